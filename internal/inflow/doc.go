@@ -1,0 +1,3 @@
+// Package inflow speaks with InFlow Inventory's Cloud API: its types, a client,
+// and the webhooks it sends.
+package inflow

@@ -1,0 +1,130 @@
+package ordercheck
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Delivery is one accepted webhook request, as the signal [SignalWebhookDelivered] carries it.
+type Delivery struct {
+	// Event is InFlow's name of what happened, as it was sent.
+	Event string `json:"event"`
+	// OccurredAt is the time InFlow gave, as it was sent; empty where it gave none.
+	OccurredAt string `json:"occurredAt,omitempty"`
+	// ReceivedAt is when the ingress had verified the request.
+	ReceivedAt time.Time `json:"receivedAt"`
+}
+
+// FetchOrderInput is the argument of [ActivityFetchOrder].
+type FetchOrderInput struct {
+	SalesOrderID string `json:"salesOrderId"`
+}
+
+// FetchedOrder is the result of [ActivityFetchOrder].
+type FetchedOrder struct {
+	OrderNumber string `json:"orderNumber"`
+	// OrderVersion is InFlow's timestamp of the order. Equal versions are equal orders.
+	OrderVersion string `json:"orderVersion"`
+	Customer     string `json:"customer"`
+	// RuleSet names the rules in force when the order was fetched: they decide what was included.
+	RuleSet RuleSet `json:"ruleSet"`
+	// Order is what the rules may look at, and no more.
+	Order Digest `json:"order"`
+}
+
+// CheckOrderInput is the argument of [ActivityCheckOrder].
+type CheckOrderInput struct {
+	SalesOrderID string `json:"salesOrderId"`
+	Order        Digest `json:"order"`
+	// At is the time that rules see as now.
+	At time.Time `json:"at"`
+}
+
+// CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,
+// before time, people and grace have a say.
+type CheckedOrder struct {
+	RuleSet    RuleSet     `json:"ruleSet"`
+	Findings   []Finding   `json:"findings"`
+	Skipped    []Skipped   `json:"skipped"`
+	RuleErrors []RuleError `json:"ruleErrors"`
+}
+
+// Digest is the part of an order that rules may look at, as JSON. Where it is
+// large it travels compressed: a payload in Temporal's history ends at 2 MiB.
+type Digest []byte
+
+const (
+	compressDigestOver = 64 << 10
+	// MaxDigestSize is the largest digest read back, in bytes before compression.
+	MaxDigestSize = 64 << 20
+	// maxDigestPayload leaves room under Temporal's 2 MiB for the rest of a result.
+	maxDigestPayload = 1900 << 10
+)
+
+// ErrDigestTooLarge: an order whose digest does not fit a payload even compressed.
+var ErrDigestTooLarge = errors.New("the order is too large for Temporal's history")
+
+type compressedDigest struct {
+	Gzip []byte `json:"gzip"`
+}
+
+// MarshalJSON writes the digest itself, or {"gzip":"<base64>"} where it is large.
+// It fails with [ErrDigestTooLarge].
+func (d Digest) MarshalJSON() ([]byte, error) {
+	if len(d) == 0 {
+		return []byte("null"), nil
+	}
+	if len(d) <= compressDigestOver {
+		return d, nil
+	}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(d); err != nil {
+		return nil, fmt.Errorf("compress the order's digest: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("compress the order's digest: %w", err)
+	}
+	out, err := json.Marshal(compressedDigest{Gzip: compressed.Bytes()})
+	if err != nil {
+		return nil, fmt.Errorf("compress the order's digest: %w", err)
+	}
+	if len(out) > maxDigestPayload {
+		return nil, fmt.Errorf("%w: %d bytes after compression, at most %d", ErrDigestTooLarge, len(out), maxDigestPayload)
+	}
+	return out, nil
+}
+
+// UnmarshalJSON reads both forms that [Digest.MarshalJSON] writes.
+func (d *Digest) UnmarshalJSON(data []byte) error {
+	if bytes.Equal(data, []byte("null")) {
+		*d = nil
+		return nil
+	}
+	if !bytes.HasPrefix(data, []byte(`{"gzip":`)) {
+		*d = bytes.Clone(data)
+		return nil
+	}
+	var compressed compressedDigest
+	if err := json.Unmarshal(data, &compressed); err != nil {
+		return fmt.Errorf("read the order's digest: %w", err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(compressed.Gzip))
+	if err != nil {
+		return fmt.Errorf("read the order's digest: %w", err)
+	}
+	out, err := io.ReadAll(io.LimitReader(r, MaxDigestSize+1))
+	if err != nil {
+		return fmt.Errorf("read the order's digest: %w", err)
+	}
+	if len(out) > MaxDigestSize {
+		return fmt.Errorf("read the order's digest: over %d bytes", MaxDigestSize)
+	}
+	*d = out
+	return nil
+}

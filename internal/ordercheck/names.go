@@ -1,0 +1,92 @@
+// Package ordercheck holds the vocabulary that the ingress, the workflows, the
+// activities and the command line share: names known to Temporal, the inputs
+// and outputs of activities, and the report. It holds data and no I/O, so that
+// workflow code may import it.
+package ordercheck
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Names registered at Temporal. Operators' scripts use them as written here.
+const (
+	// WorkflowType is the workflow that lives as long as one sales order is being checked.
+	WorkflowType = "SalesOrderCheck"
+	// SignalWebhookDelivered carries a JSON list of [Delivery]; an empty list,
+	// or no argument, asks for a plain check now.
+	SignalWebhookDelivered = "webhook-delivered"
+	// QueryReport answers with the current [Report].
+	QueryReport = "report"
+	// UpdateCheck asks for a check that starts after the update was accepted,
+	// and answers with its [Report].
+	UpdateCheck = "check"
+
+	// TaskQueue serves workflows and every activity that does not call InFlow.
+	TaskQueue = "error-check-gate"
+	// InflowTaskQueue serves every InFlow call; Temporal limits its rate over all workers.
+	InflowTaskQueue = "inflow-api"
+
+	// ActivityFetchOrder takes [FetchOrderInput], answers [FetchedOrder]; on [InflowTaskQueue].
+	ActivityFetchOrder = "FetchOrder"
+	// ActivityCheckOrder takes [CheckOrderInput], answers [CheckedOrder]; on [TaskQueue].
+	ActivityCheckOrder = "CheckOrder"
+)
+
+// Search attributes of a [WorkflowType] run.
+const (
+	SearchOrderNumber = "OrderNumber" // Keyword
+	SearchGateStatus  = "GateStatus"  // Keyword, a [Status]
+	SearchErrorCount  = "ErrorCount"  // Int
+	SearchFailedRules = "FailedRules" // KeywordList, rule ids
+)
+
+// Types of the application errors that end a run or are retried.
+const (
+	// ErrorOrderNotFound: InFlow does not know the order's id. Not retried.
+	ErrorOrderNotFound = "OrderNotFound"
+	// ErrorInflowUnauthorized: InFlow refused the API key. Not retried.
+	ErrorInflowUnauthorized = "InflowUnauthorized"
+	// ErrorInflowBadResponse: InFlow's answer was not what its API description promises. Not retried.
+	ErrorInflowBadResponse = "InflowBadResponse"
+	// ErrorInflowUnavailable: no usable answer (network, time-out, 5xx). Retried.
+	ErrorInflowUnavailable = "InflowUnavailable"
+	// ErrorInflowRateLimited: the account's allowance is spent (429). Retried.
+	ErrorInflowRateLimited = "InflowRateLimited"
+)
+
+const workflowIDPrefix = "sales-order-"
+
+// WorkflowID is the id of the workflow that checks a sales order: one order, one workflow.
+func WorkflowID(salesOrderID string) string { return workflowIDPrefix + salesOrderID }
+
+// SalesOrderID is the inverse of [WorkflowID]. ok is false for the id of another workflow.
+func SalesOrderID(workflowID string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(workflowID, workflowIDPrefix)
+	return id, ok && id != ""
+}
+
+// MaxSalesOrderIDLength is the longest sales order id accepted, in bytes.
+const MaxSalesOrderIDLength = 128
+
+// ValidateSalesOrderID says what is wrong with a sales order id: empty, over
+// [MaxSalesOrderIDLength] bytes, or outside [A-Za-z0-9._:-]. InFlow's own ids are UUIDs.
+func ValidateSalesOrderID(id string) error {
+	if id == "" {
+		return errors.New("the sales order id is empty")
+	}
+	if len(id) > MaxSalesOrderIDLength {
+		return fmt.Errorf("the sales order id has %d bytes, at most %d are accepted", len(id), MaxSalesOrderIDLength)
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '.', c == '_', c == ':', c == '-':
+		default:
+			return fmt.Errorf("the sales order id has a character outside A-Z a-z 0-9 . _ : - at byte %d", i+1)
+		}
+	}
+	return nil
+}
