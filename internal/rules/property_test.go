@@ -1,0 +1,167 @@
+package rules
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/govalues/decimal"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+const propertyRounds = 300
+
+// randomOrder makes an order whose numbers are mostly, but not always, right.
+func randomOrder(r *rand.Rand) *inflow.SalesOrder {
+	amount := func(limit int64, scale int) inflow.Amount {
+		return inflow.NewAmount(decimal.MustNew(r.Int64N(2*limit)-limit, scale))
+	}
+	var a arithmetic
+	order := &inflow.SalesOrder{SalesOrderID: "o", CustomerID: "c", IsTaxInclusive: r.IntN(4) == 0}
+	var subTotals []decimal.Decimal
+	for i := range r.IntN(12) {
+		line := inflow.SalesOrderLine{
+			SalesOrderLineID: fmt.Sprintf("line-%02d", i),
+			Quantity:         inflow.Quantity{UomQuantity: amount(20, 0)},
+			UnitPrice:        inflow.NewAmount(decimal.MustNew(r.Int64N(1_000_000), r.IntN(5))),
+		}
+		if r.IntN(2) == 0 {
+			line.Discount = &inflow.PercentOrFixed{Value: inflow.NewAmount(decimal.MustNew(r.Int64N(1000), 1)), IsPercent: r.IntN(3) > 0}
+		}
+		readings := lineSubtotals(&a, order, &line)
+		subTotal := readings[r.IntN(len(readings))].Round(2)
+		if r.IntN(10) == 0 {
+			subTotal = a.add(subTotal, decimal.MustNew(r.Int64N(5), 2))
+		}
+		line.SubTotal = inflow.NewAmount(subTotal)
+		subTotals = append(subTotals, subTotal)
+		order.Lines = append(order.Lines, line)
+	}
+	if order.Lines == nil {
+		order.Lines = []inflow.SalesOrderLine{}
+	}
+	order.SubTotal = inflow.NewAmount(a.sum(subTotals...))
+	order.OrderFreight, order.Tax1, order.Tax2 = amount(5000, 2), amount(5000, 2), amount(300, 2)
+	order.ReturnFee, order.ReturnFreight = amount(300, 2), amount(300, 2)
+	totals := orderTotals(&a, order)
+	order.Total = inflow.NewAmount(totals[r.IntN(len(totals))])
+	if r.IntN(10) == 0 {
+		order.Total = amount(100_000, 2)
+	}
+	order.AmountPaid = amount(100_000, 2)
+	order.Balance = inflow.NewAmount(a.sub(order.Total.Decimal, order.AmountPaid.Decimal))
+	return order
+}
+
+func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
+	set := Default()
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable, not secret
+	found := 0
+	for range propertyRounds {
+		order := randomOrder(r)
+		before := set.Evaluate(t.Context(), order, noon)
+		r.Shuffle(len(order.Lines), func(i, j int) { order.Lines[i], order.Lines[j] = order.Lines[j], order.Lines[i] })
+		after := set.Evaluate(t.Context(), order, noon)
+		for _, f := range after.Findings {
+			if f.LineNumber > 0 {
+				require.Equal(t, order.Lines[f.LineNumber-1].SalesOrderLineID, f.LineID)
+			}
+		}
+		require.Equal(t, withoutLineNumbers(before.Findings), withoutLineNumbers(after.Findings))
+		found += len(after.Findings)
+	}
+	assert.Positive(t, found)
+}
+
+// withoutLineNumbers takes line numbers out, and the order that depends on them.
+func withoutLineNumbers(findings []ordercheck.Finding) []ordercheck.Finding {
+	out := slices.Clone(findings)
+	for i := range out {
+		out[i].Message = strings.Replace(out[i].Message, fmt.Sprintf("Line %d", out[i].LineNumber), "Line", 1)
+		out[i].LineNumber = 0
+	}
+	slices.SortFunc(out, func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+func TestTrailingZerosChangeNothing(t *testing.T) {
+	set := Default()
+	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // repeatable, not secret
+	for range propertyRounds {
+		order := randomOrder(r)
+		before := set.Evaluate(t.Context(), order, noon)
+
+		text, err := json.Marshal(order)
+		require.NoError(t, err)
+		var tree any
+		require.NoError(t, json.Unmarshal(text, &tree))
+		padded, err := json.Marshal(padAmounts(r, tree))
+		require.NoError(t, err)
+		after := set.Evaluate(t.Context(), parseOrder(t, string(padded)), noon)
+		require.Equal(t, before, after)
+	}
+}
+
+// padAmounts writes every amount with some more trailing zeros.
+func padAmounts(r *rand.Rand, node any) any {
+	switch v := node.(type) {
+	case map[string]any:
+		for key, child := range v {
+			v[key] = padAmounts(r, child)
+		}
+	case []any:
+		for i := range v {
+			v[i] = padAmounts(r, v[i])
+		}
+	case string:
+		if _, err := decimal.Parse(v); err == nil {
+			if !strings.Contains(v, ".") {
+				v += "."
+			}
+			return v + strings.Repeat("0", 1+r.IntN(9))
+		}
+	}
+	return node
+}
+
+func TestSoundArithmeticHasNoFindings(t *testing.T) {
+	set := Default()
+	r := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // repeatable, not secret
+	for range propertyRounds {
+		order := randomOrder(r)
+		var a arithmetic
+		var subTotals []decimal.Decimal
+		for i := range order.Lines {
+			readings := lineSubtotals(&a, order, &order.Lines[i])
+			subTotal := readings[r.IntN(len(readings))].Round(2)
+			order.Lines[i].SubTotal = inflow.NewAmount(subTotal)
+			subTotals = append(subTotals, subTotal)
+		}
+		order.SubTotal = inflow.NewAmount(a.sum(subTotals...))
+		order.Total = inflow.NewAmount(orderTotals(&a, order)[0])
+		order.Balance = inflow.NewAmount(a.sub(order.Total.Decimal, order.AmountPaid.Decimal))
+		require.NoError(t, a.err)
+		for _, f := range set.Evaluate(t.Context(), order, noon).Findings {
+			require.NotContains(t, []string{"line-subtotal", "order-subtotal", "order-total", "balance"}, f.RuleID, f.Message)
+		}
+	}
+}
+
+func TestSameReportAgain(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // repeatable, not secret
+	for range propertyRounds {
+		order := randomOrder(r)
+		first, err := json.Marshal(Default().Evaluate(t.Context(), order, noon))
+		require.NoError(t, err)
+		second, err := json.Marshal(Default().Evaluate(t.Context(), order, noon))
+		require.NoError(t, err)
+		require.Equal(t, string(first), string(second))
+	}
+}

@@ -1,0 +1,254 @@
+package rules
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+func TestSoundOrderHasNothingToReport(t *testing.T) {
+	set := Default()
+	checked := set.Evaluate(t.Context(), parseOrder(t, sound), noon)
+
+	text, err := json.Marshal(checked)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"ruleSet":{"name":"default","digest":"`+set.Digest()+`"},"findings":[],"skipped":[],"ruleErrors":[]}`, string(text))
+}
+
+func TestArithmeticAndPresence(t *testing.T) {
+	tests := []struct {
+		name  string
+		order string // fields changed in the sound order
+		want  []string
+	}{
+		{"line subtotal off", `{"lines":[{"salesOrderLineId":"l1","quantity":{"uomQuantity":"2"},"unitPrice":"100","subTotal":"200.02"}],"subTotal":"200.02"}`,
+			[]string{"line-subtotal/l1", "order-total"}},
+		{"subtotal at the tolerance", `{"subTotal":"200.01"}`, nil},
+		{"subtotal past the tolerance", `{"subTotal":"200.0100001"}`, []string{"order-subtotal", "order-total"}},
+		{"total at the tolerance", `{"total":"243.49","balance":"143.49"}`, nil},
+		{"total past the tolerance", `{"total":"243.48","balance":"143.48"}`, []string{"order-total"}},
+		{"total without returns", `{"total":"241.00","balance":"141.00"}`, nil},
+		{"total null", `{"total":null,"balance":"-100"}`, []string{"order-total"}},
+		{"freight null", `{"orderFreight":null,"total":"218.5","balance":"118.5"}`, nil},
+		{"tax-inclusive, tax in the subtotal", `{"isTaxInclusive":true,"total":"227.50","balance":"127.50"}`, nil},
+		{"tax-inclusive, subtotal without tax", `{"isTaxInclusive":true}`, nil},
+		{"tax-exclusive, tax forgotten", `{"total":"227.50","balance":"127.50"}`, []string{"order-total"}},
+		{"balance off", `{"balance":"143.52"}`, []string{"balance"}},
+		{"balance at the tolerance", `{"balance":"143.51"}`, nil},
+		{"overpaid", `{"amountPaid":"300","balance":"-56.50"}`, nil},
+		{"quote with nothing owed", `{"isQuote":true,"amountPaid":null,"balance":"0"}`, nil},
+		{"quote with its total owed", `{"isQuote":true,"amountPaid":null,"balance":"243.50"}`, nil},
+		{"order with nothing owed and nothing paid", `{"amountPaid":null,"balance":"0"}`, []string{"balance"}},
+		{"no customer", `{"customerId":null,"customer":null}`, []string{"customer-and-lines/customer"}},
+		{"customer by id only", `{"customer":null}`, nil},
+		{"empty order", `{"customerId":"","customer":null,"lines":[],"subTotal":null,"orderFreight":null,"tax1":null,"returnFee":null,"returnFreight":null,"total":"0","amountPaid":null,"balance":null}`,
+			[]string{"customer-and-lines/customer", "customer-and-lines/lines"}},
+		{"lines null and nothing sold", `{"lines":null,"subTotal":"0","total":"43.50","balance":"-56.50"}`, []string{"customer-and-lines/lines"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			checked := Default().Evaluate(t.Context(), changed(t, tt.order), noon)
+			assert.ElementsMatch(t, tt.want, findingIDs(checked))
+			assert.Empty(t, checked.Skipped)
+			assert.Empty(t, checked.RuleErrors)
+		})
+	}
+}
+
+func TestLineSubtotalReadings(t *testing.T) {
+	tests := []struct {
+		name  string
+		line  string
+		order string
+		ok    bool
+	}{
+		{"no discount", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.97"}`, ``, true},
+		{"one cent up", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.98"}`, ``, true},
+		{"one cent down", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.96"}`, ``, true},
+		{"two cents", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.99"}`, ``, false},
+		{"price is per unit of measure", `{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"24"}`, ``, true},
+		{"not per standard unit", `{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"288"}`, ``, false},
+		{"standard quantity only", `{"quantity":{"standardQuantity":"4"},"unitPrice":"12","subTotal":"48"}`, ``, true},
+		{"percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5","isPercent":true},"subTotal":"87.5"}`, ``, true},
+		{"percent forgotten", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5","isPercent":true},"subTotal":"100"}`, ``, false},
+		{"100 percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"100","isPercent":true},"subTotal":"0"}`, ``, true},
+		{"fixed per unit", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"180"}`, ``, true},
+		{"fixed per line", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"195"}`, ``, true},
+		{"fixed, neither", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"190"}`, ``, false},
+		{"discount null value", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":null,"isPercent":true},"subTotal":"200"}`, ``, true},
+		{"return", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"-100"}`, ``, true},
+		{"return with percent", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10","isPercent":true},"subTotal":"-90"}`, ``, true},
+		{"return with fixed per unit", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-80"}`, ``, true},
+		{"return with fixed per line", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-90"}`, ``, true},
+		{"return with the wrong sign", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"100"}`, ``, false},
+		{"nulls are 0", `{"quantity":{"uomQuantity":"1"},"unitPrice":null,"subTotal":null}`, ``, true},
+		{"price but no subtotal", `{"quantity":{"uomQuantity":"1"},"unitPrice":"5","subTotal":null}`, ``, false},
+		{"tax-inclusive with the tax", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"120","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive without the tax", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, the order's rate", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100"}`, `{"isTaxInclusive":true,"tax1Rate":"20"}`, true},
+		{"tax-inclusive, two taxes side by side", `{"quantity":{"uomQuantity":"1"},"unitPrice":"115","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, one tax on the other", `{"quantity":{"uomQuantity":"1"},"unitPrice":"115.5","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, neither", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"110","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, false},
+		{"tax-exclusive, tax taken out", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, ``, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			checked := Default().Evaluate(t.Context(), withLine(t, tt.line, tt.order), noon)
+			var got []string
+			for _, f := range checked.Findings {
+				got = append(got, f.RuleID)
+			}
+			if tt.ok {
+				assert.NotContains(t, got, "line-subtotal")
+			} else {
+				assert.Contains(t, got, "line-subtotal")
+			}
+			assert.Empty(t, checked.RuleErrors)
+		})
+	}
+}
+
+func TestFindingSaysWhatWhereAndWhatToDo(t *testing.T) {
+	order := changed(t, `{"lines":[
+		{"salesOrderLineId":"l1","quantity":{"uomQuantity":"1"},"unitPrice":"140","subTotal":"140"},
+		{"salesOrderLineId":"l2","product":{"name":" Base  Cabinet "},"quantity":{"uomQuantity":"2"},"unitPrice":"50.00000","discount":{"value":"5.0","isPercent":true},"subTotal":"60.0000"}]}`)
+	checked := Default().Evaluate(t.Context(), order, noon)
+	require.Len(t, checked.Findings, 1)
+	assert.Equal(t, ordercheck.Finding{
+		ID: "line-subtotal/l2", RuleID: "line-subtotal", Severity: "error", Scope: "line", LineID: "l2", LineNumber: 2,
+		Message:  "Line 2 (Base Cabinet): the subtotal is 60.00, but 2 × 50.00 less 5 % is 95.00",
+		Expected: "95.00", Actual: "60.00",
+		Fix: "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
+	}, checked.Findings[0])
+
+	checked = Default().Evaluate(t.Context(), changed(t, `{"total":"1","balance":"-99"}`), noon)
+	require.Len(t, checked.Findings, 1)
+	assert.Equal(t, "The order's total is 1.00, but subtotal 200.00 + freight 25.00 + tax 16.00 + return fee 5.00 − return freight 2.50 is 243.50", checked.Findings[0].Message)
+}
+
+func TestQuantityZero(t *testing.T) {
+	for line, want := range map[string]bool{
+		`{"quantity":{"uomQuantity":"0.000"}}`:                     true,
+		`{"quantity":{"uomQuantity":"0","standardQuantity":"12"}}`: true,
+		`{"quantity":{}}`:                       true,
+		`{}`:                                    true,
+		`{"quantity":{"uomQuantity":"0.0001"}}`: false,
+		`{"quantity":{"uomQuantity":"-1"}}`:     false,
+		`{"quantity":{"uomQuantity":null,"standardQuantity":"12.0"}}`: false,
+	} {
+		checked := Default().Evaluate(t.Context(), withLine(t, line, ""), noon)
+		if want {
+			assert.Equal(t, []string{"quantity-zero/product-#1"}, findingIDs(checked), line)
+		} else {
+			assert.Empty(t, findingIDs(checked), line)
+		}
+	}
+}
+
+func TestCancelledOrderIsSkipped(t *testing.T) {
+	checked := Default().Evaluate(t.Context(), changed(t, `{"isCancelled":true,"total":"1","customerId":""}`), noon)
+	assert.Empty(t, checked.Findings)
+	assert.Len(t, checked.Skipped, len(Default().Rules()))
+	assert.Equal(t, ordercheck.Skipped{RuleID: "line-subtotal", Reason: "the order is cancelled"}, checked.Skipped[0])
+}
+
+func TestOrderFetchedWithoutItsLinesIsSkipped(t *testing.T) {
+	checked := Default().Evaluate(t.Context(), changed(t, `{"lines":null,"total":"1","balance":"-99"}`), noon)
+	assert.Equal(t, []string{"order-total"}, findingIDs(checked), "a rule that needs no lines goes on")
+	var skipped []string
+	for _, s := range checked.Skipped {
+		skipped = append(skipped, s.RuleID)
+		assert.Contains(t, s.Reason, `"lines"`)
+	}
+	assert.Equal(t, []string{"line-subtotal", "order-subtotal", "customer-and-lines", "quantity-zero"}, skipped)
+}
+
+func TestUnevaluableRuleIsAnErrorAndNoFinding(t *testing.T) {
+	const huge = `"9999999999999999999"`
+	order := changed(t, `{"lines":[
+		{"salesOrderLineId":"l1","quantity":{"uomQuantity":"1"},"unitPrice":"5","subTotal":"6"},
+		{"salesOrderLineId":"l2","quantity":{"uomQuantity":`+huge+`},"unitPrice":`+huge+`,"subTotal":`+huge+`},
+		{"salesOrderLineId":"l3","quantity":{"uomQuantity":`+huge+`},"unitPrice":`+huge+`,"subTotal":`+huge+`}]}`)
+	checked := Default().Evaluate(t.Context(), order, noon)
+	assert.Equal(t, []ordercheck.RuleError{
+		{RuleID: "line-subtotal", Error: "line 2: an amount is beyond the 19 digits that can be calculated with (and 1 more lines)"},
+		{RuleID: "order-subtotal", Error: "an amount is beyond the 19 digits that can be calculated with"},
+	}, checked.RuleErrors)
+	assert.Empty(t, checked.Findings, "the broken first line is not reported by a rule that could not be evaluated")
+}
+
+func TestPanicIsARuleErrorAndStopsNoOtherRule(t *testing.T) {
+	secret := "c.oak@example.com"
+	set := newSet("test", []rule{
+		{Description: Description{ID: "panics"}, check: func(*evaluation) error { panic(secret) }},
+		customerAndLines(),
+	})
+	checked := set.Evaluate(t.Context(), changed(t, `{"lines":[]}`), noon)
+	require.Len(t, checked.RuleErrors, 1)
+	assert.Equal(t, "panics", checked.RuleErrors[0].RuleID)
+	assert.NotContains(t, checked.RuleErrors[0].Error, secret)
+	assert.Equal(t, []string{"customer-and-lines/lines"}, findingIDs(checked))
+}
+
+func TestNothingToEvaluate(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, checked := range map[string]ordercheck.CheckedOrder{
+		"no order":  Default().Evaluate(t.Context(), nil, noon),
+		"cancelled": Default().Evaluate(ctx, parseOrder(t, sound), noon),
+	} {
+		assert.Len(t, checked.RuleErrors, len(Default().Rules()), name)
+		assert.Empty(t, checked.Findings, name)
+	}
+}
+
+func TestLineKeys(t *testing.T) {
+	lines := []inflow.SalesOrderLine{
+		{SalesOrderLineID: "a"}, {ProductID: "p"}, {SalesOrderLineID: "a"}, {ProductID: "p"}, {ProductID: "q"}, {},
+	}
+	assert.Equal(t, []string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"}, lineKeys(lines))
+}
+
+func TestDigest(t *testing.T) {
+	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, Default().Digest())
+	assert.Equal(t, Default().Digest(), Default().Digest())
+
+	base := newSet("s", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)})
+	for name, other := range map[string]*Set{
+		"name":      newSet("t", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)}),
+		"number":    newSet("s", []rule{lineSubtotal(hundred), balance(defaultTolerance)}),
+		"order":     newSet("s", []rule{balance(defaultTolerance), lineSubtotal(defaultTolerance)}),
+		"rule less": newSet("s", []rule{lineSubtotal(defaultTolerance)}),
+	} {
+		assert.NotEqual(t, base.Digest(), other.Digest(), name)
+	}
+}
+
+func TestDescriptionsAndIncludes(t *testing.T) {
+	set := Default()
+	seen := map[string]bool{}
+	for _, d := range set.Rules() {
+		assert.Regexp(t, `^[a-z]+(-[a-z]+)*$`, d.ID)
+		assert.False(t, seen[d.ID], d.ID)
+		seen[d.ID] = true
+		assert.NotEmpty(t, d.Description)
+		assert.Contains(t, []ordercheck.Severity{ordercheck.SeverityError, ordercheck.SeverityWarning}, d.Severity)
+		assert.Contains(t, []ordercheck.Scope{ordercheck.ScopeOrder, ordercheck.ScopeLine}, d.Scope)
+	}
+	assert.Len(t, seen, 6)
+	assert.Equal(t, []string{"lines", "lines.product"}, set.Includes())
+}
+
+func TestLongNamesAreCutInMessages(t *testing.T) {
+	line := `{"product":{"name":"` + strings.Repeat("ä", 5000) + `"},"quantity":{"uomQuantity":"0"}}`
+	checked := Default().Evaluate(t.Context(), withLine(t, line, ""), noon)
+	require.Len(t, checked.Findings, 1)
+	assert.Less(t, len([]rune(checked.Findings[0].Message)), 150)
+}
