@@ -100,6 +100,15 @@ func (d Digest) MarshalJSON() ([]byte, error) {
 	return out, nil
 }
 
+// CheckSize fails with [ErrDigestTooLarge] where the digest would not fit a payload.
+func (d Digest) CheckSize() error {
+	if len(d) <= compressDigestOver {
+		return nil
+	}
+	_, err := d.MarshalJSON()
+	return err
+}
+
 // UnmarshalJSON reads both forms that [Digest.MarshalJSON] writes.
 func (d *Digest) UnmarshalJSON(data []byte) error {
 	if bytes.Equal(data, []byte("null")) {
@@ -127,4 +136,20 @@ func (d *Digest) UnmarshalJSON(data []byte) error {
 	}
 	*d = out
 	return nil
+}
+
+// Start is the argument of [WorkflowType].
+type Start struct {
+	// SalesOrderID may be empty: the workflow's id names the order.
+	SalesOrderID string `json:"salesOrderId"`
+	// Carried is what the run before this one had; nil in the first run of a chain.
+	Carried *Carried `json:"carried,omitempty"`
+}
+
+// Carried is what a run hands to the next one when it continues as new.
+type Carried struct {
+	Report Report `json:"report"`
+	// FirstDelivery and LastDelivery bound the deliveries that no fetch has followed yet.
+	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
+	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
 }

@@ -1,0 +1,50 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// fetchScheduleToClose is how long a fetch is retried before the run fails.
+	// It outlasts an evening's outage of InFlow; deliveries wait meanwhile.
+	fetchScheduleToClose = 6 * time.Hour
+	// notFoundPatience is how long InFlow is given to know an order it has just announced.
+	notFoundPatience = 3 * time.Second
+)
+
+// fetchOptions: every attempt is one request to InFlow, which may wait long for its
+// turn, so only the attempt itself is short. InFlow's Retry-After comes with the
+// error and outweighs the backoff.
+func fetchOptions(ctx workflow.Context, salesOrderID string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.InflowTaskQueue,
+		ScheduleToCloseTimeout: fetchScheduleToClose,
+		StartToCloseTimeout:    20 * time.Second,
+		Summary:                "fetch sales order " + salesOrderID + " from InFlow",
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    2 * time.Minute,
+		},
+	})
+}
+
+// checkOptions: evaluation is local and takes milliseconds; what interrupts it is a worker that died.
+func checkOptions(ctx workflow.Context, orderNumber string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: time.Hour,
+		StartToCloseTimeout:    10 * time.Second,
+		Summary:                "check " + orderNumber + " against the rules",
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+		},
+	})
+}

@@ -1,0 +1,407 @@
+// Package workflows holds the deterministic side of the gate: the life of a
+// sales order under check. It knows names and shapes of package ordercheck, and
+// nothing of HTTP, of InFlow or of how a rule is evaluated.
+package workflows
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// Settings are what a company decides about the life of a check. A run reads
+// them once, at its start, and records them in its history, so that changing
+// them never breaks the replay of an open run.
+type Settings struct {
+	// SettleQuiet is how long no delivery must have come before an order is
+	// fetched: people save an order several times in a row. Zero fetches at once.
+	SettleQuiet time.Duration `json:"settleQuiet"`
+	// SettleMax bounds the settling, from the first delivery that no fetch has followed.
+	SettleMax time.Duration `json:"settleMax"`
+}
+
+// SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
+type SalesOrderChecks struct {
+	Settings Settings
+}
+
+// SalesOrderCheck is one order's check: it settles, fetches, checks, and
+// completes with the report once every delivery has been followed by a fetch.
+//
+// It fails only where the check could not be done; the error's type says why.
+func (s *SalesOrderChecks) SalesOrderCheck(ctx workflow.Context, start ordercheck.Start) (*ordercheck.Report, error) {
+	o, err := s.setUp(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	return o.run(ctx)
+}
+
+// salesOrder is the state of one run.
+type salesOrder struct {
+	id         string
+	settings   Settings
+	deliveries workflow.ReceiveChannel
+
+	report ordercheck.Report
+
+	// due: a fetch is owed, since a delivery or a person asked and none has begun after it.
+	due bool
+	// dueNow: a person asked, so nothing is gained by settling.
+	dueNow bool
+	// firstDelivery and lastDelivery bound the deliveries that no fetch has followed yet.
+	firstDelivery, lastDelivery time.Time
+	deliveriesInRun             int
+
+	fetches     int   // begun
+	checks      int   // ended: equal to fetches between two checks
+	outcome     error // of the latest check that ended
+	missingOnce bool  // InFlow did not know the order, once
+
+	published published
+}
+
+func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (*salesOrder, error) {
+	id := start.SalesOrderID
+	named, ok := ordercheck.SalesOrderID(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	switch {
+	case id == "" && ok:
+		id = named
+	case id != named:
+		// One order, one workflow: under another id it could be checked twice at once.
+		return nil, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("a check of sales order %q must run under the workflow id %q", id, ordercheck.WorkflowID(id)),
+			"WrongWorkflowID", nil)
+	}
+	if err := ordercheck.ValidateSalesOrderID(id); err != nil {
+		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "WrongWorkflowID", err)
+	}
+
+	o := &salesOrder{
+		id:         id,
+		deliveries: workflow.GetSignalChannel(ctx, ordercheck.SignalWebhookDelivered),
+		report: ordercheck.Report{
+			SalesOrderID: id,
+			Status:       ordercheck.StatusChecking,
+			Findings:     []ordercheck.Finding{},
+			Skipped:      []ordercheck.Skipped{},
+			RuleErrors:   []ordercheck.RuleError{},
+		},
+		due: true,
+	}
+	if c := start.Carried; c != nil {
+		o.report = c.Report
+		o.firstDelivery, o.lastDelivery = c.FirstDelivery, c.LastDelivery
+	}
+
+	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
+		func(workflow.Context) any { return s.Settings })
+	if err := settings.Get(&o.settings); err != nil {
+		return nil, fmt.Errorf("read the settings of the run: %w", err)
+	}
+	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryReport, func() (ordercheck.Report, error) {
+		return o.report, nil
+	}); err != nil {
+		return nil, fmt.Errorf("register query %s: %w", ordercheck.QueryReport, err)
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateCheck, o.checkNow, workflow.UpdateHandlerOptions{
+		Description: "Check the order now and answer with the report.",
+	}); err != nil {
+		return nil, fmt.Errorf("register update %s: %w", ordercheck.UpdateCheck, err)
+	}
+	if err := o.publish(ctx); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// run returns only when nothing is owed: every delivery that was received has
+// been followed by a fetch, and nothing blocks between the last look at the
+// signals and the return. A signal that comes later still makes the server
+// refuse the completion and run this code again.
+func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
+	o.receive(ctx)
+	for {
+		if !o.due {
+			if !workflow.AllHandlersFinished(ctx) {
+				if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+					return nil, err
+				}
+				o.receive(ctx)
+				continue
+			}
+			if o.outcome != nil {
+				return nil, o.outcome
+			}
+			return &o.report, nil
+		}
+		if o.shouldContinueAsNew(ctx) {
+			return nil, workflow.NewContinueAsNewError(ctx, ordercheck.WorkflowType, ordercheck.Start{
+				SalesOrderID: o.id,
+				Carried: &ordercheck.Carried{
+					Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery,
+				},
+			})
+		}
+		if err := o.settle(ctx); err != nil {
+			return nil, err
+		}
+		err := o.check(ctx)
+		if temporal.IsCanceledError(err) {
+			return nil, err
+		}
+		o.receive(ctx)
+	}
+}
+
+// receive takes every signal that has been delivered. A signal that cannot be
+// read is a plain "check again": it is an operator's typing error at worst, and
+// never dropped.
+func (o *salesOrder) receive(ctx workflow.Context) {
+	var raw converter.RawValue
+	for o.deliveries.ReceiveAsync(&raw) {
+		now := workflow.Now(ctx)
+		n, err := countDeliveries(raw)
+		raw = converter.RawValue{}
+		o.due = true
+		if err != nil {
+			workflow.GetLogger(ctx).Warn("a webhook-delivered signal is not a list of deliveries: taken as a plain check", "error", err)
+		}
+		if n == 0 {
+			o.dueNow = true
+			continue
+		}
+		o.deliveriesInRun += n
+		if o.firstDelivery.IsZero() {
+			o.firstDelivery = now
+		}
+		o.lastDelivery = now
+	}
+}
+
+// countDeliveries is 0 for a plain "check again".
+func countDeliveries(raw converter.RawValue) (int, error) {
+	if raw.Payload() == nil {
+		return 0, nil
+	}
+	var deliveries []json.RawMessage
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &deliveries); err != nil {
+		return 0, fmt.Errorf("decode the signal: %w", err)
+	}
+	return len(deliveries), nil
+}
+
+// settle waits until no delivery has come for the quiet time, at most SettleMax
+// from the first one, and not at all where a person asked.
+func (o *salesOrder) settle(ctx workflow.Context) error {
+	if o.firstDelivery.IsZero() {
+		return nil // nobody is typing: a person or an operator started this check
+	}
+	for !o.dueNow {
+		until := o.lastDelivery.Add(o.settings.SettleQuiet)
+		if latest := o.firstDelivery.Add(o.settings.SettleMax); latest.Before(until) {
+			until = latest
+		}
+		wait := until.Sub(workflow.Now(ctx))
+		if wait <= 0 {
+			return nil
+		}
+		// One timer to the time known now, and a look at the clock when it fires: a
+		// timer cancelled and made anew for each delivery would cost three events each.
+		timerCtx, cancel := workflow.WithCancel(ctx)
+		timer := workflow.NewTimerWithOptions(timerCtx, wait, workflow.TimerOptions{Summary: "settle: wait until nobody is saving the order"})
+		for !timer.IsReady() && !o.dueNow {
+			if err := workflow.Await(ctx, func() bool {
+				return timer.IsReady() || o.dueNow || o.deliveries.Len() > 0
+			}); err != nil {
+				cancel()
+				return err
+			}
+			o.receive(ctx)
+		}
+		cancel()
+	}
+	return nil
+}
+
+// check fetches and checks the order once, and keeps the report. Its error is the run's
+// outcome, unless a later delivery asks for another check.
+func (o *salesOrder) check(ctx workflow.Context) error {
+	o.due, o.dueNow = false, false
+	o.firstDelivery, o.lastDelivery = time.Time{}, time.Time{}
+	o.fetches++
+	o.outcome = nil
+
+	err := o.fetchAndCheck(ctx)
+	if err != nil && !temporal.IsCanceledError(err) {
+		err = o.explain(err)
+		o.report.Status = ordercheck.StatusUnchecked
+	}
+	o.outcome = err
+	if publishErr := o.publish(ctx); publishErr != nil && o.outcome == nil {
+		o.outcome = publishErr
+	}
+	o.checks = o.fetches
+	return o.outcome
+}
+
+func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
+	fetched, err := o.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	sameOrder := fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion
+	sameRules := fetched.RuleSet == o.report.RuleSet
+	complete := len(o.report.RuleErrors) == 0
+
+	o.report.OrderNumber = fetched.OrderNumber
+	o.report.Customer = fetched.Customer
+	if o.report.CheckedAt.IsZero() || !sameOrder || !sameRules || !complete {
+		checked, err := o.evaluate(ctx, fetched.Order)
+		if err != nil {
+			return err
+		}
+		o.report.OrderVersion = fetched.OrderVersion
+		o.report.RuleSet = checked.RuleSet
+		o.report.Skipped = notNil(checked.Skipped)
+		o.report.RuleErrors = notNil(checked.RuleErrors)
+		o.report.Findings = carryOver(o.report.Findings, checked.Findings, workflow.Now(ctx))
+	}
+	o.report.CheckedAt = workflow.Now(ctx)
+	o.report.Status = statusOf(&o.report)
+	return nil
+}
+
+// fetch gets the order from InFlow, and looks a second time before it believes
+// that there is no such order: one just created may be missing for a second or two.
+func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error) {
+	for {
+		var fetched ordercheck.FetchedOrder
+		err := workflow.ExecuteActivity(fetchOptions(ctx, o.id), ordercheck.ActivityFetchOrder,
+			ordercheck.FetchOrderInput{SalesOrderID: o.id}).Get(ctx, &fetched)
+		if applicationErrorType(err) != ordercheck.ErrorOrderNotFound || o.missingOnce {
+			return fetched, err
+		}
+		o.missingOnce = true
+		timer := workflow.NewTimerWithOptions(ctx, notFoundPatience, workflow.TimerOptions{
+			Summary: "InFlow does not know the order: it may be too new, look once more",
+		})
+		if err := timer.Get(ctx, nil); err != nil {
+			return fetched, err
+		}
+	}
+}
+
+func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest) (ordercheck.CheckedOrder, error) {
+	var checked ordercheck.CheckedOrder
+	err := workflow.ExecuteActivity(checkOptions(ctx, o.report.OrderNumber), ordercheck.ActivityCheckOrder,
+		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: order, At: workflow.Now(ctx)}).Get(ctx, &checked)
+	return checked, err
+}
+
+// checkNow is the update [ordercheck.UpdateCheck]: a fetch that begins after the
+// update was accepted, its check, and the report.
+func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) {
+	o.due, o.dueNow = true, true
+	asked := o.fetches
+	if err := workflow.Await(ctx, func() bool { return o.checks > asked }); err != nil {
+		return nil, err
+	}
+	if o.outcome != nil {
+		return nil, o.outcome
+	}
+	report := o.report
+	return &report, nil
+}
+
+// maxDeliveriesInRun keeps a run well under the 10,000 signals that Temporal allows one.
+const maxDeliveriesInRun = 2000
+
+func (o *salesOrder) shouldContinueAsNew(ctx workflow.Context) bool {
+	// An update that waits would be lost with the run; the next check answers it.
+	if !workflow.AllHandlersFinished(ctx) || o.fetches == 0 {
+		return false
+	}
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || o.deliveriesInRun > maxDeliveriesInRun
+}
+
+// carryOver gives the findings of a check their state and the time that each was first seen.
+func carryOver(before, found []ordercheck.Finding, now time.Time) []ordercheck.Finding {
+	firstSeen := make(map[string]time.Time, len(before))
+	for i := range before {
+		firstSeen[before[i].ID] = before[i].FirstSeen
+	}
+	findings := make([]ordercheck.Finding, len(found))
+	for i, f := range found {
+		f.FirstSeen = now
+		if seen, ok := firstSeen[f.ID]; ok {
+			f.FirstSeen = seen
+		}
+		f.State = ordercheck.FindingConfirmed
+		findings[i] = f
+	}
+	return findings
+}
+
+// statusOf is the status that a report's findings amount to. A confirmed error
+// outweighs a rule that could not be evaluated: the order is wrong either way.
+func statusOf(report *ordercheck.Report) ordercheck.Status {
+	switch {
+	case report.Errors() > 0:
+		return ordercheck.StatusFailed
+	case len(report.RuleErrors) > 0:
+		return ordercheck.StatusIncomplete
+	case report.Warnings() > 0:
+		return ordercheck.StatusWarning
+	default:
+		return ordercheck.StatusPassed
+	}
+}
+
+// explain makes of an activity's failure the failure of the run: its type on
+// the outside, and what to do in the message, since that is what the Web UI shows.
+func (o *salesOrder) explain(err error) error {
+	kind := applicationErrorType(err)
+	var advice string
+	switch kind {
+	case ordercheck.ErrorOrderNotFound:
+		advice = "InFlow does not know this sales order; was it deleted?"
+	case ordercheck.ErrorInflowUnauthorized:
+		advice = "InFlow refused the API key; put INFLOW_API_KEY and INFLOW_COMPANY_ID right at the worker, then rerun"
+	case ordercheck.ErrorInflowBadResponse:
+		advice = "InFlow's answer could not be used; check INFLOW_API_URL and INFLOW_API_VERSION at the worker, then rerun"
+	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:
+		advice = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back", fetchScheduleToClose)
+	default:
+		var timeout *temporal.TimeoutError
+		if !errors.As(err, &timeout) {
+			return err
+		}
+		kind = "CheckTimedOut"
+		advice = "an activity did not end in time; is a worker of both task queues running?"
+	}
+	message := fmt.Sprintf("sales order %s was not checked: %s", o.id, advice)
+	return temporal.NewNonRetryableApplicationError(message, kind, err)
+}
+
+func applicationErrorType(err error) string {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return application.Type()
+	}
+	return ""
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,497 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
+
+var settings = workflows.Settings{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second}
+
+// world is what the activities of a test see and what they saw.
+type world struct {
+	*testsuite.TestWorkflowEnvironment
+	start time.Time
+
+	fetch func(attempt int) (ordercheck.FetchedOrder, error)
+	check func(attempt int) (ordercheck.CheckedOrder, error)
+
+	fetchedAt []time.Duration // since the start, of the workflow's clock
+	checked   int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
+	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
+
+	checks := &workflows.SalesOrderChecks{Settings: settings}
+	w.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
+		assert.Equal(t, orderID, in.SalesOrderID)
+		w.fetchedAt = append(w.fetchedAt, w.Now().Sub(w.start))
+		return w.fetch(len(w.fetchedAt))
+	}, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
+	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
+		assert.False(t, in.At.IsZero(), "rules need a time that is given")
+		w.checked++
+		return w.check(w.checked)
+	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
+	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
+	w.start = w.Now()
+	return w
+}
+
+var ruleSet = ordercheck.RuleSet{Name: "default", Digest: "sha256:00"}
+
+// order is the order at its nth version.
+func order(n int) ordercheck.FetchedOrder {
+	return ordercheck.FetchedOrder{
+		OrderNumber:  "SO-000123",
+		OrderVersion: fmt.Sprintf("%016X", n),
+		Customer:     "Acme",
+		RuleSet:      ruleSet,
+		Order:        ordercheck.Digest(`{"lines":[]}`),
+	}
+}
+
+func found(findings ...ordercheck.Finding) ordercheck.CheckedOrder {
+	return ordercheck.CheckedOrder{RuleSet: ruleSet, Findings: findings}
+}
+
+func finding(rule string, severity ordercheck.Severity) ordercheck.Finding {
+	return ordercheck.Finding{ID: rule, RuleID: rule, Severity: severity, Scope: ordercheck.ScopeOrder, Message: rule + " is broken"}
+}
+
+func (w *world) deliverAt(after time.Duration, n int) {
+	w.RegisterDelayedCallback(func() { w.deliver(n) }, after)
+}
+
+func (w *world) deliver(n int) {
+	deliveries := make([]ordercheck.Delivery, n)
+	for i := range deliveries {
+		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: w.Now()}
+	}
+	w.SignalWorkflow(ordercheck.SignalWebhookDelivered, deliveries)
+}
+
+func (w *world) run(t *testing.T) (*ordercheck.Report, error) {
+	t.Helper()
+	w.ExecuteWorkflow(ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: orderID})
+	require.True(t, w.IsWorkflowCompleted())
+	if err := w.GetWorkflowError(); err != nil {
+		return nil, err
+	}
+	var report ordercheck.Report
+	require.NoError(t, w.GetWorkflowResult(&report))
+	return &report, nil
+}
+
+func (w *world) mustRun(t *testing.T) *ordercheck.Report {
+	t.Helper()
+	report, err := w.run(t)
+	require.NoError(t, err)
+	return report
+}
+
+func TestStatusFollowsFromWhatTheCheckFound(t *testing.T) {
+	wrong := finding("order-total", ordercheck.SeverityError)
+	odd := finding("total-zero", ordercheck.SeverityWarning)
+	unevaluated := ordercheck.RuleError{RuleID: "margin", Error: "division by zero"}
+	for name, tc := range map[string]struct {
+		checked ordercheck.CheckedOrder
+		want    ordercheck.Status
+	}{
+		"nothing":                       {found(), ordercheck.StatusPassed},
+		"a warning":                     {found(odd), ordercheck.StatusWarning},
+		"an error":                      {found(wrong), ordercheck.StatusFailed},
+		"an error and a warning":        {found(odd, wrong), ordercheck.StatusFailed},
+		"a rule not evaluated":          {ordercheck.CheckedOrder{RuleSet: ruleSet, RuleErrors: []ordercheck.RuleError{unevaluated}}, ordercheck.StatusIncomplete},
+		"not evaluated, and a warning":  {ordercheck.CheckedOrder{RuleSet: ruleSet, Findings: []ordercheck.Finding{odd}, RuleErrors: []ordercheck.RuleError{unevaluated}}, ordercheck.StatusIncomplete},
+		"not evaluated, and an error":   {ordercheck.CheckedOrder{RuleSet: ruleSet, Findings: []ordercheck.Finding{wrong}, RuleErrors: []ordercheck.RuleError{unevaluated}}, ordercheck.StatusFailed},
+		"a rule skipped is no bad sign": {ordercheck.CheckedOrder{RuleSet: ruleSet, Skipped: []ordercheck.Skipped{{RuleID: "stock", Reason: "not included"}}}, ordercheck.StatusPassed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.check = func(int) (ordercheck.CheckedOrder, error) { return tc.checked, nil }
+			report := w.mustRun(t)
+			assert.Equal(t, tc.want, report.Status)
+			assert.Equal(t, "SO-000123", report.OrderNumber)
+			assert.Equal(t, "0000000000000001", report.OrderVersion)
+			assert.Equal(t, "Acme", report.Customer)
+			assert.Equal(t, ruleSet, report.RuleSet)
+			assert.False(t, report.CheckedAt.IsZero())
+			assert.NotNil(t, report.Findings)
+			assert.NotNil(t, report.Skipped)
+			assert.NotNil(t, report.RuleErrors)
+			for _, f := range report.Findings {
+				assert.Equal(t, ordercheck.FindingConfirmed, f.State)
+				assert.False(t, f.FirstSeen.IsZero())
+			}
+		})
+	}
+}
+
+func TestSettling(t *testing.T) {
+	for name, tc := range map[string]struct {
+		deliveries []time.Duration
+		want       []time.Duration
+	}{
+		"no delivery, no wait":          {nil, []time.Duration{0}},
+		"two seconds of quiet":          {[]time.Duration{0}, []time.Duration{2 * time.Second}},
+		"each delivery begins it again": {[]time.Duration{0, 1500 * time.Millisecond, 3 * time.Second}, []time.Duration{5 * time.Second}},
+		"thirty seconds at most":        {everySecond(40), []time.Duration{30 * time.Second, 41 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, at := range tc.deliveries {
+				w.deliverAt(at, 1)
+			}
+			w.mustRun(t)
+			assert.Equal(t, tc.want, w.fetchedAt)
+		})
+	}
+}
+
+func everySecond(n int) []time.Duration {
+	at := make([]time.Duration, n)
+	for i := range at {
+		at[i] = time.Duration(i) * time.Second
+	}
+	return at
+}
+
+func TestPersonDoesNotWaitForSettling(t *testing.T) {
+	for name, signal := range map[string]any{
+		"no argument": nil, "an empty list": []ordercheck.Delivery{}, "not a list": "check it, please",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deliverAt(0, 1)
+			w.RegisterDelayedCallback(func() { w.SignalWorkflow(ordercheck.SignalWebhookDelivered, signal) }, time.Second)
+			w.mustRun(t)
+			assert.Equal(t, []time.Duration{time.Second}, w.fetchedAt)
+		})
+	}
+}
+
+// Invariant 1: a delivery during the run leads to a fetch that begins after it.
+func TestDeliveryDuringTheRunIsFollowedByAnotherFetch(t *testing.T) {
+	t.Run("during the fetch", func(t *testing.T) {
+		w := newWorld(t)
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			if n == 1 {
+				w.deliver(3)
+			}
+			return order(n), nil
+		}
+		report := w.mustRun(t)
+		assert.Len(t, w.fetchedAt, 2)
+		assert.Equal(t, "0000000000000002", report.OrderVersion)
+	})
+	t.Run("during the check", func(t *testing.T) {
+		w := newWorld(t)
+		w.check = func(n int) (ordercheck.CheckedOrder, error) {
+			if n == 1 {
+				w.deliver(1)
+			}
+			return found(), nil
+		}
+		report := w.mustRun(t)
+		assert.Len(t, w.fetchedAt, 2)
+		assert.Equal(t, "0000000000000002", report.OrderVersion)
+	})
+	t.Run("during a fetch that fails for good", func(t *testing.T) {
+		w := newWorld(t)
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			if n == 1 {
+				w.deliver(1)
+				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401", ordercheck.ErrorInflowUnauthorized, nil)
+			}
+			return order(n), nil
+		}
+		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
+		assert.Len(t, w.fetchedAt, 2)
+	})
+}
+
+// Invariant 2: same version, same rule set, no second evaluation.
+func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
+	recheck := func(w *world) {
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			if n == 1 {
+				w.deliver(1)
+			}
+			return order(1), nil
+		}
+	}
+	t.Run("same version, same rules", func(t *testing.T) {
+		w := newWorld(t)
+		recheck(w)
+		report := w.mustRun(t)
+		assert.Len(t, w.fetchedAt, 2)
+		assert.Equal(t, 1, w.checked)
+		assert.Equal(t, ordercheck.StatusPassed, report.Status)
+	})
+	t.Run("same version, new rules", func(t *testing.T) {
+		w := newWorld(t)
+		recheck(w)
+		inner := w.fetch
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			o, err := inner(n)
+			o.RuleSet.Digest = fmt.Sprintf("sha256:%02d", n)
+			return o, err
+		}
+		w.mustRun(t)
+		assert.Equal(t, 2, w.checked)
+	})
+	t.Run("no version to go by", func(t *testing.T) {
+		w := newWorld(t)
+		recheck(w)
+		inner := w.fetch
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			o, err := inner(n)
+			o.OrderVersion = ""
+			return o, err
+		}
+		w.mustRun(t)
+		assert.Equal(t, 2, w.checked)
+	})
+	t.Run("incomplete before", func(t *testing.T) {
+		w := newWorld(t)
+		recheck(w)
+		w.check = func(n int) (ordercheck.CheckedOrder, error) {
+			checked := found()
+			if n == 1 {
+				checked.RuleErrors = []ordercheck.RuleError{{RuleID: "margin", Error: "overflow"}}
+			}
+			return checked, nil
+		}
+		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
+		assert.Equal(t, 2, w.checked)
+	})
+}
+
+// Invariant 5: a finding keeps its first-seen time when its message changes.
+func TestFindingKeepsItsFirstSeenTime(t *testing.T) {
+	w := newWorld(t)
+	w.check = func(n int) (ordercheck.CheckedOrder, error) {
+		f := finding("order-total", ordercheck.SeverityError)
+		f.Message = fmt.Sprintf("off by %d", n)
+		if n == 1 {
+			w.deliver(1)
+			return found(f), nil
+		}
+		return found(finding("balance", ordercheck.SeverityError), f), nil
+	}
+	report := w.mustRun(t)
+	require.Len(t, report.Findings, 2)
+	assert.Equal(t, "off by 2", report.Findings[1].Message)
+	assert.Equal(t, report.Findings[0].FirstSeen, report.CheckedAt)
+	assert.True(t, report.Findings[1].FirstSeen.Before(report.CheckedAt))
+}
+
+func TestRunFailsWhereTheCheckCouldNotBeDone(t *testing.T) {
+	for _, tc := range []struct {
+		errorType string
+		fetches   int
+		advice    string
+	}{
+		{ordercheck.ErrorOrderNotFound, 2, "was it deleted?"},
+		{ordercheck.ErrorInflowUnauthorized, 1, "INFLOW_API_KEY"},
+		{ordercheck.ErrorInflowBadResponse, 1, "INFLOW_API_VERSION"},
+	} {
+		t.Run(tc.errorType, func(t *testing.T) {
+			w := newWorld(t)
+			w.fetch = func(int) (ordercheck.FetchedOrder, error) {
+				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("no", tc.errorType, nil)
+			}
+			_, err := w.run(t)
+			var application *temporal.ApplicationError
+			require.ErrorAs(t, err, &application)
+			assert.Equal(t, tc.errorType, application.Type())
+			assert.Contains(t, application.Message(), tc.advice)
+			assert.Len(t, w.fetchedAt, tc.fetches)
+
+			answer, err := w.QueryWorkflow(ordercheck.QueryReport)
+			require.NoError(t, err)
+			var report ordercheck.Report
+			require.NoError(t, answer.Get(&report))
+			assert.Equal(t, ordercheck.StatusUnchecked, report.Status)
+		})
+	}
+}
+
+func TestNewOrderThatInflowDoesNotShowYetIsChecked(t *testing.T) {
+	w := newWorld(t)
+	w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		if n == 1 {
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
+		}
+		return order(n), nil
+	}
+	assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
+}
+
+func TestTemporaryFailuresAreRetried(t *testing.T) {
+	w := newWorld(t)
+	w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		switch n {
+		case 1:
+			return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500", ordercheck.ErrorInflowUnavailable)
+		case 2:
+			return ordercheck.FetchedOrder{}, temporal.NewApplicationErrorWithOptions("429", ordercheck.ErrorInflowRateLimited,
+				temporal.ApplicationErrorOptions{NextRetryDelay: 42 * time.Second})
+		}
+		return order(n), nil
+	}
+	assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
+	assert.Equal(t, []time.Duration{0, time.Second, 43 * time.Second}, w.fetchedAt)
+}
+
+func TestRunFailsWhenRetriesAreSpent(t *testing.T) {
+	w := newWorld(t)
+	w.fetch = func(int) (ordercheck.FetchedOrder, error) {
+		return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500", ordercheck.ErrorInflowUnavailable)
+	}
+	_, err := w.run(t)
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, err, &application)
+	assert.Equal(t, ordercheck.ErrorInflowUnavailable, application.Type())
+	assert.Contains(t, application.Message(), "rerun when it is back")
+	assert.Greater(t, len(w.fetchedAt), 5)
+}
+
+func TestCheckNowAnswersWithACheckBegunAfterIt(t *testing.T) {
+	type answer struct {
+		report ordercheck.Report
+		err    error
+	}
+	ask := func(w *world, t *testing.T, got *answer) {
+		w.UpdateWorkflow(ordercheck.UpdateCheck, "", &testsuite.TestUpdateCallback{
+			OnReject: func(err error) { t.Errorf("rejected: %v", err) },
+			OnAccept: func() {},
+			OnComplete: func(result any, err error) {
+				got.err = err
+				if report, ok := result.(*ordercheck.Report); ok && report != nil {
+					got.report = *report
+				}
+			},
+		})
+	}
+	t.Run("asked while settling", func(t *testing.T) {
+		w := newWorld(t)
+		var got answer
+		w.deliverAt(0, 1)
+		w.RegisterDelayedCallback(func() { ask(w, t, &got) }, time.Second)
+		w.mustRun(t)
+		require.NoError(t, got.err)
+		assert.Equal(t, "0000000000000001", got.report.OrderVersion)
+		assert.Equal(t, []time.Duration{time.Second}, w.fetchedAt)
+	})
+	t.Run("asked during a fetch", func(t *testing.T) {
+		w := newWorld(t)
+		var got answer
+		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+			if n == 1 {
+				ask(w, t, &got)
+			}
+			return order(n), nil
+		}
+		w.mustRun(t)
+		require.NoError(t, got.err)
+		assert.Equal(t, "0000000000000002", got.report.OrderVersion)
+	})
+	t.Run("the check cannot be done", func(t *testing.T) {
+		w := newWorld(t)
+		var got answer
+		w.deliverAt(0, 1)
+		w.RegisterDelayedCallback(func() { ask(w, t, &got) }, time.Second)
+		w.fetch = func(int) (ordercheck.FetchedOrder, error) {
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401", ordercheck.ErrorInflowUnauthorized, nil)
+		}
+		_, err := w.run(t)
+		require.Error(t, err)
+		require.ErrorContains(t, got.err, "INFLOW_API_KEY")
+	})
+}
+
+func TestContinuesAsNewAtAQuietPoint(t *testing.T) {
+	w := newWorld(t)
+	w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		w.SetContinueAsNewSuggested(true)
+		w.deliver(1)
+		return order(n), nil
+	}
+	w.check = func(int) (ordercheck.CheckedOrder, error) {
+		return found(finding("order-total", ordercheck.SeverityError)), nil
+	}
+	_, err := w.run(t)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, err, &again)
+	assert.Len(t, w.fetchedAt, 1, "the delivery that came during the run is left to the next one")
+
+	next := newWorld(t)
+	next.check = w.check
+	next.ExecuteWorkflow(ordercheck.WorkflowType, startOf(t, again))
+	require.NoError(t, next.GetWorkflowError())
+	var report ordercheck.Report
+	require.NoError(t, next.GetWorkflowResult(&report))
+	assert.Len(t, next.fetchedAt, 1)
+	require.Len(t, report.Findings, 1)
+	assert.True(t, report.Findings[0].FirstSeen.Before(report.CheckedAt), "a finding keeps its clock from run to run")
+}
+
+func TestWorkflowIDNamesTheOrder(t *testing.T) {
+	t.Run("no argument is needed", func(t *testing.T) {
+		w := newWorld(t)
+		w.ExecuteWorkflow(ordercheck.WorkflowType)
+		require.NoError(t, w.GetWorkflowError())
+		assert.Len(t, w.fetchedAt, 1)
+	})
+	for name, id := range map[string]string{
+		"another order's": ordercheck.WorkflowID("another"), "no order's": "check-it", "unusable": ordercheck.WorkflowID("a/b"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
+			start := ordercheck.Start{SalesOrderID: orderID}
+			if name == "unusable" {
+				start = ordercheck.Start{}
+			}
+			w.ExecuteWorkflow(ordercheck.WorkflowType, start)
+			var application *temporal.ApplicationError
+			require.True(t, errors.As(w.GetWorkflowError(), &application))
+			assert.Equal(t, "WrongWorkflowID", application.Type())
+			assert.Empty(t, w.fetchedAt)
+		})
+	}
+}
+
+func startOf(t *testing.T, again *workflow.ContinueAsNewError) ordercheck.Start {
+	t.Helper()
+	var start ordercheck.Start
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &start))
+	return start
+}
