@@ -1,0 +1,40 @@
+// Package activities holds everything of a check that touches the world: the
+// request to InFlow, and the evaluation of the rules in force.
+package activities
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/activity"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+)
+
+// Orders is where sales orders come from; [inflow.Client] in production.
+type Orders interface {
+	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
+}
+
+// Activities are the gate's activities with what they need.
+type Activities struct {
+	Orders Orders
+	// Rules answers with the rule set in force at the moment of the call.
+	Rules func() *rules.Set
+}
+
+// Registry takes activities; a worker is one.
+type Registry interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// RegisterInflow registers the activities of [ordercheck.InflowTaskQueue].
+func (a *Activities) RegisterInflow(r Registry) {
+	r.RegisterActivityWithOptions(a.FetchOrder, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
+}
+
+// RegisterLocal registers the activities of [ordercheck.TaskQueue].
+func (a *Activities) RegisterLocal(r Registry) {
+	r.RegisterActivityWithOptions(a.CheckOrder, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
+}

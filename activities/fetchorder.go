@@ -1,0 +1,41 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// FetchOrder asks InFlow for the order, once, with what the rules in force need
+// included, and returns the part of it that rules may look at. Its errors have
+// the types of package ordercheck; those that pass by themselves are retried.
+func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
+	set := a.Rules()
+	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, set.Includes())
+	if err != nil {
+		return ordercheck.FetchedOrder{}, applicationError(err)
+	}
+	digest, err := json.Marshal(order)
+	if err != nil {
+		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w", in.SalesOrderID, err)
+	}
+	fetched := ordercheck.FetchedOrder{
+		OrderNumber:  order.OrderNumber,
+		OrderVersion: order.Timestamp,
+		RuleSet:      ordercheck.RuleSet{Name: set.Name(), Digest: set.Digest()},
+		Order:        digest,
+	}
+	if order.Customer != nil {
+		fetched.Customer = order.Customer.Name
+	}
+	if err := fetched.Order.CheckSize(); err != nil {
+		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("sales order %s with %d lines: %v", in.SalesOrderID, len(order.Lines), err),
+			ordercheck.ErrorInflowBadResponse, nil)
+	}
+	return fetched, nil
+}

@@ -1,0 +1,93 @@
+// Package worker runs the gate's workflows and activities: which task queue
+// serves what, how fast, and how it stops.
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+// Options is what a worker needs besides its connection.
+type Options struct {
+	Settings   workflows.Settings
+	Activities *activities.Activities
+	// InflowRequestsPerMinute bounds the starts of InFlow activities over all
+	// workers together, by Temporal's limit on the task queue. Zero is an error.
+	InflowRequestsPerMinute int
+	// StopTimeout is how long running activities may take to end after the
+	// context of [Run] is done. Zero gives them no time.
+	StopTimeout time.Duration
+	// Identity names this worker in Temporal's Web UI; empty is the SDK's own pid@host.
+	Identity string
+}
+
+// inflowSlots is how many InFlow requests one worker has under way at once: InFlow's
+// allowance is a request a second, an answer takes well under a second.
+const inflowSlots = 8
+
+// Run polls both task queues until ctx is done or a worker fails for good
+// (its credentials were withdrawn, say), then stops: polls end, running
+// activities get the stop timeout.
+func Run(ctx context.Context, c client.Client, o Options) error {
+	if o.InflowRequestsPerMinute <= 0 {
+		return fmt.Errorf("INFLOW_REQUESTS_PER_MINUTE is %d: it must be 1 or more", o.InflowRequestsPerMinute)
+	}
+	fatal := make(chan error, 2)
+	onFatal := func(err error) {
+		select {
+		case fatal <- err:
+		default:
+		}
+	}
+
+	main := sdkworker.New(c, ordercheck.TaskQueue, sdkworker.Options{
+		Identity:          o.Identity,
+		WorkerStopTimeout: o.StopTimeout,
+		OnFatalError:      onFatal,
+	})
+	checks := &workflows.SalesOrderChecks{Settings: o.Settings}
+	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+	o.Activities.RegisterLocal(main)
+
+	inflow := sdkworker.New(c, ordercheck.InflowTaskQueue, sdkworker.Options{
+		Identity:                           o.Identity,
+		WorkerStopTimeout:                  o.StopTimeout,
+		OnFatalError:                       onFatal,
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: inflowSlots,
+		TaskQueueActivitiesPerSecond:       float64(o.InflowRequestsPerMinute) / 60,
+	})
+	o.Activities.RegisterInflow(inflow)
+
+	if err := main.Start(); err != nil {
+		return fmt.Errorf("start the worker of task queue %s: %w", ordercheck.TaskQueue, err)
+	}
+	if err := inflow.Start(); err != nil {
+		main.Stop()
+		return fmt.Errorf("start the worker of task queue %s: %w", ordercheck.InflowTaskQueue, err)
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-fatal:
+		err = fmt.Errorf("the worker cannot go on: %w", err)
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		inflow.Stop()
+	}()
+	main.Stop()
+	<-stopped
+	return err
+}
