@@ -3,8 +3,7 @@ package inflow
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -17,6 +16,9 @@ import (
 //
 // Field names and types are those of InFlow's API description 2025-06-24,
 // schema SalesOrder. Fields that need an include are nil when it was not asked for.
+// What tells of a person is kept as a [Presence]: whether it was filled in, not what it said.
+//
+// Decoding what was encoded gives the same order, so that its JSON can stand for it.
 type SalesOrder struct {
 	SalesOrderID string `json:"salesOrderId"`
 	OrderNumber  string `json:"orderNumber"`
@@ -34,6 +36,21 @@ type SalesOrder struct {
 	CustomerID string    `json:"customerId,omitempty"`
 	Customer   *Customer `json:"customer,omitempty"` // include=customer
 
+	ContactName Presence `json:"contactName,omitempty"`
+	Email       Presence `json:"email,omitempty"`
+	Phone       Presence `json:"phone,omitempty"`
+
+	BillingAddress         *Address `json:"billingAddress,omitempty"`
+	ShippingAddress        *Address `json:"shippingAddress,omitempty"`
+	SameBillingAndShipping bool     `json:"sameBillingAndShipping,omitempty"`
+	ShowShipping           bool     `json:"showShipping,omitempty"` // whether the order will be shipped
+
+	LocationID           string `json:"locationId,omitempty"`
+	PaymentTermsID       string `json:"paymentTermsId,omitempty"`
+	PricingSchemeID      string `json:"pricingSchemeId,omitempty"`
+	SalesRepTeamMemberID string `json:"salesRepTeamMemberId,omitempty"`
+	TaxingSchemeID       string `json:"taxingSchemeId,omitempty"`
+
 	Lines        []SalesOrderLine `json:"lines"`                  // include=lines
 	PaymentLines []PaymentLine    `json:"paymentLines,omitempty"` // include=paymentLines
 
@@ -43,10 +60,17 @@ type SalesOrder struct {
 	Tax2         Amount `json:"tax2,omitzero"`
 	Tax1Rate     Amount `json:"tax1Rate,omitzero"` // percent
 	Tax2Rate     Amount `json:"tax2Rate,omitzero"` // percent
-	Total        Amount `json:"total,omitzero"`
-	AmountPaid   Amount `json:"amountPaid,omitzero"`
-	Balance      Amount `json:"balance,omitzero"`
-	ReturnFee    Amount `json:"returnFee,omitzero"`
+	// CalculateTax2OnTax1 compounds the second tax on the first.
+	CalculateTax2OnTax1 bool `json:"calculateTax2OnTax1,omitempty"`
+	// Tax1OnShipping says that the first tax applies to OrderFreight too.
+	Tax1OnShipping bool `json:"tax1OnShipping,omitempty"`
+	// Tax2OnShipping says that the second tax applies to OrderFreight too.
+	Tax2OnShipping bool `json:"tax2OnShipping,omitempty"`
+
+	Total      Amount `json:"total,omitzero"`
+	AmountPaid Amount `json:"amountPaid,omitzero"`
+	Balance    Amount `json:"balance,omitzero"`
+	ReturnFee  Amount `json:"returnFee,omitzero"`
 	// ReturnFreight is freight given back for a return.
 	ReturnFreight Amount `json:"returnFreight,omitzero"`
 
@@ -107,6 +131,16 @@ type Customer struct {
 	Discount   Amount `json:"discount,omitzero"` // percent
 }
 
+// Address is where an order is billed or shipped to; schema Address.
+type Address struct {
+	Address1   Presence `json:"address1,omitempty"`
+	Address2   Presence `json:"address2,omitempty"`
+	City       Presence `json:"city,omitempty"`
+	State      string   `json:"state,omitempty"` // or province
+	PostalCode Presence `json:"postalCode,omitempty"`
+	Country    string   `json:"country,omitempty"`
+}
+
 // PaymentLine is one payment on a sales order; schema SalesOrderPaymentHistoryLine.
 type PaymentLine struct {
 	Amount        Amount `json:"amount,omitzero"`
@@ -136,17 +170,23 @@ func (a Amount) MarshalJSON() ([]byte, error) {
 	return a.Decimal.MarshalJSON()
 }
 
-// UnmarshalJSON reads a string, a number or null. An empty string is null. More than
-// 19 digits are an error.
+// UnmarshalJSON reads a string, a number or null; a blank string is null. It keeps
+// 19 digits: a longer fraction is rounded half to even, a longer integer part is an
+// error. Errors never quote the value.
 func (a *Amount) UnmarshalJSON(data []byte) error {
 	*a = Amount{}
-	if bytes.Equal(data, []byte("null")) || len(bytes.TrimSpace(bytes.Trim(data, `"`))) == 0 {
-		return nil
+	text, null, err := scalarText(data, reflect.TypeFor[Amount]())
+	if err != nil || null {
+		return err
 	}
-	if err := a.Decimal.UnmarshalJSON(data); err != nil {
-		return fmt.Errorf("not a decimal number: %w", err)
+	d, err := decimal.Parse(text)
+	if err != nil {
+		return &json.UnmarshalTypeError{
+			Value: kindOfJSON(data) + " that is not a decimal number of at most 19 digits",
+			Type:  reflect.TypeFor[Amount](),
+		}
 	}
-	a.Valid = true
+	*a = NewAmount(d)
 	return nil
 }
 
@@ -155,18 +195,16 @@ type Time struct{ time.Time }
 
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", time.DateOnly}
 
-// UnmarshalJSON reads RFC 3339, the same without a zone (taken as UTC), a plain date, or null.
+// UnmarshalJSON reads RFC 3339, the same without a zone (taken as UTC), a plain
+// date, or null; a blank string is null. Errors never quote the value.
 func (t *Time) UnmarshalJSON(data []byte) error {
-	t.Time = time.Time{}
-	if bytes.Equal(data, []byte("null")) {
-		return nil
+	*t = Time{}
+	if kindOfJSON(data) == "number" {
+		return &json.UnmarshalTypeError{Value: "number", Type: reflect.TypeFor[Time]()}
 	}
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return fmt.Errorf("not a date: %w", err)
-	}
-	if text = strings.TrimSpace(text); text == "" {
-		return nil
+	text, null, err := scalarText(data, reflect.TypeFor[Time]())
+	if err != nil || null {
+		return err
 	}
 	for _, layout := range timeLayouts {
 		if parsed, err := time.Parse(layout, text); err == nil {
@@ -174,5 +212,65 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return errors.New("not a date in RFC 3339")
+	return &json.UnmarshalTypeError{Value: "string that is not a date in RFC 3339", Type: reflect.TypeFor[Time]()}
+}
+
+// Presence says whether a text was filled in. It stands for a private text that the
+// gate has no use for, so that the text is dropped as it is read.
+type Presence bool
+
+// UnmarshalJSON reads a string, true where it is not blank; true; false; or null, which is false.
+func (p *Presence) UnmarshalJSON(data []byte) error {
+	*p = false
+	if kindOfJSON(data) == "bool" {
+		*p = Presence(bytes.Equal(data, []byte("true")))
+		return nil
+	}
+	if kindOfJSON(data) == "number" {
+		return &json.UnmarshalTypeError{Value: "number", Type: reflect.TypeFor[Presence]()}
+	}
+	_, null, err := scalarText(data, reflect.TypeFor[Presence]())
+	*p = Presence(err == nil && !null)
+	return err
+}
+
+// scalarText is the trimmed text of a JSON string or number. null is true for null and a
+// blank string. The error is an [json.UnmarshalTypeError], to which encoding/json adds the
+// field's name; it names the kind of the value and not the value.
+func scalarText(data []byte, into reflect.Type) (text string, null bool, err error) {
+	switch kind := kindOfJSON(data); kind {
+	case "null":
+		return "", true, nil
+	case "number":
+		return string(data), false, nil
+	case "string":
+		if err := json.Unmarshal(data, &text); err != nil {
+			return "", false, &json.UnmarshalTypeError{Value: "malformed string", Type: into}
+		}
+		text = strings.TrimSpace(text)
+		return text, text == "", nil
+	default:
+		return "", false, &json.UnmarshalTypeError{Value: kind, Type: into}
+	}
+}
+
+// kindOfJSON names the kind of one valid JSON value, in the words of [json.UnmarshalTypeError].
+func kindOfJSON(data []byte) string {
+	if len(data) == 0 {
+		return "nothing"
+	}
+	switch data[0] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "bool"
+	case 'n':
+		return "null"
+	default:
+		return "number"
+	}
 }

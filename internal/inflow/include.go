@@ -1,0 +1,29 @@
+package inflow
+
+import (
+	"slices"
+	"strings"
+)
+
+// Related entities that [Client.SalesOrder] can ask for. InFlow leaves out what is
+// not named; a nested name brings the entities on its way too.
+const (
+	IncludeLines              = "lines"
+	IncludeLinesProduct       = "lines.product"
+	IncludeCustomer           = "customer"
+	IncludePaymentLines       = "paymentLines"
+	IncludeSalesRepTeamMember = "salesRepTeamMember"
+)
+
+// includeList is the value of the query parameter include: sorted, without doubles
+// and blanks, so that one set of names makes one URL.
+func includeList(names []string) string {
+	list := make([]string, 0, len(names))
+	for _, name := range names {
+		if name = strings.TrimSpace(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(slices.Compact(list), ",")
+}
