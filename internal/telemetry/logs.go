@@ -1,0 +1,131 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+)
+
+// Log formats.
+const (
+	LogJSON = "json" // a JSON object a line
+	LogText = "text" // key=value pairs
+)
+
+// Keys that tie a log record to its trace; those of OpenTelemetry's log data model
+// for formats other than OTLP.
+const (
+	traceIDKey = "trace_id"
+	spanIDKey  = "span_id"
+)
+
+func newLogger(options Options) (*slog.Logger, error) {
+	writer := options.LogWriter
+	if writer == nil {
+		writer = os.Stderr
+	}
+	handlerOptions := &slog.HandlerOptions{Level: options.LogLevel, ReplaceAttr: renameTemporalTraceIDs}
+	var handler slog.Handler
+	switch options.LogFormat {
+	case LogJSON, "":
+		handler = slog.NewJSONHandler(writer, handlerOptions)
+	case LogText:
+		handler = slog.NewTextHandler(writer, handlerOptions)
+	default:
+		return nil, fmt.Errorf("log format %q is not known: use %q or %q", options.LogFormat, LogJSON, LogText)
+	}
+	return slog.New(&traceHandler{Handler: handler, root: handler}), nil
+}
+
+// renameTemporalTraceIDs gives the ids that Temporal's tracing interceptor adds to
+// a workflow's logger the names that every other record has.
+func renameTemporalTraceIDs(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return attr
+	}
+	switch attr.Key {
+	case "TraceID":
+		attr.Key = traceIDKey
+	case "SpanID":
+		attr.Key = spanIDKey
+	}
+	return attr
+}
+
+// traceHandler adds the ids of the context's span at the top level of each record.
+type traceHandler struct {
+	slog.Handler
+	// root is the handler before the first group was opened, and opened what was
+	// done to it since: the ids must not land inside a group.
+	root   slog.Handler
+	opened []func(slog.Handler) slog.Handler
+}
+
+func (h *traceHandler) Handle(ctx context.Context, record slog.Record) error {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsValid() {
+		return h.Handler.Handle(ctx, record)
+	}
+	ids := []slog.Attr{slog.String(traceIDKey, span.TraceID().String()), slog.String(spanIDKey, span.SpanID().String())}
+	if len(h.opened) == 0 {
+		record = record.Clone()
+		record.AddAttrs(ids...)
+		return h.Handler.Handle(ctx, record)
+	}
+	handler := h.root.WithAttrs(ids)
+	for _, open := range h.opened {
+		handler = open(handler)
+	}
+	return handler.Handle(ctx, record)
+}
+
+func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	next := &traceHandler{Handler: h.Handler.WithAttrs(attrs), root: h.root}
+	if len(h.opened) == 0 {
+		next.root = next.Handler
+		return next
+	}
+	next.opened = append(slices.Clip(h.opened), func(handler slog.Handler) slog.Handler { return handler.WithAttrs(attrs) })
+	return next
+}
+
+func (h *traceHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return &traceHandler{
+		Handler: h.Handler.WithGroup(name),
+		root:    h.root,
+		opened:  append(slices.Clip(h.opened), func(handler slog.Handler) slog.Handler { return handler.WithGroup(name) }),
+	}
+}
+
+// reportInternalErrors sends OpenTelemetry's own complaints to the log. A
+// collector that is down makes one with every batch: a few are enough.
+func reportInternalErrors(logger *slog.Logger) {
+	otel.SetErrorHandler(&internalErrors{logger: logger, limiter: rate.NewLimiter(rate.Every(time.Minute), 3)})
+	otel.SetLogger(logr.FromSlogHandler(logger.Handler()))
+}
+
+type internalErrors struct {
+	logger  *slog.Logger
+	limiter *rate.Limiter
+}
+
+// Handle implements [otel.ErrorHandler].
+func (e *internalErrors) Handle(err error) {
+	if err != nil && e.limiter.Allow() {
+		e.logger.Warn("telemetry could not be sent or recorded", "error", err)
+	}
+}
