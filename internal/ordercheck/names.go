@@ -90,3 +90,6 @@ func ValidateSalesOrderID(id string) error {
 	}
 	return nil
 }
+
+// Summary is the one line that Temporal's Web UI shows for an order's run.
+func Summary(salesOrderID string) string { return "check of sales order " + salesOrderID }

@@ -1,0 +1,80 @@
+// Package operations holds what people do to orders from the command line,
+// through Temporal.
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// personPriority puts what a person waits for before webhooks (3) and sweeps.
+const personPriority = 1
+
+// closingRunDelay is the wait before a run that was just closing is asked again.
+const closingRunDelay = 100 * time.Millisecond
+
+// CheckNow has an order fetched and checked now, in its open run or in a new
+// one, and waits for the report. The error of a check that could not be done is a
+// [temporal.ApplicationError] with a type of package ordercheck; ctx bounds the
+// wait, not the check, which goes on.
+func CheckNow(ctx context.Context, c client.Client, salesOrderID string) (*ordercheck.Report, error) {
+	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
+		return nil, err
+	}
+	for {
+		report, err := checkOnce(ctx, c, salesOrderID)
+		if !wasClosing(err) {
+			return report, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(closingRunDelay):
+		}
+	}
+}
+
+func checkOnce(ctx context.Context, c client.Client, salesOrderID string) (*ordercheck.Report, error) {
+	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID:                       ordercheck.WorkflowID(salesOrderID),
+		TaskQueue:                ordercheck.TaskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            ordercheck.Summary(salesOrderID),
+		Priority:                 temporal.Priority{PriorityKey: personPriority},
+	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
+	handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			UpdateName:   ordercheck.UpdateCheck,
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask for a check of sales order %s: %w", salesOrderID, err)
+	}
+	var report ordercheck.Report
+	if err := handle.Get(ctx, &report); err != nil {
+		return nil, fmt.Errorf("wait for the check of sales order %s: %w", salesOrderID, err)
+	}
+	return &report, nil
+}
+
+// wasClosing: the run ended between the look at it and the update; another try starts a new one.
+func wasClosing(err error) bool {
+	var application *temporal.ApplicationError
+	if err == nil || errors.As(err, &application) && application.Type() != "AcceptedUpdateCompletedWorkflow" {
+		return false
+	}
+	var notFound *serviceerror.NotFound
+	var exhausted *serviceerror.ResourceExhausted
+	return application != nil || errors.As(err, &notFound) || errors.As(err, &exhausted)
+}

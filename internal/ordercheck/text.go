@@ -1,0 +1,58 @@
+package ordercheck
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteText writes the report for a person at a terminal. Text from the order
+// is stripped of control characters.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	name := r.OrderNumber
+	if name == "" {
+		name = r.SalesOrderID
+	}
+	fmt.Fprintf(&b, "%s  %s  %s\n", printable(name), strings.ToUpper(string(r.Status)), printable(r.Customer))
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		where := "order"
+		if f.LineNumber > 0 {
+			where = fmt.Sprintf("line %d", f.LineNumber)
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", f.Severity, where, f.RuleID, printable(f.Message))
+		if f.Fix != "" {
+			fmt.Fprintf(table, "\t\t\t→ %s\n", printable(f.Fix))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	for i := range r.RuleErrors {
+		fmt.Fprintf(&b, "  rule %s could not be evaluated: %s\n", r.RuleErrors[i].RuleID, printable(r.RuleErrors[i].Error))
+	}
+	for i := range r.Skipped {
+		fmt.Fprintf(&b, "  rule %s skipped: %s\n", r.Skipped[i].RuleID, printable(r.Skipped[i].Reason))
+	}
+	if !r.CheckedAt.IsZero() {
+		fmt.Fprintf(&b, "  checked %s with rule set %s\n", r.CheckedAt.Format(time.RFC3339), r.RuleSet.Name)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// printable keeps an order's text from moving the terminal's cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

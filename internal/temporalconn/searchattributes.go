@@ -1,0 +1,98 @@
+package temporalconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+type searchAttribute struct {
+	name      string
+	valueType enumspb.IndexedValueType
+}
+
+// searchAttributes are those of the gate's workflows, in the order of the instructions.
+var searchAttributes = []searchAttribute{
+	{ordercheck.SearchOrderNumber, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
+	{ordercheck.SearchGateStatus, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
+	{ordercheck.SearchErrorCount, enumspb.INDEXED_VALUE_TYPE_INT},
+	{ordercheck.SearchFailedRules, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST},
+}
+
+const searchAttributePoll = 250 * time.Millisecond
+
+// EnsureSearchAttributes registers the search attributes that a namespace lacks,
+// and returns once the server knows them. A run that sets one which is unknown
+// gets stuck, so where the server refuses, the error says what to type.
+func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	missing, err := missingSearchAttributes(ctx, c, namespace)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	add := make(map[string]enumspb.IndexedValueType, len(missing))
+	for _, a := range missing {
+		add[a.name] = a.valueType
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: namespace, SearchAttributes: add,
+	})
+	var exists *serviceerror.AlreadyExists
+	if err != nil && !errors.As(err, &exists) { // another worker may just have done it
+		return fmt.Errorf("register the gate's search attributes: %w\n%s", err, instructions(namespace, missing))
+	}
+	ticker := time.NewTicker(searchAttributePoll)
+	defer ticker.Stop()
+	for {
+		missing, err := missingSearchAttributes(ctx, c, namespace)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the gate's search attributes were registered and are not known yet: %w", ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+func missingSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]searchAttribute, error) {
+	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return nil, fmt.Errorf("list the search attributes of namespace %s: %w\nif this server does not let the gate look, make sure they exist:\n%s",
+			namespace, err, instructions(namespace, searchAttributes))
+	}
+	var missing []searchAttribute
+	for _, a := range searchAttributes {
+		switch have, ok := known.GetCustomAttributes()[a.name]; {
+		case !ok:
+			missing = append(missing, a)
+		case have != a.valueType:
+			return nil, fmt.Errorf("search attribute %s of namespace %s has type %s, the gate needs %s: remove it or use another namespace",
+				a.name, namespace, have, a.valueType)
+		}
+	}
+	return missing, nil
+}
+
+// instructions are the commands an operator types where the gate may not.
+func instructions(namespace string, attributes []searchAttribute) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "register them with:\n  temporal operator search-attribute create --namespace %s", namespace)
+	for _, a := range attributes {
+		fmt.Fprintf(&b, " --name %s --type %s", a.name, a.valueType)
+	}
+	fmt.Fprintf(&b, "\nor, on Temporal Cloud:\n  tcld namespace search-attributes add --namespace %s", namespace)
+	for _, a := range attributes {
+		fmt.Fprintf(&b, " --search-attribute %s=%s", a.name, a.valueType)
+	}
+	return b.String()
+}

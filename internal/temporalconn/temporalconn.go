@@ -1,0 +1,185 @@
+// Package temporalconn connects the gate's processes to Temporal, by Temporal's
+// own standard settings: the TEMPORAL_* environment and profiles.
+package temporalconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"error-check-gate/internal/telemetry"
+)
+
+// Options are what a process adds to the environment's settings.
+type Options struct {
+	// Telemetry traces, measures and logs the connection; nil does none of it.
+	Telemetry *telemetry.Telemetry
+	// Address and Namespace outweigh the environment where they are not empty.
+	Address, Namespace string
+}
+
+// dialTimeout is how long Dial waits for a server to answer.
+const dialTimeout = 10 * time.Second
+
+// Dial connects and makes sure that the server answers. The caller closes the client.
+func Dial(ctx context.Context, o Options) (client.Client, error) {
+	options, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w (is it running? see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS)",
+			options.HostPort, options.Namespace, err)
+	}
+	return c, nil
+}
+
+// Lazy makes a client that connects with its first call: a process that has to
+// answer while Temporal is down must be able to start then. The caller closes it.
+func Lazy(o Options) (client.Client, error) {
+	options, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.NewLazyClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to Temporal at %s: %w", options.HostPort, err)
+	}
+	return c, nil
+}
+
+// Settings are the effective settings of the connection, without its secrets.
+type Settings struct {
+	Address, Namespace string
+	TLS, APIKey        bool
+}
+
+// Effective reads the settings without connecting.
+func Effective() (Settings, error) {
+	profile, err := loadProfile()
+	if err != nil {
+		return Settings{}, err
+	}
+	options, err := toOptions(profile)
+	if err != nil {
+		return Settings{}, err
+	}
+	return Settings{
+		Address:   options.HostPort,
+		Namespace: options.Namespace,
+		TLS:       options.ConnectionOptions.TLS != nil,
+		APIKey:    profile.APIKey != "",
+	}, nil
+}
+
+func load(o Options) (client.Options, error) {
+	profile, err := loadProfile()
+	if err != nil {
+		return client.Options{}, err
+	}
+	options, err := toOptions(profile)
+	if err != nil {
+		return client.Options{}, err
+	}
+	if o.Address != "" {
+		options.HostPort = o.Address
+	}
+	if o.Namespace != "" {
+		options.Namespace = o.Namespace
+	}
+	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	if t := o.Telemetry; t != nil {
+		options.Logger = t.TemporalLogger()
+		options.MetricsHandler = t.TemporalMetrics()
+		if options.Interceptors, err = t.TemporalInterceptors(); err != nil {
+			return client.Options{}, err
+		}
+	}
+	return options, nil
+}
+
+func loadProfile() (envconfig.ClientConfigProfile, error) {
+	environment, err := newEnvironment()
+	if err != nil {
+		return envconfig.ClientConfigProfile{}, err
+	}
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: environment})
+	if err != nil {
+		return profile, fmt.Errorf("read Temporal's settings (TEMPORAL_*, or the profile in TEMPORAL_CONFIG_FILE): %w", err)
+	}
+	return profile, nil
+}
+
+func toOptions(profile envconfig.ClientConfigProfile) (client.Options, error) {
+	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
+	if err != nil {
+		return options, fmt.Errorf("read Temporal's settings (TEMPORAL_TLS_*): %w", err)
+	}
+	if options.HostPort == "" {
+		options.HostPort = client.DefaultHostPort
+	}
+	if options.Namespace == "" {
+		options.Namespace = client.DefaultNamespace
+	}
+	if t := options.ConnectionOptions.TLS; t != nil && t.MinVersion == 0 {
+		t.MinVersion = tls.VersionTLS12
+	}
+	return options, nil
+}
+
+const (
+	apiKeyVariable     = "TEMPORAL_API_KEY"
+	apiKeyFileVariable = "TEMPORAL_API_KEY_FILE"
+)
+
+// environment is the process's without empty variables, and with the API key read from its file where one is named.
+type environment struct{ apiKey string }
+
+func newEnvironment() (environment, error) {
+	path := os.Getenv(apiKeyFileVariable)
+	if path == "" {
+		return environment{}, nil
+	}
+	if os.Getenv(apiKeyVariable) != "" {
+		return environment{}, errors.New(apiKeyVariable + " and " + apiKeyFileVariable + " are both set: keep one")
+	}
+	data, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	if err != nil {
+		return environment{}, fmt.Errorf("%s: %w", apiKeyFileVariable, err)
+	}
+	key := strings.TrimSpace(string(data))
+	if key == "" {
+		return environment{}, fmt.Errorf("%s: %s is empty", apiKeyFileVariable, path)
+	}
+	return environment{apiKey: key}, nil
+}
+
+func (e environment) Environ() []string {
+	variables := os.Environ()
+	if e.apiKey != "" {
+		variables = append(slices.Clip(variables), apiKeyVariable+"="+e.apiKey)
+	}
+	return variables
+}
+
+func (e environment) LookupEnv(name string) (string, bool) {
+	if name == apiKeyVariable && e.apiKey != "" {
+		return e.apiKey, true
+	}
+	// A variable set to nothing, as compose files pass on what is unset, is not set.
+	value := os.Getenv(name)
+	return value, value != ""
+}

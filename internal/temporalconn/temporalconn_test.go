@@ -1,0 +1,114 @@
+package temporalconn_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/temporalconn"
+)
+
+func TestEffectiveSettings(t *testing.T) {
+	dir := t.TempDir()
+	keyFile := filepath.Join(dir, "key")
+	require.NoError(t, os.WriteFile(keyFile, []byte("an-api-key\n"), 0o600))
+	profile := filepath.Join(dir, "temporal.toml")
+	require.NoError(t, os.WriteFile(profile, []byte("[profile.default]\naddress = \"profile:7233\"\nnamespace = \"shop\"\n"), 0o600))
+
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		want temporalconn.Settings
+		err  string
+	}{
+		"nothing set": {nil, temporalconn.Settings{Address: "localhost:7233", Namespace: "default"}, ""},
+		"the environment": {map[string]string{"TEMPORAL_ADDRESS": "t:1", "TEMPORAL_NAMESPACE": "n"},
+			temporalconn.Settings{Address: "t:1", Namespace: "n"}, ""},
+		"an API key implies TLS": {map[string]string{"TEMPORAL_API_KEY": "k"},
+			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
+		"an API key's file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile},
+			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
+		"both":           {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile}, temporalconn.Settings{}, "keep one"},
+		"a missing file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"}, temporalconn.Settings{}, "TEMPORAL_API_KEY_FILE"},
+		"a profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile},
+			temporalconn.Settings{Address: "profile:7233", Namespace: "shop"}, ""},
+		"an unknown profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile, "TEMPORAL_PROFILE": "nope"}, temporalconn.Settings{}, "nope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE"} {
+				t.Setenv(name, "")
+			}
+			t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(dir, "none.toml"))
+			for name, value := range tc.env {
+				t.Setenv(name, value)
+			}
+			got, err := temporalconn.Effective()
+			if tc.err != "" {
+				require.ErrorContains(t, err, tc.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := temporalconn.Dial(ctx, temporalconn.Options{Address: "127.0.0.1:1", Namespace: "shop"})
+	require.ErrorContains(t, err, "127.0.0.1:1")
+	require.ErrorContains(t, err, "namespace shop")
+	require.ErrorContains(t, err, "TEMPORAL_ADDRESS")
+
+	c, err := temporalconn.Lazy(temporalconn.Options{Address: "127.0.0.1:1"})
+	require.NoError(t, err, "an ingress starts while Temporal is down")
+	c.Close()
+}
+
+func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
+	server, err := devserver.Start(t.Context(), devserver.Options{Namespaces: []string{"bare", "wrong"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
+	c, err := temporalconn.Dial(t.Context(), temporalconn.Options{Address: server.Addr})
+	require.NoError(t, err)
+	defer c.Close()
+
+	remove := func(namespace string, names ...string) {
+		_, err := c.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
+			Namespace: namespace, SearchAttributes: names,
+		})
+		require.NoError(t, err)
+	}
+	known := func(namespace string) map[string]enumspb.IndexedValueType {
+		answer, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+		require.NoError(t, err)
+		return answer.GetCustomAttributes()
+	}
+
+	remove("bare", "OrderNumber", "FailedRules")
+	require.NotContains(t, known("bare"), "OrderNumber")
+	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"))
+	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, known("bare")["OrderNumber"])
+	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["FailedRules"])
+	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"), "a second time changes nothing")
+
+	remove("wrong", "ErrorCount")
+	_, err = c.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
+		Namespace: "wrong", SearchAttributes: map[string]enumspb.IndexedValueType{"ErrorCount": enumspb.INDEXED_VALUE_TYPE_KEYWORD},
+	})
+	require.NoError(t, err)
+	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "wrong")
+	require.ErrorContains(t, err, "ErrorCount")
+	require.ErrorContains(t, err, "Int")
+
+	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "no-such-namespace")
+	require.ErrorContains(t, err, "temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber --type Keyword")
+}
