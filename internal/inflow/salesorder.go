@@ -51,8 +51,8 @@ type SalesOrder struct {
 	SalesRepTeamMemberID string `json:"salesRepTeamMemberId,omitempty"`
 	TaxingSchemeID       string `json:"taxingSchemeId,omitempty"`
 
-	Lines        []SalesOrderLine `json:"lines"`                  // include=lines
-	PaymentLines []PaymentLine    `json:"paymentLines,omitempty"` // include=paymentLines
+	Lines        []SalesOrderLine `json:"lines"`                 // include=lines
+	PaymentLines []PaymentLine    `json:"paymentLines,omitzero"` // include=paymentLines
 
 	SubTotal     Amount `json:"subTotal,omitzero"`
 	OrderFreight Amount `json:"orderFreight,omitzero"`
@@ -81,7 +81,7 @@ type SalesOrder struct {
 
 	PONumber     string            `json:"poNumber,omitempty"`
 	OrderRemarks string            `json:"orderRemarks,omitempty"`
-	CustomFields map[string]string `json:"customFields,omitempty"` // custom1 … custom10
+	CustomFields map[string]string `json:"customFields,omitzero"` // custom1 … custom10
 }
 
 // SalesOrderLine is one line of a [SalesOrder]; schema SalesOrderLine.
@@ -107,7 +107,7 @@ type Quantity struct {
 	StandardQuantity Amount   `json:"standardQuantity,omitzero"`
 	UomQuantity      Amount   `json:"uomQuantity,omitzero"`
 	Uom              string   `json:"uom,omitempty"`
-	SerialNumbers    []string `json:"serialNumbers,omitempty"`
+	SerialNumbers    []string `json:"serialNumbers,omitzero"`
 }
 
 // PercentOrFixed is a discount or a cost: a percentage, or an amount of money;
@@ -207,7 +207,8 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	for _, layout := range timeLayouts {
-		if parsed, err := time.Parse(layout, text); err == nil {
+		// In UTC, so that the machine's own zone has no part in what an order is.
+		if parsed, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
 			t.Time = parsed
 			return nil
 		}

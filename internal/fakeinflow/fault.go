@@ -1,0 +1,181 @@
+package fakeinflow
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fault makes the API answer wrongly. Faults stand in a queue: a request meets the first
+// that fits it. What is zero in a fault is as without it.
+type Fault struct {
+	// Route it fits, such as [RouteGetSalesOrder]; empty fits every route.
+	Route string
+	// SalesOrderID it fits; empty fits every request.
+	SalesOrderID string
+	// Times it is met before it ends; 0 is until [Server.ClearFaults].
+	Times int
+
+	// Latency before anything is answered.
+	Latency time.Duration
+	// Status to answer instead.
+	Status int
+	// RetryAfter is sent in the header of that name, in whole seconds; it needs a Status.
+	RetryAfter time.Duration
+	// Body to answer instead, such as garbage; with Status 0 the status is 200.
+	Body string
+	// SlowBody is a pause within the answer's body.
+	SlowBody time.Duration
+	// Cut breaks the connection within the answer's body.
+	Cut bool
+}
+
+// SetFault appends a fault to the queue.
+func (s *Server) SetFault(fault Fault) error {
+	var wrong []error
+	if fault.Status != 0 && (fault.Status < 200 || fault.Status > 599) {
+		wrong = append(wrong, fmt.Errorf("status %d is not from 200 to 599", fault.Status))
+	}
+	if fault.Times < 0 || fault.Latency < 0 || fault.RetryAfter < 0 || fault.SlowBody < 0 {
+		wrong = append(wrong, errors.New("times, latency, retry after and slow body cannot be negative"))
+	}
+	if fault.RetryAfter > 0 && fault.Status == 0 {
+		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
+	}
+	if fault.Latency == 0 && fault.Status == 0 && fault.Body == "" && fault.SlowBody == 0 && !fault.Cut {
+		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body or cut"))
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("fake InFlow: fault: %w", errors.Join(wrong...))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &fault)
+	return nil
+}
+
+// ClearFaults empties the queues of faults, of the API and of deliveries.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+	s.deliveries.faults = nil
+}
+
+// takeFault is the fault that a request meets; the zero fault is none.
+func (s *Server) takeFault(route, salesOrderID string) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, fault := range s.faults {
+		if fault.Route != "" && fault.Route != route || fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
+			continue
+		}
+		met := *fault
+		if fault.Times > 0 {
+			if fault.Times--; fault.Times == 0 {
+				s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+			}
+		}
+		return met
+	}
+	return Fault{}
+}
+
+// apply waits out the latency, and says whether the answer has been replaced.
+func (f Fault) apply(answer *answer, r *http.Request, stopping context.Context) bool {
+	pause(r.Context(), stopping, f.Latency)
+	if f.Status == 0 && f.Body == "" {
+		return false
+	}
+	if f.RetryAfter > 0 {
+		answer.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(f.RetryAfter), 10))
+	}
+	status := f.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if f.Body == "" {
+		writeError(answer, status, http.StatusText(status))
+		return true
+	}
+	answer.Header().Set("Content-Type", "application/json; charset=utf-8")
+	answer.WriteHeader(status)
+	_, _ = answer.Write([]byte(f.Body))
+	return true
+}
+
+// send sends the answer, slowly or in part, and gives its status.
+func (f Fault) send(w http.ResponseWriter, r *http.Request, answer *answer, stopping context.Context) int {
+	if f.SlowBody == 0 && !f.Cut {
+		return answer.send(w)
+	}
+	body := answer.body.Bytes()
+	half := len(body) / 2
+	answer.sendHeader(w)
+	_, _ = w.Write(body[:half])
+	_ = http.NewResponseController(w).Flush()
+	pause(r.Context(), stopping, f.SlowBody)
+	if f.Cut {
+		panic(http.ErrAbortHandler) // net/http's way to break a connection
+	}
+	_, _ = w.Write(body[half:])
+	return answer.status
+}
+
+func pause(ctx, stopping context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-stopping.Done():
+	}
+}
+
+// answer holds a handler's answer, so that a fault can send it in its own way.
+type answer struct {
+	header       http.Header
+	status       int
+	body         bytes.Buffer
+	orderVersion string
+}
+
+func newAnswer() *answer { return &answer{header: http.Header{}} }
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(p)
+}
+
+func (a *answer) sendHeader(w http.ResponseWriter) {
+	a.WriteHeader(http.StatusOK)
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
+	}
+	w.WriteHeader(a.status)
+}
+
+func (a *answer) send(w http.ResponseWriter) int {
+	a.sendHeader(w)
+	_, _ = w.Write(a.body.Bytes())
+	return a.status
+}

@@ -1,0 +1,119 @@
+package fakeinflow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// relations names, for each kind of entity, the fields that come only when a request
+// includes them, and the kind of entity each leads to; from InFlow's API description.
+var relations = map[string]map[string]string{
+	"salesOrder": {
+		"assignedToTeamMember": "teamMember", "attachments": "attachment", "confirmerTeamMember": "teamMember",
+		"costOfGoodsSold": "", "currency": "currency", "customer": "customer", "lastModifiedBy": "teamMember",
+		"lines": "line", "location": "", "packLines": "productLine", "paymentLines": "", "paymentTerms": "",
+		"pickLines": "productLine", "pricingScheme": "pricingScheme", "restockLines": "productLine",
+		"salesRepTeamMember": "teamMember", "shipLines": "", "taxingScheme": "taxingScheme",
+	},
+	"line":        {"product": "product", "taxCode": "taxCode"},
+	"productLine": {"product": "product", "location": ""},
+	"attachment":  {"lastModifiedBy": "teamMember"},
+	"currency":    {"currencyConversions": ""},
+	"customer": {
+		"addresses": "", "attachments": "attachment", "balances": "", "credits": "", "defaultBillingAddress": "",
+		"defaultLocation": "", "defaultPaymentTerms": "", "defaultSalesRepTeamMember": "teamMember",
+		"defaultShippingAddress": "", "dues": "", "lastModifiedBy": "teamMember", "orderHistory": "",
+		"pricingScheme": "pricingScheme", "taxingScheme": "taxingScheme",
+	},
+	"pricingScheme": {"currency": "currency", "productPrices": ""},
+	"product": {
+		"attachments": "attachment", "category": "category", "cost": "", "defaultImage": "", "defaultPrice": "productPrice",
+		"images": "", "inventoryLines": "inventoryLine", "itemBoms": "", "lastModifiedBy": "teamMember", "lastVendor": "",
+		"prices": "productPrice", "productBarcodes": "", "productOperations": "", "reorderSettings": "",
+		"taxCodes": "", "vendorItems": "",
+	},
+	"category":      {"parentCategory": "category"},
+	"inventoryLine": {"location": ""},
+	"productPrice":  {"pricingScheme": "pricingScheme"},
+	"taxCode":       {"taxingScheme": "taxingScheme"},
+	"taxingScheme":  {"defaultTaxCode": "taxCode", "taxCodes": "taxCode"},
+	"teamMember":    {},
+}
+
+// lists are the relations to many; where an order has none, they are an empty list.
+var lists = []string{
+	"addresses", "attachments", "balances", "credits", "currencyConversions", "dues", "images", "inventoryLines",
+	"itemBoms", "lines", "packLines", "paymentLines", "pickLines", "prices", "productBarcodes", "productOperations",
+	"productPrices", "reorderSettings", "restockLines", "shipLines", "taxCodes", "vendorItems",
+}
+
+// inclusion is a tree of the relations that a request named.
+type inclusion map[string]inclusion
+
+// parseInclude reads names divided by commas, each a path divided by dots.
+func parseInclude(values []string) (inclusion, error) {
+	root := inclusion{}
+	for _, path := range strings.Split(strings.Join(values, ","), ",") {
+		if path = strings.TrimSpace(path); path == "" {
+			continue
+		}
+		at, kind := root, "salesOrder"
+		for name := range strings.SplitSeq(path, ".") {
+			field, next, ok := relation(kind, name)
+			if !ok {
+				return nil, fmt.Errorf("include: %q: %q is not a relationship", path, name)
+			}
+			if at[field] == nil {
+				at[field] = inclusion{}
+			}
+			at, kind = at[field], next
+		}
+	}
+	return root, nil
+}
+
+// relation finds a relation's own spelling: names are compared without case.
+func relation(kind, name string) (field, next string, ok bool) {
+	for field, next := range relations[kind] {
+		if strings.EqualFold(field, name) {
+			return field, next, true
+		}
+	}
+	return "", "", false
+}
+
+// project is the entity with the relations that were named, and no others.
+func project(entity map[string]any, kind string, named inclusion) map[string]any {
+	out := make(map[string]any, len(entity))
+	for field, value := range entity {
+		if _, isRelation := relations[kind][field]; !isRelation {
+			out[field] = value
+		}
+	}
+	for field, nested := range named {
+		out[field] = projectRelation(entity[field], field, relations[kind][field], nested)
+	}
+	return out
+}
+
+func projectRelation(value any, field, kind string, named inclusion) any {
+	switch value := value.(type) {
+	case map[string]any:
+		return project(value, kind, named)
+	case []any:
+		list := make([]any, len(value))
+		for i, entry := range value {
+			list[i] = entry
+			if entity, ok := entry.(map[string]any); ok {
+				list[i] = project(entity, kind, named)
+			}
+		}
+		return list
+	case nil:
+		if slices.Contains(lists, field) {
+			return []any{}
+		}
+	}
+	return value
+}

@@ -1,0 +1,168 @@
+package fakeinflow
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// subscription is a receiver of webhooks, as InFlow's WebHookSubscription has it.
+type subscription struct {
+	id     string
+	url    string
+	events []string
+	secret string
+}
+
+// shown is the subscription as an answer has it, with the secret where it is the first.
+func (s *subscription) shown(withSecret bool) map[string]any {
+	out := map[string]any{"webHookSubscriptionId": s.id, "url": s.url, "events": s.events}
+	if withSecret {
+		out["secret"] = s.secret
+	}
+	return out
+}
+
+// happening is what can happen to a sales order.
+type happening int
+
+const (
+	created happening = iota
+	updated
+)
+
+// eventNames are the names that a subscription can have for what happens to a sales
+// order: the documented one first, then those that integrators use.
+var eventNames = [...][]string{
+	created: {"salesOrder.created", "SalesOrderCreatedV1"},
+	updated: {"salesOrder.updated", "SalesOrderUpdatedV1", "SalesOrderUpdatedV2"},
+}
+
+var otherEvents = []string{
+	"customer.created", "customer.updated", "vendor.created", "vendor.updated", "purchaseOrder.created",
+	"purchaseOrder.updated", "product.created", "product.updated",
+}
+
+func isEvent(name string) bool {
+	return slices.Contains(eventNames[created], name) || slices.Contains(eventNames[updated], name) || slices.Contains(otherEvents, name)
+}
+
+// match is the name under which the subscription wants to hear of it; empty is not at all.
+func (s *subscription) match(what happening) string {
+	for _, name := range s.events {
+		if slices.Contains(eventNames[what], name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (s *Server) findSubscription(id string) int {
+	return slices.IndexFunc(s.subscriptions, func(sub *subscription) bool { return strings.EqualFold(sub.id, id) })
+}
+
+func (s *Server) listWebhooks(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]map[string]any, len(s.subscriptions))
+	for i, sub := range s.subscriptions {
+		list[i] = sub.shown(false)
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) getWebhook(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.findSubscription(r.PathValue("webHookId"))
+	if i < 0 {
+		writeError(w, http.StatusNotFound, "The webhook subscription was not found.")
+		return
+	}
+	writeJSON(w, http.StatusOK, s.subscriptions[i].shown(false))
+}
+
+func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.findSubscription(r.PathValue("webHookId"))
+	if i < 0 {
+		writeError(w, http.StatusNotFound, "The webhook subscription was not found.")
+		return
+	}
+	s.subscriptions = slices.Delete(s.subscriptions, i, i+1)
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		writeError(w, http.StatusUnsupportedMediaType, "The Content-Type must be application/json.")
+		return
+	}
+	body, err := decodeObject(r.Body)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "The body is not a JSON object.")
+		return
+	}
+	asked, err := parseSubscription(body)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.findSubscription(asked.id); i >= 0 {
+		changed := *s.subscriptions[i]
+		changed.url, changed.events = asked.url, asked.events
+		s.subscriptions[i] = &changed
+		writeJSON(w, http.StatusOK, changed.shown(false))
+		return
+	}
+	if asked.secret, err = newSecret(); err != nil {
+		writeError(w, http.StatusInternalServerError, "No secret could be made.")
+		return
+	}
+	s.subscriptions = append(s.subscriptions, asked)
+	writeJSON(w, http.StatusOK, asked.shown(true))
+}
+
+func parseSubscription(body map[string]any) (*subscription, error) {
+	for _, field := range []string{"webHookSubscriptionId", "webHookSubscriptionRequestId"} {
+		if err := uuid.Validate(fieldText(body, field)); err != nil {
+			return nil, fmt.Errorf("%s must be a GUID", field)
+		}
+	}
+	asked := &subscription{id: fieldText(body, "webHookSubscriptionId"), url: fieldText(body, "url")}
+	target, err := url.Parse(asked.url)
+	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
+		return nil, fmt.Errorf("url must be an http:// or https:// URL")
+	}
+	events, _ := body["events"].([]any)
+	for _, entry := range events {
+		name, _ := entry.(string)
+		if !isEvent(name) {
+			return nil, fmt.Errorf("events: %q is not an event", name)
+		}
+		asked.events = append(asked.events, name)
+	}
+	if len(asked.events) == 0 {
+		return nil, fmt.Errorf("events must name an event")
+	}
+	return asked, nil
+}
+
+// newSecret looks like InFlow's: base64 of 32 random bytes. Its text is the key.
+func newSecret() (string, error) {
+	var random [32]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("make a secret: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(random[:]), nil
+}
