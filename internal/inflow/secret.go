@@ -1,6 +1,10 @@
 package inflow
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 const mask = "***"
 
@@ -17,6 +21,16 @@ func (s Secret) String() string {
 
 // GoString masks the secret in %#v.
 func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// Format writes the mask for every verb that fmt leaves to it: a text is printed as
+// it is where the verb does not suit one.
+func (s Secret) Format(f fmt.State, verb rune) {
+	text := s.String()
+	if verb == 'v' && f.Flag('#') {
+		text = s.GoString()
+	}
+	_, _ = io.WriteString(f, text) // fmt.State has no error to give
+}
 
 // LogValue masks the secret in logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -1,0 +1,141 @@
+// Package config reads the settings of each of the gate's processes from the
+// environment, checks them, and tells every fault at once.
+//
+// A process's struct names what it uses and nothing else. A field's tags say it
+// all: env is the variable, envDefault what holds where it is unset or empty,
+// hint what a person should write.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Log says what is logged, and how.
+type Log struct {
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" hint:"debug, info, warn or error"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"json" hint:"json or text"`
+}
+
+// Admin is the page for operators.
+type Admin struct {
+	// AdminAddr serves GET /metrics. It has no authentication: keep it on a private address.
+	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9464" hint:"an address to listen on, such as 127.0.0.1:9464"`
+}
+
+// Signing holds the secrets that sign webhooks: exactly one of the two is set.
+type Signing struct {
+	// WebhookSecret holds one secret or, while one is being rotated, several
+	// separated by commas; see [inflow.ParseSecrets].
+	WebhookSecret Secret `env:"WEBHOOK_SECRET" file:"own" hint:"the secret that InFlow gave when the webhook was subscribed; several are separated by commas"`
+	// WebhookSecretFile holds one secret a line; see [inflow.ParseSecretLines]. It was
+	// readable and sound at the start; the ingress reads it again when it changes.
+	WebhookSecretFile string `env:"WEBHOOK_SECRET_FILE" hint:"the path of a file with one secret a line"`
+}
+
+// Account is the company's account at InFlow.
+type Account struct {
+	InflowAPIURL     string `env:"INFLOW_API_URL" envDefault:"https://cloudapi.inflowinventory.com" hint:"an https:// URL such as https://cloudapi.inflowinventory.com"`
+	InflowCompanyID  string `env:"INFLOW_COMPANY_ID" hint:"the company id that InFlow shows beside its API keys"`
+	InflowAPIKey     Secret `env:"INFLOW_API_KEY" hint:"an API key made in InFlow's integration settings"`
+	InflowAPIVersion string `env:"INFLOW_API_VERSION" envDefault:"2025-06-24" hint:"a version of InFlow's API, such as 2025-06-24"`
+}
+
+// Settle is how long an order must be left alone before it is checked.
+type Settle struct {
+	// SettleQuiet is the time without a delivery before an order is fetched; 0 fetches at once.
+	SettleQuiet time.Duration `env:"SETTLE_QUIET" envDefault:"2s" hint:"a duration such as 2s"`
+	// SettleMax bounds the settling, from the first delivery on.
+	SettleMax time.Duration `env:"SETTLE_MAX" envDefault:"30s" hint:"a duration such as 30s"`
+}
+
+// Stop is how a worker ends.
+type Stop struct {
+	// StopTimeout is how long activities under way may take to end; 0 gives them no time.
+	StopTimeout time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"20s" hint:"a duration such as 20s"`
+}
+
+// Ingress is what 'gate ingress' uses.
+type Ingress struct {
+	Log
+	Admin
+	Signing
+	// ListenAddr takes the webhooks.
+	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
+	// TrustedProxies are the peers whose X-Forwarded-For counts; none by default.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" hint:"addresses or networks separated by commas, such as 10.0.0.0/8"`
+	// TLSCertFile and TLSKeyFile are both set, or neither: then a proxy ends TLS.
+	TLSCertFile string `env:"TLS_CERT_FILE" hint:"the path of a PEM certificate chain"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
+	// AuditLog is [AuditOff], [AuditStdout] or a path.
+	AuditLog string `env:"AUDIT_LOG" envDefault:"stdout" hint:"off, stdout or the path of a file"`
+	// RateLimit and PeerRateLimit are deliveries per second, over all peers and for each.
+	RateLimit     int `env:"RATE_LIMIT" envDefault:"2000" hint:"deliveries per second, 1 or more"`
+	PeerRateLimit int `env:"PEER_RATE_LIMIT" envDefault:"1000" hint:"deliveries per second from one peer, 1 or more"`
+}
+
+// Values of AUDIT_LOG that are not a path.
+const (
+	AuditOff    = "off"
+	AuditStdout = "stdout"
+)
+
+// Worker is what 'gate worker' uses.
+type Worker struct {
+	Log
+	Admin
+	Account
+	Settle
+	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
+	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`
+	// RulesFile is a rule set; empty is the one that ships.
+	RulesFile string `env:"RULES_FILE" hint:"the path of a rule set"`
+	Stop
+	// TemporalUIURL is Temporal's Web UI, for links to runs; empty is without links.
+	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
+}
+
+// Check is what 'gate check' uses, besides Temporal's own settings.
+type Check struct {
+	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
+}
+
+// Webhooks is what 'gate webhooks send', 'sign' and 'verify' use.
+type Webhooks struct {
+	Signing
+}
+
+// FakeInflow is what 'gate fake-inflow' uses.
+type FakeInflow struct {
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" hint:"debug, info, warn or error"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" hint:"json or text"`
+	DevInflow
+	// InflowCompanyID and InflowAPIKey are what its callers must give; empty is the stand-in's own choice.
+	InflowCompanyID string `env:"INFLOW_COMPANY_ID" hint:"any company id"`
+	InflowAPIKey    Secret `env:"INFLOW_API_KEY" hint:"any API key"`
+}
+
+// DevInflow is where the stand-in for InFlow listens.
+type DevInflow struct {
+	DevInflowAddr string `env:"DEV_INFLOW_ADDR" envDefault:"127.0.0.1:5010" hint:"an address to listen on, such as 127.0.0.1:5010"`
+}
+
+// Dev is what 'gate dev' uses. A person reads its log, so that it is text by default.
+type Dev struct {
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" hint:"debug, info, warn or error"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" hint:"json or text"`
+	Admin
+	Settle
+	Stop
+	DevInflow
+	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
+	// InflowRequestsPerMinute is both what the stand-in allows and what the worker keeps to.
+	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more"`
+	// Ports of the Temporal development server, on 127.0.0.1.
+	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT" envDefault:"7233" hint:"a port from 1 to 65535"`
+	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233" hint:"a port from 1 to 65535"`
+	// DevDir keeps Temporal's database and the logs. It is made where it does not exist.
+	DevDir    string `env:"DEV_DIR" envDefault:".gate" hint:"the path of a folder"`
+	RulesFile string `env:"RULES_FILE" hint:"the path of a rule set"`
+}
