@@ -390,3 +390,20 @@ func TestEffective(t *testing.T) {
 	_, _, err = config.Effective(environ(), "ingres")
 	assert.ErrorContains(t, err, `process "ingres" is not known: use one of ingress, worker,`)
 }
+
+func TestForeignVariables(t *testing.T) {
+	e := environ("OTEL_EXPORTER_OTLP_HEADERS=authorization=hush", "OTEL_EXPORTER_OTLP_ENDPOINT=https://me:hush@collector.example",
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY=/etc/key.pem", "TEMPORAL_TLS_CLIENT_KEY_PATH=/etc/key.pem", "TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
+		"TEMPORAL_GRPC_META_X=hush", "TEMPORAL_API_KEY_FILE=/run/key", "TEMPORAL_EMPTY=")
+	assert.Equal(t, []config.Setting{
+		{Variable: "OTEL_EXPORTER_OTLP_CLIENT_KEY", Value: "(set, 12 bytes)", Source: "environment"},
+		{Variable: "OTEL_EXPORTER_OTLP_ENDPOINT", Value: "https://***@collector.example", Source: "environment"},
+		{Variable: "OTEL_EXPORTER_OTLP_HEADERS", Value: "(set, 18 bytes)", Source: "environment"},
+	}, config.Foreign(e, "OTEL_"))
+	assert.Equal(t, []config.Setting{
+		{Variable: "TEMPORAL_API_KEY_FILE", Value: "/run/key", Source: "environment"},
+		{Variable: "TEMPORAL_GRPC_META_X", Value: "(set, 4 bytes)", Source: "environment"},
+		{Variable: "TEMPORAL_TLS_CLIENT_KEY_DATA", Value: "(set, 4 bytes)", Source: "environment"},
+		{Variable: "TEMPORAL_TLS_CLIENT_KEY_PATH", Value: "/etc/key.pem", Source: "environment"},
+	}, config.Foreign(e, "TEMPORAL_"))
+}

@@ -109,3 +109,21 @@ func withoutPassword(value string) string {
 	}
 	return value
 }
+
+// foreignSecrets are parts of the names of other projects' variables that hold secrets.
+var foreignSecrets = []string{"KEY", "HEADERS", "AUTH", "TOKEN", "PASSWORD", "SECRET", "_DATA", "_META"}
+
+// Foreign describes the variables with a prefix that are set and are read by another
+// project's library. What may be a secret is masked; a path is shown.
+func Foreign(e Environment, prefix string) []Setting {
+	var settings []Setting
+	for _, name := range e.Names(prefix) {
+		value := withoutPassword(e.Value(name))
+		masked := slices.ContainsFunc(foreignSecrets, func(part string) bool { return strings.Contains(name, part) })
+		if masked && !strings.HasSuffix(name, FileSuffix) && !strings.HasSuffix(name, "_PATH") {
+			value = describeSecret(value)
+		}
+		settings = append(settings, Setting{Variable: name, Value: value, Source: e.variables[name].source})
+	}
+	return settings
+}
