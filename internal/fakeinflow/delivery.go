@@ -196,7 +196,7 @@ func (s *Server) enqueue(sub *subscription, what happening, name string, o *orde
 		s.deliveries.last++
 		delivery := &Delivery{
 			Number: s.deliveries.last, SubscriptionID: sub.id, URL: sub.url, Event: event,
-			SalesOrderID: o.id, OrderVersion: o.text("timestamp"), Body: string(body), State: DeliveryPending,
+			SalesOrderID: o.id, OrderVersion: o.text("timestamp"), Body: string(body), State: DeliveryPending, Attempts: []Attempt{},
 		}
 		s.remember(delivery)
 		if fault.Lost {
@@ -303,7 +303,7 @@ func (s *Server) deliver(delivery *Delivery, secret string, overtaken []chan str
 	s.mu.Lock()
 	delivery.State = state
 	s.mu.Unlock()
-	s.logger.DebugContext(s.stopping, "a delivery ended", "delivery", delivery.Number, "event", delivery.Event,
+	s.logger.InfoContext(s.stopping, "a delivery ended", "delivery", delivery.Number, "event", delivery.Event,
 		"salesOrderId", delivery.SalesOrderID, "state", string(state))
 }
 

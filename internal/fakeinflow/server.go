@@ -86,14 +86,15 @@ type Server struct {
 
 // Request is one request to the API, in the order in which the answers ended.
 type Request struct {
-	Method string
-	Route  string // such as [RouteGetSalesOrder]; empty where no route fits
+	Method string `json:"method"`
+	Route  string `json:"route"` // such as [RouteGetSalesOrder]; empty where no route fits
 	// SalesOrderID is the id in the path, if any.
-	SalesOrderID string
-	Start, End   time.Time
-	Status       int // 0 where the connection was cut
+	SalesOrderID string    `json:"salesOrderId,omitempty"`
+	Start        time.Time `json:"start"`
+	End          time.Time `json:"end"`
+	Status       int       `json:"status"` // 0 where the connection was cut
 	// OrderVersion is the version of the one order in the answer, if any.
-	OrderVersion string
+	OrderVersion string `json:"orderVersion,omitempty"`
 }
 
 // New makes a server without orders and subscriptions. [Server.Close] ends it.
@@ -134,7 +135,12 @@ func New(o Options) (*Server, error) {
 		allowance:  allowance{perMinute: o.RequestsPerMinute},
 		deliveries: newDeliveries(),
 	}
-	s.handler = s.routes()
+	admin, err := s.admin()
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("fake InFlow: %w", err)
+	}
+	s.handler = s.routes(admin)
 	return s, nil
 }
 
@@ -144,6 +150,9 @@ func (o Options) validate() error {
 	var faults []error
 	if !companyIDForm.MatchString(o.CompanyID) || strings.HasPrefix(o.CompanyID, "_") {
 		faults = append(faults, errors.New("the company id may have letters, digits, '.', '_' and '-', and starts with no '_'"))
+	}
+	if strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		faults = append(faults, errors.New("the API key may have no blanks, and no characters outside ASCII"))
 	}
 	if o.RequestsPerMinute < 0 {
 		faults = append(faults, fmt.Errorf("requests per minute: %d is negative; 0 is without a limit", o.RequestsPerMinute))
@@ -232,7 +241,7 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-func (s *Server) routes() http.Handler {
+func (s *Server) routes(admin http.Handler) http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc(RouteGetSalesOrder, s.getSalesOrder)
 	api.HandleFunc(RouteListSalesOrders, s.listSalesOrders)
@@ -242,6 +251,7 @@ func (s *Server) routes() http.Handler {
 	api.HandleFunc(RouteDeleteWebhook, s.deleteWebhook)
 
 	mux := http.NewServeMux()
+	mux.Handle("/_fake/", admin)
 	mux.Handle("/", s.recorded(api))
 	return mux
 }

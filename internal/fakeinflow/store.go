@@ -309,3 +309,25 @@ func setField(document map[string]any, path string, value any) error {
 	}
 	return nil
 }
+
+// getField finds a value by the path that [setField] takes. ok is false where there is none.
+func getField(document map[string]any, path string) (value any, ok bool) {
+	value = document
+	for name := range strings.SplitSeq(path, ".") {
+		switch inside := value.(type) {
+		case map[string]any:
+			if value, ok = inside[name]; !ok {
+				return nil, false
+			}
+		case []any:
+			index, err := strconv.Atoi(name)
+			if err != nil || index < 0 || index >= len(inside) {
+				return nil, false
+			}
+			value = inside[index]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
