@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// output is what a command prints, to be read while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	grew chan struct{}
+}
+
+func newOutput() *output { return &output{grew: make(chan struct{}, 1)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.grew <- struct{}{}:
+	default:
+	}
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// waitFor gives the first group of the pattern, once it has been printed.
+func (o *output) waitFor(t *testing.T, pattern string) string {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		if found := regexp.MustCompile(pattern).FindStringSubmatch(o.String()); found != nil {
+			return found[1]
+		}
+		select {
+		case <-o.grew:
+		case <-timeout:
+			t.Fatalf("%q was not printed, but:\n%s", pattern, o)
+		}
+	}
+}
+
+func TestFakeInflowCommand(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	cmd := newFakeInflowCommand()
+	out := newOutput()
+	cmd.SetOut(out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--api-key", "it's-a-key", "--requests-per-minute", "1"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(ctx) }()
+
+	edit := out.waitFor(t, `(?m)^  (curl -X PATCH .*)$`)
+	url := out.waitFor(t, `export INFLOW_API_URL=(\S+)`)
+	var orders []map[string]any
+	getJSON(t, url+"/_fake/orders", &orders)
+	assert.Len(t, orders, 17)
+
+	// The printed lines are to be pasted into a shell.
+	assert.Contains(t, string(curl(t, edit)), "SO-001041")
+	subscribe := regexp.MustCompile(`(?s)curl -X PUT.*?}'`).FindString(out.String())
+	var subscription map[string]any
+	require.NoError(t, json.Unmarshal(curl(t, subscribe), &subscription))
+	assert.Contains(t, subscription, "secret")
+	assert.Contains(t, string(curl(t, strings.ReplaceAll(subscribe, "-X PUT", "-X GET"))), "Too many requests")
+
+	stop()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("it did not stop")
+	}
+}
+
+func getJSON(t *testing.T, url string, into any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(into))
+}
+
+// curl does what a printed line would do: a shell takes the line apart, and the request
+// is made here, so that the test needs no curl.
+func curl(t *testing.T, line string) []byte {
+	t.Helper()
+	script := `curl() { printf '%s\0' "$@"; }` + "\n" + line
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output() //nolint:gosec // a line that the command printed
+	require.NoError(t, err, line)
+	method, url, body, header := http.MethodGet, "", "", http.Header{}
+	args := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "-X":
+			i++
+			method = args[i]
+		case "-d":
+			i++
+			body = args[i]
+		case "-H":
+			i++
+			name, value, _ := strings.Cut(args[i], ": ")
+			header.Set(name, value)
+		default:
+			url = args[i]
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	read, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return read
+}
+
+func TestFakeInflowCommandRefuses(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"port in use": {[]string{"--listen", taken.Addr().String()}, "--listen"},
+		"payload":     {[]string{"--payload", "new"}, "documented, live, alternate"},
+		"company":     {[]string{"--company", "a/b"}, "company id"},
+		"key":         {[]string{"--api-key", "a b"}, "API key"},
+		"allowance":   {[]string{"--requests-per-minute", "-1"}, "requests per minute"},
+		"argument":    {[]string{"now"}, "takes no arguments"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := newFakeInflowCommand()
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd.SetArgs(tt.args)
+			assert.ErrorContains(t, cmd.ExecuteContext(t.Context()), tt.says)
+		})
+	}
+}
+
+func TestLocalAddress(t *testing.T) {
+	assert.Equal(t, "127.0.0.1:5010", localAddress(&net.TCPAddr{IP: net.IPv4zero, Port: 5010}))
+	assert.Equal(t, "127.0.0.1:5010", localAddress(&net.TCPAddr{IP: net.IPv6unspecified, Port: 5010}))
+	assert.Equal(t, "[::1]:5010", localAddress(&net.TCPAddr{IP: net.IPv6loopback, Port: 5010}))
+}
