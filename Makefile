@@ -1,0 +1,104 @@
+# What a person types here; 'make' alone lists it.
+
+TEMPORAL_VERSION      := 1.5.1
+WORKFLOWCHECK_VERSION := 0.6.0
+GOLANGCI_VERSION      := 2.15.0
+GOVULNCHECK_VERSION   := 1.9.0
+
+GO       ?= go
+FUZZTIME ?= 60s
+BENCH    ?= .
+# The race detector needs a C compiler; RACE= does without both.
+RACE     ?= -race
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help build dev test lint bench fuzz temporal clean \
+        go-toolchain c-compiler workflowcheck golangci-lint govulncheck
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: go-toolchain ## build bin/gate
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gate ./cmd/gate
+
+dev: build temporal ## run everything on this machine, with sample orders
+	@bin/gate dev
+
+test: go-toolchain c-compiler temporal workflowcheck ## vet, workflowcheck, and all tests with the race detector
+	$(GO) vet ./...
+	bin/workflowcheck -config .workflowcheck.yaml ./...
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		$(GO) test $(RACE) -timeout 5m ./...
+
+lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
+	$(GO) vet ./...
+	bin/golangci-lint run ./...
+	bin/workflowcheck -config .workflowcheck.yaml ./...
+	@$(run_govulncheck)
+
+bench: go-toolchain temporal ## run the benchmarks; BENCH=regexp picks some
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
+	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \
+	printf '%s\n' "$$list" | awk '/^Fuzz/ { names = names " " $$1; next } /^ok/ { n = split(names, all, " "); for (i = 1; i <= n; i++) print $$2, all[i]; names = "" }' | \
+	while read -r package name; do \
+		echo "$$package $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+temporal: go-toolchain ## get the temporal command: the one on the PATH, else build bin/temporal once
+	@if command -v "$${TEMPORAL_CLI:-temporal}" >/dev/null; then exit 0; fi; \
+	if [ -n "$${TEMPORAL_CLI:-}" ]; then echo "make: TEMPORAL_CLI names no command: $$TEMPORAL_CLI" >&2; exit 1; fi; \
+	ldflags='-s -w -X github.com/temporalio/cli/temporalcli.Version=$(TEMPORAL_VERSION)'; \
+	$(call install_tool,temporal,$(TEMPORAL_VERSION),github.com/temporalio/cli/cmd/temporal)
+
+workflowcheck: go-toolchain
+	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)
+
+golangci-lint: go-toolchain
+	@$(call install_tool,golangci-lint,$(GOLANGCI_VERSION),github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+
+govulncheck: go-toolchain
+	@$(call install_tool,govulncheck,$(GOVULNCHECK_VERSION),golang.org/x/vuln/cmd/govulncheck)
+
+clean: ## remove bin/; tools stay in the user's cache
+	rm -rf bin
+
+go-toolchain:
+	@command -v $(GO) >/dev/null || { \
+		echo "make: Go is not installed: get Go 1.26 or later from https://go.dev/dl/" >&2; exit 1; }
+	@fault=$$($(GO) list -m 2>&1 >/dev/null) || { \
+		echo "make: this needs Go 1.26 or later, and $$(command -v $(GO)) is $$(GOTOOLCHAIN=local $(GO) version | cut -d' ' -f3): $$fault" | tr '\n' ' ' >&2; echo >&2; exit 1; }
+
+c-compiler:
+	@[ -z '$(RACE)' ] || command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || { \
+		echo "make: the race detector needs a C compiler, and $$($(GO) env CC) is not installed: install gcc, or 'make test RACE='" >&2; exit 1; }
+
+# install_tool links bin/NAME to a tool that is built once for this user, in the
+# cache folder. It is built aside and moved into place, so that an interrupted or
+# a second make never leaves or meets half a tool. $(1) name, $(2) version, $(3) package.
+define install_tool
+set -e; dir="$${XDG_CACHE_HOME:-$$HOME/.cache}/error-check-gate/bin/$(1)-$(2)"; \
+if [ ! -x "$$dir/$(1)" ]; then \
+	echo "Building $(1) $(2), once for this user. This takes minutes …"; \
+	mkdir -p "$$dir"; aside=$$(mktemp -d "$$dir/.build.XXXXXX"); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
+	env -u GOOS -u GOARCH -u GOFLAGS GOBIN="$$aside" GOWORK=off CGO_ENABLED=0 $(GO) install -ldflags "$${ldflags:-}" $(3)@v$(2) || { \
+		echo "make: $(1) $(2) could not be built: see above; it comes from Go's module proxy (GOPROXY)" >&2; exit 1; }; \
+	mv -f "$$aside/$(1)" "$$dir/$(1)"; \
+fi; \
+mkdir -p bin; ln -sfn "$$dir/$(1)" bin/$(1)
+endef
+
+# Of govulncheck's failures only an unreachable database is passed over, and said so.
+define run_govulncheck
+set -e; echo 'bin/govulncheck ./...'; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+status=0; bin/govulncheck ./... >"$$out" 2>&1 || status=$$?; \
+if [ $$status -ne 0 ] && [ $$status -ne 3 ] && grep -q 'fetching vulnerabilities' "$$out"; then \
+	echo "govulncheck was SKIPPED: its database cannot be reached ($$($(GO) env GOVULNDB))"; exit 0; \
+fi; \
+cat "$$out"; exit $$status
+endef
