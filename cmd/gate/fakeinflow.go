@@ -135,7 +135,7 @@ To list the orders, and to edit one, which sends the webhook:
 		shown += orders
 		replace = append(replace, "{{order}}", list[0].ID)
 	}
-	_, err := strings.NewReplacer(replace...).WriteString(w, shown)
+	_, err := io.WriteString(w, strings.NewReplacer(replace...).Replace(shown))
 	return err
 }
 

@@ -3,6 +3,7 @@ package fakeinflow_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -165,8 +166,8 @@ func TestPage(t *testing.T) {
 	before, err := a.Order(id)
 	require.NoError(t, err)
 	form := url.Values{
-		"version": {before["timestamp"].(string)}, "lines.0.subTotal": {"945.00"}, "subTotal": {"1262.50"}, "isQuote": {"true"},
-		"tax2": {before["tax2"].(string)}, "salesOrderId": {"another"}, "lines.9.subTotal": {"1"}, "customer.name": {"another"},
+		"version": {fmt.Sprint(before["timestamp"])}, "lines.0.subTotal": {"945.00"}, "subTotal": {"1262.50"}, "isQuote": {"true"},
+		"tax2": {fmt.Sprint(before["tax2"])}, "salesOrderId": {"another"}, "lines.9.subTotal": {"1"}, "customer.name": {"another"},
 	}
 	saved := edit(form)
 	assert.Equal(t, 200, saved.status, "after the redirect")
@@ -176,13 +177,13 @@ func TestPage(t *testing.T) {
 	want := before
 	want["timestamp"] = after["timestamp"]
 	want["subTotal"], want["isQuote"] = "1262.50", true
-	want["lines"].([]any)[0].(map[string]any)["subTotal"] = "945.00"
+	within[map[string]any](t, want, "lines", 0)["subTotal"] = "945.00"
 	assert.Equal(t, want, after, "what the page does not show cannot be changed by it")
 
 	a.settle()
 	assert.Len(t, hook.all(), 1, "one save is one edit")
 	assert.Equal(t, 409, edit(form).status, "the page was loaded before the last edit")
-	form.Set("version", after["timestamp"].(string))
+	form.Set("version", fmt.Sprint(after["timestamp"]))
 	form.Set("isQuote", "perhaps")
 	assert.Equal(t, 400, edit(form).status)
 	assert.Equal(t, 403, edit(form, header("Origin", "https://attacker.example")).status)
@@ -201,7 +202,7 @@ func TestPageKeepsNulls(t *testing.T) {
 	html := string(a.fake(http.MethodGet, "?order="+id, "").body)
 	assert.Contains(t, html, `name="orderFreight" value=""`)
 	assert.NotContains(t, html, `lines.0.discount`, "there is no discount to edit")
-	form := url.Values{"version": {order["timestamp"].(string)}, "orderFreight": {""}, "total": {"5.00"}}
+	form := url.Values{"version": {fmt.Sprint(order["timestamp"])}, "orderFreight": {""}, "total": {"5.00"}}
 	saved := a.fake(http.MethodPost, "orders/"+id+"/edit", form.Encode(), header("Content-Type", "application/x-www-form-urlencoded"))
 	require.Equal(t, 200, saved.status)
 	order, err = a.Order(id)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -323,8 +324,8 @@ func (s *Server) attempt(delivery *Delivery, secret string) Attempt {
 	return attempt
 }
 
-func (s *Server) post(ctx context.Context, url string, body []byte, secret string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func (s *Server) post(ctx context.Context, target string, body []byte, secret string) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
@@ -332,6 +333,10 @@ func (s *Server) post(ctx context.Context, url string, body []byte, secret strin
 	req.Header.Set("x-inflow-hmac-sha256", signature(secret, body))
 	resp, err := s.client.Do(req)
 	if err != nil {
+		var failed *url.Error // the delivery has the URL
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
 		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()

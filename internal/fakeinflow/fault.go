@@ -87,7 +87,7 @@ func (s *Server) takeFault(route, salesOrderID string) Fault {
 }
 
 // apply waits out the latency, and says whether the answer has been replaced.
-func (f Fault) apply(answer *answer, r *http.Request, stopping context.Context) bool {
+func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) bool {
 	pause(r.Context(), stopping, f.Latency)
 	if f.Status == 0 && f.Body == "" {
 		return false
@@ -110,7 +110,7 @@ func (f Fault) apply(answer *answer, r *http.Request, stopping context.Context) 
 }
 
 // send sends the answer, slowly or in part, and gives its status.
-func (f Fault) send(w http.ResponseWriter, r *http.Request, answer *answer, stopping context.Context) int {
+func (f Fault) send(stopping context.Context, w http.ResponseWriter, r *http.Request, answer *answer) int {
 	if f.SlowBody == 0 && !f.Cut {
 		return answer.send(w)
 	}

@@ -30,6 +30,26 @@ func typed(t *testing.T, document map[string]any) inflow.SalesOrder {
 	return order
 }
 
+// within is what stands in a document at a path of names and of places in lists.
+func within[T any](t *testing.T, document any, path ...any) T {
+	t.Helper()
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			object, ok := document.(map[string]any)
+			require.True(t, ok, "no object at %q", step)
+			document = object[step]
+		case int:
+			list, ok := document.([]any)
+			require.True(t, ok && step < len(list), "no entry %d", step)
+			document = list[step]
+		}
+	}
+	value, ok := document.(T)
+	require.True(t, ok, "%v is a %T", path, document)
+	return value
+}
+
 // arithmetic does sums that fail the test instead of the program.
 type arithmetic struct{ t *testing.T }
 
@@ -225,10 +245,10 @@ func TestSamplesLookLikeInFlows(t *testing.T) {
 func TestSamplesAreNewCopies(t *testing.T) {
 	first := samples(t)[0]
 	first.Order["orderNumber"] = "changed"
-	first.Order["lines"].([]any)[0].(map[string]any)["subTotal"] = "changed"
+	within[map[string]any](t, first.Order, "lines", 0)["subTotal"] = "changed"
 	again := samples(t)[0]
 	assert.NotEqual(t, "changed", again.Order["orderNumber"])
-	assert.NotEqual(t, "changed", again.Order["lines"].([]any)[0].(map[string]any)["subTotal"])
+	assert.NotEqual(t, "changed", within[string](t, again.Order, "lines", 0, "subTotal"))
 }
 
 // The gate's typed order is what its workflow's history keeps: reading it back must lose nothing.

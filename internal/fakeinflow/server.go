@@ -212,12 +212,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err := server.Shutdown(limited)
-	if err != nil {
+	if err := server.Shutdown(limited); err != nil {
 		_ = server.Close() // the time to be polite is over
-	}
-	<-served
-	if err != nil {
 		return fmt.Errorf("fake InFlow: stop serving: %w", err)
 	}
 	return nil
@@ -276,10 +272,10 @@ func (s *Server) recorded(api *http.ServeMux) http.Handler {
 		if s.admit(answer, r) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 			fault := s.takeFault(record.Route, record.SalesOrderID)
-			if !fault.apply(answer, r, s.stopping) {
+			if !fault.apply(s.stopping, answer, r) {
 				api.ServeHTTP(answer, r)
 			}
-			record.Status = fault.send(w, r, answer, s.stopping)
+			record.Status = fault.send(s.stopping, w, r, answer)
 			return
 		}
 		record.Status = answer.send(w)

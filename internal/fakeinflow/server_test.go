@@ -190,23 +190,23 @@ func TestInclude(t *testing.T) {
 	}
 	assert.Nil(t, bare["returnFee"])
 
-	lines := get("?include=lines").object(t)["lines"].([]any)
+	lines := within[[]any](t, get("?include=lines").object(t), "lines")
 	assert.Len(t, lines, 3)
 	assert.NotContains(t, lines[0], "product")
 	assert.NotContains(t, lines[0], "taxCode")
 	assert.Contains(t, lines[0], "productId")
 
 	full := get("?include=lines.product,customer,paymentLines,salesRepTeamMember,location,paymentTerms,pricingScheme,taxingScheme.taxCodes").object(t)
-	line := full["lines"].([]any)[0].(map[string]any)
-	assert.Equal(t, "SW-B24", line["product"].(map[string]any)["sku"])
+	line := within[map[string]any](t, full, "lines", 0)
+	assert.Equal(t, "SW-B24", within[string](t, line, "product", "sku"))
 	assert.NotContains(t, line["product"], "category")
 	assert.NotContains(t, line, "taxCode")
-	assert.Equal(t, "Maison Boréale", full["customer"].(map[string]any)["name"])
+	assert.Equal(t, "Maison Boréale", within[string](t, full, "customer", "name"))
 	assert.Equal(t, []any{}, full["paymentLines"])
-	assert.Len(t, full["taxingScheme"].(map[string]any)["taxCodes"], 2)
+	assert.Len(t, within[[]any](t, full, "taxingScheme", "taxCodes"), 2)
 
 	deep := get("?Include=Lines.Product.Category").object(t)
-	category := deep["lines"].([]any)[0].(map[string]any)["product"].(map[string]any)["category"].(map[string]any)
+	category := within[map[string]any](t, deep, "lines", 0, "product", "category")
 	assert.Equal(t, "Base Cabinet", category["name"])
 
 	missing := get("?include=assignedToTeamMember").object(t)
@@ -226,11 +226,11 @@ func TestListSalesOrders(t *testing.T) {
 		require.Equal(t, 200, resp.status, "%s", resp.body)
 		numbers := []string{}
 		for _, order := range resp.list(t) {
-			numbers = append(numbers, strings.TrimPrefix(order["orderNumber"].(string), "SO-0010"))
+			numbers = append(numbers, strings.TrimPrefix(within[string](t, order, "orderNumber"), "SO-0010"))
 		}
 		return numbers
 	}
-	id := func(i int) string { return list[i].Order["salesOrderId"].(string) }
+	id := func(i int) string { return within[string](t, list[i].Order, "salesOrderId") }
 	all := []string{"41", "42", "43", "44", "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "55", "56", "57"}
 	tests := map[string]struct {
 		query url.Values
@@ -250,7 +250,7 @@ func TestListSalesOrders(t *testing.T) {
 		"inventory status": {url.Values{"filter[inventoryStatus][]": {"Quote", "fulfilled"}}, []string{"46", "48", "50"}},
 		"statuses as JSON": {url.Values{"filter[paymentStatus]": {`["Paid","Quote"]`}}, []string{"46", "48", "50"}},
 		"payment status":   {url.Values{"filter[paymentStatus]": {"Partial"}}, []string{"45", "54"}},
-		"customer":         {url.Values{"filter[customerId]": {list[3].Order["customerId"].(string)}}, []string{"44", "53"}},
+		"customer":         {url.Values{"filter[customerId]": {within[string](t, list[3].Order, "customerId")}}, []string{"44", "53"}},
 		"from a date":      {url.Values{"filter[orderDate]": {`{"fromDate":"2025-10-07"}`}}, []string{"56", "57"}},
 		"to a date":        {url.Values{"filter[orderDate]": {`{"toDate":"2025-03-11"}`}}, []string{"41", "42"}},
 		"between times": {url.Values{"filter[orderDate]": {`{"fromDate":"2025-03-05T00:00:00Z","toDate":"2025-03-31T00:00:00Z"}`}},
@@ -296,7 +296,7 @@ func TestVersionsGrowOverTheAccount(t *testing.T) {
 	version := func(id string) string {
 		order, err := a.Order(id)
 		require.NoError(t, err)
-		return order["timestamp"].(string)
+		return within[string](t, order, "timestamp")
 	}
 	before := []string{version(one), version(two)}
 	assert.Less(t, before[0], before[1])
@@ -315,13 +315,13 @@ func TestOrdersOfTheGoAPI(t *testing.T) {
 	id := a.add(given)
 	assert.Equal(t, "11111111-1111-4111-8111-111111111111", id)
 	assert.Equal(t, "ignored", given["timestamp"], "the caller's document stays as it is")
-	assert.Len(t, given["lines"].([]any)[0], 1)
+	assert.Len(t, within[map[string]any](t, given, "lines", 0), 1)
 
 	order, err := a.Order(strings.ToUpper(id))
 	require.NoError(t, err)
 	assert.Equal(t, "SO-000001", order["orderNumber"])
 	assert.Equal(t, "0.00000", order["balance"], "absent fields have InFlow's defaults")
-	line := order["lines"].([]any)[0].(map[string]any)
+	line := within[map[string]any](t, order, "lines", 0)
 	assert.Equal(t, "5.00", line["subTotal"])
 	assert.NotEmpty(t, line["salesOrderLineId"])
 	order["total"] = "changed"
@@ -341,7 +341,7 @@ func TestOrdersOfTheGoAPI(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, id, order["salesOrderId"], "an order keeps its id")
 	assert.Equal(t, "6.00", order["total"])
-	assert.Equal(t, map[string]any{"subTotal": "8.00"}, order["lines"].([]any)[0])
+	assert.Equal(t, map[string]any{"subTotal": "8.00"}, within[map[string]any](t, order, "lines", 0))
 
 	before := order["timestamp"]
 	for _, path := range []string{"lines.1.subTotal", "lines.x", "total.x", "nothing.x"} {
@@ -367,11 +367,8 @@ func TestAnswersKeepTextsAndNumbers(t *testing.T) {
 	id := a.add(sample.Order)
 	want, err := a.Order(id)
 	require.NoError(t, err)
-	var names []string
-	for _, field := range []string{"assignedToTeamMember", "attachments", "currency", "customer", "lastModifiedBy", "lines.product.category", "lines.taxCode",
-		"location", "packLines", "paymentLines", "paymentTerms", "pickLines", "pricingScheme", "restockLines", "salesRepTeamMember", "shipLines", "taxingScheme.taxCodes"} {
-		names = append(names, field)
-	}
+	names := []string{"assignedToTeamMember", "attachments", "currency", "customer", "lastModifiedBy", "lines.product.category", "lines.taxCode",
+		"location", "packLines", "paymentLines", "paymentTerms", "pickLines", "pricingScheme", "restockLines", "salesRepTeamMember", "shipLines", "taxingScheme.taxCodes"}
 	got := a.api(http.MethodGet, "/sales-orders/"+id+"?include="+strings.Join(names, ","), "").body
 	encoded, err := json.Marshal(want)
 	require.NoError(t, err)
