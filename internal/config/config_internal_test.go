@@ -1,9 +1,13 @@
 package config
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestEveryFieldHasAVariableAndAHint(t *testing.T) {
@@ -16,5 +20,30 @@ func TestEveryFieldHasAVariableAndAHint(t *testing.T) {
 			names[f.name] = true
 			assert.False(t, f.secret && f.defaultValue != "", "%s: secret %s has a default", p.name, f.variable)
 		}
+	}
+}
+
+func TestExampleFileNamesEverySettingWithItsDefault(t *testing.T) {
+	content, err := os.ReadFile("../../.env.example")
+	require.NoError(t, err)
+	example := map[string]string{}
+	for _, match := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]*)=(.*)$`).FindAllStringSubmatch(string(content), -1) {
+		example[match[1]] = match[2]
+	}
+	known := map[string]bool{}
+	for _, p := range processes {
+		for _, f := range fieldsOf(p.make()) {
+			if !known[f.variable] { // the first process's default is the one that the example shows
+				value, ok := example[f.variable]
+				assert.True(t, ok, "%s is not in .env.example", f.variable)
+				assert.Equal(t, f.defaultValue, value, f.variable)
+			}
+			known[f.variable] = true
+			known[f.variable+FileSuffix] = f.secret
+		}
+	}
+	for variable := range example {
+		foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
+		assert.True(t, known[variable] || foreign, ".env.example has %s, which nothing reads", variable)
 	}
 }
