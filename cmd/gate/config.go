@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/temporalconn"
+)
+
+// processDev is the one process that reads a .env file.
+const processDev = "dev"
+
+// Processes whose settings 'gate config' shows unless told otherwise, and those that connect to Temporal.
+var (
+	productionProcesses = []string{"ingress", "worker", "check", "webhooks"}
+	temporalProcesses   = []string{"ingress", "worker", "check"}
+)
+
+func newConfigCommand() *cobra.Command {
+	var asJSON bool
+	var names []string
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show the settings in effect, and everything that is wrong with them",
+		Long: `Show every setting of the gate's processes: its value, where the value comes
+from, and which processes use it. Secrets are masked.
+
+Settings are environment variables. A secret may also be in a file that
+NAME_FILE points to. 'gate dev', and it alone, also reads a file .env in the
+working folder; the environment outweighs it. How to reach Temporal is said by
+Temporal's own variables and profiles (TEMPORAL_*), where to send traces by
+OpenTelemetry's (OTEL_*).
+
+Exit status: 0 all is well, 2 something is wrong; every fault is on standard error.`,
+		Example: `  gate config
+  gate config --process ingress
+  gate config --json | jq '.faults'`,
+		Args: exactArgs(0, "gate config takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			effective, err := effectiveConfiguration(config.OS(), names)
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			if asJSON {
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(effective)
+			} else {
+				err = effective.writeTable(cmd.OutOrStdout())
+			}
+			if err != nil {
+				return fmt.Errorf("write the configuration: %w", err)
+			}
+			if len(effective.Faults) == 0 {
+				return nil
+			}
+			for _, fault := range effective.Faults {
+				cmd.PrintErrf("gate: %v (%s)\n", fault.Fault, strings.Join(fault.Processes, ", "))
+			}
+			return &exitError{code: exitUsage}
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with settings and faults")
+	cmd.Flags().StringSliceVar(&names, "process", productionProcesses,
+		"processes to show: "+strings.Join(config.Processes(), ", "))
+	return cmd
+}
+
+type configuration struct {
+	Settings []config.Setting      `json:"settings"`
+	Faults   []config.ProcessFault `json:"faults"`
+}
+
+func effectiveConfiguration(environment config.Environment, names []string) (configuration, error) {
+	c := configuration{Settings: []config.Setting{}, Faults: []config.ProcessFault{}}
+	production := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == processDev })
+	if err := c.add(environment, production); err != nil {
+		return c, err
+	}
+	if len(production) < len(names) {
+		withDotEnv, err := environment.WithDotEnv(config.FromDotEnv)
+		if err != nil {
+			c.Faults = append(c.Faults, config.ProcessFault{
+				Fault: config.Fault{Variable: config.FromDotEnv, Problem: err.Error()}, Processes: []string{processDev},
+			})
+		}
+		if err := c.add(withDotEnv, []string{processDev}); err != nil {
+			return c, err
+		}
+	}
+	connecting := slices.DeleteFunc(production, func(name string) bool { return !slices.Contains(temporalProcesses, name) })
+	if len(connecting) > 0 {
+		c.addTemporal(environment, connecting)
+	}
+	for _, setting := range config.Foreign(environment, "OTEL_") {
+		setting.Processes = names
+		c.Settings = append(c.Settings, setting)
+	}
+	return c, nil
+}
+
+func (c *configuration) add(environment config.Environment, names []string) error {
+	settings, faults, err := config.Effective(environment, names...)
+	if err != nil {
+		return err
+	}
+	c.Settings = append(c.Settings, settings...)
+	c.Faults = append(c.Faults, faults...)
+	return nil
+}
+
+// addTemporal shows what Temporal's own settings amount to, and those that are set besides.
+func (c *configuration) addTemporal(environment config.Environment, names []string) {
+	temporal, err := temporalconn.Effective()
+	if err != nil {
+		c.Faults = append(c.Faults, config.ProcessFault{
+			Fault: config.Fault{Variable: "TEMPORAL_*", Problem: err.Error()}, Processes: names,
+		})
+		return
+	}
+	source := func(isDefault bool, variables ...string) string {
+		for _, variable := range variables {
+			if from, ok := environment.Source(variable); ok {
+				return from
+			}
+		}
+		if isDefault {
+			return config.FromDefault
+		}
+		return "profile"
+	}
+	apiKey := config.Setting{Variable: "TEMPORAL_API_KEY", Processes: names}
+	if temporal.APIKey {
+		apiKey.Value, apiKey.Source = "(set)", source(false, "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE")
+	}
+	shown := []config.Setting{
+		{Variable: "TEMPORAL_ADDRESS", Value: temporal.Address, Source: source(temporal.Address == client.DefaultHostPort, "TEMPORAL_ADDRESS"), Processes: names},
+		{Variable: "TEMPORAL_NAMESPACE", Value: temporal.Namespace, Source: source(temporal.Namespace == client.DefaultNamespace, "TEMPORAL_NAMESPACE"), Processes: names},
+		{Variable: "TEMPORAL_TLS", Value: fmt.Sprint(temporal.TLS), Source: source(!temporal.TLS, "TEMPORAL_TLS", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"), Processes: names},
+		apiKey,
+	}
+	for _, setting := range config.Foreign(environment, "TEMPORAL_") {
+		if !slices.ContainsFunc(append(shown, c.Settings...), func(s config.Setting) bool { return s.Variable == setting.Variable }) {
+			setting.Processes = names
+			shown = append(shown, setting)
+		}
+	}
+	c.Settings = append(c.Settings, shown...)
+}
+
+func (c *configuration) writeTable(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VARIABLE\tVALUE\tFROM\tUSED BY")
+	for _, s := range c.Settings {
+		value := s.Value
+		if value == "" {
+			value = "(unset)"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, value, s.Source, strings.Join(s.Processes, ", "))
+	}
+	return table.Flush()
+}
