@@ -14,11 +14,11 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test lint bench fuzz temporal clean \
+.PHONY: help build dev test lint bench fuzz record-histories temporal clean \
         go-toolchain c-compiler workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 build: go-toolchain ## build bin/gate
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gate ./cmd/gate
@@ -41,6 +41,10 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint
 bench: go-toolchain temporal ## run the benchmarks; BENCH=regexp picks some
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+record-histories: go-toolchain temporal ## record the workflow's branches for the replay tests
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		RECORD_HISTORIES="$$PWD/workflows/testdata/histories" $(GO) test -count 1 -run '^TestBranches$$' ./e2e
 
 fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \

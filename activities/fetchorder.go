@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -15,7 +16,9 @@ import (
 // the types of package ordercheck; those that pass by themselves are retried.
 func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 	set := a.Rules()
-	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, set.Includes())
+	// The report names the customer, whatever the rules look at.
+	include := append(slices.Clone(set.Includes()), "customer")
+	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, include)
 	if err != nil {
 		return ordercheck.FetchedOrder{}, applicationError(err)
 	}

@@ -94,7 +94,7 @@ func details(report *ordercheck.Report) string {
 		count(report.Errors(), "error"), count(report.Warnings(), "warning"),
 		report.CheckedAt.UTC().Format("2006-01-02 15:04:05 UTC"), report.RuleSet.Name)
 	if len(report.Findings) > 0 {
-		b.WriteString("\n| | where | what is wrong | what to do |\n|---|---|---|---|\n")
+		b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
 		for i := range report.Findings {
 			if i == maxDetailRows {
 				fmt.Fprintf(&b, "\nand %d more: see the report.\n", len(report.Findings)-maxDetailRows)
@@ -105,13 +105,15 @@ func details(report *ordercheck.Report) string {
 			if f.LineNumber > 0 {
 				where = fmt.Sprintf("line %d", f.LineNumber)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Severity, where, markdownText(f.Message), markdownText(f.Fix))
+			fmt.Fprintf(&b, "| %s, %s | %s | %s |\n", f.Severity, where, markdownText(f.Message), markdownText(f.Fix))
 		}
 	}
 	for i := range report.RuleErrors {
 		e := &report.RuleErrors[i]
 		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, markdownText(e.Error))
 	}
+	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
+	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)))
 	return b.String()
 }
 
@@ -125,7 +127,7 @@ func count(n int, noun string) string {
 // markdownEscapes: text from an order must not become markup, nor break a table row.
 var markdownEscapes = strings.NewReplacer(
 	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]",
-	"<", "&lt;", ">", "&gt;", "&", "&amp;", "\r", " ", "\n", " ",
+	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
 )
 
 func markdownText(s string) string { return markdownEscapes.Replace(s) }

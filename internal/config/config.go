@@ -130,8 +130,9 @@ type Dev struct {
 	Stop
 	DevInflow
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
-	// InflowRequestsPerMinute is both what the stand-in allows and what the worker keeps to.
-	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more"`
+	// InflowRequestsPerMinute is both what the stand-in allows and what the worker keeps to: more
+	// than InFlow allows, so that nobody waits for the samples.
+	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"600" hint:"requests per minute, 1 or more"`
 	// Ports of the Temporal development server, on 127.0.0.1.
 	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT" envDefault:"7233" hint:"a port from 1 to 65535"`
 	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233" hint:"a port from 1 to 65535"`

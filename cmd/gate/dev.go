@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/ingress"
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/dev"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/workflows"
+)
+
+func newDevCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on this machine, with a stand-in for InFlow and sample orders",
+		Long: `Start Temporal's development server with its Web UI, a stand-in for InFlow with
+sample orders, the ingress and a worker. The gate subscribes itself at the
+stand-in, whose webhooks then go out signed, as InFlow's do. A table shows
+each order's status, the rules it breaks and the link to its run.
+
+Edit an order on the stand-in's page and watch it being checked. Ctrl-C stops
+everything; Temporal's history stays in DEV_DIR (.gate) for the next time.
+
+Settings, from the environment or a file .env: LISTEN_ADDR (:5000), ADMIN_ADDR
+(127.0.0.1:9464), DEV_INFLOW_ADDR (127.0.0.1:5010), DEV_TEMPORAL_PORT (7233),
+DEV_TEMPORAL_UI_PORT (8233), DEV_DIR, SETTLE_QUIET, SETTLE_MAX,
+INFLOW_REQUESTS_PER_MINUTE. Needs the temporal command: TEMPORAL_CLI, on the
+PATH, or in bin/, where 'make temporal' builds it.`,
+		Args: exactArgs(0, "gate dev takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			environment, err := config.OS().WithDotEnv(".env")
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			settings, err := config.LoadDev(environment)
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			return runDev(cmd, settings)
+		},
+	}
+}
+
+func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
+	ctx := cmd.Context()
+	if err := os.MkdirAll(settings.DevDir, 0o700); err != nil {
+		return fmt.Errorf("DEV_DIR=%s: %w", settings.DevDir, err)
+	}
+	log, err := os.OpenFile(filepath.Join(settings.DevDir, "gate.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("DEV_DIR=%s: %w", settings.DevDir, err)
+	}
+	defer log.Close()
+	t, err := telemetry.Start(ctx, telemetry.Options{
+		Service: "gate-dev", Version: version, LogLevel: settings.LogLevel, LogFormat: settings.LogFormat, LogWriter: log,
+	})
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
+		defer cancel()
+		if stopErr := t.Shutdown(stop); stopErr != nil {
+			t.Logger.Warn("the last traces and metrics were not sent", "error", stopErr)
+		}
+	}()
+	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
+		Target: filepath.Join(settings.DevDir, "audit.log"), Logger: t.Logger, MeterProvider: t.MeterProvider,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditStopTimeout)
+		defer cancel()
+		if closeErr := audit.Close(stop); closeErr != nil && err == nil {
+			err = closeErr
+		}
+	}()
+	return dev.Run(ctx, dev.Options{
+		Dir:                     settings.DevDir,
+		ListenAddr:              settings.ListenAddr,
+		AdminAddr:               settings.AdminAddr,
+		InflowAddr:              settings.DevInflowAddr,
+		TemporalPort:            settings.DevTemporalPort,
+		TemporalUIPort:          settings.DevTemporalUIPort,
+		Settings:                workflows.Settings{SettleQuiet: settings.SettleQuiet, SettleMax: settings.SettleMax},
+		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
+		Ingress: ingress.Options{
+			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit,
+			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
+		},
+		Rules:     rules.Default,
+		Telemetry: t,
+		Out:       cmd.OutOrStdout(),
+	})
+}

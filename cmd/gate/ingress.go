@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/ingress"
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/internal/temporalconn"
+)
+
+// auditStopTimeout is for the last lines of the audit log.
+const auditStopTimeout = 2 * time.Second
+
+func newIngressCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ingress",
+		Short: "Take InFlow's webhooks and hand them to Temporal",
+		Long: `Listen on LISTEN_ADDR (default :5000) for InFlow's webhooks at POST
+/webhook/inflow. A delivery is answered with 200 once its signature has been
+verified and Temporal has committed it; until then InFlow sends it again.
+
+Needs WEBHOOK_SECRET or WEBHOOK_SECRET_FILE, the secret that InFlow gave when
+the webhook was subscribed, and Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
+TEMPORAL_API_KEY, TEMPORAL_TLS, …). It starts while Temporal is down, and says 503
+until it is back. 'gate config --process ingress' shows every setting. On
+SIGTERM it finishes what it has accepted, within 25 seconds.`,
+		Args: exactArgs(0, "gate ingress takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LoadIngress(config.OS())
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			return process(cmd.Context(), "gate-ingress", settings.Log, settings.Admin,
+				func(ctx context.Context, t *telemetry.Telemetry) error { return runIngress(ctx, settings, t) })
+		},
+	}
+}
+
+func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telemetry) (err error) {
+	listener, err := listen(ctx, "LISTEN_ADDR", settings.ListenAddr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // Serve closes it, where it comes to that
+	secrets, err := webhookSecrets(settings.Signing, t)
+	if err != nil {
+		return err
+	}
+	temporal, err := temporalconn.Lazy(temporalconn.Options{Telemetry: t})
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
+		Target: settings.AuditLog, Logger: t.Logger, MeterProvider: t.MeterProvider,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditStopTimeout)
+		defer cancel()
+		err = errors.Join(err, audit.Close(stop))
+	}()
+
+	options := ingressOptions(settings, t)
+	options.Temporal, options.Secrets, options.Audit = temporal, secrets, audit
+	server, err := ingress.New(options)
+	if err != nil {
+		return err
+	}
+	return server.Serve(ctx, listener)
+}
+
+func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Options {
+	options := ingress.Options{
+		RateLimit:      float64(settings.RateLimit),
+		PeerRateLimit:  float64(settings.PeerRateLimit),
+		TLSCertFile:    settings.TLSCertFile,
+		TLSKeyFile:     settings.TLSKeyFile,
+		Logger:         t.Logger,
+		TracerProvider: t.TracerProvider,
+		MeterProvider:  t.MeterProvider,
+	}
+	for _, prefix := range settings.TrustedProxies {
+		options.TrustedProxies = append(options.TrustedProxies, prefix.String())
+	}
+	return options
+}
+
+func webhookSecrets(signing config.Signing, t *telemetry.Telemetry) (ingress.Secrets, error) {
+	if signing.WebhookSecretFile != "" {
+		return ingress.OpenSecretFile(signing.WebhookSecretFile, t.Logger)
+	}
+	keys, err := inflow.ParseSecrets(string(signing.WebhookSecret))
+	if err != nil {
+		return nil, err
+	}
+	return ingress.NewFixedSecrets(keys)
+}

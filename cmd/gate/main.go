@@ -1,0 +1,66 @@
+// Command gate is the Error Check Gate: it takes InFlow's webhooks, checks each
+// sales order against the company's rules on Temporal, and says what is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set at link time.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{code: exitFault, err: err}
+	}
+	if text := exit.Error(); text != "" {
+		fmt.Fprintln(root.ErrOrStderr(), "gate: "+text)
+	}
+	return exit.code
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gate",
+		Short: "Check InFlow sales orders against your rules, and hold the wrong ones",
+		Long: `The Error Check Gate listens to InFlow's webhooks. Each sales order that is
+created or updated is fetched, checked against your company's rules, and
+reported; Temporal keeps every order's state.
+
+To see it work on this machine, with a stand-in for InFlow:   gate dev
+To run it:   gate ingress   and   gate worker   (see 'gate config' for their settings)`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(
+		newDevCommand(),
+		newIngressCommand(),
+		newWorkerCommand(),
+		newCheckCommand(),
+		newFakeInflowCommand(),
+		newConfigCommand(),
+	)
+	return root
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/telemetry"
+)
+
+// telemetryStopTimeout is for the last spans and metrics of a process that ends.
+const telemetryStopTimeout = 5 * time.Second
+
+// process runs a long-lived part of the gate with its logs, traces and metrics
+// page, until ctx is done or one of them fails. Telemetry stops last, with a
+// context of its own, so that the end of everything else is still seen.
+func process(ctx context.Context, service string, log config.Log, admin config.Admin,
+	run func(context.Context, *telemetry.Telemetry) error,
+) (err error) {
+	t, err := telemetry.Start(ctx, telemetry.Options{
+		Service: service, Version: version, LogLevel: log.LogLevel, LogFormat: log.LogFormat,
+	})
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
+		defer cancel()
+		if stopErr := t.Shutdown(stop); stopErr != nil {
+			t.Logger.Warn("the last traces and metrics were not sent", "error", stopErr)
+		}
+	}()
+
+	metricsPage, err := listen(ctx, "ADMIN_ADDR", admin.AdminAddr)
+	if err != nil {
+		return err
+	}
+	t.Logger.Info(service+" starts", "version", version, "metrics", "http://"+metricsPage.Addr().String()+"/metrics")
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.ServeMetrics(ctx, metricsPage) })
+	group.Go(func() error {
+		if err := run(ctx, t); err != nil {
+			return err
+		}
+		return errStopped // ends the metrics page too
+	})
+	if err := group.Wait(); !errors.Is(err, errStopped) {
+		return err
+	}
+	t.Logger.Info(service + " has stopped")
+	return nil
+}
+
+var errStopped = errors.New("stopped")
+
+// listen binds an address and names the setting where that fails.
+func listen(ctx context.Context, variable, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: %w", variable, address, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/internal/temporalconn"
+	"error-check-gate/worker"
+	"error-check-gate/workflows"
+)
+
+func newWorkerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "worker",
+		Short: "Run a worker: fetch orders from InFlow and check them",
+		Long: `Run a worker of Temporal's task queues error-check-gate and inflow-api. It
+fetches the orders that webhooks announced and checks them. Run as many as you
+like: InFlow sees at most INFLOW_REQUESTS_PER_MINUTE over all of them.
+
+Needs INFLOW_COMPANY_ID and INFLOW_API_KEY, and Temporal (TEMPORAL_ADDRESS,
+TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS, …). 'gate config --process
+worker' shows every setting. On SIGTERM it finishes what is under way.`,
+		Args: exactArgs(0, "gate worker takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LoadWorker(config.OS())
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			return process(cmd.Context(), "gate-worker", settings.Log, settings.Admin,
+				func(ctx context.Context, t *telemetry.Telemetry) error { return runWorker(ctx, settings, t) })
+		},
+	}
+}
+
+func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
+	orders, err := inflow.NewClient(inflow.Options{
+		BaseURL:    settings.InflowAPIURL,
+		CompanyID:  settings.InflowCompanyID,
+		APIKey:     string(settings.InflowAPIKey),
+		APIVersion: settings.InflowAPIVersion,
+	})
+	if err != nil {
+		return err
+	}
+	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t})
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	effective, err := temporalconn.Effective()
+	if err != nil {
+		return err
+	}
+	if err := temporalconn.EnsureSearchAttributes(ctx, temporal, effective.Namespace); err != nil {
+		return err
+	}
+	return worker.Run(ctx, temporal, worker.Options{
+		Settings:                workflows.Settings{SettleQuiet: settings.SettleQuiet, SettleMax: settings.SettleMax},
+		Activities:              &activities.Activities{Orders: orders, Rules: rules.Default},
+		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
+		StopTimeout:             settings.StopTimeout,
+	})
+}

@@ -1,0 +1,121 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+)
+
+// recordVariable, where set, is the folder that histories are recorded into: see 'make record-histories'.
+const recordVariable = "RECORD_HISTORIES"
+
+// TestBranches takes a real run through each branch of the workflow. Their
+// recorded histories are what package workflows replays.
+func TestBranches(t *testing.T) {
+	t.Parallel()
+	for name, branch := range map[string]func(t *testing.T, name string){
+		"passed": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			id := s.create("percent-discount")
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"failed": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			id := s.create("total-wrong")
+			assert.Equal(t, ordercheck.StatusFailed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"retried": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 503, Times: 2}))
+			id := s.create("plain")
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"not-found": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 404}))
+			id := s.create("plain")
+			_, err := s.result(id)
+			require.Error(t, err)
+			s.record(name, id)
+		},
+		"delivered-during-check": func(t *testing.T, name string) {
+			s, id := deliveredDuringCheck(t, 1)
+			s.mustResult(id)
+			assert.Len(t, s.fetches(id), 2)
+			s.record(name, id)
+		},
+		"continued-as-new": func(t *testing.T, name string) {
+			s, id := deliveredDuringCheck(t, 2001)
+			s.mustResult(id)
+			assert.Len(t, s.fetches(id), 2)
+			assert.Len(t, s.runs(id), 2)
+			s.record(name, id)
+		},
+		"checked-now": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			id := s.create("quantity-zero")
+			s.mustResult(id)
+			assert.Equal(t, ordercheck.StatusFailed, s.checkNow(id).Status)
+			s.record(name, id)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			branch(t, name)
+		})
+	}
+}
+
+// deliveredDuringCheck is an order whose first check meets a signal with n deliveries.
+func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
+	t.Helper()
+	checking, goOn := make(chan struct{}), make(chan struct{})
+	calls := 0
+	s = newStack(t, options{rules: func() *rules.Set {
+		if calls++; calls == 2 { // the first is the fetch's
+			close(checking)
+			<-goOn
+		}
+		return rules.Default()
+	}})
+	id = s.create("plain")
+	<-checking
+	deliveries := make([]ordercheck.Delivery, n)
+	for i := range deliveries {
+		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: time.Now()}
+	}
+	require.NoError(t, s.temporal.SignalWorkflow(t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, deliveries))
+	close(goOn)
+	return s, id
+}
+
+// record writes an order's histories, a file per run, where that was asked for.
+func (s *stack) record(name, id string) {
+	s.t.Helper()
+	folder := os.Getenv(recordVariable)
+	if folder == "" {
+		return
+	}
+	for i, run := range s.runs(id) {
+		data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&historypb.History{Events: s.runHistory(id, run)})
+		require.NoError(s.t, err)
+		file := name
+		if i > 0 {
+			file += "-" + string(rune('1'+i))
+		}
+		require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json"), append(data, '\n'), 0o644))
+	}
+}

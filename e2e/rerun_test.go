@@ -1,0 +1,85 @@
+package e2e_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/ordercheck"
+)
+
+// readmeCommands are the commands of the README that follow a marker.
+func readmeCommands(t *testing.T, marker string) []string {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(readme), "<!-- "+marker)
+	require.True(t, found, "the README has no marker %q", marker)
+	_, rest, _ = strings.Cut(rest, "\n\n")
+	block, _, _ := strings.Cut(rest, "\n\n")
+	var commands []string
+	for line := range strings.Lines(block) {
+		commands = append(commands, strings.TrimSpace(line))
+	}
+	return commands
+}
+
+// temporalCLI runs a command of the README with the real temporal command, as a shell would.
+func (s *stack) temporalCLI(command, id string) (output string, err error) {
+	s.t.Helper()
+	cli, err := devserver.FindCLI()
+	require.NoError(s.t, err)
+	arguments, isTemporal := strings.CutPrefix(command, "temporal ")
+	require.True(s.t, isTemporal, command)
+	shell := exec.CommandContext(s.t.Context(), "sh", "-c", //nolint:gosec // the README's own words
+		`"$TEMPORAL" `+strings.ReplaceAll(arguments, "SALES_ORDER_ID", id))
+	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "TEMPORAL_ADDRESS="+server.Addr, "TEMPORAL_NAMESPACE="+s.namespace)
+	data, err := shell.CombinedOutput()
+	return string(data), err
+}
+
+func TestFailedRunIsRerunWithTheCommandsOfTheReadme(t *testing.T) {
+	t.Parallel()
+	commands := readmeCommands(t, "rerun:")
+	require.Len(t, commands, 2)
+	list, rerun := commands[0], commands[1]
+
+	s := newStack(t, options{})
+	key := s.fake.APIKey()
+	s.fake.SetAPIKey("another-key-at-inflow")
+	id := s.create("plain")
+	_, err := s.result(id)
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, err, &application)
+	require.Equal(t, ordercheck.ErrorInflowUnauthorized, application.Type())
+
+	require.Eventually(t, func() bool {
+		output, err := s.temporalCLI(list, id)
+		return assert.NoError(t, err, output) && strings.Contains(output, ordercheck.WorkflowID(id))
+	}, waitFor, tick, "the list shows the failed run")
+
+	s.fake.SetAPIKey(key)
+	output, err := s.temporalCLI(rerun, id)
+	require.NoError(t, err, output)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+}
+
+func TestRerunNeverDisturbsAnOpenRun(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{noWorker: true})
+	id := s.create("plain")
+	s.waitForRun(id)
+	before := s.history(id)
+	output, err := s.temporalCLI(readmeCommands(t, "rerun:")[1], id)
+	require.NoError(t, err, output)
+	assert.Equal(t, before, s.history(id))
+	s.startWorker()
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+	assert.Len(t, s.runs(id), 1)
+}

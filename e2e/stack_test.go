@@ -1,0 +1,403 @@
+// Package e2e_test runs the whole gate against a real Temporal server: deliveries
+// come from the stand-in for InFlow over HTTP, and what is judged is what an
+// outsider sees, the stand-in's log of requests and Temporal's history.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/activities"
+	"error-check-gate/ingress"
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/internal/temporalconn"
+	"error-check-gate/worker"
+	"error-check-gate/workflows"
+)
+
+// Each test has a namespace of its own on one server, so that tests run side by
+// side and no worker takes another test's work.
+var (
+	server         *devserver.Server
+	namespaces     = make([]string, 40)
+	namespacesUsed atomic.Int32
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(playRole(role))
+	}
+	for i := range namespaces {
+		namespaces[i] = fmt.Sprintf("e2e-%02d", i)
+	}
+	// These tests wait for each other's Temporal more than they compute.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	var err error
+	server, err = devserver.Start(context.Background(), devserver.Options{Namespaces: namespaces})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+const (
+	settleQuiet = 50 * time.Millisecond
+	// waitFor and tick are for what becomes true by itself, such as Temporal's list of runs.
+	waitFor = 30 * time.Second
+	tick    = 50 * time.Millisecond
+)
+
+// stack is one gate with its own InFlow.
+type stack struct {
+	t *testing.T
+	options
+	namespace string
+	temporal  client.Client
+	fake      *fakeinflow.Server
+	inflow    *inflow.Client
+	keys      []inflow.SigningKey
+	inflowURL string
+	url       string // of the webhook
+}
+
+type options struct {
+	settings      workflows.Settings
+	rules         func() *rules.Set
+	inflowTimeout time.Duration
+	form          fakeinflow.PayloadForm
+	allowance     int // requests a minute, of worker and InFlow; 0 is plenty
+	ingress       ingress.Options
+	telemetry     *telemetry.Telemetry
+	temporalAddr  string // empty is the server that tests share
+	noWorker      bool
+}
+
+const plenty = 60_000
+
+func newStack(t *testing.T, o options) *stack {
+	t.Helper()
+	if o.settings == (workflows.Settings{}) {
+		o.settings = workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}
+	}
+	if o.rules == nil {
+		o.rules = rules.Default
+	}
+	if o.allowance == 0 {
+		o.allowance = plenty
+	}
+	s := &stack{t: t, options: o, namespace: "default"}
+	address := o.temporalAddr
+	if address == "" {
+		address = server.Addr
+		s.namespace = namespaces[namespacesUsed.Add(1)-1]
+	}
+
+	var err error
+	s.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: address, Namespace: s.namespace, Telemetry: o.telemetry})
+	require.NoError(t, err)
+	t.Cleanup(s.temporal.Close)
+
+	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form})
+	require.NoError(t, err)
+	t.Cleanup(s.fake.Close)
+	fakeListener := listen(t)
+	serve(t, func(ctx context.Context) error { return s.fake.Serve(ctx, fakeListener) })
+	s.inflowURL = "http://" + fakeListener.Addr().String()
+	s.inflow, err = inflow.NewClient(inflow.Options{
+		BaseURL: s.inflowURL, CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey(),
+		Timeout: o.inflowTimeout,
+	})
+	require.NoError(t, err)
+
+	edge := listen(t)
+	s.url = "http://" + edge.Addr().String() + "/webhook/inflow"
+	events := []string{"salesOrder.created", "salesOrder.updated"}
+	if o.form == fakeinflow.PayloadLive {
+		events = []string{"SalesOrderCreatedV1", "SalesOrderUpdatedV1"}
+	}
+	subscription, err := s.inflow.Subscribe(t.Context(), inflow.SubscriptionRequest{
+		ID: uuid.NewString(), RequestID: uuid.NewString(), URL: s.url, Events: events,
+	})
+	require.NoError(t, err)
+	s.keys, err = inflow.ParseSecrets(string(subscription.Secret))
+	require.NoError(t, err)
+	serve(t, s.newIngress(edge))
+	if !o.noWorker {
+		s.startWorker()
+	}
+	return s
+}
+
+func (s *stack) newIngress(l net.Listener) func(context.Context) error {
+	s.t.Helper()
+	o := s.options.ingress
+	o.Temporal = s.temporal
+	var err error
+	o.Secrets, err = ingress.NewFixedSecrets(s.keys)
+	require.NoError(s.t, err)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	edge, err := ingress.New(o)
+	require.NoError(s.t, err)
+	return func(ctx context.Context) error { return edge.Serve(ctx, l) }
+}
+
+// startWorker runs a worker until the test ends, or until stop is called.
+func (s *stack) startWorker() (stop func()) {
+	s.t.Helper()
+	return serve(s.t, func(ctx context.Context) error {
+		return worker.Run(ctx, s.temporal, worker.Options{
+			Settings:                s.settings,
+			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules},
+			InflowRequestsPerMinute: s.allowance,
+			StopTimeout:             5 * time.Second,
+		})
+	})
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
+}
+
+// serve runs a part until the test ends, or until stop is called; it must end without error.
+func serve(t *testing.T, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		assert.NoError(t, <-done)
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// sample is a copy of a sample order of the stand-in, under an id of its own.
+func (s *stack) sample(name string) map[string]any {
+	s.t.Helper()
+	samples, err := fakeinflow.Samples()
+	require.NoError(s.t, err)
+	for _, sample := range samples {
+		if sample.Name == name {
+			sample.Order["salesOrderId"] = uuid.NewString()
+			return sample.Order
+		}
+	}
+	require.Failf(s.t, "no such sample", "%q", name)
+	return nil
+}
+
+// create makes a sample order at InFlow, which announces it.
+func (s *stack) create(name string) (id string) {
+	s.t.Helper()
+	id, err := s.fake.AddOrder(s.sample(name))
+	require.NoError(s.t, err)
+	return id
+}
+
+// post delivers by hand, so that the test knows what was answered and when.
+func (s *stack) post(id string) (status int, answered time.Time) {
+	s.t.Helper()
+	body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id, time.Now())
+	require.NoError(s.t, err)
+	status, _ = s.send(body, http.Header{
+		"Content-Type":         {"application/json"},
+		inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)},
+	})
+	return status, time.Now()
+}
+
+func (s *stack) send(body []byte, header http.Header) (status int, answer map[string]string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url, bytes.NewReader(body))
+	if !assert.NoError(s.t, err) {
+		return 0, nil
+	}
+	for name, values := range header {
+		for _, value := range values {
+			request.Header.Add(name, value)
+		}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if !assert.NoError(s.t, err) {
+		return 0, nil
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	assert.NoError(s.t, err)
+	return response.StatusCode, decodeAnswer(s.t, data)
+}
+
+// decodeAnswer reads the JSON object of texts that every answer is.
+func decodeAnswer(t *testing.T, data []byte) (answer map[string]string) {
+	t.Helper()
+	assert.NoError(t, json.Unmarshal(data, &answer), "%s", data)
+	return answer
+}
+
+// get asks the ingress for a page beside the webhook.
+func (s *stack) get(path string) (status int) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, strings.TrimSuffix(s.url, "/webhook/inflow")+path, http.NoBody)
+	require.NoError(s.t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(s.t, err)
+	require.NoError(s.t, response.Body.Close())
+	return response.StatusCode
+}
+
+// checkNow is what 'gate check' does.
+func (s *stack) checkNow(id string) *ordercheck.Report {
+	s.t.Helper()
+	report, err := operations.CheckNow(s.t.Context(), s.temporal, id)
+	require.NoError(s.t, err)
+	return report
+}
+
+// result waits for the latest run of an order to end.
+func (s *stack) result(id string) (*ordercheck.Report, error) {
+	s.t.Helper()
+	s.waitForRun(id)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	var report ordercheck.Report
+	if err := s.temporal.GetWorkflow(ctx, ordercheck.WorkflowID(id), "").Get(ctx, &report); err != nil {
+		return nil, err
+	}
+	return &report, nil
+}
+
+func (s *stack) mustResult(id string) *ordercheck.Report {
+	s.t.Helper()
+	report, err := s.result(id)
+	require.NoError(s.t, err)
+	return report
+}
+
+// waitForRun waits until an order has a run: a delivery may still be on its way.
+func (s *stack) waitForRun(id string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		_, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+		return err == nil
+	}, waitFor, tick, "no run was started for order %s", id)
+}
+
+// report is the answer to the query, of the latest run.
+func (s *stack) report(id string) *ordercheck.Report {
+	s.t.Helper()
+	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+	require.NoError(s.t, err)
+	var report ordercheck.Report
+	require.NoError(s.t, answer.Get(&report))
+	return &report
+}
+
+// fetches are the requests for an order that InFlow saw, in the order of their start.
+func (s *stack) fetches(id string) []fakeinflow.Request {
+	var fetches []fakeinflow.Request
+	for _, request := range s.fake.Requests() {
+		if request.Route == fakeinflow.RouteGetSalesOrder && request.SalesOrderID == id {
+			fetches = append(fetches, request)
+		}
+	}
+	return fetches
+}
+
+// runs are an order's runs, oldest first.
+func (s *stack) runs(id string) []string {
+	s.t.Helper()
+	var ids []string
+	require.Eventually(s.t, func() bool {
+		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowId = '%s'", ordercheck.WorkflowID(id)),
+		})
+		if err != nil || len(answer.GetExecutions()) == 0 {
+			return false
+		}
+		ids = ids[:0]
+		for _, execution := range answer.GetExecutions() {
+			ids = append([]string{execution.GetExecution().GetRunId()}, ids...)
+		}
+		return true
+	}, waitFor, tick)
+	return ids
+}
+
+// history is every event of an order's runs.
+func (s *stack) history(id string) []*historypb.HistoryEvent {
+	s.t.Helper()
+	var events []*historypb.HistoryEvent
+	for _, run := range s.runs(id) {
+		events = append(events, s.runHistory(id, run)...)
+	}
+	return events
+}
+
+func (s *stack) runHistory(id, run string) []*historypb.HistoryEvent {
+	s.t.Helper()
+	var events []*historypb.HistoryEvent
+	iterator := s.temporal.GetWorkflowHistory(s.t.Context(), ordercheck.WorkflowID(id), run, false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iterator.HasNext() {
+		event, err := iterator.Next()
+		require.NoError(s.t, err)
+		events = append(events, event)
+	}
+	return events
+}
+
+func brokenRules(report *ordercheck.Report) []string {
+	ids := []string{}
+	for _, f := range report.Findings {
+		ids = append(ids, f.RuleID)
+	}
+	return ids
+}

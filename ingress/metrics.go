@@ -1,0 +1,73 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+const scopeName = "error-check-gate/ingress"
+
+// maxSecretLabel is the last index of a secret that gets a label of its own; there
+// are two while one is being rotated.
+const maxSecretLabel = 9
+
+// metrics of the ingress, apart from those of HTTP itself, which are otelhttp's.
+// Every label has few values, none of them a sender's choice.
+type metrics struct {
+	requests   metric.Int64Counter
+	verified   metric.Int64Counter
+	toCommit   metric.Float64Histogram
+	batchSize  metric.Int64Histogram
+	inProgress metric.Int64UpDownCounter
+}
+
+func newMetrics(provider metric.MeterProvider) (*metrics, error) {
+	meter := provider.Meter(scopeName)
+	var m metrics
+	var errs [5]error
+	m.requests, errs[0] = meter.Int64Counter("gate.webhook.requests", metric.WithUnit("{request}"),
+		metric.WithDescription("Webhook requests by outcome and reason."))
+	m.verified, errs[1] = meter.Int64Counter("gate.webhook.verified", metric.WithUnit("{request}"),
+		metric.WithDescription("Webhook requests whose signature verified, by the place of the secret, from 0."))
+	m.toCommit, errs[2] = meter.Float64Histogram("gate.webhook.commit.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time from a delivery's acceptance until Temporal had committed it, or was given up."))
+	m.batchSize, errs[3] = meter.Int64Histogram("gate.webhook.batch.size", metric.WithUnit("{delivery}"),
+		metric.WithDescription("Deliveries that shared one call to Temporal."),
+		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
+	m.inProgress, errs[4] = meter.Int64UpDownCounter("gate.webhook.waiting", metric.WithUnit("{delivery}"),
+		metric.WithDescription("Deliveries that wait for Temporal."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("set up the ingress's metrics: %w", err)
+	}
+	return &m, nil
+}
+
+func (m *metrics) answered(ctx context.Context, a *answer) {
+	m.requests.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("outcome", string(a.outcome)), attribute.String("reason", a.reason)))
+	if a.verified {
+		index := "other"
+		if a.secretIndex <= maxSecretLabel {
+			index = strconv.Itoa(a.secretIndex)
+		}
+		m.verified.Add(ctx, 1, metric.WithAttributes(attribute.String("secret_index", index)))
+	}
+}
+
+func (m *metrics) handedOver(ctx context.Context, took time.Duration, err error) {
+	m.toCommit.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.Bool("committed", err == nil)))
+}
+
+func (m *metrics) called(ctx context.Context, deliveries int, err error) {
+	m.batchSize.Record(ctx, int64(deliveries), metric.WithAttributes(attribute.Bool("committed", err == nil)))
+}
+
+func (m *metrics) waiting(change int) {
+	m.inProgress.Add(context.Background(), int64(change))
+}

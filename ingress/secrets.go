@@ -1,0 +1,66 @@
+package ingress
+
+import (
+	"log/slog"
+	"time"
+
+	"error-check-gate/internal/inflow"
+)
+
+// Secrets gives the verifier for the secrets in force now. It is asked with every request.
+type Secrets interface {
+	Verifier() *inflow.Verifier
+}
+
+// FixedSecrets are secrets that stay as long as the process, from WEBHOOK_SECRET.
+type FixedSecrets struct {
+	verifier *inflow.Verifier
+}
+
+// NewFixedSecrets fails without a secret.
+func NewFixedSecrets(keys []inflow.SigningKey) (*FixedSecrets, error) {
+	verifier, err := inflow.NewVerifier(keys)
+	if err != nil {
+		return nil, err
+	}
+	return &FixedSecrets{verifier: verifier}, nil
+}
+
+// Verifier is always the same.
+func (s *FixedSecrets) Verifier() *inflow.Verifier { return s.verifier }
+
+// SecretFile holds secrets one a line, from WEBHOOK_SECRET_FILE, and is read again
+// when it changes, within a second. A change that leaves no usable secrets, or
+// spoils one of them, keeps those from before and is logged.
+//
+// Whoever changes the file should write another and rename it, as Kubernetes
+// does: a file written in place can be read when half of it is there.
+type SecretFile struct {
+	verifier *reloaded[*inflow.Verifier]
+}
+
+// OpenSecretFile fails where the file cannot be read, or has a faulty line or no secret. A nil
+// logger is [slog.Default].
+func OpenSecretFile(path string, logger *slog.Logger) (*SecretFile, error) {
+	return openSecretFile(path, logger, time.Now)
+}
+
+func openSecretFile(path string, logger *slog.Logger, now func() time.Time) (*SecretFile, error) {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	verifier, err := newReloaded("webhook secrets", []string{path}, func(contents [][]byte) (*inflow.Verifier, error) {
+		keys, err := inflow.ParseSecretLines(contents[0])
+		if err != nil {
+			return nil, err
+		}
+		return inflow.NewVerifier(keys)
+	}, logger, now)
+	if err != nil {
+		return nil, err
+	}
+	return &SecretFile{verifier: verifier}, nil
+}
+
+// Verifier is for the secrets that the file holds now.
+func (s *SecretFile) Verifier() *inflow.Verifier { return s.verifier.get() }

@@ -1,0 +1,401 @@
+// Package ingress is the gate's HTTP edge. It takes InFlow's webhooks: caps the
+// body, verifies the signature over the raw bytes, and only then parses,
+// decides and hands the delivery to Temporal. It answers 200 once Temporal has
+// committed the delivery, and not before.
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second // header and body
+	idleTimeout       = 60 * time.Second
+	// writeTimeout runs from the end of the header: a slow body, Temporal's time and the answer fit in.
+	writeTimeout   = readTimeout + commitWithin + 6*time.Second
+	maxHeaderBytes = 16 << 10
+
+	// drainWithin is how long a stopping server may take for what it has accepted.
+	drainWithin = 25 * time.Second
+)
+
+// Options are what a server needs and may be given.
+type Options struct {
+	// Temporal is usually a client.Client. Required.
+	Temporal Temporal
+	// Secrets verify the signatures: [FixedSecrets] or [SecretFile]. Required.
+	Secrets Secrets
+	// TrustedProxies are the addresses or CIDR ranges whose X-Forwarded-For, X-Real-IP
+	// and trace context are believed; none by default.
+	TrustedProxies []string
+	// RateLimit is how many verified deliveries a second are taken, and PeerRateLimit how
+	// many from one address; twice as many in a burst. 0 is no limit; see
+	// [DefaultRateLimit] and [DefaultPeerRateLimit].
+	RateLimit, PeerRateLimit float64
+	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are
+	// read again when they change. Both or neither.
+	TLSCertFile, TLSKeyFile string
+	// DrainNotice is how long a stopping server goes on accepting, while /readyz says
+	// 503 and every answer closes its connection, so that load balancers and
+	// clients with open connections go elsewhere before the door is shut. It is part of the 25 s of draining.
+	DrainNotice time.Duration
+	// Audit gets a line per webhook request; nil is none. The caller closes it, after Serve has returned.
+	Audit *AuditLog
+	// Logger is slog.Default() where nil.
+	Logger *slog.Logger
+	// TracerProvider and MeterProvider are OpenTelemetry's global ones where nil.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	// Now is the clock of what is recorded and limited; nil is time.Now.
+	Now func() time.Time
+}
+
+// Server is the HTTP edge of one process.
+type Server struct {
+	handler  http.Handler
+	secrets  Secrets
+	handover *handover
+	limits   *limits
+	health   *health
+	audit    *AuditLog
+	metrics  *metrics
+	logger   *slog.Logger
+	now      func() time.Time
+
+	certificate *certificate // nil without TLS
+	drainNotice time.Duration
+	drainWithin time.Duration
+	draining    atomic.Bool
+
+	unready rate.Sometimes
+}
+
+// New fails on options that are missing or cannot be used, all at once.
+func New(options Options) (*Server, error) {
+	s := &Server{
+		secrets:     options.Secrets,
+		audit:       options.Audit,
+		logger:      options.Logger,
+		now:         options.Now,
+		drainNotice: options.DrainNotice,
+		drainWithin: drainWithin,
+		unready:     rate.Sometimes{First: 1, Interval: 10 * time.Second},
+	}
+	if s.logger == nil {
+		s.logger = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	tracers, meters := options.TracerProvider, options.MeterProvider
+	if tracers == nil {
+		tracers = otel.GetTracerProvider()
+	}
+	if meters == nil {
+		meters = otel.GetMeterProvider()
+	}
+
+	var errs []error
+	if options.Temporal == nil {
+		errs = append(errs, errors.New("no Temporal client"))
+	}
+	if options.Secrets == nil {
+		errs = append(errs, errors.New("no webhook secrets"))
+	}
+	if options.RateLimit < 0 || options.PeerRateLimit < 0 {
+		errs = append(errs, errors.New("a rate limit is negative; 0 is no limit"))
+	}
+	if options.DrainNotice < 0 || options.DrainNotice >= drainWithin {
+		errs = append(errs, fmt.Errorf("the drain notice of %v is not between 0 and the %v of draining", options.DrainNotice, drainWithin))
+	}
+	proxies, err := parseProxies(options.TrustedProxies)
+	errs = append(errs, err)
+	switch {
+	case options.TLSCertFile != "" && options.TLSKeyFile != "":
+		s.certificate, err = openCertificate(options.TLSCertFile, options.TLSKeyFile, s.logger, time.Now)
+		errs = append(errs, err)
+	case options.TLSCertFile != "" || options.TLSKeyFile != "":
+		errs = append(errs, errors.New("TLS needs both a certificate file and a key file"))
+	}
+	s.metrics, err = newMetrics(meters)
+	errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("set up the ingress: %w", err)
+	}
+
+	s.limits = newLimits(options.RateLimit, options.PeerRateLimit)
+	s.health = &health{temporal: options.Temporal, now: s.now}
+	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
+	engine, err := s.newEngine(options.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("set up the ingress: %w", err)
+	}
+	s.handler = otelhttp.NewHandler(engine, "ingress",
+		otelhttp.WithTracerProvider(tracers),
+		otelhttp.WithMeterProvider(meters),
+		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) }),
+		// A stranger's trace context is linked to, not believed: it could force sampling.
+		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !proxies.contain(r.RemoteAddr) }),
+	)
+	return s, nil
+}
+
+// Handler answers the ingress's routes, without the limits that [Server.Serve] puts on connections.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve answers requests on a listener until ctx ends, then drains: every request that was accepted
+// is answered, within 25 s. It returns nil after a full drain, and an error where the
+// listener failed or requests were cut off. A Server serves once.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	var open connections
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		ConnState:         open.changed,
+		// Requests outlive ctx: it is what starts the drain.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	serve := func() error { return server.Serve(listener) }
+	if s.certificate != nil {
+		server.TLSConfig = s.certificate.config()
+		serve = func() error { return server.ServeTLS(listener, "", "") }
+	}
+	var stopped error
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		stopped = serve()
+	}()
+	failed := false
+	select {
+	case <-ctx.Done():
+	case <-served:
+		failed = true
+	}
+
+	s.draining.Store(true)
+	drainCtx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.drainWithin,
+		fmt.Errorf("not drained within %v", s.drainWithin))
+	defer cancel()
+	if !failed && s.drainNotice > 0 {
+		notice := time.NewTimer(s.drainNotice)
+		defer notice.Stop()
+		select {
+		case <-notice.C:
+		case <-served:
+			failed = true
+		}
+	}
+	if failed {
+		return errors.Join(fmt.Errorf("serve on %s: %w", listener.Addr(), stopped), s.drain(drainCtx, server, &open))
+	}
+	// Shutdown would close the listener too, and from then on drop, unanswered, what connections
+	// already accepted send. So the door is shut first, and they are heard out.
+	closed := listener.Close()
+	<-served
+	return errors.Join(closed, s.drain(drainCtx, server, &open))
+}
+
+// drain is called when no more connections are accepted.
+func (s *Server) drain(ctx context.Context, server *http.Server, open *connections) error {
+	open.wait(ctx)
+	var errs []error
+	if err := server.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("requests were cut off: %w", context.Cause(ctx)), server.Close())
+	}
+	// With the requests answered, what is left are calls whose deliveries ran out of time.
+	return errors.Join(append(errs, s.handover.close(ctx))...)
+}
+
+// connections are those with a request under way, or about to send their first.
+type connections struct {
+	mu    sync.Mutex
+	busy  map[net.Conn]bool
+	quiet chan struct{} // made by who waits, closed when none is busy
+}
+
+// changed is an http.Server's ConnState.
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew, http.StateActive:
+		if c.busy == nil {
+			c.busy = map[net.Conn]bool{}
+		}
+		c.busy[conn] = true
+	default:
+		delete(c.busy, conn)
+		if len(c.busy) == 0 && c.quiet != nil {
+			close(c.quiet)
+			c.quiet = nil
+		}
+	}
+}
+
+// wait returns when no connection is busy, or ctx ends.
+func (c *connections) wait(ctx context.Context) {
+	c.mu.Lock()
+	if len(c.busy) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	quiet := make(chan struct{})
+	c.quiet = quiet
+	c.mu.Unlock()
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+	}
+}
+
+const (
+	webhookPath = "/webhook/inflow"
+	livePath    = "/livez"
+	readyPath   = "/readyz"
+)
+
+func isProbe(path string) bool { return path == livePath || path == readyPath }
+
+func (s *Server) newEngine(trustedProxies []string) (*gin.Engine, error) {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false // a redirected webhook is a lost one
+	if err := engine.SetTrustedProxies(trustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	engine.Use(s.recovered, s.routed)
+	engine.POST(webhookPath, s.takeWebhook)
+	for path, handle := range map[string]gin.HandlerFunc{webhookPath: s.listening, livePath: s.alive, readyPath: s.ready} {
+		engine.GET(path, handle)
+		engine.HEAD(path, handle)
+	}
+	engine.NoRoute(func(c *gin.Context) {
+		fail(c, http.StatusNotFound, "there is nothing here; webhooks go to "+webhookPath)
+	})
+	engine.NoMethod(s.refuseMethod)
+	return engine, nil
+}
+
+// fail answers with an error that a stranger may see.
+func fail(c *gin.Context, status int, message string) {
+	c.AbortWithStatusJSON(status, gin.H{"error": message})
+}
+
+// recovered turns a panic into a 500 and a line in the log.
+func (s *Server) recovered(c *gin.Context) {
+	defer func() {
+		panicked := recover()
+		if panicked == nil {
+			return
+		}
+		if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(panicked) // net/http's own way to drop a connection
+		}
+		s.logPanic(c.Request.Context(), panicked)
+		if !c.Writer.Written() {
+			fail(c, http.StatusInternalServerError, internalError)
+		}
+	}()
+	c.Next()
+}
+
+// routed names the request's span and metrics after its route.
+func (s *Server) routed(c *gin.Context) {
+	if route := c.FullPath(); route != "" {
+		c.Request.Pattern = route
+	}
+	s.partIfDraining(c)
+}
+
+// partIfDraining lets the connection end with its answer.
+func (s *Server) partIfDraining(c *gin.Context) {
+	if s.draining.Load() {
+		c.Header("Connection", "close")
+	}
+}
+
+func (s *Server) listening(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "listening"}) }
+
+func (s *Server) alive(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "alive"}) }
+
+func (s *Server) ready(c *gin.Context) {
+	if s.draining.Load() {
+		fail(c, http.StatusServiceUnavailable, "shutting down")
+		return
+	}
+	if err := s.health.check(); err != nil {
+		s.unready.Do(func() {
+			s.logger.WarnContext(c.Request.Context(), "not ready: Temporal cannot be reached", "error", err)
+		})
+		fail(c, http.StatusServiceUnavailable, "Temporal cannot be reached")
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"status": "ready"})
+}
+
+// proxies are the networks whose word is taken on whom they forward for.
+type proxies []netip.Prefix
+
+func parseProxies(texts []string) (proxies, error) {
+	var parsed proxies
+	var errs []error
+	for _, text := range texts {
+		prefix, err := parsePrefix(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trusted proxy %q is neither an IP address nor a CIDR range", text))
+			continue
+		}
+		parsed = append(parsed, prefix)
+	}
+	return parsed, errors.Join(errs...)
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return address.Prefix(address.BitLen())
+}
+
+func (p proxies) contain(remoteAddr string) bool {
+	remote, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		return false
+	}
+	address := remote.Addr().Unmap().WithZone("")
+	for _, prefix := range p {
+		if prefix.Contains(address) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,314 @@
+package ingress
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// maxBodySize is far above any webhook of InFlow's, in bytes.
+const maxBodySize = 256 << 10
+
+const (
+	// retryLimited is for a sender over the limit, whose burst fills up again every second.
+	retryLimited = time.Second
+	// retryUnavailable is for a sender whose delivery Temporal did not take.
+	retryUnavailable = 5 * time.Second
+)
+
+// outcome is what became of a request, as a metric's label.
+type outcome string
+
+const (
+	outcomeReceived outcome = "received" // committed
+	outcomeIgnored  outcome = "ignored"  // verified, and not about a sales order
+	outcomeRefused  outcome = "refused"  // the sender's fault
+	outcomeFailed   outcome = "failed"   // ours, or Temporal's
+)
+
+// Reasons for the audit log and metrics, besides those of [inflow.SignatureError]
+// and [inflow.PayloadReason].
+const (
+	reasonReceived        = "received"
+	reasonIgnoredEntity   = "other-entity"
+	reasonIgnoredEvent    = "unknown-event"
+	reasonMethod          = "method-not-allowed"
+	reasonBodyTooLarge    = "body-too-large"
+	reasonBodyTooSlow     = "body-too-slow"
+	reasonBodyIncomplete  = "body-incomplete"
+	reasonContentEncoding = "content-encoding"
+	reasonContentType     = "content-type"
+	reasonRateLimit       = "rate-limit"
+	reasonPeerRateLimit   = "peer-rate-limit"
+	reasonNotCommitted    = "not-committed"
+	reasonTooManyWaiting  = "too-many-waiting"
+	reasonPanic           = "panic"
+)
+
+const (
+	internalError   = "internal error"
+	signatureError  = "invalid signature" // one text for all: a forger learns nothing from it
+	notCommittedYet = "the delivery could not be recorded in time; please send it again"
+)
+
+// answer is what a webhook request is answered, and what is recorded of it.
+type answer struct {
+	status     int
+	outcome    outcome
+	reason     string
+	body       gin.H
+	retryAfter time.Duration // 0 is none
+	hangUp     bool          // the rest of the request is not read
+	err        error         // for the log
+
+	peer         string
+	event        string
+	salesOrderID string
+	bodySize     *int // nil where the body was not read whole
+	bodySHA256   string
+	verified     bool
+	secretIndex  int // where verified
+}
+
+func (a *answer) refuse(status int, reason, message string) {
+	a.status, a.outcome, a.reason, a.body = status, outcomeRefused, reason, gin.H{"error": message}
+}
+
+func (a *answer) fail(status int, reason, message string) {
+	a.status, a.outcome, a.reason, a.body = status, outcomeFailed, reason, gin.H{"error": message}
+}
+
+// takeWebhook answers POST /webhook/inflow.
+func (s *Server) takeWebhook(c *gin.Context) {
+	began := time.Now()
+	a := &answer{peer: c.ClientIP()}
+	s.decide(c, a)
+	s.finish(c, a, began)
+}
+
+// refuseMethod answers a known route asked in the wrong way; gin has set Allow.
+func (s *Server) refuseMethod(c *gin.Context) {
+	began := time.Now()
+	const message = "this address does not take that method; see the Allow header"
+	if c.Request.URL.Path != webhookPath {
+		fail(c, http.StatusMethodNotAllowed, message)
+		return
+	}
+	a := &answer{peer: c.ClientIP()}
+	a.refuse(http.StatusMethodNotAllowed, reasonMethod, message)
+	s.finish(c, a, began)
+}
+
+// decide goes through the cases of the HTTP contract in their order. Nothing of
+// the body is looked into before its signature verified.
+func (s *Server) decide(c *gin.Context, a *answer) {
+	ctx, r := c.Request.Context(), c.Request
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			s.logPanic(ctx, panicked)
+			a.fail(http.StatusInternalServerError, reasonPanic, internalError)
+		}
+	}()
+
+	body, ok := readBody(c, a)
+	if !ok {
+		return
+	}
+	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ""); encoding != "" {
+		a.refuse(http.StatusUnsupportedMediaType, reasonContentEncoding, "the body must be sent as it is, without a Content-Encoding")
+		return
+	}
+	if !isJSON(r.Header.Values("Content-Type")) {
+		a.refuse(http.StatusUnsupportedMediaType, reasonContentType, "the Content-Type must be application/json")
+		return
+	}
+
+	index, err := s.secrets.Verifier().Verify(r.Header.Values(inflow.SignatureHeader), body)
+	if err != nil {
+		a.refuse(http.StatusUnauthorized, err.Error(), signatureError)
+		return
+	}
+	a.verified, a.secretIndex = true, index
+	received := s.now()
+
+	if reason, ok := s.limits.allow(a.peer, received); !ok {
+		a.refuse(http.StatusTooManyRequests, reason, "too many deliveries at once; please send it again")
+		a.retryAfter = retryLimited
+		return
+	}
+
+	webhook, err := inflow.ParseWebhook(body)
+	if err != nil {
+		a.refuse(http.StatusBadRequest, payloadReason(err), err.Error())
+		return
+	}
+	a.event, a.salesOrderID = webhook.Event, webhook.SalesOrderID
+	if !webhook.IsSalesOrder() {
+		a.status, a.outcome, a.reason = http.StatusOK, outcomeIgnored, reasonIgnoredEntity
+		if !webhook.Known() {
+			a.reason = reasonIgnoredEvent
+		}
+		a.body = gin.H{"status": "ignored", "event": webhook.Event}
+		return
+	}
+
+	err = s.handover.deliver(ctx, webhook.SalesOrderID, ordercheck.Delivery{
+		Event:      webhook.Event,
+		OccurredAt: webhook.OccurredAt,
+		ReceivedAt: received.UTC(),
+	})
+	if err != nil {
+		a.fail(http.StatusServiceUnavailable, reasonNotCommitted, notCommittedYet)
+		if errors.Is(err, errTooManyWaiting) {
+			a.reason = reasonTooManyWaiting
+		}
+		a.retryAfter, a.err = retryUnavailable, err
+		return
+	}
+	a.status, a.outcome, a.reason = http.StatusOK, outcomeReceived, reasonReceived
+	a.body = gin.H{"status": "received", "salesOrderId": webhook.SalesOrderID}
+}
+
+// readBody reads the whole body, or answers why not.
+func readBody(c *gin.Context, a *answer) ([]byte, bool) {
+	tooLarge := func() {
+		a.refuse(http.StatusRequestEntityTooLarge, reasonBodyTooLarge, fmt.Sprintf("the body is over %d bytes", maxBodySize))
+		a.hangUp = true
+	}
+	if c.Request.ContentLength > maxBodySize {
+		tooLarge()
+		return nil, false
+	}
+	var body bytes.Buffer
+	_, err := body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, maxBodySize))
+	var tooMany *http.MaxBytesError
+	switch {
+	case err == nil:
+		size, digest := body.Len(), sha256.Sum256(body.Bytes())
+		a.bodySize, a.bodySHA256 = &size, hex.EncodeToString(digest[:])
+		return body.Bytes(), true
+	case errors.As(err, &tooMany):
+		tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		a.refuse(http.StatusRequestTimeout, reasonBodyTooSlow, "the body did not come in time")
+		a.hangUp, a.err = true, err
+	default:
+		a.refuse(http.StatusBadRequest, reasonBodyIncomplete, "the body could not be read to its end")
+		a.hangUp, a.err = true, err
+	}
+	return nil, false
+}
+
+// isJSON takes application/json and application/…+json with any parameters, and silence.
+func isJSON(contentTypes []string) bool {
+	for _, contentType := range contentTypes {
+		if contentType == "" {
+			continue
+		}
+		mediaType, _, _ := strings.Cut(contentType, ";")
+		subtype, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(mediaType)), "application/")
+		if !ok || (subtype != "json" && !(strings.HasSuffix(subtype, "+json") && len(subtype) > len("+json"))) {
+			return false
+		}
+	}
+	return true
+}
+
+func payloadReason(err error) string {
+	var refused *inflow.PayloadError
+	if errors.As(err, &refused) {
+		return string(refused.Reason)
+	}
+	return "payload"
+}
+
+// finish sends the answer, and records it everywhere.
+func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
+	if a.retryAfter > 0 {
+		c.Header("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
+	}
+	if a.hangUp {
+		c.Header("Connection", "close")
+	}
+	s.partIfDraining(c) // which may have begun since the request did
+	c.AbortWithStatusJSON(a.status, a.body)
+
+	ctx := c.Request.Context()
+	s.metrics.answered(ctx, a)
+	s.auditAnswer(c, a, time.Since(began))
+	attributes := []any{"status", a.status, "reason", a.reason, "peer", a.peer}
+	for _, field := range []struct{ key, value string }{{"event", a.event}, {"salesOrderId", a.salesOrderID}} {
+		if field.value != "" {
+			attributes = append(attributes, field.key, field.value)
+		}
+	}
+	if a.err != nil {
+		attributes = append(attributes, "error", a.err)
+	}
+	switch a.outcome {
+	case outcomeReceived, outcomeIgnored:
+		s.logger.DebugContext(ctx, "webhook "+string(a.outcome), attributes...)
+	default:
+		s.logger.InfoContext(ctx, "webhook "+string(a.outcome), attributes...)
+	}
+}
+
+func (s *Server) auditAnswer(c *gin.Context, a *answer, took time.Duration) {
+	if s.audit == nil {
+		return
+	}
+	record := &auditRecord{
+		Time:         s.now().UTC(),
+		Peer:         a.peer,
+		Route:        webhookPath,
+		Method:       auditedMethod(c.Request.Method),
+		Status:       a.status,
+		Reason:       a.reason,
+		Event:        a.event,
+		SalesOrderID: a.salesOrderID,
+		BodySize:     a.bodySize,
+		BodySHA256:   a.bodySHA256,
+		DurationMS:   float64(took.Microseconds()) / 1000,
+	}
+	if a.verified {
+		record.SecretIndex = &a.secretIndex
+	}
+	if id := trace.SpanContextFromContext(c.Request.Context()).TraceID(); id.IsValid() {
+		record.TraceID = id.String()
+	}
+	s.audit.record(record)
+}
+
+// auditedMethod keeps a made-up method from filling the log: HTTP's own are short.
+func auditedMethod(method string) string {
+	const longest = len(http.MethodOptions)
+	if len(method) > longest {
+		return method[:longest] + "…"
+	}
+	return method
+}
+
+// logPanic leaves a panic's value out, unless it is the runtime's own: it could quote a body.
+func (s *Server) logPanic(ctx context.Context, panicked any) {
+	value := fmt.Sprintf("%T", panicked)
+	if err, ok := panicked.(runtime.Error); ok {
+		value = err.Error()
+	}
+	s.logger.ErrorContext(ctx, "a request made the ingress panic", "panic", value, "stack", string(debug.Stack()))
+}

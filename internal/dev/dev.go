@@ -1,0 +1,291 @@
+// Package dev runs the whole gate on one machine, for a first look and for
+// development: Temporal's development server, a stand-in for InFlow with sample
+// orders, the ingress and the worker.
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"error-check-gate/activities"
+	"error-check-gate/ingress"
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/internal/temporalconn"
+	"error-check-gate/worker"
+	"error-check-gate/workflows"
+)
+
+// Options say where everything listens and how the gate is set.
+type Options struct {
+	// Dir keeps Temporal's database and the logs from one start to the next.
+	Dir string
+	// ListenAddr is the ingress's address, AdminAddr that of /metrics, InflowAddr the stand-in's.
+	ListenAddr, AdminAddr, InflowAddr string
+	// TemporalPort and TemporalUIPort are on 127.0.0.1; 0 is a free one.
+	TemporalPort, TemporalUIPort int
+	Settings                     workflows.Settings
+	InflowRequestsPerMinute      int
+	StopTimeout                  time.Duration
+	// Ingress are the ingress's own settings; what dev provides (Temporal, secrets) is set here.
+	Ingress ingress.Options
+	// Rules answers with the rule set in force.
+	Rules func() *rules.Set
+	// Telemetry logs to a file: the terminal is for the table.
+	Telemetry *telemetry.Telemetry
+	// Out is the terminal.
+	Out io.Writer
+}
+
+const namespace = "default"
+
+// Run starts everything, prints where to look, plays with the sample orders and
+// stays until ctx is done or a part ends by itself, which is an error. Nothing it
+// started is left when it returns.
+func Run(ctx context.Context, o Options) (err error) {
+	listeners, err := listenAll(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+
+	temporalLog, err := os.OpenFile(filepath.Join(o.Dir, "temporal.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the operator's own folder
+	if err != nil {
+		return fmt.Errorf("open Temporal's log: %w", err)
+	}
+	defer temporalLog.Close()
+	fmt.Fprintln(o.Out, "Starting Temporal …")
+	server, err := devserver.Start(ctx, devserver.Options{
+		DBFile: filepath.Join(o.Dir, "temporal.db"),
+		Port:   o.TemporalPort, UI: true, UIPort: o.TemporalUIPort,
+		Output: temporalLog,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C while it started
+		}
+		return fmt.Errorf("%w (its ports are DEV_TEMPORAL_PORT and DEV_TEMPORAL_UI_PORT, its log is %s)", err, temporalLog.Name())
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+
+	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{
+		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace,
+	})
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	return runGate(ctx, o, listeners, server, temporal)
+}
+
+// runGate runs the parts within this process. The order of their end is that of
+// production: HTTP first, then the worker, then what they stand on.
+func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Server, temporal client.Client) error {
+	logger := o.Telemetry.Logger
+	fake, err := fakeinflow.New(fakeinflow.Options{
+		RequestsPerMinute: o.InflowRequestsPerMinute,
+		Logger:            logger.With("part", "fake-inflow"),
+	})
+	if err != nil {
+		return err
+	}
+	defer fake.Close()
+
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error {
+		select {
+		case <-server.Done():
+			return server.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
+	parts.Go(func() error { return part("the metrics page", o.Telemetry.ServeMetrics(ctx, l.admin)) })
+
+	parts.Go(func() error {
+		inflowClient, err := inflow.NewClient(inflow.Options{
+			BaseURL: "http://" + l.inflow.Addr().String(), CompanyID: fake.CompanyID(), APIKey: fake.APIKey(),
+		})
+		if err != nil {
+			return err
+		}
+		webhookURL := "http://" + reachable(l.ingress) + "/webhook/inflow"
+		subscription, err := inflowClient.Subscribe(ctx, inflow.SubscriptionRequest{
+			ID: uuid.NewString(), RequestID: uuid.NewString(), URL: webhookURL,
+			Events: []string{"salesOrder.created", "salesOrder.updated"},
+		})
+		if err != nil {
+			return fmt.Errorf("subscribe to the stand-in's webhooks: %w", err)
+		}
+		edge, err := newIngress(o, temporal, subscription.Secret)
+		if err != nil {
+			return err
+		}
+		// The worker outlives the ingress: what the ingress still accepts is not left lying.
+		ingressDone := make(chan struct{})
+		workerCtx, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+		parts.Go(func() error {
+			defer close(ingressDone)
+			return part("the ingress", edge.Serve(ctx, l.ingress))
+		})
+		parts.Go(func() error {
+			<-ingressDone
+			stopWorker()
+			return nil
+		})
+		parts.Go(func() error {
+			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
+				Settings:                o.Settings,
+				Activities:              &activities.Activities{Orders: inflowClient, Rules: o.Rules},
+				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
+				StopTimeout:             o.StopTimeout,
+			}))
+		})
+		announce(o, l, server)
+		table := &watcher{
+			temporal: temporal, namespace: namespace, uiURL: server.UIURL, out: o.Out, logger: logger,
+			since: time.Now(), shown: make(chan struct{}, 64),
+		}
+		parts.Go(func() error {
+			table.run(ctx)
+			return nil
+		})
+		return play(ctx, fake, table.shown, o.Out)
+	})
+	return parts.Wait()
+}
+
+func newIngress(o Options, temporal client.Client, secret inflow.Secret) (*ingress.Server, error) {
+	keys, err := inflow.ParseSecrets(string(secret))
+	if err != nil {
+		return nil, fmt.Errorf("the secret of the stand-in's subscription: %w", err)
+	}
+	options := o.Ingress
+	options.Temporal = temporal
+	options.Secrets, err = ingress.NewFixedSecrets(keys)
+	if err != nil {
+		return nil, err
+	}
+	return ingress.New(options)
+}
+
+func part(name string, err error) error {
+	if err == nil || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+func announce(o Options, l *listeners, server *devserver.Server) {
+	fmt.Fprintf(o.Out, `
+The Error Check Gate is running on this machine.
+
+  Temporal Web UI  %s/namespaces/%s/workflows
+  fake InFlow      http://%s/_fake/   edit an order there, and watch it being checked
+  webhooks to      http://%s/webhook/inflow
+  metrics          http://%s/metrics
+  logs             %s
+
+Ctrl-C stops everything; the history stays in %s.
+
+`, server.UIURL, namespace, l.inflow.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), o.Dir)
+}
+
+// listeners are bound before anything is started, so that a port in use is found at once.
+type listeners struct{ ingress, admin, inflow net.Listener }
+
+func listenAll(ctx context.Context, o Options) (*listeners, error) {
+	var l listeners
+	for _, want := range []struct {
+		listener       *net.Listener
+		variable, addr string
+	}{
+		{&l.ingress, "LISTEN_ADDR", o.ListenAddr},
+		{&l.admin, "ADMIN_ADDR", o.AdminAddr},
+		{&l.inflow, "DEV_INFLOW_ADDR", o.InflowAddr},
+	} {
+		var config net.ListenConfig
+		listener, err := config.Listen(ctx, "tcp", want.addr)
+		if err != nil {
+			l.close()
+			return nil, fmt.Errorf("%s=%s: %w; stop what uses it, or set %s to another address", want.variable, want.addr, err, want.variable)
+		}
+		*want.listener = listener
+	}
+	return &l, nil
+}
+
+func (l *listeners) close() {
+	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow} {
+		if listener != nil {
+			_ = listener.Close() // its server has closed it already, unless that never ran
+		}
+	}
+}
+
+// reachable is the address that this machine reaches a listener at.
+func reachable(l net.Listener) string {
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if !ok || !addr.IP.IsUnspecified() {
+		return l.Addr().String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", addr.Port)
+}
+
+// play creates the sample orders at the stand-in, and edits some when they have
+// been checked, as people would.
+func play(ctx context.Context, fake *fakeinflow.Server, shown <-chan struct{}, out io.Writer) error {
+	samples, err := fakeinflow.Samples()
+	if err != nil {
+		return err
+	}
+	ids := make(map[string]string, len(samples))
+	for _, sample := range samples {
+		id, err := fake.AddOrder(sample.Order)
+		if err != nil {
+			return fmt.Errorf("create sample order %s: %w", sample.Name, err)
+		}
+		ids[sample.Name] = id
+	}
+	for range samples {
+		select {
+		case <-shown:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	fmt.Fprintln(out, "\nNow two orders are edited: one mistake is mended, another is made.")
+	for _, edit := range edits {
+		id, ok := ids[edit.sample]
+		if !ok {
+			return fmt.Errorf("there is no sample order %q to edit", edit.sample)
+		}
+		if err := fake.EditOrder(id, edit.apply); err != nil {
+			return fmt.Errorf("edit sample order %s: %w", edit.sample, err)
+		}
+	}
+	return nil
+}
+
+var edits = []struct {
+	sample string
+	apply  func(order map[string]any)
+}{
+	{"balance-wrong", func(order map[string]any) { order["balance"] = "683.94" }},
+	{"plain", func(order map[string]any) { order["total"] = "1.00" }},
+}

@@ -1,0 +1,44 @@
+package workflows_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+// TestRecordedHistoriesReplay fails where a change to the workflow would break
+// the runs that are open while it is rolled out. 'make record-histories' records
+// new branches; what is recorded already stays until no such run can be open.
+func TestRecordedHistoriesReplay(t *testing.T) {
+	files, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			replayer := worker.NewWorkflowReplayer()
+			// Settings are read from the history: others in force now change nothing.
+			checks := &workflows.SalesOrderChecks{}
+			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+			data, err := os.Open(file)
+			require.NoError(t, err)
+			defer data.Close()
+			history, err := client.HistoryFromJSON(data, client.HistoryJSONOptions{})
+			require.NoError(t, err)
+			started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
+			require.NoError(t, replayer.ReplayWorkflowHistoryWithOptions(logger, history, worker.ReplayWorkflowHistoryOptions{
+				OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},
+			}))
+		})
+	}
+}
