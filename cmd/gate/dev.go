@@ -68,7 +68,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
 		defer cancel()
 		if stopErr := t.Shutdown(stop); stopErr != nil {
-			t.Logger.Warn("the last traces and metrics were not sent", "error", stopErr)
+			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
 		}
 	}()
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{

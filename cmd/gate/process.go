@@ -32,7 +32,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
 		defer cancel()
 		if stopErr := t.Shutdown(stop); stopErr != nil {
-			t.Logger.Warn("the last traces and metrics were not sent", "error", stopErr)
+			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
 		}
 	}()
 
@@ -40,7 +40,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	if err != nil {
 		return err
 	}
-	t.Logger.Info(service+" starts", "version", version, "metrics", "http://"+metricsPage.Addr().String()+"/metrics")
+	t.Logger.InfoContext(ctx, "starts", "version", version, "metrics", "http://"+metricsPage.Addr().String()+"/metrics")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.ServeMetrics(ctx, metricsPage) })
 	group.Go(func() error {
@@ -52,7 +52,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	if err := group.Wait(); !errors.Is(err, errStopped) {
 		return err
 	}
-	t.Logger.Info(service + " has stopped")
+	t.Logger.InfoContext(ctx, "has stopped")
 	return nil
 }
 

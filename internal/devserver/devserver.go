@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,7 +192,7 @@ func (s *Server) spawn(cmd *exec.Cmd, output io.Writer) error {
 		select {
 		case <-s.stopped:
 		default:
-			s.err = fmt.Errorf("Temporal's development server ended by itself (%s)", exitText(err))
+			s.err = fmt.Errorf("the Temporal development server ended by itself (%s)", exitText(err))
 		}
 		close(s.done)
 	}()
@@ -227,7 +228,7 @@ func (s *Server) waitReady(ctx context.Context, namespaces []string) error {
 		case <-s.done:
 			return s.err
 		case <-ctx.Done():
-			return fmt.Errorf("Temporal's development server at %s did not become ready: %w", s.Addr, err)
+			return fmt.Errorf("the Temporal development server at %s did not become ready: %w", s.Addr, err)
 		case <-ticker.C:
 		}
 	}
@@ -294,12 +295,12 @@ func choosePorts(o Options) (chosenPorts, error) {
 
 // choosePort fails early, with the port's number, where the server would fail late without it.
 func choosePort(port int) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // bound and closed at once
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		return 0, err
 	}
-	chosen := l.Addr().(*net.TCPAddr).Port
-	return chosen, l.Close()
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	return int(addr.Port()), l.Close()
 }
 
 // discardLogger: a client that asks a server still starting has nothing to say.

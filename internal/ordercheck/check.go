@@ -66,7 +66,7 @@ const (
 	maxDigestPayload = 1900 << 10
 )
 
-// ErrDigestTooLarge: an order whose digest does not fit a payload even compressed.
+// ErrDigestTooLarge is for an order whose digest does not fit a payload even compressed.
 var ErrDigestTooLarge = errors.New("the order is too large for Temporal's history")
 
 type compressedDigest struct {
