@@ -29,18 +29,18 @@ type limits struct {
 
 	perPeer float64 // 0 is no limit
 	mu      sync.Mutex
-	peers   map[string]*list.Element // of *peerLimit
-	recent  *list.List               // latest used first
+	peers   map[string]*peerLimit
+	recent  *list.List // of the peers' names, latest used first
 }
 
 type peerLimit struct {
-	peer    string
 	limiter *rate.Limiter
 	used    time.Time
+	place   *list.Element // in recent
 }
 
 func newLimits(overall, perPeer float64) *limits {
-	l := &limits{perPeer: perPeer, peers: map[string]*list.Element{}, recent: list.New()}
+	l := &limits{perPeer: perPeer, peers: map[string]*peerLimit{}, recent: list.New()}
 	if overall > 0 {
 		l.overall = newLimiter(overall)
 	}
@@ -65,21 +65,20 @@ func (l *limits) allow(peer string, now time.Time) (reason string, ok bool) {
 func (l *limits) peer(peer string, now time.Time) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if element, ok := l.peers[peer]; ok {
-		l.recent.MoveToFront(element)
-		known := element.Value.(*peerLimit)
+	if known, ok := l.peers[peer]; ok {
+		l.recent.MoveToFront(known.place)
 		known.used = now
 		return known.limiter
 	}
-	for oldest := l.recent.Back(); oldest != nil; oldest = l.recent.Back() {
-		known := oldest.Value.(*peerLimit)
-		if len(l.peers) < maxPeers && now.Sub(known.used) < peerIdle {
+	for last := l.recent.Back(); last != nil; last = l.recent.Back() {
+		name, _ := last.Value.(string)
+		if len(l.peers) < maxPeers && now.Sub(l.peers[name].used) < peerIdle {
 			break
 		}
-		l.recent.Remove(oldest)
-		delete(l.peers, known.peer)
+		l.recent.Remove(last)
+		delete(l.peers, name)
 	}
-	fresh := &peerLimit{peer: peer, limiter: newLimiter(l.perPeer), used: now}
-	l.peers[peer] = l.recent.PushFront(fresh)
+	fresh := &peerLimit{limiter: newLimiter(l.perPeer), used: now, place: l.recent.PushFront(peer)}
+	l.peers[peer] = fresh
 	return fresh.limiter
 }

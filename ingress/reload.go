@@ -97,9 +97,9 @@ func (r *reloaded[T]) look() {
 	r.keep(contents, files)
 	r.fault = ""
 	if same {
-		r.logger.Info("the "+r.what+" can be read again and are the same", "files", r.paths)
+		r.logger.Info("changed files can be used again, and hold what is in force", "what", r.what, "files", r.paths)
 	} else {
-		r.logger.Info("the "+r.what+" were read anew", "files", r.paths)
+		r.logger.Info("changed files were read anew", "what", r.what, "files", r.paths)
 	}
 }
 
@@ -107,7 +107,7 @@ func (r *reloaded[T]) look() {
 func (r *reloaded[T]) failed(err error) {
 	if fault := err.Error(); fault != r.fault {
 		r.fault = fault
-		r.logger.Error("the "+r.what+" changed and cannot be used: those from before stay in force", "files", r.paths, "error", fault)
+		r.logger.Error("changed files cannot be used: what they held before stays in force", "what", r.what, "files", r.paths, "error", fault)
 	}
 }
 

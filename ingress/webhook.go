@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"runtime"
@@ -252,21 +253,23 @@ func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
 	ctx := c.Request.Context()
 	s.metrics.answered(ctx, a)
 	s.auditAnswer(c, a, time.Since(began))
-	attributes := []any{"status", a.status, "reason", a.reason, "peer", a.peer}
-	for _, field := range []struct{ key, value string }{{"event", a.event}, {"salesOrderId", a.salesOrderID}} {
-		if field.value != "" {
-			attributes = append(attributes, field.key, field.value)
-		}
+	attributes := []slog.Attr{
+		slog.String("outcome", string(a.outcome)), slog.String("reason", a.reason), slog.Int("status", a.status), slog.String("peer", a.peer),
+	}
+	if a.event != "" {
+		attributes = append(attributes, slog.String("event", a.event))
+	}
+	if a.salesOrderID != "" {
+		attributes = append(attributes, slog.String("salesOrderId", a.salesOrderID))
 	}
 	if a.err != nil {
-		attributes = append(attributes, "error", a.err)
+		attributes = append(attributes, slog.Any("error", a.err))
 	}
-	switch a.outcome {
-	case outcomeReceived, outcomeIgnored:
-		s.logger.DebugContext(ctx, "webhook "+string(a.outcome), attributes...)
-	default:
-		s.logger.InfoContext(ctx, "webhook "+string(a.outcome), attributes...)
+	level := slog.LevelInfo
+	if a.outcome == outcomeReceived || a.outcome == outcomeIgnored {
+		level = slog.LevelDebug
 	}
+	s.logger.LogAttrs(ctx, level, "webhook answered", attributes...)
 }
 
 func (s *Server) auditAnswer(c *gin.Context, a *answer, took time.Duration) {

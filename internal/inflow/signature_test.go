@@ -10,9 +10,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -399,9 +401,9 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("Verify(%q, %q) = %d, %v; want %d", header, body, index, err, want)
 		}
 		if err != nil {
-			switch err {
-			case inflow.SignatureMissing, inflow.SignatureDoubled, inflow.SignatureMalformed, inflow.SignatureMismatch:
-			default:
+			reasons := []inflow.SignatureError{inflow.SignatureMissing, inflow.SignatureDoubled, inflow.SignatureMalformed, inflow.SignatureMismatch}
+			var reason inflow.SignatureError
+			if !errors.As(err, &reason) || !slices.Contains(reasons, reason) {
 				t.Fatalf("error outside the four reasons: %v", err)
 			}
 		}

@@ -55,10 +55,10 @@ type Webhook struct {
 	OccurredAt string
 }
 
-// Known: the event is one of InFlow's.
+// Known says whether the event is one of InFlow's.
 func (w *Webhook) Known() bool { return w.Entity != "" }
 
-// IsSalesOrder: a sales order was created or updated.
+// IsSalesOrder says whether a sales order was created or updated.
 func (w *Webhook) IsSalesOrder() bool { return w.Entity == EntitySalesOrder }
 
 // PayloadReason is why a payload was refused. Its values are few and fixed, so
