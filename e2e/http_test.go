@@ -28,7 +28,9 @@ func TestHTTPContract(t *testing.T) {
 	}
 	tooLarge := documented(strings.Repeat("x", 256<<10))
 	signed := func(body string) http.Header {
-		return http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {inflow.Sign(s.keys[0], []byte(body))}}
+		header := http.Header{"Content-Type": {"application/json"}}
+		header.Set(inflow.SignatureHeader, inflow.Sign(s.keys[0], []byte(body)))
+		return header
 	}
 	with := func(header http.Header, name string, values ...string) http.Header {
 		header = header.Clone()
@@ -98,7 +100,7 @@ func (s *stack) postRaw(t *testing.T, body string, header http.Header, chunked b
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, reader)
 	require.NoError(t, err)
 	for name, values := range header {
-		request.Header[http.CanonicalHeaderKey(name)] = values
+		request.Header[name] = values
 	}
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
@@ -112,7 +114,8 @@ func TestOverTheLimit(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{ingress: ingress.Options{PeerRateLimit: 1}})
 	body := []byte(`{"event":"salesOrder.updated","data":{"salesOrderId":"` + uuid.NewString() + `"}}`)
-	header := http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)}}
+	header := http.Header{"Content-Type": {"application/json"}}
+	header.Set(inflow.SignatureHeader, inflow.Sign(s.keys[0], body))
 	for range 20 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, bytes.NewReader(body))
 		require.NoError(t, err)
