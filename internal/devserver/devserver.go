@@ -8,21 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
-	"sync"
-	"syscall"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
+	"error-check-gate/internal/childprocess"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -51,18 +48,12 @@ type Server struct {
 	// UIURL is the address of its Web UI, without a slash at the end; empty where there is none.
 	UIURL string
 
-	process *os.Process
-	done    chan struct{}
-	err     error // valid once done is closed
-
-	stopping sync.Once
-	stopped  chan struct{} // closed when [Server.Stop] was asked for
+	*childprocess.Child
 }
 
 const (
 	readyTimeout = 45 * time.Second
 	readyPoll    = 50 * time.Millisecond
-	stopPatience = 10 * time.Second
 )
 
 // dynamicConfig makes the one history shard of a development server quick: its
@@ -80,31 +71,7 @@ var dynamicConfig = []string{
 
 // FindCLI looks for the temporal command: TEMPORAL_CLI, then the PATH, then
 // bin/temporal beside or above the working folder, where 'make temporal' puts it.
-func FindCLI() (string, error) {
-	if path := os.Getenv("TEMPORAL_CLI"); path != "" {
-		if _, err := exec.LookPath(path); err != nil {
-			return "", fmt.Errorf("TEMPORAL_CLI names no command: %w", err)
-		}
-		return path, nil
-	}
-	if path, err := exec.LookPath("temporal"); err == nil {
-		return path, nil
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("look for the temporal command: %w", err)
-	}
-	for {
-		if path, err := exec.LookPath(filepath.Join(dir, "bin", "temporal")); err == nil {
-			return path, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("the temporal command is neither on the PATH nor in bin/: run 'make temporal', which builds it once")
-		}
-		dir = parent
-	}
-}
+func FindCLI() (string, error) { return childprocess.FindCommand("temporal", "TEMPORAL_CLI") }
 
 // Start runs the server and returns once it serves every namespace. ctx bounds
 // the start only; [Server.Stop] ends the server. It also ends with this process,
@@ -127,15 +94,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 
-	s := &Server{
-		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.frontend)),
-		done:    make(chan struct{}),
-		stopped: make(chan struct{}),
-	}
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.frontend))}
 	if o.UI {
 		s.UIURL = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.ui))
 	}
-	if err := s.spawn(exec.Command(cli, arguments(o, ports)...), o.Output); err != nil { //nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	cmd := exec.Command(cli, arguments(o, ports)...) //nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	cmd.Stdout, cmd.Stderr = o.Output, o.Output
+	if s.Child, err = childprocess.Start("the Temporal development server", cmd); err != nil {
 		return nil, err
 	}
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
@@ -172,40 +137,6 @@ func arguments(o Options, p chosenPorts) []string {
 	return args
 }
 
-// spawn starts the child on a thread that lives as long as the child does: the
-// kernel's signal on the parent's death follows the thread, not the process.
-func (s *Server) spawn(cmd *exec.Cmd, output io.Writer) error {
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = childAttributes()
-	cmd.WaitDelay = time.Second
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		if err := cmd.Start(); err != nil {
-			started <- fmt.Errorf("start Temporal's development server: %w", err)
-			return
-		}
-		s.process = cmd.Process
-		started <- nil
-		err := cmd.Wait()
-		select {
-		case <-s.stopped:
-		default:
-			s.err = fmt.Errorf("the Temporal development server ended by itself (%s)", exitText(err))
-		}
-		close(s.done)
-	}()
-	return <-started
-}
-
-func exitText(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return err.Error()
-}
-
 func (s *Server) waitReady(ctx context.Context, namespaces []string) error {
 	c, err := client.NewLazyClient(client.Options{HostPort: s.Addr, Logger: discardLogger{}})
 	if err != nil {
@@ -225,8 +156,8 @@ func (s *Server) waitReady(ctx context.Context, namespaces []string) error {
 			return nil
 		}
 		select {
-		case <-s.done:
-			return s.err
+		case <-s.Done():
+			return s.Err()
 		case <-ctx.Done():
 			return fmt.Errorf("the Temporal development server at %s did not become ready: %w", s.Addr, err)
 		case <-ticker.C:
@@ -234,73 +165,20 @@ func (s *Server) waitReady(ctx context.Context, namespaces []string) error {
 	}
 }
 
-// Done is closed when the server has ended, whoever ended it.
-func (s *Server) Done() <-chan struct{} { return s.done }
-
-// Err says why the server ended by itself: nil while it runs and after [Server.Stop].
-func (s *Server) Err() error {
-	select {
-	case <-s.done:
-		return s.err
-	default:
-		return nil
-	}
-}
-
-// Kill ends the server as a power cut would, and waits until it is gone.
-func (s *Server) Kill() error {
-	s.stopping.Do(func() { close(s.stopped) })
-	err := s.process.Kill()
-	<-s.done
-	return ignoreFinished(err)
-}
-
-// Stop asks the server to end, kills it after ten seconds, and waits until it is gone.
-// Stopping twice is no error.
-func (s *Server) Stop() error {
-	s.stopping.Do(func() { close(s.stopped) })
-	if err := ignoreFinished(s.process.Signal(syscall.SIGTERM)); err != nil {
-		return fmt.Errorf("stop Temporal's development server: %w", err)
-	}
-	select {
-	case <-s.done:
-		return nil
-	case <-time.After(stopPatience):
-		return s.Kill()
-	}
-}
-
-func ignoreFinished(err error) error {
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	return err
-}
-
 type chosenPorts struct{ frontend, ui int }
 
 func choosePorts(o Options) (chosenPorts, error) {
 	var p chosenPorts
 	var err error
-	if p.frontend, err = choosePort(o.Port); err != nil {
+	if p.frontend, err = childprocess.ChoosePort(o.Port); err != nil {
 		return p, fmt.Errorf("port %d for Temporal: %w", o.Port, err)
 	}
 	if o.UI {
-		if p.ui, err = choosePort(o.UIPort); err != nil {
+		if p.ui, err = childprocess.ChoosePort(o.UIPort); err != nil {
 			return p, fmt.Errorf("port %d for Temporal's Web UI: %w", o.UIPort, err)
 		}
 	}
 	return p, nil
-}
-
-// choosePort fails early, with the port's number, where the server would fail late without it.
-func choosePort(port int) (int, error) {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		return 0, err
-	}
-	addr := netip.MustParseAddrPort(l.Addr().String())
-	return int(addr.Port()), l.Close()
 }
 
 // discardLogger: a client that asks a server still starting has nothing to say.
@@ -312,6 +190,3 @@ func (discardLogger) Debug(string, ...any) {}
 func (discardLogger) Info(string, ...any)  {}
 func (discardLogger) Warn(string, ...any)  {}
 func (discardLogger) Error(string, ...any) {}
-
-// PID is the id of the server's process.
-func (s *Server) PID() int { return s.process.Pid }

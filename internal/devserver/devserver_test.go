@@ -80,7 +80,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 
 func TestCommandThatIsNoneIsAnError(t *testing.T) {
 	_, err := devserver.Start(t.Context(), devserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
-	require.ErrorContains(t, err, "start Temporal's development server")
+	require.ErrorContains(t, err, "start the Temporal development server")
 	_, err = devserver.Start(t.Context(), devserver.Options{CLI: "/bin/false"})
 	require.ErrorContains(t, err, "exit status 1")
 }

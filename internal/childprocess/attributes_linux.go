@@ -1,9 +1,9 @@
-package devserver
+package childprocess
 
 import "syscall"
 
-// childAttributes: a group of its own, so that the terminal's Ctrl-C reaches the
+// attributes: a group of its own, so that the terminal's Ctrl-C reaches the
 // gate first, which then stops in order; and an end with the gate if that is killed.
-func childAttributes() *syscall.SysProcAttr {
+func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
