@@ -39,6 +39,10 @@ PATH, or in bin/, where 'make temporal' builds it.`,
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
+			// Temporal's and OpenTelemetry's own variables may be in .env too.
+			if err := environment.Setenv(); err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
 			settings, err := config.LoadDev(environment)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}

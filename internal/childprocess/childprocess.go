@@ -18,6 +18,9 @@ import (
 // stopPatience is how long a child may take to end in order.
 const stopPatience = 10 * time.Second
 
+// ErrEnded is what [Child.Err] wraps.
+var ErrEnded = errors.New("ended by itself")
+
 // Child is a running program.
 type Child struct {
 	name    string
@@ -51,7 +54,7 @@ func Start(name string, cmd *exec.Cmd) (*Child, error) {
 		select {
 		case <-c.stopped:
 		default:
-			c.err = fmt.Errorf("%s ended by itself (%s)", name, exitText(err))
+			c.err = fmt.Errorf("%s %w (%s)", name, ErrEnded, exitText(err))
 		}
 		close(c.done)
 	}()

@@ -52,8 +52,9 @@ type Server struct {
 }
 
 const (
-	readyTimeout = 45 * time.Second
-	readyPoll    = 50 * time.Millisecond
+	startAttempts = 3
+	readyTimeout  = 45 * time.Second
+	readyPoll     = 50 * time.Millisecond
 )
 
 // dynamicConfig makes the one history shard of a development server quick: its
@@ -89,11 +90,23 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, fmt.Errorf("make the folder of Temporal's database file: %w", err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		s, err := start(ctx, cli, o)
+		// A free port may be taken by another process before the child has it.
+		chosen := o.Port == 0 || o.UI && o.UIPort == 0
+		if err == nil || !errors.Is(err, childprocess.ErrEnded) || !chosen || attempt == startAttempts {
+			return s, err
+		}
+	}
+}
+
+func start(ctx context.Context, cli string, o Options) (*Server, error) {
 	ports, err := choosePorts(o)
 	if err != nil {
 		return nil, err
 	}
-
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.frontend))}
 	if o.UI {
 		s.UIURL = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.ui))
@@ -103,9 +116,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if s.Child, err = childprocess.Start("the Temporal development server", cmd); err != nil {
 		return nil, err
 	}
-	ready, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := s.waitReady(ready, append([]string{"default"}, o.Namespaces...)); err != nil {
+	if err := s.waitReady(ctx, append([]string{"default"}, o.Namespaces...)); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
