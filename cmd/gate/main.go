@@ -59,6 +59,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newIngressCommand(),
 		newWorkerCommand(),
 		newCheckCommand(),
+		newWebhooksCommand(),
 		newFakeInflowCommand(),
 		newConfigCommand(),
 	)

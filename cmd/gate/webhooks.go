@@ -1,0 +1,308 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	defaultWebhookURL = "http://127.0.0.1:5000/webhook/inflow"
+	// maxWebhookFile is far above what the gate takes, 256 KiB, in bytes.
+	maxWebhookFile = 16 << 20
+)
+
+const secretsHelp = `
+The secret is read from WEBHOOK_SECRET, or from the file that WEBHOOK_SECRET_FILE
+names. There is no flag for it: every user of a machine can read the arguments
+of its commands.`
+
+func newWebhooksCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "webhooks",
+		Short: "Send, sign and verify webhooks as InFlow does",
+		Long: `InFlow tells of a changed sales order by a webhook: a POST of some JSON, with a
+signature in the header ` + inflow.SignatureHeader + `. The signature is the
+base64 of HMAC-SHA256 over the raw body, keyed with the subscription's secret.
+
+These commands send a delivery by hand, and find out why one was refused.
+` + secretsHelp + `
+
+Exit status: 0 accepted, signed or verified, 1 not.`,
+		Args: noWebhookArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newWebhooksSendCommand(), newWebhooksSignCommand(), newWebhooksVerifyCommand())
+	return cmd
+}
+
+func noWebhookArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("there is no command %q; see '%s --help'", args[0], cmd.CommandPath())
+}
+
+func newWebhooksSendCommand() *cobra.Command {
+	var target, event, form string
+	cmd := &cobra.Command{
+		Use:   "send ID",
+		Short: "Send a signed delivery for one sales order",
+		Long: `Make a webhook for one sales order, sign it, and post it to a gate, as InFlow
+would. ID is InFlow's id of the order: the last part of the address that InFlow
+shows for it, https://app.inflowinventory.com/sales-orders/ID.
+
+The gate then fetches that order from InFlow and checks it. Of several secrets,
+the first signs.
+` + secretsHelp + `
+
+Exit status: 0 the gate answered 2xx, 1 it did not.`,
+		Example: `  WEBHOOK_SECRET_FILE=secret.txt gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
+  gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --url https://gate.example.com/webhook/inflow
+  gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --form live --event SalesOrderCreatedV1`,
+		Args: oneArg("gate webhooks send needs one argument, the id of a sales order"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := ordercheck.ValidateSalesOrderID(args[0]); err != nil {
+				return err
+			}
+			keys, err := signingKeys()
+			if err != nil {
+				return err
+			}
+			payloadForm := inflow.PayloadForm(form)
+			if event == "" {
+				event = inflow.EventName(payloadForm, inflow.ActionUpdated)
+			}
+			body, err := inflow.NewWebhookBody(payloadForm, event, args[0], time.Now())
+			if err != nil {
+				return fmt.Errorf("--form: %w", err)
+			}
+			answer, err := inflow.PostWebhook(cmd.Context(), target, inflow.Sign(keys[0], body), body)
+			if err != nil {
+				if errors.Is(err, syscall.ECONNREFUSED) {
+					return fmt.Errorf("%w\nis a gate listening there? start one with 'gate ingress' or 'gate dev', or say where with --url", err)
+				}
+				return err
+			}
+			return reportAnswer(cmd.OutOrStdout(), answer)
+		},
+	}
+	cmd.Flags().StringVar(&target, "url", defaultWebhookURL, "where the gate takes webhooks")
+	cmd.Flags().StringVar(&event, "event", "", `InFlow's name of what happened (default "salesOrder.updated", or "SalesOrderUpdatedV1" with --form live)`)
+	cmd.Flags().StringVar(&form, "form", string(inflow.FormDocumented), "shape of the body: documented, or live as InFlow's service was seen to send")
+	return cmd
+}
+
+// reportAnswer prints an answer, and says what to do about one that InFlow would not accept.
+func reportAnswer(out io.Writer, answer *inflow.WebhookAnswer) error {
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode)))
+	_, err := fmt.Fprintf(out, "%s, after %v\n%s\n", status, answer.Took.Round(time.Millisecond), onOneLine(string(answer.Body)))
+	if err != nil || answer.Accepted() {
+		return err
+	}
+	advice := ""
+	switch answer.StatusCode {
+	case http.StatusUnauthorized:
+		advice = ": that gate has another WEBHOOK_SECRET"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		advice = ": webhooks go to /webhook/inflow; see --url"
+	case http.StatusTooManyRequests:
+		advice = ": it has too much to do at once; try again"
+	case http.StatusServiceUnavailable:
+		advice = ": it cannot reach Temporal; InFlow would send the delivery again"
+	}
+	return fmt.Errorf("the delivery was not accepted%s", advice)
+}
+
+// onOneLine keeps a stranger's answer from moving the terminal's cursor.
+func onOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, strings.TrimSpace(text))
+}
+
+func newWebhooksSignCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sign [FILE|-]",
+		Short: "Print the signature of a body",
+		Long: `Print the value of the header ` + inflow.SignatureHeader + ` for a body, byte
+for byte as it is in FILE, or on standard input. A line break at its end counts:
+'printf %s' writes none, 'echo' does. Of several secrets, the first signs.
+` + secretsHelp,
+		Example: `  gate webhooks sign body.json
+  curl http://127.0.0.1:5000/webhook/inflow --data-binary @body.json \
+    -H 'Content-Type: application/json' \
+    -H "` + inflow.SignatureHeader + `: $(gate webhooks sign body.json)"`,
+		Args: atMostOneArg("gate webhooks sign takes one file, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			keys, err := signingKeys()
+			if err != nil {
+				return err
+			}
+			body, err := readBody(cmd.InOrStdin(), args)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), inflow.Sign(keys[0], body))
+			return err
+		},
+	}
+}
+
+func newWebhooksVerifyCommand() *cobra.Command {
+	var signatures []string
+	var explain bool
+	cmd := &cobra.Command{
+		Use:   "verify [FILE|-] --signature S",
+		Short: "Verify a body's signature, and say why it is wrong",
+		Long: `Verify a signature as the gate does. The body is read byte for byte from FILE, or
+from standard input: save it as it arrived, before anything parses it.
+--signature is the value of the header ` + inflow.SignatureHeader + `; give it twice
+for a request that has two.
+
+With --explain, the usual mistakes are tried: another encoding of the signature,
+another reading of the secret, a body that was changed on its way.
+` + secretsHelp + `
+
+Exit status: 0 the signature verifies, 1 it does not.`,
+		Example: `  gate webhooks verify body.json --signature "$SIGNATURE"
+  gate webhooks verify body.json --signature "$SIGNATURE" --explain
+  gate webhooks verify - --signature "$SIGNATURE" < body.json`,
+		Args: atMostOneArg("gate webhooks verify takes one file, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(signatures) == 0 {
+				return errors.New("gate webhooks verify needs --signature, the value of the header " + inflow.SignatureHeader)
+			}
+			keys, err := signingKeys()
+			if err != nil {
+				return err
+			}
+			body, err := readBody(cmd.InOrStdin(), args)
+			if err != nil {
+				return err
+			}
+			return verifyWebhook(cmd.OutOrStdout(), keys, signatures, body, explain)
+		},
+	}
+	cmd.Flags().StringArrayVar(&signatures, "signature", nil, "the signature to verify (required)")
+	cmd.Flags().BoolVar(&explain, "explain", false, "say why it does not verify, and what to do")
+	return cmd
+}
+
+func verifyWebhook(out io.Writer, keys []inflow.SigningKey, signatures []string, body []byte, explain bool) error {
+	verifier, err := inflow.NewVerifier(keys)
+	if err != nil {
+		return err
+	}
+	index, err := verifier.Verify(signatures, body)
+	if err == nil {
+		text := fmt.Sprintf("valid: signed with secret %d of %d\n", index+1, len(keys))
+		if explain {
+			text += explainPayload(body) + "\n"
+		}
+		_, err = io.WriteString(out, text)
+		return err
+	}
+	if !explain {
+		return fmt.Errorf("invalid: %w; --explain says why", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "invalid: %s\n", err)
+	for _, diagnosis := range inflow.Explain(keys, signatures, body) {
+		fmt.Fprintf(&b, "\n- %s\n", diagnosis.Problem)
+		if diagnosis.Remedy != "" {
+			fmt.Fprintf(&b, "  → %s\n", diagnosis.Remedy)
+		}
+	}
+	if _, err := io.WriteString(out, b.String()); err != nil {
+		return err
+	}
+	return &exitError{code: exitFault} // all has been said
+}
+
+// explainPayload says what the gate makes of a verified body.
+func explainPayload(body []byte) string {
+	webhook, err := inflow.ParseWebhook(body)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the gate would refuse it with 400: %s", err)
+	case webhook.IsSalesOrder():
+		return fmt.Sprintf("the gate would check sales order %s, which was %s", webhook.SalesOrderID, webhook.Action)
+	default:
+		return fmt.Sprintf("the gate would ignore it: the event %q is not of a sales order", webhook.Event)
+	}
+}
+
+// signingKeys are the secrets of the environment, as the ingress has them.
+func signingKeys() ([]inflow.SigningKey, error) {
+	settings, err := config.LoadWebhooks(config.OS())
+	if err != nil {
+		return nil, err
+	}
+	if settings.WebhookSecretFile == "" {
+		return inflow.ParseSecrets(string(settings.WebhookSecret))
+	}
+	content, err := os.ReadFile(settings.WebhookSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("read WEBHOOK_SECRET_FILE: %w", err)
+	}
+	keys, err := inflow.ParseSecretLines(content)
+	if err != nil {
+		return nil, fmt.Errorf("read WEBHOOK_SECRET_FILE: %w", err)
+	}
+	return keys, nil
+}
+
+// readBody reads the file that args name, or in.
+func readBody(in io.Reader, args []string) (body []byte, err error) {
+	if len(args) == 1 && args[0] != "-" {
+		file, err := os.Open(args[0])
+		if err != nil {
+			return nil, fmt.Errorf("read the body: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		in = file
+	}
+	body, err = io.ReadAll(io.LimitReader(in, maxWebhookFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the body: %w", err)
+	}
+	if len(body) > maxWebhookFile {
+		return nil, fmt.Errorf("read the body: it is over %d MiB, and the gate takes 256 KiB", maxWebhookFile>>20)
+	}
+	return body, nil
+}
+
+// The contract of these commands has one status for all that fails, so that exactArgs is not for them.
+
+func oneArg(message string) cobra.PositionalArgs {
+	return countArgs(message, 1)
+}
+
+func atMostOneArg(message string) cobra.PositionalArgs {
+	return countArgs(message, 0, 1)
+}
+
+func countArgs(message string, counts ...int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if slices.Contains(counts, len(args)) {
+			return nil
+		}
+		return &exitError{code: exitFault, err: fmt.Errorf("%s; see '%s --help'", message, cmd.CommandPath())}
+	}
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+)
+
+const (
+	webhookSecret = "c2VjcmV0LWZvci10aGUtdGVzdHM="
+	webhookBody   = `{"event":"salesOrder.updated","data":{"salesOrderId":"order-1"}}`
+)
+
+// runWebhooks runs a command as main does, and gives what it printed and its exit status.
+func runWebhooks(t *testing.T, stdin string, args ...string) (stdout string, status int, err error) {
+	t.Helper()
+	root := newRootCommand()
+	var out, errOut bytes.Buffer
+	root.SetArgs(append([]string{"webhooks"}, args...))
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	err = root.ExecuteContext(t.Context())
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		status = exit.code
+	case err != nil:
+		status = exitFault
+	}
+	for _, shown := range []string{out.String(), errOut.String(), errorText(err)} {
+		assert.NotContains(t, shown, webhookSecret)
+	}
+	return out.String(), status, err
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func setSecret(t *testing.T, secret, file string) {
+	t.Helper()
+	t.Chdir(t.TempDir()) // no .env
+	t.Setenv("WEBHOOK_SECRET", secret)
+	t.Setenv("WEBHOOK_SECRET_FILE", file)
+}
+
+func signature(t *testing.T, secret, body string) string {
+	t.Helper()
+	key, err := inflow.ParseSecret(secret)
+	require.NoError(t, err)
+	return inflow.Sign(key, []byte(body))
+}
+
+func TestWebhooksSign(t *testing.T) {
+	setSecret(t, webhookSecret+",another-secret-for-the-tests", "")
+	want := signature(t, webhookSecret, webhookBody) + "\n"
+	for name, args := range map[string][]string{"standard input": {"sign"}, "dash": {"sign", "-"}} {
+		t.Run(name, func(t *testing.T) {
+			out, status, err := runWebhooks(t, webhookBody, args...)
+			require.NoError(t, err)
+			assert.Equal(t, want, out)
+			assert.Zero(t, status)
+		})
+	}
+	t.Run("file, byte for byte", func(t *testing.T) {
+		require.NoError(t, os.WriteFile("body.json", []byte(webhookBody+"\n"), 0o600))
+		out, _, err := runWebhooks(t, "", "sign", "body.json")
+		require.NoError(t, err)
+		assert.Equal(t, signature(t, webhookSecret, webhookBody+"\n")+"\n", out)
+	})
+	t.Run("secret from a file", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "secret")
+		require.NoError(t, os.WriteFile(path, []byte(webhookSecret+"\n"), 0o600))
+		t.Setenv("WEBHOOK_SECRET", "")
+		t.Setenv("WEBHOOK_SECRET_FILE", path)
+		out, _, err := runWebhooks(t, webhookBody, "sign")
+		require.NoError(t, err)
+		assert.Equal(t, want, out)
+	})
+}
+
+func TestWebhooksVerify(t *testing.T) {
+	setSecret(t, "another-secret-for-the-tests,"+webhookSecret, "")
+	good := signature(t, webhookSecret, webhookBody)
+	raw, err := base64.StdEncoding.DecodeString(good)
+	require.NoError(t, err)
+	decoded, err := base64.StdEncoding.DecodeString(webhookSecret)
+	require.NoError(t, err)
+	byDecoded := signature(t, "base64:"+base64.StdEncoding.EncodeToString(decoded), webhookBody)
+	for _, tc := range []struct {
+		name, body string
+		args       []string
+		status     int
+		want       []string // in what is printed, or in the error
+	}{
+		{"right", webhookBody, []string{"--signature", good}, 0, []string{"valid: signed with secret 2 of 2"}},
+		{"right, explained", webhookBody, []string{"--signature", good, "--explain"}, 0, []string{"valid", "would check sales order order-1, which was updated"}},
+		{"right, another entity", `{"event":"customer.updated"}`, []string{"--signature", signature(t, webhookSecret, `{"event":"customer.updated"}`), "--explain"}, 0, []string{"would ignore it"}},
+		{"right, not usable", `[]`, []string{"--signature", signature(t, webhookSecret, `[]`), "--explain"}, 0, []string{"would refuse it with 400"}},
+		{"wrong", webhookBody + "\n", []string{"--signature", good}, 1, []string{"invalid: signature-mismatch", "--explain"}},
+		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1, []string{"invalid: signature-mismatch", "line break that was not signed", "→"}},
+		{"hex", webhookBody, []string{"--signature", hex.EncodeToString(raw), "--explain"}, 1, []string{"signature-malformed", "in hex"}},
+		{"decoded key", webhookBody, []string{"--signature", byDecoded, "--explain"}, 1, []string{"decoded from base64", "`base64:`"}},
+		{"two", webhookBody, []string{"--signature", good, "--signature", good, "--explain"}, 1, []string{"signature-doubled", "There are 2 signatures"}},
+		{"empty", webhookBody, []string{"--signature", "", "--explain"}, 1, []string{"signature-missing"}},
+		{"none", webhookBody, nil, 1, []string{"needs --signature"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out, status, err := runWebhooks(t, tc.body, append([]string{"verify", "-"}, tc.args...)...)
+			assert.Equal(t, tc.status, status)
+			for _, want := range tc.want {
+				assert.Contains(t, out+errorText(err), want)
+			}
+		})
+	}
+}
+
+func TestWebhooksSend(t *testing.T) {
+	setSecret(t, webhookSecret, "")
+	key, err := inflow.ParseSecret(webhookSecret)
+	require.NoError(t, err)
+	verifier, err := inflow.NewVerifier([]inflow.SigningKey{key})
+	require.NoError(t, err)
+	var got inflow.Webhook
+	status := http.StatusOK
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		_, err = verifier.Verify(r.Header.Values(inflow.SignatureHeader), body)
+		assert.NoError(t, err)
+		got, err = inflow.ParseWebhook(body)
+		assert.NoError(t, err)
+		w.WriteHeader(status)
+		_, err = io.WriteString(w, "{\"status\":\"received\"}\x1b[31m\n")
+		assert.NoError(t, err)
+	}))
+	defer gate.Close()
+
+	for _, tc := range []struct {
+		name  string
+		args  []string
+		event string
+	}{
+		{"documented", nil, "salesOrder.updated"},
+		{"live", []string{"--form", "live"}, "SalesOrderUpdatedV1"},
+		{"another event", []string{"--event", "salesOrder.created"}, "salesOrder.created"},
+		{"live, another event", []string{"--form", "live", "--event", "SalesOrderUpdatedV2"}, "SalesOrderUpdatedV2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out, _, err := runWebhooks(t, "", append([]string{"send", "order-1", "--url", gate.URL}, tc.args...)...)
+			require.NoError(t, err)
+			assert.Equal(t, "order-1", got.SalesOrderID)
+			assert.Equal(t, tc.event, got.Event)
+			assert.Contains(t, out, "200 OK")
+			assert.Contains(t, out, `{"status":"received"}`)
+			assert.NotContains(t, out, "\x1b")
+		})
+	}
+
+	for answered, want := range map[int]string{401: "another WEBHOOK_SECRET", 404: "--url", 429: "try again", 503: "cannot reach Temporal", 500: "not accepted"} {
+		status = answered
+		out, code, err := runWebhooks(t, "", "send", "order-1", "--url", gate.URL)
+		require.ErrorContains(t, err, want)
+		assert.Contains(t, out, http.StatusText(answered))
+		assert.Equal(t, 1, code)
+	}
+
+	gate.Close()
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nobody there":   {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
+		"not a URL":      {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "http:// or https:// URL"},
+		"not an id":      {[]string{"send", "a/b"}, "outside A-Z a-z"},
+		"not a form":     {[]string{"send", "order-1", "--form", "v3"}, `no payload form "v3"`},
+		"no id":          {[]string{"send"}, "the id of a sales order"},
+		"two ids":        {[]string{"send", "a", "b"}, "one argument"},
+		"no such file":   {[]string{"sign", "no-such-file"}, "read the body"},
+		"two files":      {[]string{"sign", "a", "b"}, "one file"},
+		"no such verb":   {[]string{"subscribe-me"}, `no command "subscribe-me"`},
+		"secret as flag": {[]string{"sign", "--secret", "x"}, "unknown flag: --secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, code, err := runWebhooks(t, "", tc.args...)
+			require.ErrorContains(t, err, tc.want)
+			assert.Equal(t, 1, code)
+		})
+	}
+}
+
+func TestWebhooksWithoutASecret(t *testing.T) {
+	for name, secret := range map[string]string{"none": "", "short": "hunter2"} {
+		t.Run(name, func(t *testing.T) {
+			setSecret(t, secret, "")
+			_, code, err := runWebhooks(t, webhookBody, "sign")
+			require.ErrorContains(t, err, "WEBHOOK_SECRET")
+			assert.NotContains(t, err.Error(), "hunter2")
+			assert.Equal(t, 1, code)
+		})
+	}
+}
