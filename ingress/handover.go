@@ -71,7 +71,7 @@ type handover struct {
 	tracer   trace.Tracer
 	metrics  *metrics
 	// failures keeps the log readable while Temporal is down.
-	failures *rate.Sometimes
+	failures *rate.Limiter
 
 	base  context.Context // of every call; no request's
 	abort context.CancelFunc
@@ -103,7 +103,7 @@ func newHandover(t Temporal, logger *slog.Logger, tracer trace.Tracer, m *metric
 	base, abort := context.WithCancel(context.Background())
 	return &handover{
 		temporal: t, logger: logger, tracer: tracer, metrics: m,
-		failures:   &rate.Sometimes{First: 1, Interval: 10 * time.Second},
+		failures:   rate.NewLimiter(rate.Every(10*time.Second), 1),
 		base:       base,
 		abort:      abort,
 		within:     commitWithin,
@@ -170,7 +170,11 @@ func (h *handover) work(salesOrderID string, queue *orderQueue) {
 		if len(batch) == 0 {
 			return
 		}
-		h.settle(batch, h.commit(salesOrderID, batch))
+		err := h.commit(salesOrderID, batch)
+		h.settle(batch, err)
+		if err != nil {
+			h.logFailure(salesOrderID, batch, err)
+		}
 
 		pause := time.NewTimer(spacing)
 		select {
@@ -230,10 +234,6 @@ func (h *handover) commit(salesOrderID string, batch []*waitingDelivery) (err er
 		}
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
-			h.failures.Do(func() {
-				h.logger.WarnContext(ctx, "deliveries were not handed to Temporal; their senders were told to send them again",
-					"salesOrderId", salesOrderID, "deliveries", len(batch), "error", err)
-			})
 		}
 		span.End()
 		h.metrics.called(ctx, len(batch), err)
@@ -262,6 +262,21 @@ func (h *handover) commit(salesOrderID string, batch []*waitingDelivery) (err er
 			retry.Stop()
 		}
 	}
+}
+
+// logFailure asks Temporal how it is, since an attempt that ran out of time hides why.
+func (h *handover) logFailure(salesOrderID string, batch []*waitingDelivery, err error) {
+	if !h.failures.Allow() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(h.base, batch[0].span), healthTimeout)
+	defer cancel()
+	health := "well"
+	if _, err := h.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		health = err.Error()
+	}
+	h.logger.WarnContext(ctx, "deliveries were not handed to Temporal; their senders were told to send them again",
+		"salesOrderId", salesOrderID, "deliveries", len(batch), "error", err, "temporal", health)
 }
 
 // signal is one call of Temporal's client.

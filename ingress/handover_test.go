@@ -361,8 +361,9 @@ func TestHandOverGivesUpInTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				temporal := &fakeTemporal{signal: signal}
-				h := newTestHandover(t, temporal, nil, nil)
+				var log bytes.Buffer
+				temporal := &fakeTemporal{signal: signal, health: func(context.Context) error { return errDown }}
+				h := newTestHandover(t, temporal, nil, &log)
 				began := time.Now()
 				var group sync.WaitGroup
 				for i := range 50 { // over 2.5 s: each has its own 4 s
@@ -378,6 +379,8 @@ func TestHandOverGivesUpInTime(t *testing.T) {
 				assert.Empty(t, temporal.committed())
 				time.Sleep(commitWithin) // a call has the time of its youngest delivery
 				requireForgotten(t, h)
+				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
+				assert.Contains(t, log.String(), errDown.Error(), "the log says why")
 			})
 		})
 	}

@@ -17,6 +17,10 @@ import (
 // auditStopTimeout is for the last lines of the audit log.
 const auditStopTimeout = 2 * time.Second
 
+// drainNotice is long enough for clients that send all the time to be told, with an
+// answer, that their connection ends: one that is cut between two requests looks like a lost delivery.
+const drainNotice = time.Second
+
 func newIngressCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ingress",
@@ -84,6 +88,7 @@ func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Opt
 		PeerRateLimit:  float64(settings.PeerRateLimit),
 		TLSCertFile:    settings.TLSCertFile,
 		TLSKeyFile:     settings.TLSKeyFile,
+		DrainNotice:    drainNotice,
 		Logger:         t.Logger,
 		TracerProvider: t.TracerProvider,
 		MeterProvider:  t.MeterProvider,
