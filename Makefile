@@ -1,6 +1,7 @@
 # What a person types here; 'make' alone lists it.
 
 TEMPORAL_VERSION      := 1.5.1
+MAILPIT_VERSION       := 1.27.11
 WORKFLOWCHECK_VERSION := 0.6.0
 GOLANGCI_VERSION      := 2.15.0
 GOVULNCHECK_VERSION   := 1.9.0
@@ -14,7 +15,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test lint bench fuzz record-histories temporal clean \
+.PHONY: help build dev test lint bench fuzz record-histories temporal mailpit clean \
         go-toolchain c-compiler workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -26,10 +27,11 @@ build: go-toolchain ## build bin/gate
 dev: build temporal ## run everything on this machine, with sample orders
 	@bin/gate dev
 
-test: go-toolchain c-compiler temporal workflowcheck ## vet, workflowcheck, and all tests with the race detector
+test: go-toolchain c-compiler temporal mailpit workflowcheck ## vet, workflowcheck, and all tests with the race detector
 	$(GO) vet ./...
 	bin/workflowcheck -config .workflowcheck.yaml ./...
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
 		$(GO) test $(RACE) -timeout 5m ./...
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
@@ -59,6 +61,12 @@ temporal: go-toolchain ## get the temporal command: the one on the PATH, else bu
 	if [ -n "$${TEMPORAL_CLI:-}" ]; then echo "make: TEMPORAL_CLI names no command: $$TEMPORAL_CLI" >&2; exit 1; fi; \
 	ldflags='-s -w -X github.com/temporalio/cli/temporalcli.Version=$(TEMPORAL_VERSION)'; \
 	$(call install_tool,temporal,$(TEMPORAL_VERSION),github.com/temporalio/cli/cmd/temporal)
+
+mailpit: go-toolchain ## get the mailpit command, which catches mail: the one on the PATH, else build bin/mailpit once
+	@if command -v "$${MAILPIT_CLI:-mailpit}" >/dev/null; then exit 0; fi; \
+	if [ -n "$${MAILPIT_CLI:-}" ]; then echo "make: MAILPIT_CLI names no command: $$MAILPIT_CLI" >&2; exit 1; fi; \
+	ldflags='-s -w -X github.com/axllent/mailpit/config.Version=v$(MAILPIT_VERSION)'; \
+	$(call install_tool,mailpit,$(MAILPIT_VERSION),github.com/axllent/mailpit)
 
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"error-check-gate/internal/localonly"
 )
 
 var apiRoutes = []string{
@@ -49,23 +49,13 @@ func (s *Server) admin() (http.Handler, error) {
 // that are left, net/http's protection keeps other origins from changing anything.
 func onlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLocalName(r.Host) {
+		if !localonly.Host(r.Host) {
 			writeError(w, http.StatusForbidden, "/_fake/ answers under the names localhost, 127.0.0.1 and [::1] only.")
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 		next.ServeHTTP(w, r)
 	})
-}
-
-func isLocalName(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	address, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
 }
 
 // writeLatest writes a log, or its end where the query names how much of it: last=30.

@@ -1,0 +1,115 @@
+package mailcatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"time"
+)
+
+// Summary is a mail as the list has it.
+type Summary struct {
+	// ID is the mail catcher's own; MessageID the sender's, without angle brackets.
+	ID        string
+	MessageID string
+	From      *mail.Address
+	To        []*mail.Address
+	Subject   string
+	// Created is when it arrived.
+	Created time.Time
+	// Username is who the sender logged in as; empty where nobody did.
+	Username string
+}
+
+// Mail is a mail as it can be read.
+type Mail struct {
+	Summary
+	Date time.Time // what the sender wrote
+	Text string
+	HTML string
+	// Header are the fields as they came, encoded words and all.
+	Header mail.Header
+}
+
+// ErrNoSuchMail: the id is not that of a mail that is here.
+var ErrNoSuchMail = errors.New("the mail catcher has no such mail")
+
+// maxAnswer is more than any mail of the gate's has, in bytes.
+const maxAnswer = 32 << 20
+
+// maxList is how many mails a list has at most: mailpit keeps 500.
+const maxList = "500"
+
+// List lists the mails, the latest first.
+func (s *Server) List(ctx context.Context) ([]Summary, error) {
+	var answer struct {
+		Messages []Summary `json:"messages"`
+	}
+	if err := s.getJSON(ctx, "/api/v1/messages?limit="+maxList, &answer); err != nil {
+		return nil, err
+	}
+	return answer.Messages, nil
+}
+
+// Read reads one mail.
+func (s *Server) Read(ctx context.Context, id string) (*Mail, error) {
+	var m Mail
+	path := "/api/v1/message/" + url.PathEscape(id)
+	if err := s.getJSON(ctx, path, &m); err != nil {
+		return nil, err
+	}
+	return &m, s.getJSON(ctx, path+"/headers", &m.Header)
+}
+
+// Raw is a mail byte for byte.
+func (s *Server) Raw(ctx context.Context, id string) ([]byte, error) {
+	return s.get(ctx, "/api/v1/message/"+url.PathEscape(id)+"/raw")
+}
+
+// HTMLSupport is how much of a mail's HTML and CSS mail programs support, in percent, by
+// mailpit's reckoning over the programs that caniemail.com has tested.
+func (s *Server) HTMLSupport(ctx context.Context, id string) (float64, error) {
+	var answer struct {
+		Total struct{ Supported float64 }
+	}
+	err := s.getJSON(ctx, "/api/v1/message/"+url.PathEscape(id)+"/html-check", &answer)
+	return answer.Total.Supported, err
+}
+
+func (s *Server) getJSON(ctx context.Context, path string, into any) error {
+	body, err := s.get(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("read the mail catcher's answer to %s: %w", path, err)
+	}
+	return nil
+}
+
+func (s *Server) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.APIURL+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the mail catcher: %w", err)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the mail catcher: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the mail catcher's answer to %s: %w", path, err)
+	case resp.StatusCode == http.StatusNotFound:
+		return nil, fmt.Errorf("%w: %s", ErrNoSuchMail, path)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("the mail catcher answered %s with %s", path, resp.Status)
+	}
+	return body, nil
+}
