@@ -721,7 +721,7 @@ func TestDrain(t *testing.T) {
 // connection that the kernel had queued and nobody accepted when the door shut is reset; it was never in.
 func TestDrainUnderLoad(t *testing.T) {
 	temporal := &fakeTemporal{signal: waitFor(time.Millisecond)}
-	e := startEdge(t, temporal, withServer(func(s *Server) { s.drainNotice = 300 * time.Millisecond }))
+	e := startEdge(t, temporal, withServer(func(s *Server) { s.drainNotice = time.Second }))
 	var taken, broken sync.Map
 	var group sync.WaitGroup
 	for worker := range 8 {
