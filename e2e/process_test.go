@@ -72,7 +72,7 @@ func startGate(t *testing.T, env []string, args ...string) *command {
 // waitForLine reads standard output up to a line that fits.
 func (c *command) waitForLine(fits func(string) bool) string {
 	c.t.Helper()
-	timeout := time.After(time.Minute)
+	timeout := time.After(2 * time.Minute)
 	for {
 		select {
 		case line, ok := <-c.lines:

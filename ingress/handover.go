@@ -41,7 +41,7 @@ const (
 	// nearly each delivery of a burst, and a run has room for 10,000. Nothing is
 	// lost by it: the workflow waits for quiet anyway.
 	minSpacing = 25 * time.Millisecond
-	maxSpacing = 400 * time.Millisecond
+	maxSpacing = 100 * time.Millisecond
 
 	// Waits between attempts at one call, for errors that Temporal's client does not retry itself.
 	minRetryWait = 50 * time.Millisecond

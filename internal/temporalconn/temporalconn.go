@@ -16,6 +16,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"error-check-gate/internal/telemetry"
 )
@@ -100,6 +102,11 @@ func load(o Options) (client.Options, error) {
 	if o.Namespace != "" {
 		options.Namespace = o.Namespace
 	}
+	// gRPC's own backoff grows to two minutes: a Temporal that is back would be found long after.
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions,
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
+			BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
+		}, MinConnectTimeout: 5 * time.Second}))
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	if t := o.Telemetry; t != nil {
 		options.Logger = t.TemporalLogger()
