@@ -41,7 +41,11 @@ const (
 	// nearly each delivery of a burst, and a run has room for 10,000. Nothing is
 	// lost by it: the workflow waits for quiet anyway.
 	minSpacing = 25 * time.Millisecond
-	maxSpacing = 100 * time.Millisecond
+	maxSpacing = 400 * time.Millisecond
+	// A pause ends early once a batch is large, or nothing more comes: then nobody
+	// gains by waiting longer.
+	fullBatch  = 64
+	quietAfter = 15 * time.Millisecond
 
 	// Waits between attempts at one call, for errors that Temporal's client does not retry itself.
 	minRetryWait = 50 * time.Millisecond
@@ -90,6 +94,7 @@ type handover struct {
 // orderQueue holds what has come for an order since its latest call began.
 type orderQueue struct {
 	deliveries []*waitingDelivery // oldest first
+	arrived    chan struct{}      // holds one while something has come that a pause has not seen
 }
 
 type waitingDelivery struct {
@@ -153,11 +158,15 @@ func (h *handover) enqueue(salesOrderID string, w *waitingDelivery) error {
 	h.metrics.waiting(1)
 	queue, ok := h.orders[salesOrderID]
 	if !ok {
-		queue = &orderQueue{}
+		queue = &orderQueue{arrived: make(chan struct{}, 1)}
 		h.orders[salesOrderID] = queue
 		h.running.Go(func() { h.work(salesOrderID, queue) })
 	}
 	queue.deliveries = append(queue.deliveries, w)
+	select {
+	case queue.arrived <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
@@ -176,13 +185,35 @@ func (h *handover) work(salesOrderID string, queue *orderQueue) {
 			h.logFailure(salesOrderID, batch, err)
 		}
 
-		pause := time.NewTimer(spacing)
-		select {
-		case <-pause.C:
-		case <-h.closing:
-			pause.Stop()
-		}
+		h.pause(queue, spacing)
 		spacing = min(2*spacing, maxSpacing)
+	}
+}
+
+// pause keeps a distance between two calls for an order.
+func (h *handover) pause(queue *orderQueue, spacing time.Duration) {
+	longest, quiet := time.NewTimer(spacing), time.NewTimer(spacing)
+	defer longest.Stop()
+	defer quiet.Stop()
+	for {
+		select {
+		case <-longest.C:
+			return
+		case <-quiet.C:
+			return
+		case <-h.closing:
+			return
+		case <-queue.arrived:
+			h.mu.Lock()
+			waiting := len(queue.deliveries)
+			h.mu.Unlock()
+			if waiting >= fullBatch {
+				return
+			}
+			if waiting > 0 { // else it was taken before the pause
+				quiet.Reset(quietAfter)
+			}
+		}
 	}
 }
 
