@@ -2,6 +2,7 @@ package childprocess_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(parentVariable) == "" {
 		os.Exit(m.Run())
 	}
-	child, err := childprocess.Start("the sleeper", exec.Command("/bin/sh", "-c", sleep))
+	child, err := childprocess.Start("the sleeper", exec.CommandContext(context.Background(), "/bin/sh", "-c", sleep))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestChildEndsWithItsParent(t *testing.T) {
-	parent := exec.Command(os.Args[0])
+	parent := exec.CommandContext(t.Context(), os.Args[0])
 	parent.Env = append(os.Environ(), parentVariable+"=1")
 	out, err := parent.StdoutPipe()
 	require.NoError(t, err)

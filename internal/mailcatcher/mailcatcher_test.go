@@ -133,7 +133,7 @@ func TestPageShowsTheMail(t *testing.T) {
 
 func TestServePageEndsWithItsContext(t *testing.T) {
 	s := start(t, mailcatcher.Options{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
@@ -158,7 +158,7 @@ func get(t *testing.T, address, host string) (*http.Response, string) {
 }
 
 func TestPortInUseIsNamed(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	_, err = mailcatcher.Start(t.Context(), mailcatcher.Options{SMTPPort: taken.Addr().(*net.TCPAddr).Port})

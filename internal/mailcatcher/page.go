@@ -91,7 +91,7 @@ func (s *Server) showSource(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(raw)
+	_, _ = w.Write(raw) //nolint:gosec // as plain text, which nosniff keeps it
 }
 
 func showError(w http.ResponseWriter, err error) {
