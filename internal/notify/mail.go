@@ -1,0 +1,197 @@
+package notify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	htmltemplate "html/template"
+	"net/mail"
+	"strings"
+	texttemplate "text/template"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+//go:embed mail.html
+var mailHTML string
+
+//go:embed mail.txt
+var mailText string
+
+var (
+	htmlMail = htmltemplate.Must(htmltemplate.New("mail.html").Parse(mailHTML))
+	textMail = texttemplate.Must(texttemplate.New("mail.txt").Parse(mailText))
+)
+
+// Bounds of what a mail shows; the run and InFlow show the rest.
+const (
+	maxErrors = 25
+	maxOthers = 10
+	maxText   = 600 // characters of a message or a fix
+	maxAmount = 60  // characters of an expected or actual value
+)
+
+// mailView is what both parts of a mail show. Texts are on one line each.
+type mailView struct {
+	Subject, Label, Color string
+	Headline, Advice      string
+	// IntendedFor are the targets that a trial withheld the notice from; empty outside trials.
+	IntendedFor []string
+	Facts       []fact
+	Groups      []group
+	RuleErrors  []string
+	OrderURL    string
+	RunURL      string // may be empty
+	Footer      string
+}
+
+type fact struct{ Name, Value string }
+
+type group struct {
+	Title    string
+	Findings []findingView
+	More     int // that are left out
+}
+
+type findingView struct {
+	Where, Message, Expected, Actual, Fix, Rule, Since, Note string
+}
+
+// colors of a kind; all are dark enough for white text on them.
+var colors = map[Kind]string{
+	KindFailed: "#b3261e", KindReminder: "#9a5b00", KindResolved: "#1a7a3c", KindOverridden: "#2f5d9b", KindEnded: "#4a5561",
+}
+
+func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
+	report := &notice.Report
+	v := mailView{
+		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)), Color: colors[notice.Kind],
+		IntendedFor: intendedFor, OrderURL: notice.orderURL(), RunURL: notice.runURL(n.temporalUIURL, n.namespace),
+	}
+	v.Headline, v.Advice = notice.headline()
+	v.Facts = []fact{{"Order", notice.orderName()}}
+	if customer := oneLine(report.Customer, maxText); customer != "" {
+		v.Facts = append(v.Facts, fact{"Customer", customer})
+	}
+	v.Facts = append(v.Facts, fact{"Status", string(report.Status)})
+	f := sortFindings(report)
+	if first := since(f.standing); !first.IsZero() {
+		v.Facts = append(v.Facts, fact{"Since", n.time(first)})
+	}
+	for _, g := range []struct {
+		title    string
+		findings []ordercheck.Finding
+		limit    int
+	}{
+		{"Fixed", notice.Resolved, maxErrors},
+		{"Errors", f.standing, maxErrors},
+		{"Errors within their grace period", f.pending, maxOthers},
+		{"Overridden", f.overridden, maxErrors},
+		{"Warnings", f.warnings, maxOthers},
+	} {
+		if len(g.findings) > 0 {
+			v.Groups = append(v.Groups, n.group(g.title, g.findings, g.limit))
+		}
+	}
+	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxOthers)] {
+		e := &report.RuleErrors[i]
+		v.RuleErrors = append(v.RuleErrors, oneLine(e.RuleID, maxName)+": "+oneLine(e.Error, maxText))
+	}
+	v.Footer = "Error Check Gate"
+	if name := oneLine(report.RuleSet.Name, maxName); name != "" {
+		v.Footer += " · rule set " + name
+	}
+	if !report.CheckedAt.IsZero() {
+		v.Footer += " · checked " + n.time(report.CheckedAt)
+	}
+	return v
+}
+
+func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int) group {
+	g := group{Title: title, More: max(0, len(findings)-limit)}
+	for i := range findings[:len(findings)-g.More] {
+		f := &findings[i]
+		view := findingView{
+			Where: where(f), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText), Rule: oneLine(f.RuleID, maxName),
+			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount),
+		}
+		if !f.FirstSeen.IsZero() {
+			view.Since = n.time(f.FirstSeen)
+		}
+		switch {
+		case f.State == ordercheck.FindingOverridden && f.Override != nil:
+			view.Note = fmt.Sprintf("Overridden by %s until %s: %s",
+				oneLine(f.Override.By, maxName), n.time(f.Override.Until), oneLine(f.Override.Reason, maxText))
+		case f.State == ordercheck.FindingPending && !f.ConfirmAt.IsZero():
+			view.Note = "It is confirmed at " + n.time(f.ConfirmAt) + ", unless it is fixed before"
+		}
+		g.Findings = append(g.Findings, view)
+	}
+	return g
+}
+
+// time is a time for people.
+func (n *Notifier) time(t time.Time) string { return t.In(n.location).Format("2 Jan 2006 15:04 MST") }
+
+// compose makes the mail to one recipient. The same notice to the same recipient is the same
+// mail, byte for byte: mail programs and servers know a repeated one by its Message-ID.
+func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
+	view := n.mailView(notice, t.intendedFor)
+	id := n.messageID(notice.Kind, notice.Key, t)
+	if len(t.intendedFor) > 0 {
+		view.Subject = "[TRIAL] " + view.Subject
+	}
+	var text, html bytes.Buffer
+	if err := textMail.Execute(&text, view); err != nil {
+		return nil, fmt.Errorf("make the mail's text: %w", err)
+	}
+	if err := htmlMail.Execute(&html, view); err != nil {
+		return nil, fmt.Errorf("make the mail's HTML: %w", err)
+	}
+
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithBoundary(boundary(id)))
+	from, to := n.mail.From, t.to
+	msg.FromMailAddress(&from)
+	msg.ToMailAddress(&to)
+	msg.Subject(view.Subject)
+	msg.SetDateWithValue(n.date(notice))
+	msg.SetMessageIDWithValue(id)
+	if notice.Thread != "" && notice.id() != (&Notice{Kind: KindFailed, Key: notice.Thread}).id() {
+		first := "<" + n.messageID(KindFailed, notice.Thread, t) + ">"
+		msg.SetGenHeader(gomail.HeaderInReplyTo, first)
+		msg.SetGenHeader(gomail.HeaderReferences, first)
+	}
+	// RFC 3834, 5; the second one is what Exchange looks at.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
+	msg.SetBodyString(gomail.TypeTextPlain, text.String())
+	msg.AddAlternativeString(gomail.TypeTextHTML, html.String())
+	return msg, nil
+}
+
+// date is the mail's, which is when what it tells happened.
+func (n *Notifier) date(notice *Notice) time.Time {
+	if notice.At.IsZero() {
+		return time.Now()
+	}
+	return notice.At.In(n.location)
+}
+
+// messageID is stable, unique, and of the sender's domain: RFC 5322, 3.6.4.
+func (n *Notifier) messageID(kind Kind, key string, t Target) string {
+	digest := sha256.Sum256([]byte(string(kind) + "\x00" + key + "\x00" + t.name + "\x00" + t.to.Address))
+	return hex.EncodeToString(digest[:16]) + "@" + domain(n.mail.From.Address)
+}
+
+func boundary(messageID string) string {
+	name, _, _ := strings.Cut(messageID, "@")
+	return "gate-" + name
+}
+
+// sameAddress: the domain is compared without case, and the rest too, as every mail server in use does.
+func sameAddress(a, b mail.Address) bool { return strings.EqualFold(a.Address, b.Address) }

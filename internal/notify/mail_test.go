@@ -1,0 +1,354 @@
+package notify_test
+
+import (
+	"fmt"
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/notify"
+	"error-check-gate/internal/ordercheck"
+)
+
+const failedText = `This order is held: 2 errors must be fixed before goods leave.
+Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone.
+
+Order     SO-000123
+Customer  Acme Kitchens
+Status    failed
+Since     23 Nov 2026 11:20 UTC
+InFlow    https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001
+Run       https://temporal.example.com/namespaces/default/workflows/sales-order-8a3c6d4e-0000-4000-8000-000000000001/run-1/user-metadata
+
+Errors
+
+* line 2: The line's subtotal is not quantity × price less discount.
+  Expected 15.00, is 10.00.
+  Fix: Type the quantity again.
+  (since 23 Nov 2026 11:30 UTC, rule line-subtotal)
+
+* order: The PO number is missing.
+  Fix: Ask the customer for it.
+  (since 23 Nov 2026 11:20 UTC, rule po-number)
+
+Errors within their grace period
+
+* order: The ship date has passed.
+  It is confirmed at 23 Nov 2026 12:30 UTC, unless it is fixed before.
+  (since 23 Nov 2026 12:00 UTC, rule ship-date)
+
+Warnings
+
+* order: There is no phone number.
+  (since 23 Nov 2026 12:00 UTC, rule phone)
+
+-- 
+Error Check Gate · rule set cabinetry · checked 23 Nov 2026 12:00 UTC
+`
+
+func TestMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	require.NoError(t, send(t, to(s.SMTPAddr, jane), failed()))
+	m := received(t, s)
+	assert.Equal(t, "[FAILED] SO-000123: 2 errors", m.Subject)
+	assert.Equal(t, gate, *m.From)
+	assert.Equal(t, []*mail.Address{&jane}, m.To)
+	assert.True(t, m.Date.Equal(noon), m.Date)
+	assert.Equal(t, "auto-generated", m.Header.Get("Auto-Submitted"))
+	assert.Equal(t, "All", m.Header.Get("X-Auto-Response-Suppress"))
+	assert.True(t, strings.HasSuffix(m.MessageID, "@example.com"), m.MessageID)
+	assert.Empty(t, m.Header.Get("In-Reply-To"))
+	assert.Equal(t, failedText, strings.ReplaceAll(m.Text, "\r\n", "\n"))
+
+	for _, text := range []string{
+		"This order is held: 2 errors must be fixed before goods leave.", "SO-000123", "Acme Kitchens",
+		"line 2", "The line&#39;s subtotal is not quantity × price less discount.", "Expected 15.00, is 10.00.", "Fix: Type the quantity again.",
+		"since 23 Nov 2026 11:30 UTC · rule line-subtotal", "The PO number is missing.",
+		"Errors within their grace period", "The ship date has passed.", "Warnings", "There is no phone number.",
+		`href="https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001"`,
+		`href="https://temporal.example.com/namespaces/default/workflows/sales-order-8a3c6d4e-0000-4000-8000-000000000001/run-1/user-metadata"`,
+		"background-color:#b3261e",
+	} {
+		assert.Contains(t, m.HTML, text)
+	}
+	assert.NotContains(t, m.HTML, "ZgotmplZ", "html/template found a value unsafe where it stands")
+	assert.Less(t, strings.Index(m.HTML, "The PO number"), strings.Index(m.HTML, "There is no phone"), "warnings apart")
+
+	support, err := s.HTMLSupport(t.Context(), m.ID)
+	require.NoError(t, err)
+	t.Logf("mail programs support %.1f %% of the HTML", support)
+	assert.Greater(t, support, 90.0)
+}
+
+func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	overridden := func(n *notify.Notice) {
+		n.Report.Findings = n.Report.Findings[:2]
+		for i := range n.Report.Findings {
+			n.Report.Findings[i].State = ordercheck.FindingOverridden
+			n.Report.Findings[i].Override = &ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon.Add(48 * time.Hour)}
+		}
+	}
+	for _, test := range []struct {
+		kind    notify.Kind
+		change  func(*notify.Notice)
+		subject string
+		texts   []string
+	}{
+		{notify.KindFailed, func(n *notify.Notice) { n.Report.Findings = n.Report.Findings[1:2] }, "[FAILED] SO-000123: 1 error",
+			[]string{"This order is held: 1 error must be fixed"}},
+		{notify.KindFailed, func(n *notify.Notice) { n.Report.OrderNumber = "" }, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
+		{notify.KindReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026", []string{"still held: 2 errors"}},
+		{notify.KindResolved, func(n *notify.Notice) { *n = *resolved() }, "[RESOLVED] SO-000123",
+			[]string{"the errors that were reported are gone", "Fixed\n", "The PO number is missing.", "Status    warning", "There is no phone number."}},
+		{notify.KindOverridden, overridden, "[OVERRIDDEN] SO-000123: 2 errors",
+			[]string{"somebody answers for 2 errors", "Overridden by Ann Chef until 25 Nov 2026 12:00 UTC: agreed by phone."}},
+		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndExpired }, "[ENDED] SO-000123: not fixed in time",
+			[]string{"nobody fixed it in time", "The PO number is missing."}},
+		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndCancelled }, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
+		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndDeleted }, "[ENDED] SO-000123: order deleted", []string{"is not in InFlow any more"}},
+		{notify.KindFailed, func(n *notify.Notice) {
+			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit", Error: "the customer has no limit"}}
+		}, "[FAILED] SO-000123: 2 errors", []string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},
+	} {
+		t.Run(test.subject, func(t *testing.T) {
+			notice := failed()
+			notice.Kind, notice.Key = test.kind, fmt.Sprintf("%x", test.subject)
+			if test.change != nil {
+				test.change(notice)
+			}
+			require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
+			list, err := s.List(t.Context())
+			require.NoError(t, err)
+			m := read(t, s, list[0].ID)
+			assert.Equal(t, test.subject, m.Subject)
+			text := strings.ReplaceAll(m.Text, "\r\n", "\n")
+			for _, want := range test.texts {
+				assert.Contains(t, text, want)
+			}
+			assert.NotContains(t, m.HTML, "ZgotmplZ")
+		})
+	}
+}
+
+func TestRepliesStandUnderTheMailThatTheyFollow(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	for _, notice := range []*notify.Notice{failed(), resolved()} {
+		n := notifier(t, to(s.SMTPAddr, jane, jim))
+		_, err := n.Deliver(t.Context(), notice, notify.Progress{}, func(notify.Progress) {})
+		require.NoError(t, err)
+	}
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 4)
+	first := map[string]string{} // by recipient
+	for i := len(list) - 1; i >= 0; i-- {
+		m := read(t, s, list[i].ID)
+		recipient := m.To[0].Address
+		if strings.HasPrefix(m.Subject, "[FAILED]") {
+			first[recipient] = "<" + m.MessageID + ">"
+			assert.Empty(t, m.Header.Get("References"))
+			continue
+		}
+		assert.Equal(t, first[recipient], m.Header.Get("In-Reply-To"))
+		assert.Equal(t, first[recipient], m.Header.Get("References"))
+		assert.NotEqual(t, first[recipient], "<"+m.MessageID+">")
+	}
+	assert.Len(t, first, 2)
+	assert.NotEqual(t, first[jane.Address], first[jim.Address], "a mail of its own for each")
+}
+
+func TestRepeatedMailIsTheSameByteForByte(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	other := failed()
+	other.Key = "run-1-set-2"
+	for _, notice := range []*notify.Notice{failed(), failed(), other} {
+		require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
+	}
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	var raw []string
+	for _, summary := range list {
+		content, err := s.Raw(t.Context(), summary.ID)
+		require.NoError(t, err)
+		// What the server adds on the way in is not the sender's.
+		_, own, found := strings.Cut(string(content), "\r\nDate:")
+		require.True(t, found, "%s", content)
+		raw = append(raw, own)
+	}
+	assert.Equal(t, raw[1], raw[2])
+	assert.Equal(t, list[1].MessageID, list[2].MessageID)
+	assert.NotEqual(t, list[0].MessageID, list[1].MessageID)
+}
+
+func TestTextOfAnOrderIsEscaped(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	const attack = `<script>alert(1)</script><img src=x onerror=alert(1)>"'&</td></table>{{.}}`
+	notice := failed()
+	notice.Report.Customer = attack
+	notice.Report.OrderNumber = "<b>SO</b>"
+	notice.Report.RuleSet.Name = attack
+	notice.Report.SalesOrderID = `x"onmouseover="alert(1)`
+	notice.RunID = `javascript:alert(1)">`
+	f := &notice.Report.Findings[0]
+	f.Message, f.Expected, f.Actual, f.Fix, f.RuleID = attack, attack, attack, attack, attack
+	f.State, f.Override = ordercheck.FindingOverridden, &ordercheck.Override{By: attack, Reason: attack}
+	notice.Report.RuleErrors = []ordercheck.RuleError{{RuleID: attack, Error: attack}}
+	require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
+	m := received(t, s)
+	assert.NotContains(t, m.HTML, "<script")
+	assert.NotContains(t, m.HTML, "<img")
+	assert.NotContains(t, m.HTML, "<b>")
+	assert.NotContains(t, m.HTML, `"onmouseover`)
+	assert.Contains(t, m.HTML, "&lt;script&gt;alert(1)&lt;/script&gt;")
+	assert.Contains(t, m.HTML, `href="https://app.inflowinventory.com/sales-orders/x%22onmouseover=%22alert%281%29"`)
+	assert.Equal(t, 1, strings.Count(m.HTML, "</body>"))
+	assert.Contains(t, m.Text, attack, "the text is what it is")
+}
+
+func TestHeadersCannotBeWrittenByAnOrder(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	for _, test := range []struct {
+		name, orderNumber, subject string
+	}{
+		{"line breaks", "SO-1\r\nBcc: evil@example.com\r\n\r\nbody", "[FAILED] SO-1 Bcc: evil@example.com body: 2 errors"},
+		{"bare line feed", "SO-1\nX-Evil: yes", "[FAILED] SO-1 X-Evil: yes: 2 errors"},
+		{"bare carriage return", "SO-1\rX-Evil: yes", "[FAILED] SO-1 X-Evil: yes: 2 errors"},
+		{"other line ends", "SO-1\u2028X-Evil: yes\u0085\v\fa\x00b", "[FAILED] SO-1 X-Evil: yes a b: 2 errors"},
+		{"not ASCII", "Großauftrag №7 厨房", "[FAILED] Großauftrag №7 厨房: 2 errors"},
+		{"not UTF-8", "SO-\xff1", "[FAILED] SO-\uFFFD1: 2 errors"},
+		{"turned direction", "SO-\u202e321", "[FAILED] SO- 321: 2 errors"},
+		{"an encoded word", "=?utf-8?q?=0AX-Evil:_yes?=", "[FAILED] = ?utf-8?q?=0AX-Evil:_yes?=: 2 errors"},
+		{"long", strings.Repeat("x", 5000), "[FAILED] " + strings.Repeat("x", 59) + "…: 2 errors"},
+		{"blank", " \r\n ", "[FAILED] " + orderID + ": 2 errors"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			notice := failed()
+			notice.Report.OrderNumber = test.orderNumber
+			notice.Report.Customer = test.orderNumber
+			require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
+			list, err := s.List(t.Context())
+			require.NoError(t, err)
+			m := read(t, s, list[0].ID)
+			assert.Equal(t, test.subject, m.Subject)
+			assert.Empty(t, m.Header.Get("X-Evil"))
+			assert.Empty(t, m.Header.Get("Bcc"))
+			assert.Len(t, m.To, 1)
+			for name, values := range m.Header {
+				for _, value := range values {
+					for _, r := range value {
+						assert.True(t, r >= ' ' && r <= '~' || r == '\t', "%s: %q", name, value)
+					}
+				}
+			}
+			raw, err := s.Raw(t.Context(), m.ID)
+			require.NoError(t, err)
+			for line := range strings.Lines(string(raw)) {
+				assert.LessOrEqual(t, len(line), 1000, "RFC 5322, 2.1.1")
+			}
+		})
+	}
+}
+
+func TestOnlySoManyFindingsAreShown(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	notice := failed()
+	notice.Report.Findings = nil
+	for i := range 5000 {
+		severity := ordercheck.SeverityError
+		if i%2 == 1 {
+			severity = ordercheck.SeverityWarning
+		}
+		notice.Report.Findings = append(notice.Report.Findings, ordercheck.Finding{
+			ID: fmt.Sprint(i), RuleID: "rule", Severity: severity, LineNumber: i + 1, Message: strings.Repeat("wrong ", 1000),
+		})
+	}
+	require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
+	m := received(t, s)
+	assert.Equal(t, "[FAILED] SO-000123: 2500 errors", m.Subject)
+	for _, part := range []string{m.Text, m.HTML} {
+		assert.Contains(t, part, "and 2475 more")
+		assert.Contains(t, part, "and 2490 more")
+		assert.Equal(t, 35, strings.Count(part, "wrong wrong…"))
+		assert.Less(t, len(part), 64<<10)
+	}
+}
+
+func TestMailToTheSalesRep(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	options := to(s.SMTPAddr, jane)
+	notice := failed()
+	notice.SalesRepEmail = "rep@example.com"
+	assert.Equal(t, []string{"mail:jane@example.com"}, names(notifier(t, options), notice), "not unless it is on")
+
+	options.SalesRep = true
+	n := notifier(t, options)
+	assert.Equal(t, []string{"mail:jane@example.com", "mail:sales-rep"}, names(n, notice))
+	require.NoError(t, n.Send(t.Context(), n.Targets(notice)[1], notice))
+	assert.Equal(t, "rep@example.com", received(t, s).To[0].Address)
+
+	notice.SalesRepEmail = "JANE@example.com"
+	assert.Equal(t, []string{"mail:jane@example.com"}, names(n, notice), "one mail is enough for her")
+	notice.SalesRepEmail = ""
+	assert.Equal(t, []string{"mail:jane@example.com"}, names(n, notice))
+
+	for _, bad := range []string{"rep", "rep@example.com\r\nBcc: evil@example.com", "a@example.com, b@example.com", "<>", `"a b"@example.com`, "jörg@example.com", strings.Repeat("x", 250) + "@example.com"} {
+		notice.SalesRepEmail = bad
+		targets := n.Targets(notice)
+		require.Len(t, targets, 2, bad)
+		sent := asError(t, n.Send(t.Context(), targets[1], notice))
+		assert.True(t, sent.Permanent, bad)
+		assert.EqualError(t, sent, "notice to mail:sales-rep: what InFlow has as the sales rep's e-mail is not an address that mail can be sent to")
+	}
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+func TestTrialSendsEverythingToOneAddress(t *testing.T) {
+	t.Parallel()
+	s := catcher(t, mailcatcher.Options{})
+	hook := newReceiver(t)
+	options := to(s.SMTPAddr, jane, jim)
+	options.SalesRep = true
+	options.Redirect = mail.Address{Address: "trial@example.com"}
+	options.Destinations = destinations(t, hook.URL+"/token")
+	notice := failed()
+	notice.SalesRepEmail = "rep@example.com"
+	require.NoError(t, send(t, options, notice))
+	m := received(t, s)
+	assert.Equal(t, "[TRIAL] [FAILED] SO-000123: 2 errors", m.Subject)
+	assert.Equal(t, []*mail.Address{{Address: "trial@example.com"}}, m.To)
+	for _, part := range []string{m.Text, m.HTML} {
+		for _, intended := range []string{"jane@example.com", "jim@example.com", "rep@example.com", "webhook:"} {
+			assert.Contains(t, part, intended)
+		}
+		assert.NotContains(t, part, "token")
+	}
+	assert.Empty(t, hook.requests())
+
+	options.To, options.SalesRep, options.Destinations = nil, false, nil
+	assert.Empty(t, notifier(t, options).Targets(notice), "there is nobody to stand in for")
+}
+
+func names(n *notify.Notifier, notice *notify.Notice) []string {
+	var all []string
+	for _, target := range n.Targets(notice) {
+		all = append(all, target.Name())
+	}
+	return all
+}
