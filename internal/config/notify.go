@@ -1,0 +1,138 @@
+package config
+
+import (
+	"time"
+
+	"error-check-gate/internal/notify"
+)
+
+// Hold is how long errors may stand, and how often people are reminded of them.
+type Hold struct {
+	// GracePeriod is how long an error may stand before it is confirmed; 0 confirms at once.
+	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"30m" hint:"a duration such as 30m"`
+	// HoldMax is how long an order is held at most, from its first confirmed error on.
+	HoldMax time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
+	// RemindEvery is the time from one reminder to the next; 0 sends none.
+	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
+}
+
+// Notify says who is told of an order's errors, and by what. Nothing set is nobody.
+type Notify struct {
+	// SMTPAddr is the mail server's host:port; empty sends no mail.
+	SMTPAddr     string `env:"SMTP_ADDR" hint:"the mail server's host:port, such as smtp.example.com:587"`
+	SMTPUsername string `env:"SMTP_USERNAME" hint:"the user to log in to the mail server as"`
+	SMTPPassword Secret `env:"SMTP_PASSWORD" hint:"that user's password"`
+	// SMTPTLS is a [notify.TLSMode].
+	SMTPTLS string `env:"SMTP_TLS" envDefault:"starttls" hint:"none, starttls or tls"`
+	// MailFrom is an address, with or without a name, and MailTo are several, separated by commas.
+	MailFrom string `env:"MAIL_FROM" hint:"an e-mail address such as gate@example.com"`
+	MailTo   string `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
+	// NotifyURLs holds tokens: see [notify.ParseDestinations].
+	NotifyURLs Secret `env:"NOTIFY_URLS" hint:"URLs of chats and webhooks, separated by commas"`
+	// NotifySalesRep sends mail to the order's sales rep too.
+	NotifySalesRep bool `env:"NOTIFY_SALES_REP" envDefault:"false" hint:"true or false"`
+	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
+	// NotifyURLs: for trials with real orders.
+	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
+}
+
+// Options are the settings as package notify takes them. They are valid where the process's
+// settings were loaded without a fault.
+func (c *Notify) Options() (notify.Options, error) {
+	var f Faults
+	options := c.options(&f)
+	if len(f) > 0 {
+		return notify.Options{}, f
+	}
+	return options, nil
+}
+
+func (c *Hold) validate(f *Faults) {
+	checkNotNegative(f, "GRACE_PERIOD", c.GracePeriod)
+	checkNotNegative(f, "REMIND_EVERY", c.RemindEvery)
+	if c.HoldMax <= 0 {
+		f.add("HOLD_MAX", "%v is no time at all: write how long an order is held at most, such as 720h", c.HoldMax)
+	}
+}
+
+func (c *Notify) validate(f *Faults) { c.options(f) }
+
+func (c *Notify) options(f *Faults) notify.Options {
+	var o notify.Options
+	var err error
+	if o.Destinations, err = notify.ParseDestinations(string(c.NotifyURLs)); err != nil {
+		for _, err := range each(err) {
+			f.add("NOTIFY_URLS", "%v", err)
+		}
+	}
+	if c.MailTo != "" {
+		if o.To, err = notify.ParseAddresses(c.MailTo); err != nil {
+			for _, err := range each(err) {
+				f.add("MAIL_TO", "%v", err)
+			}
+		}
+	}
+	if c.NotifyRedirect != "" {
+		if o.Redirect, err = notify.ParseAddress(c.NotifyRedirect); err != nil {
+			f.add("NOTIFY_REDIRECT", "%v", err)
+		}
+	}
+	o.SalesRep = c.NotifySalesRep
+	if c.SMTPAddr == "" {
+		c.checkNoMail(f)
+		return o
+	}
+	o.SMTP = c.smtp(f)
+	toNobody := c.MailTo == "" && !c.NotifySalesRep
+	if c.NotifyRedirect != "" && c.NotifyURLs != "" {
+		toNobody = false // their notices are redirected
+	}
+	if toNobody {
+		f.add("MAIL_TO", "is not set, and SMTP_ADDR is: write who gets the mail, or set NOTIFY_SALES_REP=true")
+	}
+	return o
+}
+
+// checkNoMail: who is to get mail gets none, which nobody would notice.
+func (c *Notify) checkNoMail(f *Faults) {
+	const problem = "is set, and SMTP_ADDR is not: write the mail server's host:port there"
+	if c.MailTo != "" {
+		f.add("MAIL_TO", problem)
+	}
+	if c.NotifySalesRep {
+		f.add("NOTIFY_SALES_REP", problem)
+	}
+	if c.NotifyRedirect != "" {
+		f.add("NOTIFY_REDIRECT", problem)
+	}
+}
+
+// smtpVariables are those of the fields of [notify.SMTP].
+var smtpVariables = map[string]string{
+	"Addr": "SMTP_ADDR", "Username": "SMTP_USERNAME", "Password": "SMTP_PASSWORD", "TLS": "SMTP_TLS", "From": "MAIL_FROM",
+}
+
+func (c *Notify) smtp(f *Faults) notify.SMTP {
+	s := notify.SMTP{Addr: c.SMTPAddr, Username: c.SMTPUsername, Password: c.SMTPPassword, TLS: notify.TLSMode(c.SMTPTLS)}
+	if c.MailFrom != "" {
+		from, err := notify.ParseAddress(c.MailFrom)
+		if err != nil {
+			f.add("MAIL_FROM", "%v", err)
+		}
+		s.From = from
+	}
+	for _, fault := range s.Faults() {
+		if variable := smtpVariables[fault.Field]; !f.has(variable) {
+			f.add(variable, "%s", fault.Problem)
+		}
+	}
+	return s
+}
+
+// each are the errors that were joined to one.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not a chain: the very error that errors.Join made
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
