@@ -60,6 +60,7 @@ type group struct {
 
 type findingView struct {
 	Where, Message, Expected, Actual, Fix, Rule, Since, Note string
+	Gone                                                     bool
 }
 
 // colors of a kind; all are dark enough for white text on them.
@@ -87,15 +88,16 @@ func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
 		title    string
 		findings []ordercheck.Finding
 		limit    int
+		gone     bool
 	}{
-		{"Fixed", notice.Resolved, maxErrors},
-		{"Errors", f.standing, maxErrors},
-		{"Errors within their grace period", f.pending, maxOthers},
-		{"Overridden", f.overridden, maxErrors},
-		{"Warnings", f.warnings, maxOthers},
+		{"Fixed", notice.Resolved, maxErrors, true},
+		{"Errors", f.standing, maxErrors, false},
+		{"Errors within their grace period", f.pending, maxOthers, false},
+		{"Overridden", f.overridden, maxErrors, false},
+		{"Warnings", f.warnings, maxOthers, false},
 	} {
 		if len(g.findings) > 0 {
-			v.Groups = append(v.Groups, n.group(g.title, g.findings, g.limit))
+			v.Groups = append(v.Groups, n.group(g.title, g.findings, g.limit, g.gone))
 		}
 	}
 	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxOthers)] {
@@ -112,13 +114,16 @@ func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
 	return v
 }
 
-func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int) group {
+func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int, gone bool) group {
 	g := group{Title: title, More: max(0, len(findings)-limit)}
 	for i := range findings[:len(findings)-g.More] {
 		f := &findings[i]
 		view := findingView{
 			Where: where(f), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText), Rule: oneLine(f.RuleID, maxName),
-			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount),
+			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount), Gone: gone,
+		}
+		if gone {
+			view.Fix = ""
 		}
 		if !f.FirstSeen.IsZero() {
 			view.Since = n.time(f.FirstSeen)

@@ -107,7 +107,7 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 		{notify.KindFailed, func(n *notify.Notice) { n.Report.OrderNumber = "" }, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
 		{notify.KindReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026", []string{"still held: 2 errors"}},
 		{notify.KindResolved, func(n *notify.Notice) { *n = *resolved() }, "[RESOLVED] SO-000123",
-			[]string{"the errors that were reported are gone", "Fixed\n", "The PO number is missing.", "Status    warning", "There is no phone number."}},
+			[]string{"the errors that were reported are gone", "Fixed\n", "Expected 15.00, was 10.00.\n  (since", "The PO number is missing.", "Status    warning", "There is no phone number."}},
 		{notify.KindOverridden, overridden, "[OVERRIDDEN] SO-000123: 2 errors",
 			[]string{"somebody answers for 2 errors", "Overridden by Ann Chef until 25 Nov 2026 12:00 UTC: agreed by phone."}},
 		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndExpired }, "[ENDED] SO-000123: not fixed in time",

@@ -164,8 +164,11 @@ func (n *Notifier) Targets(notice *Notice) []Target {
 	redirected := Target{name: "redirect:" + strings.ToLower(n.redirect.Address), via: "mail", to: n.redirect}
 	for _, t := range targets {
 		intended := t.name
-		if t.name == salesRepName {
-			intended += " (" + oneLine(notice.SalesRepEmail, maxAddress) + ")"
+		switch {
+		case t.name == salesRepName:
+			intended = "the sales rep (" + oneLine(notice.SalesRepEmail, maxAddress) + ")"
+		case t.destination == nil:
+			intended = t.to.Address
 		}
 		redirected.intendedFor = append(redirected.intendedFor, intended)
 	}
