@@ -15,6 +15,8 @@ const (
 	fetchScheduleToClose = 6 * time.Hour
 	// notFoundPatience is how long InFlow is given to know an order it has just announced.
 	notFoundPatience = 3 * time.Second
+	// notifyScheduleToClose is how long a notice is tried before it is given up.
+	notifyScheduleToClose = 24 * time.Hour
 )
 
 // fetchOptions: every attempt is one request to InFlow, which may wait long for its
@@ -45,6 +47,35 @@ func checkOptions(ctx workflow.Context, orderNumber string) workflow.Context {
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumInterval:    time.Minute,
+		},
+	})
+}
+
+// recallOptions: a look at Temporal's own list of runs.
+func recallOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: time.Hour,
+		StartToCloseTimeout:    10 * time.Second,
+		Summary:                "look for overrides of the run before",
+	})
+}
+
+// notifyOptions: a mail server may be down for a night.
+func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Context {
+	summary := "who is told that the order is " + string(in.Notice.Kind)
+	if in.Target != "" {
+		summary = "tell " + in.Target + ": " + string(in.Notice.Kind)
+	}
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: notifyScheduleToClose,
+		StartToCloseTimeout:    time.Minute,
+		Summary:                summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    2 * time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    10 * time.Minute,
 		},
 	})
 }

@@ -25,6 +25,15 @@ type Settings struct {
 	SettleQuiet time.Duration `json:"settleQuiet"`
 	// SettleMax bounds the settling, from the first delivery that no fetch has followed.
 	SettleMax time.Duration `json:"settleMax"`
+	// Hold keeps the run of an order with errors open until it is right. False
+	// completes it with the first check, as runs recorded before there was a hold do.
+	Hold bool `json:"hold,omitempty"`
+	// GracePeriod is how long an error may stand before it is confirmed; zero confirms it at once.
+	GracePeriod time.Duration `json:"gracePeriod,omitempty"`
+	// HoldMax is how long an order is held at most, from its first confirmed error; zero is for ever.
+	HoldMax time.Duration `json:"holdMax,omitempty"`
+	// RemindEvery is the time between reminders of a held order; zero is none.
+	RemindEvery time.Duration `json:"remindEvery,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -32,8 +41,9 @@ type SalesOrderChecks struct {
 	Settings Settings
 }
 
-// SalesOrderCheck is one order's check: it settles, fetches, checks, and
-// completes with the report once every delivery has been followed by a fetch.
+// SalesOrderCheck is one order's check: it settles, fetches and checks, again after
+// each delivery. An order with errors is held: the run stays open until it is
+// fixed, overridden or the hold expires. The result is the report.
 //
 // It fails only where the check could not be done; the error's type says why.
 func (s *SalesOrderChecks) SalesOrderCheck(ctx workflow.Context, start ordercheck.Start) (*ordercheck.Report, error) {
@@ -64,6 +74,12 @@ type salesOrder struct {
 	checks      int   // ended: equal to fetches between two checks
 	outcome     error // of the latest check that ended
 	missingOnce bool  // InFlow did not know the order, once
+
+	// hold is what else is known of an order that is held; see also held.
+	hold    ordercheck.Hold
+	expired bool // the hold has lasted as long as it may
+	changed bool // an override came while the run waited
+	sending bool // a notice is on its way
 
 	published published
 }
@@ -97,8 +113,9 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 		due: true,
 	}
 	if c := start.Carried; c != nil {
-		o.report = c.Report
+		o.report, o.hold = c.Report, c.Hold
 		o.firstDelivery, o.lastDelivery = c.FirstDelivery, c.LastDelivery
+		o.due = c.Due
 	}
 
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
@@ -116,6 +133,13 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	}); err != nil {
 		return nil, fmt.Errorf("register update %s: %w", ordercheck.UpdateCheck, err)
 	}
+	if o.settings.Hold {
+		if err := o.setUpHold(ctx); err != nil {
+			return nil, err
+		}
+	} else {
+		o.due = true
+	}
 	if err := o.publish(ctx); err != nil {
 		return nil, err
 	}
@@ -129,36 +153,39 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 	o.receive(ctx)
 	for {
-		if !o.due {
-			if !workflow.AllHandlersFinished(ctx) {
-				if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
-					return nil, err
-				}
-				o.receive(ctx)
-				continue
+		var err error
+		switch {
+		case o.shouldContinueAsNew(ctx):
+			return nil, o.continueAsNew(ctx)
+		case o.due:
+			if err = o.settle(ctx); err == nil {
+				err = o.check(ctx)
 			}
-			if o.outcome != nil {
-				return nil, o.outcome
-			}
+		case o.waits():
+			err = o.wait(ctx)
+		case !workflow.AllHandlersFinished(ctx):
+			err = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+		case o.outcome != nil:
+			return nil, o.outcome
+		default:
 			return &o.report, nil
 		}
-		if o.shouldContinueAsNew(ctx) {
-			return nil, workflow.NewContinueAsNewError(ctx, ordercheck.WorkflowType, ordercheck.Start{
-				SalesOrderID: o.id,
-				Carried: &ordercheck.Carried{
-					Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery,
-				},
-			})
-		}
-		if err := o.settle(ctx); err != nil {
-			return nil, err
-		}
-		err := o.check(ctx)
-		if temporal.IsCanceledError(err) {
-			return nil, err
+		if err != nil {
+			return nil, o.abandoned(ctx, err)
 		}
 		o.receive(ctx)
 	}
+}
+
+// abandoned: an operator cancelled the run, which ends a hold too.
+func (o *salesOrder) abandoned(ctx workflow.Context, err error) error {
+	if temporal.IsCanceledError(err) && o.settings.Hold {
+		o.report.Note = noteAbandoned
+		if publishErr := o.publish(ctx); publishErr != nil {
+			return publishErr
+		}
+	}
+	return err
 }
 
 // receive takes every signal that has been delivered. A signal that cannot be
@@ -231,8 +258,9 @@ func (o *salesOrder) settle(ctx workflow.Context) error {
 	return nil
 }
 
-// check fetches and checks the order once, and keeps the report. Its error is the run's
-// outcome, unless a later delivery asks for another check.
+// check fetches and checks the order once, and keeps the report. A check that could
+// not be done is the run's outcome, unless a later delivery asks for another or the
+// order is held already; the error is only for a run that cannot go on.
 func (o *salesOrder) check(ctx workflow.Context) error {
 	o.due, o.dueNow = false, false
 	o.firstDelivery, o.lastDelivery = time.Time{}, time.Time{}
@@ -240,19 +268,37 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	o.outcome = nil
 
 	err := o.fetchAndCheck(ctx)
-	if err != nil && !temporal.IsCanceledError(err) {
-		err = o.explain(err)
-		o.report.Status = ordercheck.StatusUnchecked
+	if temporal.IsCanceledError(err) {
+		return err
 	}
-	o.outcome = err
-	if publishErr := o.publish(ctx); publishErr != nil && o.outcome == nil {
-		o.outcome = publishErr
+	if err != nil {
+		o.notChecked(ctx, err)
 	}
+	o.conclude(ctx)
 	o.checks = o.fetches
-	return o.outcome
+	return o.publish(ctx)
+}
+
+// notChecked keeps why a check could not be done.
+func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
+	gone := applicationErrorType(err) == ordercheck.ErrorOrderNotFound
+	switch {
+	case o.settings.Hold && gone && !o.report.CheckedAt.IsZero():
+		o.report.Findings = []ordercheck.Finding{}
+		o.report.Note = noteDeleted
+		o.report.CheckedAt = workflow.Now(ctx)
+	case o.held():
+		// What is known of it stands: the hold goes on, and the check is tried again.
+		o.hold.CheckAgainAt = workflow.Now(ctx).Add(checkAgainAfter)
+		o.outcome = o.explain(err)
+	default:
+		o.outcome = o.explain(err)
+	}
+	o.report.Status = ordercheck.StatusUnchecked
 }
 
 func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
+	began := workflow.Now(ctx)
 	fetched, err := o.fetch(ctx)
 	if err != nil {
 		return err
@@ -263,19 +309,33 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 
 	o.report.OrderNumber = fetched.OrderNumber
 	o.report.Customer = fetched.Customer
+	o.hold.SalesRepEmail = fetched.SalesRepEmail
+	found, ruleErrors := o.report.Findings, o.report.RuleErrors
 	if o.report.CheckedAt.IsZero() || !sameOrder || !sameRules || !complete {
 		checked, err := o.evaluate(ctx, fetched.Order)
 		if err != nil {
 			return err
 		}
+		found, ruleErrors = checked.Findings, notNil(checked.RuleErrors)
 		o.report.OrderVersion = fetched.OrderVersion
 		o.report.RuleSet = checked.RuleSet
 		o.report.Skipped = notNil(checked.Skipped)
-		o.report.RuleErrors = notNil(checked.RuleErrors)
-		o.report.Findings = carryOver(o.report.Findings, checked.Findings, workflow.Now(ctx))
+		o.hold.Terms = checked.Terms
+		if err := o.recallOverrides(ctx, found); err != nil {
+			return err
+		}
 	}
-	o.report.CheckedAt = workflow.Now(ctx)
+	now := workflow.Now(ctx)
+	o.report.Findings = o.judge(found, ruleErrors, began, now)
+	o.report.RuleErrors = ruleErrors
+	o.report.CheckedAt = now
 	o.report.Status = statusOf(&o.report)
+	o.report.Note = ""
+	if fetched.IsCancelled {
+		o.report.Note = noteCancelled
+	}
+	o.hold.CheckAgainAt = time.Time{}
+	o.expired = false
 	return nil
 }
 
@@ -325,44 +385,22 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 const maxDeliveriesInRun = 2000
 
 func (o *salesOrder) shouldContinueAsNew(ctx workflow.Context) bool {
-	// An update that waits would be lost with the run; the next check answers it.
-	if !workflow.AllHandlersFinished(ctx) || o.fetches == 0 {
+	// An update that waits would be lost with the run; the next check answers it. A
+	// notice on its way would be sent twice.
+	if !workflow.AllHandlersFinished(ctx) || o.sending || o.fetches == 0 || !o.due && !o.waits() {
 		return false
 	}
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || o.deliveriesInRun > maxDeliveriesInRun
 }
 
-// carryOver gives the findings of a check their state and the time that each was first seen.
-func carryOver(before, found []ordercheck.Finding, now time.Time) []ordercheck.Finding {
-	firstSeen := make(map[string]time.Time, len(before))
-	for i := range before {
-		firstSeen[before[i].ID] = before[i].FirstSeen
-	}
-	findings := make([]ordercheck.Finding, len(found))
-	for i, f := range found {
-		f.FirstSeen = now
-		if seen, ok := firstSeen[f.ID]; ok {
-			f.FirstSeen = seen
-		}
-		f.State = ordercheck.FindingConfirmed
-		findings[i] = f
-	}
-	return findings
-}
-
-// statusOf is the status that a report's findings amount to. A confirmed error
-// outweighs a rule that could not be evaluated: the order is wrong either way.
-func statusOf(report *ordercheck.Report) ordercheck.Status {
-	switch {
-	case report.Errors() > 0:
-		return ordercheck.StatusFailed
-	case len(report.RuleErrors) > 0:
-		return ordercheck.StatusIncomplete
-	case report.Warnings() > 0:
-		return ordercheck.StatusWarning
-	default:
-		return ordercheck.StatusPassed
-	}
+// continueAsNew hands everything to the next run; times are absolute, so that no clock starts again.
+func (o *salesOrder) continueAsNew(ctx workflow.Context) error {
+	return workflow.NewContinueAsNewError(ctx, ordercheck.WorkflowType, ordercheck.Start{
+		SalesOrderID: o.id,
+		Carried: &ordercheck.Carried{
+			Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery, Due: o.due, Hold: o.hold,
+		},
+	})
 }
 
 // explain makes of an activity's failure the failure of the run: its type on
@@ -397,6 +435,15 @@ func applicationErrorType(err error) string {
 		return application.Type()
 	}
 	return ""
+}
+
+// applicationErrorMessage is what an activity said, without where it ran.
+func applicationErrorMessage(err error) string {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return application.Message()
+	}
+	return err.Error()
 }
 
 func notNil[T any](list []T) []T {

@@ -36,13 +36,27 @@ type world struct {
 
 	fetchedAt []time.Duration // since the start, of the workflow's clock
 	checked   int
+	sent      []sentNotice
+	// notify stands in for the world of mail; nil takes everything.
+	notify   func(in ordercheck.NotifyInput) error
+	targets  []string
+	recalled []ordercheck.Finding
 }
 
-func newWorld(t *testing.T) *world {
+// sentNotice is a notice that a target has.
+type sentNotice struct {
+	at     time.Duration
+	target string
+	notice ordercheck.Notice
+}
+
+func newWorld(t *testing.T) *world { return newWorldWith(t, settings) }
+
+func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), targets: []string{"mail"}}
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
 	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
 
@@ -58,7 +72,24 @@ func newWorld(t *testing.T) *world {
 		w.checked++
 		return w.check(w.checked)
 	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
+	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {
+		if in.Target == "" {
+			return ordercheck.NotifyResult{Targets: w.targets}, nil
+		}
+		if w.notify != nil {
+			if err := w.notify(in); err != nil {
+				return ordercheck.NotifyResult{}, err
+			}
+		}
+		w.sent = append(w.sent, sentNotice{w.Now().Sub(w.start), in.Target, in.Notice})
+		return ordercheck.NotifyResult{}, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
+	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.RecallOverridesInput) (ordercheck.RecalledOverrides, error) {
+		assert.Equal(t, orderID, in.SalesOrderID)
+		return ordercheck.RecalledOverrides{Findings: w.recalled}, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallOverrides})
 	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
+	w.SetTestTimeout(20 * time.Second)
 	w.start = w.Now()
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -16,6 +17,7 @@ var (
 	gateStatusKey  = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus)
 	errorCountKey  = temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount)
 	failedRulesKey = temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules)
+	heldSinceKey   = temporal.NewSearchAttributeKeyTime(ordercheck.SearchHeldSince)
 )
 
 // published is what operators see of a run without opening it.
@@ -24,22 +26,24 @@ type published struct {
 	status      ordercheck.Status
 	errors      int
 	failedRules []string
+	heldSince   time.Time
 }
 
 func (p published) equal(q published) bool {
 	return p.orderNumber == q.orderNumber && p.status == q.status && p.errors == q.errors &&
-		slices.Equal(p.failedRules, q.failedRules)
+		slices.Equal(p.failedRules, q.failedRules) && p.heldSince.Equal(q.heldSince)
 }
 
 // publish shows the report in the Web UI: search attributes for the list of
 // runs, Markdown on the run's own page. An unchanged report costs no event.
 func (o *salesOrder) publish(ctx workflow.Context) error {
-	workflow.SetCurrentDetails(ctx, details(&o.report))
+	workflow.SetCurrentDetails(ctx, o.details())
 	now := published{
 		orderNumber: o.report.OrderNumber,
 		status:      o.report.Status,
 		errors:      o.report.Errors(),
 		failedRules: failedRules(&o.report),
+		heldSince:   o.hold.Since,
 	}
 	if o.published.equal(now) {
 		return nil
@@ -51,6 +55,13 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	}
 	if now.orderNumber != "" {
 		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
+	}
+	switch {
+	case now.heldSince.Equal(o.published.heldSince):
+	case now.heldSince.IsZero():
+		updates = append(updates, heldSinceKey.ValueUnset())
+	default:
+		updates = append(updates, heldSinceKey.ValueSet(now.heldSince))
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
 		return fmt.Errorf("show the order's status in its search attributes: %w", err)
@@ -74,8 +85,9 @@ func failedRules(report *ordercheck.Report) []string {
 // maxDetailRows keeps the details of an order with thousands of findings readable.
 const maxDetailRows = 50
 
-// details is the report as Markdown.
-func details(report *ordercheck.Report) string {
+// details is the run's state as Markdown: what is wrong, what to do, what happens next.
+func (o *salesOrder) details() string {
+	report := &o.report
 	var b strings.Builder
 	number := report.OrderNumber
 	if number == "" {
@@ -86,36 +98,72 @@ func details(report *ordercheck.Report) string {
 		fmt.Fprintf(&b, " · %s", markdownText(report.Customer))
 	}
 	b.WriteString("\n\n")
+	if report.Note != "" {
+		fmt.Fprintf(&b, "%s\n\n", markdownText(report.Note))
+	}
 	if report.CheckedAt.IsZero() {
 		b.WriteString("No check has ended yet.\n")
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s, %s. Checked %s with rules `%s`.\n",
-		count(report.Errors(), "error"), count(report.Warnings(), "warning"),
-		report.CheckedAt.UTC().Format("2006-01-02 15:04:05 UTC"), report.RuleSet.Name)
-	if len(report.Findings) > 0 {
-		b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
-		for i := range report.Findings {
-			if i == maxDetailRows {
-				fmt.Fprintf(&b, "\nand %d more: see the report.\n", len(report.Findings)-maxDetailRows)
-				break
-			}
-			f := &report.Findings[i]
-			where := "order"
-			if f.LineNumber > 0 {
-				where = fmt.Sprintf("line %d", f.LineNumber)
-			}
-			fmt.Fprintf(&b, "| %s, %s | %s | %s |\n", f.Severity, where, markdownText(f.Message), markdownText(f.Fix))
-		}
+		count(report.Errors(), "error"), count(report.Warnings(), "warning"), moment(report.CheckedAt), report.RuleSet.Name)
+	if !o.hold.Since.IsZero() {
+		fmt.Fprintf(&b, "\nHeld since %s.\n", moment(o.hold.Since))
 	}
+	if next := o.nextWake(); !next.at.IsZero() {
+		fmt.Fprintf(&b, "\nNext, at %s: %s. A change of the order is checked at once.\n", moment(next.at), next.why)
+	}
+	if o.outcome != nil {
+		fmt.Fprintf(&b, "\n%s\n", markdownText(applicationErrorMessage(o.outcome)))
+	}
+	o.writeFindings(&b)
 	for i := range report.RuleErrors {
 		e := &report.RuleErrors[i]
 		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, markdownText(e.Error))
+	}
+	for _, unsent := range o.hold.Unsent {
+		fmt.Fprintf(&b, "\nGiven up: %s\n", markdownText(unsent))
 	}
 	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
 	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)))
 	return b.String()
 }
+
+func (o *salesOrder) writeFindings(b *strings.Builder) {
+	findings := o.report.Findings
+	if len(findings) == 0 {
+		return
+	}
+	b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
+	for i := range findings {
+		if i == maxDetailRows {
+			fmt.Fprintf(b, "\nand %d more: see the report.\n", len(findings)-maxDetailRows)
+			return
+		}
+		f := &findings[i]
+		where := "order"
+		if f.LineNumber > 0 {
+			where = fmt.Sprintf("line %d", f.LineNumber)
+		}
+		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, o.stateText(f), markdownText(f.Message), markdownText(f.Fix))
+	}
+}
+
+// stateText says how far a finding has come, where that is not plain.
+func (o *salesOrder) stateText(f *ordercheck.Finding) string {
+	switch {
+	case !o.settings.Hold || f.Severity != ordercheck.SeverityError:
+		return ""
+	case f.State == ordercheck.FindingPending:
+		return ", pending until " + moment(f.ConfirmAt)
+	case f.State == ordercheck.FindingOverridden && f.Override != nil:
+		return fmt.Sprintf(", overridden by %s until %s: %s", markdownText(f.Override.By), moment(f.Override.Until), markdownText(f.Override.Reason))
+	default:
+		return ", since " + moment(f.FirstSeen)
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func count(n int, noun string) string {
 	if n == 1 {

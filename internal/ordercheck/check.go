@@ -31,6 +31,9 @@ type FetchedOrder struct {
 	// OrderVersion is InFlow's timestamp of the order. Equal versions are equal orders.
 	OrderVersion string `json:"orderVersion"`
 	Customer     string `json:"customer"`
+	IsCancelled  bool   `json:"isCancelled,omitempty"`
+	// SalesRepEmail is filled only where notices go to the sales rep.
+	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
 	// Order is what the rules may look at, and no more.
@@ -52,6 +55,17 @@ type CheckedOrder struct {
 	Findings   []Finding   `json:"findings"`
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
+	// Terms are those of the rules with findings that the rule file gives terms of their own.
+	Terms []Terms `json:"terms,omitempty"`
+}
+
+// Terms are what a rule file says of the life of a rule's findings.
+type Terms struct {
+	RuleID string `json:"ruleId"`
+	// Grace is the rule's own grace period, in nanoseconds; nil is the company's.
+	Grace *time.Duration `json:"grace,omitempty"`
+	// NotOverridable rules are to be put right; nobody can take responsibility for them.
+	NotOverridable bool `json:"notOverridable,omitempty"`
 }
 
 // Digest is the part of an order that rules may look at, as JSON. Where it is
@@ -152,4 +166,32 @@ type Carried struct {
 	// FirstDelivery and LastDelivery bound the deliveries that no fetch has followed yet.
 	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
 	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
+	// Due is false where the run before was just waiting.
+	Due bool `json:"due,omitempty"`
+	// Hold is what is known of the order's hold.
+	Hold Hold `json:"hold,omitzero"`
+}
+
+// Hold is what a run remembers of an order that it holds, besides the report.
+type Hold struct {
+	Terms []Terms `json:"terms,omitempty"`
+	// Since is when the first error was confirmed; zero while none was.
+	Since time.Time `json:"since,omitzero"`
+	// Notified are the confirmed findings that people have been told of.
+	Notified []Finding `json:"notified,omitempty"`
+	// Resolved are those of them that have gone since.
+	Resolved []Finding `json:"resolved,omitempty"`
+	// Thread is the key of the first notice of the hold.
+	Thread string `json:"thread,omitempty"`
+	// ToldAt is when the last notice of failure, or reminder of it, was made; zero where
+	// nobody was told, or has been told since that all is well.
+	ToldAt time.Time `json:"toldAt,omitzero"`
+	// CheckAgainAt is for an order that could not be checked while it was held.
+	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
+	// Recalled: overrides of the run before this chain have been looked for.
+	Recalled      bool     `json:"recalled,omitempty"`
+	SalesRepEmail string   `json:"salesRepEmail,omitempty"`
+	Outbox        []Notice `json:"outbox,omitempty"` // oldest first
+	// Unsent says which notices were given up.
+	Unsent []string `json:"unsent,omitempty"`
 }

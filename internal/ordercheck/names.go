@@ -19,6 +19,8 @@ const (
 	SignalWebhookDelivered = "webhook-delivered"
 	// QueryReport answers with the current [Report].
 	QueryReport = "report"
+	// UpdateOverride takes [OverrideRequest], and answers with the [Report].
+	UpdateOverride = "override"
 	// UpdateCheck asks for a check that starts after the update was accepted,
 	// and answers with its [Report].
 	UpdateCheck = "check"
@@ -32,6 +34,10 @@ const (
 	ActivityFetchOrder = "FetchOrder"
 	// ActivityCheckOrder takes [CheckOrderInput], answers [CheckedOrder]; on [TaskQueue].
 	ActivityCheckOrder = "CheckOrder"
+	// ActivityNotify takes [NotifyInput], answers [NotifyResult]; on [TaskQueue].
+	ActivityNotify = "Notify"
+	// ActivityRecallOverrides takes [RecallOverridesInput], answers [RecalledOverrides]; on [TaskQueue].
+	ActivityRecallOverrides = "RecallOverrides"
 )
 
 // Search attributes of a [WorkflowType] run.
@@ -40,6 +46,7 @@ const (
 	SearchGateStatus  = "GateStatus"  // Keyword, a [Status]
 	SearchErrorCount  = "ErrorCount"  // Int
 	SearchFailedRules = "FailedRules" // KeywordList, rule ids
+	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
 )
 
 // Types of the application errors that end a run or are retried.

@@ -1,6 +1,11 @@
 package ordercheck
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Status is where an order stands; it is also the search attribute [SearchGateStatus].
 type Status string
@@ -59,6 +64,9 @@ type Report struct {
 	Findings   []Finding   `json:"findings"`
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
+	// Note says what the status does not: that the order was cancelled or
+	// deleted, or that the gate has stopped waiting for it.
+	Note string `json:"note,omitempty"`
 }
 
 // RuleSet identifies the rules that a report was made with.
@@ -95,6 +103,17 @@ type Override struct {
 	Until  time.Time `json:"until"`
 }
 
+// Facts are what a finding says of the order, whatever its line's position: an
+// override covers these facts and no others.
+func (f *Finding) Facts() string {
+	if f.Expected != "" || f.Actual != "" {
+		return f.Expected + "\x00" + f.Actual
+	}
+	line := strconv.Itoa(f.LineNumber)
+	position := strings.NewReplacer("line "+line, "line", "Line "+line, "Line")
+	return position.Replace(f.Message) + "\x00" + position.Replace(f.Fix)
+}
+
 // Skipped is a rule that did not apply, with the reason.
 type Skipped struct {
 	RuleID string `json:"ruleId"`
@@ -106,6 +125,13 @@ type Skipped struct {
 type RuleError struct {
 	RuleID string `json:"ruleId"`
 	Error  string `json:"error"`
+}
+
+// Clone is a copy whose findings are its own.
+func (r *Report) Clone() Report {
+	clone := *r
+	clone.Findings = slices.Clone(r.Findings)
+	return clone
 }
 
 // Errors counts the findings of severity error.

@@ -1,0 +1,77 @@
+package ordercheck
+
+import "time"
+
+// NoticeKind is what a notice tells.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeFailed     NoticeKind = "failed"     // errors were confirmed
+	NoticeReminder   NoticeKind = "reminder"   // they still stand
+	NoticeResolved   NoticeKind = "resolved"   // all of them are gone, after a notice of failure
+	NoticeOverridden NoticeKind = "overridden" // somebody answers for all of them
+	NoticeEnded      NoticeKind = "ended"      // the gate has stopped waiting for it
+)
+
+// EndReason is why the gate stopped waiting for an order.
+type EndReason string
+
+// The reasons of [NoticeEnded].
+const (
+	EndExpired   EndReason = "expired"   // it was held as long as it may
+	EndCancelled EndReason = "cancelled" // in InFlow
+	EndDeleted   EndReason = "deleted"   // in InFlow
+)
+
+// Notice is what people are told of an order, once.
+type Notice struct {
+	Kind NoticeKind `json:"kind"`
+	// Key is the same for the same confirmed set of findings, however often sending it is tried.
+	Key string `json:"key"`
+	// Thread is the key of the notice that the hold began with; empty for that one.
+	Thread string    `json:"thread,omitempty"`
+	At     time.Time `json:"at"`
+	Report Report    `json:"report"`
+	// Resolved are the findings people were told of that are gone, for [NoticeResolved].
+	Resolved      []Finding `json:"resolved,omitempty"`
+	EndReason     EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
+	SalesRepEmail string    `json:"salesRepEmail,omitempty"`
+	// Sent are the targets that have it.
+	Sent []string `json:"sent,omitempty"`
+}
+
+// NotifyInput is the argument of [ActivityNotify].
+type NotifyInput struct {
+	Notice Notice `json:"notice"`
+	// Target is who is told now; empty asks who is to be told, and tells nobody.
+	Target string `json:"target,omitempty"`
+}
+
+// NotifyResult is the result of [ActivityNotify].
+type NotifyResult struct {
+	// Targets are stable names, without secrets; only where no target was given.
+	Targets []string `json:"targets,omitempty"`
+}
+
+// OverrideRequest is the argument of [UpdateOverride].
+type OverrideRequest struct {
+	// Findings are ids, or the one word "all".
+	Findings []string  `json:"findings"`
+	By       string    `json:"by"`
+	Reason   string    `json:"reason"`
+	Until    time.Time `json:"until"`
+}
+
+// AllFindings in place of ids stands for every error that can be overridden.
+const AllFindings = "all"
+
+// RecallOverridesInput is the argument of [ActivityRecallOverrides].
+type RecallOverridesInput struct {
+	SalesOrderID string `json:"salesOrderId"`
+}
+
+// RecalledOverrides are the overridden findings of the order's last run that ended with some.
+type RecalledOverrides struct {
+	Findings []Finding `json:"findings"`
+}

@@ -1,0 +1,177 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// checkAgainAfter is the wait before an order that is held, and could not be
+// checked again, is tried once more.
+const checkAgainAfter = 15 * time.Minute
+
+func (o *salesOrder) setUpHold(ctx workflow.Context) error {
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateOverride, o.override, workflow.UpdateHandlerOptions{
+		Validator:   o.validateOverride,
+		Description: "Take responsibility for findings.",
+	}); err != nil {
+		return fmt.Errorf("register update %s: %w", ordercheck.UpdateOverride, err)
+	}
+	workflow.Go(ctx, o.sendNotices)
+	return nil
+}
+
+// waits says whether the run stays open with nothing to do now.
+func (o *salesOrder) waits() bool {
+	return o.held() || o.sending || len(o.hold.Outbox) > 0
+}
+
+// conclude decides, after a check or an override, who is to be told what.
+func (o *salesOrder) conclude(ctx workflow.Context) {
+	if !o.settings.Hold || o.outcome != nil {
+		return
+	}
+	confirmed := errorsIn(&o.report, ordercheck.FindingConfirmed)
+	// What is gone, or overridden, is news when it comes again.
+	o.hold.Notified = slices.DeleteFunc(o.hold.Notified, func(told ordercheck.Finding) bool {
+		stands := slices.ContainsFunc(confirmed, func(f *ordercheck.Finding) bool { return f.ID == told.ID })
+		if !stands {
+			o.hold.Resolved = append(o.hold.Resolved, told)
+		}
+		return !stands
+	})
+	switch {
+	case len(confirmed) > len(o.hold.Notified):
+		if o.hold.Since.IsZero() {
+			o.hold.Since = workflow.Now(ctx)
+		}
+		o.hold.Notified = o.hold.Notified[:0]
+		for _, f := range confirmed {
+			o.hold.Notified = append(o.hold.Notified, *f)
+		}
+		o.hold.ToldAt = workflow.Now(ctx)
+		o.tell(ctx, ordercheck.NoticeFailed, "")
+	case !o.held():
+		if !o.hold.ToldAt.IsZero() {
+			kind, reason := o.ending()
+			o.tell(ctx, kind, reason)
+		}
+		o.endHold()
+	}
+}
+
+// ending is how a hold ended that people were told of.
+func (o *salesOrder) ending() (kind ordercheck.NoticeKind, reason ordercheck.EndReason) {
+	switch {
+	case o.report.Note == noteDeleted:
+		return ordercheck.NoticeEnded, ordercheck.EndDeleted
+	case o.report.Note == noteCancelled:
+		return ordercheck.NoticeEnded, ordercheck.EndCancelled
+	case o.report.Status == ordercheck.StatusOverridden:
+		return ordercheck.NoticeOverridden, ""
+	default:
+		return ordercheck.NoticeResolved, ""
+	}
+}
+
+func (o *salesOrder) endHold() {
+	o.hold.Since, o.hold.ToldAt = time.Time{}, time.Time{}
+	o.hold.Notified, o.hold.Resolved, o.hold.Thread = nil, nil, ""
+}
+
+// What a report notes of an order that no longer needs watching.
+const (
+	noteDeleted   = "The order was deleted in InFlow."
+	noteCancelled = "The order is cancelled."
+	noteAbandoned = "An operator ended the watch over this order."
+)
+
+// wake is a time at which something is to be done, and what.
+type wake struct {
+	at  time.Time
+	why string
+	do  func(ctx workflow.Context)
+}
+
+// nextWake is the earliest of all; at is zero where nothing but a delivery or a person can move the run.
+func (o *salesOrder) nextWake() wake {
+	var next wake
+	consider := func(at time.Time, why string, do func(workflow.Context)) {
+		if !at.IsZero() && (next.at.IsZero() || at.Before(next.at)) {
+			next = wake{at: at, why: why, do: do}
+		}
+	}
+	if !o.held() {
+		return next
+	}
+	checkAgain := func(workflow.Context) { o.due, o.dueNow = true, true }
+	if at := o.hold.CheckAgainAt; !at.IsZero() {
+		consider(at, "try the check again that could not be done", checkAgain)
+	} else {
+		for _, f := range errorsIn(&o.report, ordercheck.FindingPending) {
+			consider(f.ConfirmAt, "grace ends: check again before the error is confirmed", checkAgain)
+		}
+		for _, f := range errorsIn(&o.report, ordercheck.FindingOverridden) {
+			consider(f.Override.Until, "an override ends: check again", checkAgain)
+		}
+	}
+	if o.hold.Since.IsZero() {
+		return next
+	}
+	if o.settings.HoldMax > 0 {
+		consider(o.hold.Since.Add(o.settings.HoldMax), "the order has been held as long as it may", o.expire)
+	}
+	if o.settings.RemindEvery > 0 && !o.hold.ToldAt.IsZero() {
+		consider(o.hold.ToldAt.Add(o.settings.RemindEvery), "remind of the held order", o.remind)
+	}
+	return next
+}
+
+// wait blocks until there is something to do: a delivery, a person, a time.
+func (o *salesOrder) wait(ctx workflow.Context) error {
+	if err := o.publish(ctx); err != nil {
+		return err
+	}
+	stillSending, held := o.sending || len(o.hold.Outbox) > 0, o.held()
+	moved := func() bool {
+		return o.due || o.changed || o.deliveries.Len() > 0 ||
+			!held && stillSending && !o.sending && len(o.hold.Outbox) == 0
+	}
+	next := o.nextWake()
+	var timedOut bool
+	if next.at.IsZero() {
+		if err := workflow.Await(ctx, moved); err != nil {
+			return err
+		}
+	} else {
+		met, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout:      max(next.at.Sub(workflow.Now(ctx)), 0),
+			TimerOptions: workflow.TimerOptions{Summary: next.why},
+		}, moved)
+		if err != nil {
+			return err
+		}
+		timedOut = !met
+	}
+	o.changed = false
+	if timedOut {
+		next.do(ctx)
+	}
+	return nil
+}
+
+func (o *salesOrder) expire(ctx workflow.Context) {
+	o.report.Note = fmt.Sprintf("The order was held for %v and is still wrong; the gate has stopped waiting for it.", o.settings.HoldMax)
+	o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndExpired)
+	o.endHold()
+	o.expired = true
+}
+
+func (o *salesOrder) remind(ctx workflow.Context) {
+	o.tell(ctx, ordercheck.NoticeReminder, "")
+	o.hold.ToldAt = workflow.Now(ctx)
+}

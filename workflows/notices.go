@@ -1,0 +1,107 @@
+package workflows
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// tell puts a notice of the report as it stands into the outbox.
+func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endReason ordercheck.EndReason) {
+	if kind == ordercheck.NoticeReminder && len(o.hold.Outbox) > 0 {
+		return // what waits to be sent reminds as well
+	}
+	now := workflow.Now(ctx)
+	notice := ordercheck.Notice{
+		Kind:          kind,
+		Key:           o.noticeKey(kind, now),
+		Thread:        o.hold.Thread,
+		At:            now,
+		Report:        o.report.Clone(),
+		EndReason:     endReason,
+		SalesRepEmail: o.hold.SalesRepEmail,
+	}
+	if kind == ordercheck.NoticeResolved {
+		notice.Resolved = slices.Clone(o.hold.Resolved)
+	}
+	if o.hold.Thread == "" {
+		o.hold.Thread = notice.Key
+	}
+	o.hold.Outbox = append(o.hold.Outbox, notice)
+}
+
+// noticeKey is the same however often a notice is tried, and another for every notice.
+func (o *salesOrder) noticeKey(kind ordercheck.NoticeKind, at time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", o.id, kind, at.UTC().Format(time.RFC3339Nano))
+	for _, f := range errorsIn(&o.report, ordercheck.FindingConfirmed) {
+		b.WriteString(f.ID + "\n")
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// sendNotices sends what is in the outbox, one notice after the other, beside the
+// life of the order: a mail server that is down holds nothing up.
+func (o *salesOrder) sendNotices(ctx workflow.Context) {
+	for {
+		if err := workflow.Await(ctx, func() bool { return len(o.hold.Outbox) > 0 }); err != nil {
+			return // the run was cancelled
+		}
+		o.sending = true
+		o.send(ctx)
+		o.hold.Outbox = slices.Delete(o.hold.Outbox, 0, 1)
+		o.sending = false
+	}
+}
+
+// send tells each target by an activity of its own, so that a retry repeats only
+// what failed. What could not be sent for a day is given up, and shown.
+func (o *salesOrder) send(ctx workflow.Context) {
+	var plan ordercheck.NotifyResult
+	ask := ordercheck.NotifyInput{Notice: o.hold.Outbox[0]}
+	if err := workflow.ExecuteActivity(notifyOptions(ctx, ask), ordercheck.ActivityNotify, ask).Get(ctx, &plan); err != nil {
+		o.unsent(ctx, "anybody", err)
+		return
+	}
+	futures := make([]workflow.Future, len(plan.Targets))
+	for i, target := range plan.Targets {
+		if slices.Contains(o.hold.Outbox[0].Sent, target) {
+			continue
+		}
+		in := ordercheck.NotifyInput{Notice: o.hold.Outbox[0], Target: target}
+		futures[i] = workflow.ExecuteActivity(notifyOptions(ctx, in), ordercheck.ActivityNotify, in)
+	}
+	for i, target := range plan.Targets {
+		if futures[i] == nil {
+			continue
+		}
+		if err := futures[i].Get(ctx, nil); err != nil {
+			o.unsent(ctx, target, err)
+			continue
+		}
+		o.hold.Outbox[0].Sent = append(o.hold.Outbox[0].Sent, target)
+	}
+}
+
+// maxUnsent bounds what is remembered of notices that were given up.
+const maxUnsent = 10
+
+func (o *salesOrder) unsent(ctx workflow.Context, target string, err error) {
+	notice := &o.hold.Outbox[0]
+	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"kind": string(notice.Kind)}).Counter("gate_notices_given_up").Inc(1)
+	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", notice.Kind, "target", target, "error", err)
+	o.hold.Unsent = append(o.hold.Unsent, fmt.Sprintf("%s notice of %s to %s: %s", notice.Kind,
+		workflow.Now(ctx).UTC().Format(time.RFC3339), target, applicationErrorMessage(err)))
+	if n := len(o.hold.Unsent); n > maxUnsent {
+		o.hold.Unsent = slices.Delete(o.hold.Unsent, 0, n-maxUnsent)
+	}
+	o.changed = true
+}
