@@ -24,7 +24,7 @@ help: ## list these targets
 build: go-toolchain ## build bin/gate
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gate ./cmd/gate
 
-dev: build temporal ## run everything on this machine, with sample orders
+dev: build temporal mailpit ## run everything on this machine, with sample orders
 	@bin/gate dev
 
 test: go-toolchain c-compiler temporal mailpit workflowcheck ## vet, workflowcheck, and all tests with the race detector

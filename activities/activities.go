@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
 )
@@ -22,6 +23,12 @@ type Activities struct {
 	Orders Orders
 	// Rules answers with the rule set in force at the moment of the call.
 	Rules func() *rules.Set
+	// Notifier tells people what was found; nil tells nobody.
+	Notifier *notify.Notifier
+	// SalesRep fetches the e-mail address of the order's sales rep, for notices.
+	SalesRep bool
+	// PastRuns is a Temporal client; nil recalls no overrides.
+	PastRuns PastRuns
 }
 
 // Registry takes activities; a worker is one.
@@ -37,4 +44,6 @@ func (a *Activities) RegisterInflow(r Registry) {
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].
 func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckOrder, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
+	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
+	r.RegisterActivityWithOptions(a.RecallOverrides, activity.RegisterOptions{Name: ordercheck.ActivityRecallOverrides})
 }

@@ -18,9 +18,17 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	set := a.Rules()
 	// The report names the customer, whatever the rules look at.
 	include := append(slices.Clone(set.Includes()), "customer")
+	if a.SalesRep {
+		include = append(include, "salesRepTeamMember")
+	}
 	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, include)
 	if err != nil {
 		return ordercheck.FetchedOrder{}, applicationError(err)
+	}
+	var salesRepEmail string
+	if order.SalesRepTeamMember != nil {
+		salesRepEmail = order.SalesRepTeamMember.Email
+		order.SalesRepTeamMember = nil // no rule looks at it
 	}
 	digest, err := json.Marshal(order)
 	if err != nil {
@@ -29,11 +37,15 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	fetched := ordercheck.FetchedOrder{
 		OrderNumber:  order.OrderNumber,
 		OrderVersion: order.Timestamp,
+		IsCancelled:  order.IsCancelled,
 		RuleSet:      ordercheck.RuleSet{Name: set.Name(), Digest: set.Digest()},
 		Order:        digest,
 	}
 	if order.Customer != nil {
 		fetched.Customer = order.Customer.Name
+	}
+	if a.SalesRep {
+		fetched.SalesRepEmail = salesRepEmail
 	}
 	if err := fetched.Order.CheckSize(); err != nil {
 		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(

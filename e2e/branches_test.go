@@ -12,8 +12,10 @@ import (
 	"go.temporal.io/api/temporalproto"
 
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/workflows"
 )
 
 // recordVariable, where set, is the folder that histories are recorded into: see 'make record-histories'.
@@ -71,12 +73,110 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusFailed, s.checkNow(id).Status)
 			s.record(name, id)
 		},
+		"hold-passed": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(time.Hour)})
+			id := s.create("plain")
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-pending-fixed": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(time.Hour)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusPending)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-confirmed-fixed": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(time.Second)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-overridden": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			report, err := operations.Override(t.Context(), s.temporal, id, ordercheck.OverrideRequest{
+				Findings: []string{"balance"}, By: "Anna", Reason: "agreed", Until: time.Now().AddDate(50, 0, 0),
+			})
+			require.NoError(t, err)
+			assert.Equal(t, ordercheck.StatusOverridden, report.Status)
+			assert.Equal(t, ordercheck.StatusOverridden, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-expired": func(t *testing.T, name string) {
+			settings := holding(0)
+			settings.HoldMax, settings.RemindEvery = 2*time.Second, 1500*time.Millisecond
+			s := newStack(t, options{settings: settings})
+			id := s.create("balance-wrong")
+			report := s.mustResult(id)
+			assert.Equal(t, ordercheck.StatusFailed, report.Status)
+			assert.Contains(t, report.Note, "stopped waiting")
+			s.record(name, id)
+		},
+		"hold-deleted": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.fake.DeleteOrder(id))
+			status, _ := s.post(id)
+			require.Equal(t, 200, status)
+			assert.Contains(t, s.mustResult(id).Note, "deleted")
+			s.record(name, id)
+		},
+		"hold-failed-fetch": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0)})
+			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 401}))
+			id := s.create("balance-wrong")
+			_, err := s.result(id)
+			require.ErrorContains(t, err, "INFLOW_API_KEY")
+			s.record(name, id)
+		},
+		"hold-continued-as-new": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			firstSeen := s.report(id).Findings[0].FirstSeen
+			s.signal(id, 2001)
+			require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+			require.Eventually(t, func() bool { return len(s.fetches(id)) >= 2 }, waitFor, tick)
+			assert.Equal(t, firstSeen, s.report(id).Findings[0].FirstSeen, "no clock starts again")
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			branch(t, name)
 		})
 	}
+}
+
+// holding are settings that hold an order, with a grace period.
+func holding(grace time.Duration) workflows.Settings {
+	return workflows.Settings{
+		SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, GracePeriod: grace, HoldMax: time.Hour,
+	}
+}
+
+// fix puts the sample balance-wrong right at InFlow, which announces it.
+func (s *stack) fix(id string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "683.94" }))
+}
+
+// signal delivers n at once, past the ingress.
+func (s *stack) signal(id string, n int) {
+	s.t.Helper()
+	deliveries := make([]ordercheck.Delivery, n)
+	for i := range deliveries {
+		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: time.Now()}
+	}
+	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, deliveries))
 }
 
 // deliveredDuringCheck is an order whose first check meets a signal with n deliveries.
@@ -93,11 +193,7 @@ func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
 	}})
 	id = s.create("plain")
 	<-checking
-	deliveries := make([]ordercheck.Delivery, n)
-	for i := range deliveries {
-		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: time.Now()}
-	}
-	require.NoError(t, s.temporal.SignalWorkflow(t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, deliveries))
+	s.signal(id, n)
 	close(goOn)
 	return s, id
 }

@@ -185,7 +185,7 @@ func (s *stack) startWorker() (stop func()) {
 	return serve(s.t, func(ctx context.Context) error {
 		return worker.Run(ctx, s.temporal, worker.Options{
 			Settings:                s.settings,
-			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules},
+			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal},
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
 		})

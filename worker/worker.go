@@ -26,6 +26,9 @@ type Options struct {
 	// StopTimeout is how long running activities may take to end after the
 	// context of [Run] is done. Zero gives them no time.
 	StopTimeout time.Duration
+	// Deployment and BuildID, where both are set, switch Temporal's worker versioning on: runs
+	// stay with the build they began with until they continue as new.
+	Deployment, BuildID string
 	// Identity names this worker in Temporal's Web UI; empty is the SDK's own pid@host.
 	Identity string
 }
@@ -53,6 +56,7 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 		Identity:          o.Identity,
 		WorkerStopTimeout: o.StopTimeout,
 		OnFatalError:      onFatal,
+		DeploymentOptions: o.deployment(),
 	})
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
@@ -63,6 +67,7 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 		WorkerStopTimeout:                  o.StopTimeout,
 		OnFatalError:                       onFatal,
 		DisableWorkflowWorker:              true,
+		DeploymentOptions:                  o.deployment(),
 		MaxConcurrentActivityExecutionSize: inflowSlots,
 		TaskQueueActivitiesPerSecond:       float64(o.InflowRequestsPerMinute) / 60,
 	})
@@ -90,4 +95,15 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 	main.Stop()
 	<-stopped
 	return err
+}
+
+func (o *Options) deployment() sdkworker.DeploymentOptions {
+	if o.Deployment == "" || o.BuildID == "" {
+		return sdkworker.DeploymentOptions{}
+	}
+	return sdkworker.DeploymentOptions{
+		UseVersioning:             true,
+		Version:                   sdkworker.WorkerDeploymentVersion{DeploymentName: o.Deployment, BuildID: o.BuildID},
+		DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"error-check-gate/internal/dev"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
-	"error-check-gate/workflows"
 )
 
 func newDevCommand() *cobra.Command {
@@ -23,16 +22,18 @@ func newDevCommand() *cobra.Command {
 		Long: `Start Temporal's development server with its Web UI, a stand-in for InFlow with
 sample orders, the ingress and a worker. The gate subscribes itself at the
 stand-in, whose webhooks then go out signed, as InFlow's do. A table shows
-each order's status, the rules it breaks and the link to its run.
+each order's status, the rules it breaks and the link to its run. Errors are
+confirmed after GRACE_PERIOD (20s here), and a page shows the mail that tells of them.
 
 Edit an order on the stand-in's page and watch it being checked. Ctrl-C stops
 everything; Temporal's history stays in DEV_DIR (.gate) for the next time.
 
 Settings, from the environment or a file .env: LISTEN_ADDR (:5000), ADMIN_ADDR
 (127.0.0.1:9464), DEV_INFLOW_ADDR (127.0.0.1:5010), DEV_TEMPORAL_PORT (7233),
-DEV_TEMPORAL_UI_PORT (8233), DEV_DIR, SETTLE_QUIET, SETTLE_MAX,
-INFLOW_REQUESTS_PER_MINUTE. Needs the temporal command: TEMPORAL_CLI, on the
-PATH, or in bin/, where 'make temporal' builds it.`,
+DEV_TEMPORAL_UI_PORT (8233), DEV_SMTP_PORT (1025), DEV_MAIL_ADDR (127.0.0.1:5025),
+DEV_DIR, SETTLE_QUIET, SETTLE_MAX, GRACE_PERIOD, HOLD_MAX, REMIND_EVERY,
+INFLOW_REQUESTS_PER_MINUTE. Needs the commands temporal and mailpit: TEMPORAL_CLI
+and MAILPIT_CLI, on the PATH, or in bin/, where 'make dev' builds them.`,
 		Args: exactArgs(0, "gate dev takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			environment, err := config.OS().WithDotEnv(".env")
@@ -89,13 +90,17 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		}
 	}()
 	return dev.Run(ctx, dev.Options{
-		Dir:                     settings.DevDir,
-		ListenAddr:              settings.ListenAddr,
-		AdminAddr:               settings.AdminAddr,
-		InflowAddr:              settings.DevInflowAddr,
-		TemporalPort:            settings.DevTemporalPort,
-		TemporalUIPort:          settings.DevTemporalUIPort,
-		Settings:                workflows.Settings{SettleQuiet: settings.SettleQuiet, SettleMax: settings.SettleMax},
+		Dir:            settings.DevDir,
+		ListenAddr:     settings.ListenAddr,
+		AdminAddr:      settings.AdminAddr,
+		InflowAddr:     settings.DevInflowAddr,
+		TemporalPort:   settings.DevTemporalPort,
+		TemporalUIPort: settings.DevTemporalUIPort,
+		SMTPPort:       settings.DevSMTPPort,
+		MailAddr:       settings.DevMailAddr,
+		Settings: workflowSettings(settings.Settle, config.Hold{
+			GracePeriod: settings.GracePeriod, HoldMax: settings.HoldMax, RemindEvery: settings.RemindEvery,
+		}),
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		Ingress: ingress.Options{
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit,

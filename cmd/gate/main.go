@@ -59,6 +59,8 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newIngressCommand(),
 		newWorkerCommand(),
 		newCheckCommand(),
+		newOverrideCommand(),
+		newRerunCommand(),
 		newWebhooksCommand(),
 		newFakeInflowCommand(),
 		newConfigCommand(),

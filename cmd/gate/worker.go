@@ -8,6 +8,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -60,10 +61,40 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err := temporalconn.EnsureSearchAttributes(ctx, temporal, effective.Namespace); err != nil {
 		return err
 	}
+	notifier, err := newNotifier(settings.Notify, settings.TemporalUIURL, effective.Namespace, t)
+	if err != nil {
+		return err
+	}
 	return worker.Run(ctx, temporal, worker.Options{
-		Settings:                workflows.Settings{SettleQuiet: settings.SettleQuiet, SettleMax: settings.SettleMax},
-		Activities:              &activities.Activities{Orders: orders, Rules: rules.Default},
+		Settings: workflowSettings(settings.Settle, settings.Hold),
+		Activities: &activities.Activities{
+			Orders: orders, Rules: rules.Default, Notifier: notifier, PastRuns: temporal,
+			SalesRep: settings.NotifySalesRep,
+		},
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		StopTimeout:             settings.StopTimeout,
+		Deployment:              settings.WorkerDeployment,
+		BuildID:                 settings.WorkerBuildID,
 	})
+}
+
+func workflowSettings(settle config.Settle, hold config.Hold) workflows.Settings {
+	return workflows.Settings{
+		SettleQuiet: settle.SettleQuiet,
+		SettleMax:   settle.SettleMax,
+		Hold:        true,
+		GracePeriod: hold.GracePeriod,
+		HoldMax:     hold.HoldMax,
+		RemindEvery: hold.RemindEvery,
+	}
+}
+
+func newNotifier(settings config.Notify, uiURL, namespace string, t *telemetry.Telemetry) (*notify.Notifier, error) {
+	options, err := settings.Options()
+	if err != nil {
+		return nil, err
+	}
+	options.TemporalUIURL, options.Namespace = uiURL, namespace
+	options.MeterProvider = t.MeterProvider
+	return notify.New(options)
 }

@@ -87,6 +87,8 @@ type Worker struct {
 	Admin
 	Account
 	Settle
+	Hold
+	Notify
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`
 	// RulesFile is a rule set; empty is the one that ships.
@@ -94,6 +96,9 @@ type Worker struct {
 	Stop
 	// TemporalUIURL is Temporal's Web UI, for links to runs; empty is without links.
 	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
+	// WorkerDeployment and WorkerBuildID, both or neither, switch Temporal's worker versioning on.
+	WorkerDeployment string `env:"WORKER_DEPLOYMENT" hint:"the name of the worker deployment, such as error-check-gate"`
+	WorkerBuildID    string `env:"WORKER_BUILD_ID" hint:"the id of this build, such as its version"`
 }
 
 // Check is what 'gate check' uses, besides Temporal's own settings.
@@ -136,6 +141,13 @@ type Dev struct {
 	// Ports of the Temporal development server, on 127.0.0.1.
 	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT" envDefault:"7233" hint:"a port from 1 to 65535"`
 	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233" hint:"a port from 1 to 65535"`
+	// DevSMTPPort takes the mail, on 127.0.0.1; DevMailAddr shows it.
+	DevSMTPPort int    `env:"DEV_SMTP_PORT" envDefault:"1025" hint:"a port from 1 to 65535"`
+	DevMailAddr string `env:"DEV_MAIL_ADDR" envDefault:"127.0.0.1:5025" hint:"an address to listen on, such as 127.0.0.1:5025"`
+	// GracePeriod is short, so that nobody waits to see an error confirmed.
+	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"20s" hint:"a duration such as 20s"`
+	HoldMax     time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
+	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
 	// DevDir keeps Temporal's database and the logs. It is made where it does not exist.
 	DevDir    string `env:"DEV_DIR" envDefault:".gate" hint:"the path of a folder"`
 	RulesFile string `env:"RULES_FILE" hint:"the path of a rule set"`

@@ -66,6 +66,8 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 			InflowAPIVersion: inflow.DefaultAPIVersion,
 		},
 		Settle:                  config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
+		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
+		Notify:                  config.Notify{SMTPTLS: "starttls"},
 		InflowRequestsPerMinute: 60,
 		Stop:                    config.Stop{StopTimeout: 20 * time.Second},
 	}, got)

@@ -32,10 +32,15 @@ func (c *Worker) validate(f *Faults) {
 	checkAddr(f, "ADMIN_ADDR", c.AdminAddr)
 	c.Account.validate(f)
 	c.Settle.validate(f)
+	c.Hold.validate(f)
+	c.Notify.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
 	checkFile(f, "RULES_FILE", c.RulesFile)
 	c.Stop.validate(f)
 	checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL)
+	if (c.WorkerDeployment == "") != (c.WorkerBuildID == "") {
+		f.add("WORKER_BUILD_ID", "WORKER_DEPLOYMENT and WORKER_BUILD_ID go together: set both or neither")
+	}
 }
 
 func (c *Check) validate(f *Faults) { checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL) }
@@ -56,6 +61,8 @@ func (c *Dev) validate(f *Faults) {
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
 	c.Settle.validate(f)
 	c.Stop.validate(f)
+	hold := Hold{GracePeriod: c.GracePeriod, HoldMax: c.HoldMax, RemindEvery: c.RemindEvery}
+	hold.validate(f)
 	checkFile(f, "RULES_FILE", c.RulesFile)
 	if info, err := os.Stat(c.DevDir); err == nil && !info.IsDir() {
 		f.add("DEV_DIR", "%s is not a folder", c.DevDir)
@@ -66,6 +73,7 @@ func (c *Dev) validate(f *Faults) {
 		{"LISTEN_ADDR", c.ListenAddr},
 		{"ADMIN_ADDR", c.AdminAddr},
 		{"DEV_INFLOW_ADDR", c.DevInflowAddr},
+		{"DEV_MAIL_ADDR", c.DevMailAddr},
 	} {
 		checkAddr(f, l.variable, l.addr)
 		listeners = append(listeners, l)
@@ -73,7 +81,7 @@ func (c *Dev) validate(f *Faults) {
 	for _, port := range []struct {
 		variable string
 		port     int
-	}{{"DEV_TEMPORAL_PORT", c.DevTemporalPort}, {"DEV_TEMPORAL_UI_PORT", c.DevTemporalUIPort}} {
+	}{{"DEV_TEMPORAL_PORT", c.DevTemporalPort}, {"DEV_TEMPORAL_UI_PORT", c.DevTemporalUIPort}, {"DEV_SMTP_PORT", c.DevSMTPPort}} {
 		if port.port < 1 || port.port > 65535 {
 			f.add(port.variable, "%d is not a port: write 1 to 65535", port.port)
 			continue

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	netmail "net/mail"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,6 +24,8 @@ import (
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -38,9 +41,12 @@ type Options struct {
 	ListenAddr, AdminAddr, InflowAddr string
 	// TemporalPort and TemporalUIPort are on 127.0.0.1; 0 is a free one.
 	TemporalPort, TemporalUIPort int
-	Settings                     workflows.Settings
-	InflowRequestsPerMinute      int
-	StopTimeout                  time.Duration
+	// SMTPPort takes the mail, on 127.0.0.1; MailAddr is the address of the page that shows it.
+	SMTPPort                int
+	MailAddr                string
+	Settings                workflows.Settings
+	InflowRequestsPerMinute int
+	StopTimeout             time.Duration
 	// Ingress are the ingress's own settings; what dev provides (Temporal, secrets) is set here.
 	Ingress ingress.Options
 	// Rules answers with the rule set in force.
@@ -82,6 +88,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
 
+	mail, err := mailcatcher.Start(ctx, mailcatcher.Options{
+		DBFile: filepath.Join(o.Dir, "mail.db"), SMTPPort: o.SMTPPort, Output: temporalLog,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("%w (its port is DEV_SMTP_PORT)", err)
+	}
+	defer func() { err = errors.Join(err, mail.Stop()) }()
+
 	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{
 		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace,
 	})
@@ -89,13 +106,24 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer temporal.Close()
-	return runGate(ctx, o, listeners, server, temporal)
+	return runGate(ctx, o, listeners, server, mail, temporal)
 }
 
 // runGate runs the parts within this process. The order of their end is that of
 // production: HTTP first, then the worker, then what they stand on.
-func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Server, temporal client.Client) error {
+func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
 	logger := o.Telemetry.Logger
+	notifier, err := notify.New(notify.Options{
+		SMTP:          notify.SMTP{Addr: mail.SMTPAddr, TLS: notify.TLSNone, From: netmail.Address{Name: "Error Check Gate", Address: "gate@example.com"}},
+		To:            []netmail.Address{{Name: "Office", Address: "office@example.com"}},
+		TemporalUIURL: server.UIURL,
+		Namespace:     namespace,
+		Location:      time.Local,
+		MeterProvider: o.Telemetry.MeterProvider,
+	})
+	if err != nil {
+		return err
+	}
 	fake, err := fakeinflow.New(fakeinflow.Options{
 		RequestsPerMinute: o.InflowRequestsPerMinute,
 		Logger:            logger.With("part", "fake-inflow"),
@@ -114,6 +142,15 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return nil
 		}
 	})
+	parts.Go(func() error {
+		select {
+		case <-mail.Done():
+			return mail.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	parts.Go(func() error { return part("the mail catcher's page", mail.ServePage(ctx, l.mail)) })
 	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
 	parts.Go(func() error { return part("the metrics page", o.Telemetry.ServeMetrics(ctx, l.admin)) })
 
@@ -150,8 +187,10 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 		})
 		parts.Go(func() error {
 			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
-				Settings:                o.Settings,
-				Activities:              &activities.Activities{Orders: inflowClient, Rules: o.Rules},
+				Settings: o.Settings,
+				Activities: &activities.Activities{
+					Orders: inflowClient, Rules: o.Rules, Notifier: notifier, PastRuns: temporal,
+				},
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				StopTimeout:             o.StopTimeout,
 			}))
@@ -197,17 +236,18 @@ The Error Check Gate is running on this machine.
 
   Temporal Web UI  %s/namespaces/%s/workflows
   fake InFlow      http://%s/_fake/   edit an order there, and watch it being checked
+  mail             http://%s/
   webhooks to      http://%s/webhook/inflow
   metrics          http://%s/metrics
   logs             %s
 
 Ctrl-C stops everything; the history stays in %s.
 
-`, server.UIURL, namespace, l.inflow.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), o.Dir)
+`, server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), o.Dir)
 }
 
 // listeners are bound before anything is started, so that a port in use is found at once.
-type listeners struct{ ingress, admin, inflow net.Listener }
+type listeners struct{ ingress, admin, inflow, mail net.Listener }
 
 func listenAll(ctx context.Context, o Options) (*listeners, error) {
 	var l listeners
@@ -218,6 +258,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 		{&l.ingress, "LISTEN_ADDR", o.ListenAddr},
 		{&l.admin, "ADMIN_ADDR", o.AdminAddr},
 		{&l.inflow, "DEV_INFLOW_ADDR", o.InflowAddr},
+		{&l.mail, "DEV_MAIL_ADDR", o.MailAddr},
 	} {
 		var config net.ListenConfig
 		listener, err := config.Listen(ctx, "tcp", want.addr)
@@ -231,7 +272,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 }
 
 func (l *listeners) close() {
-	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow} {
+	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow, l.mail} {
 		if listener != nil {
 			_ = listener.Close() // its server has closed it already, unless that never ran
 		}

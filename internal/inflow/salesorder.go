@@ -49,7 +49,9 @@ type SalesOrder struct {
 	PaymentTermsID       string `json:"paymentTermsId,omitempty"`
 	PricingSchemeID      string `json:"pricingSchemeId,omitempty"`
 	SalesRepTeamMemberID string `json:"salesRepTeamMemberId,omitempty"`
-	TaxingSchemeID       string `json:"taxingSchemeId,omitempty"`
+	// SalesRepTeamMember is for notices to the sales rep; include=salesRepTeamMember.
+	SalesRepTeamMember *TeamMember `json:"salesRepTeamMember,omitempty"`
+	TaxingSchemeID     string      `json:"taxingSchemeId,omitempty"`
 
 	Lines        []SalesOrderLine `json:"lines"`                 // include=lines
 	PaymentLines []PaymentLine    `json:"paymentLines,omitzero"` // include=paymentLines
@@ -115,6 +117,11 @@ type Quantity struct {
 type PercentOrFixed struct {
 	Value     Amount `json:"value,omitzero"`
 	IsPercent bool   `json:"isPercent,omitempty"`
+}
+
+// TeamMember is the part of InFlow's team member that the gate uses; schema TeamMember.
+type TeamMember struct {
+	Email string `json:"email,omitempty"`
 }
 
 // Product is the part of InFlow's product that the gate uses; schema Product.

@@ -1,0 +1,74 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/notify"
+	"error-check-gate/internal/ordercheck"
+)
+
+// Types of the errors of [Activities.Notify].
+const (
+	errorNoticeNotSent = "NoticeNotSent" // retried
+	errorNoticeRefused = "NoticeRefused" // not retried
+)
+
+// Notify tells one target, or says who is to be told. A retry of the same notice has
+// the same Message-ID and idempotency key.
+func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {
+	if a.Notifier == nil {
+		return ordercheck.NotifyResult{}, nil
+	}
+	notice := noticeOf(ctx, in.Notice)
+	targets := a.Notifier.Targets(&notice)
+	if in.Target == "" {
+		names := make([]string, len(targets))
+		for i := range targets {
+			names[i] = targets[i].Name()
+		}
+		return ordercheck.NotifyResult{Targets: names}, nil
+	}
+	for i := range targets {
+		if targets[i].Name() == in.Target {
+			return ordercheck.NotifyResult{}, noticeError(a.Notifier.Send(ctx, targets[i], &notice))
+		}
+	}
+	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)
+}
+
+func noticeOf(ctx context.Context, n ordercheck.Notice) notify.Notice {
+	run := activity.GetInfo(ctx).WorkflowExecution
+	return notify.Notice{
+		Kind:          notify.Kind(n.Kind),
+		Key:           n.Key,
+		Thread:        n.Thread,
+		At:            n.At,
+		Report:        n.Report,
+		Resolved:      n.Resolved,
+		EndReason:     notify.EndReason(n.EndReason),
+		WorkflowID:    run.ID,
+		RunID:         run.RunID,
+		SalesRepEmail: n.SalesRepEmail,
+	}
+}
+
+func noticeError(err error) error {
+	var failed *notify.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failed) && failed.Permanent:
+		return temporal.NewNonRetryableApplicationError(failed.Error(), errorNoticeRefused, nil)
+	case errors.As(err, &failed):
+		return temporal.NewApplicationErrorWithOptions(failed.Error(), errorNoticeNotSent,
+			temporal.ApplicationErrorOptions{NextRetryDelay: min(failed.RetryAfter, maxRetryAfter)})
+	default:
+		return temporal.NewApplicationError(err.Error(), errorNoticeNotSent)
+	}
+}

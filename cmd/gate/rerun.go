@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/temporalconn"
+)
+
+func newRerunCommand() *cobra.Command {
+	var o operations.RerunOptions
+	cmd := &cobra.Command{
+		Use:   "rerun",
+		Short: "Check again every order whose latest run failed",
+		Long: `Check again every sales order whose latest run failed: the check could not be
+done, because InFlow refused the API key, say. An order with errors has not
+failed in this sense; it is held, or its run completed.
+
+An order that has an open run, or has been checked since, is left alone.`,
+		Example: `  gate rerun --dry-run
+  gate rerun
+  gate rerun --query "CloseTime > '2026-11-23T00:00:00Z'"`,
+		Args: exactArgs(0, "gate rerun takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := temporalconn.Dial(cmd.Context(), temporalconn.Options{})
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			done := "is checked again"
+			if o.DryRun {
+				done = "would be checked again"
+			}
+			o.Each = func(salesOrderID string) error {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", salesOrderID, done)
+				return err
+			}
+			result, err := operations.Rerun(cmd.Context(), c, o)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d %s, %d left alone: checked since, or open\n", result.Rerun, done, result.Skipped)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&o.Query, "query", "", "narrow the failed runs by a list filter of Temporal's")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be checked again, and start nothing")
+	return cmd
+}

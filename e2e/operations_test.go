@@ -1,0 +1,161 @@
+package e2e_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+// recipes are the commands of a page, by the name in the comment before them.
+func recipes(t *testing.T, page string) map[string][]string {
+	t.Helper()
+	file, err := os.Open(page)
+	require.NoError(t, err)
+	defer file.Close()
+	marker := regexp.MustCompile(`^<!-- recipe: (\S+) -->$`)
+	found := map[string][]string{}
+	name := ""
+	scanner := bufio.NewScanner(file)
+	for scanner.Scan() {
+		line := scanner.Text()
+		switch match := marker.FindStringSubmatch(line); {
+		case match != nil:
+			name = match[1]
+		case strings.HasPrefix(line, "    ") && name != "":
+			found[name] = append(found[name], strings.TrimSpace(line))
+		case line != "":
+			name = ""
+		}
+	}
+	require.NoError(t, scanner.Err())
+	return found
+}
+
+// shell runs a command of a page word for word, with the real temporal and gate commands.
+func (s *stack) shell(command, id string) (output string, err error) {
+	s.t.Helper()
+	cli, err := devserver.FindCLI()
+	require.NoError(s.t, err)
+	gate, err := buildGate()
+	require.NoError(s.t, err)
+	script := strings.ReplaceAll(command, "SALES_ORDER_ID", id)
+	shell := exec.CommandContext(s.t.Context(), "sh", "-c", `temporal() { "$TEMPORAL" "$@"; }; gate() { "$GATE" "$@"; }; `+script) //nolint:gosec // the page's own words
+	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "GATE="+gate, "TEMPORAL_ADDRESS="+server.Addr, "TEMPORAL_NAMESPACE="+s.namespace)
+	data, err := shell.CombinedOutput()
+	return string(data), err
+}
+
+// TestOperationsPage runs every recipe of docs/operations.md.
+func TestOperationsPage(t *testing.T) {
+	t.Parallel()
+	page := recipes(t, "../docs/operations.md")
+	tried := map[string]bool{}
+	s := newStack(t, options{settings: workflows.Settings{
+		SettleQuiet: time.Millisecond, SettleMax: time.Second, Hold: true, HoldMax: time.Hour,
+	}})
+	run := func(recipe, id string) string {
+		t.Helper()
+		tried[recipe] = true
+		require.NotEmpty(t, page[recipe], "the page has no recipe %q", recipe)
+		var all strings.Builder
+		for _, command := range page[recipe] {
+			output, err := s.shell(command, id)
+			require.NoError(t, err, "%s\n%s", command, output)
+			all.WriteString(output)
+		}
+		return all.String()
+	}
+	hold := func(sample string) string {
+		t.Helper()
+		id := s.create(sample)
+		s.waitForRun(id)
+		require.Eventually(t, func() bool { return s.report(id).Status == ordercheck.StatusFailed }, waitFor, tick)
+		return id
+	}
+	ended := func(id string, want enumspb.WorkflowExecutionStatus) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
+			return err == nil && answer.GetWorkflowExecutionInfo().GetStatus() == want
+		}, waitFor, tick)
+	}
+
+	held := hold("balance-wrong")
+	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
+	assert.Contains(t, run("report", held), "balance")
+	for _, recipe := range []string{"check-open", "check-any"} {
+		before := len(s.fetches(held))
+		run(recipe, held)
+		require.Eventually(t, func() bool { return len(s.fetches(held)) > before }, waitFor, tick)
+	}
+	tried["check"] = true
+	output, err := s.shell(page["check"][0], held)
+	require.Error(t, err, "an order with errors")
+	assert.Contains(t, output, "balance")
+	assert.Len(t, s.runs(held), 1, "none of it disturbed the hold")
+
+	// Rerunning leaves it alone, as it leaves an order alone that passed.
+	passed := s.create("plain")
+	s.mustResult(passed)
+	key := s.fake.APIKey()
+	s.fake.SetAPIKey("another-key-at-inflow")
+	var failed [2]string
+	for i := range failed {
+		failed[i] = s.create("plain")
+		_, err := s.result(failed[i])
+		require.Error(t, err)
+	}
+	require.Eventually(t, func() bool {
+		list := run("list-failed", "")
+		return strings.Contains(list, failed[0]) && strings.Contains(list, failed[1])
+	}, waitFor, tick)
+	s.fake.SetAPIKey(key)
+	run("rerun-one", failed[0])
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(failed[0]).Status)
+	run("rerun-one", passed)
+	run("rerun-one", held)
+	output = run("rerun-all", "")
+	assert.Contains(t, output, failed[1]+" would be checked again")
+	assert.Contains(t, output, failed[1]+" is checked again")
+	assert.NotContains(t, output, passed)
+	assert.NotContains(t, output, held)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(failed[1]).Status)
+	assert.Len(t, s.runs(held), 1)
+	assert.Len(t, s.runs(passed), 1, "an order that passed is not rerun")
+
+	run("override", held)
+	ended(held, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
+	report := s.report(held)
+	assert.Equal(t, ordercheck.StatusOverridden, report.Status)
+	assert.Equal(t, "Anna Meier", report.Findings[0].Override.By)
+	// A later delivery does not ask for the same responsibility again.
+	require.Eventually(t, func() bool { return len(s.runs(held)) == 1 }, waitFor, tick)
+	status, _ := s.post(held)
+	require.Equal(t, 200, status)
+	require.Eventually(t, func() bool { return len(s.runs(held)) == 2 }, waitFor, tick)
+	assert.Equal(t, ordercheck.StatusOverridden, s.mustResult(held).Status)
+
+	another := hold("total-wrong")
+	run("override-update", another)
+	ended(another, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
+	third := hold("no-lines")
+	run("end", third)
+	ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+
+	for name := range page {
+		assert.True(t, tried[name], fmt.Sprintf("recipe %q of the page is not tried here", name))
+	}
+}

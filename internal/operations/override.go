@@ -1,0 +1,33 @@
+package operations
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// Override takes responsibility for findings of an order that is pending or held,
+// and returns the report as it is then. What the validator refuses is a
+// [temporal.ApplicationError] that says every fault.
+func Override(ctx context.Context, c client.Client, salesOrderID string, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
+	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
+		return nil, err
+	}
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID:   ordercheck.WorkflowID(salesOrderID),
+		UpdateName:   ordercheck.UpdateOverride,
+		Args:         []any{request},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("override findings of sales order %s: %w", salesOrderID, err)
+	}
+	var report ordercheck.Report
+	if err := handle.Get(ctx, &report); err != nil {
+		return nil, fmt.Errorf("override findings of sales order %s: %w", salesOrderID, err)
+	}
+	return &report, nil
+}

@@ -1,0 +1,115 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// rerunPriority is that of webhooks: many orders at once are no single person's wait.
+const rerunPriority = 3
+
+const rerunPage = 200
+
+// RerunOptions choose what [Rerun] runs again.
+type RerunOptions struct {
+	// Query narrows the failed runs further, in Temporal's list filter; empty is all of them.
+	Query string
+	// DryRun starts nothing.
+	DryRun bool
+	// Each is called for every order that is run again, or would be; nil is nobody.
+	Each func(salesOrderID string) error
+}
+
+// RerunResult counts orders.
+type RerunResult struct {
+	Rerun int
+	// Skipped orders have had another run since, or have one now.
+	Skipped int
+}
+
+// Rerun checks again every order whose latest run failed. The server itself
+// refuses to start an order that has an open run, or whose latest run did not
+// fail, so no order that is well is disturbed, whatever happens meanwhile.
+func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, error) {
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')", ordercheck.WorkflowType)
+	if o.Query != "" {
+		query += " AND (" + o.Query + ")"
+	}
+	var result RerunResult
+	seen := map[string]bool{}
+	var page []byte
+	for {
+		runs, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: query, PageSize: rerunPage, NextPageToken: page,
+		})
+		if err != nil {
+			return result, fmt.Errorf("list the failed runs (%s): %w", query, err)
+		}
+		for _, run := range runs.GetExecutions() {
+			id, ok := ordercheck.SalesOrderID(run.GetExecution().GetWorkflowId())
+			if !ok || seen[id] {
+				continue
+			}
+			seen[id] = true
+			again, err := rerunOne(ctx, c, id, o.DryRun)
+			if err != nil {
+				return result, err
+			}
+			if !again {
+				result.Skipped++
+				continue
+			}
+			result.Rerun++
+			if o.Each != nil {
+				if err := o.Each(id); err != nil {
+					return result, err
+				}
+			}
+		}
+		if page = runs.GetNextPageToken(); len(page) == 0 {
+			return result, nil
+		}
+	}
+}
+
+// rerunOne says whether the order was started, or would have been.
+func rerunOne(ctx context.Context, c client.Client, salesOrderID string, dryRun bool) (bool, error) {
+	if dryRun {
+		latest, err := c.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(salesOrderID), "")
+		if err != nil {
+			return false, fmt.Errorf("look at the latest run of sales order %s: %w", salesOrderID, err)
+		}
+		switch latest.GetWorkflowExecutionInfo().GetStatus() {
+		case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+			return true, nil
+		default:
+			return false, nil
+		}
+	}
+	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       ordercheck.WorkflowID(salesOrderID),
+		TaskQueue:                                ordercheck.TaskQueue,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            ordercheck.Summary(salesOrderID),
+		Priority:                                 temporal.Priority{PriorityKey: rerunPriority},
+	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("start sales order %s again: %w", salesOrderID, err)
+	}
+	return true, nil
+}
