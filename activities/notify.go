@@ -24,7 +24,8 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	if a.Notifier == nil {
 		return ordercheck.NotifyResult{}, nil
 	}
-	notice := noticeOf(ctx, in.Notice)
+	run := activity.GetInfo(ctx).WorkflowExecution
+	notice := notify.Notice{Notice: in.Notice, WorkflowID: run.ID, RunID: run.RunID}
 	targets := a.Notifier.Targets(&notice)
 	if in.Target == "" {
 		names := make([]string, len(targets))
@@ -40,22 +41,6 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
 		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)
-}
-
-func noticeOf(ctx context.Context, n ordercheck.Notice) notify.Notice {
-	run := activity.GetInfo(ctx).WorkflowExecution
-	return notify.Notice{
-		Kind:          notify.Kind(n.Kind),
-		Key:           n.Key,
-		Thread:        n.Thread,
-		At:            n.At,
-		Report:        n.Report,
-		Resolved:      n.Resolved,
-		EndReason:     notify.EndReason(n.EndReason),
-		WorkflowID:    run.ID,
-		RunID:         run.RunID,
-		SalesRepEmail: n.SalesRepEmail,
-	}
 }
 
 func noticeError(err error) error {

@@ -56,7 +56,7 @@ and 1 warning
 https://app.`), chatText(t, chat))
 
 	notice := failed()
-	notice.Kind = notify.KindOverridden
+	notice.Kind = ordercheck.NoticeOverridden
 	f := notice.Report.Findings[:1]
 	f[0].State, f[0].Override = ordercheck.FindingOverridden, &ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon}
 	notice.Report.Findings = f
@@ -149,7 +149,7 @@ func TestGenericWebhookOfShoutrrrGetsTheIdempotencyKey(t *testing.T) {
 		require.NoError(t, send(t, notify.Options{Destinations: destinations(t, address)}, failed()))
 		requests := hook.requests()
 		last := requests[len(requests)-1]
-		assert.Equal(t, "failed/run-1-set-1", last.header.Get("Idempotency-Key"))
+		assert.Equal(t, "run-1-set-1", last.header.Get("Idempotency-Key"))
 		assert.Equal(t, "mine", last.header.Get("X-Own"))
 		assert.Equal(t, "/hook", last.path)
 		assert.Contains(t, last.body, "SO-000123")

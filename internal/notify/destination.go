@@ -32,7 +32,7 @@ type poster interface {
 
 // message is a notice as destinations get it.
 type message struct {
-	// id is the idempotency key, a [Notice.id].
+	// id is the notice's key.
 	id   string
 	text string
 	body webhookBody

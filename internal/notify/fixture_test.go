@@ -21,8 +21,8 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // failed is a notice of an order with two confirmed errors, one that is pending and a warning.
 func failed() *notify.Notice {
-	return &notify.Notice{
-		Kind: notify.KindFailed, Key: "run-1-set-1", At: noon, WorkflowID: "sales-order-" + orderID, RunID: "run-1",
+	return &notify.Notice{WorkflowID: "sales-order-" + orderID, RunID: "run-1", Notice: ordercheck.Notice{
+		Kind: ordercheck.NoticeFailed, Key: "run-1-set-1", At: noon,
 		Report: ordercheck.Report{
 			SalesOrderID: orderID, OrderNumber: "SO-000123", OrderVersion: "0000000000310AB6", Customer: "Acme Kitchens",
 			Status: ordercheck.StatusFailed, CheckedAt: noon, RuleSet: ordercheck.RuleSet{Name: "cabinetry"},
@@ -47,12 +47,12 @@ func failed() *notify.Notice {
 				},
 			},
 		},
-	}
+	}}
 }
 
 func resolved() *notify.Notice {
 	n := failed()
-	n.Kind, n.Key, n.Thread = notify.KindResolved, "run-1-resolved-1", n.Key
+	n.Kind, n.Key, n.Thread = ordercheck.NoticeResolved, "run-1-resolved-1", n.Key
 	n.Resolved, n.Report.Findings, n.Report.Status = n.Report.Findings[:2], n.Report.Findings[3:], ordercheck.StatusWarning
 	return n
 }
@@ -111,6 +111,18 @@ func sendError(t *testing.T, o notify.Options, notice *notify.Notice) *notify.Er
 		assert.NotContains(t, err.Error(), finding.Message)
 	}
 	return asError(t, err)
+}
+
+// sendAll sends a notice to all its targets, and gives the errors by their names.
+func sendAll(t *testing.T, n *notify.Notifier, notice *notify.Notice) map[string]error {
+	t.Helper()
+	errs := map[string]error{}
+	for _, target := range n.Targets(notice) {
+		if err := n.Send(t.Context(), target, notice); err != nil {
+			errs[target.Name()] = err
+		}
+	}
+	return errs
 }
 
 func asError(t *testing.T, err error) *notify.Error {

@@ -64,8 +64,8 @@ type findingView struct {
 }
 
 // colors of a kind; all are dark enough for white text on them.
-var colors = map[Kind]string{
-	KindFailed: "#b3261e", KindReminder: "#9a5b00", KindResolved: "#1a7a3c", KindOverridden: "#2f5d9b", KindEnded: "#4a5561",
+var colors = map[ordercheck.NoticeKind]string{
+	ordercheck.NoticeFailed: "#b3261e", ordercheck.NoticeReminder: "#9a5b00", ordercheck.NoticeResolved: "#1a7a3c", ordercheck.NoticeOverridden: "#2f5d9b", ordercheck.NoticeEnded: "#4a5561",
 }
 
 func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
@@ -147,7 +147,7 @@ func (n *Notifier) time(t time.Time) string { return t.In(n.location).Format("2 
 // mail, byte for byte: mail programs and servers know a repeated one by its Message-ID.
 func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	view := n.mailView(notice, t.intendedFor)
-	id := n.messageID(notice.Kind, notice.Key, t)
+	id := n.messageID(notice.Key, t)
 	if len(t.intendedFor) > 0 {
 		view.Subject = "[TRIAL] " + view.Subject
 	}
@@ -166,8 +166,8 @@ func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	msg.Subject(view.Subject)
 	msg.SetDateWithValue(n.date(notice))
 	msg.SetMessageIDWithValue(id)
-	if notice.Thread != "" && notice.id() != (&Notice{Kind: KindFailed, Key: notice.Thread}).id() {
-		first := "<" + n.messageID(KindFailed, notice.Thread, t) + ">"
+	if notice.Thread != "" {
+		first := "<" + n.messageID(notice.Thread, t) + ">"
 		msg.SetGenHeader(gomail.HeaderInReplyTo, first)
 		msg.SetGenHeader(gomail.HeaderReferences, first)
 	}
@@ -188,8 +188,8 @@ func (n *Notifier) date(notice *Notice) time.Time {
 }
 
 // messageID is stable, unique, and of the sender's domain: RFC 5322, 3.6.4.
-func (n *Notifier) messageID(kind Kind, key string, t Target) string {
-	digest := sha256.Sum256([]byte(string(kind) + "\x00" + key + "\x00" + t.name + "\x00" + t.to.Address))
+func (n *Notifier) messageID(key string, t Target) string {
+	digest := sha256.Sum256([]byte(key + "\x00" + t.name + "\x00" + t.to.Address))
 	return hex.EncodeToString(digest[:16]) + "@" + domain(n.mail.From.Address)
 }
 

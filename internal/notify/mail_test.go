@@ -3,6 +3,7 @@ package notify_test
 import (
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,31 +91,31 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	overridden := func(n *notify.Notice) {
-		n.Report.Findings = n.Report.Findings[:2]
+		n.Report.Findings = slices.Delete(n.Report.Findings, 2, 3) // two errors and a warning
 		for i := range n.Report.Findings {
 			n.Report.Findings[i].State = ordercheck.FindingOverridden
 			n.Report.Findings[i].Override = &ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon.Add(48 * time.Hour)}
 		}
 	}
 	for _, test := range []struct {
-		kind    notify.Kind
+		kind    ordercheck.NoticeKind
 		change  func(*notify.Notice)
 		subject string
 		texts   []string
 	}{
-		{notify.KindFailed, func(n *notify.Notice) { n.Report.Findings = n.Report.Findings[1:2] }, "[FAILED] SO-000123: 1 error",
+		{ordercheck.NoticeFailed, func(n *notify.Notice) { n.Report.Findings = n.Report.Findings[1:2] }, "[FAILED] SO-000123: 1 error",
 			[]string{"This order is held: 1 error must be fixed"}},
-		{notify.KindFailed, func(n *notify.Notice) { n.Report.OrderNumber = "" }, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
-		{notify.KindReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026", []string{"still held: 2 errors"}},
-		{notify.KindResolved, func(n *notify.Notice) { *n = *resolved() }, "[RESOLVED] SO-000123",
+		{ordercheck.NoticeFailed, func(n *notify.Notice) { n.Report.OrderNumber = "" }, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
+		{ordercheck.NoticeReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026", []string{"still held: 2 errors"}},
+		{ordercheck.NoticeResolved, func(n *notify.Notice) { *n = *resolved() }, "[RESOLVED] SO-000123",
 			[]string{"the errors that were reported are gone", "Fixed\n", "Expected 15.00, was 10.00.\n  (since", "The PO number is missing.", "Status    warning", "There is no phone number."}},
-		{notify.KindOverridden, overridden, "[OVERRIDDEN] SO-000123: 2 errors",
+		{ordercheck.NoticeOverridden, overridden, "[OVERRIDDEN] SO-000123: 2 errors",
 			[]string{"somebody answers for 2 errors", "Overridden by Ann Chef until 25 Nov 2026 12:00 UTC: agreed by phone."}},
-		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndExpired }, "[ENDED] SO-000123: not fixed in time",
+		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndExpired }, "[ENDED] SO-000123: not fixed in time",
 			[]string{"nobody fixed it in time", "The PO number is missing."}},
-		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndCancelled }, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
-		{notify.KindEnded, func(n *notify.Notice) { n.EndReason = notify.EndDeleted }, "[ENDED] SO-000123: order deleted", []string{"is not in InFlow any more"}},
-		{notify.KindFailed, func(n *notify.Notice) {
+		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndCancelled }, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndDeleted }, "[ENDED] SO-000123: order deleted", []string{"is not in InFlow any more"}},
+		{ordercheck.NoticeFailed, func(n *notify.Notice) {
 			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit", Error: "the customer has no limit"}}
 		}, "[FAILED] SO-000123: 2 errors", []string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},
 	} {
@@ -143,8 +144,7 @@ func TestRepliesStandUnderTheMailThatTheyFollow(t *testing.T) {
 	s := catcher(t, mailcatcher.Options{})
 	for _, notice := range []*notify.Notice{failed(), resolved()} {
 		n := notifier(t, to(s.SMTPAddr, jane, jim))
-		_, err := n.Deliver(t.Context(), notice, notify.Progress{}, func(notify.Progress) {})
-		require.NoError(t, err)
+		require.Empty(t, sendAll(t, n, notice))
 	}
 	list, err := s.List(t.Context())
 	require.NoError(t, err)

@@ -10,66 +10,26 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Kind is what a notice is about.
-type Kind string
-
-// The kinds of a notice.
-const (
-	KindFailed     Kind = "failed"     // errors were confirmed; the order is held
-	KindReminder   Kind = "reminder"   // they still stand
-	KindResolved   Kind = "resolved"   // they are gone
-	KindOverridden Kind = "overridden" // named persons answer for all of them
-	KindEnded      Kind = "ended"      // the hold ended with errors standing, by EndReason
-)
-
-// EndReason is why a hold ended with errors standing.
-type EndReason string
-
-// The reasons of [KindEnded].
-const (
-	EndExpired   EndReason = "expired"   // nobody fixed it within the longest time of a hold
-	EndCancelled EndReason = "cancelled" // the order was cancelled
-	EndDeleted   EndReason = "deleted"   // InFlow has the order no more
-)
-
-// Notice is everything that a notice says. It is a plain value, so that it can be an
-// activity's input.
+// Notice is everything that a notice says.
 type Notice struct {
-	Kind Kind `json:"kind"`
-	// Key names what is told: the same key and kind are the same notice, however often
-	// it is sent. Printable ASCII without spaces, at most [MaxKey] bytes.
-	Key string `json:"key"`
-	// Thread is the Key of the failed notice that this one follows, so that mail programs
-	// show them together; empty for the first one of a hold.
-	Thread string `json:"thread,omitempty"`
-	// At is when what is told happened, and so the mail's date.
-	At     time.Time         `json:"at"`
-	Report ordercheck.Report `json:"report"`
-	// Resolved are the findings that had been told of and are gone, for [KindResolved].
-	Resolved []ordercheck.Finding `json:"resolved,omitempty"`
-	// EndReason is set for [KindEnded].
-	EndReason EndReason `json:"endReason,omitempty"`
+	ordercheck.Notice
 	// WorkflowID and RunID are those of the order's run, for a link to it.
-	WorkflowID string `json:"workflowId,omitempty"`
-	RunID      string `json:"runId,omitempty"`
-	// SalesRepEmail is the address of the order's sales rep; empty where there is none.
-	SalesRepEmail string `json:"salesRepEmail,omitempty"`
+	WorkflowID string
+	RunID      string
 }
 
-// MaxKey is the longest [Notice.Key], in bytes.
+// MaxKey is the longest key of a notice, in bytes.
 const MaxKey = 200
 
-// id is the idempotency key of the notice. It is fit for a header.
-func (n *Notice) id() string { return string(n.Kind) + "/" + n.Key }
-
-// Validate says what a notice lacks to be sent.
+// Validate says what a notice lacks to be sent. Its key becomes a header: printable ASCII
+// without spaces, at most [MaxKey] bytes.
 func (n *Notice) Validate() error {
 	var errs []error
 	switch n.Kind {
-	case KindFailed, KindReminder, KindResolved, KindOverridden:
-	case KindEnded:
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden:
+	case ordercheck.NoticeEnded:
 		switch n.EndReason {
-		case EndExpired, EndCancelled, EndDeleted:
+		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted:
 		default:
 			errs = append(errs, fmt.Errorf("the end reason %q is not known", n.EndReason))
 		}
@@ -118,6 +78,16 @@ func sortFindings(report *ordercheck.Report) findings {
 	return f
 }
 
+func (f *findings) overriddenErrors() int {
+	n := 0
+	for i := range f.overridden {
+		if f.overridden[i].Severity == ordercheck.SeverityError {
+			n++
+		}
+	}
+	return n
+}
+
 // since is when the first of some findings was seen; zero where none says.
 func since(findings []ordercheck.Finding) time.Time {
 	var first time.Time
@@ -145,18 +115,18 @@ func (n *Notice) subject(location *time.Location) string {
 	f := sortFindings(&n.Report)
 	what := ""
 	switch n.Kind {
-	case KindFailed:
+	case ordercheck.NoticeFailed:
 		what = count(len(f.standing), "error")
-	case KindReminder:
+	case ordercheck.NoticeReminder:
 		what = count(len(f.standing), "error")
 		if first := since(f.standing); !first.IsZero() {
 			what += " since " + first.In(location).Format("2 Jan 2006")
 		}
-	case KindOverridden:
-		what = count(len(f.overridden), "error")
-	case KindEnded:
-		what = map[EndReason]string{EndExpired: "not fixed in time", EndCancelled: "order cancelled", EndDeleted: "order deleted"}[n.EndReason]
-	case KindResolved:
+	case ordercheck.NoticeOverridden:
+		what = count(f.overriddenErrors(), "error")
+	case ordercheck.NoticeEnded:
+		what = map[ordercheck.EndReason]string{ordercheck.EndExpired: "not fixed in time", ordercheck.EndCancelled: "order cancelled", ordercheck.EndDeleted: "order deleted"}[n.EndReason]
+	case ordercheck.NoticeResolved:
 	}
 	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
 	if what != "" {
@@ -170,24 +140,24 @@ func (n *Notice) subject(location *time.Location) string {
 func (n *Notice) headline() (headline, advice string) {
 	f := sortFindings(&n.Report)
 	switch n.Kind {
-	case KindFailed:
+	case ordercheck.NoticeFailed:
 		return "This order is held: " + count(len(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
-	case KindReminder:
+	case ordercheck.NoticeReminder:
 		return "This order is still held: " + count(len(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
-	case KindResolved:
+	case ordercheck.NoticeResolved:
 		return "This order is fixed: the errors that were reported are gone.", "Nothing is left to do."
-	case KindOverridden:
-		return "This order is released: somebody answers for " + count(len(f.overridden), "error") + " that it still has.",
+	case ordercheck.NoticeOverridden:
+		return "This order is released: somebody answers for " + count(f.overriddenErrors(), "error") + " that it still has.",
 			"Nothing is left to do. An override lapses at its end, or when the facts of its finding change."
-	case KindEnded:
+	case ordercheck.NoticeEnded:
 		switch n.EndReason {
-		case EndCancelled:
+		case ordercheck.EndCancelled:
 			return "This order was cancelled in InFlow, which ended its hold.", "Nothing is left to do."
-		case EndDeleted:
+		case ordercheck.EndDeleted:
 			return "This order is not in InFlow any more, which ended its hold.", "Nothing is left to do."
-		case EndExpired:
+		case ordercheck.EndExpired:
 			return "This order is not held any longer: nobody fixed it in time.",
 				"Its errors stand. Fix the order in InFlow and save it, and it is checked again."
 		}

@@ -1,8 +1,8 @@
 // Package notify tells people of an order's errors, by mail and in chats: who is told is
 // settled at the start, what they are told is a [Notice].
 //
-// A notice goes to several targets, each of which may fail on its own. [Notifier.Deliver]
-// keeps account of them in a [Progress], so that a repeated call does what is left.
+// A notice goes to several targets, each of which may fail on its own: [Notifier.Targets]
+// names them, and [Notifier.Send] tells one.
 package notify
 
 import (
@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 // DefaultTimeout is how long a target has to take a notice.
@@ -247,7 +249,7 @@ const (
 func (n *Notifier) message(notice *Notice) message {
 	text := n.chatText(notice)
 	return message{
-		id:   notice.id(),
+		id:   notice.Key,
 		text: text,
 		body: webhookBody{
 			Kind: notice.Kind, Key: notice.Key, Subject: notice.subject(n.location), Text: text, At: notice.At, EndReason: notice.EndReason,
@@ -267,19 +269,19 @@ func (n *Notifier) chatText(notice *Notice) string {
 	f := sortFindings(&notice.Report)
 	shown := f.standing
 	switch notice.Kind {
-	case KindResolved:
+	case ordercheck.NoticeResolved:
 		shown = notice.Resolved
-	case KindOverridden:
+	case ordercheck.NoticeOverridden:
 		shown = f.overridden
-	case KindFailed, KindReminder, KindEnded:
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded:
 	}
 	for i := range shown[:min(len(shown), maxChatFindings)] {
 		finding := &shown[i]
 		fmt.Fprintf(&b, "• %s: %s", where(finding), chatText(finding.Message, maxChatText))
-		if fix := chatText(finding.Fix, maxChatText); fix != "" && notice.Kind != KindResolved {
+		if fix := chatText(finding.Fix, maxChatText); fix != "" && notice.Kind != ordercheck.NoticeResolved {
 			b.WriteString(" → " + fix)
 		}
-		if finding.Override != nil && notice.Kind == KindOverridden {
+		if finding.Override != nil && notice.Kind == ordercheck.NoticeOverridden {
 			fmt.Fprintf(&b, " (%s: %s)", chatText(finding.Override.By, maxName), chatText(finding.Override.Reason, maxChatText))
 		}
 		b.WriteString("\n")

@@ -138,6 +138,9 @@ func (c *connection) close() {
 	}
 }
 
+// ownTimeLimit is how much later go-mail's own time limit is: the context's comes first, and says why.
+const ownTimeLimit = 5 * time.Second
+
 // client is one for a single mail.
 func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, error) {
 	host, portText, err := net.SplitHostPort(s.Addr)
@@ -164,7 +167,7 @@ func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, 
 		policy = gomail.TLSMandatory
 	}
 	options := []gomail.Option{
-		gomail.WithPort(port), gomail.WithTimeout(s.timeout), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(tlsConfig),
+		gomail.WithPort(port), gomail.WithTimeout(s.timeout + ownTimeLimit), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(tlsConfig),
 		gomail.WithDialContextFunc(dial), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.Username != "" {

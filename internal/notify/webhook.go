@@ -18,15 +18,15 @@ import (
 // webhookBody is what an https:// destination gets. Text makes it readable where chats
 // take webhooks in the form of Slack's.
 type webhookBody struct {
-	Kind      Kind                 `json:"kind"`
-	Key       string               `json:"key"`
-	Subject   string               `json:"subject"`
-	Text      string               `json:"text"`
-	At        time.Time            `json:"at,omitzero"`
-	EndReason EndReason            `json:"endReason,omitempty"`
-	Report    ordercheck.Report    `json:"report"`
-	Resolved  []ordercheck.Finding `json:"resolved,omitempty"`
-	Links     links                `json:"links"`
+	Kind      ordercheck.NoticeKind `json:"kind"`
+	Key       string                `json:"key"`
+	Subject   string                `json:"subject"`
+	Text      string                `json:"text"`
+	At        time.Time             `json:"at,omitzero"`
+	EndReason ordercheck.EndReason  `json:"endReason,omitempty"`
+	Report    ordercheck.Report     `json:"report"`
+	Resolved  []ordercheck.Finding  `json:"resolved,omitempty"`
+	Links     links                 `json:"links"`
 }
 
 type links struct {

@@ -91,17 +91,17 @@ func TestWebhookGetsTheWholeNotice(t *testing.T) {
 	require.Len(t, requests, 1)
 	assert.Equal(t, "/hook?token=hush", requests[0].path)
 	assert.Equal(t, "application/json", requests[0].header.Get("Content-Type"))
-	assert.Equal(t, "failed/run-1-set-1", requests[0].header.Get("Idempotency-Key"))
+	assert.Equal(t, "run-1-set-1", requests[0].header.Get("Idempotency-Key"))
 	var body struct {
-		Kind    notify.Kind       `json:"kind"`
-		Key     string            `json:"key"`
-		Subject string            `json:"subject"`
-		Text    string            `json:"text"`
-		Report  ordercheck.Report `json:"report"`
-		Links   map[string]string `json:"links"`
+		Kind    ordercheck.NoticeKind `json:"kind"`
+		Key     string                `json:"key"`
+		Subject string                `json:"subject"`
+		Text    string                `json:"text"`
+		Report  ordercheck.Report     `json:"report"`
+		Links   map[string]string     `json:"links"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(requests[0].body), &body))
-	assert.Equal(t, notify.KindFailed, body.Kind)
+	assert.Equal(t, ordercheck.NoticeFailed, body.Kind)
 	assert.Equal(t, "run-1-set-1", body.Key)
 	assert.Equal(t, "[FAILED] SO-000123: 2 errors", body.Subject)
 	assert.Contains(t, body.Text, "The PO number is missing.")

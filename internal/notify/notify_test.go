@@ -1,9 +1,8 @@
 package notify_test
 
 import (
-	"context"
-	"encoding/json"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -14,15 +13,12 @@ import (
 
 	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/notify"
+	"error-check-gate/internal/ordercheck"
 )
 
 func TestNothingConfiguredTellsNobody(t *testing.T) {
 	t.Parallel()
-	n := notifier(t, notify.Options{})
-	assert.Empty(t, n.Targets(failed()))
-	p, err := n.Deliver(t.Context(), failed(), notify.Progress{}, func(notify.Progress) { t.Error("there is nothing to record") })
-	require.NoError(t, err)
-	assert.Empty(t, p)
+	assert.Empty(t, notifier(t, notify.Options{}).Targets(failed()))
 }
 
 func TestMailNeedsAMailServer(t *testing.T) {
@@ -51,70 +47,27 @@ func TestPartialSuccessRepeatsOnlyWhatFailed(t *testing.T) {
 	down.answer(status(http.StatusServiceUnavailable, "Retry-After", "30"))
 	options := to(s.SMTPAddr, jane)
 	options.Destinations = destinations(t, down.URL+"/down", up.URL+"/up")
-	var recorded []notify.Progress
-	record := func(p notify.Progress) { recorded = append(recorded, p) }
 
 	n := notifier(t, options)
 	all := names(n, failed())
-	p, err := n.Deliver(t.Context(), failed(), notify.Progress{}, record)
-	var failures notify.Failures
-	require.ErrorAs(t, err, &failures)
-	require.Len(t, failures, 1)
-	assert.EqualError(t, err, "notice to "+all[1]+": it answered with 503 Service Unavailable")
-	assert.Equal(t, 30*time.Second, failures.RetryAfter())
-	assert.Equal(t, 503, asError(t, err).Code)
-	assert.Equal(t, notify.Progress{Sent: []string{all[0], all[2]}}, p)
-	assert.Equal(t, []notify.Progress{{Sent: all[:1]}, {Sent: []string{all[0], all[2]}}}, recorded)
+	errs := sendAll(t, n, failed())
+	require.Len(t, errs, 1, "one that fails keeps nothing from the others")
+	sent := asError(t, errs[all[1]])
+	assert.EqualError(t, sent, "notice to "+all[1]+": it answered with 503 Service Unavailable")
+	assert.Equal(t, all[1], sent.Target)
+	assert.Equal(t, 30*time.Second, sent.RetryAfter)
 
-	// Another process goes on, with what a heartbeat kept.
-	content, err := json.Marshal(p)
-	require.NoError(t, err)
-	var kept notify.Progress
-	require.NoError(t, json.Unmarshal(content, &kept))
+	// Another process repeats what failed, by its name.
 	down.answer(nil)
 	n = notifier(t, options)
-	p, err = n.Deliver(t.Context(), failed(), kept, record)
-	require.NoError(t, err)
-	assert.ElementsMatch(t, all, p.Sent)
+	for _, target := range n.Targets(failed()) {
+		if target.Name() == sent.Target {
+			require.NoError(t, n.Send(t.Context(), target, failed()))
+		}
+	}
 	assert.Len(t, down.requests(), 2)
 	assert.Len(t, up.requests(), 1)
 	received(t, s)
-
-	again, err := n.Deliver(t.Context(), failed(), p, record)
-	require.NoError(t, err)
-	assert.Equal(t, p, again)
-	assert.Len(t, recorded, 3)
-	assert.Len(t, down.requests(), 2)
-}
-
-func TestTargetThatRefusesIsNotAskedAgain(t *testing.T) {
-	t.Parallel()
-	gone, up := newReceiver(t), newReceiver(t)
-	gone.answer(status(http.StatusGone))
-	n := notifier(t, notify.Options{Destinations: destinations(t, gone.URL+"/gone", up.URL+"/up")})
-	all := names(n, failed())
-	p, err := n.Deliver(t.Context(), failed(), notify.Progress{}, func(notify.Progress) {})
-	require.NoError(t, err)
-	want := notify.Progress{Sent: all[1:], Refused: []notify.Refusal{{Target: all[0], Reason: "it answered with 410 Gone"}}}
-	assert.Equal(t, want, p)
-	p, err = n.Deliver(t.Context(), failed(), p, func(notify.Progress) {})
-	require.NoError(t, err)
-	assert.Equal(t, want, p)
-	assert.Len(t, gone.requests(), 1)
-}
-
-func TestInterruptedDeliveryKeepsWhatItDid(t *testing.T) {
-	t.Parallel()
-	first, second := newReceiver(t), newReceiver(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	second.answer(func(_ http.ResponseWriter, r *http.Request) {
-		cancel()
-		<-r.Context().Done()
-	})
-	n := notifier(t, notify.Options{Destinations: destinations(t, first.URL+"/1", second.URL+"/2", "http://127.0.0.1:1/3")})
-	p, err := n.Deliver(ctx, failed(), notify.Progress{}, func(notify.Progress) {})
-	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, names(n, failed())[:1], p.Sent)
 }
 
 func TestNoticeThatLacksSomethingIsRefused(t *testing.T) {
@@ -130,7 +83,7 @@ func TestNoticeThatLacksSomethingIsRefused(t *testing.T) {
 		{"key with a line break", func(n *notify.Notice) { n.Key = "a\r\nX-Evil: yes" }, "the key has a space, a control character or a letter outside ASCII"},
 		{"long key", func(n *notify.Notice) { n.Key = string(make([]byte, 201)) }, "the key has 201 bytes, at most 200 are carried"},
 		{"order", func(n *notify.Notice) { n.Report.SalesOrderID = "" }, "the sales order id is empty"},
-		{"end", func(n *notify.Notice) { n.Kind = notify.KindEnded }, `the end reason "" is not known`},
+		{"end", func(n *notify.Notice) { n.Kind = ordercheck.NoticeEnded }, `the end reason "" is not known`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			notice := failed()
@@ -153,7 +106,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 	})
 	for _, code := range []int{200, 500, 400} {
 		hook.answer(status(code))
-		_, _ = n.Deliver(t.Context(), failed(), notify.Progress{}, func(notify.Progress) {})
+		assert.Equal(t, code != 200, len(sendAll(t, n, failed())) == 1)
 	}
 	var collected metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &collected))
@@ -168,4 +121,26 @@ func TestAttemptsAreCounted(t *testing.T) {
 		counts[kind.AsString()+" "+via.AsString()+" "+outcome.AsString()] = point.Value
 	}
 	assert.Equal(t, map[string]int64{"failed webhook sent": 1, "failed webhook failed": 1, "failed webhook refused": 1}, counts)
+}
+
+// Not parallel: it counts.
+func TestNothingGoesOnAfterATargetHasFailed(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Run("send", func(t *testing.T) {
+		silentMail := newScript(t, map[string]string{"RCPT": silence})
+		hook, chat := newReceiver(t), newReceiver(t)
+		release := make(chan struct{})
+		hang := func(http.ResponseWriter, *http.Request) { <-release }
+		hook.answer(hang)
+		chat.answer(hang)
+		transport := &http.Transport{DisableKeepAlives: true}
+		options := to(silentMail.addr, jane)
+		options.Destinations = append(destinations(t, hook.URL), mattermost(t, chat).Destinations...)
+		options.Timeout, options.Transport = 50*time.Millisecond, transport
+		n := notifier(t, options)
+		assert.Len(t, sendAll(t, n, failed()), 3)
+		close(release)
+	})
+	// One is the condition's own.
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, time.Millisecond)
 }
