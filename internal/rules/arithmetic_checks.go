@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"error-check-gate/internal/money"
 	"fmt"
 
 	"github.com/govalues/decimal"
@@ -22,22 +23,22 @@ func lineSubtotal(tolerance decimal.Decimal) rule {
 		settings: toleranceSettings{tolerance},
 		check: func(e *evaluation) error {
 			return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-				var a arithmetic
-				readings := lineSubtotals(&a, e.order, line)
+				var c money.Calc
+				readings := lineSubtotals(&c, e.order, line)
 				subTotal := line.SubTotal.Decimal
-				fits := a.nearAny(subTotal, readings, tolerance)
-				if a.err != nil {
-					return a.err
+				fits := c.NearAny(subTotal, readings, tolerance)
+				if c.Err() != nil {
+					return c.Err()
 				}
 				if fits {
 					return nil
 				}
-				expected := cents(readings[0])
+				expected := money.Cents(readings[0])
 				e.onLine(i, breach{
 					message: fmt.Sprintf("%s: the subtotal is %s, but %s × %s%s is %s",
-						e.lineName(i), money(subTotal), plain(quantity(line)), money(line.UnitPrice.Decimal), lessDiscount(line.Discount), expected),
+						e.lineName(i), money.Text(subTotal), money.Plain(quantity(line)), money.Text(line.UnitPrice.Decimal), lessDiscount(line.Discount), expected),
 					expected: expected,
-					actual:   money(subTotal),
+					actual:   money.Text(subTotal),
 					fix:      "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
 				})
 				return nil
@@ -47,30 +48,30 @@ func lineSubtotal(tolerance decimal.Decimal) rule {
 }
 
 // lineSubtotals lists the subtotals that a line may rightly have, the likeliest first.
-func lineSubtotals(a *arithmetic, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+func lineSubtotals(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
 	qty := quantity(line)
-	gross := a.mul(qty, line.UnitPrice.Decimal)
+	gross := c.Mul(qty, line.UnitPrice.Decimal)
 	readings := []decimal.Decimal{gross}
 	if d := line.Discount; d != nil && !d.Value.Decimal.IsZero() {
 		value := d.Value.Decimal
 		if d.IsPercent {
-			readings = []decimal.Decimal{a.sub(gross, a.percent(value, gross))}
+			readings = []decimal.Decimal{c.Sub(gross, c.Percent(value, gross))}
 		} else {
 			// A fixed discount is per unit in InFlow's manual, per line in other programs.
 			perLine := value
 			if qty.IsNeg() {
 				perLine = value.Neg()
 			}
-			readings = []decimal.Decimal{a.sub(gross, a.mul(value, qty)), a.sub(gross, perLine)}
+			readings = []decimal.Decimal{c.Sub(gross, c.Mul(value, qty)), c.Sub(gross, perLine)}
 		}
 	}
 	if !order.IsTaxInclusive {
 		return readings
 	}
 	// A tax-inclusive price may be met by a subtotal with the tax or without it.
-	for _, divisor := range taxDivisors(a, order, line) {
+	for _, divisor := range taxDivisors(c, order, line) {
 		for _, withTax := range readings[:len(readings):len(readings)] {
-			readings = append(readings, a.quo(withTax, divisor))
+			readings = append(readings, c.Quo(withTax, divisor))
 		}
 	}
 	return readings
@@ -78,19 +79,19 @@ func lineSubtotals(a *arithmetic, order *inflow.SalesOrder, line *inflow.SalesOr
 
 // taxDivisors are what a price with tax is divided by to get the one without: both
 // taxes on the price, or the second on top of the first.
-func taxDivisors(a *arithmetic, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+func taxDivisors(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
 	rate := func(ofLine, ofOrder inflow.Amount) decimal.Decimal {
 		if ofLine.Valid {
-			return a.quo(ofLine.Decimal, hundred)
+			return c.Quo(ofLine.Decimal, money.Hundred)
 		}
-		return a.quo(ofOrder.Decimal, hundred)
+		return c.Quo(ofOrder.Decimal, money.Hundred)
 	}
 	rate1, rate2 := rate(line.Tax1Rate, order.Tax1Rate), rate(line.Tax2Rate, order.Tax2Rate)
 	one := decimal.One
 	var divisors []decimal.Decimal
 	for _, divisor := range []decimal.Decimal{
-		a.add(one, a.add(rate1, rate2)),
-		a.mul(a.add(one, rate1), a.add(one, rate2)),
+		c.Add(one, c.Add(rate1, rate2)),
+		c.Mul(c.Add(one, rate1), c.Add(one, rate2)),
 	} {
 		if divisor.IsPos() && !divisor.IsOne() {
 			divisors = append(divisors, divisor)
@@ -104,9 +105,9 @@ func lessDiscount(d *inflow.PercentOrFixed) string {
 	case d == nil || d.Value.Decimal.IsZero():
 		return ""
 	case d.IsPercent:
-		return fmt.Sprintf(" less %s %%", plain(d.Value.Decimal))
+		return fmt.Sprintf(" less %s %%", money.Plain(d.Value.Decimal))
 	default:
-		return fmt.Sprintf(" less a discount of %s", money(d.Value.Decimal))
+		return fmt.Sprintf(" less a discount of %s", money.Text(d.Value.Decimal))
 	}
 }
 
@@ -120,26 +121,26 @@ func orderSubtotal(tolerance decimal.Decimal) rule {
 		requires: []string{includeLines},
 		settings: toleranceSettings{tolerance},
 		check: func(e *evaluation) error {
-			var a arithmetic
+			var c money.Calc
 			subTotals := make([]decimal.Decimal, len(e.order.Lines))
 			for i := range e.order.Lines {
 				subTotals[i] = e.order.Lines[i].SubTotal.Decimal
 			}
-			expected, actual := a.sum(subTotals...), e.order.SubTotal.Decimal
+			expected, actual := c.Sum(subTotals...), e.order.SubTotal.Decimal
 			readings := []decimal.Decimal{expected}
 			if e.order.IsTaxInclusive {
 				// The lines may be with tax where the subtotal is without.
-				readings = append(readings, a.sum(expected, e.order.Tax1.Decimal.Neg(), e.order.Tax2.Decimal.Neg()))
+				readings = append(readings, c.Sum(expected, e.order.Tax1.Decimal.Neg(), e.order.Tax2.Decimal.Neg()))
 			}
-			fits := a.nearAny(actual, readings, tolerance)
-			if a.err != nil {
-				return a.err
+			fits := c.NearAny(actual, readings, tolerance)
+			if c.Err() != nil {
+				return c.Err()
 			}
 			if !fits {
 				e.onOrder(breach{
-					message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money(actual), cents(expected)),
-					expected: cents(expected),
-					actual:   money(actual),
+					message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money.Text(actual), money.Cents(expected)),
+					expected: money.Cents(expected),
+					actual:   money.Text(actual),
 					fix:      "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, look for a line that is missing or doubled",
 				})
 			}
@@ -157,18 +158,18 @@ func orderTotal(tolerance decimal.Decimal) rule {
 		},
 		settings: toleranceSettings{tolerance},
 		check: func(e *evaluation) error {
-			var a arithmetic
-			readings := orderTotals(&a, e.order)
+			var c money.Calc
+			readings := orderTotals(&c, e.order)
 			actual := e.order.Total.Decimal
-			fits := a.nearAny(actual, readings, tolerance)
-			if a.err != nil {
-				return a.err
+			fits := c.NearAny(actual, readings, tolerance)
+			if c.Err() != nil {
+				return c.Err()
 			}
 			if !fits {
 				e.onOrder(breach{
-					message:  fmt.Sprintf("The order's total is %s, but %s is %s", money(actual), totalFormula(e.order), cents(readings[0])),
-					expected: cents(readings[0]),
-					actual:   money(actual),
+					message:  fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual), totalFormula(e.order), money.Cents(readings[0])),
+					expected: money.Cents(readings[0]),
+					actual:   money.Text(actual),
 					fix:      "Check freight, taxes and return charges, and save the order again in InFlow, so that the total is calculated anew",
 				})
 			}
@@ -181,22 +182,22 @@ func orderTotal(tolerance decimal.Decimal) rule {
 // Returned goods are lines with a negative subtotal, so they are in subTotal already.
 // InFlow charges returnFee and gives returnFreight back; where they are settled
 // apart they are not in the total.
-func orderTotals(a *arithmetic, order *inflow.SalesOrder) []decimal.Decimal {
-	goods := a.sum(order.SubTotal.Decimal, order.OrderFreight.Decimal)
-	taxed := a.sum(goods, order.Tax1.Decimal, order.Tax2.Decimal)
+func orderTotals(c *money.Calc, order *inflow.SalesOrder) []decimal.Decimal {
+	goods := c.Sum(order.SubTotal.Decimal, order.OrderFreight.Decimal)
+	taxed := c.Sum(goods, order.Tax1.Decimal, order.Tax2.Decimal)
 	bases := []decimal.Decimal{taxed}
 	if order.IsTaxInclusive {
 		// Prices with tax have it in the subtotal already, unless InFlow took it out there.
 		bases = []decimal.Decimal{goods, taxed}
 		for _, tax := range []decimal.Decimal{order.Tax1.Decimal, order.Tax2.Decimal} {
-			bases = append(bases, a.add(goods, tax))
+			bases = append(bases, c.Add(goods, tax))
 		}
 	}
 	fee, freight := order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg()
 	var readings []decimal.Decimal
-	for _, returns := range []decimal.Decimal{a.add(fee, freight), {}, fee, freight} {
+	for _, returns := range []decimal.Decimal{c.Add(fee, freight), {}, fee, freight} {
 		for _, base := range bases {
-			readings = append(readings, a.add(base, returns))
+			readings = append(readings, c.Add(base, returns))
 		}
 	}
 	return readings
@@ -204,10 +205,10 @@ func orderTotals(a *arithmetic, order *inflow.SalesOrder) []decimal.Decimal {
 
 // totalFormula says in words how the likeliest total was calculated.
 func totalFormula(order *inflow.SalesOrder) string {
-	text := "subtotal " + money(order.SubTotal.Decimal)
+	text := "subtotal " + money.Text(order.SubTotal.Decimal)
 	term := func(sign, name string, amount inflow.Amount) {
 		if !amount.Decimal.IsZero() {
-			text += fmt.Sprintf(" %s %s %s", sign, name, money(amount.Decimal))
+			text += fmt.Sprintf(" %s %s %s", sign, name, money.Text(amount.Decimal))
 		}
 	}
 	term("+", "freight", order.OrderFreight)
@@ -229,23 +230,23 @@ func balance(tolerance decimal.Decimal) rule {
 		},
 		settings: toleranceSettings{tolerance},
 		check: func(e *evaluation) error {
-			var a arithmetic
+			var c money.Calc
 			total, paid, actual := e.order.Total.Decimal, e.order.AmountPaid.Decimal, e.order.Balance.Decimal
-			expected := a.sub(total, paid)
+			expected := c.Sub(total, paid)
 			readings := []decimal.Decimal{expected}
 			if e.order.IsQuote {
 				// Nothing is owed on a quote.
 				readings = append(readings, decimal.Decimal{})
 			}
-			fits := a.nearAny(actual, readings, tolerance)
-			if a.err != nil {
-				return a.err
+			fits := c.NearAny(actual, readings, tolerance)
+			if c.Err() != nil {
+				return c.Err()
 			}
 			if !fits {
 				e.onOrder(breach{
-					message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money(actual), money(total), money(paid), cents(expected)),
-					expected: cents(expected),
-					actual:   money(actual),
+					message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual), money.Text(total), money.Text(paid), money.Cents(expected)),
+					expected: money.Cents(expected),
+					actual:   money.Text(actual),
 					fix:      "Check the payments of the order, and save it again in InFlow, so that the balance is calculated anew",
 				})
 			}

@@ -167,3 +167,6 @@ func quantity(line *inflow.SalesOrderLine) decimal.Decimal {
 	}
 	return line.Quantity.StandardQuantity.Decimal
 }
+
+// defaultTolerance is how far two amounts may be apart and still agree, inclusive: a cent.
+var defaultTolerance = decimal.MustParse("0.01")

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"encoding/json"
+	"error-check-gate/internal/money"
 	"strings"
 	"testing"
 
@@ -223,7 +224,7 @@ func TestDigest(t *testing.T) {
 	base := newSet("s", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)})
 	for name, other := range map[string]*Set{
 		"name":      newSet("t", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)}),
-		"number":    newSet("s", []rule{lineSubtotal(hundred), balance(defaultTolerance)}),
+		"number":    newSet("s", []rule{lineSubtotal(money.Hundred), balance(defaultTolerance)}),
 		"order":     newSet("s", []rule{balance(defaultTolerance), lineSubtotal(defaultTolerance)}),
 		"rule less": newSet("s", []rule{lineSubtotal(defaultTolerance)}),
 	} {
