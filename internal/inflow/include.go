@@ -8,11 +8,23 @@ import (
 // Related entities that [Client.SalesOrder] can ask for. InFlow leaves out what is
 // not named; a nested name brings the entities on its way too.
 const (
-	IncludeLines              = "lines"
-	IncludeLinesProduct       = "lines.product"
-	IncludeCustomer           = "customer"
-	IncludePaymentLines       = "paymentLines"
-	IncludeSalesRepTeamMember = "salesRepTeamMember"
+	IncludeCurrency                   = "currency"
+	IncludeCustomer                   = "customer"
+	IncludeLines                      = "lines"
+	IncludeLinesProduct               = "lines.product"
+	IncludeLinesProductCategory       = "lines.product.category"
+	IncludeLinesProductCost           = "lines.product.cost"
+	IncludeLinesProductInventoryLines = "lines.product.inventoryLines"
+	IncludeLinesProductPrices         = "lines.product.prices"
+	IncludePackLines                  = "packLines"
+	IncludePaymentLines               = "paymentLines"
+	IncludePaymentTerms               = "paymentTerms"
+	IncludePickLines                  = "pickLines"
+	IncludePricingScheme              = "pricingScheme"
+	IncludeSalesRepTeamMember         = "salesRepTeamMember"
+	IncludeShipLines                  = "shipLines"
+	IncludeTaxingScheme               = "taxingScheme"
+	IncludeTaxingSchemeTaxCodes       = "taxingScheme.taxCodes"
 )
 
 // includeList is the value of the query parameter include: sorted, without doubles

@@ -32,6 +32,9 @@ type SalesOrder struct {
 	IsInvoiced      bool   `json:"isInvoiced,omitempty"`
 	IsQuote         bool   `json:"isQuote,omitempty"`
 	IsTaxInclusive  bool   `json:"isTaxInclusive,omitempty"`
+	// NeedsConfirmation: the order is unconfirmed while ConfirmerTeamMemberID is empty and IsQuote is false.
+	NeedsConfirmation     bool   `json:"needsConfirmation,omitempty"`
+	ConfirmerTeamMemberID string `json:"confirmerTeamMemberId,omitempty"`
 
 	CustomerID string    `json:"customerId,omitempty"`
 	Customer   *Customer `json:"customer,omitempty"` // include=customer
@@ -51,10 +54,21 @@ type SalesOrder struct {
 	SalesRepTeamMemberID string `json:"salesRepTeamMemberId,omitempty"`
 	// SalesRepTeamMember is for notices to the sales rep; include=salesRepTeamMember.
 	SalesRepTeamMember *TeamMember `json:"salesRepTeamMember,omitempty"`
-	TaxingSchemeID     string      `json:"taxingSchemeId,omitempty"`
+	// SalesRep says whether a name was typed in instead of choosing a team member.
+	SalesRep       Presence `json:"salesRep,omitempty"`
+	TaxingSchemeID string   `json:"taxingSchemeId,omitempty"`
+	CurrencyID     string   `json:"currencyId,omitempty"`
+
+	PaymentTerms  *PaymentTerms  `json:"paymentTerms,omitempty"`  // include=paymentTerms
+	PricingScheme *PricingScheme `json:"pricingScheme,omitempty"` // include=pricingScheme
+	TaxingScheme  *TaxingScheme  `json:"taxingScheme,omitempty"`  // include=taxingScheme
+	Currency      *Currency      `json:"currency,omitempty"`      // include=currency
 
 	Lines        []SalesOrderLine `json:"lines"`                 // include=lines
 	PaymentLines []PaymentLine    `json:"paymentLines,omitzero"` // include=paymentLines
+	PickLines    []PickLine       `json:"pickLines,omitzero"`    // include=pickLines
+	PackLines    []PackLine       `json:"packLines,omitzero"`    // include=packLines
+	ShipLines    []ShipLine       `json:"shipLines,omitzero"`    // include=shipLines
 
 	SubTotal     Amount `json:"subTotal,omitzero"`
 	OrderFreight Amount `json:"orderFreight,omitzero"`
@@ -74,7 +88,13 @@ type SalesOrder struct {
 	Balance    Amount `json:"balance,omitzero"`
 	ReturnFee  Amount `json:"returnFee,omitzero"`
 	// ReturnFreight is freight given back for a return.
-	ReturnFreight Amount `json:"returnFreight,omitzero"`
+	ReturnFreight Amount   `json:"returnFreight,omitzero"`
+	ReturnRemarks Presence `json:"returnRemarks,omitempty"`
+
+	// ExchangeRate is between the order's currency and the home currency.
+	ExchangeRate Amount `json:"exchangeRate,omitzero"`
+	// ExchangeRateAutoPulled is when ExchangeRate was pulled; null where it was set by hand.
+	ExchangeRateAutoPulled Time `json:"exchangeRateAutoPulled,omitzero"`
 
 	OrderDate         Time `json:"orderDate,omitzero"`
 	DueDate           Time `json:"dueDate,omitzero"`
@@ -129,6 +149,19 @@ type Product struct {
 	ProductID string `json:"productId,omitempty"`
 	Name      string `json:"name,omitempty"`
 	SKU       string `json:"sku,omitempty"`
+	// IsActive is nil where InFlow did not say.
+	IsActive     *bool  `json:"isActive,omitempty"`
+	ItemType     string `json:"itemType,omitempty"` // StockedProduct, NonstockedProduct, Service
+	TrackSerials bool   `json:"trackSerials,omitempty"`
+
+	CategoryID string         `json:"categoryId,omitempty"`
+	Category   *Category      `json:"category,omitempty"` // include=lines.product.category
+	Cost       *ProductCost   `json:"cost,omitempty"`     // include=lines.product.cost
+	Prices     []ProductPrice `json:"prices,omitzero"`    // include=lines.product.prices
+	// TotalQuantityOnHand is over all locations, in StandardUomName; include=lines.product.inventoryLines.
+	TotalQuantityOnHand Amount         `json:"totalQuantityOnHand,omitzero"`
+	StandardUomName     string         `json:"standardUomName,omitempty"`
+	SalesUom            *UnitOfMeasure `json:"salesUom,omitempty"`
 }
 
 // Customer is the part of InFlow's customer that the gate uses; schema Customer.
@@ -136,6 +169,10 @@ type Customer struct {
 	CustomerID string `json:"customerId,omitempty"`
 	Name       string `json:"name,omitempty"`
 	Discount   Amount `json:"discount,omitzero"` // percent
+	// IsActive is nil where InFlow did not say.
+	IsActive        *bool    `json:"isActive,omitempty"`
+	PricingSchemeID string   `json:"pricingSchemeId,omitempty"`
+	TaxExemptNumber Presence `json:"taxExemptNumber,omitempty"`
 }
 
 // Address is where an order is billed or shipped to; schema Address.

@@ -103,6 +103,18 @@ func (c *Calc) Round(x decimal.Decimal, scale int) decimal.Decimal {
 	return down
 }
 
+// RoundUp rounds to scale decimals, at least 0, away from zero.
+func (c *Calc) RoundUp(x decimal.Decimal, scale int) decimal.Decimal {
+	if x.Scale() <= scale {
+		return x
+	}
+	down := x.Trunc(scale)
+	if down.Cmp(x) == 0 {
+		return down
+	}
+	return c.Add(down, decimal.MustNew(1, scale).CopySign(x))
+}
+
 // Total is an exact running sum. The zero value is 0.
 type Total struct {
 	// small holds the sum as a count of 10^-6 while that fits, which money does.

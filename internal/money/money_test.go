@@ -91,6 +91,14 @@ func TestRound(t *testing.T) {
 	}
 }
 
+func TestRoundUp(t *testing.T) {
+	for in, want := range map[string]string{"2.671": "2.68", "2.67": "2.67", "2.6700": "2.67", "-2.671": "-2.68", "0.0001": "0.01", "7": "7"} {
+		var c Calc
+		assert.Equal(t, want, c.RoundUp(decimal.MustParse(in), 2).String(), in)
+		require.NoError(t, c.Err())
+	}
+}
+
 func TestPercent(t *testing.T) {
 	var c Calc
 	assert.Equal(t, "25", Plain(c.Percent(decimal.MustParse("12.5"), decimal.MustParse("200"))))

@@ -57,6 +57,8 @@ type CheckedOrder struct {
 	RuleErrors []RuleError `json:"ruleErrors"`
 	// Terms are those of the rules with findings that the rule file gives terms of their own.
 	Terms []Terms `json:"terms,omitempty"`
+	// Shadow is what rules on trial would have said. It is counted, and is no part of a report.
+	Shadow []ShadowResult `json:"shadow,omitempty"`
 }
 
 // Terms are what a rule file says of the life of a rule's findings.
@@ -66,6 +68,13 @@ type Terms struct {
 	Grace *time.Duration `json:"grace,omitempty"`
 	// NotOverridable rules are to be put right; nobody can take responsibility for them.
 	NotOverridable bool `json:"notOverridable,omitempty"`
+}
+
+// ShadowResult is the outcome of a rule that is evaluated on trial.
+type ShadowResult struct {
+	RuleID   string `json:"ruleId"`
+	Findings int    `json:"findings"`
+	Error    string `json:"error,omitempty"`
 }
 
 // Digest is the part of an order that rules may look at, as JSON. Where it is

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,42 +12,62 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/ordercel"
 )
 
 var errNoOrder = errors.New("not evaluated: no order was given")
 
-// The related entities that InFlow sends when asked to.
-const (
-	includeLines        = "lines"
-	includeLinesProduct = "lines.product"
-	includeCustomer     = "customer"
-)
+// skipError is a check's way to say that it cannot judge this order.
+type skipError struct{ reason string }
 
-// missingInclude says which of the includes are not in the order, or nothing. InFlow
-// leaves out alike what was not asked for and what does not exist, so an
-// entity counts as missing only where something else says that it exists.
-func missingInclude(order *inflow.SalesOrder, includes []string) string {
-	for _, include := range includes {
-		missing := false
-		switch include {
-		case includeLines:
-			missing = order.Lines == nil && !order.SubTotal.Decimal.IsZero()
-		case includeCustomer:
-			missing = order.CustomerID != "" && order.Customer == nil
-		}
-		if missing {
-			return fmt.Sprintf("needs %q, which the order was fetched without", include)
-		}
+func (e *skipError) Error() string { return e.reason }
+
+func skip(format string, args ...any) error { return &skipError{fmt.Sprintf(format, args...)} }
+
+// subject is an order under evaluation by all rules, one after the other.
+type subject struct {
+	order    *inflow.SalesOrder
+	now      time.Time
+	lookups  ordercheck.Lookups
+	lineKeys []string
+
+	view *ordercel.Order
+	cel  *ordercel.Evaluation
+	// held is what conditions that rules share came to.
+	held map[*ordercel.Program]condition
+	// absent is what missing found of each requirement.
+	absent map[string]string
+}
+
+type condition struct {
+	holds bool
+	err   error
+}
+
+func newSubject(order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) *subject {
+	s := &subject{order: order, now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, absent: map[string]string{}}
+	if order != nil {
+		s.lineKeys = lineKeys(order.Lines)
+		s.view = ordercel.NewOrder(order)
+		s.cel = ordercel.NewEvaluation(s.view, now)
 	}
-	return ""
+	return s
+}
+
+func (s *subject) holds(program *ordercel.Program) (bool, error) {
+	c, known := s.held[program]
+	if !known {
+		c.holds, c.err = s.cel.Bool(program, nil)
+		s.held[program] = c
+	}
+	return c.holds, c.err
 }
 
 // evaluation is one rule at work on one order.
 type evaluation struct {
+	*subject
+	ctx      context.Context //nolint:containedctx // lives as long as the call that it belongs to
 	rule     *rule
-	order    *inflow.SalesOrder
-	lineKeys []string
-	now      time.Time
 	findings []ordercheck.Finding
 }
 
@@ -89,18 +110,32 @@ func (e *evaluation) finding(b breach, id string) ordercheck.Finding {
 	}
 }
 
+// inOrder is the findings by line number, those about one place by their ids.
 func (e *evaluation) inOrder() []ordercheck.Finding {
-	slices.SortStableFunc(e.findings, func(a, b ordercheck.Finding) int { return a.LineNumber - b.LineNumber })
+	slices.SortStableFunc(e.findings, func(a, b ordercheck.Finding) int {
+		if a.LineNumber != b.LineNumber {
+			return a.LineNumber - b.LineNumber
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
 	return e.findings
 }
 
 // eachLine runs check over the lines. An error names the first line that could
 // not be evaluated and how many more there were.
 func (e *evaluation) eachLine(check func(i int, line *inflow.SalesOrderLine) error) error {
+	const checkContextEvery = 256
 	var first error
 	failed := 0
 	for i := range e.order.Lines {
-		if err := check(i, &e.order.Lines[i]); err != nil {
+		if i%checkContextEvery == 0 && e.ctx.Err() != nil {
+			return fmt.Errorf("not evaluated: %w", e.ctx.Err())
+		}
+		err := check(i, &e.order.Lines[i])
+		if errors.Is(err, ordercel.ErrBudget) || errors.As(err, new(*skipError)) {
+			return err
+		}
+		if err != nil {
 			if failed++; first == nil {
 				first = fmt.Errorf("line %d: %w", i+1, err)
 			}
@@ -135,29 +170,32 @@ func lineKeys(lines []inflow.SalesOrderLine) []string {
 
 // lineName is how messages speak of a line: its number, and its product where known.
 func (e *evaluation) lineName(i int) string {
-	line := &e.order.Lines[i]
-	name := ""
-	if line.Product != nil {
-		name = strings.TrimSpace(line.Product.Name)
-		if name == "" {
-			name = strings.TrimSpace(line.Product.SKU)
-		}
+	if name := productName(e.order.Lines[i].Product); name != "" {
+		return fmt.Sprintf("Line %d (%s)", i+1, name)
 	}
-	if name == "" {
-		return fmt.Sprintf("Line %d", i+1)
-	}
-	return fmt.Sprintf("Line %d (%s)", i+1, shorten(name))
+	return fmt.Sprintf("Line %d", i+1)
 }
 
-const maxNameInMessage = 80
+// productName is a product's name, or else its SKU, for messages.
+func productName(p *inflow.Product) string {
+	if p == nil {
+		return ""
+	}
+	if name := strings.TrimSpace(p.Name); name != "" {
+		return shorten(name)
+	}
+	return shorten(strings.TrimSpace(p.SKU))
+}
 
-// shorten keeps a name of the order's from swamping a message.
-func shorten(name string) string {
-	runes := []rune(strings.Join(strings.Fields(name), " "))
-	if len(runes) <= maxNameInMessage {
+const maxTextInMessage = 80
+
+// shorten keeps a text of the order's from swamping a message.
+func shorten(text string) string {
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) <= maxTextInMessage {
 		return string(runes)
 	}
-	return string(runes[:maxNameInMessage-1]) + "…"
+	return string(runes[:maxTextInMessage-1]) + "…"
 }
 
 // quantity is what the unit price multiplies: the quantity in the line's own unit of measure.
@@ -168,5 +206,7 @@ func quantity(line *inflow.SalesOrderLine) decimal.Decimal {
 	return line.Quantity.StandardQuantity.Decimal
 }
 
-// defaultTolerance is how far two amounts may be apart and still agree, inclusive: a cent.
-var defaultTolerance = decimal.MustParse("0.01")
+// discounted reports whether a line has a discount above 0.
+func discounted(line *inflow.SalesOrderLine) bool {
+	return line.Discount != nil && line.Discount.Value.Decimal.IsPos()
+}

@@ -2,6 +2,9 @@ package rules
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,6 +31,47 @@ const sound = `{
 	"subTotal": "200.00", "orderFreight": "25.00", "tax1": "16.00", "tax2": "0", "returnFee": "5.00", "returnFreight": "2.50",
 	"total": "243.50", "amountPaid": "100", "balance": "143.5"
 }`
+
+// arithmetic is a rule file with the checks of arithmetic and presence.
+const arithmetic = `
+version: 1
+name: arithmetic
+defaults: {when: "!order.isCancelled", severity: error}
+rules:
+- {id: line-subtotal, builtin: line-subtotal}
+- {id: order-subtotal, builtin: order-subtotal}
+- {id: order-total, builtin: order-total}
+- {id: balance, builtin: balance}
+- {id: customer-and-lines, builtin: customer-and-lines}
+- {id: quantity-zero, builtin: quantity-zero}
+`
+
+func arithmeticSet(t testing.TB) *Set { return loadText(t, arithmetic) }
+
+// loadText compiles rule files from their texts.
+func loadText(t testing.TB, texts ...string) *Set {
+	t.Helper()
+	set, err := tryLoad(t, texts...)
+	require.NoError(t, err)
+	return set
+}
+
+func tryLoad(t testing.TB, texts ...string) (*Set, error) {
+	t.Helper()
+	dir := t.TempDir()
+	var paths []string
+	for i, text := range texts {
+		path := filepath.Join(dir, fmt.Sprintf("rules%d.yaml", i+1))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		paths = append(paths, path)
+	}
+	return Load(paths...)
+}
+
+func evaluate(t testing.TB, set *Set, order *inflow.SalesOrder) ordercheck.CheckedOrder {
+	t.Helper()
+	return set.Evaluate(t.Context(), order, noon, ordercheck.Lookups{})
+}
 
 func parseOrder(t testing.TB, text string) *inflow.SalesOrder {
 	t.Helper()

@@ -62,14 +62,14 @@ func randomOrder(r *rand.Rand) *inflow.SalesOrder {
 }
 
 func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
-	set := Default()
+	set := arithmeticSet(t)
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable, not secret
 	found := 0
 	for range propertyRounds {
 		order := randomOrder(r)
-		before := set.Evaluate(t.Context(), order, noon)
+		before := evaluate(t, set, order)
 		r.Shuffle(len(order.Lines), func(i, j int) { order.Lines[i], order.Lines[j] = order.Lines[j], order.Lines[i] })
-		after := set.Evaluate(t.Context(), order, noon)
+		after := evaluate(t, set, order)
 		for _, f := range after.Findings {
 			if f.LineNumber > 0 {
 				require.Equal(t, order.Lines[f.LineNumber-1].SalesOrderLineID, f.LineID)
@@ -93,11 +93,11 @@ func withoutLineNumbers(findings []ordercheck.Finding) []ordercheck.Finding {
 }
 
 func TestTrailingZerosChangeNothing(t *testing.T) {
-	set := Default()
+	set := arithmeticSet(t)
 	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // repeatable, not secret
 	for range propertyRounds {
 		order := randomOrder(r)
-		before := set.Evaluate(t.Context(), order, noon)
+		before := evaluate(t, set, order)
 
 		text, err := json.Marshal(order)
 		require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestTrailingZerosChangeNothing(t *testing.T) {
 		require.NoError(t, json.Unmarshal(text, &tree))
 		padded, err := json.Marshal(padAmounts(r, tree))
 		require.NoError(t, err)
-		after := set.Evaluate(t.Context(), parseOrder(t, string(padded)), noon)
+		after := evaluate(t, set, parseOrder(t, string(padded)))
 		require.Equal(t, before, after)
 	}
 }
@@ -133,7 +133,7 @@ func padAmounts(r *rand.Rand, node any) any {
 }
 
 func TestSoundArithmeticHasNoFindings(t *testing.T) {
-	set := Default()
+	set := arithmeticSet(t)
 	r := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // repeatable, not secret
 	for range propertyRounds {
 		order := randomOrder(r)
@@ -149,19 +149,20 @@ func TestSoundArithmeticHasNoFindings(t *testing.T) {
 		order.Total = inflow.NewAmount(orderTotals(&c, order)[0])
 		order.Balance = inflow.NewAmount(c.Sub(order.Total.Decimal, order.AmountPaid.Decimal))
 		require.NoError(t, c.Err())
-		for _, f := range set.Evaluate(t.Context(), order, noon).Findings {
+		for _, f := range evaluate(t, set, order).Findings {
 			require.NotContains(t, []string{"line-subtotal", "order-subtotal", "order-total", "balance"}, f.RuleID, f.Message)
 		}
 	}
 }
 
 func TestSameReportAgain(t *testing.T) {
+	set := arithmeticSet(t)
 	r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // repeatable, not secret
 	for range propertyRounds {
 		order := randomOrder(r)
-		first, err := json.Marshal(Default().Evaluate(t.Context(), order, noon))
+		first, err := json.Marshal(evaluate(t, set, order))
 		require.NoError(t, err)
-		second, err := json.Marshal(Default().Evaluate(t.Context(), order, noon))
+		second, err := json.Marshal(evaluate(t, set, order))
 		require.NoError(t, err)
 		require.Equal(t, string(first), string(second))
 	}

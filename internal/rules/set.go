@@ -5,17 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/ordercel"
 )
 
-// engineRevision is part of every digest. Raise it when a change of this package
-// can change the findings of an unchanged rule set: held orders are then evaluated anew.
-const engineRevision = 1
+// engineRevision is part of every digest. Raise it when a change of this package or
+// the expression language can change the findings of an unchanged rule set: held
+// orders are then evaluated anew.
+const engineRevision = 2
 
 // Description says what a rule is, for people.
 type Description struct {
@@ -23,63 +28,69 @@ type Description struct {
 	Severity    ordercheck.Severity `json:"severity"`
 	Scope       ordercheck.Scope    `json:"scope"`
 	Description string              `json:"description"`
+	// Enabled is false for a rule that a rule file switches off: it is listed, and not evaluated.
+	Enabled bool `json:"enabled"`
+	// Shadow is true for a rule on trial: it is evaluated and counted, and never a finding.
+	Shadow bool `json:"shadow,omitempty"`
+	// Requires lists what must have been included or looked up for the rule.
+	Requires []string `json:"requires,omitempty"`
 }
 
 // Set is a list of rules, ready to evaluate. It is immutable and safe for
-// concurrent use. Make one with [Default].
+// concurrent use. Make one with [Load] or [Default].
 type Set struct {
 	name   string
 	digest string
-	rules  []rule
+	// rules are those that are evaluated, order has those that are switched off too.
+	rules, order []*rule
+	// loaded is the hash of each file that the set was made of.
+	loaded map[string]string
 }
 
 // rule is one compiled rule.
 type rule struct {
 	Description
-	// requires lists the includes without which the rule cannot be evaluated.
-	requires []string
-	// settings are the rule's numbers, as they go into the digest.
-	settings any
-	check    func(*evaluation) error
+	identity identity
+	// skip says why the rule cannot be evaluated as long as its files stay as they are.
+	skip        string
+	applies     *ordercel.Program
+	appliesText string
+	check       check
+	// wants are includes that make messages better.
+	wants    []string
+	examples []*Example
 }
 
-// newSet seals rules under a name.
-func newSet(name string, rules []rule) *Set {
-	type identity struct {
-		Description
-		Requires []string
-		Settings any
-	}
-	identities := make([]identity, len(rules))
-	for i, r := range rules {
-		identities[i] = identity{r.Description, r.requires, r.settings}
+// identity is what decides a rule's evaluation, for the digest.
+type identity struct {
+	ID, Severity, Scope, Builtin         string
+	When, Message, Fix, Expected, Actual string
+	Applies, Skip                        string
+	Settings                             map[string]string
+	Requires                             []string
+	Shadow                               bool
+}
+
+// seal gives the set its digest.
+func (s *Set) seal(tables map[string]string) {
+	identities := make([]identity, len(s.rules))
+	for i, r := range s.rules {
+		identities[i] = r.identity
 	}
 	text, err := json.Marshal(struct {
 		Engine int
 		Name   string
 		Rules  []identity
-	}{engineRevision, name, identities})
+		Tables map[string]string
+	}{engineRevision, s.name, identities, tables})
 	if err != nil {
-		panic(fmt.Sprintf("rules: settings of set %q do not marshal: %v", name, err))
+		panic(fmt.Sprintf("rules: the identity of set %q does not marshal: %v", s.name, err)) // it is made of texts
 	}
 	sum := sha256.Sum256(text)
-	return &Set{name: name, digest: "sha256:" + hex.EncodeToString(sum[:]), rules: rules}
+	s.digest = "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Default is the set that holds where no rule file is given.
-func Default() *Set {
-	cent := defaultTolerance
-	return newSet("default", []rule{
-		lineSubtotal(cent),
-		orderSubtotal(cent),
-		orderTotal(cent),
-		balance(cent),
-		customerAndLines(),
-		quantityZero(),
-	})
-}
-
-// Name is the set's name, as reports show it.
+// Name is the set's name, as reports show it: that of each file, with a + between.
 func (s *Set) Name() string { return s.name }
 
 // Digest is "sha256:" and 64 hex digits over everything that decides an evaluation.
@@ -91,20 +102,39 @@ func (s *Set) RuleSet() ordercheck.RuleSet {
 }
 
 // Includes lists, sorted, the related entities that the rules look at: the values
-// of InFlow's include parameter. A nested one comes with the one it is nested in.
+// of InFlow's include parameter.
 func (s *Set) Includes() []string {
-	var includes []string
+	seen := map[string]bool{}
 	for _, r := range s.rules {
-		includes = append(includes, r.requires...)
+		for _, name := range slices.Concat(r.Requires, r.wants) {
+			// What is nested in an entity needs that one too.
+			for i := range name {
+				if name[i] == '.' {
+					seen[name[:i]] = true
+				}
+			}
+			seen[name] = true
+		}
 	}
-	slices.Sort(includes)
-	return slices.Compact(includes)
+	maps.DeleteFunc(seen, func(name string, _ bool) bool { return !slices.Contains(includes, name) })
+	return slices.Sorted(maps.Keys(seen))
 }
 
-// Rules describes the rules in their order.
+// NeedsRecentOrders reports whether a rule compares the order with other orders of its
+// customer, so that they should be looked up.
+func (s *Set) NeedsRecentOrders() bool { return s.needs(lookupRecentOrders) }
+
+// NeedsBilled reports whether a rule compares the order with what it was when it was invoiced.
+func (s *Set) NeedsBilled() bool { return s.needs(lookupBilled) }
+
+func (s *Set) needs(name string) bool {
+	return slices.ContainsFunc(s.rules, func(r *rule) bool { return slices.Contains(r.Requires, name) })
+}
+
+// Rules describes the rules in their order, those that are switched off included.
 func (s *Set) Rules() []Description {
-	out := make([]Description, len(s.rules))
-	for i, r := range s.rules {
+	out := make([]Description, len(s.order))
+	for i, r := range s.order {
 		out[i] = r.Description
 	}
 	return out
@@ -113,28 +143,32 @@ func (s *Set) Rules() []Description {
 // Evaluate runs every rule over the order, which it does not change. now is the
 // time that rules see. Findings are ordered by rule, then line number.
 //
-// A rule that cannot be evaluated (an amount beyond 19 digits, a cancelled ctx, a
-// fault in the rule itself) is an entry of RuleErrors and has no finding; one that
-// does not apply, or lacks an include, is an entry of Skipped. Lists are never nil.
-func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time) ordercheck.CheckedOrder {
+// A rule that cannot be evaluated (an amount beyond 19 digits, an unexpected null, too
+// much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
+// has no finding; one that does not apply, or lacks an include, a look-up or a table, is
+// an entry of Skipped. Lists are never nil, but for Shadow.
+func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) ordercheck.CheckedOrder {
 	out := ordercheck.CheckedOrder{
 		RuleSet:    s.RuleSet(),
 		Findings:   []ordercheck.Finding{},
 		Skipped:    []ordercheck.Skipped{},
 		RuleErrors: []ordercheck.RuleError{},
 	}
-	var keys []string
-	if order != nil {
-		keys = lineKeys(order.Lines)
-	}
-	for i := range s.rules {
-		r := &s.rules[i]
-		findings, reason, err := r.evaluate(ctx, order, keys, now)
+	subject := newSubject(order, now.UTC(), lookups)
+	for _, r := range s.rules {
+		findings, skipped, err := r.evaluate(ctx, subject)
 		switch {
+		case r.Shadow:
+			if result := (ordercheck.ShadowResult{RuleID: r.ID, Findings: len(findings)}); err != nil {
+				result.Error = err.Error()
+				out.Shadow = append(out.Shadow, result)
+			} else if skipped == "" {
+				out.Shadow = append(out.Shadow, result)
+			}
 		case err != nil:
 			out.RuleErrors = append(out.RuleErrors, ordercheck.RuleError{RuleID: r.ID, Error: err.Error()})
-		case reason != "":
-			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: reason})
+		case skipped != "":
+			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: skipped})
 		default:
 			out.Findings = append(out.Findings, findings...)
 		}
@@ -144,7 +178,7 @@ func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.T
 
 // evaluate runs one rule. Exactly one of its results says something: an error, a
 // reason to skip, or the findings, which may be none.
-func (r *rule) evaluate(ctx context.Context, order *inflow.SalesOrder, keys []string, now time.Time) (findings []ordercheck.Finding, skipped string, err error) {
+func (r *rule) evaluate(ctx context.Context, subject *subject) (findings []ordercheck.Finding, skipped string, err error) {
 	defer func() {
 		// The order's text may be in the value: it stays out of reports and history.
 		if p := recover(); p != nil {
@@ -154,18 +188,44 @@ func (r *rule) evaluate(ctx context.Context, order *inflow.SalesOrder, keys []st
 	if err := ctx.Err(); err != nil {
 		return nil, "", fmt.Errorf("not evaluated: %w", err)
 	}
-	if order == nil {
+	if subject.order == nil {
 		return nil, "", errNoOrder
 	}
-	if order.IsCancelled {
-		return nil, "the order is cancelled", nil
+	if r.skip != "" {
+		return nil, r.skip, nil
 	}
-	if reason := missingInclude(order, r.requires); reason != "" {
+	if r.applies != nil {
+		applies, err := subject.holds(r.applies)
+		if err != nil {
+			return nil, "", fmt.Errorf("whether the rule applies: %w", err)
+		}
+		if !applies {
+			return nil, r.inapplicable(subject.order), nil
+		}
+	}
+	if reason := subject.missing(r.Requires); reason != "" {
 		return nil, reason, nil
 	}
-	e := &evaluation{rule: r, order: order, lineKeys: keys, now: now}
+	e := &evaluation{subject: subject, rule: r, ctx: ctx}
 	if err := r.check(e); err != nil {
+		var skip *skipError
+		if errors.As(err, &skip) {
+			return nil, skip.reason, nil
+		}
 		return nil, "", err
 	}
 	return e.inOrder(), "", nil
+}
+
+const (
+	cancelledReason    = "the order is cancelled"
+	inapplicablePrefix = "applies only where "
+)
+
+// inapplicable says why a rule does not apply.
+func (r *rule) inapplicable(order *inflow.SalesOrder) string {
+	if order.IsCancelled && strings.ReplaceAll(r.appliesText, " ", "") == "!order.isCancelled" {
+		return cancelledReason
+	}
+	return inapplicablePrefix + shorten(r.appliesText)
 }

@@ -3,7 +3,6 @@ package rules
 import (
 	"context"
 	"encoding/json"
-	"error-check-gate/internal/money"
 	"strings"
 	"testing"
 
@@ -15,12 +14,12 @@ import (
 )
 
 func TestSoundOrderHasNothingToReport(t *testing.T) {
-	set := Default()
-	checked := set.Evaluate(t.Context(), parseOrder(t, sound), noon)
+	set := arithmeticSet(t)
+	checked := evaluate(t, set, parseOrder(t, sound))
 
 	text, err := json.Marshal(checked)
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"ruleSet":{"name":"default","digest":"`+set.Digest()+`"},"findings":[],"skipped":[],"ruleErrors":[]}`, string(text))
+	assert.JSONEq(t, `{"ruleSet":{"name":"arithmetic","digest":"`+set.Digest()+`"},"findings":[],"skipped":[],"ruleErrors":[]}`, string(text))
 }
 
 func TestArithmeticAndPresence(t *testing.T) {
@@ -55,7 +54,7 @@ func TestArithmeticAndPresence(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			checked := Default().Evaluate(t.Context(), changed(t, tt.order), noon)
+			checked := evaluate(t, arithmeticSet(t), changed(t, tt.order))
 			assert.ElementsMatch(t, tt.want, findingIDs(checked))
 			assert.Empty(t, checked.Skipped)
 			assert.Empty(t, checked.RuleErrors)
@@ -101,7 +100,7 @@ func TestLineSubtotalReadings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			checked := Default().Evaluate(t.Context(), withLine(t, tt.line, tt.order), noon)
+			checked := evaluate(t, arithmeticSet(t), withLine(t, tt.line, tt.order))
 			var got []string
 			for _, f := range checked.Findings {
 				got = append(got, f.RuleID)
@@ -120,7 +119,7 @@ func TestFindingSaysWhatWhereAndWhatToDo(t *testing.T) {
 	order := changed(t, `{"lines":[
 		{"salesOrderLineId":"l1","quantity":{"uomQuantity":"1"},"unitPrice":"140","subTotal":"140"},
 		{"salesOrderLineId":"l2","product":{"name":" Base  Cabinet "},"quantity":{"uomQuantity":"2"},"unitPrice":"50.00000","discount":{"value":"5.0","isPercent":true},"subTotal":"60.0000"}]}`)
-	checked := Default().Evaluate(t.Context(), order, noon)
+	checked := evaluate(t, arithmeticSet(t), order)
 	require.Len(t, checked.Findings, 1)
 	assert.Equal(t, ordercheck.Finding{
 		ID: "line-subtotal/l2", RuleID: "line-subtotal", Severity: "error", Scope: "line", LineID: "l2", LineNumber: 2,
@@ -129,7 +128,7 @@ func TestFindingSaysWhatWhereAndWhatToDo(t *testing.T) {
 		Fix: "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
 	}, checked.Findings[0])
 
-	checked = Default().Evaluate(t.Context(), changed(t, `{"total":"1","balance":"-99"}`), noon)
+	checked = evaluate(t, arithmeticSet(t), changed(t, `{"total":"1","balance":"-99"}`))
 	require.Len(t, checked.Findings, 1)
 	assert.Equal(t, "The order's total is 1.00, but subtotal 200.00 + freight 25.00 + tax 16.00 + return fee 5.00 − return freight 2.50 is 243.50", checked.Findings[0].Message)
 }
@@ -144,7 +143,7 @@ func TestQuantityZero(t *testing.T) {
 		`{"quantity":{"uomQuantity":"-1"}}`:     false,
 		`{"quantity":{"uomQuantity":null,"standardQuantity":"12.0"}}`: false,
 	} {
-		checked := Default().Evaluate(t.Context(), withLine(t, line, ""), noon)
+		checked := evaluate(t, arithmeticSet(t), withLine(t, line, ""))
 		if want {
 			assert.Equal(t, []string{"quantity-zero/product-#1"}, findingIDs(checked), line)
 		} else {
@@ -154,14 +153,14 @@ func TestQuantityZero(t *testing.T) {
 }
 
 func TestCancelledOrderIsSkipped(t *testing.T) {
-	checked := Default().Evaluate(t.Context(), changed(t, `{"isCancelled":true,"total":"1","customerId":""}`), noon)
+	checked := evaluate(t, arithmeticSet(t), changed(t, `{"isCancelled":true,"total":"1","customerId":""}`))
 	assert.Empty(t, checked.Findings)
-	assert.Len(t, checked.Skipped, len(Default().Rules()))
+	assert.Len(t, checked.Skipped, len(arithmeticSet(t).Rules()))
 	assert.Equal(t, ordercheck.Skipped{RuleID: "line-subtotal", Reason: "the order is cancelled"}, checked.Skipped[0])
 }
 
 func TestOrderFetchedWithoutItsLinesIsSkipped(t *testing.T) {
-	checked := Default().Evaluate(t.Context(), changed(t, `{"lines":null,"total":"1","balance":"-99"}`), noon)
+	checked := evaluate(t, arithmeticSet(t), changed(t, `{"lines":null,"total":"1","balance":"-99"}`))
 	assert.Equal(t, []string{"order-total"}, findingIDs(checked), "a rule that needs no lines goes on")
 	var skipped []string
 	for _, s := range checked.Skipped {
@@ -177,7 +176,7 @@ func TestUnevaluableRuleIsAnErrorAndNoFinding(t *testing.T) {
 		{"salesOrderLineId":"l1","quantity":{"uomQuantity":"1"},"unitPrice":"5","subTotal":"6"},
 		{"salesOrderLineId":"l2","quantity":{"uomQuantity":`+huge+`},"unitPrice":`+huge+`,"subTotal":`+huge+`},
 		{"salesOrderLineId":"l3","quantity":{"uomQuantity":`+huge+`},"unitPrice":`+huge+`,"subTotal":`+huge+`}]}`)
-	checked := Default().Evaluate(t.Context(), order, noon)
+	checked := evaluate(t, arithmeticSet(t), order)
 	assert.Equal(t, []ordercheck.RuleError{
 		{RuleID: "line-subtotal", Error: "line 2: an amount is beyond the 19 digits that can be calculated with (and 1 more lines)"},
 		{RuleID: "order-subtotal", Error: "an amount is beyond the 19 digits that can be calculated with"},
@@ -187,13 +186,11 @@ func TestUnevaluableRuleIsAnErrorAndNoFinding(t *testing.T) {
 
 func TestPanicIsARuleErrorAndStopsNoOtherRule(t *testing.T) {
 	secret := "c.oak@example.com"
-	set := newSet("test", []rule{
-		{Description: Description{ID: "panics"}, check: func(*evaluation) error { panic(secret) }},
-		customerAndLines(),
-	})
-	checked := set.Evaluate(t.Context(), changed(t, `{"lines":[]}`), noon)
+	set := arithmeticSet(t)
+	set.rules[0].check = func(*evaluation) error { panic(secret) }
+	checked := evaluate(t, set, changed(t, `{"lines":[],"subTotal":"0","total":"43.50","balance":"-56.50"}`))
 	require.Len(t, checked.RuleErrors, 1)
-	assert.Equal(t, "panics", checked.RuleErrors[0].RuleID)
+	assert.Equal(t, "line-subtotal", checked.RuleErrors[0].RuleID)
 	assert.NotContains(t, checked.RuleErrors[0].Error, secret)
 	assert.Equal(t, []string{"customer-and-lines/lines"}, findingIDs(checked))
 }
@@ -202,10 +199,10 @@ func TestNothingToEvaluate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, checked := range map[string]ordercheck.CheckedOrder{
-		"no order":  Default().Evaluate(t.Context(), nil, noon),
-		"cancelled": Default().Evaluate(ctx, parseOrder(t, sound), noon),
+		"no order":  evaluate(t, arithmeticSet(t), nil),
+		"cancelled": arithmeticSet(t).Evaluate(ctx, parseOrder(t, sound), noon, ordercheck.Lookups{}),
 	} {
-		assert.Len(t, checked.RuleErrors, len(Default().Rules()), name)
+		assert.Len(t, checked.RuleErrors, len(arithmeticSet(t).Rules()), name)
 		assert.Empty(t, checked.Findings, name)
 	}
 }
@@ -218,38 +215,35 @@ func TestLineKeys(t *testing.T) {
 }
 
 func TestDigest(t *testing.T) {
-	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, Default().Digest())
-	assert.Equal(t, Default().Digest(), Default().Digest())
+	base := arithmeticSet(t)
+	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, base.Digest())
+	assert.Equal(t, base.Digest(), arithmeticSet(t).Digest())
 
-	base := newSet("s", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)})
-	for name, other := range map[string]*Set{
-		"name":      newSet("t", []rule{lineSubtotal(defaultTolerance), balance(defaultTolerance)}),
-		"number":    newSet("s", []rule{lineSubtotal(money.Hundred), balance(defaultTolerance)}),
-		"order":     newSet("s", []rule{balance(defaultTolerance), lineSubtotal(defaultTolerance)}),
-		"rule less": newSet("s", []rule{lineSubtotal(defaultTolerance)}),
+	const expression = "- {id: extra, scope: order, severity: warning, params: {least: 5}, when: 'order.total < params.least', message: \"'small'\"}\n"
+	extra := loadText(t, arithmetic+expression)
+	for name, text := range map[string]string{
+		"name":        strings.Replace(arithmetic, "name: arithmetic", "name: other", 1),
+		"number":      strings.Replace(arithmetic, "builtin: balance", "builtin: balance, params: {tolerance: 1}", 1),
+		"severity":    strings.Replace(arithmetic, "builtin: balance", "builtin: balance, severity: warning", 1),
+		"order":       strings.Replace(arithmetic, "- {id: line-subtotal, builtin: line-subtotal}\n", "", 1) + "- {id: line-subtotal, builtin: line-subtotal}\n",
+		"switch":      strings.Replace(arithmetic, "builtin: balance", "builtin: balance, enabled: false", 1),
+		"shadow":      strings.Replace(arithmetic, "builtin: balance", "builtin: balance, shadow: true", 1),
+		"applies":     strings.Replace(arithmetic, "builtin: balance", "builtin: balance, applies: 'order.isQuote'", 1),
+		"requirement": strings.Replace(arithmetic, "builtin: balance", "builtin: balance, requires: [customer]", 1),
 	} {
-		assert.NotEqual(t, base.Digest(), other.Digest(), name)
+		assert.NotEqual(t, base.Digest(), loadText(t, text).Digest(), name)
 	}
-}
-
-func TestDescriptionsAndIncludes(t *testing.T) {
-	set := Default()
-	seen := map[string]bool{}
-	for _, d := range set.Rules() {
-		assert.Regexp(t, `^[a-z]+(-[a-z]+)*$`, d.ID)
-		assert.False(t, seen[d.ID], d.ID)
-		seen[d.ID] = true
-		assert.NotEmpty(t, d.Description)
-		assert.Contains(t, []ordercheck.Severity{ordercheck.SeverityError, ordercheck.SeverityWarning}, d.Severity)
-		assert.Contains(t, []ordercheck.Scope{ordercheck.ScopeOrder, ordercheck.ScopeLine}, d.Scope)
+	for name, change := range map[string][2]string{
+		"condition": {"<", "<="}, "message": {"small", "tiny"}, "parameter": {"least: 5", "least: 6"}, "kind of parameter": {"least: 5", "least: 5.0"},
+	} {
+		assert.NotEqual(t, extra.Digest(), loadText(t, arithmetic+strings.Replace(expression, change[0], change[1], 1)).Digest(), name)
 	}
-	assert.Len(t, seen, 6)
-	assert.Equal(t, []string{"lines", "lines.product"}, set.Includes())
+	assert.Equal(t, base.Digest(), loadText(t, "# a comment\n"+strings.Replace(arithmetic, "balance, builtin", "balance,   builtin", 1)).Digest(), "how it is written")
 }
 
 func TestLongNamesAreCutInMessages(t *testing.T) {
 	line := `{"product":{"name":"` + strings.Repeat("ä", 5000) + `"},"quantity":{"uomQuantity":"0"}}`
-	checked := Default().Evaluate(t.Context(), withLine(t, line, ""), noon)
+	checked := evaluate(t, arithmeticSet(t), withLine(t, line, ""))
 	require.Len(t, checked.Findings, 1)
 	assert.Less(t, len([]rune(checked.Findings[0].Message)), 150)
 }

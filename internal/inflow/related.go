@@ -1,0 +1,82 @@
+package inflow
+
+// Category is a product category; schema Category.
+type Category struct {
+	CategoryID string `json:"categoryId,omitempty"`
+	Name       string `json:"name,omitempty"`
+}
+
+// ProductCost is what a product costs; schema ProductCost.
+type ProductCost struct {
+	Cost Amount `json:"cost,omitzero"` // in the home currency, for 1 standard unit of measure
+}
+
+// ProductPrice is a product's price in a pricing scheme; schema ProductPrice.
+type ProductPrice struct {
+	PricingSchemeID string `json:"pricingSchemeId,omitempty"`
+	PriceType       string `json:"priceType,omitempty"`  // FixedPrice, FixedMarkup
+	UnitPrice       Amount `json:"unitPrice,omitzero"`   // FixedPrice: for 1 sales unit of measure, in the scheme's currency
+	FixedMarkup     Amount `json:"fixedMarkup,omitzero"` // FixedMarkup: percent over the product's cost
+}
+
+// UnitOfMeasure is an alternate unit of measure; schema UnitOfMeasure.
+type UnitOfMeasure struct {
+	Name string `json:"name,omitempty"`
+}
+
+// TaxingScheme says how an order is taxed; schema TaxingScheme.
+type TaxingScheme struct {
+	TaxingSchemeID   string    `json:"taxingSchemeId,omitempty"`
+	Name             string    `json:"name,omitempty"`
+	DefaultTaxCodeID string    `json:"defaultTaxCodeId,omitempty"`
+	TaxCodes         []TaxCode `json:"taxCodes,omitzero"` // include=taxingScheme.taxCodes
+}
+
+// TaxCode is a pair of rates within a [TaxingScheme]; schema TaxCode.
+type TaxCode struct {
+	TaxCodeID string `json:"taxCodeId,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Tax1Rate  Amount `json:"tax1Rate,omitzero"` // percent
+	Tax2Rate  Amount `json:"tax2Rate,omitzero"` // percent
+}
+
+// PricingScheme names a list of prices; schema PricingScheme.
+type PricingScheme struct {
+	PricingSchemeID string `json:"pricingSchemeId,omitempty"`
+	Name            string `json:"name,omitempty"`
+	IsTaxInclusive  bool   `json:"isTaxInclusive,omitempty"`
+}
+
+// PaymentTerms say when an order is due; schema PaymentTerms.
+type PaymentTerms struct {
+	PaymentTermsID string `json:"paymentTermsId,omitempty"`
+	Name           string `json:"name,omitempty"`
+	DaysDue        Amount `json:"daysDue,omitzero"` // whole days from the invoice
+}
+
+// Currency is a currency; schema Currency.
+type Currency struct {
+	CurrencyID    string `json:"currencyId,omitempty"`
+	ISOCode       string `json:"isoCode,omitempty"` // ISO 4217
+	DecimalPlaces Amount `json:"decimalPlaces,omitzero"`
+}
+
+// PickLine is goods taken from a location; schema SalesOrderPickLine.
+type PickLine struct {
+	ProductID string   `json:"productId,omitempty"`
+	Quantity  Quantity `json:"quantity"`
+	PickDate  Time     `json:"pickDate,omitzero"`
+}
+
+// PackLine is goods put into a box; schema SalesOrderPackLine.
+type PackLine struct {
+	ProductID       string   `json:"productId,omitempty"`
+	Quantity        Quantity `json:"quantity"`
+	ContainerNumber string   `json:"containerNumber,omitempty"`
+}
+
+// ShipLine is boxes that left; schema SalesOrderShipLine.
+type ShipLine struct {
+	Containers  []string `json:"containers,omitempty"`
+	ShippedDate Time     `json:"shippedDate,omitzero"`
+}

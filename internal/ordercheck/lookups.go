@@ -1,0 +1,51 @@
+package ordercheck
+
+import (
+	"time"
+
+	"github.com/govalues/decimal"
+)
+
+// Lookups is what rules may need to know beyond the order itself. A part that is nil
+// was not looked up: rules that need it are skipped.
+type Lookups struct {
+	// RecentOrders are the latest orders of the order's customer, the order itself not among them.
+	RecentOrders *RecentOrders `json:"recentOrders,omitempty"`
+	// Billed is the order as the gate first saw it invoiced.
+	Billed *Billed `json:"billed,omitempty"`
+}
+
+// RecentOrders is an answer of InFlow's list of sales orders, reduced to what rules compare.
+type RecentOrders struct {
+	Orders []RecentOrder `json:"orders"`
+}
+
+// RecentOrder is one of the [RecentOrders].
+type RecentOrder struct {
+	SalesOrderID string    `json:"salesOrderId"`
+	OrderNumber  string    `json:"orderNumber"`
+	OrderDate    time.Time `json:"orderDate,omitzero"`
+	PONumber     string    `json:"poNumber,omitempty"`
+	IsQuote      bool      `json:"isQuote,omitempty"`
+	IsCancelled  bool      `json:"isCancelled,omitempty"`
+	// Lines counts all lines of the order.
+	Lines int `json:"lines"`
+	// Goods are those of its lines whose product the checked order has too.
+	Goods []RecentGoods `json:"goods,omitempty"`
+}
+
+// RecentGoods is a line of a [RecentOrder].
+type RecentGoods struct {
+	ProductID string          `json:"productId"`
+	Quantity  decimal.Decimal `json:"quantity"` // in Uom
+	Uom       string          `json:"uom,omitempty"`
+	UnitPrice decimal.Decimal `json:"unitPrice"`
+}
+
+// Billed is what an invoiced order was billed for.
+type Billed struct {
+	OrderVersion string          `json:"orderVersion"`
+	Total        decimal.Decimal `json:"total"`
+	// Fingerprint changes with products, quantities, prices, discounts and charges.
+	Fingerprint string `json:"fingerprint"`
+}

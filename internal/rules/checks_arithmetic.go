@@ -1,0 +1,370 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/govalues/decimal"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/money"
+)
+
+const (
+	settingTolerance     = "tolerance"
+	toleranceDescription = "how far two amounts may be apart and still agree, inclusive"
+	aCent                = "0.01"
+)
+
+func (s *settings) tolerance() decimal.Decimal {
+	return s.amount(settingTolerance, aCent, toleranceDescription)
+}
+
+// lineSubtotal: quantity × price − discount ≠ subTotal.
+func lineSubtotal(s *settings) check {
+	tolerance := s.tolerance()
+	return func(e *evaluation) error {
+		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
+			var c money.Calc
+			readings := lineSubtotals(&c, e.order, line)
+			subTotal := line.SubTotal.Decimal
+			fits := c.NearAny(subTotal, readings, tolerance)
+			if c.Err() != nil {
+				return c.Err()
+			}
+			if fits {
+				return nil
+			}
+			expected := money.Cents(readings[0])
+			e.onLine(i, breach{
+				message: fmt.Sprintf("%s: the subtotal is %s, but %s × %s%s is %s",
+					e.lineName(i), money.Text(subTotal), money.Plain(quantity(line)), money.Text(line.UnitPrice.Decimal), lessDiscount(line.Discount), expected),
+				expected: expected,
+				actual:   money.Text(subTotal),
+				fix:      "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
+			})
+			return nil
+		})
+	}
+}
+
+// lineSubtotals lists the subtotals that a line may rightly have, the likeliest first.
+func lineSubtotals(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+	qty := quantity(line)
+	gross := c.Mul(qty, line.UnitPrice.Decimal)
+	readings := []decimal.Decimal{gross}
+	if d := line.Discount; d != nil && !d.Value.Decimal.IsZero() {
+		value := d.Value.Decimal
+		if d.IsPercent {
+			readings = []decimal.Decimal{c.Sub(gross, c.Percent(value, gross))}
+		} else {
+			// A fixed discount is per unit in InFlow's manual, per line in other programs.
+			perLine := value
+			if qty.IsNeg() {
+				perLine = value.Neg()
+			}
+			readings = []decimal.Decimal{c.Sub(gross, c.Mul(value, qty)), c.Sub(gross, perLine)}
+		}
+	}
+	if !order.IsTaxInclusive {
+		return readings
+	}
+	// A tax-inclusive price may be met by a subtotal with the tax or without it.
+	for _, divisor := range taxDivisors(c, order, line) {
+		for _, withTax := range readings[:len(readings):len(readings)] {
+			readings = append(readings, c.Quo(withTax, divisor))
+		}
+	}
+	return readings
+}
+
+// taxRates are the rates of a line, as fractions: its own, or else the order's.
+func taxRates(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (rate1, rate2 decimal.Decimal) {
+	rate := func(ofLine, ofOrder inflow.Amount) decimal.Decimal {
+		if ofLine.Valid {
+			return c.Quo(ofLine.Decimal, money.Hundred)
+		}
+		return c.Quo(ofOrder.Decimal, money.Hundred)
+	}
+	return rate(line.Tax1Rate, order.Tax1Rate), rate(line.Tax2Rate, order.Tax2Rate)
+}
+
+// taxDivisors are what a price with tax is divided by to get the one without: both
+// taxes on the price, or the second on top of the first.
+func taxDivisors(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+	rate1, rate2 := taxRates(c, order, line)
+	one := decimal.One
+	var divisors []decimal.Decimal
+	for _, divisor := range []decimal.Decimal{
+		c.Add(one, c.Add(rate1, rate2)),
+		c.Mul(c.Add(one, rate1), c.Add(one, rate2)),
+	} {
+		if divisor.IsPos() && !divisor.IsOne() {
+			divisors = append(divisors, divisor)
+		}
+	}
+	return divisors
+}
+
+func lessDiscount(d *inflow.PercentOrFixed) string {
+	switch {
+	case d == nil || d.Value.Decimal.IsZero():
+		return ""
+	case d.IsPercent:
+		return fmt.Sprintf(" less %s %%", money.Plain(d.Value.Decimal))
+	default:
+		return fmt.Sprintf(" less a discount of %s", money.Text(d.Value.Decimal))
+	}
+}
+
+// orderSubtotal: Σ line subTotals ≠ order subTotal.
+func orderSubtotal(s *settings) check {
+	tolerance := s.tolerance()
+	return func(e *evaluation) error {
+		var c money.Calc
+		expected, actual := linesSubtotal(&c, e.order, nil), e.order.SubTotal.Decimal
+		readings := []decimal.Decimal{expected}
+		if e.order.IsTaxInclusive {
+			// The lines may be with tax where the subtotal is without.
+			readings = append(readings, c.Sum(expected, e.order.Tax1.Decimal.Neg(), e.order.Tax2.Decimal.Neg()))
+		}
+		fits := c.NearAny(actual, readings, tolerance)
+		if c.Err() != nil {
+			return c.Err()
+		}
+		if !fits {
+			e.onOrder(breach{
+				message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money.Text(actual), money.Cents(expected)),
+				expected: money.Cents(expected),
+				actual:   money.Text(actual),
+				fix:      "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, look for a line that is missing or doubled",
+			})
+		}
+		return nil
+	}
+}
+
+// linesSubtotal sums the subtotals of the lines that are counted; nil counts all.
+func linesSubtotal(c *money.Calc, order *inflow.SalesOrder, counted func(*inflow.SalesOrderLine) bool) decimal.Decimal {
+	var total money.Total
+	for i := range order.Lines {
+		if line := &order.Lines[i]; counted == nil || counted(line) {
+			total.Add(line.SubTotal.Decimal)
+		}
+	}
+	return c.SumOf(&total)
+}
+
+// orderTotal: subTotal + freight + taxes ± returns ≠ total.
+func orderTotal(s *settings) check {
+	tolerance := s.tolerance()
+	return func(e *evaluation) error {
+		var c money.Calc
+		readings := orderTotals(&c, e.order)
+		actual := e.order.Total.Decimal
+		fits := c.NearAny(actual, readings, tolerance)
+		if c.Err() != nil {
+			return c.Err()
+		}
+		if !fits {
+			e.onOrder(breach{
+				message:  fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual), totalFormula(e.order), money.Cents(readings[0])),
+				expected: money.Cents(readings[0]),
+				actual:   money.Text(actual),
+				fix:      "Check freight, taxes and return charges, and save the order again in InFlow, so that the total is calculated anew",
+			})
+		}
+		return nil
+	}
+}
+
+// orderTotals lists the totals that an order may rightly have, the likeliest first.
+// Returned goods are lines with a negative subtotal, so they are in subTotal already.
+// InFlow charges returnFee and gives returnFreight back; where they are settled
+// apart they are not in the total.
+func orderTotals(c *money.Calc, order *inflow.SalesOrder) []decimal.Decimal {
+	goods := c.Sum(order.SubTotal.Decimal, order.OrderFreight.Decimal)
+	taxed := c.Sum(goods, order.Tax1.Decimal, order.Tax2.Decimal)
+	bases := []decimal.Decimal{taxed}
+	if order.IsTaxInclusive {
+		// Prices with tax have it in the subtotal already, unless InFlow took it out there.
+		bases = []decimal.Decimal{goods, taxed}
+		for _, tax := range []decimal.Decimal{order.Tax1.Decimal, order.Tax2.Decimal} {
+			bases = append(bases, c.Add(goods, tax))
+		}
+	}
+	fee, freight := order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg()
+	var readings []decimal.Decimal
+	for _, returns := range []decimal.Decimal{c.Add(fee, freight), {}, fee, freight} {
+		for _, base := range bases {
+			readings = append(readings, c.Add(base, returns))
+		}
+	}
+	return readings
+}
+
+// totalFormula says in words how the likeliest total was calculated.
+func totalFormula(order *inflow.SalesOrder) string {
+	text := "subtotal " + money.Text(order.SubTotal.Decimal)
+	term := func(sign, name string, amount inflow.Amount) {
+		if !amount.Decimal.IsZero() {
+			text += fmt.Sprintf(" %s %s %s", sign, name, money.Text(amount.Decimal))
+		}
+	}
+	term("+", "freight", order.OrderFreight)
+	if !order.IsTaxInclusive {
+		term("+", "tax", order.Tax1)
+		term("+", "second tax", order.Tax2)
+	}
+	term("+", "return fee", order.ReturnFee)
+	term("−", "return freight", order.ReturnFreight)
+	return text
+}
+
+// balance: total − paid ≠ balance.
+func balance(s *settings) check {
+	tolerance := s.tolerance()
+	return func(e *evaluation) error {
+		var c money.Calc
+		total, paid, actual := e.order.Total.Decimal, e.order.AmountPaid.Decimal, e.order.Balance.Decimal
+		expected := c.Sub(total, paid)
+		readings := []decimal.Decimal{expected}
+		if e.order.IsQuote {
+			// Nothing is owed on a quote.
+			readings = append(readings, decimal.Decimal{})
+		}
+		fits := c.NearAny(actual, readings, tolerance)
+		if c.Err() != nil {
+			return c.Err()
+		}
+		if !fits {
+			e.onOrder(breach{
+				message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual), money.Text(total), money.Text(paid), money.Cents(expected)),
+				expected: money.Cents(expected),
+				actual:   money.Text(actual),
+				fix:      "Check the payments of the order, and save it again in InFlow, so that the balance is calculated anew",
+			})
+		}
+		return nil
+	}
+}
+
+// taxAmounts: tax1, tax2 ≠ rates applied.
+func taxAmounts(s *settings) check {
+	tolerance := s.tolerance()
+	rounding := s.amount("rounding", "0.005", "what rounding each line's tax may add to the tolerance")
+	return func(e *evaluation) error {
+		if !ratesKnown(e.order) {
+			if e.order.Tax1.Decimal.IsZero() && e.order.Tax2.Decimal.IsZero() {
+				return nil
+			}
+			return skip("neither the order nor its lines say their tax rates")
+		}
+		var c money.Calc
+		lines, err := decimal.New(int64(len(e.order.Lines)), 0)
+		if err != nil {
+			return err
+		}
+		within := c.Add(tolerance, c.Mul(rounding, lines))
+		for i, tax := range []struct {
+			name   string
+			actual decimal.Decimal
+		}{{"tax", e.order.Tax1.Decimal}, {"second tax", e.order.Tax2.Decimal}} {
+			readings := taxReadings(&c, e.order, i)
+			fits := c.NearAny(tax.actual, readings, within)
+			if c.Err() != nil {
+				return c.Err()
+			}
+			if !fits {
+				e.onOrder(breach{
+					discriminator: fmt.Sprintf("tax%d", i+1),
+					message:       fmt.Sprintf("The %s is %s, but the rates make %s", tax.name, money.Text(tax.actual), money.Cents(readings[0])),
+					expected:      money.Cents(readings[0]),
+					actual:        money.Text(tax.actual),
+					fix:           "Check taxing scheme, tax codes and freight of the order, and save it again in InFlow, so that the taxes are calculated anew",
+				})
+			}
+		}
+		return nil
+	}
+}
+
+// ratesKnown reports whether the order or a line of it says a tax rate.
+func ratesKnown(o *inflow.SalesOrder) bool {
+	if o.Tax1Rate.Valid || o.Tax2Rate.Valid {
+		return true
+	}
+	for i := range o.Lines {
+		if o.Lines[i].Tax1Rate.Valid || o.Lines[i].Tax2Rate.Valid {
+			return true
+		}
+	}
+	return false
+}
+
+// taxReadings lists what tax 1 (which 0) or tax 2 (which 1) of an order may rightly be, the likeliest first.
+func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.Decimal {
+	one := decimal.One
+	// part is the tax in or on an amount.
+	part := func(amount, rate1, rate2 decimal.Decimal, compound, inclusive bool) decimal.Decimal {
+		base := amount
+		if inclusive {
+			divisor := c.Add(one, c.Add(rate1, rate2))
+			if compound {
+				divisor = c.Mul(c.Add(one, rate1), c.Add(one, rate2))
+			}
+			if divisor.IsZero() {
+				return decimal.Decimal{}
+			}
+			base = c.Quo(amount, divisor)
+		}
+		first := c.Mul(base, rate1)
+		if which == 0 {
+			return first
+		}
+		if compound {
+			base = c.Add(base, first)
+		}
+		return c.Mul(base, rate2)
+	}
+	reading := func(extra decimal.Decimal, compound, inclusive bool) decimal.Decimal {
+		var total money.Total
+		for i := range order.Lines {
+			rate1, rate2 := taxRates(c, order, &order.Lines[i])
+			total.Add(part(order.Lines[i].SubTotal.Decimal, rate1, rate2, compound, inclusive))
+		}
+		rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
+		onShipping := order.Tax1OnShipping
+		if which == 1 {
+			onShipping = order.Tax2OnShipping
+		}
+		if !order.Tax1OnShipping {
+			rate1 = decimal.Decimal{}
+		}
+		if onShipping {
+			total.Add(part(order.OrderFreight.Decimal, rate1, rate2, compound, inclusive))
+		}
+		if !extra.IsZero() {
+			rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
+			total.Add(part(extra, rate1, rate2, compound, inclusive))
+		}
+		return c.SumOf(&total)
+	}
+	fee, freight := order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg()
+	extras := []decimal.Decimal{{}}
+	if !fee.IsZero() || !freight.IsZero() {
+		// Whether charges for returns are taxed is not documented.
+		extras = append(extras, fee, freight, c.Add(fee, freight))
+	}
+	modes := []bool{false}
+	if order.IsTaxInclusive {
+		// Subtotals may be with the tax or without it.
+		modes = []bool{true, false}
+	}
+	var readings []decimal.Decimal
+	for _, inclusive := range modes {
+		for _, extra := range extras {
+			readings = append(readings, reading(extra, order.CalculateTax2OnTax1, inclusive))
+		}
+	}
+	return readings
+}

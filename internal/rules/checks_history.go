@@ -1,0 +1,279 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/govalues/decimal"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/money"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/ordercel"
+)
+
+// within reports whether two dates are at most so many days apart. A date that is not
+// known is within no number of days.
+func within(a, b time.Time, days int) bool {
+	if a.IsZero() || b.IsZero() {
+		return false
+	}
+	apart := ordercel.DaysBetween(a, b)
+	return apart <= days && -apart <= days
+}
+
+// others are the customer's recent orders that count as orders.
+func (e *evaluation) others() []ordercheck.RecentOrder {
+	return slices.DeleteFunc(slices.Clone(e.lookups.RecentOrders.Orders), func(o ordercheck.RecentOrder) bool {
+		return o.IsCancelled || o.SalesOrderID == e.order.SalesOrderID
+	})
+}
+
+// dated is the order's date, or now for an order without one.
+func (e *evaluation) dated() time.Time {
+	if e.order.OrderDate.IsZero() {
+		return e.now
+	}
+	return e.order.OrderDate.Time
+}
+
+// orderNumbers lists orders for a message.
+func orderNumbers(orders []ordercheck.RecentOrder) string {
+	const most = 5
+	names := make([]string, 0, len(orders))
+	for _, o := range orders {
+		names = append(names, shorten(o.OrderNumber))
+	}
+	slices.Sort(names)
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// repeatedPONumber: the same PO number twice for a customer.
+func repeatedPONumber(s *settings) check {
+	days := s.days("days", "365", "how far apart the orders' dates may be")
+	ignored := s.texts("ignore", []string{"-", "n/a", "na", "none", "verbal", "tbd"}, "PO numbers that are none")
+	return func(e *evaluation) error {
+		number := strings.TrimSpace(e.order.PONumber)
+		if number == "" || slices.ContainsFunc(ignored, func(text string) bool { return strings.EqualFold(text, number) }) {
+			return nil
+		}
+		same := slices.DeleteFunc(e.others(), func(o ordercheck.RecentOrder) bool {
+			return !strings.EqualFold(strings.TrimSpace(o.PONumber), number) || !within(o.OrderDate, e.dated(), days)
+		})
+		if len(same) > 0 {
+			e.onOrder(breach{
+				message: fmt.Sprintf("The PO number %s is on %s too", shorten(number), orderNumbers(same)),
+				actual:  shorten(number),
+				fix:     "Check whether the order was entered twice; or enter the PO number that belongs to it",
+			})
+		}
+		return nil
+	}
+}
+
+// nearDuplicate: a recent order has nearly the same goods.
+func nearDuplicate(s *settings) check {
+	days := s.days("days", "7", "how far apart the orders' dates may be")
+	overlap := s.percent("overlap", "90", "how many percent of the lines of both orders must be the same")
+	least := s.number("lines", "number", "2", "how many lines must be the same at least", 1, 10_000)
+	return func(e *evaluation) error {
+		if e.order.IsQuote {
+			return nil
+		}
+		var c money.Calc
+		var alike []ordercheck.RecentOrder
+		for _, other := range e.others() {
+			if other.IsQuote || !within(other.OrderDate, e.dated(), days) {
+				continue
+			}
+			same := commonLines(e.order, other)
+			larger := max(len(e.order.Lines), other.Lines)
+			share := c.Quo(c.Mul(count(same), money.Hundred), count(max(larger, 1)))
+			if c.Err() != nil {
+				return c.Err()
+			}
+			if same >= least && share.Cmp(overlap) >= 0 {
+				alike = append(alike, other)
+			}
+		}
+		if len(alike) > 0 {
+			e.onOrder(breach{
+				message: fmt.Sprintf("The customer has nearly the same goods on %s, within %d days", orderNumbers(alike), days),
+				fix:     "Check whether the order was entered twice",
+			})
+		}
+		return nil
+	}
+}
+
+func count(n int) decimal.Decimal { return decimal.MustNew(int64(n), 0) }
+
+// commonLines counts the lines of an order that another has with the same quantity.
+func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
+	type goods struct{ product, uom, quantity string }
+	of := func(product, uom string, quantity decimal.Decimal) goods {
+		return goods{product, strings.ToLower(uom), money.Plain(quantity)}
+	}
+	have := map[goods]int{}
+	for _, g := range other.Goods {
+		have[of(g.ProductID, g.Uom, g.Quantity)]++
+	}
+	same := 0
+	for i := range order.Lines {
+		line := &order.Lines[i]
+		if key := of(line.ProductID, line.Quantity.Uom, quantity(line)); line.ProductID != "" && have[key] > 0 {
+			have[key]--
+			same++
+		}
+	}
+	return same
+}
+
+// offHistory: quantity or price far off what the customer ordered of the product before.
+func offHistory(s *settings) check {
+	samples := s.number("samples", "number", "5", "how many earlier lines of the product there must be", 2, 1000)
+	quantityFactor := s.amount("quantityFactor", "10", "how many times more or less than the median quantity is far off; 0 for never")
+	priceFactor := s.amount("priceFactor", "3", "how many times more or less than the median price is far off; 0 for never")
+	return func(e *evaluation) error {
+		quantities, prices := map[string][]decimal.Decimal{}, map[string][]decimal.Decimal{}
+		key := func(product, uom string) string { return product + "\x00" + strings.ToLower(uom) }
+		for _, o := range e.others() {
+			for _, g := range o.Goods {
+				if g.Quantity.IsPos() && g.UnitPrice.IsPos() {
+					k := key(g.ProductID, g.Uom)
+					quantities[k], prices[k] = append(quantities[k], g.Quantity), append(prices[k], g.UnitPrice)
+				}
+			}
+		}
+		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
+			k := key(line.ProductID, line.Quantity.Uom)
+			if line.ProductID == "" || len(prices[k]) < samples || !quantity(line).IsPos() {
+				return nil
+			}
+			for _, look := range []struct {
+				name    string
+				value   decimal.Decimal
+				earlier []decimal.Decimal
+				factor  decimal.Decimal
+				text    func(decimal.Decimal) string
+			}{
+				{"quantity", quantity(line), quantities[k], quantityFactor, money.Plain},
+				{"price", line.UnitPrice.Decimal, prices[k], priceFactor, money.Text},
+			} {
+				if !look.factor.IsPos() || !look.value.IsPos() {
+					continue
+				}
+				var c money.Calc
+				usual := median(&c, look.earlier)
+				off := look.value.Cmp(c.Mul(usual, look.factor)) > 0 || c.Mul(look.value, look.factor).Cmp(usual) < 0
+				if c.Err() != nil {
+					return c.Err()
+				}
+				if off {
+					e.onLine(i, breach{
+						discriminator: look.name,
+						message:       fmt.Sprintf("%s: the %s is %s, but it was mostly %s in %d earlier lines", e.lineName(i), look.name, look.text(look.value), look.text(usual), len(look.earlier)),
+						expected:      look.text(usual),
+						actual:        look.text(look.value),
+						fix:           fmt.Sprintf("Check the %s", look.name),
+					})
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// median is the middle one; of two, the mean.
+func median(c *money.Calc, values []decimal.Decimal) decimal.Decimal {
+	sorted := slices.SortedFunc(slices.Values(values), decimal.Decimal.Cmp)
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return c.Quo(c.Add(sorted[middle-1], sorted[middle]), decimal.Two)
+}
+
+// BilledOf is what an invoiced order is billed for, or nil for one that is not
+// invoiced. It is kept from the first check that sees the invoice, for later ones.
+func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
+	if !order.IsInvoiced {
+		return nil
+	}
+	var parts []string
+	for i := range order.Lines {
+		line := &order.Lines[i]
+		discount := ""
+		if line.Discount != nil && !line.Discount.Value.Decimal.IsZero() {
+			discount = ordercel.DiscountText(*line.Discount)
+		}
+		parts = append(parts, fmt.Sprintf("%q %q %s %q %s %s", line.SalesOrderLineID, line.ProductID,
+			money.Plain(quantity(line)), line.Quantity.Uom, money.Plain(line.UnitPrice.Decimal), discount))
+	}
+	slices.Sort(parts)
+	for _, charge := range []inflow.Amount{order.OrderFreight, order.Tax1, order.Tax2, order.ReturnFee, order.ReturnFreight} {
+		parts = append(parts, money.Plain(charge.Decimal))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return &ordercheck.Billed{OrderVersion: order.Timestamp, Total: order.Total.Decimal, Fingerprint: hex.EncodeToString(sum[:])}
+}
+
+// changedAfterInvoice: edited after invoicing.
+func changedAfterInvoice(*settings) check {
+	return func(e *evaluation) error {
+		now := BilledOf(e.order)
+		if now == nil || e.lookups.Billed == nil {
+			return nil
+		}
+		if then := e.lookups.Billed; then.Fingerprint != now.Fingerprint {
+			e.onOrder(breach{
+				message:  fmt.Sprintf("The order was changed after it was invoiced: its total was %s, and is %s", money.Text(then.Total), money.Text(now.Total)),
+				expected: money.Text(then.Total),
+				actual:   money.Text(now.Total),
+				fix:      "Send the customer a corrected invoice, or take the change back",
+			})
+		}
+		return nil
+	}
+}
+
+// RecentOrdersOf reduces a customer's orders, as InFlow lists them, to what rules
+// compare the order with. The lines of orders must have been included.
+func RecentOrdersOf(order *inflow.SalesOrder, listed []inflow.SalesOrder) *ordercheck.RecentOrders {
+	products := map[string]bool{}
+	for i := range order.Lines {
+		products[order.Lines[i].ProductID] = true
+	}
+	out := &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{}}
+	for i := range listed {
+		other := &listed[i]
+		if other.SalesOrderID == order.SalesOrderID {
+			continue
+		}
+		recent := ordercheck.RecentOrder{
+			SalesOrderID: other.SalesOrderID,
+			OrderNumber:  other.OrderNumber,
+			OrderDate:    other.OrderDate.Time,
+			PONumber:     other.PONumber,
+			IsQuote:      other.IsQuote,
+			IsCancelled:  other.IsCancelled,
+			Lines:        len(other.Lines),
+		}
+		for j := range other.Lines {
+			if line := &other.Lines[j]; line.ProductID != "" && products[line.ProductID] {
+				recent.Goods = append(recent.Goods, ordercheck.RecentGoods{
+					ProductID: line.ProductID, Quantity: quantity(line), Uom: line.Quantity.Uom, UnitPrice: line.UnitPrice.Decimal,
+				})
+			}
+		}
+		out.Orders = append(out.Orders, recent)
+	}
+	return out
+}

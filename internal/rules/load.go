@@ -1,0 +1,422 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/ordercel"
+	"error-check-gate/internal/rules/table"
+	ruleset "error-check-gate/rules"
+)
+
+// Default is the rule set that ships with the gate: it holds where no rule file is given.
+var Default = sync.OnceValue(func() *Set {
+	set, err := load(fsFiles{ruleset.Files}, []string{ruleset.DefaultFile})
+	if err != nil {
+		panic("rules: the default rule set is broken:\n" + err.Error())
+	}
+	return set
+})
+
+// Load reads rule files from disk and compiles them into one set. A later file adds
+// rules to the earlier ones, changes them or switches them off. The error is [Faults]
+// with everything that is wrong.
+func Load(paths ...string) (*Set, error) {
+	return load(diskFiles{}, paths)
+}
+
+func load(from files, paths []string) (*Set, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("no rule file is named")
+	}
+	l := &loader{from: from, faults: faultList{files: paths}, tables: map[string]*givenTable{}, conditions: map[*expression]*ordercel.Program{}}
+	for _, path := range paths {
+		l.read(path)
+	}
+	l.readTables()
+	set := l.compile()
+	if err := l.faults.err(); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// loader loads rule files.
+type loader struct {
+	from   files
+	faults faultList
+	names  []string
+	rules  []*mergedRule
+	tables map[string]*givenTable
+	env    *ordercel.Env
+	// conditions are those that rules share.
+	conditions map[*expression]*ordercel.Program
+	// loaded lists every file that was read, with its content's hash.
+	loaded map[string]string
+}
+
+// mergedRule is a rule with the changes that later files make to it.
+type mergedRule struct {
+	*ruleEntry
+	defaults defaults
+}
+
+// givenTable is a table that rules may look up.
+type givenTable struct {
+	*tableEntry
+	path string
+	// table is nil where no file is given, or where it is faulty.
+	table  *table.Table
+	hash   string
+	faulty bool
+	faults *faultList
+}
+
+func (g *givenTable) columns() []string {
+	if g.table != nil {
+		return g.table.Columns()
+	}
+	return g.tableEntry.columns
+}
+
+// fault reports what is wrong within the table's file.
+func (g *givenTable) fault(err error) {
+	g.faulty = true
+	var in *table.Fault
+	if errors.As(err, &in) && in.Line > 0 {
+		g.faults.add(Fault{File: g.path, Line: in.Line, Column: in.Column, Text: in.Text, Message: in.Message})
+		return
+	}
+	g.in.faults.add(Fault{File: g.in.path, Line: g.fileAt.Line, Column: g.fileAt.Column, Text: g.file, Message: err.Error()})
+}
+
+// remember keeps a file's hash, by which a change is noticed.
+func (l *loader) remember(path string, content []byte) string {
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:])
+	if l.loaded == nil {
+		l.loaded = map[string]string{}
+	}
+	l.loaded[path] = hash
+	return hash
+}
+
+func (l *loader) read(path string) {
+	content, err := l.from.read(path, maxRuleFile)
+	if err != nil {
+		l.faults.add(Fault{File: path, Message: "cannot be read: " + fileError(err)})
+		return
+	}
+	l.remember(path, content)
+	f := parseRuleFile(path, content, &l.faults)
+	l.names = append(l.names, f.name)
+	for _, t := range f.tables {
+		if earlier, found := l.tables[t.name]; found && t.file == "" {
+			f.fault(t.node, "this table is declared in %s already: give its file, or leave it out", earlier.in.path)
+			continue
+		}
+		columns := t.columns
+		if earlier, found := l.tables[t.name]; found && len(columns) == 0 {
+			columns = earlier.tableEntry.columns
+		}
+		t.columns = columns
+		l.tables[t.name] = &givenTable{tableEntry: t, faults: &l.faults}
+	}
+	for _, entry := range f.rules {
+		l.merge(f, entry)
+	}
+}
+
+// merge adds a rule, or applies its changes to the one of an earlier file.
+func (l *loader) merge(f *ruleFile, entry *ruleEntry) {
+	i := slices.IndexFunc(l.rules, func(r *mergedRule) bool { return r.id == entry.id })
+	if i < 0 {
+		if entry.when == nil && entry.builtin == "" {
+			f.fault(entry.idNode, "the rule has neither when nor builtin, and no earlier file has a rule of this id")
+			return
+		}
+		l.rules = append(l.rules, &mergedRule{entry, f.defaults})
+		return
+	}
+	earlier := l.rules[i]
+	if entry.when != nil || entry.builtin != "" {
+		// A new definition takes the old one's place.
+		l.rules[i] = &mergedRule{entry, f.defaults}
+		return
+	}
+	merged := *earlier.ruleEntry
+	change(&merged.severity, entry.severity, entry.severity != "")
+	change(&merged.description, entry.description, entry.description != "")
+	change(&merged.applies, entry.applies, entry.applies != nil)
+	change(&merged.message, entry.message, entry.message != nil)
+	change(&merged.fix, entry.fix, entry.fix != nil)
+	change(&merged.expected, entry.expected, entry.expected != nil)
+	change(&merged.actual, entry.actual, entry.actual != nil)
+	change(&merged.enabled, entry.enabled, entry.enabled != nil)
+	change(&merged.shadow, entry.shadow, entry.shadow != nil)
+	merged.requires = append(slices.Clone(merged.requires), entry.requires...)
+	merged.examples = append(slices.Clone(merged.examples), entry.examples...)
+	merged.params = slices.Clone(merged.params)
+	for _, p := range entry.params {
+		if i := slices.IndexFunc(merged.params, func(q param) bool { return q.name == p.name }); i >= 0 {
+			merged.params[i] = p
+		} else {
+			merged.params = append(merged.params, p)
+		}
+	}
+	if entry.scopeNode != nil && entry.scope != earlier.scope && earlier.scope != "" {
+		f.fault(entry.scopeNode, "the scope of an earlier file's rule cannot be changed: write the rule anew, with when or builtin")
+	}
+	l.rules[i] = &mergedRule{&merged, earlier.defaults}
+}
+
+func change[T any](to *T, value T, given bool) {
+	if given {
+		*to = value
+	}
+}
+
+// readTables reads the tables that have files.
+func (l *loader) readTables() {
+	for _, name := range slices.Sorted(maps.Keys(l.tables)) {
+		g := l.tables[name]
+		if g.file == "" {
+			continue
+		}
+		g.path = l.from.beside(g.in.path, g.file)
+		l.faults.files = append(l.faults.files, g.path)
+		content, err := l.from.read(g.path, table.MaxFileSize)
+		if err != nil {
+			g.fault(fmt.Errorf("the table cannot be read: %s", fileError(err)))
+			continue
+		}
+		g.hash = l.remember(g.path, content)
+		t, err := table.Read(g.path, content, g.key, g.sheet)
+		if err != nil {
+			g.fault(err)
+			continue
+		}
+		for _, column := range g.tableEntry.columns {
+			if !slices.Contains(t.Columns(), column) {
+				g.fault(fmt.Errorf("the table has no column %q; it has %s", column, strings.Join(t.Columns(), ", ")))
+			}
+		}
+		g.table = t
+	}
+}
+
+// compile makes the set. It goes on after faults, so that all of them are found.
+func (l *loader) compile() *Set {
+	env, err := ordercel.NewEnv(l.celTables())
+	if err != nil {
+		l.faults.add(Fault{File: l.faults.files[0], Message: err.Error()})
+		return nil
+	}
+	l.env = env
+	set := &Set{name: strings.Join(l.names, "+"), loaded: l.loaded}
+	for _, r := range l.rules {
+		compiled := l.rule(env, r)
+		if compiled == nil {
+			continue
+		}
+		set.order = append(set.order, compiled)
+		if compiled.Enabled = r.enabled == nil || *r.enabled; compiled.Enabled {
+			set.rules = append(set.rules, compiled)
+		}
+	}
+	hashes := map[string]string{}
+	for name, g := range l.tables {
+		hashes[name] = g.hash
+	}
+	set.seal(hashes)
+	return set
+}
+
+func (l *loader) celTables() []ordercel.Table {
+	var out []ordercel.Table
+	for _, name := range slices.Sorted(maps.Keys(l.tables)) {
+		g := l.tables[name]
+		t := ordercel.Table{Name: name, Columns: g.columns(), Row: func(string) ([]string, bool) { return nil, false }}
+		if g.table != nil {
+			t.Keys, t.Row = g.table.Keys(), g.table.Row
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// rule compiles one rule, or answers nil where it has faults.
+func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
+	out := &rule{Description: Description{ID: r.id, Severity: r.severity, Scope: r.scope, Description: r.description}, examples: r.examples}
+	if out.Severity == "" {
+		out.Severity = r.defaults.severity
+	}
+	if out.Severity == "" {
+		r.in.fault(r.idNode, "the rule has no severity: write severity: error or severity: warning")
+	}
+	out.Requires = slices.Clone(r.requires)
+	out.Shadow = r.shadow != nil && *r.shadow
+	if r.builtin != "" {
+		l.builtin(out, r)
+	} else {
+		env = l.expressions(env, out, r)
+	}
+	l.applies(out, r, env)
+	slices.Sort(out.Requires)
+	out.Requires = slices.Compact(out.Requires)
+	out.identify(r)
+	return out
+}
+
+// identify fills in what goes into the digest.
+func (out *rule) identify(r *mergedRule) {
+	text := func(x *expression) string {
+		if x == nil {
+			return ""
+		}
+		return x.text
+	}
+	id := &out.identity
+	id.ID, id.Severity, id.Scope, id.Builtin = out.ID, string(out.Severity), string(out.Scope), r.builtin
+	id.When, id.Message, id.Fix, id.Expected, id.Actual = text(r.when), text(r.message), text(r.fix), text(r.expected), text(r.actual)
+	id.Applies, id.Skip, id.Requires, id.Shadow = out.appliesText, out.skip, out.Requires, out.Shadow
+	if r.builtin == "" {
+		id.Settings = map[string]string{}
+		for i := range r.params {
+			id.Settings[r.params[i].name] = nodeText(r.params[i].node)
+		}
+	}
+}
+
+// nodeText is a value as it goes into the digest.
+func nodeText(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode {
+		return node.Tag + " " + node.Value
+	}
+	var out strings.Builder
+	for _, child := range node.Content {
+		fmt.Fprintf(&out, "%q,", child.Tag+" "+child.Value)
+	}
+	return out.String()
+}
+
+// builtin prepares a built-in rule with its settings.
+func (l *loader) builtin(out *rule, r *mergedRule) {
+	b, found := builtinByName(r.builtin)
+	if !found {
+		r.in.fault(r.builtinNode, "there is no built-in rule of this name%s; gate rules list --builtins shows them", ordercel.Suggestion(r.builtin, builtinNames()))
+		return
+	}
+	if r.scope != "" && r.scope != b.Scope {
+		r.in.fault(r.scopeNode, "the scope of %s is %s", r.builtin, b.Scope)
+	}
+	out.Scope = b.Scope
+	if out.Description.Description == "" {
+		out.Description.Description = b.Description
+	}
+	s := newSettings(r.ruleEntry, l.tables)
+	out.check = b.prepare(s)
+	s.finish()
+	out.skip = s.skip
+	out.Requires = append(out.Requires, b.requires...)
+	out.wants = b.wants
+	out.identity.Settings = s.values
+	for _, x := range []*expression{r.message, r.fix, r.expected, r.actual} {
+		if x != nil {
+			r.in.fault(x.node, "a built-in rule writes its own message, fix, expected and actual")
+		}
+	}
+}
+
+// expressions compiles a rule that is written in expressions.
+func (l *loader) expressions(env *ordercel.Env, out *rule, r *mergedRule) *ordercel.Env {
+	scope := ordercel.OrderScope
+	switch r.scope {
+	case ordercheck.ScopeLine:
+		scope = ordercel.LineScope
+	case "":
+		r.in.fault(r.idNode, "the rule has no scope: write scope: order or scope: line")
+	}
+	withParams, err := env.WithParams(celParams(r.params))
+	if err != nil {
+		r.in.fault(r.idNode, "%v", err)
+		return env
+	}
+	env = withParams
+	x := &expressionRule{scope: r.scope, id: r.id}
+	if r.message == nil {
+		r.in.fault(r.idNode, "the rule has no message: say what is wrong, such as message: \"'The order has no remark'\"")
+	}
+	for _, part := range []struct {
+		of      *expression
+		kind    ordercel.Kind
+		program **ordercel.Program
+	}{
+		{r.when, ordercel.Bool, &x.when},
+		{r.message, ordercel.Text, &x.message},
+		{r.fix, ordercel.Text, &x.fix},
+		{r.expected, ordercel.TextOrDecimal, &x.expected},
+		{r.actual, ordercel.TextOrDecimal, &x.actual},
+	} {
+		if part.of == nil {
+			continue
+		}
+		program, problems := env.Compile(part.of.text, scope, part.kind)
+		if len(problems) > 0 {
+			part.of.faults(problems)
+			continue
+		}
+		*part.program = program
+		l.needs(out, program)
+	}
+	if out.Description.Description == "" && r.message != nil {
+		out.Description.Description = shorten(r.message.text)
+	}
+	out.check = x.check
+	return env
+}
+
+// needs takes over what an expression reads.
+func (l *loader) needs(out *rule, program *ordercel.Program) {
+	out.Requires = append(out.Requires, program.Includes()...)
+	for _, name := range program.Tables() {
+		if g := l.tables[name]; g != nil && g.file == "" {
+			out.skip = fmt.Sprintf("table %s is not given", name)
+		}
+	}
+}
+
+// applies compiles the condition under which a rule is looked at. One that a file
+// gives all its rules is compiled once.
+func (l *loader) applies(out *rule, r *mergedRule, env *ordercel.Env) {
+	x := r.ruleEntry.applies
+	if x == nil {
+		if x = r.defaults.when; x == nil {
+			return
+		}
+		env = l.env
+	}
+	program, compiled := l.conditions[x]
+	if !compiled {
+		var problems []ordercel.Problem
+		program, problems = env.Compile(x.text, ordercel.OrderScope, ordercel.Bool)
+		if len(problems) > 0 {
+			x.faults(problems)
+		}
+		l.conditions[x] = program
+	}
+	if program == nil {
+		return
+	}
+	l.needs(out, program)
+	out.applies, out.appliesText = program, strings.TrimSpace(x.text)
+}

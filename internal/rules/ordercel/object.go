@@ -1,0 +1,256 @@
+package ordercel
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"error-check-gate/internal/inflow"
+)
+
+// objectType is a type of the order model: fields with typed accessors, no reflection.
+type objectType struct {
+	cel    *types.Type
+	fields map[string]*field
+	names  []string // of fields, sorted
+	// isNil reports whether a value of the type is a nil pointer.
+	isNil func(any) bool
+}
+
+// field is one field of an objectType.
+type field struct {
+	name string
+	doc  string
+	// include is what InFlow must be asked for so that the field is there.
+	include string
+	accessor
+}
+
+// accessor is how a field is typed and read. get and isSet take what Go holds for the
+// object.
+type accessor struct {
+	cel   *types.Type
+	get   func(any) (ref.Val, error)
+	isSet func(any) bool
+}
+
+// objectOf describes a type whose Go values are pointers to T.
+func objectOf[T any](name string, fields ...field) *objectType {
+	o := &objectType{
+		cel:    types.NewObjectType(name),
+		fields: make(map[string]*field, len(fields)),
+		isNil: func(v any) bool {
+			p, ok := v.(*T)
+			return !ok || p == nil
+		},
+	}
+	for _, f := range fields {
+		o.fields[f.name] = &f
+		o.names = append(o.names, f.name)
+	}
+	slices.Sort(o.names)
+	return o
+}
+
+func named(name, doc string, a accessor) field { return field{name: name, doc: doc, accessor: a} }
+
+// included is a field that is there only when InFlow was asked for it.
+func included(name, include, doc string, a accessor) field {
+	return field{name: name, doc: doc, include: include, accessor: a}
+}
+
+// access reads a field of *T. read answers nil for null.
+func access[T any](t *types.Type, read func(*T) ref.Val, isSet func(*T) bool) accessor {
+	return accessor{
+		cel: t,
+		get: func(target any) (ref.Val, error) {
+			p, ok := target.(*T)
+			if !ok || p == nil {
+				return nil, errNull
+			}
+			if value := read(p); value != nil {
+				return value, nil
+			}
+			return nil, errNull
+		},
+		isSet: func(target any) bool {
+			p, ok := target.(*T)
+			return ok && p != nil && isSet(p)
+		},
+	}
+}
+
+// amount is 0 where it is null; has() tells the difference.
+func amount[T any](read func(*T) inflow.Amount) accessor {
+	return access(DecimalType,
+		func(p *T) ref.Val { return Decimal{read(p).Decimal} },
+		func(p *T) bool { return read(p).Valid })
+}
+
+// text is empty where it is null.
+func text[T any, S ~string](read func(*T) S) accessor {
+	return access(types.StringType,
+		func(p *T) ref.Val { return types.String(read(p)) },
+		func(p *T) bool { return read(p) != "" })
+}
+
+func truth[T any, B ~bool](read func(*T) B) accessor {
+	return access(types.BoolType,
+		func(p *T) ref.Val { return types.Bool(read(p)) },
+		func(p *T) bool { return bool(read(p)) })
+}
+
+// flag is null where InFlow did not say.
+func flag[T any](read func(*T) *bool) accessor {
+	return access(types.BoolType,
+		func(p *T) ref.Val {
+			if b := read(p); b != nil {
+				return types.Bool(*b)
+			}
+			return nil
+		},
+		func(p *T) bool { return read(p) != nil })
+}
+
+// date is null where there is none.
+func date[T any](read func(*T) inflow.Time) accessor {
+	return access(types.TimestampType,
+		func(p *T) ref.Val {
+			if t := read(p); !t.IsZero() {
+				return types.Timestamp{Time: t.Time}
+			}
+			return nil
+		},
+		func(p *T) bool { return !read(p).IsZero() })
+}
+
+func number[T any](read func(*T) int) accessor {
+	return access(types.IntType,
+		func(p *T) ref.Val { return types.Int(read(p)) },
+		func(*T) bool { return true })
+}
+
+// object is null where there is none.
+func object[T, U any](o *objectType, read func(*T) *U) accessor {
+	return access(o.cel,
+		func(p *T) ref.Val { return &objectValue{o, read(p)} },
+		func(p *T) bool { return read(p) != nil })
+}
+
+// list is empty where it is null.
+func list[T any](element *types.Type, read func(*T) ref.Val, size func(*T) int) accessor {
+	return access(types.NewListType(element),
+		func(p *T) ref.Val { return read(p) },
+		func(p *T) bool { return size(p) > 0 })
+}
+
+// objects lists pointers to the elements of a slice.
+func objects[T, E any](o *objectType, read func(*T) []E) accessor {
+	return list(o.cel, func(p *T) ref.Val {
+		elements := read(p)
+		values := make([]ref.Val, len(elements))
+		for i := range elements {
+			values[i] = &objectValue{o, &elements[i]}
+		}
+		return types.NewRefValList(types.DefaultTypeAdapter, values)
+	}, func(p *T) int { return len(read(p)) })
+}
+
+func texts[T any](read func(*T) []string) accessor {
+	return list(types.StringType,
+		func(p *T) ref.Val { return types.NewStringList(types.DefaultTypeAdapter, read(p)) },
+		func(p *T) int { return len(read(p)) })
+}
+
+// objectValue is an object as an expression sees it. Its pointer may be nil: functions
+// may take such an object, reading a field of it is an error.
+type objectValue struct {
+	of      *objectType
+	pointer any
+}
+
+func (v *objectValue) Type() ref.Type { return v.of.cel }
+
+func (v *objectValue) Value() any { return v.pointer }
+
+func (v *objectValue) isNil() bool { return v.of.isNil(v.pointer) }
+
+// Equal compares identity: two objects are equal where they are the same one. A nil
+// object equals null.
+func (v *objectValue) Equal(other ref.Val) ref.Val {
+	switch o := other.(type) {
+	case types.Null:
+		return types.Bool(v.isNil())
+	case *objectValue:
+		return types.Bool(v.pointer == o.pointer)
+	}
+	return types.False
+}
+
+// Get reads a field where its type was not known when the expression was compiled.
+func (v *objectValue) Get(index ref.Val) ref.Val {
+	name, ok := index.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(index)
+	}
+	f, found := v.of.fields[string(name)]
+	if !found {
+		return types.NewErr("no field %q in %s", string(name), v.of.cel.TypeName())
+	}
+	value, err := f.get(v.pointer)
+	if err != nil {
+		return types.WrapErr(f.explain(v.of, err))
+	}
+	return value
+}
+
+// IsSet is behind has().
+func (v *objectValue) IsSet(index ref.Val) ref.Val {
+	name, ok := index.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(index)
+	}
+	f, found := v.of.fields[string(name)]
+	if !found {
+		return types.NewErr("no field %q in %s", string(name), v.of.cel.TypeName())
+	}
+	return types.Bool(f.isSet(v.pointer))
+}
+
+func (v *objectValue) ConvertToType(t ref.Type) ref.Val {
+	if t == types.TypeType {
+		return v.of.cel
+	}
+	return types.NewErr("%s does not convert to %s", v.of.cel.TypeName(), t.TypeName())
+}
+
+func (v *objectValue) ConvertToNative(t reflect.Type) (any, error) {
+	if value := reflect.ValueOf(v.pointer); value.IsValid() && value.Type().AssignableTo(t) {
+		return v.pointer, nil
+	}
+	return nil, fmt.Errorf("%s does not convert to %v", v.of.cel.TypeName(), t)
+}
+
+// errNull is met where a field is read that is null, or of an object that is.
+var errNull = nullError{}
+
+type nullError struct{}
+
+func (nullError) Error() string { return "null" }
+
+// NullError is a null that an expression did not expect.
+type NullError struct{ Type, Field string }
+
+func (e *NullError) Error() string {
+	return fmt.Sprintf("%s of %s is null, or %s itself is: ask has() first", e.Field, e.Type, e.Type)
+}
+
+func (f *field) explain(of *objectType, err error) error {
+	if err == errNull { //nolint:errorlint // never wrapped
+		return &NullError{Type: of.cel.TypeName(), Field: f.name}
+	}
+	return err
+}

@@ -1,0 +1,159 @@
+package ordercel
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+	"github.com/govalues/decimal"
+)
+
+// Kind is what an expression results in.
+type Kind int
+
+// The kinds of expressions.
+const (
+	Bool Kind = iota
+	Text
+	// TextOrDecimal is text, or a decimal that is written as an amount.
+	TextOrDecimal
+)
+
+// Program is a compiled expression. It is immutable and safe for concurrent use.
+type Program struct {
+	program  cel.Program
+	env      *Env
+	includes []string
+	tables   []string
+}
+
+// Includes lists the related entities that the expression reads, as InFlow names them.
+func (p *Program) Includes() []string { return p.includes }
+
+// Tables lists the tables that the expression looks rows up in.
+func (p *Program) Tables() []string { return p.tables }
+
+// Errors of a run.
+var (
+	ErrCost   = errors.New("the expression needs too much work and was cut off: loop over less, or not within another loop")
+	ErrBudget = errors.New("the rules before it used up what one check may work: look for loops within loops")
+)
+
+// Evaluation is the evaluation of many expressions on one order. It is for one
+// goroutine.
+type Evaluation struct {
+	order *objectValue
+	now   types.Timestamp
+	line  *Line
+	env   *Env
+	// budget is what all runs together may still cost.
+	budget uint64
+}
+
+// Work that one evaluation may do, in the units of an expression's cost.
+const (
+	baseBudget    = 2_000_000
+	budgetPerLine = 600
+)
+
+// NewEvaluation starts an evaluation at the time now.
+func NewEvaluation(order *Order, now time.Time) *Evaluation {
+	return &Evaluation{
+		order:  &objectValue{orderType, order},
+		now:    types.Timestamp{Time: now},
+		budget: baseBudget + budgetPerLine*uint64(order.Len()),
+	}
+}
+
+// ResolveName finds a variable, for CEL.
+func (e *Evaluation) ResolveName(name string) (any, bool) {
+	switch name {
+	case varOrder:
+		return e.order, true
+	case varLine:
+		if e.line == nil {
+			return nil, false
+		}
+		return &e.line.value, true
+	case varNow:
+		return e.now, true
+	case varParams:
+		return e.env.params, true
+	case varTables:
+		return e.env.tables, true
+	}
+	return nil, false
+}
+
+// Parent is none, for CEL.
+func (e *Evaluation) Parent() interpreter.Activation { return nil }
+
+// AsPartialActivation is none, for CEL.
+func (e *Evaluation) AsPartialActivation() (interpreter.PartialActivation, bool) { return nil, false }
+
+// Bool runs a program of kind [Bool]. line is nil for one of [OrderScope].
+func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
+	value, err := e.run(p, line)
+	if err != nil {
+		return false, err
+	}
+	result, ok := value.(types.Bool)
+	if !ok {
+		return false, fmt.Errorf("the result is a %s, not true or false", value.Type().TypeName())
+	}
+	return bool(result), nil
+}
+
+// Text runs a program of kind [Text] or [TextOrDecimal]. amount writes decimals.
+func (e *Evaluation) Text(p *Program, line *Line, amount func(decimal.Decimal) string) (string, error) {
+	value, err := e.run(p, line)
+	if err != nil {
+		return "", err
+	}
+	switch v := value.(type) {
+	case types.String:
+		return string(v), nil
+	case Decimal:
+		return amount(v.Decimal), nil
+	}
+	return "", fmt.Errorf("the result is a %s, not a text", value.Type().TypeName())
+}
+
+func (e *Evaluation) run(p *Program, line *Line) (ref.Val, error) {
+	if e.budget == 0 {
+		return nil, ErrBudget
+	}
+	e.line, e.env = line, p.env
+	value, details, err := p.program.Eval(e)
+	if cost := details.ActualCost(); cost != nil {
+		e.budget -= min(*cost, e.budget)
+	}
+	if err != nil {
+		return nil, runError(err)
+	}
+	return value, nil
+}
+
+// runError is what to tell people of an error of CEL's.
+func runError(err error) error {
+	var null *NullError
+	switch text := err.Error(); {
+	case strings.Contains(text, "cost limit exceeded"):
+		return ErrCost
+	case errors.As(err, &null):
+		return null
+	case strings.HasPrefix(text, "no such key"):
+		return errors.New("no such key: ask with in or has() first")
+	default:
+		// What an error quotes may be the order's.
+		return errors.New(quoted.ReplaceAllString(text, "…"))
+	}
+}
+
+var quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)

@@ -1,0 +1,49 @@
+// Package productcode recognises products by codes that people put into their names
+// and SKUs, such as TUK in SW-TUK-01.
+package productcode
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"error-check-gate/internal/inflow"
+)
+
+// Has reports whether the product's name or SKU, without regard to case, is the code
+// or has it as a whole token: with no letter or digit right before or after it.
+// Underscores and blanks inside a code are part of it. A nil product has no code.
+func Has(product *inflow.Product, code string) bool {
+	if product == nil || code == "" {
+		return false
+	}
+	code = strings.ToUpper(code)
+	return hasToken(strings.ToUpper(product.Name), code) || hasToken(strings.ToUpper(product.SKU), code)
+}
+
+// HasPrefix reports whether the product's name or SKU starts with prefix, case included.
+// A nil product has no prefix.
+func HasPrefix(product *inflow.Product, prefix string) bool {
+	return product != nil && prefix != "" &&
+		(strings.HasPrefix(product.Name, prefix) || strings.HasPrefix(product.SKU, prefix))
+}
+
+func hasToken(text, code string) bool {
+	for from := 0; ; {
+		at := strings.Index(text[from:], code)
+		if at < 0 {
+			return false
+		}
+		start := from + at
+		before, _ := utf8.DecodeLastRuneInString(text[:start])
+		after, _ := utf8.DecodeRuneInString(text[start+len(code):])
+		if !partOfWord(before) && !partOfWord(after) {
+			return true
+		}
+		_, size := utf8.DecodeRuneInString(text[start:])
+		from = start + size
+	}
+}
+
+// partOfWord is false for utf8.RuneError, which stands for either end of the text.
+func partOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
