@@ -32,6 +32,9 @@ type Example struct {
 	lookups       any
 	now           time.Time
 	expect        expectation
+	// params take the place of the rule's own in variant, the rule as the example tries it.
+	params  []param
+	variant *rule
 }
 
 // expectation is what an example says of the findings. Zero values say nothing.
@@ -95,6 +98,9 @@ func (e *Example) run(ctx context.Context, r *rule, from files) error {
 	order, lookups, err := e.read(from)
 	if err != nil {
 		return err
+	}
+	if e.variant != nil {
+		r = e.variant
 	}
 	now := e.now
 	if now.IsZero() {

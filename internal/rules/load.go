@@ -165,18 +165,24 @@ func (l *loader) merge(f *ruleFile, entry *ruleEntry) {
 	change(&merged.shadow, entry.shadow, entry.shadow != nil)
 	merged.requires = append(slices.Clone(merged.requires), entry.requires...)
 	merged.examples = append(slices.Clone(merged.examples), entry.examples...)
-	merged.params = slices.Clone(merged.params)
-	for _, p := range entry.params {
-		if i := slices.IndexFunc(merged.params, func(q param) bool { return q.name == p.name }); i >= 0 {
-			merged.params[i] = p
-		} else {
-			merged.params = append(merged.params, p)
-		}
-	}
+	merged.params = withParams(merged.params, entry.params)
 	if entry.scopeNode != nil && entry.scope != earlier.scope && earlier.scope != "" {
 		f.fault(entry.scopeNode, "the scope of an earlier file's rule cannot be changed: write the rule anew, with when or builtin")
 	}
 	l.rules[i] = &mergedRule{&merged, earlier.defaults}
+}
+
+// withParams is params with some of them replaced or added.
+func withParams(params, changes []param) []param {
+	out := slices.Clone(params)
+	for _, p := range changes {
+		if i := slices.IndexFunc(out, func(q param) bool { return q.name == p.name }); i >= 0 {
+			out[i] = p
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func change[T any](to *T, value T, given bool) {
@@ -225,8 +231,12 @@ func (l *loader) compile() *Set {
 	set := &Set{name: strings.Join(l.names, "+"), loaded: l.loaded}
 	for _, r := range l.rules {
 		compiled := l.rule(env, r)
-		if compiled == nil {
-			continue
+		for _, e := range r.examples {
+			if len(e.params) > 0 {
+				entry := *r.ruleEntry
+				entry.params = withParams(entry.params, e.params)
+				e.variant = l.rule(env, &mergedRule{&entry, r.defaults})
+			}
 		}
 		set.order = append(set.order, compiled)
 		if compiled.Enabled = r.enabled == nil || *r.enabled; compiled.Enabled {
@@ -254,7 +264,7 @@ func (l *loader) celTables() []ordercel.Table {
 	return out
 }
 
-// rule compiles one rule, or answers nil where it has faults.
+// rule compiles one rule. What it answers is of use only where there were no faults.
 func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
 	out := &rule{Description: Description{ID: r.id, Severity: r.severity, Scope: r.scope, Description: r.description}, examples: r.examples}
 	if out.Severity == "" {

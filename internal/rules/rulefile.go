@@ -411,21 +411,13 @@ func (f *ruleFile) rule(node *yaml.Node) {
 		"when":        func(_, value *yaml.Node) { r.when = f.expression(value, "when") },
 		"applies":     func(_, value *yaml.Node) { r.applies = f.expression(value, "applies") },
 		"builtin":     func(_, value *yaml.Node) { r.builtin, r.builtinNode = f.text(value, "builtin"), value },
-		"params": func(_, value *yaml.Node) {
-			for _, p := range f.pairs(value, "params") {
-				if !paramName.MatchString(p.name) {
-					f.fault(p.key, "the name of a parameter is made of letters, digits and underscores")
-					continue
-				}
-				r.params = append(r.params, param{in: f, key: p.key, node: p.value, name: p.name})
-			}
-		},
-		"message":  func(_, value *yaml.Node) { r.message = f.expression(value, "message") },
-		"fix":      func(_, value *yaml.Node) { r.fix = f.expression(value, "fix") },
-		"expected": func(_, value *yaml.Node) { r.expected = f.expression(value, "expected") },
-		"actual":   func(_, value *yaml.Node) { r.actual = f.expression(value, "actual") },
-		"enabled":  func(_, value *yaml.Node) { r.enabled = f.truth(value, "enabled") },
-		"shadow":   func(_, value *yaml.Node) { r.shadow = f.truth(value, "shadow") },
+		"params":      func(_, value *yaml.Node) { r.params = f.params(value) },
+		"message":     func(_, value *yaml.Node) { r.message = f.expression(value, "message") },
+		"fix":         func(_, value *yaml.Node) { r.fix = f.expression(value, "fix") },
+		"expected":    func(_, value *yaml.Node) { r.expected = f.expression(value, "expected") },
+		"actual":      func(_, value *yaml.Node) { r.actual = f.expression(value, "actual") },
+		"enabled":     func(_, value *yaml.Node) { r.enabled = f.truth(value, "enabled") },
+		"shadow":      func(_, value *yaml.Node) { r.shadow = f.truth(value, "shadow") },
 		"requires": func(_, value *yaml.Node) {
 			for _, item := range f.items(value, "requires") {
 				name := f.text(item, "each of requires")
@@ -457,6 +449,18 @@ func (f *ruleFile) rule(node *yaml.Node) {
 	f.rules = append(f.rules, r)
 }
 
+func (f *ruleFile) params(node *yaml.Node) []param {
+	var out []param
+	for _, p := range f.pairs(node, "params") {
+		if !paramName.MatchString(p.name) {
+			f.fault(p.key, "the name of a parameter is made of letters, digits and underscores")
+			continue
+		}
+		out = append(out, param{in: f, key: p.key, node: p.value, name: p.name})
+	}
+	return out
+}
+
 func (f *ruleFile) exampleList(node *yaml.Node, broken bool) []*Example {
 	what := "fine"
 	if broken {
@@ -477,6 +481,7 @@ func (f *ruleFile) exampleList(node *yaml.Node, broken bool) []*Example {
 			"order":   func(_, value *yaml.Node) { e.order = f.plain(value, 0) },
 			"change":  func(_, value *yaml.Node) { e.change = f.plain(value, 0) },
 			"lookups": func(_, value *yaml.Node) { e.lookups = f.plain(value, 0) },
+			"params":  func(_, value *yaml.Node) { e.params = f.params(value) },
 			"now": func(_, value *yaml.Node) {
 				at, err := time.Parse(time.RFC3339, value.Value)
 				if err != nil {

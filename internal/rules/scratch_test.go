@@ -6,16 +6,19 @@ import (
 )
 
 func TestScratch(t *testing.T) {
-	s, err := Load("../../rules/cabinetry.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, r := range s.Test(t.Context()) {
-		n++
-		if r.Problem != "" {
-			fmt.Println(r.RuleID, r.Example, r.Place, r.Problem)
+	for _, f := range []string{"cabinetry", "default"} {
+		s, err := Load("../../rules/" + f + ".yaml")
+		if err != nil {
+			t.Error(err)
+			continue
 		}
+		n := 0
+		for _, r := range s.Test(t.Context()) {
+			n++
+			if r.Problem != "" {
+				fmt.Println(r.RuleID, r.Example, r.Place, r.Problem)
+			}
+		}
+		fmt.Println(n, len(s.Rules()), s.Includes())
 	}
-	fmt.Println(n, s.Includes())
 }
