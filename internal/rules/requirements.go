@@ -94,7 +94,7 @@ func absent(o *inflow.SalesOrder, include string) bool {
 	case inflow.IncludePackLines:
 		return o.PackLines == nil && o.ShowShipping && fulfilled(o)
 	case inflow.IncludePaymentLines:
-		return len(o.PaymentLines) == 0 && !o.AmountPaid.Decimal.IsZero()
+		return o.PaymentLines == nil && !o.AmountPaid.Decimal.IsZero()
 	case inflow.IncludePaymentTerms:
 		return o.PaymentTermsID != "" && o.PaymentTerms == nil
 	case inflow.IncludePickLines:

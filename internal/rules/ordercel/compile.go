@@ -133,6 +133,12 @@ func (c *compilation) restrict() {
 func (c *compilation) restrictCall(e ast.Expr) {
 	call := e.AsCall()
 	switch call.FunctionName() {
+	case "_==_", "_!=_":
+		for i, arg := range call.Args() {
+			if arg.Kind() == ast.LiteralKind && arg.AsLiteral() == types.NullValue {
+				c.report(arg, fmt.Sprintf("nothing is compared with null: ask has(%s)", c.expressionText(call.Args()[1-i])))
+			}
+		}
 	case "dec":
 		arg := call.Args()[0]
 		if arg.Kind() != ast.LiteralKind {

@@ -80,7 +80,7 @@ func NewEnv(tables []Table) (*Env, error) {
 		return nil, err
 	}
 	e := &Env{scopes: base, model: &provider{objects: model}}
-	e.params = &objectValue{objectOf[Param](paramsTypeName), (*Param)(nil)}
+	e.params = &objectValue{objectOf(paramsTypeName), (*Param)(nil)}
 	e.tables = &objectValue{tablesType(tables, e.model.add), &tables}
 	e.model.add(e.tables.of)
 	e.model.add(e.params.of)
@@ -238,7 +238,7 @@ func paramsType(params []Param) (*objectType, error) {
 		}
 		fields[i] = named(p.Name, "", constant(t, value))
 	}
-	return objectOf[[]Param](paramsTypeName, fields...), nil
+	return objectOf(paramsTypeName, fields...), nil
 }
 
 func constant(t *types.Type, value ref.Val) accessor {
@@ -286,10 +286,10 @@ func tablesType(tables []Table, add func(*objectType)) *objectType {
 		for j, column := range t.Columns {
 			columns[j] = named(column, "", text(func(r *tableRow) string { return (*r)[j] }))
 		}
-		row := objectOf[tableRow]("Row of "+t.Name, columns...)
+		row := objectOf("Row of "+t.Name, columns...)
 		add(row)
 		rows := &tableValue{table: &tables[i], row: row}
 		fields[i] = named(t.Name, "", constant(types.NewMapType(types.StringType, row.cel), rows))
 	}
-	return objectOf[[]Table](tablesTypeName, fields...)
+	return objectOf(tablesTypeName, fields...)
 }

@@ -362,7 +362,7 @@ func splitTypes(signature string) []string {
 
 // Suggestion is ", did you mean …?" where a known name is close, or else empty.
 func Suggestion(name string, known []string) string {
-	best, bestEdits := "", min(maxSuggestEdits, max(len(name)/3, 1))+1
+	best, bestEdits := "", min(maxSuggestEdits, max((len(name)+1)/3, 1))+1
 	for _, k := range known {
 		if e := Edits(strings.ToLower(name), strings.ToLower(k)); e < bestEdits {
 			best, bestEdits = k, e

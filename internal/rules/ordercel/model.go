@@ -10,18 +10,18 @@ import (
 
 // The types of the order model. Field names are InFlow's; what the gate adds says so.
 var (
-	discountType = objectOf[discount]("Discount",
+	discountType = objectOf("Discount",
 		named("value", "the discount: percent, or an amount of money", amount(func(d *discount) inflow.Amount { return d.Value })),
 		named("isPercent", "whether value is a percentage", truth(func(d *discount) bool { return d.IsPercent })),
 		named("text", "for people: '10 %' or '5.00' (the gate's)", text(func(d *discount) string { return d.text() })),
 	)
 
-	categoryType = objectOf[inflow.Category]("Category",
+	categoryType = objectOf("Category",
 		named("categoryId", "", text(func(c *inflow.Category) string { return c.CategoryID })),
 		named("name", "", text(func(c *inflow.Category) string { return c.Name })),
 	)
 
-	productType = objectOf[inflow.Product]("Product",
+	productType = objectOf("Product",
 		named("productId", "", text(func(p *inflow.Product) string { return p.ProductID })),
 		named("name", "", text(func(p *inflow.Product) string { return p.Name })),
 		named("sku", "", text(func(p *inflow.Product) string { return p.SKU })),
@@ -40,7 +40,7 @@ var (
 		named("standardUomName", "the standard unit of measure", text(func(p *inflow.Product) string { return p.StandardUomName })),
 	)
 
-	lineType = objectOf[Line]("Line",
+	lineType = objectOf("Line",
 		named("number", "the line's place in the order, from 1 (the gate's)", number(func(l *Line) int { return l.Number })),
 		named("salesOrderLineId", "", text(func(l *Line) string { return l.SalesOrderLineID })),
 		named("productId", "", text(func(l *Line) string { return l.ProductID })),
@@ -62,7 +62,7 @@ var (
 		named("returnDate", "for a return: when the goods came back", date(func(l *Line) inflow.Time { return l.ReturnDate })),
 	)
 
-	customerType = objectOf[inflow.Customer]("Customer",
+	customerType = objectOf("Customer",
 		named("customerId", "", text(func(c *inflow.Customer) string { return c.CustomerID })),
 		named("name", "", text(func(c *inflow.Customer) string { return c.Name })),
 		named("discount", "the customer's default discount, percent", amount(func(c *inflow.Customer) inflow.Amount { return c.Discount })),
@@ -71,7 +71,7 @@ var (
 		named("hasTaxExemptNumber", "whether a tax exemption number is filled in (the gate's)", truth(func(c *inflow.Customer) inflow.Presence { return c.TaxExemptNumber })),
 	)
 
-	addressType = objectOf[inflow.Address]("Address",
+	addressType = objectOf("Address",
 		named("hasAddress1", "whether the first line is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.Address1 })),
 		named("hasAddress2", "whether the second line is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.Address2 })),
 		named("hasCity", "whether the city is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.City })),
@@ -80,65 +80,65 @@ var (
 		named("country", "", text(func(a *inflow.Address) string { return a.Country })),
 	)
 
-	paymentType = objectOf[inflow.PaymentLine]("Payment",
+	paymentType = objectOf("Payment",
 		named("amount", "", amount(func(p *inflow.PaymentLine) inflow.Amount { return p.Amount })),
 		named("paymentType", "Payment, BatchPayment, ApplyCredit, ConvertToCredit, Refund or InFlowPay", text(func(p *inflow.PaymentLine) string { return p.PaymentType })),
 		named("paymentMethod", "", text(func(p *inflow.PaymentLine) string { return p.PaymentMethod })),
 		named("datePaid", "", date(func(p *inflow.PaymentLine) inflow.Time { return p.DatePaid })),
 	)
 
-	pickType = objectOf[inflow.PickLine]("Pick",
+	pickType = objectOf("Pick",
 		named("productId", "", text(func(p *inflow.PickLine) string { return p.ProductID })),
 		named("quantity", "in the product's standard unit of measure", amount(func(p *inflow.PickLine) inflow.Amount { return p.Quantity.StandardQuantity })),
 		named("serialNumbers", "", texts(func(p *inflow.PickLine) []string { return p.Quantity.SerialNumbers })),
 		named("pickDate", "", date(func(p *inflow.PickLine) inflow.Time { return p.PickDate })),
 	)
 
-	packType = objectOf[inflow.PackLine]("Pack",
+	packType = objectOf("Pack",
 		named("productId", "", text(func(p *inflow.PackLine) string { return p.ProductID })),
 		named("quantity", "in the product's standard unit of measure", amount(func(p *inflow.PackLine) inflow.Amount { return p.Quantity.StandardQuantity })),
 		named("containerNumber", "the box", text(func(p *inflow.PackLine) string { return p.ContainerNumber })),
 	)
 
-	shipmentType = objectOf[inflow.ShipLine]("Shipment",
+	shipmentType = objectOf("Shipment",
 		named("containers", "the boxes", texts(func(s *inflow.ShipLine) []string { return s.Containers })),
 		named("shippedDate", "", date(func(s *inflow.ShipLine) inflow.Time { return s.ShippedDate })),
 	)
 
-	taxCodeType = objectOf[inflow.TaxCode]("TaxCode",
+	taxCodeType = objectOf("TaxCode",
 		named("taxCodeId", "", text(func(c *inflow.TaxCode) string { return c.TaxCodeID })),
 		named("name", "", text(func(c *inflow.TaxCode) string { return c.Name })),
 		named("tax1Rate", "percent", amount(func(c *inflow.TaxCode) inflow.Amount { return c.Tax1Rate })),
 		named("tax2Rate", "percent", amount(func(c *inflow.TaxCode) inflow.Amount { return c.Tax2Rate })),
 	)
 
-	taxingSchemeType = objectOf[inflow.TaxingScheme]("TaxingScheme",
+	taxingSchemeType = objectOf("TaxingScheme",
 		named("taxingSchemeId", "", text(func(s *inflow.TaxingScheme) string { return s.TaxingSchemeID })),
 		named("name", "", text(func(s *inflow.TaxingScheme) string { return s.Name })),
 		named("defaultTaxCodeId", "", text(func(s *inflow.TaxingScheme) string { return s.DefaultTaxCodeID })),
 		included("taxCodes", inflow.IncludeTaxingSchemeTaxCodes, "", objects(taxCodeType, func(s *inflow.TaxingScheme) []inflow.TaxCode { return s.TaxCodes })),
 	)
 
-	pricingSchemeType = objectOf[inflow.PricingScheme]("PricingScheme",
+	pricingSchemeType = objectOf("PricingScheme",
 		named("pricingSchemeId", "", text(func(s *inflow.PricingScheme) string { return s.PricingSchemeID })),
 		named("name", "", text(func(s *inflow.PricingScheme) string { return s.Name })),
 		named("isTaxInclusive", "", truth(func(s *inflow.PricingScheme) bool { return s.IsTaxInclusive })),
 	)
 
-	paymentTermsType = objectOf[inflow.PaymentTerms]("PaymentTerms",
+	paymentTermsType = objectOf("PaymentTerms",
 		named("paymentTermsId", "", text(func(t *inflow.PaymentTerms) string { return t.PaymentTermsID })),
 		named("name", "", text(func(t *inflow.PaymentTerms) string { return t.Name })),
 		named("daysDue", "days from the invoice", amount(func(t *inflow.PaymentTerms) inflow.Amount { return t.DaysDue })),
 	)
 
-	currencyType = objectOf[inflow.Currency]("Currency",
+	currencyType = objectOf("Currency",
 		named("currencyId", "", text(func(c *inflow.Currency) string { return c.CurrencyID })),
 		named("isoCode", "such as USD", text(func(c *inflow.Currency) string { return c.ISOCode })),
 	)
 
-	customFieldsType = objectOf[customFields]("CustomFields", customFieldAccessors()...)
+	customFieldsType = objectOf("CustomFields", customFieldAccessors()...)
 
-	orderType = objectOf[Order]("Order",
+	orderType = objectOf("Order",
 		named("salesOrderId", "", text(func(o *Order) string { return o.SalesOrderID })),
 		named("orderNumber", "", text(func(o *Order) string { return o.OrderNumber })),
 		named("inventoryStatus", "Unconfirmed, Quote, Unfulfilled, Started or Fulfilled", text(func(o *Order) string { return o.InventoryStatus })),
@@ -210,9 +210,11 @@ var (
 		named("customFields", "", access(customFieldsType.cel, func(o *Order) ref.Val { return &objectValue{customFieldsType, &o.custom} }, func(*Order) bool { return true })),
 	)
 
+	modelTypes = []*objectType{orderType, lineType, discountType, productType, categoryType, customerType, addressType, paymentType, pickType,
+		packType, shipmentType, taxCodeType, taxingSchemeType, pricingSchemeType, paymentTermsType, currencyType, customFieldsType}
+
 	// model lists the types by name.
-	model = byName(orderType, lineType, discountType, productType, categoryType, customerType, addressType, paymentType, pickType,
-		packType, shipmentType, taxCodeType, taxingSchemeType, pricingSchemeType, paymentTermsType, currencyType, customFieldsType)
+	model = byName(modelTypes...)
 )
 
 func byName(objects ...*objectType) map[string]*objectType {
@@ -297,10 +299,4 @@ func units(l *Line) inflow.Amount {
 		return l.Quantity.UomQuantity
 	}
 	return l.Quantity.StandardQuantity
-}
-
-// productOf is the product behind a value, which may be nil.
-func productOf(v ref.Val) (*inflow.Product, bool) {
-	p, ok := v.Value().(*inflow.Product)
-	return p, ok
 }

@@ -16,8 +16,6 @@ type objectType struct {
 	cel    *types.Type
 	fields map[string]*field
 	names  []string // of fields, sorted
-	// isNil reports whether a value of the type is a nil pointer.
-	isNil func(any) bool
 }
 
 // field is one field of an objectType.
@@ -37,15 +35,11 @@ type accessor struct {
 	isSet func(any) bool
 }
 
-// objectOf describes a type whose Go values are pointers to T.
-func objectOf[T any](name string, fields ...field) *objectType {
+// objectOf describes a type.
+func objectOf(name string, fields ...field) *objectType {
 	o := &objectType{
 		cel:    types.NewObjectType(name),
 		fields: make(map[string]*field, len(fields)),
-		isNil: func(v any) bool {
-			p, ok := v.(*T)
-			return !ok || p == nil
-		},
 	}
 	for _, f := range fields {
 		o.fields[f.name] = &f
@@ -176,18 +170,10 @@ func (v *objectValue) Type() ref.Type { return v.of.cel }
 
 func (v *objectValue) Value() any { return v.pointer }
 
-func (v *objectValue) isNil() bool { return v.of.isNil(v.pointer) }
-
-// Equal compares identity: two objects are equal where they are the same one. A nil
-// object equals null.
+// Equal compares identity: two objects are equal where they are the same one.
 func (v *objectValue) Equal(other ref.Val) ref.Val {
-	switch o := other.(type) {
-	case types.Null:
-		return types.Bool(v.isNil())
-	case *objectValue:
-		return types.Bool(v.pointer == o.pointer)
-	}
-	return types.False
+	o, ok := other.(*objectValue)
+	return types.Bool(ok && v.pointer == o.pointer)
 }
 
 // Get reads a field where its type was not known when the expression was compiled.
@@ -253,4 +239,33 @@ func (f *field) explain(of *objectType, err error) error {
 		return &NullError{Type: of.cel.TypeName(), Field: f.name}
 	}
 	return err
+}
+
+// Type describes a type of the order model.
+type Type struct {
+	Name   string
+	Fields []Field
+}
+
+// Field describes a field of a [Type].
+type Field struct {
+	Name, Type string
+	// Doc is empty where the name says it.
+	Doc string
+	// Include is what InFlow must be asked for so that the field is there.
+	Include string
+}
+
+// Types lists the types of the order model, the order first.
+func Types() []Type {
+	var out []Type
+	for _, o := range modelTypes {
+		t := Type{Name: o.cel.TypeName()}
+		for _, name := range o.names {
+			f := o.fields[name]
+			t.Fields = append(t.Fields, Field{Name: name, Type: f.cel.String(), Doc: f.doc, Include: f.include})
+		}
+		out = append(out, t)
+	}
+	return out
 }
