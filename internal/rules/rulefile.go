@@ -252,7 +252,7 @@ func (f *ruleFile) unknownKey(key *yaml.Node, what string, known map[string]func
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	f.fault(key, "unknown key of %s%s; there are %s", what, ordercel.Suggestion(key.Value, names), strings.Join(names, ", "))
+	f.fault(key, "unknown key of %s%s", what, ordercel.SuggestionOr(key.Value, names))
 }
 
 func (f *ruleFile) items(node *yaml.Node, what string) []*yaml.Node {
@@ -312,7 +312,7 @@ func (f *ruleFile) severity(node *yaml.Node) ordercheck.Severity {
 		return s
 	default:
 		f.fault(node, "severity must be error or warning")
-		return ""
+		return ordercheck.SeverityError
 	}
 }
 
@@ -422,7 +422,7 @@ func (f *ruleFile) rule(node *yaml.Node) {
 			for _, item := range f.items(value, "requires") {
 				name := f.text(item, "each of requires")
 				if name != "" && !slices.Contains(requirements, name) {
-					f.fault(item, "unknown requirement%s; there are %s", ordercel.Suggestion(name, requirements), strings.Join(requirements, ", "))
+					f.fault(item, "unknown requirement%s", ordercel.SuggestionOr(name, requirements))
 					continue
 				}
 				r.requires = append(r.requires, name)

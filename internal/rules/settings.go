@@ -59,11 +59,11 @@ func (s *settings) finish() {
 			continue
 		}
 		p := s.params[name]
-		there := "it has none"
-		if len(known) > 0 {
-			there = "there are " + strings.Join(known, ", ")
+		if len(known) == 0 {
+			p.in.fault(p.key, "%s has no parameters", s.entry.builtin)
+			continue
 		}
-		p.in.fault(p.key, "unknown parameter of %s%s; %s", s.entry.builtin, ordercel.Suggestion(name, known), there)
+		p.in.fault(p.key, "unknown parameter of %s%s", s.entry.builtin, ordercel.SuggestionOr(name, known))
 	}
 }
 
@@ -177,7 +177,7 @@ func (s *settings) texts(name string, standard []string, description string, all
 	if len(allowed) > 0 {
 		for i, value := range values {
 			if !slices.Contains(allowed, value) && i < len(p.node.Content) {
-				p.in.fault(p.node.Content[i], "unknown entry of %s%s; there are %s", name, ordercel.Suggestion(value, allowed), strings.Join(allowed, ", "))
+				p.in.fault(p.node.Content[i], "unknown entry of %s%s", name, ordercel.SuggestionOr(value, allowed))
 			}
 		}
 	}

@@ -103,57 +103,68 @@ func (c *compilation) operandType(id int64) *objectType {
 	var found *objectType
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.ID() == id && e.Kind() == ast.SelectKind {
-			found = c.pathType(e.AsSelect().Operand(), 0)
+			if t := c.pathType(e.AsSelect().Operand(), 0); t != nil {
+				found = c.model.objects[t.TypeName()]
+			}
 		}
 	}))
 	return found
 }
 
-func (c *compilation) pathType(e ast.Expr, depth int) *objectType {
+// pathType is the type of a variable, a field, or an element, as far as it can be told
+// without a type checker, which gives no types where it found something wrong.
+func (c *compilation) pathType(e ast.Expr, depth int) *types.Type {
 	if depth > maxDepth {
 		return nil
 	}
 	switch e.Kind() {
 	case ast.IdentKind:
-		switch e.AsIdent() {
+		switch name := e.AsIdent(); name {
 		case varOrder:
-			return orderType
+			return orderType.cel
 		case varLine:
-			return lineType
+			return lineType.cel
 		case varParams:
-			return c.model.objects[paramsTypeName]
+			return c.model.objects[paramsTypeName].cel
 		case varTables:
-			return c.model.objects[tablesTypeName]
+			return c.model.objects[tablesTypeName].cel
+		default:
+			return c.loopVariableType(name, depth)
 		}
-		return c.variableType(e.AsIdent(), depth)
 	case ast.SelectKind:
-		if o := c.pathType(e.AsSelect().Operand(), depth+1); o != nil {
-			if f, found := o.fields[e.AsSelect().FieldName()]; found {
-				return c.model.objects[f.cel.TypeName()]
-			}
+		of := c.pathType(e.AsSelect().Operand(), depth+1)
+		if of == nil || c.model.objects[of.TypeName()] == nil {
+			return nil
+		}
+		if f, found := c.model.objects[of.TypeName()].fields[e.AsSelect().FieldName()]; found {
+			return f.cel
+		}
+	case ast.CallKind:
+		if call := e.AsCall(); call.FunctionName() == "_[_]" {
+			return elementType(c.pathType(call.Args()[0], depth+1))
 		}
 	}
 	return nil
 }
 
-// variableType is the type of the variable of a loop over a list of objects.
-func (c *compilation) variableType(name string, depth int) *objectType {
-	var found *objectType
+// loopVariableType is the type of the variable of a loop.
+func (c *compilation) loopVariableType(name string, depth int) *types.Type {
+	var found *types.Type
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.ComprehensionKind || e.AsComprehension().IterVar() != name {
-			return
-		}
-		over := e.AsComprehension().IterRange()
-		if over.Kind() != ast.SelectKind {
-			return
-		}
-		if o := c.pathType(over.AsSelect().Operand(), depth+1); o != nil {
-			if f, ok := o.fields[over.AsSelect().FieldName()]; ok && f.cel.Kind() == types.ListKind {
-				found = c.model.objects[f.cel.Parameters()[0].TypeName()]
+		if e.Kind() == ast.ComprehensionKind && e.AsComprehension().IterVar() == name && found == nil {
+			if over := c.pathType(e.AsComprehension().IterRange(), depth+1); over != nil && over.Kind() == types.ListKind {
+				found = elementType(over)
 			}
 		}
 	}))
 	return found
+}
+
+func elementType(of *types.Type) *types.Type {
+	if of == nil || len(of.Parameters()) == 0 {
+		return nil
+	}
+	return of.Parameters()[len(of.Parameters())-1]
 }
 
 // explainOverload says what to write where types do not go together.
@@ -364,7 +375,7 @@ func splitTypes(signature string) []string {
 func Suggestion(name string, known []string) string {
 	best, bestEdits := "", min(maxSuggestEdits, max((len(name)+1)/3, 1))+1
 	for _, k := range known {
-		if e := Edits(strings.ToLower(name), strings.ToLower(k)); e < bestEdits {
+		if e := edits(strings.ToLower(name), strings.ToLower(k)); e < bestEdits {
 			best, bestEdits = k, e
 		}
 	}
@@ -374,8 +385,16 @@ func Suggestion(name string, known []string) string {
 	return fmt.Sprintf(", did you mean %s?", best)
 }
 
-// Edits is the Levenshtein distance of two names.
-func Edits(a, b string) int {
+// SuggestionOr is a [Suggestion], or else "; there are …" with all known names.
+func SuggestionOr(name string, known []string) string {
+	if s := Suggestion(name, known); s != "" {
+		return s
+	}
+	return "; there are " + strings.Join(known, ", ")
+}
+
+// edits is the Levenshtein distance of two names.
+func edits(a, b string) int {
 	previous := make([]int, len(b)+1)
 	for j := range previous {
 		previous[j] = j

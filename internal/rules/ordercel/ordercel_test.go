@@ -174,7 +174,10 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 		{"order.quite", OrderScope, []Problem{{1, 7, "quite", "unknown field of Order"}}},
 		{"params.capp > dec(1)", OrderScope, []Problem{{1, 8, "capp", "unknown field of Params, did you mean cap?"}}},
 		{"'a' in tables.category", OrderScope, []Problem{{1, 15, "category", "unknown field of Tables, did you mean categories?"}}},
-		{"tables.categories['a'].Price == ''", OrderScope, []Problem{{1, 24, "Price", "unknown field"}}},
+		{"tables.categories['a'].Price == ''", OrderScope, []Problem{{1, 24, "Price", "unknown field of Row of categories"}}},
+		{"tables.categories['a'].Prodct == order.lines[0].discount.tex", OrderScope, []Problem{
+			{1, 24, "Prodct", "unknown field of Row of categories, did you mean Product?"}, {1, 58, "tex", "unknown field of Discount, did you mean text?"},
+		}},
 		{"line.number == 1", OrderScope, []Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
 		{"ordr.isQuote", OrderScope, []Problem{{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, and functions"}}},
 		{"blnk(order.poNumber)", OrderScope, []Problem{{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, and functions"}}},

@@ -1,0 +1,170 @@
+package table
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/xuri/excelize/v2"
+)
+
+func TestCSV(t *testing.T) {
+	for name, content := range map[string]string{
+		"comma":        "Product,Category\nB12,Base\n\n T84 , Tall \nB12,Base Cabinet\n",
+		"semicolon":    "Product;Category\nB12;Base\nT84;Tall\nB12;Base Cabinet",
+		"tab, CRLF":    "Product\tCategory\r\nB12\tBase\r\nT84\tTall\r\nB12\tBase Cabinet\r\n",
+		"mark, quotes": "\xef\xbb\xbf\"Product\",\"Category\"\nB12,Base,,\nT84,Tall\nB12,\"Base Cabinet\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, err := Read("x.csv", []byte(content), "Product", "")
+			require.NoError(t, err)
+			assert.Equal(t, []string{"Product", "Category"}, table.Columns())
+			assert.Equal(t, []string{"B12", "T84"}, table.Keys())
+			row, found := table.Row(" B12 ")
+			assert.True(t, found)
+			assert.Equal(t, []string{"B12", "Base Cabinet"}, row, "the last row counts")
+			assert.Len(t, table.Rows("B12"), 2)
+			assert.Len(t, table.All(), 3)
+			assert.Equal(t, "Tall", table.Rows("T84")[0].Text("Category"))
+			_, found = table.Row("b12")
+			assert.False(t, found, "keys are compared with their case")
+		})
+	}
+}
+
+func TestFaultsHaveAPlace(t *testing.T) {
+	for name, tt := range map[string]struct {
+		file, content string
+		want          Fault
+	}{
+		"empty":         {"x.csv", "", Fault{1, 1, "", "the table is empty: its first row must name the columns"}},
+		"no key column": {"x.csv", "Name,Category\n", Fault{1, 1, "Product", `the key column is missing; there are "Name", "Category"`}},
+		"unnamed":       {"x.csv", "Product,,Category\n", Fault{1, 9, "", "column 2 has no name"}},
+		"double":        {"x.csv", "Product,Product\n", Fault{1, 9, "Product", "two columns have this name"}},
+		"too many":      {"x.csv", "Product,Category\na,b\nc,d,e\n", Fault{3, 5, "e", "the row has 3 cells, but there are only 2 columns"}},
+		"quotes":        {"x.csv", "Product,Category\na,\"b\nc", Fault{3, 2, "", "not CSV: extraneous or missing \" in quoted-field"}},
+		"not UTF-8":     {"x.csv", "Product,Stra\xdfe\n", Fault{0, 0, "", `the file is not UTF-8: save it as "CSV UTF-8"`}},
+		"no workbook":   {"x.xlsx", "Product,Category\n", Fault{0, 0, "", "not an XLSX workbook: zip: not a valid zip file"}},
+	} {
+		_, err := Read(tt.file, []byte(tt.content), "Product", "")
+		var fault *Fault
+		require.ErrorAs(t, err, &fault, name)
+		assert.Equal(t, tt.want, *fault, name)
+	}
+}
+
+// workbook writes cells, by their names, into sheets.
+func workbook(t *testing.T, sheets map[string]map[string]any) []byte {
+	t.Helper()
+	book := excelize.NewFile()
+	defer book.Close() //nolint:errcheck // in memory
+	for sheet, cells := range sheets {
+		if sheet != "Sheet1" {
+			_, err := book.NewSheet(sheet)
+			require.NoError(t, err)
+		}
+		for cell, value := range cells {
+			require.NoError(t, book.SetCellValue(sheet, cell, value))
+		}
+	}
+	var out bytes.Buffer
+	require.NoError(t, book.Write(&out))
+	return out.Bytes()
+}
+
+func TestXLSX(t *testing.T) {
+	content := workbook(t, map[string]map[string]any{
+		"Sheet1": {"A1": "Order", "A2": "x"},
+		"Record": {
+			"A1": "Sales Order#", "B1": "Quote", "C1": "Date", "D1": "Code",
+			"A2": "SO-1", "B2": 0.029, "C2": time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), "D2": "0012E5",
+			"A4": 1042, "B4": 1234.5, "C4": "2026-01-06", "D4": "12345678901234567890",
+		},
+	})
+	table, err := Read("record.XLSX", content, "Sales Order#", "Record")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"SO-1", "1042"}, table.Keys())
+
+	first := table.Rows("SO-1")[0]
+	amount, err := first.Amount("Quote")
+	require.NoError(t, err)
+	assert.Equal(t, "0.029", amount.String(), "as it was keyed in, not the nearest binary number")
+	assert.Equal(t, "2026-01-05", first.Date("Date"))
+	assert.Equal(t, "0012E5", first.Text("Code"), "a text that looks like a number stays")
+
+	second := table.Rows("1042")[0]
+	assert.Equal(t, 4, second.Line())
+	assert.Equal(t, "2026-01-06", second.Date("Date"))
+	assert.Equal(t, "12345678901234567890", second.Text("Code"))
+
+	_, err = Read("record.xlsx", content, "Sales Order#", "Records")
+	require.ErrorContains(t, err, `the workbook has no sheet "Records"; it has`)
+	_, err = Read("record.xlsx", content, "Order", "")
+	require.NoError(t, err, "the first sheet, where none is named")
+}
+
+func TestAmounts(t *testing.T) {
+	for text, want := range map[string]string{
+		"1250": "1250", "1250.50": "1250.50", "$1,250.50": "1250.50", " €12 ": "12", "-3.5": "-3.5", "1,234,567": "1234567", "0": "0",
+	} {
+		got, err := ParseAmount(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got.String(), text)
+	}
+	for _, text := range []string{"12,50", "1,2", "abc", "1.2.3", ",123", "1,23,456", "12%"} {
+		_, err := ParseAmount(text)
+		require.Error(t, err, text)
+	}
+
+	table, err := Read("x.csv", []byte("K,Quote\na,12.50\nb,\nc,twelve\n"), "K", "")
+	require.NoError(t, err)
+	zero, err := table.Rows("b")[0].Amount("Quote")
+	require.NoError(t, err)
+	assert.True(t, zero.IsZero())
+	_, err = table.Rows("c")[0].Amount("Quote")
+	assert.Equal(t, &Fault{4, 2, "twelve", "not an amount: write it like 1250.50"}, err)
+}
+
+func TestDatesOfOneDayAreTheSame(t *testing.T) {
+	days := []string{"2026-01-09", "1/9/2026", "01/09/2026", "1/9/26", "9.1.2026", "9 Jan 2026", "2026-01-09T15:04:05Z", "2026-01-09 08:00:00", "46031", "46031.5"}
+	table, err := Read("x.csv", []byte("Date,K\n"+strings.Join(days, ",a\n")+",a\n"), "K", "")
+	require.NoError(t, err)
+	for i, record := range table.All() {
+		assert.Equal(t, "2026-01-09", record.Date("Date"), days[i])
+	}
+	other, err := Read("x.csv", []byte("K,Date\na,Next Week\nb,\nc,12\n"), "K", "")
+	require.NoError(t, err)
+	assert.Equal(t, "next week", other.Rows("a")[0].Date("Date"))
+	assert.Empty(t, other.Rows("b")[0].Date("Date"))
+	assert.Equal(t, "12", other.Rows("c")[0].Date("Date"))
+	assert.Empty(t, other.Rows("c")[0].Date("no such column"))
+}
+
+func TestLargeTablesAreRefused(t *testing.T) {
+	_, err := Read("x.csv", make([]byte, MaxFileSize+1), "K", "")
+	require.ErrorContains(t, err, "at most 16777216 are read")
+	_, err = Read("x.csv", []byte("K\n"+strings.Repeat("a\n", maxRows+1)), "K", "")
+	require.ErrorContains(t, err, "the table is too large")
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("x.csv", []byte("K,V\na,b\n"))
+	f.Add("x.csv", []byte("K;V\n\"a\";b\n"))
+	f.Add("x.xlsx", []byte("PK\x03\x04"))
+	f.Fuzz(func(t *testing.T, name string, content []byte) {
+		table, err := Read(name, content, "K", "")
+		if err != nil {
+			return
+		}
+		for _, record := range table.All() {
+			if len(record.row.cells) != len(table.Columns()) {
+				t.Fatal("a row of another width")
+			}
+			_, _ = record.Amount("V")
+			_ = record.Date("V")
+		}
+	})
+}
