@@ -175,6 +175,7 @@ func listed(parts []string) string {
 	if len(parts) == 0 {
 		return "no part has a rate"
 	}
+	slices.Sort(parts) // the order of lines must not matter
 	if len(parts) > most {
 		return fmt.Sprintf("%s, and %d more", strings.Join(parts[:most], ", "), len(parts)-most)
 	}

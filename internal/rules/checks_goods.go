@@ -20,8 +20,7 @@ func repeatedProduct(s *settings) check {
 		isReturn                      bool
 	}
 	return func(e *evaluation) error {
-		var repeated []place
-		seen := map[place][]int{}
+		places := map[place][]int{}
 		for i := range e.order.Lines {
 			line := &e.order.Lines[i]
 			if line.ProductID == "" || quantity(line).IsZero() {
@@ -32,25 +31,26 @@ func repeatedProduct(s *settings) check {
 				at.uom, at.price = strings.ToLower(line.Quantity.Uom), money.Plain(line.UnitPrice.Decimal)
 				at.discount = lessDiscount(line.Discount)
 			}
-			if seen[at] = append(seen[at], i); len(seen[at]) == 2 {
-				repeated = append(repeated, at)
+			places[at] = append(places[at], i)
+		}
+		// One finding for each product, however many prices it is repeated at.
+		repeated := map[string][]int{}
+		for at, lines := range places {
+			if len(lines) > 1 {
+				key := idPart(at.product)
+				if at.isReturn {
+					key += "/return"
+				}
+				repeated[key] = append(repeated[key], lines...)
 			}
 		}
-		told := map[string]bool{}
-		for _, at := range repeated {
-			key := at.product
-			if at.isReturn {
-				key += "/return"
+		for key, lines := range repeated {
+			slices.Sort(lines)
+			numbers, names := make([]string, len(lines)), make([]string, len(lines))
+			for j, i := range lines {
+				numbers[j], names[j] = fmt.Sprint(i+1), productName(e.order.Lines[i].Product)
 			}
-			if told[key] {
-				continue // at another price: one finding for each product
-			}
-			told[key] = true
-			numbers := make([]string, len(seen[at]))
-			for j, i := range seen[at] {
-				numbers[j] = fmt.Sprint(i + 1)
-			}
-			name := productName(e.order.Lines[seen[at][0]].Product)
+			name := slices.Max(names) // they are one; the order of lines must not matter
 			if name == "" {
 				name = "A product"
 			}
@@ -142,7 +142,7 @@ func stock(*settings) check {
 			}
 			if needed.IsPos() && needed.Cmp(p.TotalQuantityOnHand.Decimal) > 0 {
 				e.onOrder(breach{
-					discriminator: id,
+					discriminator: idPart(id),
 					message:       fmt.Sprintf("%s: %s are needed, but %s are in stock", productName(p), money.Plain(needed), money.Plain(p.TotalQuantityOnHand.Decimal)),
 					expected:      money.Plain(needed),
 					actual:        money.Plain(p.TotalQuantityOnHand.Decimal),
@@ -228,7 +228,7 @@ func pickedQuantity(s *settings) check {
 			}
 			if tooMuch || tooLittle {
 				e.onOrder(breach{
-					discriminator: id,
+					discriminator: idPart(id),
 					message:       fmt.Sprintf("%s: %s are ordered, but %s were picked", productName(products[id]), money.Plain(want), money.Plain(have)),
 					expected:      money.Plain(want),
 					actual:        money.Plain(have),
@@ -236,7 +236,7 @@ func pickedQuantity(s *settings) check {
 				})
 			} else if boxedWrong {
 				e.onOrder(breach{
-					discriminator: id + "/packed",
+					discriminator: idPart(id) + "/packed",
 					message:       fmt.Sprintf("%s: %s were picked, but %s are in boxes", productName(products[id]), money.Plain(have), money.Plain(boxed)),
 					expected:      money.Plain(have),
 					actual:        money.Plain(boxed),
@@ -254,7 +254,7 @@ func pickedQuantity(s *settings) check {
 			}
 			if have.IsPos() {
 				e.onOrder(breach{
-					discriminator: id,
+					discriminator: idPart(id),
 					message:       fmt.Sprintf("%s pieces of a product were picked that is not on the order", money.Plain(have)),
 					expected:      "0",
 					actual:        money.Plain(have),

@@ -158,7 +158,7 @@ func inactive(*settings) check {
 			}
 			seen[line.ProductID] = true
 			e.onOrder(breach{
-				discriminator: "product-" + line.ProductID,
+				discriminator: "product-" + idPart(line.ProductID),
 				message:       fmt.Sprintf("The product %s was deactivated", productName(p)),
 				fix:           "Replace the product, or activate it again",
 			})

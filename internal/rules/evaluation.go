@@ -2,6 +2,8 @@ package rules
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -154,10 +156,10 @@ func lineKeys(lines []inflow.SalesOrderLine) []string {
 	keys := make([]string, len(lines))
 	seen := make(map[string]int, len(lines))
 	for i := range lines {
-		key := lines[i].SalesOrderLineID
+		key := idPart(lines[i].SalesOrderLineID)
 		counted := key == ""
 		if counted {
-			key = "product-" + lines[i].ProductID
+			key = "product-" + idPart(lines[i].ProductID)
 		}
 		seen[key]++
 		if n := seen[key]; counted || n > 1 {
@@ -166,6 +168,22 @@ func lineKeys(lines []inflow.SalesOrderLine) []string {
 		keys[i] = key
 	}
 	return keys
+}
+
+// idPart is an id of InFlow's as a part of a finding's. InFlow's ids are UUIDs; what
+// looks otherwise is hashed, so that parts stay short and apart.
+func idPart(id string) string {
+	const longest = 64
+	plain := len(id) <= longest
+	for i := 0; plain && i < len(id); i++ {
+		c := id[i]
+		plain = c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	}
+	if plain {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "~" + hex.EncodeToString(sum[:12])
 }
 
 // lineName is how messages speak of a line: its number, and its product where known.

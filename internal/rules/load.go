@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules/ordercel"
 	"error-check-gate/internal/rules/table"
@@ -353,6 +354,7 @@ func (l *loader) expressions(env *ordercel.Env, out *rule, r *mergedRule) *order
 	switch r.scope {
 	case ordercheck.ScopeLine:
 		scope = ordercel.LineScope
+		out.Requires = append(out.Requires, inflow.IncludeLines)
 	case "":
 		r.in.fault(r.idNode, "the rule has no scope: write scope: order or scope: line")
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,8 +211,15 @@ func TestNothingToEvaluate(t *testing.T) {
 func TestLineKeys(t *testing.T) {
 	lines := []inflow.SalesOrderLine{
 		{SalesOrderLineID: "a"}, {ProductID: "p"}, {SalesOrderLineID: "a"}, {ProductID: "p"}, {ProductID: "q"}, {},
+		{SalesOrderLineID: "a#2"}, {SalesOrderLineID: "a/b"}, {SalesOrderLineID: strings.Repeat("x", 65)},
 	}
-	assert.Equal(t, []string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"}, lineKeys(lines))
+	keys := lineKeys(lines)
+	assert.Equal(t, []string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"}, keys[:6])
+	for _, key := range keys[6:] {
+		assert.Regexp(t, `^~[0-9a-f]{24}$`, key)
+	}
+	slices.Sort(keys)
+	assert.Len(t, slices.Compact(keys), len(lines))
 }
 
 func TestDigest(t *testing.T) {

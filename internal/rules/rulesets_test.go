@@ -1,0 +1,443 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	defaultFile   = "../../rules/default.yaml"
+	cabinetryFile = "../../rules/cabinetry.yaml"
+)
+
+// shipped are the rule sets that ship with the gate.
+func shipped(t testing.TB) map[string]*Set {
+	t.Helper()
+	sets := map[string]*Set{}
+	for name, files := range map[string][]string{
+		"default": {defaultFile}, "cabinetry": {cabinetryFile}, "default+cabinetry": {defaultFile, cabinetryFile},
+	} {
+		set, err := Load(files...)
+		require.NoError(t, err)
+		assert.Equal(t, name, set.Name())
+		sets[name] = set
+	}
+	return sets
+}
+
+// TestExamples has a test for each example in the rule files: a rule without enough of them fails.
+func TestExamples(t *testing.T) {
+	for file, least := range map[string]int{defaultFile: 1, cabinetryFile: 3} {
+		set, err := Load(file)
+		require.NoError(t, err)
+		results := map[string][]ExampleResult{}
+		for _, result := range set.Test(t.Context()) {
+			results[result.RuleID] = append(results[result.RuleID], result)
+		}
+		for _, rule := range set.Rules() {
+			t.Run(set.Name()+"/"+rule.ID, func(t *testing.T) {
+				broken, fine := set.Examples(rule.ID)
+				assert.GreaterOrEqual(t, broken, least, "examples that break the rule")
+				assert.GreaterOrEqual(t, fine, least, "examples that do not")
+				for _, result := range results[rule.ID] {
+					t.Run(result.Example, func(t *testing.T) {
+						assert.Empty(t, result.Problem, result.Place)
+					})
+				}
+			})
+		}
+	}
+}
+
+func TestExamplesThatDifferAreTold(t *testing.T) {
+	dir := write(t, map[string]string{
+		"sound.json": sound, "two.json": "{} {}", "none.json": "x",
+		"rules.yaml": `
+version: 1
+name: x
+defaults: {severity: error, when: "!order.isCancelled"}
+rules:
+- id: a
+  scope: line
+  when: "line.quantity < dec(0)"
+  message: "'returned'"
+  expected: "dec(0)"
+  examples:
+    broken:
+    - sound.json
+    - {name: right, from: sound.json, expect: {findings: 1, line: 3, expected: "0.00", message: returned}}
+    - {name: not broken, from: sound.json, change: {lines: {3: null}}}
+    - {name: count, from: sound.json, expect: {findings: 2}}
+    - {name: line, from: sound.json, expect: {line: 2}}
+    - {name: text, from: sound.json, expect: {expected: "1.00"}}
+    - {name: skipped, from: sound.json, change: {isCancelled: true}}
+    - {name: no file, from: none.yaml}
+    - {name: no JSON, from: none.json}
+    - {name: two, from: two.json}
+    - {name: no order, order: {lines: 5}}
+    - {name: no such line, from: sound.json, change: {lines: {7: {}}}}
+    - {name: no number, from: sound.json, change: {lines: {first: {}}}}
+    fine:
+    - {name: broken, from: sound.json}
+    - {name: not judged, from: sound.json, change: {lines: null}}
+    - {name: cancelled, from: sound.json, change: {isCancelled: true}}
+- id: b
+  scope: order
+  when: "order.dueDate < now"
+  message: "'due'"
+  examples:
+    broken:
+    - {name: no date, from: sound.json}
+    - {name: yesterday, from: sound.json, change: {dueDate: "2026-01-01"}, now: 2026-01-02}
+    fine:
+    - {name: today, order: {dueDate: "2026-01-01"}, now: 2026-01-01}
+`})
+	set, err := Load(filepath.Join(dir, "rules.yaml"))
+	require.NoError(t, err)
+	var got []string
+	for _, result := range set.Test(t.Context()) {
+		if result.Problem != "" {
+			got = append(got, result.RuleID+", "+result.Example+": "+strings.ReplaceAll(result.Problem, dir+string(filepath.Separator), ""))
+		}
+	}
+	assert.Equal(t, []string{
+		"a, not broken: must break the rule, but there is no finding",
+		"a, count: 2 findings expected, but there are 1",
+		"a, line: the finding is on line 3, but must be on line 2",
+		`a, text: expected is "0.00", but must be "1.00"`,
+		"a, skipped: must break the rule, but it was skipped: the order is cancelled",
+		"a, no file: the example none.yaml cannot be read: no such file or directory",
+		"a, no JSON: the example none.json is not JSON: invalid character 'x' looking for beginning of value",
+		"a, two: the example two.json has more than one JSON document",
+		"a, no order: the example is no sales order: json: cannot unmarshal number into Go struct field SalesOrder.lines of type []inflow.SalesOrderLine",
+		"a, no such line: change: lines: the list has 3 entries: there is no 7",
+		`a, no number: change: lines: a list is changed by the numbers of its entries, from 1, not by "first"`,
+		"a, broken: must not break the rule, but: returned",
+		`a, not judged: must not break the rule, but nothing was looked at: needs "lines", which the order was fetched without`,
+		"b, no date: the rule could not be evaluated: dueDate of Order is null, or Order itself is: ask has() first",
+	}, got)
+}
+
+func TestShippedSets(t *testing.T) {
+	sets := shipped(t)
+	assert.Equal(t, sets["default"].Digest(), Default().Digest(), "what is embedded is what is in the file")
+	assert.Len(t, sets["default"].Rules(), 48)
+	assert.Len(t, sets["cabinetry"].Rules(), 9)
+	for _, set := range sets {
+		for _, d := range set.Rules() {
+			assert.Regexp(t, `^[a-z]+(-[a-z]+)*$`, d.ID)
+			assert.Regexp(t, `^[A-Z].*\.$`, d.Description, d.ID)
+			assert.True(t, d.Enabled)
+		}
+	}
+	ids := []string{}
+	for _, d := range sets["cabinetry"].Rules() {
+		ids = append(ids, string(d.Scope)+" "+d.ID)
+		assert.Equal(t, ordercheck.SeverityError, d.Severity)
+	}
+	assert.Equal(t, []string{
+		"line touch-up-kit-no-discount", "line discount-over-customer-default", "line fee-item-no-discount", "order total-discount-cap", "order card-surcharge",
+		"order assembly-fee", "order delivery-fee", "order discount-needs-remark", "order return-needs-reason",
+	}, ids)
+	assert.Equal(t, []string{"customer", "lines", "lines.product", "paymentLines"}, sets["cabinetry"].Includes())
+}
+
+// corpus is every order of the examples, with what was looked up for it.
+type corpusEntry struct {
+	name    string
+	order   *inflow.SalesOrder
+	lookups ordercheck.Lookups
+	now     time.Time
+}
+
+func corpus(t testing.TB) []corpusEntry {
+	t.Helper()
+	var out []corpusEntry
+	for _, file := range []string{defaultFile, cabinetryFile} {
+		set, err := Load(file)
+		require.NoError(t, err)
+		for _, r := range set.order {
+			for _, e := range r.examples {
+				order, lookups, err := e.read(diskFiles{})
+				require.NoError(t, err)
+				now := e.now
+				if now.IsZero() {
+					now = exampleNow(order)
+				}
+				out = append(out, corpusEntry{r.ID + "/" + e.Name, order, lookups, now})
+			}
+		}
+	}
+	assert.Greater(t, len(out), 300)
+	return out
+}
+
+// lineNumbers are what a text may say of the places of lines.
+var lineNumbers = regexp.MustCompile(`[Ll]ines? \d+(( and |, )\d+)*`)
+
+// unnumbered is a result without line numbers, and without the order that follows from them.
+func unnumbered(checked ordercheck.CheckedOrder) ordercheck.CheckedOrder {
+	checked.Findings = slices.Clone(checked.Findings)
+	for i := range checked.Findings {
+		f := &checked.Findings[i]
+		f.LineNumber = 0
+		f.Message, f.Fix = lineNumbers.ReplaceAllString(f.Message, "line"), lineNumbers.ReplaceAllString(f.Fix, "line")
+	}
+	slices.SortFunc(checked.Findings, func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })
+	for i := range checked.RuleErrors {
+		checked.RuleErrors[i].Error = lineNumbers.ReplaceAllString(checked.RuleErrors[i].Error, "line")
+	}
+	return checked
+}
+
+func TestReorderingLinesOfShippedSets(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12)) //nolint:gosec // repeatable, not secret
+	set := shipped(t)["default+cabinetry"]
+	for _, c := range corpus(t) {
+		before := set.Evaluate(t.Context(), c.order, c.now, c.lookups)
+		shuffled := *c.order
+		shuffled.Lines = slices.Clone(c.order.Lines)
+		for range 3 {
+			r.Shuffle(len(shuffled.Lines), func(i, j int) { shuffled.Lines[i], shuffled.Lines[j] = shuffled.Lines[j], shuffled.Lines[i] })
+			after := set.Evaluate(t.Context(), &shuffled, c.now, c.lookups)
+			require.Equal(t, unnumbered(before), unnumbered(after), c.name)
+		}
+	}
+}
+
+func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14)) //nolint:gosec // repeatable, not secret
+	set := shipped(t)["default+cabinetry"]
+	for _, c := range corpus(t) {
+		text, err := json.Marshal(c.order)
+		require.NoError(t, err)
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		var tree map[string]any
+		require.NoError(t, decoder.Decode(&tree))
+		poNumber, remarks := tree["poNumber"], tree["orderRemarks"]
+		padded := padAmounts(r, tree).(map[string]any)
+		padded["poNumber"], padded["orderRemarks"] = poNumber, remarks
+		var order inflow.SalesOrder
+		require.NoError(t, reread(padded, &order))
+		for i := range order.Lines { // names are no amounts
+			if order.Lines[i].Product != nil {
+				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name, c.order.Lines[i].Product.SKU
+			}
+		}
+		require.Equal(t, set.Evaluate(t.Context(), c.order, c.now, c.lookups), set.Evaluate(t.Context(), &order, c.now, c.lookups), c.name)
+	}
+}
+
+func TestSameReportAgainFromShippedSets(t *testing.T) {
+	first, second := shipped(t)["default+cabinetry"], shipped(t)["default+cabinetry"]
+	for _, c := range corpus(t) {
+		a, err := json.Marshal(first.Evaluate(t.Context(), c.order, c.now, c.lookups))
+		require.NoError(t, err)
+		b, err := json.Marshal(second.Evaluate(t.Context(), c.order, c.now.In(time.FixedZone("elsewhere", 3600)), c.lookups))
+		require.NoError(t, err)
+		require.Equal(t, string(a), string(b), c.name)
+
+		// An order that went through history is the same order.
+		digest, err := json.Marshal(c.order)
+		require.NoError(t, err)
+		var again inflow.SalesOrder
+		require.NoError(t, json.Unmarshal(digest, &again))
+		d, err := json.Marshal(first.Evaluate(t.Context(), &again, c.now, c.lookups))
+		require.NoError(t, err)
+		require.Equal(t, string(a), string(d), c.name)
+	}
+}
+
+func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
+	set := shipped(t)["default"]
+	for _, name := range []string{"order.json", "cabinets.json"} {
+		content, err := os.ReadFile(filepath.Join("../../rules/examples", name))
+		require.NoError(t, err)
+		order := parseOrder(t, string(content))
+		checked := set.Evaluate(t.Context(), order, exampleNow(order), ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: BilledOf(order)})
+		assert.Empty(t, checked.RuleErrors)
+		if name == "order.json" {
+			assert.Empty(t, checked.Findings)
+			var skipped []string
+			for _, s := range checked.Skipped {
+				skipped = append(skipped, s.RuleID)
+			}
+			assert.Equal(t, []string{"product-discount-cap", "category-discount-cap", "required-fields", "cancelled-with-payment"}, skipped, "everything else was looked at")
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden reports anew")
+
+// TestGoldenReports holds what both sets say of the sample orders of the fake InFlow.
+func TestGoldenReports(t *testing.T) {
+	samples, err := filepath.Glob("../fakeinflow/samples/*.json")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(samples), 10)
+	now := time.Date(2025, 5, 10, 12, 0, 0, 0, time.UTC)
+	for name, set := range shipped(t) {
+		if strings.Contains(name, "+") {
+			continue
+		}
+		for _, sample := range samples {
+			content, err := os.ReadFile(sample) //nolint:gosec // a file of the repository
+			require.NoError(t, err)
+			report := Report(parseOrder(t, string(content)), set.Evaluate(t.Context(), parseOrder(t, string(content)), now, ordercheck.Lookups{}), now)
+			report.RuleSet.Digest = "" // changes with every rule
+			got, err := json.MarshalIndent(report, "", "  ")
+			require.NoError(t, err)
+			golden := filepath.Join("testdata", "golden", name, filepath.Base(sample))
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o750))
+				require.NoError(t, os.WriteFile(golden, append(got, '\n'), 0o600))
+			}
+			want, err := os.ReadFile(golden) //nolint:gosec // a file of the repository
+			require.NoError(t, err, "run go test -update to write it")
+			assert.Equal(t, string(want), string(got)+"\n", "%s: if this is meant, run go test -update, and raise engineRevision where no rule file changed", golden)
+			if name == "default" && !strings.Contains(sample, "wrong") && !strings.Contains(sample, "-no-") && !strings.Contains(sample, "zero") {
+				assert.Empty(t, report.Findings, sample)
+			}
+		}
+	}
+}
+
+// FuzzEvaluate feeds arbitrary JSON to both rule sets.
+func FuzzEvaluate(f *testing.F) {
+	for _, c := range corpus(f) {
+		text, err := json.Marshal(c.order)
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Add([]byte(`{"lines":[{"quantity":{"uomQuantity":"9999999999999999999"},"unitPrice":"9999999999999999999","subTotal":"-9999999999999999999"},{},{}],"subTotal":"0.0000000000000000001"}`))
+	set := shipped(f)["default+cabinetry"]
+	lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{{SalesOrderID: "x", PONumber: "PO-4711", Lines: 2}}}, Billed: &ordercheck.Billed{}}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var order inflow.SalesOrder
+		if json.Unmarshal(text, &order) != nil {
+			return
+		}
+		checked := set.Evaluate(t.Context(), &order, noon, lookups)
+		first, err := json.Marshal(checked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := json.Marshal(set.Evaluate(t.Context(), &order, noon, lookups))
+		if err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("another report of the same order: %s, %s", first, second)
+		}
+		unevaluated := map[string]bool{}
+		for _, e := range checked.RuleErrors {
+			if strings.Contains(e.Error, "panic") {
+				t.Fatalf("%s: %s", e.RuleID, e.Error)
+			}
+			unevaluated[e.RuleID] = true
+		}
+		for _, s := range checked.Skipped {
+			unevaluated[s.RuleID] = true
+		}
+		ids := map[string]bool{}
+		for _, finding := range checked.Findings {
+			if unevaluated[finding.RuleID] {
+				t.Fatalf("a finding of rule %s, which could not be evaluated", finding.RuleID)
+			}
+			if ids[finding.ID] {
+				t.Fatalf("two findings have the id %s", finding.ID)
+			}
+			ids[finding.ID] = true
+			if finding.Message == "" || strings.Contains(finding.Message, "could not be written") {
+				t.Fatalf("finding %s says %q", finding.ID, finding.Message)
+			}
+		}
+	})
+}
+
+// wide is an order with n lines, every tenth of them wrong.
+func wide(t testing.TB, n int) *inflow.SalesOrder {
+	t.Helper()
+	content, err := os.ReadFile("../../rules/examples/order.json")
+	require.NoError(t, err)
+	order := parseOrder(t, string(content))
+	lines := order.Lines
+	order.Lines = make([]inflow.SalesOrderLine, n)
+	for i := range order.Lines {
+		line := lines[i%len(lines)]
+		product := *line.Product
+		product.ProductID = fmt.Sprintf("d4100000-0000-4000-8000-%012d", i)
+		product.Name = fmt.Sprintf("%s %d", product.Name, i)
+		line.SalesOrderLineID = fmt.Sprintf("11e00000-0000-4000-8000-%012d", i)
+		line.ProductID, line.Product = product.ProductID, &product
+		if i%10 == 9 {
+			line.SubTotal = inflow.Amount{}
+		}
+		order.Lines[i] = line
+	}
+	return order
+}
+
+func TestALargeOrderCostsInProportion(t *testing.T) {
+	set := shipped(t)["default+cabinetry"]
+	measure := func(order *inflow.SalesOrder, rounds int) time.Duration {
+		best := time.Duration(1 << 62)
+		for range rounds {
+			start := time.Now()
+			checked := set.Evaluate(t.Context(), order, noon, ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}})
+			best = min(best, time.Since(start))
+			require.Empty(t, checked.RuleErrors)
+		}
+		return best
+	}
+	small := measure(wide(t, 100), 20)
+	large := measure(wide(t, 10_000), 2)
+	t.Logf("100 lines: %v; 10,000 lines: %v, %.1f times as much", small, large, float64(large)/float64(small))
+	// The benchmark holds the target of 1.2 × 100; this only catches what is not linear.
+	assert.Less(t, large, 300*small)
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	sets := shipped(b)
+	for _, name := range []string{"default", "cabinetry", "default+cabinetry"} {
+		for _, lines := range []int{1, 100, 10_000} {
+			b.Run(fmt.Sprintf("%s/lines=%d", name, lines), func(b *testing.B) {
+				set, order := sets[name], wide(b, lines)
+				lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}}
+				b.ReportAllocs()
+				for b.Loop() {
+					if checked := set.Evaluate(b.Context(), order, noon, lookups); len(checked.RuleErrors) > 0 {
+						b.Fatal(checked.RuleErrors)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.rules)), "ns/rule/line")
+			})
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for name, file := range map[string]string{"default": defaultFile, "cabinetry": cabinetryFile} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Load(file); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
