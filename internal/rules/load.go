@@ -36,19 +36,26 @@ func Load(paths ...string) (*Set, error) {
 }
 
 func load(from files, paths []string) (*Set, error) {
+	set, _, err := loadLooking(from, paths)
+	return set, err
+}
+
+// loadLooking is load, and lists the files that were looked at, broken ones too, with
+// the hashes of their contents. The hash of one that could not be read is empty.
+func loadLooking(from files, paths []string) (set *Set, looked map[string]string, err error) {
 	if len(paths) == 0 {
-		return nil, errors.New("no rule file is named")
+		return nil, nil, errors.New("no rule file is named")
 	}
-	l := &loader{from: from, faults: faultList{files: paths}, tables: map[string]*givenTable{}, conditions: map[*expression]*ordercel.Program{}}
+	l := &loader{from: from, faults: faultList{files: paths}, tables: map[string]*givenTable{}, looked: map[string]string{}, conditions: map[*expression]*ordercel.Program{}}
 	for _, path := range paths {
 		l.read(path)
 	}
 	l.readTables()
-	set := l.compile()
+	set = l.compile()
 	if err := l.faults.err(); err != nil {
-		return nil, err
+		return nil, l.looked, err
 	}
-	return set, nil
+	return set, l.looked, nil
 }
 
 // loader loads rule files.
@@ -61,8 +68,8 @@ type loader struct {
 	env    *ordercel.Env
 	// conditions are those that rules share.
 	conditions map[*expression]*ordercel.Program
-	// loaded lists every file that was read, with its content's hash.
-	loaded map[string]string
+	// looked lists every file that was looked at, with its content's hash.
+	looked map[string]string
 }
 
 // mergedRule is a rule with the changes that later files make to it.
@@ -100,24 +107,28 @@ func (g *givenTable) fault(err error) {
 	g.in.faults.add(Fault{File: g.in.path, Line: g.fileAt.Line, Column: g.fileAt.Column, Text: g.file, Message: err.Error()})
 }
 
-// remember keeps a file's hash, by which a change is noticed.
-func (l *loader) remember(path string, content []byte) string {
-	sum := sha256.Sum256(content)
-	hash := hex.EncodeToString(sum[:])
-	if l.loaded == nil {
-		l.loaded = map[string]string{}
+// readFile reads a file and remembers it, by its hash, so that a change is noticed.
+func (l *loader) readFile(path string, limit int64) (content []byte, hash string, err error) {
+	l.looked[path] = ""
+	if content, err = l.from.read(path, limit); err != nil {
+		return nil, "", err
 	}
-	l.loaded[path] = hash
-	return hash
+	hash = hashOf(content)
+	l.looked[path] = hash
+	return content, hash, nil
+}
+
+func hashOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 func (l *loader) read(path string) {
-	content, err := l.from.read(path, maxRuleFile)
+	content, _, err := l.readFile(path, maxRuleFile)
 	if err != nil {
 		l.faults.add(Fault{File: path, Message: "cannot be read: " + fileError(err)})
 		return
 	}
-	l.remember(path, content)
 	f := parseRuleFile(path, content, &l.faults)
 	l.names = append(l.names, f.name)
 	for _, t := range f.tables {
@@ -201,12 +212,12 @@ func (l *loader) readTables() {
 		}
 		g.path = l.from.beside(g.in.path, g.file)
 		l.faults.files = append(l.faults.files, g.path)
-		content, err := l.from.read(g.path, table.MaxFileSize)
+		content, hash, err := l.readFile(g.path, table.MaxFileSize)
 		if err != nil {
 			g.fault(fmt.Errorf("the table cannot be read: %s", fileError(err)))
 			continue
 		}
-		g.hash = l.remember(g.path, content)
+		g.hash = hash
 		t, err := table.Read(g.path, content, g.key, g.sheet)
 		if err != nil {
 			g.fault(err)
@@ -229,7 +240,7 @@ func (l *loader) compile() *Set {
 		return nil
 	}
 	l.env = env
-	set := &Set{name: strings.Join(l.names, "+"), loaded: l.loaded}
+	set := &Set{name: strings.Join(l.names, "+")}
 	for _, r := range l.rules {
 		compiled := l.rule(env, r)
 		for _, e := range r.examples {

@@ -43,8 +43,6 @@ type Set struct {
 	digest string
 	// rules are those that are evaluated, order has those that are switched off too.
 	rules, order []*rule
-	// loaded is the hash of each file that the set was made of.
-	loaded map[string]string
 }
 
 // rule is one compiled rule.

@@ -1,0 +1,212 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+const (
+	scopeName = "error-check-gate/internal/rules"
+	// defaultFollowEvery is how often files are looked at for a change.
+	defaultFollowEvery = 5 * time.Second
+	// freshly is how long after a change a file is read again although nothing is seen
+	// to have changed: two changes within the clock's grain look like one.
+	freshly = 3 * time.Second
+)
+
+// LiveOptions are what a [Live] needs. Zero values have defaults.
+type LiveOptions struct {
+	// Every is how often the files are looked at; 5 s where it is 0.
+	Every time.Duration
+	// Logger is [slog.Default] where it is nil.
+	Logger *slog.Logger
+	// Meter counts reloads; nothing is counted where it is nil.
+	Meter metric.MeterProvider
+}
+
+// Live is the rule set in force: that of its files, followed as they change. Where what
+// the files say is broken, the set before it stays in force.
+type Live struct {
+	paths   []string
+	options LiveOptions
+	set     atomic.Pointer[Set]
+	reloads metric.Int64Counter
+
+	mu   sync.Mutex
+	seen map[string]fileState
+	// failed is the error of the files as they are now; empty where the set is theirs.
+	failed string
+}
+
+// fileState tells a file from what it was before.
+type fileState struct {
+	size     int64
+	modified time.Time
+	missing  bool
+	readAt   time.Time
+	hash     string
+}
+
+// Follow loads rule files and answers with a Live that [Live.Run] keeps up to date.
+// Without paths it is the [Default] set, for good. The error of files that are broken
+// now is [Faults].
+func Follow(paths []string, options LiveOptions) (*Live, error) {
+	if options.Every <= 0 {
+		options.Every = defaultFollowEvery
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	l := &Live{paths: slices.Clone(paths), options: options}
+	if options.Meter != nil {
+		var err error
+		if l.reloads, err = options.Meter.Meter(scopeName).Int64Counter("gate.rules.reloads", metric.WithUnit("{reload}"),
+			metric.WithDescription("Rule files that changed and were read again, by outcome: loaded, or failed, where the set before stays in force.")); err != nil {
+			return nil, fmt.Errorf("count reloads of rules: %w", err)
+		}
+	}
+	if len(paths) == 0 {
+		l.set.Store(Default())
+		return l, nil
+	}
+	set, looked, err := loadLooking(diskFiles{}, l.paths)
+	if err != nil {
+		return nil, err
+	}
+	l.set.Store(set)
+	l.seen = states(looked)
+	return l, nil
+}
+
+// Set is the rule set in force.
+func (l *Live) Set() *Set { return l.set.Load() }
+
+// Run follows the files until ctx ends.
+func (l *Live) Run(ctx context.Context) error {
+	if len(l.paths) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	ticker := time.NewTicker(l.options.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			l.Reload(ctx)
+		}
+	}
+}
+
+// Reload looks at the files now, and takes over what they say where they changed. It
+// reports whether another set is in force.
+func (l *Live) Reload(ctx context.Context) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.paths) == 0 || !l.changed() {
+		return false
+	}
+	set, looked, err := loadLooking(diskFiles{}, l.paths)
+	l.seen = states(looked)
+	before := l.set.Load()
+	switch {
+	case err != nil:
+		if err.Error() != l.failed {
+			l.failed = err.Error()
+			l.count(ctx, "failed")
+			l.options.Logger.ErrorContext(ctx, "the rule files are broken: the set before stays in force",
+				"ruleSet", before.Name(), "digest", before.Digest(), "faults", faultLines(err))
+		}
+		return false
+	case set.Digest() == before.Digest():
+		if l.failed != "" {
+			l.failed = ""
+			l.options.Logger.InfoContext(ctx, "the rule files are whole again, and say what is in force", "ruleSet", set.Name(), "digest", set.Digest())
+		}
+		l.set.Store(set) // its examples and descriptions may be others
+		return false
+	}
+	l.failed = ""
+	l.set.Store(set)
+	l.count(ctx, "loaded")
+	l.options.Logger.InfoContext(ctx, "another rule set is in force", "ruleSet", set.Name(), "digest", set.Digest(), "before", before.Digest(), "rules", len(set.rules))
+	return true
+}
+
+func (l *Live) count(ctx context.Context, outcome string) {
+	if l.reloads != nil {
+		l.reloads.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+	}
+}
+
+// faultLines is what is wrong, for a log: the first faults, and how many more.
+func faultLines(err error) string {
+	const most = 20
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) <= most {
+		return err.Error()
+	}
+	return Faults(faults[:most]).Error() + fmt.Sprintf("\nand %d more", len(faults)-most)
+}
+
+// changed reports whether a file that was looked at is another one now.
+func (l *Live) changed() bool {
+	for path, before := range l.seen {
+		now := stateOf(path)
+		if now.missing != before.missing || now.size != before.size || !now.modified.Equal(before.modified) {
+			return true
+		}
+		if !now.missing && before.readAt.Sub(before.modified) < freshly {
+			content, err := diskFiles{}.read(path, now.size)
+			if err != nil || hashOf(content) != before.hash {
+				return true
+			}
+			before.readAt = now.readAt
+			l.seen[path] = before
+		}
+	}
+	return false
+}
+
+func stateOf(path string) fileState {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileState{missing: true}
+	}
+	return fileState{size: info.Size(), modified: info.ModTime(), readAt: time.Now()}
+}
+
+// states are the states of files that were looked at, by their hashes. A file that
+// changed while it was read has another hash, and is read again.
+func states(looked map[string]string) map[string]fileState {
+	out := make(map[string]fileState, len(looked))
+	for path, hash := range looked {
+		state := stateOf(path)
+		state.hash = hash
+		out[path] = state
+	}
+	return out
+}
+
+// Paths splits a list of rule files, as RULES_FILE has it: by commas.
+func Paths(list string) []string {
+	var out []string
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}

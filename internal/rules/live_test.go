@@ -1,0 +1,127 @@
+package rules
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+const liveRules = `
+version: 1
+name: live
+defaults: {severity: error}
+tables:
+  limits: {file: limits.csv, key: Customer}
+rules:
+- id: limit
+  scope: order
+  when: "order.customer.name in tables.limits && order.total > dec(tables.limits[order.customer.name].Limit)"
+  message: "'more than ' + tables.limits[order.customer.name].Limit"
+`
+
+func TestLiveFollowsItsFiles(t *testing.T) {
+	dir := write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	rulesFile, table := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "limits.csv")
+	change := func(path, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	var log bytes.Buffer
+	reader := sdkmetric.NewManualReader()
+	live, err := Follow([]string{rulesFile}, LiveOptions{
+		Logger: slog.New(slog.NewTextHandler(&log, nil)), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+	})
+	require.NoError(t, err)
+	findings := func() []string { return findingIDs(evaluate(t, live.Set(), changed(t, `{}`))) }
+	assert.Equal(t, []string{"limit"}, findings())
+	first := live.Set().Digest()
+	assert.False(t, live.Reload(t.Context()), "nothing changed")
+
+	// The same size within the clock's grain: only the content tells.
+	change(table, "Customer,Limit\nOak & Sons,900\n")
+	assert.True(t, live.Reload(t.Context()))
+	assert.Empty(t, findings())
+	assert.NotEqual(t, first, live.Set().Digest())
+	assert.Contains(t, log.String(), "another rule set is in force")
+
+	log.Reset()
+	second := live.Set().Digest()
+	change(rulesFile, strings.Replace(liveRules, "order.total >", "order.totl >", 1))
+	assert.False(t, live.Reload(t.Context()))
+	assert.Equal(t, second, live.Set().Digest(), "a broken file keeps the set before")
+	assert.Contains(t, log.String(), "the set before stays in force")
+	assert.Contains(t, log.String(), "rules.yaml:10:56: unknown field of Order, did you mean total?")
+	log.Reset()
+	assert.False(t, live.Reload(t.Context()))
+	assert.Empty(t, log.String(), "what is broken is said once")
+
+	require.NoError(t, os.Remove(table))
+	change(rulesFile, liveRules)
+	assert.False(t, live.Reload(t.Context()))
+	assert.Contains(t, log.String(), "limits.csv")
+	log.Reset()
+	change(table, "Customer,Limit\nOak & Sons,900\n")
+	assert.False(t, live.Reload(t.Context()))
+	assert.Contains(t, log.String(), "whole again")
+	assert.Equal(t, second, live.Set().Digest())
+
+	change(rulesFile, strings.Replace(liveRules, "'more than '", "'above '", 1))
+	assert.True(t, live.Reload(t.Context()))
+
+	var metrics metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &metrics))
+	require.Len(t, metrics.ScopeMetrics, 1)
+	counts := map[string]int64{}
+	for _, point := range metrics.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints {
+		outcome, _ := point.Attributes.Value("outcome")
+		counts[outcome.AsString()] = point.Value
+	}
+	assert.Equal(t, map[string]int64{"loaded": 2, "failed": 2}, counts)
+}
+
+func TestLiveRunsUntilItIsStopped(t *testing.T) {
+	dir := write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	live, err := Follow([]string{filepath.Join(dir, "rules.yaml")}, LiveOptions{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { assert.NoError(t, live.Run(ctx)) })
+	before := live.Set().Digest()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600))
+	require.Eventually(t, func() bool { return live.Set().Digest() != before }, 10*time.Second, time.Millisecond)
+	cancel()
+	done.Wait()
+}
+
+func TestLiveOfTheDefaultSet(t *testing.T) {
+	live, err := Follow(nil, LiveOptions{})
+	require.NoError(t, err)
+	assert.Same(t, Default(), live.Set())
+	assert.False(t, live.Reload(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, live.Run(ctx))
+}
+
+func TestLiveRefusesToStartBroken(t *testing.T) {
+	dir := write(t, map[string]string{"rules.yaml": "version: 7"})
+	_, err := Follow([]string{filepath.Join(dir, "rules.yaml")}, LiveOptions{})
+	var faults Faults
+	require.ErrorAs(t, err, &faults)
+}
+
+func TestPaths(t *testing.T) {
+	assert.Equal(t, []string{"a.yaml", "b c.yaml"}, Paths(" a.yaml, b c.yaml ,,"))
+	assert.Empty(t, Paths("  "))
+}
