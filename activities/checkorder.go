@@ -19,5 +19,5 @@ func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInp
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), "BadDigest", err)
 	}
-	return a.Rules().Evaluate(ctx, &order, in.At), nil
+	return a.Rules().Evaluate(ctx, &order, in.At, in.Lookups), nil
 }

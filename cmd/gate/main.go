@@ -61,6 +61,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newCheckCommand(),
 		newOverrideCommand(),
 		newRerunCommand(),
+		newRulesCommand(),
 		newWebhooksCommand(),
 		newFakeInflowCommand(),
 		newConfigCommand(),

@@ -46,6 +46,8 @@ type CheckOrderInput struct {
 	Order        Digest `json:"order"`
 	// At is the time that rules see as now.
 	At time.Time `json:"at"`
+	// Lookups is what was looked up for the order.
+	Lookups Lookups `json:"lookups,omitzero"`
 }
 
 // CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,

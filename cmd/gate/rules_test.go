@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+)
+
+// runRules runs a command as main does, and gives what it printed and its exit status.
+func runRules(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	root := newRootCommand()
+	var out, errOut bytes.Buffer
+	root.SetArgs(append([]string{"rules"}, args...))
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	err := root.ExecuteContext(t.Context())
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		status = exit.code
+	case err != nil:
+		status = exitFault
+	}
+	return out.String(), errOut.String() + errorText(err), status
+}
+
+const (
+	ownRules = `version: 1
+name: own
+defaults: {severity: error}
+rules:
+- id: large
+  scope: order
+  description: The order is large.
+  params: {most: 100}
+  when: "order.total > params.most"
+  message: "'more than ' + string(params.most)"
+  examples:
+    broken: [{order: {total: "100.01"}}]
+    fine: [{order: {total: "100"}}]
+- {id: on-trial, scope: order, shadow: true, when: "order.isQuote", message: "'a quote'"}
+- {id: off, scope: order, enabled: false, when: "order.dueDate < now", message: "'due'"}
+`
+	brokenRules = "version: 1\nname: x\nrules:\n- {id: a, scope: order, severity: error, when: \"order.total > 5\", message: \"'x'\"}\n- {id: b, builtin: balanc, severity: error}\n"
+)
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestRulesValidate(t *testing.T) {
+	own, broken := writeFile(t, "own.yaml", ownRules), writeFile(t, "broken.yaml", brokenRules)
+
+	out, _, status := runRules(t, "", "validate", own)
+	assert.Equal(t, 0, status)
+	assert.Regexp(t, `^own: 3 rules, 2 of them on; nothing is wrong\nsha256:[0-9a-f]{64}\n$`, out)
+
+	out, stderr, status := runRules(t, "", "validate", broken)
+	assert.Equal(t, 2, status)
+	assert.Equal(t, broken+`:4:63: a Decimal does not mix with an int: write dec(5): "5"`+"\n"+
+		broken+`:5:20: there is no built-in rule of this name, did you mean balance?; gate rules list --builtins shows them: "balanc"`+"\n", out)
+	assert.Contains(t, stderr, "2 faults in the rule files")
+
+	out, _, status = runRules(t, "", "validate", "--json", broken)
+	assert.Equal(t, 2, status)
+	var faults rules.Faults
+	require.NoError(t, json.Unmarshal([]byte(out), &faults))
+	require.Len(t, faults, 2)
+	assert.Equal(t, rules.Fault{File: broken, Line: 4, Column: 63, Text: "5", Message: "a Decimal does not mix with an int: write dec(5)"}, faults[0])
+	out, _, status = runRules(t, "", "validate", "--json", own)
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "[]\n", out)
+
+	for _, args := range [][]string{{"validate"}, {"validate", "/no/such/file.yaml"}, {"validate", "--nonsense"}, {"nonsense"}} {
+		_, stderr, status = runRules(t, "", args...)
+		assert.Equal(t, 2, status, args)
+		assert.NotEmpty(t, stderr, args)
+	}
+}
+
+func TestRulesEval(t *testing.T) {
+	own := writeFile(t, "own.yaml", ownRules)
+	for name, tt := range map[string]struct {
+		stdin  string
+		status int
+		want   []string // statuses of the reports
+		stderr string
+	}{
+		"passed":                     {`{"orderNumber":"SO-1","total":"100"}`, 0, []string{"passed"}, ""},
+		"failed":                     {`{"orderNumber":"SO-1","total":"100.01"}`, 1, []string{"failed"}, ""},
+		"several":                    {`{"total":"1"} {"total":"101"}` + "\n" + `{"total":"2"}`, 1, []string{"passed", "failed", "passed"}, ""},
+		"no order":                   {` `, 2, nil, "standard input has no order"},
+		"not JSON":                   {`{"total":"1"} x`, 2, []string{"passed"}, "document 2 is not JSON"},
+		"no amount":                  {`{"total":"much"} {"total":"1"}`, 2, []string{"passed"}, "document 1 is no sales order"},
+		"an error and one unchecked": {`{"total":"much"} {"total":"101"}`, 1, []string{"failed"}, "document 1 is no sales order"},
+	} {
+		out, stderr, status := runRules(t, tt.stdin, "eval", "--rules", own, "--order", "-", "--json")
+		assert.Equal(t, tt.status, status, name)
+		assert.Contains(t, stderr, tt.stderr, name)
+		var statuses []string
+		for line := range strings.Lines(out) {
+			var report ordercheck.Report
+			require.NoError(t, json.Unmarshal([]byte(line), &report), name)
+			statuses = append(statuses, string(report.Status))
+		}
+		assert.Equal(t, tt.want, statuses, name)
+	}
+}
+
+func TestRulesEvalReport(t *testing.T) {
+	own := writeFile(t, "own.yaml", ownRules)
+	order := writeFile(t, "order.json", `{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`)
+	out, _, status := runRules(t, "", "eval", "--rules", own, "--order", order, "--json", "--now", "2026-01-31")
+	assert.Equal(t, 1, status)
+	set, err := rules.Load(own)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"salesOrderId":"o","orderNumber":"SO-1","orderVersion":"0000000000310AB6","customer":"Oak","status":"failed","checkedAt":"2026-01-31T00:00:00Z",
+		"ruleSet":{"name":"own","digest":"`+set.Digest()+`"},
+		"findings":[{"id":"large","ruleId":"large","severity":"error","scope":"order","message":"more than 100","state":"confirmed","firstSeen":"2026-01-31T00:00:00Z"}],
+		"skipped":[],"ruleErrors":[]}`, out)
+
+	out, _, _ = runRules(t, "", "eval", "--rules", own, "--order", order)
+	assert.Contains(t, out, "SO-1  FAILED  Oak")
+	assert.Contains(t, out, "rule on-trial is on trial: 1 findings")
+
+	incomplete := writeFile(t, "incomplete.yaml", strings.Replace(ownRules, "enabled: false, ", "", 1))
+	_, _, status = runRules(t, `{"total":"1"}`, "eval", "--rules", incomplete, "--order", "-")
+	assert.Equal(t, 2, status, "a rule that could not be evaluated")
+
+	t.Setenv("RULES_FILE", own+","+writeFile(t, "more.yaml", "version: 1\nname: more\nrules:\n- {id: large, params: {most: 200}}\n"))
+	out, _, status = runRules(t, "", "eval", "--order", order, "--json")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, out, `"name":"own+more"`)
+
+	for name, args := range map[string][]string{
+		"no order":       {"eval"},
+		"no such order":  {"eval", "--order", "/no/such/file"},
+		"no such rules":  {"eval", "--order", order, "--rules", "/no/such/file"},
+		"broken rules":   {"eval", "--order", order, "--rules", writeFile(t, "broken.yaml", brokenRules)},
+		"no time":        {"eval", "--order", order, "--now", "soon"},
+		"no lookups":     {"eval", "--order", order, "--lookups", "/no/such/file"},
+		"broken lookups": {"eval", "--order", order, "--lookups", writeFile(t, "lookups.json", "[]")},
+		"an argument":    {"eval", order},
+		"unknown flag":   {"eval", "--ordr", order},
+	} {
+		_, stderr, status := runRules(t, "", args...)
+		assert.Equal(t, 2, status, name)
+		assert.NotEmpty(t, stderr, name)
+	}
+}
+
+func TestRulesEvalWithLookups(t *testing.T) {
+	t.Setenv("RULES_FILE", "")
+	order := filepath.Join("..", "..", "rules", "examples", "order.json")
+	lookups := writeFile(t, "lookups.json", `{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":1}]}}`)
+	out, _, status := runRules(t, "", "eval", "--order", order, "--lookups", lookups, "--json", "--now", "2026-01-06")
+	assert.Equal(t, 0, status, "warnings only")
+	var report ordercheck.Report
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Len(t, report.Findings, 1)
+	assert.Equal(t, "The PO number PO-4711 is on SO-7 too", report.Findings[0].Message)
+	assert.Equal(t, ordercheck.StatusWarning, report.Status)
+}
+
+func TestRulesList(t *testing.T) {
+	t.Setenv("RULES_FILE", "")
+	own := writeFile(t, "own.yaml", ownRules)
+	out, _, status := runRules(t, "", "list", "--rules", own)
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "large     error  order  The order is large.\non-trial  error  order  'a quote' (on trial)\noff       error  order  'due' (switched off)\n", out)
+
+	out, _, _ = runRules(t, "", "list", "--rules", own, "--json")
+	assert.JSONEq(t, `[{"id":"large","severity":"error","scope":"order","description":"The order is large.","enabled":true},
+		{"id":"on-trial","severity":"error","scope":"order","description":"'a quote'","enabled":true,"shadow":true},
+		{"id":"off","severity":"error","scope":"order","description":"'due'","enabled":false}]`, out)
+
+	out, _, _ = runRules(t, "", "list")
+	assert.Equal(t, 48, strings.Count(out, "\n"), "the rules that ship")
+	out, _, _ = runRules(t, "", "list", "--builtins")
+	assert.Contains(t, out, "fee-by-category  (scope order)")
+	assert.Contains(t, out, "default 0.01")
+	out, _, _ = runRules(t, "", "list", "--builtins", "--json")
+	var builtins []rules.Builtin
+	require.NoError(t, json.Unmarshal([]byte(out), &builtins))
+	assert.NotEmpty(t, builtins)
+}
+
+func TestRulesTest(t *testing.T) {
+	own := writeFile(t, "own.yaml", ownRules)
+	out, _, status := runRules(t, "", "test", own)
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "rules without an example that breaks them, or without one that does not: on-trial, off\nown: 3 rules, 2 examples, 0 differed\n", out)
+	out, _, _ = runRules(t, "", "test", "-v", own)
+	assert.Contains(t, out, own+`:13:12: large, example "fine 1": ok`)
+
+	wrong := writeFile(t, "wrong.yaml", strings.Replace(ownRules, `fine: [{order: {total: "100"}}]`, `fine: [{order: {total: "500"}}]`, 1))
+	out, _, status = runRules(t, "", "test", wrong)
+	assert.Equal(t, 1, status)
+	assert.Contains(t, out, wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`)
+	out, _, status = runRules(t, "", "test", "--json", wrong)
+	assert.Equal(t, 1, status)
+	var results []rules.ExampleResult
+	require.NoError(t, json.Unmarshal([]byte(out), &results))
+	require.Len(t, results, 2)
+	assert.NotEmpty(t, results[1].Problem)
+
+	_, _, status = runRules(t, "", "test", writeFile(t, "broken.yaml", brokenRules))
+	assert.Equal(t, 2, status)
+}
+
+func TestShippedRuleSetsByCommand(t *testing.T) {
+	for _, name := range []string{"default.yaml", "cabinetry.yaml"} {
+		file := filepath.Join("..", "..", "rules", name)
+		_, stderr, status := runRules(t, "", "validate", file)
+		assert.Equal(t, 0, status, stderr)
+		out, _, status := runRules(t, "", "test", file)
+		assert.Equal(t, 0, status, out)
+		assert.NotContains(t, out, "without an example")
+	}
+}
