@@ -158,7 +158,7 @@ func faultLines(err error) string {
 	if !errors.As(err, &faults) || len(faults) <= most {
 		return err.Error()
 	}
-	return Faults(faults[:most]).Error() + fmt.Sprintf("\nand %d more", len(faults)-most)
+	return faults[:most].Error() + fmt.Sprintf("\nand %d more", len(faults)-most)
 }
 
 // changed reports whether a file that was looked at is another one now.

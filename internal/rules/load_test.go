@@ -77,7 +77,7 @@ rules:
 - id: numbers
   builtin: balance
   severity: error
-  params: {tolerance: a cent, tolerence: 1}
+  params: {tolerance: a cent, tolerances: 1}
 - {id: neither, severity: error}
 - {id: both, severity: error, when: "true", builtin: balance}
 - {id: needs, scope: order, severity: error, when: "true", message: "'x'", requires: [lines.produkt]}
@@ -100,7 +100,7 @@ rules:
 - {id: days, builtin: near-duplicate, severity: error, params: {days: 1.5}}
 - {id: fields, builtin: required-fields, severity: error, params: {fields: [poNumber, custom11]}}
 - {id: list, scope: order, severity: error, when: "true", message: "'x'", params: {codes: [a, 1], map: {a: 1}}}
-colour: red
+shade: red
 `})
 	assert.Equal(t, []string{
 		`wrong.yaml:1:10: this gate reads version 1 of rule files: "2"`,
@@ -115,7 +115,7 @@ colour: red
 		`wrong.yaml:17:24: there is no built-in rule of this name, did you mean line-subtotal?; gate rules list --builtins shows them: "line-subtotl"`,
 		`wrong.yaml:18:8: this id is used twice; first in line 16: "second"`,
 		`wrong.yaml:22:23: tolerance must be a number: "a cent" is not a number: write digits with a point, such as 12.50: "a cent"`,
-		`wrong.yaml:22:31: unknown parameter of balance, did you mean tolerance?: "tolerence"`,
+		`wrong.yaml:22:31: unknown parameter of balance, did you mean tolerance?: "tolerances"`,
 		`wrong.yaml:23:8: the rule has neither when nor builtin, and no earlier file has a rule of this id: "neither"`,
 		`wrong.yaml:24:54: a rule has either when or builtin, not both: "balance"`,
 		`wrong.yaml:25:87: unknown requirement, did you mean lines.product?: "lines.produkt"`,
@@ -140,7 +140,7 @@ colour: red
 		`wrong.yaml:43:87: unknown entry of fields, did you mean custom1?: "custom11"`,
 		`wrong.yaml:44:91: a list has only numbers, or only texts`,
 		`wrong.yaml:44:104: a parameter is a number, a text, true, false, or a list of numbers or texts`,
-		`wrong.yaml:45:1: unknown key of a rule file; there are defaults, description, name, rules, tables, version: "colour"`,
+		`wrong.yaml:45:1: unknown key of a rule file; there are defaults, description, name, rules, tables, version: "shade"`,
 		`amounts.csv:3:2: not an amount: write it like 1250.50: "ten"`,
 		`amounts.csv:4:2: not an amount: write it like 1250.50: "1,2"`,
 		`good.csv:1:1: the key column is missing; there are "Product", "Category"`,
@@ -158,7 +158,7 @@ rules:
     broken:
     - {name: no order}
     - {from: a.json, order: {}}
-    - {from: a.json, now: tomorrow, expect: {findings: none, colour: red}}
+    - {from: a.json, now: tomorrow, expect: {findings: none, shade: red}}
     - [a.json]
     fine: a.json
     wrong: []
@@ -168,7 +168,7 @@ rules:
 		`wrong.yaml:10:7: an example has either from, the file of an order, or order, the order itself`,
 		`wrong.yaml:11:27: now must be a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z: "tomorrow"`,
 		`wrong.yaml:11:56: findings must be a number from 1: "none"`,
-		`wrong.yaml:11:62: unknown key of expect; there are actual, expected, findings, fix, line, message: "colour"`,
+		`wrong.yaml:11:62: unknown key of expect; there are actual, expected, findings, fix, line, message: "shade"`,
 		`wrong.yaml:12:7: an example must be a mapping of keys to values`,
 		`wrong.yaml:12:7: an example has either from, the file of an order, or order, the order itself`,
 		`wrong.yaml:13:11: fine must be a list: "a.json"`,

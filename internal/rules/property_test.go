@@ -2,7 +2,6 @@ package rules
 
 import (
 	"encoding/json"
-	"error-check-gate/internal/money"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/money"
 	"error-check-gate/internal/ordercheck"
 )
 

@@ -60,10 +60,10 @@ func (c *compilation) explain(e *cel.Error) {
 
 func (c *compilation) explainName(e *cel.Error, name string) {
 	var message string
-	switch {
-	case name == varLine:
+	switch name {
+	case varLine:
 		message = "line is known only in a rule of scope line"
-	case name == "double" || name == "float":
+	case "double", "float":
 		message = "there are no floats here: amounts are decimals, write dec('0.01')"
 	default:
 		known := orderVariables

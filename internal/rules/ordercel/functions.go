@@ -42,15 +42,15 @@ const maxDays = 100_000
 // functions is the gate's library.
 var functions = []function{
 	{Function{"dec", "dec('0.01')", "a decimal, from text or a whole number"}, []cel.FunctionOpt{
-		cel.Overload("dec_string", []*cel.Type{cel.StringType}, DecimalType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			d, err := ParseDecimal(string(v.(types.String)))
+		cel.Overload("dec_string", []*cel.Type{cel.StringType}, DecimalType, unary(func(v types.String) ref.Val {
+			d, err := ParseDecimal(string(v))
 			if err != nil {
 				return types.WrapErr(err)
 			}
 			return Decimal{d}
 		})),
-		cel.Overload("dec_int", []*cel.Type{cel.IntType}, DecimalType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			d, err := decimal.New(int64(v.(types.Int)), 0)
+		cel.Overload("dec_int", []*cel.Type{cel.IntType}, DecimalType, unary(func(v types.Int) ref.Val {
+			d, err := decimal.New(int64(v), 0)
 			if err != nil {
 				return types.WrapErr(money.ErrTooLarge)
 			}
@@ -58,42 +58,28 @@ var functions = []function{
 		})),
 	}},
 	{Function{"abs", "abs(order.balance)", "the decimal without its sign"}, []cel.FunctionOpt{
-		cel.Overload("abs_decimal", []*cel.Type{DecimalType}, DecimalType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			return Decimal{v.(Decimal).Abs()}
-		})),
+		cel.Overload("abs_decimal", []*cel.Type{DecimalType}, DecimalType, unary(func(d Decimal) ref.Val { return Decimal{d.Abs()} })),
 	}},
 	{Function{"round", "round(order.total, 2)", "rounded to so many decimals (0 to 18), half away from zero"}, []cel.FunctionOpt{
-		cel.Overload("round_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, cel.BinaryBinding(func(v, scale ref.Val) ref.Val {
-			n := scale.(types.Int)
-			if n < 0 || n >= decimal.MaxScale {
-				return types.NewErr("round to %d decimals: only 0 to %d are possible", int64(n), decimal.MaxScale-1)
-			}
-			return calculated(func(c *money.Calc) decimal.Decimal { return c.Round(v.(Decimal).Decimal, int(n)) })
-		})),
+		cel.Overload("round_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).Round)),
 	}},
 	{Function{"roundUp", "roundUp(order.total, 2)", "rounded to so many decimals (0 to 18), away from zero"}, []cel.FunctionOpt{
-		cel.Overload("round_up_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, cel.BinaryBinding(func(v, scale ref.Val) ref.Val {
-			n := scale.(types.Int)
-			if n < 0 || n >= decimal.MaxScale {
-				return types.NewErr("round to %d decimals: only 0 to %d are possible", int64(n), decimal.MaxScale-1)
-			}
-			return calculated(func(c *money.Calc) decimal.Decimal { return c.RoundUp(v.(Decimal).Decimal, int(n)) })
-		})),
+		cel.Overload("round_up_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).RoundUp)),
 	}},
 	{Function{"min", "min(order.total, dec(0))", "the smaller of two decimals"}, []cel.FunctionOpt{
-		cel.Overload("min_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-			return Decimal{a.(Decimal).Min(b.(Decimal).Decimal)}
+		cel.Overload("min_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
+			return Decimal{a.Min(b.Decimal)}
 		})),
 	}},
 	{Function{"max", "max(order.total, dec(0))", "the larger of two decimals"}, []cel.FunctionOpt{
-		cel.Overload("max_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-			return Decimal{a.(Decimal).Max(b.(Decimal).Decimal)}
+		cel.Overload("max_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
+			return Decimal{a.Max(b.Decimal)}
 		})),
 	}},
 	{Function{"sum", "sum(order.lines.map(l, l.subTotal))", "the exact sum of a list of decimals"}, []cel.FunctionOpt{
-		cel.Overload("sum_list_decimal", []*cel.Type{cel.ListType(DecimalType)}, DecimalType, cel.UnaryBinding(func(v ref.Val) ref.Val {
+		cel.Overload("sum_list_decimal", []*cel.Type{cel.ListType(DecimalType)}, DecimalType, unary(func(list traits.Lister) ref.Val {
 			var total money.Total
-			for it := v.(traits.Lister).Iterator(); it.HasNext() == types.True; {
+			for it := list.Iterator(); it.HasNext() == types.True; {
 				d, ok := it.Next().(Decimal)
 				if !ok {
 					return types.NewErr("sum: an element is not a decimal")
@@ -104,76 +90,121 @@ var functions = []function{
 		})),
 	}},
 	{Function{"percent", "percent(dec('2.9'), order.total)", "so many percent of an amount"}, []cel.FunctionOpt{
-		cel.Overload("percent_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, cel.BinaryBinding(func(p, x ref.Val) ref.Val {
-			return calculated(func(c *money.Calc) decimal.Decimal { return c.Percent(p.(Decimal).Decimal, x.(Decimal).Decimal) })
+		cel.Overload("percent_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(p, x Decimal) ref.Val {
+			return calculated(func(c *money.Calc) decimal.Decimal { return c.Percent(p.Decimal, x.Decimal) })
 		})),
 	}},
 	{Function{"share", "share(order.tax1, order.subTotal)", "what percentage the first is of the second"}, []cel.FunctionOpt{
-		cel.Overload("share_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, cel.BinaryBinding(func(part, whole ref.Val) ref.Val {
+		cel.Overload("share_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(part, whole Decimal) ref.Val {
 			return calculated(func(c *money.Calc) decimal.Decimal {
-				return c.Quo(c.Mul(part.(Decimal).Decimal, money.Hundred), whole.(Decimal).Decimal)
+				return c.Quo(c.Mul(part.Decimal, money.Hundred), whole.Decimal)
 			})
 		})),
 	}},
 	{Function{"near", "near(order.total, order.amountPaid, dec('0.01'))", "whether two decimals differ by at most the third"}, []cel.FunctionOpt{
-		cel.Overload("near_decimal_decimal_decimal", []*cel.Type{DecimalType, DecimalType, DecimalType}, cel.BoolType, cel.FunctionBinding(func(args ...ref.Val) ref.Val {
-			var c money.Calc
-			near := c.Near(args[0].(Decimal).Decimal, args[1].(Decimal).Decimal, args[2].(Decimal).Decimal)
-			if err := c.Err(); err != nil {
-				return types.WrapErr(err)
-			}
-			return types.Bool(near)
-		})),
+		cel.Overload("near_decimal_decimal_decimal", []*cel.Type{DecimalType, DecimalType, DecimalType}, cel.BoolType, cel.FunctionBinding(near)),
 	}},
 	{Function{"string", "string(order.total)", "a decimal as text without needless zeros: 12.5"}, []cel.FunctionOpt{
-		cel.Overload("string_decimal", []*cel.Type{DecimalType}, cel.StringType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			return v.ConvertToType(types.StringType)
-		})),
+		cel.Overload("string_decimal", []*cel.Type{DecimalType}, cel.StringType, unary(func(d Decimal) ref.Val { return types.String(money.Plain(d.Decimal)) })),
 	}},
 	{Function{"money", "money(order.total)", "an amount as text with two decimals or more: 12.50"}, []cel.FunctionOpt{
-		cel.Overload("money_decimal", []*cel.Type{DecimalType}, cel.StringType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			return types.String(money.Text(v.(Decimal).Decimal))
-		})),
+		cel.Overload("money_decimal", []*cel.Type{DecimalType}, cel.StringType, unary(func(d Decimal) ref.Val { return types.String(money.Text(d.Decimal)) })),
 	}},
 	{Function{"blank", "blank(order.orderRemarks)", "whether a text is empty or only white space"}, []cel.FunctionOpt{
-		cel.Overload("blank_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			return types.Bool(strings.TrimSpace(string(v.(types.String))) == "")
+		cel.Overload("blank_string", []*cel.Type{cel.StringType}, cel.BoolType, unary(func(s types.String) ref.Val {
+			return types.Bool(strings.TrimSpace(string(s)) == "")
 		})),
 	}},
 	{Function{"is", "order.paymentStatus.is('paid')", "whether two texts are the same without regard to case and surrounding white space"}, []cel.FunctionOpt{
-		cel.MemberOverload("string_is_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-			return types.Bool(strings.EqualFold(strings.TrimSpace(string(a.(types.String))), strings.TrimSpace(string(b.(types.String)))))
+		cel.MemberOverload("string_is_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, binary(func(a, b types.String) ref.Val {
+			return types.Bool(strings.EqualFold(strings.TrimSpace(string(a)), strings.TrimSpace(string(b))))
 		})),
 	}},
 	{Function{"trim", "order.poNumber.trim()", "a text without the white space around it"}, textFunction("trim", strings.TrimSpace)},
 	{Function{"upper", "order.poNumber.upper()", "a text in capitals"}, textFunction("upper", strings.ToUpper)},
 	{Function{"lower", "order.poNumber.lower()", "a text in small letters"}, textFunction("lower", strings.ToLower)},
 	{Function{"hasCode", "line.product.hasCode('TUK')", "whether the product's name or SKU has a code as a whole token; false where there is no product"}, []cel.FunctionOpt{
-		cel.MemberOverload("product_has_code", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, cel.BinaryBinding(func(p, code ref.Val) ref.Val {
-			product, _ := p.Value().(*inflow.Product)
-			return types.Bool(productcode.Has(product, string(code.(types.String))))
-		})),
+		cel.MemberOverload("product_has_code", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.Has)),
 	}},
 	{Function{"hasPrefix", "line.product.hasPrefix('Z_')", "whether the product's name or SKU starts so, case included; false where there is no product"}, []cel.FunctionOpt{
-		cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, cel.BinaryBinding(func(p, prefix ref.Val) ref.Val {
-			product, _ := p.Value().(*inflow.Product)
-			return types.Bool(productcode.HasPrefix(product, string(prefix.(types.String))))
-		})),
+		cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.HasPrefix)),
 	}},
 	{Function{"days", "now - order.orderDate > days(30)", "so many days, as a duration"}, []cel.FunctionOpt{
-		cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			n := int64(v.(types.Int))
+		cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, unary(func(n types.Int) ref.Val {
 			if n > maxDays || n < -maxDays {
-				return types.NewErr("days(%d): at most %d are possible", n, maxDays)
+				return types.NewErr("days(%d): at most %d are possible", int64(n), maxDays)
 			}
 			return types.Duration{Duration: time.Duration(n) * 24 * time.Hour}
 		})),
 	}},
 	{Function{"daysBetween", "daysBetween(order.orderDate, now)", "whole calendar days (UTC) from the first date to the second; negative where the second is earlier"}, []cel.FunctionOpt{
-		cel.Overload("days_between_timestamp_timestamp", []*cel.Type{cel.TimestampType, cel.TimestampType}, cel.IntType, cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-			return types.Int(DaysBetween(a.(types.Timestamp).Time, b.(types.Timestamp).Time))
+		cel.Overload("days_between_timestamp_timestamp", []*cel.Type{cel.TimestampType, cel.TimestampType}, cel.IntType, binary(func(a, b types.Timestamp) ref.Val {
+			return types.Int(DaysBetween(a.Time, b.Time))
 		})),
 	}},
+}
+
+// unary binds a function of one argument. CEL calls it with no other type.
+func unary[A ref.Val](f func(A) ref.Val) cel.OverloadOpt {
+	return cel.UnaryBinding(func(v ref.Val) ref.Val {
+		a, ok := v.(A)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		return f(a)
+	})
+}
+
+// binary binds a function of two arguments. CEL calls it with no other types.
+func binary[A, B ref.Val](f func(A, B) ref.Val) cel.OverloadOpt {
+	return cel.BinaryBinding(func(v, w ref.Val) ref.Val {
+		a, ok := v.(A)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		b, ok := w.(B)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(w)
+		}
+		return f(a, b)
+	})
+}
+
+func rounding(round func(c *money.Calc, d decimal.Decimal, scale int) decimal.Decimal) cel.OverloadOpt {
+	return binary(func(d Decimal, n types.Int) ref.Val {
+		if n < 0 || n >= decimal.MaxScale {
+			return types.NewErr("round to %d decimals: only 0 to %d are possible", int64(n), decimal.MaxScale-1)
+		}
+		return calculated(func(c *money.Calc) decimal.Decimal { return round(c, d.Decimal, int(n)) })
+	})
+}
+
+func near(args ...ref.Val) ref.Val {
+	var d [3]decimal.Decimal
+	for i, arg := range args {
+		value, ok := arg.(Decimal)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(arg)
+		}
+		d[i] = value.Decimal
+	}
+	var c money.Calc
+	result := c.Near(d[0], d[1], d[2])
+	if err := c.Err(); err != nil {
+		return types.WrapErr(err)
+	}
+	return types.Bool(result)
+}
+
+// ofProduct binds a question about a product and a text. The product may be nil.
+func ofProduct(ask func(*inflow.Product, string) bool) cel.OverloadOpt {
+	return binary(func(v *objectValue, text types.String) ref.Val {
+		product, ok := v.pointer.(*inflow.Product)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		return types.Bool(ask(product, string(text)))
+	})
 }
 
 // DaysBetween counts calendar days in UTC from a to b.
@@ -185,8 +216,8 @@ func DaysBetween(a, b time.Time) int {
 
 func textFunction(name string, change func(string) string) []cel.FunctionOpt {
 	return []cel.FunctionOpt{
-		cel.MemberOverload("string_"+name, []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(func(v ref.Val) ref.Val {
-			return types.String(change(string(v.(types.String))))
+		cel.MemberOverload("string_"+name, []*cel.Type{cel.StringType}, cel.StringType, unary(func(s types.String) ref.Val {
+			return types.String(change(string(s)))
 		})),
 	}
 }

@@ -67,7 +67,7 @@ func NewEvaluation(order *Order, now time.Time) *Evaluation {
 	return &Evaluation{
 		order:  &objectValue{orderType, order},
 		now:    types.Timestamp{Time: now},
-		budget: baseBudget + budgetPerLine*uint64(order.Len()),
+		budget: baseBudget + budgetPerLine*uint64(order.Len()), //nolint:gosec // a length
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package productcode recognises products by codes that people put into their names
+// Package productcode recognizes products by codes that people put into their names
 // and SKUs, such as TUK in SW-TUK-01.
 package productcode
 

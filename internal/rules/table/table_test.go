@@ -108,7 +108,7 @@ func TestXLSX(t *testing.T) {
 
 func TestAmounts(t *testing.T) {
 	for text, want := range map[string]string{
-		"1250": "1250", "1250.50": "1250.50", "$1,250.50": "1250.50", " €12 ": "12", "-3.5": "-3.5", "1,234,567": "1234567", "0": "0",
+		"1250": "1250", "1250.50": "1250.50", "$1,250.50": "1250.50", "€ 12": "12", "-3.5": "-3.5", "1,234,567": "1234567", "0": "0",
 	} {
 		got, err := ParseAmount(text)
 		require.NoError(t, err, text)
