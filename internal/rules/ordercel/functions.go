@@ -57,21 +57,21 @@ var functions = []function{
 			return Decimal{d}
 		})),
 	}},
-	{Function{"abs", "abs(order.balance)", "the decimal without its sign"}, []cel.FunctionOpt{
+	{Function{"abs", "abs(dec('-5.25'))", "the decimal without its sign"}, []cel.FunctionOpt{
 		cel.Overload("abs_decimal", []*cel.Type{DecimalType}, DecimalType, unary(func(d Decimal) ref.Val { return Decimal{d.Abs()} })),
 	}},
-	{Function{"round", "round(order.total, 2)", "rounded to so many decimals (0 to 18), half away from zero"}, []cel.FunctionOpt{
+	{Function{"round", "round(dec('2.345'), 2)", "rounded to so many decimals (0 to 18), half away from zero"}, []cel.FunctionOpt{
 		cel.Overload("round_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).Round)),
 	}},
-	{Function{"roundUp", "roundUp(order.total, 2)", "rounded to so many decimals (0 to 18), away from zero"}, []cel.FunctionOpt{
+	{Function{"roundUp", "roundUp(dec('2.341'), 2)", "rounded to so many decimals (0 to 18), away from zero"}, []cel.FunctionOpt{
 		cel.Overload("round_up_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).RoundUp)),
 	}},
-	{Function{"min", "min(order.total, dec(0))", "the smaller of two decimals"}, []cel.FunctionOpt{
+	{Function{"min", "min(order.total, dec(100))", "the smaller of two decimals"}, []cel.FunctionOpt{
 		cel.Overload("min_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
 			return Decimal{a.Min(b.Decimal)}
 		})),
 	}},
-	{Function{"max", "max(order.total, dec(0))", "the larger of two decimals"}, []cel.FunctionOpt{
+	{Function{"max", "max(order.total, dec(100))", "the larger of two decimals"}, []cel.FunctionOpt{
 		cel.Overload("max_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
 			return Decimal{a.Max(b.Decimal)}
 		})),
@@ -123,13 +123,13 @@ var functions = []function{
 	{Function{"trim", "order.poNumber.trim()", "a text without the white space around it"}, textFunction("trim", strings.TrimSpace)},
 	{Function{"upper", "order.poNumber.upper()", "a text in capitals"}, textFunction("upper", strings.ToUpper)},
 	{Function{"lower", "order.poNumber.lower()", "a text in small letters"}, textFunction("lower", strings.ToLower)},
-	{Function{"hasCode", "line.product.hasCode('TUK')", "whether the product's name or SKU has a code as a whole token; false where there is no product"}, []cel.FunctionOpt{
+	{Function{"hasCode", "line.product.hasCode('DR')", "whether the product's name or SKU has a code as a whole token; false where there is no product"}, []cel.FunctionOpt{
 		cel.MemberOverload("product_has_code", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.Has)),
 	}},
-	{Function{"hasPrefix", "line.product.hasPrefix('Z_')", "whether the product's name or SKU starts so, case included; false where there is no product"}, []cel.FunctionOpt{
+	{Function{"hasPrefix", "line.product.hasPrefix('DR-')", "whether the product's name or SKU starts so, case included; false where there is no product"}, []cel.FunctionOpt{
 		cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.HasPrefix)),
 	}},
-	{Function{"days", "now - order.orderDate > days(30)", "so many days, as a duration"}, []cel.FunctionOpt{
+	{Function{"days", "now - order.orderDate > days(14)", "so many days, as a duration"}, []cel.FunctionOpt{
 		cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, unary(func(n types.Int) ref.Val {
 			if n > maxDays || n < -maxDays {
 				return types.NewErr("days(%d): at most %d are possible", int64(n), maxDays)

@@ -181,7 +181,7 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 		{"line.number == 1", OrderScope, []Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
 		{"ordr.isQuote", OrderScope, []Problem{{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, and functions"}}},
 		{"blnk(order.poNumber)", OrderScope, []Problem{{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, and functions"}}},
-		{"round(order.total, dec(2)) == dec(2)", OrderScope, []Problem{{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(order.total, 2)"}}},
+		{"round(order.total, dec(2)) == dec(2)", OrderScope, []Problem{{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
 		{"'x' + 5 == ''", OrderScope, []Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around what is no text"}}},
 		{"order.total", OrderScope, []Problem{{1, 1, "order.total", "must result in true or false, but results in Decimal"}}},
 		{"order.isQuote &&", OrderScope, []Problem{{1, 17, "order.isQuote &&", "ends too early: something is missing, such as a closing bracket or quote"}}},

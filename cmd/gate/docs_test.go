@@ -1,0 +1,144 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/rules"
+)
+
+// docBlock is a fenced block of a page: a file to write, lines to add to one, or commands
+// with what they print.
+type docBlock struct {
+	line       int
+	language   string
+	attributes map[string]string
+	text       string
+}
+
+// docBlocks reads the fenced blocks of a page. What follows the language, which GitHub
+// does not show, says what to do with a block.
+func docBlocks(t *testing.T, page string) []docBlock {
+	t.Helper()
+	var blocks []docBlock
+	var open *docBlock
+	for i, line := range strings.Split(page, "\n") {
+		info, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && open == nil:
+			open = &docBlock{line: i + 1, attributes: map[string]string{}}
+			for j, word := range strings.Fields(info) {
+				if j == 0 {
+					open.language = word
+					continue
+				}
+				name, value, _ := strings.Cut(word, "=")
+				open.attributes[name] = value
+			}
+		case fence:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+	}
+	require.Nil(t, open, "a block that does not end")
+	return blocks
+}
+
+// TestDocsRulesPage does what docs/rules.md tells a reader to do, in an empty folder.
+func TestDocsRulesPage(t *testing.T) {
+	repository, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "rules.md"))
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	t.Setenv("RULES_FILE", "")
+	read := func(name string) string {
+		content, err := os.ReadFile(name) //nolint:gosec // a file that the page made
+		require.NoError(t, err)
+		return string(content)
+	}
+	put := func(name, text string) { require.NoError(t, os.WriteFile(name, []byte(text), 0o600)) }
+
+	files, commands := map[string]bool{}, 0
+	for _, block := range docBlocks(t, string(page)) {
+		has := func(name string) (string, bool) { value, ok := block.attributes[name]; return value, ok }
+		if name, ok := has("file"); ok {
+			put(name, block.text)
+			files[name] = true
+		}
+		if name, ok := has("append"); ok {
+			put(name, read(name)+block.text)
+		}
+		if from, ok := has("from"); ok {
+			changed := strings.Replace(read(from), block.attributes["replace"], block.attributes["with"], 1)
+			require.NotEqual(t, read(from), changed)
+			put(block.attributes["to"], changed)
+		}
+		if path, ok := has("copy"); ok {
+			put(filepath.Base(path), read(filepath.Join(repository, path)))
+		}
+		if block.language != "console" {
+			continue
+		}
+		status := 0
+		if text, ok := has("exit"); ok {
+			status, err = strconv.Atoi(text)
+			require.NoError(t, err)
+		}
+		command, want, _ := strings.Cut(block.text, "\n")
+		args, ok := strings.CutPrefix(command, "$ gate rules ")
+		require.True(t, ok, "line %d: %s", block.line, command)
+		out, stderr, got := runRules(t, "", strings.Fields(args)...)
+		assert.Equal(t, status, got, "line %d: %s\n%s%s", block.line, command, out, stderr)
+		assert.Regexp(t, printed(want), out, "line %d: %s", block.line, command)
+		commands++
+	}
+	assert.GreaterOrEqual(t, commands, 5)
+
+	for name := range files {
+		if filepath.Ext(name) != ".yaml" || name == "ours.yaml" { // ours.yaml changes the default set
+			continue
+		}
+		set, err := rules.Load(name)
+		require.NoError(t, err, name)
+		for _, result := range set.Test(t.Context()) {
+			assert.Empty(t, result.Problem, result.Place)
+		}
+		for _, rule := range set.Rules() {
+			broken, fine := set.Examples(rule.ID)
+			assert.True(t, broken > 0 && fine > 0, "%s: rule %s of the page has no examples", name, rule.ID)
+		}
+	}
+}
+
+// printed is a pattern of an output in which … stands for anything, and white space at
+// the ends of lines does not matter.
+func printed(text string) *regexp.Regexp {
+	var b strings.Builder
+	b.WriteString(`^`)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "…" {
+			b.WriteString(`(?:.*\n)*?`)
+			continue
+		}
+		for i, part := range strings.Split(line, "…") {
+			if i > 0 {
+				b.WriteString(`.*`)
+			}
+			b.WriteString(regexp.MustCompile(` {2,}`).ReplaceAllString(regexp.QuoteMeta(part), ` +`))
+		}
+		b.WriteString(` *\n`)
+	}
+	b.WriteString(`$`)
+	return regexp.MustCompile(b.String())
+}
