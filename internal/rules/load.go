@@ -175,6 +175,8 @@ func (l *loader) merge(f *ruleFile, entry *ruleEntry) {
 	change(&merged.actual, entry.actual, entry.actual != nil)
 	change(&merged.enabled, entry.enabled, entry.enabled != nil)
 	change(&merged.shadow, entry.shadow, entry.shadow != nil)
+	change(&merged.grace, entry.grace, entry.grace != nil)
+	change(&merged.overridable, entry.overridable, entry.overridable != nil)
 	merged.requires = append(slices.Clone(merged.requires), entry.requires...)
 	merged.examples = append(slices.Clone(merged.examples), entry.examples...)
 	merged.params = withParams(merged.params, entry.params)
@@ -287,6 +289,7 @@ func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
 	}
 	out.Requires = slices.Clone(r.requires)
 	out.Shadow = r.shadow != nil && *r.shadow
+	out.terms = r.terms()
 	if r.builtin != "" {
 		l.builtin(out, r)
 	} else {
@@ -297,6 +300,21 @@ func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
 	out.Requires = slices.Compact(out.Requires)
 	out.identify(r)
 	return out
+}
+
+// terms are what the file says of the life of the rule's findings, or nil.
+func (r *mergedRule) terms() *ordercheck.Terms {
+	grace, overridable := r.grace, r.overridable
+	if grace == nil {
+		grace = r.defaults.grace
+	}
+	if overridable == nil {
+		overridable = r.defaults.overridable
+	}
+	if grace == nil && (overridable == nil || *overridable) {
+		return nil
+	}
+	return &ordercheck.Terms{RuleID: r.id, Grace: grace, NotOverridable: overridable != nil && !*overridable}
 }
 
 // identify fills in what goes into the digest.
@@ -311,6 +329,7 @@ func (out *rule) identify(r *mergedRule) {
 	id.ID, id.Severity, id.Scope, id.Builtin = out.ID, string(out.Severity), string(out.Scope), r.builtin
 	id.When, id.Message, id.Fix, id.Expected, id.Actual = text(r.when), text(r.message), text(r.fix), text(r.expected), text(r.actual)
 	id.Applies, id.Skip, id.Requires, id.Shadow = out.appliesText, out.skip, out.Requires, out.Shadow
+	id.Terms = out.terms
 	if r.builtin == "" {
 		id.Settings = map[string]string{}
 		for i := range r.params {

@@ -105,7 +105,7 @@ shade: red
 	assert.Equal(t, []string{
 		`wrong.yaml:1:10: this gate reads version 1 of rule files: "2"`,
 		`wrong.yaml:3:19: must result in true or false, but results in Decimal: "order.total"`,
-		`wrong.yaml:3:33: unknown key of defaults; there are severity, when: "color"`,
+		`wrong.yaml:3:33: unknown key of defaults; there are grace, overridable, severity, when: "color"`,
 		`wrong.yaml:5:3: the table has no key: write key: and the column that rows are looked up by: "nokey"`,
 		`wrong.yaml:6:16: the table cannot be read: no such file or directory: "missing.csv"`,
 		`wrong.yaml:11:3: unknown key of a rule, did you mean severity?: "severty"`,
@@ -361,6 +361,29 @@ rules:
 		{RuleID: "quiet-trial"},
 	}, checked.Shadow)
 	assert.Empty(t, evaluate(t, set, changed(t, `{"isCancelled":true}`)).Shadow)
+}
+
+func TestTermsOfFindings(t *testing.T) {
+	set := loadText(t, `
+version: 1
+name: x
+defaults: {severity: error, grace: 1h30m}
+rules:
+- {id: a, scope: order, when: "true", message: "'x'"}
+- {id: b, scope: order, when: "true", message: "'x'", grace: 0s, overridable: false}
+- {id: c, scope: order, when: "false", message: "'x'", grace: 2h}
+`)
+	long, none := 90*time.Minute, time.Duration(0)
+	assert.Equal(t, []ordercheck.Terms{{RuleID: "a", Grace: &long}, {RuleID: "b", Grace: &none, NotOverridable: true}}, evaluate(t, set, changed(t, `{}`)).Terms)
+	assert.Nil(t, evaluate(t, arithmeticSet(t), changed(t, `{"total":"1"}`)).Terms)
+
+	dir := write(t, map[string]string{"r.yaml": "version: 1\nname: x\ndefaults: {grace: soon}\nrules:\n- {id: a, builtin: balance, severity: error, grace: -1h, overridable: no one}\n- {id: b, builtin: balance, severity: error, grace: 10000h}\n"})
+	assert.Equal(t, []string{
+		`r.yaml:3:19: grace must be a time from 0s to 2160h, such as 30m or 2h: "soon"`,
+		`r.yaml:5:53: grace must be a time from 0s to 2160h, such as 30m or 2h: "-1h"`,
+		`r.yaml:5:71: overridable must be true or false: "no one"`,
+		`r.yaml:6:53: grace must be a time from 0s to 2160h, such as 30m or 2h: "10000h"`,
+	}, faultsOf(t, dir, "r.yaml"))
 }
 
 func TestAppliesTakesThePlaceOfTheDefault(t *testing.T) {

@@ -41,8 +41,10 @@ type ruleFile struct {
 
 // defaults hold for every rule that is defined in the file.
 type defaults struct {
-	when     *expression
-	severity ordercheck.Severity
+	when        *expression
+	severity    ordercheck.Severity
+	grace       *time.Duration
+	overridable *bool
 }
 
 // tableEntry is a table as a rule file names it.
@@ -79,6 +81,8 @@ type ruleEntry struct {
 	actual      *expression
 	enabled     *bool
 	shadow      *bool
+	grace       *time.Duration
+	overridable *bool
 	requires    []string
 	examples    []*Example
 }
@@ -298,6 +302,18 @@ func (f *ruleFile) truth(node *yaml.Node, what string) *bool {
 	return nil
 }
 
+// longestGrace keeps a typing error from confirming nothing for ever.
+const longestGrace = 90 * 24 * time.Hour
+
+func (f *ruleFile) duration(node *yaml.Node, what string) *time.Duration {
+	d, err := time.ParseDuration(node.Value)
+	if node.Kind != yaml.ScalarNode || err != nil || d < 0 || d > longestGrace {
+		f.fault(node, "%s must be a time from 0s to %s, such as 30m or 2h", what, "2160h")
+		return nil
+	}
+	return &d
+}
+
 func (f *ruleFile) expression(node *yaml.Node, what string) *expression {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
 		f.fault(node, "%s must be an expression", what)
@@ -331,6 +347,10 @@ func (f *ruleFile) top(node *yaml.Node) {
 			f.fields(value, "defaults", map[string]func(key, value *yaml.Node){
 				"when":     func(_, value *yaml.Node) { f.defaults.when = f.expression(value, "when") },
 				"severity": func(_, value *yaml.Node) { f.defaults.severity = f.severity(value) },
+				"grace":    func(_, value *yaml.Node) { f.defaults.grace = f.duration(value, "grace") },
+				"overridable": func(_, value *yaml.Node) {
+					f.defaults.overridable = f.truth(value, "overridable")
+				},
 			})
 		},
 		"tables": func(_, value *yaml.Node) {
@@ -418,6 +438,10 @@ func (f *ruleFile) rule(node *yaml.Node) {
 		"actual":      func(_, value *yaml.Node) { r.actual = f.expression(value, "actual") },
 		"enabled":     func(_, value *yaml.Node) { r.enabled = f.truth(value, "enabled") },
 		"shadow":      func(_, value *yaml.Node) { r.shadow = f.truth(value, "shadow") },
+		"grace":       func(_, value *yaml.Node) { r.grace = f.duration(value, "grace") },
+		"overridable": func(_, value *yaml.Node) {
+			r.overridable = f.truth(value, "overridable")
+		},
 		"requires": func(_, value *yaml.Node) {
 			for _, item := range f.items(value, "requires") {
 				name := f.text(item, "each of requires")

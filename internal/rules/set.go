@@ -54,6 +54,8 @@ type rule struct {
 	applies     *ordercel.Program
 	appliesText string
 	check       check
+	// terms are those that the file gives the rule's findings; nil where it gives none.
+	terms *ordercheck.Terms
 	// wants are includes that make messages better.
 	wants    []string
 	examples []*Example
@@ -67,6 +69,7 @@ type identity struct {
 	Settings                             map[string]string
 	Requires                             []string
 	Shadow                               bool
+	Terms                                *ordercheck.Terms
 }
 
 // seal gives the set its digest.
@@ -144,7 +147,7 @@ func (s *Set) Rules() []Description {
 // A rule that cannot be evaluated (an amount beyond 19 digits, an unexpected null, too
 // much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
 // has no finding; one that does not apply, or lacks an include, a look-up or a table, is
-// an entry of Skipped. Lists are never nil, but for Shadow.
+// an entry of Skipped. Lists are never nil, but for Terms and Shadow.
 func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) ordercheck.CheckedOrder {
 	out := ordercheck.CheckedOrder{
 		RuleSet:    s.RuleSet(),
@@ -169,6 +172,9 @@ func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.T
 			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: skipped})
 		default:
 			out.Findings = append(out.Findings, findings...)
+			if len(findings) > 0 && r.terms != nil {
+				out.Terms = append(out.Terms, *r.terms)
+			}
 		}
 	}
 	return out
