@@ -16,6 +16,7 @@ import (
 // Orders is where sales orders come from; [inflow.Client] in production.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
+	LatestOrders(ctx context.Context, customerID string, count int, include []string) ([]inflow.SalesOrder, error)
 }
 
 // Activities are the gate's activities with what they need.
@@ -27,8 +28,10 @@ type Activities struct {
 	Notifier *notify.Notifier
 	// SalesRep fetches the e-mail address of the order's sales rep, for notices.
 	SalesRep bool
-	// PastRuns is a Temporal client; nil recalls no overrides.
+	// PastRuns is a Temporal client; nil recalls nothing.
 	PastRuns PastRuns
+
+	lists customerLists
 }
 
 // Registry takes activities; a worker is one.
@@ -39,11 +42,12 @@ type Registry interface {
 // RegisterInflow registers the activities of [ordercheck.InflowTaskQueue].
 func (a *Activities) RegisterInflow(r Registry) {
 	r.RegisterActivityWithOptions(a.FetchOrder, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
+	r.RegisterActivityWithOptions(a.ListOrders, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].
 func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckOrder, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
 	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
-	r.RegisterActivityWithOptions(a.RecallOverrides, activity.RegisterOptions{Name: ordercheck.ActivityRecallOverrides})
+	r.RegisterActivityWithOptions(a.RecallRun, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,9 @@ func TestFetchedOrderIsCheckedFromItsDigest(t *testing.T) {
 			require.NoError(t, value.Get(&checked))
 			var broken []string
 			for _, f := range checked.Findings {
-				broken = append(broken, f.RuleID)
+				if slices.Contains([]string{"line-subtotal", "order-subtotal", "order-total", "balance"}, f.RuleID) {
+					broken = append(broken, f.RuleID)
+				}
 			}
 			assert.Equal(t, tc.rules, broken)
 			assert.Equal(t, fetched.RuleSet, checked.RuleSet)

@@ -11,13 +11,16 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
+// errorBadDigest is the type of the error for a digest that is none. Not retried.
+const errorBadDigest = "BadDigest"
+
 // CheckOrder evaluates the rules in force on a fetched order. It fails only on
 // a digest that is none; a rule that cannot be evaluated is part of the result.
 func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 	var order inflow.SalesOrder
 	if err := json.Unmarshal(in.Order, &order); err != nil {
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), "BadDigest", err)
+			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), errorBadDigest, err)
 	}
 	return a.Rules().Evaluate(ctx, &order, in.At, in.Lookups), nil
 }

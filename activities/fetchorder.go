@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
 )
 
 // FetchOrder asks InFlow for the order, once, with what the rules in force need
@@ -38,11 +39,15 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 		OrderNumber:  order.OrderNumber,
 		OrderVersion: order.Timestamp,
 		IsCancelled:  order.IsCancelled,
-		RuleSet:      ordercheck.RuleSet{Name: set.Name(), Digest: set.Digest()},
+		RuleSet:      set.RuleSet(),
+		NeedsOrders:  set.NeedsRecentOrders(),
 		Order:        digest,
 	}
 	if order.Customer != nil {
 		fetched.Customer = order.Customer.Name
+	}
+	if set.NeedsBilled() {
+		fetched.Billed = rules.BilledOf(order)
 	}
 	if a.SalesRep {
 		fetched.SalesRepEmail = salesRepEmail

@@ -114,7 +114,7 @@ func TestOperationsPage(t *testing.T) {
 	s.fake.SetAPIKey("another-key-at-inflow")
 	var failed [2]string
 	for i := range failed {
-		failed[i] = s.create("plain")
+		failed[i] = s.create([]string{"percent-discount", "fully-paid"}[i])
 		_, err := s.result(failed[i])
 		require.Error(t, err)
 	}

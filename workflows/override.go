@@ -94,22 +94,24 @@ func (o *salesOrder) finding(id string) *ordercheck.Finding {
 	return nil
 }
 
-// recallOverrides brings back, once in a chain of runs, what somebody answered for in
-// the order's last run: that completed when everything was overridden, and a
-// later delivery must not ask for the same responsibility again.
-func (o *salesOrder) recallOverrides(ctx workflow.Context, found []ordercheck.Finding) error {
-	anyError := slices.ContainsFunc(found, func(f ordercheck.Finding) bool { return f.Severity == ordercheck.SeverityError })
-	if !o.settings.Hold || o.hold.Recalled || !anyError {
+// recall brings back, once in a chain of runs, what somebody answered for in the
+// order's last run, and what that saw it billed for: it completed when everything was
+// overridden, and a later delivery must not ask for the same responsibility again.
+func (o *salesOrder) recall(ctx workflow.Context) error {
+	if !o.settings.Hold || o.hold.Recalled {
 		return nil
 	}
-	var recalled ordercheck.RecalledOverrides
-	if err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallOverrides,
-		ordercheck.RecallOverridesInput{SalesOrderID: o.id}).Get(ctx, &recalled); err != nil {
+	var recalled ordercheck.RecalledRun
+	if err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallRun,
+		ordercheck.RecallRunInput{SalesOrderID: o.id}).Get(ctx, &recalled); err != nil {
 		return err
 	}
 	o.hold.Recalled = true
 	if len(o.report.Findings) == 0 {
-		o.report.Findings = recalled.Findings
+		o.report.Findings = recalled.Overridden
+	}
+	if o.hold.Billed == nil {
+		o.hold.Billed = recalled.Billed
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func recallOptions(ctx workflow.Context) workflow.Context {
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "look for overrides of the run before",
+		Summary:                "look at the run before",
 	})
 }
 
@@ -78,4 +78,11 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 			MaximumInterval:    10 * time.Minute,
 		},
 	})
+}
+
+// listOptions: one request to InFlow, as a fetch is.
+func listOptions(ctx workflow.Context, orderNumber string) workflow.Context {
+	options := workflow.GetActivityOptions(fetchOptions(ctx, ""))
+	options.Summary = "list other orders of the customer, to compare " + orderNumber
+	return workflow.WithActivityOptions(ctx, options)
 }

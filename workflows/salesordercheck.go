@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -312,7 +313,11 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 	o.hold.SalesRepEmail = fetched.SalesRepEmail
 	found, ruleErrors := o.report.Findings, o.report.RuleErrors
 	if o.report.CheckedAt.IsZero() || !sameOrder || !sameRules || !complete {
-		checked, err := o.evaluate(ctx, fetched.Order)
+		lookups, err := o.lookUp(ctx, &fetched)
+		if err != nil {
+			return err
+		}
+		checked, err := o.evaluate(ctx, fetched.Order, lookups)
 		if err != nil {
 			return err
 		}
@@ -321,8 +326,10 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 		o.report.RuleSet = checked.RuleSet
 		o.report.Skipped = notNil(checked.Skipped)
 		o.hold.Terms = checked.Terms
-		if err := o.recallOverrides(ctx, found); err != nil {
-			return err
+		if slices.ContainsFunc(found, func(f ordercheck.Finding) bool { return f.Severity == ordercheck.SeverityError }) {
+			if err := o.recall(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	now := workflow.Now(ctx)
@@ -359,10 +366,38 @@ func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error
 	}
 }
 
-func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest) (ordercheck.CheckedOrder, error) {
+// lookUp gets what the rules need beyond the order, at most one request to InFlow.
+func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrder) (lookups ordercheck.Lookups, err error) {
+	if fetched.NeedsOrders {
+		var recent ordercheck.RecentOrders
+		if err := workflow.ExecuteActivity(listOptions(ctx, o.report.OrderNumber), ordercheck.ActivityListOrders,
+			ordercheck.ListOrdersInput{SalesOrderID: o.id, Order: fetched.Order}).Get(ctx, &recent); err != nil {
+			return lookups, err
+		}
+		lookups.RecentOrders = &recent
+	}
+	if fetched.Billed == nil {
+		return lookups, nil
+	}
+	if o.hold.Billed == nil {
+		if err := o.recall(ctx); err != nil {
+			return lookups, err
+		}
+	}
+	if o.hold.Billed == nil {
+		o.hold.Billed = fetched.Billed
+	}
+	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: o.hold.Billed}); err != nil {
+		return lookups, fmt.Errorf("remember what the order is billed for: %w", err)
+	}
+	lookups.Billed = o.hold.Billed
+	return lookups, nil
+}
+
+func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest, lookups ordercheck.Lookups) (ordercheck.CheckedOrder, error) {
 	var checked ordercheck.CheckedOrder
 	err := workflow.ExecuteActivity(checkOptions(ctx, o.report.OrderNumber), ordercheck.ActivityCheckOrder,
-		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: order, At: workflow.Now(ctx)}).Get(ctx, &checked)
+		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: order, At: workflow.Now(ctx), Lookups: lookups}).Get(ctx, &checked)
 	return checked, err
 }
 

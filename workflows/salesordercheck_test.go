@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type world struct {
 
 	fetchedAt []time.Duration // since the start, of the workflow's clock
 	checked   int
+	mu        sync.Mutex
 	sent      []sentNotice
 	// notify stands in for the world of mail; nil takes everything.
 	notify   func(in ordercheck.NotifyInput) error
@@ -76,6 +78,8 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 		if in.Target == "" {
 			return ordercheck.NotifyResult{Targets: w.targets}, nil
 		}
+		w.mu.Lock() // targets are told at the same time
+		defer w.mu.Unlock()
 		if w.notify != nil {
 			if err := w.notify(in); err != nil {
 				return ordercheck.NotifyResult{}, err
@@ -84,10 +88,10 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 		w.sent = append(w.sent, sentNotice{w.Now().Sub(w.start), in.Target, in.Notice})
 		return ordercheck.NotifyResult{}, nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.RecallOverridesInput) (ordercheck.RecalledOverrides, error) {
+	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 		assert.Equal(t, orderID, in.SalesOrderID)
-		return ordercheck.RecalledOverrides{Findings: w.recalled}, nil
-	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallOverrides})
+		return ordercheck.RecalledRun{Overridden: w.recalled}, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
 	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
 	w.SetTestTimeout(20 * time.Second)
 	w.start = w.Now()

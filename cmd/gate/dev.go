@@ -76,6 +76,10 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
 		}
 	}()
+	ruleSets, err := rules.Follow(rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	if err != nil {
+		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
+	}
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
 		Target: filepath.Join(settings.DevDir, "audit.log"), Logger: t.Logger, MeterProvider: t.MeterProvider,
 	})
@@ -106,7 +110,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit,
 			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
 		},
-		Rules:     rules.Default,
+		Rules:     ruleSets,
 		Telemetry: t,
 		Out:       cmd.OutOrStdout(),
 	})

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/config"
@@ -40,6 +42,10 @@ worker' shows every setting. On SIGTERM it finishes what is under way.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
+	ruleSets, err := rules.Follow(rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	if err != nil {
+		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
+	}
 	orders, err := inflow.NewClient(inflow.Options{
 		BaseURL:    settings.InflowAPIURL,
 		CompanyID:  settings.InflowCompanyID,
@@ -65,17 +71,22 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
-	return worker.Run(ctx, temporal, worker.Options{
-		Settings: workflowSettings(settings.Settle, settings.Hold),
-		Activities: &activities.Activities{
-			Orders: orders, Rules: rules.Default, Notifier: notifier, PastRuns: temporal,
-			SalesRep: settings.NotifySalesRep,
-		},
-		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
-		StopTimeout:             settings.StopTimeout,
-		Deployment:              settings.WorkerDeployment,
-		BuildID:                 settings.WorkerBuildID,
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ruleSets.Run(ctx) })
+	group.Go(func() error {
+		return worker.Run(ctx, temporal, worker.Options{
+			Settings: workflowSettings(settings.Settle, settings.Hold),
+			Activities: &activities.Activities{
+				Orders: orders, Rules: ruleSets.Set, Notifier: notifier, PastRuns: temporal,
+				SalesRep: settings.NotifySalesRep,
+			},
+			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
+			StopTimeout:             settings.StopTimeout,
+			Deployment:              settings.WorkerDeployment,
+			BuildID:                 settings.WorkerBuildID,
+		})
 	})
+	return group.Wait()
 }
 
 func workflowSettings(settle config.Settle, hold config.Hold) workflows.Settings {

@@ -91,8 +91,8 @@ type Worker struct {
 	Notify
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`
-	// RulesFile is a rule set; empty is the one that ships.
-	RulesFile string `env:"RULES_FILE" hint:"the path of a rule set"`
+	// RulesFile lists rule files, see [rules.Paths]; empty is the set that ships.
+	RulesFile string `env:"RULES_FILE" hint:"paths of rule files separated by commas; later ones add to earlier ones"`
 	Stop
 	// TemporalUIURL is Temporal's Web UI, for links to runs; empty is without links.
 	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
@@ -150,5 +150,5 @@ type Dev struct {
 	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
 	// DevDir keeps Temporal's database and the logs. It is made where it does not exist.
 	DevDir    string `env:"DEV_DIR" envDefault:".gate" hint:"the path of a folder"`
-	RulesFile string `env:"RULES_FILE" hint:"the path of a rule set"`
+	RulesFile string `env:"RULES_FILE" hint:"paths of rule files separated by commas; later ones add to earlier ones"`
 }

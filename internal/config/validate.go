@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/rules"
 )
 
 func (c *Ingress) validate(f *Faults) {
@@ -35,7 +36,9 @@ func (c *Worker) validate(f *Faults) {
 	c.Hold.validate(f)
 	c.Notify.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
-	checkFile(f, "RULES_FILE", c.RulesFile)
+	for _, path := range rules.Paths(c.RulesFile) {
+		checkFile(f, "RULES_FILE", path)
+	}
 	c.Stop.validate(f)
 	checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL)
 	if (c.WorkerDeployment == "") != (c.WorkerBuildID == "") {
@@ -63,7 +66,9 @@ func (c *Dev) validate(f *Faults) {
 	c.Stop.validate(f)
 	hold := Hold{GracePeriod: c.GracePeriod, HoldMax: c.HoldMax, RemindEvery: c.RemindEvery}
 	hold.validate(f)
-	checkFile(f, "RULES_FILE", c.RulesFile)
+	for _, path := range rules.Paths(c.RulesFile) {
+		checkFile(f, "RULES_FILE", path)
+	}
 	if info, err := os.Stat(c.DevDir); err == nil && !info.IsDir() {
 		f.add("DEV_DIR", "%s is not a folder", c.DevDir)
 	}

@@ -49,8 +49,8 @@ type Options struct {
 	StopTimeout             time.Duration
 	// Ingress are the ingress's own settings; what dev provides (Temporal, secrets) is set here.
 	Ingress ingress.Options
-	// Rules answers with the rule set in force.
-	Rules func() *rules.Set
+	// Rules are followed as their files change.
+	Rules *rules.Live
 	// Telemetry logs to a file: the terminal is for the table.
 	Telemetry *telemetry.Telemetry
 	// Out is the terminal.
@@ -150,6 +150,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return nil
 		}
 	})
+	parts.Go(func() error { return o.Rules.Run(ctx) })
 	parts.Go(func() error { return part("the mail catcher's page", mail.ServePage(ctx, l.mail)) })
 	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
 	parts.Go(func() error { return part("the metrics page", o.Telemetry.ServeMetrics(ctx, l.admin)) })
@@ -189,7 +190,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
 				Settings: o.Settings,
 				Activities: &activities.Activities{
-					Orders: inflowClient, Rules: o.Rules, Notifier: notifier, PastRuns: temporal,
+					Orders: inflowClient, Rules: o.Rules.Set, Notifier: notifier, PastRuns: temporal,
 				},
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				StopTimeout:             o.StopTimeout,

@@ -54,15 +54,15 @@ type SalesOrder struct {
 	SalesRepTeamMemberID string `json:"salesRepTeamMemberId,omitempty"`
 	// SalesRepTeamMember is for notices to the sales rep; include=salesRepTeamMember.
 	SalesRepTeamMember *TeamMember `json:"salesRepTeamMember,omitempty"`
-	// SalesRep says whether a name was typed in instead of choosing a team member.
-	SalesRep       Presence `json:"salesRep,omitempty"`
-	TaxingSchemeID string   `json:"taxingSchemeId,omitempty"`
-	CurrencyID     string   `json:"currencyId,omitempty"`
+	TaxingSchemeID     string      `json:"taxingSchemeId,omitempty"`
+	CurrencyID         string      `json:"currencyId,omitempty"`
 
 	PaymentTerms  *PaymentTerms  `json:"paymentTerms,omitempty"`  // include=paymentTerms
 	PricingScheme *PricingScheme `json:"pricingScheme,omitempty"` // include=pricingScheme
 	TaxingScheme  *TaxingScheme  `json:"taxingScheme,omitempty"`  // include=taxingScheme
 	Currency      *Currency      `json:"currency,omitempty"`      // include=currency
+	// SalesRep says whether a name was typed in instead of choosing a team member.
+	SalesRep Presence `json:"salesRep,omitempty"`
 
 	Lines        []SalesOrderLine `json:"lines"`                 // include=lines
 	PaymentLines []PaymentLine    `json:"paymentLines,omitzero"` // include=paymentLines

@@ -36,8 +36,31 @@ type FetchedOrder struct {
 	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
+	// NeedsOrders: a rule compares the order with its customer's latest ones.
+	NeedsOrders bool `json:"needsOrders,omitempty"`
+	// Billed is what the order is billed for; nil where it is not invoiced, or no rule asks.
+	Billed *Billed `json:"billed,omitempty"`
 	// Order is what the rules may look at, and no more.
 	Order Digest `json:"order"`
+}
+
+// ListOrdersInput is the argument of [ActivityListOrders].
+type ListOrdersInput struct {
+	SalesOrderID string `json:"salesOrderId"`
+	Order        Digest `json:"order"`
+}
+
+// RecallRunInput is the argument of [ActivityRecallRun].
+type RecallRunInput struct {
+	SalesOrderID string `json:"salesOrderId"`
+}
+
+// RecalledRun is what a new run has to know of the order's last completed one.
+type RecalledRun struct {
+	// Overridden are the findings that somebody answers for.
+	Overridden []Finding `json:"overridden"`
+	// Billed is what the order was billed for when the gate first saw it invoiced.
+	Billed *Billed `json:"billed,omitempty"`
 }
 
 // CheckOrderInput is the argument of [ActivityCheckOrder].
@@ -199,8 +222,9 @@ type Hold struct {
 	ToldAt time.Time `json:"toldAt,omitzero"`
 	// CheckAgainAt is for an order that could not be checked while it was held.
 	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
-	// Recalled: overrides of the run before this chain have been looked for.
+	// Recalled: the run before this chain has been looked for.
 	Recalled      bool     `json:"recalled,omitempty"`
+	Billed        *Billed  `json:"billed,omitempty"`
 	SalesRepEmail string   `json:"salesRepEmail,omitempty"`
 	Outbox        []Notice `json:"outbox,omitempty"` // oldest first
 	// Unsent says which notices were given up.

@@ -36,8 +36,10 @@ const (
 	ActivityCheckOrder = "CheckOrder"
 	// ActivityNotify takes [NotifyInput], answers [NotifyResult]; on [TaskQueue].
 	ActivityNotify = "Notify"
-	// ActivityRecallOverrides takes [RecallOverridesInput], answers [RecalledOverrides]; on [TaskQueue].
-	ActivityRecallOverrides = "RecallOverrides"
+	// ActivityRecallRun takes [RecallRunInput], answers [RecalledRun]; on [TaskQueue].
+	ActivityRecallRun = "RecallRun"
+	// ActivityListOrders takes [ListOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
+	ActivityListOrders = "ListOrders"
 )
 
 // Search attributes of a [WorkflowType] run.
@@ -48,6 +50,9 @@ const (
 	SearchFailedRules = "FailedRules" // KeywordList, rule ids
 	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
 )
+
+// MemoBilled is the memo of a run that holds the order's [Billed].
+const MemoBilled = "billed"
 
 // Types of the application errors that end a run or are retried.
 const (

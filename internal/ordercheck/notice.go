@@ -65,13 +65,3 @@ type OverrideRequest struct {
 
 // AllFindings in place of ids stands for every error that can be overridden.
 const AllFindings = "all"
-
-// RecallOverridesInput is the argument of [ActivityRecallOverrides].
-type RecallOverridesInput struct {
-	SalesOrderID string `json:"salesOrderId"`
-}
-
-// RecalledOverrides are the overridden findings of the order's last run that ended with some.
-type RecalledOverrides struct {
-	Findings []Finding `json:"findings"`
-}

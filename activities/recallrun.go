@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -16,10 +18,10 @@ type PastRuns interface {
 	GetWorkflow(ctx context.Context, workflowID string, runID string) client.WorkflowRun
 }
 
-// RecallOverrides finds the order's last completed run; where that ended with
-// overrides, it returns the findings that they cover.
-func (a *Activities) RecallOverrides(ctx context.Context, in ordercheck.RecallOverridesInput) (ordercheck.RecalledOverrides, error) {
-	recalled := ordercheck.RecalledOverrides{Findings: []ordercheck.Finding{}}
+// RecallRun finds the order's last completed run and returns what a new one has to know of
+// it: the findings that somebody answered for, and what the order was billed for.
+func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
+	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
 	if a.PastRuns == nil {
 		return recalled, nil
 	}
@@ -34,15 +36,30 @@ func (a *Activities) RecallOverrides(ctx context.Context, in ordercheck.RecallOv
 	if len(runs.GetExecutions()) == 0 {
 		return recalled, nil
 	}
+	last := runs.GetExecutions()[0]
+	if recalled.Billed, err = billedIn(last.GetMemo()); err != nil {
+		return recalled, err
+	}
 	var report ordercheck.Report
-	run := a.PastRuns.GetWorkflow(ctx, id, runs.GetExecutions()[0].GetExecution().GetRunId())
-	if err := run.Get(ctx, &report); err != nil {
+	if err := a.PastRuns.GetWorkflow(ctx, id, last.GetExecution().GetRunId()).Get(ctx, &report); err != nil {
 		return recalled, fmt.Errorf("read the report of the run before: %w", err)
 	}
 	for _, f := range report.Findings {
 		if f.State == ordercheck.FindingOverridden && f.Override != nil {
-			recalled.Findings = append(recalled.Findings, f)
+			recalled.Overridden = append(recalled.Overridden, f)
 		}
 	}
 	return recalled, nil
+}
+
+func billedIn(memo *commonpb.Memo) (*ordercheck.Billed, error) {
+	payload, ok := memo.GetFields()[ordercheck.MemoBilled]
+	if !ok {
+		return nil, nil
+	}
+	var billed ordercheck.Billed
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &billed); err != nil {
+		return nil, fmt.Errorf("read what the order was billed for: %w", err)
+	}
+	return &billed, nil
 }
