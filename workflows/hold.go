@@ -122,13 +122,44 @@ func (o *salesOrder) nextWake() wake {
 	if o.hold.Since.IsZero() {
 		return next
 	}
-	if o.settings.HoldMax > 0 {
-		consider(o.hold.Since.Add(o.settings.HoldMax), "the order has been held as long as it may", o.expire)
+	if longest := o.holdMax(); longest > 0 {
+		consider(o.hold.Since.Add(longest), "the order has been held as long as it may", o.expire)
 	}
-	if o.settings.RemindEvery > 0 && !o.hold.ToldAt.IsZero() {
-		consider(o.hold.ToldAt.Add(o.settings.RemindEvery), "remind of the held order", o.remind)
+	if every := o.remindEvery(); every > 0 && !o.hold.ToldAt.IsZero() {
+		consider(o.hold.ToldAt.Add(every), "remind of the held order", o.remind)
 	}
 	return next
+}
+
+// holdMax is the longest time that one of the confirmed errors may hold the order; zero is for ever.
+func (o *salesOrder) holdMax() time.Duration {
+	var longest time.Duration
+	for _, f := range errorsIn(&o.report, ordercheck.FindingConfirmed) {
+		own := o.settings.HoldMax
+		if terms := o.termsOf(f.RuleID); terms.HoldMax != nil {
+			own = *terms.HoldMax
+		}
+		if own <= 0 {
+			return 0
+		}
+		longest = max(longest, own)
+	}
+	return longest
+}
+
+// remindEvery is the shortest time between reminders of one of the confirmed errors; zero is none.
+func (o *salesOrder) remindEvery() time.Duration {
+	var shortest time.Duration
+	for _, f := range errorsIn(&o.report, ordercheck.FindingConfirmed) {
+		own := o.settings.RemindEvery
+		if terms := o.termsOf(f.RuleID); terms.RemindEvery != nil {
+			own = *terms.RemindEvery
+		}
+		if own > 0 && (shortest == 0 || own < shortest) {
+			shortest = own
+		}
+	}
+	return shortest
 }
 
 // wait blocks until there is something to do: a delivery, a person, a time.
@@ -165,7 +196,7 @@ func (o *salesOrder) wait(ctx workflow.Context) error {
 }
 
 func (o *salesOrder) expire(ctx workflow.Context) {
-	o.report.Note = fmt.Sprintf("The order was held for %v and is still wrong; the gate has stopped waiting for it.", o.settings.HoldMax)
+	o.report.Note = fmt.Sprintf("The order was held for %v and is still wrong; the gate has stopped waiting for it.", o.holdMax())
 	o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndExpired)
 	o.endHold()
 	o.expired = true

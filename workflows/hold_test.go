@@ -236,6 +236,17 @@ func TestLife(t *testing.T) {
 			broken: []string{"total"}, status: ordercheck.StatusFailed,
 			told: []string{"30m0s failed", "720h30m0s ended"}, ended: 30*day + 30*time.Minute,
 		},
+		"rules with terms of their own": {
+			settings: func(s *workflows.Settings) { s.GracePeriod = 0 },
+			broken:   []string{"total", "stock"},
+			story: func(l *life) {
+				two, six, ten := 2*time.Hour, 6*time.Hour, 10*time.Hour
+				l.terms = []ordercheck.Terms{
+					{RuleID: "total", HoldMax: &ten, RemindEvery: &six}, {RuleID: "stock", HoldMax: &two},
+				}
+			},
+			status: ordercheck.StatusFailed, told: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"}, ended: 10 * time.Hour,
+		},
 		"cancelled": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.save(time.Hour, func() { l.broken, l.cancel = nil, true }) },

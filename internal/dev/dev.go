@@ -63,6 +63,14 @@ const namespace = "default"
 // stays until ctx is done or a part ends by itself, which is an error. Nothing it
 // started is left when it returns.
 func Run(ctx context.Context, o Options) (err error) {
+	temporalCLI, err := devserver.FindCLI()
+	if err != nil {
+		return err
+	}
+	mailCLI, err := mailcatcher.FindCLI()
+	if err != nil {
+		return err
+	}
 	listeners, err := listenAll(ctx, o)
 	if err != nil {
 		return err
@@ -76,6 +84,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer temporalLog.Close()
 	fmt.Fprintln(o.Out, "Starting Temporal …")
 	server, err := devserver.Start(ctx, devserver.Options{
+		CLI:    temporalCLI,
 		DBFile: filepath.Join(o.Dir, "temporal.db"),
 		Port:   o.TemporalPort, UI: true, UIPort: o.TemporalUIPort,
 		Output: temporalLog,
@@ -89,6 +98,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, server.Stop()) }()
 
 	mail, err := mailcatcher.Start(ctx, mailcatcher.Options{
+		CLI:    mailCLI,
 		DBFile: filepath.Join(o.Dir, "mail.db"), SMTPPort: o.SMTPPort, Output: temporalLog,
 	})
 	if err != nil {

@@ -91,6 +91,9 @@ type Terms struct {
 	RuleID string `json:"ruleId"`
 	// Grace is the rule's own grace period, in nanoseconds; nil is the company's.
 	Grace *time.Duration `json:"grace,omitempty"`
+	// HoldMax and RemindEvery are the rule's own too, in nanoseconds; nil is the company's.
+	HoldMax     *time.Duration `json:"holdMax,omitempty"`
+	RemindEvery *time.Duration `json:"remindEvery,omitempty"`
 	// NotOverridable rules are to be put right; nobody can take responsibility for them.
 	NotOverridable bool `json:"notOverridable,omitempty"`
 }

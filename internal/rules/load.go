@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -176,6 +177,8 @@ func (l *loader) merge(f *ruleFile, entry *ruleEntry) {
 	change(&merged.enabled, entry.enabled, entry.enabled != nil)
 	change(&merged.shadow, entry.shadow, entry.shadow != nil)
 	change(&merged.grace, entry.grace, entry.grace != nil)
+	change(&merged.holdMax, entry.holdMax, entry.holdMax != nil)
+	change(&merged.remindEvery, entry.remindEvery, entry.remindEvery != nil)
 	change(&merged.overridable, entry.overridable, entry.overridable != nil)
 	merged.requires = append(slices.Clone(merged.requires), entry.requires...)
 	merged.examples = append(slices.Clone(merged.examples), entry.examples...)
@@ -304,17 +307,19 @@ func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
 
 // terms are what the file says of the life of the rule's findings, or nil.
 func (r *mergedRule) terms() *ordercheck.Terms {
-	grace, overridable := r.grace, r.overridable
-	if grace == nil {
-		grace = r.defaults.grace
+	terms := ordercheck.Terms{
+		Grace:       cmp.Or(r.grace, r.defaults.grace),
+		HoldMax:     cmp.Or(r.holdMax, r.defaults.holdMax),
+		RemindEvery: cmp.Or(r.remindEvery, r.defaults.remindEvery),
 	}
-	if overridable == nil {
-		overridable = r.defaults.overridable
+	if overridable := cmp.Or(r.overridable, r.defaults.overridable); overridable != nil {
+		terms.NotOverridable = !*overridable
 	}
-	if grace == nil && (overridable == nil || *overridable) {
+	if terms == (ordercheck.Terms{}) {
 		return nil
 	}
-	return &ordercheck.Terms{RuleID: r.id, Grace: grace, NotOverridable: overridable != nil && !*overridable}
+	terms.RuleID = r.id
+	return &terms
 }
 
 // identify fills in what goes into the digest.

@@ -105,7 +105,7 @@ shade: red
 	assert.Equal(t, []string{
 		`wrong.yaml:1:10: this gate reads version 1 of rule files: "2"`,
 		`wrong.yaml:3:19: must result in true or false, but results in Decimal: "order.total"`,
-		`wrong.yaml:3:33: unknown key of defaults; there are grace, overridable, severity, when: "color"`,
+		`wrong.yaml:3:33: unknown key of defaults; there are grace, holdMax, overridable, remindEvery, severity, when: "color"`,
 		`wrong.yaml:5:3: the table has no key: write key: and the column that rows are looked up by: "nokey"`,
 		`wrong.yaml:6:16: the table cannot be read: no such file or directory: "missing.csv"`,
 		`wrong.yaml:11:3: unknown key of a rule, did you mean severity?: "severty"`,

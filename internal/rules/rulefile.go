@@ -44,6 +44,8 @@ type defaults struct {
 	when        *expression
 	severity    ordercheck.Severity
 	grace       *time.Duration
+	holdMax     *time.Duration
+	remindEvery *time.Duration
 	overridable *bool
 }
 
@@ -82,6 +84,8 @@ type ruleEntry struct {
 	enabled     *bool
 	shadow      *bool
 	grace       *time.Duration
+	holdMax     *time.Duration
+	remindEvery *time.Duration
 	overridable *bool
 	requires    []string
 	examples    []*Example
@@ -348,6 +352,10 @@ func (f *ruleFile) top(node *yaml.Node) {
 				"when":     func(_, value *yaml.Node) { f.defaults.when = f.expression(value, "when") },
 				"severity": func(_, value *yaml.Node) { f.defaults.severity = f.severity(value) },
 				"grace":    func(_, value *yaml.Node) { f.defaults.grace = f.duration(value, "grace") },
+				"holdMax":  func(_, value *yaml.Node) { f.defaults.holdMax = f.duration(value, "holdMax") },
+				"remindEvery": func(_, value *yaml.Node) {
+					f.defaults.remindEvery = f.duration(value, "remindEvery")
+				},
 				"overridable": func(_, value *yaml.Node) {
 					f.defaults.overridable = f.truth(value, "overridable")
 				},
@@ -439,6 +447,8 @@ func (f *ruleFile) rule(node *yaml.Node) {
 		"enabled":     func(_, value *yaml.Node) { r.enabled = f.truth(value, "enabled") },
 		"shadow":      func(_, value *yaml.Node) { r.shadow = f.truth(value, "shadow") },
 		"grace":       func(_, value *yaml.Node) { r.grace = f.duration(value, "grace") },
+		"holdMax":     func(_, value *yaml.Node) { r.holdMax = f.duration(value, "holdMax") },
+		"remindEvery": func(_, value *yaml.Node) { r.remindEvery = f.duration(value, "remindEvery") },
 		"overridable": func(_, value *yaml.Node) {
 			r.overridable = f.truth(value, "overridable")
 		},
