@@ -16,7 +16,7 @@ import (
 // Orders is where sales orders come from; [inflow.Client] in production.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
-	LatestOrders(ctx context.Context, customerID string, count int, include []string) ([]inflow.SalesOrder, error)
+	RecentSalesOrders(ctx context.Context, customerID string, include []string) ([]inflow.SalesOrder, error)
 }
 
 // Activities are the gate's activities with what they need.
@@ -31,7 +31,7 @@ type Activities struct {
 	// PastRuns is a Temporal client; nil recalls nothing.
 	PastRuns PastRuns
 
-	lists customerLists
+	recent recentOrders
 }
 
 // Registry takes activities; a worker is one.
@@ -42,7 +42,7 @@ type Registry interface {
 // RegisterInflow registers the activities of [ordercheck.InflowTaskQueue].
 func (a *Activities) RegisterInflow(r Registry) {
 	r.RegisterActivityWithOptions(a.FetchOrder, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
-	r.RegisterActivityWithOptions(a.ListOrders, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
+	r.RegisterActivityWithOptions(a.LookUpOrders, activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].

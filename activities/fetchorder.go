@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
 )
 
 // FetchOrder asks InFlow for the order, once, with what the rules in force need
@@ -40,15 +39,12 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 		OrderVersion: order.Timestamp,
 		IsCancelled:  order.IsCancelled,
 		RuleSet:      set.RuleSet(),
-		NeedsOrders:  set.NeedsRecentOrders(),
 		Order:        digest,
 	}
 	if order.Customer != nil {
 		fetched.Customer = order.Customer.Name
 	}
-	if set.NeedsBilled() {
-		fetched.Billed = rules.BilledOf(order)
-	}
+	a.addLookups(ctx, set, order, in, &fetched)
 	if a.SalesRep {
 		fetched.SalesRepEmail = salesRepEmail
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -19,7 +17,7 @@ type PastRuns interface {
 }
 
 // RecallRun finds the order's last completed run and returns what a new one has to know of
-// it: the findings that somebody answered for, and what the order was billed for.
+// it: the findings that somebody answers for.
 func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
 	if a.PastRuns == nil {
@@ -37,9 +35,6 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 		return recalled, nil
 	}
 	last := runs.GetExecutions()[0]
-	if recalled.Billed, err = billedIn(last.GetMemo()); err != nil {
-		return recalled, err
-	}
 	var report ordercheck.Report
 	if err := a.PastRuns.GetWorkflow(ctx, id, last.GetExecution().GetRunId()).Get(ctx, &report); err != nil {
 		return recalled, fmt.Errorf("read the report of the run before: %w", err)
@@ -50,16 +45,4 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 		}
 	}
 	return recalled, nil
-}
-
-func billedIn(memo *commonpb.Memo) (*ordercheck.Billed, error) {
-	payload, ok := memo.GetFields()[ordercheck.MemoBilled]
-	if !ok {
-		return nil, nil
-	}
-	var billed ordercheck.Billed
-	if err := converter.GetDefaultDataConverter().FromPayload(payload, &billed); err != nil {
-		return nil, fmt.Errorf("read what the order was billed for: %w", err)
-	}
-	return &billed, nil
 }

@@ -95,8 +95,8 @@ func (o *salesOrder) finding(id string) *ordercheck.Finding {
 }
 
 // recall brings back, once in a chain of runs, what somebody answered for in the
-// order's last run, and what that saw it billed for: it completed when everything was
-// overridden, and a later delivery must not ask for the same responsibility again.
+// order's last run: it completed when everything was overridden, and a later delivery
+// must not ask for the same responsibility again.
 func (o *salesOrder) recall(ctx workflow.Context) error {
 	if !o.settings.Hold || o.hold.Recalled {
 		return nil
@@ -109,9 +109,6 @@ func (o *salesOrder) recall(ctx workflow.Context) error {
 	o.hold.Recalled = true
 	if len(o.report.Findings) == 0 {
 		o.report.Findings = recalled.Overridden
-	}
-	if o.hold.Billed == nil {
-		o.hold.Billed = recalled.Billed
 	}
 	return nil
 }

@@ -80,9 +80,18 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 	})
 }
 
-// listOptions: one request to InFlow, as a fetch is.
-func listOptions(ctx workflow.Context, orderNumber string) workflow.Context {
-	options := workflow.GetActivityOptions(fetchOptions(ctx, ""))
-	options.Summary = "list other orders of the customer, to compare " + orderNumber
-	return workflow.WithActivityOptions(ctx, options)
+// lookUpOptions: one request to InFlow for what some rules compare with. They are skipped
+// rather than that the others wait for long.
+func lookUpOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.InflowTaskQueue,
+		ScheduleToCloseTimeout: 2 * time.Minute,
+		StartToCloseTimeout:    20 * time.Second,
+		Summary:                "look up the customer's recent orders at InFlow",
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumAttempts:    3,
+		},
+	})
 }

@@ -352,7 +352,7 @@ func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error
 	for {
 		var fetched ordercheck.FetchedOrder
 		err := workflow.ExecuteActivity(fetchOptions(ctx, o.id), ordercheck.ActivityFetchOrder,
-			ordercheck.FetchOrderInput{SalesOrderID: o.id}).Get(ctx, &fetched)
+			ordercheck.FetchOrderInput{SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil}).Get(ctx, &fetched)
 		if applicationErrorType(err) != ordercheck.ErrorOrderNotFound || o.missingOnce {
 			return fetched, err
 		}
@@ -364,34 +364,6 @@ func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error
 			return fetched, err
 		}
 	}
-}
-
-// lookUp gets what the rules need beyond the order, at most one request to InFlow.
-func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrder) (lookups ordercheck.Lookups, err error) {
-	if fetched.NeedsOrders {
-		var recent ordercheck.RecentOrders
-		if err := workflow.ExecuteActivity(listOptions(ctx, o.report.OrderNumber), ordercheck.ActivityListOrders,
-			ordercheck.ListOrdersInput{SalesOrderID: o.id, Order: fetched.Order}).Get(ctx, &recent); err != nil {
-			return lookups, err
-		}
-		lookups.RecentOrders = &recent
-	}
-	if fetched.Billed == nil {
-		return lookups, nil
-	}
-	if o.hold.Billed == nil {
-		if err := o.recall(ctx); err != nil {
-			return lookups, err
-		}
-	}
-	if o.hold.Billed == nil {
-		o.hold.Billed = fetched.Billed
-	}
-	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: o.hold.Billed}); err != nil {
-		return lookups, fmt.Errorf("remember what the order is billed for: %w", err)
-	}
-	lookups.Billed = o.hold.Billed
-	return lookups, nil
 }
 
 func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest, lookups ordercheck.Lookups) (ordercheck.CheckedOrder, error) {

@@ -23,6 +23,8 @@ type Delivery struct {
 // FetchOrderInput is the argument of [ActivityFetchOrder].
 type FetchOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
+	// KnowsBilled: the run knows the order as it was invoiced, so nobody needs to look for it.
+	KnowsBilled bool `json:"knowsBilled,omitempty"`
 }
 
 // FetchedOrder is the result of [ActivityFetchOrder].
@@ -36,18 +38,22 @@ type FetchedOrder struct {
 	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
-	// NeedsOrders: a rule compares the order with its customer's latest ones.
-	NeedsOrders bool `json:"needsOrders,omitempty"`
-	// Billed is what the order is billed for; nil where it is not invoiced, or no rule asks.
+	// Lookups is what the rules need beyond the order, as far as it is known already.
+	Lookups Lookups `json:"lookups,omitzero"`
+	// LookUp is what must be looked up at InFlow still; nil is nothing.
+	LookUp *LookUpOrdersInput `json:"lookUp,omitempty"`
+	// Billed is what the order is billed for now, where a rule asks; nil while it is not invoiced.
 	Billed *Billed `json:"billed,omitempty"`
 	// Order is what the rules may look at, and no more.
 	Order Digest `json:"order"`
 }
 
-// ListOrdersInput is the argument of [ActivityListOrders].
-type ListOrdersInput struct {
+// LookUpOrdersInput is the argument of [ActivityLookUpOrders].
+type LookUpOrdersInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	Order        Digest `json:"order"`
+	CustomerID   string `json:"customerId"`
+	// ProductIDs are those of the order: lines of other products are only counted.
+	ProductIDs []string `json:"productIds,omitempty"`
 }
 
 // RecallRunInput is the argument of [ActivityRecallRun].
@@ -59,8 +65,6 @@ type RecallRunInput struct {
 type RecalledRun struct {
 	// Overridden are the findings that somebody answers for.
 	Overridden []Finding `json:"overridden"`
-	// Billed is what the order was billed for when the gate first saw it invoiced.
-	Billed *Billed `json:"billed,omitempty"`
 }
 
 // CheckOrderInput is the argument of [ActivityCheckOrder].
@@ -226,7 +230,8 @@ type Hold struct {
 	// CheckAgainAt is for an order that could not be checked while it was held.
 	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
 	// Recalled: the run before this chain has been looked for.
-	Recalled      bool     `json:"recalled,omitempty"`
+	Recalled bool `json:"recalled,omitempty"`
+	// Billed is the order as it was first seen invoiced; nil while it is not.
 	Billed        *Billed  `json:"billed,omitempty"`
 	SalesRepEmail string   `json:"salesRepEmail,omitempty"`
 	Outbox        []Notice `json:"outbox,omitempty"` // oldest first

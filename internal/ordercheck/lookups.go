@@ -9,7 +9,7 @@ import (
 // Lookups is what rules may need to know beyond the order itself. A part that is nil
 // was not looked up: rules that need it are skipped.
 type Lookups struct {
-	// RecentOrders are the latest orders of the order's customer, the order itself not among them.
+	// RecentOrders are the latest orders of the order's customer.
 	RecentOrders *RecentOrders `json:"recentOrders,omitempty"`
 	// Billed is the order as the gate first saw it invoiced.
 	Billed *Billed `json:"billed,omitempty"`
@@ -18,6 +18,32 @@ type Lookups struct {
 // RecentOrders is an answer of InFlow's list of sales orders, reduced to what rules compare.
 type RecentOrders struct {
 	Orders []RecentOrder `json:"orders"`
+}
+
+// Of is the orders but for one, with the goods of its products only.
+func (r *RecentOrders) Of(salesOrderID string, productIDs []string) *RecentOrders {
+	if r == nil {
+		return nil
+	}
+	wanted := make(map[string]bool, len(productIDs))
+	for _, id := range productIDs {
+		wanted[id] = true
+	}
+	out := &RecentOrders{Orders: make([]RecentOrder, 0, len(r.Orders))}
+	for _, o := range r.Orders {
+		if o.SalesOrderID == salesOrderID {
+			continue
+		}
+		goods := o.Goods
+		o.Goods = nil
+		for _, g := range goods {
+			if wanted[g.ProductID] {
+				o.Goods = append(o.Goods, g)
+			}
+		}
+		out.Orders = append(out.Orders, o)
+	}
+	return out
 }
 
 // RecentOrder is one of the [RecentOrders].
@@ -30,7 +56,7 @@ type RecentOrder struct {
 	IsCancelled  bool      `json:"isCancelled,omitempty"`
 	// Lines counts all lines of the order.
 	Lines int `json:"lines"`
-	// Goods are those of its lines whose product the checked order has too.
+	// Goods are its lines; after [RecentOrders.Of] only those whose product matters.
 	Goods []RecentGoods `json:"goods,omitempty"`
 }
 

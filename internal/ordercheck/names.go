@@ -38,8 +38,8 @@ const (
 	ActivityNotify = "Notify"
 	// ActivityRecallRun takes [RecallRunInput], answers [RecalledRun]; on [TaskQueue].
 	ActivityRecallRun = "RecallRun"
-	// ActivityListOrders takes [ListOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
-	ActivityListOrders = "ListOrders"
+	// ActivityLookUpOrders takes [LookUpOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
+	ActivityLookUpOrders = "LookUpOrders"
 )
 
 // Search attributes of a [WorkflowType] run.
@@ -51,8 +51,9 @@ const (
 	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
 )
 
-// MemoBilled is the memo of a run that holds the order's [Billed].
-const MemoBilled = "billed"
+// MemoBilled is the memo of a [WorkflowType] run that holds [Billed]: the order as the
+// gate first saw it invoiced. A run of an order that is not invoiced has none.
+const MemoBilled = "Billed"
 
 // Types of the application errors that end a run or are retried.
 const (

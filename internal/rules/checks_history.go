@@ -244,19 +244,12 @@ func changedAfterInvoice(*settings) check {
 	}
 }
 
-// RecentOrdersOf reduces a customer's orders, as InFlow lists them, to what rules
-// compare the order with. The lines of orders must have been included.
-func RecentOrdersOf(order *inflow.SalesOrder, listed []inflow.SalesOrder) *ordercheck.RecentOrders {
-	products := map[string]bool{}
-	for i := range order.Lines {
-		products[order.Lines[i].ProductID] = true
-	}
-	out := &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{}}
+// RecentOrders reduces a customer's orders, as InFlow lists them, to what rules compare
+// an order with. Their lines must have been included.
+func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
+	out := &ordercheck.RecentOrders{Orders: make([]ordercheck.RecentOrder, 0, len(listed))}
 	for i := range listed {
 		other := &listed[i]
-		if other.SalesOrderID == order.SalesOrderID {
-			continue
-		}
 		recent := ordercheck.RecentOrder{
 			SalesOrderID: other.SalesOrderID,
 			OrderNumber:  other.OrderNumber,
@@ -267,7 +260,7 @@ func RecentOrdersOf(order *inflow.SalesOrder, listed []inflow.SalesOrder) *order
 			Lines:        len(other.Lines),
 		}
 		for j := range other.Lines {
-			if line := &other.Lines[j]; line.ProductID != "" && products[line.ProductID] {
+			if line := &other.Lines[j]; line.ProductID != "" {
 				recent.Goods = append(recent.Goods, ordercheck.RecentGoods{
 					ProductID: line.ProductID, Quantity: quantity(line), Uom: line.Quantity.Uom, UnitPrice: line.UnitPrice.Decimal,
 				})

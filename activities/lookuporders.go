@@ -1,0 +1,145 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+)
+
+const (
+	// recentFor is how long a customer's orders are taken for the latest. An order that
+	// comes within it is compared when the next check of its customer's orders lists them.
+	recentFor = 10 * time.Minute
+	// recentCustomers bounds the customers whose orders are kept.
+	recentCustomers = 64
+	// maxProductIDs bounds the products whose history is looked up.
+	maxProductIDs = 1000
+)
+
+// LookUpOrders lists the latest orders of the order's customer: one request to InFlow,
+// whose answer serves later checks of the customer's orders too.
+func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
+	if recent := a.recent.get(in.CustomerID, time.Now()); recent != nil {
+		return recent.Of(in.SalesOrderID, in.ProductIDs), nil
+	}
+	listed, err := a.Orders.RecentSalesOrders(ctx, in.CustomerID, []string{inflow.IncludeLines})
+	if err != nil {
+		return nil, applicationError(err)
+	}
+	recent := rules.RecentOrders(listed)
+	a.recent.put(in.CustomerID, recent, time.Now())
+	return recent.Of(in.SalesOrderID, in.ProductIDs), nil
+}
+
+// addLookups adds what the rules need beyond the order, or what must be looked up for it.
+func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) {
+	if set.NeedsRecentOrders() && order.CustomerID != "" && !order.IsCancelled {
+		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID, ProductIDs: productIDs(order)}
+		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
+			fetched.Lookups.RecentOrders = recent.Of(lookUp.SalesOrderID, lookUp.ProductIDs)
+		} else {
+			fetched.LookUp = lookUp
+		}
+	}
+	if set.NeedsBilled() {
+		fetched.Billed = rules.BilledOf(order)
+		if fetched.Billed != nil && !in.KnowsBilled {
+			fetched.Lookups.Billed = a.recallBilled(ctx, in.SalesOrderID)
+		}
+	}
+}
+
+func productIDs(order *inflow.SalesOrder) []string {
+	var ids []string
+	seen := map[string]bool{}
+	for i := range order.Lines {
+		if id := order.Lines[i].ProductID; id != "" && !seen[id] && len(ids) < maxProductIDs {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// recallBilled is the order as the run before this one knew it invoiced, or nil. Not
+// knowing it costs one rule that is skipped, so a failure is no more than a line in the log.
+func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) *ordercheck.Billed {
+	if a.PastRuns == nil {
+		return nil
+	}
+	const thisRunAndTheOneBefore = 2
+	runs, err := a.PastRuns.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: thisRunAndTheOneBefore,
+		Query:    "WorkflowId = '" + ordercheck.WorkflowID(salesOrderID) + "'",
+	})
+	if err != nil {
+		activity.GetLogger(ctx).Warn("the run before was not found, which a rule needs", "error", err)
+		return nil
+	}
+	this := activity.GetInfo(ctx).WorkflowExecution.RunID
+	for _, run := range runs.GetExecutions() {
+		if run.GetExecution().GetRunId() == this {
+			continue
+		}
+		payload := run.GetMemo().GetFields()[ordercheck.MemoBilled]
+		if payload == nil {
+			return nil // the order was not invoiced then
+		}
+		var billed ordercheck.Billed
+		if err := converter.GetDefaultDataConverter().FromPayload(payload, &billed); err != nil {
+			activity.GetLogger(ctx).Warn("what the run before knew of the invoice cannot be read", "error", err)
+			return nil
+		}
+		if billed.Fingerprint == "" {
+			return nil // the invoice was taken back
+		}
+		return &billed
+	}
+	return nil
+}
+
+// recentOrders keeps customers' latest orders for a while. The zero value is ready for use.
+type recentOrders struct {
+	mu     sync.Mutex
+	listed map[string]listedOrders
+}
+
+type listedOrders struct {
+	at     time.Time
+	orders *ordercheck.RecentOrders
+}
+
+func (r *recentOrders) get(customerID string, now time.Time) *ordercheck.RecentOrders {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kept, ok := r.listed[customerID]; ok && now.Sub(kept.at) < recentFor {
+		return kept.orders
+	}
+	return nil
+}
+
+func (r *recentOrders) put(customerID string, orders *ordercheck.RecentOrders, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listed == nil {
+		r.listed = map[string]listedOrders{}
+	}
+	for len(r.listed) >= recentCustomers {
+		oldest := ""
+		for id, kept := range r.listed {
+			if oldest == "" || kept.at.Before(r.listed[oldest].at) {
+				oldest = id
+			}
+		}
+		delete(r.listed, oldest)
+	}
+	r.listed[customerID] = listedOrders{now, orders}
+}

@@ -1,0 +1,51 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// lookUp brings what the rules need beyond the order. What cannot be had within a short
+// time is left out: the rules that need it are skipped then, and the others are not kept waiting.
+func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrder) (ordercheck.Lookups, error) {
+	lookups := fetched.Lookups
+	if fetched.LookUp != nil {
+		var recent ordercheck.RecentOrders
+		err := workflow.ExecuteActivity(lookUpOptions(ctx), ordercheck.ActivityLookUpOrders, *fetched.LookUp).Get(ctx, &recent)
+		switch {
+		case temporal.IsCanceledError(err):
+			return lookups, err
+		case err != nil:
+			workflow.GetLogger(ctx).Warn("the customer's recent orders could not be looked up: rules that need them are skipped", "error", err)
+		default:
+			lookups.RecentOrders = &recent
+		}
+	}
+	err := o.rememberBilled(ctx, fetched)
+	lookups.Billed = o.hold.Billed
+	return lookups, err
+}
+
+// rememberBilled keeps the order as it was first seen invoiced, in this run and, as a
+// memo, for those after it.
+func (o *salesOrder) rememberBilled(ctx workflow.Context, fetched *ordercheck.FetchedOrder) error {
+	if (fetched.Billed == nil) == (o.hold.Billed == nil) {
+		return nil
+	}
+	switch {
+	case fetched.Billed == nil:
+		o.hold.Billed = nil // no longer invoiced
+	case fetched.Lookups.Billed != nil:
+		o.hold.Billed = fetched.Lookups.Billed
+	default:
+		o.hold.Billed = fetched.Billed
+	}
+	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: o.hold.Billed}); err != nil {
+		return fmt.Errorf("keep what the order was billed for: %w", err)
+	}
+	return nil
+}
