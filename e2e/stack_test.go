@@ -85,7 +85,7 @@ const (
 
 // stack is one gate with its own InFlow.
 type stack struct {
-	t *testing.T
+	t testing.TB
 	options
 	namespace string
 	temporal  client.Client
@@ -110,7 +110,7 @@ type options struct {
 
 const plenty = 60_000
 
-func newStack(t *testing.T, o options) *stack {
+func newStack(t testing.TB, o options) *stack {
 	t.Helper()
 	if o.settings == (workflows.Settings{}) {
 		o.settings = workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}
@@ -192,7 +192,7 @@ func (s *stack) startWorker() (stop func()) {
 	})
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -201,7 +201,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 // serve runs a part until the test ends, or until stop is called; it must end without error.
-func serve(t *testing.T, run func(context.Context) error) (stop func()) {
+func serve(t testing.TB, run func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
@@ -276,7 +276,7 @@ func (s *stack) send(body []byte, header http.Header) (status int, answer map[st
 }
 
 // decodeAnswer reads the JSON object of texts that every answer is.
-func decodeAnswer(t *testing.T, data []byte) (answer map[string]string) {
+func decodeAnswer(t testing.TB, data []byte) (answer map[string]string) {
 	t.Helper()
 	assert.NoError(t, json.Unmarshal(data, &answer), "%s", data)
 	return answer

@@ -1,0 +1,67 @@
+package e2e_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// heldOrders at once: what each costs is the same for thousands.
+const heldOrders = 500
+
+// BenchmarkHeldOrders holds five hundred orders and looks at what they cost while
+// nothing happens to them: nothing but their timers.
+func BenchmarkHeldOrders(b *testing.B) {
+	s := newStack(b, options{settings: holding(0), noWorker: true})
+	s.startWorker()
+	var last string
+	heapBefore := heap()
+	began := time.Now()
+	for i := range heldOrders {
+		order := s.sample("balance-wrong")
+		order["orderNumber"] = fmt.Sprintf("SO-%06d", i)
+		id, err := s.fake.AddOrder(order)
+		require.NoError(b, err)
+		last = id
+	}
+	count := func(query string) int64 {
+		answer, err := s.temporal.CountWorkflow(b.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		require.NoError(b, err)
+		return answer.GetCount()
+	}
+	require.Eventually(b, func() bool { return count("GateStatus = 'failed' AND ExecutionStatus = 'Running'") == heldOrders },
+		2*time.Minute, 250*time.Millisecond)
+	b.ReportMetric(heldOrders/time.Since(began).Seconds(), "held/s")
+	b.ReportMetric(float64(heap()-heapBefore)/heldOrders, "worker-B/held")
+
+	described, err := s.temporal.DescribeWorkflowExecution(b.Context(), ordercheck.WorkflowID(last), "")
+	require.NoError(b, err)
+	require.Empty(b, described.GetPendingActivities(), "a held order waits for nobody")
+	events := s.history(last)
+	timers := 0
+	for _, event := range events {
+		switch event.GetEventType() {
+		case enumspb.EVENT_TYPE_TIMER_STARTED:
+			timers++
+		case enumspb.EVENT_TYPE_TIMER_FIRED, enumspb.EVENT_TYPE_TIMER_CANCELED:
+			timers--
+		}
+	}
+	require.Equal(b, 1, timers, "one timer each")
+	b.ReportMetric(float64(len(events)), "events/held")
+	b.ReportMetric(float64(described.GetWorkflowExecutionInfo().GetHistorySizeBytes()), "history-B/held")
+}
+
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc) //nolint:gosec // far below 2^63
+}

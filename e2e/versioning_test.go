@@ -1,0 +1,51 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/worker"
+)
+
+// TestOpenRunsStayWithTheirBuild rolls a new build out beside an order that is held.
+func TestOpenRunsStayWithTheirBuild(t *testing.T) {
+	t.Parallel()
+	const deployment = "error-check-gate"
+	s := newStack(t, options{noWorker: true})
+	startBuild := func(build string) {
+		serve(t, func(ctx context.Context) error {
+			return worker.Run(ctx, s.temporal, worker.Options{
+				Settings:                holding(0),
+				Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules},
+				InflowRequestsPerMinute: plenty,
+				Deployment:              deployment, BuildID: build,
+			})
+		})
+		require.Eventually(t, func() bool {
+			_, err := s.shell("temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
+			return err == nil
+		}, waitFor, tick, "the server does not know build %s", build)
+	}
+	buildOf := func(id string) string {
+		answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
+		require.NoError(t, err)
+		return answer.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
+	}
+
+	startBuild("one")
+	held := s.create("balance-wrong")
+	s.waitForStatus(held, ordercheck.StatusFailed)
+	startBuild("two")
+	next := s.create("percent-discount")
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(next).Status)
+	assert.Equal(t, "two", buildOf(next))
+
+	s.fix(held)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(held).Status)
+	assert.Equal(t, "one", buildOf(held))
+}
