@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func addSampleOrders(server *fakeinflow.Server) error {
 		return err
 	}
 	for _, sample := range samples {
-		if _, err := server.AddOrder(sample.Order); err != nil {
+		if _, err := server.AddOrder(sample.Recent(time.Now()).Order); err != nil {
 			return fmt.Errorf("sample order %s: %w", sample.Name, err)
 		}
 	}

@@ -308,7 +308,7 @@ func play(ctx context.Context, fake *fakeinflow.Server, shown <-chan struct{}, o
 	}
 	ids := make(map[string]string, len(samples))
 	for _, sample := range samples {
-		id, err := fake.AddOrder(sample.Order)
+		id, err := fake.AddOrder(sample.Recent(time.Now()).Order)
 		if err != nil {
 			return fmt.Errorf("create sample order %s: %w", sample.Name, err)
 		}
