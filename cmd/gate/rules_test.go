@@ -233,3 +233,27 @@ func TestShippedRuleSetsByCommand(t *testing.T) {
 		assert.NotContains(t, out, "without an example")
 	}
 }
+
+// TestGoldenReportsByCommand holds what the command prints of the stand-in's sample orders to the
+// golden reports of internal/rules, where go test -update writes them.
+func TestGoldenReportsByCommand(t *testing.T) {
+	for _, name := range []string{"default", "cabinetry"} {
+		golden, err := filepath.Glob(filepath.Join("..", "..", "internal", "rules", "testdata", "golden", name, "*.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, golden)
+		for _, file := range golden {
+			sample := filepath.Join("..", "..", "internal", "fakeinflow", "samples", filepath.Base(file))
+			out, stderr, status := runRules(t, "", "eval", "--json", "--now", "2025-05-10T12:00:00Z", "--rules", filepath.Join("..", "..", "rules", name+".yaml"), "--order", sample)
+			require.Empty(t, stderr, file)
+			var report ordercheck.Report
+			require.NoError(t, json.Unmarshal([]byte(out), &report))
+			assert.Equal(t, map[bool]int{true: 1, false: 0}[report.Status == ordercheck.StatusFailed], status, file)
+			report.RuleSet.Digest = ""
+			got, err := json.Marshal(report)
+			require.NoError(t, err)
+			want, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+			require.NoError(t, err)
+			assert.JSONEq(t, string(want), string(got), file)
+		}
+	}
+}

@@ -1,11 +1,14 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -243,10 +246,15 @@ func TestHostileRuleFilesAreRefused(t *testing.T) {
 		"nested loops":         fmt.Sprintf(rule, strings.Repeat("order.lines.exists(l, ", 90)+"true"+strings.Repeat(")", 90)),
 		"huge number":          "version: 1\nname: x\nrules:\n- {id: a, builtin: balance, severity: error, params: {tolerance: " + strings.Repeat("9", 100_000) + "}}\n",
 	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		start := time.Now()
 		_, err := tryLoad(t, text)
+		took := time.Since(start)
+		runtime.ReadMemStats(&after)
 		require.Error(t, err, name)
-		assert.Less(t, time.Since(start), atMost, name)
+		assert.Less(t, took, atMost, name)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20), "%s: all that was ever allocated, and so at any time", name)
 		assert.Less(t, len(err.Error()), 200_000, name)
 	}
 }
@@ -484,4 +492,37 @@ rules:
 	require.NoError(t, err)
 	assert.Empty(t, evaluate(t, set, changed(t, `{}`)).Findings)
 	assert.NotEqual(t, before, set.Digest(), "a table decides too")
+}
+
+// FuzzLoad reads arbitrary rule files: they compile, or every fault has its place.
+func FuzzLoad(f *testing.F) {
+	for _, file := range []string{defaultFile, cabinetryFile} {
+		content, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+		require.NoError(f, err)
+		for i, rule := range strings.Split(string(content), "\n- id: ") {
+			if i > 0 {
+				f.Add("version: 1\nname: x\ndefaults: {severity: error}\ntables:\n  t: {file: t.csv, key: A}\nrules:\n- id: " + rule)
+			}
+		}
+	}
+	f.Add(base)
+	f.Add("version: 1\nname: &n x\nrules: [*n, {id: *n}]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		from := fsFiles{fstest.MapFS{"r.yaml": {Data: []byte(text)}, "t.csv": {Data: []byte("A,B\nx,1\n")}}}
+		set, err := load(from, []string{"r.yaml"})
+		if err == nil {
+			evaluate(t, set, changed(t, `{}`))
+			set.test(t.Context(), from)
+			return
+		}
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Fatalf("no faults: %v", err)
+		}
+		for _, fault := range faults {
+			if fault.File == "" || fault.Message == "" || fault.Line < 0 {
+				t.Fatalf("a fault without place or message: %+v", fault)
+			}
+		}
+	})
 }

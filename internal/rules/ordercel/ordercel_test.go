@@ -3,6 +3,7 @@ package ordercel
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -283,10 +284,15 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 		"doubling of text": doubling,
 	} {
 		program := compile(t, env, text, OrderScope, Bool)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		start := time.Now()
 		_, err := NewEvaluation(order, noon).Bool(program, nil)
+		took := time.Since(start)
+		runtime.ReadMemStats(&after)
 		require.ErrorIs(t, err, ErrCost, name)
-		assert.Less(t, time.Since(start), atMost, name)
+		assert.Less(t, took, atMost, name)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20), "%s: all that was ever allocated, and so at any time", name)
 	}
 }
 
