@@ -244,8 +244,12 @@ func pickedQuantity(s *settings) check {
 				})
 			}
 		}
+		onOrder := make(map[string]bool, len(e.order.Lines))
+		for i := range e.order.Lines {
+			onOrder[e.order.Lines[i].ProductID] = true
+		}
 		for _, id := range picked.order {
-			if slices.ContainsFunc(e.order.Lines, func(l inflow.SalesOrderLine) bool { return l.ProductID == id }) {
+			if onOrder[id] {
 				continue
 			}
 			have := picked.of(&c, id)

@@ -1,0 +1,45 @@
+package rules
+
+import (
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// rusageThread is RUSAGE_THREAD of getrusage(2).
+const rusageThread = 1
+
+// TestALargeOrderCostsInProportion measures the processor's time, which other programs do
+// not lengthen. BenchmarkEvaluate has the figures; this catches what is not linear.
+func TestALargeOrderCostsInProportion(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	set := shipped(t)["default+cabinetry"]
+	used := func() time.Duration {
+		var usage syscall.Rusage
+		require.NoError(t, syscall.Getrusage(rusageThread, &usage))
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}}
+	measure := func(order *inflow.SalesOrder, times, rounds int) time.Duration {
+		best := time.Duration(1 << 62)
+		for range rounds {
+			before := used()
+			for range times {
+				require.Empty(t, set.Evaluate(t.Context(), order, noon, lookups).RuleErrors)
+			}
+			best = min(best, (used()-before)/time.Duration(times))
+		}
+		return best
+	}
+	small, large := measure(wide(t, 50), 10, 3), measure(wide(t, 5_000), 1, 2)
+	t.Logf("50 lines: %v; 5,000 lines: %v, %.1f times as much", small, large, float64(large)/float64(small))
+	assert.Less(t, large, 250*small)
+}
