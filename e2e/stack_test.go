@@ -26,6 +26,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"error-check-gate/activities"
 	"error-check-gate/ingress"
@@ -45,7 +46,7 @@ import (
 // side and no worker takes another test's work.
 var (
 	server         *devserver.Server
-	namespaces     = make([]string, 40)
+	namespaces     = make([]string, 64)
 	namespacesUsed atomic.Int32
 )
 
@@ -125,7 +126,7 @@ func newStack(t testing.TB, o options) *stack {
 	address := o.temporalAddr
 	if address == "" {
 		address = server.Addr
-		s.namespace = namespaces[namespacesUsed.Add(1)-1]
+		s.namespace = newNamespace(t)
 	}
 
 	var err error
@@ -162,6 +163,27 @@ func newStack(t testing.TB, o options) *stack {
 		s.startWorker()
 	}
 	return s
+}
+
+// newNamespace is one that no test has had; past those that the server began with, it is made.
+func newNamespace(t testing.TB) string {
+	t.Helper()
+	n := int(namespacesUsed.Add(1))
+	if n <= len(namespaces) {
+		return namespaces[n-1]
+	}
+	name := fmt.Sprintf("e2e-%02d", n-1)
+	c, err := temporalconn.Lazy(temporalconn.Options{Address: server.Addr, Namespace: name})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{
+		Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return temporalconn.EnsureSearchAttributes(t.Context(), c, name) == nil
+	}, waitFor, tick)
+	return name
 }
 
 func (s *stack) newIngress(l net.Listener) func(context.Context) error {
