@@ -261,12 +261,12 @@ func TestHostileRuleFilesAreRefused(t *testing.T) {
 
 func TestCostlyRulesAreCutOffAndNoFinding(t *testing.T) {
 	text := "version: 1\nname: x\ndefaults: {severity: error}\nrules:\n"
-	for i := range 30 {
+	for i := range 6 {
 		text += fmt.Sprintf("- {id: costly-%d, scope: order, message: \"'x'\", when: \"order.lines.exists(a, order.lines.exists(b, order.lines.exists(c, a.subTotal + b.subTotal + c.subTotal < dec(%d))))\"}\n", i, -i)
 	}
 	text += "- {id: builtin, builtin: quantity-zero}\n"
 	order := changed(t, `{}`)
-	for len(order.Lines) < 10_000 {
+	for len(order.Lines) < 1_000 {
 		order.Lines = append(order.Lines, order.Lines...)
 	}
 	set := loadText(t, text)
@@ -274,9 +274,9 @@ func TestCostlyRulesAreCutOffAndNoFinding(t *testing.T) {
 	checked := evaluate(t, set, order)
 	assert.Less(t, time.Since(start), 20*time.Second, "without the race detector it is a second")
 	assert.Empty(t, checked.Findings)
-	require.Len(t, checked.RuleErrors, 30)
+	require.Len(t, checked.RuleErrors, 6)
 	assert.Contains(t, checked.RuleErrors[0].Error, "cut off")
-	assert.Contains(t, checked.RuleErrors[29].Error, "the rules before it used up")
+	assert.Contains(t, checked.RuleErrors[5].Error, "the rules before it used up")
 }
 
 const base = `

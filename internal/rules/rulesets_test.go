@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -28,20 +29,25 @@ const (
 	cabinetryFile = "../../rules/cabinetry.yaml"
 )
 
-// shipped are the rule sets that ship with the gate.
+// shipped are the rule sets that ship with the gate, by name.
 func shipped(t testing.TB) map[string]*Set {
 	t.Helper()
-	sets := map[string]*Set{}
-	for name, files := range map[string][]string{
-		"default": {defaultFile}, "cabinetry": {cabinetryFile}, "default+cabinetry": {defaultFile, cabinetryFile},
-	} {
-		set, err := Load(files...)
-		require.NoError(t, err)
-		assert.Equal(t, name, set.Name())
-		sets[name] = set
-	}
+	sets, err := shippedOnce()
+	require.NoError(t, err)
 	return sets
 }
+
+var shippedOnce = sync.OnceValues(func() (map[string]*Set, error) {
+	sets := map[string]*Set{}
+	for _, files := range [][]string{{defaultFile}, {cabinetryFile}, {defaultFile, cabinetryFile}} {
+		set, err := Load(files...)
+		if err != nil {
+			return nil, err
+		}
+		sets[set.Name()] = set
+	}
+	return sets, nil
+})
 
 // TestExamples has a test for each example in the rule files: a rule without enough of them fails.
 func TestExamples(t *testing.T) {
@@ -138,6 +144,7 @@ rules:
 
 func TestShippedSets(t *testing.T) {
 	sets := shipped(t)
+	assert.ElementsMatch(t, []string{"default", "cabinetry", "default+cabinetry"}, slices.Collect(maps.Keys(sets)))
 	assert.Equal(t, sets["default"].Digest(), Default().Digest(), "what is embedded is what is in the file")
 	assert.Len(t, sets["default"].Rules(), 48)
 	assert.Len(t, sets["cabinetry"].Rules(), 9)
@@ -170,25 +177,33 @@ type corpusEntry struct {
 
 func corpus(t testing.TB) []corpusEntry {
 	t.Helper()
+	entries, err := corpusOnce()
+	require.NoError(t, err)
+	assert.Greater(t, len(entries), 300)
+	return entries
+}
+
+var corpusOnce = sync.OnceValues(func() ([]corpusEntry, error) {
+	sets, err := shippedOnce()
+	if err != nil {
+		return nil, err
+	}
 	var out []corpusEntry
-	for _, file := range []string{defaultFile, cabinetryFile} {
-		set, err := Load(file)
-		require.NoError(t, err)
-		for _, r := range set.order {
-			for _, e := range r.examples {
-				order, lookups, err := e.read(diskFiles{})
-				require.NoError(t, err)
-				now := e.now
-				if now.IsZero() {
-					now = exampleNow(order)
-				}
-				out = append(out, corpusEntry{r.ID + "/" + e.Name, order, lookups, now})
+	for _, r := range sets["default+cabinetry"].order {
+		for _, e := range r.examples {
+			order, lookups, err := e.read(diskFiles{})
+			if err != nil {
+				return nil, err
 			}
+			now := e.now
+			if now.IsZero() {
+				now = exampleNow(order)
+			}
+			out = append(out, corpusEntry{r.ID + "/" + e.Name, order, lookups, now})
 		}
 	}
-	assert.Greater(t, len(out), 300)
-	return out
-}
+	return out, nil
+})
 
 // lineNumbers are what a text may say of the places of lines.
 var lineNumbers = regexp.MustCompile(`[Ll]ines? \d+(( and |, )\d+)*`)
@@ -248,7 +263,9 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 }
 
 func TestSameReportAgainFromShippedSets(t *testing.T) {
-	first, second := shipped(t)["default+cabinetry"], shipped(t)["default+cabinetry"]
+	first := shipped(t)["default+cabinetry"]
+	second, err := Load(defaultFile, cabinetryFile)
+	require.NoError(t, err)
 	for _, c := range corpus(t) {
 		a, err := json.Marshal(first.Evaluate(t.Context(), c.order, c.now, c.lookups))
 		require.NoError(t, err)
