@@ -21,7 +21,9 @@ import (
 )
 
 // Default is the rule set that ships with the gate: it holds where no rule file is given.
-var Default = sync.OnceValue(func() *Set {
+func Default() *Set { return defaultOnce() }
+
+var defaultOnce = sync.OnceValue(func() *Set {
 	set, err := load(fsFiles{ruleset.Files}, []string{ruleset.DefaultFile})
 	if err != nil {
 		panic("rules: the default rule set is broken:\n" + err.Error())
