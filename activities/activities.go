@@ -24,6 +24,8 @@ type Activities struct {
 	Orders Orders
 	// Rules answers with the rule set in force at the moment of the call.
 	Rules func() *rules.Set
+	// Count is told of each evaluation, for metrics; nil counts nothing.
+	Count func(ctx context.Context, checked ordercheck.CheckedOrder)
 	// Notifier tells people what was found; nil tells nobody.
 	Notifier *notify.Notifier
 	// SalesRep fetches the e-mail address of the order's sales rep, for notices.

@@ -22,5 +22,9 @@ func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInp
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), errorBadDigest, err)
 	}
-	return a.Rules().Evaluate(ctx, &order, in.At, in.Lookups), nil
+	checked := a.Rules().Evaluate(ctx, &order, in.At, in.Lookups)
+	if a.Count != nil {
+		a.Count(ctx, checked)
+	}
+	return checked, nil
 }

@@ -77,7 +77,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 		return worker.Run(ctx, temporal, worker.Options{
 			Settings: workflowSettings(settings.Settle, settings.Hold),
 			Activities: &activities.Activities{
-				Orders: orders, Rules: ruleSets.Set, Notifier: notifier, PastRuns: temporal,
+				Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, PastRuns: temporal,
 				SalesRep: settings.NotifySalesRep,
 			},
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,

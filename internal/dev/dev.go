@@ -200,7 +200,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
 				Settings: o.Settings,
 				Activities: &activities.Activities{
-					Orders: inflowClient, Rules: o.Rules.Set, Notifier: notifier, PastRuns: temporal,
+					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal,
 				},
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				StopTimeout:             o.StopTimeout,

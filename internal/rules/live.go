@@ -12,12 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 const (
-	scopeName = "error-check-gate/internal/rules"
 	// defaultFollowEvery is how often files are looked at for a change.
 	defaultFollowEvery = 5 * time.Second
 	// freshly is how long after a change a file is read again although nothing is seen
@@ -31,7 +31,7 @@ type LiveOptions struct {
 	Every time.Duration
 	// Logger is [slog.Default] where it is nil.
 	Logger *slog.Logger
-	// Meter counts reloads; nothing is counted where it is nil.
+	// Meter counts reloads and findings; nothing is counted where it is nil.
 	Meter metric.MeterProvider
 }
 
@@ -41,7 +41,7 @@ type Live struct {
 	paths   []string
 	options LiveOptions
 	set     atomic.Pointer[Set]
-	reloads metric.Int64Counter
+	metrics *metrics
 
 	mu   sync.Mutex
 	seen map[string]fileState
@@ -71,9 +71,8 @@ func Follow(paths []string, options LiveOptions) (*Live, error) {
 	l := &Live{paths: slices.Clone(paths), options: options}
 	if options.Meter != nil {
 		var err error
-		if l.reloads, err = options.Meter.Meter(scopeName).Int64Counter("gate.rules.reloads", metric.WithUnit("{reload}"),
-			metric.WithDescription("Rule files that changed and were read again, by outcome: loaded, or failed, where the set before stays in force.")); err != nil {
-			return nil, fmt.Errorf("count reloads of rules: %w", err)
+		if l.metrics, err = newMetrics(options.Meter); err != nil {
+			return nil, err
 		}
 	}
 	if len(paths) == 0 {
@@ -125,7 +124,7 @@ func (l *Live) Reload(ctx context.Context) bool {
 	case err != nil:
 		if err.Error() != l.failed {
 			l.failed = err.Error()
-			l.count(ctx, "failed")
+			l.metrics.reloaded(ctx, "failed")
 			l.options.Logger.ErrorContext(ctx, "the rule files are broken: the set before stays in force",
 				"ruleSet", before.Name(), "digest", before.Digest(), "faults", faultLines(err))
 		}
@@ -140,15 +139,15 @@ func (l *Live) Reload(ctx context.Context) bool {
 	}
 	l.failed = ""
 	l.set.Store(set)
-	l.count(ctx, "loaded")
+	l.metrics.reloaded(ctx, "loaded")
 	l.options.Logger.InfoContext(ctx, "another rule set is in force", "ruleSet", set.Name(), "digest", set.Digest(), "before", before.Digest(), "rules", len(set.rules))
 	return true
 }
 
-func (l *Live) count(ctx context.Context, outcome string) {
-	if l.reloads != nil {
-		l.reloads.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
-	}
+// Count counts what a check found: findings by rule, those of rules on trial apart, and
+// rules that could not be evaluated.
+func (l *Live) Count(ctx context.Context, checked ordercheck.CheckedOrder) {
+	l.metrics.checked(ctx, checked)
 }
 
 // faultLines is what is wrong, for a log: the first faults, and how many more.

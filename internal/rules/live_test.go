@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 const liveRules = `
@@ -79,15 +81,48 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	change(rulesFile, strings.Replace(liveRules, "'more than '", "'above '", 1))
 	assert.True(t, live.Reload(t.Context()))
 
-	var metrics metricdata.ResourceMetrics
-	require.NoError(t, reader.Collect(t.Context(), &metrics))
-	require.Len(t, metrics.ScopeMetrics, 1)
+	assert.Equal(t, map[string]int64{"gate.rules.reloads outcome=loaded": 2, "gate.rules.reloads outcome=failed": 2}, counted(t, reader))
+}
+
+// counted is what a meter counted, by instrument and attributes.
+func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
+	t.Helper()
+	var collected metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &collected))
 	counts := map[string]int64{}
-	for _, point := range metrics.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints {
-		outcome, _ := point.Attributes.Value("outcome")
-		counts[outcome.AsString()] = point.Value
+	for _, scope := range collected.ScopeMetrics {
+		for _, instrument := range scope.Metrics {
+			sum, ok := instrument.Data.(metricdata.Sum[int64])
+			require.True(t, ok)
+			for _, point := range sum.DataPoints {
+				key := instrument.Name
+				for _, attribute := range point.Attributes.ToSlice() {
+					key += " " + string(attribute.Key) + "=" + attribute.Value.String()
+				}
+				counts[key] = point.Value
+			}
+		}
 	}
-	assert.Equal(t, map[string]int64{"loaded": 2, "failed": 2}, counts)
+	return counts
+}
+
+func TestChecksAreCountedByRule(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	live, err := Follow(nil, LiveOptions{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	require.NoError(t, err)
+	live.Count(t.Context(), ordercheck.CheckedOrder{
+		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
+		RuleErrors: []ordercheck.RuleError{{RuleID: "c"}},
+		Shadow:     []ordercheck.ShadowResult{{RuleID: "d", Findings: 3}, {RuleID: "e", Error: "null"}},
+	})
+	assert.Equal(t, map[string]int64{
+		"gate.rules.findings rule=a shadow=false": 2, "gate.rules.findings rule=b shadow=false": 1, "gate.rules.findings rule=d shadow=true": 3,
+		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
+	}, counted(t, reader))
+
+	silent, err := Follow(nil, LiveOptions{})
+	require.NoError(t, err)
+	silent.Count(t.Context(), ordercheck.CheckedOrder{Findings: []ordercheck.Finding{{RuleID: "a"}}})
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {

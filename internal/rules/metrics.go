@@ -1,0 +1,68 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const scopeName = "error-check-gate/internal/rules"
+
+// metrics of rules. Labels are ids of rules, as many as the rule files have, and words
+// of this file. A nil one counts nothing.
+type metrics struct {
+	reloads, findings, unevaluated metric.Int64Counter
+}
+
+func newMetrics(provider metric.MeterProvider) (*metrics, error) {
+	meter := provider.Meter(scopeName)
+	var m metrics
+	var errs [3]error
+	m.reloads, errs[0] = meter.Int64Counter("gate.rules.reloads", metric.WithUnit("{reload}"),
+		metric.WithDescription("Rule files that changed and were read again, by outcome: loaded, or failed, where the set before stays in force."))
+	m.findings, errs[1] = meter.Int64Counter("gate.rules.findings", metric.WithUnit("{finding}"),
+		metric.WithDescription("Findings of checks by rule, those of rules on trial with shadow=true."))
+	m.unevaluated, errs[2] = meter.Int64Counter("gate.rules.unevaluated", metric.WithUnit("{evaluation}"),
+		metric.WithDescription("Evaluations that could not be done, by rule."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("set up the metrics of rules: %w", err)
+	}
+	return &m, nil
+}
+
+func (m *metrics) reloaded(ctx context.Context, outcome string) {
+	if m != nil {
+		m.reloads.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+	}
+}
+
+func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) {
+	if m == nil {
+		return
+	}
+	counts := map[string]int64{}
+	for i := range checked.Findings {
+		counts[checked.Findings[i].RuleID]++
+	}
+	of := func(rule string, shadow bool) metric.MeasurementOption {
+		return metric.WithAttributes(attribute.String("rule", rule), attribute.Bool("shadow", shadow))
+	}
+	for rule, n := range counts {
+		m.findings.Add(ctx, n, of(rule, false))
+	}
+	for _, e := range checked.RuleErrors {
+		m.unevaluated.Add(ctx, 1, of(e.RuleID, false))
+	}
+	for _, s := range checked.Shadow {
+		if s.Error != "" {
+			m.unevaluated.Add(ctx, 1, of(s.RuleID, true))
+		} else {
+			m.findings.Add(ctx, int64(s.Findings), of(s.RuleID, true))
+		}
+	}
+}
