@@ -329,7 +329,7 @@ func (h *handover) signal(ctx context.Context, salesOrderID string, deliveries [
 			ID:                    ordercheck.WorkflowID(salesOrderID),
 			TaskQueue:             ordercheck.TaskQueue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			StaticSummary:         "Sales order " + salesOrderID,
+			StaticSummary:         ordercheck.Summary(salesOrderID),
 			Priority:              temporal.Priority{PriorityKey: webhookPriority},
 		},
 		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})

@@ -105,4 +105,4 @@ func ValidateSalesOrderID(id string) error {
 }
 
 // Summary is the one line that Temporal's Web UI shows for an order's run.
-func Summary(salesOrderID string) string { return "check of sales order " + salesOrderID }
+func Summary(salesOrderID string) string { return "Sales order " + salesOrderID }
