@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -30,20 +28,6 @@ func readmeCommands(t *testing.T, marker string) []string {
 	return commands
 }
 
-// temporalCLI runs a command of the README with the real temporal command, as a shell would.
-func (s *stack) temporalCLI(command, id string) (output string, err error) {
-	s.t.Helper()
-	cli, err := devserver.FindCLI()
-	require.NoError(s.t, err)
-	arguments, isTemporal := strings.CutPrefix(command, "temporal ")
-	require.True(s.t, isTemporal, command)
-	shell := exec.CommandContext(s.t.Context(), "sh", "-c", //nolint:gosec // the README's own words
-		`"$TEMPORAL" `+strings.ReplaceAll(arguments, "SALES_ORDER_ID", id))
-	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "TEMPORAL_ADDRESS="+server.Addr, "TEMPORAL_NAMESPACE="+s.namespace)
-	data, err := shell.CombinedOutput()
-	return string(data), err
-}
-
 func TestFailedRunIsRerunWithTheCommandsOfTheReadme(t *testing.T) {
 	t.Parallel()
 	commands := readmeCommands(t, "rerun:")
@@ -60,12 +44,12 @@ func TestFailedRunIsRerunWithTheCommandsOfTheReadme(t *testing.T) {
 	require.Equal(t, ordercheck.ErrorInflowUnauthorized, application.Type())
 
 	require.Eventually(t, func() bool {
-		output, err := s.temporalCLI(list, id)
+		output, err := s.shell(list, id)
 		return assert.NoError(t, err, output) && strings.Contains(output, ordercheck.WorkflowID(id))
 	}, waitFor, tick, "the list shows the failed run")
 
 	s.fake.SetAPIKey(key)
-	output, err := s.temporalCLI(rerun, id)
+	output, err := s.shell(rerun, id)
 	require.NoError(t, err, output)
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
@@ -76,7 +60,7 @@ func TestRerunNeverDisturbsAnOpenRun(t *testing.T) {
 	id := s.create("plain")
 	s.waitForRun(id)
 	before := s.history(id)
-	output, err := s.temporalCLI(readmeCommands(t, "rerun:")[1], id)
+	output, err := s.shell(readmeCommands(t, "rerun:")[1], id)
 	require.NoError(t, err, output)
 	assert.Equal(t, before, s.history(id))
 	s.startWorker()
