@@ -174,6 +174,8 @@ func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 		Body         string       `json:"body"`
 		SlowBody     jsonDuration `json:"slowBody"`
 		Cut          bool         `json:"cut"`
+		Dropped      bool         `json:"dropped"`
+		AnswerLost   bool         `json:"answerLost"`
 	}
 	if err := readFault(r, &asked); err != nil {
 		writeAdminError(w, err)
@@ -186,7 +188,7 @@ func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 	writeFaultSet(w, s.SetFault(Fault{
 		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Times: asked.Times, Latency: time.Duration(asked.Latency),
 		Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter), Body: asked.Body,
-		SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut,
+		SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped, AnswerLost: asked.AnswerLost,
 	}))
 }
 

@@ -102,7 +102,7 @@ func TestAdminFaultsAndRequests(t *testing.T) {
 	assert.InDelta(t, 200, requests[1]["status"], 0)
 
 	for path, bodies := range map[string][]string{
-		"faults":          {`{}`, `{"status":1}`, `{"status":500,"when":"now"}`, `{"route":"GET /","status":500}`, `{"latency":"soon"}`, `[`},
+		"faults":          {`{}`, `{"status":1}`, `{"status":500,"when":"now"}`, `{"route":"GET /","status":500}`, `{"latency":"soon"}`, `{"answerLost":true,"dropped":true}`, `[`},
 		"delivery-faults": {`{}`, `{"delay":"-1s"}`, `{"lose":true}`},
 	} {
 		for _, body := range bodies {

@@ -33,6 +33,10 @@ type Fault struct {
 	SlowBody time.Duration
 	// Cut breaks the connection within the answer's body.
 	Cut bool
+	// Dropped breaks the connection before the request is applied.
+	Dropped bool
+	// AnswerLost applies the request and breaks the connection before any of the answer.
+	AnswerLost bool
 }
 
 // SetFault appends a fault to the queue.
@@ -47,8 +51,12 @@ func (s *Server) SetFault(fault Fault) error {
 	if fault.RetryAfter > 0 && fault.Status == 0 {
 		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
 	}
-	if fault.Latency == 0 && fault.Status == 0 && fault.Body == "" && fault.SlowBody == 0 && !fault.Cut {
-		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body or cut"))
+	if fault.Latency == 0 && fault.Status == 0 && fault.Body == "" && fault.SlowBody == 0 && !fault.Cut && !fault.Dropped && !fault.AnswerLost {
+		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped or answer lost"))
+	}
+	answers := fault.Status != 0 || fault.Body != "" || fault.SlowBody > 0 || fault.Cut
+	if fault.Dropped && fault.AnswerLost || (fault.Dropped || fault.AnswerLost) && answers {
+		wrong = append(wrong, errors.New("dropped and answer lost leave no answer: set one of the two, and beside it latency at most"))
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("fake InFlow: fault: %w", errors.Join(wrong...))
@@ -89,6 +97,9 @@ func (s *Server) takeFault(route, salesOrderID string) Fault {
 // apply waits out the latency, and says whether the answer has been replaced.
 func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) bool {
 	pause(r.Context(), stopping, f.Latency)
+	if f.Dropped {
+		panic(http.ErrAbortHandler) // net/http's way to break a connection
+	}
 	if f.Status == 0 && f.Body == "" {
 		return false
 	}
@@ -111,6 +122,9 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 
 // send sends the answer, slowly or in part, and gives its status.
 func (f Fault) send(stopping context.Context, w http.ResponseWriter, r *http.Request, answer *answer) int {
+	if f.AnswerLost {
+		panic(http.ErrAbortHandler)
+	}
 	if f.SlowBody == 0 && !f.Cut {
 		return answer.send(w)
 	}
@@ -121,7 +135,7 @@ func (f Fault) send(stopping context.Context, w http.ResponseWriter, r *http.Req
 	_ = http.NewResponseController(w).Flush()
 	pause(r.Context(), stopping, f.SlowBody)
 	if f.Cut {
-		panic(http.ErrAbortHandler) // net/http's way to break a connection
+		panic(http.ErrAbortHandler)
 	}
 	_, _ = w.Write(body[half:])
 	return answer.status

@@ -460,9 +460,32 @@ func TestFaults(t *testing.T) {
 
 	for name, fault := range map[string]fakeinflow.Fault{
 		"nothing": {}, "times only": {Times: 1}, "status": {Status: 99}, "negative": {Status: 500, Times: -1}, "retry after alone": {RetryAfter: 1, Latency: 1},
+		"dropped and answered": {Dropped: true, Status: 500}, "lost and cut": {AnswerLost: true, Cut: true}, "dropped and lost": {Dropped: true, AnswerLost: true},
 	} {
 		assert.Error(t, a.SetFault(fault), name)
 	}
+}
+
+// A connection can break before InFlow did what was asked, and after.
+func TestConnectionsBreak(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	body := `{"url":"http://127.0.0.1:1/hook","events":["salesOrder.created"],"webHookSubscriptionId":"` + subscriptionID + `","webHookSubscriptionRequestId":"` + subscriptionID + `"}`
+	put := func() (response, error) { return a.try(http.MethodPut, "/"+a.CompanyID()+"/webhooks", body) }
+	subscribed := func() int { return a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").status }
+
+	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Dropped: true, Times: 1}))
+	_, err := put()
+	require.Error(t, err)
+	assert.Equal(t, 404, subscribed())
+
+	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 1}))
+	_, err = put()
+	require.Error(t, err)
+	assert.Equal(t, 200, subscribed())
+	changed, err := put()
+	require.NoError(t, err)
+	assert.NotContains(t, changed.object(t), "secret", "it was shown once, to nobody")
+	assert.Zero(t, a.Requests()[0].Status)
 }
 
 func TestAnOrderThatIsNotThereYet(t *testing.T) {
