@@ -1,15 +1,14 @@
 package fakeinflow
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"error-check-gate/internal/localonly"
 )
@@ -29,12 +28,20 @@ func (s *Server) admin() (http.Handler, error) {
 	mux.Handle("GET /_fake/{$}", page)
 	mux.HandleFunc("POST /_fake/orders/{id}/edit", s.postEdit)
 	mux.HandleFunc("GET /_fake/orders", s.getOrders)
-	mux.HandleFunc("POST /_fake/orders", s.postOrder)
-	mux.HandleFunc("GET /_fake/orders/{id}", s.getOrder)
-	mux.HandleFunc("PATCH /_fake/orders/{id}", s.patchOrder)
+	mux.HandleFunc("POST /_fake/orders", s.postEntity(kindSalesOrder))
+	mux.HandleFunc("GET /_fake/orders/{id}", s.getEntity(kindSalesOrder))
+	mux.HandleFunc("PATCH /_fake/orders/{id}", s.patchEntity(kindSalesOrder))
 	mux.HandleFunc("DELETE /_fake/orders/{id}", s.deleteOrder)
-	mux.HandleFunc("GET /_fake/deliveries", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.Deliveries()) })
-	mux.HandleFunc("GET /_fake/requests", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.Requests()) })
+	for kind, path := range map[string]string{kindCustomer: "/_fake/customers", kindProduct: "/_fake/products"} {
+		mux.HandleFunc("GET "+path, s.getEntities(kind))
+		mux.HandleFunc("POST "+path, s.postEntity(kind))
+		mux.HandleFunc("GET "+path+"/{id}", s.getEntity(kind))
+		mux.HandleFunc("PATCH "+path+"/{id}", s.patchEntity(kind))
+	}
+	mux.HandleFunc("GET /_fake/subscriptions", s.getSubscriptions)
+	mux.HandleFunc("GET /_fake/deliveries", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestDeliveries) })
+	mux.HandleFunc("GET /_fake/requests", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestRequests) })
+	mux.HandleFunc("GET /_fake/faults", s.getFaults)
 	mux.HandleFunc("POST /_fake/faults", s.postFault)
 	mux.HandleFunc("POST /_fake/delivery-faults", s.postDeliveryFault)
 	mux.HandleFunc("DELETE /_fake/faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -59,61 +66,90 @@ func onlyLocal(next http.Handler) http.Handler {
 }
 
 // writeLatest writes a log, or its end where the query names how much of it: last=30.
-func writeLatest[T any](w http.ResponseWriter, r *http.Request, log []T) {
+func writeLatest[T any](w http.ResponseWriter, r *http.Request, log func(n int) []T) {
+	n := -1
 	if last := r.URL.Query().Get("last"); last != "" {
-		n, err := strconv.Atoi(last)
-		if err != nil || n < 0 {
+		var err error
+		if n, err = strconv.Atoi(last); err != nil || n < 0 {
 			writeError(w, http.StatusBadRequest, "last must be a number from 0.")
 			return
 		}
-		log = log[max(0, len(log)-n):]
 	}
-	if log == nil {
-		log = []T{}
-	}
-	writeJSON(w, http.StatusOK, log)
+	writeJSON(w, http.StatusOK, append([]T{}, log(n)...))
 }
 
 func (s *Server) getOrders(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.Orders())
 }
 
-func (s *Server) getOrder(w http.ResponseWriter, r *http.Request) {
-	document, err := s.Order(r.PathValue("id"))
-	if err != nil {
-		writeAdminError(w, err)
-		return
+func (s *Server) getEntity(kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		document, err := s.entity(kind, r.PathValue("id"))
+		if err != nil {
+			writeAdminError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, document)
 	}
-	writeJSON(w, http.StatusOK, document)
 }
 
-func (s *Server) postOrder(w http.ResponseWriter, r *http.Request) {
-	document, err := readObject(r, "application/json")
-	if err != nil {
-		writeAdminError(w, err)
-		return
+func (s *Server) getEntities(kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		list := []map[string]any{}
+		for _, r := range s.store.collections[kind].created {
+			list = append(list, r.document) // it refers to nothing, and never changes in place
+		}
+		s.mu.Unlock()
+		writeJSON(w, http.StatusOK, list)
 	}
-	id, err := s.AddOrder(document)
-	if err != nil {
-		writeAdminError(w, err)
-		return
-	}
-	s.writeSummary(w, http.StatusCreated, id)
 }
 
-// patchOrder edits by a JSON merge patch, RFC 7396.
-func (s *Server) patchOrder(w http.ResponseWriter, r *http.Request) {
-	patch, err := readObject(r, "application/merge-patch+json", "application/json")
+func (s *Server) postEntity(kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		document, err := readObject(r, "application/json")
+		if err != nil {
+			writeAdminError(w, err)
+			return
+		}
+		id, err := s.add(kind, document)
+		if err != nil {
+			writeAdminError(w, err)
+			return
+		}
+		s.writeEntity(w, http.StatusCreated, kind, id)
+	}
+}
+
+// patchEntity edits by a JSON merge patch, RFC 7396.
+func (s *Server) patchEntity(kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		patch, err := readObject(r, "application/merge-patch+json", "application/json")
+		if err != nil {
+			writeAdminError(w, err)
+			return
+		}
+		id := r.PathValue("id")
+		if err := s.editWith(kind, id, func(document map[string]any) { mergePatch(document, patch) }); err != nil {
+			writeAdminError(w, err)
+			return
+		}
+		s.writeEntity(w, http.StatusOK, kind, id)
+	}
+}
+
+// writeEntity answers with an entity that was written: of an order its summary.
+func (s *Server) writeEntity(w http.ResponseWriter, status int, kind, id string) {
+	if kind == kindSalesOrder {
+		s.writeSummary(w, status, id)
+		return
+	}
+	document, err := s.entity(kind, id)
 	if err != nil {
 		writeAdminError(w, err)
 		return
 	}
-	id := r.PathValue("id")
-	if err := s.EditOrder(id, func(document map[string]any) { mergePatch(document, patch) }); err != nil {
-		writeAdminError(w, err)
-		return
-	}
-	s.writeSummary(w, http.StatusOK, id)
+	writeJSON(w, status, document)
 }
 
 func (s *Server) deleteOrder(w http.ResponseWriter, r *http.Request) {
@@ -125,13 +161,16 @@ func (s *Server) deleteOrder(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) writeSummary(w http.ResponseWriter, status int, id string) {
-	orders := s.Orders()
-	i := slices.IndexFunc(orders, func(o OrderSummary) bool { return strings.EqualFold(o.ID, id) })
-	if i < 0 { // deleted since
-		writeAdminError(w, ErrNoOrder)
+	s.mu.Lock()
+	r, err := s.store.get(kindSalesOrder, id)
+	if err != nil { // deleted since
+		s.mu.Unlock()
+		writeAdminError(w, err)
 		return
 	}
-	writeJSON(w, status, orders[i])
+	summary := s.summary(r)
+	s.mu.Unlock()
+	writeJSON(w, status, summary)
 }
 
 // mergePatch changes an object as RFC 7396, section 2, has it.
@@ -154,73 +193,60 @@ func mergePatch(target, patch map[string]any) {
 	}
 }
 
-// jsonDuration is written as Go writes a duration: "1.5s".
-type jsonDuration time.Duration
-
-func (d *jsonDuration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	*d = jsonDuration(parsed)
-	return err
-}
-
 func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
-		Route        string       `json:"route"`
-		SalesOrderID string       `json:"salesOrderId"`
-		Times        int          `json:"times"`
-		Latency      jsonDuration `json:"latency"`
-		Status       int          `json:"status"`
-		RetryAfter   jsonDuration `json:"retryAfter"`
-		Body         string       `json:"body"`
-		SlowBody     jsonDuration `json:"slowBody"`
-		Cut          bool         `json:"cut"`
-		Dropped      bool         `json:"dropped"`
-		AnswerLost   bool         `json:"answerLost"`
+	body, err := readFault(r)
+	if err == nil {
+		var fault Fault
+		if fault, err = ParseFault(body); err == nil {
+			err = s.SetFault(fault)
+		}
 	}
-	if err := readFault(r, &asked); err != nil {
-		writeAdminError(w, err)
-		return
-	}
-	if asked.Route != "" && !slices.Contains(apiRoutes, asked.Route) {
-		writeAdminError(w, fmt.Errorf("the route is none of: %s", strings.Join(apiRoutes, ", ")))
-		return
-	}
-	writeFaultSet(w, s.SetFault(Fault{
-		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Times: asked.Times, Latency: time.Duration(asked.Latency),
-		Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter), Body: asked.Body,
-		SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped, AnswerLost: asked.AnswerLost,
-	}))
+	writeFaultSet(w, err)
 }
 
 func (s *Server) postDeliveryFault(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
-		SalesOrderID string       `json:"salesOrderId"`
-		Times        int          `json:"times"`
-		Lost         bool         `json:"lost"`
-		Doubled      bool         `json:"doubled"`
-		Delay        jsonDuration `json:"delay"`
-		Reordered    bool         `json:"reordered"`
+	body, err := readFault(r)
+	if err == nil {
+		var fault DeliveryFault
+		if fault, err = ParseDeliveryFault(body); err == nil {
+			err = s.SetDeliveryFault(fault)
+		}
 	}
-	if err := readFault(r, &asked); err != nil {
-		writeAdminError(w, err)
-		return
-	}
-	writeFaultSet(w, s.SetDeliveryFault(DeliveryFault{
-		SalesOrderID: asked.SalesOrderID, Times: asked.Times, Lost: asked.Lost, Doubled: asked.Doubled,
-		Delay: time.Duration(asked.Delay), Reordered: asked.Reordered,
-	}))
+	writeFaultSet(w, err)
 }
 
-func readFault(r *http.Request, into any) error {
+func readFault(r *http.Request) ([]byte, error) {
 	if err := checkMediaType(r, "application/json"); err != nil {
-		return err
+		return nil, err
 	}
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("the fault cannot be read: %w", err)
+	return io.ReadAll(r.Body)
+}
+
+func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	faults := make([]faultJSON, len(s.faults))
+	for i, fault := range s.faults {
+		faults[i] = fault.json()
 	}
-	return nil
+	deliveries := make([]deliveryFaultJSON, len(s.deliveries.faults))
+	for i, fault := range s.deliveries.faults {
+		deliveries[i] = fault.json()
+	}
+	s.mu.Unlock()
+	writeJSON(w, http.StatusOK, map[string]any{"faults": faults, "deliveryFaults": deliveries})
+}
+
+// getSubscriptions shows what InFlow's API does not: whether a subscription was switched
+// off. It shows no secret.
+func (s *Server) getSubscriptions(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	list := make([]map[string]any, len(s.subscriptions))
+	for i, sub := range s.subscriptions {
+		list[i] = sub.shown(false)
+		list[i]["off"] = sub.off
+	}
+	s.mu.Unlock()
+	writeJSON(w, http.StatusOK, list)
 }
 
 func writeFaultSet(w http.ResponseWriter, err error) {
@@ -252,7 +278,7 @@ func writeAdminError(w http.ResponseWriter, err error) {
 	var tooLarge *http.MaxBytesError
 	status := http.StatusBadRequest
 	switch {
-	case errors.Is(err, ErrNoOrder):
+	case errors.Is(err, ErrNoOrder), errors.Is(err, ErrNoCustomer), errors.Is(err, ErrNoProduct):
 		status = http.StatusNotFound
 	case errors.Is(err, errMediaType):
 		status = http.StatusUnsupportedMediaType

@@ -2,14 +2,15 @@ package fakeinflow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,31 +18,8 @@ import (
 	"time"
 )
 
-// PayloadForm is the form of a webhook's body.
-type PayloadForm string
-
-// The forms of a webhook's body.
-const (
-	// PayloadAsSubscribed is the documented form for events subscribed to under their
-	// documented names, and the live form for the others.
-	PayloadAsSubscribed PayloadForm = ""
-	// PayloadDocumented is {"event":"salesOrder.updated","data":{"salesOrderId":"…"},"timestamp":"…"}.
-	PayloadDocumented PayloadForm = "documented"
-	// PayloadLive is {"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}; by turns an
-	// update is a SalesOrderUpdatedV2, and two without a timestamp follow two with one.
-	PayloadLive PayloadForm = "live"
-	// PayloadAlternate is the documented and the live form by turns.
-	PayloadAlternate PayloadForm = "alternate"
-)
-
-// ParsePayloadForm reads the name of a form.
-func ParsePayloadForm(name string) (PayloadForm, error) {
-	switch form := PayloadForm(name); form {
-	case PayloadAsSubscribed, PayloadDocumented, PayloadLive, PayloadAlternate:
-		return form, nil
-	}
-	return "", fmt.Errorf("the payload form %q is none of documented, live, alternate", name)
-}
+// DefaultDeliveriesAtOnce is that of [Options].
+const DefaultDeliveriesAtOnce = 32
 
 // DefaultRetryDelays are those of [Options]: at once, then exponential, for about five minutes.
 func DefaultRetryDelays() []time.Duration {
@@ -55,21 +33,25 @@ type DeliveryState string
 const (
 	DeliveryPending   DeliveryState = "pending"   // an attempt is under way or to come
 	DeliveryDelivered DeliveryState = "delivered" // answered with 2xx
-	DeliveryGivenUp   DeliveryState = "given up"  // every attempt failed
+	DeliveryGivenUp   DeliveryState = "given up"  // every attempt failed, or its subscription ended
 	DeliveryLost      DeliveryState = "lost"      // by a fault, without an attempt
 )
 
 // Delivery is one webhook to one subscriber.
 type Delivery struct {
-	Number         int           `json:"number"` // from 1
-	SubscriptionID string        `json:"webHookSubscriptionId"`
-	URL            string        `json:"url"`
-	Event          string        `json:"event"`
-	SalesOrderID   string        `json:"salesOrderId"`
-	OrderVersion   string        `json:"orderVersion"` // that the order had when it happened
-	Body           string        `json:"body"`
-	State          DeliveryState `json:"state"`
-	Attempts       []Attempt     `json:"attempts"`
+	Number         int    `json:"number"` // from 1
+	SubscriptionID string `json:"webHookSubscriptionId"`
+	URL            string `json:"url"`
+	Event          string `json:"event"`
+	// SalesOrderID is set for the events of sales orders, EntityID for every event.
+	SalesOrderID string `json:"salesOrderId,omitempty"`
+	EntityID     string `json:"entityId"`
+	// OrderVersion is that of the order, or of another entity, when it happened.
+	OrderVersion string        `json:"orderVersion"`
+	HappenedAt   time.Time     `json:"happenedAt"`
+	Body         string        `json:"body"`
+	State        DeliveryState `json:"state"`
+	Attempts     []Attempt     `json:"attempts"`
 }
 
 // Attempt is one request of a [Delivery].
@@ -85,6 +67,8 @@ type Attempt struct {
 type DeliveryFault struct {
 	// SalesOrderID it fits; empty fits every order.
 	SalesOrderID string
+	// Every lets others pass: 5 is met by each fifth delivery that it fits; 0 by each.
+	Every int
 	// Times it is met before it ends; 0 is until [Server.ClearFaults].
 	Times int
 
@@ -97,17 +81,33 @@ type DeliveryFault struct {
 	// Reordered waits for the next delivery to the same subscriber to be attempted, for
 	// Delay at most, or 5 seconds where that is 0.
 	Reordered bool
+
+	fitted int // how many deliveries it fitted
 }
 
 const maxHold = 5 * time.Second
 
+func (f *DeliveryFault) validate() error {
+	var wrong []error
+	if f.Every < 0 || f.Times < 0 || f.Delay < 0 {
+		wrong = append(wrong, errors.New("every, times and delay cannot be negative"))
+	}
+	if !f.Lost && !f.Doubled && !f.Reordered && f.Delay == 0 {
+		wrong = append(wrong, errors.New("it changes nothing: set lost, doubled, delay or reordered"))
+	}
+	if f.Lost && (f.Doubled || f.Reordered || f.Delay > 0) {
+		wrong = append(wrong, errors.New("lost is never sent: set it, or doubled, delay and reordered"))
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("delivery fault: %w", errors.Join(wrong...))
+	}
+	return nil
+}
+
 // SetDeliveryFault appends a fault to the queue.
 func (s *Server) SetDeliveryFault(fault DeliveryFault) error {
-	switch {
-	case fault.Times < 0 || fault.Delay < 0:
-		return errors.New("fake InFlow: delivery fault: times and delay cannot be negative")
-	case !fault.Lost && !fault.Doubled && !fault.Reordered && fault.Delay == 0:
-		return errors.New("fake InFlow: delivery fault: it changes nothing: set lost, doubled, delay or reordered")
+	if err := fault.validate(); err != nil {
+		return fmt.Errorf("fake InFlow: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,22 +120,52 @@ type deliveries struct {
 	log    []*Delivery
 	last   int // number of the latest
 	faults []*DeliveryFault
-	// held wait for the next delivery to the same subscription, by its id.
-	held map[string][]chan struct{}
+	lanes  map[string]*lane // by the id of the subscription
+	// waiting are those whose time has not come.
+	waiting map[*outgoing]struct{}
 	// pending counts those that have not ended. idle is closed while there are none.
 	pending int
 	idle    chan struct{}
 }
 
+// lane is the way to one subscription: a number of requests at once, as a real sender
+// has it, so that a burst finds its receiver no slower than it is.
+type lane struct {
+	ready  []*outgoing
+	active int
+	held   []*outgoing // until the next delivery is attempted, or their time comes
+	failed int         // given up since the last that was delivered
+}
+
+// outgoing is a delivery that has not ended. It is in its lane's ready, or active, or waiting.
+type outgoing struct {
+	*Delivery
+	subscription *subscription
+	overtaken    []*outgoing // let go after the next attempt
+	timer        *time.Timer // while it waits
+}
+
 func newDeliveries() deliveries {
 	idle := make(chan struct{})
 	close(idle)
-	return deliveries{held: map[string][]chan struct{}{}, idle: idle}
+	return deliveries{lanes: map[string]*lane{}, waiting: map[*outgoing]struct{}{}, idle: idle}
+}
+
+func (d *deliveries) lane(subscriptionID string) *lane {
+	l := d.lanes[subscriptionID]
+	if l == nil {
+		l = &lane{}
+		d.lanes[subscriptionID] = l
+	}
+	return l
 }
 
 func (d *deliveries) takeFault(salesOrderID string) DeliveryFault {
 	for i, fault := range d.faults {
 		if fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
+			continue
+		}
+		if fault.fitted++; fault.Every > 1 && fault.fitted%fault.Every != 0 {
 			continue
 		}
 		met := *fault
@@ -151,15 +181,26 @@ func (d *deliveries) takeFault(salesOrderID string) DeliveryFault {
 
 // Deliveries lists the deliveries in the order in which they were caused: those under way,
 // and of the others the latest 100,000 at least.
-func (s *Server) Deliveries() []Delivery {
+func (s *Server) Deliveries() []Delivery { return s.latestDeliveries(-1) }
+
+// latestDeliveries is the end of the log, or all of it where n is negative.
+func (s *Server) latestDeliveries(n int) []Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Delivery, len(s.deliveries.log))
-	for i, delivery := range s.deliveries.log {
+	log := latest(s.deliveries.log, n)
+	list := make([]Delivery, len(log))
+	for i, delivery := range log {
 		list[i] = *delivery
 		list[i].Attempts = slices.Clone(delivery.Attempts)
 	}
 	return list
+}
+
+func latest[T any](log []T, n int) []T {
+	if n < 0 {
+		return log
+	}
+	return log[max(0, len(log)-n):]
 }
 
 // WaitIdle waits until no delivery is under way or to come.
@@ -175,20 +216,27 @@ func (s *Server) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// announce tells the subscribers what happened to an order. The caller holds the mutex,
-// so that deliveries are numbered as the order's versions are.
-func (s *Server) announce(what happening, o *order) {
+// announce tells the subscribers what happened. The caller holds the mutex, so that
+// deliveries are numbered as versions are.
+func (s *Server) announce(changes []change) {
 	now := s.options.Clock()
-	for _, sub := range s.subscriptions {
-		if name := sub.match(what); name != "" {
-			s.enqueue(sub, what, name, o, now)
+	for _, change := range changes {
+		for _, sub := range s.subscriptions {
+			if name := sub.match(change.record.kind, change.what); name != "" && !sub.off {
+				s.enqueue(sub, change, name, now)
+			}
 		}
 	}
 }
 
-func (s *Server) enqueue(sub *subscription, what happening, name string, o *order, now time.Time) {
-	fault := s.deliveries.takeFault(o.id)
-	event, body := payload(s.options.PayloadForm, what, name, s.deliveries.last+1, o.id, now)
+func (s *Server) enqueue(sub *subscription, change change, name string, now time.Time) {
+	about := change.record
+	salesOrderID := ""
+	if about.kind == kindSalesOrder {
+		salesOrderID = about.id
+	}
+	fault := s.deliveries.takeFault(salesOrderID)
+	event, body := payload(s.options.PayloadForm, change, name, s.deliveries.last+1, now)
 	copies := 1
 	if fault.Doubled {
 		copies = 2
@@ -196,15 +244,15 @@ func (s *Server) enqueue(sub *subscription, what happening, name string, o *orde
 	for range copies {
 		s.deliveries.last++
 		delivery := &Delivery{
-			Number: s.deliveries.last, SubscriptionID: sub.id, URL: sub.url, Event: event,
-			SalesOrderID: o.id, OrderVersion: o.text("timestamp"), Body: string(body), State: DeliveryPending, Attempts: []Attempt{},
+			Number: s.deliveries.last, SubscriptionID: sub.id, URL: sub.url, Event: event, SalesOrderID: salesOrderID, EntityID: about.id,
+			OrderVersion: about.text("timestamp"), HappenedAt: now, Body: body, State: DeliveryPending, Attempts: []Attempt{},
 		}
 		s.remember(delivery)
-		if fault.Lost {
+		if fault.Lost || s.stopping.Err() != nil {
 			delivery.State = DeliveryLost
 			continue
 		}
-		s.start(delivery, sub, fault)
+		s.start(&outgoing{Delivery: delivery, subscription: sub}, fault)
 	}
 }
 
@@ -224,88 +272,152 @@ func (s *Server) remember(delivery *Delivery) {
 	d.log = append(d.log, delivery)
 }
 
-func (s *Server) start(delivery *Delivery, sub *subscription, fault DeliveryFault) {
+func (s *Server) start(out *outgoing, fault DeliveryFault) {
 	d := &s.deliveries
-	if s.stopping.Err() != nil {
-		delivery.State = DeliveryLost
-		return
-	}
 	if d.pending == 0 {
 		d.idle = make(chan struct{})
 	}
 	d.pending++
-	var hold chan struct{}
-	var overtaken []chan struct{}
+	lane := d.lane(out.SubscriptionID)
 	if fault.Reordered {
-		hold = make(chan struct{})
-		d.held[sub.id] = append(d.held[sub.id], hold)
-	} else {
-		overtaken = d.held[sub.id]
-		delete(d.held, sub.id)
+		lane.held = append(lane.held, out)
+		s.wait(out, cmp.Or(fault.Delay, maxHold))
+		return
 	}
-	s.running.Go(func() {
-		defer s.ended()
-		s.waitForTurn(fault, hold)
-		s.deliver(delivery, sub.secret, overtaken)
+	out.overtaken, lane.held = lane.held, nil
+	s.wait(out, fault.Delay)
+}
+
+// wait makes a delivery ready after the delay.
+func (s *Server) wait(out *outgoing, delay time.Duration) {
+	d := &s.deliveries
+	if delay <= 0 {
+		lane := d.lane(out.SubscriptionID)
+		lane.ready = append(lane.ready, out)
+		s.dispatch(lane)
+		return
+	}
+	d.waiting[out] = struct{}{}
+	out.timer = time.AfterFunc(delay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stopWaiting(out)
 	})
 }
 
-func (s *Server) ended() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.deliveries.pending--; s.deliveries.pending == 0 {
-		close(s.deliveries.idle)
-	}
-}
-
-func (s *Server) waitForTurn(fault DeliveryFault, hold <-chan struct{}) {
-	delay := fault.Delay
-	if hold != nil && delay == 0 {
-		delay = maxHold
-	}
-	if delay == 0 {
+// stopWaiting makes a delivery ready that waits, and does nothing to another.
+func (s *Server) stopWaiting(out *outgoing) {
+	d := &s.deliveries
+	if _, waits := d.waiting[out]; !waits {
 		return
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-hold: // nil, and so never, unless it is held
-	case <-timer.C:
-	case <-s.stopping.Done():
+	delete(d.waiting, out)
+	out.timer.Stop()
+	lane := d.lane(out.SubscriptionID)
+	lane.held = slices.DeleteFunc(lane.held, func(held *outgoing) bool { return held == out })
+	s.wait(out, 0)
+}
+
+// dispatch sends what is ready, as much at once as is allowed.
+func (s *Server) dispatch(l *lane) {
+	for l.active < s.options.DeliveriesAtOnce && len(l.ready) > 0 {
+		out := l.ready[0]
+		l.ready[0] = nil
+		l.ready = l.ready[1:]
+		l.active++
+		s.running.Go(func() { s.send(l, out) })
 	}
 }
 
-// deliver makes attempts until one is answered with 2xx, or there are no more. Those that
-// it overtakes are let go after its first.
-func (s *Server) deliver(delivery *Delivery, secret string, overtaken []chan struct{}) {
-	state := DeliveryGivenUp
-	for i := 0; i <= len(s.options.RetryDelays); i++ {
-		if i > 0 {
-			pause(s.stopping, s.stopping, s.options.RetryDelays[i-1])
-		}
-		if s.stopping.Err() != nil {
-			break
-		}
-		attempt := s.attempt(delivery, secret)
-		s.mu.Lock()
-		delivery.Attempts = append(delivery.Attempts, attempt)
-		s.mu.Unlock()
-		for _, hold := range overtaken {
-			close(hold)
-		}
-		overtaken = nil
-		if attempt.Error == "" {
-			state = DeliveryDelivered
-			break
-		}
-		s.logger.WarnContext(s.stopping, "a delivery failed", "delivery", delivery.Number, "event", delivery.Event,
-			"salesOrderId", delivery.SalesOrderID, "attempt", i+1, "error", attempt.Error)
-	}
+// send makes one attempt. Where it failed, another follows after its delay, unless there
+// were enough.
+func (s *Server) send(l *lane, out *outgoing) {
+	attempt := s.attempt(out.Delivery, out.subscription.secret)
 	s.mu.Lock()
-	delivery.State = state
-	s.mu.Unlock()
-	s.logger.InfoContext(s.stopping, "a delivery ended", "delivery", delivery.Number, "event", delivery.Event,
-		"salesOrderId", delivery.SalesOrderID, "state", string(state))
+	defer s.mu.Unlock()
+	l.active--
+	out.Attempts = append(out.Attempts, attempt)
+	for _, held := range out.overtaken {
+		s.stopWaiting(held)
+	}
+	out.overtaken = nil
+	tried := len(out.Attempts)
+	switch {
+	case attempt.Error == "":
+		l.failed = 0
+		s.end(out, DeliveryDelivered)
+	case s.stopping.Err() != nil || !slices.ContainsFunc(s.subscriptions, func(sub *subscription) bool { return sub.id == out.SubscriptionID }):
+		s.end(out, DeliveryGivenUp)
+	case tried > len(s.options.RetryDelays):
+		s.logAttempt(out, attempt)
+		s.end(out, DeliveryGivenUp)
+		l.failed++
+		s.switchOff(l, out.SubscriptionID)
+	default:
+		s.logAttempt(out, attempt)
+		delay := s.options.RetryDelays[tried-1]
+		s.wait(out, delay+time.Duration(rand.Float64()*s.options.RetryJitter*float64(delay))) //nolint:gosec // no secret
+	}
+	s.dispatch(l)
+}
+
+func (s *Server) logAttempt(out *outgoing, attempt Attempt) {
+	s.logger.WarnContext(s.stopping, "a delivery failed", "delivery", out.Number, "event", out.Event,
+		"entityId", out.EntityID, "attempt", len(out.Attempts), "error", attempt.Error)
+}
+
+func (s *Server) end(out *outgoing, state DeliveryState) {
+	d := &s.deliveries
+	out.State = state
+	s.logger.InfoContext(s.stopping, "a delivery ended", "delivery", out.Number, "event", out.Event,
+		"entityId", out.EntityID, "state", string(state))
+	if d.pending--; d.pending == 0 {
+		close(d.idle)
+	}
+}
+
+// switchOff ends a subscription's deliveries where too many in a row were given up.
+func (s *Server) switchOff(l *lane, subscriptionID string) {
+	i := s.findSubscription(subscriptionID)
+	if s.options.SwitchOffAfter == 0 || l.failed < s.options.SwitchOffAfter || i < 0 || s.subscriptions[i].off {
+		return
+	}
+	off := *s.subscriptions[i]
+	off.off = true
+	s.subscriptions[i] = &off
+	s.changed()
+	s.logger.WarnContext(s.stopping, "a subscription was switched off: PUT it again to switch it on",
+		"webHookSubscriptionId", subscriptionID, "givenUp", l.failed)
+	s.giveUp(func(out *outgoing) bool { return out.SubscriptionID == subscriptionID })
+	l.failed = 0
+}
+
+// giveUp ends the deliveries that are ready or waiting. Those under way have their answer.
+func (s *Server) giveUp(which func(*outgoing) bool) {
+	d := &s.deliveries
+	for out := range d.waiting {
+		if which(out) {
+			out.timer.Stop()
+			delete(d.waiting, out)
+			s.end(out, DeliveryGivenUp)
+		}
+	}
+	for _, l := range d.lanes {
+		l.ready = slices.DeleteFunc(l.ready, func(out *outgoing) bool {
+			if !which(out) {
+				return false
+			}
+			s.end(out, DeliveryGivenUp)
+			return true
+		})
+		l.held = slices.DeleteFunc(l.held, which)
+	}
+}
+
+// unsubscribed ends the deliveries of a subscription that is deleted.
+func (s *Server) unsubscribed(sub *subscription) {
+	s.giveUp(func(out *outgoing) bool { return out.SubscriptionID == sub.id })
+	delete(s.deliveries.lanes, sub.id)
 }
 
 // attempt fails where the answer is not 2xx, takes too long, or is cut: as InFlow has it.
@@ -352,57 +464,4 @@ func signature(secret string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body) // never fails: hash.Hash
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-type documentedPayload struct {
-	Event string `json:"event"`
-	Data  struct {
-		SalesOrderID string `json:"salesOrderId"`
-	} `json:"data"`
-	Timestamp string `json:"timestamp"`
-}
-
-type livePayload struct {
-	EventType    string `json:"eventType"`
-	SalesOrderID string `json:"salesOrderId"`
-	Timestamp    string `json:"timestamp,omitempty"`
-}
-
-// payload is a webhook's body, and the name of its event. name is the subscription's, and
-// number the delivery's.
-func payload(form PayloadForm, what happening, name string, number int, salesOrderID string, now time.Time) (event string, body []byte) {
-	documented, live := eventNames[what][0], eventNames[what][1:]
-	timestamp := now.UTC().Format(time.RFC3339)
-	turn := number - 1
-	switch form {
-	case PayloadLive:
-		event = live[turn%len(live)]
-	case PayloadAlternate:
-		event = documented
-		if turn%2 == 1 {
-			turn /= 2
-			event = live[turn%len(live)]
-		}
-	case PayloadAsSubscribed:
-		event = name
-	default:
-		event = documented
-	}
-	var value any
-	if event == documented {
-		sent := documentedPayload{Event: event, Timestamp: timestamp}
-		sent.Data.SalesOrderID = salesOrderID
-		value = sent
-	} else {
-		sent := livePayload{EventType: event, SalesOrderID: salesOrderID}
-		if turn/2%2 == 1 {
-			sent.Timestamp = timestamp
-		}
-		value = sent
-	}
-	body, err := json.Marshal(value)
-	if err != nil {
-		body = []byte("{}") // structs of strings always marshal
-	}
-	return event, body
 }

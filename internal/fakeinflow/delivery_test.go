@@ -91,6 +91,12 @@ var (
 
 func fixedClock() time.Time { return eventTime }
 
+func sign(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret)) // its text, not what it decodes to
+	mac.Write(body)
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
 func TestDeliveryIsSigned(t *testing.T) {
 	hook := newReceiver(t)
 	a := newAccount(t, fakeinflow.Options{Clock: fixedClock})
@@ -101,9 +107,7 @@ func TestDeliveryIsSigned(t *testing.T) {
 	got := hook.all()
 	require.Len(t, got, 1)
 	assert.Equal(t, "application/json", got[0].header.Get("Content-Type"))
-	mac := hmac.New(sha256.New, []byte(secret)) // its text, not what it decodes to
-	mac.Write(got[0].body)
-	assert.Equal(t, []string{base64.StdEncoding.EncodeToString(mac.Sum(nil))}, got[0].header.Values("x-inflow-hmac-sha256"))
+	assert.Equal(t, []string{sign(secret, got[0].body)}, got[0].header.Values("x-inflow-hmac-sha256"))
 	assert.Equal(t, `{"event":"salesOrder.created","data":{"salesOrderId":"`+id+`"},"timestamp":"2025-10-28T12:00:00Z"}`, string(got[0].body))
 
 	require.Len(t, deliveries, 1)
@@ -397,4 +401,104 @@ func TestManyEditsAtOnce(t *testing.T) {
 		versions[delivery.OrderVersion] = true
 	}
 	assert.Len(t, versions, edits)
+}
+
+// A burst meets its receiver with so many requests at once, as a real sender's would, and
+// all of it arrives.
+func TestDeliveriesAtOnceAreBounded(t *testing.T) {
+	const atOnce, burst = 3, 60
+	var mu sync.Mutex
+	active, most, connections := 0, 0, map[string]bool{}
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		active++
+		most = max(most, active)
+		connections[r.RemoteAddr] = true
+		mu.Unlock()
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		active--
+		failing := len(connections) == 1
+		mu.Unlock()
+		if failing {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer hook.Close()
+	quiet := newReceiver(t)
+	a := newAccount(t, fakeinflow.Options{DeliveriesAtOnce: atOnce, RetryDelays: []time.Duration{0, time.Millisecond, time.Millisecond, time.Millisecond}, RetryJitter: 1})
+	a.subscribe(hook.URL, documentedEvents...)
+	a.subscribe(quiet.url, documentedEvents...)
+	for range burst {
+		a.add(nil)
+	}
+	a.settle()
+	mu.Lock()
+	defer mu.Unlock()
+	assert.LessOrEqual(t, most, atOnce)
+	assert.LessOrEqual(t, len(connections), 2*atOnce, "connections are used again")
+	assert.Len(t, quiet.all(), burst, "one subscription is not in another's way")
+}
+
+// A receiver that does not answer is in nobody's way but its own.
+func TestASlowReceiverHoldsUpItself(t *testing.T) {
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-release
+	}))
+	defer slow.Close()
+	quick := newReceiver(t)
+	a := newAccount(t, fakeinflow.Options{DeliveriesAtOnce: 1})
+	a.subscribe(slow.URL, documentedEvents...)
+	a.subscribe(quick.url, documentedEvents...)
+	for range 5 {
+		a.add(nil)
+	}
+	require.Eventually(t, func() bool { return len(quick.all()) == 5 }, 20*time.Second, 5*time.Millisecond)
+	close(release)
+	for _, delivery := range a.settle() {
+		assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State)
+	}
+}
+
+func TestUnsubscribingEndsDeliveries(t *testing.T) {
+	hook := newReceiver(t, 500)
+	a := newAccount(t, fakeinflow.Options{RetryDelays: []time.Duration{time.Hour}})
+	a.subscribe(hook.url, documentedEvents...)
+	a.add(nil)
+	require.Eventually(t, func() bool { return len(a.Deliveries()[0].Attempts) == 1 }, 20*time.Second, 5*time.Millisecond)
+	assert.Equal(t, fakeinflow.DeliveryPending, a.Deliveries()[0].State)
+	subscription := within[string](t, a.api(http.MethodGet, "/webhooks", "").list(t)[0], "webHookSubscriptionId")
+	assert.Equal(t, 200, a.api(http.MethodDelete, "/webhooks/"+subscription, "").status)
+	assert.Equal(t, fakeinflow.DeliveryGivenUp, a.settle()[0].State)
+}
+
+func TestSubscriptionsAreSwitchedOff(t *testing.T) {
+	hook := newReceiver(t, 500, 200, 500, 500)
+	a := newAccount(t, fakeinflow.Options{RetryDelays: []time.Duration{}, SwitchOffAfter: 2})
+	a.subscribe(hook.url, documentedEvents...)
+	off := func() bool { return within[bool](t, a.fake(http.MethodGet, "subscriptions", "").list(t)[0], "off") }
+	id := a.add(nil)
+	edit := func() {
+		require.NoError(t, a.EditOrder(id, func(map[string]any) {}))
+		a.settle()
+	}
+	a.settle()
+	edit()
+	edit()
+	assert.False(t, off(), "two failed, and one between them did not")
+	edit()
+	assert.True(t, off())
+	edit()
+	assert.Len(t, hook.all(), 4, "nothing is sent any more")
+
+	subscription := a.api(http.MethodGet, "/webhooks", "").list(t)[0]
+	subscription["webHookSubscriptionRequestId"] = subscriptionID
+	body, err := json.Marshal(subscription)
+	require.NoError(t, err)
+	assert.Equal(t, 200, a.api(http.MethodPut, "/webhooks", string(body)).status)
+	edit()
+	assert.Len(t, hook.all(), 5)
+	assert.False(t, off())
 }

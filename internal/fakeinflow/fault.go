@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type Fault struct {
 	Route string
 	// SalesOrderID it fits; empty fits every request.
 	SalesOrderID string
+	// Every lets others pass: 5 is met by each fifth request that it fits; 0 by each.
+	Every int
 	// Times it is met before it ends; 0 is until [Server.ClearFaults].
 	Times int
 
@@ -37,29 +40,55 @@ type Fault struct {
 	Dropped bool
 	// AnswerLost applies the request and breaks the connection before any of the answer.
 	AnswerLost bool
+	// Stale answers with the sales orders as they were that long ago, a minute at most: an
+	// order created since is unknown, one edited since has its version before.
+	Stale time.Duration
+	// Incomplete answers without lines, payments and whatever else there are lists of, for
+	// sales orders created within that time before the request.
+	Incomplete time.Duration
+
+	fitted int // how many requests it fitted
+}
+
+func (f *Fault) validate() error {
+	var wrong []error
+	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+		wrong = append(wrong, fmt.Errorf("status %d is not from 200 to 599", f.Status))
+	}
+	if f.Route != "" && !slices.Contains(apiRoutes, f.Route) {
+		wrong = append(wrong, fmt.Errorf("route %q is none of: %s", f.Route, strings.Join(apiRoutes, ", ")))
+	}
+	if f.Every < 0 || f.Times < 0 || f.Latency < 0 || f.RetryAfter < 0 || f.SlowBody < 0 || f.Stale < 0 || f.Incomplete < 0 {
+		wrong = append(wrong, errors.New("every, times, latency, retry after, slow body, stale and incomplete cannot be negative"))
+	}
+	if f.Stale > maxStale {
+		wrong = append(wrong, fmt.Errorf("stale %s is over %s: what orders were is kept no longer", f.Stale, maxStale))
+	}
+	if f.RetryAfter > 0 && f.Status == 0 {
+		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
+	}
+	reads := f.Stale > 0 || f.Incomplete > 0
+	replaces := f.Status != 0 || f.Body != ""
+	breaks := f.Dropped || f.AnswerLost
+	if f.Latency == 0 && f.SlowBody == 0 && !f.Cut && !reads && !replaces && !breaks {
+		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale or incomplete"))
+	}
+	if f.Dropped && f.AnswerLost || breaks && (replaces || reads || f.SlowBody > 0 || f.Cut) {
+		wrong = append(wrong, errors.New("dropped and answer lost leave no answer: set one of the two, and beside it latency at most"))
+	}
+	if replaces && reads {
+		wrong = append(wrong, errors.New("stale and incomplete are about the answer that status and body replace: set either"))
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("fault: %w", errors.Join(wrong...))
+	}
+	return nil
 }
 
 // SetFault appends a fault to the queue.
 func (s *Server) SetFault(fault Fault) error {
-	var wrong []error
-	if fault.Status != 0 && (fault.Status < 200 || fault.Status > 599) {
-		wrong = append(wrong, fmt.Errorf("status %d is not from 200 to 599", fault.Status))
-	}
-	if fault.Times < 0 || fault.Latency < 0 || fault.RetryAfter < 0 || fault.SlowBody < 0 {
-		wrong = append(wrong, errors.New("times, latency, retry after and slow body cannot be negative"))
-	}
-	if fault.RetryAfter > 0 && fault.Status == 0 {
-		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
-	}
-	if fault.Latency == 0 && fault.Status == 0 && fault.Body == "" && fault.SlowBody == 0 && !fault.Cut && !fault.Dropped && !fault.AnswerLost {
-		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped or answer lost"))
-	}
-	answers := fault.Status != 0 || fault.Body != "" || fault.SlowBody > 0 || fault.Cut
-	if fault.Dropped && fault.AnswerLost || (fault.Dropped || fault.AnswerLost) && answers {
-		wrong = append(wrong, errors.New("dropped and answer lost leave no answer: set one of the two, and beside it latency at most"))
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("fake InFlow: fault: %w", errors.Join(wrong...))
+	if err := fault.validate(); err != nil {
+		return fmt.Errorf("fake InFlow: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,10 +112,13 @@ func (s *Server) takeFault(route, salesOrderID string) Fault {
 		if fault.Route != "" && fault.Route != route || fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
 			continue
 		}
+		if fault.fitted++; fault.Every > 1 && fault.fitted%fault.Every != 0 {
+			continue
+		}
 		met := *fault
 		if fault.Times > 0 {
 			if fault.Times--; fault.Times == 0 {
-				s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+				s.faults = slices.Delete(s.faults, i, i+1)
 			}
 		}
 		return met
@@ -100,6 +132,7 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 	if f.Dropped {
 		panic(http.ErrAbortHandler) // net/http's way to break a connection
 	}
+	answer.stale, answer.incomplete = f.Stale, f.Incomplete
 	if f.Status == 0 && f.Body == "" {
 		return false
 	}
@@ -160,6 +193,17 @@ type answer struct {
 	status       int
 	body         bytes.Buffer
 	orderVersion string
+	// stale and incomplete are the fault's, for the handler.
+	stale, incomplete time.Duration
+}
+
+// answerOf is the answer behind every handler of the API.
+func answerOf(w http.ResponseWriter) *answer {
+	a, ok := w.(*answer)
+	if !ok {
+		return newAnswer()
+	}
+	return a
 }
 
 func newAnswer() *answer { return &answer{header: http.Header{}} }

@@ -83,8 +83,9 @@ func relation(kind, name string) (field, next string, ok bool) {
 	return "", "", false
 }
 
-// project is the entity with the relations that were named, and no others.
-func project(entity map[string]any, kind string, named inclusion) map[string]any {
+// project is the entity with the relations that were named, and no others. look gives
+// the entity of a reference; nil where there is none.
+func project(entity map[string]any, kind string, named inclusion, look func(reference) map[string]any) map[string]any {
 	out := make(map[string]any, len(entity))
 	for field, value := range entity {
 		if _, isRelation := relations[kind][field]; !isRelation {
@@ -92,21 +93,26 @@ func project(entity map[string]any, kind string, named inclusion) map[string]any
 		}
 	}
 	for field, nested := range named {
-		out[field] = projectRelation(entity[field], field, relations[kind][field], nested)
+		out[field] = projectRelation(entity[field], field, relations[kind][field], nested, look)
 	}
 	return out
 }
 
-func projectRelation(value any, field, kind string, named inclusion) any {
+func projectRelation(value any, field, kind string, named inclusion, look func(reference) map[string]any) any {
 	switch value := value.(type) {
+	case reference:
+		if entity := look(value); entity != nil {
+			return project(entity, kind, named, look)
+		}
+		return nil
 	case map[string]any:
-		return project(value, kind, named)
+		return project(value, kind, named, look)
 	case []any:
 		list := make([]any, len(value))
 		for i, entry := range value {
 			list[i] = entry
 			if entity, ok := entry.(map[string]any); ok {
-				list[i] = project(entity, kind, named)
+				list[i] = project(entity, kind, named, look)
 			}
 		}
 		return list

@@ -159,7 +159,7 @@ func (s *Server) postEdit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	err := s.editOrRefuse(id, func(document map[string]any) error {
+	err := s.editOrRefuse(kindSalesOrder, id, func(document map[string]any) error {
 		if r.PostForm.Get("version") != fieldText(document, "timestamp") {
 			return errEditedSince
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,17 +22,77 @@ func (s *Server) getSalesOrder(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	answer := answerOf(w)
 	s.mu.Lock()
-	o, err := s.orders.get(r.PathValue("salesOrderId"))
-	s.mu.Unlock()
-	if err != nil {
+	look := s.lookFor(answer)
+	order := s.store.find(kindSalesOrder, r.PathValue("salesOrderId"))
+	var document map[string]any
+	if order != nil {
+		document = look.order(order)
+	}
+	if document == nil {
+		s.mu.Unlock()
 		writeError(w, http.StatusNotFound, "The sales order was not found.")
 		return
 	}
-	if answer, ok := w.(*answer); ok {
-		answer.orderVersion = o.text("timestamp")
+	shown := project(document, kindSalesOrder, named, look.entity)
+	s.mu.Unlock()
+	answer.orderVersion = fieldText(document, "timestamp")
+	writeJSON(w, http.StatusOK, shown)
+}
+
+// look is how a request sees the account: as it was then, and the orders of after
+// incompleteSince without what belongs to them.
+type look struct {
+	store           *store
+	then            time.Time // zero is now
+	incompleteSince time.Time // zero is complete
+}
+
+// lookFor needs the mutex, as does everything that is seen with it.
+func (s *Server) lookFor(a *answer) look {
+	l := look{store: &s.store}
+	now := s.options.Clock()
+	if a.stale > 0 {
+		l.then = now.Add(-a.stale)
 	}
-	writeJSON(w, http.StatusOK, project(o.document, "salesOrder", named))
+	if a.incomplete > 0 {
+		l.incompleteSince = now.Add(-a.incomplete)
+	}
+	return l
+}
+
+// order is nil where the order was not created then.
+func (l look) order(r *record) map[string]any {
+	document := r.at(l.then)
+	if document == nil || l.incompleteSince.IsZero() || !r.since.After(l.incompleteSince) {
+		return document
+	}
+	document = maps.Clone(document)
+	for _, list := range lists {
+		if has(document, list) {
+			document[list] = []any{}
+		}
+	}
+	return document
+}
+
+func (l look) entity(to reference) map[string]any {
+	r := l.store.find(to.kind, to.id)
+	if r == nil {
+		return nil
+	}
+	if document := r.at(l.then); document != nil {
+		return document
+	}
+	return r.document
+}
+
+// seen is an order as a request sees it.
+type seen struct {
+	id       string
+	document map[string]any
+	customer string // its name
 }
 
 func (s *Server) listSalesOrders(w http.ResponseWriter, r *http.Request) {
@@ -40,12 +101,25 @@ func (s *Server) listSalesOrders(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	answer := answerOf(w)
 	s.mu.Lock()
-	orders := slices.Clone(s.orders.created)
+	look := s.lookFor(answer)
+	all := s.store.collections[kindSalesOrder].created
+	orders := make([]seen, 0, len(all))
+	for _, order := range all {
+		if document := look.order(order); document != nil {
+			one := seen{id: order.id, document: document}
+			if query.looksAtCustomer {
+				one.customer = s.customerName(document)
+			}
+			orders = append(orders, one)
+		}
+	}
 	s.mu.Unlock()
-	orders = slices.DeleteFunc(orders, func(o *order) bool { return !query.fits(o.document) })
+	orders = slices.DeleteFunc(orders, func(o seen) bool { return !query.fits(o) })
 	total := len(orders)
-	if err := query.order(orders); err != nil {
+	orders, err = query.order(orders)
+	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -55,9 +129,11 @@ func (s *Server) listSalesOrders(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := make([]map[string]any, len(page))
+	s.mu.Lock()
 	for i, o := range page {
-		list[i] = project(o.document, "salesOrder", query.include)
+		list[i] = project(o.document, kindSalesOrder, query.include, look.entity)
 	}
+	s.mu.Unlock()
 	if query.includeCount {
 		w.Header().Set("X-listCount", strconv.Itoa(total))
 	}
@@ -77,7 +153,8 @@ type listQuery struct {
 	sortDesc             bool
 	includeCount         bool
 	include              inclusion
-	filters              []func(document map[string]any) bool
+	filters              []func(seen) bool
+	looksAtCustomer      bool
 }
 
 // caseless gives the values of every parameter of that name, however its letters are cased.
@@ -139,9 +216,10 @@ func (q *listQuery) parameter(key string, values []string) (err error) {
 		if !isFilter || !isClosed {
 			return errors.New("is not a parameter of this list")
 		}
-		var filter func(map[string]any) bool
+		var filter func(seen) bool
 		if filter, err = parseFilter(name, values); err == nil {
 			q.filters = append(q.filters, filter)
+			q.looksAtCustomer = q.looksAtCustomer || name == smartFilter
 		}
 	}
 	return err
@@ -155,42 +233,44 @@ var (
 	amountFilters = map[string]string{"total": "total", "balance": "balance"}
 )
 
-func parseFilter(name string, values []string) (func(map[string]any) bool, error) {
+// smartFilter searches the order's number and the customer's name.
+const smartFilter = "smart"
+
+func parseFilter(name string, values []string) (func(seen) bool, error) {
 	value := values[len(values)-1]
 	if field, ok := textFilters[name]; ok {
-		return func(d map[string]any) bool { return strings.EqualFold(fieldText(d, field), value) }, nil
+		return func(o seen) bool { return strings.EqualFold(fieldText(o.document, field), value) }, nil
 	}
 	if field, ok := statusFilters[name]; ok {
 		wanted, err := parseStatuses(values)
-		return func(d map[string]any) bool {
-			return slices.ContainsFunc(wanted, func(status string) bool { return strings.EqualFold(status, fieldText(d, field)) })
+		return func(o seen) bool {
+			return slices.ContainsFunc(wanted, func(status string) bool { return strings.EqualFold(status, fieldText(o.document, field)) })
 		}, err
 	}
 	if field, ok := dateFilters[name]; ok {
 		from, to, err := parseRange(value, parseInstant)
-		return func(d map[string]any) bool {
-			at, isDate := parseDate(fieldText(d, field))
+		return func(o seen) bool {
+			at, isDate := parseDate(fieldText(o.document, field))
 			return isDate && (from == nil || !at.Before(from.from)) && (to == nil || !at.After(to.to))
 		}, err
 	}
 	if field, ok := amountFilters[name]; ok {
 		from, to, err := parseRange(value, decimal.Parse)
-		return func(d map[string]any) bool {
-			amount, err := decimal.Parse(fieldText(d, field))
+		return func(o seen) bool {
+			amount, err := decimal.Parse(fieldText(o.document, field))
 			return err == nil && (from == nil || amount.Cmp(*from) >= 0) && (to == nil || amount.Cmp(*to) <= 0)
 		}, err
 	}
 	switch name {
 	case "isactive":
 		wanted, err := strconv.ParseBool(value)
-		return func(d map[string]any) bool {
-			return wanted == (d["isCancelled"] != true && d["isCompleted"] != true)
+		return func(o seen) bool {
+			return wanted == (o.document["isCancelled"] != true && o.document["isCompleted"] != true)
 		}, err
-	case "smart":
+	case smartFilter:
 		wanted := strings.ToLower(value)
-		return func(d map[string]any) bool {
-			customer, _ := d["customer"].(map[string]any)
-			return strings.Contains(strings.ToLower(fieldText(d, "orderNumber")+"\n"+fieldText(customer, "name")), wanted)
+		return func(o seen) bool {
+			return strings.Contains(strings.ToLower(fieldText(o.document, "orderNumber")+"\n"+o.customer), wanted)
 		}, nil
 	}
 	return nil, errors.New("is not a filter of sales orders")
@@ -264,23 +344,63 @@ func fieldText(document map[string]any, field string) string {
 	return text
 }
 
-func (q *listQuery) fits(document map[string]any) bool {
-	return !slices.ContainsFunc(q.filters, func(fits func(map[string]any) bool) bool { return !fits(document) })
+func (q *listQuery) fits(o seen) bool {
+	return !slices.ContainsFunc(q.filters, func(fits func(seen) bool) bool { return !fits(o) })
 }
 
 // order sorts, in the order of creation where no property was named or two are equal.
-func (q *listQuery) order(orders []*order) error {
+func (q *listQuery) order(orders []seen) ([]seen, error) {
 	if q.sort != "" && len(orders) > 0 {
 		field, ok := findField(orders[0].document, q.sort)
 		if !ok {
-			return fmt.Errorf("sort: %q is not a property of a sales order", q.sort)
+			return nil, fmt.Errorf("sort: %q is not a property of a sales order", q.sort)
 		}
-		slices.SortStableFunc(orders, func(a, b *order) int { return compareFields(a.text(field), b.text(field)) })
+		keyed := make([]keyedOrder, len(orders))
+		for i, o := range orders {
+			keyed[i] = keyedOrder{o, newSortKey(fieldText(o.document, field))}
+		}
+		slices.SortStableFunc(keyed, func(a, b keyedOrder) int { return a.key.compare(b.key) })
+		for i, k := range keyed {
+			orders[i] = k.seen
+		}
 	}
 	if q.sortDesc {
 		slices.Reverse(orders)
 	}
-	return nil
+	return orders, nil
+}
+
+type keyedOrder struct {
+	seen
+	key sortKey
+}
+
+// sortKey compares as an amount or a date where both are one, and else as a text.
+type sortKey struct {
+	text             string
+	amount           decimal.Decimal
+	date             time.Time
+	isAmount, isDate bool
+}
+
+func newSortKey(text string) sortKey {
+	key := sortKey{text: strings.ToLower(text)}
+	var err error
+	key.amount, err = decimal.Parse(text)
+	if key.isAmount = err == nil; !key.isAmount {
+		key.date, key.isDate = parseDate(text)
+	}
+	return key
+}
+
+func (k sortKey) compare(other sortKey) int {
+	switch {
+	case k.isAmount && other.isAmount:
+		return k.amount.Cmp(other.amount)
+	case k.isDate && other.isDate:
+		return k.date.Compare(other.date)
+	}
+	return cmp.Compare(k.text, other.text)
 }
 
 // findField finds a field's own spelling: names are compared without case.
@@ -293,18 +413,9 @@ func findField(document map[string]any, name string) (string, bool) {
 	return "", false
 }
 
-func compareFields(a, b string) int {
-	x, errX := decimal.Parse(a)
-	y, errY := decimal.Parse(b)
-	if errX == nil && errY == nil {
-		return x.Cmp(y)
-	}
-	return cmp.Compare(strings.ToLower(a), strings.ToLower(b))
-}
-
-func (q *listQuery) page(orders []*order) ([]*order, error) {
+func (q *listQuery) page(orders []seen) ([]seen, error) {
 	position := func(name, id string) (int, error) {
-		i := slices.IndexFunc(orders, func(o *order) bool { return strings.EqualFold(o.id, id) })
+		i := slices.IndexFunc(orders, func(o seen) bool { return strings.EqualFold(o.id, id) })
 		if i < 0 {
 			return 0, fmt.Errorf("%s: no entity of this list has the id", name)
 		}

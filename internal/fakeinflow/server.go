@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,14 +55,49 @@ type Options struct {
 	// RetryDelays are the waits before each further attempt of a delivery that failed; after
 	// the last it is given up. Nil is [DefaultRetryDelays]; empty is a single attempt.
 	RetryDelays []time.Duration
+	// RetryJitter is the most that is added at random to each of RetryDelays, as a share of
+	// it; 0 is none.
+	RetryJitter float64
 	// DeliveryTimeout is how long the receiver of a delivery may take; 0 is 30 seconds.
 	DeliveryTimeout time.Duration
-	// Transport sends the deliveries; nil is a copy of [http.DefaultTransport].
+	// DeliveriesAtOnce is how many are under way to one subscription; 0 is [DefaultDeliveriesAtOnce].
+	DeliveriesAtOnce int
+	// SwitchOffAfter is how many deliveries in a row are given up before a subscription is
+	// switched off, until it is PUT again; 0 is never.
+	SwitchOffAfter int
+	// RetryAfter says when a 429 names the wait; empty is always.
+	RetryAfter RetryAfter
+	// StateFile keeps orders, customers, products and subscriptions with their secrets from
+	// one server to the next, and the API key where none is given; empty is in memory only.
+	// A subscription is in the file before it is answered for, all else within a second of
+	// its change, or as soon as a large state can be written. What was sent is not kept.
+	StateFile string
+	// Transport sends the deliveries; nil is a copy of [http.DefaultTransport] that keeps
+	// as many connections as there are deliveries at once.
 	Transport http.RoundTripper
 	// Logger gets what happens to deliveries; nil is silence.
 	Logger *slog.Logger
 	// Clock tells the time of events and of the allowance; nil is [time.Now].
 	Clock func() time.Time
+}
+
+// RetryAfter says when the answer 429 has the header of that name.
+type RetryAfter string
+
+// When a 429 has a Retry-After.
+const (
+	RetryAfterAlways    RetryAfter = "always"
+	RetryAfterNever     RetryAfter = "never"
+	RetryAfterSometimes RetryAfter = "sometimes" // by turns
+)
+
+// ParseRetryAfter reads one of the names.
+func ParseRetryAfter(name string) (RetryAfter, error) {
+	switch when := RetryAfter(name); when {
+	case "", RetryAfterAlways, RetryAfterNever, RetryAfterSometimes:
+		return cmp.Or(when, RetryAfterAlways), nil
+	}
+	return "", fmt.Errorf("retry after: %q is none of always, never, sometimes", name)
 }
 
 // Server is a fake InFlow account. It is safe for use by several goroutines.
@@ -74,9 +110,13 @@ type Server struct {
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 
+	restored bool
+	saving   sync.Mutex    // held while the state file is written
+	unsaved  chan struct{} // has one where the state changed
+
 	mu            sync.Mutex
 	apiKey        string
-	orders        store
+	store         store
 	subscriptions []*subscription
 	allowance     allowance
 	faults        []*Fault
@@ -103,7 +143,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("fake InFlow: %w", err)
 	}
 	o.CompanyID = cmp.Or(o.CompanyID, DefaultCompanyID)
-	o.APIKey = cmp.Or(o.APIKey, rand.Text())
+	o.DeliveriesAtOnce = cmp.Or(o.DeliveriesAtOnce, DefaultDeliveriesAtOnce)
 	o.DeliveryTimeout = cmp.Or(o.DeliveryTimeout, 30*time.Second)
 	if o.RetryDelays == nil {
 		o.RetryDelays = DefaultRetryDelays()
@@ -117,7 +157,9 @@ func New(o Options) (*Server, error) {
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
 		if transport, ok := o.Transport.(*http.Transport); ok {
-			o.Transport = transport.Clone()
+			transport = transport.Clone()
+			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, o.DeliveriesAtOnce
+			o.Transport = transport
 		}
 	}
 	stopping, stop := context.WithCancel(context.Background())
@@ -130,8 +172,9 @@ func New(o Options) (*Server, error) {
 		},
 		stopping:   stopping,
 		stop:       stop,
-		apiKey:     o.APIKey,
-		orders:     newStore(firstVersion),
+		unsaved:    make(chan struct{}, 1),
+		apiKey:     cmp.Or(o.APIKey, rand.Text()),
+		store:      newStore(firstVersion),
 		allowance:  allowance{perMinute: o.RequestsPerMinute},
 		deliveries: newDeliveries(),
 	}
@@ -141,6 +184,17 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("fake InFlow: %w", err)
 	}
 	s.handler = s.routes(admin)
+	if o.StateFile != "" {
+		err := s.restore()
+		if err == nil {
+			err = s.save() // so that a place that cannot be written is found now
+		}
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("fake InFlow: %w", err)
+		}
+		s.running.Go(s.keepSaving)
+	}
 	return s, nil
 }
 
@@ -159,6 +213,15 @@ func (o Options) validate() error {
 	}
 	if o.DeliveryTimeout < 0 {
 		faults = append(faults, fmt.Errorf("the delivery timeout %s is negative", o.DeliveryTimeout))
+	}
+	if o.RetryJitter < 0 || o.RetryJitter > 1 {
+		faults = append(faults, fmt.Errorf("the retry jitter %g is not from 0 to 1", o.RetryJitter))
+	}
+	if o.DeliveriesAtOnce < 0 || o.SwitchOffAfter < 0 {
+		faults = append(faults, fmt.Errorf("deliveries at once (%d) and switch off after (%d) cannot be negative", o.DeliveriesAtOnce, o.SwitchOffAfter))
+	}
+	if _, err := ParseRetryAfter(string(o.RetryAfter)); err != nil {
+		faults = append(faults, err)
 	}
 	for _, delay := range o.RetryDelays {
 		if delay < 0 {
@@ -186,6 +249,7 @@ func (s *Server) SetAPIKey(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.apiKey = key
+	s.changed()
 }
 
 // Handler serves InFlow's API and, under /_fake/, the fake's own pages.
@@ -219,22 +283,29 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// Close ends every delivery, whether it was made or not, and waits for that.
+// Close ends every delivery, whether it was made or not, waits for that, and saves the state.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.stop() // under the mutex: no delivery starts after it
+	s.giveUp(func(*outgoing) bool { return true })
 	s.mu.Unlock()
 	s.running.Wait()
+	if err := s.save(); err != nil {
+		s.logger.Error("the state of before was kept", "error", err)
+	}
 	if transport, ok := s.options.Transport.(interface{ CloseIdleConnections() }); ok {
 		transport.CloseIdleConnections()
 	}
 }
 
 // Requests lists the requests to the API that have ended, the latest 100,000 at least.
-func (s *Server) Requests() []Request {
+func (s *Server) Requests() []Request { return s.latestRequests(-1) }
+
+// latestRequests is the end of the log, or all of it where n is negative.
+func (s *Server) latestRequests(n int) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Request(nil), s.requests...)
+	return slices.Clone(latest(s.requests, n))
 }
 
 func (s *Server) routes(admin http.Handler) http.Handler {
@@ -300,7 +371,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 		writeError(w, http.StatusNotAcceptable, "The Accept header must name an API version: application/json;version=2025-06-24.")
 	default:
 		if wait := s.allowance.take(s.options.Clock()); wait > 0 {
-			w.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(wait), 10))
+			s.allowance.refused++
+			if s.options.RetryAfter != RetryAfterNever && (s.options.RetryAfter != RetryAfterSometimes || s.allowance.refused%2 == 1) {
+				w.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(wait), 10))
+			}
 			writeError(w, http.StatusTooManyRequests, "Too many requests.")
 			return false
 		}
@@ -329,6 +403,7 @@ func acceptsVersion(accept []string) bool {
 type allowance struct {
 	perMinute int
 	taken     []time.Time // at most perMinute, ascending
+	refused   int
 }
 
 // take is 0 where the request is within the allowance, and else how long to wait.

@@ -2,40 +2,97 @@ package fakeinflow
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
 
-// store holds the account's orders. Its documents never change in place: an edit
-// replaces one, so that a reader can go on with what it has.
+// The kinds of entity that the account keeps by themselves, as [relations] names them.
+const (
+	kindSalesOrder = "salesOrder"
+	kindCustomer   = "customer"
+	kindProduct    = "product"
+)
+
+var kinds = []string{kindCustomer, kindProduct, kindSalesOrder}
+
+// idField is the field that holds an entity's id.
+func idField(kind string) string { return kind + "Id" }
+
+// maxStale is how long ago the account can be looked at, see [Fault].
+const maxStale = time.Minute
+
+// store holds the account's entities. Its documents never change in place: an edit
+// replaces one, so that a reader can go on with what it has. A sales order refers to its
+// customer and its products, which it shares with other orders.
 type store struct {
-	byID    map[string]*order // by lower-case id
-	created []*order          // in the order of their creation
-	version uint64            // the account's latest rowversion
+	collections map[string]*collection // by kind
+	version     uint64                 // the account's latest rowversion
+	// former are the records with documents that were replaced within maxStale, the oldest first.
+	former []*record
 }
 
-type order struct {
-	id       string
-	document map[string]any // every related entity included
+type collection struct {
+	byID    map[string]*record // by lower-case id
+	created []*record          // in the order of their creation
+	numbers int                // how many were ever created
 }
 
-func (o *order) text(field string) string {
-	text, _ := o.document[field].(string)
-	return text
+// record is one entity through its versions.
+type record struct {
+	kind, id string
+	number   int // from 1, in the order of creation
+	document map[string]any
+	since    time.Time // of its creation
+	former   []formerDocument
+}
+
+// formerDocument is what an entity was until then.
+type formerDocument struct {
+	document map[string]any
+	until    time.Time
+}
+
+// reference stands in a document for an entity of its own.
+type reference struct{ kind, id string }
+
+func (r *record) text(field string) string { return fieldText(r.document, field) }
+
+// at is the entity as it was then; nil where it was not created yet. The zero time is now.
+func (r *record) at(then time.Time) map[string]any {
+	if then.IsZero() {
+		return r.document
+	}
+	if r.since.After(then) {
+		return nil
+	}
+	for _, former := range r.former {
+		if former.until.After(then) {
+			return former.document
+		}
+	}
+	return r.document
 }
 
 func newStore(version uint64) store {
-	return store{byID: map[string]*order{}, version: version}
+	s := store{collections: map[string]*collection{}, version: version}
+	for _, kind := range kinds {
+		s.collections[kind] = &collection{byID: map[string]*record{}}
+	}
+	return s
 }
 
 func (s *store) nextVersion() string {
@@ -43,88 +100,242 @@ func (s *store) nextVersion() string {
 	return fmt.Sprintf("%016X", s.version)
 }
 
-func (s *store) get(id string) (*order, error) {
-	if o, ok := s.byID[strings.ToLower(id)]; ok {
-		return o, nil
+func (s *store) find(kind, id string) *record { return s.collections[kind].byID[strings.ToLower(id)] }
+
+func (s *store) get(kind, id string) (*record, error) {
+	if r := s.find(kind, id); r != nil {
+		return r, nil
 	}
-	return nil, fmt.Errorf("%w: %q", ErrNoOrder, id)
+	return nil, fmt.Errorf("%w: %q", missing[kind], id)
 }
 
-// ErrNoOrder is an id that no order has.
-var ErrNoOrder = errors.New("no sales order has this id")
+var (
+	// ErrNoOrder is an id that no order has.
+	ErrNoOrder = errors.New("no sales order has this id")
+	// ErrNoCustomer is an id that no customer has.
+	ErrNoCustomer = errors.New("no customer has this id")
+	// ErrNoProduct is an id that no product has.
+	ErrNoProduct = errors.New("no product has this id")
 
-var orderIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+	missing = map[string]error{kindSalesOrder: ErrNoOrder, kindCustomer: ErrNoCustomer, kindProduct: ErrNoProduct}
+)
 
-func (s *store) add(document map[string]any) (*order, error) {
+var entityIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// change is what a write did to one entity.
+type change struct {
+	what   happening
+	record *record
+}
+
+// add creates an entity, and saves the entities that the document holds.
+func (s *store) add(kind string, document map[string]any, now time.Time) ([]change, error) {
 	document = cloneObject(document)
-	id, _ := document["salesOrderId"].(string)
+	id := fieldText(document, idField(kind))
 	if id == "" {
 		id = uuid.NewString()
 	}
-	if !orderIDForm.MatchString(id) {
-		return nil, errors.New("salesOrderId must be a GUID")
+	if !entityIDForm.MatchString(id) {
+		return nil, fmt.Errorf("%s must be a GUID", idField(kind))
 	}
-	if _, exists := s.byID[strings.ToLower(id)]; exists {
-		return nil, fmt.Errorf("the sales order %s exists already", id)
+	if s.find(kind, id) != nil {
+		return nil, fmt.Errorf("the %s %s exists already", inWords(kind), id)
 	}
-	if err := fillIn(document); err != nil {
-		return nil, err
+	if kind == kindSalesOrder {
+		if err := fillIn(document); err != nil {
+			return nil, err
+		}
+		if fieldText(document, "orderNumber") == "" {
+			document["orderNumber"] = fmt.Sprintf("SO-%06d", s.collections[kind].numbers+1)
+		}
 	}
-	document["salesOrderId"] = id
-	if number, _ := document["orderNumber"].(string); number == "" {
-		document["orderNumber"] = fmt.Sprintf("SO-%06d", len(s.created)+1)
-	}
+	document[idField(kind)] = id
+	changes := s.takeIn(kind, document, nil, now)
 	document["timestamp"] = s.nextVersion()
-	o := &order{id: id, document: document}
-	s.byID[strings.ToLower(id)] = o
-	s.created = append(s.created, o)
-	return o, nil
+	return append(changes, change{created, s.insert(kind, id, document, now)}), nil
 }
 
-func (s *store) edit(id string, edit func(map[string]any) error) (*order, error) {
-	before, err := s.get(id)
+func (s *store) insert(kind, id string, document map[string]any, since time.Time) *record {
+	c := s.collections[kind]
+	c.numbers++
+	r := &record{kind: kind, id: id, number: c.numbers, document: document, since: since}
+	c.byID[strings.ToLower(id)] = r
+	c.created = append(c.created, r)
+	return r
+}
+
+func inWords(kind string) string {
+	if kind == kindSalesOrder {
+		return "sales order"
+	}
+	return kind
+}
+
+// edit saves an entity again, as edit changes it, together with those of the entities in
+// it that edit changed.
+func (s *store) edit(kind, id string, edit func(map[string]any) error, now time.Time) ([]change, error) {
+	r, err := s.get(kind, id)
 	if err != nil {
 		return nil, err
 	}
-	document := cloneObject(before.document)
+	before := map[string]map[string]any{}
+	document := s.whole(r.document, time.Time{}, before)
 	if err := edit(document); err != nil {
 		return nil, err
 	}
-	document["salesOrderId"] = before.id
+	document[idField(kind)] = r.id
+	changes := s.takeIn(kind, document, before, now)
 	document["timestamp"] = s.nextVersion()
-	after := &order{id: before.id, document: document}
-	s.byID[strings.ToLower(id)] = after
-	s.created[slices.Index(s.created, before)] = after
-	return after, nil
+	s.replace(r, document, now)
+	return append(changes, change{updated, r}), nil
 }
 
-func (s *store) remove(id string) error {
-	o, err := s.get(id)
+func (s *store) replace(r *record, document map[string]any, now time.Time) {
+	for len(s.former) > 0 && now.Sub(s.former[0].former[0].until) > maxStale {
+		s.former[0].former = s.former[0].former[1:]
+		s.former = s.former[1:]
+	}
+	r.former = append(r.former, formerDocument{r.document, now})
+	s.former = append(s.former, r)
+	r.document = document
+}
+
+func (s *store) remove(kind, id string) error {
+	r, err := s.get(kind, id)
 	if err != nil {
 		return err
 	}
-	delete(s.byID, strings.ToLower(id))
-	s.created = slices.DeleteFunc(s.created, func(other *order) bool { return other == o })
+	c := s.collections[kind]
+	delete(c.byID, strings.ToLower(id))
+	i, _ := slices.BinarySearchFunc(c.created, r.number, func(other *record, number int) int { return cmp.Compare(other.number, number) })
+	c.created = slices.Delete(c.created, i, i+1)
 	return nil
+}
+
+// whole is a copy of a document with the entities that it refers to, as they were then.
+// Where before is not nil it gets those entities, by their ids.
+func (s *store) whole(document map[string]any, then time.Time, before map[string]map[string]any) map[string]any {
+	whole, _ := copyOf(document, func(to reference) any {
+		r := s.find(to.kind, to.id)
+		if r == nil {
+			return nil
+		}
+		entity := r.at(then)
+		if entity == nil { // it was created together with what refers to it
+			entity = r.document
+		}
+		if before != nil {
+			before[to.kind+strings.ToLower(to.id)] = entity
+		}
+		return cloneObject(entity)
+	}).(map[string]any)
+	return whole
+}
+
+// takeIn puts references in place of the entities in a document, and saves these: those
+// that are new; those that were in the document before an edit and were changed by it; and
+// of others that are known, the fields that are given.
+func (s *store) takeIn(kind string, document map[string]any, before map[string]map[string]any, now time.Time) []change {
+	var changes []change
+	s.eachRelated(kind, document, func(holder map[string]any, field, related string) {
+		entity, given := holder[field].(map[string]any)
+		id := fieldText(entity, idField(related))
+		was, isOld := before[related+strings.ToLower(id)]
+		unchanged := isOld && reflect.DeepEqual(was, entity)
+		// The id beside it says which entity it is, where nobody wrote the entity itself.
+		if beside := fieldText(holder, idField(related)); !given && !has(holder, field) || unchanged && !strings.EqualFold(beside, id) {
+			if r := s.find(related, beside); r != nil {
+				holder[field] = reference{related, r.id}
+				return
+			}
+		}
+		if !given || !entityIDForm.MatchString(id) {
+			return // null, or no entity but a part of this document
+		}
+		if what, changed := s.save(related, id, entity, isOld, unchanged, now); changed {
+			changes = append(changes, what)
+		}
+		holder[field] = reference{related, id}
+	})
+	return changes
+}
+
+func has(object map[string]any, field string) bool {
+	_, present := object[field]
+	return present
+}
+
+// save keeps an entity that came within another. One that is new was in the account
+// before, and the stand-in only learns of it: nobody is told.
+func (s *store) save(kind, id string, entity map[string]any, whole, unchanged bool, now time.Time) (what change, changed bool) {
+	r := s.find(kind, id)
+	if r == nil {
+		if fieldText(entity, "timestamp") == "" {
+			entity["timestamp"] = s.nextVersion()
+		}
+		s.insert(kind, id, entity, time.Time{})
+		return change{}, false
+	}
+	if unchanged {
+		return change{}, false
+	}
+	merged := entity
+	if !whole {
+		merged = maps.Clone(r.document)
+		maps.Copy(merged, entity)
+	}
+	merged["timestamp"] = r.document["timestamp"]
+	if reflect.DeepEqual(merged, r.document) {
+		return change{}, false
+	}
+	merged["timestamp"] = s.nextVersion()
+	s.replace(r, merged, now)
+	return change{updated, r}, true
+}
+
+// eachRelated visits the places in a document where an entity of its own may stand.
+func (s *store) eachRelated(kind string, document map[string]any, visit func(holder map[string]any, field, related string)) {
+	for field, next := range relations[kind] {
+		if s.collections[next] != nil {
+			visit(document, field, next)
+			continue
+		}
+		inside, _ := document[field].([]any)
+		for _, entry := range inside {
+			if object, ok := entry.(map[string]any); ok {
+				s.eachRelated(next, object, visit)
+			}
+		}
+	}
 }
 
 //go:embed blank.json
 var blankJSON []byte
 
+// blanks are the defaults of a sales order and of its lines. They are shared: what is kept
+// never changes in place.
+var blanks = sync.OnceValues(func() (blank struct{ order, line map[string]any }, err error) {
+	read, err := decodeObject(bytes.NewReader(blankJSON))
+	if err != nil {
+		return blank, fmt.Errorf("blank.json: %w", err)
+	}
+	blank.order, _ = read["order"].(map[string]any)
+	blank.line, _ = read["line"].(map[string]any)
+	return blank, nil
+})
+
 // fillIn gives an order, and its lines, the default value of each field that is absent,
 // as InFlow does on insert.
 func fillIn(document map[string]any) error {
-	blank, err := decodeObject(bytes.NewReader(blankJSON))
+	blank, err := blanks()
 	if err != nil {
-		return fmt.Errorf("blank.json: %w", err)
+		return err
 	}
-	blankLine, _ := blank["line"].(map[string]any)
-	blankOrder, _ := blank["order"].(map[string]any)
-	addAbsent(document, blankOrder)
+	addAbsent(document, blank.order)
 	lines, _ := document["lines"].([]any)
 	for _, entry := range lines {
 		if line, ok := entry.(map[string]any); ok {
-			addAbsent(line, cloneObject(blankLine))
+			addAbsent(line, blank.line)
 			if line["salesOrderLineId"] == nil {
 				line["salesOrderLineId"] = uuid.NewString()
 			}
@@ -159,125 +370,37 @@ func decodeObject(r io.Reader) (map[string]any, error) {
 }
 
 func cloneObject(object map[string]any) map[string]any {
-	clone := maps.Clone(object)
-	if clone == nil {
-		clone = map[string]any{}
+	if object == nil {
+		return map[string]any{}
 	}
-	for field, value := range clone {
-		clone[field] = cloneValue(value)
-	}
+	clone, _ := cloneValue(object).(map[string]any)
 	return clone
 }
 
 func cloneValue(value any) any {
+	return copyOf(value, func(to reference) any { return to })
+}
+
+// copyOf copies a value and what is in it. A reference becomes what resolve makes of it.
+func copyOf(value any, resolve func(reference) any) any {
 	switch value := value.(type) {
 	case map[string]any:
-		return cloneObject(value)
-	case []any:
-		clone := slices.Clone(value)
-		for i := range clone {
-			clone[i] = cloneValue(clone[i])
+		object := make(map[string]any, len(value))
+		for field, inside := range value {
+			object[field] = copyOf(inside, resolve)
 		}
-		return clone
+		return object
+	case []any:
+		list := make([]any, len(value))
+		for i, inside := range value {
+			list[i] = copyOf(inside, resolve)
+		}
+		return list
+	case reference:
+		return resolve(value)
 	default:
 		return value
 	}
-}
-
-// OrderSummary is one order as [Server.Orders] lists it.
-type OrderSummary struct {
-	ID       string `json:"salesOrderId"`
-	Number   string `json:"orderNumber"`
-	Version  string `json:"timestamp"`
-	Customer string `json:"customer"`
-	Total    string `json:"total"`
-}
-
-// AddOrder creates a sales order, which the subscribers of that event are told. Absent
-// fields get InFlow's defaults, among them a new id and number. The document stays the
-// caller's. It fails where the id is taken.
-func (s *Server) AddOrder(document map[string]any) (id string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, err := s.orders.add(document)
-	if err != nil {
-		return "", fmt.Errorf("fake InFlow: add a sales order: %w", err)
-	}
-	s.announce(created, o)
-	return o.id, nil
-}
-
-// EditOrder saves a sales order again, which the subscribers of that event are told. The
-// order gets a new version even where edit changes nothing. edit must not call the
-// server. An unknown id is [ErrNoOrder].
-func (s *Server) EditOrder(id string, edit func(document map[string]any)) error {
-	err := s.editOrRefuse(id, func(document map[string]any) error {
-		edit(document)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("fake InFlow: edit a sales order: %w", err)
-	}
-	return nil
-}
-
-// editOrRefuse saves an order again unless edit fails.
-func (s *Server) editOrRefuse(id string, edit func(document map[string]any) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, err := s.orders.edit(id, edit)
-	if err != nil {
-		return err
-	}
-	s.announce(updated, o)
-	return nil
-}
-
-// DeleteOrder makes the API forget a sales order. No subscriber is told: InFlow has no
-// event for it. An unknown id is [ErrNoOrder].
-func (s *Server) DeleteOrder(id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.orders.remove(id); err != nil {
-		return fmt.Errorf("fake InFlow: delete a sales order: %w", err)
-	}
-	return nil
-}
-
-// Orders lists the sales orders in the order of their creation.
-func (s *Server) Orders() []OrderSummary {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]OrderSummary, 0, len(s.orders.created))
-	for _, o := range s.orders.created {
-		customer, _ := o.document["customer"].(map[string]any)
-		name, _ := customer["name"].(string)
-		list = append(list, OrderSummary{
-			ID: o.id, Number: o.text("orderNumber"), Version: o.text("timestamp"), Customer: name, Total: o.text("total"),
-		})
-	}
-	return list
-}
-
-// Order is a copy of one sales order's whole document. An unknown id is [ErrNoOrder].
-func (s *Server) Order(id string) (map[string]any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, err := s.orders.get(id)
-	if err != nil {
-		return nil, fmt.Errorf("fake InFlow: %w", err)
-	}
-	return cloneObject(o.document), nil
-}
-
-// SetField is an edit that sets one field, named by its path such as "total" or
-// "lines.0.subTotal". The path has to exist up to its last name. An unknown id is [ErrNoOrder].
-func (s *Server) SetField(id, path string, value any) error {
-	err := s.editOrRefuse(id, func(document map[string]any) error { return setField(document, path, value) })
-	if err != nil {
-		return fmt.Errorf("fake InFlow: set a field of a sales order: %w", err)
-	}
-	return nil
 }
 
 // setField sets one field of a document or of what is in it.

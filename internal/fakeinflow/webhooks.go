@@ -19,6 +19,8 @@ type subscription struct {
 	url    string
 	events []string
 	secret string
+	// off says that too many deliveries in a row were given up, and that none are made.
+	off bool
 }
 
 // shown is the subscription as an answer has it, with the secret where it is the first.
@@ -30,7 +32,7 @@ func (s *subscription) shown(withSecret bool) map[string]any {
 	return out
 }
 
-// happening is what can happen to a sales order.
+// happening is what can happen to an entity.
 type happening int
 
 const (
@@ -38,26 +40,34 @@ const (
 	updated
 )
 
-// eventNames are the names that a subscription can have for what happens to a sales
-// order: the documented one first, then those that integrators use.
-var eventNames = [...][]string{
-	created: {"salesOrder.created", "SalesOrderCreatedV1"},
-	updated: {"salesOrder.updated", "SalesOrderUpdatedV1", "SalesOrderUpdatedV2"},
+// eventNames are the names that a subscription can have for what happens to an entity: the
+// documented one first, then those that integrators use. For customers and products the
+// latter are by analogy.
+var eventNames = map[string][2][]string{
+	kindSalesOrder: {
+		created: {"salesOrder.created", "SalesOrderCreatedV1"},
+		updated: {"salesOrder.updated", "SalesOrderUpdatedV1", "SalesOrderUpdatedV2"},
+	},
+	kindCustomer: {created: {"customer.created", "CustomerCreatedV1"}, updated: {"customer.updated", "CustomerUpdatedV1"}},
+	kindProduct:  {created: {"product.created", "ProductCreatedV1"}, updated: {"product.updated", "ProductUpdatedV1"}},
 }
 
-var otherEvents = []string{
-	"customer.created", "customer.updated", "vendor.created", "vendor.updated", "purchaseOrder.created",
-	"purchaseOrder.updated", "product.created", "product.updated",
-}
+// otherEvents can be subscribed to, and never happen: the account has no such entities.
+var otherEvents = []string{"vendor.created", "vendor.updated", "purchaseOrder.created", "purchaseOrder.updated"}
 
 func isEvent(name string) bool {
-	return slices.Contains(eventNames[created], name) || slices.Contains(eventNames[updated], name) || slices.Contains(otherEvents, name)
+	for _, names := range eventNames {
+		if slices.Contains(names[created], name) || slices.Contains(names[updated], name) {
+			return true
+		}
+	}
+	return slices.Contains(otherEvents, name)
 }
 
 // match is the name under which the subscription wants to hear of it; empty is not at all.
-func (s *subscription) match(what happening) string {
+func (s *subscription) match(kind string, what happening) string {
 	for _, name := range s.events {
-		if slices.Contains(eventNames[what], name) {
+		if slices.Contains(eventNames[kind][what], name) {
 			return name
 		}
 	}
@@ -90,15 +100,27 @@ func (s *Server) getWebhook(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.findSubscription(r.PathValue("webHookId"))
-	if i < 0 {
+	if !s.unsubscribe(r.PathValue("webHookId")) {
 		writeError(w, http.StatusNotFound, "The webhook subscription was not found.")
 		return
 	}
+	if s.saved(w, r) {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// unsubscribe is false where there is no such subscription.
+func (s *Server) unsubscribe(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.findSubscription(id)
+	if i < 0 {
+		return false
+	}
+	s.unsubscribed(s.subscriptions[i])
 	s.subscriptions = slices.Delete(s.subscriptions, i, i+1)
-	w.WriteHeader(http.StatusOK)
+	s.changed()
+	return true
 }
 
 func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
@@ -116,21 +138,40 @@ func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := s.findSubscription(asked.id); i >= 0 {
-		changed := *s.subscriptions[i]
-		changed.url, changed.events = asked.url, asked.events
-		s.subscriptions[i] = &changed
-		writeJSON(w, http.StatusOK, changed.shown(false))
-		return
-	}
 	if asked.secret, err = newSecret(); err != nil {
 		writeError(w, http.StatusInternalServerError, "No secret could be made.")
 		return
 	}
+	shown := s.subscribe(asked)
+	if s.saved(w, r) {
+		writeJSON(w, http.StatusOK, shown)
+	}
+}
+
+// subscribe is the subscription as it is answered with: the secret comes once only.
+func (s *Server) subscribe(asked *subscription) map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed()
+	if i := s.findSubscription(asked.id); i >= 0 {
+		changed := *s.subscriptions[i]
+		changed.url, changed.events, changed.off = asked.url, asked.events, false
+		s.subscriptions[i] = &changed
+		return changed.shown(false)
+	}
 	s.subscriptions = append(s.subscriptions, asked)
-	writeJSON(w, http.StatusOK, asked.shown(true))
+	return asked.shown(true)
+}
+
+// saved saves the state, if there is a file for it, before a subscription is answered for:
+// its secret is never shown again.
+func (s *Server) saved(w http.ResponseWriter, r *http.Request) bool {
+	if err := s.save(); err != nil {
+		s.logger.ErrorContext(r.Context(), "a subscription was not saved", "error", err)
+		writeError(w, http.StatusInternalServerError, "The state could not be saved: see the log.")
+		return false
+	}
+	return true
 }
 
 func parseSubscription(body map[string]any) (*subscription, error) {

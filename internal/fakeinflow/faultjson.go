@@ -1,0 +1,112 @@
+package fakeinflow
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// faultJSON is a [Fault] as the admin routes and the command line have it.
+type faultJSON struct {
+	Route        string       `json:"route,omitempty"`
+	SalesOrderID string       `json:"salesOrderId,omitempty"`
+	Every        int          `json:"every,omitempty"`
+	Times        int          `json:"times,omitempty"`
+	Latency      jsonDuration `json:"latency,omitempty"`
+	Status       int          `json:"status,omitempty"`
+	RetryAfter   jsonDuration `json:"retryAfter,omitempty"`
+	Body         string       `json:"body,omitempty"`
+	SlowBody     jsonDuration `json:"slowBody,omitempty"`
+	Cut          bool         `json:"cut,omitempty"`
+	Dropped      bool         `json:"dropped,omitempty"`
+	AnswerLost   bool         `json:"answerLost,omitempty"`
+	Stale        jsonDuration `json:"stale,omitempty"`
+	Incomplete   jsonDuration `json:"incomplete,omitempty"`
+}
+
+// ParseFault reads a fault as JSON, such as {"status":500,"times":3}: the names are those
+// of [Fault], durations are as Go writes them. A fault that changes nothing, or that
+// contradicts itself, is an error.
+func ParseFault(text []byte) (Fault, error) {
+	var asked faultJSON
+	if err := decodeFault(text, &asked); err != nil {
+		return Fault{}, err
+	}
+	fault := Fault{
+		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times,
+		Latency: time.Duration(asked.Latency), Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter),
+		Body: asked.Body, SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped,
+		AnswerLost: asked.AnswerLost, Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete),
+	}
+	return fault, fault.validate()
+}
+
+func (f *Fault) json() faultJSON {
+	return faultJSON{
+		Route: f.Route, SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times,
+		Latency: jsonDuration(f.Latency), Status: f.Status, RetryAfter: jsonDuration(f.RetryAfter),
+		Body: f.Body, SlowBody: jsonDuration(f.SlowBody), Cut: f.Cut, Dropped: f.Dropped,
+		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale), Incomplete: jsonDuration(f.Incomplete),
+	}
+}
+
+// deliveryFaultJSON is a [DeliveryFault] as the admin routes and the command line have it.
+type deliveryFaultJSON struct {
+	SalesOrderID string       `json:"salesOrderId,omitempty"`
+	Every        int          `json:"every,omitempty"`
+	Times        int          `json:"times,omitempty"`
+	Lost         bool         `json:"lost,omitempty"`
+	Doubled      bool         `json:"doubled,omitempty"`
+	Delay        jsonDuration `json:"delay,omitempty"`
+	Reordered    bool         `json:"reordered,omitempty"`
+}
+
+// ParseDeliveryFault reads a fault as JSON, such as {"lost":true,"every":10}: the names
+// are those of [DeliveryFault], durations are as Go writes them. A fault that changes
+// nothing, or that contradicts itself, is an error.
+func ParseDeliveryFault(text []byte) (DeliveryFault, error) {
+	var asked deliveryFaultJSON
+	if err := decodeFault(text, &asked); err != nil {
+		return DeliveryFault{}, err
+	}
+	fault := DeliveryFault{
+		SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times, Lost: asked.Lost, Doubled: asked.Doubled,
+		Delay: time.Duration(asked.Delay), Reordered: asked.Reordered,
+	}
+	return fault, fault.validate()
+}
+
+func (f *DeliveryFault) json() deliveryFaultJSON {
+	return deliveryFaultJSON{
+		SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times, Lost: f.Lost, Doubled: f.Doubled,
+		Delay: jsonDuration(f.Delay), Reordered: f.Reordered,
+	}
+}
+
+func decodeFault(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("the fault cannot be read: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the fault cannot be read: there is more after its end")
+	}
+	return nil
+}
+
+// jsonDuration is written as Go writes a duration: "1.5s".
+type jsonDuration time.Duration
+
+// MarshalText writes it.
+func (d jsonDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads it.
+func (d *jsonDuration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = jsonDuration(parsed)
+	return err
+}

@@ -1,0 +1,231 @@
+package fakeinflow
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// saveEvery is the least time between two times that the state is written, of what
+	// changes often. A large state is written less often: a fifth of the time at most.
+	saveEvery  = 250 * time.Millisecond
+	retrySave  = 5 * time.Second
+	stateForm  = 1
+	entityMark = "$entity"
+)
+
+// state is the account as the state file has it.
+type state struct {
+	Form          int                 `json:"form"`
+	APIKey        string              `json:"apiKey"`
+	Version       string              `json:"version"`
+	OrdersCreated int                 `json:"ordersCreated"`
+	Subscriptions []savedSubscription `json:"subscriptions"`
+	Customers     []map[string]any    `json:"customers"`
+	Products      []map[string]any    `json:"products"`
+	SalesOrders   []map[string]any    `json:"salesOrders"`
+}
+
+type savedSubscription struct {
+	ID     string   `json:"webHookSubscriptionId"`
+	URL    string   `json:"url"`
+	Events []string `json:"events"`
+	Secret string   `json:"secret"`
+	Off    bool     `json:"off,omitempty"`
+}
+
+func (st *state) documents(kind string) *[]map[string]any {
+	switch kind {
+	case kindCustomer:
+		return &st.Customers
+	case kindProduct:
+		return &st.Products
+	default:
+		return &st.SalesOrders
+	}
+}
+
+// MarshalJSON is for the state file: nothing else holds references.
+func (r reference) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{entityMark: r.id})
+}
+
+// Restored says whether the account was read from the state file.
+func (s *Server) Restored() bool { return s.restored }
+
+// restore reads the state file, if there is one.
+func (s *Server) restore() error {
+	content, err := os.ReadFile(s.options.StateFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the state: %w", err)
+	}
+	if err := s.use(content); err != nil {
+		return fmt.Errorf("the state file %s is damaged, and stays as it is: %w; move it away to start anew", s.options.StateFile, err)
+	}
+	s.restored = true
+	return nil
+}
+
+func (s *Server) use(content []byte) error {
+	if len(bytes.TrimSpace(content)) == 0 {
+		return errors.New("it is empty")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	decoder.DisallowUnknownFields()
+	var saved state
+	if err := decoder.Decode(&saved); err != nil {
+		return fmt.Errorf("at byte %d of %d: %w", decoder.InputOffset(), len(content), err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("at byte %d of %d: there is more after the state's end", decoder.InputOffset(), len(content))
+	}
+	if saved.Form != stateForm {
+		return fmt.Errorf("its form is %d, and this program writes form %d", saved.Form, stateForm)
+	}
+	version, err := strconv.ParseUint(saved.Version, 16, 64)
+	if err != nil {
+		return errors.New("version is not a rowversion in hex digits")
+	}
+	restored := newStore(version)
+	for _, kind := range kinds {
+		for i, document := range *saved.documents(kind) {
+			id := fieldText(document, idField(kind))
+			if !entityIDForm.MatchString(id) || restored.find(kind, id) != nil {
+				return fmt.Errorf("%s %d has no id, or another's", inWords(kind), i+1)
+			}
+			restored.eachRelated(kind, document, func(holder map[string]any, field, related string) {
+				if object, ok := holder[field].(map[string]any); ok && has(object, entityMark) {
+					holder[field] = reference{related, fieldText(object, entityMark)}
+				}
+			})
+			restored.insert(kind, id, document, time.Time{})
+		}
+	}
+	restored.collections[kindSalesOrder].numbers = max(saved.OrdersCreated, len(saved.SalesOrders))
+	for i, sub := range saved.Subscriptions {
+		if sub.ID == "" || sub.URL == "" || sub.Secret == "" {
+			return fmt.Errorf("subscription %d lacks its id, url or secret", i+1)
+		}
+		s.subscriptions = append(s.subscriptions, &subscription{id: sub.ID, url: sub.URL, events: sub.Events, secret: sub.Secret, off: sub.Off})
+	}
+	s.store = restored
+	if s.options.APIKey == "" {
+		s.apiKey = saved.APIKey
+	}
+	return nil
+}
+
+// changed makes the state be written soon. It needs the mutex.
+func (s *Server) changed() {
+	select {
+	case s.unsaved <- struct{}{}:
+	default: // it will be already
+	}
+}
+
+// keepSaving writes the state after changes, until the server is closed.
+func (s *Server) keepSaving() {
+	for {
+		select {
+		case <-s.unsaved:
+		case <-s.stopping.Done():
+			return
+		}
+		start := time.Now()
+		rest := saveEvery
+		if err := s.save(); err != nil {
+			s.logger.ErrorContext(s.stopping, "the state was not saved, and is tried again", "error", err)
+			s.changed()
+			rest = retrySave
+		}
+		pause(s.stopping, s.stopping, max(rest, 4*time.Since(start)))
+	}
+}
+
+// save writes the whole state beside the file and moves it into place, so that the file
+// is always whole. Without a state file it does nothing.
+func (s *Server) save() error {
+	if s.options.StateFile == "" {
+		return nil
+	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	if err := writeAtomically(s.options.StateFile, s.snapshot()); err != nil {
+		return fmt.Errorf("save the state: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) snapshot() *state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := &state{
+		Form: stateForm, APIKey: s.apiKey, Version: fmt.Sprintf("%016X", s.store.version),
+		OrdersCreated: s.store.collections[kindSalesOrder].numbers, Subscriptions: []savedSubscription{},
+	}
+	for _, sub := range s.subscriptions {
+		st.Subscriptions = append(st.Subscriptions, savedSubscription{sub.id, sub.url, slices.Clone(sub.events), sub.secret, sub.off})
+	}
+	for _, kind := range kinds {
+		into := st.documents(kind)
+		*into = make([]map[string]any, 0, len(s.store.collections[kind].created))
+		for _, r := range s.store.collections[kind].created {
+			*into = append(*into, r.document)
+		}
+	}
+	return st
+}
+
+// writeAtomically writes a file that only its owner can read: it holds secrets.
+func writeAtomically(path string, value any) (err error) {
+	dir := filepath.Dir(path)
+	aside, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = aside.Close()
+			_ = os.Remove(aside.Name())
+		}
+	}()
+	if err := json.NewEncoder(aside).Encode(value); err != nil {
+		return err
+	}
+	if err := aside.Sync(); err != nil {
+		return err
+	}
+	if err := aside.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(aside.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a rename last. Not every system can sync a folder.
+func syncDir(dir string) error {
+	opened, err := os.Open(dir) //nolint:gosec // the folder of the operator's own file
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }()
+	if err := opened.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+		return err
+	}
+	return nil
+}
