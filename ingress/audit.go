@@ -44,7 +44,7 @@ type AuditOptions struct {
 }
 
 // AuditLog writes one line of JSON per webhook request: who sent what, and what
-// became of it. It holds neither a body nor a secret nor a signature.
+// became of it; of a flood of forged ones, a line for many. It holds neither a body nor a secret nor a signature.
 //
 // Lines are written behind the requests' backs, in order: neither a full disk nor one
 // that hangs holds a delivery up. A line that cannot be written is lost, counted
@@ -71,7 +71,7 @@ type auditRecord struct {
 	Time   time.Time `json:"time"`
 	Peer   string    `json:"peer"`
 	Route  string    `json:"route"`
-	Method string    `json:"method"`
+	Method string    `json:"method,omitempty"`
 	Status int       `json:"status"`
 	// Reason is why: a fixed word such as "received" or "signature-mismatch".
 	Reason       string `json:"reason"`
@@ -84,6 +84,9 @@ type auditRecord struct {
 	SecretIndex *int    `json:"secretIndex,omitempty"`
 	DurationMS  float64 `json:"durationMs"`
 	TraceID     string  `json:"traceId,omitempty"`
+	// Requests is how many requests the line stands for, from Since on; absent is one. See [Options].PeerFailureLimit.
+	Requests int       `json:"requests,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
 }
 
 // OpenAuditLog fails where the file cannot be opened. Close it after the server has stopped.

@@ -3,6 +3,7 @@ package ingress
 import (
 	"container/list"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 )
 
 const (
-	// maxPeers bounds the peers whose rates are remembered.
+	// maxPeers bounds the peers of whom something is remembered.
 	maxPeers = 10_000
 	// peerIdle is after how long a peer has its whole burst back, so that forgetting it changes nothing.
 	peerIdle = 10 * time.Second
@@ -25,35 +26,28 @@ const (
 
 // limits are charged after the signature verified: a forger cannot spend the allowance of InFlow.
 type limits struct {
-	overall *rate.Limiter // nil is no limit
-
-	perPeer float64 // 0 is no limit
-	mu      sync.Mutex
-	peers   map[string]*peerLimit
-	recent  *list.List // of the peers' names, latest used first
-}
-
-type peerLimit struct {
-	limiter *rate.Limiter
-	used    time.Time
-	place   *list.Element // in recent
+	overall *rate.Limiter            // nil is no limit
+	peers   *peerTable[rate.Limiter] // nil is no limit
 }
 
 func newLimits(overall, perPeer float64) *limits {
-	l := &limits{perPeer: perPeer, peers: map[string]*peerLimit{}, recent: list.New()}
+	var l limits
 	if overall > 0 {
-		l.overall = newLimiter(overall)
+		l.overall = newLimiter(overall, 2*overall)
 	}
-	return l
+	if perPeer > 0 {
+		l.peers = newPeerTable(func() *rate.Limiter { return newLimiter(perPeer, 2*perPeer) })
+	}
+	return &l
 }
 
-func newLimiter(perSecond float64) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(2*perSecond))))
+func newLimiter(perSecond, burst float64) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(burst))))
 }
 
 // allow asks the peer's limit first, so that one peer over its own does not eat into everybody's.
-func (l *limits) allow(peer string, now time.Time) (reason string, ok bool) {
-	if l.perPeer > 0 && !l.peer(peer, now).AllowN(now, 1) {
+func (l *limits) allow(peer netip.Addr, now time.Time) (reason string, ok bool) {
+	if l.peers != nil && !l.peers.get(peer, now).AllowN(now, 1) {
 		return reasonPeerRateLimit, false
 	}
 	if l.overall != nil && !l.overall.AllowN(now, 1) {
@@ -62,23 +56,53 @@ func (l *limits) allow(peer string, now time.Time) (reason string, ok bool) {
 	return "", true
 }
 
-func (l *limits) peer(peer string, now time.Time) *rate.Limiter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if known, ok := l.peers[peer]; ok {
-		l.recent.MoveToFront(known.place)
+// peerTable remembers something of each peer that was lately seen, of at most maxPeers.
+type peerTable[T any] struct {
+	fresh func() *T
+
+	mu     sync.Mutex
+	peers  map[netip.Addr]*peerEntry[T]
+	recent list.List // of the peers, latest used first
+}
+
+type peerEntry[T any] struct {
+	value *T
+	used  time.Time
+	place *list.Element // in recent
+}
+
+func newPeerTable[T any](fresh func() *T) *peerTable[T] {
+	return &peerTable[T]{fresh: fresh, peers: map[netip.Addr]*peerEntry[T]{}}
+}
+
+// get makes what is remembered of a peer where there is nothing yet.
+func (t *peerTable[T]) get(peer netip.Addr, now time.Time) *T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.peers[peer]; ok {
+		t.recent.MoveToFront(known.place)
 		known.used = now
-		return known.limiter
+		return known.value
 	}
-	for last := l.recent.Back(); last != nil; last = l.recent.Back() {
-		name, _ := last.Value.(string)
-		if len(l.peers) < maxPeers && now.Sub(l.peers[name].used) < peerIdle {
+	for last := t.recent.Back(); last != nil; last = t.recent.Back() {
+		oldest, _ := last.Value.(netip.Addr)
+		if len(t.peers) < maxPeers && now.Sub(t.peers[oldest].used) < peerIdle {
 			break
 		}
-		l.recent.Remove(last)
-		delete(l.peers, name)
+		t.recent.Remove(last)
+		delete(t.peers, oldest)
 	}
-	fresh := &peerLimit{limiter: newLimiter(l.perPeer), used: now, place: l.recent.PushFront(peer)}
-	l.peers[peer] = fresh
-	return fresh.limiter
+	added := &peerEntry[T]{value: t.fresh(), used: now, place: t.recent.PushFront(peer)}
+	t.peers[peer] = added
+	return added.value
+}
+
+// look is nil for a peer of whom nothing is remembered.
+func (t *peerTable[T]) look(peer netip.Addr) *T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.peers[peer]; ok {
+		return known.value
+	}
+	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,13 +41,20 @@ type Options struct {
 	Temporal Temporal
 	// Secrets verify the signatures: [FixedSecrets] or [SecretFile]. Required.
 	Secrets Secrets
-	// TrustedProxies are the addresses or CIDR ranges whose X-Forwarded-For, X-Real-IP
-	// and trace context are believed; none by default.
+	// TrustedProxies are the addresses or CIDR ranges whose X-Forwarded-For and trace context
+	// are believed; none by default.
 	TrustedProxies []string
+	// AllowedPeers are the addresses or CIDR ranges that webhooks are taken from, looked for among the
+	// clients of trusted proxies; others get 403. None is everybody. The answers to GET stay everybody's.
+	AllowedPeers []string
 	// RateLimit is how many verified deliveries a second are taken, and PeerRateLimit how
 	// many from one address; twice as many in a burst. 0 is no limit; see
 	// [DefaultRateLimit] and [DefaultPeerRateLimit].
 	RateLimit, PeerRateLimit float64
+	// PeerFailureLimit is how many requests a second of one peer are written to audit log, log and traces one
+	// by one though they are refused before their signature verified, ten times as many in a burst. Further ones are answered
+	// alike, lose their connection, and are only counted. 0 is no limit; see [DefaultPeerFailureLimit].
+	PeerFailureLimit float64
 	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are
 	// read again when they change. Both or neither.
 	TLSCertFile, TLSKeyFile string
@@ -73,12 +78,16 @@ type Server struct {
 	handler  http.Handler
 	secrets  Secrets
 	handover *handover
-	limits   *limits
 	health   *health
 	audit    *AuditLog
 	metrics  *metrics
 	logger   *slog.Logger
 	now      func() time.Time
+
+	proxies   networks // trusted
+	allowed   networks // none is everybody
+	limits    *limits
+	strangers *strangers
 
 	certificate *certificate // nil without TLS
 	drainNotice time.Duration
@@ -120,13 +129,16 @@ func New(options Options) (*Server, error) {
 	if options.Secrets == nil {
 		errs = append(errs, errors.New("no webhook secrets"))
 	}
-	if options.RateLimit < 0 || options.PeerRateLimit < 0 {
+	if options.RateLimit < 0 || options.PeerRateLimit < 0 || options.PeerFailureLimit < 0 {
 		errs = append(errs, errors.New("a rate limit is negative; 0 is no limit"))
 	}
 	if options.DrainNotice < 0 || options.DrainNotice >= drainWithin {
 		errs = append(errs, fmt.Errorf("the drain notice of %v is not between 0 and the %v of draining", options.DrainNotice, drainWithin))
 	}
-	proxies, err := parseProxies(options.TrustedProxies)
+	var err error
+	s.proxies, err = parseNetworks("trusted proxy", options.TrustedProxies)
+	errs = append(errs, err)
+	s.allowed, err = parseNetworks("allowed peer", options.AllowedPeers)
 	errs = append(errs, err)
 	switch {
 	case options.TLSCertFile != "" && options.TLSKeyFile != "":
@@ -142,19 +154,16 @@ func New(options Options) (*Server, error) {
 	}
 
 	s.limits = newLimits(options.RateLimit, options.PeerRateLimit)
+	s.strangers = newStrangers(options.PeerFailureLimit, s.audit, s.logger, s.now)
 	s.health = &health{temporal: options.Temporal, now: s.now}
 	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
-	engine, err := s.newEngine(options.TrustedProxies)
-	if err != nil {
-		return nil, fmt.Errorf("set up the ingress: %w", err)
-	}
-	s.handler = otelhttp.NewHandler(engine, "ingress",
-		otelhttp.WithTracerProvider(tracers),
+	s.handler = s.identified(otelhttp.NewHandler(s.newEngine(), "ingress",
+		otelhttp.WithTracerProvider(sparingTracers{tracers}),
 		otelhttp.WithMeterProvider(meters),
 		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) }),
 		// A stranger's trace context is linked to, not believed: it could force sampling.
-		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !proxies.contain(r.RemoteAddr) }),
-	)
+		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !originOf(r.Context()).proxied }),
+	))
 	return s, nil
 }
 
@@ -226,6 +235,7 @@ func (s *Server) drain(ctx context.Context, server *http.Server, open *connectio
 	if err := server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("requests were cut off: %w", context.Cause(ctx)), server.Close())
 	}
+	s.strangers.summarize()
 	// With the requests answered, what is left are calls whose deliveries ran out of time.
 	return errors.Join(append(errs, s.handover.close(ctx))...)
 }
@@ -280,14 +290,12 @@ const (
 
 func isProbe(path string) bool { return path == livePath || path == readyPath }
 
-func (s *Server) newEngine(trustedProxies []string) (*gin.Engine, error) {
+func (s *Server) newEngine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false // a redirected webhook is a lost one
-	if err := engine.SetTrustedProxies(trustedProxies); err != nil {
-		return nil, fmt.Errorf("trusted proxies: %w", err)
-	}
+	engine.ForwardedByClientIP = false   // see originOf
 	engine.Use(s.recovered, s.routed)
 	engine.POST(webhookPath, s.takeWebhook)
 	for path, handle := range map[string]gin.HandlerFunc{webhookPath: s.listening, livePath: s.alive, readyPath: s.ready} {
@@ -295,10 +303,11 @@ func (s *Server) newEngine(trustedProxies []string) (*gin.Engine, error) {
 		engine.HEAD(path, handle)
 	}
 	engine.NoRoute(func(c *gin.Context) {
+		s.withinBudget(c)
 		fail(c, http.StatusNotFound, "there is nothing here; webhooks go to "+webhookPath)
 	})
 	engine.NoMethod(s.refuseMethod)
-	return engine, nil
+	return engine
 }
 
 // fail answers with an error that a stranger may see.
@@ -356,46 +365,4 @@ func (s *Server) ready(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusOK, gin.H{"status": "ready"})
-}
-
-// proxies are the networks whose word is taken on whom they forward for.
-type proxies []netip.Prefix
-
-func parseProxies(texts []string) (proxies, error) {
-	var parsed proxies
-	var errs []error
-	for _, text := range texts {
-		prefix, err := parsePrefix(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("trusted proxy %q is neither an IP address nor a CIDR range", text))
-			continue
-		}
-		parsed = append(parsed, prefix)
-	}
-	return parsed, errors.Join(errs...)
-}
-
-func parsePrefix(text string) (netip.Prefix, error) {
-	if strings.Contains(text, "/") {
-		return netip.ParsePrefix(text)
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	return address.Prefix(address.BitLen())
-}
-
-func (p proxies) contain(remoteAddr string) bool {
-	remote, err := netip.ParseAddrPort(remoteAddr)
-	if err != nil {
-		return false
-	}
-	address := remote.Addr().Unmap().WithZone("")
-	for _, prefix := range p {
-		if prefix.Contains(address) {
-			return true
-		}
-	}
-	return false
 }

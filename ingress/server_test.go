@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -210,6 +211,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	parted bool // the server closed the connection after it
 }
 
 func (e *edge) do(t testing.TB, r *http.Request) reply {
@@ -219,7 +221,7 @@ func (e *edge) do(t testing.TB, r *http.Request) reply {
 	defer func() { assert.NoError(t, response.Body.Close()) }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return reply{response.StatusCode, response.Header, string(body)}
+	return reply{response.StatusCode, response.Header, string(body), response.Close}
 }
 
 func (e *edge) get(t testing.TB, path string) reply {
@@ -558,7 +560,7 @@ func TestBurstOverHTTP(t *testing.T) {
 	group.Wait()
 
 	calls := temporal.committed()
-	assert.LessOrEqual(t, len(calls), 10)
+	assert.LessOrEqual(t, len(calls), deliveries/10)
 	carried := map[string]time.Time{}
 	for _, call := range calls {
 		assert.Equal(t, ordercheck.WorkflowID(orderID), call.workflowID)
@@ -970,14 +972,15 @@ func TestLimits(t *testing.T) {
 func TestPeersAreForgotten(t *testing.T) {
 	l := newLimits(0, 1)
 	now := time.Now()
+	peer := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 	for i := range maxPeers + 100 {
-		l.allow(fmt.Sprint(i), now)
+		l.allow(peer(i), now)
 	}
-	assert.Len(t, l.peers, maxPeers)
-	assert.Equal(t, maxPeers, l.recent.Len())
-	assert.NotContains(t, l.peers, "0", "the oldest go first")
-	l.allow("fresh", now.Add(peerIdle))
-	assert.Len(t, l.peers, 1)
+	assert.Len(t, l.peers.peers, maxPeers)
+	assert.Equal(t, maxPeers, l.peers.recent.Len())
+	assert.Nil(t, l.peers.look(peer(0)), "the oldest go first")
+	l.allow(peer(1), now.Add(peerIdle))
+	assert.Len(t, l.peers.peers, 1)
 }
 
 func TestAuditLog(t *testing.T) {
@@ -1161,11 +1164,12 @@ func TestMetrics(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	_, err := New(Options{
 		TrustedProxies: []string{"10.0.0.0/8", "proxy.example", "10.0.0.0/99"},
+		AllowedPeers:   []string{"inflow.example"},
 		RateLimit:      -1,
 		DrainNotice:    time.Minute,
 		TLSCertFile:    "cert.pem",
 	})
-	for _, want := range []string{"no Temporal client", "no webhook secrets", `"proxy.example"`, `"10.0.0.0/99"`, "rate limit is negative", "drain notice", "both a certificate file and a key file"} {
+	for _, want := range []string{"no Temporal client", "no webhook secrets", `trusted proxy "proxy.example"`, `allowed peer "inflow.example"`, `"10.0.0.0/99"`, "rate limit is negative", "drain notice", "both a certificate file and a key file"} {
 		require.ErrorContains(t, err, want)
 	}
 	assert.NotContains(t, err.Error(), `"10.0.0.0/8"`)
@@ -1176,17 +1180,6 @@ func TestNewRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "/no/such/cert")
 	_, err = NewFixedSecrets(nil)
 	require.ErrorContains(t, err, "no secret")
-}
-
-func TestProxies(t *testing.T) {
-	p, err := parseProxies([]string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"})
-	require.NoError(t, err)
-	for address, want := range map[string]bool{
-		"10.1.2.3:5": true, "192.0.2.1:1": true, "192.0.2.2:1": false, "[2001:db8::1]:1": true, "[::ffff:10.0.0.1]:1": true,
-		"[2001:db9::1]:1": false, "": false, "@": false,
-	} {
-		assert.Equal(t, want, p.contain(address), address)
-	}
 }
 
 // TestTLSReload: a certificate that is replaced serves the connections after it; one

@@ -50,6 +50,7 @@ const (
 	reasonIgnoredEntity   = "other-entity"
 	reasonIgnoredEvent    = "unknown-event"
 	reasonMethod          = "method-not-allowed"
+	reasonPeer            = "peer-not-allowed"
 	reasonBodyTooLarge    = "body-too-large"
 	reasonBodyTooSlow     = "body-too-slow"
 	reasonBodyIncomplete  = "body-incomplete"
@@ -78,7 +79,7 @@ type answer struct {
 	hangUp     bool          // the rest of the request is not read
 	err        error         // for the log
 
-	peer         string
+	origin       origin
 	event        string
 	salesOrderID string
 	bodySize     *int // nil where the body was not read whole
@@ -98,7 +99,7 @@ func (a *answer) fail(status int, reason, message string) {
 // takeWebhook answers POST /webhook/inflow.
 func (s *Server) takeWebhook(c *gin.Context) {
 	began := time.Now()
-	a := &answer{peer: c.ClientIP()}
+	a := &answer{origin: originOf(c.Request.Context())}
 	s.decide(c, a)
 	s.finish(c, a, began)
 }
@@ -108,11 +109,14 @@ func (s *Server) refuseMethod(c *gin.Context) {
 	began := time.Now()
 	const message = "this address does not take that method; see the Allow header"
 	if c.Request.URL.Path != webhookPath {
+		s.withinBudget(c)
 		fail(c, http.StatusMethodNotAllowed, message)
 		return
 	}
-	a := &answer{peer: c.ClientIP()}
-	a.refuse(http.StatusMethodNotAllowed, reasonMethod, message)
+	a := &answer{origin: originOf(c.Request.Context())}
+	if s.admits(a) {
+		a.refuse(http.StatusMethodNotAllowed, reasonMethod, message)
+	}
 	s.finish(c, a, began)
 }
 
@@ -127,6 +131,9 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 		}
 	}()
 
+	if !s.admits(a) {
+		return
+	}
 	body, ok := readBody(c, a)
 	if !ok {
 		return
@@ -148,7 +155,7 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 	a.verified, a.secretIndex = true, index
 	received := s.now()
 
-	if reason, ok := s.limits.allow(a.peer, received); !ok {
+	if reason, ok := s.limits.allow(a.origin.peer, received); !ok {
 		a.refuse(http.StatusTooManyRequests, reason, "too many deliveries at once; please send it again")
 		a.retryAfter = retryLimited
 		return
@@ -184,6 +191,16 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 	}
 	a.status, a.outcome, a.reason = http.StatusOK, outcomeReceived, reasonReceived
 	a.body = gin.H{"status": "received", "salesOrderId": webhook.SalesOrderID}
+}
+
+// admits refuses peers that are not on the list, where there is one, before anything of theirs is read.
+func (s *Server) admits(a *answer) bool {
+	if len(s.allowed) == 0 || s.allowed.contain(a.origin.peer) {
+		return true
+	}
+	a.refuse(http.StatusForbidden, reasonPeer, "webhooks are not taken from this address")
+	a.hangUp = true
+	return false
 }
 
 // readBody reads the whole body, or answers why not.
@@ -239,8 +256,20 @@ func payloadReason(err error) string {
 	return "payload"
 }
 
+// withinBudget charges a request that is refused before anything vouched for it. Over the
+// budget, the connection ends with the answer, unless others' requests come over it too.
+func (s *Server) withinBudget(c *gin.Context) bool {
+	from := originOf(c.Request.Context())
+	within := s.strangers.charge(from.peer, s.now())
+	if !within && !from.proxied {
+		c.Header("Connection", "close")
+	}
+	return within
+}
+
 // finish sends the answer, and records it everywhere.
 func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
+	oneByOne := a.verified || a.outcome != outcomeRefused || s.withinBudget(c)
 	if a.retryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
 	}
@@ -252,9 +281,13 @@ func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
 
 	ctx := c.Request.Context()
 	s.metrics.answered(ctx, a)
+	if !oneByOne {
+		s.strangers.count(refusal{a.origin.text(), a.status, a.reason})
+		return
+	}
 	s.auditAnswer(c, a, time.Since(began))
 	attributes := []slog.Attr{
-		slog.String("outcome", string(a.outcome)), slog.String("reason", a.reason), slog.Int("status", a.status), slog.String("peer", a.peer),
+		slog.String("outcome", string(a.outcome)), slog.String("reason", a.reason), slog.Int("status", a.status), slog.String("peer", a.origin.text()),
 	}
 	if a.event != "" {
 		attributes = append(attributes, slog.String("event", a.event))
@@ -278,7 +311,7 @@ func (s *Server) auditAnswer(c *gin.Context, a *answer, took time.Duration) {
 	}
 	record := &auditRecord{
 		Time:         s.now().UTC(),
-		Peer:         a.peer,
+		Peer:         a.origin.text(),
 		Route:        webhookPath,
 		Method:       auditedMethod(c.Request.Method),
 		Status:       a.status,

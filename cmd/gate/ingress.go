@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,20 +84,27 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 }
 
 func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Options {
-	options := ingress.Options{
-		RateLimit:      float64(settings.RateLimit),
-		PeerRateLimit:  float64(settings.PeerRateLimit),
-		TLSCertFile:    settings.TLSCertFile,
-		TLSKeyFile:     settings.TLSKeyFile,
-		DrainNotice:    drainNotice,
-		Logger:         t.Logger,
-		TracerProvider: t.TracerProvider,
-		MeterProvider:  t.MeterProvider,
+	return ingress.Options{
+		TrustedProxies:   prefixTexts(settings.TrustedProxies),
+		AllowedPeers:     prefixTexts(settings.AllowedPeers),
+		RateLimit:        float64(settings.RateLimit),
+		PeerRateLimit:    float64(settings.PeerRateLimit),
+		PeerFailureLimit: float64(settings.PeerFailureLimit),
+		TLSCertFile:      settings.TLSCertFile,
+		TLSKeyFile:       settings.TLSKeyFile,
+		DrainNotice:      drainNotice,
+		Logger:           t.Logger,
+		TracerProvider:   t.TracerProvider,
+		MeterProvider:    t.MeterProvider,
 	}
-	for _, prefix := range settings.TrustedProxies {
-		options.TrustedProxies = append(options.TrustedProxies, prefix.String())
+}
+
+func prefixTexts(prefixes []netip.Prefix) []string {
+	var texts []string
+	for _, prefix := range prefixes {
+		texts = append(texts, prefix.String())
 	}
-	return options
+	return texts
 }
 
 func webhookSecrets(signing config.Signing, t *telemetry.Telemetry) (ingress.Secrets, error) {

@@ -65,6 +65,8 @@ type Ingress struct {
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
 	// TrustedProxies are the peers whose X-Forwarded-For counts; none by default.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" hint:"addresses or networks separated by commas, such as 10.0.0.0/8"`
+	// AllowedPeers are those that webhooks are taken from; none is everybody.
+	AllowedPeers []netip.Prefix `env:"ALLOWED_PEERS" hint:"addresses or networks separated by commas, such as 203.0.113.0/24"`
 	// TLSCertFile and TLSKeyFile are both set, or neither: then a proxy ends TLS.
 	TLSCertFile string `env:"TLS_CERT_FILE" hint:"the path of a PEM certificate chain"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
@@ -73,6 +75,8 @@ type Ingress struct {
 	// RateLimit and PeerRateLimit are deliveries per second, over all peers and for each.
 	RateLimit     int `env:"RATE_LIMIT" envDefault:"2000" hint:"deliveries per second, 1 or more"`
 	PeerRateLimit int `env:"PEER_RATE_LIMIT" envDefault:"1000" hint:"deliveries per second from one peer, 1 or more"`
+	// PeerFailureLimit is refused requests per second of one peer that are recorded one by one.
+	PeerFailureLimit int `env:"PEER_FAILURE_LIMIT" envDefault:"10" hint:"refused requests per second from one peer, 1 or more"`
 }
 
 // Values of AUDIT_LOG that are not a path.

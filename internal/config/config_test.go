@@ -43,13 +43,14 @@ func TestDefaultsOfTheIngress(t *testing.T) {
 	got, err := config.LoadIngress(ingress())
 	require.NoError(t, err)
 	assert.Equal(t, config.Ingress{
-		Log:           config.Log{LogLevel: slog.LevelInfo, LogFormat: "json"},
-		Admin:         config.Admin{AdminAddr: "127.0.0.1:9464"},
-		Signing:       config.Signing{WebhookSecret: secret},
-		ListenAddr:    ":5000",
-		AuditLog:      config.AuditStdout,
-		RateLimit:     2000,
-		PeerRateLimit: 1000,
+		Log:              config.Log{LogLevel: slog.LevelInfo, LogFormat: "json"},
+		Admin:            config.Admin{AdminAddr: "127.0.0.1:9464"},
+		Signing:          config.Signing{WebhookSecret: secret},
+		ListenAddr:       ":5000",
+		AuditLog:         config.AuditStdout,
+		RateLimit:        2000,
+		PeerRateLimit:    1000,
+		PeerFailureLimit: 10,
 	}, got)
 }
 

@@ -26,6 +26,7 @@ func (c *Ingress) validate(f *Faults) {
 	checkAuditLog(f, c.AuditLog)
 	checkPositive(f, "RATE_LIMIT", c.RateLimit)
 	checkPositive(f, "PEER_RATE_LIMIT", c.PeerRateLimit)
+	checkPositive(f, "PEER_FAILURE_LIMIT", c.PeerFailureLimit)
 }
 
 func (c *Worker) validate(f *Faults) {
