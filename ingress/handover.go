@@ -51,9 +51,6 @@ const (
 	minRetryWait = 50 * time.Millisecond
 	maxRetryWait = 400 * time.Millisecond
 
-	// webhookPriority is behind checks that a person waits for (1, 2) and before the sweep (4, 5).
-	webhookPriority = 3
-
 	// maxSpanLinks is what OpenTelemetry's SDK keeps by default.
 	maxSpanLinks = 128
 )
@@ -330,7 +327,7 @@ func (h *handover) signal(ctx context.Context, salesOrderID string, deliveries [
 			TaskQueue:             ordercheck.TaskQueue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			StaticSummary:         ordercheck.Summary(salesOrderID),
-			Priority:              temporal.Priority{PriorityKey: webhookPriority},
+			Priority:              temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
 		},
 		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
 	return err

@@ -108,7 +108,10 @@ func (o *salesOrder) nextWake() wake {
 	if !o.held() {
 		return next
 	}
-	checkAgain := func(workflow.Context) { o.due, o.dueNow = true, true }
+	checkAgain := func(workflow.Context) {
+		o.dueNow = true
+		o.owe(ordercheck.PriorityWebhook)
+	}
 	if at := o.hold.CheckAgainAt; !at.IsZero() {
 		consider(at, "try the check again that could not be done", checkAgain)
 	} else {

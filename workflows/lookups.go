@@ -15,7 +15,7 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 	lookups := fetched.Lookups
 	if fetched.LookUp != nil {
 		var recent ordercheck.RecentOrders
-		err := workflow.ExecuteActivity(lookUpOptions(ctx), ordercheck.ActivityLookUpOrders, *fetched.LookUp).Get(ctx, &recent)
+		err := workflow.ExecuteActivity(lookUpOptions(ctx, o.priority), ordercheck.ActivityLookUpOrders, *fetched.LookUp).Get(ctx, &recent)
 		switch {
 		case temporal.IsCanceledError(err):
 			return lookups, err

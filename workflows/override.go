@@ -60,7 +60,8 @@ func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideR
 	switch {
 	case o.checks < o.fetches: // the check under way concludes by itself
 	case o.outcome != nil:
-		o.due, o.dueNow = true, true // an override rests on a check that could be done
+		o.dueNow = true
+		o.owe(ordercheck.PriorityPerson) // an override rests on a check that could be done
 	default:
 		o.report.Status = statusOf(&o.report)
 		o.conclude(ctx)

@@ -22,12 +22,13 @@ const (
 // fetchOptions: every attempt is one request to InFlow, which may wait long for its
 // turn, so only the attempt itself is short. InFlow's Retry-After comes with the
 // error and outweighs the backoff.
-func fetchOptions(ctx workflow.Context, salesOrderID string) workflow.Context {
+func fetchOptions(ctx workflow.Context, salesOrderID string, priority int) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              ordercheck.InflowTaskQueue,
 		ScheduleToCloseTimeout: fetchScheduleToClose,
 		StartToCloseTimeout:    20 * time.Second,
 		Summary:                "fetch sales order " + salesOrderID + " from InFlow",
+		Priority:               temporal.Priority{PriorityKey: priority},
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
@@ -82,12 +83,13 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 
 // lookUpOptions: one request to InFlow for what some rules compare with. They are skipped
 // rather than that the others wait for long.
-func lookUpOptions(ctx workflow.Context) workflow.Context {
+func lookUpOptions(ctx workflow.Context, priority int) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              ordercheck.InflowTaskQueue,
 		ScheduleToCloseTimeout: 2 * time.Minute,
 		StartToCloseTimeout:    20 * time.Second,
 		Summary:                "look up the customer's recent orders at InFlow",
+		Priority:               temporal.Priority{PriorityKey: priority},
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,

@@ -4,6 +4,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +68,10 @@ type salesOrder struct {
 	due bool
 	// dueNow: a person asked, so nothing is gained by settling.
 	dueNow bool
+	// duePriority is that of the most urgent who asked for the fetch that is due; see owe.
+	duePriority int
+	// priority is that of the latest fetch that began, and of what it looks up.
+	priority int
 	// firstDelivery and lastDelivery bound the deliveries that no fetch has followed yet.
 	firstDelivery, lastDelivery time.Time
 	deliveriesInRun             int
@@ -111,12 +116,12 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 			Skipped:      []ordercheck.Skipped{},
 			RuleErrors:   []ordercheck.RuleError{},
 		},
-		due: true,
 	}
+	o.owe(startPriority(ctx))
 	if c := start.Carried; c != nil {
 		o.report, o.hold = c.Report, c.Hold
 		o.firstDelivery, o.lastDelivery = c.FirstDelivery, c.LastDelivery
-		o.due = c.Due
+		o.due, o.duePriority = c.Due, cmp.Or(c.Priority, ordercheck.PriorityWebhook)
 	}
 
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
@@ -139,7 +144,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 			return nil, err
 		}
 	} else {
-		o.due = true
+		o.owe(ordercheck.PriorityWebhook)
 	}
 	if err := o.publish(ctx); err != nil {
 		return nil, err
@@ -178,6 +183,20 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 	}
 }
 
+// owe notes that a fetch is owed to somebody, and how urgent it is: the fetch that is due
+// has the priority of the most urgent who asked for it.
+func (o *salesOrder) owe(priority int) {
+	if !o.due || priority < o.duePriority {
+		o.duePriority = priority
+	}
+	o.due = true
+}
+
+// startPriority is that of who started the run; by hand it is started without one.
+func startPriority(ctx workflow.Context) int {
+	return cmp.Or(workflow.GetInfo(ctx).Priority.PriorityKey, ordercheck.PriorityPerson)
+}
+
 // abandoned: an operator cancelled the run, which ends a hold too.
 func (o *salesOrder) abandoned(ctx workflow.Context, err error) error {
 	if temporal.IsCanceledError(err) && o.settings.Hold {
@@ -198,14 +217,15 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		now := workflow.Now(ctx)
 		n, err := countDeliveries(raw)
 		raw = converter.RawValue{}
-		o.due = true
 		if err != nil {
 			workflow.GetLogger(ctx).Warn("a webhook-delivered signal is not a list of deliveries: taken as a plain check", "error", err)
 		}
 		if n == 0 {
 			o.dueNow = true
+			o.owe(ordercheck.PriorityPerson)
 			continue
 		}
+		o.owe(ordercheck.PriorityWebhook)
 		o.deliveriesInRun += n
 		if o.firstDelivery.IsZero() {
 			o.firstDelivery = now
@@ -263,6 +283,7 @@ func (o *salesOrder) settle(ctx workflow.Context) error {
 // not be done is the run's outcome, unless a later delivery asks for another or the
 // order is held already; the error is only for a run that cannot go on.
 func (o *salesOrder) check(ctx workflow.Context) error {
+	o.priority = o.duePriority
 	o.due, o.dueNow = false, false
 	o.firstDelivery, o.lastDelivery = time.Time{}, time.Time{}
 	o.fetches++
@@ -351,7 +372,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error) {
 	for {
 		var fetched ordercheck.FetchedOrder
-		err := workflow.ExecuteActivity(fetchOptions(ctx, o.id), ordercheck.ActivityFetchOrder,
+		err := workflow.ExecuteActivity(fetchOptions(ctx, o.id, o.priority), ordercheck.ActivityFetchOrder,
 			ordercheck.FetchOrderInput{SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil}).Get(ctx, &fetched)
 		if applicationErrorType(err) != ordercheck.ErrorOrderNotFound || o.missingOnce {
 			return fetched, err
@@ -376,7 +397,8 @@ func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest, loo
 // checkNow is the update [ordercheck.UpdateCheck]: a fetch that begins after the
 // update was accepted, its check, and the report.
 func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) {
-	o.due, o.dueNow = true, true
+	o.dueNow = true
+	o.owe(ordercheck.PriorityPerson)
 	asked := o.fetches
 	if err := workflow.Await(ctx, func() bool { return o.checks > asked }); err != nil {
 		return nil, err
@@ -405,7 +427,7 @@ func (o *salesOrder) continueAsNew(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewError(ctx, ordercheck.WorkflowType, ordercheck.Start{
 		SalesOrderID: o.id,
 		Carried: &ordercheck.Carried{
-			Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery, Due: o.due, Hold: o.hold,
+			Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery, Due: o.due, Priority: o.duePriority, Hold: o.hold,
 		},
 	})
 }

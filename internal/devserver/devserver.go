@@ -59,8 +59,12 @@ const (
 
 // dynamicConfig makes the one history shard of a development server quick: its
 // queues are read 20 times a second by default, which costs a short workflow a
-// quarter of a second.
+// quarter of a second. And it dispatches as deploy/temporal/dynamicconfig.yaml has it for
+// InFlow's queue: by priority, and from one partition, so that its rate holds.
 var dynamicConfig = []string{
+	"matching.useNewMatcher=true",
+	"matching.numTaskqueueReadPartitions=1",
+	"matching.numTaskqueueWritePartitions=1",
 	"history.transferProcessorMaxPollRPS=1000",
 	"history.transferProcessorMaxPollHostRPS=1000",
 	"history.timerProcessorMaxPollRPS=1000",

@@ -16,9 +16,6 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// personPriority puts what a person waits for before webhooks (3) and sweeps.
-const personPriority = 1
-
 // closingRunDelay is the wait before a run that was just closing is asked again.
 const closingRunDelay = 100 * time.Millisecond
 
@@ -49,7 +46,7 @@ func checkOnce(ctx context.Context, c client.Client, salesOrderID string) (*orde
 		TaskQueue:                ordercheck.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            ordercheck.Summary(salesOrderID),
-		Priority:                 temporal.Priority{PriorityKey: personPriority},
+		Priority:                 temporal.Priority{PriorityKey: ordercheck.PriorityPerson},
 	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
 	handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,

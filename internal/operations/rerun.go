@@ -14,9 +14,6 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// rerunPriority is that of webhooks: many orders at once are no single person's wait.
-const rerunPriority = 3
-
 const rerunPage = 200
 
 // RerunOptions choose what [Rerun] runs again.
@@ -102,7 +99,8 @@ func rerunOne(ctx context.Context, c client.Client, salesOrderID string, dryRun 
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            ordercheck.Summary(salesOrderID),
-		Priority:                                 temporal.Priority{PriorityKey: rerunPriority},
+		// Many orders at once are no single person's wait.
+		Priority: temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
 	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {

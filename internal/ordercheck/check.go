@@ -209,6 +209,8 @@ type Carried struct {
 	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
 	// Due is false where the run before was just waiting.
 	Due bool `json:"due,omitempty"`
+	// Priority is that of the fetch that is due; 0 is [PriorityWebhook].
+	Priority int `json:"priority,omitempty"`
 	// Hold is what is known of the order's hold.
 	Hold Hold `json:"hold,omitzero"`
 }

@@ -42,6 +42,18 @@ const (
 	ActivityLookUpOrders = "LookUpOrders"
 )
 
+// Priorities of a run and of its requests to InFlow: where the allowance is spent, the
+// lowest number is next, and within one the request that has waited longest. Temporal knows
+// 1 to 5; a run started without one was started by hand, and counts as [PriorityPerson].
+const (
+	// PriorityPerson is for what a person waits for.
+	PriorityPerson = 1
+	// PriorityWebhook is for deliveries, for what the gate checks again by itself, and for reruns.
+	PriorityWebhook = 3
+	// PrioritySweep is for what nobody waits for.
+	PrioritySweep = 5
+)
+
 // Search attributes of a [WorkflowType] run.
 const (
 	SearchOrderNumber = "OrderNumber" // Keyword
