@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
@@ -32,6 +33,8 @@ type Activities struct {
 	SalesRep bool
 	// PastRuns is a Temporal client; nil recalls nothing.
 	PastRuns PastRuns
+	// Converter is the client's; nil reads nothing that is encrypted.
+	Converter converter.DataConverter
 
 	recent recentOrders
 }

@@ -44,7 +44,9 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if order.Customer != nil {
 		fetched.Customer = order.Customer.Name
 	}
-	a.addLookups(ctx, set, order, in, &fetched)
+	if err := a.addLookups(ctx, set, order, in, &fetched); err != nil {
+		return ordercheck.FetchedOrder{}, err
+	}
 	if a.SalesRep {
 		fetched.SalesRepEmail = salesRepEmail
 	}

@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
@@ -40,7 +43,7 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 }
 
 // addLookups adds what the rules need beyond the order, or what must be looked up for it.
-func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) {
+func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) error {
 	if set.NeedsRecentOrders() && order.CustomerID != "" && !order.IsCancelled {
 		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID, ProductIDs: productIDs(order)}
 		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
@@ -52,9 +55,13 @@ func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *infl
 	if set.NeedsBilled() {
 		fetched.Billed = rules.BilledOf(order)
 		if fetched.Billed != nil && !in.KnowsBilled {
-			fetched.Lookups.Billed = a.recallBilled(ctx, in.SalesOrderID)
+			var err error
+			if fetched.Lookups.Billed, err = a.recallBilled(ctx, in.SalesOrderID); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 func productIDs(order *inflow.SalesOrder) []string {
@@ -70,10 +77,11 @@ func productIDs(order *inflow.SalesOrder) []string {
 }
 
 // recallBilled is the order as the run before this one knew it invoiced, or nil. Not
-// knowing it costs one rule that is skipped, so a failure is no more than a line in the log.
-func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) *ordercheck.Billed {
+// knowing it costs one rule that is skipped, so a failure is no more than a line in the log;
+// but what another worker could decrypt is an error, lest it be overwritten.
+func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) (*ordercheck.Billed, error) {
 	if a.PastRuns == nil {
-		return nil
+		return nil, nil
 	}
 	const thisRunAndTheOneBefore = 2
 	runs, err := a.PastRuns.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
@@ -82,7 +90,7 @@ func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) *ord
 	})
 	if err != nil {
 		activity.GetLogger(ctx).Warn("the run before was not found, which a rule needs", "error", err)
-		return nil
+		return nil, nil
 	}
 	this := activity.GetInfo(ctx).WorkflowExecution.RunID
 	for _, run := range runs.GetExecutions() {
@@ -91,19 +99,29 @@ func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) *ord
 		}
 		payload := run.GetMemo().GetFields()[ordercheck.MemoBilled]
 		if payload == nil {
-			return nil // the order was not invoiced then
+			return nil, nil // the order was not invoiced then
 		}
 		var billed ordercheck.Billed
-		if err := converter.GetDefaultDataConverter().FromPayload(payload, &billed); err != nil {
+		var undecryptable *codec.DecryptError
+		switch err := a.converter().FromPayload(payload, &billed); {
+		case errors.As(err, &undecryptable):
+			return nil, fmt.Errorf("recall what the order was billed for: %w", err)
+		case err != nil:
 			activity.GetLogger(ctx).Warn("what the run before knew of the invoice cannot be read", "error", err)
-			return nil
+			return nil, nil
+		case billed.Fingerprint == "":
+			return nil, nil // the invoice was taken back
 		}
-		if billed.Fingerprint == "" {
-			return nil // the invoice was taken back
-		}
-		return &billed
+		return &billed, nil
 	}
-	return nil
+	return nil, nil
+}
+
+func (a *Activities) converter() converter.DataConverter {
+	if a.Converter == nil {
+		return codec.NewDataConverter(nil)
+	}
+	return a.Converter
 }
 
 // recentOrders keeps customers' latest orders for a while. The zero value is ready for use.

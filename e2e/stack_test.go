@@ -30,6 +30,7 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/ingress"
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
@@ -106,6 +107,7 @@ type options struct {
 	ingress       ingress.Options
 	telemetry     *telemetry.Telemetry
 	temporalAddr  string // empty is the server that tests share
+	payloadKeys   *codec.Keys
 	noWorker      bool
 }
 
@@ -130,7 +132,7 @@ func newStack(t testing.TB, o options) *stack {
 	}
 
 	var err error
-	s.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: address, Namespace: s.namespace, Telemetry: o.telemetry})
+	s.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: address, Namespace: s.namespace, Telemetry: o.telemetry, PayloadKeys: o.payloadKeys})
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 
@@ -207,7 +209,7 @@ func (s *stack) startWorker() (stop func()) {
 	return serve(s.t, func(ctx context.Context) error {
 		return worker.Run(ctx, s.temporal, worker.Options{
 			Settings:                s.settings,
-			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal},
+			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Converter: codec.NewDataConverter(s.payloadKeys)},
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
 		})

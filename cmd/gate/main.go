@@ -58,6 +58,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newDevCommand(),
 		newIngressCommand(),
 		newWorkerCommand(),
+		newCodecCommand(),
 		newCheckCommand(),
 		newOverrideCommand(),
 		newRerunCommand(),

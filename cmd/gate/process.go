@@ -22,19 +22,11 @@ const telemetryStopTimeout = 5 * time.Second
 func process(ctx context.Context, service string, log config.Log, admin config.Admin,
 	run func(context.Context, *telemetry.Telemetry) error,
 ) (err error) {
-	t, err := telemetry.Start(ctx, telemetry.Options{
-		Service: service, Version: version, LogLevel: log.LogLevel, LogFormat: log.LogFormat,
-	})
+	t, stop, err := startTelemetry(ctx, service, log)
 	if err != nil {
-		return &exitError{code: exitUsage, err: err}
+		return err
 	}
-	defer func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
-		defer cancel()
-		if stopErr := t.Shutdown(stop); stopErr != nil {
-			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
-		}
-	}()
+	defer stop()
 
 	metricsPage, err := listen(ctx, "ADMIN_ADDR", admin.AdminAddr)
 	if err != nil {
@@ -54,6 +46,23 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	}
 	t.Logger.InfoContext(ctx, "has stopped")
 	return nil
+}
+
+// startTelemetry makes a process's logs, traces and metrics. stop is to be called last.
+func startTelemetry(ctx context.Context, service string, log config.Log) (t *telemetry.Telemetry, stop func(), err error) {
+	t, err = telemetry.Start(ctx, telemetry.Options{
+		Service: service, Version: version, LogLevel: log.LogLevel, LogFormat: log.LogFormat,
+	})
+	if err != nil {
+		return nil, nil, &exitError{code: exitUsage, err: err}
+	}
+	return t, func() {
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
+		defer cancel()
+		if stopErr := t.Shutdown(stopCtx); stopErr != nil {
+			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
+		}
+	}, nil
 }
 
 var errStopped = errors.New("stopped")

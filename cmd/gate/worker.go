@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
@@ -55,7 +56,11 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
-	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t})
+	keys, err := settings.Keys()
+	if err != nil {
+		return err
+	}
+	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t, PayloadKeys: keys})
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			Settings: workflowSettings(settings.Settle, settings.Hold),
 			Activities: &activities.Activities{
 				Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, PastRuns: temporal,
-				SalesRep: settings.NotifySalesRep,
+				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep,
 			},
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 			StopTimeout:             settings.StopTimeout,

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"error-check-gate/internal/codec"
 )
 
 // Log says what is logged, and how.
@@ -32,6 +34,20 @@ type Signing struct {
 	// WebhookSecretFile holds one secret a line; see [inflow.ParseSecretLines]. It was
 	// readable and sound at the start; the ingress reads it again when it changes.
 	WebhookSecretFile string `env:"WEBHOOK_SECRET_FILE" hint:"the path of a file with one secret a line"`
+}
+
+// Payloads says how Temporal's history is encrypted, in every process that talks to Temporal:
+// at most one of the two is set, and neither encrypts nothing.
+type Payloads struct {
+	// PayloadKeys holds one key or several, see [codec.ParseKeys].
+	PayloadKeys Secret `env:"PAYLOAD_KEYS" file:"own" hint:"keys as id:base64 of 32 random bytes, separated by commas; the first encrypts"`
+	// PayloadKeysFile holds one key a line. It is read at the start.
+	PayloadKeysFile string `env:"PAYLOAD_KEYS_FILE" hint:"the path of a file with one key a line"`
+}
+
+// Keys are those that the two settings name; none where neither is set.
+func (c *Payloads) Keys() (*codec.Keys, error) {
+	return codec.ReadKeys(string(c.PayloadKeys), c.PayloadKeysFile)
 }
 
 // Account is the company's account at InFlow.
@@ -61,6 +77,7 @@ type Ingress struct {
 	Log
 	Admin
 	Signing
+	Payloads
 	// ListenAddr takes the webhooks.
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
 	// TrustedProxies are the peers whose X-Forwarded-For counts; none by default.
@@ -93,6 +110,7 @@ type Worker struct {
 	Settle
 	Hold
 	Notify
+	Payloads
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`
 	// RulesFile lists rule files, see [rules.Paths]; empty is the set that ships.
@@ -107,7 +125,24 @@ type Worker struct {
 
 // Check is what 'gate check' uses, besides Temporal's own settings.
 type Check struct {
+	Payloads
 	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
+}
+
+// Codec is what 'gate codec' uses.
+type Codec struct {
+	Log
+	Payloads
+	// CodecListenAddr is not on loopback only where there is a CodecToken.
+	CodecListenAddr string `env:"CODEC_LISTEN_ADDR" envDefault:"127.0.0.1:5020" hint:"an address to listen on, such as 127.0.0.1:5020"`
+	// CodecToken must come with each request, as "Authorization: Bearer TOKEN"; empty asks for none.
+	CodecToken Secret `env:"CODEC_TOKEN" hint:"a random text of at least 16 bytes"`
+	// CodecAllowedOrigins may ask from a browser, besides that of TemporalUIURL.
+	CodecAllowedOrigins []string `env:"CODEC_ALLOWED_ORIGINS" hint:"origins separated by commas, such as https://temporal.example.com"`
+	TemporalUIURL       string   `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
+	// TLSCertFile and TLSKeyFile are both set, or neither: then a proxy ends TLS.
+	TLSCertFile string `env:"TLS_CERT_FILE" hint:"the path of a PEM certificate chain"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
 }
 
 // Webhooks is what 'gate webhooks send', 'sign' and 'verify' use.
@@ -138,7 +173,10 @@ type Dev struct {
 	Settle
 	Stop
 	DevInflow
-	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
+	Payloads
+	// CodecListenAddr is where the codec server listens, where there are keys.
+	CodecListenAddr string `env:"CODEC_LISTEN_ADDR" envDefault:"127.0.0.1:5020" hint:"an address to listen on, such as 127.0.0.1:5020"`
+	ListenAddr      string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
 	// InflowRequestsPerMinute is both what the stand-in allows and what the worker keeps to: more
 	// than InFlow allows, so that nobody waits for the samples.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"600" hint:"requests per minute, 1 or more"`

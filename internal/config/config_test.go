@@ -387,7 +387,7 @@ func TestEffective(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, faults, config.ProcessFault{
 		Fault:     config.Fault{Variable: "LOG_FORMAT", Problem: `"xml" is not a format: write json or text`},
-		Processes: []string{"ingress", "worker", "fake-inflow", "dev"},
+		Processes: []string{"ingress", "worker", "codec", "fake-inflow", "dev"},
 	})
 
 	_, _, err = config.Effective(environ(), "ingres")

@@ -35,6 +35,7 @@ var processes = []named{
 	{"ingress", func() process { return new(Ingress) }},
 	{"worker", func() process { return new(Worker) }},
 	{"check", func() process { return new(Check) }},
+	{"codec", func() process { return new(Codec) }},
 	{"webhooks", func() process { return new(Webhooks) }},
 	{"fake-inflow", func() process { return new(FakeInflow) }},
 	{"dev", func() process { return new(Dev) }},

@@ -70,6 +70,9 @@ func LoadWorker(e Environment) (Worker, error) { return load[Worker](e) }
 // LoadCheck reads the settings of 'gate check'.
 func LoadCheck(e Environment) (Check, error) { return load[Check](e) }
 
+// LoadCodec reads the settings of 'gate codec'.
+func LoadCodec(e Environment) (Codec, error) { return load[Codec](e) }
+
 // LoadWebhooks reads the settings of 'gate webhooks send', 'sign' and 'verify'.
 func LoadWebhooks(e Environment) (Webhooks, error) { return load[Webhooks](e) }
 

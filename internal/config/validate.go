@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/rules"
 )
@@ -22,7 +24,8 @@ func (c *Ingress) validate(f *Faults) {
 	checkAddr(f, "ADMIN_ADDR", c.AdminAddr)
 	checkApart(f, "LISTEN_ADDR", c.ListenAddr, "ADMIN_ADDR", c.AdminAddr)
 	c.Signing.validate(f)
-	c.checkTLS(f)
+	c.Payloads.validate(f)
+	checkTLS(f, c.TLSCertFile, c.TLSKeyFile)
 	checkAuditLog(f, c.AuditLog)
 	checkPositive(f, "RATE_LIMIT", c.RateLimit)
 	checkPositive(f, "PEER_RATE_LIMIT", c.PeerRateLimit)
@@ -36,6 +39,7 @@ func (c *Worker) validate(f *Faults) {
 	c.Settle.validate(f)
 	c.Hold.validate(f)
 	c.Notify.validate(f)
+	c.Payloads.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
 	for _, path := range rules.Paths(c.RulesFile) {
 		checkFile(f, "RULES_FILE", path)
@@ -47,7 +51,42 @@ func (c *Worker) validate(f *Faults) {
 	}
 }
 
-func (c *Check) validate(f *Faults) { checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL) }
+func (c *Check) validate(f *Faults) {
+	c.Payloads.validate(f)
+	checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL)
+}
+
+// minCodecToken is what guessing a random text over the network needs for ever, in bytes.
+const minCodecToken = 16
+
+func (c *Codec) validate(f *Faults) {
+	checkLog(f, c.LogFormat)
+	c.Payloads.validate(f)
+	if c.PayloadKeys == "" && c.PayloadKeysFile == "" {
+		f.add("PAYLOAD_KEYS", "is not set: write the keys that ingress and worker have, or name the file that holds them in PAYLOAD_KEYS_FILE")
+	}
+	checkAddr(f, "CODEC_LISTEN_ADDR", c.CodecListenAddr)
+	checkTLS(f, c.TLSCertFile, c.TLSKeyFile)
+	checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL)
+	for _, origin := range c.CodecAllowedOrigins {
+		checkOrigin(f, "CODEC_ALLOWED_ORIGINS", origin)
+	}
+	host, _, err := net.SplitHostPort(c.CodecListenAddr)
+	switch {
+	case c.CodecToken != "" && len(c.CodecToken) < minCodecToken:
+		f.add("CODEC_TOKEN", "has %d bytes, and needs %d: make one with 'openssl rand -hex 32'", len(c.CodecToken), minCodecToken)
+	case c.CodecToken == "" && err == nil && !isLoopback(host):
+		f.add("CODEC_TOKEN", "is not set, and CODEC_LISTEN_ADDR=%s can be reached from other machines: who asks there reads every order; set a token, or listen on 127.0.0.1", c.CodecListenAddr)
+	}
+}
+
+func (c *Payloads) validate(f *Faults) {
+	_, err := c.Keys()
+	var fault *codec.VariableError
+	if errors.As(err, &fault) {
+		f.add(fault.Variable, "%v", fault.Err)
+	}
+}
 
 func (c *FakeInflow) validate(f *Faults) {
 	checkLog(f, c.LogFormat)
@@ -65,6 +104,7 @@ func (c *Dev) validate(f *Faults) {
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
 	c.Settle.validate(f)
 	c.Stop.validate(f)
+	c.Payloads.validate(f)
 	hold := Hold{GracePeriod: c.GracePeriod, HoldMax: c.HoldMax, RemindEvery: c.RemindEvery}
 	hold.validate(f)
 	for _, path := range rules.Paths(c.RulesFile) {
@@ -80,6 +120,7 @@ func (c *Dev) validate(f *Faults) {
 		{"ADMIN_ADDR", c.AdminAddr},
 		{"DEV_INFLOW_ADDR", c.DevInflowAddr},
 		{"DEV_MAIL_ADDR", c.DevMailAddr},
+		{"CODEC_LISTEN_ADDR", c.CodecListenAddr},
 	} {
 		checkAddr(f, l.variable, l.addr)
 		listeners = append(listeners, l)
@@ -165,19 +206,19 @@ func (c *Settle) validate(f *Faults) {
 
 func (c *Stop) validate(f *Faults) { checkNotNegative(f, "WORKER_STOP_TIMEOUT", c.StopTimeout) }
 
-func (c *Ingress) checkTLS(f *Faults) {
+func checkTLS(f *Faults, certFile, keyFile string) {
 	switch {
-	case c.TLSCertFile == "" && c.TLSKeyFile == "":
-	case c.TLSKeyFile == "":
+	case certFile == "" && keyFile == "":
+	case keyFile == "":
 		f.add("TLS_KEY_FILE", "is not set, and TLS_CERT_FILE is: set both, or neither where a proxy ends TLS")
-	case c.TLSCertFile == "":
+	case certFile == "":
 		f.add("TLS_CERT_FILE", "is not set, and TLS_KEY_FILE is: set both, or neither where a proxy ends TLS")
 	default:
-		certificate, certErr := readSmallFile(c.TLSCertFile)
+		certificate, certErr := readSmallFile(certFile)
 		if certErr != nil {
 			f.add("TLS_CERT_FILE", "%v", certErr)
 		}
-		key, keyErr := readSmallFile(c.TLSKeyFile)
+		key, keyErr := readSmallFile(keyFile)
 		if keyErr != nil {
 			f.add("TLS_KEY_FILE", "%v", keyErr)
 		}
@@ -264,6 +305,13 @@ func checkURL(f *Faults, variable, text string) (*url.URL, bool) {
 func checkLink(f *Faults, variable, text string) {
 	if text != "" {
 		checkURL(f, variable, text)
+	}
+}
+
+// checkOrigin: what a browser sends as Origin is scheme, host and port, and no more.
+func checkOrigin(f *Faults, variable, text string) {
+	if u, ok := checkURL(f, variable, text); ok && text != u.Scheme+"://"+u.Host {
+		f.add(variable, "%s is not an origin: write %s", text, u.Scheme+"://"+u.Host)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/telemetry"
 )
 
@@ -28,6 +29,9 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	// Address and Namespace outweigh the environment where they are not empty.
 	Address, Namespace string
+	// PayloadKeys encrypt and decrypt what Temporal keeps; nil are those of the environment
+	// ([codec.KeysVariable], [codec.KeysFileVariable]), so that no command forgets them.
+	PayloadKeys *codec.Keys
 }
 
 // dialTimeout is how long Dial waits for a server to answer.
@@ -96,6 +100,14 @@ func load(o Options) (client.Options, error) {
 	if err != nil {
 		return client.Options{}, err
 	}
+	keys := o.PayloadKeys
+	if keys == nil {
+		if keys, err = codec.ReadKeys(os.Getenv(codec.KeysVariable), os.Getenv(codec.KeysFileVariable)); err != nil {
+			return client.Options{}, err
+		}
+	}
+	// Without keys too: what is encrypted must stop a workflow task, and not be taken for broken.
+	options.DataConverter, options.FailureConverter = codec.NewDataConverter(keys), codec.NewFailureConverter(keys)
 	if o.Address != "" {
 		options.HostPort = o.Address
 	}

@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/codec"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/temporalconn"
+	"error-check-gate/worker"
+	"error-check-gate/workflows"
+)
+
+// newPayloadKey is a fresh key as PAYLOAD_KEYS has it.
+func newPayloadKey(id string) string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return id + ":" + base64.StdEncoding.EncodeToString(secret)
+}
+
+func payloadKeys(t testing.TB, entries ...string) *codec.Keys {
+	t.Helper()
+	keys, err := codec.ParseKeys(strings.Join(entries, ","))
+	require.NoError(t, err)
+	return keys
+}
+
+// workerWithKeys runs a worker that has other keys than the rest of the stack.
+func (s *stack) workerWithKeys(keys *codec.Keys) (stop func()) {
+	s.t.Helper()
+	c := s.clientWithKeys(keys)
+	return serve(s.t, func(ctx context.Context) error {
+		return worker.Run(ctx, c, worker.Options{
+			Settings: s.settings,
+			Activities: &activities.Activities{
+				Orders: s.inflow, Rules: s.rules, PastRuns: c, Converter: codec.NewDataConverter(keys),
+			},
+			InflowRequestsPerMinute: s.allowance,
+			StopTimeout:             5 * time.Second,
+		})
+	})
+}
+
+func (s *stack) clientWithKeys(keys *codec.Keys) client.Client {
+	s.t.Helper()
+	c, err := temporalconn.Lazy(temporalconn.Options{Address: server.Addr, Namespace: s.namespace, PayloadKeys: keys})
+	require.NoError(s.t, err)
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+// failedTasks counts the workflow tasks of an order's run that failed for want of a key.
+func (s *stack) failedTasks(id, keyID string) int {
+	s.t.Helper()
+	n := 0
+	for _, event := range s.history(id) {
+		failed := event.GetWorkflowTaskFailedEventAttributes()
+		if failed == nil {
+			continue
+		}
+		n++
+		assert.Contains(s.t, failed.GetFailure().GetMessage(), fmt.Sprintf("no key %q: add it to PAYLOAD_KEYS", keyID))
+	}
+	return n
+}
+
+func (s *stack) runStatus(id string) enumspb.WorkflowExecutionStatus {
+	s.t.Helper()
+	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+	require.NoError(s.t, err)
+	return answer.GetWorkflowExecutionInfo().GetStatus()
+}
+
+// TestAnOrderWaitsForTheKeyThatItsWorkerLacks: the run of an order is neither failed nor does
+// it lose a delivery when its worker cannot decrypt; it goes on when one can.
+func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
+	t.Parallel()
+	right, other := newPayloadKey("right"), newPayloadKey("other")
+	s := newStack(t, options{
+		noWorker: true, payloadKeys: payloadKeys(t, right),
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, HoldMax: time.Hour},
+	})
+
+	// At the start of its run.
+	id := s.create("balance-wrong")
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	stop := s.workerWithKeys(payloadKeys(t, "plain", other))
+	require.Eventually(t, func() bool { return s.failedTasks(id, "right") > 0 }, waitFor, tick)
+	stop()
+	assert.Empty(t, s.fetches(id))
+	stop = s.workerWithKeys(payloadKeys(t, other, right))
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	stop()
+
+	// In the middle of a hold: what the history has, the signal of the ingress, an operator's plain one.
+	stop = s.workerWithKeys(&codec.Keys{})
+	failed := s.failedTasks(id, "right")
+	before := len(s.fetches(id))
+	status, answered := s.post(id)
+	require.Equal(t, http.StatusOK, status)
+	require.NoError(t, s.clientWithKeys(&codec.Keys{}).SignalWorkflow(t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, []string{}))
+	require.Eventually(t, func() bool { return s.failedTasks(id, "right") > failed }, waitFor, tick)
+	stop()
+	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, s.runStatus(id))
+	assert.Len(t, s.fetches(id), before)
+
+	s.fix(id)
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	s.workerWithKeys(payloadKeys(t, right, other))
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+	fetches := s.fetches(id)
+	require.Greater(t, len(fetches), before)
+	assert.True(t, fetches[len(fetches)-1].Start.After(answered), "the delivery that waited was followed by a fetch")
+	assert.Len(t, s.runs(id), 1)
+}

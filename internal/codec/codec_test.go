@@ -1,0 +1,224 @@
+package codec_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/proto"
+
+	"error-check-gate/internal/codec"
+	"error-check-gate/internal/ordercheck"
+)
+
+// newKey is a fresh key as settings have it.
+func newKey(id string) string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return id + ":" + base64.StdEncoding.EncodeToString(secret)
+}
+
+func keys(t *testing.T, entries ...string) *codec.Keys {
+	t.Helper()
+	parsed, err := codec.ParseKeys(strings.Join(entries, ","))
+	require.NoError(t, err)
+	return parsed
+}
+
+func TestFaultsOfKeysAreToldAtOnceAndHoldNoKey(t *testing.T) {
+	good := newKey("good")
+	secret := strings.TrimPrefix(good, "good:")
+	_, err := codec.ParseKeys(strings.Join([]string{
+		good, "plain", secret, "a b:" + secret, good, "short:" + base64.StdEncoding.EncodeToString([]byte("too short")),
+		"bad:not base64!", "same:" + secret, strings.Repeat("x", 65) + ":" + secret,
+	}, ","))
+	require.Error(t, err)
+	for _, want := range []string{
+		`key 2 of 9 is the word "plain", which may stand in the first place only`,
+		"key 3 of 9 has no id", "key 4 of 9 has an id with other than", "key 5 of 9 has the id good, as one before it",
+		"key 6 of 9 (short) has 9 bytes in place of 32", "key 7 of 9 (bad) is not base64: make one with 'openssl rand -base64 32'",
+		"key 8 of 9 (same) is the same as one before it", "key 9 of 9 has an id with other than 1 to 64",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NotContains(t, err.Error(), secret)
+	assert.NotContains(t, err.Error(), "not base64!")
+	for _, empty := range []string{" ", ",\n", "plain"} {
+		_, err := codec.ParseKeys(empty)
+		require.ErrorContains(t, err, "there is no key in it")
+	}
+}
+
+func TestReadKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	first, second := newKey("2026-02"), newKey("2026-01")
+	require.NoError(t, os.WriteFile(file, []byte("\ufeff"+first+"\r\n\n  "+second+"\n"), 0o600))
+	got, err := codec.ReadKeys("", file)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"2026-02", "2026-01"}, got.IDs())
+	assert.True(t, got.Encrypt())
+	got, err = codec.ReadKeys("", "")
+	require.NoError(t, err)
+	assert.False(t, got.Encrypt())
+	assert.False(t, (*codec.Keys)(nil).Encrypt())
+	assert.False(t, keys(t, "plain", first).Encrypt())
+
+	for variable, tc := range map[string][2]string{
+		codec.KeysVariable: {first, file}, codec.KeysFileVariable: {"", file + "x"},
+	} {
+		_, err := codec.ReadKeys(tc[0], tc[1])
+		var fault *codec.VariableError
+		require.ErrorAs(t, err, &fault)
+		assert.Equal(t, variable, fault.Variable)
+		assert.NotContains(t, err.Error(), first[8:])
+	}
+	large := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(large, bytes.Repeat([]byte("x"), 64<<10+1), 0o600))
+	_, err = codec.ReadKeys("", large)
+	require.ErrorContains(t, err, "is it the right file")
+}
+
+func TestKeysArePrintedWithoutThem(t *testing.T) {
+	entry := newKey("2026-01")
+	k := keys(t, entry)
+	raw, err := base64.StdEncoding.DecodeString(entry[8:])
+	require.NoError(t, err)
+	for _, text := range []string{
+		fmt.Sprintf("%v %+v %#v %s", k, k, k, k), fmt.Sprintf("%+v %#v", *k, *k), k.LogValue().String(),
+	} {
+		assert.NotContains(t, text, entry[8:])
+		assert.NotContains(t, text, strings.Trim(fmt.Sprint(raw), "[]"))
+	}
+	assert.Equal(t, "codec.Keys(2026-01)", k.String())
+}
+
+func TestEveryKindOfPayloadComesBack(t *testing.T) {
+	dc := codec.NewDataConverter(keys(t, newKey("2026-01")))
+	for name, value := range map[string]any{
+		"text": "Kitchen & Co", "report": ordercheck.Report{OrderNumber: "SO-1", Customer: "Kitchen & Co"},
+		"bytes": []byte{0, 1, 2}, "empty": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			payload, err := dc.ToPayload(value)
+			require.NoError(t, err)
+			assert.Equal(t, map[string][]byte{"encoding": []byte("binary/encrypted"), "encryption-key-id": []byte("2026-01")}, payload.GetMetadata())
+			assert.NotContains(t, string(payload.GetData()), "Kitchen")
+			plain, err := converter.GetDefaultDataConverter().ToPayload(value)
+			require.NoError(t, err)
+			var back converter.RawValue
+			require.NoError(t, dc.FromPayload(payload, &back))
+			assert.True(t, proto.Equal(plain, back.Payload()), "a RawValue holds the decrypted payload")
+			again, err := dc.ToPayload(value)
+			require.NoError(t, err)
+			assert.NotEqual(t, payload.GetData(), again.GetData(), "a nonce of its own")
+		})
+	}
+	payload, err := dc.ToPayload(nil)
+	require.NoError(t, err)
+	var nothing *string
+	require.NoError(t, dc.FromPayload(payload, &nothing))
+	assert.Nil(t, nothing)
+}
+
+func TestRotation(t *testing.T) {
+	older, newer := newKey("2026-01"), newKey("2026-02")
+	write := func(entries ...string) *commonpb.Payload {
+		payload, err := codec.NewDataConverter(keys(t, entries...)).ToPayload("report")
+		require.NoError(t, err)
+		return payload
+	}
+	steps := [][]string{{"plain", older}, {older}, {older, newer}, {newer, older}, {newer}, {"plain", newer}}
+	for i, writer := range steps {
+		payload := write(writer...)
+		for j, reader := range steps {
+			var text string
+			err := codec.NewDataConverter(keys(t, reader...)).FromPayload(payload, &text)
+			// Steps follow each other process by process: both sides of each must read the other.
+			if j == i || j == i-1 || j == i+1 {
+				require.NoError(t, err, "written by %d, read by %d", i, j)
+				assert.Equal(t, "report", text)
+			}
+		}
+	}
+	var text string
+	err := codec.NewDataConverter(keys(t, newer)).FromPayload(write(older), &text)
+	var undecryptable *codec.DecryptError
+	require.ErrorAs(t, err, &undecryptable)
+	assert.Equal(t, "2026-01", undecryptable.KeyID)
+	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, behind the first, and restart`)
+	err = codec.NewDataConverter(nil).FromPayload(write(older), &text)
+	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
+}
+
+func TestPlainPayloadsStayReadable(t *testing.T) {
+	for name, k := range map[string]*codec.Keys{"no keys": nil, "keys": keys(t, newKey("2026-01"))} {
+		t.Run(name, func(t *testing.T) {
+			plain, err := converter.GetDefaultDataConverter().ToPayload([]string{"an operator's"})
+			require.NoError(t, err)
+			var back []string
+			require.NoError(t, codec.NewDataConverter(k).FromPayload(plain, &back))
+			assert.Equal(t, []string{"an operator's"}, back)
+		})
+	}
+	payload, err := codec.NewDataConverter(nil).ToPayload("x")
+	require.NoError(t, err)
+	assert.Equal(t, "json/plain", string(payload.GetMetadata()["encoding"]))
+}
+
+func TestAPayloadThatWasChangedIsRefused(t *testing.T) {
+	k := keys(t, newKey("2026-01"), newKey("2026-02"))
+	dc := codec.NewDataConverter(k)
+	for name, change := range map[string]func(*commonpb.Payload){
+		"data":       func(p *commonpb.Payload) { p.Data[len(p.GetData())-1] ^= 1 },
+		"nonce":      func(p *commonpb.Payload) { p.Data[0] ^= 1 },
+		"cut":        func(p *commonpb.Payload) { p.Data = p.GetData()[:5] },
+		"empty":      func(p *commonpb.Payload) { p.Data = nil },
+		"another id": func(p *commonpb.Payload) { p.Metadata[codec.MetadataKeyID] = []byte("2026-02") },
+		"no id":      func(p *commonpb.Payload) { delete(p.Metadata, codec.MetadataKeyID) },
+		"a bad id":   func(p *commonpb.Payload) { p.Metadata[codec.MetadataKeyID] = []byte("\x1b[31m") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			payload, err := dc.ToPayload("x")
+			require.NoError(t, err)
+			change(payload)
+			var text string
+			err = dc.FromPayload(payload, &text)
+			var undecryptable *codec.DecryptError
+			require.ErrorAs(t, err, &undecryptable)
+			assert.NotContains(t, err.Error(), "\x1b")
+		})
+	}
+}
+
+func TestTextOfErrorsIsEncrypted(t *testing.T) {
+	k := keys(t, newKey("2026-01"))
+	failed := temporal.NewNonRetryableApplicationError("order of Kitchen & Co", "InflowUnauthorized", errors.New("cause at Kitchen & Co"), "detail of Kitchen & Co")
+	failure := codec.NewFailureConverter(k).ErrorToFailure(failed)
+	assert.NotContains(t, failure.String(), "Kitchen")
+	assert.Equal(t, "InflowUnauthorized", failure.GetApplicationFailureInfo().GetType(), "what operators and alerts go by")
+	back := codec.NewFailureConverter(k).FailureToError(failure)
+	assert.ErrorContains(t, back, "order of Kitchen & Co")
+	assert.ErrorContains(t, errors.Unwrap(back), "cause at Kitchen & Co")
+	assert.Contains(t, codec.NewFailureConverter(nil).ErrorToFailure(failed).String(), "Kitchen", "without keys it is as before")
+}
+
+// TestWhatEncryptionAdds: a payload ends at 2 MiB. A fetch lets digests through up to 1900 KiB
+// (package ordercheck), which leaves room for a few dozen bytes more.
+func TestWhatEncryptionAdds(t *testing.T) {
+	k := keys(t, newKey(strings.Repeat("x", 64)))
+	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: make([]byte, 1900<<10)}
+	encrypted, err := codec.New(k).Encode([]*commonpb.Payload{plain})
+	require.NoError(t, err)
+	assert.Less(t, proto.Size(encrypted[0])-proto.Size(plain), 200)
+}
