@@ -20,7 +20,7 @@ const processDev = "dev"
 
 // Processes whose settings 'gate config' shows unless told otherwise, and those that connect to Temporal.
 var (
-	productionProcesses = []string{"ingress", "worker", "check", "webhooks"}
+	productionProcesses = []string{"ingress", "worker", "check", "webhooks", "subscriptions"}
 	temporalProcesses   = []string{"ingress", "worker", "check"}
 )
 

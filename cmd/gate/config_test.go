@@ -54,14 +54,14 @@ func TestConfigShowsWhatIsInEffect(t *testing.T) {
 		rows[fields[0]] = strings.Join(fields[1:], " ")
 	}
 	assert.Equal(t, "(set, 21 bytes) environment ingress, webhooks", rows["WEBHOOK_SECRET"])
-	assert.Equal(t, "(set, 8 bytes) environment worker", rows["INFLOW_API_KEY"])
+	assert.Equal(t, "(set, 8 bytes) environment worker, subscriptions", rows["INFLOW_API_KEY"])
 	assert.Equal(t, ":5000 default ingress", rows["LISTEN_ADDR"])
 	assert.Equal(t, "(unset) ingress", rows["TRUSTED_PROXIES"])
 	assert.Equal(t, "temporal.example:7233 environment ingress, worker, check", rows["TEMPORAL_ADDRESS"])
 	assert.Equal(t, "default default ingress, worker, check", rows["TEMPORAL_NAMESPACE"])
 	assert.Equal(t, "true environment ingress, worker, check", rows["TEMPORAL_TLS"])
 	assert.Equal(t, "(set) environment ingress, worker, check", rows["TEMPORAL_API_KEY"])
-	assert.Equal(t, "(set, 18 bytes) environment ingress, worker, check, webhooks", rows["OTEL_EXPORTER_OTLP_HEADERS"])
+	assert.Equal(t, "(set, 18 bytes) environment ingress, worker, check, webhooks, subscriptions", rows["OTEL_EXPORTER_OTLP_HEADERS"])
 }
 
 func TestConfigTellsEveryFault(t *testing.T) {

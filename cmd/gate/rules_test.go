@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,21 +17,8 @@ import (
 // runRules runs a command as main does, and gives what it printed and its exit status.
 func runRules(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	root := newRootCommand()
-	var out, errOut bytes.Buffer
-	root.SetArgs(append([]string{"rules"}, args...))
-	root.SetIn(strings.NewReader(stdin))
-	root.SetOut(&out)
-	root.SetErr(&errOut)
-	err := root.ExecuteContext(t.Context())
-	var exit *exitError
-	switch {
-	case errors.As(err, &exit):
-		status = exit.code
-	case err != nil:
-		status = exitFault
-	}
-	return out.String(), errOut.String() + errorText(err), status
+	stdout, stderr, status, err := runGate(t, stdin, append([]string{"rules"}, args...)...)
+	return stdout, stderr + errorText(err), status
 }
 
 const (

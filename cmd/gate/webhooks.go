@@ -32,18 +32,21 @@ of its commands.`
 func newWebhooksCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "webhooks",
-		Short: "Send, sign and verify webhooks as InFlow does",
+		Short: "Subscribe to InFlow's webhooks; send, sign and verify them",
 		Long: `InFlow tells of a changed sales order by a webhook: a POST of some JSON, with a
 signature in the header ` + inflow.SignatureHeader + `. The signature is the
 base64 of HMAC-SHA256 over the raw body, keyed with the subscription's secret.
 
-These commands send a delivery by hand, and find out why one was refused.
+list, get, subscribe, unsubscribe and rotate keep the account's subscriptions at
+InFlow. send, sign and verify make a delivery by hand, and find out why one was
+refused.
 ` + secretsHelp + `
 
-Exit status: 0 accepted, signed or verified, 1 not.`,
+Exit status: 0 done, accepted, signed or verified, 1 not.`,
 		Args: noWebhookArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(newSubscriptionCommands()...)
 	cmd.AddCommand(newWebhooksSendCommand(), newWebhooksSignCommand(), newWebhooksVerifyCommand())
 	return cmd
 }
@@ -257,13 +260,18 @@ func signingKeys() ([]inflow.SigningKey, error) {
 	if settings.WebhookSecretFile == "" {
 		return inflow.ParseSecrets(string(settings.WebhookSecret))
 	}
-	content, err := os.ReadFile(settings.WebhookSecretFile)
+	return readSecretFile("WEBHOOK_SECRET_FILE", settings.WebhookSecretFile)
+}
+
+// readSecretFile reads the secrets of a file that a setting or flag names.
+func readSecretFile(setting, path string) ([]inflow.SigningKey, error) {
+	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("read WEBHOOK_SECRET_FILE: %w", err)
+		return nil, fmt.Errorf("read %s: %w", setting, err)
 	}
 	keys, err := inflow.ParseSecretLines(content)
 	if err != nil {
-		return nil, fmt.Errorf("read WEBHOOK_SECRET_FILE: %w", err)
+		return nil, fmt.Errorf("read %s: %w", setting, err)
 	}
 	return keys, nil
 }

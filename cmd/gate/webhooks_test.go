@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,24 +24,11 @@ const (
 // runWebhooks runs a command as main does, and gives what it printed and its exit status.
 func runWebhooks(t *testing.T, stdin string, args ...string) (stdout string, status int, err error) {
 	t.Helper()
-	root := newRootCommand()
-	var out, errOut bytes.Buffer
-	root.SetArgs(append([]string{"webhooks"}, args...))
-	root.SetIn(strings.NewReader(stdin))
-	root.SetOut(&out)
-	root.SetErr(&errOut)
-	err = root.ExecuteContext(t.Context())
-	var exit *exitError
-	switch {
-	case errors.As(err, &exit):
-		status = exit.code
-	case err != nil:
-		status = exitFault
-	}
-	for _, shown := range []string{out.String(), errOut.String(), errorText(err)} {
+	stdout, stderr, status, err := runGate(t, stdin, append([]string{"webhooks"}, args...)...)
+	for _, shown := range []string{stdout, stderr, errorText(err)} {
 		assert.NotContains(t, shown, webhookSecret)
 	}
-	return out.String(), status, err
+	return stdout, status, err
 }
 
 func errorText(err error) string {

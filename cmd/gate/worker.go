@@ -10,7 +10,6 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/config"
-	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
@@ -47,12 +46,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}
-	orders, err := inflow.NewClient(inflow.Options{
-		BaseURL:    settings.InflowAPIURL,
-		CompanyID:  settings.InflowCompanyID,
-		APIKey:     string(settings.InflowAPIKey),
-		APIVersion: settings.InflowAPIVersion,
-	})
+	orders, err := newInflowClient(settings.Account)
 	if err != nil {
 		return err
 	}

@@ -150,6 +150,13 @@ type Webhooks struct {
 	Signing
 }
 
+// Subscriptions is what 'gate webhooks list', 'get', 'subscribe', 'unsubscribe' and 'rotate' use.
+type Subscriptions struct {
+	Account
+	// WebhookSecretFile is where rotate puts the new secret. It need not exist yet.
+	WebhookSecretFile string `env:"WEBHOOK_SECRET_FILE" hint:"the path of a file with one secret a line"`
+}
+
 // FakeInflow is what 'gate fake-inflow' uses.
 type FakeInflow struct {
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" hint:"debug, info, warn or error"`

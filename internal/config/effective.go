@@ -37,6 +37,7 @@ var processes = []named{
 	{"check", func() process { return new(Check) }},
 	{"codec", func() process { return new(Codec) }},
 	{"webhooks", func() process { return new(Webhooks) }},
+	{"subscriptions", func() process { return new(Subscriptions) }},
 	{"fake-inflow", func() process { return new(FakeInflow) }},
 	{"dev", func() process { return new(Dev) }},
 }

@@ -76,6 +76,9 @@ func LoadCodec(e Environment) (Codec, error) { return load[Codec](e) }
 // LoadWebhooks reads the settings of 'gate webhooks send', 'sign' and 'verify'.
 func LoadWebhooks(e Environment) (Webhooks, error) { return load[Webhooks](e) }
 
+// LoadSubscriptions reads the settings of 'gate webhooks list', 'get', 'subscribe', 'unsubscribe' and 'rotate'.
+func LoadSubscriptions(e Environment) (Subscriptions, error) { return load[Subscriptions](e) }
+
 // LoadDev reads the settings of 'gate dev'.
 func LoadDev(e Environment) (Dev, error) { return load[Dev](e) }
 

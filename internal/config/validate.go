@@ -144,6 +144,8 @@ func (c *Dev) validate(f *Faults) {
 
 func (c *Webhooks) validate(f *Faults) { c.Signing.validate(f) }
 
+func (c *Subscriptions) validate(f *Faults) { c.Account.validate(f) }
+
 func (c *Signing) validate(f *Faults) {
 	switch {
 	case c.WebhookSecret != "" && c.WebhookSecretFile != "":

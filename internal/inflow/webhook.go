@@ -125,7 +125,7 @@ func eventOf(root map[string]json.RawMessage) (name string, entity Entity, actio
 		if !ok || text == "" {
 			continue
 		}
-		e, a := parseEvent(text)
+		e, a := ParseEvent(text)
 		if name == "" || (e == EntitySalesOrder && entity != EntitySalesOrder) {
 			name, entity, action = text, e, a
 		}
@@ -142,8 +142,9 @@ var eventEntities = map[string]Entity{
 	"vendor":        EntityVendor,
 }
 
-// parseEvent reads "salesOrder.updated" and "SalesOrderUpdatedV2", in any case and any version.
-func parseEvent(name string) (Entity, Action) {
+// ParseEvent reads the name of an event, "salesOrder.updated" or "SalesOrderUpdatedV2", in
+// any case and any version. Both answers are empty for a name that is not known.
+func ParseEvent(name string) (Entity, Action) {
 	if len(name) > MaxEventLength {
 		return "", ""
 	}

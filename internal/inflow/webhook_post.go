@@ -31,7 +31,8 @@ type WebhookAnswer struct {
 func (a *WebhookAnswer) Accepted() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
 // PostWebhook sends one delivery as InFlow does: signed, as JSON, without
-// following redirects, and given up after 30 s. An answer that is not 2xx is no error.
+// following redirects, and given up after 30 s. It has a connection of its own, so that
+// a balancer chooses anew for each. An answer that is not 2xx is no error.
 func PostWebhook(ctx context.Context, target, signature string, body []byte) (answer *WebhookAnswer, err error) {
 	address, err := url.Parse(target)
 	if err != nil || (address.Scheme != "http" && address.Scheme != "https") || address.Host == "" {
@@ -45,6 +46,7 @@ func PostWebhook(ctx context.Context, target, signature string, body []byte) (an
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set(SignatureHeader, signature)
+	request.Close = true
 
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	began := time.Now()

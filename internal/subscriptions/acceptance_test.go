@@ -1,0 +1,93 @@
+package subscriptions
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+)
+
+func TestRefusalsAreExplained(t *testing.T) {
+	key, err := inflow.ParseSecret(newSecret)
+	require.NoError(t, err)
+	status, body := http.StatusOK, ""
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if status/100 == 3 {
+			w.Header().Set("Location", "https://gate.example.com/")
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	defer edge.Close()
+	for code, want := range map[int]string{
+		200: "not as a gate answers", 202: "not as a gate answers", 301: "redirect", 400: "changed on its way", 401: "does not know the secret",
+		404: WebhookPath, 405: WebhookPath, 429: "too much", 500: "not what a gate", 502: "a proxy", 503: "a proxy",
+	} {
+		status = code
+		assert.Contains(t, probe(t.Context(), edge.URL, key), want)
+	}
+	status, body = 200, `{"status":"received","salesOrderId":"x"}`
+	assert.Contains(t, probe(t.Context(), edge.URL, key), "not as a gate answers")
+	body = `{"status":"ignored","event":"gate.probe"}`
+	assert.Empty(t, probe(t.Context(), edge.URL, key))
+	edge.Close()
+	assert.Contains(t, probe(t.Context(), edge.URL, key), "nobody listens")
+	assert.NotEmpty(t, probe(t.Context(), "https://no-such-host.invalid/", key))
+}
+
+// TestEachProbeHasItsConnection, or a balancer would send them all to one ingress.
+func TestEachProbeHasItsConnection(t *testing.T) {
+	w := newWorld(t, 0)
+	require.NoError(t, w.keeper().Keep(fresh()))
+	var connections atomic.Int64
+	edge := httptest.NewUnstartedServer(edgeOf(w.file))
+	edge.Config.ConnState = countNew(&connections)
+	edge.Start()
+	defer edge.Close()
+	key, err := inflow.ParseSecret(newSecret)
+	require.NoError(t, err)
+	m, _ := w.manager(w.client)
+	require.NoError(t, m.Test(t.Context(), edge.URL+WebhookPath, key, Acceptance{InARow: 7}))
+	assert.EqualValues(t, 7, connections.Load())
+}
+
+// TestAcceptedInARow: a refusal in between starts the count anew.
+func TestAcceptedInARow(t *testing.T) {
+	key, err := inflow.ParseSecret(newSecret)
+	require.NoError(t, err)
+	var n atomic.Int64
+	refuse := map[int64]bool{3: true, 6: true}
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if refuse[n.Add(1)] {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte(`{"status":"ignored","event":"gate.probe"}`))
+	}))
+	defer edge.Close()
+	w := newWorld(t, 0)
+	m, lines := w.manager(w.client)
+	require.NoError(t, m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 4}))
+	assert.EqualValues(t, 10, n.Load())
+	assert.Len(t, lines.lines, 1, "the same reason is said once")
+
+	err = m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 1 << 30, Within: 100 * time.Millisecond})
+	var refused *NotAccepted
+	require.ErrorAs(t, err, &refused)
+	assert.Contains(t, refused.Reason, "in a row are needed")
+}
+
+func countNew(n *atomic.Int64) func(c net.Conn, state http.ConnState) {
+	return func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			n.Add(1)
+		}
+	}
+}

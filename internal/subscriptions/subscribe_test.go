@@ -1,0 +1,216 @@
+package subscriptions
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+)
+
+func TestSubscribeKeepsTheSecret(t *testing.T) {
+	w := newWorld(t, 0)
+	created := w.mustSubscribe()
+	assert.Equal(t, []string{string(created.Secret)}, w.secrets())
+	w.works()
+}
+
+func TestSubscribeIsIdempotentByURL(t *testing.T) {
+	w := newWorld(t, 0)
+	created := w.mustSubscribe()
+	other := w.newSubscription("https://elsewhere.example/hook", "customer.created")
+	before := w.list()
+	puts := len(w.fake.Requests())
+
+	again, _, err := w.subscribe(w.client)
+	require.NoError(t, err)
+	assert.Equal(t, created.ID, again.ID)
+	assert.False(t, again.Created || again.Changed || again.OtherEvents)
+	assert.Empty(t, again.Secret)
+	m, _ := w.manager(w.client)
+	differs, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url + "/", Events: []string{"SalesOrderUpdatedV1"}, Keeper: w.keeper()})
+	require.NoError(t, err)
+	assert.True(t, differs.OtherEvents)
+	assert.Equal(t, created.ID, differs.ID)
+	for _, request := range w.fake.Requests()[puts:] {
+		assert.Equal(t, "GET", request.Method)
+	}
+	assert.Equal(t, before, w.list())
+	assert.Len(t, w.secrets(), 1)
+
+	changed, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: []string{"SalesOrderUpdatedV1"}, ChangeEvents: true, Keeper: w.keeper()})
+	require.NoError(t, err)
+	assert.True(t, changed.Changed)
+	assert.Equal(t, created.ID, changed.ID)
+	assert.Equal(t, []string{"SalesOrderUpdatedV1"}, find(w.list(), created.ID).Events)
+	w.edit()
+	assert.Equal(t, 1, w.delivered(), "the secret is the same")
+	assert.NotNil(t, find(w.list(), other))
+}
+
+func TestSubscribeNamesSubscriptionsOfTheSameURL(t *testing.T) {
+	w := newWorld(t, 0)
+	second := w.newSubscription(w.url, "customer.created")
+	first := w.newSubscription(w.url, DefaultEvents()...)
+	got, _, err := w.subscribe(w.client)
+	require.NoError(t, err)
+	assert.Equal(t, first, got.ID, "of several, the one that is as asked")
+	require.Len(t, got.Also, 1)
+	assert.Equal(t, second, got.Also[0].ID)
+}
+
+// TestSubscribeWithLostAnswers: whatever InFlow made of requests whose answers were lost, in the
+// end there is one subscription, and its secret is known.
+func TestSubscribeWithLostAnswers(t *testing.T) {
+	put := func(fault fakeinflow.Fault) fakeinflow.Fault {
+		fault.Route = fakeinflow.RoutePutWebhook
+		return fault
+	}
+	for name, tc := range map[string]struct {
+		faults  []fakeinflow.Fault
+		rotated bool // the subscription was replaced, and that was said
+	}{
+		"applied, no answer":      {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true, Times: 1})}, true},
+		"applied, half an answer": {[]fakeinflow.Fault{put(fakeinflow.Fault{Cut: true, Times: 1})}, true},
+		"applied, three times":    {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true, Times: 3})}, true},
+		"not applied":             {[]fakeinflow.Fault{put(fakeinflow.Fault{Dropped: true, Times: 2})}, false},
+		"a fault at InFlow":       {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 500, Times: 2})}, false},
+		"not JSON":                {[]fakeinflow.Fault{put(fakeinflow.Fault{Body: "<html>", Times: 1})}, false},
+		"allowance spent":         {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 429, RetryAfter: time.Second, Times: 2})}, false},
+		"list fails too": {[]fakeinflow.Fault{
+			put(fakeinflow.Fault{AnswerLost: true, Times: 1}),
+			{Route: fakeinflow.RouteDeleteWebhook, AnswerLost: true, Times: 2},
+			{Route: fakeinflow.RouteListWebhooks, Status: 503, Times: 3},
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 0)
+			for _, fault := range tc.faults {
+				require.NoError(t, w.fake.SetFault(fault))
+			}
+			result, lines, err := w.subscribe(w.client)
+			require.NoError(t, err, lines.text())
+			assert.True(t, result.Created)
+			assert.Equal(t, []string{string(result.Secret)}, w.secrets())
+			w.works()
+			if tc.rotated {
+				assert.Contains(t, lines.text(), "nobody has its secret")
+				assert.Contains(t, lines.text(), "rotated")
+			} else {
+				assert.NotContains(t, lines.text(), "rotated")
+			}
+		})
+	}
+}
+
+// TestSubscribeAppliedLate: the request is applied after the client has given it up.
+func TestSubscribeAppliedLate(t *testing.T) {
+	w := newWorld(t, 300*time.Millisecond)
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Latency: 2 * time.Second, Times: 1}))
+	result, lines, err := w.subscribe(w.client)
+	require.NoError(t, err, lines.text())
+	assert.Equal(t, string(result.Secret), w.secrets()[0])
+	require.Eventually(t, func() bool { // the late request has been dealt with
+		for _, request := range w.fake.Requests() {
+			if request.Route == fakeinflow.RoutePutWebhook && request.End.Sub(request.Start) > 200*time.Millisecond {
+				return true
+			}
+		}
+		return false
+	}, 20*time.Second, 10*time.Millisecond)
+	w.works()
+}
+
+func TestSubscribeGivesUpAndLeavesNothing(t *testing.T) {
+	t.Run("every answer is lost", func(t *testing.T) {
+		w := newWorld(t, 0)
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true}))
+		_, _, err := w.subscribe(w.client)
+		require.ErrorContains(t, err, "secret was lost")
+		assert.Empty(t, w.list())
+		assert.NoFileExists(t, w.file)
+	})
+	t.Run("InFlow says no", func(t *testing.T) {
+		w := newWorld(t, 0)
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Status: 422}))
+		_, _, err := w.subscribe(w.client)
+		require.ErrorContains(t, err, "HTTP 422")
+		assert.Empty(t, w.list())
+		assert.Equal(t, 1, puts(w), "it is not asked again")
+	})
+	t.Run("stopped while the answer is under way", func(t *testing.T) {
+		w := newWorld(t, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		api := &hookedAPI{API: w.client, after: func(call int) error {
+			if call == 2 {
+				cancel()
+				return &inflow.Error{Kind: inflow.KindUnavailable, Err: context.Canceled}
+			}
+			return nil
+		}}
+		m, _ := w.manager(api)
+		_, err := m.Subscribe(ctx, SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: w.keeper()})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Empty(t, w.list())
+	})
+	t.Run("the secret cannot be kept", func(t *testing.T) {
+		w := newWorld(t, 0)
+		m, _ := w.manager(w.client)
+		broken := errors.New("the pipe is closed")
+		_, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: Show(func(inflow.Subscription) error { return broken })})
+		require.ErrorIs(t, err, broken)
+		assert.Empty(t, w.list())
+	})
+	t.Run("no place for the secret", func(t *testing.T) {
+		w := newWorld(t, 0)
+		m, _ := w.manager(w.client)
+		_, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: &SecretFile{Path: t.TempDir()}})
+		require.ErrorContains(t, err, "not a regular file")
+		assert.Empty(t, w.fake.Requests(), "InFlow was not asked")
+	})
+	t.Run("nothing can be found out", func(t *testing.T) {
+		w := newWorld(t, 0)
+		api := &hookedAPI{API: w.client, after: func(call int) error {
+			if call >= 2 {
+				return &inflow.Error{Kind: inflow.KindUnavailable, Op: "any", Err: errCrash}
+			}
+			return nil
+		}, before: func(call int) error {
+			if call > 2 {
+				return &inflow.Error{Kind: inflow.KindUnavailable, Op: "any", Err: errCrash}
+			}
+			return nil
+		}}
+		_, _, err := w.subscribe(api)
+		list := w.list()
+		require.Len(t, list, 1)
+		require.ErrorContains(t, err, "may exist at InFlow")
+		require.ErrorContains(t, err, "gate webhooks unsubscribe "+list[0].ID)
+	})
+}
+
+func puts(w *world) (n int) {
+	for _, request := range w.fake.Requests() {
+		if request.Route == fakeinflow.RoutePutWebhook {
+			n++
+		}
+	}
+	return n
+}
+
+func TestUnsubscribe(t *testing.T) {
+	w := newWorld(t, 0)
+	created := w.mustSubscribe()
+	m, _ := w.manager(w.client)
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteDeleteWebhook, AnswerLost: true, Times: 1}))
+	require.NoError(t, m.Unsubscribe(t.Context(), created.ID), "the second try finds it gone")
+	assert.Empty(t, w.list())
+	w.edit()
+	assert.Zero(t, w.delivered())
+	assert.True(t, isUnknown(m.Unsubscribe(t.Context(), created.ID)))
+}
