@@ -217,7 +217,7 @@ func TestServe(t *testing.T) {
 	defer server.Close()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	a := &account{Server: server, t: t, url: "http://" + listener.Addr().String()}
+	a := &account{Server: server, t: t, url: "http://" + listener.Addr().String(), client: http.DefaultClient}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listener) }()

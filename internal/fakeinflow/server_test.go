@@ -27,8 +27,9 @@ const (
 // account is a fake InFlow behind a real listener.
 type account struct {
 	*fakeinflow.Server
-	t   *testing.T
-	url string
+	t      *testing.T
+	url    string
+	client *http.Client
 }
 
 func newAccount(t *testing.T, options fakeinflow.Options) *account {
@@ -41,7 +42,7 @@ func newAccount(t *testing.T, options fakeinflow.Options) *account {
 		server.Close()
 		listener.Close()
 	})
-	return &account{Server: server, t: t, url: listener.URL}
+	return &account{Server: server, t: t, url: listener.URL, client: http.DefaultClient}
 }
 
 type response struct {
@@ -87,7 +88,7 @@ func (a *account) try(method, path, body string, change ...func(*http.Request)) 
 	for _, c := range change {
 		c(req)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := a.client.Do(req)
 	if err != nil {
 		return response{}, err
 	}
