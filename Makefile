@@ -15,7 +15,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test lint bench fuzz record-histories temporal mailpit clean \
+.PHONY: help build dev test lint bench chaos fuzz record-histories temporal mailpit clean \
         go-toolchain c-compiler workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -43,6 +43,18 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint
 bench: go-toolchain temporal ## run the benchmarks; BENCH=regexp picks some
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+# A seed repeats a plan: make chaos SEED=…
+CHAOS_DELIVERIES ?= 10000
+CHAOS_ORDERS     ?= 1500
+CHAOS_KILLS      ?= 24
+CHAOS_DURING     ?= 5m
+SEED             ?= 0
+
+chaos: go-toolchain c-compiler temporal ## kill the gate at random under load; SEED=n repeats a run; writes docs/reliability.md
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		$(GO) test $(RACE) -count 1 -v -timeout 30m -run '^TestChaos$$' ./chaos -chaos.seed=$(SEED) -chaos.deliveries=$(CHAOS_DELIVERIES) \
+		-chaos.orders=$(CHAOS_ORDERS) -chaos.kills=$(CHAOS_KILLS) -chaos.during=$(CHAOS_DURING) -chaos.report="$$PWD/docs/reliability.md"
 
 record-histories: go-toolchain temporal ## record the workflow's branches for the replay tests
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \

@@ -1,0 +1,264 @@
+package chaos_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+)
+
+var (
+	seedFlag       = flag.Uint64("chaos.seed", 0, "seed of the plan; 0 draws one")
+	deliveriesFlag = flag.Int("chaos.deliveries", 700, "deliveries that InFlow sends")
+	ordersFlag     = flag.Int("chaos.orders", 120, "orders they are about")
+	killsFlag      = flag.Int("chaos.kills", 6, "processes that are killed with kill -9")
+	duringFlag     = flag.Duration("chaos.during", 20*time.Second, "time in which edits are made and things go wrong")
+	reportFlag     = flag.String("chaos.report", "", "page whose table between the chaos markers is written anew")
+)
+
+// retryDelays are a sender's that retries as InFlow does, at once and then with exponential
+// backoff, and does not give up within the run: what it gave up would be the sweep's to find.
+func retryDelays() []time.Duration {
+	delays := []time.Duration{0}
+	for d := 250 * time.Millisecond; d < 8*time.Second; d *= 2 {
+		delays = append(delays, d)
+	}
+	for range 20 {
+		delays = append(delays, 8*time.Second)
+	}
+	return delays
+}
+
+// TestChaos is the whole gate under fire. What fails names the seed, which makes the same plan again.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64() //nolint:gosec // any number will do
+	}
+	s := size{deliveries: *deliveriesFlag, orders: *ordersFlag, kills: *killsFlag, during: *duringFlag}
+	require.Greater(t, s.orders, 1)
+	require.GreaterOrEqual(t, s.deliveries, s.orders)
+	t.Logf("chaos: seed %d, %d deliveries over %d orders, %d kills within %v", seed, s.deliveries, s.orders, s.kills, s.during)
+	defer func() {
+		if t.Failed() {
+			t.Logf("chaos: run it again with -chaos.seed=%d", seed)
+		}
+	}()
+
+	r := setUp(t)
+	r.run(t, newPlan(seed, s))
+	v := r.judge(t, seed, s)
+	t.Logf("chaos: what came of it\n%s", v.table())
+	if *reportFlag != "" && !t.Failed() {
+		require.NoError(t, v.write(*reportFlag))
+	}
+}
+
+// chaos is one run.
+type chaos struct {
+	*gate
+	fake    *fakeinflow.Server
+	network *network
+	notices *receiver
+	disk    *disk
+
+	template map[string]any
+	ids      []string // of the orders, by their number in the plan
+	began    time.Time
+	struck   map[blow]int
+	// ingressAtRest and workerAtRest are from before the first delivery.
+	ingressAtRest, workerAtRest atRest
+}
+
+func setUp(t *testing.T) *chaos {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chaos")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("chaos: the processes' logs are in %s", dir)
+			return
+		}
+		assert.NoError(t, os.RemoveAll(dir))
+	})
+	r := &chaos{notices: &receiver{}, struck: map[blow]int{}}
+	r.fake, err = fakeinflow.New(fakeinflow.Options{
+		PayloadForm: fakeinflow.PayloadAlternate, RetryDelays: retryDelays(), DeliveryTimeout: 10 * time.Second,
+	})
+	require.NoError(t, err)
+	t.Cleanup(r.fake.Close)
+	fakeAddr := serve(t, r.fake.Handler())
+	r.network = newNetwork(listen(t), fakeAddr)
+	t.Cleanup(r.network.close)
+	r.disk = newDisk(t, dir)
+
+	samples, err := fakeinflow.Samples()
+	require.NoError(t, err)
+	r.template = samples[0].Recent(time.Now()).Order
+
+	client, err := inflow.NewClient(inflow.Options{BaseURL: "http://" + fakeAddr, CompanyID: r.fake.CompanyID(), APIKey: r.fake.APIKey()})
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	// The secret has to be known before the ingress starts, and its address before it is subscribed.
+	ingressPort := freePort(t)
+	subscription, err := client.Subscribe(t.Context(), inflow.SubscriptionRequest{
+		ID: uuid.NewString(), RequestID: uuid.NewString(),
+		URL:    "http://" + loopback(ingressPort) + "/webhook/inflow",
+		Events: []string{inflow.EventSalesOrderCreated, inflow.EventSalesOrderUpdated},
+	})
+	require.NoError(t, err)
+	r.gate = newGate(t, dir, environment{
+		"INFLOW_API_URL":    "http://" + r.network.listener.Addr().String(),
+		"INFLOW_COMPANY_ID": r.fake.CompanyID(), "INFLOW_API_KEY": r.fake.APIKey(),
+	}, string(subscription.Secret), "http://"+serve(t, r.notices)+"/notices", filepath.Join(r.disk.dir, "audit.log"))
+	r.ingressAddr = loopback(ingressPort)
+	return r
+}
+
+// run does what the plan says, then waits until the gate has caught up and stops it.
+func (r *chaos) run(t *testing.T, p plan) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	parts, partsCtx := errgroup.WithContext(ctx)
+	for _, part := range []*part{r.temporal, r.worker, r.ingress} {
+		parts.Go(func() error { return part.run(partsCtx) })
+	}
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, parts.Wait())
+	})
+	r.ready(t)
+	var err error
+	r.ingressAtRest, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
+	require.NoError(t, err)
+	r.workerAtRest, err = open(t.Context(), r.workerAdmin, r.worker.pid())
+	require.NoError(t, err)
+
+	r.began = time.Now()
+	work, workCtx := errgroup.WithContext(partsCtx)
+	work.Go(func() error { return r.edit(workCtx, p.edits) })
+	for _, s := range p.strikes {
+		work.Go(func() error {
+			if !pause(workCtx, time.Until(r.began.Add(s.at))) {
+				return nil
+			}
+			return r.strike(workCtx, s)
+		})
+		r.struck[s.blow]++
+	}
+	require.NoError(t, work.Wait())
+	r.fake.ClearFaults()
+	r.ready(t)
+	r.sayMore(t)
+}
+
+// edit makes each edit at its time.
+func (r *chaos) edit(ctx context.Context, edits []edit) error {
+	balance := r.template["balance"]
+	for i, e := range edits {
+		if !pause(ctx, time.Until(r.began.Add(e.at))) {
+			return nil
+		}
+		if e.change == create {
+			for len(r.ids) <= e.order {
+				r.ids = append(r.ids, "")
+			}
+			id, err := r.fake.AddOrder(r.newOrder(e.order))
+			if err != nil {
+				return err
+			}
+			r.ids[e.order] = id
+			continue
+		}
+		err := r.fake.EditOrder(r.ids[e.order], func(order map[string]any) {
+			order["orderRemarks"] = fmt.Sprintf("edit %d", i)
+			switch e.change {
+			case spoil:
+				order["balance"] = "0.01"
+			case mend:
+				order["balance"] = balance
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newOrder is a sample of a customer of its own, so that no look-up joins two orders.
+func (r *chaos) newOrder(number int) map[string]any {
+	order := make(map[string]any, len(r.template))
+	for field, value := range r.template {
+		order[field] = value
+	}
+	customer := map[string]any{}
+	if of, ok := r.template["customer"].(map[string]any); ok {
+		for field, value := range of {
+			customer[field] = value
+		}
+	}
+	customer["customerId"] = uuid.NewString()
+	order["customer"], order["customerId"] = customer, customer["customerId"]
+	order["salesOrderId"], order["orderNumber"] = uuid.NewString(), fmt.Sprintf("SO-%06d", number+1)
+	return order
+}
+
+func (r *chaos) strike(ctx context.Context, s strike) error {
+	for_ := func(begin, end func()) {
+		begin()
+		pause(ctx, s.lasts)
+		end()
+	}
+	switch s.blow {
+	case killIngress:
+		r.ingress.kill(ctx, s.lasts)
+	case killWorker:
+		r.worker.kill(ctx, s.lasts)
+	case killTemporal:
+		r.temporal.kill(ctx, s.lasts)
+	case stall:
+		for_(r.network.stall, r.network.flow)
+	case tooMany:
+		return r.fake.SetFault(fakeinflow.Fault{
+			Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Times: s.times,
+		})
+	case broken:
+		return r.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusInternalServerError, Times: s.times})
+	case deaf:
+		for_(func() { r.notices.goDeaf(1) }, func() { r.notices.goDeaf(-1) })
+	case fillDisk:
+		if err := r.disk.fill(); err != nil {
+			return err
+		}
+		pause(ctx, s.lasts)
+		return r.disk.free()
+	}
+	return nil
+}
+
+// sayMore logs what is of no consequence if the verdict is good, and of much if it is not.
+func (r *chaos) sayMore(t *testing.T) {
+	t.Helper()
+	for _, p := range []*part{r.ingress, r.worker, r.temporal} {
+		p.mu.Lock()
+		if len(p.ended) > 0 {
+			t.Logf("chaos: %s ended by itself %d times and was started again, the first time: %s", p.name, len(p.ended), p.ended[0])
+		}
+		p.mu.Unlock()
+	}
+}

@@ -1,0 +1,132 @@
+package chaos_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// plan is all that is done to the gate, and when. The same seed and size give the same plan.
+type plan struct {
+	edits   []edit   // by time
+	strikes []strike // by time
+}
+
+// size is how much a plan does.
+type size struct {
+	deliveries, orders, kills int
+	during                    time.Duration // in which edits and strikes begin
+}
+
+type change string
+
+const (
+	create change = "create"
+	touch  change = "touch" // a change that no rule looks at
+	spoil  change = "spoil" // makes the order break a rule
+	mend   change = "mend"
+)
+
+// edit is one save of an order by somebody at InFlow, and so one delivery.
+type edit struct {
+	at    time.Duration
+	order int
+	change
+}
+
+type blow string
+
+const (
+	killIngress  blow = "kill -9 ingress"
+	killWorker   blow = "kill -9 worker"
+	killTemporal blow = "kill -9 Temporal"
+	stall        blow = "network to InFlow stalls"
+	tooMany      blow = "InFlow answers 429"
+	broken       blow = "InFlow answers 500"
+	fillDisk     blow = "audit log's disk is full"
+	deaf         blow = "receiver of notices answers 503"
+)
+
+// strike is one thing that goes wrong.
+type strike struct {
+	at, lasts time.Duration
+	blow
+	times int // requests that meet it, for wrong answers
+}
+
+func newPlan(seed uint64, s size) plan {
+	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a plan that can be repeated, not a secret
+	var p plan
+	p.edits = planEdits(random, s)
+	p.strikes = planStrikes(random, s)
+	return p
+}
+
+// planEdits: every order is created in the first half; the rest are edits, most of them of
+// few orders and in bursts, as people work.
+func planEdits(random *rand.Rand, s size) []edit {
+	createdAt := make([]time.Duration, s.orders)
+	edits := make([]edit, 0, s.deliveries)
+	for i := range createdAt {
+		createdAt[i] = within(random, s.during/2)
+		edits = append(edits, edit{at: createdAt[i], order: i, change: create})
+	}
+	zipf := rand.NewZipf(random, 1.1, 8, uint64(s.orders-1)) //nolint:gosec // orders is small
+	wrong := make([]bool, s.orders)
+	for len(edits) < s.deliveries {
+		order := int(zipf.Uint64()) //nolint:gosec // at most orders
+		at := createdAt[order] + within(random, s.during-createdAt[order])
+		for range min(1+random.IntN(6), s.deliveries-len(edits)) {
+			edits = append(edits, edit{at: at, order: order})
+			at = min(at+within(random, 300*time.Millisecond), s.during)
+		}
+	}
+	slices.SortStableFunc(edits, func(a, b edit) int { return int(a.at - b.at) })
+	for i := range edits {
+		e := &edits[i]
+		if e.change == create {
+			continue
+		}
+		switch e.change = touch; {
+		case random.IntN(3) > 0:
+		case wrong[e.order]:
+			e.change, wrong[e.order] = mend, false
+		default:
+			e.change, wrong[e.order] = spoil, true
+		}
+	}
+	return edits
+}
+
+func planStrikes(random *rand.Rand, s size) []strike {
+	var strikes []strike
+	add := func(n int, make func() strike) {
+		for range n {
+			strike := make()
+			// Not before there is something to lose.
+			strike.at = s.during/20 + within(random, s.during*9/10)
+			strikes = append(strikes, strike)
+		}
+	}
+	kills := []blow{killIngress, killWorker, killTemporal}
+	for i := range s.kills {
+		add(1, func() strike {
+			return strike{blow: kills[i%len(kills)], lasts: within(random, 3*time.Second)}
+		})
+	}
+	others := max(1, s.kills/6)
+	add(others, func() strike { return strike{blow: stall, lasts: time.Second + within(random, 6*time.Second)} })
+	add(others, func() strike { return strike{blow: tooMany, times: 1 + random.IntN(20)} })
+	add(others, func() strike { return strike{blow: broken, times: 1 + random.IntN(20)} })
+	add(others, func() strike { return strike{blow: deaf, lasts: time.Second + within(random, 4*time.Second)} })
+	add(1, func() strike { return strike{blow: fillDisk, lasts: s.during / 4} })
+	slices.SortStableFunc(strikes, func(a, b strike) int { return int(a.at - b.at) })
+	return strikes
+}
+
+func within(random *rand.Rand, d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(random.Int64N(int64(d)))
+}

@@ -1,0 +1,312 @@
+package chaos_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/temporalconn"
+)
+
+// verdict is what came of a run, beside what failed in it.
+type verdict struct {
+	seed uint64
+	size
+	struck map[blow]int
+	killed int
+
+	sent, attempts, failedAttempts int
+	fetches                        int
+	// fetchedWhileAnswered are deliveries whose last fetch began after they had been sent
+	// and before their answer had been read, as happens where the answer is slow.
+	fetchedWhileAnswered int
+	held                 int
+	notices              int // with different keys
+	noticesTwice         int // with the key of one that had arrived
+	caughtUpAfter        time.Duration
+	ingress, worker      atRest
+	ingressBefore        atRest
+	workerBefore         atRest
+}
+
+// judge looks from the outside only: at the stand-in's logs, at Temporal, at what arrived.
+func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
+	t.Helper()
+	v := &verdict{seed: seed, size: s, struck: r.struck, ingressBefore: r.ingressAtRest, workerBefore: r.workerAtRest}
+	for _, p := range []*part{r.ingress, r.worker, r.temporal} {
+		v.killed += p.killed
+	}
+	assert.Equal(t, s.kills, v.killed, "processes that were killed")
+
+	ended := time.Now()
+	waiting, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, r.fake.WaitIdle(waiting), "InFlow still has deliveries to make")
+	r.fake.Close() // and with it the connections that it keeps for later
+
+	temporal, err := temporalconn.Lazy(temporalconn.Options{Address: r.temporalAddr, Namespace: client.DefaultNamespace})
+	require.NoError(t, err)
+	defer temporal.Close()
+	r.judgeRuns(t, temporal, v)
+	v.caughtUpAfter = time.Since(ended)
+	r.judgeDeliveries(t, v)
+	r.judgeNotices(t, v)
+	r.judgeProcesses(t, v)
+	return v
+}
+
+// judgeRuns: the last report of every order is of its last version, and no run is stuck.
+func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
+	t.Helper()
+	waiting, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var orders errgroup.Group
+	orders.SetLimit(8)
+	latest := map[string]string{}
+	for _, order := range r.fake.Orders() {
+		latest[order.ID] = order.Version
+	}
+	require.Len(t, latest, v.orders)
+	for _, id := range r.ids {
+		orders.Go(func() error {
+			for {
+				err := atRestAt(waiting, temporal, id, latest[id])
+				if err == nil || errors.Is(err, errRunFailed) {
+					return err
+				}
+				if !pause(waiting, time.Second) {
+					return fmt.Errorf("sales order %s: %w", id, err)
+				}
+			}
+		})
+	}
+	require.NoError(t, orders.Wait(), "an order's last report is not of its last version, or its run is stuck")
+
+	// What is open now are held orders, each of which was just looked at, and nothing else.
+	var open *workflowservice.ListWorkflowExecutionsResponse
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var err error
+		open, err = temporal.ListWorkflow(waiting, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "ExecutionStatus = 'Running' AND GateStatus != 'failed'",
+		})
+		require.NoError(c, err)
+		var names []string
+		for _, run := range open.GetExecutions() {
+			names = append(names, run.GetExecution().GetWorkflowId())
+		}
+		assert.Empty(c, names, "runs that are open, and of no held order")
+	}, patience, time.Second)
+	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'"})
+	require.NoError(t, err)
+	v.held = int(held.GetCount())
+}
+
+var errRunFailed = errors.New("its run ended without a report")
+
+// atRestAt says why an order's run has not yet come to rest with a report of a version.
+func atRestAt(ctx context.Context, temporal client.Client, id, version string) error {
+	workflowID := ordercheck.WorkflowID(id)
+	described, err := temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return err
+	}
+	var report ordercheck.Report
+	switch status := described.GetWorkflowExecutionInfo().GetStatus(); status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		if err := temporal.GetWorkflow(ctx, workflowID, described.GetWorkflowExecutionInfo().GetExecution().GetRunId()).Get(ctx, &report); err != nil {
+			return err
+		}
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		answer, err := temporal.QueryWorkflow(ctx, workflowID, "", ordercheck.QueryReport)
+		if err != nil {
+			return err
+		}
+		if err := answer.Get(&report); err != nil {
+			return err
+		}
+		if report.Status != ordercheck.StatusFailed {
+			return fmt.Errorf("its run is open as %s", report.Status)
+		}
+		if n := len(described.GetPendingActivities()); n > 0 || described.GetPendingWorkflowTask() != nil {
+			return fmt.Errorf("its run waits for %d activities", n)
+		}
+		if err := oneTimer(ctx, temporal, described.GetWorkflowExecutionInfo().GetExecution()); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("sales order %s: %w: %s", id, errRunFailed, status)
+	}
+	if report.OrderVersion != version {
+		return fmt.Errorf("its last report is of version %s, InFlow has %s", report.OrderVersion, version)
+	}
+	return nil
+}
+
+// oneTimer: an order that is held sleeps on one timer; those of before have fired or were cancelled.
+func oneTimer(ctx context.Context, temporal client.Client, run *commonpb.WorkflowExecution) error {
+	started, ended := 0, 0
+	events := temporal.GetWorkflowHistory(ctx, run.GetWorkflowId(), run.GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return err
+		}
+		switch event.GetEventType() {
+		case enumspb.EVENT_TYPE_TIMER_STARTED:
+			started++
+		case enumspb.EVENT_TYPE_TIMER_FIRED, enumspb.EVENT_TYPE_TIMER_CANCELED:
+			ended++
+		default:
+		}
+	}
+	if started-ended != 1 {
+		return fmt.Errorf("its run sleeps on %d timers", started-ended)
+	}
+	return nil
+}
+
+// judgeDeliveries: each that was answered with 2xx was followed by a fetch.
+func (r *chaos) judgeDeliveries(t *testing.T, v *verdict) {
+	t.Helper()
+	lastFetch := map[string]time.Time{}
+	for _, request := range r.fake.Requests() {
+		if request.Route == fakeinflow.RouteGetSalesOrder {
+			v.fetches++
+		}
+		if request.Route == fakeinflow.RouteGetSalesOrder && request.Status == 200 && request.Start.After(lastFetch[request.SalesOrderID]) {
+			lastFetch[request.SalesOrderID] = request.Start
+		}
+	}
+	for _, delivery := range r.fake.Deliveries() {
+		v.sent++
+		assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d of sales order %s", delivery.Number, delivery.SalesOrderID)
+		for _, attempt := range delivery.Attempts {
+			v.attempts++
+			if attempt.Error != "" {
+				v.failedAttempts++
+				continue
+			}
+			fetched := lastFetch[delivery.SalesOrderID]
+			if !assert.True(t, fetched.After(attempt.Start), "delivery %d of sales order %s was answered with %d at %v, and its last fetch began at %v",
+				delivery.Number, delivery.SalesOrderID, attempt.Status, attempt.End, fetched) {
+				continue
+			}
+			if !fetched.After(attempt.End) {
+				v.fetchedWhileAnswered++
+			}
+		}
+	}
+	assert.Equal(t, v.deliveries, v.sent)
+}
+
+// judgeNotices: an order breaks one rule or none, so that every notice of failure but the
+// first follows one that all is well. A notice whose receipt was not noted down, since the
+// worker died, comes again with the same key: no sender can avoid that, and receivers know it by the key.
+func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
+	t.Helper()
+	keys := map[string]bool{}
+	last := map[string]string{} // kind of an order's latest notice
+	for _, n := range r.notices.all() {
+		if keys[n.Key] {
+			v.noticesTwice++
+			continue
+		}
+		keys[n.Key] = true
+		v.notices++
+		id := n.Report.SalesOrderID
+		assert.NotEqual(t, last[id], n.Kind, "sales order %s: two notices in a row with different keys", id)
+		assert.Contains(t, []string{"failed", "resolved"}, n.Kind)
+		last[id] = n.Kind
+	}
+	stillHeld := 0
+	for _, kind := range last {
+		if kind == "failed" {
+			stillHeld++
+		}
+	}
+	assert.Equal(t, v.held, stillHeld, "orders that are held, and orders whose last notice is of failure")
+}
+
+// judgeProcesses: nothing piles up in them.
+func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
+	t.Helper()
+	const spare = 12 // connections to Temporal and from a scrape come and go
+	// A held order in the worker's cache has its coroutines.
+	const perHeldOrder = 4
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		var err error
+		v.ingress, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
+		require.NoError(c, err)
+		v.worker, err = open(t.Context(), r.workerAdmin, r.worker.pid())
+		require.NoError(c, err)
+		assert.LessOrEqual(c, v.ingress.goroutines, v.ingressBefore.goroutines+spare, "goroutines of the ingress")
+		assert.LessOrEqual(c, v.ingress.files, v.ingressBefore.files+spare, "open files of the ingress")
+		assert.LessOrEqual(c, v.worker.goroutines, v.workerBefore.goroutines+spare+perHeldOrder*v.held, "goroutines of the worker")
+		assert.LessOrEqual(c, v.worker.files, v.workerBefore.files+spare, "open files of the worker")
+	}, patience, time.Second)
+}
+
+// table is the verdict in Markdown.
+func (v *verdict) table() string {
+	var b strings.Builder
+	row := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
+	}
+	b.WriteString("| | |\n| --- | --- |\n")
+	row("seed", "%d", v.seed)
+	row("deliveries, orders", "%d, %d, within %v", v.sent, v.orders, v.during)
+	var struck []string
+	for what, times := range v.struck {
+		struck = append(struck, fmt.Sprintf("%s %d×", what, times))
+	}
+	slices.Sort(struck)
+	row("what went wrong", "%s", strings.Join(struck, ", "))
+	row("requests to deliver, of them failed and sent again", "%d, %d", v.attempts, v.failedAttempts)
+	row("deliveries answered with 2xx that no fetch followed", "0")
+	row("deliveries whose last fetch began before their answer was read", "%d", v.fetchedWhileAnswered)
+	row("orders whose last report is not of their last version, runs stuck", "0, 0")
+	row("requests for an order at InFlow", "%d, %.2f per delivery", v.fetches, float64(v.fetches)/float64(v.sent))
+	row("orders held at the end", "%d", v.held)
+	row("notices, sent twice for one confirmed set", "%d, 0", v.notices)
+	row("notices repeated with the same key after a crash", "%d", v.noticesTwice)
+	row("caught up after the last blow", "%v", v.caughtUpAfter.Round(time.Second))
+	row("goroutines of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.goroutines, v.ingress.goroutines, v.workerBefore.goroutines, v.worker.goroutines)
+	row("open files of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.files, v.ingress.files, v.workerBefore.files, v.worker.files)
+	return b.String()
+}
+
+const (
+	tableBegins = "<!-- chaos:begin -->\n"
+	tableEnds   = "<!-- chaos:end -->\n"
+)
+
+// write puts the table between the markers of a page.
+func (v *verdict) write(page string) error {
+	text, err := os.ReadFile(page) //nolint:gosec // named by who runs the test
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(text), tableBegins)
+	_, after, ok2 := strings.Cut(rest, tableEnds)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no table between %q and %q", page, tableBegins, tableEnds)
+	}
+	made := fmt.Sprintf("%s, %s, %d processors:\n\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU())
+	return os.WriteFile(page, []byte(before+tableBegins+made+v.table()+tableEnds+after), 0o644) //nolint:gosec // a page of the docs
+}
