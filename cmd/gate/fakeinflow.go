@@ -16,7 +16,8 @@ import (
 )
 
 func newFakeInflowCommand() *cobra.Command {
-	var listen, payload string
+	var listen, payload, retryAfter string
+	var faults, deliveryFaults []string
 	var noSamples bool
 	var options fakeinflow.Options
 	cmd := &cobra.Command{
@@ -24,15 +25,33 @@ func newFakeInflowCommand() *cobra.Command {
 		Short: "Run a stand-in for InFlow's API, with sample orders",
 		Long: `Run a stand-in for InFlow Inventory's Cloud API on this machine: sales orders,
 webhook subscriptions, the account's allowance of requests, and signed webhooks
-whenever an order is created or edited. Nothing reaches the real InFlow, and
-everything is forgotten when it stops.
+whenever an order, a customer or a product is created or edited. Nothing reaches
+the real InFlow, and everything is forgotten when it stops, unless --state names a
+file: what is in it is used, and every change is in it within a second.
 
 It starts with 17 sample orders of a dealer in cabinets: ten that are right, and
 seven with one fault each. Edit them in a browser or with curl, as it prints.
-'gate dev' has one of its own; use this command to run the gate's processes by hand.`,
+'gate dev' has one of its own; use this command to run the gate's processes by hand.
+
+--fault makes the API answer wrongly, --delivery-fault makes webhooks go wrong; each
+may be given more than once, and set while it runs, on its page or with POST
+/_fake/faults and /_fake/delivery-faults. A fault is JSON. It fits all requests, or
+those of a "route" or a "salesOrderId", and of these each, or one in "every"; it ends
+after it was met "times" times. What it does, alone or together:
+  latency "2s", slowBody "2s"        waits before the answer, or within it
+  status 500, retryAfter "7s", body  answers with that instead
+  cut, dropped, answerLost           breaks the connection: within the answer, before the
+                                     request is applied, or after that without an answer
+  stale "2s"                         orders are as they were 2 seconds ago, new ones unknown
+  incomplete "2s"                    orders younger than that come without their lines
+A delivery fault has salesOrderId, every and times too, and does:
+  lost, doubled                      never sent; sent twice
+  delay "30s"                        late
+  reordered                          sent after the next`,
 		Example: `  gate fake-inflow
   gate fake-inflow --listen 127.0.0.1:6000 --api-key my-key --payload live
-  gate fake-inflow --requests-per-minute 0 --no-samples`,
+  gate fake-inflow --requests-per-minute 0 --no-samples --state inflow.json
+  gate fake-inflow --fault '{"status":500,"every":10}' --fault '{"stale":"2s"}' --delivery-fault '{"lost":true,"times":3}'`,
 		Args: noArgs("gate fake-inflow takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			form, err := fakeinflow.ParsePayloadForm(payload)
@@ -40,13 +59,19 @@ seven with one fault each. Edit them in a browser or with curl, as it prints.
 				return &exitError{code: exitUsage, err: fmt.Errorf("--payload: %w", err)}
 			}
 			options.PayloadForm = form
+			if options.RetryAfter, err = fakeinflow.ParseRetryAfter(retryAfter); err != nil {
+				return &exitError{code: exitUsage, err: fmt.Errorf("--retry-after: %w", err)}
+			}
 			options.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			server, err := fakeinflow.New(options)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
 			defer server.Close()
-			if !noSamples {
+			if err := setFaults(server, faults, deliveryFaults); err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			if !noSamples && !server.Restored() {
 				if err := addSampleOrders(server); err != nil {
 					return err
 				}
@@ -67,6 +92,15 @@ seven with one fault each. Edit them in a browser or with curl, as it prints.
 	flags.StringVar(&options.APIKey, "api-key", "", "the one API key that is accepted (default: a new one, which is printed)")
 	flags.IntVar(&options.RequestsPerMinute, "requests-per-minute", 60, "the account's allowance; 0 is without a limit")
 	flags.StringVar(&payload, "payload", "", "form of the webhooks' bodies: documented, live or alternate (default: that of the events' names in the subscription)")
+	flags.StringVar(&retryAfter, "retry-after", "always", "when a 429 names the wait: always, never or sometimes")
+	flags.StringVar(&options.StateFile, "state", "", "file that keeps orders, subscriptions and secrets from one start to the next")
+	flags.StringArrayVar(&faults, "fault", nil, "a fault of the API as JSON, see above; may be repeated")
+	flags.StringArrayVar(&deliveryFaults, "delivery-fault", nil, "a fault of webhooks as JSON, see above; may be repeated")
+	flags.IntVar(&options.DeliveriesAtOnce, "deliveries-at-once", fakeinflow.DefaultDeliveriesAtOnce, "webhooks under way to one subscription")
+	flags.DurationVar(&options.DeliveryTimeout, "delivery-timeout", 30*time.Second, "how long a receiver may take to answer a webhook")
+	flags.DurationSliceVar(&options.RetryDelays, "retry-delays", fakeinflow.DefaultRetryDelays(), "the waits before each further attempt of a webhook; after the last it is given up")
+	flags.Float64Var(&options.RetryJitter, "retry-jitter", 0.2, "the most that is added at random to each of these, as a share of it")
+	flags.IntVar(&options.SwitchOffAfter, "switch-off-after", 0, "webhooks given up in a row that switch a subscription off; 0 is never")
 	flags.BoolVar(&noSamples, "no-samples", false, "start without orders")
 	return cmd
 }
@@ -79,6 +113,29 @@ func noArgs(message string) cobra.PositionalArgs {
 		}
 		return &exitError{code: exitUsage, err: errors.New(message + "; see '" + cmd.CommandPath() + " --help'")}
 	}
+}
+
+// setFaults names the fault that it cannot set.
+func setFaults(server *fakeinflow.Server, faults, deliveryFaults []string) error {
+	for _, text := range faults {
+		fault, err := fakeinflow.ParseFault([]byte(text))
+		if err == nil {
+			err = server.SetFault(fault)
+		}
+		if err != nil {
+			return fmt.Errorf("--fault %s: %w", text, err)
+		}
+	}
+	for _, text := range deliveryFaults {
+		fault, err := fakeinflow.ParseDeliveryFault([]byte(text))
+		if err == nil {
+			err = server.SetDeliveryFault(fault)
+		}
+		if err != nil {
+			return fmt.Errorf("--delivery-fault %s: %w", text, err)
+		}
+	}
+	return nil
 }
 
 func addSampleOrders(server *fakeinflow.Server) error {

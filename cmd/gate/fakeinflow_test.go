@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -93,6 +94,39 @@ func TestFakeInflowCommand(t *testing.T) {
 	}
 }
 
+// What a flag breaks is broken, and what the state file has is there again.
+func TestFakeInflowCommandFaultsAndState(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state.json")
+	start := func(args ...string) (url string, stop func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := newFakeInflowCommand()
+		out := newOutput()
+		cmd.SetOut(out)
+		cmd.SetErr(io.Discard)
+		cmd.SetArgs(append([]string{"--listen", "127.0.0.1:0", "--state", file, "--retry-delays", "0s,10ms", "--requests-per-minute", "0"}, args...))
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.ExecuteContext(ctx) }()
+		return out.waitFor(t, `export INFLOW_API_URL=(\S+)`), func() {
+			cancel()
+			require.NoError(t, <-ended)
+		}
+	}
+	url, stop := start("--fault", `{"status":503,"times":1}`, "--delivery-fault", `{"lost":true}`)
+	var faults struct{ Faults, DeliveryFaults []map[string]any }
+	getJSON(t, url+"/_fake/faults", &faults)
+	assert.Len(t, faults.Faults, 1)
+	assert.Len(t, faults.DeliveryFaults, 1)
+	var orders, again []map[string]any
+	getJSON(t, url+"/_fake/orders", &orders)
+	assert.Len(t, orders, 17)
+	stop()
+
+	url, stop = start()
+	defer stop()
+	getJSON(t, url+"/_fake/orders", &again)
+	assert.Equal(t, orders, again, "the samples are not added twice")
+}
+
 func getJSON(t *testing.T, url string, into any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -153,6 +187,11 @@ func TestFakeInflowCommandRefuses(t *testing.T) {
 		"key":         {[]string{"--api-key", "a b"}, "API key"},
 		"allowance":   {[]string{"--requests-per-minute", "-1"}, "requests per minute"},
 		"argument":    {[]string{"now"}, "takes no arguments"},
+		"retry after": {[]string{"--retry-after", "soon"}, "always, never, sometimes"},
+		"fault":       {[]string{"--fault", `{"stale":"2h"}`}, `--fault {"stale":"2h"}: fault: stale`},
+		"deliveries":  {[]string{"--delivery-fault", `{"every":2}`}, "set lost, doubled"},
+		"at once":     {[]string{"--deliveries-at-once", "-1"}, "deliveries at once"},
+		"state":       {[]string{"--state", t.TempDir()}, "read the state"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := newFakeInflowCommand()

@@ -136,6 +136,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 	}
 	fake, err := fakeinflow.New(fakeinflow.Options{
 		RequestsPerMinute: o.InflowRequestsPerMinute,
+		RetryJitter:       0.2,
 		Logger:            logger.With("part", "fake-inflow"),
 	})
 	if err != nil {
