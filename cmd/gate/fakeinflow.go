@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"error-check-gate/internal/config"
 	"error-check-gate/internal/fakeinflow"
 )
 
@@ -54,6 +56,19 @@ A delivery fault has salesOrderId, every and times too, and does:
   gate fake-inflow --fault '{"status":500,"every":10}' --fault '{"stale":"2s"}' --delivery-fault '{"lost":true,"times":3}'`,
 		Args: noArgs("gate fake-inflow takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LoadFakeInflow(config.OS())
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			listen = cmp.Or(listen, settings.DevInflowAddr)
+			options.CompanyID = cmp.Or(options.CompanyID, settings.InflowCompanyID)
+			// A key of the environment is not shown: the shell that has it can name it.
+			shownKey := `"$INFLOW_API_KEY"`
+			if options.APIKey != "" || settings.InflowAPIKey == "" {
+				shownKey = ""
+			} else {
+				options.APIKey = string(settings.InflowAPIKey)
+			}
 			form, err := fakeinflow.ParsePayloadForm(payload)
 			if err != nil {
 				return &exitError{code: exitUsage, err: fmt.Errorf("--payload: %w", err)}
@@ -62,7 +77,7 @@ A delivery fault has salesOrderId, every and times too, and does:
 			if options.RetryAfter, err = fakeinflow.ParseRetryAfter(retryAfter); err != nil {
 				return &exitError{code: exitUsage, err: fmt.Errorf("--retry-after: %w", err)}
 			}
-			options.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			options.Logger = slog.New(logHandler(cmd.ErrOrStderr(), settings))
 			server, err := fakeinflow.New(options)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
@@ -80,16 +95,16 @@ A delivery fault has salesOrderId, every and times too, and does:
 			if err != nil {
 				return fmt.Errorf("fake InFlow cannot listen (choose another address with --listen): %w", err)
 			}
-			if err := printFakeInflow(cmd.OutOrStdout(), server, "http://"+localAddress(listener.Addr())); err != nil {
+			if err := printFakeInflow(cmd.OutOrStdout(), server, "http://"+localAddress(listener.Addr()), shownKey); err != nil {
 				return errors.Join(err, listener.Close())
 			}
 			return server.Serve(cmd.Context(), listener)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&listen, "listen", "127.0.0.1:5010", "address to listen on")
-	flags.StringVar(&options.CompanyID, "company", fakeinflow.DefaultCompanyID, "the company's id")
-	flags.StringVar(&options.APIKey, "api-key", "", "the one API key that is accepted (default: a new one, which is printed)")
+	flags.StringVar(&listen, "listen", "", "address to listen on (default: DEV_INFLOW_ADDR, else 127.0.0.1:5010)")
+	flags.StringVar(&options.CompanyID, "company", "", "the company's id (default: INFLOW_COMPANY_ID, else "+fakeinflow.DefaultCompanyID+")")
+	flags.StringVar(&options.APIKey, "api-key", "", "the one API key that is accepted (default: INFLOW_API_KEY, else a new one, which is printed)")
 	flags.IntVar(&options.RequestsPerMinute, "requests-per-minute", 60, "the account's allowance; 0 is without a limit")
 	flags.StringVar(&payload, "payload", "", "form of the webhooks' bodies: documented, live or alternate (default: that of the events' names in the subscription)")
 	flags.StringVar(&retryAfter, "retry-after", "always", "when a 429 names the wait: always, never or sometimes")
@@ -113,6 +128,14 @@ func noArgs(message string) cobra.PositionalArgs {
 		}
 		return &exitError{code: exitUsage, err: errors.New(message + "; see '" + cmd.CommandPath() + " --help'")}
 	}
+}
+
+func logHandler(w io.Writer, settings config.FakeInflow) slog.Handler {
+	options := &slog.HandlerOptions{Level: settings.LogLevel}
+	if settings.LogFormat == "json" {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
 }
 
 // setFaults names the fault that it cannot set.
@@ -161,7 +184,8 @@ func localAddress(address net.Addr) string {
 	return address.String()
 }
 
-func printFakeInflow(w io.Writer, server *fakeinflow.Server, url string) error {
+// printFakeInflow prints shell lines that work. shownKey, if any, stands for the key in them.
+func printFakeInflow(w io.Writer, server *fakeinflow.Server, url, shownKey string) error {
 	const text = `Fake InFlow answers on {{url}}. Ctrl-C ends it.
 
 Orders, to look at and to edit:  {{url}}/_fake/
@@ -185,7 +209,7 @@ To list the orders, and to edit one, which sends the webhook:
   curl {{url}}/_fake/deliveries
 `
 	replace := []string{
-		"{{url}}", url, "{{company}}", server.CompanyID(), "{{key}}", shellWord(server.APIKey()),
+		"{{url}}", url, "{{company}}", server.CompanyID(), "{{key}}", cmp.Or(shownKey, shellWord(server.APIKey())),
 		"{{subscription}}", uuid.NewString(), "{{request}}", uuid.NewString(),
 	}
 	shown := text

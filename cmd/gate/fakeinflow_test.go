@@ -94,6 +94,33 @@ func TestFakeInflowCommand(t *testing.T) {
 	}
 }
 
+func TestFakeInflowCommandReadsTheEnvironment(t *testing.T) {
+	t.Setenv("DEV_INFLOW_ADDR", "127.0.0.1:0")
+	t.Setenv("INFLOW_COMPANY_ID", "company-of-the-environment")
+	t.Setenv("INFLOW_API_KEY", "key-of-the-environment")
+	ctx, stop := context.WithCancel(t.Context())
+	cmd := newFakeInflowCommand()
+	out := newOutput()
+	cmd.SetOut(out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	out.waitFor(t, `(?m)^  (curl -X PATCH .*)$`)
+	subscribe := regexp.MustCompile(`(?s)curl -X PUT.*?}'`).FindString(out.String())
+	assert.Contains(t, string(curl(t, subscribe)), `"secret"`, "a shell that has the key can run it")
+	assert.Contains(t, subscribe, "/company-of-the-environment/webhooks")
+	assert.NotContains(t, out.String(), "key-of-the-environment")
+	stop()
+	require.NoError(t, <-ended)
+
+	t.Setenv("LOG_FORMAT", "xml")
+	refused := newFakeInflowCommand()
+	refused.SetArgs([]string{})
+	refused.SilenceErrors, refused.SilenceUsage = true, true
+	require.ErrorContains(t, refused.ExecuteContext(t.Context()), "LOG_FORMAT")
+}
+
 // What a flag breaks is broken, and what the state file has is there again.
 func TestFakeInflowCommandFaultsAndState(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
