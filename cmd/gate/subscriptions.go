@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -170,7 +171,7 @@ to find changed orders, later than a webhook would.
 
 func newWebhooksSubscribeCommand() *cobra.Command {
 	var events []string
-	var secretFile string
+	var secretFile, secretMode string
 	var change, test, asJSON bool
 	var wait time.Duration
 	cmd := &cobra.Command{
@@ -203,12 +204,12 @@ Exit status: 0 there is such a subscription, 1 not, or a test was not accepted.`
 			manager, settings, settingsErr := newSubscriptionManager(cmd)
 			address, aboutURL, urlErr := subscriptions.CheckURL(args[0], settings.InflowAPIURL)
 			names, aboutEvents, eventsErr := subscriptions.CheckEvents(events)
-			keeper := secretKeeper(cmd, secretFile, func(s inflow.Subscription) error {
+			keeper, keeperErr := secretKeeper(cmd, secretFile, secretMode, func(s inflow.Subscription) error {
 				created := shown(s)
 				created.Secret, created.Outcome = string(s.Secret), outcomeSubscribed
 				return writeSubscription(out, asJSON, created)
 			})
-			if err := errors.Join(settingsErr, urlErr, eventsErr, positive("--wait", wait), keeper.Ready()); err != nil {
+			if err := errors.Join(settingsErr, urlErr, eventsErr, positive("--wait", wait), keeperErr); err != nil {
 				return err
 			}
 			for _, warning := range append(aboutURL, aboutEvents...) {
@@ -238,6 +239,7 @@ Exit status: 0 there is such a subscription, 1 not, or a test was not accepted.`
 	flags := cmd.Flags()
 	flags.StringArrayVar(&events, "event", subscriptions.DefaultEvents(), "an event to subscribe to; may be given several times")
 	flags.StringVar(&secretFile, "secret-file", "", "write the secret to this file instead of printing it")
+	addSecretMode(cmd, &secretMode)
 	flags.BoolVar(&change, "change-events", false, "change the events of a subscription that exists")
 	flags.BoolVar(&test, "test", false, "send a signed test delivery through the URL, and wait until it is accepted")
 	flags.DurationVar(&wait, "wait", subscriptions.DefaultWait, "how long --test waits")
@@ -285,7 +287,7 @@ func testKeys(result *subscriptions.Subscribed, secretFile string) ([]inflow.Sig
 }
 
 func newWebhooksRotateCommand() *cobra.Command {
-	var secretFile string
+	var secretFile, secretMode string
 	var asJSON bool
 	var options subscriptions.RotateOptions
 	cmd := &cobra.Command{
@@ -321,14 +323,15 @@ Exit status: 0 rotated, 1 not.`,
 			if secretFile == "" {
 				secretFile = config.OS().Value("WEBHOOK_SECRET_FILE")
 			}
-			options.Keeper = secretKeeper(cmd, secretFile, func(s inflow.Subscription) error {
+			var keeperErr error
+			options.Keeper, keeperErr = secretKeeper(cmd, secretFile, secretMode, func(s inflow.Subscription) error {
 				if err := writeSubscription(out, asJSON, shownSubscription{ID: s.ID, Secret: string(s.Secret)}); err != nil {
 					return err
 				}
 				cmd.PrintErrf("Give this secret to every ingress now, beside the old one: a further line of WEBHOOK_SECRET_FILE, which is read again by itself, or after a comma in WEBHOOK_SECRET, and restart. This command waits up to %v for that.\n", options.Acceptance.Within)
 				return nil
 			})
-			err := errors.Join(settingsErr, options.Keeper.Ready(), positive("--wait", options.Acceptance.Within),
+			err := errors.Join(settingsErr, keeperErr, positive("--wait", options.Acceptance.Within),
 				positive("--in-a-row", options.Acceptance.InARow), checkProbes(options.Acceptance.URLs))
 			if options.Overlap < 0 {
 				err = errors.Join(err, fmt.Errorf("--overlap: %v is negative: write 0 or more", options.Overlap))
@@ -359,6 +362,7 @@ Exit status: 0 rotated, 1 not.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&secretFile, "secret-file", "", "the ingress's file of secrets; - prints the secret (default: the file that WEBHOOK_SECRET_FILE names)")
+	addSecretMode(cmd, &secretMode)
 	flags.DurationVar(&options.Acceptance.Within, "wait", subscriptions.DefaultWait, "how long to wait for the ingress to accept the new secret")
 	flags.IntVar(&options.Acceptance.InARow, "in-a-row", subscriptions.DefaultInARow, "how many test deliveries must be accepted in a row")
 	flags.StringArrayVar(&options.Acceptance.URLs, "probe", nil, "send the test deliveries here instead of to the subscription's URL; may be given several times")
@@ -367,12 +371,22 @@ Exit status: 0 rotated, 1 not.`,
 	return cmd
 }
 
-// secretKeeper writes secrets to a file, or shows them where there is none.
-func secretKeeper(cmd *cobra.Command, path string, show subscriptions.Show) subscriptions.Keeper {
+func addSecretMode(cmd *cobra.Command, mode *string) {
+	cmd.Flags().StringVar(mode, "secret-mode", strconv.FormatUint(uint64(subscriptions.DefaultSecretMode), 8), "mode of the secret file, in octal, for an ingress that runs as another user")
+}
+
+// secretKeeper writes secrets to a file, or shows them where there is none. It fails
+// where that could not be done.
+func secretKeeper(cmd *cobra.Command, path, mode string, show subscriptions.Show) (subscriptions.Keeper, error) {
 	if path == "" || path == secretsToStdout {
-		return show
+		return show, nil
 	}
-	return &subscriptions.SecretFile{Path: path, Say: func(line string) { cmd.PrintErrln(line) }}
+	parsed, err := subscriptions.ParseSecretMode(mode)
+	if err != nil {
+		err = fmt.Errorf("--secret-mode: %w", err)
+	}
+	file := &subscriptions.SecretFile{Path: path, Mode: parsed, Say: func(line string) { cmd.PrintErrln(line) }}
+	return file, errors.Join(err, file.Ready())
 }
 
 func positive[T ~int | ~int64](flag string, value T) error {

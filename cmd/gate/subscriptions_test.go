@@ -133,9 +133,9 @@ func TestWebhooksSubscribeTellsEveryFaultBeforeItAsks(t *testing.T) {
 	fake := account(t)
 	t.Setenv("INFLOW_COMPANY_ID", "")
 	t.Setenv("INFLOW_API_KEY", "")
-	_, stderr, status := runAccount(t, "subscribe", "http://u:hush@gate.example.com/#x", "--event", "salesOrder.changed", "--secret-file", ".", "--wait", "0s")
+	_, stderr, status := runAccount(t, "subscribe", "http://u:hush@gate.example.com/#x", "--event", "salesOrder.changed", "--secret-file", ".", "--secret-mode", "777", "--wait", "0s")
 	assert.Equal(t, 1, status)
-	for _, want := range []string{"INFLOW_COMPANY_ID", "INFLOW_API_KEY", "http://", "user or password", "fragment", "salesOrder.changed", "not a regular file", "--wait"} {
+	for _, want := range []string{"INFLOW_COMPANY_ID", "INFLOW_API_KEY", "http://", "user or password", "fragment", "salesOrder.changed", "not a regular file", "--secret-mode", "--wait"} {
 		assert.Contains(t, stderr, want)
 	}
 	assert.NotContains(t, stderr, "hush")

@@ -135,6 +135,8 @@ func refusal(status int) string {
 	switch {
 	case status == http.StatusUnauthorized:
 		why = "the ingress does not know the secret yet"
+	case status == http.StatusForbidden:
+		why = "the ingress, or a proxy, takes webhooks from other addresses only (ALLOWED_PEERS): run this on one of them"
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		why = "the gate takes webhooks at " + WebhookPath + ": see the URL's path, and what a proxy makes of it"
 	case status >= 300 && status <= 399:

@@ -27,7 +27,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 	}))
 	defer edge.Close()
 	for code, want := range map[int]string{
-		200: "not as a gate answers", 202: "not as a gate answers", 301: "redirect", 400: "changed on its way", 401: "does not know the secret",
+		200: "not as a gate answers", 202: "not as a gate answers", 301: "redirect", 400: "changed on its way", 401: "does not know the secret", 403: "ALLOWED_PEERS",
 		404: WebhookPath, 405: WebhookPath, 429: "too much", 500: "not what a gate", 502: "a proxy", 503: "a proxy",
 	} {
 		status = code

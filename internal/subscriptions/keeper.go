@@ -2,11 +2,13 @@ package subscriptions
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -37,7 +39,8 @@ func (s Show) Keep(subscription inflow.Subscription) error { return s(subscripti
 func (s Show) Withdraw(inflow.Subscription) error { return nil }
 
 const (
-	secretFileMode = 0o600
+	// DefaultSecretMode is for the owner alone.
+	DefaultSecretMode fs.FileMode = 0o600
 	// maxSecretFile is far more than secrets need, in bytes; a wrong path may lead to anything.
 	maxSecretFile = 64 << 10
 	// trialSecret is longer than InFlow's secrets, to find out whether one more would fit on the disk.
@@ -46,16 +49,18 @@ const (
 
 // SecretFile keeps secrets in a file as WEBHOOK_SECRET_FILE names it: one a line, the
 // newest first, since the first one signs what 'gate webhooks send' sends. What the file
-// holds stays in it. It is never seen half written, and never readable by others: each
-// time another file is written beside it, with mode 0600, and put in its place. Its owner stays.
+// holds stays in it. It is never seen half written, and never readable by more users than
+// it is to be: each time another file is written beside it, and put in its place. Its owner stays.
 type SecretFile struct {
 	// Path of the file, or of a link to it. The file may not exist yet.
 	Path string
+	// Mode of the file; 0 is [DefaultSecretMode].
+	Mode fs.FileMode
 	// Say gets a line where the file's mode was wider before; nil is silence.
 	Say func(line string)
 
 	existed bool // before the first Keep
-	mode    fs.FileMode
+	before  fs.FileMode
 	kept    bool
 }
 
@@ -65,7 +70,7 @@ func (f *SecretFile) Ready() error {
 	if err != nil {
 		return err
 	}
-	aside, err := f.writeAside(path, withSecret(content, trialSecret), info, secretFileMode)
+	aside, err := f.writeAside(path, withSecret(content, trialSecret), info, DefaultSecretMode)
 	if err != nil {
 		return err
 	}
@@ -78,13 +83,13 @@ func (f *SecretFile) Keep(subscription inflow.Subscription) error {
 		if !f.kept {
 			f.existed, f.kept = info != nil, true
 			if info != nil {
-				f.mode = info.Mode().Perm()
+				f.before = info.Mode().Perm()
 			}
 		}
 		if !hasSecret(content, string(subscription.Secret)) {
 			content = withSecret(content, string(subscription.Secret))
 		}
-		return replacement{content: content, mode: secretFileMode}
+		return replacement{content: content, mode: f.mode()}
 	})
 }
 
@@ -99,11 +104,22 @@ func (f *SecretFile) Withdraw(subscription inflow.Subscription) error {
 		case info == nil, !f.existed && len(bytes.TrimSpace(content)) == 0:
 			return replacement{gone: true}
 		case !f.existed:
-			return replacement{content: content, mode: secretFileMode}
+			return replacement{content: content, mode: f.mode()}
 		default:
-			return replacement{content: content, mode: f.mode}
+			return replacement{content: content, mode: f.before}
 		}
 	})
+}
+
+func (f *SecretFile) mode() fs.FileMode { return cmp.Or(f.Mode, DefaultSecretMode) }
+
+// ParseSecretMode reads a mode for a [SecretFile], in octal.
+func ParseSecretMode(text string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || mode&^0o666 != 0 || mode&0o400 == 0 || mode&0o002 != 0 {
+		return 0, fmt.Errorf("%q is no mode for a file of secrets: write one such as 600, or 440 for a group that may read it", text)
+	}
+	return fs.FileMode(mode), nil
 }
 
 // replacement is what takes a file's place, or that nothing does.
@@ -138,8 +154,8 @@ func (f *SecretFile) replace(change func(content []byte, info os.FileInfo) repla
 	if err := os.Rename(aside, path); err != nil {
 		return f.failed(err)
 	}
-	if info != nil && f.Say != nil && next.mode == secretFileMode && info.Mode().Perm()&^secretFileMode != 0 {
-		f.Say(fmt.Sprintf("%s had mode %#o and has %#o now: only its owner reads it, so the ingress must run as that user", f.Path, info.Mode().Perm(), next.mode))
+	if info != nil && f.Say != nil && info.Mode().Perm()&^next.mode != 0 {
+		f.Say(fmt.Sprintf("%s had mode %#o and has %#o now: see that the ingress's user can read it", f.Path, info.Mode().Perm(), next.mode))
 	}
 	return f.failed(syncFolder(filepath.Dir(path)))
 }
@@ -183,8 +199,8 @@ func (f *SecretFile) read() (path string, content []byte, info os.FileInfo, err 
 	return path, content, info, nil
 }
 
-// writeAside writes a file beside another, on the disk when it returns. It has a mode
-// of 0600 from its first moment; a wider one, where the old file had it, only at the end.
+// writeAside writes a file beside another, on the disk when it returns. It has mode 0600
+// from its first moment, and its own at the end.
 func (f *SecretFile) writeAside(path string, content []byte, info os.FileInfo, mode fs.FileMode) (aside string, err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {

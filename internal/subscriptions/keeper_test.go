@@ -142,6 +142,18 @@ func TestSecretFileTightensAWideMode(t *testing.T) {
 	assert.NotContains(t, lines.text(), newSecret)
 }
 
+func TestSecretFileHasTheModeAskedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secrets")
+	mode, err := ParseSecretMode("440")
+	require.NoError(t, err)
+	require.NoError(t, (&SecretFile{Path: path, Mode: mode}).Keep(fresh()))
+	assert.Equal(t, fs.FileMode(0o440), modeOf(t, path))
+	for _, text := range []string{"", "rw", "800", "0", "4600", "700", "602", "77777"} {
+		_, err := ParseSecretMode(text)
+		require.ErrorContains(t, err, "is no mode", text)
+	}
+}
+
 func TestSecretFileKeepsItsOwner(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root gives files away")
@@ -204,7 +216,7 @@ func TestSecretFileChangedMeanwhile(t *testing.T) {
 	var once sync.Once
 	err := file.replace(func(content []byte, _ os.FileInfo) replacement {
 		once.Do(func() { require.NoError(t, os.WriteFile(path, []byte(oldSecret+"\n"+oldSecret+"3\n"), 0o600)) })
-		return replacement{content: withSecret(content, newSecret), mode: secretFileMode}
+		return replacement{content: withSecret(content, newSecret), mode: DefaultSecretMode}
 	})
 	require.ErrorContains(t, err, "somebody else")
 	assert.Equal(t, oldSecret+"\n"+oldSecret+"3\n", readText(t, path))
