@@ -47,13 +47,19 @@ func recipes(t *testing.T, page string) map[string][]string {
 // shell runs a command of a page word for word, with the real temporal and gate commands.
 func (s *stack) shell(command, id string) (output string, err error) {
 	s.t.Helper()
+	return s.shellIn("", strings.ReplaceAll(command, "SALES_ORDER_ID", id))
+}
+
+// shellIn is shell in a folder; empty is the test's own.
+func (s *stack) shellIn(folder, script string) (output string, err error) {
+	s.t.Helper()
 	cli, err := devserver.FindCLI()
 	require.NoError(s.t, err)
 	gate, err := buildGate()
 	require.NoError(s.t, err)
-	script := strings.ReplaceAll(command, "SALES_ORDER_ID", id)
 	shell := exec.CommandContext(s.t.Context(), "sh", "-c", `temporal() { "$TEMPORAL" "$@"; }; gate() { "$GATE" "$@"; }; `+script) //nolint:gosec // the page's own words
 	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "GATE="+gate, "TEMPORAL_ADDRESS="+server.Addr, "TEMPORAL_NAMESPACE="+s.namespace)
+	shell.Dir = folder
 	data, err := shell.CombinedOutput()
 	return string(data), err
 }

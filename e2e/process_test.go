@@ -50,15 +50,27 @@ type command struct {
 
 func startGate(t *testing.T, env []string, args ...string) *command {
 	t.Helper()
+	c := newGate(t, env, args...)
+	c.start()
+	return c
+}
+
+func newGate(t *testing.T, env []string, args ...string) *command {
+	t.Helper()
 	gate, err := buildGate()
 	require.NoError(t, err)
 	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan error, 1)} //nolint:gosec // our own command
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	c.Dir = t.TempDir()
 	c.Stderr = &c.stderr
+	return c
+}
+
+func (c *command) start() {
+	c.t.Helper()
 	stdout, err := c.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.Start())
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.Start())
 	go func() {
 		scanner := bufio.NewScanner(stdout)
 		for scanner.Scan() {
@@ -67,7 +79,6 @@ func startGate(t *testing.T, env []string, args ...string) *command {
 		close(c.lines)
 		c.done <- c.Wait()
 	}()
-	return c
 }
 
 // waitForLine reads standard output up to a line that fits.

@@ -157,17 +157,11 @@ func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode())
 
-	// Each order was fetched after its last delivery was answered.
-	answered := map[string]time.Time{}
-	for _, delivery := range s.fake.Deliveries() {
-		if end := delivery.Attempts[0].End; end.After(answered[delivery.SalesOrderID]) {
-			answered[delivery.SalesOrderID] = end
-		}
-	}
-	for _, id := range ids {
+	// Each order was fetched as its last delivery left it.
+	for _, order := range s.fake.Orders() {
 		require.Eventually(t, func() bool {
-			fetches := s.fetches(id)
-			return len(fetches) > 0 && fetches[len(fetches)-1].Start.After(answered[id])
+			fetches := s.fetches(order.ID)
+			return len(fetches) > 0 && fetches[len(fetches)-1].OrderVersion == order.Version
 		}, waitFor, tick)
 	}
 

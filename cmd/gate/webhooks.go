@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -169,7 +171,7 @@ for byte as it is in FILE, or on standard input. A line break at its end counts:
 
 func newWebhooksVerifyCommand() *cobra.Command {
 	var signatures []string
-	var explain bool
+	var explain, whole bool
 	cmd := &cobra.Command{
 		Use:   "verify [FILE|-] --signature S",
 		Short: "Verify a body's signature, and say why it is wrong",
@@ -178,6 +180,9 @@ from standard input: save it as it arrived, before anything parses it.
 --signature is the value of the header ` + inflow.SignatureHeader + `; give it twice
 for a request that has two.
 
+With --request, what is read is a whole request as it was captured, its headers
+included, and --signature is not needed.
+
 With --explain, the usual mistakes are tried: another encoding of the signature,
 another reading of the secret, a body that was changed on its way.
 ` + secretsHelp + `
@@ -185,11 +190,15 @@ another reading of the secret, a body that was changed on its way.
 Exit status: 0 the signature verifies, 1 it does not.`,
 		Example: `  gate webhooks verify body.json --signature "$SIGNATURE"
   gate webhooks verify body.json --signature "$SIGNATURE" --explain
-  gate webhooks verify - --signature "$SIGNATURE" < body.json`,
+  gate webhooks verify - --signature "$SIGNATURE" < body.json
+  gate webhooks verify --request request.http --explain`,
 		Args: atMostOneArg("gate webhooks verify takes one file, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(signatures) == 0 {
-				return errors.New("gate webhooks verify needs --signature, the value of the header " + inflow.SignatureHeader)
+			switch {
+			case whole && len(signatures) > 0:
+				return errors.New("gate webhooks verify: --request brings the signature: leave --signature out")
+			case !whole && len(signatures) == 0:
+				return errors.New("gate webhooks verify needs --signature, the value of the header " + inflow.SignatureHeader + ", or --request")
 			}
 			keys, err := signingKeys()
 			if err != nil {
@@ -199,12 +208,34 @@ Exit status: 0 the signature verifies, 1 it does not.`,
 			if err != nil {
 				return err
 			}
+			if whole {
+				if signatures, body, err = takeRequestApart(body); err != nil {
+					return err
+				}
+			}
 			return verifyWebhook(cmd.OutOrStdout(), keys, signatures, body, explain)
 		},
 	}
-	cmd.Flags().StringArrayVar(&signatures, "signature", nil, "the signature to verify (required)")
+	cmd.Flags().StringArrayVar(&signatures, "signature", nil, "the signature to verify (required without --request)")
+	cmd.Flags().BoolVar(&whole, "request", false, "FILE is a whole HTTP/1.1 request with its headers")
 	cmd.Flags().BoolVar(&explain, "explain", false, "say why it does not verify, and what to do")
 	return cmd
+}
+
+// takeRequestApart reads a captured HTTP/1.1 request.
+func takeRequestApart(captured []byte) (signatures []string, body []byte, err error) {
+	request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(captured)))
+	if err != nil { // its text would quote the request
+		return nil, nil, errors.New("the file is not an HTTP/1.1 request: it begins with a line such as 'POST /webhook/inflow HTTP/1.1', then come the headers, an empty line and the body")
+	}
+	body, err = io.ReadAll(request.Body)
+	switch {
+	case err != nil:
+		return nil, nil, errors.New("the request was not captured whole: its body is shorter than its headers say")
+	case request.ContentLength == 0 && len(request.TransferEncoding) == 0:
+		return nil, nil, errors.New("the request has no body: its headers have neither Content-Length nor Transfer-Encoding")
+	}
+	return request.Header.Values(inflow.SignatureHeader), body, nil
 }
 
 func verifyWebhook(out io.Writer, keys []inflow.SigningKey, signatures []string, body []byte, explain bool) error {

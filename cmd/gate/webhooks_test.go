@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -114,6 +115,40 @@ func TestWebhooksVerify(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWebhooksVerifyOfACapturedRequest(t *testing.T) {
+	setSecret(t, webhookSecret, "")
+	const head = "POST /webhook/inflow HTTP/1.1\r\nHost: gate.example.com\r\nContent-Type: application/json\r\n"
+	good := "X-Inflow-Hmac-Sha256: " + signature(t, webhookSecret, webhookBody) + "\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", len(webhookBody))
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(webhookBody), webhookBody)
+	for name, tc := range map[string]struct {
+		request string
+		status  int
+		want    string
+	}{
+		"right":         {head + good + length + webhookBody, 0, "valid: signed with secret 1 of 1"},
+		"chunked":       {head + good + chunked, 0, "valid"},
+		"more after it": {head + good + length + webhookBody + "\n", 0, "valid"},
+		"other secret":  {head + "x-inflow-hmac-sha256: " + signature(t, "another-secret-for-the-tests", webhookBody) + "\r\n" + length + webhookBody, 1, "not made with the secret"},
+		"no signature":  {head + length + webhookBody, 1, "no signature"},
+		"two":           {head + good + good + length + webhookBody, 1, "2 signatures"},
+		"cut off":       {head + good + length + webhookBody[:10], 1, "not captured whole"},
+		"no body":       {head + good + "\r\n", 1, "no body"},
+		"the body only": {webhookBody, 1, "not an HTTP/1.1 request"},
+		"empty":         {"", 1, "not an HTTP/1.1 request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile("request.http", []byte(tc.request), 0o600))
+			out, status, err := runWebhooks(t, "", "verify", "--request", "request.http", "--explain")
+			assert.Equal(t, tc.status, status)
+			assert.Contains(t, out+errorText(err), tc.want)
+		})
+	}
+	_, status, err := runWebhooks(t, "", "verify", "--request", "request.http", "--signature", "x")
+	assert.Equal(t, 1, status)
+	require.ErrorContains(t, err, "leave --signature out")
 }
 
 func TestWebhooksSend(t *testing.T) {
