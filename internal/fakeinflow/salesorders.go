@@ -331,6 +331,9 @@ func parseInstant(text string) (instant, error) {
 }
 
 func parseDate(text string) (time.Time, bool) {
+	if len(text) < len(time.DateOnly) || text[4] != '-' {
+		return time.Time{}, false
+	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateOnly} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at, true
@@ -356,13 +359,15 @@ func (q *listQuery) order(orders []seen) ([]seen, error) {
 			return nil, fmt.Errorf("sort: %q is not a property of a sales order", q.sort)
 		}
 		keyed := make([]keyedOrder, len(orders))
-		for i, o := range orders {
-			keyed[i] = keyedOrder{o, newSortKey(fieldText(o.document, field))}
+		for i := range orders {
+			keyed[i] = keyedOrder{i, newSortKey(fieldText(orders[i].document, field))}
 		}
-		slices.SortStableFunc(keyed, func(a, b keyedOrder) int { return a.key.compare(b.key) })
-		for i, k := range keyed {
-			orders[i] = k.seen
+		slices.SortFunc(keyed, func(a, b keyedOrder) int { return cmp.Or(a.key.compare(&b.key), cmp.Compare(a.place, b.place)) })
+		sorted := make([]seen, len(orders))
+		for i := range keyed {
+			sorted[i] = orders[keyed[i].place]
 		}
+		orders = sorted
 	}
 	if q.sortDesc {
 		slices.Reverse(orders)
@@ -371,8 +376,8 @@ func (q *listQuery) order(orders []seen) ([]seen, error) {
 }
 
 type keyedOrder struct {
-	seen
-	key sortKey
+	place int
+	key   sortKey
 }
 
 // sortKey compares as an amount or a date where both are one, and else as a text.
@@ -385,15 +390,15 @@ type sortKey struct {
 
 func newSortKey(text string) sortKey {
 	key := sortKey{text: strings.ToLower(text)}
-	var err error
-	key.amount, err = decimal.Parse(text)
-	if key.isAmount = err == nil; !key.isAmount {
-		key.date, key.isDate = parseDate(text)
+	if key.date, key.isDate = parseDate(text); !key.isDate {
+		var err error
+		key.amount, err = decimal.Parse(text)
+		key.isAmount = err == nil
 	}
 	return key
 }
 
-func (k sortKey) compare(other sortKey) int {
+func (k *sortKey) compare(other *sortKey) int {
 	switch {
 	case k.isAmount && other.isAmount:
 		return k.amount.Cmp(other.amount)

@@ -1,6 +1,7 @@
 package fakeinflow
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -30,9 +31,10 @@ type state struct {
 	Version       string              `json:"version"`
 	OrdersCreated int                 `json:"ordersCreated"`
 	Subscriptions []savedSubscription `json:"subscriptions"`
-	Customers     []map[string]any    `json:"customers"`
-	Products      []map[string]any    `json:"products"`
-	SalesOrders   []map[string]any    `json:"salesOrders"`
+	// The entities are read with the rest, and written by themselves.
+	Customers   []map[string]any `json:"customers,omitempty"`
+	Products    []map[string]any `json:"products,omitempty"`
+	SalesOrders []map[string]any `json:"salesOrders,omitempty"`
 }
 
 type savedSubscription struct {
@@ -43,14 +45,14 @@ type savedSubscription struct {
 	Off    bool     `json:"off,omitempty"`
 }
 
-func (st *state) documents(kind string) *[]map[string]any {
+func (st *state) documents(kind string) []map[string]any {
 	switch kind {
 	case kindCustomer:
-		return &st.Customers
+		return st.Customers
 	case kindProduct:
-		return &st.Products
+		return st.Products
 	default:
-		return &st.SalesOrders
+		return st.SalesOrders
 	}
 }
 
@@ -101,7 +103,7 @@ func (s *Server) use(content []byte) error {
 	}
 	restored := newStore(version)
 	for _, kind := range kinds {
-		for i, document := range *saved.documents(kind) {
+		for i, document := range saved.documents(kind) {
 			id := fieldText(document, idField(kind))
 			if !entityIDForm.MatchString(id) || restored.find(kind, id) != nil {
 				return fmt.Errorf("%s %d has no id, or another's", inWords(kind), i+1)
@@ -163,34 +165,101 @@ func (s *Server) save() error {
 	}
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	if err := writeAtomically(s.options.StateFile, s.snapshot()); err != nil {
+	snapshot := s.snapshot()
+	if err := snapshot.encode(); err != nil {
+		return fmt.Errorf("save the state: %w", err)
+	}
+	s.keepEncoded(snapshot)
+	if err := writeAtomically(s.options.StateFile, snapshot.write); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
 	return nil
 }
 
-func (s *Server) snapshot() *state {
+// snapshot is the account at one moment, as it is written.
+type snapshot struct {
+	state    state
+	entities map[string][]savedEntity // by kind
+}
+
+type savedEntity struct {
+	record   *record
+	document map[string]any
+	encoded  []byte
+}
+
+func (s *Server) snapshot() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := &state{
+	sn := &snapshot{entities: map[string][]savedEntity{}, state: state{
 		Form: stateForm, APIKey: s.apiKey, Version: fmt.Sprintf("%016X", s.store.version),
 		OrdersCreated: s.store.collections[kindSalesOrder].numbers, Subscriptions: []savedSubscription{},
-	}
+	}}
 	for _, sub := range s.subscriptions {
-		st.Subscriptions = append(st.Subscriptions, savedSubscription{sub.id, sub.url, slices.Clone(sub.events), sub.secret, sub.off})
+		sn.state.Subscriptions = append(sn.state.Subscriptions, savedSubscription{sub.id, sub.url, slices.Clone(sub.events), sub.secret, sub.off})
 	}
 	for _, kind := range kinds {
-		into := st.documents(kind)
-		*into = make([]map[string]any, 0, len(s.store.collections[kind].created))
 		for _, r := range s.store.collections[kind].created {
-			*into = append(*into, r.document)
+			sn.entities[kind] = append(sn.entities[kind], savedEntity{r, r.document, r.encoded})
 		}
 	}
-	return st
+	return sn
+}
+
+// encode encodes what changed since it was encoded last.
+func (sn *snapshot) encode() error {
+	for _, entities := range sn.entities {
+		for i := range entities {
+			if entities[i].encoded != nil {
+				continue
+			}
+			var err error
+			if entities[i].encoded, err = json.Marshal(entities[i].document); err != nil {
+				return fmt.Errorf("%s %s: %w", inWords(entities[i].record.kind), entities[i].record.id, err)
+			}
+		}
+	}
+	return nil
+}
+
+// keepEncoded keeps what was encoded, of entities that have not changed meanwhile.
+func (s *Server) keepEncoded(sn *snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entities := range sn.entities {
+		for _, e := range entities {
+			if e.record.text("timestamp") == fieldText(e.document, "timestamp") {
+				e.record.encoded = e.encoded
+			}
+		}
+	}
+}
+
+// write writes the form of [state], one entity after the other.
+func (sn *snapshot) write(file io.Writer) error {
+	head, err := json.Marshal(sn.state)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(file)
+	_, _ = w.Write(bytes.TrimSuffix(head, []byte("}"))) // w keeps its first error, for Flush
+	for _, kind := range kinds {
+		_, _ = fmt.Fprintf(w, ",\n%q:[", kind+"s")
+		for i, e := range sn.entities[kind] {
+			if i > 0 {
+				_ = w.WriteByte(',')
+			}
+			_ = w.WriteByte('\n')
+			_, _ = w.Write(e.encoded)
+		}
+		_ = w.WriteByte(']')
+	}
+	_, _ = w.WriteString("}\n")
+	return w.Flush()
 }
 
 // writeAtomically writes a file that only its owner can read: it holds secrets.
-func writeAtomically(path string, value any) (err error) {
+func writeAtomically(path string, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	aside, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // with mode 0600
 	if err != nil {
@@ -202,7 +271,7 @@ func writeAtomically(path string, value any) (err error) {
 			_ = os.Remove(aside.Name())
 		}
 	}()
-	if err := json.NewEncoder(aside).Encode(value); err != nil {
+	if err := write(aside); err != nil {
 		return err
 	}
 	if err := aside.Sync(); err != nil {

@@ -58,6 +58,8 @@ type record struct {
 	document map[string]any
 	since    time.Time // of its creation
 	former   []formerDocument
+	// encoded is the document as the state file has it; nil where it was not written yet.
+	encoded []byte
 }
 
 // formerDocument is what an entity was until then.
@@ -186,6 +188,12 @@ func (s *store) edit(kind, id string, edit func(map[string]any) error, now time.
 	document[idField(kind)] = r.id
 	changes := s.takeIn(kind, document, before, now)
 	document["timestamp"] = s.nextVersion()
+	for field, value := range document {
+		// What did not change is kept once, whatever the number of versions.
+		if was := r.document[field]; equal(was, value) {
+			document[field] = was
+		}
+	}
 	s.replace(r, document, now)
 	return append(changes, change{updated, r}), nil
 }
@@ -197,7 +205,7 @@ func (s *store) replace(r *record, document map[string]any, now time.Time) {
 	}
 	r.former = append(r.former, formerDocument{r.document, now})
 	s.former = append(s.former, r)
-	r.document = document
+	r.document, r.encoded = document, nil
 }
 
 func (s *store) remove(kind, id string) error {
@@ -241,7 +249,7 @@ func (s *store) takeIn(kind string, document map[string]any, before map[string]m
 		entity, given := holder[field].(map[string]any)
 		id := fieldText(entity, idField(related))
 		was, isOld := before[related+strings.ToLower(id)]
-		unchanged := isOld && reflect.DeepEqual(was, entity)
+		unchanged := isOld && equal(was, entity)
 		// The id beside it says which entity it is, where nobody wrote the entity itself.
 		if beside := fieldText(holder, idField(related)); !given && !has(holder, field) || unchanged && !strings.EqualFold(beside, id) {
 			if r := s.find(related, beside); r != nil {
@@ -285,7 +293,7 @@ func (s *store) save(kind, id string, entity map[string]any, whole, unchanged bo
 		maps.Copy(merged, entity)
 	}
 	merged["timestamp"] = r.document["timestamp"]
-	if reflect.DeepEqual(merged, r.document) {
+	if equal(merged, r.document) {
 		return change{}, false
 	}
 	merged["timestamp"] = s.nextVersion()
@@ -379,6 +387,31 @@ func cloneObject(object map[string]any) map[string]any {
 
 func cloneValue(value any) any {
 	return copyOf(value, func(to reference) any { return to })
+}
+
+// equal says whether two documents, or parts of two, are the same.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for field, inside := range a {
+			other, present := b[field]
+			if !present || !equal(inside, other) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equal)
+	case nil, bool, string, json.Number, reference, int, int64, float64:
+		return a == b
+	default:
+		return reflect.DeepEqual(a, b) // what only the Go API can put there
+	}
 }
 
 // copyOf copies a value and what is in it. A reference becomes what resolve makes of it.
