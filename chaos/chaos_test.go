@@ -86,7 +86,7 @@ type chaos struct {
 
 func setUp(t *testing.T) *chaos {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "chaos")
+	dir, err := os.MkdirTemp(inMemory(), "chaos")
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -129,6 +129,16 @@ func setUp(t *testing.T) *chaos {
 	return r
 }
 
+// inMemory is a folder that outlives kill -9 and costs no disk: the development server waits
+// for the disk with every step of every workflow. Empty is the usual folder.
+func inMemory() string {
+	const shm = "/dev/shm"
+	if info, err := os.Stat(shm); err != nil || !info.IsDir() {
+		return ""
+	}
+	return shm
+}
+
 // run does what the plan says, then waits until the gate has caught up and stops it.
 func (r *chaos) run(t *testing.T, p plan) {
 	t.Helper()
@@ -141,7 +151,7 @@ func (r *chaos) run(t *testing.T, p plan) {
 		stop()
 		assert.NoError(t, parts.Wait())
 	})
-	r.ready(t)
+	r.ready(partsCtx, t)
 	var err error
 	r.ingressAtRest, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
 	require.NoError(t, err)
@@ -162,7 +172,7 @@ func (r *chaos) run(t *testing.T, p plan) {
 	}
 	require.NoError(t, work.Wait())
 	r.fake.ClearFaults()
-	r.ready(t)
+	r.ready(partsCtx, t)
 	r.sayMore(t)
 }
 

@@ -220,14 +220,15 @@ func freePort(t *testing.T) int {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// ready waits until both processes serve.
-func (g *gate) ready(t *testing.T) {
+// ready waits until both processes serve, or ctx is done, since a part could not be started.
+func (g *gate) ready(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for _, page := range []string{"http://" + g.ingressAddr + "/readyz", "http://" + g.workerAdmin + "/metrics"} {
 		require.Eventually(t, func() bool {
-			body, err := get(t.Context(), page)
-			return err == nil && len(body) > 0
+			body, err := get(ctx, page)
+			return err == nil && len(body) > 0 || ctx.Err() != nil
 		}, patience, 100*time.Millisecond, "%s did not come up; see %s", page, g.dir)
+		require.NoError(t, ctx.Err(), "a part did not start")
 	}
 }
 
