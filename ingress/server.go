@@ -352,16 +352,28 @@ func (s *Server) listening(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status
 
 func (s *Server) alive(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "alive"}) }
 
-func (s *Server) ready(c *gin.Context) {
+var (
+	errDraining    = errors.New("shutting down")
+	errUnreachable = errors.New("Temporal cannot be reached")
+)
+
+// Ready is what GET /readyz answers: nil, or why deliveries should go elsewhere.
+func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
-		fail(c, http.StatusServiceUnavailable, "shutting down")
-		return
+		return errDraining
 	}
 	if err := s.health.check(); err != nil {
 		s.unready.Do(func() {
-			s.logger.WarnContext(c.Request.Context(), "not ready: Temporal cannot be reached", "error", err)
+			s.logger.WarnContext(ctx, "not ready: Temporal cannot be reached", "error", err)
 		})
-		fail(c, http.StatusServiceUnavailable, "Temporal cannot be reached")
+		return errUnreachable
+	}
+	return nil
+}
+
+func (s *Server) ready(c *gin.Context) {
+	if err := s.Ready(c.Request.Context()); err != nil {
+		fail(c, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	c.JSON(http.StatusOK, gin.H{"status": "ready"})

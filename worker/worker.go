@@ -29,6 +29,8 @@ type Options struct {
 	// Deployment and BuildID, where both are set, switch Temporal's worker versioning on: runs
 	// stay with the build they began with until they continue as new.
 	Deployment, BuildID string
+	// Started is called once both task queues are polled; nil is nobody.
+	Started func()
 	// Identity names this worker in Temporal's Web UI; empty is the SDK's own pid@host.
 	Identity string
 }
@@ -81,6 +83,9 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 		return fmt.Errorf("start the worker of task queue %s: %w", ordercheck.InflowTaskQueue, err)
 	}
 
+	if o.Started != nil {
+		o.Started()
+	}
 	var err error
 	select {
 	case <-ctx.Done():

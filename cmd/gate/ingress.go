@@ -80,6 +80,7 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	if err != nil {
 		return err
 	}
+	t.ReadyWhen(server.Ready)
 	return server.Serve(ctx, listener)
 }
 

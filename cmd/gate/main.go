@@ -66,6 +66,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newWebhooksCommand(),
 		newFakeInflowCommand(),
 		newConfigCommand(),
+		newHealthCommand(),
 	)
 	return root
 }

@@ -16,7 +16,7 @@ import (
 // telemetryStopTimeout is for the last spans and metrics of a process that ends.
 const telemetryStopTimeout = 5 * time.Second
 
-// process runs a long-lived part of the gate with its logs, traces and metrics
+// process runs a long-lived part of the gate with its logs, traces and operators'
 // page, until ctx is done or one of them fails. Telemetry stops last, with a
 // context of its own, so that the end of everything else is still seen.
 func process(ctx context.Context, service string, log config.Log, admin config.Admin,
@@ -34,12 +34,12 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	}
 	t.Logger.InfoContext(ctx, "starts", "version", version, "metrics", "http://"+metricsPage.Addr().String()+"/metrics")
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return t.ServeMetrics(ctx, metricsPage) })
+	group.Go(func() error { return t.ServeAdmin(ctx, metricsPage) })
 	group.Go(func() error {
 		if err := run(ctx, t); err != nil {
 			return err
 		}
-		return errStopped // ends the metrics page too
+		return errStopped // ends the operators' page too
 	})
 	if err := group.Wait(); !errors.Is(err, errStopped) {
 		return err

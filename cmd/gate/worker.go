@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
@@ -83,6 +84,12 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
 			BuildID:                 settings.WorkerBuildID,
+			Started: func() {
+				t.ReadyWhen(func(ctx context.Context) error {
+					_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+					return err
+				})
+			},
 		})
 	})
 	return group.Wait()

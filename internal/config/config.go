@@ -22,7 +22,7 @@ type Log struct {
 
 // Admin is the page for operators.
 type Admin struct {
-	// AdminAddr serves GET /metrics. It has no authentication: keep it on a private address.
+	// AdminAddr serves GET /metrics, /livez and /readyz. It has no authentication: keep it on a private address.
 	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9464" hint:"an address to listen on, such as 127.0.0.1:9464"`
 }
 
@@ -143,6 +143,11 @@ type Codec struct {
 	// TLSCertFile and TLSKeyFile are both set, or neither: then a proxy ends TLS.
 	TLSCertFile string `env:"TLS_CERT_FILE" hint:"the path of a PEM certificate chain"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
+}
+
+// Health is what 'gate health' uses.
+type Health struct {
+	Admin
 }
 
 // Webhooks is what 'gate webhooks send', 'sign' and 'verify' use.

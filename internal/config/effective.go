@@ -38,6 +38,7 @@ var processes = []named{
 	{"codec", func() process { return new(Codec) }},
 	{"webhooks", func() process { return new(Webhooks) }},
 	{"subscriptions", func() process { return new(Subscriptions) }},
+	{"health", func() process { return new(Health) }},
 	{"fake-inflow", func() process { return new(FakeInflow) }},
 	{"dev", func() process { return new(Dev) }},
 }

@@ -73,6 +73,9 @@ func LoadCheck(e Environment) (Check, error) { return load[Check](e) }
 // LoadCodec reads the settings of 'gate codec'.
 func LoadCodec(e Environment) (Codec, error) { return load[Codec](e) }
 
+// LoadHealth reads the settings of 'gate health'.
+func LoadHealth(e Environment) (Health, error) { return load[Health](e) }
+
 // LoadWebhooks reads the settings of 'gate webhooks send', 'sign' and 'verify'.
 func LoadWebhooks(e Environment) (Webhooks, error) { return load[Webhooks](e) }
 

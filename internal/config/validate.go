@@ -88,6 +88,8 @@ func (c *Payloads) validate(f *Faults) {
 	}
 }
 
+func (c *Health) validate(f *Faults) { checkAddr(f, "ADMIN_ADDR", c.AdminAddr) }
+
 func (c *FakeInflow) validate(f *Faults) {
 	checkLog(f, c.LogFormat)
 	checkAddr(f, "DEV_INFLOW_ADDR", c.DevInflowAddr)

@@ -164,7 +164,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 	parts.Go(func() error { return o.Rules.Run(ctx) })
 	parts.Go(func() error { return part("the mail catcher's page", mail.ServePage(ctx, l.mail)) })
 	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
-	parts.Go(func() error { return part("the metrics page", o.Telemetry.ServeMetrics(ctx, l.admin)) })
+	parts.Go(func() error { return part("the operators' page", o.Telemetry.ServeAdmin(ctx, l.admin)) })
 
 	parts.Go(func() error {
 		inflowClient, err := inflow.NewClient(inflow.Options{
@@ -207,6 +207,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 				StopTimeout:             o.StopTimeout,
 			}))
 		})
+		o.Telemetry.ReadyWhen(edge.Ready)
 		announce(o, l, server)
 		table := &watcher{
 			temporal: temporal, namespace: namespace, uiURL: server.UIURL, out: o.Out, logger: logger,

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,12 +13,40 @@ import (
 const (
 	headerTimeout = 5 * time.Second
 	stopTimeout   = 2 * time.Second
+	// readyTimeout is less than what probes wait for an answer.
+	readyTimeout = 2 * time.Second
 )
 
-// ServeMetrics serves GET /metrics on l until ctx is done.
-func (t *Telemetry) ServeMetrics(ctx context.Context, l net.Listener) error {
+var errStarting = errors.New("the process is starting")
+
+// ReadyWhen names what GET /readyz of the operators' page asks: nil is ready, an error is
+// shown as it is. Until then the process is starting, and not ready.
+func (t *Telemetry) ReadyWhen(check func(context.Context) error) { t.ready.Store(&check) }
+
+// ServeAdmin serves the operators' page on l until ctx is done: GET /metrics, and for probes
+// GET /livez and GET /readyz.
+func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", t.MetricsHandler())
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeProbe(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		asked, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		err := errStarting
+		switch check := t.ready.Load(); {
+		case ctx.Err() != nil:
+			err = errors.New("the process is stopping")
+		case check != nil:
+			err = (*check)(asked)
+		}
+		if err != nil {
+			writeProbe(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+			return
+		}
+		writeProbe(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 	stopped := make(chan error, 1)
 	go func() {
@@ -27,7 +56,13 @@ func (t *Telemetry) ServeMetrics(ctx context.Context, l net.Listener) error {
 		stopped <- server.Shutdown(stop)
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics on %s: %w", l.Addr(), err)
+		return fmt.Errorf("serve the operators' page on %s: %w", l.Addr(), err)
 	}
 	return <-stopped
+}
+
+func writeProbe(w http.ResponseWriter, status int, answer map[string]string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // the prober may be gone
 }

@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +14,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-func TestServeMetricsUntilTold(t *testing.T) {
+func TestServeAdminUntilTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "test", LogWriter: io.Discard})
@@ -24,7 +25,7 @@ func TestServeMetricsUntilTold(t *testing.T) {
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
-	go func() { served <- tel.ServeMetrics(ctx, l) }()
+	go func() { served <- tel.ServeAdmin(ctx, l) }()
 
 	get := func(path string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+path, http.NoBody)
@@ -41,6 +42,21 @@ func TestServeMetricsUntilTold(t *testing.T) {
 	assert.Contains(t, body, "go_goroutines")
 	status, _ = get("/")
 	assert.Equal(t, http.StatusNotFound, status)
+
+	status, body = get("/livez")
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"status":"alive"}`, body)
+	status, body = get("/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.JSONEq(t, `{"error":"the process is starting"}`, body)
+	tel.ReadyWhen(func(context.Context) error { return errors.New("nobody there") })
+	status, body = get("/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.JSONEq(t, `{"error":"nobody there"}`, body)
+	tel.ReadyWhen(func(context.Context) error { return nil })
+	status, body = get("/readyz")
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"status":"ready"}`, body)
 
 	http.DefaultClient.CloseIdleConnections()
 	cancel()

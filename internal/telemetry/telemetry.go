@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,6 +60,7 @@ type Telemetry struct {
 	Registry *prometheus.Registry
 
 	tracing  bool
+	ready    atomic.Pointer[func(context.Context) error]
 	shutdown []func(context.Context) error
 }
 

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/internal/config"
+)
+
+const (
+	healthTimeout = 4 * time.Second
+	maxHealth     = 4 << 10
+)
+
+func newHealthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "health",
+		Short: "Ask the gate's process on this machine whether it is ready",
+		Long: `Ask GET /readyz on ADMIN_ADDR, where an ingress or a worker on this machine
+serves its operators' page. An image that holds nothing but gate needs no other
+program for its health check.
+
+Exit status: 0 ready, 1 not ready or not there, 2 wrong configuration.`,
+		Args: exactArgs(0, "gate health takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LoadHealth(config.OS())
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			if err := askReady(cmd.Context(), settings.AdminAddr); err != nil {
+				return &exitError{code: exitFault, err: fmt.Errorf("ADMIN_ADDR=%s: %w", settings.AdminAddr, err)}
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
+			return err
+		},
+	}
+}
+
+// askReady fails with the process's own words where it answers that it is not ready.
+func askReady(ctx context.Context, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	// One that listens on every address is reached on the loopback one.
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // without HTTP_PROXY
+	response, err := direct.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	var answer struct {
+		Error string `json:"error"`
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	if err != nil || json.Unmarshal(body, &answer) != nil || answer.Error == "" {
+		return fmt.Errorf("/readyz answered with %s: is it a process of gate?", response.Status)
+	}
+	return errors.New("not ready: " + answer.Error)
+}
