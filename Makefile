@@ -1,10 +1,11 @@
 # What a person types here; 'make' alone lists it.
 
-TEMPORAL_VERSION      := 1.5.1
-MAILPIT_VERSION       := 1.27.11
-WORKFLOWCHECK_VERSION := 0.6.0
-GOLANGCI_VERSION      := 2.15.0
-GOVULNCHECK_VERSION   := 1.9.0
+TEMPORAL_VERSION        := 1.5.1
+MAILPIT_VERSION         := 1.27.11
+TEMPORAL_SERVER_VERSION := 1.31.2
+WORKFLOWCHECK_VERSION   := 0.6.0
+GOLANGCI_VERSION        := 2.15.0
+GOVULNCHECK_VERSION     := 1.9.0
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -15,8 +16,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test lint bench chaos fuzz record-histories temporal mailpit clean \
-        go-toolchain c-compiler workflowcheck golangci-lint govulncheck
+.PHONY: help build dev test test-production lint bench chaos fuzz record-histories temporal mailpit clean \
+        go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +34,15 @@ test: go-toolchain c-compiler temporal mailpit workflowcheck ## vet, workflowche
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
 		$(GO) test $(RACE) -timeout 5m ./...
+
+# The rolling restarts, and what the rest of the gate does on a server that differs from the development one.
+PRODUCTION_TESTS := RollingRestartUnderLoad|DeliveryBecomesAReport|ListOfRuns|BurstOnOneOrder|DeliveryWhileTheRunCompletes|InflowsFailures|WorkerKilled|HeldOrderSurvives|OpenRunsStay|ProductionProcesses|OperationsPage
+
+test-production: go-toolchain c-compiler temporal mailpit temporal-server temporal-sql-tool postgres ## test against Temporal's production server on PostgreSQL
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
+	TEMPORAL_SERVER_CLI="$$PWD/bin/temporal-server" TEMPORAL_SQL_TOOL_CLI="$$PWD/bin/temporal-sql-tool" \
+	TEST_PRODUCTION=1 $(GO) test $(RACE) -count 1 -v -timeout 20m -run '^Test($(PRODUCTION_TESTS))' ./e2e
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...
@@ -80,6 +90,20 @@ mailpit: go-toolchain ## get the mailpit command, which catches mail: the one on
 	ldflags='-s -w -X github.com/axllent/mailpit/config.Version=v$(MAILPIT_VERSION)'; \
 	$(call install_tool,mailpit,$(MAILPIT_VERSION),github.com/axllent/mailpit)
 
+temporal-server: go-toolchain
+	@ldflags='-s -w'; $(call install_tool,temporal-server,$(TEMPORAL_SERVER_VERSION),go.temporal.io/server/cmd/server)
+
+temporal-sql-tool: go-toolchain
+	@ldflags='-s -w'; $(call install_tool,temporal-sql-tool,$(TEMPORAL_SERVER_VERSION),go.temporal.io/server/cmd/tools/sql)
+
+postgres:
+	@if command -v postgres >/dev/null && command -v psql >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's PostgreSQL …"; DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql; \
+	else \
+		echo "make: PostgreSQL is not installed: as root, 'apt-get install postgresql', or your system's package of the server and psql" >&2; exit 1; \
+	fi
+
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)
 
@@ -112,7 +136,7 @@ if [ ! -x "$$dir/$(1)" ]; then \
 	mkdir -p "$$dir"; aside=$$(mktemp -d "$$dir/.build.XXXXXX"); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
 	env -u GOOS -u GOARCH -u GOFLAGS GOBIN="$$aside" GOWORK=off CGO_ENABLED=0 $(GO) install -ldflags "$${ldflags:-}" $(3)@v$(2) || { \
 		echo "make: $(1) $(2) could not be built: see above; it comes from Go's module proxy (GOPROXY)" >&2; exit 1; }; \
-	mv -f "$$aside/$(1)" "$$dir/$(1)"; \
+	mv -f "$$aside/$(notdir $(3))" "$$dir/$(1)"; \
 fi; \
 mkdir -p bin; ln -sfn "$$dir/$(1)" bin/$(1)
 endef

@@ -69,6 +69,17 @@ func TestImagesArePinned(t *testing.T) {
 	assert.Contains(t, bases[0][1], "golang:"+string(language)+".", "go.mod and the Dockerfile name different releases of Go")
 }
 
+// The server that 'make test-production' tests is the one that is deployed.
+func TestTemporalIsTheVersionThatIsTested(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	tested := regexp.MustCompile(`(?m)^TEMPORAL_SERVER_VERSION *:= *(\S+)$`).FindSubmatch(makefile)
+	require.NotNil(t, tested)
+	for name, image := range map[string]string{"temporal": "server", "temporal-schema": "admin-tools", "temporal-namespace": "admin-tools"} {
+		assert.Equal(t, "temporalio/"+image+":"+string(tested[1]), project(t).Services[name].Image, name)
+	}
+}
+
 func TestServicesStartInOrderAndAreWatched(t *testing.T) {
 	p := project(t)
 	for name, service := range p.Services {

@@ -47,6 +47,7 @@ import (
 // side and no worker takes another test's work.
 var (
 	server         *devserver.Server
+	production     *productionServer // where it takes the development server's place
 	namespaces     = make([]string, 64)
 	namespacesUsed atomic.Int32
 )
@@ -65,13 +66,24 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	var err error
-	server, err = devserver.Start(context.Background(), devserver.Options{Namespaces: namespaces})
+	if os.Getenv(productionVariable) != "" {
+		namespaces = nil
+		production, err = startProduction(context.Background())
+	}
+	if err == nil && production == nil {
+		server, err = devserver.Start(context.Background(), devserver.Options{Namespaces: namespaces})
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	stop := func() error { return server.Stop() }
+	if production != nil {
+		server = &devserver.Server{Addr: production.Addr}
+		stop = production.Stop
+	}
 	code := m.Run()
-	if err := server.Stop(); err != nil {
+	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

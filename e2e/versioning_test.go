@@ -29,7 +29,7 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := s.shell("temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
 			return err == nil
-		}, waitFor, tick, "the server does not know build %s", build)
+		}, settled, tick, "the server does not know build %s", build) // a new namespace has its versions late
 	}
 	buildOf := func(id string) string {
 		answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")

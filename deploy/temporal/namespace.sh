@@ -19,3 +19,15 @@ if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/
 else
 	temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
 fi
+
+# A new namespace is known to every part of the server only some seconds later; a
+# worker that asks before that ends with an error.
+attempts=30
+until temporal operator search-attribute list --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; do
+	attempts=$((attempts - 1))
+	if [ "$attempts" -eq 0 ]; then
+		echo "namespace $TEMPORAL_NAMESPACE was made and is not served" >&2
+		exit 1
+	fi
+	sleep 1
+done
