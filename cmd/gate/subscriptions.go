@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -251,7 +252,7 @@ Exit status: 0 there is such a subscription, 1 not, or a test was not accepted.`
 func reportSubscribed(cmd *cobra.Command, result *subscriptions.Subscribed, asJSON, toFile bool, secretFile string, asked []string) error {
 	out, kept := cmd.OutOrStdout(), shown(result.Subscription)
 	for _, also := range result.Also {
-		cmd.PrintErrf("subscription %s has the same URL: InFlow sends every delivery to it as well; 'gate webhooks unsubscribe %s' removes it\n", also.ID, also.ID)
+		cmd.PrintErrf("subscription %s has the same URL, for %s: 'gate webhooks unsubscribe %s' removes it, where it is not a rotation's that goes on\n", also.ID, strings.Join(also.Events, ", "), also.ID)
 	}
 	switch {
 	case result.Created && !toFile:
@@ -267,6 +268,9 @@ func reportSubscribed(cmd *cobra.Command, result *subscriptions.Subscribed, asJS
 		cmd.PrintErrf("The subscription exists, and its events are not %s. Nothing was changed; the same command with --change-events changes them.\n", strings.Join(asked, ", "))
 	default:
 		cmd.PrintErrln("The subscription exists, and nothing was changed.")
+	}
+	if _, err := os.Stat(secretFile); toFile && err != nil {
+		cmd.PrintErrf("InFlow does not show its secret again, and %s does not exist.\n", secretFile)
 	}
 	cmd.PrintErrf("If its secret is lost, 'gate webhooks rotate %s' replaces it.\n", result.ID)
 	kept.Outcome = outcomeExists
@@ -340,7 +344,11 @@ Exit status: 0 rotated, 1 not.`,
 				return err
 			}
 			result, err := manager.Rotate(cmd.Context(), args[0], options)
-			if err != nil {
+			var refused *subscriptions.NotAccepted
+			switch {
+			case errors.As(err, &refused):
+				return fmt.Errorf("%w\nRun it again when that is mended; --wait gives more time, and --probe names an address at which this machine reaches the ingress", err)
+			case err != nil:
 				return err
 			}
 			kept := shown(result.New)

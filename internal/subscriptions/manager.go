@@ -255,7 +255,7 @@ func (m *Manager) giveUp(ctx context.Context, created *inflow.Subscription, keep
 	if err := m.remove(ctx, created.ID); err != nil {
 		return errors.Join(reason, fmt.Errorf("the new subscription could not be removed again: run 'gate webhooks unsubscribe %s' when InFlow answers: %w", created.ID, err))
 	}
-	m.say("the new subscription %s was removed again", created.ID)
+	m.say("the new subscription %s was removed again, and its secret is void", created.ID)
 	if err := keeper.Withdraw(*created); err != nil {
 		return errors.Join(reason, err)
 	}

@@ -320,7 +320,7 @@ func TestRotateLeavesOthersAlone(t *testing.T) {
 	assert.NotNil(t, find(w.list(), same))
 }
 
-func TestSuccessorsAreRecognised(t *testing.T) {
+func TestSuccessorsAreRecognized(t *testing.T) {
 	old, other := uuid.NewString(), uuid.NewString()
 	for range 100 {
 		id := successorID(old)

@@ -108,6 +108,23 @@ func TestSubscribeWithLostAnswers(t *testing.T) {
 	}
 }
 
+// TestAnOrphanIsRemovedAtOnce: what it sends is refused.
+func TestAnOrphanIsRemovedAtOnce(t *testing.T) {
+	w := newWorld(t, 0)
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 1}))
+	_, _, err := w.subscribe(w.client)
+	require.NoError(t, err)
+	var routes []string
+	for _, request := range w.fake.Requests() {
+		routes = append(routes, request.Route)
+	}
+	assert.Equal(t, []string{
+		fakeinflow.RouteListWebhooks, fakeinflow.RoutePutWebhook, // whose answer is lost
+		fakeinflow.RouteListWebhooks, fakeinflow.RouteDeleteWebhook,
+		fakeinflow.RoutePutWebhook, fakeinflow.RouteListWebhooks, // is it really gone?
+	}, routes)
+}
+
 // TestSubscribeAppliedLate: the request is applied after the client has given it up.
 func TestSubscribeAppliedLate(t *testing.T) {
 	w := newWorld(t, 300*time.Millisecond)

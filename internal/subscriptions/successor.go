@@ -10,7 +10,7 @@ import (
 
 // successorID makes an id for the subscription that replaces another. It is random in its
 // first half and, from that and the other's id, derived in its second, so that a run that was
-// interrupted is recognised by the next one: InFlow keeps no note beside a subscription.
+// interrupted is recognized by the next one: InFlow keeps no note beside a subscription.
 func successorID(of string) string {
 	id := uuid.New()
 	id[6] = 0x80 | id[6]&0x0f // version 8, RFC 9562: of one's own making
