@@ -33,13 +33,19 @@ const (
 // AuditOptions say where an audit log goes and who is told when it cannot be written.
 type AuditOptions struct {
 	// Target is [AuditOff], [AuditStdout] or a path; a file is made with mode 0600,
-	// and appended to. Empty is off.
+	// and appended to. One that somebody else puts aside is made anew within a second. Empty is off.
 	Target string
 	// Stdout is what [AuditStdout] means; nil is [os.Stdout].
 	Stdout io.Writer
+	// MaxSize is how many bytes a file may have before it is put aside as Target.1; 0 leaves that to
+	// others. See [DefaultAuditMaxSize].
+	MaxSize int64
+	// Keep is how many files that were put aside are kept, 1 or more; see [DefaultAuditKeep].
+	Keep int
 	// Logger is told of lost lines once a minute; nil is [slog.Default].
 	Logger *slog.Logger
-	// MeterProvider counts lost lines in gate.audit.lost; nil is OpenTelemetry's global one.
+	// MeterProvider counts lost lines in gate.audit.lost and failed rotations in
+	// gate.audit.rotation.failures; nil is OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
 
@@ -52,10 +58,12 @@ type AuditOptions struct {
 type AuditLog struct {
 	name   string
 	out    io.Writer
-	closer io.Closer
+	close  func() error // nil where there is nothing to close
 	logger *slog.Logger
 	lost   metric.Int64Counter
-	faults rate.Sometimes
+	stuck  metric.Int64Counter
+	faults rate.Sometimes // of lines
+	stucks rate.Sometimes // of rotations
 
 	mu      sync.RWMutex // guards records against a send after its close
 	closed  bool
@@ -98,6 +106,7 @@ func OpenAuditLog(options AuditOptions) (*AuditLog, error) {
 		name:    options.Target,
 		logger:  options.Logger,
 		faults:  rate.Sometimes{First: 1, Interval: time.Minute},
+		stucks:  rate.Sometimes{First: 1, Interval: time.Minute},
 		records: make(chan *auditRecord, auditQueue),
 		done:    make(chan struct{}),
 	}
@@ -108,22 +117,28 @@ func OpenAuditLog(options AuditOptions) (*AuditLog, error) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
-	var err error
-	if a.lost, err = provider.Meter(scopeName).Int64Counter("gate.audit.lost", metric.WithUnit("{line}"),
-		metric.WithDescription("Lines that could not be written to the audit log.")); err != nil {
-		return nil, fmt.Errorf("set up the audit log's metric: %w", err)
+	meter := provider.Meter(scopeName)
+	var errs [2]error
+	a.lost, errs[0] = meter.Int64Counter("gate.audit.lost", metric.WithUnit("{line}"),
+		metric.WithDescription("Lines that could not be written to the audit log."))
+	a.stuck, errs[1] = meter.Int64Counter("gate.audit.rotation.failures", metric.WithUnit("{rotation}"),
+		metric.WithDescription("Times that the audit log's file could not be put aside, and went on growing."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("set up the audit log's metrics: %w", err)
 	}
+	a.lost.Add(context.Background(), 0) // so that it is there before the first loss
+	a.stuck.Add(context.Background(), 0)
 	switch options.Target {
 	case AuditStdout:
 		if a.out = options.Stdout; a.out == nil {
 			a.out = os.Stdout
 		}
 	default:
-		file, err := os.OpenFile(options.Target, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-		if err != nil {
+		file := &auditFile{path: options.Target, maxSize: options.MaxSize, keep: max(1, options.Keep), now: time.Now, fault: a.notRotated}
+		if err := file.open(); err != nil {
 			return nil, fmt.Errorf("open the audit log: %w", err)
 		}
-		a.out, a.closer = file, file
+		a.out, a.close = file, func() error { return file.file.Close() }
 	}
 	go a.write()
 	return a, nil
@@ -187,8 +202,8 @@ func (a *AuditLog) write() {
 	if gathered > 0 {
 		a.flush(lines.Bytes(), gathered)
 	}
-	if a.closer != nil {
-		if err := a.closer.Close(); err != nil {
+	if a.close != nil {
+		if err := a.close(); err != nil {
 			a.closeErr = fmt.Errorf("close the audit log: %w", err)
 		}
 	}
@@ -213,6 +228,14 @@ func (a *AuditLog) lose(lines int, err error) {
 	a.lost.Add(context.Background(), int64(max(lines, 0)))
 	a.faults.Do(func() {
 		a.logger.Error("the audit log cannot be written: lines are lost, deliveries are not",
+			"auditLog", a.name, "error", err)
+	})
+}
+
+func (a *AuditLog) notRotated(err error) {
+	a.stuck.Add(context.Background(), 1)
+	a.stucks.Do(func() {
+		a.logger.Error("the audit log goes on in the file it has: no line is lost by that, but the file grows",
 			"auditLog", a.name, "error", err)
 	})
 }

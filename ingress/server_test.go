@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -1007,6 +1009,9 @@ func TestAuditLog(t *testing.T) {
 	records := e.audited(t)
 	require.Len(t, records, 4)
 	first := records[0]
+	assert.ElementsMatch(t, []string{
+		"time", "peer", "route", "method", "status", "reason", "event", "salesOrderId", "bodySize", "bodySha256", "secretIndex", "durationMs", "traceId",
+	}, slices.Collect(maps.Keys(first)))
 	assert.Equal(t, "2025-10-28T12:00:00Z", first["time"])
 	assert.Equal(t, "127.0.0.1", first["peer"])
 	assert.Equal(t, "/webhook/inflow", first["route"])

@@ -81,7 +81,8 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
-		Target: filepath.Join(settings.DevDir, "audit.log"), Logger: t.Logger, MeterProvider: t.MeterProvider,
+		Target: filepath.Join(settings.DevDir, "audit.log"), MaxSize: ingress.DefaultAuditMaxSize, Keep: ingress.DefaultAuditKeep,
+		Logger: t.Logger, MeterProvider: t.MeterProvider,
 	})
 	if err != nil {
 		return err

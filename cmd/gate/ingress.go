@@ -63,7 +63,8 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	}
 	defer temporal.Close()
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
-		Target: settings.AuditLog, Logger: t.Logger, MeterProvider: t.MeterProvider,
+		Target: settings.AuditLog, MaxSize: int64(settings.AuditLogMaxSize) << 20, Keep: settings.AuditLogKeep,
+		Logger: t.Logger, MeterProvider: t.MeterProvider,
 	})
 	if err != nil {
 		return err

@@ -89,6 +89,9 @@ type Ingress struct {
 	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
 	// AuditLog is [AuditOff], [AuditStdout] or a path.
 	AuditLog string `env:"AUDIT_LOG" envDefault:"stdout" hint:"off, stdout or the path of a file"`
+	// AuditLogMaxSize is in MiB; 0 is without a bound. AuditLogKeep is how many old files are kept.
+	AuditLogMaxSize int `env:"AUDIT_LOG_MAX_SIZE" envDefault:"100" hint:"MiB, such as 100, or 0 where others put the file aside"`
+	AuditLogKeep    int `env:"AUDIT_LOG_KEEP" envDefault:"10" hint:"how many old files are kept, 1 or more"`
 	// RateLimit and PeerRateLimit are deliveries per second, over all peers and for each.
 	RateLimit     int `env:"RATE_LIMIT" envDefault:"2000" hint:"deliveries per second, 1 or more"`
 	PeerRateLimit int `env:"PEER_RATE_LIMIT" envDefault:"1000" hint:"deliveries per second from one peer, 1 or more"`

@@ -48,6 +48,8 @@ func TestDefaultsOfTheIngress(t *testing.T) {
 		Signing:          config.Signing{WebhookSecret: secret},
 		ListenAddr:       ":5000",
 		AuditLog:         config.AuditStdout,
+		AuditLogMaxSize:  100,
+		AuditLogKeep:     10,
 		RateLimit:        2000,
 		PeerRateLimit:    1000,
 		PeerFailureLimit: 10,

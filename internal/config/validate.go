@@ -27,6 +27,10 @@ func (c *Ingress) validate(f *Faults) {
 	c.Payloads.validate(f)
 	checkTLS(f, c.TLSCertFile, c.TLSKeyFile)
 	checkAuditLog(f, c.AuditLog)
+	if c.AuditLogMaxSize < 0 || c.AuditLogMaxSize > maxAuditLogSize {
+		f.add("AUDIT_LOG_MAX_SIZE", "%d is not a size: write MiB, at most %d, or 0 where others put the file aside", c.AuditLogMaxSize, maxAuditLogSize)
+	}
+	checkPositive(f, "AUDIT_LOG_KEEP", c.AuditLogKeep)
 	checkPositive(f, "RATE_LIMIT", c.RateLimit)
 	checkPositive(f, "PEER_RATE_LIMIT", c.PeerRateLimit)
 	checkPositive(f, "PEER_FAILURE_LIMIT", c.PeerFailureLimit)
@@ -350,6 +354,9 @@ func checkFile(f *Faults, variable, path string) {
 		_ = file.Close() // nothing was written
 	}
 }
+
+// maxAuditLogSize is 1 TiB, in MiB: what is more was meant in bytes.
+const maxAuditLogSize = 1 << 20
 
 // checkAuditLog only catches what is surely a mistake: a disk that fails later is
 // counted, and stops nothing.

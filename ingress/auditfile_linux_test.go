@@ -1,0 +1,101 @@
+package ingress
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+)
+
+// TestAuditLogOnAFullDisk: the kernel's own full device. Lines are lost and counted, deliveries are
+// answered, and once the path leads to a disk with room, lines are written again.
+func TestAuditLogOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.log")
+	require.NoError(t, os.Symlink("/dev/full", path))
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuditTrial(t, path, 1000, 2)
+		for range 30 {
+			a.write("lost")
+		}
+		assert.EqualValues(t, 30, sum(t, a.reader, "gate.audit.lost"))
+		assert.Equal(t, 1, strings.Count(a.said.String(), "no space left on device"))
+		assert.Zero(t, sum(t, a.reader, "gate.audit.rotation.failures"), "a device is not put aside")
+
+		require.NoError(t, os.Symlink("room.log", path+".new"))
+		require.NoError(t, os.Rename(path+".new", path))
+		time.Sleep(auditLookInterval)
+		a.write("kept")
+		require.NoError(t, a.log.Close(t.Context()))
+		assert.Equal(t, []string{"kept"}, reasonsIn(t, path))
+		assert.EqualValues(t, 30, sum(t, a.reader, "gate.audit.lost"))
+	})
+}
+
+func TestDeliveriesOnAFullDisk(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	audit, err := OpenAuditLog(AuditOptions{
+		Target: "/dev/full", Logger: slog.New(slog.DiscardHandler),
+		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+	})
+	require.NoError(t, err)
+	e := startEdge(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Audit = audit }))
+	const deliveries = 20
+	for range deliveries {
+		require.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+	}
+	require.NoError(t, audit.Close(t.Context()))
+	assert.EqualValues(t, deliveries, sum(t, reader, "gate.audit.lost"))
+}
+
+// TestAuditLogOnAFullFilesystem fills a real one. Mounting needs root.
+func TestAuditLogOnAFullFilesystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k"); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skip("mounting a file system is not allowed here: see TestAuditLogOnAFullDisk")
+	} else {
+		require.NoError(t, err)
+	}
+	defer func() { assert.NoError(t, syscall.Unmount(dir, 0)) }()
+	path := filepath.Join(dir, "audit.log")
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuditTrial(t, path, 8<<10, 2)
+		a.write("first")
+		filler, err := os.Create(filepath.Join(dir, "filler"))
+		require.NoError(t, err)
+		for err == nil {
+			_, err = filler.Write(make([]byte, 4096))
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.NoError(t, filler.Close())
+
+		const lines = 200 // more than the page that the file has
+		for range lines {
+			a.write("tried")
+		}
+		lost := sum(t, a.reader, "gate.audit.lost")
+		assert.Positive(t, lost)
+		require.NoError(t, os.Remove(filler.Name()))
+		a.write("last")
+		require.NoError(t, a.log.Close(t.Context()))
+
+		// The line that the disk filled up in is the one that is torn.
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.True(t, strings.HasSuffix(string(content), "}\n"))
+		assert.Contains(t, string(content), `"reason":"last"`)
+		whole := strings.Count(string(content), "}\n")
+		assert.EqualValues(t, lines+2, int64(whole)+lost, "each line is written or counted as lost")
+		assert.Contains(t, a.said.String(), "no space left on device")
+	})
+}
