@@ -29,11 +29,12 @@ import (
 
 var _ Temporal = client.Client(nil)
 
-// fakeTemporal takes signals as Temporal's client does, and remembers those it committed.
+// fakeTemporal takes signals as Temporal's client does, and remembers those that it committed.
 type fakeTemporal struct {
 	// signal decides what becomes of the nth attempt, from 0; nil commits at once.
 	signal func(ctx context.Context, n int) error
 	health func(ctx context.Context) error
+	forget bool // commits are not remembered
 
 	mu       sync.Mutex
 	attempts int
@@ -64,6 +65,9 @@ func (f *fakeTemporal) SignalWithStartWorkflow(ctx context.Context, workflowID, 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.forget {
+		return nil, nil
+	}
 	f.calls = append(f.calls, signalCall{
 		workflowID, signalName, slices.Clone(signalArg.([]ordercheck.Delivery)), options, workflow, workflowArgs, time.Now(),
 	})

@@ -25,12 +25,14 @@ type metrics struct {
 	toCommit   metric.Float64Histogram
 	batchSize  metric.Int64Histogram
 	inProgress metric.Int64UpDownCounter
+	connected  metric.Int64UpDownCounter
+	evictions  metric.Int64Counter
 }
 
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	meter := provider.Meter(scopeName)
 	var m metrics
-	var errs [5]error
+	var errs [7]error
 	m.requests, errs[0] = meter.Int64Counter("gate.webhook.requests", metric.WithUnit("{request}"),
 		metric.WithDescription("Webhook requests by outcome and reason."))
 	m.verified, errs[1] = meter.Int64Counter("gate.webhook.verified", metric.WithUnit("{request}"),
@@ -42,6 +44,10 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 	m.inProgress, errs[4] = meter.Int64UpDownCounter("gate.webhook.waiting", metric.WithUnit("{delivery}"),
 		metric.WithDescription("Deliveries that wait for Temporal."))
+	m.connected, errs[5] = meter.Int64UpDownCounter("gate.webhook.connections", metric.WithUnit("{connection}"),
+		metric.WithDescription("Open connections."))
+	m.evictions, errs[6] = meter.Int64Counter("gate.webhook.connections.evicted", metric.WithUnit("{connection}"),
+		metric.WithDescription("Connections that were closed for others, since they kept the ingress waiting."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the ingress's metrics: %w", err)
 	}
@@ -71,3 +77,7 @@ func (m *metrics) called(ctx context.Context, deliveries int, err error) {
 func (m *metrics) waiting(change int) {
 	m.inProgress.Add(context.Background(), int64(change))
 }
+
+func (m *metrics) open(change int) { m.connected.Add(context.Background(), int64(change)) }
+
+func (m *metrics) evicted() { m.evictions.Add(context.Background(), 1) }

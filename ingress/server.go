@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +29,8 @@ const (
 	// writeTimeout runs from the end of the header: a slow body, Temporal's time and the answer fit in.
 	writeTimeout   = readTimeout + commitWithin + 6*time.Second
 	maxHeaderBytes = 16 << 10
+	// maxStreams bounds what one connection of HTTP/2 can have the server do at once.
+	maxStreams = 16
 
 	// drainWithin is how long a stopping server may take for what it has accepted.
 	drainWithin = 25 * time.Second
@@ -55,6 +56,10 @@ type Options struct {
 	// by one though they are refused before their signature verified, ten times as many in a burst. Further ones are answered
 	// alike, lose their connection, and are only counted. 0 is no limit; see [DefaultPeerFailureLimit].
 	PeerFailureLimit float64
+	// MaxConnections is how many connections are open at once, and PeerMaxConnections how many of one
+	// address. Above, those that have kept the server waiting for longest are closed. 0 is no
+	// limit; see [DefaultMaxConnections] and [DefaultPeerMaxConnections]. They hold in [Server.Serve].
+	MaxConnections, PeerMaxConnections int
 	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are
 	// read again when they change. Both or neither.
 	TLSCertFile, TLSKeyFile string
@@ -88,6 +93,8 @@ type Server struct {
 	allowed   networks // none is everybody
 	limits    *limits
 	strangers *strangers
+	open      *connections
+	large     chan struct{} // holds one for each large body that is being read
 
 	certificate *certificate // nil without TLS
 	drainNotice time.Duration
@@ -132,6 +139,9 @@ func New(options Options) (*Server, error) {
 	if options.RateLimit < 0 || options.PeerRateLimit < 0 || options.PeerFailureLimit < 0 {
 		errs = append(errs, errors.New("a rate limit is negative; 0 is no limit"))
 	}
+	if options.MaxConnections < 0 || options.PeerMaxConnections < 0 {
+		errs = append(errs, errors.New("a number of connections is negative; 0 is no limit"))
+	}
 	if options.DrainNotice < 0 || options.DrainNotice >= drainWithin {
 		errs = append(errs, fmt.Errorf("the drain notice of %v is not between 0 and the %v of draining", options.DrainNotice, drainWithin))
 	}
@@ -155,6 +165,8 @@ func New(options Options) (*Server, error) {
 
 	s.limits = newLimits(options.RateLimit, options.PeerRateLimit)
 	s.strangers = newStrangers(options.PeerFailureLimit, s.audit, s.logger, s.now)
+	s.open = newConnections(options.MaxConnections, options.PeerMaxConnections, s.proxies, s.metrics, s.logger)
+	s.large = make(chan struct{}, maxLargeBodies)
 	s.health = &health{temporal: options.Temporal, now: s.now}
 	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
 	s.handler = s.identified(otelhttp.NewHandler(s.newEngine(), "ingress",
@@ -174,7 +186,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // is answered, within 25 s. It returns nil after a full drain, and an error where the
 // listener failed or requests were cut off. A Server serves once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	var open connections
+	listener = s.open.listener(listener)
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -183,7 +195,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
-		ConnState:         open.changed,
+		ConnState:         s.open.stateChanged,
+		ConnContext:       withConnection,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		// Requests outlive ctx: it is what starts the drain.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
@@ -219,18 +233,18 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		}
 	}
 	if failed {
-		return errors.Join(fmt.Errorf("serve on %s: %w", listener.Addr(), stopped), s.drain(drainCtx, server, &open))
+		return errors.Join(fmt.Errorf("serve on %s: %w", listener.Addr(), stopped), s.drain(drainCtx, server))
 	}
 	// Shutdown would close the listener too, and from then on drop, unanswered, what connections
 	// already accepted send. So the door is shut first, and they are heard out.
 	closed := listener.Close()
 	<-served
-	return errors.Join(closed, s.drain(drainCtx, server, &open))
+	return errors.Join(closed, s.drain(drainCtx, server))
 }
 
 // drain is called when no more connections are accepted.
-func (s *Server) drain(ctx context.Context, server *http.Server, open *connections) error {
-	open.wait(ctx)
+func (s *Server) drain(ctx context.Context, server *http.Server) error {
+	s.open.wait(ctx)
 	var errs []error
 	if err := server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("requests were cut off: %w", context.Cause(ctx)), server.Close())
@@ -238,48 +252,6 @@ func (s *Server) drain(ctx context.Context, server *http.Server, open *connectio
 	s.strangers.summarize()
 	// With the requests answered, what is left are calls whose deliveries ran out of time.
 	return errors.Join(append(errs, s.handover.close(ctx))...)
-}
-
-// connections are those with a request under way, or about to send their first.
-type connections struct {
-	mu    sync.Mutex
-	busy  map[net.Conn]bool
-	quiet chan struct{} // made by who waits, closed when none is busy
-}
-
-// changed is an http.Server's ConnState.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch state {
-	case http.StateNew, http.StateActive:
-		if c.busy == nil {
-			c.busy = map[net.Conn]bool{}
-		}
-		c.busy[conn] = true
-	default:
-		delete(c.busy, conn)
-		if len(c.busy) == 0 && c.quiet != nil {
-			close(c.quiet)
-			c.quiet = nil
-		}
-	}
-}
-
-// wait returns when no connection is busy, or ctx ends.
-func (c *connections) wait(ctx context.Context) {
-	c.mu.Lock()
-	if len(c.busy) == 0 {
-		c.mu.Unlock()
-		return
-	}
-	quiet := make(chan struct{})
-	c.quiet = quiet
-	c.mu.Unlock()
-	select {
-	case <-quiet:
-	case <-ctx.Done():
-	}
 }
 
 const (
@@ -333,10 +305,15 @@ func (s *Server) recovered(c *gin.Context) {
 	c.Next()
 }
 
-// routed names the request's span and metrics after its route.
+// routed names the request's span and metrics after its route, and says where the connection ends with it.
 func (s *Server) routed(c *gin.Context) {
 	if route := c.FullPath(); route != "" {
 		c.Request.Pattern = route
+	}
+	if len(c.Request.TransferEncoding) > 0 {
+		// Its length may have been told in a second way, by which a proxy in front would see another
+		// request in what follows. RFC 9112, 6.1 has the connection closed then; net/http hides that way, and goes on.
+		c.Header("Connection", "close")
 	}
 	s.partIfDraining(c)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -25,6 +26,14 @@ import (
 
 // maxBodySize is far above any webhook of InFlow's, in bytes.
 const maxBodySize = 256 << 10
+
+// What is kept of a body in memory is mostly the sender's choice, before anything vouches for it.
+const (
+	// smallBody is above what InFlow sends, in bytes; each request may have that.
+	smallBody = 16 << 10
+	// maxLargeBodies is how many requests at once may have more: 64 MiB together, half of it room to grow.
+	maxLargeBodies = 128
+)
 
 const (
 	// retryLimited is for a sender over the limit, whose burst fills up again every second.
@@ -60,6 +69,7 @@ const (
 	reasonPeerRateLimit   = "peer-rate-limit"
 	reasonNotCommitted    = "not-committed"
 	reasonTooManyWaiting  = "too-many-waiting"
+	reasonTooManyLarge    = "too-many-large-bodies"
 	reasonPanic           = "panic"
 )
 
@@ -120,10 +130,9 @@ func (s *Server) refuseMethod(c *gin.Context) {
 	s.finish(c, a, began)
 }
 
-// decide goes through the cases of the HTTP contract in their order. Nothing of
-// the body is looked into before its signature verified.
+// decide goes through the cases of the HTTP contract in their order.
 func (s *Server) decide(c *gin.Context, a *answer) {
-	ctx, r := c.Request.Context(), c.Request
+	ctx := c.Request.Context()
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			s.logPanic(ctx, panicked)
@@ -131,42 +140,10 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 		}
 	}()
 
-	if !s.admits(a) {
-		return
-	}
-	body, ok := readBody(c, a)
+	webhook, received, ok := s.read(c, a)
 	if !ok {
 		return
 	}
-	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ""); encoding != "" {
-		a.refuse(http.StatusUnsupportedMediaType, reasonContentEncoding, "the body must be sent as it is, without a Content-Encoding")
-		return
-	}
-	if !isJSON(r.Header.Values("Content-Type")) {
-		a.refuse(http.StatusUnsupportedMediaType, reasonContentType, "the Content-Type must be application/json")
-		return
-	}
-
-	index, err := s.secrets.Verifier().Verify(r.Header.Values(inflow.SignatureHeader), body)
-	if err != nil {
-		a.refuse(http.StatusUnauthorized, err.Error(), signatureError)
-		return
-	}
-	a.verified, a.secretIndex = true, index
-	received := s.now()
-
-	if reason, ok := s.limits.allow(a.origin.peer, received); !ok {
-		a.refuse(http.StatusTooManyRequests, reason, "too many deliveries at once; please send it again")
-		a.retryAfter = retryLimited
-		return
-	}
-
-	webhook, err := inflow.ParseWebhook(body)
-	if err != nil {
-		a.refuse(http.StatusBadRequest, payloadReason(err), err.Error())
-		return
-	}
-	a.event, a.salesOrderID = webhook.Event, webhook.SalesOrderID
 	if !webhook.IsSalesOrder() {
 		a.status, a.outcome, a.reason = http.StatusOK, outcomeIgnored, reasonIgnoredEntity
 		if !webhook.Known() {
@@ -176,7 +153,7 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 		return
 	}
 
-	err = s.handover.deliver(ctx, webhook.SalesOrderID, ordercheck.Delivery{
+	err := s.handover.deliver(ctx, webhook.SalesOrderID, ordercheck.Delivery{
 		Event:      webhook.Event,
 		OccurredAt: webhook.OccurredAt,
 		ReceivedAt: received.UTC(),
@@ -193,6 +170,50 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 	a.body = gin.H{"status": "received", "salesOrderId": webhook.SalesOrderID}
 }
 
+// read gives what a verified request says, and when it was verified, or answers why not. Nothing of
+// the body is looked into before its signature verified, and nothing of it is kept after.
+func (s *Server) read(c *gin.Context, a *answer) (webhook inflow.Webhook, received time.Time, ok bool) {
+	r := c.Request
+	if !s.admits(a) {
+		return inflow.Webhook{}, time.Time{}, false
+	}
+	body, release, ok := s.readBody(c, a)
+	defer release()
+	if !ok {
+		return inflow.Webhook{}, time.Time{}, false
+	}
+	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ""); encoding != "" {
+		a.refuse(http.StatusUnsupportedMediaType, reasonContentEncoding, "the body must be sent as it is, without a Content-Encoding")
+		return inflow.Webhook{}, time.Time{}, false
+	}
+	if !isJSON(r.Header.Values("Content-Type")) {
+		a.refuse(http.StatusUnsupportedMediaType, reasonContentType, "the Content-Type must be application/json")
+		return inflow.Webhook{}, time.Time{}, false
+	}
+
+	index, err := s.secrets.Verifier().Verify(r.Header.Values(inflow.SignatureHeader), body)
+	if err != nil {
+		a.refuse(http.StatusUnauthorized, err.Error(), signatureError)
+		return inflow.Webhook{}, time.Time{}, false
+	}
+	a.verified, a.secretIndex = true, index
+	vouch(r.Context())
+	received = s.now()
+
+	if reason, ok := s.limits.allow(a.origin.peer, received); !ok {
+		a.refuse(http.StatusTooManyRequests, reason, "too many deliveries at once; please send it again")
+		a.retryAfter = retryLimited
+		return inflow.Webhook{}, time.Time{}, false
+	}
+
+	if webhook, err = inflow.ParseWebhook(body); err != nil {
+		a.refuse(http.StatusBadRequest, payloadReason(err), err.Error())
+		return inflow.Webhook{}, time.Time{}, false
+	}
+	a.event, a.salesOrderID = webhook.Event, webhook.SalesOrderID
+	return webhook, received, true
+}
+
 // admits refuses peers that are not on the list, where there is one, before anything of theirs is read.
 func (s *Server) admits(a *answer) bool {
 	if len(s.allowed) == 0 || s.allowed.contain(a.origin.peer) {
@@ -203,24 +224,39 @@ func (s *Server) admits(a *answer) bool {
 	return false
 }
 
-// readBody reads the whole body, or answers why not.
-func readBody(c *gin.Context, a *answer) ([]byte, bool) {
+// readBody reads the whole body, or answers why not. Call release once the body is not needed any more.
+func (s *Server) readBody(c *gin.Context, a *answer) (body []byte, release func(), ok bool) {
+	release = func() {}
 	tooLarge := func() {
 		a.refuse(http.StatusRequestEntityTooLarge, reasonBodyTooLarge, fmt.Sprintf("the body is over %d bytes", maxBodySize))
 		a.hangUp = true
 	}
 	if c.Request.ContentLength > maxBodySize {
 		tooLarge()
-		return nil, false
+		return nil, release, false
 	}
-	var body bytes.Buffer
-	_, err := body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, maxBodySize))
+	var content bytes.Buffer
+	limited := http.MaxBytesReader(c.Writer, c.Request.Body, maxBodySize)
+	_, err := io.CopyN(&content, limited, smallBody)
+	if err == nil {
+		select {
+		case s.large <- struct{}{}:
+			release = func() { <-s.large }
+		default:
+			a.fail(http.StatusServiceUnavailable, reasonTooManyLarge, "too many large bodies at once; please send it again")
+			a.retryAfter, a.hangUp = retryUnavailable, true
+			return nil, release, false
+		}
+		_, err = content.ReadFrom(limited)
+	} else if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	var tooMany *http.MaxBytesError
 	switch {
 	case err == nil:
-		size, digest := body.Len(), sha256.Sum256(body.Bytes())
+		size, digest := content.Len(), sha256.Sum256(content.Bytes())
 		a.bodySize, a.bodySHA256 = &size, hex.EncodeToString(digest[:])
-		return body.Bytes(), true
+		return content.Bytes(), release, true
 	case errors.As(err, &tooMany):
 		tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -230,7 +266,7 @@ func readBody(c *gin.Context, a *answer) ([]byte, bool) {
 		a.refuse(http.StatusBadRequest, reasonBodyIncomplete, "the body could not be read to its end")
 		a.hangUp, a.err = true, err
 	}
-	return nil, false
+	return nil, release, false
 }
 
 // isJSON takes application/json and application/…+json with any parameters, and silence.

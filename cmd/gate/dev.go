@@ -109,6 +109,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		Ingress: ingress.Options{
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit, PeerFailureLimit: ingress.DefaultPeerFailureLimit,
+			MaxConnections: ingress.DefaultMaxConnections, PeerMaxConnections: ingress.DefaultPeerMaxConnections,
 			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
 		},
 		Rules:     ruleSets,

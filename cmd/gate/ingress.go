@@ -87,17 +87,19 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 
 func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Options {
 	return ingress.Options{
-		TrustedProxies:   prefixTexts(settings.TrustedProxies),
-		AllowedPeers:     prefixTexts(settings.AllowedPeers),
-		RateLimit:        float64(settings.RateLimit),
-		PeerRateLimit:    float64(settings.PeerRateLimit),
-		PeerFailureLimit: float64(settings.PeerFailureLimit),
-		TLSCertFile:      settings.TLSCertFile,
-		TLSKeyFile:       settings.TLSKeyFile,
-		DrainNotice:      drainNotice,
-		Logger:           t.Logger,
-		TracerProvider:   t.TracerProvider,
-		MeterProvider:    t.MeterProvider,
+		TrustedProxies:     prefixTexts(settings.TrustedProxies),
+		AllowedPeers:       prefixTexts(settings.AllowedPeers),
+		RateLimit:          float64(settings.RateLimit),
+		PeerRateLimit:      float64(settings.PeerRateLimit),
+		PeerFailureLimit:   float64(settings.PeerFailureLimit),
+		MaxConnections:     settings.MaxConnections,
+		PeerMaxConnections: settings.PeerMaxConnections,
+		TLSCertFile:        settings.TLSCertFile,
+		TLSKeyFile:         settings.TLSKeyFile,
+		DrainNotice:        drainNotice,
+		Logger:             t.Logger,
+		TracerProvider:     t.TracerProvider,
+		MeterProvider:      t.MeterProvider,
 	}
 }
 

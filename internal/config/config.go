@@ -95,6 +95,9 @@ type Ingress struct {
 	// RateLimit and PeerRateLimit are deliveries per second, over all peers and for each.
 	RateLimit     int `env:"RATE_LIMIT" envDefault:"2000" hint:"deliveries per second, 1 or more"`
 	PeerRateLimit int `env:"PEER_RATE_LIMIT" envDefault:"1000" hint:"deliveries per second from one peer, 1 or more"`
+	// MaxConnections and PeerMaxConnections are open ones, of all peers and of each.
+	MaxConnections     int `env:"MAX_CONNECTIONS" envDefault:"2000" hint:"open connections, 1 or more"`
+	PeerMaxConnections int `env:"PEER_MAX_CONNECTIONS" envDefault:"500" hint:"open connections of one peer, 1 or more"`
 	// PeerFailureLimit is refused requests per second of one peer that are recorded one by one.
 	PeerFailureLimit int `env:"PEER_FAILURE_LIMIT" envDefault:"10" hint:"refused requests per second from one peer, 1 or more"`
 }

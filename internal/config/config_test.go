@@ -53,6 +53,9 @@ func TestDefaultsOfTheIngress(t *testing.T) {
 		RateLimit:        2000,
 		PeerRateLimit:    1000,
 		PeerFailureLimit: 10,
+
+		MaxConnections:     2000,
+		PeerMaxConnections: 500,
 	}, got)
 }
 

@@ -33,6 +33,8 @@ func (c *Ingress) validate(f *Faults) {
 	checkPositive(f, "AUDIT_LOG_KEEP", c.AuditLogKeep)
 	checkPositive(f, "RATE_LIMIT", c.RateLimit)
 	checkPositive(f, "PEER_RATE_LIMIT", c.PeerRateLimit)
+	checkPositive(f, "MAX_CONNECTIONS", c.MaxConnections)
+	checkPositive(f, "PEER_MAX_CONNECTIONS", c.PeerMaxConnections)
 	checkPositive(f, "PEER_FAILURE_LIMIT", c.PeerFailureLimit)
 }
 
