@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -148,7 +149,7 @@ func newStack(t testing.TB, o options) *stack {
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 
-	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form})
+	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form, RequestsPerMinute: o.allowance})
 	require.NoError(t, err)
 	t.Cleanup(s.fake.Close)
 	fakeListener := listen(t)
@@ -156,7 +157,7 @@ func newStack(t testing.TB, o options) *stack {
 	s.inflowURL = "http://" + fakeListener.Addr().String()
 	s.inflow, err = inflow.NewClient(inflow.Options{
 		BaseURL: s.inflowURL, CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey(),
-		Timeout: o.inflowTimeout,
+		Timeout: o.inflowTimeout, MeterProvider: s.meter(),
 	})
 	require.NoError(t, err)
 
@@ -223,9 +224,19 @@ func (s *stack) startWorker() (stop func()) {
 			Settings:                s.settings,
 			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Converter: codec.NewDataConverter(s.payloadKeys)},
 			InflowRequestsPerMinute: s.allowance,
+			Namespace:               s.namespace,
+			Meter:                   s.meter(),
 			StopTimeout:             5 * time.Second,
 		})
 	})
+}
+
+// meter is nil where a test looks at no metrics.
+func (s *stack) meter() metric.MeterProvider {
+	if s.telemetry == nil {
+		return nil
+	}
+	return s.telemetry.MeterProvider
 }
 
 func listen(t testing.TB) net.Listener {

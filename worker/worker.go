@@ -4,10 +4,13 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -23,6 +26,9 @@ type Options struct {
 	// InflowRequestsPerMinute bounds the starts of InFlow activities over all
 	// workers together, by Temporal's limit on the task queue. Zero is an error.
 	InflowRequestsPerMinute int
+	// Namespace is the client's; Meter's metrics ask about its task queue. A nil Meter counts nothing.
+	Namespace string
+	Meter     metric.MeterProvider
 	// StopTimeout is how long running activities may take to end after the
 	// context of [Run] is done. Zero gives them no time.
 	StopTimeout time.Duration
@@ -39,13 +45,22 @@ type Options struct {
 // allowance is a request a second, an answer takes well under a second.
 const inflowSlots = 8
 
+// inflowPollers of one worker cover the queue's partitions, 4 where the server was not told
+// otherwise: one that nobody has polled would not know the rate.
+const inflowPollers = inflowSlots
+
 // Run polls both task queues until ctx is done or a worker fails for good
 // (its credentials were withdrawn, say), then stops: polls end, running
 // activities get the stop timeout.
-func Run(ctx context.Context, c client.Client, o Options) error {
+func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if o.InflowRequestsPerMinute <= 0 {
 		return fmt.Errorf("INFLOW_REQUESTS_PER_MINUTE is %d: it must be 1 or more", o.InflowRequestsPerMinute)
 	}
+	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, o.Meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unregister()) }()
 	fatal := make(chan error, 2)
 	onFatal := func(err error) {
 		select {
@@ -71,7 +86,9 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 		DisableWorkflowWorker:              true,
 		DeploymentOptions:                  o.deployment(),
 		MaxConcurrentActivityExecutionSize: inflowSlots,
-		TaskQueueActivitiesPerSecond:       float64(o.InflowRequestsPerMinute) / 60,
+		MaxConcurrentActivityTaskPollers:   inflowPollers,
+		TaskQueueActivitiesPerSecond:       inflowRate(o.InflowRequestsPerMinute),
+		Interceptors:                       []interceptor.WorkerInterceptor{allowance},
 	})
 	o.Activities.RegisterInflow(inflow)
 
@@ -86,7 +103,6 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 	if o.Started != nil {
 		o.Started()
 	}
-	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/metric"
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
@@ -419,7 +420,7 @@ func newSubscriptionManager(cmd *cobra.Command) (*subscriptions.Manager, config.
 	if err != nil {
 		return nil, settings, err
 	}
-	client, err := newInflowClient(settings.Account)
+	client, err := newInflowClient(settings.Account, nil)
 	if err != nil {
 		return nil, settings, err
 	}
@@ -431,14 +432,17 @@ func inflowAccount() (*inflow.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newInflowClient(settings.Account)
+	return newInflowClient(settings.Account, nil)
 }
 
-func newInflowClient(account config.Account) (*inflow.Client, error) {
+// newInflowClient counts its requests where meter is not nil.
+func newInflowClient(account config.Account, meter metric.MeterProvider) (*inflow.Client, error) {
 	return inflow.NewClient(inflow.Options{
 		BaseURL:    account.InflowAPIURL,
 		CompanyID:  account.InflowCompanyID,
 		APIKey:     string(account.InflowAPIKey),
 		APIVersion: account.InflowAPIVersion,
+
+		MeterProvider: meter,
 	})
 }

@@ -47,7 +47,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}
-	orders, err := newInflowClient(settings.Account)
+	orders, err := newInflowClient(settings.Account, t.MeterProvider)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,8 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep,
 			},
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
+			Namespace:               effective.Namespace,
+			Meter:                   t.MeterProvider,
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
 			BuildID:                 settings.WorkerBuildID,

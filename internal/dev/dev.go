@@ -169,6 +169,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 	parts.Go(func() error {
 		inflowClient, err := inflow.NewClient(inflow.Options{
 			BaseURL: "http://" + l.inflow.Addr().String(), CompanyID: fake.CompanyID(), APIKey: fake.APIKey(),
+			MeterProvider: o.Telemetry.MeterProvider,
 		})
 		if err != nil {
 			return err
@@ -204,6 +205,8 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal,
 				},
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
+				Namespace:               namespace,
+				Meter:                   o.Telemetry.MeterProvider,
 				StopTimeout:             o.StopTimeout,
 			}))
 		})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 )
 
@@ -42,8 +43,11 @@ type Options struct {
 	APIVersion string
 	// Timeout of one request, the answer's body included; 0 is [DefaultTimeout].
 	Timeout time.Duration
-	// Transport makes the requests; nil is a copy of [http.DefaultTransport].
+	// Transport makes the requests; nil is a copy of [http.DefaultTransport] with a connection
+	// for each request.
 	Transport http.RoundTripper
+	// MeterProvider takes the count of requests; nil counts nothing.
+	MeterProvider metric.MeterProvider
 }
 
 // String masks the key.
@@ -75,6 +79,7 @@ type Client struct {
 	// of a struct that holds a client, but cannot look into one.
 	authorization func() string
 	transport     http.RoundTripper
+	requests      metric.Int64Counter
 	http          http.Client
 }
 
@@ -89,6 +94,10 @@ func NewClient(o Options) (*Client, error) {
 	if o.Transport == nil {
 		o.Transport = defaultTransport()
 	}
+	requests, err := newRequestCounter(o.MeterProvider)
+	if err != nil {
+		return nil, err
+	}
 	header := "Bearer " + o.APIKey
 	o.APIKey = ""
 	return &Client{
@@ -96,6 +105,7 @@ func NewClient(o Options) (*Client, error) {
 		company:       o.BaseURL + "/" + url.PathEscape(o.CompanyID),
 		authorization: func() string { return header },
 		transport:     o.Transport,
+		requests:      requests,
 		http: http.Client{
 			Transport: otelhttp.NewTransport(o.Transport,
 				otelhttp.WithSpanNameFormatter(spanName),
@@ -107,11 +117,20 @@ func NewClient(o Options) (*Client, error) {
 	}, nil
 }
 
+// maxHeaderSize is the largest header of an answer, in bytes.
+const maxHeaderSize = 256 << 10
+
 func defaultTransport() http.RoundTripper {
-	if transport, ok := http.DefaultTransport.(*http.Transport); ok {
-		return transport.Clone()
+	shared, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
 	}
-	return http.DefaultTransport
+	transport := shared.Clone()
+	// Where a connection that was used before breaks, net/http sends a GET again by itself.
+	// InFlow's allowance counts both, and nobody here would: a handshake a second costs less.
+	transport.DisableKeepAlives = true
+	transport.MaxResponseHeaderBytes = maxHeaderSize
+	return transport
 }
 
 func (o Options) validate() error {
@@ -235,6 +254,12 @@ func pathWithID(request call, id string) (string, error) {
 
 // do makes a request and decodes a 2xx answer. Its errors are of type [*Error].
 func (c *Client) do(ctx context.Context, request call) error {
+	err := c.request(ctx, request)
+	c.count(ctx, request.op, err)
+	return err
+}
+
+func (c *Client) request(ctx context.Context, request call) error {
 	limited, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	req, err := c.newRequest(limited, request)
