@@ -16,7 +16,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test test-production lint bench chaos fuzz record-histories temporal mailpit clean \
+.PHONY: help build dev test test-production lint bench chaos fuzz record-histories temporal mailpit chromium clean \
         go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -28,7 +28,7 @@ build: go-toolchain ## build bin/gate
 dev: build temporal mailpit ## run everything on this machine, with sample orders
 	@bin/gate dev
 
-test: go-toolchain c-compiler temporal mailpit workflowcheck ## vet, workflowcheck, and all tests with the race detector
+test: go-toolchain c-compiler temporal mailpit chromium workflowcheck ## vet, workflowcheck, and all tests with the race detector
 	$(GO) vet ./...
 	bin/workflowcheck -config .workflowcheck.yaml ./...
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
@@ -103,6 +103,14 @@ postgres:
 	else \
 		echo "make: PostgreSQL is not installed: as root, 'apt-get install postgresql', or your system's package of the server and psql" >&2; exit 1; \
 	fi
+
+chromium: ## get Chromium, which tests the stand-in's page: the one on the PATH, else Debian's; CHROMIUM=none does without
+	@if [ "$${CHROMIUM:-}" = none ]; then exit 0; fi; \
+	for name in "$${CHROMIUM:-chromium}" chromium-browser google-chrome; do if command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's Chromium …"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends chromium >/dev/null && exit 0; \
+	fi; \
+	echo "make: Chromium is not installed: as root, 'apt-get install chromium', or your system's package, or its path in CHROMIUM; 'make test CHROMIUM=none' leaves out the test of the stand-in's page" >&2; exit 1
 
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)

@@ -27,6 +27,7 @@ func (s *Server) admin() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /_fake/{$}", page)
 	mux.HandleFunc("POST /_fake/orders/{id}/edit", s.postEdit)
+	mux.HandleFunc("POST /_fake/orders/{id}/copy", s.postCopy)
 	mux.HandleFunc("GET /_fake/orders", s.getOrders)
 	mux.HandleFunc("POST /_fake/orders", s.postEntity(kindSalesOrder))
 	mux.HandleFunc("GET /_fake/orders/{id}", s.getEntity(kindSalesOrder))

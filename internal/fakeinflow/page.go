@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 //go:embed page.html
@@ -37,11 +38,36 @@ type pageOrder struct {
 }
 
 type pageData struct {
-	Nonce     string
-	CompanyID string
-	Orders    []OrderSummary
-	Selected  *pageOrder
-	Saved     string
+	Nonce, CompanyID, Host string
+	Query                  string // what orders are looked for by
+	Orders                 []OrderSummary
+	Found                  int  // how many orders there are of these
+	More                   bool // than are shown
+	Selected               *pageOrder
+	Saved                  string
+	Presets                []faultPreset
+}
+
+// maxPageOrders is how many orders the page lists.
+const maxPageOrders = 100
+
+// faultPreset is a fault that the page offers, to be changed as one likes.
+type faultPreset struct{ Label, Path, Fault string }
+
+var faultPresets = []faultPreset{
+	{"API: slow", "/_fake/faults", `{"latency":"3s"}`},
+	{"API: 500", "/_fake/faults", `{"status":500,"times":3}`},
+	{"API: 429", "/_fake/faults", `{"status":429,"retryAfter":"5s","times":3}`},
+	{"API: broken body", "/_fake/faults", `{"body":"<html>not here</html>","times":3}`},
+	{"API: connection cut within the answer", "/_fake/faults", `{"cut":true,"times":3}`},
+	{"API: connection cut before the request is applied", "/_fake/faults", `{"dropped":true,"times":3}`},
+	{"API: applied, and the answer lost", "/_fake/faults", `{"answerLost":true,"times":1}`},
+	{"API: orders as they were a while ago", "/_fake/faults", `{"stale":"2s"}`},
+	{"API: new orders without their lines", "/_fake/faults", `{"incomplete":"2s"}`},
+	{"Webhooks: lost", "/_fake/delivery-faults", `{"lost":true,"times":1}`},
+	{"Webhooks: doubled", "/_fake/delivery-faults", `{"doubled":true,"every":2}`},
+	{"Webhooks: late", "/_fake/delivery-faults", `{"delay":"30s"}`},
+	{"Webhooks: in another order", "/_fake/delivery-faults", `{"reordered":true,"every":2}`},
 }
 
 // page shows the orders, one of them as a form, and the deliveries as they go out.
@@ -52,7 +78,12 @@ func (s *Server) page() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
-		data := pageData{Nonce: rand.Text(), CompanyID: s.options.CompanyID, Orders: s.Orders(), Saved: query.Get("saved")}
+		data := pageData{
+			Nonce: rand.Text(), CompanyID: s.options.CompanyID, Host: r.Host, Query: query.Get("q"),
+			Saved: query.Get("saved"), Presets: faultPresets,
+		}
+		data.Orders, data.Found = s.findOrders(data.Query, maxPageOrders)
+		data.More = data.Found > len(data.Orders)
 		if id := query.Get("order"); id != "" {
 			document, err := s.Order(id)
 			if err != nil {
@@ -68,11 +99,28 @@ func (s *Server) page() (http.Handler, error) {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
 			"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
 		w.Header().Set("Cache-Control", "no-store")
 		_, _ = w.Write(body.Bytes())
 	}), nil
+}
+
+// findOrders are the first orders that a text fits, and how many there are.
+func (s *Server) findOrders(text string, most int) (first []OrderSummary, found int) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.store.collections[kindSalesOrder].created {
+		summary := s.summary(r)
+		if text != "" && !strings.Contains(strings.ToLower(summary.Number+"\n"+summary.Customer), text) {
+			continue
+		}
+		if found++; found <= most {
+			first = append(first, summary)
+		}
+	}
+	return first, found
 }
 
 // The fields that the page shows, of an order and of each of its lines.
@@ -82,11 +130,12 @@ var (
 		{Path: "isQuote", Label: "Quote"}, {Path: "isCancelled", Label: "Cancelled"}, {Path: "isTaxInclusive", Label: "Tax-inclusive"},
 		{Path: "subTotal", Label: "Subtotal"}, {Path: "orderFreight", Label: "Freight"}, {Path: "tax1", Label: "Tax 1"}, {Path: "tax2", Label: "Tax 2"},
 		{Path: "total", Label: "Total"}, {Path: "amountPaid", Label: "Paid"}, {Path: "balance", Label: "Balance"},
-		{Path: "poNumber", Label: "PO number"}, {Path: "customFields.custom4", Label: "Custom field 4"}, {Path: "orderRemarks", Label: "Remarks", Long: true},
+		{Path: "poNumber", Label: "PO number"}, {Path: "customFields.custom4", Label: "Custom field 4"}, {Path: "customer.isActive", Label: "Customer is active"}, {Path: "orderRemarks", Label: "Remarks", Long: true},
 	}
 	lineFields = []editField{
 		{Path: "quantity.uomQuantity", Label: "Quantity"}, {Path: "unitPrice", Label: "Unit price"}, {Path: "discount.value", Label: "Discount"},
 		{Path: "discount.isPercent", Label: "Discount is percent"}, {Path: "subTotal", Label: "Subtotal"},
+		{Path: "product.isActive", Label: "Product is active"},
 	}
 )
 
@@ -175,6 +224,29 @@ func (s *Server) postEdit(w http.ResponseWriter, r *http.Request) {
 		}
 		return nil
 	})
+	if err != nil {
+		writeAdminError(w, err)
+		return
+	}
+	http.Redirect(w, r, "/_fake/?saved=1&order="+url.QueryEscape(id), http.StatusSeeOther)
+}
+
+// postCopy creates an order that is like another.
+func (s *Server) postCopy(w http.ResponseWriter, r *http.Request) {
+	document, err := s.Order(r.PathValue("id"))
+	if err != nil {
+		writeAdminError(w, err)
+		return
+	}
+	delete(document, "salesOrderId")
+	delete(document, "orderNumber")
+	lines, _ := document["lines"].([]any)
+	for _, entry := range lines {
+		if line, ok := entry.(map[string]any); ok {
+			delete(line, "salesOrderLineId")
+		}
+	}
+	id, err := s.AddOrder(document)
 	if err != nil {
 		writeAdminError(w, err)
 		return
