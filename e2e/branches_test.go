@@ -148,6 +148,16 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
 		},
+		"handed-over-with-others": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			ids := s.silentOrders(2)
+			id := s.startHandOver(ids)
+			for _, order := range ids {
+				s.mustResult(order)
+			}
+			require.NoError(t, s.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
+			s.recordEvents(name, s.events(id, ""))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,17 +211,22 @@ func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
 // record writes an order's histories, a file per run, where that was asked for.
 func (s *stack) record(name, id string) {
 	s.t.Helper()
-	folder := os.Getenv(recordVariable)
-	if folder == "" {
-		return
-	}
 	for i, run := range s.runs(id) {
-		data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&historypb.History{Events: s.runHistory(id, run)})
-		require.NoError(s.t, err)
 		file := name
 		if i > 0 {
 			file += "-" + string(rune('1'+i))
 		}
-		require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json"), append(data, '\n'), 0o644))
+		s.recordEvents(file, s.runHistory(id, run))
 	}
+}
+
+func (s *stack) recordEvents(file string, events []*historypb.HistoryEvent) {
+	s.t.Helper()
+	folder := os.Getenv(recordVariable)
+	if folder == "" {
+		return
+	}
+	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&historypb.History{Events: events})
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json"), append(data, '\n'), 0o644))
 }

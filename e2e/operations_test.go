@@ -101,6 +101,7 @@ func TestOperationsPage(t *testing.T) {
 
 	held := hold("balance-wrong")
 	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
+	run("list-handing-over", "")
 	assert.Contains(t, run("report", held), "balance")
 	for _, recipe := range []string{"check-open", "check-any"} {
 		before := len(s.fetches(held))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -11,45 +12,78 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
-	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
 	"error-check-gate/workflows"
 )
 
-// The test binary plays a worker that is killed in the middle of a check.
+// The test binary plays a worker that is killed in the middle of a check, or of a hand-over.
 const (
 	roleVariable       = "E2E_ROLE"
 	roleStuckWorker    = "stuck-worker"
+	roleStuckHandOver  = "stuck-hand-over"
 	temporalVariable   = "E2E_TEMPORAL"
 	namespaceVariable  = "E2E_NAMESPACE"
 	inflowURLVariable  = "E2E_INFLOW_URL"
 	inflowCoVariable   = "E2E_INFLOW_COMPANY"
 	inflowKeyVariable  = "E2E_INFLOW_KEY"
 	checkingLine       = "checking"
+	handingOverLine    = "handing over"
 	stuckWorkerTimeout = time.Minute
 )
 
-// playRole is a real process that can be killed: a worker which fetches orders,
-// says so when it comes to check one, and gets stuck there.
+// playRole is a real process that can be killed: a worker which gets stuck, and says so, when it
+// comes to check an order that it fetched, or when it has handed over deliveries of a few orders.
 func playRole(role string) int {
-	if role != roleStuckWorker {
+	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
+	defer cancel()
+	var dialOptions []grpc.DialOption
+	calls := 0
+	answerRules := rules.Default
+	switch role {
+	case roleStuckWorker:
+		answerRules = func() *rules.Set {
+			if calls++; calls > 1 { // the first is the fetch's
+				fmt.Println(checkingLine)
+				<-ctx.Done()
+			}
+			return rules.Default()
+		}
+	case roleStuckHandOver:
+		var signals atomic.Int32
+		dialOptions = append(dialOptions, grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any,
+			cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+		) error {
+			if strings.HasSuffix(method, "/SignalWithStartWorkflowExecution") && signals.Add(1) > 5 {
+				fmt.Println(handingOverLine)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}))
+	default:
 		fmt.Fprintln(os.Stderr, "unknown role", role)
 		return 2
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
-	defer cancel()
-	c, err := temporalconn.Dial(ctx, temporalconn.Options{Address: os.Getenv(temporalVariable), Namespace: os.Getenv(namespaceVariable)})
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort: os.Getenv(temporalVariable), Namespace: os.Getenv(namespaceVariable),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: dialOptions},
+		Logger:            log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -61,16 +95,9 @@ func playRole(role string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	calls := 0
 	err = worker.Run(ctx, c, worker.Options{
-		Settings: workflows.Settings{},
-		Activities: &activities.Activities{Orders: orders, Rules: func() *rules.Set {
-			if calls++; calls > 1 { // the first is the fetch's
-				fmt.Println(checkingLine)
-				<-ctx.Done()
-			}
-			return rules.Default()
-		}},
+		Settings:                workflows.Settings{},
+		Activities:              &activities.Activities{Orders: orders, Rules: answerRules},
 		InflowRequestsPerMinute: plenty,
 	})
 	if err != nil {
@@ -83,19 +110,9 @@ func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
 
-	stuck := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test's own binary
-	stuck.Env = append(os.Environ(),
-		roleVariable+"="+roleStuckWorker, temporalVariable+"="+server.Addr, namespaceVariable+"="+s.namespace,
-		inflowURLVariable+"="+s.inflowURL, inflowCoVariable+"="+s.fake.CompanyID(), inflowKeyVariable+"="+s.fake.APIKey())
-	stuck.Stderr = os.Stderr
-	output, err := stuck.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, stuck.Start())
-
+	stuck := s.startRole(roleStuckWorker)
 	id := s.create("order-subtotal-wrong")
-	line, err := bufio.NewReader(output).ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, checkingLine, strings.TrimSpace(line))
+	stuck.waitForLine(checkingLine)
 	require.NoError(t, stuck.Process.Kill())
 	_ = stuck.Wait() // killed, as it says
 
@@ -107,6 +124,34 @@ func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {
 	again := s.checkNow(id)
 	assert.Equal(t, interrupted.OrderVersion, again.OrderVersion)
 	assert.Equal(t, withoutTimes(interrupted), withoutTimes(again), "the same report as an undisturbed check's")
+}
+
+// rolePlayer is a process that can be killed.
+type rolePlayer struct {
+	*exec.Cmd
+	t      testing.TB
+	output *bufio.Reader
+}
+
+func (s *stack) startRole(role string) *rolePlayer {
+	s.t.Helper()
+	p := &rolePlayer{Cmd: exec.CommandContext(s.t.Context(), os.Args[0]), t: s.t} //nolint:gosec // this test's own binary
+	p.Env = append(os.Environ(),
+		roleVariable+"="+role, temporalVariable+"="+server.Addr, namespaceVariable+"="+s.namespace,
+		inflowURLVariable+"="+s.inflowURL, inflowCoVariable+"="+s.fake.CompanyID(), inflowKeyVariable+"="+s.fake.APIKey())
+	p.Stderr = os.Stderr
+	output, err := p.StdoutPipe()
+	require.NoError(s.t, err)
+	p.output = bufio.NewReader(output)
+	require.NoError(s.t, p.Start())
+	return p
+}
+
+func (p *rolePlayer) waitForLine(want string) {
+	p.t.Helper()
+	line, err := p.output.ReadString('\n')
+	require.NoError(p.t, err)
+	require.Equal(p.t, want, strings.TrimSpace(line))
 }
 
 func withoutTimes(report *ordercheck.Report) ordercheck.Report {

@@ -430,8 +430,14 @@ func (s *stack) history(id string) []*historypb.HistoryEvent {
 
 func (s *stack) runHistory(id, run string) []*historypb.HistoryEvent {
 	s.t.Helper()
+	return s.events(ordercheck.WorkflowID(id), run)
+}
+
+// events are those of one run; without its id, of the latest one.
+func (s *stack) events(workflowID, run string) []*historypb.HistoryEvent {
+	s.t.Helper()
 	var events []*historypb.HistoryEvent
-	iterator := s.temporal.GetWorkflowHistory(s.t.Context(), ordercheck.WorkflowID(id), run, false,
+	iterator := s.temporal.GetWorkflowHistory(s.t.Context(), workflowID, run, false,
 		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for iterator.HasNext() {
 		event, err := iterator.Next()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -19,20 +20,31 @@ import (
 	grpccodes "google.golang.org/grpc/codes"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/ordersignal"
 )
 
 // Temporal is the part of Temporal's client that the ingress uses.
 type Temporal interface {
-	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
-		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
+	ordersignal.Temporal
+	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
 }
 
 const (
 	// commitWithin is how long Temporal has to commit a delivery, from its acceptance.
 	commitWithin = 4 * time.Second
-	// maxBatch bounds the deliveries of one signal: about 100 KiB of a payload's 2 MiB.
+	// maxBatch bounds the deliveries of one call: about 200 KiB of a payload's 2 MiB.
 	maxBatch = 1000
+
+	// Temporal starts only so many runs a second, however many calls wait for it. So few are
+	// under way at a time. What comes meanwhile waits, and where that are deliveries of
+	// togetherFrom orders or more, the next call commits them together: it starts one
+	// short workflow that hands each order its own. With fewer, that would cost more than it saves.
+	maxCalls     = 4
+	togetherFrom = 4
+	// callHolds is after how long a call that is still under way, because its order is busy or Temporal
+	// is slow, no longer counts: it must not keep other orders waiting.
+	callHolds = 100 * time.Millisecond
 	// maxWaiting bounds the deliveries held in memory over all orders.
 	maxWaiting = 20_000
 
@@ -65,7 +77,8 @@ var (
 )
 
 // handover hands deliveries to Temporal: one call per order at a time, which
-// carries every delivery that came since the one before.
+// carries every delivery that came since the one before, and under load those of
+// other orders too.
 type handover struct {
 	temporal Temporal
 	logger   *slog.Logger
@@ -82,6 +95,8 @@ type handover struct {
 
 	mu      sync.Mutex
 	orders  map[string]*orderQueue // an order is in it while a goroutine works on it
+	ready   []*orderQueue          // whose next call is due, longest waiting first
+	calls   int                    // under way, that count
 	waiting int                    // deliveries in all queues and calls
 	closed  bool
 	closing chan struct{}
@@ -90,8 +105,10 @@ type handover struct {
 
 // orderQueue holds what has come for an order since its latest call began.
 type orderQueue struct {
-	deliveries []*waitingDelivery // oldest first
-	arrived    chan struct{}      // holds one while something has come that a pause has not seen
+	salesOrderID string
+	deliveries   []*waitingDelivery // oldest first
+	arrived      chan struct{}      // holds one while something has come that a pause has not seen
+	called       chan struct{}      // gets one when the call that the order waits for has ended
 }
 
 type waitingDelivery struct {
@@ -99,6 +116,12 @@ type waitingDelivery struct {
 	span     trace.Span
 	deadline time.Time
 	done     chan error // holds one, so that nobody waits for one who has gone
+}
+
+// orderCall is an order's part in a call.
+type orderCall struct {
+	queue      *orderQueue
+	deliveries []*waitingDelivery // oldest first
 }
 
 func newHandover(t Temporal, logger *slog.Logger, tracer trace.Tracer, m *metrics) *handover {
@@ -155,9 +178,9 @@ func (h *handover) enqueue(salesOrderID string, w *waitingDelivery) error {
 	h.metrics.waiting(1)
 	queue, ok := h.orders[salesOrderID]
 	if !ok {
-		queue = &orderQueue{arrived: make(chan struct{}, 1)}
+		queue = &orderQueue{salesOrderID: salesOrderID, arrived: make(chan struct{}, 1), called: make(chan struct{}, 1)}
 		h.orders[salesOrderID] = queue
-		h.running.Go(func() { h.work(salesOrderID, queue) })
+		h.running.Go(func() { h.work(queue) })
 	}
 	queue.deliveries = append(queue.deliveries, w)
 	select {
@@ -167,23 +190,64 @@ func (h *handover) enqueue(salesOrderID string, w *waitingDelivery) error {
 	return nil
 }
 
-// work makes one call after the other for an order until nothing has come for it
+// work has one call after the other made for an order, until nothing has come for it
 // during the pause after one.
-func (h *handover) work(salesOrderID string, queue *orderQueue) {
-	spacing := minSpacing
-	for {
-		batch := h.take(salesOrderID, queue)
-		if len(batch) == 0 {
-			return
-		}
-		err := h.commit(salesOrderID, batch)
-		h.settle(batch, err)
-		if err != nil {
-			h.logFailure(salesOrderID, batch, err)
-		}
-
+func (h *handover) work(queue *orderQueue) {
+	for spacing := minSpacing; h.ask(queue); spacing = min(2*spacing, maxSpacing) {
+		<-queue.called
 		h.pause(queue, spacing)
-		spacing = min(2*spacing, maxSpacing)
+	}
+}
+
+// ask puts an order among those whose next call is due. Where nothing waits, it is
+// forgotten, and the answer is false.
+func (h *handover) ask(queue *orderQueue) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(queue.deliveries) == 0 {
+		delete(h.orders, queue.salesOrderID)
+		return false
+	}
+	h.ready = append(h.ready, queue)
+	h.startCalls()
+	return true
+}
+
+// startCalls is called with mu held. It begins as many calls as may be under way:
+// for one order where few are waiting, for all of them where they are many.
+func (h *handover) startCalls() {
+	for h.calls < maxCalls && len(h.ready) > 0 {
+		orders := 1
+		if len(h.ready) >= togetherFrom {
+			orders = len(h.ready)
+		}
+		call := h.take(orders)
+		if len(call) == 0 {
+			continue
+		}
+		h.calls++
+		h.running.Go(func() { h.call(call) })
+	}
+}
+
+// call is one call to Temporal, and all that follows from it.
+func (h *handover) call(call []orderCall) {
+	yield := sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.calls--
+		h.startCalls()
+	})
+	timer := time.AfterFunc(callHolds, yield)
+	err := h.commit(call)
+	timer.Stop()
+	yield()
+	h.settle(call, err)
+	for _, c := range call {
+		c.queue.called <- struct{}{}
+	}
+	if err != nil {
+		h.logFailure(call, err)
 	}
 }
 
@@ -214,34 +278,58 @@ func (h *handover) pause(queue *orderQueue, spacing time.Duration) {
 	}
 }
 
-// take is the next call's deliveries, oldest first. With none, the order is forgotten.
-func (h *handover) take(salesOrderID string, queue *orderQueue) []*waitingDelivery {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	// Whose time is over has been answered, and will be sent again.
-	now, expired := time.Now(), 0
+// take is called with mu held. It is the next call: what waits for the first of the ready
+// orders, at most maxBatch deliveries.
+func (h *handover) take(orders int) []orderCall {
+	var call []orderCall
+	now, room := time.Now(), maxBatch
+	for ; orders > 0 && room > 0; orders-- {
+		queue := h.ready[0]
+		h.ready[0] = nil
+		h.ready = h.ready[1:]
+		h.expire(queue, now)
+		if len(queue.deliveries) == 0 {
+			queue.called <- struct{}{}
+			continue
+		}
+		n := min(len(queue.deliveries), room)
+		call = append(call, orderCall{queue, queue.deliveries[:n]})
+		queue.deliveries = append([]*waitingDelivery(nil), queue.deliveries[n:]...)
+		room -= n
+	}
+	return call
+}
+
+// expire is called with mu held. It drops deliveries whose time is over: they have been answered,
+// and will be sent again.
+func (h *handover) expire(queue *orderQueue, now time.Time) {
+	expired := 0
 	for expired < len(queue.deliveries) && !now.Before(queue.deliveries[expired].deadline) {
 		queue.deliveries[expired].done <- errNotCommitted
 		expired++
 	}
+	queue.deliveries = queue.deliveries[expired:]
 	h.release(expired)
-	rest := queue.deliveries[expired:]
-	if len(rest) == 0 {
-		delete(h.orders, salesOrderID)
-		return nil
-	}
-	batch := rest[:min(len(rest), maxBatch)]
-	queue.deliveries = append([]*waitingDelivery(nil), rest[len(batch):]...)
-	return batch
 }
 
-func (h *handover) settle(batch []*waitingDelivery, err error) {
+func (h *handover) settle(call []orderCall, err error) {
 	h.mu.Lock()
-	h.release(len(batch))
+	h.release(size(call))
 	h.mu.Unlock()
-	for _, w := range batch {
-		w.done <- err
+	for _, c := range call {
+		for _, w := range c.deliveries {
+			w.done <- err
+		}
 	}
+}
+
+// size is in deliveries.
+func size(call []orderCall) int {
+	n := 0
+	for _, c := range call {
+		n += len(c.deliveries)
+	}
+	return n
 }
 
 // release is called with mu held.
@@ -253,9 +341,8 @@ func (h *handover) release(n int) {
 }
 
 // commit is one call, tried again until the youngest of its deliveries runs out of time.
-func (h *handover) commit(salesOrderID string, batch []*waitingDelivery) (err error) {
-	deadline := batch[len(batch)-1].deadline
-	ctx, span := h.startSpan(salesOrderID, batch)
+func (h *handover) commit(call []orderCall) (err error) {
+	ctx, span := h.startSpan(call)
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			err = fmt.Errorf("%w: panic: %v", errNotCommitted, panicked)
@@ -264,15 +351,12 @@ func (h *handover) commit(salesOrderID string, batch []*waitingDelivery) (err er
 			span.SetStatus(codes.Error, err.Error())
 		}
 		span.End()
-		h.metrics.called(ctx, len(batch), err)
+		h.metrics.called(ctx, len(call), size(call), err)
 	}()
 
-	deliveries := make([]ordercheck.Delivery, len(batch))
-	for i, w := range batch {
-		deliveries[i] = w.Delivery
-	}
+	attempt, deadline := h.attempt(call), youngest(call)
 	for wait := minRetryWait; ; wait = min(2*wait, maxRetryWait) {
-		err := h.signal(ctx, salesOrderID, deliveries, time.Until(deadline))
+		err := within(ctx, time.Until(deadline), attempt)
 		switch {
 		case err == nil:
 			return nil
@@ -292,22 +376,62 @@ func (h *handover) commit(salesOrderID string, batch []*waitingDelivery) (err er
 	}
 }
 
+// youngest is the latest deadline.
+func youngest(call []orderCall) (deadline time.Time) {
+	for _, c := range call {
+		if last := c.deliveries[len(c.deliveries)-1].deadline; last.After(deadline) {
+			deadline = last
+		}
+	}
+	return deadline
+}
+
 // logFailure asks Temporal how it is, since an attempt that ran out of time hides why.
-func (h *handover) logFailure(salesOrderID string, batch []*waitingDelivery, err error) {
+func (h *handover) logFailure(call []orderCall, err error) {
 	if !h.failures.Allow() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(h.base, batch[0].span), healthTimeout)
+	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(h.base, call[0].deliveries[0].span), healthTimeout)
 	defer cancel()
 	health := "well"
 	if _, err := h.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
 		health = err.Error()
 	}
 	h.logger.WarnContext(ctx, "deliveries were not handed to Temporal; their senders were told to send them again",
-		"salesOrderId", salesOrderID, "deliveries", len(batch), "error", err, "temporal", health)
+		"salesOrderId", call[0].queue.salesOrderID, "orders", len(call), "deliveries", size(call), "error", err, "temporal", health)
 }
 
-// signal is one call of Temporal's client.
+// attempt is a call of Temporal's client, which may be made several times: a signal to
+// the order, or where they are several a start of the workflow that hands them over. An
+// attempt whose answer was lost may have started it; the next one finds it by its id, and is content.
+func (h *handover) attempt(call []orderCall) func(context.Context) error {
+	orders := make([]ordercheck.OrderDeliveries, len(call))
+	for i, c := range call {
+		orders[i].SalesOrderID = c.queue.salesOrderID
+		orders[i].Deliveries = make([]ordercheck.Delivery, len(c.deliveries))
+		for j, w := range c.deliveries {
+			orders[i].Deliveries[j] = w.Delivery
+		}
+	}
+	if len(orders) == 1 {
+		return func(ctx context.Context) error {
+			return ordersignal.Send(ctx, h.temporal, orders[0].SalesOrderID, orders[0].Deliveries)
+		}
+	}
+	options := client.StartWorkflowOptions{
+		ID:                    ordercheck.HandOverWorkflowID(uuid.NewString()),
+		TaskQueue:             ordercheck.TaskQueue,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		StaticSummary:         fmt.Sprintf("Deliveries of %d sales orders", len(orders)),
+		Priority:              temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
+	}
+	return func(ctx context.Context) error {
+		_, err := h.temporal.ExecuteWorkflow(ctx, options, ordercheck.HandOverType, ordercheck.HandOver{Orders: orders})
+		return err
+	}
+}
+
+// within makes one call of Temporal's client.
 //
 // The client retries by itself, with one request id, so that a retry cannot
 // signal twice: first after 0.4 s, then at most every tenth of the context's
@@ -316,21 +440,11 @@ func (h *handover) logFailure(salesOrderID string, batch []*waitingDelivery, err
 // slow commit may take all of it, and what comes in between is tried again soon
 // enough for a workflow that is just closing (milliseconds) or was started less than a
 // second ago.
-func (h *handover) signal(ctx context.Context, salesOrderID string, deliveries []ordercheck.Delivery, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*within)
+func within(ctx context.Context, left time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*left)
 	defer cancel()
-	defer time.AfterFunc(within, cancel).Stop()
-	_, err := h.temporal.SignalWithStartWorkflow(ctx,
-		ordercheck.WorkflowID(salesOrderID), ordercheck.SignalWebhookDelivered, deliveries,
-		client.StartWorkflowOptions{
-			ID:                    ordercheck.WorkflowID(salesOrderID),
-			TaskQueue:             ordercheck.TaskQueue,
-			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			StaticSummary:         ordercheck.Summary(salesOrderID),
-			Priority:              temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
-		},
-		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
-	return err
+	defer time.AfterFunc(left, cancel).Stop()
+	return call(ctx)
 }
 
 // passing says whether an error of Temporal's may be gone in a moment. Busy and
@@ -348,16 +462,22 @@ func passing(err error) bool {
 // startSpan begins the span of a call: a child of its first delivery's request,
 // linked to those of the others. No other value of a request's context comes along:
 // baggage would let a sender write into a workflow's history.
-func (h *handover) startSpan(salesOrderID string, batch []*waitingDelivery) (context.Context, trace.Span) {
+func (h *handover) startSpan(call []orderCall) (context.Context, trace.Span) {
+	first := call[0].deliveries[0]
 	var links []trace.Link
-	for _, w := range batch[1:] {
-		if link := (trace.Link{SpanContext: w.span.SpanContext()}); link.SpanContext.IsValid() && len(links) < maxSpanLinks {
-			links = append(links, link)
+	for _, c := range call {
+		for _, w := range c.deliveries {
+			if link := (trace.Link{SpanContext: w.span.SpanContext()}); w != first && link.SpanContext.IsValid() && len(links) < maxSpanLinks {
+				links = append(links, link)
+			}
 		}
 	}
-	return h.tracer.Start(trace.ContextWithSpan(h.base, batch[0].span), "hand deliveries to Temporal",
-		trace.WithLinks(links...),
-		trace.WithAttributes(attribute.String("gate.sales_order_id", salesOrderID), attribute.Int("gate.deliveries", len(batch))))
+	attributes := []attribute.KeyValue{attribute.Int("gate.orders", len(call)), attribute.Int("gate.deliveries", size(call))}
+	if len(call) == 1 {
+		attributes = append(attributes, attribute.String("gate.sales_order_id", call[0].queue.salesOrderID))
+	}
+	return h.tracer.Start(trace.ContextWithSpan(h.base, first.span), "hand deliveries to Temporal",
+		trace.WithLinks(links...), trace.WithAttributes(attributes...))
 }
 
 // close takes no more deliveries, and waits until those taken have been called

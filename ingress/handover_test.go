@@ -38,8 +38,16 @@ type fakeTemporal struct {
 
 	mu       sync.Mutex
 	attempts int
-	calls    []signalCall // committed
+	calls    []signalCall // committed; those of an order that was started with others too
+	starts   []startCall  // committed
 	checks   int          // of health
+}
+
+// startCall is a start of the workflow that hands deliveries over.
+type startCall struct {
+	options  client.StartWorkflowOptions
+	workflow any
+	handOver ordercheck.HandOver
 }
 
 type signalCall struct {
@@ -54,14 +62,8 @@ type signalCall struct {
 func (f *fakeTemporal) SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
 	options client.StartWorkflowOptions, workflow any, workflowArgs ...any,
 ) (client.WorkflowRun, error) {
-	f.mu.Lock()
-	n := f.attempts
-	f.attempts++
-	f.mu.Unlock()
-	if f.signal != nil {
-		if err := f.signal(ctx, n); err != nil {
-			return nil, err
-		}
+	if err := f.attempt(ctx); err != nil {
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,6 +74,34 @@ func (f *fakeTemporal) SignalWithStartWorkflow(ctx context.Context, workflowID, 
 		workflowID, signalName, slices.Clone(signalArg.([]ordercheck.Delivery)), options, workflow, workflowArgs, time.Now(),
 	})
 	return nil, nil
+}
+
+// ExecuteWorkflow hands the deliveries over at once.
+func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+	if err := f.attempt(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	call := startCall{options, workflow, args[0].(ordercheck.HandOver)}
+	f.starts = append(f.starts, call)
+	for _, order := range call.handOver.Orders {
+		f.calls = append(f.calls, signalCall{
+			workflowID: ordercheck.WorkflowID(order.SalesOrderID), deliveries: slices.Clone(order.Deliveries), committedAt: time.Now(),
+		})
+	}
+	return nil, nil
+}
+
+func (f *fakeTemporal) attempt(ctx context.Context) error {
+	f.mu.Lock()
+	n := f.attempts
+	f.attempts++
+	f.mu.Unlock()
+	if f.signal == nil {
+		return nil
+	}
+	return f.signal(ctx, n)
 }
 
 func (f *fakeTemporal) CheckHealth(ctx context.Context, _ *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
@@ -90,6 +120,12 @@ func (f *fakeTemporal) committed() []signalCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
+}
+
+func (f *fakeTemporal) started() []startCall {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.starts)
 }
 
 func (f *fakeTemporal) attempted() int {

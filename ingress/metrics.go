@@ -70,8 +70,9 @@ func (m *metrics) handedOver(ctx context.Context, took time.Duration, err error)
 	m.toCommit.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.Bool("committed", err == nil)))
 }
 
-func (m *metrics) called(ctx context.Context, deliveries int, err error) {
-	m.batchSize.Record(ctx, int64(deliveries), metric.WithAttributes(attribute.Bool("committed", err == nil)))
+func (m *metrics) called(ctx context.Context, orders, deliveries int, err error) {
+	m.batchSize.Record(ctx, int64(deliveries), metric.WithAttributes(
+		attribute.Bool("committed", err == nil), attribute.Bool("several_orders", orders > 1)))
 }
 
 func (m *metrics) waiting(change int) {

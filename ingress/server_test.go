@@ -1153,7 +1153,7 @@ func TestMetrics(t *testing.T) {
 	assert.EqualValues(t, 2, got["gate.webhook.verified secret_index=0"])
 	assert.EqualValues(t, 1, got["gate.webhook.verified secret_index=1"])
 	assert.EqualValues(t, 2, got["gate.webhook.commit.duration committed=true"])
-	assert.EqualValues(t, 2, got["gate.webhook.batch.size committed=true"])
+	assert.EqualValues(t, 2, got["gate.webhook.batch.size committed=true,several_orders=false"])
 	assert.EqualValues(t, 0, got["gate.webhook.waiting "])
 	for name := range got {
 		assert.NotContains(t, name, "made-up-by-the-sender")

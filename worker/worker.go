@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -49,7 +50,16 @@ const inflowSlots = 8
 // otherwise: one that nobody has polled would not know the rate.
 const inflowPollers = inflowSlots
 
-// Run polls both task queues until ctx is done or a worker fails for good
+const (
+	// handOverSlots is how many batches of deliveries one worker hands over at once: Temporal starts
+	// no more runs a second by being asked for more at a time.
+	handOverSlots = 2
+	// handOverBeat is how often Temporal is told what is left of a batch at most, so that a worker that dies
+	// leaves little to be done twice.
+	handOverBeat = time.Second
+)
+
+// Run polls the task queues until ctx is done or a worker fails for good
 // (its credentials were withdrawn, say), then stops: polls end, running
 // activities get the stop timeout.
 func Run(ctx context.Context, c client.Client, o Options) (err error) {
@@ -61,7 +71,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unregister()) }()
-	fatal := make(chan error, 2)
+	fatal := make(chan error, 3)
 	onFatal := func(err error) {
 		select {
 		case fatal <- err:
@@ -77,6 +87,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	o.Activities.RegisterLocal(main)
 
 	inflow := sdkworker.New(c, ordercheck.InflowTaskQueue, sdkworker.Options{
@@ -92,12 +103,28 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	o.Activities.RegisterInflow(inflow)
 
-	if err := main.Start(); err != nil {
-		return fmt.Errorf("start the worker of task queue %s: %w", ordercheck.TaskQueue, err)
-	}
-	if err := inflow.Start(); err != nil {
-		main.Stop()
-		return fmt.Errorf("start the worker of task queue %s: %w", ordercheck.InflowTaskQueue, err)
+	handOver := sdkworker.New(c, ordercheck.HandOverTaskQueue, sdkworker.Options{
+		Identity:                           o.Identity,
+		WorkerStopTimeout:                  o.StopTimeout,
+		OnFatalError:                       onFatal,
+		DisableWorkflowWorker:              true,
+		DeploymentOptions:                  o.deployment(),
+		MaxConcurrentActivityExecutionSize: handOverSlots,
+		MaxHeartbeatThrottleInterval:       handOverBeat,
+	})
+	(&activities.HandOver{Temporal: c}).Register(handOver)
+
+	queues := []struct {
+		name   string
+		worker sdkworker.Worker
+	}{{ordercheck.TaskQueue, main}, {ordercheck.InflowTaskQueue, inflow}, {ordercheck.HandOverTaskQueue, handOver}}
+	for i, queue := range queues {
+		if err := queue.worker.Start(); err != nil {
+			for _, started := range queues[:i] {
+				started.worker.Stop()
+			}
+			return fmt.Errorf("start the worker of task queue %s: %w", queue.name, err)
+		}
 	}
 
 	if o.Started != nil {
@@ -108,13 +135,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	case err = <-fatal:
 		err = fmt.Errorf("the worker cannot go on: %w", err)
 	}
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		inflow.Stop()
-	}()
-	main.Stop()
-	<-stopped
+	var stopped sync.WaitGroup
+	for _, queue := range queues {
+		stopped.Go(queue.worker.Stop)
+	}
+	stopped.Wait()
 	return err
 }
 

@@ -29,6 +29,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			// Settings are read from the history: others in force now change nothing.
 			checks := &workflows.SalesOrderChecks{}
 			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			data, err := os.Open(file)
 			require.NoError(t, err)

@@ -20,6 +20,19 @@ type Delivery struct {
 	ReceivedAt time.Time `json:"receivedAt"`
 }
 
+// HandOver is the argument of [HandOverType] and [ActivityHandOver]: deliveries of
+// several orders that Temporal committed together.
+type HandOver struct {
+	// Orders holds each order once.
+	Orders []OrderDeliveries `json:"orders"`
+}
+
+// OrderDeliveries are deliveries of one order, oldest first.
+type OrderDeliveries struct {
+	SalesOrderID string     `json:"salesOrderId"`
+	Deliveries   []Delivery `json:"deliveries"`
+}
+
 // FetchOrderInput is the argument of [ActivityFetchOrder].
 type FetchOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`

@@ -14,6 +14,9 @@ import (
 const (
 	// WorkflowType is the workflow that lives as long as one sales order is being checked.
 	WorkflowType = "SalesOrderCheck"
+	// HandOverType is the short workflow that takes [HandOver], the deliveries of many orders
+	// at once, and hands each order its own. Its ids begin with "hand-over-".
+	HandOverType = "HandOverDeliveries"
 	// SignalWebhookDelivered carries a JSON list of [Delivery]; an empty list,
 	// or no argument, asks for a plain check now.
 	SignalWebhookDelivered = "webhook-delivered"
@@ -30,6 +33,10 @@ const (
 	// InflowTaskQueue serves every InFlow call; Temporal limits its rate over all workers.
 	InflowTaskQueue = "inflow-api"
 
+	// HandOverTaskQueue serves [ActivityHandOver], a few at a time, so that a great many
+	// batches neither crowd out checks nor overrun Temporal.
+	HandOverTaskQueue = "hand-over"
+
 	// ActivityFetchOrder takes [FetchOrderInput], answers [FetchedOrder]; on [InflowTaskQueue].
 	ActivityFetchOrder = "FetchOrder"
 	// ActivityCheckOrder takes [CheckOrderInput], answers [CheckedOrder]; on [TaskQueue].
@@ -40,6 +47,8 @@ const (
 	ActivityRecallRun = "RecallRun"
 	// ActivityLookUpOrders takes [LookUpOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
 	ActivityLookUpOrders = "LookUpOrders"
+	// ActivityHandOver takes [HandOver]; on [HandOverTaskQueue].
+	ActivityHandOver = "HandOver"
 )
 
 // Priorities of a run and of its requests to InFlow: where the allowance is spent, the
@@ -91,6 +100,9 @@ func SalesOrderID(workflowID string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(workflowID, workflowIDPrefix)
 	return id, ok && id != ""
 }
+
+// HandOverWorkflowID is the id of a [HandOverType] run; key is a new UUID for each batch.
+func HandOverWorkflowID(key string) string { return "hand-over-" + key }
 
 // MaxSalesOrderIDLength is the longest sales order id accepted, in bytes.
 const MaxSalesOrderIDLength = 128

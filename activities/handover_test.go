@@ -1,0 +1,162 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/ordercheck"
+)
+
+// signals takes those of orders that it does not refuse.
+type signals struct {
+	refuse func(workflowID string) error
+	taken  func(total int)
+
+	mu  sync.Mutex
+	got map[string][]ordercheck.Delivery
+}
+
+func (s *signals) SignalWithStartWorkflow(_ context.Context, workflowID, _ string, signalArg any,
+	_ client.StartWorkflowOptions, _ any, _ ...any,
+) (client.WorkflowRun, error) {
+	if s.refuse != nil {
+		if err := s.refuse(workflowID); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.got == nil {
+		s.got = map[string][]ordercheck.Delivery{}
+	}
+	s.got[workflowID] = append(s.got[workflowID], signalArg.([]ordercheck.Delivery)...)
+	if s.taken != nil {
+		s.taken(len(s.got))
+	}
+	return nil, nil
+}
+
+func batchOf(n int) ordercheck.HandOver {
+	var batch ordercheck.HandOver
+	for i := range n {
+		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
+			SalesOrderID: fmt.Sprint(i),
+			Deliveries:   []ordercheck.Delivery{{Event: fmt.Sprintf("delivery-%d", i), ReceivedAt: time.Now().UTC()}},
+		})
+	}
+	return batch
+}
+
+func handOver(t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment), batch ordercheck.HandOver) error {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	(&activities.HandOver{Temporal: s}).Register(env)
+	if prepare != nil {
+		prepare(env)
+	}
+	_, err := env.ExecuteActivity(ordercheck.ActivityHandOver, batch)
+	return err
+}
+
+func TestHandOverGivesEachOrderItsDeliveries(t *testing.T) {
+	var s signals
+	batch := batchOf(50)
+	require.NoError(t, handOver(t, &s, nil, batch))
+	require.Len(t, s.got, 50)
+	for _, order := range batch.Orders {
+		assert.Equal(t, order.Deliveries, s.got[ordercheck.WorkflowID(order.SalesOrderID)])
+	}
+}
+
+// TestHandOverLeavesToTheNextAttemptWhatFailed: the other orders are handed theirs, once.
+func TestHandOverLeavesToTheNextAttemptWhatFailed(t *testing.T) {
+	refused := []string{ordercheck.WorkflowID("3"), ordercheck.WorkflowID("41")}
+	s := &signals{refuse: func(workflowID string) error {
+		switch {
+		case workflowID == refused[0]:
+			return serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events")
+		case workflowID == refused[1]:
+			panic("in the client")
+		}
+		return nil
+	}}
+	var left []int
+	listen := func(env *testsuite.TestActivityEnvironment) {
+		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+			left = nil
+			assert.NoError(t, details.Get(&left))
+		})
+	}
+	err := handOver(t, s, listen, batchOf(50))
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	assert.False(t, failed.NonRetryable())
+	assert.Contains(t, failed.Message(), "2 of 50 orders")
+	require.Len(t, s.got, 48)
+	require.Equal(t, []int{3, 41}, left)
+
+	again := &signals{}
+	require.NoError(t, handOver(t, again, func(env *testsuite.TestActivityEnvironment) { env.SetHeartbeatDetails(left) }, batchOf(50)))
+	require.Len(t, again.got, 2)
+	for _, id := range refused {
+		assert.Contains(t, again.got, id)
+	}
+}
+
+// TestHandOverDoesAllWhereTheProgressMakesNoSense: twice is harmless, never is not.
+func TestHandOverDoesAllWhereTheProgressMakesNoSense(t *testing.T) {
+	for _, details := range []any{"nonsense", []int{7, 50}, []int{-1}} {
+		var s signals
+		require.NoError(t, handOver(t, &s, func(env *testsuite.TestActivityEnvironment) { env.SetHeartbeatDetails(details) }, batchOf(50)))
+		assert.Len(t, s.got, 50, details)
+	}
+}
+
+// TestHandOverStopsWithItsWorker: the rest is another attempt's.
+func TestHandOverStopsWithItsWorker(t *testing.T) {
+	stop := make(chan struct{})
+	s := &signals{}
+	s.taken = func(total int) {
+		if total == 10 {
+			close(stop)
+		}
+	}
+	var left []int
+	err := handOver(t, s, func(env *testsuite.TestActivityEnvironment) {
+		env.SetWorkerStopChannel(stop)
+		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+			left = nil
+			assert.NoError(t, details.Get(&left))
+		})
+	}, batchOf(2000))
+	require.ErrorContains(t, err, "the worker is about to stop")
+	require.NotEmpty(t, left)
+	require.Len(t, s.got, 2000-len(left))
+	for _, i := range left {
+		assert.NotContains(t, s.got, ordercheck.WorkflowID(fmt.Sprint(i)))
+	}
+	assert.True(t, slices.IsSorted(left))
+}
+
+func TestHandOverToATemporalThatIsDown(t *testing.T) {
+	s := &signals{refuse: func(string) error { return errors.New("connection refused") }}
+	err := handOver(t, s, nil, batchOf(5))
+	require.ErrorContains(t, err, "5 of 5 orders")
+	require.ErrorContains(t, err, "connection refused")
+}

@@ -1,0 +1,190 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// TestWorkerKilledWhileHandingOver: the worker that hands a batch of deliveries to their orders is
+// killed in the middle of it.
+func TestWorkerKilledWhileHandingOver(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{noWorker: true})
+	ids := s.silentOrders(12)
+	handOver := s.startHandOver(ids)
+	answers := map[string]time.Time{}
+	for _, id := range ids {
+		answers[id] = time.Now()
+	}
+
+	stuck := s.startRole(roleStuckHandOver)
+	stuck.waitForLine(handingOverLine)
+	require.NoError(t, stuck.Process.Kill())
+	_ = stuck.Wait() // killed, as it says
+
+	s.startWorker()
+	s.requireFetchesAfter(answers)
+	require.NoError(t, s.temporal.GetWorkflow(t.Context(), handOver, "").Get(t.Context(), nil))
+	for _, event := range s.events(handOver, "") {
+		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled != nil {
+			assert.Zero(t, scheduled.GetRetryPolicy().GetMaximumAttempts(), "it is tried for ever")
+			assert.Zero(t, scheduled.GetScheduleToCloseTimeout().AsDuration())
+		}
+	}
+}
+
+// TestIngressKilledWhileCommitting: what was answered is not lost with the process.
+func TestIngressKilledWhileCommitting(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{noWorker: true})
+	ids := s.silentOrders(40)
+	const secret = "a-secret-of-the-test-that-is-long"
+	port := freePort(t)
+	edge := startGate(t, []string{
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0",
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET=" + secret, "AUDIT_LOG=off",
+	}, "ingress")
+	var err error
+	s.keys, err = inflow.ParseSecrets(secret)
+	require.NoError(t, err)
+	s.url = fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", port)
+	require.Eventually(t, func() bool {
+		connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // to this machine
+		return err == nil && connection.Close() == nil
+	}, waitFor, tick)
+
+	enough, killed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(killed)
+		<-enough
+		assert.NoError(t, edge.Process.Signal(syscall.SIGKILL))
+		<-edge.done
+	}()
+	answers := s.postAll(ids, killed, func(answered int) {
+		if answered == len(ids)/2 {
+			close(enough)
+		}
+	})
+	s.startWorker()
+	s.requireFetchesAfter(answers)
+	assert.NotEmpty(t, s.handOvers())
+}
+
+// startHandOver commits a delivery for each order at once, as the ingress does. It returns
+// the workflow's id when that is done.
+func (s *stack) startHandOver(ids []string) string {
+	s.t.Helper()
+	var batch ordercheck.HandOver
+	for _, id := range ids {
+		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
+			SalesOrderID: id, Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now()}},
+		})
+	}
+	run, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID: ordercheck.HandOverWorkflowID(uuid.NewString()), TaskQueue: ordercheck.TaskQueue,
+	}, ordercheck.HandOverType, batch)
+	require.NoError(s.t, err)
+	return run.GetID()
+}
+
+// silentOrders are orders at InFlow that it has not announced.
+func (s *stack) silentOrders(n int) (ids []string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))
+	for range n {
+		ids = append(ids, s.create("plain"))
+	}
+	return ids
+}
+
+// postAll delivers once for each order, all at once, and again and again until the channel is
+// closed, where there is one. It returns when each that was answered with 200 last was, and says how
+// many those are whenever there is one more.
+func (s *stack) postAll(ids []string, until <-chan struct{}, answered func(int)) map[string]time.Time {
+	s.t.Helper()
+	var mu sync.Mutex
+	var posting sync.WaitGroup
+	answers := map[string]time.Time{}
+	took := func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, again := answers[id]
+		answers[id] = time.Now()
+		if !again {
+			answered(len(answers))
+		}
+	}
+	for _, id := range ids {
+		posting.Go(func() {
+			body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id, time.Now())
+			if !assert.NoError(s.t, err) {
+				return
+			}
+			for again := true; again; {
+				// No answer at all is no fault: the ingress may be dead.
+				if answer, err := inflow.PostWebhook(s.t.Context(), s.url, inflow.Sign(s.keys[0], body), body); err == nil && answer.Accepted() {
+					took(id)
+				}
+				again = until != nil
+				select {
+				case <-until:
+					again = false
+				default:
+				}
+			}
+		})
+	}
+	posting.Wait()
+	return answers
+}
+
+// handOvers are the ids of the batches that Temporal knows of.
+func (s *stack) handOvers() (ids []string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.HandOverType),
+		})
+		if err != nil {
+			return false
+		}
+		for _, execution := range answer.GetExecutions() {
+			ids = append(ids, execution.GetExecution().GetWorkflowId())
+		}
+		return len(ids) > 0
+	}, waitFor, tick)
+	return ids
+}
+
+// requireFetchesAfter is invariant 1.
+func (s *stack) requireFetchesAfter(answers map[string]time.Time) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		last := map[string]time.Time{}
+		for _, request := range s.fake.Requests() {
+			if request.Route == fakeinflow.RouteGetSalesOrder && request.Start.After(last[request.SalesOrderID]) {
+				last[request.SalesOrderID] = request.Start
+			}
+		}
+		for id, at := range answers {
+			if !last[id].After(at) {
+				return false
+			}
+		}
+		return true
+	}, 2*time.Minute, tick, "a delivery that was answered with 200 was not followed by a fetch")
+}
