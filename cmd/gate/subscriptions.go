@@ -67,11 +67,11 @@ func newWebhooksListCommand() *cobra.Command {
 		Long:  "List every webhook subscription of the account, other programs' included.\n" + accountHelp,
 		Args:  noWebhookArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := inflowAccount()
+			manager, _, err := newSubscriptionManager(cmd)
 			if err != nil {
 				return err
 			}
-			list, err := client.Subscriptions(cmd.Context())
+			list, err := manager.List(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -113,11 +113,11 @@ subscription is made: 'gate webhooks rotate' replaces one that is lost.
 ` + accountHelp,
 		Args: oneArg("gate webhooks get needs one argument, the id of a subscription"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := inflowAccount()
+			manager, _, err := newSubscriptionManager(cmd)
 			if err != nil {
 				return err
 			}
-			subscription, err := client.Subscription(cmd.Context(), args[0])
+			subscription, err := manager.Get(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -425,14 +425,6 @@ func newSubscriptionManager(cmd *cobra.Command) (*subscriptions.Manager, config.
 		return nil, settings, err
 	}
 	return &subscriptions.Manager{API: client, Say: func(line string) { cmd.PrintErrln(line) }}, settings, nil
-}
-
-func inflowAccount() (*inflow.Client, error) {
-	settings, err := config.LoadSubscriptions(config.OS())
-	if err != nil {
-		return nil, err
-	}
-	return newInflowClient(settings.Account, nil)
 }
 
 // newInflowClient counts its requests where meter is not nil.

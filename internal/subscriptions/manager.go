@@ -18,6 +18,7 @@ import (
 // API is what is asked of InFlow; [*inflow.Client] does it.
 type API interface {
 	Subscriptions(ctx context.Context) ([]inflow.Subscription, error)
+	Subscription(ctx context.Context, id string) (*inflow.Subscription, error)
 	Subscribe(ctx context.Context, request inflow.SubscriptionRequest) (*inflow.Subscription, error)
 	Unsubscribe(ctx context.Context, id string) error
 }
@@ -27,6 +28,8 @@ const (
 	maxTries = 4
 	// maxWait is the longest that InFlow may ask to wait; a longer one is a person's decision.
 	maxWait = 2 * time.Minute
+	// allowanceWait is where InFlow does not say how long: its allowance is of a minute.
+	allowanceWait = 15 * time.Second
 	// tidyWithin is for putting things right after the caller's context has ended.
 	tidyWithin = 30 * time.Second
 )
@@ -77,6 +80,9 @@ func (m *Manager) patiently(ctx context.Context, repeatable func(error) bool, ca
 			return err
 		}
 		pause := max(wait, failed.RetryAfter)
+		if failed.Kind == inflow.KindRateLimited && failed.RetryAfter == 0 {
+			pause = allowanceWait
+		}
 		m.say("%v; once more in %v", err, pause)
 		if m.wait(ctx, pause) != nil {
 			return err
@@ -110,12 +116,23 @@ func applied(err error) bool {
 	}
 }
 
-func (m *Manager) list(ctx context.Context) (list []inflow.Subscription, err error) {
+// List gets the account's subscriptions, without their secrets.
+func (m *Manager) List(ctx context.Context) (list []inflow.Subscription, err error) {
 	err = m.patiently(ctx, passing, func() error {
 		list, err = m.API.Subscriptions(ctx)
 		return err
 	})
 	return list, err
+}
+
+// Get gets one subscription, without its secret. An id that InFlow does not know is an
+// [*inflow.Error] of [inflow.KindNotFound].
+func (m *Manager) Get(ctx context.Context, id string) (subscription *inflow.Subscription, err error) {
+	err = m.patiently(ctx, passing, func() error {
+		subscription, err = m.API.Subscription(ctx, id)
+		return err
+	})
+	return subscription, err
 }
 
 // put makes or changes a subscription. It repeats only what was surely not applied.
@@ -211,7 +228,7 @@ func (m *Manager) createAnswered(ctx context.Context, newID func() string, addre
 			return nil, fmt.Errorf("the answer that holds the new subscription's secret was lost: %w", err)
 		}
 		m.say("the answer that holds the new subscription's secret was lost (%v): looking whether it was made", err)
-		list, listErr := m.list(ctx)
+		list, listErr := m.List(ctx)
 		if listErr != nil {
 			return nil, errors.Join(err, listErr)
 		}
@@ -236,7 +253,7 @@ func (m *Manager) removeLost(ctx context.Context, lost []string) error {
 	}
 	ctx, cancel := tidying(ctx)
 	defer cancel()
-	list, err := m.list(ctx)
+	list, err := m.List(ctx)
 	for _, id := range lost {
 		if err == nil && find(list, id) != nil {
 			err = m.remove(ctx, id)

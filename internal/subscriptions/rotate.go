@@ -52,7 +52,7 @@ func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rota
 	if err := o.Keeper.Ready(); err != nil {
 		return nil, err
 	}
-	list, err := m.list(ctx)
+	list, err := m.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (m *Manager) change(ctx context.Context, subscription inflow.Subscription, 
 	if SameEvents(changed.Events, events) {
 		return changed, nil
 	}
-	list, err := m.list(ctx)
+	list, err := m.List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (m *Manager) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscribe
 	if err := o.Keeper.Ready(); err != nil {
 		return nil, err
 	}
-	list, err := m.list(ctx)
+	list, err := m.List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -220,6 +220,30 @@ func puts(w *world) (n int) {
 	return n
 }
 
+func TestListAndGetWaitForInflow(t *testing.T) {
+	w := newWorld(t, 0)
+	created := w.mustSubscribe()
+	m, lines := w.manager(w.client)
+	for _, route := range []string{fakeinflow.RouteListWebhooks, fakeinflow.RouteGetWebhook} {
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: route, Status: 429, Times: 1}))
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: route, Cut: true, Times: 1}))
+	}
+	list, err := m.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	got, err := m.Get(t.Context(), created.ID)
+	require.NoError(t, err)
+	assert.Equal(t, list[0], *got)
+	assert.Contains(t, lines.text(), allowanceWait.String())
+
+	// A wait that is too long is for a person to decide.
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteListWebhooks, Status: 429, RetryAfter: time.Hour, Times: 1}))
+	_, err = m.List(t.Context())
+	require.ErrorContains(t, err, "1h0m0s")
+	_, err = m.Get(t.Context(), "no-such-id")
+	assert.True(t, isUnknown(err))
+}
+
 func TestUnsubscribe(t *testing.T) {
 	w := newWorld(t, 0)
 	created := w.mustSubscribe()
