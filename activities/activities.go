@@ -4,6 +4,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -17,6 +18,7 @@ import (
 // Orders is where sales orders come from; [inflow.Client] in production.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
+	ListSalesOrders(ctx context.Context, from time.Time, start string) ([]inflow.ListedOrder, error)
 	RecentSalesOrders(ctx context.Context, customerID string, include []string) ([]inflow.SalesOrder, error)
 }
 
@@ -35,6 +37,11 @@ type Activities struct {
 	PastRuns PastRuns
 	// Converter is the client's; nil reads nothing that is encrypted.
 	Converter converter.DataConverter
+	// Runs is a Temporal client, for the sweep; nil starts no check.
+	Runs OrderRuns
+	// WebhookPatience is how long a webhook may be on its way before the sweep takes it for
+	// missed; 0 is 10 seconds.
+	WebhookPatience time.Duration
 
 	recent recentOrders
 }
@@ -48,6 +55,7 @@ type Registry interface {
 func (a *Activities) RegisterInflow(r Registry) {
 	r.RegisterActivityWithOptions(a.FetchOrder, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
 	r.RegisterActivityWithOptions(a.LookUpOrders, activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders})
+	r.RegisterActivityWithOptions(a.ListOrders, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].
@@ -55,4 +63,6 @@ func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckOrder, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
 	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
 	r.RegisterActivityWithOptions(a.RecallRun, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
+	r.RegisterActivityWithOptions(a.CheckMissed, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
+	r.RegisterActivityWithOptions(a.RecallSweep, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
 }

@@ -11,7 +11,9 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
 
+	"error-check-gate/activities"
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
@@ -157,6 +159,63 @@ func TestBranches(t *testing.T) {
 			}
 			require.NoError(t, s.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
 			s.recordEvents(name, s.events(id, ""))
+		},
+		"sweep-missed": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand})
+			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+			id := s.createRecent("plain")
+			first := s.sweepNow()
+			assert.Equal(t, 1, first.Missed)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			assert.Zero(t, s.sweepNow().Missed)
+			s.record(name+"-check", id)
+			s.recordEvents(name, s.events(s.latestSweep(), ""))
+		},
+		"sweep-missed-held": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0), sweep: byHand})
+			id := s.createRecent("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+			s.save(id)
+			assert.Equal(t, 1, s.sweepNow().Missed)
+			s.sees(id)
+			// A sweep that looked a moment earlier.
+			s.miss(id, "0000000000000001")
+			s.fix(id)
+			assert.Equal(t, 1, s.sweepNow().Missed)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			assert.Len(t, s.fetches(id), 3)
+			s.record(name, id)
+		},
+		"sweep-moved": func(t *testing.T, name string) {
+			hooked := &hookedOrders{entries: 2}
+			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
+				hooked.Client = c
+				return hooked
+			}})
+			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+			ids := []string{s.createRecent("plain"), s.createRecent("plain"), s.createRecent("plain")}
+			hooked.before = func(page int) {
+				if page == 2 {
+					assert.NoError(t, s.fake.EditOrder(s.inList()[1], func(order map[string]any) { order["orderRemarks"] = "x" }))
+				}
+			}
+			s.sweepNow()
+			for _, id := range ids {
+				s.sees(id)
+			}
+			s.recordEvents(name, s.events(s.latestSweep(), ""))
+		},
+		"sweep-failed": func(t *testing.T, name string) {
+			s := newStack(t, options{sweep: byHand})
+			s.fake.SetAPIKey("another-key-at-inflow")
+			require.Eventually(t, func() bool {
+				_, err := s.schedule().Describe(t.Context())
+				return err == nil
+			}, waitFor, tick)
+			_, err := operations.SweepNow(t.Context(), s.temporal, nil)
+			require.ErrorContains(t, err, "INFLOW_API_KEY")
+			s.recordEvents(name, s.events(s.latestSweep(), ""))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -93,6 +93,8 @@ func TestMain(m *testing.M) {
 
 const (
 	settleQuiet = 50 * time.Millisecond
+	// webhookPatience is more than a delivery takes on its way here.
+	webhookPatience = 200 * time.Millisecond
 	// waitFor and tick are for what becomes true by itself, such as Temporal's list of runs.
 	waitFor = 30 * time.Second
 	tick    = 50 * time.Millisecond
@@ -109,6 +111,8 @@ type stack struct {
 	keys      []inflow.SigningKey
 	inflowURL string
 	url       string // of the webhook
+	// stopIngress ends the ingress that the stack began with.
+	stopIngress func()
 }
 
 type options struct {
@@ -122,6 +126,10 @@ type options struct {
 	temporalAddr  string // empty is the server that tests share
 	payloadKeys   *codec.Keys
 	noWorker      bool
+	retryDelays   []time.Duration // of InFlow's deliveries; nil is the stand-in's own
+	sweep         worker.Sweep
+	// orders stands between the worker and its client of InFlow.
+	orders func(*inflow.Client) activities.Orders
 }
 
 const plenty = 60_000
@@ -149,7 +157,7 @@ func newStack(t testing.TB, o options) *stack {
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 
-	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form, RequestsPerMinute: o.allowance})
+	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form, RequestsPerMinute: o.allowance, RetryDelays: o.retryDelays})
 	require.NoError(t, err)
 	t.Cleanup(s.fake.Close)
 	fakeListener := listen(t)
@@ -173,7 +181,7 @@ func newStack(t testing.TB, o options) *stack {
 	require.NoError(t, err)
 	s.keys, err = inflow.ParseSecrets(string(subscription.Secret))
 	require.NoError(t, err)
-	serve(t, s.newIngress(edge))
+	s.stopIngress = serve(t, s.newIngress(edge))
 	if !o.noWorker {
 		s.startWorker()
 	}
@@ -219,10 +227,20 @@ func (s *stack) newIngress(l net.Listener) func(context.Context) error {
 // startWorker runs a worker until the test ends, or until stop is called.
 func (s *stack) startWorker() (stop func()) {
 	s.t.Helper()
+	var orders activities.Orders = s.inflow
+	if s.orders != nil {
+		orders = s.orders(s.inflow)
+	}
+	settings := s.settings
+	settings.Sweep = true
 	return serve(s.t, func(ctx context.Context) error {
 		return worker.Run(ctx, s.temporal, worker.Options{
-			Settings:                s.settings,
-			Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Converter: codec.NewDataConverter(s.payloadKeys)},
+			Settings: settings,
+			Activities: &activities.Activities{
+				Orders: orders, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, WebhookPatience: webhookPatience,
+				Converter: codec.NewDataConverter(s.payloadKeys),
+			},
+			Sweep:                   s.sweep,
 			InflowRequestsPerMinute: s.allowance,
 			Namespace:               s.namespace,
 			Meter:                   s.meter(),

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -38,6 +39,10 @@ type Options struct {
 	Deployment, BuildID string
 	// Started is called once both task queues are polled; nil is nobody.
 	Started func()
+	// Sweep is when to look for missed webhooks.
+	Sweep Sweep
+	// Logger is told of the sweep's schedule; nil is silence.
+	Logger *slog.Logger
 	// Identity names this worker in Temporal's Web UI; empty is the SDK's own pid@host.
 	Identity string
 }
@@ -88,6 +93,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
+	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	o.Activities.RegisterLocal(main)
 
 	inflow := sdkworker.New(c, ordercheck.InflowTaskQueue, sdkworker.Options{
@@ -114,6 +120,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)
 
+	stopSweep, err := o.startSweep(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer stopSweep()
 	queues := []struct {
 		name   string
 		worker sdkworker.Worker
@@ -141,6 +152,29 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	}
 	stopped.Wait()
 	return err
+}
+
+// startSweep keeps the sweep's schedule and its metrics, until stop.
+func (o *Options) startSweep(ctx context.Context, c client.Client) (stop func(), err error) {
+	logger := o.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	if o.Meter != nil {
+		last, err := o.Sweep.observe(c, logger, o.Meter)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		running.Go(func() { last.run(ctx) })
+	}
+	running.Go(func() { o.Sweep.keepSchedule(ctx, c, logger) })
+	return func() {
+		cancel()
+		running.Wait()
+	}, nil
 }
 
 func (o *Options) deployment() sdkworker.DeploymentOptions {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -17,6 +18,8 @@ const (
 	notFoundPatience = 3 * time.Second
 	// notifyScheduleToClose is how long a notice is tried before it is given up.
 	notifyScheduleToClose = 24 * time.Hour
+	// listScheduleToClose is how long a page of InFlow's list is tried before the sweep fails.
+	listScheduleToClose = time.Hour
 )
 
 // fetchOptions: every attempt is one request to InFlow, which may wait long for its
@@ -94,6 +97,40 @@ func lookUpOptions(ctx workflow.Context, priority int) workflow.Context {
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumAttempts:    3,
+		},
+	})
+}
+
+// listOptions: one request to InFlow for a page of its list. A sweep that cannot be done now
+// is followed by another one, so it does not wait for an evening's outage to pass.
+func listOptions(ctx workflow.Context, page int) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.InflowTaskQueue,
+		ScheduleToCloseTimeout: listScheduleToClose,
+		StartToCloseTimeout:    20 * time.Second,
+		Summary:                fmt.Sprintf("list orders at InFlow, page %d", page),
+		Priority:               temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    2 * time.Minute,
+		},
+	})
+}
+
+// checkMissedOptions: it waits while the checks of a page get their turns at InFlow, and says
+// that it lives meanwhile.
+func checkMissedOptions(ctx workflow.Context, orders int) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           ordercheck.TaskQueue,
+		StartToCloseTimeout: 12 * time.Hour,
+		HeartbeatTimeout:    30 * time.Second,
+		WaitForCancellation: true,
+		Summary:             fmt.Sprintf("compare %s with their latest checks", count(orders, "changed order")),
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
 		},
 	})
 }

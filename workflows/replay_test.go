@@ -30,6 +30,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			checks := &workflows.SalesOrderChecks{}
 			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
+			replayer.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			data, err := os.Open(file)
 			require.NoError(t, err)

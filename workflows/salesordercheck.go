@@ -36,6 +36,10 @@ type Settings struct {
 	HoldMax time.Duration `json:"holdMax,omitempty"`
 	// RemindEvery is the time between reminders of a held order; zero is none.
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
+	// Sweep says that a sweep looks at the run: it shows every version of the order that it has
+	// checked, and knows a missed webhook from one that came. False in runs recorded before
+	// there was a sweep: they take a missed webhook for one that came.
+	Sweep bool `json:"sweep,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -215,8 +219,15 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 	var raw converter.RawValue
 	for o.deliveries.ReceiveAsync(&raw) {
 		now := workflow.Now(ctx)
-		n, err := countDeliveries(raw)
+		n, missed, err := o.readDeliveries(raw)
 		raw = converter.RawValue{}
+		if missed != "" {
+			o.deliveriesInRun++
+			o.receiveMissed(missed)
+			if n == 0 {
+				continue
+			}
+		}
 		if err != nil {
 			workflow.GetLogger(ctx).Warn("a webhook-delivered signal is not a list of deliveries: taken as a plain check", "error", err)
 		}
@@ -234,16 +245,37 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 	}
 }
 
-// countDeliveries is 0 for a plain "check again".
-func countDeliveries(raw converter.RawValue) (int, error) {
+// receiveMissed takes what the sweep found: that no check is known to have seen a version of the order.
+// Only the run knows whether one has seen it since, or is about to. There is nothing to
+// settle, since the order was saved a while ago.
+func (o *salesOrder) receiveMissed(version string) {
+	if o.due || ordercheck.CompareVersions(o.report.OrderVersion, version) >= 0 {
+		return // the fetch that is owed begins after the version was there
+	}
+	o.owe(ordercheck.PrioritySweep)
+}
+
+// readDeliveries counts those of webhooks, and gives the newest version that the sweep found
+// missed. Neither is a plain "check again".
+func (o *salesOrder) readDeliveries(raw converter.RawValue) (webhooks int, missed string, err error) {
 	if raw.Payload() == nil {
-		return 0, nil
+		return 0, "", nil
 	}
 	var deliveries []json.RawMessage
 	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &deliveries); err != nil {
-		return 0, fmt.Errorf("decode the signal: %w", err)
+		return 0, "", fmt.Errorf("decode the signal: %w", err)
 	}
-	return len(deliveries), nil
+	for _, entry := range deliveries {
+		var d ordercheck.Delivery
+		if o.settings.Sweep && json.Unmarshal(entry, &d) == nil && d.Event == ordercheck.EventMissedWebhook {
+			if version, ok := ordercheck.ParseVersion(d.OrderVersion); ok {
+				missed = max(missed, version)
+				continue
+			}
+		}
+		webhooks++ // also what cannot be read
+	}
+	return webhooks, missed, nil
 }
 
 // settle waits until no delivery has come for the quiet time, at most SettleMax

@@ -17,6 +17,7 @@ var (
 	gateStatusKey  = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus)
 	errorCountKey  = temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount)
 	failedRulesKey = temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules)
+	versionKey     = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)
 	heldSinceKey   = temporal.NewSearchAttributeKeyTime(ordercheck.SearchHeldSince)
 )
 
@@ -27,11 +28,13 @@ type published struct {
 	errors      int
 	failedRules []string
 	heldSince   time.Time
+	// version is empty in runs recorded before there was a sweep: a version on its own is no news of theirs.
+	version string
 }
 
 func (p published) equal(q published) bool {
 	return p.orderNumber == q.orderNumber && p.status == q.status && p.errors == q.errors &&
-		slices.Equal(p.failedRules, q.failedRules) && p.heldSince.Equal(q.heldSince)
+		slices.Equal(p.failedRules, q.failedRules) && p.heldSince.Equal(q.heldSince) && p.version == q.version
 }
 
 // publish shows the report in the Web UI: search attributes for the list of
@@ -45,6 +48,9 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		failedRules: failedRules(&o.report),
 		heldSince:   o.hold.Since,
 	}
+	if o.settings.Sweep {
+		now.version = o.report.OrderVersion
+	}
 	if o.published.equal(now) {
 		return nil
 	}
@@ -55,6 +61,9 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	}
 	if now.orderNumber != "" {
 		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
+	}
+	if o.report.OrderVersion != "" {
+		updates = append(updates, versionKey.ValueSet(o.report.OrderVersion))
 	}
 	switch {
 	case now.heldSince.Equal(o.published.heldSince):

@@ -62,6 +62,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newCheckCommand(),
 		newOverrideCommand(),
 		newRerunCommand(),
+		newSweepCommand(),
 		newRulesCommand(),
 		newWebhooksCommand(),
 		newFakeInflowCommand(),

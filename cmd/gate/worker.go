@@ -78,8 +78,10 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			Settings: workflowSettings(settings.Settle, settings.Hold),
 			Activities: &activities.Activities{
 				Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, PastRuns: temporal,
-				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep,
+				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep, Runs: temporal,
 			},
+			Sweep:                   worker.Sweep{Every: settings.SweepEvery, Days: settings.SweepDays, Account: settings.InflowCompanyID},
+			Logger:                  t.Logger,
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 			Namespace:               effective.Namespace,
 			Meter:                   t.MeterProvider,
@@ -105,6 +107,7 @@ func workflowSettings(settle config.Settle, hold config.Hold) workflows.Settings
 		GracePeriod: hold.GracePeriod,
 		HoldMax:     hold.HoldMax,
 		RemindEvery: hold.RemindEvery,
+		Sweep:       true,
 	}
 }
 

@@ -66,6 +66,14 @@ type Settle struct {
 	SettleMax time.Duration `env:"SETTLE_MAX" envDefault:"30s" hint:"a duration such as 30s"`
 }
 
+// Sweep is when the gate looks for orders whose webhook never came.
+type Sweep struct {
+	// SweepEvery is the time between two sweeps; 0 is none.
+	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"15m" hint:"a duration such as 15m, or 0 for none"`
+	// SweepDays is how old, by their order date, the orders are at most.
+	SweepDays int `env:"SWEEP_DAYS" envDefault:"30" hint:"a number of days, 1 or more"`
+}
+
 // Stop is how a worker ends.
 type Stop struct {
 	// StopTimeout is how long activities under way may take to end; 0 gives them no time.
@@ -115,6 +123,7 @@ type Worker struct {
 	Account
 	Settle
 	Hold
+	Sweep
 	Notify
 	Payloads
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
@@ -208,6 +217,9 @@ type Dev struct {
 	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"20s" hint:"a duration such as 20s"`
 	HoldMax     time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
 	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
+	// SweepEvery is short, so that nobody waits to see a missed webhook found.
+	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"1m" hint:"a duration such as 1m, or 0 for none"`
+	SweepDays  int           `env:"SWEEP_DAYS" envDefault:"30" hint:"a number of days, 1 or more"`
 	// DevDir keeps Temporal's database and the logs. It is made where it does not exist.
 	DevDir    string `env:"DEV_DIR" envDefault:".gate" hint:"the path of a folder"`
 	RulesFile string `env:"RULES_FILE" hint:"paths of rule files separated by commas; later ones add to earlier ones"`

@@ -73,10 +73,23 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 		},
 		Settle:                  config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
 		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
+		Sweep:                   config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
 		Notify:                  config.Notify{SMTPTLS: "starttls"},
 		InflowRequestsPerMinute: 60,
 		Stop:                    config.Stop{StopTimeout: 20 * time.Second},
 	}, got)
+}
+
+func TestFaultsOfTheSweep(t *testing.T) {
+	_, err := config.LoadWorker(worker("SWEEP_EVERY=5s", "SWEEP_DAYS=0"))
+	assert.EqualError(t, err, "the configuration is wrong:\n"+
+		"  SWEEP_EVERY: 5s is too short: write 0 for none, or 10s or more\n"+
+		"  SWEEP_DAYS: 0 is too small: write 1 or more")
+	_, err = config.LoadDev(environ("SWEEP_EVERY=-1m"))
+	assert.EqualError(t, err, "the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more")
+	got, err := config.LoadWorker(worker("SWEEP_EVERY=0"))
+	require.NoError(t, err)
+	assert.Zero(t, got.SweepEvery)
 }
 
 func TestDevAsksForNothing(t *testing.T) {

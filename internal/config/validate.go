@@ -44,6 +44,7 @@ func (c *Worker) validate(f *Faults) {
 	c.Account.validate(f)
 	c.Settle.validate(f)
 	c.Hold.validate(f)
+	c.Sweep.validate(f)
 	c.Notify.validate(f)
 	c.Payloads.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
@@ -115,6 +116,8 @@ func (c *Dev) validate(f *Faults) {
 	c.Payloads.validate(f)
 	hold := Hold{GracePeriod: c.GracePeriod, HoldMax: c.HoldMax, RemindEvery: c.RemindEvery}
 	hold.validate(f)
+	sweep := Sweep{SweepEvery: c.SweepEvery, SweepDays: c.SweepDays}
+	sweep.validate(f)
 	for _, path := range rules.Paths(c.RulesFile) {
 		checkFile(f, "RULES_FILE", path)
 	}
@@ -212,6 +215,17 @@ func (c *Settle) validate(f *Faults) {
 	if c.SettleQuiet > c.SettleMax {
 		f.add("SETTLE_QUIET", "%v is longer than SETTLE_MAX, %v: the quiet time could never be reached", c.SettleQuiet, c.SettleMax)
 	}
+}
+
+// minSweepEvery is the shortest time that Temporal's schedules catch up with.
+const minSweepEvery = 10 * time.Second
+
+func (c *Sweep) validate(f *Faults) {
+	checkNotNegative(f, "SWEEP_EVERY", c.SweepEvery)
+	if 0 < c.SweepEvery && c.SweepEvery < minSweepEvery {
+		f.add("SWEEP_EVERY", "%v is too short: write 0 for none, or %v or more", c.SweepEvery, minSweepEvery)
+	}
+	checkPositive(f, "SWEEP_DAYS", c.SweepDays)
 }
 
 func (c *Stop) validate(f *Faults) { checkNotNegative(f, "WORKER_STOP_TIMEOUT", c.StopTimeout) }

@@ -42,9 +42,12 @@ type Options struct {
 	// TemporalPort and TemporalUIPort are on 127.0.0.1; 0 is a free one.
 	TemporalPort, TemporalUIPort int
 	// SMTPPort takes the mail, on 127.0.0.1; MailAddr is the address of the page that shows it.
-	SMTPPort                int
-	MailAddr                string
-	Settings                workflows.Settings
+	SMTPPort int
+	MailAddr string
+	Settings workflows.Settings
+	// SweepEvery and SweepDays say when to look for missed webhooks; see [worker.Sweep].
+	SweepEvery              time.Duration
+	SweepDays               int
 	InflowRequestsPerMinute int
 	StopTimeout             time.Duration
 	// Ingress are the ingress's own settings; what dev provides (Temporal, secrets) is set here.
@@ -202,8 +205,14 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
 				Settings: o.Settings,
 				Activities: &activities.Activities{
-					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal,
+					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal, Runs: temporal,
 				},
+				Sweep: worker.Sweep{
+					Every: o.SweepEvery, Days: o.SweepDays,
+					// The stand-in keeps nothing, so that each one's versions are its own.
+					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
+				},
+				Logger:                  logger,
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				Namespace:               namespace,
 				Meter:                   o.Telemetry.MeterProvider,

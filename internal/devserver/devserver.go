@@ -135,6 +135,7 @@ func arguments(o Options, p chosenPorts) []string {
 		"--search-attribute", ordercheck.SearchErrorCount + "=Int",
 		"--search-attribute", ordercheck.SearchFailedRules + "=KeywordList",
 		"--search-attribute", ordercheck.SearchHeldSince + "=Datetime",
+		"--search-attribute", ordercheck.SearchOrderVersion + "=Keyword",
 	}
 	if o.UI {
 		args = append(args, "--ui-ip", "127.0.0.1", "--ui-port", strconv.Itoa(p.ui))

@@ -16,8 +16,11 @@ type Delivery struct {
 	Event string `json:"event"`
 	// OccurredAt is the time InFlow gave, as it was sent; empty where it gave none.
 	OccurredAt string `json:"occurredAt,omitempty"`
-	// ReceivedAt is when the ingress had verified the request.
+	// ReceivedAt is when the ingress had verified the request, or the sweep found that none came.
 	ReceivedAt time.Time `json:"receivedAt"`
+	// OrderVersion is the version that the sweep saw, where Event is [EventMissedWebhook]: a
+	// check that saw it, or a newer one, has nothing to do.
+	OrderVersion string `json:"orderVersion,omitempty"`
 }
 
 // HandOver is the argument of [HandOverType] and [ActivityHandOver]: deliveries of

@@ -20,6 +20,8 @@ const (
 	// SignalWebhookDelivered carries a JSON list of [Delivery]; an empty list,
 	// or no argument, asks for a plain check now.
 	SignalWebhookDelivered = "webhook-delivered"
+	// EventMissedWebhook is the event of a [Delivery] that the sweep makes, since no webhook came.
+	EventMissedWebhook = "missed-webhook"
 	// QueryReport answers with the current [Report].
 	QueryReport = "report"
 	// UpdateOverride takes [OverrideRequest], and answers with the [Report].
@@ -27,6 +29,12 @@ const (
 	// UpdateCheck asks for a check that starts after the update was accepted,
 	// and answers with its [Report].
 	UpdateCheck = "check"
+
+	// SweepWorkflowType is the workflow that looks for orders whose webhook never came. It
+	// takes [SweepStart], answers [Sweep].
+	SweepWorkflowType = "SweepOrders"
+	// SweepScheduleID is the schedule that starts it, and the beginning of its workflows' ids.
+	SweepScheduleID = "sweep-orders"
 
 	// TaskQueue serves workflows and every activity that does not call InFlow.
 	TaskQueue = "error-check-gate"
@@ -49,6 +57,12 @@ const (
 	ActivityLookUpOrders = "LookUpOrders"
 	// ActivityHandOver takes [HandOver]; on [HandOverTaskQueue].
 	ActivityHandOver = "HandOver"
+	// ActivityListOrders takes [ListOrdersInput], answers [ListedOrders]; on [InflowTaskQueue].
+	ActivityListOrders = "ListOrders"
+	// ActivityCheckMissed takes [CheckMissedInput], answers [CheckedMissed]; on [TaskQueue].
+	ActivityCheckMissed = "CheckMissed"
+	// ActivityRecallSweep answers with the [SweepMarks] of the last sweep; on [TaskQueue].
+	ActivityRecallSweep = "RecallSweep"
 )
 
 // Priorities of a run and of its requests to InFlow: where the allowance is spent, the
@@ -70,6 +84,9 @@ const (
 	SearchErrorCount  = "ErrorCount"  // Int
 	SearchFailedRules = "FailedRules" // KeywordList, rule ids
 	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
+	// SearchOrderVersion is a Keyword: the version of the order that the latest check saw, as
+	// [Report.OrderVersion].
+	SearchOrderVersion = "OrderVersion"
 )
 
 // MemoBilled is the memo of a [WorkflowType] run that holds [Billed]: the order as the

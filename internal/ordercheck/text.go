@@ -47,6 +47,28 @@ func (r *Report) WriteText(w io.Writer) error {
 	return nil
 }
 
+// WriteText writes what the sweep found for a person at a terminal. Text from orders is
+// stripped of control characters.
+func (s *Sweep) WriteText(w io.Writer) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for i := range s.Orders {
+		fmt.Fprintf(table, "%s\t%s\tmissed, is checked now\n", printable(s.Orders[i].OrderNumber), printable(s.Orders[i].SalesOrderID))
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write what the sweep found: %w", err)
+	}
+	if more := s.Missed - len(s.Orders); more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	fmt.Fprintf(&b, "orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, %d with a check under way\n",
+		s.From.Format(time.DateOnly), s.Listed, s.Changed, s.Missed, s.UnderWay)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write what the sweep found: %w", err)
+	}
+	return nil
+}
+
 // printable keeps an order's text from moving the terminal's cursor.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {

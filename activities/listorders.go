@@ -1,0 +1,67 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/activity"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// listTail is how many entries at the end of a page are remembered: as many of them
+// may move before the list has to be read from its beginning again.
+const listTail = 10
+
+// ListOrders asks InFlow for a page of its sales orders, once.
+//
+// The page is asked for from the last entry of the page before, that entry included: if it
+// comes first and has the version that it had, then nothing can have come between, and
+// every order that was not changed meanwhile is in one of the two pages. If it has
+// moved or is gone, the answer says so, and the page is to be asked for from an earlier one.
+func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInput) (ordercheck.ListedOrders, error) {
+	page := ordercheck.ListedOrders{Orders: []ordercheck.ListedOrder{}, Tail: []ordercheck.ListedOrder{}}
+	entries, err := a.Orders.ListSalesOrders(ctx, in.From, in.After.SalesOrderID)
+	var failed *inflow.Error
+	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound && in.After.SalesOrderID != "" {
+		page.Moved = true
+		return page, nil
+	}
+	if err != nil {
+		return page, applicationError(err)
+	}
+	if in.After.SalesOrderID != "" {
+		if len(entries) == 0 || entries[0].SalesOrderID != in.After.SalesOrderID || entries[0].Timestamp != in.After.OrderVersion {
+			page.Moved = true
+			return page, nil
+		}
+		entries = entries[1:]
+	}
+	older := 0
+	for i := range entries {
+		e := &entries[i]
+		order := ordercheck.ListedOrder{SalesOrderID: e.SalesOrderID, OrderNumber: e.OrderNumber, OrderVersion: e.Timestamp}
+		if i >= len(entries)-listTail {
+			page.Tail = append(page.Tail, order)
+		}
+		if !e.OrderDate.IsZero() && e.OrderDate.Before(in.From) {
+			older++
+			continue
+		}
+		page.Listed++
+		page.Highest = max(page.Highest, order.OrderVersion)
+		switch err := ordercheck.ValidateSalesOrderID(order.SalesOrderID); {
+		case err != nil:
+			activity.GetLogger(ctx).Warn("InFlow lists an order that cannot be checked", "orderNumber", order.OrderNumber, "error", err)
+		case ordercheck.CompareVersions(order.OrderVersion, in.Mark) > 0:
+			page.Orders = append(page.Orders, order)
+		}
+	}
+	// A server may put fewer entries into a page than were asked for: only an empty one is the last.
+	page.Last = len(entries) == 0
+	if older > 0 {
+		activity.GetLogger(ctx).Warn("InFlow lists orders older than asked for: does it still know filter[orderDate]?", "orders", older)
+	}
+	return page, nil
+}

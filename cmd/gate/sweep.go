@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/temporalconn"
+)
+
+func newSweepCommand() *cobra.Command {
+	var asJSON bool
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "sweep",
+		Short: "Look for orders whose webhook never came, now",
+		Long: `Compare InFlow's orders of the last SWEEP_DAYS with what was checked, as the
+schedule ` + ordercheck.SweepScheduleID + ` does every SWEEP_EVERY, and check each that no check has
+seen as it is now. Prints these, and counts of the rest.
+
+The sweep runs on Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …); a worker
+must be running. It follows a sweep that is under way, and runs even where the
+schedule is paused. The checks go on when it has ended.
+
+Exit status: 0 the sweep was done, 1 it was not.`,
+		Example: `  gate sweep
+  gate sweep --json | jq .missed`,
+		Args: exactArgs(0, "gate sweep takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
+			defer cancel()
+			c, err := temporalconn.Dial(ctx, temporalconn.Options{})
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			sweep, err := operations.SweepNow(ctx, c, func(workflowID string) {
+				cmd.PrintErrf("gate: the sweep %s is under way; this one follows it\n", workflowID)
+			})
+			if err != nil {
+				return notSwept(err, wait)
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(sweep)
+			}
+			return sweep.WriteText(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as one line of JSON")
+	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute, "how long to wait for the sweep to end; it goes on after that")
+	return cmd
+}
+
+// notSwept says in one line why there is no result.
+func notSwept(err error, wait time.Duration) error {
+	var application *temporal.ApplicationError
+	switch {
+	case errors.As(err, &application):
+		return fmt.Errorf("%s: %s", application.Type(), application.Message())
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; is a worker running, and does InFlow answer? (wait longer with --wait)",
+			wait, ordercheck.SweepWorkflowType)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,399 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/worker"
+	"error-check-gate/workflows"
+)
+
+// byHand is a schedule that does nothing by itself while a test runs.
+var byHand = worker.Sweep{Every: 1000 * time.Hour, Days: 30, Account: "company"}
+
+// sweepNow is what 'gate sweep' does.
+func (s *stack) sweepNow() *ordercheck.Sweep {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	var sweep *ordercheck.Sweep
+	require.Eventually(s.t, func() bool { // the worker may just be making the schedule
+		_, err := s.schedule().Describe(ctx)
+		return err == nil
+	}, waitFor, tick)
+	sweep, err := operations.SweepNow(ctx, s.temporal, nil)
+	require.NoError(s.t, err)
+	return sweep
+}
+
+func (s *stack) schedule() client.ScheduleHandle {
+	return s.temporal.ScheduleClient().GetHandle(s.t.Context(), ordercheck.SweepScheduleID)
+}
+
+// latestSweep is the id of the workflow that the schedule started last.
+func (s *stack) latestSweep() string {
+	s.t.Helper()
+	described, err := s.schedule().Describe(s.t.Context())
+	require.NoError(s.t, err)
+	actions := described.Info.RecentActions
+	require.NotEmpty(s.t, actions)
+	return actions[len(actions)-1].StartWorkflowResult.WorkflowID
+}
+
+// inList are InFlow's orders as its list has them by number.
+func (s *stack) inList() []string {
+	s.t.Helper()
+	orders := s.fake.Orders()
+	slices.SortStableFunc(orders, func(a, b fakeinflow.OrderSummary) int { return strings.Compare(a.Number, b.Number) })
+	ids := make([]string, len(orders))
+	for i := range orders {
+		ids[i] = orders[i].ID
+	}
+	return ids
+}
+
+// miss is the sweep's signal, of a sweep that knows less than the run.
+func (s *stack) miss(id, version string) {
+	s.t.Helper()
+	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered,
+		[]ordercheck.Delivery{{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now(), OrderVersion: version}}))
+}
+
+// recent is a copy of a sample order of yesterday.
+func (s *stack) recent(name string) map[string]any {
+	s.t.Helper()
+	return fakeinflow.Sample{Order: s.sample(name)}.Recent(time.Now()).Order
+}
+
+func (s *stack) createRecent(name string) (id string) {
+	s.t.Helper()
+	id, err := s.fake.AddOrder(s.recent(name))
+	require.NoError(s.t, err)
+	return id
+}
+
+// save is an edit that leaves the order as right as it was.
+func (s *stack) save(id string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["orderRemarks"] = uuid.NewString() }))
+}
+
+func (s *stack) version(id string) string {
+	s.t.Helper()
+	order, err := s.fake.Order(id)
+	require.NoError(s.t, err)
+	return order["timestamp"].(string)
+}
+
+// sees waits until a check has seen the order as it is now.
+func (s *stack) sees(id string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+		var report ordercheck.Report
+		return err == nil && answer.Get(&report) == nil && report.OrderVersion == s.version(id)
+	}, waitFor, tick, "the last version of order %s is not checked", id)
+}
+
+func (s *stack) fetchCounts(ids []string) map[string]int {
+	counts := map[string]int{}
+	for _, id := range ids {
+		counts[id] = len(s.fetches(id))
+	}
+	return counts
+}
+
+func missedIDs(sweep *ordercheck.Sweep) []string {
+	ids := make([]string, len(sweep.Orders))
+	for i, order := range sweep.Orders {
+		ids[i] = order.SalesOrderID
+	}
+	return ids
+}
+
+// TestMissedWebhooksAreFound: while the ingress is down, InFlow gives deliveries up.
+func TestMissedWebhooksAreFound(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{
+		settings:    workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, GracePeriod: time.Hour, HoldMax: time.Hour},
+		retryDelays: []time.Duration{0, time.Second}, sweep: byHand,
+	})
+	var ids []string
+	for _, name := range []string{"plain", "percent-discount", "compound-tax", "fully-paid", "balance-wrong", "total-wrong"} {
+		ids = append(ids, s.createRecent(name))
+	}
+	old := s.create("plain")
+	for _, id := range append(slices.Clone(ids), old) {
+		s.waitForRun(id)
+		s.sees(id)
+	}
+	before := s.fetchCounts(append(slices.Clone(ids), old))
+
+	covered := s.sweepNow()
+	assert.Equal(t, 6, covered.Listed)
+	assert.Equal(t, 6, covered.Changed)
+	assert.Zero(t, covered.Missed)
+	assert.Zero(t, covered.UnderWay)
+
+	s.stopIngress()
+	completed, held, unseen := ids[0], ids[4], ids[1]
+	for _, id := range []string{completed, held, completed} {
+		s.save(id)
+	}
+	created := s.createRecent("fixed-discount")
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	for _, delivery := range s.fake.Deliveries()[len(ids)+1:] {
+		require.Equal(t, fakeinflow.DeliveryGivenUp, delivery.State)
+	}
+	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/webhook/inflow")
+	var lc net.ListenConfig
+	edge, err := lc.Listen(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	serve(t, s.newIngress(edge))
+	s.save(unseen) // this one is announced
+	s.sees(unseen)
+
+	found := s.sweepNow()
+	missed := []string{completed, held, created}
+	assert.ElementsMatch(t, missed, missedIDs(found))
+	assert.Equal(t, 3, found.Missed)
+	assert.Equal(t, 7, found.Listed)
+	for _, id := range missed {
+		s.sees(id)
+	}
+	before[completed]++
+	before[held]++
+	before[unseen]++
+	before[created] = 1
+	all := append(slices.Clone(ids), old, created)
+	assert.Equal(t, before, s.fetchCounts(all), "exactly the missed orders are fetched")
+	assert.Len(t, s.runs(held), 1, "the order's open run has checked it")
+	assert.Len(t, s.runs(completed), 2)
+	s.startedBySweep(created)
+
+	again := s.sweepNow()
+	assert.Zero(t, again.Missed, "%v", again.Orders)
+	assert.Equal(t, before, s.fetchCounts(all))
+}
+
+// startedBySweep: the order's history says why it was checked.
+func (s *stack) startedBySweep(id string) {
+	s.t.Helper()
+	var reasons []string
+	for _, event := range s.history(id) {
+		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+			reasons = append(reasons, string(payload.GetData()))
+		}
+		if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil {
+			assert.EqualValues(s.t, ordercheck.PrioritySweep, started.GetPriority().GetPriorityKey())
+		}
+		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {
+			assert.EqualValues(s.t, ordercheck.PrioritySweep, scheduled.GetPriority().GetPriorityKey())
+		}
+	}
+	require.Len(s.t, reasons, 1)
+	assert.Contains(s.t, reasons[0], `"event":"missed-webhook"`)
+	assert.Contains(s.t, reasons[0], `"orderVersion":"`+s.version(id)+`"`)
+}
+
+// TestMarksOutliveWorkersAndTheSchedule: what one sweep saw, the next one knows.
+func TestMarksOutliveWorkersAndTheSchedule(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{sweep: byHand, noWorker: true})
+	stop := s.startWorker()
+	id := s.createRecent("plain")
+	s.mustResult(id)
+	first := s.sweepNow()
+	require.Equal(t, s.version(id), first.Marks.Next)
+	assert.Empty(t, first.Marks.Mark)
+
+	stop()
+	stop = s.startWorker()
+	second := s.sweepNow()
+	assert.Equal(t, first.Marks.SeenAt, second.Marks.SeenAt, "within a minute, what the first one saw is no mark yet, and is kept")
+	assert.Equal(t, first.Marks.Next, second.Marks.Next)
+
+	// A schedule made anew has no last result: the last sweep is looked for. It is found as
+	// soon as Temporal's list has it.
+	require.NoError(t, s.schedule().Delete(t.Context()))
+	require.Eventually(t, func() bool {
+		_, err := s.schedule().Describe(t.Context())
+		return err != nil
+	}, waitFor, tick)
+	stop()
+	s.startWorker()
+	require.Eventually(t, func() bool { return s.sweepNow().Marks.SeenAt.Equal(first.Marks.SeenAt) }, waitFor, tick)
+}
+
+// hookedOrders gives pages of a few entries, and does something before a page is asked for.
+type hookedOrders struct {
+	*inflow.Client
+	entries int
+
+	mu     sync.Mutex
+	page   int
+	before func(page int)
+}
+
+func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, start string) ([]inflow.ListedOrder, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.page++
+	if h.before != nil {
+		h.before(h.page)
+	}
+	list, err := h.Client.ListSalesOrders(ctx, from, start)
+	return list[:min(h.entries, len(list))], err
+}
+
+// TestEditsWhileTheListIsRead: orders change their place, their version and their number while
+// a sweep reads, and no webhook tells of it.
+func TestEditsWhileTheListIsRead(t *testing.T) {
+	t.Parallel()
+	hooked := &hookedOrders{entries: 3}
+	s := newStack(t, options{sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
+		hooked.Client = c
+		return hooked
+	}})
+	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+	ids := make([]string, 8)
+	for i := range ids {
+		order := s.recent("plain")
+		order["orderNumber"] = fmt.Sprintf("SO-10%d", i)
+		var err error
+		ids[i], err = s.fake.AddOrder(order)
+		require.NoError(t, err)
+	}
+	renumber := func(id, number string) {
+		assert.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order["orderNumber"] = number }))
+	}
+	hooked.before = func(page int) {
+		switch page {
+		case 2:
+			renumber(ids[2], "SO-999") // where the page should begin: moves to the end
+			s.save(ids[0])             // has been read, and changes before the last one does
+			assert.NoError(t, s.fake.DeleteOrder(ids[1]))
+		case 4:
+			renumber(ids[6], "SO-050") // not read yet: moves to where the sweep has been
+			s.save(ids[7])
+		}
+	}
+	first := s.sweepNow()
+	hooked.mu.Lock()
+	hooked.before = nil
+	hooked.mu.Unlock()
+	second := s.sweepNow()
+	assert.LessOrEqual(t, second.Missed, 3, "what the first one read and did not change is not checked again: %v", second.Orders)
+	for i, id := range ids {
+		if i != 1 {
+			s.sees(id)
+		}
+	}
+	third := s.sweepNow()
+	assert.Zero(t, third.Missed, "%v", third.Orders)
+	assert.Equal(t, 7, third.Listed)
+	assert.GreaterOrEqual(t, first.Missed, 6)
+}
+
+// TestTwoWorkersKeepOneSchedule follows the schedule through the settings.
+func TestTwoWorkersKeepOneSchedule(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{sweep: worker.Sweep{Every: time.Hour, Days: 30, Account: "company"}})
+	stop := s.startWorker()
+	state := func() (*client.Schedule, bool) {
+		described, err := s.schedule().Describe(t.Context())
+		if err != nil {
+			return nil, false
+		}
+		return &described.Schedule, true
+	}
+	becomes := func(what string, is func(*client.Schedule) bool) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			schedule, ok := state()
+			return ok && is(schedule)
+		}, waitFor, tick, what)
+	}
+	every := func(d time.Duration) func(*client.Schedule) bool {
+		return func(schedule *client.Schedule) bool { return schedule.Spec.Intervals[0].Every == d }
+	}
+	becomes("made", every(time.Hour))
+	schedule, _ := state()
+	assert.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Policy.Overlap)
+	assert.Equal(t, time.Hour, schedule.Policy.CatchupWindow)
+	assert.False(t, schedule.State.Paused)
+	assert.Equal(t, ordercheck.PrioritySweep, schedule.Action.(*client.ScheduleWorkflowAction).Priority.PriorityKey)
+
+	restart := func(sweep worker.Sweep) {
+		stop()
+		s.sweep = sweep
+		stop = s.startWorker()
+	}
+	restart(worker.Sweep{Every: 2 * time.Hour, Days: 7, Account: "company"})
+	becomes("changed", every(2*time.Hour))
+	assert.Equal(t, time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -7), s.sweepNow().From)
+
+	restart(worker.Sweep{Days: 7, Account: "company"})
+	becomes("paused", func(schedule *client.Schedule) bool {
+		return schedule.State.Paused && strings.Contains(schedule.State.Note, "SWEEP_EVERY is 0")
+	})
+	assert.Zero(t, s.sweepNow().Listed, "a person may sweep all the same")
+
+	restart(worker.Sweep{Every: time.Hour, Days: 7, Account: "company"})
+	becomes("on again", func(schedule *client.Schedule) bool { return !schedule.State.Paused && every(time.Hour)(schedule) })
+
+	require.NoError(t, s.schedule().Pause(t.Context(), client.SchedulePauseOptions{Note: "stocktaking"}))
+	restart(worker.Sweep{Every: 3 * time.Hour, Days: 7, Account: "company"})
+	becomes("changed, and still paused", func(schedule *client.Schedule) bool {
+		return every(3*time.Hour)(schedule) && schedule.State.Paused && schedule.State.Note == "stocktaking"
+	})
+}
+
+// TestSweepFollowsOneThatIsUnderWay: two never overlap.
+func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	hooked := &hookedOrders{entries: 100}
+	hooked.before = func(page int) {
+		if page == 1 {
+			close(reading)
+			<-goOn
+		}
+	}
+	s := newStack(t, options{sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
+		hooked.Client = c
+		return hooked
+	}})
+	results := make(chan *ordercheck.Sweep, 2)
+	go func() { results <- s.sweepNow() }()
+	<-reading
+	underWay := make(chan string, 1)
+	go func() {
+		sweep, err := operations.SweepNow(t.Context(), s.temporal, func(id string) { underWay <- id })
+		assert.NoError(t, err)
+		results <- sweep
+	}()
+	assert.Contains(t, <-underWay, ordercheck.SweepScheduleID)
+	close(goOn)
+	first, second := <-results, <-results
+	require.NotNil(t, first)
+	require.NotNil(t, second)
+	assert.False(t, second.BeganAt.Before(first.EndedAt), "the second one begins when the first has ended")
+}

@@ -1,0 +1,82 @@
+package inflow_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+)
+
+// listing is a client of an InFlow that answers every list so.
+func listing(t *testing.T, status int, body string) (*inflow.Client, *[]*http.Request) {
+	t.Helper()
+	var requests []*http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests = append(requests, r)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	require.NoError(t, err)
+	return client, &requests
+}
+
+var listFrom = time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)
+
+func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
+	client, requests := listing(t, 200, `[
+		{"salesOrderId":"a","orderNumber":"SO-1","timestamp":"0000000000310ab6","orderDate":"2026-11-20T00:00:00Z","email":"jane@example.com","lines":[{}]},
+		{"salesOrderId":"b","orderNumber":"SO-2","timestamp":"310AB7","orderDate":null}]`)
+	orders, err := client.ListSalesOrders(t.Context(), listFrom, "")
+	require.NoError(t, err)
+	require.Len(t, orders, 2)
+	assert.Equal(t, "0000000000310AB6", orders[0].Timestamp)
+	assert.Equal(t, "0000000000310AB7", orders[1].Timestamp, "versions are in the order of their texts")
+	assert.True(t, orders[1].OrderDate.IsZero())
+
+	require.Len(t, *requests, 1)
+	query := (*requests)[0].URL.Query()
+	assert.Equal(t, "/company/sales-orders", (*requests)[0].URL.Path)
+	assert.JSONEq(t, `{"fromDate":"2026-10-25T00:00:00Z"}`, query.Get("filter[orderDate]"))
+	assert.Equal(t, "100", query.Get("count"))
+	assert.Equal(t, "orderNumber", query.Get("sort"))
+	assert.Len(t, query, 3, "no include, and no start on the first page: %v", query)
+
+	_, err = client.ListSalesOrders(t.Context(), listFrom, "b")
+	require.NoError(t, err)
+	assert.Equal(t, "b", (*requests)[1].URL.Query().Get("start"))
+}
+
+func TestListSalesOrdersOfAnEntryThatIsGone(t *testing.T) {
+	client, _ := listing(t, 400, `"no entity of this list has the id"`)
+	for start, kind := range map[string]inflow.Kind{"gone": inflow.KindNotFound, "": inflow.KindBadResponse} {
+		_, err := client.ListSalesOrders(t.Context(), listFrom, start)
+		var failed *inflow.Error
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, kind, failed.Kind, "start=%q", start)
+	}
+}
+
+func TestListSalesOrdersThatCannotBeUsed(t *testing.T) {
+	for name, body := range map[string]string{
+		"no list":             `{"items":[]}`,
+		"no id":               `[{"timestamp":"0000000000310AB6"}]`,
+		"no version":          `[{"salesOrderId":"a"}]`,
+		"no rowversion":       `[{"salesOrderId":"a","timestamp":"2026-11-20T00:00:00Z"}]`,
+		"more than 16 digits": `[{"salesOrderId":"a","timestamp":"00000000000310AB6"}]`,
+	} {
+		client, _ := listing(t, 200, body)
+		_, err := client.ListSalesOrders(t.Context(), listFrom, "")
+		var failed *inflow.Error
+		require.ErrorAs(t, err, &failed, name)
+		assert.Equal(t, inflow.KindBadResponse, failed.Kind, name)
+		assert.Contains(t, err.Error(), "INFLOW_API_VERSION", name)
+	}
+}

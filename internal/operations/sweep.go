@@ -1,0 +1,94 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// schedulePoll is the time between two looks at the schedule for a sweep that is to begin.
+const schedulePoll = 250 * time.Millisecond
+
+// ErrNoSweepSchedule: no worker has made the schedule of sweeps in this namespace.
+var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID +
+	" does not exist in this namespace: a worker makes it when it starts, whatever SWEEP_EVERY is")
+
+// SweepNow looks for missed webhooks now and returns what was found. The sweep begins after the
+// call: where one is under way, underWay is told of its workflow, and the next one follows it.
+// It is the schedule's own, so that two never overlap and marks are kept; a pause of the
+// schedule does not prevent it. The error of a sweep that failed is a [temporal.ApplicationError].
+// ctx bounds the wait, not the sweep, which goes on.
+func SweepNow(ctx context.Context, c client.Client, underWay func(workflowID string)) (*ordercheck.Sweep, error) {
+	handle := c.ScheduleClient().GetHandle(ctx, ordercheck.SweepScheduleID)
+	before, err := describeSchedule(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, action := range before.Info.RecentActions {
+		if started := action.StartWorkflowResult; started != nil {
+			known[started.FirstExecutionRunID] = true
+		}
+	}
+	for _, running := range before.Info.RunningWorkflows {
+		known[running.FirstExecutionRunID] = true
+		// The schedule notes the end of a workflow only when it has something else to do.
+		run, err := c.DescribeWorkflowExecution(ctx, running.WorkflowID, "")
+		if err == nil && run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && underWay != nil {
+			underWay(running.WorkflowID)
+		}
+	}
+	if err := handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
+		return nil, fmt.Errorf("start a sweep: %w", err)
+	}
+	started, err := nextSweep(ctx, handle, known)
+	if err != nil {
+		return nil, err
+	}
+	var sweep ordercheck.Sweep
+	if err := c.GetWorkflow(ctx, started.WorkflowID, started.FirstExecutionRunID).Get(ctx, &sweep); err != nil {
+		return nil, fmt.Errorf("wait for the sweep %s: %w", started.WorkflowID, err)
+	}
+	return &sweep, nil
+}
+
+func describeSchedule(ctx context.Context, handle client.ScheduleHandle) (*client.ScheduleDescription, error) {
+	description, err := handle.Describe(ctx)
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return nil, ErrNoSweepSchedule
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the schedule %s: %w", ordercheck.SweepScheduleID, err)
+	}
+	return description, nil
+}
+
+// nextSweep waits for a sweep that is not known: whoever asked for it, it began after.
+func nextSweep(ctx context.Context, handle client.ScheduleHandle, known map[string]bool) (*client.ScheduleWorkflowExecution, error) {
+	ticker := time.NewTicker(schedulePoll)
+	defer ticker.Stop()
+	for {
+		now, err := describeSchedule(ctx, handle)
+		if err != nil {
+			return nil, err
+		}
+		for _, action := range now.Info.RecentActions {
+			if started := action.StartWorkflowResult; started != nil && !known[started.FirstExecutionRunID] {
+				return started, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the sweep to begin: %w", ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}

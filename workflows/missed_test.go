@@ -1,0 +1,130 @@
+package workflows_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+// swept are settings of runs that a sweep looks at.
+func swept(settings workflows.Settings) workflows.Settings {
+	settings.Sweep = true
+	return settings
+}
+
+// miss is the sweep's signal that no check has seen a version.
+func (w *world) miss(version string) {
+	w.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{
+		{Event: ordercheck.EventMissedWebhook, ReceivedAt: w.Now(), OrderVersion: version},
+	})
+}
+
+func (w *world) missAt(after time.Duration, version string) {
+	w.RegisterDelayedCallback(func() { w.miss(version) }, after)
+}
+
+// TestMissedWebhooksOfAHeldOrder: the run itself knows what it has seen.
+func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
+	l := newLife(t, swept(holding), "total")
+	l.saved = 5
+	l.missAt(0, order(5).OrderVersion)             // with the start: the first fetch sees it
+	l.missAt(time.Minute, order(4).OrderVersion)   // seen
+	l.missAt(2*time.Minute, order(5).OrderVersion) // seen
+	l.RegisterDelayedCallback(func() { l.saved, l.broken = 6, nil }, 3*time.Minute)
+	l.missAt(4*time.Minute, order(6).OrderVersion)
+	report := l.mustRun(t)
+	assert.Equal(t, []time.Duration{0, 4 * time.Minute}, l.fetchedAt, "nobody is saving the order: nothing settles")
+	assert.Equal(t, ordercheck.StatusPassed, report.Status)
+	assert.Equal(t, order(6).OrderVersion, report.OrderVersion)
+}
+
+func TestAMissedWebhookThatComesAfterAll(t *testing.T) {
+	w := newWorldWith(t, swept(settings))
+	w.deliverAt(0, 1)
+	w.missAt(time.Second, order(9).OrderVersion) // the fetch that is owed begins after that version was there
+	w.mustRun(t)
+	assert.Equal(t, []time.Duration{2 * time.Second}, w.fetchedAt, "it does not disturb the settling")
+
+	w = newWorldWith(t, swept(settings))
+	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
+		if attempt == 1 { // a webhook and the sweep, while InFlow answers with what was there before
+			w.miss(order(9).OrderVersion)
+			w.deliver(1)
+		}
+		return order(attempt), nil
+	}
+	w.mustRun(t)
+	assert.Len(t, w.fetchedAt, 2, "one fetch follows both")
+}
+
+func TestAFetchThatBeganBeforeTheChangeIsNotEnough(t *testing.T) {
+	for version, fetches := range map[string]int{order(1).OrderVersion: 1, order(2).OrderVersion: 2} {
+		w := newWorldWith(t, swept(settings))
+		w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
+			if attempt == 1 {
+				w.miss(version)
+			}
+			return order(attempt), nil
+		}
+		w.mustRun(t)
+		assert.Len(t, w.fetchedAt, fetches, version)
+	}
+}
+
+func TestAMissedWebhookOfACheckThatFailed(t *testing.T) {
+	w := newWorldWith(t, swept(settings))
+	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
+		if attempt == 1 {
+			w.miss(order(1).OrderVersion)
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("no", ordercheck.ErrorInflowBadResponse, nil)
+		}
+		return order(attempt), nil
+	}
+	report := w.mustRun(t)
+	assert.Equal(t, ordercheck.StatusPassed, report.Status)
+	assert.Len(t, w.fetchedAt, 2)
+}
+
+// TestMissedWebhooksThatCannotBeRead are taken for webhooks that came: a fetch too many is no harm.
+func TestMissedWebhooksThatCannotBeRead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings workflows.Settings
+		version  string
+	}{
+		"no version":                {swept(holding), ""},
+		"no rowversion":             {swept(holding), "yesterday"},
+		"a run of before the sweep": {holding, order(0).OrderVersion},
+	} {
+		l := newLife(t, tt.settings, "total")
+		l.missAt(time.Minute, tt.version)
+		l.save(2*time.Minute, func() { l.broken = nil })
+		l.mustRun(t)
+		assert.Equal(t, []time.Duration{0, time.Minute + 2*time.Second, 2*time.Minute + 2*time.Second}, l.fetchedAt, name)
+	}
+}
+
+// TestEveryVersionIsShown, also where nothing else is news: a sweep looks for it.
+func TestEveryVersionIsShown(t *testing.T) {
+	l := newLife(t, swept(holding), "total")
+	l.saved = 1
+	var shown []string
+	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
+		version, ok := attributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion))
+		if ok && !slices.Contains(shown, version) {
+			shown = append(shown, version)
+		}
+		return true
+	})).Return(nil)
+	l.save(2*time.Minute, func() {})
+	l.RegisterDelayedCallback(func() { assert.Equal(t, []string{order(1).OrderVersion, order(2).OrderVersion}, shown) }, 3*time.Minute)
+	l.save(4*time.Minute, func() { l.broken = nil })
+	l.mustRun(t)
+	assert.Equal(t, order(3).OrderVersion, shown[len(shown)-1])
+}

@@ -1,0 +1,342 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+func versionOf(n int) string { return fmt.Sprintf("%016X", n) }
+
+func listedOrder(n, version int) ordercheck.ListedOrder {
+	return ordercheck.ListedOrder{SalesOrderID: fmt.Sprintf("order-%06d", n), OrderNumber: fmt.Sprintf("SO-%06d", n), OrderVersion: versionOf(version)}
+}
+
+// account is an InFlow account and a Temporal with the latest checks, as the activities of a sweep see them.
+type account struct {
+	t        *testing.T
+	orders   []ordercheck.ListedOrder // by number
+	checked  map[string]string        // the version that an order's latest check saw
+	pageSize int
+
+	lists    []ordercheck.ListOrdersInput
+	compared int
+	recalls  int
+	recalled ordercheck.SweepMarks
+	// list stands before the account's own answer; nil is that.
+	list func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error)
+	// check stands before the comparison; nil is nothing.
+	check func(in ordercheck.CheckMissedInput) error
+}
+
+func newAccount(t *testing.T, orders int) *account {
+	t.Helper()
+	a := &account{t: t, checked: map[string]string{}, pageSize: 99}
+	for i := range orders {
+		a.orders = append(a.orders, listedOrder(i, 1000+i))
+	}
+	return a
+}
+
+func (a *account) listOrders(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+	a.lists = append(a.lists, in)
+	if a.list != nil {
+		if page, err := a.list(in); page != nil || err != nil {
+			return page, err
+		}
+	}
+	page := &ordercheck.ListedOrders{Orders: []ordercheck.ListedOrder{}, Tail: []ordercheck.ListedOrder{}}
+	first := 0
+	if in.After.SalesOrderID != "" {
+		for first < len(a.orders) && a.orders[first].SalesOrderID != in.After.SalesOrderID {
+			first++
+		}
+		if first == len(a.orders) || a.orders[first] != in.After {
+			page.Moved = true
+			return page, nil
+		}
+		first++
+	}
+	entries := a.orders[first:min(first+a.pageSize, len(a.orders))]
+	page.Last = len(entries) == 0
+	page.Listed = len(entries)
+	page.Tail = append(page.Tail, entries[max(0, len(entries)-10):]...)
+	for _, order := range entries {
+		page.Highest = max(page.Highest, order.OrderVersion)
+		if order.OrderVersion > in.Mark {
+			page.Orders = append(page.Orders, order)
+		}
+	}
+	return page, nil
+}
+
+func (a *account) checkMissed(in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
+	result := ordercheck.CheckedMissed{Missed: []ordercheck.ListedOrder{}}
+	if a.check != nil {
+		if err := a.check(in); err != nil {
+			return result, err
+		}
+	}
+	assert.LessOrEqual(a.t, len(in.Waiting), 20)
+	for _, order := range in.Orders {
+		a.compared++
+		if a.checked[order.SalesOrderID] < order.OrderVersion {
+			result.Missed = append(result.Missed, order)
+			a.checked[order.SalesOrderID] = order.OrderVersion
+		}
+	}
+	result.Waiting = result.Missed[max(0, len(result.Missed)-20):]
+	return result, nil
+}
+
+// run is one run of the workflow at a time; next is what a run that continues as new hands on.
+func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart) (sweep *ordercheck.Sweep, next *ordercheck.SweepStart, err error) {
+	a.t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartTime(at)
+	env.SetTestTimeout(time.Minute)
+	if last != nil {
+		env.SetLastCompletionResult(last)
+	}
+	env.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+	env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		return a.listOrders(in)
+	}, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
+	env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
+		return a.checkMissed(in)
+	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
+	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) {
+		a.recalls++
+		return a.recalled, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
+	env.ExecuteWorkflow(ordercheck.SweepWorkflowType, start)
+	require.True(a.t, env.IsWorkflowCompleted())
+	err = env.GetWorkflowError()
+	var again *workflow.ContinueAsNewError
+	if errors.As(err, &again) {
+		var carried ordercheck.SweepStart
+		require.NoError(a.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &carried))
+		return nil, &carried, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	sweep = &ordercheck.Sweep{}
+	require.NoError(a.t, env.GetWorkflowResult(sweep))
+	return sweep, nil, nil
+}
+
+// sweep is a whole one, over all of its runs.
+func (a *account) sweep(at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart) (sweep *ordercheck.Sweep, runs int, err error) {
+	a.t.Helper()
+	next := &start
+	for next != nil {
+		runs++
+		require.Less(a.t, runs, 100)
+		sweep, next, err = a.run(at, last, *next)
+	}
+	return sweep, runs, err
+}
+
+func (a *account) mustSweep(at time.Time, last *ordercheck.Sweep) *ordercheck.Sweep {
+	a.t.Helper()
+	sweep, _, err := a.sweep(at, last, ordercheck.SweepStart{Days: 30})
+	require.NoError(a.t, err)
+	return sweep
+}
+
+var sweepStart = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+
+func TestFirstSweepOf20000Orders(t *testing.T) {
+	a := newAccount(t, 20_000)
+	sweep, runs, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{Days: 30})
+	require.NoError(t, err)
+	assert.Equal(t, 20_000, sweep.Listed)
+	assert.Equal(t, 20_000, sweep.Missed)
+	assert.Len(t, sweep.Orders, ordercheck.MaxSweepOrders)
+	assert.Equal(t, versionOf(1000+19_999), sweep.Marks.Next)
+	assert.Empty(t, sweep.Marks.Mark)
+	assert.Equal(t, 5, runs, "no run's history grows without end")
+	assert.Len(t, a.lists, 20_000/99+2, "a request for each page, and one that says that nothing follows")
+	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[0].From)
+	assert.Equal(t, a.lists[0].From, a.lists[len(a.lists)-1].From)
+	assert.Equal(t, 1, a.recalls, "marks are looked for once in a sweep")
+}
+
+func TestMarksFollowOneSweepBehind(t *testing.T) {
+	a := newAccount(t, 300)
+	first := a.mustSweep(sweepStart, nil)
+	second := a.mustSweep(sweepStart.Add(15*time.Minute), first)
+	assert.Equal(t, first.Marks.Next, second.Marks.Mark)
+	assert.Zero(t, second.Missed)
+
+	// While the third one reads the second page, an order of the first is changed, and then one of the last.
+	a.compared = 0
+	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		if in.After.SalesOrderID != "" {
+			a.list = nil
+			a.orders[5].OrderVersion, a.orders[299].OrderVersion = versionOf(5001), versionOf(5002)
+		}
+		return nil, nil //nolint:nilnil // the account answers
+	}
+	third := a.mustSweep(sweepStart.Add(30*time.Minute), second)
+	assert.Equal(t, []ordercheck.ListedOrder{a.orders[299]}, third.Orders)
+	assert.Equal(t, versionOf(5002), third.Marks.Next)
+	assert.Equal(t, 1, a.compared, "only what is newer than the mark is compared")
+	fourth := a.mustSweep(sweepStart.Add(45*time.Minute), third)
+	assert.Equal(t, []ordercheck.ListedOrder{a.orders[5]}, fourth.Orders, "what the third one passed by is found")
+	fifth := a.mustSweep(sweepStart.Add(time.Hour), fourth)
+	assert.Equal(t, versionOf(5002), fifth.Marks.Mark)
+	assert.Zero(t, fifth.Missed)
+	a.compared = 0
+	assert.Zero(t, a.mustSweep(sweepStart.Add(75*time.Minute), fifth).Changed)
+	assert.Zero(t, a.compared)
+}
+
+// TestSweepsCloseTogetherKeepTheMark: a version may become visible after one that is newer.
+func TestSweepsCloseTogetherKeepTheMark(t *testing.T) {
+	a := newAccount(t, 3)
+	first := a.mustSweep(sweepStart, nil)
+	a.orders[1].OrderVersion = versionOf(2000)
+	second := a.mustSweep(first.EndedAt.Add(30*time.Second), first)
+	assert.Equal(t, first.Marks.Next, second.Marks.Next)
+	assert.Equal(t, first.Marks.SeenAt, second.Marks.SeenAt)
+	assert.Empty(t, second.Marks.Mark)
+	third := a.mustSweep(first.EndedAt.Add(time.Minute), second)
+	assert.Equal(t, first.Marks.Next, third.Marks.Mark)
+	assert.Equal(t, versionOf(2000), third.Marks.Next)
+}
+
+func TestWhatASweepKnowsOfThoseBefore(t *testing.T) {
+	a := newAccount(t, 10)
+	a.recalled = ordercheck.SweepMarks{Mark: versionOf(1003), Next: versionOf(1009), From: sweepStart.AddDate(0, 0, -40), SeenAt: sweepStart.Add(-time.Hour)}
+	sweep := a.mustSweep(sweepStart, nil)
+	assert.Equal(t, 6, sweep.Changed, "the marks of the last sweep are looked for where the schedule has none")
+	assert.Equal(t, versionOf(1009), sweep.Marks.Mark)
+
+	wider, _, err := a.sweep(sweepStart.Add(time.Hour), sweep, ordercheck.SweepStart{Days: 60})
+	require.NoError(t, err)
+	assert.Equal(t, 10, wider.Changed, "orders of more days than before have not been compared")
+	another, _, err := a.sweep(sweepStart.Add(time.Hour), sweep, ordercheck.SweepStart{Days: 30, Account: "another"})
+	require.NoError(t, err)
+	assert.Equal(t, 10, another.Changed, "another account has versions of its own")
+	assert.Equal(t, "another", another.Marks.Account)
+
+	a.orders = nil
+	empty := a.mustSweep(sweepStart.Add(time.Hour), sweep)
+	assert.Equal(t, versionOf(1009), empty.Marks.Next, "an empty list forgets nothing")
+
+	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{Days: -1})
+	require.ErrorContains(t, err, "give 1 or more")
+	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{})
+	require.NoError(t, err)
+	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[len(a.lists)-1].From, "30 days, unless told otherwise")
+}
+
+func TestTheListIsReadOnFromWhatHasNotMoved(t *testing.T) {
+	a := newAccount(t, 250)
+	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		if in.After.SalesOrderID == a.orders[98].SalesOrderID { // the last two of the first page are changed
+			a.orders[98].OrderVersion, a.orders[97].OrderVersion = versionOf(9001), versionOf(9000)
+			a.list = nil
+		}
+		return nil, nil //nolint:nilnil // the account answers
+	}
+	sweep := a.mustSweep(sweepStart, nil)
+	assert.Equal(t, a.orders[96], a.lists[3].After)
+	for _, order := range a.orders {
+		assert.Equal(t, order.OrderVersion, a.checked[order.SalesOrderID])
+	}
+	assert.Equal(t, 252, sweep.Missed)
+}
+
+func TestAListThatMovesAllTheTimeEnds(t *testing.T) {
+	a := newAccount(t, 250)
+	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		if in.After.SalesOrderID == "" {
+			return nil, nil //nolint:nilnil // the account answers
+		}
+		return &ordercheck.ListedOrders{Moved: true}, nil
+	}
+	_, _, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{})
+	require.ErrorContains(t, err, "faster than it can be read")
+	assert.Len(t, a.lists, 4*11)
+}
+
+func TestAListWithoutEndEnds(t *testing.T) {
+	a := newAccount(t, 1)
+	a.list = func(ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		return &ordercheck.ListedOrders{Listed: 1, Tail: a.orders}, nil
+	}
+	_, _, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{})
+	require.ErrorContains(t, err, "does not end")
+	assert.Len(t, a.lists, 3000)
+}
+
+// TestASweepThatFailsIsMadeUpFor: its mark stays, since its result is none.
+func TestASweepThatFailsIsMadeUpFor(t *testing.T) {
+	for errorType, advice := range map[string]string{
+		ordercheck.ErrorInflowUnauthorized: "INFLOW_API_KEY",
+		ordercheck.ErrorInflowBadResponse:  "INFLOW_API_VERSION",
+		ordercheck.ErrorInflowUnavailable:  "no list within 1h",
+	} {
+		a := newAccount(t, 150)
+		first := a.mustSweep(sweepStart, nil)
+		a.orders[0].OrderVersion = versionOf(5000)
+		a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+			if in.After.SalesOrderID == "" {
+				return nil, nil //nolint:nilnil // the account answers
+			}
+			return nil, temporal.NewApplicationErrorWithOptions("no", errorType,
+				temporal.ApplicationErrorOptions{NonRetryable: errorType != ordercheck.ErrorInflowUnavailable})
+		}
+		_, _, err := a.sweep(sweepStart.Add(15*time.Minute), first, ordercheck.SweepStart{Days: 30})
+		var application *temporal.ApplicationError
+		require.ErrorAs(t, err, &application)
+		assert.Equal(t, errorType, application.Type())
+		assert.Contains(t, application.Message(), advice)
+		assert.Equal(t, versionOf(5000), a.checked[a.orders[0].SalesOrderID], "what it found before is checked")
+		a.list = nil
+		assert.Zero(t, a.mustSweep(sweepStart.Add(30*time.Minute), first).Missed)
+	}
+}
+
+func TestAStalledSweepFails(t *testing.T) {
+	a := newAccount(t, 3)
+	a.check = func(ordercheck.CheckMissedInput) error {
+		return temporal.NewNonRetryableApplicationError("20 checks have waited", "SweepStalled", nil)
+	}
+	_, _, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{})
+	require.ErrorContains(t, err, "20 checks have waited")
+}
+
+func TestACancelledSweepIsCancelled(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) { return ordercheck.SweepMarks{}, nil },
+		activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
+	env.RegisterActivityWithOptions(func(context.Context, ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		return nil, temporal.NewApplicationError("away", ordercheck.ErrorInflowUnavailable)
+	}, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+	env.ExecuteWorkflow(workflows.SweepOrders, ordercheck.SweepStart{})
+	assert.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
+}
