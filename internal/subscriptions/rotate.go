@@ -142,7 +142,25 @@ func (m *Manager) stage(ctx context.Context, old *inflow.Subscription, o RotateO
 		return nil, m.giveUp(ctx, next, o.Keeper, fmt.Errorf("nothing was rotated, and subscription %s goes on as before: %w", old.ID, err))
 	}
 	m.say("the ingress accepts the new secret")
+	if err := m.bothThere(ctx, old, next); err != nil {
+		return nil, m.giveUp(ctx, next, o.Keeper, fmt.Errorf("nothing was rotated: %w", err))
+	}
 	return next, nil
+}
+
+// bothThere fails where somebody has removed one of the two meanwhile: to change the new one
+// would make it again, with a secret that the ingress does not know.
+func (m *Manager) bothThere(ctx context.Context, old, next *inflow.Subscription) error {
+	list, err := m.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range []string{old.ID, next.ID} {
+		if find(list, id) == nil {
+			return fmt.Errorf("subscription %s was removed meanwhile: does another rotation of it run?", id)
+		}
+	}
+	return nil
 }
 
 func (m *Manager) untilAccepted(ctx context.Context, next *inflow.Subscription, o RotateOptions) error {

@@ -17,8 +17,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// rotationCalls is how many calls a rotation makes of InFlow: list, make, change, remove.
-const rotationCalls = 4
+// rotationCalls is how many calls a rotation makes of InFlow: list, make, list, change, remove.
+const rotationCalls = 5
 
 // editing saves an order before and after each call of InFlow.
 func (w *world) editing() *hookedAPI {
@@ -299,6 +299,20 @@ func TestRotateAfterALostSecret(t *testing.T) {
 	_, _, err := w.rotate(w.client, orphan, w.keeper())
 	require.NoError(t, err)
 	w.works()
+}
+
+// TestTwoRotationsAtOnce: the second takes the first one's new subscription for a leftover.
+func TestTwoRotationsAtOnce(t *testing.T) {
+	w := newWorld(t, 0)
+	old := w.mustSubscribe()
+	var second *Rotated
+	_, _, err := w.rotate(w.editing(), old.ID, Show(func(s inflow.Subscription) (err error) {
+		require.NoError(t, w.keeper().Keep(s))
+		second, _, err = w.rotate(w.editing(), old.ID, w.keeper())
+		return err
+	}))
+	require.ErrorContains(t, err, "was removed meanwhile")
+	assert.Equal(t, second.New.ID, w.works().ID)
 }
 
 func TestRotateOfAnUnknownSubscription(t *testing.T) {
