@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -119,6 +120,40 @@ func TestFakeInflowCommandReadsTheEnvironment(t *testing.T) {
 	refused.SetArgs([]string{})
 	refused.SilenceErrors, refused.SilenceUsage = true, true
 	require.ErrorContains(t, refused.ExecuteContext(t.Context()), "LOG_FORMAT")
+}
+
+// Every command of docs/fake-inflow.md is understood, and every request is answered.
+func TestDocsFakeInflowPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "fake-inflow.md"))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	cmd := newFakeInflowCommand()
+	out := newOutput()
+	cmd.SetOut(out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	url := out.waitFor(t, `export INFLOW_API_URL=(\S+)`)
+	requests, commands := 0, 0
+	for _, line := range regexp.MustCompile(`(?m)^    (curl|gate) .*$`).FindAllString(string(page), -1) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "curl") {
+			answer := curl(t, strings.ReplaceAll(line, "http://127.0.0.1:5010", url))
+			assert.NotContains(t, string(answer), `{"message":`, line)
+			requests++
+			continue
+		}
+		script := `gate() { shift; printf '%s\0' "$@"; }` + "\n" + line
+		args, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output() //nolint:gosec // a line of the page
+		require.NoError(t, err, line)
+		require.NoError(t, newFakeInflowCommand().ParseFlags(strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")), line)
+		commands++
+	}
+	assert.GreaterOrEqual(t, requests, 15)
+	assert.GreaterOrEqual(t, commands, 3)
+	stop()
+	require.NoError(t, <-ended)
 }
 
 // What a flag breaks is broken, and what the state file has is there again.

@@ -249,3 +249,37 @@ func TestDeliveriesAsJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(a.fake(http.MethodGet, "deliveries", "").body, &deliveries))
 	assert.Equal(t, "[]", string(deliveries[0].Attempts))
 }
+
+func TestPageFindsAmongManyOrders(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	a.addSamples()
+	for range 120 {
+		a.add(nil)
+	}
+	page := func(query string) string { return string(a.fake(http.MethodGet, "?"+query, "").body) }
+	assert.Contains(t, page(""), "100 of 137")
+	assert.Contains(t, page("q=hartwell"), "SO-001043")
+	assert.NotContains(t, page("q=hartwell"), "SO-001042")
+	assert.NotContains(t, page("q=hartwell"), " of ")
+	assert.Contains(t, page("q=sO-001042"), "SO-001042")
+	assert.Contains(t, page("q=nobody"), "No order has that number or customer")
+	assert.Contains(t, page("q=%22%3E%3Cscript%3E"), "&gt;&lt;script&gt;")
+}
+
+func TestPageCopiesAnOrder(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	id := a.add(samples(t)[0].Order)
+	copied := a.fake(http.MethodPost, "orders/"+id+"/copy", "", header("Content-Type", "application/x-www-form-urlencoded"))
+	require.Equal(t, 200, copied.status)
+	require.Len(t, a.Orders(), 2)
+	one, err := a.Order(id)
+	require.NoError(t, err)
+	two, err := a.Order(a.Orders()[1].ID)
+	require.NoError(t, err)
+	lineOfOne, lineOfTwo := within[map[string]any](t, one, "lines", 0), within[map[string]any](t, two, "lines", 0)
+	assert.NotEqual(t, lineOfOne["salesOrderLineId"], lineOfTwo["salesOrderLineId"])
+	assert.Equal(t, lineOfOne["subTotal"], lineOfTwo["subTotal"])
+	assert.Equal(t, one["customer"], two["customer"])
+	assert.NotEqual(t, one["orderNumber"], two["orderNumber"])
+	assert.Equal(t, 404, a.fake(http.MethodPost, "orders/unknown/copy", "").status)
+}
