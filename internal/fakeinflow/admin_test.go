@@ -260,7 +260,7 @@ func TestPageFindsAmongManyOrders(t *testing.T) {
 	assert.Contains(t, page(""), "100 of 137")
 	assert.Contains(t, page("q=hartwell"), "SO-001043")
 	assert.NotContains(t, page("q=hartwell"), "SO-001042")
-	assert.NotContains(t, page("q=hartwell"), " of ")
+	assert.NotContains(t, page("q=hartwell"), "find fewer")
 	assert.Contains(t, page("q=sO-001042"), "SO-001042")
 	assert.Contains(t, page("q=nobody"), "No order has that number or customer")
 	assert.Contains(t, page("q=%22%3E%3Cscript%3E"), "&gt;&lt;script&gt;")
