@@ -15,6 +15,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
 )
@@ -71,7 +72,7 @@ func TestOperationsPage(t *testing.T) {
 	tried := map[string]bool{}
 	s := newStack(t, options{settings: workflows.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, Hold: true, HoldMax: time.Hour,
-	}})
+	}, sweep: byHand})
 	run := func(recipe, id string) string {
 		t.Helper()
 		tried[recipe] = true
@@ -161,6 +162,17 @@ func TestOperationsPage(t *testing.T) {
 	third := hold("no-lines")
 	run("end", third)
 	ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+
+	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
+	unannounced := s.createRecent("plain")
+	assert.Regexp(t, regexp.MustCompile(`(?m)`+unannounced+` +missed, is checked now$`), run("sweep", ""))
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(unannounced).Status)
+	assert.Contains(t, run("sweep-schedule", ""), ordercheck.SweepWorkflowType)
+	require.Eventually(t, func() bool { return strings.Contains(run("sweep-list", ""), ordercheck.SweepScheduleID) }, waitFor, tick)
+	run("sweep-pause", "")
+	described, err := s.schedule().Describe(t.Context())
+	require.NoError(t, err)
+	assert.False(t, described.Schedule.State.Paused)
 
 	for name := range page {
 		assert.True(t, tried[name], fmt.Sprintf("recipe %q of the page is not tried here", name))

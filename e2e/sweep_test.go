@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
@@ -396,4 +398,43 @@ func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
 	require.NotNil(t, first)
 	require.NotNil(t, second)
 	assert.False(t, second.BeganAt.Before(first.EndedAt), "the second one begins when the first has ended")
+}
+
+// TestMetricsOfSweeps: a worker that has just started knows when the last good one was.
+func TestMetricsOfSweeps(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{sweep: byHand})
+	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+	s.createRecent("plain")
+	sweep := s.sweepNow()
+	require.Equal(t, 1, sweep.Missed)
+
+	reader := metric.NewManualReader()
+	serve(t, func(ctx context.Context) error {
+		return worker.Run(ctx, s.temporal, worker.Options{
+			Activities: &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal},
+			Sweep:      byHand, Namespace: s.namespace, InflowRequestsPerMinute: plenty,
+			Meter: metric.NewMeterProvider(metric.WithReader(reader)),
+		})
+	})
+	var gauges map[string]float64
+	require.Eventually(t, func() bool {
+		gauges = map[string]float64{}
+		var all metricdata.ResourceMetrics
+		_ = reader.Collect(t.Context(), &all) // other gauges may not be known yet
+		for _, scope := range all.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				switch data := m.Data.(type) {
+				case metricdata.Gauge[float64]:
+					gauges[m.Name] = data.DataPoints[0].Value
+				case metricdata.Gauge[int64]:
+					gauges[m.Name] = float64(data.DataPoints[0].Value)
+				}
+			}
+		}
+		return gauges["gate.sweep.last.success"] > 0
+	}, waitFor, tick)
+	assert.InDelta(t, float64(sweep.EndedAt.Unix()), gauges["gate.sweep.last.success"], 60)
+	assert.InDelta(t, 1, gauges["gate.sweep.last.missed"], 0)
+	assert.InDelta(t, byHand.Every.Seconds(), gauges["gate.sweep.every"], 0)
 }
