@@ -16,7 +16,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build dev test test-production lint bench chaos fuzz record-histories temporal mailpit chromium clean \
+.PHONY: help build reproducible dev test test-production lint bench chaos fuzz record-histories temporal mailpit chromium clean \
         go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -24,6 +24,15 @@ help: ## list these targets
 
 build: go-toolchain ## build bin/gate
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gate ./cmd/gate
+
+reproducible: go-toolchain ## show that two builds of the image's program, in two places, are the same
+	@set -e; aside=$$(mktemp -d); trap 'rm -rf "$$aside"' EXIT; \
+	flags=$$(sed -n 's/.*go build \(.*\) -ldflags .*/\1/p' Dockerfile); \
+	for place in one two/deeper; do \
+		mkdir -p "$$aside/$$place"; git ls-files -z -- '*.go' '*.mod' '*.sum' internal rules cmd | xargs -0 cp --parents -t "$$aside/$$place"; \
+		(cd "$$aside/$$place" && GOCACHE="$$aside/cache-$${place%%/*}" CGO_ENABLED=0 $(GO) build $$flags -ldflags '-X main.version=reproducible' -o gate ./cmd/gate); \
+	done; \
+	cmp "$$aside/one/gate" "$$aside/two/deeper/gate"; sha256sum "$$aside/one/gate" | cut -d' ' -f1
 
 dev: build temporal mailpit ## run everything on this machine, with sample orders
 	@bin/gate dev

@@ -26,17 +26,48 @@ var jobs = []string{"temporal-schema", "temporal-namespace"}
 // Services that are the gate's own processes.
 var gate = []string{"ingress", "worker"}
 
-func loadProject(ctx context.Context, environment ...string) (*types.Project, error) {
-	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithEnv(environment))
+// Services that only the demo has.
+var demo = []string{"fake-inflow", "mail"}
+
+// Services whose image has nothing to run a health check with.
+var unwatched = []string{"otel-collector", "jaeger"}
+
+const demoEnvironment = "../deploy/demo/demo.env"
+
+func loadProject(ctx context.Context, options ...cli.ProjectOptionsFn) (*types.Project, error) {
+	loaded, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, options...)
 	if err != nil {
 		return nil, err
 	}
-	return options.LoadProject(ctx)
+	return loaded.LoadProject(ctx)
 }
 
+// project is what a company runs, with secrets that look like secrets.
 func project(t *testing.T) *types.Project {
 	t.Helper()
-	p, err := loadProject(t.Context(), "INFLOW_COMPANY_ID=6f1c")
+	secrets := t.TempDir()
+	for name, text := range map[string]string{
+		"postgres_password": "a", "grafana_admin_password": "b", "inflow_api_key": "an-api-key", "webhook_secret": "whsec-0123456789abcdef",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte(text+"\n"), 0o600))
+	}
+	p, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c", "SECRETS_DIR=" + secrets}))
+	require.NoError(t, err)
+	return p
+}
+
+// demoProject is what 'docker compose --env-file deploy/demo/demo.env --profile demo up' runs.
+func demoProject(t *testing.T) *types.Project {
+	t.Helper()
+	p, err := loadProject(t.Context(), cli.WithEnvFiles(demoEnvironment), cli.WithDotEnv, cli.WithProfiles([]string{"demo"}))
+	require.NoError(t, err)
+	return p
+}
+
+// everything is every service, those of the demo included.
+func everything(t *testing.T) *types.Project {
+	t.Helper()
+	p, err := project(t).WithProfiles([]string{"demo"})
 	require.NoError(t, err)
 	return p
 }
@@ -44,15 +75,62 @@ func project(t *testing.T) *types.Project {
 func TestComposeNeedsTheCompanyID(t *testing.T) {
 	_, err := loadProject(t.Context())
 	require.ErrorContains(t, err, "INFLOW_COMPANY_ID")
-	assert.ElementsMatch(t, []string{
+	services := []string{
 		"postgres", "temporal-schema", "temporal", "temporal-namespace", "temporal-ui", "ingress", "worker",
-	}, project(t).ServiceNames())
+		"otel-collector", "jaeger", "prometheus", "grafana",
+	}
+	assert.ElementsMatch(t, services, project(t).ServiceNames())
+	assert.ElementsMatch(t, append(services, demo...), everything(t).ServiceNames())
+}
+
+// TestDemoHasNothingToFillIn: and meets no real project, and nothing of it is published to other machines.
+func TestDemoHasNothingToFillIn(t *testing.T) {
+	p := demoProject(t)
+	assert.Equal(t, "error-check-gate-demo", p.Name)
+	assert.Equal(t, "error-check-gate", project(t).Name)
+	assert.ElementsMatch(t, everything(t).ServiceNames(), p.ServiceNames())
+	assert.Equal(t, "http://127.0.0.1:5010", *p.Services["worker"].Environment["INFLOW_API_URL"])
+	assert.Equal(t, "service:worker", p.Services["fake-inflow"].NetworkMode)
+	for name, service := range p.Services {
+		for _, port := range service.Ports {
+			assert.Equal(t, "127.0.0.1", port.HostIP, name)
+		}
+	}
+	for name, secret := range p.Secrets {
+		assert.FileExists(t, secret.File, name)
+		content, err := os.ReadFile(secret.File)
+		require.NoError(t, err)
+		if len(content) > 0 {
+			assert.True(t, strings.HasPrefix(string(content), "demo-only"), "%s does not say that it is the demo's", secret.File)
+		}
+	}
+	// By its profile alone too: 'docker compose --env-file … up'.
+	byVariable, err := loadProject(t.Context(), cli.WithEnvFiles(demoEnvironment), cli.WithDotEnv, cli.WithDefaultProfiles())
+	require.NoError(t, err)
+	assert.ElementsMatch(t, p.ServiceNames(), byVariable.ServiceNames())
+}
+
+// Every variable of the file is explained where a person looks.
+func TestVariablesAreExplained(t *testing.T) {
+	file, err := os.ReadFile("../docker-compose.yml")
+	require.NoError(t, err)
+	head, body, ok := strings.Cut(string(file), "\nname: ")
+	require.True(t, ok)
+	example, err := os.ReadFile("../.env.example")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(body, -1)
+	require.NotEmpty(t, found)
+	for _, match := range found {
+		word := regexp.MustCompile(`\b` + match[1] + `\b`)
+		assert.True(t, word.MatchString(head) || word.Match(example) || match[1] == "TZ", "%s is explained nowhere", match[1])
+	}
 }
 
 func TestImagesArePinned(t *testing.T) {
 	release := regexp.MustCompile(`:v?\d+\.\d+`)
-	for name, service := range project(t).Services {
-		if service.Build == nil {
+	p := everything(t)
+	for name, service := range p.Services {
+		if service.Image != p.Services["ingress"].Image {
 			assert.Regexp(t, release, service.Image, name)
 		}
 	}
@@ -60,9 +138,8 @@ func TestImagesArePinned(t *testing.T) {
 	require.NoError(t, err)
 	bases := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(string(dockerfile), -1)
 	require.Len(t, bases, 2)
-	for _, base := range bases {
-		assert.Regexp(t, release, base[1])
-	}
+	assert.Regexp(t, release, bases[0][1])
+	assert.Equal(t, "scratch", bases[1][1])
 	module, err := os.ReadFile("../go.mod")
 	require.NoError(t, err)
 	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
@@ -81,7 +158,7 @@ func TestTemporalIsTheVersionThatIsTested(t *testing.T) {
 }
 
 func TestServicesStartInOrderAndAreWatched(t *testing.T) {
-	p := project(t)
+	p := everything(t)
 	for name, service := range p.Services {
 		isJob := slices.Contains(jobs, name)
 		for dependency, how := range service.DependsOn {
@@ -96,6 +173,10 @@ func TestServicesStartInOrderAndAreWatched(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, types.RestartPolicyUnlessStopped, service.Restart, name)
+		if slices.Contains(unwatched, name) {
+			assert.Nil(t, service.HealthCheck, "%s has a health check after all", name)
+			continue
+		}
 		require.NotNil(t, service.HealthCheck, "%s has no health check", name)
 		assert.NotEmpty(t, service.HealthCheck.Test, name)
 	}
@@ -108,19 +189,43 @@ func TestServicesStartInOrderAndAreWatched(t *testing.T) {
 }
 
 func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
-	p := project(t)
+	p := everything(t)
 	sensitive := regexp.MustCompile(`PASSWORD|PWD|SECRET|API_KEY|TOKEN`)
 	for name, service := range p.Services {
 		for variable, value := range service.Environment {
 			if sensitive.MatchString(variable) {
 				require.NotNil(t, value)
+				if strings.HasSuffix(variable, "_FILE") && *value == "" {
+					continue // one that a company may do without
+				}
 				assert.True(t, strings.HasSuffix(variable, "_FILE") && strings.HasPrefix(*value, "/run/secrets/"), "%s: %s=%s", name, variable, *value)
 				assert.Contains(t, secretTargets(service), *value, "%s has no such secret", name)
 			}
 		}
 	}
-	for name, secret := range p.Secrets {
+	assert.Empty(t, unsetSecrets(t, p), "a secret that is always there has no file")
+	plain, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
+	require.NoError(t, err)
+	for name, secret := range plain.Secrets {
+		if secret.File != os.DevNull {
+			assert.Equal(t, "secrets", filepath.Base(filepath.Dir(secret.File)), name)
+		}
+	}
+	// The others are given when they are asked for.
+	optional := []string{"INFLOW_COMPANY_ID=6f1c"}
+	for name, secret := range plain.Secrets {
+		if secret.File == os.DevNull {
+			optional = append(optional, strings.ToUpper(name)+"_SECRET=secrets/"+name)
+		}
+	}
+	asked, err := loadProject(t.Context(), cli.WithEnv(optional))
+	require.NoError(t, err)
+	for name, secret := range asked.Secrets {
 		assert.Equal(t, "secrets", filepath.Base(filepath.Dir(secret.File)), name)
+	}
+	worker := asked.Services["worker"]
+	for _, variable := range []string{"SMTP_PASSWORD_FILE", "NOTIFY_URLS_FILE", "PAYLOAD_KEYS_FILE"} {
+		assert.Contains(t, secretTargets(worker), *worker.Environment[variable])
 	}
 	ignored, err := os.ReadFile("../.gitignore")
 	require.NoError(t, err)
@@ -130,6 +235,19 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 	for _, private := range []string{"secrets", ".env", ".gate"} {
 		assert.Contains(t, strings.Split(string(ignored), "\n"), private)
 	}
+}
+
+// unsetSecrets are those of which nothing but their place is known.
+func unsetSecrets(t *testing.T, p *types.Project) []string {
+	t.Helper()
+	var unset []string
+	for name, secret := range p.Secrets {
+		optional := slices.Contains([]string{"smtp_password", "notify_urls", "payload_keys"}, name)
+		if (secret.File == os.DevNull) != optional {
+			unset = append(unset, name)
+		}
+	}
+	return unset
 }
 
 func secretTargets(service types.ServiceConfig) []string {
@@ -145,7 +263,7 @@ func secretTargets(service types.ServiceConfig) []string {
 }
 
 func TestOnlyTheIngressIsReachableFromOutside(t *testing.T) {
-	p := project(t)
+	p := everything(t)
 	for name, service := range p.Services {
 		for _, port := range service.Ports {
 			if name != "ingress" {
@@ -156,18 +274,26 @@ func TestOnlyTheIngressIsReachableFromOutside(t *testing.T) {
 	assert.Len(t, p.Services["postgres"].Networks, 1)
 	assert.Contains(t, p.Services["postgres"].Networks, "database")
 	assert.True(t, p.Networks["database"].Internal)
-	for _, name := range gate {
-		assert.NotContains(t, p.Services[name].Networks, "database", name)
+	for name, service := range p.Services {
+		if name != "postgres" && name != "temporal" && name != "temporal-schema" {
+			assert.NotContains(t, service.Networks, "database", name)
+		}
 	}
 }
 
-func TestTheGateRunsWithoutPrivileges(t *testing.T) {
-	p := project(t)
-	for _, name := range gate {
-		service := p.Services[name]
-		assert.True(t, service.ReadOnly, name)
+func TestNothingRunsWithPrivileges(t *testing.T) {
+	p := everything(t)
+	for name, service := range p.Services {
 		assert.Equal(t, []string{"ALL"}, service.CapDrop, name)
 		assert.Equal(t, []string{"no-new-privileges:true"}, service.SecurityOpt, name)
+		assert.False(t, service.Privileged, name)
+		if name != "postgres" {
+			assert.Empty(t, service.CapAdd, name)
+		}
+		if slices.Contains(append(gate, "fake-inflow"), name) {
+			assert.True(t, service.ReadOnly, name)
+			assert.Equal(t, p.Services["ingress"].Image, service.Image, name)
+		}
 	}
 	dockerfile, err := os.ReadFile("../Dockerfile")
 	require.NoError(t, err)
@@ -176,37 +302,73 @@ func TestTheGateRunsWithoutPrivileges(t *testing.T) {
 	assert.NotEqual(t, "0", string(user[1]))
 }
 
-// The gate's own reading of the settings finds nothing wrong, but for the secrets' files, which are not here.
+// The gate's own reading of the settings, with the secrets' files that the project names, finds nothing wrong.
 func TestSettingsAreThoseOfTheGate(t *testing.T) {
-	p := project(t)
-	for _, name := range gate {
-		var entries []string
-		known := map[string]bool{}
-		for variable, value := range p.Services[name].Environment {
-			require.NotNil(t, value, variable)
-			entries = append(entries, variable+"="+*value)
+	for _, p := range []*types.Project{project(t), demoProject(t)} {
+		processes := append([]string{}, gate...)
+		if _, ok := p.Services["fake-inflow"]; ok {
+			processes = append(processes, "fake-inflow")
 		}
-		settings, faults, err := config.Effective(config.Environ(entries), name)
-		require.NoError(t, err)
-		for _, fault := range faults {
-			assert.Contains(t, fault.Problem, "/run/secrets/", "%s: %v", name, fault.Fault)
-		}
-		for _, setting := range settings {
-			known[setting.Variable] = true
-		}
-		for variable := range p.Services[name].Environment {
-			foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
-			assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] || known[variable], "%s does not read %s", name, variable)
+		for _, name := range processes {
+			service := p.Services[name]
+			files := map[string]string{"/etc/gate/rules": "../rules"}
+			for _, used := range service.Secrets {
+				files["/run/secrets/"+used.Source] = p.Secrets[used.Source].File
+			}
+			var entries []string
+			known := map[string]bool{"TZ": true}
+			for variable, value := range service.Environment {
+				require.NotNil(t, value, variable)
+				text := *value
+				if file, ok := files[text]; ok {
+					text = file
+				}
+				entries = append(entries, variable+"="+text)
+			}
+			settings, faults, err := config.Effective(config.Environ(entries), name)
+			require.NoError(t, err)
+			assert.Empty(t, faults, "%s of %s", name, p.Name)
+			for _, setting := range settings {
+				known[setting.Variable] = true
+			}
+			for variable := range service.Environment {
+				foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
+				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] || known[variable], "%s does not read %s", name, variable)
+			}
 		}
 	}
 }
 
 func TestMountedFilesExistAndScriptsParse(t *testing.T) {
-	for name, mounted := range project(t).Configs {
+	p := everything(t)
+	for name, mounted := range p.Configs {
 		assert.FileExists(t, mounted.File, name)
 		if filepath.Ext(mounted.File) == ".sh" {
 			out, err := exec.CommandContext(t.Context(), "sh", "-n", mounted.File).CombinedOutput()
 			assert.NoError(t, err, "%s: %s", name, out)
 		}
+	}
+	for name, service := range p.Services {
+		for _, used := range service.Configs {
+			assert.Contains(t, p.Configs, used.Source, name)
+		}
+		for _, volume := range service.Volumes {
+			switch volume.Type {
+			case types.VolumeTypeBind:
+				assert.DirExists(t, volume.Source, name)
+				assert.True(t, volume.ReadOnly, "%s may write to %s", name, volume.Source)
+			case types.VolumeTypeVolume:
+				assert.Contains(t, p.Volumes, volume.Source, name)
+			}
+		}
+	}
+	used := map[string]bool{}
+	for _, service := range p.Services {
+		for _, secret := range service.Secrets {
+			used[secret.Source] = true
+		}
+	}
+	for name := range p.Secrets {
+		assert.True(t, used[name], "nobody uses the secret %s", name)
 	}
 }

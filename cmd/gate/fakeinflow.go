@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -15,10 +16,11 @@ import (
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
 )
 
 func newFakeInflowCommand() *cobra.Command {
-	var listen, payload, retryAfter string
+	var listen, payload, retryAfter, subscriber, secretFile string
 	var faults, deliveryFaults []string
 	var noSamples bool
 	var options fakeinflow.Options
@@ -86,6 +88,14 @@ A delivery fault has salesOrderId, every and times too, and does:
 			if err := setFaults(server, faults, deliveryFaults); err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
+			if (subscriber == "") != (secretFile == "") {
+				return &exitError{code: exitUsage, err: errors.New("--subscribe and --subscribe-secret-file go together: give both or neither")}
+			}
+			if subscriber != "" {
+				if err := subscribeWithFile(server, subscriber, secretFile); err != nil {
+					return &exitError{code: exitUsage, err: err}
+				}
+			}
 			if !noSamples && !server.Restored() {
 				if err := addSampleOrders(server); err != nil {
 					return err
@@ -116,6 +126,8 @@ A delivery fault has salesOrderId, every and times too, and does:
 	flags.DurationSliceVar(&options.RetryDelays, "retry-delays", fakeinflow.DefaultRetryDelays(), "the waits before each further attempt of a webhook; after the last it is given up")
 	flags.Float64Var(&options.RetryJitter, "retry-jitter", 0.2, "the most that is added at random to each of these, as a share of it")
 	flags.IntVar(&options.SwitchOffAfter, "switch-off-after", 0, "webhooks given up in a row that switch a subscription off; 0 is never")
+	flags.StringVar(&subscriber, "subscribe", "", "URL that gets the webhooks of sales orders from the start")
+	flags.StringVar(&secretFile, "subscribe-secret-file", "", "file with the secret that signs them, which the receiver has too")
 	flags.BoolVar(&noSamples, "no-samples", false, "start without orders")
 	return cmd
 }
@@ -157,6 +169,22 @@ func setFaults(server *fakeinflow.Server, faults, deliveryFaults []string) error
 		if err != nil {
 			return fmt.Errorf("--delivery-fault %s: %w", text, err)
 		}
+	}
+	return nil
+}
+
+// subscribeWithFile subscribes with the first secret of a file that an ingress may read too.
+func subscribeWithFile(server *fakeinflow.Server, target, path string) error {
+	content, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	if err != nil {
+		return fmt.Errorf("--subscribe-secret-file: %w", err)
+	}
+	secret, _, _ := strings.Cut(strings.TrimSpace(string(content)), "\n")
+	if _, err := inflow.ParseSecrets(secret); err != nil {
+		return fmt.Errorf("--subscribe-secret-file=%s: %w", path, err)
+	}
+	if err := server.Subscribe(target, strings.TrimSpace(secret)); err != nil {
+		return fmt.Errorf("--subscribe: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
 )
 
 // output is what a command prints, to be read while it runs.
@@ -268,4 +271,43 @@ func TestLocalAddress(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:5010", localAddress(&net.TCPAddr{IP: net.IPv4zero, Port: 5010}))
 	assert.Equal(t, "127.0.0.1:5010", localAddress(&net.TCPAddr{IP: net.IPv6unspecified, Port: 5010}))
 	assert.Equal(t, "[::1]:5010", localAddress(&net.TCPAddr{IP: net.IPv6loopback, Port: 5010}))
+}
+
+// A receiver that knows the secret beforehand gets the samples from the start.
+func TestFakeInflowCommandSubscribes(t *testing.T) {
+	secretFile := filepath.Join(t.TempDir(), "webhook_secret")
+	const secret = "a-secret-that-both-sides-know"
+	require.NoError(t, os.WriteFile(secretFile, []byte(secret+"\n"), 0o600))
+	keys, err := inflow.ParseSecrets(secret)
+	require.NoError(t, err)
+	signed := make(chan bool, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		signed <- err == nil && inflow.Sign(keys[0], body) == r.Header.Get(inflow.SignatureHeader)
+	}))
+	defer receiver.Close()
+
+	ctx, stop := context.WithCancel(t.Context())
+	cmd := newFakeInflowCommand()
+	cmd.SetOut(io.Discard)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--subscribe", receiver.URL, "--subscribe-secret-file", secretFile})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	for range 17 {
+		assert.True(t, <-signed)
+	}
+	stop()
+	require.NoError(t, <-ended)
+
+	for says, args := range map[string][]string{
+		"go together":           {"--subscribe", receiver.URL},
+		"subscribe-secret-file": {"--subscribe", receiver.URL, "--subscribe-secret-file", secretFile + "x"},
+		"url must be":           {"--subscribe", "here", "--subscribe-secret-file", secretFile},
+	} {
+		refused := newFakeInflowCommand()
+		refused.SetArgs(args)
+		refused.SilenceErrors, refused.SilenceUsage = true, true
+		require.ErrorContains(t, refused.ExecuteContext(t.Context()), says)
+	}
 }

@@ -22,7 +22,8 @@ const (
 )
 
 func newHealthCommand() *cobra.Command {
-	return &cobra.Command{
+	var page string
+	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the gate's process on this machine whether it is ready",
 		Long: `Ask GET /readyz on ADMIN_ADDR, where an ingress or a worker on this machine
@@ -32,32 +33,49 @@ program for its health check.
 Exit status: 0 ready, 1 not ready or not there, 2 wrong configuration.`,
 		Args: exactArgs(0, "gate health takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if page != "" {
+				if err := askReady(cmd.Context(), page); err != nil {
+					return &exitError{code: exitFault, err: err}
+				}
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "ready")
+				return err
+			}
 			settings, err := config.LoadHealth(config.OS())
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
-			if err := askReady(cmd.Context(), settings.AdminAddr); err != nil {
+			page, err := readyPage(settings.AdminAddr)
+			if err == nil {
+				err = askReady(cmd.Context(), page)
+			}
+			if err != nil {
 				return &exitError{code: exitFault, err: fmt.Errorf("ADMIN_ADDR=%s: %w", settings.AdminAddr, err)}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&page, "url", "", "ask this page instead; 200 is ready")
+	return cmd
 }
 
-// askReady fails with the process's own words where it answers that it is not ready.
-func askReady(ctx context.Context, address string) error {
+func readyPage(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return err
+		return "", err
 	}
 	// One that listens on every address is reached on the loopback one.
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
+	return "http://" + net.JoinHostPort(host, port) + "/readyz", nil
+}
+
+// askReady fails with the process's own words where it answers that it is not ready.
+func askReady(ctx context.Context, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -75,7 +93,7 @@ func askReady(ctx context.Context, address string) error {
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
 	if err != nil || json.Unmarshal(body, &answer) != nil || answer.Error == "" {
-		return fmt.Errorf("/readyz answered with %s: is it a process of gate?", response.Status)
+		return fmt.Errorf("%s answered with %s: is it a process of gate?", page, response.Status)
 	}
 	return errors.New("not ready: " + answer.Error)
 }

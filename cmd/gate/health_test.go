@@ -37,6 +37,8 @@ func TestHealth(t *testing.T) {
 		"not ready":                {address, 503, `{"error":"Temporal cannot be reached"}`, 1, "not ready: Temporal cannot be reached"},
 		"another's page":           {address, 404, `<html>`, 1, "404"},
 		"nobody there":             {"127.0.0.1:1", 0, "", 1, "ADMIN_ADDR=127.0.0.1:1"},
+		"a page":                   {page.URL + "/readyz", 200, `<html>`, 0, "ready"},
+		"a page in trouble":        {page.URL + "/readyz", 500, `<html>`, 1, "500"},
 		"no address":               {"here", 0, "", 2, "ADMIN_ADDR"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +47,9 @@ func TestHealth(t *testing.T) {
 			var out strings.Builder
 			root := newRootCommand()
 			root.SetArgs([]string{"health"})
+			if strings.HasPrefix(tc.address, "http") {
+				root.SetArgs([]string{"health", "--url", tc.address})
+			}
 			root.SetOut(&out)
 			err := root.ExecuteContext(t.Context())
 			if tc.code == 0 {

@@ -109,6 +109,31 @@ func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Subscribe adds a receiver of what happens to sales orders under a secret that both sides
+// know beforehand, where InFlow would make one. A second call with the same URL changes the secret.
+func (s *Server) Subscribe(target, secret string) error {
+	body := map[string]any{
+		"url": target, "events": []any{"salesOrder.created", "salesOrder.updated"},
+		"webHookSubscriptionId": uuid.NewString(), "webHookSubscriptionRequestId": uuid.NewString(),
+	}
+	asked, err := parseSubscription(body)
+	if err != nil {
+		return fmt.Errorf("fake InFlow: subscribe: %w", err)
+	}
+	asked.secret = secret
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.subscriptions, func(sub *subscription) bool { return sub.url == target }); i >= 0 {
+		changed := *s.subscriptions[i]
+		changed.secret = secret
+		s.subscriptions[i] = &changed
+	} else {
+		s.subscriptions = append(s.subscriptions, asked)
+	}
+	s.changed()
+	return nil
+}
+
 // unsubscribe is false where there is no such subscription.
 func (s *Server) unsubscribe(id string) bool {
 	s.mu.Lock()
