@@ -1,7 +1,12 @@
 package e2e_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -9,8 +14,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
 	"error-check-gate/workflows"
 )
 
@@ -140,4 +153,159 @@ func TestAStormOfEditsCostsFewFetches(t *testing.T) {
 		fetches += len(s.fetches(id))
 	}
 	assert.LessOrEqual(t, fetches, 40)
+}
+
+// waitForTurn waits until a request for the order stands in InFlow's queue with the priority.
+func (s *stack) waitForTurn(id string, priority int32) {
+	s.t.Helper()
+	var waiting []*workflowpb.PendingActivityInfo
+	require.Eventually(s.t, func() bool {
+		run, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+		waiting = run.GetPendingActivities()
+		if err != nil || len(waiting) != 1 {
+			return false
+		}
+		pending := waiting[0]
+		return pending.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED && pending.GetPriority().GetPriorityKey() == priority
+	}, waitFor, tick, "no request of priority %d waits for order %s, but %v", priority, id, &waiting)
+}
+
+// startAsSweep starts a check as nobody waits for it.
+func (s *stack) startAsSweep(id string) {
+	s.t.Helper()
+	_, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID: ordercheck.WorkflowID(id), TaskQueue: ordercheck.TaskQueue,
+		Priority: temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
+	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: id})
+	require.NoError(s.t, err)
+}
+
+// fetched are the orders, in the order of their first fetch.
+func (s *stack) fetched() []string {
+	requests := s.fake.Requests()
+	slices.SortStableFunc(requests, func(a, b fakeinflow.Request) int { return a.Start.Compare(b.Start) })
+	var ids []string
+	for _, request := range requests {
+		if id := request.SalesOrderID; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep has the allowance of one worker spent, so that everything waits,
+// and another worker bring a larger one. What waits longest is the least urgent.
+func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: nothing to look up\nrules:\n- {id: negative, scope: order, severity: error, when: 'order.total < dec(0)', message: '\"Negative\"'}\n"), 0o600))
+	live, err := rules.Follow([]string{path}, rules.LiveOptions{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	s := newStack(t, options{noWorker: true, rules: live.Set})
+	s.allowance = 1
+	stop := s.startWorker()
+	orders := s.quietOrders(10)
+	spent, swept, delivered, asked := orders[0], orders[1:4], orders[4:7], orders[7:]
+	s.checkNow(spent)
+
+	for _, id := range append(slices.Clone(swept), delivered[0], asked[2]) {
+		s.startAsSweep(id)
+		s.waitForTurn(id, ordercheck.PrioritySweep)
+	}
+	for _, id := range append(slices.Clone(delivered), asked[1]) {
+		s.postAccepted(id)
+		s.waitForTurn(id, ordercheck.PriorityWebhook)
+	}
+	// A new order; one that a webhook announced; a plain signal for one that the sweep found.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var people sync.WaitGroup
+	for _, id := range asked[:2] {
+		people.Go(func() {
+			report, err := operations.CheckNow(ctx, s.temporal, id)
+			if assert.NoError(t, err) {
+				assert.Equal(t, ordercheck.StatusPassed, report.Status)
+			}
+		})
+	}
+	require.NoError(t, s.temporal.SignalWorkflow(t.Context(), ordercheck.WorkflowID(asked[2]), "", ordercheck.SignalWebhookDelivered, nil))
+	for _, id := range asked {
+		s.waitForTurn(id, ordercheck.PriorityPerson)
+	}
+	require.Equal(t, []string{spent}, s.fetched(), "the allowance is spent")
+
+	stop()
+	s.allowance = 60
+	s.startWorker()
+	people.Wait()
+	require.Eventually(t, func() bool { return len(s.fetched()) == len(orders) }, 2*time.Minute, tick)
+	got := s.fetched()[1:]
+	assert.ElementsMatch(t, asked, got[:3], "people first")
+	assert.ElementsMatch(t, delivered, got[3:6], "then webhooks")
+	assert.ElementsMatch(t, swept, got[6:], "then the sweep")
+	for _, id := range orders {
+		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+		assert.Len(t, s.fetches(id), 1, "what was taken back was no request")
+	}
+}
+
+// scrape reads a process's page of metrics.
+func scrape(t *testing.T, recorded *telemetry.Telemetry) string {
+	t.Helper()
+	page := httptest.NewRecorder()
+	recorded.MetricsHandler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	require.Equal(t, http.StatusOK, page.Code)
+	return page.Body.String()
+}
+
+// TestInflowSaysWait: somebody else has spent the allowance.
+func TestInflowSaysWait(t *testing.T) {
+	t.Parallel()
+	recorded, err := telemetry.Start(t.Context(), telemetry.Options{Service: "gate-worker", LogWriter: t.Output()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, recorded.Shutdown(context.WithoutCancel(t.Context()))) })
+	s := newStack(t, options{noWorker: true, telemetry: recorded})
+	s.allowance = 600
+	s.startWorker()
+	ids := s.quietOrders(20)
+	const retryAfter = 3 * time.Second
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusTooManyRequests, RetryAfter: retryAfter}))
+	s.deliver(ids)
+	var first fakeinflow.Request
+	require.Eventually(t, func() bool {
+		for _, request := range s.fake.Requests() {
+			if request.Status == http.StatusTooManyRequests {
+				first = request
+				return true
+			}
+		}
+		return false
+	}, waitFor, tick)
+	s.fake.ClearFaults()
+	for _, id := range ids {
+		s.mustResult(id)
+	}
+
+	early := 0
+	for _, request := range s.fake.Requests() {
+		if request.Route == fakeinflow.RouteGetSalesOrder && request.Start.Before(first.Start.Add(retryAfter)) {
+			early++
+		}
+	}
+	assert.LessOrEqual(t, early, 8, "what was on its way, of 20 that wait")
+	assert.LessOrEqual(t, s.rateLimited(), early, "none was refused after the wait")
+
+	page := scrape(t, recorded)
+	for _, want := range []string{
+		`gate_inflow_requests_total{operation="get sales order",outcome="ok"} 20`,
+		`gate_inflow_requests_total{operation="get sales order",outcome="rate limited"} `,
+		`gate_inflow_allowance_wait_seconds_count{priority="3"} `,
+		`gate_inflow_allowance 600`,
+		`gate_inflow_allowance_remaining_ratio 0.`,
+		`gate_inflow_waiting{priority="3"} 0`,
+		`gate_inflow_kept_back_total `,
+		`temporal_activity_schedule_to_start_latency`,
+	} {
+		assert.Contains(t, page, want)
+	}
 }

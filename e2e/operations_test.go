@@ -109,6 +109,8 @@ func TestOperationsPage(t *testing.T) {
 		run(recipe, held)
 		require.Eventually(t, func() bool { return len(s.fetches(held)) > before }, waitFor, tick)
 	}
+	run("allowance-backlog", held)
+	run("allowance-lower", held)
 	tried["check"] = true
 	output, err := s.shell(page["check"][0], held)
 	require.Error(t, err, "an order with errors")

@@ -24,7 +24,7 @@ import (
 
 // inflowSpread is the time over which a minute's allowance is spread. Temporal limits the
 // starts of a queue's activities, retries included, and lets those of one second (burst) come
-// at once, and one more: spread over 66 seconds, no more than the allowance start within 65. The
+// at once, and one more: spread over 66 seconds, no more than the allowance start within 64. The
 // rest is for requests that reach InFlow later after their start than others did, and for a
 // server of Temporal's that restarts and then begins with a burst anew: two requests more.
 const inflowSpread = 66 * time.Second

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/temporal"
@@ -15,9 +16,9 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 	lookups := fetched.Lookups
 	if fetched.LookUp != nil {
 		var recent ordercheck.RecentOrders
-		err := workflow.ExecuteActivity(lookUpOptions(ctx, o.priority), ordercheck.ActivityLookUpOrders, *fetched.LookUp).Get(ctx, &recent)
+		err := o.request(lookUpOptions(ctx, o.priority), ordercheck.ActivityLookUpOrders, *fetched.LookUp, &recent)
 		switch {
-		case temporal.IsCanceledError(err):
+		case temporal.IsCanceledError(err), errors.Is(err, errOvertaken):
 			return lookups, err
 		case err != nil:
 			workflow.GetLogger(ctx).Warn("the customer's recent orders could not be looked up: rules that need them are skipped", "error", err)

@@ -32,6 +32,7 @@ func fetchOptions(ctx workflow.Context, salesOrderID string, priority int) workf
 		StartToCloseTimeout:    20 * time.Second,
 		Summary:                "fetch sales order " + salesOrderID + " from InFlow",
 		Priority:               temporal.Priority{PriorityKey: priority},
+		WaitForCancellation:    true, // see salesOrder.request
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
@@ -93,6 +94,7 @@ func lookUpOptions(ctx workflow.Context, priority int) workflow.Context {
 		StartToCloseTimeout:    20 * time.Second,
 		Summary:                "look up the customer's recent orders at InFlow",
 		Priority:               temporal.Priority{PriorityKey: priority},
+		WaitForCancellation:    true, // see salesOrder.request
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,

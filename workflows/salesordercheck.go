@@ -74,8 +74,10 @@ type salesOrder struct {
 	dueNow bool
 	// duePriority is that of the most urgent who asked for the fetch that is due; see owe.
 	duePriority int
-	// priority is that of the latest fetch that began, and of what it looks up.
+	// priority is that of the latest fetch, and of what it looks up.
 	priority int
+	// overheard are signals that came while a request waited for its turn, oldest first.
+	overheard []converter.RawValue
 	// firstDelivery and lastDelivery bound the deliveries that no fetch has followed yet.
 	firstDelivery, lastDelivery time.Time
 	deliveriesInRun             int
@@ -147,7 +149,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 		if err := o.setUpHold(ctx); err != nil {
 			return nil, err
 		}
-	} else {
+	} else if !o.due {
 		o.owe(ordercheck.PriorityWebhook)
 	}
 	if err := o.publish(ctx); err != nil {
@@ -187,20 +189,6 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 	}
 }
 
-// owe notes that a fetch is owed to somebody, and how urgent it is: the fetch that is due
-// has the priority of the most urgent who asked for it.
-func (o *salesOrder) owe(priority int) {
-	if !o.due || priority < o.duePriority {
-		o.duePriority = priority
-	}
-	o.due = true
-}
-
-// startPriority is that of who started the run; by hand it is started without one.
-func startPriority(ctx workflow.Context) int {
-	return cmp.Or(workflow.GetInfo(ctx).Priority.PriorityKey, ordercheck.PriorityPerson)
-}
-
 // abandoned: an operator cancelled the run, which ends a hold too.
 func (o *salesOrder) abandoned(ctx workflow.Context, err error) error {
 	if temporal.IsCanceledError(err) && o.settings.Hold {
@@ -217,7 +205,7 @@ func (o *salesOrder) abandoned(ctx workflow.Context, err error) error {
 // never dropped.
 func (o *salesOrder) receive(ctx workflow.Context) {
 	var raw converter.RawValue
-	for o.deliveries.ReceiveAsync(&raw) {
+	for o.nextSignal(&raw) {
 		now := workflow.Now(ctx)
 		n, missed, err := o.readDeliveries(raw)
 		raw = converter.RawValue{}
@@ -311,7 +299,7 @@ func (o *salesOrder) settle(ctx workflow.Context) error {
 	return nil
 }
 
-// check fetches and checks the order once, and keeps the report. A check that could
+// check fetches and checks the order once, and keeps the report, unless it is overtaken. A check that could
 // not be done is the run's outcome, unless a later delivery asks for another or the
 // order is held already; the error is only for a run that cannot go on.
 func (o *salesOrder) check(ctx workflow.Context) error {
@@ -322,6 +310,10 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	o.outcome = nil
 
 	err := o.fetchAndCheck(ctx)
+	if errors.Is(err, errOvertaken) {
+		o.owe(o.priority)
+		return nil
+	}
 	if temporal.IsCanceledError(err) {
 		return err
 	}
@@ -404,8 +396,8 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error) {
 	for {
 		var fetched ordercheck.FetchedOrder
-		err := workflow.ExecuteActivity(fetchOptions(ctx, o.id, o.priority), ordercheck.ActivityFetchOrder,
-			ordercheck.FetchOrderInput{SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil}).Get(ctx, &fetched)
+		err := o.request(fetchOptions(ctx, o.id, o.priority), ordercheck.ActivityFetchOrder,
+			ordercheck.FetchOrderInput{SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil}, &fetched)
 		if applicationErrorType(err) != ordercheck.ErrorOrderNotFound || o.missingOnce {
 			return fetched, err
 		}
