@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -111,6 +112,12 @@ func TestConnectPage(t *testing.T) {
 	audit, err := os.ReadFile(filepath.Join(folder, "audit.log"))
 	require.NoError(t, err)
 	assert.Contains(t, string(audit), `"reason":"received"`)
+
+	// An order whose webhook is lost on its way.
+	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
+	missed := s.createRecent("fully-paid")
+	assert.Contains(t, run("sweep"), missed)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(missed).Status)
 
 	// A request that was signed with another subscription's secret, as nc writes it down.
 	body := `{"event":"salesOrder.updated","data":{"salesOrderId":"` + id + `"}}`
