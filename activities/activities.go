@@ -31,7 +31,7 @@ type Activities struct {
 	Count func(ctx context.Context, checked ordercheck.CheckedOrder)
 	// Notifier tells people what was found; nil tells nobody.
 	Notifier *notify.Notifier
-	// SalesRep fetches the e-mail address of the order's sales rep, for notices.
+	// SalesRep tells the order's sales rep too.
 	SalesRep bool
 	// PastRuns is a Temporal client; nil recalls nothing.
 	PastRuns PastRuns
@@ -56,6 +56,8 @@ func (a *Activities) RegisterInflow(r Registry) {
 	r.RegisterActivityWithOptions(a.FetchOrder, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
 	r.RegisterActivityWithOptions(a.LookUpOrders, activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders})
 	r.RegisterActivityWithOptions(a.ListOrders, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
+	// To the sales rep, whose address InFlow has.
+	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].

@@ -25,11 +25,9 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if err != nil {
 		return ordercheck.FetchedOrder{}, applicationError(err)
 	}
-	var salesRepEmail string
-	if order.SalesRepTeamMember != nil {
-		salesRepEmail = order.SalesRepTeamMember.Email
-		order.SalesRepTeamMember = nil // no rule looks at it
-	}
+	// Its address is not for the history: Notify asks for it when it is needed.
+	hasSalesRep := order.SalesRepTeamMember != nil && order.SalesRepTeamMember.Email != ""
+	order.SalesRepTeamMember = nil // no rule looks at it
 	digest, err := json.Marshal(order)
 	if err != nil {
 		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w", in.SalesOrderID, err)
@@ -47,9 +45,7 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if err := a.addLookups(ctx, set, order, in, &fetched); err != nil {
 		return ordercheck.FetchedOrder{}, err
 	}
-	if a.SalesRep {
-		fetched.SalesRepEmail = salesRepEmail
-	}
+	fetched.HasSalesRep = a.SalesRep && hasSalesRep
 	if err := fetched.Order.CheckSize(); err != nil {
 		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("sales order %s with %d lines: %v", in.SalesOrderID, len(order.Lines), err),

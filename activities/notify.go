@@ -26,6 +26,16 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	run := activity.GetInfo(ctx).WorkflowExecution
 	notice := notify.Notice{Notice: in.Notice, WorkflowID: run.ID, RunID: run.RunID}
+	if in.Target == ordercheck.TargetSalesRep && notice.SalesRepEmail == "" {
+		order, err := a.Orders.SalesOrder(ctx, notice.Report.SalesOrderID, []string{"salesRepTeamMember"})
+		switch {
+		case err != nil:
+			return ordercheck.NotifyResult{}, applicationError(err)
+		case order.SalesRepTeamMember == nil || order.SalesRepTeamMember.Email == "":
+			return ordercheck.NotifyResult{}, nil // there is no sales rep any more
+		}
+		notice.SalesRepEmail = order.SalesRepTeamMember.Email
+	}
 	targets := a.Notifier.Targets(&notice)
 	if in.Target == "" {
 		names := make([]string, len(targets))
@@ -35,9 +45,12 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 		return ordercheck.NotifyResult{Targets: names}, nil
 	}
 	for i := range targets {
-		if targets[i].Name() == in.Target {
+		if targets[i].Is(in.Target) {
 			return ordercheck.NotifyResult{}, noticeError(a.Notifier.Send(ctx, targets[i], &notice))
 		}
+	}
+	if in.Target == ordercheck.TargetSalesRep {
+		return ordercheck.NotifyResult{}, nil // is one of those who get every notice
 	}
 	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
 		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)

@@ -26,6 +26,7 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 		At:            now,
 		Report:        o.report.Clone(),
 		EndReason:     endReason,
+		HasSalesRep:   o.hold.HasSalesRep,
 		SalesRepEmail: o.hold.SalesRepEmail,
 	}
 	if kind == ordercheck.NoticeResolved {

@@ -72,8 +72,12 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 	if in.Target != "" {
 		summary = "tell " + in.Target + ": " + string(in.Notice.Kind)
 	}
+	queue := ordercheck.TaskQueue
+	if in.Target == ordercheck.TargetSalesRep && in.Notice.SalesRepEmail == "" {
+		queue = ordercheck.InflowTaskQueue // the address is asked for there
+	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              ordercheck.TaskQueue,
+		TaskQueue:              queue,
 		ScheduleToCloseTimeout: notifyScheduleToClose,
 		StartToCloseTimeout:    time.Minute,
 		Summary:                summary,

@@ -355,7 +355,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 
 	o.report.OrderNumber = fetched.OrderNumber
 	o.report.Customer = fetched.Customer
-	o.hold.SalesRepEmail = fetched.SalesRepEmail
+	o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
 	found, ruleErrors := o.report.Findings, o.report.RuleErrors
 	if o.report.CheckedAt.IsZero() || !sameOrder || !sameRules || !complete {
 		lookups, err := o.lookUp(ctx, &fetched)

@@ -293,18 +293,21 @@ func TestMailToTheSalesRep(t *testing.T) {
 	options := to(s.SMTPAddr, jane)
 	notice := failed()
 	notice.SalesRepEmail = "rep@example.com"
-	assert.Equal(t, []string{"mail:jane@example.com"}, names(notifier(t, options), notice), "not unless it is on")
+	assert.Equal(t, []string{"mail:8c87b4"}, names(notifier(t, options), notice), "not unless it is on")
 
 	options.SalesRep = true
 	n := notifier(t, options)
-	assert.Equal(t, []string{"mail:jane@example.com", "mail:sales-rep"}, names(n, notice))
+	assert.Equal(t, []string{"mail:8c87b4", "mail:sales-rep"}, names(n, notice))
 	require.NoError(t, n.Send(t.Context(), n.Targets(notice)[1], notice))
 	assert.Equal(t, "rep@example.com", received(t, s).To[0].Address)
 
 	notice.SalesRepEmail = "JANE@example.com"
-	assert.Equal(t, []string{"mail:jane@example.com"}, names(n, notice), "one mail is enough for her")
+	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice), "one mail is enough for her")
 	notice.SalesRepEmail = ""
-	assert.Equal(t, []string{"mail:jane@example.com"}, names(n, notice))
+	notice.HasSalesRep = true
+	assert.Equal(t, ordercheck.TargetSalesRep, names(n, notice)[1], "her address is not in the history")
+	notice.HasSalesRep = false
+	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice))
 
 	for _, bad := range []string{"rep", "rep@example.com\r\nBcc: evil@example.com", "a@example.com, b@example.com", "<>", `"a b"@example.com`, "jörg@example.com", strings.Repeat("x", 250) + "@example.com"} {
 		notice.SalesRepEmail = bad

@@ -130,24 +130,36 @@ type Target struct {
 }
 
 // Name is the same for the same receiver in every process and after every start with the
-// same settings. It has no secret in it, nor the sales rep's address.
+// same settings. It is for histories and logs: there is no secret in it, and no address but
+// a few digits of its digest.
 func (t Target) Name() string { return t.name }
 
-// salesRepName stands for the sales rep, whose address is not for histories.
-const salesRepName = "mail:sales-rep"
+// Is says whether a name is the target's, or was in earlier versions, which had the address in it.
+func (t Target) Is(name string) bool {
+	kind, _, _ := strings.Cut(t.name, ":")
+	return name == t.name || t.to.Address != "" && name == kind+":"+strings.ToLower(t.to.Address)
+}
+
+// addressName tells addresses apart, as destinationName does URLs.
+func addressName(kind string, to mail.Address) string {
+	return destinationName(kind, strings.ToLower(to.Address))
+}
 
 // Targets are those who are to get a notice; none where nobody was named.
 func (n *Notifier) Targets(notice *Notice) []Target {
 	var targets []Target
 	for _, to := range n.to {
 		if !slices.ContainsFunc(targets, func(t Target) bool { return sameAddress(t.to, to) }) {
-			targets = append(targets, Target{name: "mail:" + strings.ToLower(to.Address), via: "mail", to: to})
+			targets = append(targets, Target{name: addressName("mail", to), via: "mail", to: to})
 		}
 	}
-	if n.salesRep && notice.SalesRepEmail != "" {
-		rep := Target{name: salesRepName, via: "mail"}
+	if n.salesRep && (notice.HasSalesRep || notice.SalesRepEmail != "") {
+		rep := Target{name: ordercheck.TargetSalesRep, via: "mail"}
 		to, err := ParseAddress(notice.SalesRepEmail)
-		if err != nil {
+		switch {
+		case notice.SalesRepEmail == "":
+			rep.fault = "the sales rep's e-mail is not known yet"
+		case err != nil:
 			rep.fault = "what InFlow has as the sales rep's e-mail is not an address that mail can be sent to"
 		}
 		rep.to = to
@@ -163,11 +175,13 @@ func (n *Notifier) Targets(notice *Notice) []Target {
 	if n.redirect.Address == "" || len(targets) == 0 {
 		return targets
 	}
-	redirected := Target{name: "redirect:" + strings.ToLower(n.redirect.Address), via: "mail", to: n.redirect}
+	redirected := Target{name: addressName("redirect", n.redirect), via: "mail", to: n.redirect}
 	for _, t := range targets {
 		intended := t.name
 		switch {
-		case t.name == salesRepName:
+		case t.name == ordercheck.TargetSalesRep && notice.SalesRepEmail == "":
+			intended = "the sales rep"
+		case t.name == ordercheck.TargetSalesRep:
 			intended = "the sales rep (" + oneLine(notice.SalesRepEmail, maxAddress) + ")"
 		case t.destination == nil:
 			intended = t.to.Address

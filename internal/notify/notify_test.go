@@ -35,9 +35,16 @@ func TestNamesOfTargetsAreStable(t *testing.T) {
 	options.To[0].Address = "Jane@Example.com"
 	options.To = append(options.To, jane)
 	options.Destinations = destinations(t, "https://hooks.example.com/hush-token", "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook")
-	want := []string{"mail:jane@example.com", "mail:jim@example.com", "webhook:060104", "slack:d316d7"}
+	want := []string{"mail:8c87b4", "mail:05fb2d", "webhook:060104", "slack:d316d7"}
 	assert.Equal(t, want, names(notifier(t, options), failed()))
 	assert.Equal(t, want, names(notifier(t, options), resolved()))
+	target := notifier(t, options).Targets(failed())[0]
+	for _, name := range []string{want[0], "mail:jane@example.com"} {
+		assert.True(t, target.Is(name), "the histories of earlier versions have addresses in the names")
+	}
+	for _, name := range []string{want[1], "mail:jim@example.com", "mail:", ""} {
+		assert.False(t, target.Is(name), name)
+	}
 }
 
 func TestPartialSuccessRepeatsOnlyWhatFailed(t *testing.T) {

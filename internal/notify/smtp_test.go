@@ -270,7 +270,7 @@ func TestRepliesOfAMailServer(t *testing.T) {
 			assert.Equal(t, test.permanent, sent.Permanent)
 			assert.Equal(t, test.code, sent.Code)
 			assert.NotContains(t, sent.Error(), "hush", "no server's own words")
-			assert.Equal(t, "mail:jane@example.com", sent.Target)
+			assert.Equal(t, "mail:8c87b4", sent.Target)
 		})
 	}
 }

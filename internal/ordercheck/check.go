@@ -50,7 +50,9 @@ type FetchedOrder struct {
 	OrderVersion string `json:"orderVersion"`
 	Customer     string `json:"customer"`
 	IsCancelled  bool   `json:"isCancelled,omitempty"`
-	// SalesRepEmail is filled only where notices go to the sales rep.
+	// HasSalesRep: notices go to the sales rep, who has an e-mail address.
+	HasSalesRep bool `json:"hasSalesRep,omitempty"`
+	// SalesRepEmail is the address itself, in the histories of earlier versions.
 	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
@@ -250,7 +252,9 @@ type Hold struct {
 	// Recalled: the run before this chain has been looked for.
 	Recalled bool `json:"recalled,omitempty"`
 	// Billed is the order as it was first seen invoiced; nil while it is not.
-	Billed        *Billed  `json:"billed,omitempty"`
+	Billed *Billed `json:"billed,omitempty"`
+	// HasSalesRep and SalesRepEmail are as in [FetchedOrder].
+	HasSalesRep   bool     `json:"hasSalesRep,omitempty"`
 	SalesRepEmail string   `json:"salesRepEmail,omitempty"`
 	Outbox        []Notice `json:"outbox,omitempty"` // oldest first
 	// Unsent says which notices were given up.

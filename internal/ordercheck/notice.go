@@ -34,9 +34,13 @@ type Notice struct {
 	At     time.Time `json:"at"`
 	Report Report    `json:"report"`
 	// Resolved are the findings people were told of that are gone, for [NoticeResolved].
-	Resolved      []Finding `json:"resolved,omitempty"`
-	EndReason     EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
-	SalesRepEmail string    `json:"salesRepEmail,omitempty"`
+	Resolved  []Finding `json:"resolved,omitempty"`
+	EndReason EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
+	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
+	// needed: it is not for histories.
+	HasSalesRep bool `json:"hasSalesRep,omitempty"`
+	// SalesRepEmail is the address itself, in the histories of earlier versions.
+	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// Sent are the targets that have it.
 	Sent []string `json:"sent,omitempty"`
 }
@@ -48,9 +52,12 @@ type NotifyInput struct {
 	Target string `json:"target,omitempty"`
 }
 
+// TargetSalesRep is the target that stands for the order's sales rep.
+const TargetSalesRep = "mail:sales-rep"
+
 // NotifyResult is the result of [ActivityNotify].
 type NotifyResult struct {
-	// Targets are stable names, without secrets; only where no target was given.
+	// Targets are stable names, without secrets and addresses; only where no target was given.
 	Targets []string `json:"targets,omitempty"`
 }
 
