@@ -1,0 +1,412 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/proto"
+
+	"error-check-gate/internal/codec"
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/ordercheck"
+)
+
+// What is planted. Each text is in no other place, and has nothing in it that an encoding
+// would write otherwise.
+var (
+	// plantedSecrets are for nobody's eyes.
+	plantedSecrets = map[string]string{
+		"INFLOW_API_KEY": "zqinflowkey", "WEBHOOK_SECRET": "zqwebhooksecret0123", "SMTP_PASSWORD": "zqsmtppassword",
+		"NOTIFY_URLS": "zqchattoken", "TEMPORAL_API_KEY": "zqtemporalkey",
+	}
+	// plantedPrivate are fields of an order, by their path, that the gate has no use for.
+	plantedPrivate = map[string]string{
+		"contactName": "zqcontact", "email": "zqmail@customer.example", "phone": "zqphone5550108",
+		"billingAddress.address1": "zqbillingstreet", "billingAddress.address2": "zqbillingsuite", "billingAddress.city": "zqbillingtown",
+		"billingAddress.postalCode": "zqbillingzip", "billingAddress.remarks": "zqbillingremarks",
+		"shippingAddress.address1": "zqshippingstreet", "shippingAddress.address2": "zqshippingsuite", "shippingAddress.city": "zqshippingtown",
+		"shippingAddress.postalCode": "zqshippingzip", "shippingAddress.remarks": "zqshippingremarks",
+		"salesRep": "zqtypedrep", "salesRepTeamMember.name": "zqrepname", "salesRepTeamMember.email": "zqrep@shop.example",
+		"lastModifiedBy.name": "zqeditor", "lastModifiedBy.email": "zqeditor@shop.example",
+		"returnRemarks": "zqreturnremarks", "shipRemarks": "zqshipremarks", "pickRemarks": "zqpickremarks", "packRemarks": "zqpackremarks",
+		"shipToCompanyName": "zqshipto", "externalId": "zqexternal",
+		"customer.contactName": "zqcustomercontact", "customer.email": "zqcustomermail@customer.example", "customer.phone": "zqcustomerphone",
+		"customer.fax": "zqcustomerfax", "customer.website": "zqcustomerwebsite", "customer.remarks": "zqcustomerremarks",
+		"customer.taxExemptNumber": "zqtaxexempt", "paymentLines.0.referenceNumber": "zqreference", "paymentLines.0.remarks": "zqpaymentremarks",
+	}
+	// plantedForRules are fields that rules may look at, so that the digest has them.
+	plantedForRules = map[string]string{
+		"customer.name": "zqcustomername", "orderRemarks": "zqorderremarks", "poNumber": "zqponumber", "customFields.custom1": "zqcustomone",
+		"customFields.custom10": "zqcustomten", "billingAddress.state": "zqstate", "billingAddress.country": "zqcountry", "lines.0.description": "zqdescription",
+	}
+	// plantedPeople are those who get notices, and who answers for an error.
+	plantedAddresses = []string{"zqoffice@shop.example", "zqrefused@shop.example", "zqgate@shop.example"}
+	plantedOverride  = []string{"zqanna", "zqreason"}
+)
+
+const plantedNumber = "zqnumber1"
+
+// plant fills an order's fields, each named by its path.
+func plant(t *testing.T, order map[string]any, fields map[string]string) {
+	t.Helper()
+	for path, text := range fields {
+		var at any = order
+		names := strings.Split(path, ".")
+		for _, name := range names[:len(names)-1] {
+			if list, ok := at.([]any); ok {
+				at = list[0]
+				continue
+			}
+			at = at.(map[string]any)[name]
+		}
+		if list, ok := at.([]any); ok {
+			at = list[0]
+		}
+		at.(map[string]any)[names[len(names)-1]] = text
+	}
+}
+
+func values(fields map[string]string) []string {
+	var list []string
+	for _, text := range fields {
+		list = append(list, text)
+	}
+	return list
+}
+
+// smtpRelay passes mail on to a mail catcher. Like a careless server, it quotes in its
+// refusals what it heard: it refuses the first login, and the recipient zqrefused.
+type smtpRelay struct {
+	addr     string
+	upstream string
+	refused  atomic.Bool // the first login
+	rejected atomic.Int32
+}
+
+func startSMTPRelay(t *testing.T, upstream string) *smtpRelay {
+	t.Helper()
+	l := listen(t)
+	r := &smtpRelay{addr: l.Addr().String(), upstream: upstream}
+	var relaying sync.WaitGroup
+	t.Cleanup(func() {
+		assert.NoError(t, l.Close())
+		relaying.Wait()
+	})
+	relaying.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			relaying.Go(func() { r.relay(client) })
+		}
+	})
+	return r
+}
+
+func (r *smtpRelay) relay(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", r.upstream) //nolint:noctx // ends with the client
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}()
+	lines := bufio.NewReader(client)
+	data := false
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		answer := ""
+		switch {
+		case data:
+			data = line != ".\r\n"
+		case strings.HasPrefix(line, "DATA"):
+			data = true
+		case strings.HasPrefix(line, "AUTH") && r.refused.CompareAndSwap(false, true):
+			answer = "535 5.7.8 zqsmtppassword is wrong, said " + strings.TrimSpace(line) + "\r\n"
+		case strings.HasPrefix(line, "RCPT TO:<zqrefused"):
+			r.rejected.Add(1)
+			answer = "550 5.1.1 zqrefused@shop.example is unknown, zqsmtppassword\r\n"
+		}
+		if answer != "" {
+			_, err = io.WriteString(client, answer)
+		} else {
+			_, err = io.WriteString(server, line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// TestHistoryLogsTracesAndMetricsArePrivate takes an order full of planted texts through its
+// life, with every process of the gate and everything that can go wrong on the way, and then looks
+// for the texts in all that is kept of it.
+func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"plain": "", "encrypted": newPayloadKey("2026-01")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys := &codec.Keys{}
+			secrets := values(plantedSecrets)
+			if key != "" {
+				keys = payloadKeys(t, key)
+				secrets = append(secrets, strings.TrimPrefix(key, "2026-01:"))
+			}
+			kept := liveThrough(t, key, keys)
+
+			private := slices.Concat(secrets, values(plantedPrivate), plantedAddresses)
+			shown := slices.Concat(values(plantedForRules), plantedOverride)
+			for what, content := range kept {
+				require.NotEmpty(t, content, what)
+				for _, text := range private {
+					assert.False(t, contains(content, text), "%s has %s", what, text)
+				}
+				for _, text := range shown {
+					if what == "history" && key == "" {
+						assert.True(t, contains(content, text), "history lacks %s, which is no secret: does this test see anything?", text)
+						continue
+					}
+					assert.False(t, contains(content, text), "%s has %s", what, text)
+				}
+			}
+			// What is never encrypted: see docs/security.md.
+			assert.True(t, contains(kept["history"], plantedNumber))
+			assert.True(t, contains(kept["list and descriptions"], plantedNumber))
+			assert.True(t, contains(kept["log of the worker"], ordercheck.ActivityFetchOrder), "the log is that of debugging")
+			assert.True(t, contains(kept["traces"], "RunActivity:Notify"))
+			assert.True(t, contains(kept["metrics of the worker"], "gate_notices"))
+			assert.True(t, contains(kept["audit log"], `"status":400`))
+		})
+	}
+}
+
+// contains looks for a text and for its base64, without case.
+func contains(content []byte, text string) bool {
+	content = bytes.ToLower(content)
+	if bytes.Contains(content, bytes.ToLower([]byte(text))) {
+		return true
+	}
+	encoded := base64.RawStdEncoding.EncodeToString([]byte(text))
+	return bytes.Contains(content, bytes.ToLower([]byte(encoded[:len(encoded)-1])))
+}
+
+// liveThrough runs it all, and returns what is kept of it, by what it is.
+func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
+	t.Helper()
+	traces := &collector{spans: map[string]*tracepb.Span{}}
+	traced := httptest.NewServer(traces)
+	t.Cleanup(traced.Close)
+	users := filepath.Join(t.TempDir(), "users")
+	require.NoError(t, os.WriteFile(users, []byte("gate:"+plantedSecrets["SMTP_PASSWORD"]+"\n"), 0o600))
+	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{AuthFile: users})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
+	relay := startSMTPRelay(t, catcher.SMTPAddr)
+	var posted atomic.Int32
+	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		posted.Add(1)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, "no %s %s", r.URL, body)
+	}))
+	t.Cleanup(chat.Close)
+
+	s := newStack(t, options{noWorker: true, payloadKeys: keys})
+	s.fake.SetAPIKey(plantedSecrets["INFLOW_API_KEY"])
+	s.keys, err = inflow.ParseSecrets(plantedSecrets["WEBHOOK_SECRET"])
+	require.NoError(t, err)
+
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	ingressPort, ingressAdmin, workerAdmin := freePort(t), freePort(t), freePort(t)
+	env := []string{
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "TEMPORAL_API_KEY=" + plantedSecrets["TEMPORAL_API_KEY"], "TEMPORAL_TLS=false",
+		"LOG_LEVEL=debug", "PAYLOAD_KEYS=" + key, "OTEL_EXPORTER_OTLP_ENDPOINT=" + traced.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_METRICS_EXPORTER=none",
+	}
+	edge := startGate(t, slices.Concat(env, []string{
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ingressPort), fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ingressAdmin),
+		"WEBHOOK_SECRET=" + plantedSecrets["WEBHOOK_SECRET"], "AUDIT_LOG=" + audit,
+	}), "ingress")
+	work := startGate(t, slices.Concat(env, []string{
+		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", workerAdmin), "INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + plantedSecrets["INFLOW_API_KEY"], "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0", "SWEEP_EVERY=0",
+		"SMTP_ADDR=" + relay.addr, "SMTP_TLS=none", "SMTP_USERNAME=gate", "SMTP_PASSWORD=" + plantedSecrets["SMTP_PASSWORD"],
+		"MAIL_FROM=" + plantedAddresses[2], "MAIL_TO=" + plantedAddresses[0] + "," + plantedAddresses[1], "NOTIFY_SALES_REP=true",
+		"NOTIFY_URLS=" + chat.URL + "/" + plantedSecrets["NOTIFY_URLS"],
+	}), "worker")
+	s.url = fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", ingressPort)
+	listens := func(port int) func() bool {
+		return func() bool {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // this machine
+			return err == nil && conn.Close() == nil
+		}
+	}
+	require.Eventually(t, listens(ingressPort), waitFor, tick)
+
+	// An order with errors: people are told, one of them cannot be, and one takes responsibility.
+	held := s.sample("balance-wrong")
+	plant(t, held, plantedPrivate)
+	plant(t, held, plantedForRules)
+	held["orderNumber"] = plantedNumber
+	id, err := s.fake.AddOrder(held)
+	require.NoError(t, err)
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	status, _ := s.post(id)
+	require.Equal(t, http.StatusOK, status)
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	mails := func() (receivers []string) {
+		list, err := catcher.List(t.Context())
+		require.NoError(t, err)
+		for _, mail := range list {
+			receivers = append(receivers, mail.To[0].Address)
+		}
+		return receivers
+	}
+	toldOf := func(n int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			return len(mails()) == 2*n && relay.rejected.Load() == int32(n) && posted.Load() == int32(n) && s.failedActivities(id) == 2*n //nolint:gosec // small
+		}, waitFor, tick, "told: %v", mails())
+	}
+	toldOf(1)
+	assert.ElementsMatch(t, []string{plantedAddresses[0], plantedPrivate["salesRepTeamMember.email"]}, mails())
+	override := startGate(t, env, "override", id, "--by", plantedOverride[0], "--reason", plantedOverride[1], "--until", "24h")
+	require.Equal(t, 0, override.exit(), override.stderr.String())
+	require.Eventually(t, func() bool { return s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED }, waitFor, tick)
+	toldOf(2)
+
+	// Checks that cannot be done: InFlow quotes what it was sent, and answers what nobody understands.
+	ids := []string{id}
+	everything := strings.Join(slices.Concat(values(plantedSecrets), values(plantedPrivate), values(plantedForRules)), " ")
+	for _, fault := range []fakeinflow.Fault{
+		{Status: 401, Body: `{"message":"the key ` + everything + `"}`},
+		{Status: 422, Body: everything},
+		{Body: `{"salesOrderId":"` + everything},
+		{Body: `{"salesOrderId":"` + everything + `","total":"` + everything + `"}`},
+		{Body: everything},
+	} {
+		order := s.sample("balance-wrong")
+		plant(t, order, plantedPrivate)
+		failing := order["salesOrderId"].(string)
+		fault.Route, fault.SalesOrderID = fakeinflow.RouteGetSalesOrder, failing
+		require.NoError(t, s.fake.SetFault(fault))
+		_, err := s.fake.AddOrder(order)
+		require.NoError(t, err)
+		require.NoError(t, s.fake.WaitIdle(t.Context()))
+		status, _ := s.post(failing)
+		require.Equal(t, http.StatusOK, status)
+		_, err = s.result(failing)
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "zq")
+		ids = append(ids, failing)
+	}
+	rerun := startGate(t, env, "rerun", "--dry-run")
+	assert.Equal(t, 0, rerun.exit())
+
+	// Requests that are refused, by whoever sends them.
+	forged := []byte(`{"event":"salesOrder.updated","data":{"salesOrderId":"` + everything + `"}}`)
+	status, _ = s.send(forged, http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {everything}})
+	require.Equal(t, http.StatusUnauthorized, status)
+	for _, body := range [][]byte{forged, []byte(everything)} {
+		status, _ = s.send(body, http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)}})
+		require.Equal(t, http.StatusBadRequest, status)
+	}
+
+	kept := map[string][]byte{}
+	for what, port := range map[string]int{"metrics of the ingress": ingressAdmin, "metrics of the worker": workerAdmin} {
+		kept[what] = getPage(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+	}
+	for _, c := range []*command{edge, work} {
+		require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+		require.Equal(t, 0, c.exit(), c.stderr.String())
+	}
+	kept["log of the ingress"], kept["log of the worker"] = edge.output(), work.output()
+	kept["audit log"], err = os.ReadFile(audit)
+	require.NoError(t, err)
+	traces.mu.Lock()
+	for _, span := range traces.spans {
+		kept["traces"] = append(kept["traces"], span.String()...)
+	}
+	traces.mu.Unlock()
+	for _, id := range ids {
+		for _, event := range s.history(id) {
+			data, err := proto.Marshal(event)
+			require.NoError(t, err)
+			kept["history"] = append(kept["history"], data...)
+		}
+		described, err := s.temporal.WorkflowService().DescribeWorkflowExecution(t.Context(), &workflowservice.DescribeWorkflowExecutionRequest{
+			Namespace: s.namespace, Execution: execution(id),
+		})
+		require.NoError(t, err)
+		kept["list and descriptions"] = append(kept["list and descriptions"], described.String()...)
+	}
+	listed, err := s.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(listed.GetExecutions()), len(ids))
+	kept["list and descriptions"] = append(kept["list and descriptions"], listed.String()...)
+	return kept
+}
+
+func execution(id string) *commonpb.WorkflowExecution {
+	return &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(id)}
+}
+
+// output is all that a process has written; it must have ended.
+func (c *command) output() []byte {
+	output := bytes.Clone(c.stderr.Bytes())
+	for line := range c.lines {
+		output = append(output, line...)
+	}
+	return output
+}
+
+// failedActivities counts the activities of an order's runs that failed for good.
+func (s *stack) failedActivities(id string) (n int) {
+	s.t.Helper()
+	for _, event := range s.history(id) {
+		if event.GetEventType() == enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED {
+			n++
+		}
+	}
+	return n
+}
+
+func getPage(t *testing.T, url string) []byte {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return page
+}
