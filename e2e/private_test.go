@@ -263,13 +263,7 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 		"NOTIFY_URLS=" + chat.URL + "/" + plantedSecrets["NOTIFY_URLS"],
 	}), "worker")
 	s.url = fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", ingressPort)
-	listens := func(port int) func() bool {
-		return func() bool {
-			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // this machine
-			return err == nil && conn.Close() == nil
-		}
-	}
-	require.Eventually(t, listens(ingressPort), waitFor, tick)
+	require.Eventually(t, func() bool { return listensOn(ingressPort) && listensOn(ingressAdmin) && listensOn(workerAdmin) }, waitFor, tick)
 
 	// An order with errors: people are told, one of them cannot be, and one takes responsibility.
 	held := s.sample("balance-wrong")
@@ -386,6 +380,11 @@ func (c *command) output() []byte {
 		output = append(output, line...)
 	}
 	return output
+}
+
+func listensOn(port int) bool {
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // this machine
+	return err == nil && conn.Close() == nil
 }
 
 // failedActivities counts the activities of an order's runs that failed for good.

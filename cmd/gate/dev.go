@@ -32,7 +32,8 @@ Settings, from the environment or a file .env: LISTEN_ADDR (:5000), ADMIN_ADDR
 (127.0.0.1:9464), DEV_INFLOW_ADDR (127.0.0.1:5010), DEV_TEMPORAL_PORT (7233),
 DEV_TEMPORAL_UI_PORT (8233), DEV_SMTP_PORT (1025), DEV_MAIL_ADDR (127.0.0.1:5025),
 DEV_DIR, SETTLE_QUIET, SETTLE_MAX, GRACE_PERIOD, HOLD_MAX, REMIND_EVERY, SWEEP_EVERY (1m), SWEEP_DAYS,
-INFLOW_REQUESTS_PER_MINUTE. Needs the commands temporal and mailpit: TEMPORAL_CLI
+INFLOW_REQUESTS_PER_MINUTE, and PAYLOAD_KEYS, with which a codec server
+listens on CODEC_LISTEN_ADDR (127.0.0.1:5020). Needs the commands temporal and mailpit: TEMPORAL_CLI
 and MAILPIT_CLI, on the PATH, or in bin/, where 'make dev' builds them.`,
 		Args: exactArgs(0, "gate dev takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,6 +95,10 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			err = closeErr
 		}
 	}()
+	keys, err := settings.Keys()
+	if err != nil {
+		return err
+	}
 	return dev.Run(ctx, dev.Options{
 		Dir:            settings.DevDir,
 		ListenAddr:     settings.ListenAddr,
@@ -113,8 +118,10 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			MaxConnections: ingress.DefaultMaxConnections, PeerMaxConnections: ingress.DefaultPeerMaxConnections,
 			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
 		},
-		Rules:     ruleSets,
-		Telemetry: t,
-		Out:       cmd.OutOrStdout(),
+		Rules:       ruleSets,
+		PayloadKeys: keys,
+		CodecAddr:   settings.CodecListenAddr,
+		Telemetry:   t,
+		Out:         cmd.OutOrStdout(),
 	})
 }

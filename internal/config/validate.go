@@ -78,13 +78,18 @@ func (c *Codec) validate(f *Faults) {
 	for _, origin := range c.CodecAllowedOrigins {
 		checkOrigin(f, "CODEC_ALLOWED_ORIGINS", origin)
 	}
-	host, _, err := net.SplitHostPort(c.CodecListenAddr)
 	switch {
 	case c.CodecToken != "" && len(c.CodecToken) < minCodecToken:
 		f.add("CODEC_TOKEN", "has %d bytes, and needs %d: make one with 'openssl rand -hex 32'", len(c.CodecToken), minCodecToken)
-	case c.CodecToken == "" && err == nil && !isLoopback(host):
+	case c.CodecToken == "" && isRemote(c.CodecListenAddr):
 		f.add("CODEC_TOKEN", "is not set, and CODEC_LISTEN_ADDR=%s can be reached from other machines: who asks there reads every order; set a token, or listen on 127.0.0.1", c.CodecListenAddr)
 	}
+}
+
+// isRemote says whether other machines reach an address to listen on.
+func isRemote(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && !isLoopback(host)
 }
 
 func (c *Payloads) validate(f *Faults) {
@@ -120,6 +125,9 @@ func (c *Dev) validate(f *Faults) {
 	sweep.validate(f)
 	for _, path := range rules.Paths(c.RulesFile) {
 		checkFile(f, "RULES_FILE", path)
+	}
+	if isRemote(c.CodecListenAddr) {
+		f.add("CODEC_LISTEN_ADDR", "%s can be reached from other machines, and 'gate dev' asks nobody for a token: write 127.0.0.1:port", c.CodecListenAddr)
 	}
 	if info, err := os.Stat(c.DevDir); err == nil && !info.IsDir() {
 		f.add("DEV_DIR", "%s is not a folder", c.DevDir)

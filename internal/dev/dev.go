@@ -13,6 +13,7 @@ import (
 	netmail "net/mail"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/ingress"
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
@@ -54,6 +56,10 @@ type Options struct {
 	Ingress ingress.Options
 	// Rules are followed as their files change.
 	Rules *rules.Live
+	// PayloadKeys encrypt Temporal's history; where there are any, a codec server listens on
+	// CodecAddr for the Web UI.
+	PayloadKeys *codec.Keys
+	CodecAddr   string
 	// Telemetry logs to a file: the terminal is for the table.
 	Telemetry *telemetry.Telemetry
 	// Out is the terminal.
@@ -86,10 +92,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer temporalLog.Close()
 	fmt.Fprintln(o.Out, "Starting Temporal …")
+	codecEndpoint := ""
+	if listeners.codec != nil {
+		codecEndpoint = "http://" + reachable(listeners.codec)
+	}
 	server, err := devserver.Start(ctx, devserver.Options{
 		CLI:    temporalCLI,
 		DBFile: filepath.Join(o.Dir, "temporal.db"),
-		Port:   o.TemporalPort, UI: true, UIPort: o.TemporalUIPort,
+		Port:   o.TemporalPort, UI: true, UIPort: o.TemporalUIPort, UICodecEndpoint: codecEndpoint,
 		Output: temporalLog,
 	})
 	if err != nil {
@@ -113,7 +123,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, mail.Stop()) }()
 
 	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{
-		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace,
+		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace, PayloadKeys: o.PayloadKeys,
 	})
 	if err != nil {
 		return err
@@ -168,6 +178,14 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 	parts.Go(func() error { return part("the mail catcher's page", mail.ServePage(ctx, l.mail)) })
 	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
 	parts.Go(func() error { return part("the operators' page", o.Telemetry.ServeAdmin(ctx, l.admin)) })
+	if l.codec != nil {
+		parts.Go(func() error {
+			return codec.NewServer(codec.ServerOptions{
+				Keys: o.PayloadKeys, Logger: logger.With("part", "codec"),
+				Origins: []string{server.UIURL, strings.Replace(server.UIURL, "127.0.0.1", "localhost", 1)},
+			}).Serve(ctx, l.codec)
+		})
+	}
 
 	parts.Go(func() error {
 		inflowClient, err := inflow.NewClient(inflow.Options{
@@ -206,6 +224,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 				Settings: o.Settings,
 				Activities: &activities.Activities{
 					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal, Runs: temporal,
+					Converter: codec.NewDataConverter(o.PayloadKeys),
 				},
 				Sweep: worker.Sweep{
 					Every: o.SweepEvery, Days: o.SweepDays,
@@ -256,6 +275,10 @@ func part(name string, err error) error {
 }
 
 func announce(o Options, l *listeners, server *devserver.Server) {
+	encrypted := ""
+	if l.codec != nil {
+		encrypted = fmt.Sprintf("  codec server     http://%s   --codec-endpoint of the temporal CLI\n", l.codec.Addr())
+	}
 	fmt.Fprintf(o.Out, `
 The Error Check Gate is running on this machine.
 
@@ -265,14 +288,17 @@ The Error Check Gate is running on this machine.
   webhooks to      http://%s/webhook/inflow
   metrics          http://%s/metrics
   logs             %s
-
+%s
 Ctrl-C stops everything; the history stays in %s.
 
-`, server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), o.Dir)
+`, server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
 }
 
 // listeners are bound before anything is started, so that a port in use is found at once.
-type listeners struct{ ingress, admin, inflow, mail net.Listener }
+type listeners struct {
+	ingress, admin, inflow, mail net.Listener
+	codec                        net.Listener // nil where there are no keys
+}
 
 func listenAll(ctx context.Context, o Options) (*listeners, error) {
 	var l listeners
@@ -284,7 +310,11 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 		{&l.admin, "ADMIN_ADDR", o.AdminAddr},
 		{&l.inflow, "DEV_INFLOW_ADDR", o.InflowAddr},
 		{&l.mail, "DEV_MAIL_ADDR", o.MailAddr},
+		{&l.codec, "CODEC_LISTEN_ADDR", o.CodecAddr},
 	} {
+		if want.listener == &l.codec && len(o.PayloadKeys.IDs()) == 0 {
+			continue
+		}
 		var config net.ListenConfig
 		listener, err := config.Listen(ctx, "tcp", want.addr)
 		if err != nil {
@@ -297,7 +327,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 }
 
 func (l *listeners) close() {
-	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow, l.mail} {
+	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow, l.mail, l.codec} {
 		if listener != nil {
 			_ = listener.Close() // its server has closed it already, unless that never ran
 		}

@@ -35,6 +35,8 @@ type Options struct {
 	// UI switches the Web UI on, at UIPort; 0 is a free one.
 	UI     bool
 	UIPort int
+	// UICodecEndpoint is the URL of a codec server that the Web UI asks; empty is none.
+	UICodecEndpoint string
 	// Namespaces are made besides "default".
 	Namespaces []string
 	// Output takes what the server prints; nil drops it.
@@ -139,6 +141,9 @@ func arguments(o Options, p chosenPorts) []string {
 	}
 	if o.UI {
 		args = append(args, "--ui-ip", "127.0.0.1", "--ui-port", strconv.Itoa(p.ui))
+		if o.UICodecEndpoint != "" {
+			args = append(args, "--ui-codec-endpoint", o.UICodecEndpoint)
+		}
 	} else {
 		args = append(args, "--headless")
 	}

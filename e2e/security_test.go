@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+// TestSecurityPageNamesWhatExists: a threat whose answer nothing shows is not answered.
+func TestSecurityPageNamesWhatExists(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/security.md")
+	require.NoError(t, err)
+	tests := map[string]bool{}
+	require.NoError(t, filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+			tests[string(match[1])] = true
+		}
+		return err
+	}))
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
+	require.Greater(t, len(named), 30)
+	for _, match := range named {
+		assert.True(t, tests[string(match[1])], "there is no test %s", match[1])
+	}
+	for _, match := range regexp.MustCompile("`([\\w.-]*(?:/[\\w./-]+|\\.(?:yml|mod|sum)))`|\\]\\((\\w+\\.md)\\)").FindAllSubmatch(page, -1) {
+		path := "../" + string(match[1])
+		if len(match[2]) > 0 {
+			path = "../docs/" + string(match[2])
+		}
+		_, err := os.Stat(path)
+		assert.NoError(t, err, "%s", match[0])
+	}
+}
+
+// TestSecurityPage runs the page's commands with an encrypted order, the real codec server and CLI.
+func TestSecurityPage(t *testing.T) {
+	t.Parallel()
+	page := recipes(t, "../docs/security.md")
+	key := newPayloadKey("2026-01")
+	s := newStack(t, options{payloadKeys: payloadKeys(t, key), settings: workflows.Settings{
+		SettleQuiet: settleQuiet, SettleMax: 5 * settleQuiet, Hold: true,
+	}})
+	file := filepath.Join(t.TempDir(), "payload_keys")
+	require.NoError(t, os.WriteFile(file, []byte(key+"\n"), 0o600))
+	require.Equal(t, []string{"gate codec"}, page["codec"])
+	port := freePort(t)
+	startGate(t, []string{"PAYLOAD_KEYS_FILE=" + file, fmt.Sprintf("CODEC_LISTEN_ADDR=127.0.0.1:%d", port)}, "codec")
+	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+	require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
+
+	id := s.create("balance-wrong")
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	run := func(recipe string) string {
+		t.Helper()
+		require.Len(t, page[recipe], 1)
+		require.Contains(t, page[recipe][0], " --codec-endpoint http://127.0.0.1:5020")
+		output, err := s.shell(strings.ReplaceAll(page[recipe][0], "http://127.0.0.1:5020", endpoint), id)
+		require.NoError(t, err, output)
+		return output
+	}
+	without := func(recipe string) string {
+		t.Helper()
+		output, err := s.shell(strings.ReplaceAll(page[recipe][0], "--codec-endpoint http://127.0.0.1:5020", ""), id)
+		require.NoError(t, err, output)
+		return output
+	}
+	const customer = "Oak & Anvil Renovations"
+	for _, recipe := range []string{"show", "report"} {
+		output := without(recipe)
+		assert.NotContains(t, output, "Anvil")
+		assert.Contains(t, output, "encryption-key-id")
+		// The CLI shows a payload as JSON, which may write & as \u0026.
+		output = strings.ReplaceAll(run(recipe), `\u0026`, "&")
+		assert.Contains(t, output, customer)
+		assert.NotContains(t, output, "encryption-key-id")
+	}
+	before := len(s.fetches(id))
+	run("signal")
+	require.Eventually(t, func() bool { return len(s.fetches(id)) > before }, waitFor, tick)
+	before = len(s.fetches(id))
+	without("signal")
+	require.Eventually(t, func() bool { return len(s.fetches(id)) > before }, waitFor, tick, "an operator's plain signal works too")
+	encrypted := 0
+	for _, event := range s.history(id) {
+		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+			if string(payload.GetMetadata()["encoding"]) == "binary/encrypted" {
+				encrypted++
+			}
+		}
+	}
+	assert.Equal(t, 2, encrypted, "the delivery's, and the one by the codec server")
+
+	// gate's own commands read PAYLOAD_KEYS_FILE, and say what is missing without it.
+	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}
+	check := startGate(t, append(temporal, "PAYLOAD_KEYS_FILE="+file), "check", id, "--json")
+	require.Equal(t, 1, check.exit(), check.stderr.String())
+	assert.Contains(t, strings.ReplaceAll(<-check.lines, `\u0026`, "&"), customer)
+	check = startGate(t, temporal, "check", id, "--json")
+	require.Equal(t, 2, check.exit())
+	assert.Contains(t, check.stderr.String(), `no key "2026-01": add it to PAYLOAD_KEYS`)
+}
