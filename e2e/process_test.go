@@ -119,7 +119,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-type devPorts struct{ ingress, admin, inflow, temporal, ui, smtp, mail int }
+type devPorts struct{ ingress, admin, inflow, temporal, ui, smtp, mail, codec int }
 
 func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	t.Helper()
@@ -127,7 +127,7 @@ func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	require.NoError(t, err)
 	mailpit, err := mailcatcher.FindCLI()
 	require.NoError(t, err)
-	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
+	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
 	return []string{
 		"TEMPORAL_CLI=" + cli, "MAILPIT_CLI=" + mailpit, "DEV_DIR=" + dir, "SETTLE_QUIET=100ms", "GRACE_PERIOD=1s",
 		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ports.ingress),
@@ -137,6 +137,9 @@ func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 		fmt.Sprintf("DEV_TEMPORAL_UI_PORT=%d", ports.ui),
 		fmt.Sprintf("DEV_SMTP_PORT=%d", ports.smtp),
 		fmt.Sprintf("DEV_MAIL_ADDR=127.0.0.1:%d", ports.mail),
+		// With keys, so that there is a codec server too.
+		"PAYLOAD_KEYS=" + newPayloadKey("dev"),
+		fmt.Sprintf("CODEC_LISTEN_ADDR=127.0.0.1:%d", ports.codec),
 	}, ports
 }
 
@@ -180,7 +183,7 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, first.Process.Signal(syscall.SIGINT))
 	assert.Equal(t, 0, first.exit(), first.stderr.String())
 	assert.Empty(t, childrenOf(t, dir), "no process is left")
-	for _, port := range []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail} {
+	for _, port := range []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec} {
 		var lc net.ListenConfig
 		l, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		require.NoError(t, err)
@@ -214,12 +217,12 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 
 func TestDevNamesAPortInUse(t *testing.T) {
 	t.Parallel()
-	for i, variable := range []string{"LISTEN_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR", "DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR"} {
+	for i, variable := range []string{"LISTEN_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR", "DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR", "CODEC_LISTEN_ADDR"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "state")
 			env, ports := devEnvironment(t, dir)
-			port := []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail}[i]
+			port := []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec}[i]
 			var lc net.ListenConfig
 			taken, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			require.NoError(t, err)

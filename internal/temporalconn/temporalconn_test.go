@@ -112,3 +112,14 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "no-such-namespace")
 	require.ErrorContains(t, err, "temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber --type Keyword")
 }
+
+// TestKeysOfTheEnvironment: a command that gives no keys has those of the environment, or says what is wrong with them.
+func TestKeysOfTheEnvironment(t *testing.T) {
+	t.Setenv("PAYLOAD_KEYS", "2026-01:AAAA")
+	_, err := temporalconn.Lazy(temporalconn.Options{Address: "127.0.0.1:1"})
+	require.ErrorContains(t, err, "PAYLOAD_KEYS: key 1 of 1 (2026-01) has 3 bytes in place of 32")
+	t.Setenv("PAYLOAD_KEYS", "")
+	t.Setenv("PAYLOAD_KEYS_FILE", "/does/not/exist")
+	_, err = temporalconn.Dial(t.Context(), temporalconn.Options{Address: "127.0.0.1:1"})
+	require.ErrorContains(t, err, "PAYLOAD_KEYS_FILE")
+}
