@@ -1,0 +1,274 @@
+package deploy_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/ordercheck"
+)
+
+const kubernetesExample = "kubernetes/overlays/example"
+
+// cluster is what kustomize makes of a folder, each object as Kubernetes reads it.
+type cluster struct {
+	deployments map[string]appsv1.Deployment
+	configMaps  map[string]corev1.ConfigMap
+	services    map[string]corev1.Service
+	budgets     []policyv1.PodDisruptionBudget
+	scalers     []autoscalingv2.HorizontalPodAutoscaler
+	policies    []networkingv1.NetworkPolicy
+	ingresses   []networkingv1.Ingress
+	accounts    []corev1.ServiceAccount
+	scaled      []scaledObject
+}
+
+// scaledObject is as much of KEDA's as is used.
+type scaledObject struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata"`
+	Spec       struct {
+		ScaleTargetRef  struct{ Name string }
+		MinReplicaCount int
+		MaxReplicaCount int
+		CooldownPeriod  int
+		Triggers        []struct {
+			Type     string
+			Metadata map[string]string
+		}
+	} `json:"spec"`
+}
+
+func buildCluster(t *testing.T, folder string) *cluster {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	require.NoError(t, err)
+	c := &cluster{deployments: map[string]appsv1.Deployment{}, configMaps: map[string]corev1.ConfigMap{}, services: map[string]corev1.Service{}}
+	for _, resource := range built.Resources() {
+		text, err := resource.AsYAML()
+		require.NoError(t, err)
+		name := resource.GetName()
+		switch kind := resource.GetApiVersion() + " " + resource.GetKind(); kind {
+		case "apps/v1 Deployment":
+			c.deployments[name] = strict[appsv1.Deployment](t, text)
+		case "v1 ConfigMap":
+			c.configMaps[name] = strict[corev1.ConfigMap](t, text)
+		case "v1 Service":
+			c.services[name] = strict[corev1.Service](t, text)
+		case "v1 ServiceAccount":
+			c.accounts = append(c.accounts, strict[corev1.ServiceAccount](t, text))
+		case "policy/v1 PodDisruptionBudget":
+			c.budgets = append(c.budgets, strict[policyv1.PodDisruptionBudget](t, text))
+		case "autoscaling/v2 HorizontalPodAutoscaler":
+			c.scalers = append(c.scalers, strict[autoscalingv2.HorizontalPodAutoscaler](t, text))
+		case "networking.k8s.io/v1 NetworkPolicy":
+			c.policies = append(c.policies, strict[networkingv1.NetworkPolicy](t, text))
+		case "networking.k8s.io/v1 Ingress":
+			c.ingresses = append(c.ingresses, strict[networkingv1.Ingress](t, text))
+		case "keda.sh/v1alpha1 ScaledObject":
+			c.scaled = append(c.scaled, strict[scaledObject](t, text))
+		default:
+			assert.Failf(t, "an object that nobody expects", "%s %s: a Secret, say, would hold its value", kind, name)
+		}
+	}
+	return c
+}
+
+// strict refuses a field that the type does not have.
+func strict[T any](t *testing.T, text []byte) (object T) {
+	t.Helper()
+	require.NoError(t, yaml.UnmarshalStrict(text, &object), "%s", text)
+	return object
+}
+
+// pods are the labels of each Deployment's pods.
+func (c *cluster) selected(selector map[string]string) []string {
+	var names []string
+	for name, deployment := range c.deployments {
+		labels, fits := deployment.Spec.Template.Labels, true
+		for label, value := range selector {
+			fits = fits && labels[label] == value
+		}
+		if fits {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+var workloads = []string{"gate-ingress", "gate-worker"}
+
+func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
+	for _, folder := range []string{"kubernetes/base", kubernetesExample} {
+		c := buildCluster(t, folder)
+		assert.ElementsMatch(t, workloads, slices.Collect(maps.Keys(c.deployments)))
+		images := map[string]bool{}
+		for name, deployment := range c.deployments {
+			pod := deployment.Spec.Template.Spec
+			require.Len(t, pod.Containers, 1, name)
+			container := pod.Containers[0]
+			images[container.Image] = true
+			assert.Equal(t, []string{strings.TrimPrefix(name, "gate-")}, container.Args)
+
+			assert.GreaterOrEqual(t, *deployment.Spec.Replicas, int32(2), name)
+			assert.Equal(t, 0, deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue(), name)
+			assert.False(t, *pod.AutomountServiceAccountToken, name)
+			assert.True(t, *pod.SecurityContext.RunAsNonRoot, name)
+			assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type, name)
+			assert.True(t, *container.SecurityContext.ReadOnlyRootFilesystem, name)
+			assert.False(t, *container.SecurityContext.AllowPrivilegeEscalation, name)
+			assert.Equal(t, []corev1.Capability{"ALL"}, container.SecurityContext.Capabilities.Drop, name)
+			assert.NotEmpty(t, container.Resources.Requests, name)
+			assert.NotEmpty(t, container.Resources.Limits.Memory(), name)
+
+			ports := map[string]int32{}
+			for _, port := range container.Ports {
+				ports[port.Name] = port.ContainerPort
+			}
+			for path, probes := range map[string][]*corev1.Probe{"/livez": {container.StartupProbe, container.LivenessProbe}, "/readyz": {container.ReadinessProbe}} {
+				for _, probe := range probes {
+					assert.Equal(t, path, probe.HTTPGet.Path, name)
+					assert.Contains(t, ports, probe.HTTPGet.Port.StrVal, name)
+				}
+			}
+			grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+			if container.Lifecycle != nil {
+				grace -= time.Duration(container.Lifecycle.PreStop.Sleep.Seconds) * time.Second
+			}
+			assert.Greater(t, grace, 30*time.Second, "%s: 25 s of draining, and 5 s for the last traces", name)
+		}
+		assert.Len(t, images, 1, "one image for both")
+		for _, account := range c.accounts {
+			assert.False(t, *account.AutomountServiceAccountToken)
+			assert.Equal(t, account.Name, c.deployments["gate-worker"].Spec.Template.Spec.ServiceAccountName)
+		}
+	}
+	dockerfile, err := os.ReadFile("../Dockerfile")
+	require.NoError(t, err)
+	user := *buildCluster(t, "kubernetes/base").deployments["gate-worker"].Spec.Template.Spec.SecurityContext.RunAsUser
+	assert.Contains(t, string(dockerfile), fmt.Sprintf("\nUSER %d:%d\n", user, user))
+}
+
+// The gate's own reading of each workload's settings finds nothing wrong.
+func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
+	head, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
+	require.NoError(t, err)
+	for _, folder := range []string{"kubernetes/base", kubernetesExample} {
+		c := buildCluster(t, folder)
+		for name, deployment := range c.deployments {
+			pod := deployment.Spec.Template.Spec
+			values := map[string]string{}
+			for _, from := range pod.Containers[0].EnvFrom {
+				data, ok := c.configMaps[from.ConfigMapRef.Name]
+				require.True(t, ok, "%s: no such ConfigMap: %s", name, from.ConfigMapRef.Name)
+				maps.Copy(values, data.Data)
+			}
+			for _, variable := range pod.Containers[0].Env {
+				values[variable.Name] = variable.Value
+				if from := variable.ValueFrom; from != nil {
+					values[variable.Name] = "6f1c"
+					assert.Contains(t, string(head), from.SecretKeyRef.Key, "the key is named where the secret is made")
+				}
+			}
+			folder := t.TempDir()
+			for _, volume := range pod.Volumes {
+				for _, item := range volume.Secret.Items {
+					assert.Contains(t, string(head), item.Key, "the key is named where the secret is made")
+					require.NoError(t, os.WriteFile(filepath.Join(folder, item.Path), []byte("a-secret-0123456789abcdef"), 0o600))
+				}
+			}
+			var entries []string
+			for variable, value := range values {
+				sensitive := regexp.MustCompile(`PASSWORD|SECRET|API_KEY|TOKEN|PAYLOAD_KEYS`).MatchString(variable)
+				assert.True(t, !sensitive || strings.HasSuffix(variable, config.FileSuffix), "%s: %s is no file", name, variable)
+				entries = append(entries, variable+"="+strings.Replace(value, pod.Containers[0].VolumeMounts[0].MountPath, folder, 1))
+			}
+			settings, faults, err := config.Effective(config.Environ(entries), strings.TrimPrefix(name, "gate-"))
+			require.NoError(t, err)
+			assert.Empty(t, faults, name)
+			known := map[string]bool{}
+			for _, setting := range settings {
+				known[setting.Variable] = true
+			}
+			for variable := range values {
+				foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
+				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] || known[variable], "%s does not read %s", name, variable)
+			}
+		}
+	}
+}
+
+// What names something else names something that is there.
+func TestKubernetesObjectsFitTogether(t *testing.T) {
+	c := buildCluster(t, kubernetesExample)
+	ports := func(deployment string) (names []string) {
+		for _, port := range c.deployments[deployment].Spec.Template.Spec.Containers[0].Ports {
+			names = append(names, port.Name)
+		}
+		return names
+	}
+	for name, deployment := range c.deployments {
+		assert.Equal(t, []string{name}, c.selected(deployment.Spec.Selector.MatchLabels))
+	}
+	var budgeted []string
+	for _, budget := range c.budgets {
+		budgeted = append(budgeted, c.selected(budget.Spec.Selector.MatchLabels)...)
+	}
+	assert.ElementsMatch(t, workloads, budgeted)
+	service := c.services["gate-ingress"]
+	assert.Equal(t, []string{"gate-ingress"}, c.selected(service.Spec.Selector))
+	assert.Contains(t, ports("gate-ingress"), service.Spec.Ports[0].TargetPort.StrVal)
+	for _, ingress := range c.ingresses {
+		backend := ingress.Spec.Rules[0].HTTP.Paths[0]
+		assert.Equal(t, "/webhook/inflow", backend.Path)
+		assert.Equal(t, service.Name, backend.Backend.Service.Name)
+		assert.Equal(t, service.Spec.Ports[0].Name, backend.Backend.Service.Port.Name)
+		assert.Equal(t, ingress.Spec.Rules[0].Host, ingress.Spec.TLS[0].Hosts[0])
+	}
+	for _, policy := range c.policies {
+		subjects := c.selected(policy.Spec.PodSelector.MatchLabels)
+		assert.NotEmpty(t, subjects, policy.Name)
+		for _, rule := range policy.Spec.Ingress {
+			for _, port := range rule.Ports {
+				for _, subject := range subjects {
+					assert.Contains(t, ports(subject), port.Port.StrVal, policy.Name)
+				}
+			}
+		}
+	}
+	for _, scaler := range c.scalers {
+		assert.Equal(t, "gate-ingress", scaler.Spec.ScaleTargetRef.Name)
+		assert.GreaterOrEqual(t, *scaler.Spec.MinReplicas, int32(2))
+	}
+	require.Len(t, c.scaled, 1)
+	scaled := c.scaled[0].Spec
+	assert.Contains(t, c.deployments, scaled.ScaleTargetRef.Name)
+	assert.GreaterOrEqual(t, scaled.MinReplicaCount, 2)
+	for _, deployed := range c.configMaps {
+		if address, ok := deployed.Data["TEMPORAL_ADDRESS"]; ok {
+			assert.Equal(t, address, scaled.Triggers[0].Metadata["endpoint"])
+			assert.Equal(t, deployed.Data["TEMPORAL_NAMESPACE"], scaled.Triggers[0].Metadata["namespace"])
+		}
+	}
+	assert.Equal(t, ordercheck.TaskQueue, scaled.Triggers[0].Metadata["taskQueue"])
+}
