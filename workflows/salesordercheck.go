@@ -234,13 +234,12 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 }
 
 // receiveMissed takes what the sweep found: that no check is known to have seen a version of the order.
-// Only the run knows whether one has seen it since, or is about to. There is nothing to
-// settle, since the order was saved a while ago.
+// Only the run knows whether one has seen it since. A fetch that is owed anyway begins after the
+// version was there; and nothing is to settle, since the order was saved a while ago.
 func (o *salesOrder) receiveMissed(version string) {
-	if o.due || ordercheck.CompareVersions(o.report.OrderVersion, version) >= 0 {
-		return // the fetch that is owed begins after the version was there
+	if ordercheck.CompareVersions(o.report.OrderVersion, version) < 0 {
+		o.owe(ordercheck.PrioritySweep)
 	}
-	o.owe(ordercheck.PrioritySweep)
 }
 
 // readDeliveries counts those of webhooks, and gives the newest version that the sweep found
