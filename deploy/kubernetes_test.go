@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -47,14 +48,16 @@ type scaledObject struct {
 	Kind       string         `json:"kind"`
 	Metadata   map[string]any `json:"metadata"`
 	Spec       struct {
-		ScaleTargetRef  struct{ Name string }
-		MinReplicaCount int
-		MaxReplicaCount int
-		CooldownPeriod  int
+		ScaleTargetRef struct {
+			Name string `json:"name"`
+		} `json:"scaleTargetRef"`
+		MinReplicaCount int `json:"minReplicaCount"`
+		MaxReplicaCount int `json:"maxReplicaCount"`
+		CooldownPeriod  int `json:"cooldownPeriod"`
 		Triggers        []struct {
-			Type     string
-			Metadata map[string]string
-		}
+			Type     string            `json:"type"`
+			Metadata map[string]string `json:"metadata"`
+		} `json:"triggers"`
 	} `json:"spec"`
 }
 
@@ -93,10 +96,14 @@ func buildCluster(t *testing.T, folder string) *cluster {
 	return c
 }
 
-// strict refuses a field that the type does not have.
+// strict refuses a field that the type does not have, in the same case, as Kubernetes does.
 func strict[T any](t *testing.T, text []byte) (object T) {
 	t.Helper()
-	require.NoError(t, yaml.UnmarshalStrict(text, &object), "%s", text)
+	document, err := yaml.YAMLToJSONStrict(text)
+	require.NoError(t, err, "%s", text)
+	faults, err := kjson.UnmarshalStrict(document, &object)
+	require.NoError(t, err, "%s", text)
+	assert.Empty(t, faults, "%s", text)
 	return object
 }
 

@@ -100,7 +100,25 @@ func TestOperationsPage(t *testing.T) {
 		}, waitFor, tick)
 	}
 
+	run("cluster-health", "")
+	run("backlog", "")
+	run("retention", "")
+	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	startGate(t, []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + admin,
+		"LISTEN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET=whsec-0123456789abcdef"}, "ingress")
+	require.Eventually(t, func() bool { return answers(t.Context(), "http://"+admin+"/readyz") }, waitFor, tick)
+	for recipe, environment := range map[string]string{
+		"health": "ADMIN_ADDR=" + admin,
+		"config": "WEBHOOK_SECRET=whsec-0123456789abcdef INFLOW_COMPANY_ID=6f1c INFLOW_API_KEY=an-api-key",
+	} {
+		tried[recipe] = true
+		require.Len(t, page[recipe], 1)
+		output, err := s.shell("export "+environment+"; "+page[recipe][0], "")
+		require.NoError(t, err, output)
+	}
+
 	held := hold("balance-wrong")
+	require.Eventually(t, func() bool { return strings.Contains(run("count", ""), "Running") }, waitFor, tick)
 	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
 	run("list-handing-over", "")
 	assert.Contains(t, run("report", held), "balance")
