@@ -9,14 +9,14 @@ GOVULNCHECK_VERSION     := 1.9.0
 
 GO       ?= go
 FUZZTIME ?= 60s
-BENCH    ?=
+BENCH    ?= .
 # The race detector needs a C compiler; RACE= does without both.
 RACE     ?= -race
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production lint bench chaos fuzz record-histories temporal mailpit chromium clean \
+.PHONY: help build reproducible dev test test-production lint bench chaos fuzz record-histories temporal mailpit promtool chromium clean \
         go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -38,7 +38,7 @@ reproducible: go-toolchain ## show that two builds of the image's program, in tw
 dev: build temporal mailpit ## run everything on this machine, with sample orders
 	@bin/gate dev
 
-test: go-toolchain c-compiler temporal mailpit chromium workflowcheck ## vet, workflowcheck, and all tests with the race detector
+test: go-toolchain c-compiler temporal mailpit promtool chromium workflowcheck ## vet, workflowcheck, and all tests with the race detector
 	$(GO) vet ./...
 	bin/workflowcheck -config .workflowcheck.yaml ./...
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
@@ -60,9 +60,9 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint
 	bin/workflowcheck -config .workflowcheck.yaml ./...
 	@$(run_govulncheck)
 
-bench: build temporal ## measure the gate and write docs/performance.md (10 minutes); BENCH=regexp picks some sections
+bench: go-toolchain temporal ## run the benchmarks; BENCH=regexp picks some
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		$(GO) run ./bench -only '$(BENCH)'
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 # A seed repeats a plan: make chaos SEED=…
 CHAOS_DELIVERIES ?= 10000
@@ -121,6 +121,22 @@ chromium: ## get Chromium, which tests the stand-in's page: the one on the PATH,
 		echo "Installing Debian's Chromium …"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends chromium >/dev/null && exit 0; \
 	fi; \
 	echo "make: Chromium is not installed: as root, 'apt-get install chromium', or your system's package, or its path in CHROMIUM; 'make test CHROMIUM=none' leaves out the test of the stand-in's page" >&2; exit 1
+
+# Built from source it takes a quarter of an hour: it knows every cloud. Debian's package is unpacked, not
+# installed, which would start a server.
+promtool: ## get the promtool command, which tests alerts: the one on the PATH, else Debian's, unpacked once for this user
+	@if command -v "$${PROMTOOL:-promtool}" >/dev/null; then exit 0; fi; \
+	if [ -n "$${PROMTOOL:-}" ]; then echo "make: PROMTOOL names no command: $$PROMTOOL" >&2; exit 1; fi; \
+	set -e; dir="$${XDG_CACHE_HOME:-$$HOME/.cache}/error-check-gate/bin/promtool-debian"; \
+	if [ ! -x "$$dir/promtool" ]; then \
+		command -v apt-get >/dev/null || { echo "make: promtool is not installed: get Prometheus from your system's packages, or name promtool in PROMTOOL" >&2; exit 1; }; \
+		echo "Unpacking Debian's promtool, once for this user …"; \
+		mkdir -p "$$dir"; aside=$$(mktemp -d "$$dir/.unpack.XXXXXX"); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
+		cd "$$aside"; { apt-get download -qq prometheus 2>/dev/null || { [ "$$(id -u)" -eq 0 ] && apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb . || { \
+			echo "make: Debian's package prometheus could not be had: install promtool, or name it in PROMTOOL" >&2; exit 1; }; \
+		mv -f usr/bin/promtool "$$dir/promtool"; cd - >/dev/null; \
+	fi; \
+	mkdir -p bin; ln -sfn "$$dir/promtool" bin/promtool
 
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"error-check-gate/internal/inflow"
 )
 
 const scopeName = "error-check-gate/ingress"
@@ -20,8 +23,9 @@ const maxSecretLabel = 9
 // metrics of the ingress, apart from those of HTTP itself, which are otelhttp's.
 // Every label has few values, none of them a sender's choice.
 type metrics struct {
-	requests   metric.Int64Counter
-	verified   metric.Int64Counter
+	requests metric.Int64Counter
+	// verified counts by the place of the secret; the last is for all after maxSecretLabel.
+	verified   [maxSecretLabel + 2]atomic.Int64
 	toCommit   metric.Float64Histogram
 	batchSize  metric.Int64Histogram
 	inProgress metric.Int64UpDownCounter
@@ -32,37 +36,80 @@ type metrics struct {
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	meter := provider.Meter(scopeName)
 	var m metrics
-	var errs [7]error
+	var errs [6]error
 	m.requests, errs[0] = meter.Int64Counter("gate.webhook.requests", metric.WithUnit("{request}"),
 		metric.WithDescription("Webhook requests by outcome and reason."))
-	m.verified, errs[1] = meter.Int64Counter("gate.webhook.verified", metric.WithUnit("{request}"),
-		metric.WithDescription("Webhook requests whose signature verified, by the place of the secret, from 0."))
-	m.toCommit, errs[2] = meter.Float64Histogram("gate.webhook.commit.duration", metric.WithUnit("s"),
+	m.toCommit, errs[1] = meter.Float64Histogram("gate.webhook.commit.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time from a delivery's acceptance until Temporal had committed it, or was given up."))
-	m.batchSize, errs[3] = meter.Int64Histogram("gate.webhook.batch.size", metric.WithUnit("{delivery}"),
+	m.batchSize, errs[2] = meter.Int64Histogram("gate.webhook.batch.size", metric.WithUnit("{delivery}"),
 		metric.WithDescription("Deliveries that shared one call to Temporal."),
 		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
-	m.inProgress, errs[4] = meter.Int64UpDownCounter("gate.webhook.waiting", metric.WithUnit("{delivery}"),
+	m.inProgress, errs[3] = meter.Int64UpDownCounter("gate.webhook.waiting", metric.WithUnit("{delivery}"),
 		metric.WithDescription("Deliveries that wait for Temporal."))
-	m.connected, errs[5] = meter.Int64UpDownCounter("gate.webhook.connections", metric.WithUnit("{connection}"),
+	m.connected, errs[4] = meter.Int64UpDownCounter("gate.webhook.connections", metric.WithUnit("{connection}"),
 		metric.WithDescription("Open connections."))
-	m.evictions, errs[6] = meter.Int64Counter("gate.webhook.connections.evicted", metric.WithUnit("{connection}"),
+	m.evictions, errs[5] = meter.Int64Counter("gate.webhook.connections.evicted", metric.WithUnit("{connection}"),
 		metric.WithDescription("Connections that were closed for others, since they kept the ingress waiting."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the ingress's metrics: %w", err)
 	}
+	// A rate begins with the first reading: what alerts look for must not be new with its first case.
+	for _, known := range []struct {
+		outcome outcome
+		reason  string
+	}{
+		{outcomeReceived, reasonReceived},
+		{outcomeFailed, reasonNotCommitted},
+		{outcomeRefused, inflow.SignatureMissing.Error()},
+		{outcomeRefused, inflow.SignatureMismatch.Error()},
+	} {
+		m.requests.Add(context.Background(), 0, requestLabels(known.outcome, known.reason))
+	}
 	return &m, nil
 }
 
-func (m *metrics) answered(ctx context.Context, a *answer) {
-	m.requests.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("outcome", string(a.outcome)), attribute.String("reason", a.reason)))
-	if a.verified {
-		index := "other"
-		if a.secretIndex <= maxSecretLabel {
-			index = strconv.Itoa(a.secretIndex)
+// observe registers what is looked up when the metrics are read.
+func (m *metrics) observe(provider metric.MeterProvider, secrets Secrets, health *health) error {
+	meter := provider.Meter(scopeName)
+	verified, err := meter.Int64ObservableCounter("gate.webhook.verified", metric.WithUnit("{request}"),
+		metric.WithDescription("Webhook requests whose signature verified, by the place of the secret, from 0, of the secrets in force."))
+	if err != nil {
+		return fmt.Errorf("set up the ingress's metrics: %w", err)
+	}
+	reachable, err := meter.Int64ObservableGauge("gate.temporal.reachable",
+		metric.WithDescription("1 where Temporal answered a moment ago, else 0."))
+	if err != nil {
+		return fmt.Errorf("set up the ingress's metrics: %w", err)
+	}
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for i := range min(secrets.Verifier().Secrets(), len(m.verified)) {
+			index := strconv.Itoa(i)
+			if i > maxSecretLabel {
+				index = "other"
+			}
+			o.ObserveInt64(verified, m.verified[i].Load(), metric.WithAttributes(attribute.String("secret_index", index)))
 		}
-		m.verified.Add(ctx, 1, metric.WithAttributes(attribute.String("secret_index", index)))
+		var well int64
+		if health.check() == nil {
+			well = 1
+		}
+		o.ObserveInt64(reachable, well)
+		return nil
+	}, verified, reachable)
+	if err != nil {
+		return fmt.Errorf("set up the ingress's metrics: %w", err)
+	}
+	return nil
+}
+
+func requestLabels(o outcome, reason string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("outcome", string(o)), attribute.String("reason", reason))
+}
+
+func (m *metrics) answered(ctx context.Context, a *answer) {
+	m.requests.Add(ctx, 1, requestLabels(a.outcome, a.reason))
+	if a.verified {
+		m.verified[min(a.secretIndex, len(m.verified)-1)].Add(1)
 	}
 }
 

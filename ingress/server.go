@@ -168,6 +168,9 @@ func New(options Options) (*Server, error) {
 	s.open = newConnections(options.MaxConnections, options.PeerMaxConnections, s.proxies, s.metrics, s.logger)
 	s.large = make(chan struct{}, maxLargeBodies)
 	s.health = &health{temporal: options.Temporal, now: s.now}
+	if err := s.metrics.observe(meters, s.secrets, s.health); err != nil {
+		return nil, err
+	}
 	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
 	s.handler = s.identified(otelhttp.NewHandler(s.newEngine(), "ingress",
 		otelhttp.WithTracerProvider(sparingTracers{tracers}),

@@ -1132,6 +1132,10 @@ func TestMetrics(t *testing.T) {
 	for _, scope := range collected.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			switch data := m.Data.(type) {
+			case metricdata.Gauge[int64]:
+				for _, point := range data.DataPoints {
+					got[m.Name+" "+point.Attributes.Encoded(attribute.DefaultEncoder())] = point.Value
+				}
 			case metricdata.Sum[int64]:
 				for _, point := range data.DataPoints {
 					got[m.Name+" "+point.Attributes.Encoded(attribute.DefaultEncoder())] = point.Value
@@ -1150,6 +1154,8 @@ func TestMetrics(t *testing.T) {
 	assert.EqualValues(t, 2, got["gate.webhook.requests outcome=received,reason=received"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=ignored,reason=unknown-event"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=refused,reason=signature-missing"])
+	assert.EqualValues(t, 0, got["gate.webhook.requests outcome=failed,reason=not-committed"], "is there before the first case")
+	assert.EqualValues(t, 1, got["gate.temporal.reachable "])
 	assert.EqualValues(t, 2, got["gate.webhook.verified secret_index=0"])
 	assert.EqualValues(t, 1, got["gate.webhook.verified secret_index=1"])
 	assert.EqualValues(t, 2, got["gate.webhook.commit.duration committed=true"])

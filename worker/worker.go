@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
@@ -76,6 +77,18 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unregister()) }()
+	meter := o.Meter
+	if meter == nil {
+		meter = noop.NewMeterProvider()
+	}
+	attempts, err := newAttempts(meter)
+	if err != nil {
+		return err
+	}
+	metrics, err := newCheckMetrics(meter)
+	if err != nil {
+		return err
+	}
 	fatal := make(chan error, 3)
 	onFatal := func(err error) {
 		select {
@@ -89,8 +102,9 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		WorkerStopTimeout: o.StopTimeout,
 		OnFatalError:      onFatal,
 		DeploymentOptions: o.deployment(),
+		Interceptors:      []interceptor.WorkerInterceptor{attempts},
 	})
-	checks := &workflows.SalesOrderChecks{Settings: o.Settings}
+	checks := &workflows.SalesOrderChecks{Settings: o.Settings, Observer: metrics}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
@@ -105,7 +119,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		MaxConcurrentActivityExecutionSize: inflowSlots,
 		MaxConcurrentActivityTaskPollers:   inflowPollers,
 		TaskQueueActivitiesPerSecond:       inflowRate(o.InflowRequestsPerMinute),
-		Interceptors:                       []interceptor.WorkerInterceptor{allowance},
+		Interceptors:                       []interceptor.WorkerInterceptor{attempts, allowance},
 	})
 	o.Activities.RegisterInflow(inflow)
 
@@ -117,6 +131,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		DeploymentOptions:                  o.deployment(),
 		MaxConcurrentActivityExecutionSize: handOverSlots,
 		MaxHeartbeatThrottleInterval:       handOverBeat,
+		Interceptors:                       []interceptor.WorkerInterceptor{attempts},
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)
 

@@ -97,7 +97,7 @@ const maxUnsent = 10
 
 func (o *salesOrder) unsent(ctx workflow.Context, target string, err error) {
 	notice := &o.hold.Outbox[0]
-	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"kind": string(notice.Kind)}).Counter("gate_notices_given_up").Inc(1)
+	o.observe(ctx, func(observer Observer) { observer.NoticeGivenUp(notice.Kind) })
 	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", notice.Kind, "target", target, "error", err)
 	o.hold.Unsent = append(o.hold.Unsent, fmt.Sprintf("%s notice of %s to %s: %s", notice.Kind,
 		workflow.Now(ctx).UTC().Format(time.RFC3339), target, applicationErrorMessage(err)))

@@ -45,6 +45,8 @@ type Settings struct {
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
 type SalesOrderChecks struct {
 	Settings Settings
+	// Observer may be nil.
+	Observer Observer
 }
 
 // SalesOrderCheck is one order's check: it settles, fetches and checks, again after
@@ -81,6 +83,9 @@ type salesOrder struct {
 	// firstDelivery and lastDelivery bound the deliveries that no fetch has followed yet.
 	firstDelivery, lastDelivery time.Time
 	deliveriesInRun             int
+	// accepted is when the ingress took the first delivery that no check has answered; zero where
+	// there is none, and, as it is for metrics only, of those that a run before this one received.
+	accepted time.Time
 
 	fetches     int   // begun
 	checks      int   // ended: equal to fetches between two checks
@@ -94,6 +99,7 @@ type salesOrder struct {
 	sending bool // a notice is on its way
 
 	published published
+	observer  Observer
 }
 
 func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (*salesOrder, error) {
@@ -122,6 +128,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 			Skipped:      []ordercheck.Skipped{},
 			RuleErrors:   []ordercheck.RuleError{},
 		},
+		observer: s.Observer,
 	}
 	o.owe(startPriority(ctx))
 	if c := start.Carried; c != nil {
@@ -254,13 +261,17 @@ func (o *salesOrder) readDeliveries(raw converter.RawValue) (webhooks int, misse
 	}
 	for _, entry := range deliveries {
 		var d ordercheck.Delivery
-		if o.settings.Sweep && json.Unmarshal(entry, &d) == nil && d.Event == ordercheck.EventMissedWebhook {
+		readable := json.Unmarshal(entry, &d) == nil
+		if o.settings.Sweep && readable && d.Event == ordercheck.EventMissedWebhook {
 			if version, ok := ordercheck.ParseVersion(d.OrderVersion); ok {
 				missed = max(missed, version)
 				continue
 			}
 		}
 		webhooks++ // also what cannot be read
+		if at := d.ReceivedAt; readable && !at.IsZero() && (o.accepted.IsZero() || at.Before(o.accepted)) {
+			o.accepted = at
+		}
 	}
 	return webhooks, missed, nil
 }
@@ -305,6 +316,8 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	o.priority = o.duePriority
 	o.due, o.dueNow = false, false
 	o.firstDelivery, o.lastDelivery = time.Time{}, time.Time{}
+	accepted := o.accepted
+	o.accepted = time.Time{}
 	o.fetches++
 	o.outcome = nil
 
@@ -321,6 +334,13 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	}
 	o.conclude(ctx)
 	o.checks = o.fetches
+	o.observe(ctx, func(observer Observer) {
+		var since time.Duration
+		if !accepted.IsZero() {
+			since = workflow.Now(ctx).Sub(accepted)
+		}
+		observer.Checked(o.report.Status, since)
+	})
 	return o.publish(ctx)
 }
 

@@ -175,6 +175,9 @@ func NewVerifier(keys []SigningKey) (*Verifier, error) {
 	return &Verifier{keys: slices.Clone(keys)}, nil
 }
 
+// Secrets is how many secrets there are.
+func (v *Verifier) Secrets() int { return len(v.keys) }
+
 // Verify says which secret, from 0, the body was signed with. headerValues are
 // all values of [SignatureHeader] in the request. The error is a
 // [SignatureError], and the index then -1.

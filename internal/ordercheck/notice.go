@@ -14,6 +14,11 @@ const (
 	NoticeEnded      NoticeKind = "ended"      // the gate has stopped waiting for it
 )
 
+// NoticeKinds are all of them.
+func NoticeKinds() []NoticeKind {
+	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded}
+}
+
 // EndReason is why the gate stopped waiting for an order.
 type EndReason string
 

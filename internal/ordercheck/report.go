@@ -22,6 +22,13 @@ const (
 	StatusUnchecked  Status = "unchecked"  // the check could not be done; the run failed
 )
 
+// Statuses are all of them, in the order in which an order meets them.
+func Statuses() []Status {
+	return []Status{
+		StatusChecking, StatusPassed, StatusWarning, StatusPending, StatusFailed, StatusOverridden, StatusIncomplete, StatusUnchecked,
+	}
+}
+
 // Severity is how bad a broken rule is.
 type Severity string
 

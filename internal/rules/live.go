@@ -77,6 +77,7 @@ func Follow(paths []string, options LiveOptions) (*Live, error) {
 	}
 	if len(paths) == 0 {
 		l.set.Store(Default())
+		l.metrics.expect(context.Background(), l.Set())
 		return l, nil
 	}
 	set, looked, err := loadLooking(diskFiles{}, l.paths)
@@ -84,6 +85,7 @@ func Follow(paths []string, options LiveOptions) (*Live, error) {
 		return nil, err
 	}
 	l.set.Store(set)
+	l.metrics.expect(context.Background(), set)
 	l.seen = states(looked)
 	return l, nil
 }
@@ -124,7 +126,7 @@ func (l *Live) Reload(ctx context.Context) bool {
 	case err != nil:
 		if err.Error() != l.failed {
 			l.failed = err.Error()
-			l.metrics.reloaded(ctx, "failed")
+			l.metrics.reloaded(ctx, reloadFailed)
 			l.options.Logger.ErrorContext(ctx, "the rule files are broken: the set before stays in force",
 				"ruleSet", before.Name(), "digest", before.Digest(), "faults", faultLines(err))
 		}
@@ -139,7 +141,8 @@ func (l *Live) Reload(ctx context.Context) bool {
 	}
 	l.failed = ""
 	l.set.Store(set)
-	l.metrics.reloaded(ctx, "loaded")
+	l.metrics.reloaded(ctx, reloadLoaded)
+	l.metrics.expect(ctx, set)
 	l.options.Logger.InfoContext(ctx, "another rule set is in force", "ruleSet", set.Name(), "digest", set.Digest(), "before", before.Digest(), "rules", len(set.rules))
 	return true
 }

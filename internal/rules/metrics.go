@@ -35,9 +35,37 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	return &m, nil
 }
 
+// expect shows what has not happened yet: a rate begins with the first reading, so that
+// alerts would not see a metric that is new with its first case.
+func (m *metrics) expect(ctx context.Context, set *Set) {
+	if m == nil {
+		return
+	}
+	m.reloads.Add(ctx, 0, outcomeLabel(reloadLoaded))
+	m.reloads.Add(ctx, 0, outcomeLabel(reloadFailed))
+	for _, rule := range set.rules {
+		m.findings.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
+		m.unevaluated.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
+	}
+}
+
+// Outcomes of reading changed rule files again.
+const (
+	reloadLoaded = "loaded"
+	reloadFailed = "failed"
+)
+
+func outcomeLabel(outcome string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("outcome", outcome))
+}
+
+func ruleLabels(rule string, shadow bool) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("rule", rule), attribute.Bool("shadow", shadow))
+}
+
 func (m *metrics) reloaded(ctx context.Context, outcome string) {
 	if m != nil {
-		m.reloads.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+		m.reloads.Add(ctx, 1, outcomeLabel(outcome))
 	}
 }
 
@@ -49,20 +77,17 @@ func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) 
 	for i := range checked.Findings {
 		counts[checked.Findings[i].RuleID]++
 	}
-	of := func(rule string, shadow bool) metric.MeasurementOption {
-		return metric.WithAttributes(attribute.String("rule", rule), attribute.Bool("shadow", shadow))
-	}
 	for rule, n := range counts {
-		m.findings.Add(ctx, n, of(rule, false))
+		m.findings.Add(ctx, n, ruleLabels(rule, false))
 	}
 	for _, e := range checked.RuleErrors {
-		m.unevaluated.Add(ctx, 1, of(e.RuleID, false))
+		m.unevaluated.Add(ctx, 1, ruleLabels(e.RuleID, false))
 	}
 	for _, s := range checked.Shadow {
 		if s.Error != "" {
-			m.unevaluated.Add(ctx, 1, of(s.RuleID, true))
+			m.unevaluated.Add(ctx, 1, ruleLabels(s.RuleID, true))
 		} else {
-			m.findings.Add(ctx, int64(s.Findings), of(s.RuleID, true))
+			m.findings.Add(ctx, int64(s.Findings), ruleLabels(s.RuleID, true))
 		}
 	}
 }

@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// checkMetrics count what runs do; a [workflows.Observer].
+type checkMetrics struct {
+	checks   metric.Int64Counter
+	toReport metric.Float64Histogram
+	givenUp  metric.Int64Counter
+}
+
+func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
+	meter := provider.Meter(scopeName)
+	var m checkMetrics
+	var errs [3]error
+	m.checks, errs[0] = meter.Int64Counter("gate.checks", metric.WithUnit("{check}"),
+		metric.WithDescription("Checks by the status they ended with; unchecked are those that could not be done."))
+	m.toReport, errs[1] = meter.Float64Histogram("gate.delivery.to.report", metric.WithUnit("s"),
+		metric.WithDescription("Time from the ingress's acceptance of a delivery to the report of the check that followed; of deliveries that share a check, the first's."))
+	m.givenUp, errs[2] = meter.Int64Counter("gate.notices.given_up", metric.WithUnit("{notice}"),
+		metric.WithDescription("Notices that one target could not be told of for a day, by kind."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("set up the metrics of checks: %w", err)
+	}
+	// A rate begins with the first reading: what alerts look for must not be new with its first case.
+	for _, status := range ordercheck.Statuses() {
+		m.checks.Add(context.Background(), 0, statusLabel(status))
+	}
+	for _, kind := range ordercheck.NoticeKinds() {
+		m.givenUp.Add(context.Background(), 0, kindLabel(kind))
+	}
+	return &m, nil
+}
+
+// Checked counts a check.
+func (m *checkMetrics) Checked(status ordercheck.Status, sinceDelivery time.Duration) {
+	m.checks.Add(context.Background(), 1, statusLabel(status))
+	if sinceDelivery > 0 {
+		m.toReport.Record(context.Background(), sinceDelivery.Seconds())
+	}
+}
+
+// NoticeGivenUp counts a notice.
+func (m *checkMetrics) NoticeGivenUp(kind ordercheck.NoticeKind) {
+	m.givenUp.Add(context.Background(), 1, kindLabel(kind))
+}
+
+func statusLabel(status ordercheck.Status) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("status", string(status)))
+}
+
+func kindLabel(kind ordercheck.NoticeKind) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("kind", string(kind)))
+}
