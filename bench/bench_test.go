@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		fail(play(role))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestSmoke runs every section that is measured with processes, as briefly as can be, so that the
+// harness does not rot. What it measured says nothing.
+func TestSmoke(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", gate, "../cmd/gate").CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	b := &bench{scale: smoke, dir: t.TempDir(), gate: gate}
+	for _, section := range sections {
+		if section.name == "rules" || section.name == "held" {
+			continue // benchmarks of other packages
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		before := len(b.rows)
+		require.NoError(t, section.run(ctx, b), section.name)
+		cancel()
+		require.Greater(t, len(b.rows), before, section.name)
+	}
+	for _, r := range b.rows {
+		for _, value := range append(append([]float64{}, r.gate...), r.other...) {
+			assert.Positive(t, value, r.what)
+		}
+	}
+	text := table(b.rows)
+	assert.Equal(t, len(b.rows)+2, strings.Count(text, "\n"), text)
+	assert.NotContains(t, text, "NaN")
+}
+
+func TestTheTableSaysWhatIsMissed(t *testing.T) {
+	text := table([]row{
+		{what: "fast", gate: []float64{10, 30, 20}, other: []float64{10, 10, 10}, unit: "/s", better: "higher", target: 2},
+		{what: "slow", gate: []float64{3}, other: []float64{2}, unit: " ms", better: "lower", target: 1.2},
+		{what: "alone", gate: []float64{1234.5}, unit: " B"},
+	})
+	assert.Contains(t, text, "| fast | 20/s (10–30) | 10/s (10–10) | 2 (1–3) | ≥ 2 | ok |\n")
+	assert.Contains(t, text, "| slow | 3 ms | 2 ms | 1.50 | ≤ 1.2 | missed |\n")
+	assert.Contains(t, text, "| alone | 1234 B |  |  |  |  |\n")
+}
+
+func TestThePageIsWrittenBetweenItsMarkers(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	require.NoError(t, os.WriteFile(page, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600))
+	require.NoError(t, writePage(page, "new"))
+	got, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Equal(t, "before\n"+beginMark+"\n\nnew\n\n"+endMark+"\nafter\n", string(got))
+
+	require.NoError(t, os.WriteFile(page, []byte("no markers"), 0o600))
+	require.ErrorContains(t, writePage(page, "new"), "has no")
+}

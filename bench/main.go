@@ -1,0 +1,120 @@
+// Command bench measures the gate beside what it replaces, and writes the table of
+// docs/performance.md. 'make bench' runs it; it is no part of the product.
+//
+// Each comparison is made in one run and by turns: a round of the one, a round of the
+// other, several times over, so that whatever else the machine does slows both.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// scale is how much is measured.
+type scale struct {
+	rounds     int
+	round      time.Duration // of one side
+	warmUp     time.Duration
+	checks     int           // delivery to report, in a round
+	deliveries int           // for the memory afterwards
+	trace      time.Duration // of the trace of edits
+}
+
+var (
+	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 25, deliveries: 20_000, trace: 40 * time.Second}
+	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, deliveries: 200, trace: time.Second}
+)
+
+// sections are run one after the other, each with servers and processes of its own.
+var sections = []struct {
+	name string
+	run  func(context.Context, *bench) error
+}{
+	{"ack", acks},
+	{"refused", refusals},
+	{"report", reports},
+	{"memory", memory},
+	{"edits", edits},
+	{"rules", ruleBenchmarks},
+	{"held", heldOrders},
+}
+
+// bench is one run.
+type bench struct {
+	scale
+	gate string // the path of the command
+	dir  string // for what processes write
+	rows []row
+}
+
+func main() {
+	if role := os.Getenv(roleVariable); role != "" {
+		fail(play(role))
+		return
+	}
+	var (
+		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, held")
+		page  = flag.String("page", "docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
+		gate  = flag.String("gate", "bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
+		quick = flag.Bool("smoke", false, "measure next to nothing, to see that it works")
+	)
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	s := full
+	if *quick {
+		s = smoke
+	}
+	fail(run(ctx, s, *gate, *only, *page))
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s scale, gate, only, page string) (err error) {
+	pick, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "gate-bench")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &bench{scale: s, dir: dir}
+	if b.gate, err = filepath.Abs(gate); err != nil {
+		return err
+	}
+	began, before := time.Now(), loadAverage()
+	for _, section := range sections {
+		if !pick.MatchString(section.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), section.name, "…")
+		if err := section.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", section.name, err)
+		}
+	}
+	machine, err := describe(ctx, b.gate)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s Load average %s before, %s after; %v in all.\n\n%s",
+		machine, before, loadAverage(), time.Since(began).Round(time.Second), table(b.rows))
+	fmt.Println(text)
+	if page == "" || only != "" {
+		return nil
+	}
+	return writePage(page, text)
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/fakeinflow"
+)
+
+const (
+	secret = "a-secret-of-the-benchmark-only"
+	// noLimit is for limits that would be measured in place of what they limit.
+	noLimit = 1_000_000
+	// readyWithin is for a process that starts.
+	readyWithin = 30 * time.Second
+)
+
+func temporalVersion(ctx context.Context) (string, error) {
+	cli, err := devserver.FindCLI()
+	if err != nil {
+		return "", err
+	}
+	output, err := exec.CommandContext(ctx, cli, "--version").Output() //nolint:gosec // the temporal command
+	if err != nil {
+		return "", fmt.Errorf("temporal --version: %w", err)
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// site is what a section measures in: a Temporal of its own, and what it starts beside it.
+type site struct {
+	b        *bench
+	server   *devserver.Server
+	temporal client.Client
+	fake     *fakeinflow.Server
+	inflow   string // its URL
+	stops    []func() error
+}
+
+func (b *bench) newSite(ctx context.Context) (_ *site, err error) {
+	s := &site{b: b}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+	if s.server, err = devserver.Start(ctx, devserver.Options{}); err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, s.server.Stop)
+	if s.temporal, err = dial(ctx, s.server.Addr); err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, func() error { s.temporal.Close(); return nil })
+	return s, nil
+}
+
+// dial makes a client as bare as it can be.
+func dial(ctx context.Context, address string) (client.Client, error) {
+	return client.DialContext(ctx, client.Options{
+		HostPort: address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+}
+
+// stop ends everything, the latest first.
+func (s *site) stop() (err error) {
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.stops[i]())
+	}
+	s.stops = nil
+	return err
+}
+
+// startInflow starts the stand-in, which tells nobody of its orders.
+func (s *site) startInflow(ctx context.Context) (err error) {
+	if s.fake, err = fakeinflow.New(fakeinflow.Options{}); err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.inflow = "http://" + listener.Addr().String()
+	serving, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- s.fake.Serve(serving, listener) }()
+	s.stops = append(s.stops, func() error {
+		cancel()
+		s.fake.Close()
+		return <-done
+	})
+	return nil
+}
+
+// process is a running command.
+type process struct {
+	*childprocess.Child
+	url string // of what it serves
+}
+
+// startIngress returns once it answers.
+func (s *site) startIngress(ctx context.Context, env ...string) (*process, error) {
+	port, err := childprocess.ChoosePort(0)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{url: fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", port)}
+	limits := strconv.Itoa(noLimit)
+	p.Child, err = s.start("the ingress", append([]string{
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET=" + secret, "AUDIT_LOG=" + filepath.Join(s.b.dir, "audit.log"),
+		"RATE_LIMIT=" + limits, "PEER_RATE_LIMIT=" + limits, "PEER_FAILURE_LIMIT=" + limits,
+	}, env...), "ingress")
+	if err != nil {
+		return nil, err
+	}
+	return p, p.waitUntilItAnswers(ctx)
+}
+
+// startWorker returns at once.
+func (s *site) startWorker(env ...string) (*process, error) {
+	child, err := s.start("the worker", append([]string{
+		"INFLOW_API_URL=" + s.inflow, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey(),
+		"INFLOW_REQUESTS_PER_MINUTE=60000", "SWEEP_EVERY=0",
+	}, env...), "worker")
+	return &process{Child: child}, err
+}
+
+func (s *site) start(name string, env []string, args ...string) (*childprocess.Child, error) {
+	command := exec.Command(s.b.gate, args...) //nolint:gosec,noctx // the command that was just built; stop ends it
+	command.Env = append([]string{"TEMPORAL_ADDRESS=" + s.server.Addr, "ADMIN_ADDR=127.0.0.1:0", "PATH=" + os.Getenv("PATH")}, env...)
+	stderr, err := os.OpenFile(filepath.Join(s.b.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close() // the process has its own
+	command.Dir, command.Stderr = s.b.dir, stderr
+	return s.run(name, command)
+}
+
+// startRole starts this command again to play a part of what the gate is compared with.
+func (s *site) startRole(ctx context.Context, role string, env ...string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command(self) //nolint:gosec,noctx // this command; stop ends it
+	command.Env = append(append(os.Environ(), roleVariable+"="+role, "TEMPORAL_ADDRESS="+s.server.Addr), env...)
+	command.Stderr = os.Stderr
+	output, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{}
+	if p.Child, err = s.run(role, command); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("%s did not say where it is: %w", role, err)
+	}
+	p.url = strings.TrimSpace(line)
+	return p, ctx.Err()
+}
+
+func (s *site) run(name string, command *exec.Cmd) (*childprocess.Child, error) {
+	child, err := childprocess.Start(name, command)
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, child.Stop)
+	return child, nil
+}
+
+func (p *process) waitUntilItAnswers(ctx context.Context) error {
+	deadline := time.Now().Add(readyWithin)
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+			return errors.Join(err, response.Body.Close())
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s does not answer: %w", p.url, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// residentMiB is what the process has in memory.
+func (p *process) residentMiB() (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(status, []byte("VmRSS:"))
+	var kib float64
+	if _, err := fmt.Sscanf(string(rest), "%f", &kib); err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", p.PID(), err)
+	}
+	return kib / 1024, nil
+}
