@@ -27,6 +27,7 @@ func promtool(t *testing.T, args ...string) {
 
 func TestAlertsFireWhenTheyShould(t *testing.T) {
 	t.Parallel()
+	promtool(t, "check", "config", "--syntax-only", "prometheus.yml")
 	promtool(t, "check", "rules", "rules.yml")
 	promtool(t, "test", "rules", "rules_test.yml", "rules_days_test.yml")
 }
