@@ -182,10 +182,7 @@ func (o *salesOrder) wait(ctx workflow.Context) error {
 			return err
 		}
 	} else {
-		met, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-			Timeout:      max(next.at.Sub(workflow.Now(ctx)), 0),
-			TimerOptions: workflow.TimerOptions{Summary: next.why},
-		}, moved)
+		met, err := o.awaitUntil(ctx, next, moved)
 		if err != nil {
 			return err
 		}
@@ -196,6 +193,21 @@ func (o *salesOrder) wait(ctx workflow.Context) error {
 		next.do(ctx)
 	}
 	return nil
+}
+
+// awaitUntil reports whether the run moved before it was time to wake. The SDK's own wait with
+// a time limit leaves its timer behind where the run moves: an order that is held for weeks
+// would gather one with each delivery.
+func (o *salesOrder) awaitUntil(ctx workflow.Context, next wake, moved func() bool) (bool, error) {
+	wait, options := max(next.at.Sub(workflow.Now(ctx)), 0), workflow.TimerOptions{Summary: next.why}
+	if !o.settings.CancelsTimers {
+		return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: wait, TimerOptions: options}, moved)
+	}
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	timer := workflow.NewTimerWithOptions(timerCtx, wait, options)
+	err := workflow.Await(ctx, func() bool { return timer.IsReady() || moved() })
+	return moved(), err
 }
 
 func (o *salesOrder) expire(ctx workflow.Context) {

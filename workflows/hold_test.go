@@ -434,6 +434,25 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 	})
 }
 
+// TestAHeldOrderSleepsOnOneTimer: the timer of a sleep that a delivery ended is cancelled.
+func TestAHeldOrderSleepsOnOneTimer(t *testing.T) {
+	l := newLife(t, holding, "total")
+	asleep, most := 0, 0
+	l.SetOnTimerScheduledListener(func(string, time.Duration) {
+		asleep++
+		most = max(most, asleep)
+	})
+	l.SetOnTimerFiredListener(func(string) { asleep-- })
+	l.SetOnTimerCanceledListener(func(string) { asleep-- })
+	for hour := range 24 {
+		l.save(time.Duration(hour+1)*time.Hour, func() {})
+	}
+	l.save(2*day, func() { l.broken = nil })
+	l.mustRun(t)
+	assert.LessOrEqual(t, most, 2, "the next one may start in the very task that cancels the last")
+	assert.Zero(t, asleep)
+}
+
 func TestNoticeRepeatsOnlyWhatFailed(t *testing.T) {
 	l := newLife(t, holding, "total")
 	l.targets = []string{"mail", "chat"}

@@ -40,6 +40,9 @@ type Settings struct {
 	// checked, and knows a missed webhook from one that came. False in runs recorded before
 	// there was a sweep: they take a missed webhook for one that came.
 	Sweep bool `json:"sweep,omitempty"`
+	// CancelsTimers is no setting: a run sets it for itself. It is false in runs that were recorded while
+	// the timer of a wait that ended early was left to fire.
+	CancelsTimers bool `json:"cancelsTimers,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -138,7 +141,11 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	}
 
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
-		func(workflow.Context) any { return s.Settings })
+		func(workflow.Context) any {
+			settings := s.Settings
+			settings.CancelsTimers = true
+			return settings
+		})
 	if err := settings.Get(&o.settings); err != nil {
 		return nil, fmt.Errorf("read the settings of the run: %w", err)
 	}
