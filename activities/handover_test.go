@@ -88,10 +88,10 @@ func TestHandOverGivesEachOrderItsDeliveries(t *testing.T) {
 func TestHandOverLeavesToTheNextAttemptWhatFailed(t *testing.T) {
 	refused := []string{ordercheck.WorkflowID("3"), ordercheck.WorkflowID("41")}
 	s := &signals{refuse: func(workflowID string) error {
-		switch {
-		case workflowID == refused[0]:
+		switch workflowID {
+		case refused[0]:
 			return serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events")
-		case workflowID == refused[1]:
+		case refused[1]:
 			panic("in the client")
 		}
 		return nil

@@ -100,12 +100,12 @@ func planEdits(random *rand.Rand, s size) []edit {
 
 func planStrikes(random *rand.Rand, s size) []strike {
 	var strikes []strike
-	add := func(n int, make func() strike) {
+	add := func(n int, draw func() strike) {
 		for range n {
-			strike := make()
+			drawn := draw()
 			// Not before there is something to lose.
-			strike.at = s.during/20 + within(random, s.during*9/10)
-			strikes = append(strikes, strike)
+			drawn.at = s.during/20 + within(random, s.during*9/10)
+			strikes = append(strikes, drawn)
 		}
 	}
 	kills := []blow{killIngress, killWorker, killTemporal}

@@ -262,7 +262,7 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 			}
 		}
 	}
-	// In order of arrival there are 27. Where the machine is busy, two neighbours may reach InFlow in the other order.
+	// In order of arrival there are 27. Where the machine is busy, two neighbors may reach InFlow in the other order.
 	assert.LessOrEqual(t, overtaken, 2, "people first, then webhooks, then the sweep: %v", got)
 	for _, id := range orders {
 		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)

@@ -41,7 +41,7 @@ func BenchmarkRefused(b *testing.B) {
 	handler := server.Handler()
 	b.ReportAllocs()
 	for b.Loop() {
-		request := httptest.NewRequest(http.MethodPost, webhookPath, bytes.NewReader(body))
+		request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, webhookPath, bytes.NewReader(body))
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set(inflow.SignatureHeader, signature)
 		answer := httptest.NewRecorder()

@@ -297,7 +297,7 @@ func TestHandOverTogetherSpans(t *testing.T) {
 		assert.Len(t, together.Links(), maxSpanLinks)
 		attributes := map[string]string{}
 		for _, attribute := range together.Attributes() {
-			attributes[string(attribute.Key)] = attribute.Value.Emit()
+			attributes[string(attribute.Key)] = attribute.Value.String()
 		}
 		assert.Equal(t, map[string]string{"gate.orders": "196", "gate.deliveries": "196"}, attributes)
 	})

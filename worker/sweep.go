@@ -46,17 +46,17 @@ func (s Sweep) keepSchedule(ctx context.Context, c client.Client, logger *slog.L
 		switch {
 		case err == nil:
 			if done != "" {
-				logger.InfoContext(ctx, "the schedule "+ordercheck.SweepScheduleID+" "+done, "every", s.Every.String(), "days", s.Days)
+				logger.InfoContext(ctx, "the schedule of sweeps was brought up to date", "schedule", ordercheck.SweepScheduleID, "done", done, "every", s.Every.String(), "days", s.Days)
 			}
 			return
 		case ctx.Err() != nil:
 			return
 		case mayNotSchedule(err):
-			logger.ErrorContext(ctx, "nobody looks for missed webhooks: the worker may not have the schedule "+ordercheck.SweepScheduleID+
-				" at Temporal; let it write to the namespace, or set SWEEP_EVERY=0 and start sweeps from elsewhere", "error", err)
+			logger.ErrorContext(ctx, "nobody looks for missed webhooks: the worker may not have the schedule at Temporal; let it write to the namespace, or set SWEEP_EVERY=0 and start sweeps from elsewhere",
+				"schedule", ordercheck.SweepScheduleID, "error", err)
 			return
 		}
-		logger.WarnContext(ctx, "the schedule "+ordercheck.SweepScheduleID+" could not be brought up to date and is tried again", "error", err)
+		logger.WarnContext(ctx, "the schedule of sweeps could not be brought up to date and is tried again", "schedule", ordercheck.SweepScheduleID, "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -139,8 +139,8 @@ func (s Sweep) apply(schedule *client.Schedule, want client.ScheduleOptions) str
 		done += what
 	}
 	have, ok := schedule.Action.(*client.ScheduleWorkflowAction)
-	action := want.Action.(*client.ScheduleWorkflowAction)
-	if !ok || have.Workflow != action.Workflow || have.TaskQueue != action.TaskQueue || have.StaticSummary != action.StaticSummary || have.Priority != action.Priority {
+	action, wanted := want.Action.(*client.ScheduleWorkflowAction)
+	if !ok || !wanted || have.Workflow != action.Workflow || have.TaskQueue != action.TaskQueue || have.StaticSummary != action.StaticSummary || have.Priority != action.Priority {
 		schedule.Action = action
 		note("starts sweeps as the settings have them now")
 	}

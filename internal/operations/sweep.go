@@ -16,7 +16,7 @@ import (
 // schedulePoll is the time between two looks at the schedule for a sweep that is to begin.
 const schedulePoll = 250 * time.Millisecond
 
-// ErrNoSweepSchedule: no worker has made the schedule of sweeps in this namespace.
+// ErrNoSweepSchedule says that no worker has made the schedule of sweeps in this namespace.
 var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID +
 	" does not exist in this namespace: a worker makes it when it starts, whatever SWEEP_EVERY is")
 
