@@ -68,7 +68,7 @@ bench: build temporal ## measure the gate and write docs/performance.md (10 minu
 CHAOS_DELIVERIES ?= 10000
 CHAOS_ORDERS     ?= 1500
 CHAOS_KILLS      ?= 24
-CHAOS_DURING     ?= 5m
+CHAOS_DURING     ?= 4m
 SEED             ?= 0
 
 chaos: go-toolchain c-compiler temporal ## kill the gate at random under load; SEED=n repeats a run; writes docs/reliability.md
