@@ -10,7 +10,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
 	enumspb "go.temporal.io/api/enums/v1"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -64,9 +63,6 @@ const queueTimeout = 2 * time.Second
 
 // newAllowance also registers its metrics; stop ends those that ask Temporal.
 func newAllowance(c client.Client, namespace string, perMinute int, provider metric.MeterProvider) (a *allowance, stop func() error, err error) {
-	if provider == nil {
-		provider = noop.NewMeterProvider()
-	}
 	a = &allowance{perMinute: perMinute, queue: c, namespace: namespace}
 	meter := provider.Meter(scopeName)
 	var errs [7]error

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
@@ -32,7 +33,7 @@ func TestNoMinuteStartsMoreThanTheAllowance(t *testing.T) {
 }
 
 func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
-	a, stop, err := newAllowance(nil, "", 60, nil)
+	a, stop, err := newAllowance(nil, "", 60, noop.NewMeterProvider())
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, stop()) }()
 	var suite testsuite.WorkflowTestSuite

@@ -72,15 +72,15 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if o.InflowRequestsPerMinute <= 0 {
 		return fmt.Errorf("INFLOW_REQUESTS_PER_MINUTE is %d: it must be 1 or more", o.InflowRequestsPerMinute)
 	}
-	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, o.Meter)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unregister()) }()
 	meter := o.Meter
 	if meter == nil {
 		meter = noop.NewMeterProvider()
 	}
+	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unregister()) }()
 	attempts, err := newAttempts(meter)
 	if err != nil {
 		return err

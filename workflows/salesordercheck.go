@@ -221,25 +221,26 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 	var raw converter.RawValue
 	for o.nextSignal(&raw) {
 		now := workflow.Now(ctx)
-		n, missed, err := o.readDeliveries(raw)
+		got, err := o.readDeliveries(raw)
 		raw = converter.RawValue{}
-		if missed != "" {
+		if got.missed != "" {
 			o.deliveriesInRun++
-			o.receiveMissed(missed)
-			if n == 0 {
+			o.receiveMissed(got.missed)
+			if got.webhooks == 0 {
 				continue
 			}
 		}
 		if err != nil {
 			workflow.GetLogger(ctx).Warn("a webhook-delivered signal is not a list of deliveries: taken as a plain check", "error", err)
 		}
-		if n == 0 {
+		if got.webhooks == 0 {
 			o.dueNow = true
 			o.owe(ordercheck.PriorityPerson)
 			continue
 		}
 		o.owe(ordercheck.PriorityWebhook)
-		o.deliveriesInRun += n
+		o.accepted = earlier(o.accepted, got.accepted)
+		o.deliveriesInRun += got.webhooks
 		if o.firstDelivery.IsZero() {
 			o.firstDelivery = now
 		}
@@ -256,31 +257,45 @@ func (o *salesOrder) receiveMissed(version string) {
 	}
 }
 
-// readDeliveries counts those of webhooks, and gives the newest version that the sweep found
-// missed. Neither is a plain "check again".
-func (o *salesOrder) readDeliveries(raw converter.RawValue) (webhooks int, missed string, err error) {
+// signalled is what a signal brings. With neither webhooks nor a missed version it is a plain "check again".
+type signalled struct {
+	webhooks int
+	missed   string    // the newest version that the sweep found missed; empty where it found none
+	accepted time.Time // when the ingress took the first of the webhooks; zero where none says
+}
+
+// readDeliveries looks into a signal, and changes nothing: see overtaken, which looks before its turn.
+func (o *salesOrder) readDeliveries(raw converter.RawValue) (s signalled, err error) {
 	if raw.Payload() == nil {
-		return 0, "", nil
+		return s, nil
 	}
 	var deliveries []json.RawMessage
 	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &deliveries); err != nil {
-		return 0, "", fmt.Errorf("decode the signal: %w", err)
+		return s, fmt.Errorf("decode the signal: %w", err)
 	}
 	for _, entry := range deliveries {
 		var d ordercheck.Delivery
 		readable := json.Unmarshal(entry, &d) == nil
 		if o.settings.Sweep && readable && d.Event == ordercheck.EventMissedWebhook {
 			if version, ok := ordercheck.ParseVersion(d.OrderVersion); ok {
-				missed = max(missed, version)
+				s.missed = max(s.missed, version)
 				continue
 			}
 		}
-		webhooks++ // also what cannot be read
-		if at := d.ReceivedAt; readable && !at.IsZero() && (o.accepted.IsZero() || at.Before(o.accepted)) {
-			o.accepted = at
+		s.webhooks++ // also what cannot be read
+		if readable {
+			s.accepted = earlier(s.accepted, d.ReceivedAt)
 		}
 	}
-	return webhooks, missed, nil
+	return s, nil
+}
+
+// earlier is the earlier of two times, of which a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // settle waits until no delivery has come for the quiet time, at most SettleMax

@@ -83,10 +83,10 @@ func (o *salesOrder) overtaken() bool {
 
 // signalPriority: what is neither a webhook's nor the sweep's is a person's plain "check again".
 func (o *salesOrder) signalPriority(raw converter.RawValue) int {
-	switch webhooks, missed, _ := o.readDeliveries(raw); {
-	case webhooks > 0:
+	switch got, _ := o.readDeliveries(raw); {
+	case got.webhooks > 0:
 		return ordercheck.PriorityWebhook
-	case missed != "":
+	case got.missed != "":
 		return ordercheck.PrioritySweep
 	default:
 		return ordercheck.PriorityPerson
