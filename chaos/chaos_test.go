@@ -25,7 +25,7 @@ var (
 	deliveriesFlag = flag.Int("chaos.deliveries", 700, "deliveries that InFlow sends")
 	ordersFlag     = flag.Int("chaos.orders", 120, "orders they are about")
 	killsFlag      = flag.Int("chaos.kills", 6, "processes that are killed with kill -9")
-	duringFlag     = flag.Duration("chaos.during", 20*time.Second, "time in which edits are made and things go wrong")
+	duringFlag     = flag.Duration("chaos.during", 30*time.Second, "time in which edits are made and things go wrong")
 	reportFlag     = flag.String("chaos.report", "", "page whose table between the chaos markers is written anew")
 )
 

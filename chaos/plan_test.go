@@ -62,13 +62,13 @@ func newPlan(seed uint64, s size) plan {
 	return p
 }
 
-// planEdits: every order is created in the first half; the rest are edits, most of them of
-// few orders and in bursts, as people work.
+// planEdits: every order is created in the first quarter, so that there is time for it to be held and
+// mended; the rest are edits, most of them of few orders and in bursts, as people work.
 func planEdits(random *rand.Rand, s size) []edit {
 	createdAt := make([]time.Duration, s.orders)
 	edits := make([]edit, 0, s.deliveries)
 	for i := range createdAt {
-		createdAt[i] = within(random, s.during/2)
+		createdAt[i] = within(random, s.during/4)
 		edits = append(edits, edit{at: createdAt[i], order: i, change: create})
 	}
 	zipf := rand.NewZipf(random, 1.1, 8, uint64(s.orders-1)) //nolint:gosec // orders is small
