@@ -257,15 +257,15 @@ func (o *salesOrder) receiveMissed(version string) {
 	}
 }
 
-// signalled is what a signal brings. With neither webhooks nor a missed version it is a plain "check again".
-type signalled struct {
+// signalContent is what a signal brings. With neither webhooks nor a missed version it is a plain "check again".
+type signalContent struct {
 	webhooks int
 	missed   string    // the newest version that the sweep found missed; empty where it found none
 	accepted time.Time // when the ingress took the first of the webhooks; zero where none says
 }
 
 // readDeliveries looks into a signal, and changes nothing: see overtaken, which looks before its turn.
-func (o *salesOrder) readDeliveries(raw converter.RawValue) (s signalled, err error) {
+func (o *salesOrder) readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 	if raw.Payload() == nil {
 		return s, nil
 	}
