@@ -24,6 +24,8 @@ const maxSecretLabel = 9
 // Every label has few values, none of them a sender's choice.
 type metrics struct {
 	requests metric.Int64Counter
+	// usual are the labels of requests that come in numbers: to make them costs as much as to count.
+	usual map[verdict]metric.MeasurementOption
 	// verified counts by the place of the secret; the last is for all after maxSecretLabel.
 	verified   [maxSecretLabel + 2]atomic.Int64
 	toCommit   metric.Float64Histogram
@@ -54,16 +56,15 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		return nil, fmt.Errorf("set up the ingress's metrics: %w", err)
 	}
 	// A rate begins with the first reading: what alerts look for must not be new with its first case.
-	for _, known := range []struct {
-		outcome outcome
-		reason  string
-	}{
+	m.usual = map[verdict]metric.MeasurementOption{}
+	for _, known := range []verdict{
 		{outcomeReceived, reasonReceived},
 		{outcomeFailed, reasonNotCommitted},
 		{outcomeRefused, inflow.SignatureMissing.Error()},
 		{outcomeRefused, inflow.SignatureMismatch.Error()},
 	} {
-		m.requests.Add(context.Background(), 0, requestLabels(known.outcome, known.reason))
+		m.usual[known] = known.labels()
+		m.requests.Add(context.Background(), 0, m.usual[known])
 	}
 	return &m, nil
 }
@@ -102,12 +103,24 @@ func (m *metrics) observe(provider metric.MeterProvider, secrets Secrets, health
 	return nil
 }
 
-func requestLabels(o outcome, reason string) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String("outcome", string(o)), attribute.String("reason", reason))
+// verdict is what requests are counted by.
+type verdict struct {
+	outcome outcome
+	reason  string
+}
+
+func (v verdict) labels() metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("outcome", string(v.outcome)), attribute.String("reason", v.reason)))
 }
 
 func (m *metrics) answered(ctx context.Context, a *answer) {
-	m.requests.Add(ctx, 1, requestLabels(a.outcome, a.reason))
+	given := verdict{a.outcome, a.reason}
+	labels, ok := m.usual[given]
+	if !ok {
+		labels = given.labels()
+	}
+	m.requests.Add(ctx, 1, labels)
 	if a.verified {
 		m.verified[min(a.secretIndex, len(m.verified)-1)].Add(1)
 	}

@@ -163,8 +163,8 @@ func (s *Server) identified(next http.Handler) http.Handler {
 		o := origin{peer: s.proxies.client(r), proxied: s.proxies.contain(remoteAddress(r.RemoteAddr))}
 		o.quiet = s.strangers.overBudget(o.peer, s.now())
 		r = r.WithContext(context.WithValue(r.Context(), originKey{}, o))
-		if _, ok := r.Header[forwardedFor]; ok {
-			// OpenTelemetry takes its word without asking whose it is.
+		if _, ok := r.Header[forwardedFor]; ok && !o.quiet {
+			// OpenTelemetry, which sees what is not quiet, takes its word without asking whose it is.
 			r.Header = maps.Clone(r.Header)
 			r.Header[forwardedFor] = []string{o.text()}
 		}

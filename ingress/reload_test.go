@@ -357,6 +357,7 @@ func TestAuditLogOnAHangingDisk(t *testing.T) {
 	})
 }
 
+// sum is what a counter has counted, or how many values a histogram holds.
 func sum(t *testing.T, reader *sdkmetric.ManualReader, name string) int64 {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
@@ -364,10 +365,20 @@ func sum(t *testing.T, reader *sdkmetric.ManualReader, name string) int64 {
 	var total int64
 	for _, scope := range collected.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if data, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == name {
+			if m.Name != name {
+				continue
+			}
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
 				for _, point := range data.DataPoints {
 					total += point.Value
 				}
+			case metricdata.Histogram[float64]:
+				for _, point := range data.DataPoints {
+					total += int64(point.Count) //nolint:gosec // of a test's requests
+				}
+			default:
+				require.Failf(t, "cannot be summed", "%s is %T", name, data)
 			}
 		}
 	}

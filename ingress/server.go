@@ -54,7 +54,8 @@ type Options struct {
 	RateLimit, PeerRateLimit float64
 	// PeerFailureLimit is how many requests a second of one peer are written to audit log, log and traces one
 	// by one though they are refused before their signature verified, ten times as many in a burst. Further ones are answered
-	// alike, lose their connection, and are only counted. 0 is no limit; see [DefaultPeerFailureLimit].
+	// alike, lose their connection, and are only counted: in gate.webhook.requests, not in HTTP's own metrics.
+	// 0 is no limit; see [DefaultPeerFailureLimit].
 	PeerFailureLimit float64
 	// MaxConnections is how many connections are open at once, and PeerMaxConnections how many of one
 	// address. Above, those that have kept the server waiting for longest are closed. 0 is no
@@ -173,9 +174,11 @@ func New(options Options) (*Server, error) {
 	}
 	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
 	s.handler = s.identified(otelhttp.NewHandler(s.newEngine(), "ingress",
-		otelhttp.WithTracerProvider(sparingTracers{tracers}),
+		otelhttp.WithTracerProvider(tracers),
 		otelhttp.WithMeterProvider(meters),
-		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) }),
+		// What a flood brings is counted only: its spans would fill the collector, its quick answers
+		// would hide slow ones to others, and it would cost more than all the rest of a refusal.
+		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) && !originOf(r.Context()).quiet }),
 		// A stranger's trace context is linked to, not believed: it could force sampling.
 		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !originOf(r.Context()).proxied }),
 	))

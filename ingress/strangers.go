@@ -1,14 +1,11 @@
 package ingress
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/time/rate"
 )
 
@@ -112,21 +109,4 @@ func (s *strangers) summarize() {
 		})
 	}
 	s.logger.Warn("many requests were refused: the audit log counts them", "requests", requests, "since", since.UTC())
-}
-
-// sparingTracers make no span for a peer over its budget.
-type sparingTracers struct{ trace.TracerProvider }
-
-func (p sparingTracers) Tracer(name string, options ...trace.TracerOption) trace.Tracer {
-	return sparingTracer{p.TracerProvider.Tracer(name, options...)}
-}
-
-type sparingTracer struct{ trace.Tracer }
-
-func (t sparingTracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if originOf(ctx).quiet {
-		// In place of what the sender claims to be its own span.
-		return trace.ContextWithSpan(ctx, tracenoop.Span{}), tracenoop.Span{}
-	}
-	return t.Tracer.Start(ctx, name, options...)
 }

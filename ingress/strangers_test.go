@@ -87,6 +87,7 @@ func TestForgerOverItsBudget(t *testing.T) {
 		}
 	}
 	assert.EqualValues(t, forged+5, sum(t, reader, "gate.webhook.requests"), "metrics count each request")
+	assert.Less(t, sum(t, reader, "http.server.request.duration"), int64(limit*failureBurst+10), "its quick answers are not averaged with others'")
 	assert.Equal(t, limit*failureBurst+1, strings.Count(e.log.String(), `"reason":"signature-mismatch"`))
 	assert.Equal(t, 1, strings.Count(e.log.String(), "many requests were refused"))
 	assert.Less(t, len(spans.Ended()), limit*failureBurst+10, "a flood is not traced")
