@@ -114,6 +114,8 @@ func load(o Options) (client.Options, error) {
 	if o.Namespace != "" {
 		options.Namespace = o.Namespace
 	}
+	// A check's calls carry a few kB. To compress them took a tenth of the worker's processor time.
+	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	// gRPC's own backoff grows to two minutes: a Temporal that is back would be found long after.
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions,
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
