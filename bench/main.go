@@ -28,7 +28,7 @@ type scale struct {
 }
 
 var (
-	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 25, deliveries: 20_000, trace: 40 * time.Second}
+	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, deliveries: 20_000, trace: 40 * time.Second}
 	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, deliveries: 200, trace: time.Second}
 )
 

@@ -5,17 +5,20 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -30,10 +33,10 @@ const (
 
 	bareTaskQueue = "bare"
 	bareWorkflow  = "Bare"
-	bareActivity  = "Nothing"
-	// bareLimited is the queue of the first activity of a workflow that is given it, with a rate, as InFlow's is.
-	bareLimited     = "bare-limited"
-	bareLimitedRate = 1000
+	bareFetch     = "Fetch"
+	bareCheck     = "Check"
+	// apiKeyVariable holds the stand-in's key, for the workflow that gets an order.
+	apiKeyVariable = "BENCH_API_KEY"
 )
 
 func play(role string) error {
@@ -68,13 +71,18 @@ func serveBareHandler(ctx context.Context) error {
 		}
 		c.JSON(http.StatusOK, gin.H{"status": "received"})
 	})
+	return serve(ctx, engine, "/webhook/inflow")
+}
+
+// serve prints the URL of what it serves, until ctx ends.
+func serve(ctx context.Context, handler http.Handler, path string) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s/webhook/inflow\n", listener.Addr())
-	server := &http.Server{Handler: engine, ReadHeaderTimeout: 5 * time.Second}
+	fmt.Printf("http://%s%s\n", listener.Addr(), path)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()
@@ -85,7 +93,8 @@ func serveBareHandler(ctx context.Context) error {
 	return nil
 }
 
-// runBareWorker runs a workflow of two activities that do nothing.
+// runBareWorker runs a workflow of two activities that do nothing. With the URL of an order, the first
+// gets it, and the second is given it. What is posted to the worker is such a URL.
 func runBareWorker(ctx context.Context) error {
 	c, err := dial(ctx, os.Getenv("TEMPORAL_ADDRESS"))
 	if err != nil {
@@ -93,24 +102,55 @@ func runBareWorker(ctx context.Context) error {
 	}
 	defer c.Close()
 	w := worker.New(c, bareTaskQueue, worker.Options{})
-	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, first string) error {
-		for _, queue := range []string{first, bareTaskQueue} {
-			ctx := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second, TaskQueue: queue})
-			if err := workflow.ExecuteActivity(ctx, bareActivity).Get(ctx, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, workflow.RegisterOptions{Name: bareWorkflow})
-	limited := worker.New(c, bareLimited, worker.Options{DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: bareLimitedRate})
-	for _, w := range []worker.Worker{w, limited} {
-		w.RegisterActivityWithOptions(func(context.Context) error { return nil }, activity.RegisterOptions{Name: bareActivity})
-		if err := w.Start(); err != nil {
+	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, url string) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second})
+		var order json.RawMessage
+		if err := workflow.ExecuteActivity(ctx, bareFetch, url).Get(ctx, &order); err != nil {
 			return err
 		}
-		defer w.Stop()
+		return workflow.ExecuteActivity(ctx, bareCheck, order).Get(ctx, nil)
+	}, workflow.RegisterOptions{Name: bareWorkflow})
+	w.RegisterActivityWithOptions(func(ctx context.Context, url string) (json.RawMessage, error) {
+		if url == "" {
+			return nil, nil
+		}
+		return get(ctx, url)
+	}, activity.RegisterOptions{Name: bareFetch})
+	w.RegisterActivityWithOptions(func(context.Context, json.RawMessage) error { return nil }, activity.RegisterOptions{Name: bareCheck})
+	if err := w.Start(); err != nil {
+		return err
 	}
-	fmt.Println("polls", bareTaskQueue)
-	<-ctx.Done()
-	return nil
+	defer w.Stop()
+	return serve(ctx, http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		url, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, err = startBare(r.Context(), c, strings.TrimPrefix(r.URL.Path, "/"), string(url))
+		}
+		if err != nil {
+			http.Error(answer, err.Error(), http.StatusInternalServerError)
+		}
+	}), "")
+}
+
+func startBare(ctx context.Context, c client.Client, id, url string) (client.WorkflowRun, error) {
+	return c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: bareTaskQueue}, bareWorkflow, url)
+}
+
+// get asks InFlow as anybody would.
+func get(ctx context.Context, url string) (json.RawMessage, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+os.Getenv(apiKeyVariable))
+	request.Header.Set("Accept", "application/json;version="+inflow.DefaultAPIVersion)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("InFlow answers %s", response.Status)
+	}
+	return io.ReadAll(response.Body)
 }
