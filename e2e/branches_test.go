@@ -34,6 +34,19 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
 		},
+		"shown-at-start": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(time.Hour)})
+			id := s.create("plain")
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			shown := 0
+			for _, event := range s.history(id) {
+				if event.GetUpsertWorkflowSearchAttributesEventAttributes() != nil {
+					shown++
+				}
+			}
+			assert.Equal(t, 1, shown, "what the delivery has shown already is no event")
+			s.record(name, id)
+		},
 		"failed": func(t *testing.T, name string) {
 			s := newStack(t, options{})
 			id := s.create("total-wrong")

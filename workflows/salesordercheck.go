@@ -43,6 +43,9 @@ type Settings struct {
 	// CancelsTimers is no setting: a run sets it for itself. It is false in runs that were recorded while
 	// the timer of a wait that ended early was left to fire.
 	CancelsTimers bool `json:"cancelsTimers,omitempty"`
+	// KnowsShown is no setting either: false in runs that were recorded while a run showed its status
+	// at its start, whoever had shown it already.
+	KnowsShown bool `json:"knowsShown,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -143,11 +146,14 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
 		func(workflow.Context) any {
 			settings := s.Settings
-			settings.CancelsTimers = true
+			settings.CancelsTimers, settings.KnowsShown = true, true
 			return settings
 		})
 	if err := settings.Get(&o.settings); err != nil {
 		return nil, fmt.Errorf("read the settings of the run: %w", err)
+	}
+	if o.settings.KnowsShown {
+		o.published = alreadyPublished(ctx)
 	}
 	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryReport, func() (ordercheck.Report, error) {
 		return o.report, nil

@@ -37,6 +37,21 @@ func (p published) equal(q published) bool {
 		slices.Equal(p.failedRules, q.failedRules) && p.heldSince.Equal(q.heldSince) && p.version == q.version
 }
 
+// alreadyPublished is what was shown when the run started, by who started it or by the run before it.
+func alreadyPublished(ctx workflow.Context) published {
+	shown := workflow.GetTypedSearchAttributes(ctx)
+	var p published
+	p.orderNumber, _ = shown.GetKeyword(orderNumberKey)
+	status, _ := shown.GetKeyword(gateStatusKey)
+	p.status = ordercheck.Status(status)
+	errorCount, _ := shown.GetInt64(errorCountKey)
+	p.errors = int(errorCount)
+	p.failedRules, _ = shown.GetKeywordList(failedRulesKey)
+	p.heldSince, _ = shown.GetTime(heldSinceKey)
+	p.version, _ = shown.GetKeyword(versionKey)
+	return p
+}
+
 // publish shows the report in the Web UI: search attributes for the list of
 // runs, Markdown on the run's own page. An unchanged report costs no event.
 func (o *salesOrder) publish(ctx workflow.Context) error {
