@@ -46,8 +46,8 @@ func reports(ctx context.Context, b *bench) (err error) {
 			var took []float64
 			var id string
 			for range b.checks {
-				order := ""
-				if order, err = s.order(sampleRight); err != nil { // before the clock runs: it is InFlow's matter
+				order, err := s.order(sampleRight) // before the clock runs: it is InFlow's matter
+				if err != nil {
 					return err
 				}
 				began := time.Now()
