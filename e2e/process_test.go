@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/childprocess"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/mailcatcher"
@@ -43,9 +45,9 @@ var buildGate = sync.OnceValues(func() (string, error) {
 type command struct {
 	*exec.Cmd
 	t      *testing.T
-	lines  chan string // of standard output
-	stderr bytes.Buffer
-	done   chan error
+	lines  chan string   // of standard output
+	stderr bytes.Buffer  // not before done is closed
+	done   chan struct{} // closed when the process has ended
 }
 
 func startGate(t *testing.T, env []string, args ...string) *command {
@@ -59,7 +61,7 @@ func newGate(t *testing.T, env []string, args ...string) *command {
 	t.Helper()
 	gate, err := buildGate()
 	require.NoError(t, err)
-	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan error, 1)} //nolint:gosec // our own command
+	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan struct{})} //nolint:gosec // our own command
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	c.Dir = t.TempDir()
 	c.Stderr = &c.stderr
@@ -77,7 +79,8 @@ func (c *command) start() {
 			c.lines <- scanner.Text()
 		}
 		close(c.lines)
-		c.done <- c.Wait()
+		_ = c.Wait() // ProcessState says how it ended
+		close(c.done)
 	}()
 }
 
@@ -89,6 +92,7 @@ func (c *command) waitForLine(fits func(string) bool) string {
 		select {
 		case line, ok := <-c.lines:
 			if !ok {
+				<-c.done
 				require.Failf(c.t, "the process ended", "%s", c.stderr.String())
 			}
 			if fits(line) {
@@ -114,9 +118,28 @@ func (c *command) exit() int {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l := listen(t)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	port, err := choosePort()
+	require.NoError(t, err)
+	return port
+}
+
+// chosenPorts are those that choosePort has returned.
+var chosenPorts sync.Map
+
+// choosePort is a port that no other test here gets, below those that the system gives to whoever
+// asks, so that it is free until its process starts, and after a restart. In PostgreSQL
+// Temporal's server keeps its ports as numbers below 32768.
+func choosePort() (port int, err error) {
+	for range 100 {
+		candidate := 20_000 + rand.IntN(12_000) //nolint:gosec // no secret
+		if _, taken := chosenPorts.LoadOrStore(candidate, true); taken {
+			continue
+		}
+		if port, err = childprocess.ChoosePort(candidate); err == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no port from 20000 on is free: %w", err)
 }
 
 type devPorts struct{ ingress, admin, inflow, temporal, ui, smtp, mail, codec int }

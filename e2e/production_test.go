@@ -63,8 +63,8 @@ func (m *member) start() {
 	defer ticker.Stop()
 	for !answers(m.t.Context(), "http://"+m.admin+"/readyz") {
 		select {
-		case err := <-m.process.done:
-			require.Failf(m.t, "the process ended", "%s: %v\n%s", m.role, err, m.process.stderr.String())
+		case <-m.process.done:
+			require.Failf(m.t, "the process ended", "%s: %v\n%s", m.role, m.process.ProcessState, m.process.stderr.String())
 		case <-deadline:
 			require.Failf(m.t, "the process is not ready", "%s at %s", m.role, m.admin)
 		case <-ticker.C:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -93,24 +92,13 @@ func (p *productionServer) choosePorts() (err error) {
 		variables = append(variables, service+"_GRPC_PORT", service+"_MEMBERSHIP_PORT")
 	}
 	for _, variable := range variables {
-		if p.serverPorts[variable], err = chooseLowPort(); err != nil {
+		if p.serverPorts[variable], err = choosePort(); err != nil {
 			return err
 		}
 	}
 	p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.serverPorts["FRONTEND_GRPC_PORT"]))
-	p.postgresPort, err = chooseLowPort()
+	p.postgresPort, err = choosePort()
 	return err
-}
-
-// chooseLowPort is a free port below those that the system gives to whoever asks, so that it
-// is still free after a restart. In PostgreSQL the server keeps its ports as numbers below 32768.
-func chooseLowPort() (port int, err error) {
-	for range 100 {
-		if port, err = childprocess.ChoosePort(20_000 + rand.IntN(12_000)); err == nil { //nolint:gosec // no secret
-			return port, nil
-		}
-	}
-	return 0, err
 }
 
 // makeDatabases does what the postgres image does when its volume is empty, and what the job temporal-schema does.
