@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
@@ -103,6 +104,9 @@ func TestOperationsPage(t *testing.T) {
 	run("cluster-health", "")
 	run("backlog", "")
 	run("retention", "")
+	namespace, err := s.temporal.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: s.namespace})
+	require.NoError(t, err)
+	assert.Equal(t, 360*time.Hour, namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
 	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	startGate(t, []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + admin,
 		"LISTEN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET=whsec-0123456789abcdef"}, "ingress")
