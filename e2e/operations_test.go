@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"error-check-gate/internal/devserver"
@@ -133,6 +134,12 @@ func TestOperationsPage(t *testing.T) {
 	}
 	run("allowance-backlog", held)
 	run("allowance-lower", held)
+	queue, err := s.temporal.WorkflowService().DescribeTaskQueue(t.Context(), &workflowservice.DescribeTaskQueueRequest{
+		Namespace: s.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
+		TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportConfig: true,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "import done", queue.GetConfig().GetQueueRateLimit().GetMetadata().GetReason())
 	tried["check"] = true
 	output, err := s.shell(page["check"][0], held)
 	require.Error(t, err, "an order with errors")
