@@ -58,15 +58,3 @@ func TestTheTableSaysWhatIsMissed(t *testing.T) {
 	assert.Contains(t, text, "| slow | 3 ms | 2 ms | 1.50 | ≤ 1.2 | missed |\n")
 	assert.Contains(t, text, "| alone | 1234 B |  |  |  |  |\n")
 }
-
-func TestThePageIsWrittenBetweenItsMarkers(t *testing.T) {
-	page := filepath.Join(t.TempDir(), "page.md")
-	require.NoError(t, os.WriteFile(page, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600))
-	require.NoError(t, writePage(page, "new"))
-	got, err := os.ReadFile(page)
-	require.NoError(t, err)
-	assert.Equal(t, "before\n"+beginMark+"\n\nnew\n\n"+endMark+"\nafter\n", string(got))
-
-	require.NoError(t, os.WriteFile(page, []byte("no markers"), 0o600))
-	require.ErrorContains(t, writePage(page, "new"), "has no")
-}

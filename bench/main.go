@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"error-check-gate/internal/docsection"
 )
 
 // scale is how much is measured.
@@ -116,5 +118,5 @@ func run(ctx context.Context, s scale, gate, only, page string) (err error) {
 	if page == "" || only != "" {
 		return nil
 	}
-	return writePage(page, text)
+	return docsection.Replace(page, "bench", text)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,23 +128,4 @@ func loadAverage() string {
 	}
 	first, _, _ := strings.Cut(string(data), " ")
 	return first
-}
-
-const (
-	beginMark = "<!-- bench:begin -->"
-	endMark   = "<!-- bench:end -->"
-)
-
-// writePage puts the text between the page's markers.
-func writePage(path, text string) error {
-	page, err := os.ReadFile(path) //nolint:gosec // the caller's choice
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(page), beginMark)
-	_, tail, also := strings.Cut(rest, endMark)
-	if !ok || !also {
-		return errors.New(path + " has no " + beginMark + " and " + endMark)
-	}
-	return os.WriteFile(path, []byte(head+beginMark+"\n\n"+strings.TrimSpace(text)+"\n\n"+endMark+tail), 0o644) //nolint:gosec // a page of the repository
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
+	"error-check-gate/internal/docsection"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/temporalconn"
@@ -291,22 +291,8 @@ func (v *verdict) table() string {
 	return b.String()
 }
 
-const (
-	tableBegins = "<!-- chaos:begin -->\n"
-	tableEnds   = "<!-- chaos:end -->\n"
-)
-
-// write puts the table between the markers of a page.
+// write puts the table where the page has it.
 func (v *verdict) write(page string) error {
-	text, err := os.ReadFile(page) //nolint:gosec // named by who runs the test
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(text), tableBegins)
-	_, after, ok2 := strings.Cut(rest, tableEnds)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no table between %q and %q", page, tableBegins, tableEnds)
-	}
 	made := fmt.Sprintf("%s, %s, %d processors:\n\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU())
-	return os.WriteFile(page, []byte(before+tableBegins+made+v.table()+tableEnds+after), 0o644) //nolint:gosec // a page of the docs
+	return docsection.Replace(page, "chaos", made+v.table())
 }
