@@ -18,14 +18,14 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/ordersignal"
 )
 
 // OrderRuns is the part of Temporal's client that looks at orders' runs and starts them.
 type OrderRuns interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
-	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
-		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
+	ordersignal.Temporal
 }
 
 const (
@@ -111,15 +111,7 @@ func (m *missedOrders) check(ctx context.Context, order ordercheck.ListedOrder) 
 		return err
 	}
 	delivery := ordercheck.Delivery{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now().UTC(), OrderVersion: order.OrderVersion}
-	_, err = m.runs.SignalWithStartWorkflow(ctx, ordercheck.WorkflowID(order.SalesOrderID), ordercheck.SignalWebhookDelivered,
-		[]ordercheck.Delivery{delivery},
-		client.StartWorkflowOptions{
-			TaskQueue:             ordercheck.TaskQueue,
-			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			StaticSummary:         ordercheck.Summary(order.SalesOrderID),
-			Priority:              temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
-		},
-		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: order.SalesOrderID})
+	err = ordersignal.Send(ctx, m.runs, order.SalesOrderID, ordercheck.PrioritySweep, []ordercheck.Delivery{delivery})
 	if err != nil {
 		return fmt.Errorf("start a check of sales order %s: %w", order.SalesOrderID, err)
 	}

@@ -82,7 +82,7 @@ func (h *HandOver) toOrder(ctx context.Context, order *ordercheck.OrderDeliverie
 			err = fmt.Errorf("panic: %v", panicked)
 		}
 	}()
-	if err := ordersignal.Send(ctx, h.Temporal, order.SalesOrderID, order.Deliveries); err != nil {
+	if err := ordersignal.Send(ctx, h.Temporal, order.SalesOrderID, ordercheck.PriorityWebhook, order.Deliveries); err != nil {
 		return err
 	}
 	if len(order.Deliveries) > 0 {

@@ -135,7 +135,7 @@ const event = "salesOrder.updated"
 // signalOrder is what the bare client does for a delivery: the call that the gate makes for an order by itself.
 func signalOrder(ctx context.Context, t ordersignal.Temporal, salesOrderID string) error {
 	now := time.Now().UTC()
-	return ordersignal.Send(ctx, t, salesOrderID, []ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
+	return ordersignal.Send(ctx, t, salesOrderID, ordercheck.PriorityWebhook, []ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
 }
 
 // orderOf names the order of the nth delivery, of as many orders as there are; 0 is a new one each time.

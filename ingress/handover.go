@@ -415,7 +415,7 @@ func (h *handover) attempt(call []orderCall) func(context.Context) error {
 	}
 	if len(orders) == 1 {
 		return func(ctx context.Context) error {
-			return ordersignal.Send(ctx, h.temporal, orders[0].SalesOrderID, orders[0].Deliveries)
+			return ordersignal.Send(ctx, h.temporal, orders[0].SalesOrderID, ordercheck.PriorityWebhook, orders[0].Deliveries)
 		}
 	}
 	options := client.StartWorkflowOptions{

@@ -1,6 +1,6 @@
 // Package ordersignal is the one call by which deliveries get to an order's run: the
 // ingress makes it for one order, a worker for each order of many that were
-// handed over together.
+// handed over together, and the sweep for what it found missed.
 package ordersignal
 
 import (
@@ -29,17 +29,18 @@ var shownAtStart = temporal.NewSearchAttributes(
 )
 
 // Send returns nil once Temporal has committed the deliveries to the order's run,
-// and the error of Temporal's client otherwise: then they may have been committed or not.
+// and the error of Temporal's client otherwise: then they may have been committed or not. The
+// priority, such as [ordercheck.PriorityWebhook], is that of a run that is started.
 //
 // A run that is started shows from its first moment that it is being checked. The server refuses that
 // while its namespace does not know the search attributes: then the run is left to show it.
-func Send(ctx context.Context, t Temporal, salesOrderID string, deliveries []ordercheck.Delivery) error {
+func Send(ctx context.Context, t Temporal, salesOrderID string, priority int, deliveries []ordercheck.Delivery) error {
 	options := client.StartWorkflowOptions{
 		ID:                    ordercheck.WorkflowID(salesOrderID),
 		TaskQueue:             ordercheck.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         ordercheck.Summary(salesOrderID),
-		Priority:              temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
+		Priority:              temporal.Priority{PriorityKey: priority},
 		TypedSearchAttributes: shownAtStart,
 	}
 	send := func() error {

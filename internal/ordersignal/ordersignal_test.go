@@ -25,7 +25,7 @@ func TestSearchAttributesAreNoCondition(t *testing.T) {
 	defer c.Close()
 
 	status := func(salesOrderID string) string {
-		require.NoError(t, ordersignal.Send(t.Context(), c, salesOrderID, []ordercheck.Delivery{{Event: "salesOrder.updated"}}))
+		require.NoError(t, ordersignal.Send(t.Context(), c, salesOrderID, ordercheck.PriorityWebhook, []ordercheck.Delivery{{Event: "salesOrder.updated"}}))
 		events := c.GetWorkflowHistory(t.Context(), ordercheck.WorkflowID(salesOrderID), "", false, 0)
 		start, err := events.Next()
 		require.NoError(t, err)
