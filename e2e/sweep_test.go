@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -437,4 +438,25 @@ func TestMetricsOfSweeps(t *testing.T) {
 	assert.InDelta(t, float64(sweep.EndedAt.Unix()), gauges["gate.sweep.last.success"], 60)
 	assert.InDelta(t, 1, gauges["gate.sweep.last.missed"], 0)
 	assert.InDelta(t, byHand.Every.Seconds(), gauges["gate.sweep.every"], 0)
+}
+
+// TestCommandsThatWaitedLongEnough say so, and that what they started goes on.
+func TestCommandsThatWaitedLongEnough(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{sweep: byHand})
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Status: 503}))
+	for command, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"sweep --wait 2s":          {1, "the sweep has not ended within 2s and goes on: see workflow type SweepOrders"},
+		"check an-order --wait 2s": {2, "no report within 2s: the check goes on as workflow sales-order-an-order"},
+	} {
+		output, err := s.shell("gate "+command, "")
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, output)
+		assert.Equal(t, want.status, exit.ExitCode(), command)
+		assert.Contains(t, output, want.says)
+		assert.Equal(t, 1, strings.Count(output, "\n"), output)
+	}
 }

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
@@ -33,7 +30,7 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
   gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --json | jq .findings`,
 		Args: exactArgs(1, "gate check needs one argument, the id of a sales order"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
+			ctx, cancel := waitAtMost(cmd.Context(), wait)
 			defer cancel()
 			c, err := temporalconn.Dial(ctx, temporalconn.Options{})
 			if err != nil {
@@ -42,7 +39,9 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
 			defer c.Close()
 			report, err := operations.CheckNow(ctx, c, args[0])
 			if err != nil {
-				return &exitError{code: exitNotChecked, err: notChecked(err, args[0], wait)}
+				return &exitError{code: exitNotChecked, err: notDone(ctx, err, fmt.Sprintf(
+					"no report within %v: the check goes on as workflow %s; is a worker running, and does InFlow answer? (wait longer with --wait)",
+					wait, ordercheck.WorkflowID(args[0])))}
 			}
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
@@ -58,20 +57,6 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as one line of JSON")
 	cmd.Flags().DurationVar(&wait, "wait", 2*time.Minute, "how long to wait for the report; the check goes on after that")
 	return cmd
-}
-
-// notChecked says in one line why there is no report.
-func notChecked(err error, salesOrderID string, wait time.Duration) error {
-	var application *temporal.ApplicationError
-	switch {
-	case errors.As(err, &application):
-		return fmt.Errorf("%s: %s", application.Type(), application.Message())
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no report within %v: the check goes on as workflow %s; is a worker running, and does InFlow answer? (wait longer with --wait)",
-			wait, ordercheck.WorkflowID(salesOrderID))
-	default:
-		return err
-	}
 }
 
 // reportExit is the exit status that a report amounts to; its error has no text, the report said it all.

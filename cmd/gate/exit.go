@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/temporal"
 )
 
 // Exit statuses of gate's commands.
@@ -28,6 +32,33 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
+
+var errWaited = errors.New("waited long enough")
+
+// waitAtMost is a context for the calls of a command that waits for a run. It has no deadline: that would go along
+// with each call, and the server could cut the call first, in words of its own.
+func waitAtMost(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(wait, func() { cancel(errWaited) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(context.Canceled)
+	}
+}
+
+// notDone says in one line why a run has no result: what it failed of, tooLong where the time of
+// [waitAtMost] is over, else what the client says.
+func notDone(ctx context.Context, err error, tooLong string) error {
+	var application *temporal.ApplicationError
+	switch {
+	case errors.As(err, &application):
+		return fmt.Errorf("%s: %s", application.Type(), application.Message())
+	case errors.Is(context.Cause(ctx), errWaited):
+		return errors.New(tooLong)
+	default:
+		return err
+	}
+}
 
 // exactArgs is cobra.ExactArgs with words for what is missing.
 func exactArgs(n int, message string) cobra.PositionalArgs {

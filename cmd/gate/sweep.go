@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
@@ -34,7 +31,7 @@ Exit status: 0 the sweep was done, 1 it was not.`,
   gate sweep --json | jq .missed`,
 		Args: exactArgs(0, "gate sweep takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
+			ctx, cancel := waitAtMost(cmd.Context(), wait)
 			defer cancel()
 			c, err := temporalconn.Dial(ctx, temporalconn.Options{})
 			if err != nil {
@@ -45,7 +42,9 @@ Exit status: 0 the sweep was done, 1 it was not.`,
 				cmd.PrintErrf("gate: the sweep %s is under way; this one follows it\n", workflowID)
 			})
 			if err != nil {
-				return notSwept(err, wait)
+				return notDone(ctx, err, fmt.Sprintf(
+					"the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; is a worker running, and does InFlow answer? (wait longer with --wait)",
+					wait, ordercheck.SweepWorkflowType))
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(sweep)
@@ -56,18 +55,4 @@ Exit status: 0 the sweep was done, 1 it was not.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as one line of JSON")
 	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute, "how long to wait for the sweep to end; it goes on after that")
 	return cmd
-}
-
-// notSwept says in one line why there is no result.
-func notSwept(err error, wait time.Duration) error {
-	var application *temporal.ApplicationError
-	switch {
-	case errors.As(err, &application):
-		return fmt.Errorf("%s: %s", application.Type(), application.Message())
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; is a worker running, and does InFlow answer? (wait longer with --wait)",
-			wait, ordercheck.SweepWorkflowType)
-	default:
-		return err
-	}
 }
