@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/activities"
@@ -409,6 +410,13 @@ func TestMetricsOfSweeps(t *testing.T) {
 	s.createRecent("plain")
 	sweep := s.sweepNow()
 	require.Equal(t, 1, sweep.Missed)
+	// Temporal's list lags behind, and a worker looks there twice a minute.
+	require.Eventually(t, func() bool {
+		count, err := s.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: s.namespace, Query: "WorkflowType = 'SweepOrders' AND ExecutionStatus = 'Completed'",
+		})
+		return err == nil && count.GetCount() == 1
+	}, waitFor, tick)
 
 	reader := metric.NewManualReader()
 	serve(t, func(ctx context.Context) error {
