@@ -37,14 +37,19 @@ func (s *stack) sweepNow() *ordercheck.Sweep {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	var sweep *ordercheck.Sweep
-	require.Eventually(s.t, func() bool { // the worker may just be making the schedule
-		_, err := s.schedule().Describe(ctx)
-		return err == nil
-	}, waitFor, tick)
+	s.waitForSchedule()
 	sweep, err := operations.SweepNow(ctx, s.temporal, nil)
 	require.NoError(s.t, err)
 	return sweep
+}
+
+// waitForSchedule: a worker that has just started is making it.
+func (s *stack) waitForSchedule() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		_, err := s.schedule().Describe(s.t.Context())
+		return err == nil
+	}, waitFor, tick)
 }
 
 func (s *stack) schedule() client.ScheduleHandle {
@@ -452,13 +457,14 @@ func TestMetricsOfSweeps(t *testing.T) {
 func TestCommandsThatWaitedLongEnough(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand})
+	s.waitForSchedule()
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Status: 503}))
 	for command, want := range map[string]struct {
 		status int
 		says   string
 	}{
-		"sweep --wait 2s":          {1, "the sweep has not ended within 2s and goes on: see workflow type SweepOrders"},
-		"check an-order --wait 2s": {2, "no report within 2s: the check goes on as workflow sales-order-an-order"},
+		"sweep --wait 4s":          {1, "the sweep has not ended within 4s and goes on: see workflow type SweepOrders"},
+		"check an-order --wait 4s": {2, "no report within 4s: the check goes on as workflow sales-order-an-order"},
 	} {
 		output, err := s.shell("gate "+command, "")
 		var exit *exec.ExitError
