@@ -222,10 +222,7 @@ func TestBranches(t *testing.T) {
 		"sweep-failed": func(t *testing.T, name string) {
 			s := newStack(t, options{sweep: byHand})
 			s.fake.SetAPIKey("another-key-at-inflow")
-			require.Eventually(t, func() bool {
-				_, err := s.schedule().Describe(t.Context())
-				return err == nil
-			}, waitFor, tick)
+			s.waitForSchedule()
 			_, err := operations.SweepNow(t.Context(), s.temporal, nil)
 			require.ErrorContains(t, err, "INFLOW_API_KEY")
 			s.recordEvents(name, s.events(s.latestSweep(), ""))

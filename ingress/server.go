@@ -177,7 +177,7 @@ func New(options Options) (*Server, error) {
 		otelhttp.WithTracerProvider(tracers),
 		otelhttp.WithMeterProvider(meters),
 		// What a flood brings is counted only: its spans would fill the collector, its quick answers
-		// would hide slow ones to others, and it would cost more than all the rest of a refusal.
+		// would hide slow ones to others, and it would cost about as much as the gate's own part of a refusal.
 		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) && !originOf(r.Context()).quiet }),
 		// A stranger's trace context is linked to, not believed: it could force sampling.
 		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !originOf(r.Context()).proxied }),
