@@ -332,17 +332,15 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 			rate1, rate2 := taxRates(c, order, &order.Lines[i])
 			total.Add(part(order.Lines[i].SubTotal.Decimal, rate1, rate2, compound, inclusive))
 		}
+		// Freight bears only the taxes that apply to shipping, also within a tax-inclusive price.
 		rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
-		onShipping := order.Tax1OnShipping
-		if which == 1 {
-			onShipping = order.Tax2OnShipping
-		}
 		if !order.Tax1OnShipping {
 			rate1 = decimal.Decimal{}
 		}
-		if onShipping {
-			total.Add(part(order.OrderFreight.Decimal, rate1, rate2, compound, inclusive))
+		if !order.Tax2OnShipping {
+			rate2 = decimal.Decimal{}
 		}
+		total.Add(part(order.OrderFreight.Decimal, rate1, rate2, compound, inclusive))
 		if !extra.IsZero() {
 			rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
 			total.Add(part(extra, rate1, rate2, compound, inclusive))
