@@ -14,7 +14,8 @@ import (
 // errorBadDigest is the type of the error for a digest that is none. Not retried.
 const errorBadDigest = "BadDigest"
 
-// CheckOrder evaluates the rules in force on a fetched order. It fails only on
+// CheckOrder evaluates the rules in force on a fetched order, with days counted in the
+// zone of TZ. It fails only on
 // a digest that is none; a rule that cannot be evaluated is part of the result.
 func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 	var order inflow.SalesOrder
@@ -22,7 +23,7 @@ func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInp
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), errorBadDigest, err)
 	}
-	checked := a.Rules().Evaluate(ctx, &order, in.At, in.Lookups)
+	checked := a.Rules().Evaluate(ctx, &order, in.At.Local(), in.Lookups)
 	if a.Count != nil {
 		a.Count(ctx, checked)
 	}

@@ -250,7 +250,7 @@ func (e *evaluator) all(cmd *cobra.Command, in io.Reader, name string) error {
 			fmt.Fprintf(e.errs, "gate: %s: document %d is no sales order: %v\n", name, n, err)
 			continue
 		}
-		checked := e.set.Evaluate(cmd.Context(), &order, e.now, e.lookups)
+		checked := e.set.Evaluate(cmd.Context(), &order, e.now.Local(), e.lookups)
 		report := rules.Report(&order, checked, e.now)
 		errorsFound = errorsFound || report.Errors() > 0
 		notChecked = notChecked || report.Status == ordercheck.StatusIncomplete

@@ -22,6 +22,8 @@ type builtin struct {
 	Description string
 	// requires is what the rule cannot do without, wants what makes its messages better.
 	requires, wants []string
+	// partial is true if a rule on the order copes with lines without their product.
+	partial bool
 	// prepare reads the settings and answers with the check.
 	prepare func(*settings) check
 }
@@ -38,31 +40,31 @@ var (
 // builtins is every built-in rule, in the order of the general checks and then the
 // company rules.
 var builtins = []builtin{
-	{"line-subtotal", ordercheck.ScopeLine, "A line's subtotal is not its quantity × price less its discount.", lines, linesAndProduct, lineSubtotal},
-	{"order-subtotal", ordercheck.ScopeOrder, "The order's subtotal is not the sum of its lines.", lines, nil, orderSubtotal},
-	{"order-total", ordercheck.ScopeOrder, "The order's total is not its subtotal with freight, taxes and return charges.", nil, nil, orderTotal},
-	{"tax-amounts", ordercheck.ScopeOrder, "The order's taxes are not what its tax rates make.", lines, nil, taxAmounts},
-	{"balance", ordercheck.ScopeOrder, "The order's balance is not its total less what was paid.", nil, nil, balance},
-	{"discount-cap", ordercheck.ScopeLine, "A line's discount is above the cap of its product or category.", linesAndProduct, []string{inflow.IncludeLinesProductCategory}, discountCap},
-	{"scheme-price", ordercheck.ScopeLine, "A line's price is not that of the order's pricing scheme.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductPrices}, []string{inflow.IncludeLinesProductCost, inflow.IncludePricingScheme}, schemePrice},
-	{"surcharge", ordercheck.ScopeOrder, "A surcharge line is not within its percentages of the goods.", linesAndProduct, nil, surcharge},
-	{"required-fields", ordercheck.ScopeOrder, "A field that must be filled in is blank.", nil, nil, requiredFields},
-	{"customer-and-lines", ordercheck.ScopeOrder, "The order has no customer, or no lines.", lines, nil, customerAndLines},
-	{"repeated-po-number", ordercheck.ScopeOrder, "Another order of the customer has the same PO number.", []string{lookupRecentOrders}, nil, repeatedPONumber},
-	{"near-duplicate", ordercheck.ScopeOrder, "A recent order of the customer has nearly the same goods.", []string{inflow.IncludeLines, lookupRecentOrders}, nil, nearDuplicate},
-	{"repeated-product", ordercheck.ScopeOrder, "The same product is on two lines.", lines, linesAndProduct, repeatedProduct},
-	{"quantity-zero", ordercheck.ScopeLine, "A line has quantity 0.", lines, linesAndProduct, quantityZero},
-	{"return-details", ordercheck.ScopeLine, "A return has no reason, or no date.", lines, linesAndProduct, returnDetails},
-	{"inactive", ordercheck.ScopeOrder, "The customer or a product was deactivated.", []string{inflow.IncludeCustomer, inflow.IncludeLines, inflow.IncludeLinesProduct}, nil, inactive},
-	{"stock", ordercheck.ScopeOrder, "There is less in stock than the order still needs.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductInventoryLines, inflow.IncludePickLines}, nil, stock},
-	{"odd-quantity", ordercheck.ScopeLine, "A quantity is fractional, or no multiple of what the product is sold in.", linesAndProduct, nil, oddQuantity},
-	{"off-history", ordercheck.ScopeLine, "A quantity or price is far off what the customer ordered of the product before.", []string{inflow.IncludeLines, lookupRecentOrders}, linesAndProduct, offHistory},
-	{"picked-quantity", ordercheck.ScopeOrder, "What was picked or packed is not what was ordered.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines, inflow.IncludePackLines}, nil, pickedQuantity},
-	{"serial-numbers", ordercheck.ScopeLine, "A line has not as many serial numbers as pieces.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines}, nil, serialNumbers},
-	{"changed-after-invoice", ordercheck.ScopeOrder, "The order was changed after it was invoiced.", []string{inflow.IncludeLines, lookupBilled}, nil, changedAfterInvoice},
-	{"card-surcharge", ordercheck.ScopeOrder, "An order paid by card has no surcharge line, or one of the wrong amount.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePaymentLines}, nil, cardSurcharge},
-	{"fee-by-category", ordercheck.ScopeOrder, "A fee line is not the sum of its rates for the categories of the goods.", linesAndProduct, nil, feeByCategory},
-	{"delivery-fee", ordercheck.ScopeOrder, "The freight is below what the delivery record asks for.", linesAndProduct, nil, deliveryFee},
+	{"line-subtotal", ordercheck.ScopeLine, "A line's subtotal is not its quantity × price less its discount.", lines, linesAndProduct, false, lineSubtotal},
+	{"order-subtotal", ordercheck.ScopeOrder, "The order's subtotal is not the sum of its lines.", lines, nil, false, orderSubtotal},
+	{"order-total", ordercheck.ScopeOrder, "The order's total is not its subtotal with freight, taxes and return charges.", nil, nil, false, orderTotal},
+	{"tax-amounts", ordercheck.ScopeOrder, "The order's taxes are not what its tax rates make.", lines, nil, false, taxAmounts},
+	{"balance", ordercheck.ScopeOrder, "The order's balance is not its total less what was paid.", nil, nil, false, balance},
+	{"discount-cap", ordercheck.ScopeLine, "A line's discount is above the cap of its product or category.", linesAndProduct, []string{inflow.IncludeLinesProductCategory}, false, discountCap},
+	{"scheme-price", ordercheck.ScopeLine, "A line's price is not that of the order's pricing scheme.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductPrices}, []string{inflow.IncludeLinesProductCost, inflow.IncludePricingScheme}, false, schemePrice},
+	{"surcharge", ordercheck.ScopeOrder, "A surcharge line is not within its percentages of the goods.", linesAndProduct, nil, false, surcharge},
+	{"required-fields", ordercheck.ScopeOrder, "A field that must be filled in is blank.", nil, nil, false, requiredFields},
+	{"customer-and-lines", ordercheck.ScopeOrder, "The order has no customer, or no lines.", lines, nil, false, customerAndLines},
+	{"repeated-po-number", ordercheck.ScopeOrder, "Another order of the customer has the same PO number.", []string{lookupRecentOrders}, nil, false, repeatedPONumber},
+	{"near-duplicate", ordercheck.ScopeOrder, "A recent order of the customer has nearly the same goods.", []string{inflow.IncludeLines, lookupRecentOrders}, nil, false, nearDuplicate},
+	{"repeated-product", ordercheck.ScopeOrder, "The same product is on two lines.", lines, linesAndProduct, false, repeatedProduct},
+	{"quantity-zero", ordercheck.ScopeLine, "A line has quantity 0.", lines, linesAndProduct, false, quantityZero},
+	{"return-details", ordercheck.ScopeLine, "A return has no reason, or no date.", lines, linesAndProduct, false, returnDetails},
+	{"inactive", ordercheck.ScopeOrder, "The customer or a product was deactivated.", []string{inflow.IncludeCustomer, inflow.IncludeLines, inflow.IncludeLinesProduct}, nil, true, inactive},
+	{"stock", ordercheck.ScopeOrder, "There is less in stock than the order still needs.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductInventoryLines, inflow.IncludePickLines}, nil, true, stock},
+	{"odd-quantity", ordercheck.ScopeLine, "A quantity is fractional, or no multiple of what the product is sold in.", linesAndProduct, nil, false, oddQuantity},
+	{"off-history", ordercheck.ScopeLine, "A quantity or price is far off what the customer ordered of the product before.", []string{inflow.IncludeLines, lookupRecentOrders}, linesAndProduct, false, offHistory},
+	{"picked-quantity", ordercheck.ScopeOrder, "What was picked or packed is not what was ordered.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines, inflow.IncludePackLines}, nil, true, pickedQuantity},
+	{"serial-numbers", ordercheck.ScopeLine, "A line has not as many serial numbers as pieces.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines}, nil, false, serialNumbers},
+	{"changed-after-invoice", ordercheck.ScopeOrder, "The order was changed after it was invoiced.", []string{inflow.IncludeLines, lookupBilled}, nil, false, changedAfterInvoice},
+	{"card-surcharge", ordercheck.ScopeOrder, "An order paid by card has no surcharge line, or one of the wrong amount.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePaymentLines}, nil, false, cardSurcharge},
+	{"fee-by-category", ordercheck.ScopeOrder, "A fee line is not the sum of its rates for the categories of the goods.", linesAndProduct, nil, false, feeByCategory},
+	{"delivery-fee", ordercheck.ScopeOrder, "The freight is below what the delivery record asks for.", linesAndProduct, nil, false, deliveryFee},
 }
 
 func builtinByName(name string) (*builtin, bool) {

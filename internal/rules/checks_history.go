@@ -26,11 +26,15 @@ func within(a, b time.Time, days int) bool {
 	return apart <= days && -apart <= days
 }
 
-// others are the customer's recent orders that count as orders.
+// others returns the customer's recent orders that count as orders.
 func (e *evaluation) others() []ordercheck.RecentOrder {
-	return slices.DeleteFunc(slices.Clone(e.lookups.RecentOrders.Orders), func(o ordercheck.RecentOrder) bool {
+	others := slices.DeleteFunc(slices.Clone(e.lookups.RecentOrders.Orders), func(o ordercheck.RecentOrder) bool {
 		return o.IsCancelled || o.SalesOrderID == e.order.SalesOrderID
 	})
+	for i := range others {
+		others[i].OrderDate = dayIn(others[i].OrderDate, e.now.Location())
+	}
+	return others
 }
 
 // dated is the order's date, or now for an order without one.

@@ -153,6 +153,9 @@ func inactive(*settings) check {
 		for i := range e.order.Lines {
 			line := &e.order.Lines[i]
 			p := line.Product
+			if p == nil && line.ProductID != "" {
+				e.notLookedAt(i, noProduct)
+			}
 			if p == nil || p.IsActive == nil || *p.IsActive || seen[line.ProductID] {
 				continue
 			}

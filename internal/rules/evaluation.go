@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,8 +48,10 @@ type condition struct {
 }
 
 func newSubject(order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) *subject {
-	s := &subject{order: order, now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, absent: map[string]string{}}
+	s := &subject{now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, absent: map[string]string{}}
 	if order != nil {
+		order = inZone(order, now.Location())
+		s.order = order
 		s.lineKeys = lineKeys(order.Lines)
 		s.view = ordercel.NewOrder(order)
 		s.cel = ordercel.NewEvaluation(s.view, now)
@@ -71,6 +74,13 @@ type evaluation struct {
 	ctx      context.Context //nolint:containedctx // lives as long as the call that it belongs to
 	rule     *rule
 	findings []ordercheck.Finding
+	gaps     []gap
+}
+
+// gap is a line that a rule could not look at.
+type gap struct {
+	line   int // from 0
+	reason string
 }
 
 // breach is what a check has to say about one place.
@@ -81,6 +91,8 @@ type breach struct {
 	message          string
 	expected, actual string
 	fix              string
+	// warning lowers this one finding of an error rule to a warning.
+	warning bool
 }
 
 // onOrder records a finding about the order as a whole.
@@ -100,10 +112,14 @@ func (e *evaluation) finding(b breach, id string) ordercheck.Finding {
 	if b.discriminator != "" {
 		id += "/" + b.discriminator
 	}
+	severity := e.rule.Severity
+	if b.warning {
+		severity = ordercheck.SeverityWarning
+	}
 	return ordercheck.Finding{
 		ID:       id,
 		RuleID:   e.rule.ID,
-		Severity: e.rule.Severity,
+		Severity: severity,
 		Scope:    e.rule.Scope,
 		Message:  b.message,
 		Expected: b.expected,
@@ -123,7 +139,50 @@ func (e *evaluation) inOrder() []ordercheck.Finding {
 	return e.findings
 }
 
-// eachLine runs check over the lines. An error names the first line that could
+// notLookedAt records why the line at index i could not be judged. The report lists it
+// next to the rule's findings.
+func (e *evaluation) notLookedAt(i int, reason string) {
+	e.gaps = append(e.gaps, gap{i, reason})
+}
+
+// gapText lists the gaps for the report, lines with the same reason together.
+func (e *evaluation) gapText() string {
+	var reasons []string
+	lines := map[string][]int{}
+	for _, g := range e.gaps {
+		if lines[g.reason] == nil {
+			reasons = append(reasons, g.reason)
+		}
+		lines[g.reason] = append(lines[g.reason], g.line)
+	}
+	for i, reason := range reasons {
+		reasons[i] = linesText(lines[reason]) + ": " + reason
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// linesText names lines by their numbers: "line 2", "lines 2, 3 and 5".
+func linesText(indexes []int) string {
+	const most = 10
+	numbers := make([]string, 0, len(indexes))
+	for _, i := range indexes {
+		numbers = append(numbers, strconv.Itoa(i+1))
+	}
+	switch n := len(numbers); {
+	case n == 1:
+		return "line " + numbers[0]
+	case n > most:
+		return fmt.Sprintf("lines %s and %d more", strings.Join(numbers[:most], ", "), n-most)
+	default:
+		return fmt.Sprintf("lines %s and %s", strings.Join(numbers[:n-1], ", "), numbers[n-1])
+	}
+}
+
+// noProduct is why a rule does not look at a line whose product InFlow left out.
+var noProduct = withoutInclude(inflow.IncludeLinesProduct)
+
+// eachLine runs check over the lines, but for lines without the product that the rule
+// needs: these become gaps. An error names the first line that could
 // not be evaluated and how many more there were.
 func (e *evaluation) eachLine(check func(i int, line *inflow.SalesOrderLine) error) error {
 	const checkContextEvery = 256
@@ -132,6 +191,10 @@ func (e *evaluation) eachLine(check func(i int, line *inflow.SalesOrderLine) err
 	for i := range e.order.Lines {
 		if i%checkContextEvery == 0 && e.ctx.Err() != nil {
 			return fmt.Errorf("not evaluated: %w", e.ctx.Err())
+		}
+		if line := &e.order.Lines[i]; e.rule.needsProducts && line.ProductID != "" && line.Product == nil {
+			e.notLookedAt(i, noProduct)
+			continue
 		}
 		err := check(i, &e.order.Lines[i])
 		if errors.Is(err, ordercel.ErrBudget) || errors.As(err, new(*skipError)) {

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"error-check-gate/internal/inflow"
@@ -106,20 +105,20 @@ func (e *Example) run(ctx context.Context, r *rule, from files) error {
 	if now.IsZero() {
 		now = exampleNow(order)
 	}
-	findings, skipped, err := r.evaluate(ctx, newSubject(order, now, lookups))
+	result, err := r.evaluate(ctx, newSubject(order, now, lookups))
 	switch {
 	case err != nil:
 		return fmt.Errorf("the rule could not be evaluated: %w", err)
-	case e.Broken && skipped != "":
-		return fmt.Errorf("must break the rule, but it was skipped: %s", skipped)
-	case e.Broken && len(findings) == 0:
+	case e.Broken && result.skipped != "":
+		return fmt.Errorf("must break the rule, but it was skipped: %s", result.skipped)
+	case e.Broken && len(result.findings) == 0:
 		return errors.New("must break the rule, but there is no finding")
-	case !e.Broken && len(findings) > 0:
-		return fmt.Errorf("must not break the rule, but: %s", findings[0].Message)
-	case !e.Broken && skipped != "" && !strings.HasPrefix(skipped, inapplicablePrefix) && skipped != cancelledReason:
-		return fmt.Errorf("must not break the rule, but nothing was looked at: %s", skipped)
+	case !e.Broken && len(result.findings) > 0:
+		return fmt.Errorf("must not break the rule, but: %s", result.findings[0].Message)
+	case !e.Broken && result.skipped != "" && !result.byFile:
+		return fmt.Errorf("must not break the rule, but nothing was looked at: %s", result.skipped)
 	case e.Broken:
-		return e.expect.differs(findings)
+		return e.expect.differs(result.findings)
 	}
 	return nil
 }

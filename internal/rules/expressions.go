@@ -15,6 +15,8 @@ type expressionRule struct {
 	id                                   string
 	scope                                ordercheck.Scope
 	when, message, fix, expected, actual *ordercel.Program
+	// warnIf lowers a finding to a warning.
+	warnIf *ordercel.Program
 }
 
 func (x *expressionRule) check(e *evaluation) error {
@@ -23,7 +25,11 @@ func (x *expressionRule) check(e *evaluation) error {
 		if err != nil || !broken {
 			return err
 		}
-		e.onOrder(x.breach(e, nil))
+		b, err := x.breach(e, nil)
+		if err != nil {
+			return err
+		}
+		e.onOrder(b)
 		return nil
 	}
 	return e.eachLine(func(i int, _ *inflow.SalesOrderLine) error {
@@ -32,7 +38,11 @@ func (x *expressionRule) check(e *evaluation) error {
 		if err != nil || !broken {
 			return err
 		}
-		e.onLine(i, x.breach(e, line))
+		b, err := x.breach(e, line)
+		if err != nil {
+			return err
+		}
+		e.onLine(i, b)
 		return nil
 	})
 }
@@ -42,7 +52,7 @@ const maxMessage = 2000
 
 // breach writes the texts of a finding. The condition holds, so a text that cannot be
 // written takes nothing away from the finding: its message says so.
-func (x *expressionRule) breach(e *evaluation, line *ordercel.Line) breach {
+func (x *expressionRule) breach(e *evaluation, line *ordercel.Line) (breach, error) {
 	var failed []string
 	write := func(what string, program *ordercel.Program) string {
 		if program == nil {
@@ -70,5 +80,11 @@ func (x *expressionRule) breach(e *evaluation, line *ordercel.Line) breach {
 	if len(failed) > 0 {
 		b.message += " (" + strings.Join(failed, "; ") + ")"
 	}
-	return b
+	if x.warnIf != nil {
+		var err error
+		if b.warning, err = e.cel.Bool(x.warnIf, line); err != nil {
+			return b, fmt.Errorf("whether the finding is only a warning: %w", err)
+		}
+	}
+	return b, nil
 }

@@ -172,6 +172,8 @@ func (l *loader) merge(f *ruleFile, entry *ruleEntry) {
 	change(&merged.severity, entry.severity, entry.severity != "")
 	change(&merged.description, entry.description, entry.description != "")
 	change(&merged.applies, entry.applies, entry.applies != nil)
+	change(&merged.skip, entry.skip, entry.skip != nil)
+	change(&merged.warnIf, entry.warnIf, entry.warnIf != nil)
 	change(&merged.message, entry.message, entry.message != nil)
 	change(&merged.fix, entry.fix, entry.fix != nil)
 	change(&merged.expected, entry.expected, entry.expected != nil)
@@ -301,8 +303,12 @@ func (l *loader) rule(env *ordercel.Env, r *mergedRule) *rule {
 		env = l.expressions(env, out, r)
 	}
 	l.applies(out, r, env)
+	if r.skip != nil {
+		out.skipFor = l.compileFor(out, env, r.skip, ordercel.OrderScope, ordercel.Text)
+	}
 	slices.Sort(out.Requires)
 	out.Requires = slices.Compact(out.Requires)
+	out.needsProducts = slices.Contains(out.Requires, inflow.IncludeLinesProduct)
 	out.identify(r)
 	return out
 }
@@ -335,6 +341,7 @@ func (out *rule) identify(r *mergedRule) {
 	id := &out.identity
 	id.ID, id.Severity, id.Scope, id.Builtin = out.ID, string(out.Severity), string(out.Scope), r.builtin
 	id.When, id.Message, id.Fix, id.Expected, id.Actual = text(r.when), text(r.message), text(r.fix), text(r.expected), text(r.actual)
+	id.SkipFor, id.WarnIf = text(r.skip), text(r.warnIf)
 	id.Applies, id.Skip, id.Requires, id.Shadow = out.appliesText, out.skip, out.Requires, out.Shadow
 	id.Terms = out.terms
 	if r.builtin == "" {
@@ -376,11 +383,11 @@ func (l *loader) builtin(out *rule, r *mergedRule) {
 	s.finish()
 	out.skip = s.skip
 	out.Requires = append(out.Requires, b.requires...)
-	out.wants = b.wants
+	out.wants, out.partial = b.wants, b.partial
 	out.identity.Settings = s.values
-	for _, x := range []*expression{r.message, r.fix, r.expected, r.actual} {
+	for _, x := range []*expression{r.message, r.fix, r.expected, r.actual, r.warnIf} {
 		if x != nil {
-			r.in.fault(x.node, "a built-in rule writes its own message, fix, expected and actual")
+			r.in.fault(x.node, "a built-in rule has its own message, fix, expected, actual and warnIf")
 		}
 	}
 }
@@ -415,23 +422,28 @@ func (l *loader) expressions(env *ordercel.Env, out *rule, r *mergedRule) *order
 		{r.fix, ordercel.Text, &x.fix},
 		{r.expected, ordercel.TextOrDecimal, &x.expected},
 		{r.actual, ordercel.TextOrDecimal, &x.actual},
+		{r.warnIf, ordercel.Bool, &x.warnIf},
 	} {
-		if part.of == nil {
-			continue
+		if part.of != nil {
+			*part.program = l.compileFor(out, env, part.of, scope, part.kind)
 		}
-		program, problems := env.Compile(part.of.text, scope, part.kind)
-		if len(problems) > 0 {
-			part.of.faults(problems)
-			continue
-		}
-		*part.program = program
-		l.needs(out, program)
 	}
 	if out.Description.Description == "" && r.message != nil {
 		out.Description.Description = shorten(r.message.text)
 	}
 	out.check = x.check
 	return env
+}
+
+// compileFor compiles an expression of a rule. It returns nil if that has a fault.
+func (l *loader) compileFor(out *rule, env *ordercel.Env, x *expression, scope ordercel.Scope, kind ordercel.Kind) *ordercel.Program {
+	program, problems := env.Compile(x.text, scope, kind)
+	if len(problems) > 0 {
+		x.faults(problems)
+		return nil
+	}
+	l.needs(out, program)
+	return program
 }
 
 // needs takes over what an expression reads.

@@ -454,7 +454,7 @@ rules:
 		reasons = append(reasons, s.RuleID+": "+s.Reason)
 	}
 	assert.Equal(t, []string{
-		`product: needs "lines.product", which the order was fetched without`,
+		`product: line 3: needs "lines.product", which the order was fetched without`,
 		`customer: needs "customer", which the order was fetched without`,
 		`terms: needs "paymentTerms", which the order was fetched without`,
 		`named: needs "lines.product.cost", which the order was fetched without`,

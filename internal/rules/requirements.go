@@ -36,9 +36,13 @@ var includes = []string{
 
 var requirements = append(slices.Clone(includes), lookupBilled, lookupRecentOrders)
 
-// missing says which of the requirements is not there, or nothing.
-func (s *subject) missing(requires []string) string {
+// missing says which of the requirements is not there, or nothing. partial is true if some
+// lines may be without their product.
+func (s *subject) missing(requires []string, partial bool) string {
 	for _, name := range requires {
+		if partial && name == inflow.IncludeLinesProduct && slices.ContainsFunc(s.order.Lines, func(l inflow.SalesOrderLine) bool { return l.Product != nil }) {
+			continue
+		}
 		reason, known := s.absent[name]
 		if !known {
 			reason = absence(s, name)
@@ -65,9 +69,13 @@ func absence(s *subject, name string) string {
 		return ""
 	}
 	if absent(s.order, name) {
-		return fmt.Sprintf("needs %q, which the order was fetched without", name)
+		return withoutInclude(name)
 	}
 	return ""
+}
+
+func withoutInclude(name string) string {
+	return fmt.Sprintf("needs %q, which the order was fetched without", name)
 }
 
 // absent reports whether an include is missing from the order. InFlow leaves out alike

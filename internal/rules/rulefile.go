@@ -74,6 +74,8 @@ type ruleEntry struct {
 	description string
 	when        *expression
 	applies     *expression
+	skip        *expression
+	warnIf      *expression
 	builtin     string
 	builtinNode *yaml.Node
 	params      []param
@@ -438,6 +440,8 @@ func (f *ruleFile) rule(node *yaml.Node) {
 		"description": func(_, value *yaml.Node) { r.description = f.text(value, "description") },
 		"when":        func(_, value *yaml.Node) { r.when = f.expression(value, "when") },
 		"applies":     func(_, value *yaml.Node) { r.applies = f.expression(value, "applies") },
+		"skip":        func(_, value *yaml.Node) { r.skip = f.expression(value, "skip") },
+		"warnIf":      func(_, value *yaml.Node) { r.warnIf = f.expression(value, "warnIf") },
 		"builtin":     func(_, value *yaml.Node) { r.builtin, r.builtinNode = f.text(value, "builtin"), value },
 		"params":      func(_, value *yaml.Node) { r.params = f.params(value) },
 		"message":     func(_, value *yaml.Node) { r.message = f.expression(value, "message") },

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/money"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules/ordercel"
 )
@@ -50,10 +51,16 @@ type rule struct {
 	Description
 	identity identity
 	// skip says why the rule cannot be evaluated as long as its files stay as they are.
-	skip        string
+	skip string
+	// skipFor gives the reason not to look at an order, or an empty text.
+	skipFor     *ordercel.Program
 	applies     *ordercel.Program
 	appliesText string
 	check       check
+	// needsProducts is true if the rule cannot judge a line without its product.
+	needsProducts bool
+	// partial is true for a rule on the order that can do without some of the products.
+	partial bool
 	// terms are those that the file gives the rule's findings; nil where it gives none.
 	terms *ordercheck.Terms
 	// wants are includes that make messages better.
@@ -65,7 +72,7 @@ type rule struct {
 type identity struct {
 	ID, Severity, Scope, Builtin         string
 	When, Message, Fix, Expected, Actual string
-	Applies, Skip                        string
+	Applies, Skip, SkipFor, WarnIf       string
 	Settings                             map[string]string
 	Requires                             []string
 	Shadow                               bool
@@ -141,13 +148,15 @@ func (s *Set) Rules() []Description {
 	return out
 }
 
-// Evaluate runs every rule over the order, which it does not change. now is the
-// time that rules see. Findings are ordered by rule, then line number.
+// Evaluate runs every rule over the order, which it does not change. now is the time that
+// rules see, and its location is the zone that they count days in; dates with an offset of
+// their own keep that. Findings are ordered by rule, then line number.
 //
 // A rule that cannot be evaluated (an amount beyond 19 digits, an unexpected null, too
 // much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
 // has no finding; one that does not apply, or lacks an include, a look-up or a table, is
-// an entry of Skipped. Lists are never nil, but for Terms and Shadow.
+// an entry of Skipped. A rule that could judge only some of the lines has its findings and
+// an entry of Skipped for the others. Lists are never nil, but for Terms and Shadow.
 func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) ordercheck.CheckedOrder {
 	out := ordercheck.CheckedOrder{
 		RuleSet:    s.RuleSet(),
@@ -155,70 +164,91 @@ func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.T
 		Skipped:    []ordercheck.Skipped{},
 		RuleErrors: []ordercheck.RuleError{},
 	}
-	subject := newSubject(order, now.UTC(), lookups)
+	subject := newSubject(order, now, lookups)
 	for _, r := range s.rules {
-		findings, skipped, err := r.evaluate(ctx, subject)
+		result, err := r.evaluate(ctx, subject)
 		switch {
 		case r.Shadow:
-			if result := (ordercheck.ShadowResult{RuleID: r.ID, Findings: len(findings)}); err != nil {
-				result.Error = err.Error()
-				out.Shadow = append(out.Shadow, result)
-			} else if skipped == "" {
-				out.Shadow = append(out.Shadow, result)
+			if shadow := (ordercheck.ShadowResult{RuleID: r.ID, Findings: len(result.findings)}); err != nil {
+				shadow.Error = err.Error()
+				out.Shadow = append(out.Shadow, shadow)
+			} else if result.skipped == "" {
+				out.Shadow = append(out.Shadow, shadow)
 			}
 		case err != nil:
 			out.RuleErrors = append(out.RuleErrors, ordercheck.RuleError{RuleID: r.ID, Error: err.Error()})
-		case skipped != "":
-			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: skipped})
+		case result.skipped != "":
+			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.skipped})
 		default:
-			out.Findings = append(out.Findings, findings...)
-			if len(findings) > 0 && r.terms != nil {
+			out.Findings = append(out.Findings, result.findings...)
+			if len(result.findings) > 0 && r.terms != nil {
 				out.Terms = append(out.Terms, *r.terms)
+			}
+			if result.gaps != "" {
+				out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.gaps})
 			}
 		}
 	}
 	return out
 }
 
-// evaluate runs one rule. Exactly one of its results says something: an error, a
-// reason to skip, or the findings, which may be none.
-func (r *rule) evaluate(ctx context.Context, subject *subject) (findings []ordercheck.Finding, skipped string, err error) {
+// outcome is what one rule says of one order.
+type outcome struct {
+	findings []ordercheck.Finding
+	// gaps says which lines the findings leave out, and why.
+	gaps string
+	// skipped says why the order was not looked at at all.
+	skipped string
+	// byFile is true if the rule file skips such orders, rather than something being missing.
+	byFile bool
+}
+
+// evaluate runs one rule.
+func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, err error) {
 	defer func() {
 		// The order's text may be in the value: it stays out of reports and history.
 		if p := recover(); p != nil {
-			findings, skipped, err = nil, "", fmt.Errorf("the rule panicked (%T): this is a fault in the gate, please report it", p)
+			result, err = outcome{}, fmt.Errorf("the rule panicked (%T): this is a fault in the gate, please report it", p)
 		}
 	}()
 	if err := ctx.Err(); err != nil {
-		return nil, "", fmt.Errorf("not evaluated: %w", err)
+		return outcome{}, fmt.Errorf("not evaluated: %w", err)
 	}
 	if subject.order == nil {
-		return nil, "", errNoOrder
+		return outcome{}, errNoOrder
 	}
 	if r.skip != "" {
-		return nil, r.skip, nil
+		return outcome{skipped: r.skip}, nil
 	}
 	if r.applies != nil {
 		applies, err := subject.holds(r.applies)
 		if err != nil {
-			return nil, "", fmt.Errorf("whether the rule applies: %w", err)
+			return outcome{}, fmt.Errorf("whether the rule applies: %w", err)
 		}
 		if !applies {
-			return nil, r.inapplicable(subject.order), nil
+			return outcome{skipped: r.inapplicable(subject.order), byFile: true}, nil
 		}
 	}
-	if reason := subject.missing(r.Requires); reason != "" {
-		return nil, reason, nil
+	if reason := subject.missing(r.Requires, r.partial || r.Scope == ordercheck.ScopeLine); reason != "" {
+		return outcome{skipped: reason}, nil
+	}
+	if r.skipFor != nil {
+		switch reason, err := subject.cel.Text(r.skipFor, nil, money.Text); {
+		case err != nil:
+			return outcome{}, fmt.Errorf("whether to skip the order: %w", err)
+		case reason != "":
+			return outcome{skipped: shorten(reason), byFile: true}, nil
+		}
 	}
 	e := &evaluation{subject: subject, rule: r, ctx: ctx}
 	if err := r.check(e); err != nil {
 		var skip *skipError
 		if errors.As(err, &skip) {
-			return nil, skip.reason, nil
+			return outcome{skipped: skip.reason}, nil
 		}
-		return nil, "", err
+		return outcome{}, err
 	}
-	return e.inOrder(), "", nil
+	return outcome{findings: e.inOrder(), gaps: e.gapText()}, nil
 }
 
 const (

@@ -137,7 +137,7 @@ var functions = []function{
 			return types.Duration{Duration: time.Duration(n) * 24 * time.Hour}
 		})),
 	}},
-	{Function{"daysBetween", "daysBetween(order.orderDate, now)", "whole calendar days (UTC) from the first date to the second; negative where the second is earlier"}, []cel.FunctionOpt{
+	{Function{"daysBetween", "daysBetween(order.orderDate, now)", "whole calendar days from the first date to the second, negative if the second is earlier; the days are those of the dates' own offsets, or of TZ"}, []cel.FunctionOpt{
 		cel.Overload("days_between_timestamp_timestamp", []*cel.Type{cel.TimestampType, cel.TimestampType}, cel.IntType, binary(func(a, b types.Timestamp) ref.Val {
 			return types.Int(DaysBetween(a.Time, b.Time))
 		})),
@@ -207,10 +207,13 @@ func ofProduct(ask func(*inflow.Product, string) bool) cel.OverloadOpt {
 	})
 }
 
-// DaysBetween counts calendar days in UTC from a to b.
+// DaysBetween counts calendar days from a to b, each as its own location's calendar has it.
 func DaysBetween(a, b time.Time) int {
 	const secondsADay = 24 * 60 * 60
-	day := func(t time.Time) int64 { return t.UTC().Truncate(24*time.Hour).Unix() / secondsADay }
+	day := func(t time.Time) int64 {
+		year, month, date := t.Date()
+		return time.Date(year, month, date, 0, 0, 0, 0, time.UTC).Unix() / secondsADay
+	}
 	return int(day(b) - day(a))
 }
 
