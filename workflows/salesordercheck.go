@@ -109,12 +109,10 @@ type salesOrder struct {
 }
 
 func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (*salesOrder, error) {
-	id := start.SalesOrderID
-	named, ok := ordercheck.SalesOrderID(workflow.GetInfo(ctx).WorkflowExecution.ID)
-	switch {
-	case id == "" && ok:
-		id = named
-	case id != named:
+	workflowID := workflow.GetInfo(ctx).WorkflowExecution.ID
+	named, _ := ordercheck.SalesOrderID(workflowID)
+	id := ordercheck.CanonicalID(cmp.Or(start.SalesOrderID, named))
+	if workflowID != ordercheck.WorkflowID(id) {
 		// One order, one workflow: under another id it could be checked twice at once.
 		return nil, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("a check of sales order %q must run under the workflow id %q", id, ordercheck.WorkflowID(id)),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -506,7 +507,7 @@ func TestWorkflowIDNamesTheOrder(t *testing.T) {
 		assert.Len(t, w.fetchedAt, 1)
 	})
 	for name, id := range map[string]string{
-		"another order's": ordercheck.WorkflowID("another"), "no order's": "check-it", "unusable": ordercheck.WorkflowID("a/b"),
+		"in capitals": "sales-order-" + strings.ToUpper(orderID), "another order's": ordercheck.WorkflowID("another"), "no order's": "check-it", "unusable": ordercheck.WorkflowID("a/b"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

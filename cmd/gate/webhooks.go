@@ -90,7 +90,7 @@ Exit status: 0 the gate answered 2xx, 1 it did not.`,
 			if event == "" {
 				event = inflow.EventName(payloadForm, inflow.ActionUpdated)
 			}
-			body, err := inflow.NewWebhookBody(payloadForm, event, args[0], time.Now())
+			body, err := inflow.NewWebhookBody(payloadForm, event, ordercheck.CanonicalID(args[0]), time.Now())
 			if err != nil {
 				return fmt.Errorf("--form: %w", err)
 			}

@@ -65,7 +65,7 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, start stri
 			return nil, badResponse(op, http.StatusOK,
 				fmt.Errorf("entry %d has no timestamp of at most 16 hex digits; check INFLOW_API_VERSION", i+1))
 		}
-		o.Timestamp = version
+		o.SalesOrderID, o.Timestamp = ordercheck.CanonicalID(o.SalesOrderID), version
 	}
 	return orders, nil
 }

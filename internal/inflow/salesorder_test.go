@@ -2,6 +2,7 @@ package inflow_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,4 +121,24 @@ func TestEncodingAnOrderIsAFixedPoint(t *testing.T) {
 	twice, err := json.Marshal(second)
 	require.NoError(t, err)
 	assert.Equal(t, string(once), string(twice))
+}
+
+func TestIDsOfAnOrderAreCanonical(t *testing.T) {
+	const upper, lower = "8A3C6D4E-71C2-4D0A-9F53-2D6F0C1E7B11", "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
+	sent := `{"salesOrderId":"ID","customerId":"ID","customer":{"customerId":"ID","pricingSchemeId":"ID"},"pricingSchemeId":"ID",
+		"pricingScheme":{"pricingSchemeId":"ID"},"paymentTermsId":"ID","paymentTerms":{"paymentTermsId":"ID"},
+		"taxingSchemeId":"ID","taxingScheme":{"taxingSchemeId":"ID","defaultTaxCodeId":"ID","taxCodes":[{"taxCodeId":"ID"}]},
+		"currencyId":"ID","currency":{"currencyId":"ID"},"locationId":"ID","salesRepTeamMemberId":"ID","confirmerTeamMemberId":"ID",
+		"lines":[{"salesOrderLineId":"ID","productId":"ID","taxCodeId":"ID","product":{"productId":"ID","categoryId":"ID",
+			"category":{"categoryId":"ID"},"prices":[{"pricingSchemeId":"ID"}]}}],
+		"pickLines":[{"productId":"ID"}],"packLines":[{"productId":"ID"}]}`
+	var fromUpper, fromLower inflow.SalesOrder
+	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(sent, "ID", upper)), &fromUpper))
+	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(sent, "ID", lower)), &fromLower))
+	assert.Equal(t, fromLower, fromUpper)
+
+	var other inflow.SalesOrder
+	require.NoError(t, json.Unmarshal([]byte(`{"salesOrderId":"SO-A","lines":[{"productId":"P-1"}]}`), &other))
+	assert.Equal(t, "SO-A", other.SalesOrderID, "not a UUID")
+	assert.Equal(t, "P-1", other.Lines[0].ProductID)
 }

@@ -49,7 +49,8 @@ type Webhook struct {
 	// Entity and Action are what Event means; empty for an event that is not known.
 	Entity Entity
 	Action Action
-	// SalesOrderID is set for every event of a sales order, and always valid.
+	// SalesOrderID is set for every event of a sales order, always valid, and canonical (see
+	// [ordercheck.CanonicalID]).
 	SalesOrderID string
 	// OccurredAt is the time InFlow gave, as it was sent; empty where it gave no usable one.
 	OccurredAt string
@@ -196,7 +197,7 @@ func salesOrderIDOf(root map[string]json.RawMessage) (string, error) {
 	case len(ids) == 0:
 		return "", payloadErrorf(PayloadOrderIDMissing,
 			"a sales order's event without its id: neither data.salesOrderId nor salesOrderId is there")
-	case len(ids) == 2 && !strings.EqualFold(ids[0], ids[1]): // a UUID means the same in either case
+	case len(ids) == 2 && ids[0] != ids[1]:
 		return "", payloadErrorf(PayloadOrderIDClash, "data.salesOrderId and salesOrderId name different orders")
 	}
 	return ids[0], nil
@@ -214,7 +215,7 @@ func idField(object map[string]json.RawMessage, path string) (id string, ok bool
 	if err := ordercheck.ValidateSalesOrderID(id); err != nil {
 		return "", false, payloadErrorf(PayloadOrderIDInvalid, "%s: %s", path, err)
 	}
-	return id, true, nil
+	return ordercheck.CanonicalID(id), true, nil
 }
 
 // parseObject reads one JSON object and leaves its values as they are. It is

@@ -38,6 +38,8 @@ func TestParseWebhook(t *testing.T) {
 		{"documented name in the live form", `{"eventType":"salesOrder.created","salesOrderId":"` + hookedOrderID + `"}`, order("salesOrder.created", inflow.ActionCreated, "")},
 		{"both forms", `{"event":"salesOrder.updated","eventType":"SalesOrderUpdatedV1","salesOrderId":"` + hookedOrderID + `","data":{"salesOrderId":"` + hookedOrderID + `"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
 		{"both forms, the id in another case", `{"event":"salesOrder.updated","salesOrderId":"` + strings.ToUpper(hookedOrderID) + `","data":{"salesOrderId":"` + hookedOrderID + `"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
+		{"documented, the id in capitals", `{"event":"salesOrder.updated","data":{"salesOrderId":"` + strings.ToUpper(hookedOrderID) + `"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
+		{"live, the id in capitals", `{"eventType":"SalesOrderUpdatedV1","salesOrderId":"` + strings.ToUpper(hookedOrderID) + `"}`, order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
 		{"two events, one of the order", `{"event":"customer.updated","eventType":"SalesOrderUpdatedV1","salesOrderId":"` + hookedOrderID + `"}`, order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
 		{"event null in one form", `{"event":null,"eventType":"SalesOrderUpdatedV1","data":null,"salesOrderId":"` + hookedOrderID + `"}`, order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
 		{"unknown fields", `{"x":[{"a":1,"a":2}],"event":"salesOrder.updated","data":{"y":1e999,"salesOrderId":"` + hookedOrderID + `"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
@@ -126,6 +128,7 @@ func refusedPayloads() []struct {
 		{"id beyond ASCII", documented(`"é"`), inflow.PayloadOrderIDInvalid, "at byte 1"},
 		{"id of half a surrogate", documented(`"\ud800"`), inflow.PayloadOrderIDInvalid, "at byte 1"},
 		{"two ids", `{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"b"}}`, inflow.PayloadOrderIDClash, "name different orders"},
+		{"two ids that differ in case and are not UUIDs", `{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"A"}}`, inflow.PayloadOrderIDClash, "name different orders"},
 		{"two ids, one of them bad", `{"event":"salesOrder.updated","salesOrderId":"/","data":{"salesOrderId":"b"}}`, inflow.PayloadOrderIDInvalid, "salesOrderId: "},
 	}
 }

@@ -27,6 +27,7 @@ func CheckNow(ctx context.Context, c client.Client, salesOrderID string) (*order
 	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
 		return nil, err
 	}
+	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	for {
 		report, err := checkOnce(ctx, c, salesOrderID)
 		if !wasClosing(err) {

@@ -16,6 +16,7 @@ func Override(ctx context.Context, c client.Client, salesOrderID string, request
 	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
 		return nil, err
 	}
+	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID:   ordercheck.WorkflowID(salesOrderID),
 		UpdateName:   ordercheck.UpdateOverride,

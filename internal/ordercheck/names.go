@@ -109,13 +109,15 @@ const (
 
 const workflowIDPrefix = "sales-order-"
 
-// WorkflowID is the id of the workflow that checks a sales order: one order, one workflow.
-func WorkflowID(salesOrderID string) string { return workflowIDPrefix + salesOrderID }
+// WorkflowID is the id of the workflow that checks a sales order: one order, one workflow, however
+// its id is spelled.
+func WorkflowID(salesOrderID string) string { return workflowIDPrefix + CanonicalID(salesOrderID) }
 
-// SalesOrderID is the inverse of [WorkflowID]. ok is false for the id of another workflow.
+// SalesOrderID is the inverse of [WorkflowID]; the id is canonical. ok is false for the id of another
+// workflow.
 func SalesOrderID(workflowID string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(workflowID, workflowIDPrefix)
-	return id, ok && id != ""
+	return CanonicalID(id), ok && id != ""
 }
 
 // HandOverWorkflowID is the id of a [HandOverType] run; key is a new UUID for each batch.

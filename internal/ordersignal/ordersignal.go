@@ -35,6 +35,7 @@ var shownAtStart = temporal.NewSearchAttributes(
 // A run that is started shows from its first moment that it is being checked. The server refuses that
 // while its namespace does not know the search attributes: then the run is left to show it.
 func Send(ctx context.Context, t Temporal, salesOrderID string, priority int, deliveries []ordercheck.Delivery) error {
+	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	options := client.StartWorkflowOptions{
 		ID:                    ordercheck.WorkflowID(salesOrderID),
 		TaskQueue:             ordercheck.TaskQueue,
