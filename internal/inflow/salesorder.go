@@ -129,7 +129,7 @@ type Quantity struct {
 	StandardQuantity Amount   `json:"standardQuantity,omitzero"`
 	UomQuantity      Amount   `json:"uomQuantity,omitzero"`
 	Uom              string   `json:"uom,omitempty"`
-	SerialNumbers    []string `json:"serialNumbers,omitzero"`
+	SerialNumbers    []string `json:"serialNumbers,omitzero"` // none is blank
 }
 
 // PercentOrFixed is a discount or a cost: a percentage, or an amount of money;

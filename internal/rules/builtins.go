@@ -60,7 +60,7 @@ var builtins = []builtin{
 	{"odd-quantity", ordercheck.ScopeLine, "A quantity is fractional, or no multiple of what the product is sold in.", linesAndProduct, nil, false, oddQuantity},
 	{"off-history", ordercheck.ScopeLine, "A quantity or price is far off what the customer ordered of the product before.", []string{inflow.IncludeLines, lookupRecentOrders}, linesAndProduct, false, offHistory},
 	{"picked-quantity", ordercheck.ScopeOrder, "What was picked or packed is not what was ordered.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines, inflow.IncludePackLines}, nil, true, pickedQuantity},
-	{"serial-numbers", ordercheck.ScopeLine, "A line has not as many serial numbers as pieces.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines}, nil, false, serialNumbers},
+	{"serial-numbers", ordercheck.ScopeLine, "A line has not as many serial numbers as pieces, or one that another piece has.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines}, nil, false, serialNumbers},
 	{"changed-after-invoice", ordercheck.ScopeOrder, "The order was changed after it was invoiced.", []string{inflow.IncludeLines, lookupBilled}, nil, false, changedAfterInvoice},
 	{"card-surcharge", ordercheck.ScopeOrder, "An order paid by card has no surcharge line, or one of the wrong amount.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePaymentLines}, nil, false, cardSurcharge},
 	{"fee-by-category", ordercheck.ScopeOrder, "A fee line is not the sum of its rates for the categories of the goods.", linesAndProduct, nil, false, feeByCategory},

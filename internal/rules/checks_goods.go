@@ -269,35 +269,3 @@ func pickedQuantity(s *settings) check {
 		return nil
 	}
 }
-
-// serialNumbers: a line has not as many serial numbers as pieces. None at all are wrong
-// only once the goods are out, and where the picks have none either.
-func serialNumbers(*settings) check {
-	return func(e *evaluation) error {
-		onPicks := map[string]int{}
-		for i := range e.order.PickLines {
-			onPicks[e.order.PickLines[i].ProductID] += len(e.order.PickLines[i].Quantity.SerialNumbers)
-		}
-		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-			have := len(line.Quantity.SerialNumbers)
-			pieces := standardQuantity(line.Quantity).Abs()
-			tracked := line.Product != nil && line.Product.TrackSerials
-			if have == 0 && (!tracked || !fulfilled(e.order) || onPicks[line.ProductID] > 0) {
-				return nil
-			}
-			count, err := decimal.New(int64(have), 0)
-			if err != nil {
-				return money.ErrTooLarge
-			}
-			if count.Cmp(pieces) != 0 {
-				e.onLine(i, breach{
-					message:  fmt.Sprintf("%s: %s pieces have %d serial numbers", e.lineName(i), money.Plain(pieces), have),
-					expected: money.Plain(pieces),
-					actual:   fmt.Sprint(have),
-					fix:      "Enter a serial number for each piece",
-				})
-			}
-			return nil
-		})
-	}
-}

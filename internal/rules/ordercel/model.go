@@ -1,6 +1,8 @@
 package ordercel
 
 import (
+	"slices"
+
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -50,7 +52,7 @@ var (
 		named("quantity", "in the line's unit of measure; negative for a return", amount(units)),
 		named("standardQuantity", "the quantity in the product's standard unit of measure", amount(func(l *Line) inflow.Amount { return l.Quantity.StandardQuantity })),
 		named("uom", "the line's unit of measure", text(func(l *Line) string { return l.Quantity.Uom })),
-		named("serialNumbers", "", texts(func(l *Line) []string { return l.Quantity.SerialNumbers })),
+		named("serialNumbers", "each of them once", texts(func(l *Line) []string { return distinct(l.Quantity.SerialNumbers) })),
 		named("unitPrice", "per unit of measure of the line", amount(func(l *Line) inflow.Amount { return l.UnitPrice })),
 		named("discount", "never null: no discount has the value 0", access(discountType.cel,
 			func(l *Line) ref.Val { return &l.discountValue }, func(l *Line) bool { return l.Discount != nil })),
@@ -90,7 +92,7 @@ var (
 	pickType = objectOf("Pick",
 		named("productId", "", text(func(p *inflow.PickLine) string { return p.ProductID })),
 		named("quantity", "in the product's standard unit of measure", amount(func(p *inflow.PickLine) inflow.Amount { return p.Quantity.StandardQuantity })),
-		named("serialNumbers", "", texts(func(p *inflow.PickLine) []string { return p.Quantity.SerialNumbers })),
+		named("serialNumbers", "each of them once", texts(func(p *inflow.PickLine) []string { return distinct(p.Quantity.SerialNumbers) })),
 		named("pickDate", "", date(func(p *inflow.PickLine) inflow.Time { return p.PickDate })),
 	)
 
@@ -299,4 +301,9 @@ func units(l *Line) inflow.Amount {
 		return l.Quantity.UomQuantity
 	}
 	return l.Quantity.StandardQuantity
+}
+
+// distinct is a list with each of its texts once.
+func distinct(list []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
 }

@@ -3,12 +3,14 @@ package inflow
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"error-check-gate/internal/ordercheck"
 )
 
 // UnmarshalJSON decodes an order as InFlow sends it. Every id is canonical afterwards, so that ids can be
-// compared as text.
+// compared as text, and no serial number is blank.
 func (o *SalesOrder) UnmarshalJSON(data []byte) error {
 	type plain SalesOrder // without this method
 	err := json.Unmarshal(data, (*plain)(o))
@@ -19,6 +21,7 @@ func (o *SalesOrder) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	o.canonicalize()
+	o.dropBlankSerials()
 	return nil
 }
 
@@ -73,4 +76,24 @@ func canonical(ids ...*string) {
 	for _, id := range ids {
 		*id = ordercheck.CanonicalID(*id)
 	}
+}
+
+// dropBlankSerials keeps the serial numbers that say something: a blank one numbers no piece.
+func (o *SalesOrder) dropBlankSerials() {
+	for i := range o.Lines {
+		o.Lines[i].Quantity.dropBlankSerials()
+	}
+	for i := range o.PickLines {
+		o.PickLines[i].Quantity.dropBlankSerials()
+	}
+	for i := range o.PackLines {
+		o.PackLines[i].Quantity.dropBlankSerials()
+	}
+}
+
+func (q *Quantity) dropBlankSerials() {
+	for i := range q.SerialNumbers {
+		q.SerialNumbers[i] = strings.TrimSpace(q.SerialNumbers[i])
+	}
+	q.SerialNumbers = slices.DeleteFunc(q.SerialNumbers, func(number string) bool { return number == "" })
 }
