@@ -65,6 +65,7 @@ func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckOrder, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
 	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
 	r.RegisterActivityWithOptions(a.RecallRun, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
+	r.RegisterActivityWithOptions(a.ReadCancellation, activity.RegisterOptions{Name: ordercheck.ActivityReadCancellation})
 	r.RegisterActivityWithOptions(a.CheckMissed, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
 	r.RegisterActivityWithOptions(a.RecallSweep, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
 }

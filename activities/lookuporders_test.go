@@ -120,6 +120,8 @@ func (p *pastRuns) ListWorkflow(context.Context, *workflowservice.ListWorkflowEx
 
 func (p *pastRuns) GetWorkflow(context.Context, string, string) client.WorkflowRun { return nil }
 
+func (p *pastRuns) WorkflowService() workflowservice.WorkflowServiceClient { return nil }
+
 func pastRun(t *testing.T, memo any) *workflowpb.WorkflowExecutionInfo {
 	t.Helper()
 	run := &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(orderID), RunId: "before"}}

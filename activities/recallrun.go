@@ -2,22 +2,30 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-// PastRuns is the part of Temporal's client that finds an order's runs before this one.
+// PastRuns is the part of Temporal's client that finds an order's runs before this one, and
+// reads their histories.
 type PastRuns interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	GetWorkflow(ctx context.Context, workflowID string, runID string) client.WorkflowRun
+	WorkflowService() workflowservice.WorkflowServiceClient
 }
 
-// RecallRun finds the order's last completed run and returns what a new one has to know of
-// it: the findings that somebody answers for.
+// maxPastRuns bounds how many runs are looked at for the last one that checked the order: the
+// runs after it failed one after the other.
+const maxPastRuns = 100
+
+// RecallRun finds the order's last run that checked it, and returns what a new one has to know
+// of it: the findings that somebody answers for. A run that was terminated left no report.
 func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
 	if a.PastRuns == nil {
@@ -25,24 +33,53 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 	}
 	id := ordercheck.WorkflowID(in.SalesOrderID)
 	runs, err := a.PastRuns.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		PageSize: 1,
-		Query:    fmt.Sprintf("WorkflowId = '%s' AND ExecutionStatus = 'Completed'", id),
+		PageSize: maxPastRuns,
+		Query:    fmt.Sprintf("WorkflowId = '%s' AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed')", id),
 	})
 	if err != nil {
 		return recalled, fmt.Errorf("look for the run before: %w", err)
 	}
-	if len(runs.GetExecutions()) == 0 {
-		return recalled, nil
-	}
-	last := runs.GetExecutions()[0]
-	var report ordercheck.Report
-	if err := a.PastRuns.GetWorkflow(ctx, id, last.GetExecution().GetRunId()).Get(ctx, &report); err != nil {
-		return recalled, fmt.Errorf("read the report of the run before: %w", err)
-	}
-	for _, f := range report.Findings {
-		if f.State == ordercheck.FindingOverridden && f.Override != nil {
-			recalled.Overridden = append(recalled.Overridden, f)
+	for _, run := range runs.GetExecutions() { // the latest one first
+		report, err := lastReport(ctx, a.PastRuns.GetWorkflow(ctx, id, run.GetExecution().GetRunId()))
+		if err != nil {
+			return recalled, err
 		}
+		if report.CheckedAt.IsZero() {
+			continue // it ended before it had checked the order
+		}
+		for _, f := range report.Findings {
+			if f.State == ordercheck.FindingOverridden && f.Override != nil {
+				recalled.Overridden = append(recalled.Overridden, f)
+			}
+		}
+		break
 	}
 	return recalled, nil
+}
+
+// lastReport reads the report of a run that has ended: it is the result, or comes with the
+// failure or cancellation. The report of a run that left none is empty.
+func lastReport(ctx context.Context, run client.WorkflowRun) (report ordercheck.Report, err error) {
+	err = run.Get(ctx, &report)
+	var ended *temporal.WorkflowExecutionError
+	if !errors.As(err, &ended) {
+		if err != nil {
+			err = fmt.Errorf("read the report of the run before: %w", err)
+		}
+		return report, err
+	}
+	var canceled *temporal.CanceledError
+	var failed *temporal.ApplicationError
+	switch {
+	case errors.As(ended, &canceled) && canceled.HasDetails():
+		err = canceled.Details(&report)
+	case errors.As(ended, &failed) && failed.HasDetails():
+		err = failed.Details(&report)
+	default:
+		return report, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("read the report of the run before: %w", err)
+	}
+	return report, err
 }

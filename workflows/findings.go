@@ -102,6 +102,13 @@ func statusOf(report *ordercheck.Report) ordercheck.Status {
 
 // held says whether the run stays open for the order's findings.
 func (o *salesOrder) held() bool {
-	return o.settings.Hold && !o.expired &&
+	return o.settings.Hold && !o.holdEnded &&
 		(len(errorsIn(&o.report, ordercheck.FindingConfirmed)) > 0 || len(errorsIn(&o.report, ordercheck.FindingPending)) > 0)
+}
+
+// triesAgain says whether a check that could not be done is tried again by this run: if the
+// order is held, or somebody answers for one of its errors, which a failed run would forget.
+func (o *salesOrder) triesAgain() bool {
+	return o.outcome != nil && !o.endedByHand &&
+		(o.held() || o.settings.Hold && len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0)
 }

@@ -27,7 +27,7 @@ func (o *salesOrder) setUpHold(ctx workflow.Context) error {
 
 // waits says whether the run stays open with nothing to do now.
 func (o *salesOrder) waits() bool {
-	return o.held() || o.sending || len(o.hold.Outbox) > 0
+	return o.held() || o.triesAgain() || o.sending || len(o.hold.Outbox) > 0
 }
 
 // conclude decides, after a check or an override, who is to be told what.
@@ -45,6 +45,7 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 		return !stands
 	})
 	switch {
+	case o.holdEnded:
 	case len(confirmed) > len(o.hold.Notified):
 		if o.hold.Since.IsZero() {
 			o.hold.Since = workflow.Now(ctx)
@@ -87,7 +88,6 @@ func (o *salesOrder) endHold() {
 const (
 	noteDeleted   = "The order was deleted in InFlow."
 	noteCancelled = "The order is cancelled."
-	noteAbandoned = "An operator ended the watch over this order."
 )
 
 // wake is a time at which something is to be done, and what.
@@ -105,7 +105,7 @@ func (o *salesOrder) nextWake() wake {
 			next = wake{at: at, why: why, do: do}
 		}
 	}
-	if !o.held() {
+	if !o.held() && !o.triesAgain() {
 		return next
 	}
 	checkAgain := func(workflow.Context) {
@@ -170,10 +170,10 @@ func (o *salesOrder) wait(ctx workflow.Context) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	stillSending, held := o.sending || len(o.hold.Outbox) > 0, o.held()
+	o.sendingPaused = false
 	moved := func() bool {
-		return o.due || o.changed || o.deliveries.Len() > 0 ||
-			!held && stillSending && !o.sending && len(o.hold.Outbox) == 0
+		return o.due || o.changed || o.cancelRequested || o.unreadSignals() > 0 || !o.waits() ||
+			o.restarted && o.shouldContinueAsNew(ctx)
 	}
 	next := o.nextWake()
 	var timedOut bool
@@ -214,7 +214,7 @@ func (o *salesOrder) expire(ctx workflow.Context) {
 	o.report.Note = fmt.Sprintf("The order was held for %v and is still wrong; the gate has stopped waiting for it.", o.holdMax())
 	o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndExpired)
 	o.endHold()
-	o.expired = true
+	o.holdEnded = true
 }
 
 func (o *salesOrder) remind(ctx workflow.Context) {

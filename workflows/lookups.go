@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
@@ -18,7 +17,7 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 		var recent ordercheck.RecentOrders
 		err := o.request(lookUpOptions(ctx, o.priority), ordercheck.ActivityLookUpOrders, *fetched.LookUp, &recent)
 		switch {
-		case temporal.IsCanceledError(err), errors.Is(err, errOvertaken):
+		case errors.Is(err, errOvertaken):
 			return lookups, err
 		case err != nil:
 			workflow.GetLogger(ctx).Warn("the customer's recent orders could not be looked up: rules that need them are skipped", "error", err)
@@ -26,27 +25,26 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 			lookups.RecentOrders = &recent
 		}
 	}
-	err := o.rememberBilled(ctx, fetched)
-	lookups.Billed = o.hold.Billed
-	return lookups, err
+	switch {
+	case fetched.Billed == nil: // not invoiced, or no longer
+		lookups.Billed = nil
+	case o.hold.Billed != nil:
+		lookups.Billed = o.hold.Billed
+	case lookups.Billed == nil:
+		lookups.Billed = fetched.Billed
+	}
+	return lookups, nil
 }
 
 // rememberBilled keeps the order as it was first seen invoiced, in this run and, as a
 // memo, for those after it.
-func (o *salesOrder) rememberBilled(ctx workflow.Context, fetched *ordercheck.FetchedOrder) error {
-	if (fetched.Billed == nil) == (o.hold.Billed == nil) {
+func (o *salesOrder) rememberBilled(ctx workflow.Context, billed *ordercheck.Billed) error {
+	if (billed == nil) == (o.hold.Billed == nil) {
 		return nil
 	}
-	switch {
-	case fetched.Billed == nil:
-		o.hold.Billed = nil // no longer invoiced
-	case fetched.Lookups.Billed != nil:
-		o.hold.Billed = fetched.Lookups.Billed
-	default:
-		o.hold.Billed = fetched.Billed
-	}
-	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: o.hold.Billed}); err != nil {
+	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: billed}); err != nil {
 		return fmt.Errorf("keep what the order was billed for: %w", err)
 	}
+	o.hold.Billed = billed
 	return nil
 }

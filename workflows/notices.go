@@ -53,24 +53,40 @@ func (o *salesOrder) noticeKey(kind ordercheck.NoticeKind, at time.Time) string 
 // life of the order: a mail server that is down holds nothing up.
 func (o *salesOrder) sendNotices(ctx workflow.Context) {
 	for {
-		if err := workflow.Await(ctx, func() bool { return len(o.hold.Outbox) > 0 }); err != nil {
-			return // the run was cancelled
+		if err := workflow.Await(ctx, func() bool { return len(o.hold.Outbox) > 0 && !o.sendingPaused }); err != nil {
+			return
 		}
+		var sendCtx workflow.Context
+		sendCtx, o.interruptSending = workflow.WithCancel(ctx)
 		o.sending = true
-		o.send(ctx)
-		o.hold.Outbox = slices.Delete(o.hold.Outbox, 0, 1)
+		if o.send(sendCtx) {
+			o.hold.Outbox = slices.Delete(o.hold.Outbox, 0, 1)
+		}
 		o.sending = false
+		o.interruptSending()
 	}
 }
 
+// pauseSending leaves the notice that is on its way, and those after it, to the next run. An
+// attempt that has begun is waited for, a minute at most: its target is not told twice.
+func (o *salesOrder) pauseSending(ctx workflow.Context) error {
+	o.sendingPaused = true
+	o.interruptSending()
+	return workflow.Await(ctx, func() bool { return !o.sending })
+}
+
 // send tells each target by an activity of its own, so that a retry repeats only
-// what failed. What could not be sent for a day is given up, and shown.
-func (o *salesOrder) send(ctx workflow.Context) {
+// what failed. What could not be sent for a day is given up, and shown. It returns false if
+// it was interrupted: then Sent has the targets that need not be told again.
+func (o *salesOrder) send(ctx workflow.Context) bool {
 	var plan ordercheck.NotifyResult
 	ask := ordercheck.NotifyInput{Notice: o.hold.Outbox[0]}
 	if err := workflow.ExecuteActivity(notifyOptions(ctx, ask), ordercheck.ActivityNotify, ask).Get(ctx, &plan); err != nil {
+		if ctx.Err() != nil {
+			return false
+		}
 		o.unsent(ctx, "anybody", err)
-		return
+		return true
 	}
 	futures := make([]workflow.Future, len(plan.Targets))
 	for i, target := range plan.Targets {
@@ -80,16 +96,21 @@ func (o *salesOrder) send(ctx workflow.Context) {
 		in := ordercheck.NotifyInput{Notice: o.hold.Outbox[0], Target: target}
 		futures[i] = workflow.ExecuteActivity(notifyOptions(ctx, in), ordercheck.ActivityNotify, in)
 	}
+	done := true
 	for i, target := range plan.Targets {
 		if futures[i] == nil {
 			continue
 		}
-		if err := futures[i].Get(ctx, nil); err != nil {
+		switch err := futures[i].Get(ctx, nil); {
+		case err == nil:
+			o.hold.Outbox[0].Sent = append(o.hold.Outbox[0].Sent, target)
+		case ctx.Err() != nil:
+			done = false
+		default:
 			o.unsent(ctx, target, err)
-			continue
 		}
-		o.hold.Outbox[0].Sent = append(o.hold.Outbox[0].Sent, target)
 	}
+	return done
 }
 
 // maxUnsent bounds what is remembered of notices that were given up.

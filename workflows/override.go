@@ -95,21 +95,16 @@ func (o *salesOrder) finding(id string) *ordercheck.Finding {
 	return nil
 }
 
-// recall brings back, once in a chain of runs, what somebody answered for in the
-// order's last run: it completed when everything was overridden, and a later delivery
-// must not ask for the same responsibility again.
-func (o *salesOrder) recall(ctx workflow.Context) error {
-	if !o.settings.Hold || o.hold.Recalled {
-		return nil
+// recall asks, once in a chain of runs, what somebody answered for in the order's last run: it
+// completed when everything was overridden, and a later delivery must not ask for the same
+// responsibility again. It matters if the rules found an error, or may have missed one.
+func (o *salesOrder) recall(ctx workflow.Context, checked *ordercheck.CheckedOrder) (*ordercheck.RecalledRun, error) {
+	isError := func(f ordercheck.Finding) bool { return f.Severity == ordercheck.SeverityError }
+	if !o.settings.Hold || o.hold.Recalled || len(checked.RuleErrors) == 0 && !slices.ContainsFunc(checked.Findings, isError) {
+		return nil, nil
 	}
 	var recalled ordercheck.RecalledRun
-	if err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallRun,
-		ordercheck.RecallRunInput{SalesOrderID: o.id}).Get(ctx, &recalled); err != nil {
-		return err
-	}
-	o.hold.Recalled = true
-	if len(o.report.Findings) == 0 {
-		o.report.Findings = recalled.Overridden
-	}
-	return nil
+	err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallRun,
+		ordercheck.RecallRunInput{SalesOrderID: o.id}).Get(ctx, &recalled)
+	return &recalled, err
 }

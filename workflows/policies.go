@@ -66,6 +66,16 @@ func recallOptions(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// cancellationOptions: who cancelled is worth a short wait, and no more.
+func cancellationOptions(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: time.Minute,
+		StartToCloseTimeout:    10 * time.Second,
+		Summary:                "who cancelled the run",
+	})
+}
+
 // notifyOptions: a mail server may be down for a night.
 func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Context {
 	summary := "who is told that the order is " + string(in.Notice.Kind)
@@ -80,6 +90,7 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 		TaskQueue:              queue,
 		ScheduleToCloseTimeout: notifyScheduleToClose,
 		StartToCloseTimeout:    time.Minute,
+		WaitForCancellation:    true, // see salesOrder.pauseSending
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    2 * time.Second,

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -60,11 +59,17 @@ type SalesOrderChecks struct {
 // fixed, overridden or the hold expires. The result is the report.
 //
 // It fails only where the check could not be done; the error's type says why.
+//
+// An operator who cancels the run ends the hold, and nothing else: see endByHand. So
+// everything here runs in a context that a cancellation does not reach.
 func (s *SalesOrderChecks) SalesOrderCheck(ctx workflow.Context, start ordercheck.Start) (*ordercheck.Report, error) {
+	connected := ctx
+	ctx, _ = workflow.NewDisconnectedContext(connected)
 	o, err := s.setUp(ctx, start)
 	if err != nil {
 		return nil, err
 	}
+	o.watchForCancellation(ctx, connected.Done())
 	return o.run(ctx)
 }
 
@@ -99,10 +104,23 @@ type salesOrder struct {
 	missingOnce bool  // InFlow did not know the order, once
 
 	// hold is what else is known of an order that is held; see also held.
-	hold    ordercheck.Hold
-	expired bool // the hold has lasted as long as it may
-	changed bool // an override came while the run waited
-	sending bool // a notice is on its way
+	hold ordercheck.Hold
+	// holdEnded: the order is still wrong, but its hold expired or was ended by hand.
+	holdEnded bool
+	changed   bool // an override came while the run waited
+
+	sending       bool // a notice is on its way
+	sendingPaused bool // no further notice is sent, since the next run is about to take over
+	// interruptSending cancels the attempts to send the notice that is on its way.
+	interruptSending workflow.CancelFunc
+
+	// cancelRequested: an operator cancelled the run, and endByHand has not run yet.
+	cancelRequested bool
+	// ownSignals counts the signals that came before the cancellation and are not received yet.
+	ownSignals  int
+	endedByHand bool
+	// restarted: see startAfresh.
+	restarted bool
 
 	published published
 	observer  Observer
@@ -125,20 +143,12 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	o := &salesOrder{
 		id:         id,
 		deliveries: workflow.GetSignalChannel(ctx, ordercheck.SignalWebhookDelivered),
-		report: ordercheck.Report{
-			SalesOrderID: id,
-			Status:       ordercheck.StatusChecking,
-			Findings:     []ordercheck.Finding{},
-			Skipped:      []ordercheck.Skipped{},
-			RuleErrors:   []ordercheck.RuleError{},
-		},
-		observer: s.Observer,
+		report:     newReport(id),
+		observer:   s.Observer,
 	}
 	o.owe(startPriority(ctx))
-	if c := start.Carried; c != nil {
-		o.report, o.hold = c.Report, c.Hold
-		o.firstDelivery, o.lastDelivery = c.FirstDelivery, c.LastDelivery
-		o.due, o.duePriority = c.Due, cmp.Or(c.Priority, ordercheck.PriorityWebhook)
+	if start.Carried != nil {
+		o.resume(start.Carried)
 	}
 
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
@@ -176,6 +186,17 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	return o, nil
 }
 
+// newReport returns the report of an order before its first check.
+func newReport(salesOrderID string) ordercheck.Report {
+	return ordercheck.Report{
+		SalesOrderID: salesOrderID,
+		Status:       ordercheck.StatusChecking,
+		Findings:     []ordercheck.Finding{},
+		Skipped:      []ordercheck.Skipped{},
+		RuleErrors:   []ordercheck.RuleError{},
+	}
+}
+
 // run returns only when nothing is owed: every delivery that was received has
 // been followed by a fetch, and nothing blocks between the last look at the
 // signals and the return. A signal that comes later still makes the server
@@ -185,6 +206,12 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 	for {
 		var err error
 		switch {
+		case o.cancelRequested && !o.due:
+			err = o.endByHand(ctx)
+		case o.endedByHand && o.due:
+			o.startAfresh()
+		case o.shouldContinueAsNew(ctx) && o.sending:
+			err = o.pauseSending(ctx)
 		case o.shouldContinueAsNew(ctx):
 			return nil, o.continueAsNew(ctx)
 		case o.due:
@@ -194,28 +221,19 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		case o.waits():
 			err = o.wait(ctx)
 		case !workflow.AllHandlersFinished(ctx):
-			err = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+			err = workflow.Await(ctx, func() bool { return o.due || workflow.AllHandlersFinished(ctx) })
 		case o.outcome != nil:
-			return nil, o.outcome
+			return nil, o.failure()
+		case o.endedByHand:
+			return nil, temporal.NewCanceledError(o.report)
 		default:
 			return &o.report, nil
 		}
 		if err != nil {
-			return nil, o.abandoned(ctx, err)
+			return nil, err
 		}
 		o.receive(ctx)
 	}
-}
-
-// abandoned: an operator cancelled the run, which ends a hold too.
-func (o *salesOrder) abandoned(ctx workflow.Context, err error) error {
-	if temporal.IsCanceledError(err) && o.settings.Hold {
-		o.report.Note = noteAbandoned
-		if publishErr := o.publish(ctx); publishErr != nil {
-			return publishErr
-		}
-	}
-	return err
 }
 
 // receive takes every signal that has been delivered. A signal that cannot be
@@ -323,7 +341,7 @@ func (o *salesOrder) settle(ctx workflow.Context) error {
 		timer := workflow.NewTimerWithOptions(timerCtx, wait, workflow.TimerOptions{Summary: "settle: wait until nobody is saving the order"})
 		for !timer.IsReady() && !o.dueNow {
 			if err := workflow.Await(ctx, func() bool {
-				return timer.IsReady() || o.dueNow || o.deliveries.Len() > 0
+				return timer.IsReady() || o.dueNow || o.unreadSignals() > 0
 			}); err != nil {
 				cancel()
 				return err
@@ -350,10 +368,8 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	err := o.fetchAndCheck(ctx)
 	if errors.Is(err, errOvertaken) {
 		o.owe(o.priority)
+		o.accepted = earlier(accepted, o.accepted)
 		return nil
-	}
-	if temporal.IsCanceledError(err) {
-		return err
 	}
 	if err != nil {
 		o.notChecked(ctx, err)
@@ -372,59 +388,91 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 
 // notChecked keeps why a check could not be done.
 func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
-	gone := applicationErrorType(err) == ordercheck.ErrorOrderNotFound
-	switch {
-	case o.settings.Hold && gone && !o.report.CheckedAt.IsZero():
+	o.report.Status = ordercheck.StatusUnchecked
+	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound && o.settings.Hold && !o.report.CheckedAt.IsZero() {
 		o.report.Findings = []ordercheck.Finding{}
 		o.report.Note = noteDeleted
 		o.report.CheckedAt = workflow.Now(ctx)
-	case o.held():
-		// What is known of it stands: the hold goes on, and the check is tried again.
-		o.hold.CheckAgainAt = workflow.Now(ctx).Add(checkAgainAfter)
-		o.outcome = o.explain(err)
-	default:
-		o.outcome = o.explain(err)
+		o.hold.CheckAgainAt = time.Time{}
+		return
 	}
-	o.report.Status = ordercheck.StatusUnchecked
+	o.outcome = o.explain(err)
+	if o.triesAgain() {
+		o.hold.CheckAgainAt = workflow.Now(ctx).Add(checkAgainAfter)
+	}
+}
+
+// checkResult is everything that one check brings. Nothing of the order's state changes
+// before all of it is there, so a check that fails half-way leaves the state of the check before.
+type checkResult struct {
+	began   time.Time // when the fetch began
+	fetched ordercheck.FetchedOrder
+	// checked is nil if neither the order nor the rules have changed since the check before.
+	checked *ordercheck.CheckedOrder
+	// billed is what Hold.Billed becomes; for a checked order only.
+	billed *ordercheck.Billed
+	// recalled is the answer about the run before; nil if it was not asked for.
+	recalled *ordercheck.RecalledRun
 }
 
 func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
-	began := workflow.Now(ctx)
-	fetched, err := o.fetch(ctx)
-	if err != nil {
+	result := checkResult{began: workflow.Now(ctx)}
+	var err error
+	if result.fetched, err = o.fetch(ctx); err != nil {
 		return err
 	}
-	sameOrder := fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion
-	sameRules := fetched.RuleSet == o.report.RuleSet
-	complete := len(o.report.RuleErrors) == 0
-
-	o.report.OrderNumber = fetched.OrderNumber
-	o.report.Customer = fetched.Customer
-	o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
-	found, ruleErrors := o.report.Findings, o.report.RuleErrors
-	if o.report.CheckedAt.IsZero() || !sameOrder || !sameRules || !complete {
-		lookups, err := o.lookUp(ctx, &fetched)
+	if o.report.CheckedAt.IsZero() {
+		// Show which order it is, even if the check goes no further.
+		o.report.OrderNumber, o.report.Customer = result.fetched.OrderNumber, result.fetched.Customer
+	}
+	if !o.knows(&result.fetched) {
+		lookups, err := o.lookUp(ctx, &result.fetched)
 		if err != nil {
 			return err
 		}
-		checked, err := o.evaluate(ctx, fetched.Order, lookups)
-		if err != nil {
+		result.billed = lookups.Billed
+		if result.checked, err = o.evaluate(ctx, &result.fetched, lookups); err != nil {
 			return err
 		}
-		found, ruleErrors = checked.Findings, notNil(checked.RuleErrors)
-		o.report.OrderVersion = fetched.OrderVersion
-		o.report.RuleSet = checked.RuleSet
-		o.report.Skipped = notNil(checked.Skipped)
-		o.hold.Terms = checked.Terms
-		if slices.ContainsFunc(found, func(f ordercheck.Finding) bool { return f.Severity == ordercheck.SeverityError }) {
-			if err := o.recall(ctx); err != nil {
-				return err
-			}
+		if result.recalled, err = o.recall(ctx, result.checked); err != nil {
+			return err
 		}
 	}
+	return o.apply(ctx, &result)
+}
+
+// knows says whether the report is complete and of this version of the order and these rules.
+func (o *salesOrder) knows(fetched *ordercheck.FetchedOrder) bool {
+	return !o.report.CheckedAt.IsZero() && len(o.report.RuleErrors) == 0 &&
+		fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion &&
+		fetched.RuleSet == o.report.RuleSet
+}
+
+// apply changes the order's state to what a check came to. It does not block.
+func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
+	if result.checked != nil {
+		if err := o.rememberBilled(ctx, result.billed); err != nil {
+			return err
+		}
+	}
+	fetched := &result.fetched
+	o.report.OrderNumber, o.report.Customer = fetched.OrderNumber, fetched.Customer
+	o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
+	if result.recalled != nil {
+		o.hold.Recalled = true
+		if len(o.report.Findings) == 0 {
+			o.report.Findings = result.recalled.Overridden
+		}
+	}
+	found := o.report.Findings
+	if checked := result.checked; checked != nil {
+		found = checked.Findings
+		o.report.OrderVersion, o.report.RuleSet = fetched.OrderVersion, checked.RuleSet
+		o.report.Skipped, o.report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
+		o.hold.Terms = checked.Terms
+	}
 	now := workflow.Now(ctx)
-	o.report.Findings = o.judge(found, ruleErrors, began, now)
-	o.report.RuleErrors = ruleErrors
+	o.report.Findings = o.judge(found, o.report.RuleErrors, result.began, now)
 	o.report.CheckedAt = now
 	o.report.Status = statusOf(&o.report)
 	o.report.Note = ""
@@ -432,7 +480,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 		o.report.Note = noteCancelled
 	}
 	o.hold.CheckAgainAt = time.Time{}
-	o.expired = false
+	o.holdEnded = false
 	return nil
 }
 
@@ -456,11 +504,11 @@ func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error
 	}
 }
 
-func (o *salesOrder) evaluate(ctx workflow.Context, order ordercheck.Digest, lookups ordercheck.Lookups) (ordercheck.CheckedOrder, error) {
+func (o *salesOrder) evaluate(ctx workflow.Context, fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups) (*ordercheck.CheckedOrder, error) {
 	var checked ordercheck.CheckedOrder
-	err := workflow.ExecuteActivity(checkOptions(ctx, o.report.OrderNumber), ordercheck.ActivityCheckOrder,
-		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: order, At: workflow.Now(ctx), Lookups: lookups}).Get(ctx, &checked)
-	return checked, err
+	err := workflow.ExecuteActivity(checkOptions(ctx, fetched.OrderNumber), ordercheck.ActivityCheckOrder,
+		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: lookups}).Get(ctx, &checked)
+	return &checked, err
 }
 
 // checkNow is the update [ordercheck.UpdateCheck]: a fetch that begins after the
@@ -469,6 +517,7 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 	o.dueNow = true
 	o.owe(ordercheck.PriorityPerson)
 	asked := o.fetches
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancelled run still answers
 	if err := workflow.Await(ctx, func() bool { return o.checks > asked }); err != nil {
 		return nil, err
 	}
@@ -477,28 +526,6 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 	}
 	report := o.report
 	return &report, nil
-}
-
-// maxDeliveriesInRun keeps a run well under the 10,000 signals that Temporal allows one.
-const maxDeliveriesInRun = 2000
-
-func (o *salesOrder) shouldContinueAsNew(ctx workflow.Context) bool {
-	// An update that waits would be lost with the run; the next check answers it. A
-	// notice on its way would be sent twice.
-	if !workflow.AllHandlersFinished(ctx) || o.sending || o.fetches == 0 || !o.due && !o.waits() {
-		return false
-	}
-	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || o.deliveriesInRun > maxDeliveriesInRun
-}
-
-// continueAsNew hands everything to the next run; times are absolute, so that no clock starts again.
-func (o *salesOrder) continueAsNew(ctx workflow.Context) error {
-	return workflow.NewContinueAsNewError(ctx, ordercheck.WorkflowType, ordercheck.Start{
-		SalesOrderID: o.id,
-		Carried: &ordercheck.Carried{
-			Report: o.report, FirstDelivery: o.firstDelivery, LastDelivery: o.lastDelivery, Due: o.due, Priority: o.duePriority, Hold: o.hold,
-		},
-	})
 }
 
 // explain makes of an activity's failure the failure of the run: its type on
@@ -517,14 +544,26 @@ func (o *salesOrder) explain(err error) error {
 		advice = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back", fetchScheduleToClose)
 	default:
 		var timeout *temporal.TimeoutError
-		if !errors.As(err, &timeout) {
-			return err
+		if errors.As(err, &timeout) {
+			kind = "CheckTimedOut"
+			advice = "an activity did not end in time; is a worker of both task queues running?"
+			break
 		}
-		kind = "CheckTimedOut"
-		advice = "an activity did not end in time; is a worker of both task queues running?"
+		kind = cmp.Or(kind, "CheckFailed")
+		advice = applicationErrorMessage(err)
+	}
+	if temporal.IsCanceledError(err) {
+		err = nil // else Temporal takes the run for a cancelled one
 	}
 	message := fmt.Sprintf("sales order %s was not checked: %s", o.id, advice)
 	return temporal.NewNonRetryableApplicationError(message, kind, err)
+}
+
+// failure is the error that the run ends with if its check could not be done. It has the
+// report with it, so that the next run finds what somebody answers for.
+func (o *salesOrder) failure() error {
+	return temporal.NewApplicationErrorWithOptions(applicationErrorMessage(o.outcome), applicationErrorType(o.outcome),
+		temporal.ApplicationErrorOptions{NonRetryable: true, Cause: errors.Unwrap(o.outcome), Details: []any{o.report}})
 }
 
 func applicationErrorType(err error) string {

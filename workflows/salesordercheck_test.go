@@ -44,7 +44,16 @@ type world struct {
 	notify   func(in ordercheck.NotifyInput) error
 	targets  []string
 	recalled []ordercheck.Finding
+	// recall is asked before the answer about the run before; nil never fails.
+	recall   func() error
+	observer *observed
 }
+
+// observed counts what metrics would count.
+type observed struct{ checked, givenUp int }
+
+func (o *observed) Checked(ordercheck.Status, time.Duration) { o.checked++ }
+func (o *observed) NoticeGivenUp(ordercheck.NoticeKind)      { o.givenUp++ }
 
 // sentNotice is a notice that a target has.
 type sentNotice struct {
@@ -59,11 +68,11 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), targets: []string{"mail"}}
+	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), targets: []string{"mail"}, observer: &observed{}}
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
 	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
 
-	checks := &workflows.SalesOrderChecks{Settings: settings}
+	checks := &workflows.SalesOrderChecks{Settings: settings, Observer: w.observer}
 	w.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 		assert.Equal(t, orderID, in.SalesOrderID)
@@ -91,8 +100,16 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	}, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 		assert.Equal(t, orderID, in.SalesOrderID)
+		if w.recall != nil {
+			if err := w.recall(); err != nil {
+				return ordercheck.RecalledRun{}, err
+			}
+		}
 		return ordercheck.RecalledRun{Overridden: w.recalled}, nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
+	w.RegisterActivityWithOptions(func(context.Context) (ordercheck.Cancellation, error) {
+		return ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityReadCancellation})
 	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
 	w.SetTestTimeout(20 * time.Second)
 	w.start = w.Now()

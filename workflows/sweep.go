@@ -54,6 +54,9 @@ func SweepOrders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck
 			return nil, s.failed(ctx, err)
 		}
 		workflow.SetCurrentDetails(ctx, s.details())
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // the next run would not be a cancelled one
+		}
 		if pagesInRun++; pagesInRun >= sweepPagesInRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			start.Carried = &s.CarriedSweep
 			return nil, workflow.NewContinueAsNewError(ctx, ordercheck.SweepWorkflowType, start)

@@ -30,6 +30,17 @@ func (o *salesOrder) nextSignal(raw *converter.RawValue) bool {
 		*raw, o.overheard = o.overheard[0], o.overheard[1:]
 		return true
 	}
+	return o.readSignal(raw)
+}
+
+// readSignal takes a signal from Temporal's channel, if one is to be read: see unreadSignals.
+func (o *salesOrder) readSignal(raw *converter.RawValue) bool {
+	if o.unreadSignals() == 0 {
+		return false
+	}
+	if o.cancelRequested {
+		o.ownSignals--
+	}
 	return o.deliveries.ReceiveAsync(raw)
 }
 
@@ -44,7 +55,7 @@ func (o *salesOrder) request(ctx workflow.Context, name string, input, result an
 	future := workflow.ExecuteActivity(requestCtx, name, input)
 	for !future.IsReady() {
 		if err := workflow.Await(ctx, func() bool {
-			return future.IsReady() || o.moreUrgentIsDue() || o.deliveries.Len() > 0
+			return future.IsReady() || o.moreUrgentIsDue() || o.unreadSignals() > 0
 		}); err != nil {
 			return err
 		}
@@ -56,7 +67,7 @@ func (o *salesOrder) request(ctx workflow.Context, name string, input, result an
 			break
 		}
 		takeBack()
-		if future.Get(ctx, result) != nil && ctx.Err() == nil {
+		if future.Get(ctx, result) != nil {
 			return errOvertaken
 		}
 	}
@@ -71,7 +82,7 @@ func (o *salesOrder) moreUrgentIsDue() bool { return o.due && o.duePriority < o.
 func (o *salesOrder) overtaken() bool {
 	overtaken := o.moreUrgentIsDue()
 	var raw converter.RawValue
-	for o.deliveries.ReceiveAsync(&raw) {
+	for o.readSignal(&raw) {
 		o.overheard = append(o.overheard, raw)
 		raw = converter.RawValue{}
 	}

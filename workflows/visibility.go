@@ -125,6 +125,7 @@ func (o *salesOrder) details() string {
 	if report.Note != "" {
 		fmt.Fprintf(&b, "%s\n\n", markdownText(report.Note))
 	}
+	b.WriteString(o.cancellationText())
 	if report.CheckedAt.IsZero() {
 		b.WriteString("No check has ended yet.\n")
 		return b.String()

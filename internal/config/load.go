@@ -112,9 +112,6 @@ func read(settings process, e Environment) Faults {
 	addParseFaults(&faults, err, fieldsOf(settings), e)
 	parsed := len(faults)
 	settings.validate(&faults)
-	if _, connects := settings.(temporalProcess); connects {
-		checkTemporal(&faults, e)
-	}
 	return firstOfEach(faults, parsed)
 }
 

@@ -115,6 +115,9 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 			[]string{"nobody fixed it in time", "The PO number is missing."}},
 		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndCancelled }, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
 		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndDeleted }, "[ENDED] SO-000123: order deleted", []string{"is not in InFlow any more"}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) {
+			n.EndReason, n.Report.Note = ordercheck.EndByHand, "temporal-cli:anna@desk ended the watch over this order by hand."
+		}, "[ENDED] SO-000123: ended by hand", []string{"temporal-cli:anna@desk ended the watch", "nobody answers for them", "The PO number is missing."}},
 		{ordercheck.NoticeFailed, func(n *notify.Notice) {
 			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit", Error: "the customer has no limit"}}
 		}, "[FAILED] SO-000123: 2 errors", []string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},

@@ -29,7 +29,7 @@ func (n *Notice) Validate() error {
 	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden:
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
-		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted:
+		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted, ordercheck.EndByHand:
 		default:
 			errs = append(errs, fmt.Errorf("the end reason %q is not known", n.EndReason))
 		}
@@ -99,6 +99,9 @@ func since(findings []ordercheck.Finding) time.Time {
 	return first
 }
 
+// maxNote is the longest note of a report in a headline, in characters.
+const maxNote = 600
+
 // maxName is the longest order number in a subject, in characters.
 const maxName = 60
 
@@ -125,7 +128,10 @@ func (n *Notice) subject(location *time.Location) string {
 	case ordercheck.NoticeOverridden:
 		what = count(f.overriddenErrors(), "error")
 	case ordercheck.NoticeEnded:
-		what = map[ordercheck.EndReason]string{ordercheck.EndExpired: "not fixed in time", ordercheck.EndCancelled: "order cancelled", ordercheck.EndDeleted: "order deleted"}[n.EndReason]
+		what = map[ordercheck.EndReason]string{
+			ordercheck.EndExpired: "not fixed in time", ordercheck.EndCancelled: "order cancelled",
+			ordercheck.EndDeleted: "order deleted", ordercheck.EndByHand: "ended by hand",
+		}[n.EndReason]
 	case ordercheck.NoticeResolved:
 	}
 	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
@@ -160,6 +166,9 @@ func (n *Notice) headline() (headline, advice string) {
 		case ordercheck.EndExpired:
 			return "This order is not held any longer: nobody fixed it in time.",
 				"Its errors stand. Fix the order in InFlow and save it, and it is checked again."
+		case ordercheck.EndByHand:
+			return "This order is not held any longer. " + oneLine(n.Report.Note, maxNote),
+				"Its errors stand, and nobody answers for them. Save the order in InFlow, and it is checked again."
 		}
 	}
 	return "", ""

@@ -225,12 +225,35 @@ type Carried struct {
 	// FirstDelivery and LastDelivery bound the deliveries that no fetch has followed yet.
 	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
 	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
+	// Accepted is when the ingress took the first delivery that no check has answered.
+	Accepted time.Time `json:"accepted,omitzero"`
 	// Due is false where the run before was just waiting.
 	Due bool `json:"due,omitempty"`
+	// DueNow: a person asked for the fetch that is due, so it does not settle.
+	DueNow bool `json:"dueNow,omitempty"`
 	// Priority is that of the fetch that is due; 0 is [PriorityWebhook].
 	Priority int `json:"priority,omitempty"`
+	// NotChecked is why the latest check could not be done; nil if it was done.
+	NotChecked *NotChecked `json:"notChecked,omitempty"`
+	// MissingOnce: InFlow did not know the order, once.
+	MissingOnce bool `json:"missingOnce,omitempty"`
+	// HoldEnded: the order is still wrong, but its hold has expired.
+	HoldEnded bool `json:"holdEnded,omitempty"`
 	// Hold is what is known of the order's hold.
 	Hold Hold `json:"hold,omitzero"`
+}
+
+// NotChecked is why a check could not be done: type and message of an application error.
+type NotChecked struct {
+	Type    string `json:"type"`
+	Message string `json:"message"`
+}
+
+// Cancellation is the result of [ActivityReadCancellation]. Both are empty if Temporal was not told.
+type Cancellation struct {
+	// Identity is that of the client that cancelled the run, such as temporal-cli:anna@host.
+	Identity string `json:"identity,omitempty"`
+	Reason   string `json:"reason,omitempty"`
 }
 
 // Hold is what a run remembers of an order that it holds, besides the report.

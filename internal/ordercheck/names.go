@@ -53,6 +53,8 @@ const (
 	ActivityNotify = "Notify"
 	// ActivityRecallRun takes [RecallRunInput], answers [RecalledRun]; on [TaskQueue].
 	ActivityRecallRun = "RecallRun"
+	// ActivityReadCancellation answers with the [Cancellation] of its own run; on [TaskQueue].
+	ActivityReadCancellation = "ReadCancellation"
 	// ActivityLookUpOrders takes [LookUpOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
 	ActivityLookUpOrders = "LookUpOrders"
 	// ActivityHandOver takes [HandOver]; on [HandOverTaskQueue].

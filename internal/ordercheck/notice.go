@@ -27,6 +27,7 @@ const (
 	EndExpired   EndReason = "expired"   // it was held as long as it may
 	EndCancelled EndReason = "cancelled" // in InFlow
 	EndDeleted   EndReason = "deleted"   // in InFlow
+	EndByHand    EndReason = "by-hand"   // an operator cancelled the run
 )
 
 // Notice is what people are told of an order, once.

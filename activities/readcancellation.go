@@ -1,0 +1,63 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// cancellationPage and maxCancellationPages bound the search for the cancellation. It is among
+	// the latest events; only what was accepted before it may have happened since.
+	cancellationPage     = 100
+	maxCancellationPages = 10
+	// maxCancellationText is the longest identity or reason that is kept, in characters.
+	maxCancellationText = 200
+)
+
+// ReadCancellation returns who cancelled the run that asks, and why. Both are empty if the
+// history does not say.
+func (a *Activities) ReadCancellation(ctx context.Context) (ordercheck.Cancellation, error) {
+	if a.PastRuns == nil {
+		return ordercheck.Cancellation{}, nil
+	}
+	info := activity.GetInfo(ctx)
+	request := &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
+		Namespace:       info.Namespace,
+		Execution:       &commonpb.WorkflowExecution{WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID},
+		MaximumPageSize: cancellationPage,
+	}
+	for range maxCancellationPages {
+		page, err := a.PastRuns.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, request)
+		if err != nil {
+			return ordercheck.Cancellation{}, fmt.Errorf("read the run's history: %w", err)
+		}
+		for _, event := range page.GetHistory().GetEvents() {
+			if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED {
+				cancelled := event.GetWorkflowExecutionCancelRequestedEventAttributes()
+				return ordercheck.Cancellation{
+					Identity: shorten(cancelled.GetIdentity(), maxCancellationText),
+					Reason:   shorten(cancelled.GetCause(), maxCancellationText),
+				}, nil
+			}
+		}
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			break
+		}
+	}
+	return ordercheck.Cancellation{}, nil
+}
+
+// shorten cuts a text after a number of characters, and says that it did.
+func shorten(s string, maxRunes int) string {
+	if runes := []rune(s); len(runes) > maxRunes {
+		return string(runes[:maxRunes-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,234 @@
+package workflows_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// cancelled returns the report of a run that ended as cancelled.
+func (l *life) cancelled() ordercheck.Report {
+	l.t.Helper()
+	require.True(l.t, l.IsWorkflowCompleted())
+	var canceled *temporal.CanceledError
+	require.ErrorAs(l.t, l.GetWorkflowError(), &canceled)
+	var report ordercheck.Report
+	require.NoError(l.t, canceled.Details(&report), "the report comes with the cancellation")
+	return report
+}
+
+func (l *life) cancelAt(at time.Duration) { l.RegisterDelayedCallback(l.CancelWorkflow, at) }
+
+func (l *life) execute() {
+	l.ExecuteWorkflow(ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: orderID})
+}
+
+// TestCancelEndsTheHoldAndNoFetch: whatever was accepted is fetched and checked, then the hold
+// ends and people who knew of it are told.
+func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
+	for name, tc := range map[string]struct {
+		broken  []string
+		story   func(*life)
+		status  ordercheck.Status
+		fetches int
+		told    []string
+		endedBy bool // the report says who ended the hold
+	}{
+		"while the order settles": {
+			story:  func(l *life) { l.deliverAt(0, 1); l.cancelAt(time.Second) },
+			status: ordercheck.StatusPassed, fetches: 1, told: []string{}, endedBy: true,
+		},
+		"before anything has happened": {
+			broken: []string{"total"}, story: func(l *life) { l.cancelAt(0) },
+			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
+		},
+		"while it is fetched": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				fetch := l.fetch
+				l.fetch = func(n int) (ordercheck.FetchedOrder, error) { l.CancelWorkflow(); return fetch(n) }
+			},
+			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
+		},
+		"while it is checked": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				check := l.check
+				l.check = func(n int) (ordercheck.CheckedOrder, error) { l.CancelWorkflow(); return check(n) }
+			},
+			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
+		},
+		"within grace: nobody was told of it": {
+			broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Minute) },
+			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
+		},
+		"while it is held": {
+			broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Hour) },
+			status: ordercheck.StatusFailed, fetches: 2, told: []string{"30m0s failed", "1h0m0s ended"}, endedBy: true,
+		},
+		"with a delivery, which is fetched first": {
+			broken: []string{"total"},
+			story:  func(l *life) { l.save(time.Hour, func() {}); l.cancelAt(time.Hour) },
+			status: ordercheck.StatusFailed, fetches: 3, told: []string{"30m0s failed", "1h0m2s ended"}, endedBy: true,
+		},
+		"with a delivery that puts it right": {
+			broken: []string{"total"},
+			story:  func(l *life) { l.save(time.Hour, func() { l.broken = nil }); l.cancelAt(time.Hour) },
+			status: ordercheck.StatusPassed, fetches: 3, told: []string{"30m0s failed", "1h0m2s resolved"}, endedBy: true,
+		},
+		"while the mail server is down: the notices are sent first": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				l.notify = func(ordercheck.NotifyInput) error {
+					if l.Now().Sub(l.start) < 2*time.Hour {
+						return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 10 * time.Minute})
+					}
+					return nil
+				}
+				l.cancelAt(time.Hour)
+			},
+			status: ordercheck.StatusFailed, fetches: 2, told: []string{"2h0m0s failed", "2h0m0s ended"}, endedBy: true,
+		},
+		"while InFlow refuses the key": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				l.save(time.Hour, func() { l.down = true })
+				l.RegisterDelayedCallback(func() { l.down = false }, 76*time.Minute)
+				l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }, 77*time.Minute)
+				l.cancelAt(77 * time.Minute)
+			},
+			status: ordercheck.StatusFailed, fetches: 5, told: []string{"30m0s failed", "1h17m0s ended"}, endedBy: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t, swept(holding), tc.broken...)
+			tc.story(l)
+			l.execute()
+			report := l.cancelled()
+			assert.Equal(t, tc.status, report.Status)
+			assert.Len(t, l.fetchedAt, tc.fetches)
+			assert.Equal(t, tc.told, l.told())
+			assert.Zero(t, l.observer.givenUp, "a notice that was sent was not given up")
+			if tc.endedBy {
+				assert.Equal(t, "anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed", report.Note)
+			}
+			for _, sent := range l.sent {
+				if sent.notice.Kind == ordercheck.NoticeEnded {
+					assert.Equal(t, ordercheck.EndByHand, sent.notice.EndReason)
+					assert.Equal(t, report.Note, sent.notice.Report.Note)
+				}
+			}
+			assert.Equal(t, report.Note, l.ask().Note, "the query says it too")
+		})
+	}
+}
+
+// TestCancelledRunWhoseCheckCannotBeDone fails as any other, so that 'gate rerun' finds it.
+func TestCancelledRunWhoseCheckCannotBeDone(t *testing.T) {
+	l := newLife(t, swept(holding), "total")
+	l.save(time.Hour, func() { l.down = true })
+	l.cancelAt(time.Hour)
+	l.execute()
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, l.GetWorkflowError(), &application)
+	assert.Equal(t, ordercheck.ErrorInflowUnauthorized, application.Type())
+	var report ordercheck.Report
+	require.NoError(t, application.Details(&report))
+	assert.Contains(t, report.Note, "by hand")
+	assert.Equal(t, []string{"30m0s failed", "1h0m2s ended"}, l.told())
+}
+
+// TestDeliveryAfterACancel finds the run still open, since a mail server is down: the order is
+// checked afresh, in a run that can be cancelled again.
+func TestDeliveryAfterACancel(t *testing.T) {
+	for name, after := range map[string]func(*life){
+		"a delivery":         func(l *life) { l.deliver(1) },
+		"a person's signal":  func(l *life) { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
+		"a missed version":   func(l *life) { l.miss(order(99).OrderVersion) },
+		"a person's request": func(l *life) { l.askForCheck(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t, swept(holding), "total")
+			l.notify = func(ordercheck.NotifyInput) error {
+				return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
+			}
+			l.cancelAt(time.Hour)
+			l.RegisterDelayedCallback(func() { after(l) }, 2*time.Hour)
+			l.execute()
+			var again *workflow.ContinueAsNewError
+			require.ErrorAs(t, l.GetWorkflowError(), &again)
+			next := startOf(t, again)
+			kinds := []ordercheck.NoticeKind{}
+			for i := range next.Carried.Hold.Outbox {
+				kinds = append(kinds, next.Carried.Hold.Outbox[i].Kind)
+			}
+			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds, "what is unsent goes along")
+			assert.Zero(t, l.observer.givenUp)
+
+			m := newLife(t, swept(holding), "total")
+			m.saved = 1
+			m.cancelAt(10 * time.Hour)
+			m.ExecuteWorkflow(ordercheck.WorkflowType, next)
+			assert.Equal(t, ordercheck.StatusFailed, m.cancelled().Status)
+			told := m.told()
+			require.Len(t, told, 4)
+			assert.Contains(t, told[0], "failed")
+			assert.Contains(t, told[1], "ended")
+			assert.Contains(t, told[2], "30m", "errors have their grace again")
+			assert.Contains(t, told[2], "failed")
+			assert.Equal(t, "10h0m0s ended", told[3])
+		})
+	}
+}
+
+// askForCheck sends the update [ordercheck.UpdateCheck]; answered is told how it ended.
+func (l *life) askForCheck(answered func(err error)) {
+	l.UpdateWorkflow(ordercheck.UpdateCheck, "", &testsuite.TestUpdateCallback{
+		OnReject: func(err error) { l.t.Errorf("rejected: %v", err) },
+		OnAccept: func() {},
+		OnComplete: func(_ any, err error) {
+			if answered != nil {
+				answered(err)
+			}
+		},
+	})
+}
+
+// TestSendingStopsForTheNextRun: a mail server that is down does not keep a run from
+// continuing as new, and nobody is told twice.
+func TestSendingStopsForTheNextRun(t *testing.T) {
+	l := newLife(t, swept(holding), "total")
+	l.targets = []string{"mail", "chat"}
+	l.notify = func(in ordercheck.NotifyInput) error {
+		if in.Target == "mail" {
+			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
+		}
+		return nil
+	}
+	l.save(time.Hour, func() { l.SetContinueAsNewSuggested(true) })
+	l.execute()
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, l.GetWorkflowError(), &again)
+	assert.Equal(t, time.Hour, l.Now().Sub(l.start).Round(time.Minute))
+	next := startOf(t, again)
+	require.Len(t, next.Carried.Hold.Outbox, 1)
+	assert.Equal(t, []string{"chat"}, next.Carried.Hold.Outbox[0].Sent)
+
+	m := newLife(t, swept(holding))
+	m.targets, m.saved = l.targets, 2
+	m.ExecuteWorkflow(ordercheck.WorkflowType, next)
+	require.NoError(t, m.GetWorkflowError())
+	sent := []string{}
+	for _, s := range m.sent {
+		sent = append(sent, fmt.Sprintf("%s %s", s.target, s.notice.Kind))
+	}
+	assert.ElementsMatch(t, []string{"mail failed", "mail resolved", "chat resolved"}, sent)
+}
