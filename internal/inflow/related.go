@@ -21,7 +21,14 @@ type ProductPrice struct {
 
 // UnitOfMeasure is an alternate unit of measure; schema UnitOfMeasure.
 type UnitOfMeasure struct {
-	Name string `json:"name,omitempty"`
+	Name            string     `json:"name,omitempty"`
+	ConversionRatio *UnitRatio `json:"conversionRatio,omitempty"`
+}
+
+// UnitRatio is two quantities of the same goods; schema UomConversionRatio.
+type UnitRatio struct {
+	StandardQuantity Amount `json:"standardQuantity,omitzero"` // in the product's standard unit of measure
+	UomQuantity      Amount `json:"uomQuantity,omitzero"`      // in the alternate one
 }
 
 // TaxingScheme says how an order is taxed; schema TaxingScheme.
@@ -44,6 +51,7 @@ type TaxCode struct {
 type PricingScheme struct {
 	PricingSchemeID string `json:"pricingSchemeId,omitempty"`
 	Name            string `json:"name,omitempty"`
+	CurrencyID      string `json:"currencyId,omitempty"`
 	IsTaxInclusive  bool   `json:"isTaxInclusive,omitempty"`
 }
 
@@ -59,6 +67,20 @@ type Currency struct {
 	CurrencyID    string `json:"currencyId,omitempty"`
 	ISOCode       string `json:"isoCode,omitempty"` // ISO 4217
 	DecimalPlaces Amount `json:"decimalPlaces,omitzero"`
+}
+
+// Places returns the number of decimal places of the order's currency: 2 unless InFlow
+// says otherwise.
+func (o *SalesOrder) Places() int {
+	const usual, most = 2, 6
+	if o.Currency == nil || !o.Currency.DecimalPlaces.Valid {
+		return usual
+	}
+	places, fraction, ok := o.Currency.DecimalPlaces.Decimal.Int64(0)
+	if !ok || fraction != 0 || places < 0 || places > most {
+		return usual
+	}
+	return int(places)
 }
 
 // PickLine is goods taken from a location; schema SalesOrderPickLine.
@@ -77,6 +99,8 @@ type PackLine struct {
 
 // ShipLine is boxes that left; schema SalesOrderShipLine.
 type ShipLine struct {
-	Containers  []string `json:"containers,omitempty"`
-	ShippedDate Time     `json:"shippedDate,omitzero"`
+	Containers     []string `json:"containers,omitempty"`
+	Carrier        string   `json:"carrier,omitempty"` // or another shipping method, such as a pick-up
+	TrackingNumber Presence `json:"trackingNumber,omitempty"`
+	ShippedDate    Time     `json:"shippedDate,omitzero"`
 }

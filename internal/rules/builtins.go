@@ -35,16 +35,19 @@ type check func(*evaluation) error
 var (
 	lines           = []string{inflow.IncludeLines}
 	linesAndProduct = []string{inflow.IncludeLines, inflow.IncludeLinesProduct}
+	// currency says how amounts are rounded.
+	currency           = []string{inflow.IncludeCurrency}
+	productAndCurrency = []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeCurrency}
 )
 
 // builtins is every built-in rule, in the order of the general checks and then the
 // company rules.
 var builtins = []builtin{
-	{"line-subtotal", ordercheck.ScopeLine, "A line's subtotal is not its quantity × price less its discount.", lines, linesAndProduct, false, lineSubtotal},
-	{"order-subtotal", ordercheck.ScopeOrder, "The order's subtotal is not the sum of its lines.", lines, nil, false, orderSubtotal},
-	{"order-total", ordercheck.ScopeOrder, "The order's total is not its subtotal with freight, taxes and return charges.", nil, nil, false, orderTotal},
-	{"tax-amounts", ordercheck.ScopeOrder, "The order's taxes are not what its tax rates make.", lines, nil, false, taxAmounts},
-	{"balance", ordercheck.ScopeOrder, "The order's balance is not its total less what was paid.", nil, nil, false, balance},
+	{"line-subtotal", ordercheck.ScopeLine, "A line's subtotal is not its quantity × price less its discount.", lines, productAndCurrency, false, lineSubtotal},
+	{"order-subtotal", ordercheck.ScopeOrder, "The order's subtotal is not the sum of its lines.", lines, currency, false, orderSubtotal},
+	{"order-total", ordercheck.ScopeOrder, "The order's total is not its subtotal with freight, taxes and return charges.", nil, currency, false, orderTotal},
+	{"tax-amounts", ordercheck.ScopeOrder, "The order's taxes are not what its tax rates make.", lines, currency, false, taxAmounts},
+	{"balance", ordercheck.ScopeOrder, "The order's balance is not its total less what was paid.", nil, currency, false, balance},
 	{"discount-cap", ordercheck.ScopeLine, "A line's discount is above the cap of its product or category.", linesAndProduct, []string{inflow.IncludeLinesProductCategory}, false, discountCap},
 	{"scheme-price", ordercheck.ScopeLine, "A line's price is not that of the order's pricing scheme.", []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductPrices}, []string{inflow.IncludeLinesProductCost, inflow.IncludePricingScheme}, false, schemePrice},
 	{"surcharge", ordercheck.ScopeOrder, "A surcharge line is not within its percentages of the goods.", linesAndProduct, nil, false, surcharge},

@@ -15,8 +15,44 @@ const (
 	aCent                = "0.01"
 )
 
+func (s *settings) rounding() decimal.Decimal {
+	return s.amount("rounding", "0.005", "what rounding each line may add to the tolerance")
+}
+
 func (s *settings) tolerance() decimal.Decimal {
 	return s.amount(settingTolerance, aCent, toleranceDescription)
+}
+
+// within is a tolerance for amounts of the order's currency: at least one unit of a
+// currency without cents.
+func (e *evaluation) within(tolerance decimal.Decimal) decimal.Decimal {
+	return tolerance.Max(e.wholeUnits(1))
+}
+
+// withinLines is within with an allowance for lines that were rounded one by one.
+func (e *evaluation) withinLines(c *money.Calc, tolerance, rounding decimal.Decimal) decimal.Decimal {
+	half := c.Quo(e.wholeUnits(1), decimal.Two)
+	return c.Add(e.within(tolerance), c.Mul(rounding.Max(half), count(len(e.order.Lines))))
+}
+
+// wholeUnits is n of the smallest amounts of a currency that has less than two decimal
+// places; 0 for any other.
+func (e *evaluation) wholeUnits(n int64) decimal.Decimal {
+	const cents = 2
+	places := e.order.Places()
+	if places >= cents {
+		return decimal.Decimal{}
+	}
+	return decimal.MustNew(n, places)
+}
+
+// keyed writes an amount as people key it in: rounded to what the order's currency has.
+func (e *evaluation) keyed(d decimal.Decimal) string {
+	var c money.Calc
+	if rounded := c.Round(d, e.order.Places()); c.Err() == nil {
+		d = rounded
+	}
+	return money.Text(d)
 }
 
 // lineSubtotal: quantity × price − discount ≠ subTotal.
@@ -27,14 +63,14 @@ func lineSubtotal(s *settings) check {
 			var c money.Calc
 			readings := lineSubtotals(&c, e.order, line)
 			subTotal := line.SubTotal.Decimal
-			fits := c.NearAny(subTotal, readings, tolerance)
+			fits := c.NearAny(subTotal, readings, e.within(tolerance))
 			if c.Err() != nil {
 				return c.Err()
 			}
 			if fits {
 				return nil
 			}
-			expected := money.Cents(readings[0])
+			expected := e.keyed(readings[0])
 			e.onLine(i, breach{
 				message: fmt.Sprintf("%s: the subtotal is %s, but %s × %s%s is %s",
 					e.lineName(i), money.Text(subTotal), money.Plain(quantity(line)), money.Text(line.UnitPrice.Decimal), lessDiscount(line.Discount), expected),
@@ -118,7 +154,7 @@ func lessDiscount(d *inflow.PercentOrFixed) string {
 
 // orderSubtotal: Σ line subTotals ≠ order subTotal.
 func orderSubtotal(s *settings) check {
-	tolerance := s.tolerance()
+	tolerance, rounding := s.tolerance(), s.rounding()
 	return func(e *evaluation) error {
 		var c money.Calc
 		expected, actual := linesSubtotal(&c, e.order, nil), e.order.SubTotal.Decimal
@@ -127,14 +163,14 @@ func orderSubtotal(s *settings) check {
 			// The lines may be with tax where the subtotal is without.
 			readings = append(readings, c.Sum(expected, e.order.Tax1.Decimal.Neg(), e.order.Tax2.Decimal.Neg()))
 		}
-		fits := c.NearAny(actual, readings, tolerance)
+		fits := c.NearAny(actual, readings, e.withinLines(&c, tolerance, rounding))
 		if c.Err() != nil {
 			return c.Err()
 		}
 		if !fits {
 			e.onOrder(breach{
-				message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money.Text(actual), money.Cents(expected)),
-				expected: money.Cents(expected),
+				message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money.Text(actual), e.keyed(expected)),
+				expected: e.keyed(expected),
 				actual:   money.Text(actual),
 				fix:      "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, look for a line that is missing or doubled",
 			})
@@ -161,14 +197,14 @@ func orderTotal(s *settings) check {
 		var c money.Calc
 		readings := orderTotals(&c, e.order)
 		actual := e.order.Total.Decimal
-		fits := c.NearAny(actual, readings, tolerance)
+		fits := c.NearAny(actual, readings, e.within(tolerance))
 		if c.Err() != nil {
 			return c.Err()
 		}
 		if !fits {
 			e.onOrder(breach{
-				message:  fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual), totalFormula(e.order), money.Cents(readings[0])),
-				expected: money.Cents(readings[0]),
+				message:  fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual), totalFormula(e.order), e.keyed(readings[0])),
+				expected: e.keyed(readings[0]),
 				actual:   money.Text(actual),
 				fix:      "Check freight, taxes and return charges, and save the order again in InFlow, so that the total is calculated anew",
 			})
@@ -232,14 +268,14 @@ func balance(s *settings) check {
 			// Nothing is owed on a quote.
 			readings = append(readings, decimal.Decimal{})
 		}
-		fits := c.NearAny(actual, readings, tolerance)
+		fits := c.NearAny(actual, readings, e.within(tolerance))
 		if c.Err() != nil {
 			return c.Err()
 		}
 		if !fits {
 			e.onOrder(breach{
-				message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual), money.Text(total), money.Text(paid), money.Cents(expected)),
-				expected: money.Cents(expected),
+				message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual), money.Text(total), money.Text(paid), e.keyed(expected)),
+				expected: e.keyed(expected),
 				actual:   money.Text(actual),
 				fix:      "Check the payments of the order, and save it again in InFlow, so that the balance is calculated anew",
 			})
@@ -251,7 +287,7 @@ func balance(s *settings) check {
 // taxAmounts: tax1, tax2 ≠ rates applied.
 func taxAmounts(s *settings) check {
 	tolerance := s.tolerance()
-	rounding := s.amount("rounding", "0.005", "what rounding each line's tax may add to the tolerance")
+	rounding := s.rounding()
 	return func(e *evaluation) error {
 		if !ratesKnown(e.order) {
 			if e.order.Tax1.Decimal.IsZero() && e.order.Tax2.Decimal.IsZero() {
@@ -260,11 +296,8 @@ func taxAmounts(s *settings) check {
 			return skip("neither the order nor its lines say their tax rates")
 		}
 		var c money.Calc
-		lines, err := decimal.New(int64(len(e.order.Lines)), 0)
-		if err != nil {
-			return err
-		}
-		within := c.Add(tolerance, c.Mul(rounding, lines))
+		within := e.withinLines(&c, tolerance, rounding)
+		unknown := false
 		for i, tax := range []struct {
 			name   string
 			actual decimal.Decimal
@@ -274,15 +307,21 @@ func taxAmounts(s *settings) check {
 			if c.Err() != nil {
 				return c.Err()
 			}
-			if !fits {
+			switch {
+			case !fits && freightRateUnknown(e.order, i):
+				unknown = true
+			case !fits:
 				e.onOrder(breach{
 					discriminator: fmt.Sprintf("tax%d", i+1),
-					message:       fmt.Sprintf("The %s is %s, but the rates make %s", tax.name, money.Text(tax.actual), money.Cents(readings[0])),
-					expected:      money.Cents(readings[0]),
+					message:       fmt.Sprintf("The %s is %s, but the rates make %s", tax.name, money.Text(tax.actual), e.keyed(readings[0])),
+					expected:      e.keyed(readings[0]),
 					actual:        money.Text(tax.actual),
 					fix:           "Check taxing scheme, tax codes and freight of the order, and save it again in InFlow, so that the taxes are calculated anew",
 				})
 			}
+		}
+		if unknown && len(e.findings) == 0 {
+			return skip("the freight is taxed, but the order does not say at what rate")
 		}
 		return nil
 	}
@@ -299,6 +338,18 @@ func ratesKnown(o *inflow.SalesOrder) bool {
 		}
 	}
 	return false
+}
+
+// freightRateUnknown reports whether freight bears tax 1 (which 0) or tax 2 (which 1) at a
+// rate that only the lines say.
+func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
+	if o.OrderFreight.Decimal.IsZero() {
+		return false
+	}
+	if which == 0 {
+		return o.Tax1OnShipping && !o.Tax1Rate.Valid
+	}
+	return o.Tax2OnShipping && !o.Tax2Rate.Valid
 }
 
 // taxReadings lists what tax 1 (which 0) or tax 2 (which 1) of an order may rightly be, the likeliest first.
