@@ -74,4 +74,6 @@ type Billed struct {
 	Total        decimal.Decimal `json:"total"`
 	// Fingerprint changes with products, quantities, prices, discounts and charges.
 	Fingerprint string `json:"fingerprint"`
+	// Sold is the same without returns and taxes, which a return may change at any time.
+	Sold string `json:"sold,omitempty"`
 }

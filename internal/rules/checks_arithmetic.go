@@ -327,6 +327,44 @@ func taxAmounts(s *settings) check {
 	}
 }
 
+// noTax: no tax on taxable lines, for a customer without an exemption number.
+func noTax(*settings) check {
+	return func(e *evaluation) error {
+		o := e.order
+		scheme := o.TaxingScheme
+		if !o.Tax1.Decimal.IsZero() || !o.Tax2.Decimal.IsZero() || scheme == nil || o.Customer == nil || bool(o.Customer.TaxExemptNumber) {
+			return nil
+		}
+		taxed := func(rate1, rate2 inflow.Amount) bool { return rate1.Decimal.IsPos() || rate2.Decimal.IsPos() }
+		codes := make(map[string]bool, len(scheme.TaxCodes))
+		for i := range scheme.TaxCodes {
+			code := &scheme.TaxCodes[i]
+			codes[code.TaxCodeID] = taxed(code.Tax1Rate, code.Tax2Rate)
+		}
+		var at []int
+		var base money.Total
+		for i := range o.Lines {
+			line := &o.Lines[i]
+			byCode, listed := codes[line.TaxCodeID]
+			// The default code is not always listed; its rates are the order's.
+			taxable := byCode || taxed(line.Tax1Rate, line.Tax2Rate) || !listed && taxed(o.Tax1Rate, o.Tax2Rate)
+			if taxable {
+				base.Add(line.SubTotal.Decimal)
+				at = append(at, i)
+			}
+		}
+		var c money.Calc
+		// The taxes of an even exchange cancel out.
+		if taxable := c.SumOf(&base); taxable.IsPos() {
+			e.onOrder(breach{
+				message: fmt.Sprintf("The order has no tax although %s %s taxable, and the customer has no tax exemption number", linesText(at), isOrAre(count(len(at)))),
+				fix:     "Choose the tax codes that apply on the lines and save the order again, or enter the customer's exemption number",
+			})
+		}
+		return c.Err()
+	}
+}
+
 // ratesKnown reports whether the order or a line of it says a tax rate.
 func ratesKnown(o *inflow.SalesOrder) bool {
 	if o.Tax1Rate.Valid || o.Tax2Rate.Valid {

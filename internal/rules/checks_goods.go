@@ -9,15 +9,17 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/ordercel"
 )
 
-// repeatedProduct: the same product on two lines. Returns and sales are told apart, and,
-// where so set, different prices and units too: those are mostly on purpose.
+// repeatedProduct: the same goods on two lines. Lines that say what sets them apart, by
+// description or, if so set, by price and unit of measure, are mostly meant.
 func repeatedProduct(s *settings) check {
 	samePrice := s.truth("samePrice", true, "whether only lines of the same price, discount and unit of measure count")
+	sameText := s.truth("sameDescription", true, "whether only lines of the same description count")
 	type place struct {
-		product, uom, price, discount string
-		isReturn                      bool
+		product, description, uom, price, discount string
+		isReturn                                   bool
 	}
 	return func(e *evaluation) error {
 		places := map[place][]int{}
@@ -26,7 +28,17 @@ func repeatedProduct(s *settings) check {
 			if line.ProductID == "" || quantity(line).IsZero() {
 				continue
 			}
+			if line.Product == nil {
+				e.notLookedAt(i, noProduct)
+				continue
+			}
+			if isService(line.Product) {
+				continue
+			}
 			at := place{product: line.ProductID, isReturn: quantity(line).IsNeg()}
+			if sameText {
+				at.description = foldKey(line.Description)
+			}
 			if samePrice {
 				at.uom, at.price = strings.ToLower(line.Quantity.Uom), money.Plain(line.UnitPrice.Decimal)
 				at.discount = lessDiscount(line.Discount)
@@ -46,9 +58,9 @@ func repeatedProduct(s *settings) check {
 		}
 		for key, lines := range repeated {
 			slices.Sort(lines)
-			numbers, names := make([]string, len(lines)), make([]string, len(lines))
+			names := make([]string, len(lines))
 			for j, i := range lines {
-				numbers[j], names[j] = fmt.Sprint(i+1), productName(e.order.Lines[i].Product)
+				names[j] = productName(e.order.Lines[i].Product)
 			}
 			name := slices.Max(names) // they are one; the order of lines must not matter
 			if name == "" {
@@ -56,8 +68,8 @@ func repeatedProduct(s *settings) check {
 			}
 			e.onOrder(breach{
 				discriminator: key,
-				message:       fmt.Sprintf("%s is on lines %s", name, strings.Join(numbers, " and ")),
-				fix:           "Put the quantities together on one line, or remove the line that is too much",
+				message:       fmt.Sprintf("%s is on %s", name, linesText(lines)),
+				fix:           "Put the quantities together on one line, or remove the line that was entered twice; if both are meant, give them different descriptions",
 			})
 		}
 		return nil
@@ -98,21 +110,32 @@ func standardQuantity(q inflow.Quantity) decimal.Decimal {
 	return q.UomQuantity.Decimal
 }
 
-// orderedGoods sums what is sold of stocked products; returns are left out.
-func orderedGoods(o *inflow.SalesOrder) (ordered *goods, products map[string]*inflow.Product) {
-	ordered, products = newGoods(), map[string]*inflow.Product{}
-	for i := range o.Lines {
-		line := &o.Lines[i]
-		if line.Product == nil || !isStocked(line.Product) || !quantity(line).IsPos() {
+// orderedGoods sums what is sold of the products that count; returns are left out. Lines
+// without their product are gaps.
+func (e *evaluation) orderedGoods(counts func(*inflow.Product) bool) (ordered *goods, names map[string]string) {
+	ordered, names = newGoods(), map[string]string{}
+	for i := range e.order.Lines {
+		line := &e.order.Lines[i]
+		if line.Product == nil && line.ProductID != "" {
+			e.notLookedAt(i, noProduct)
+		}
+		if line.Product == nil || !counts(line.Product) || !quantity(line).IsPos() {
 			continue
 		}
 		ordered.add(line.ProductID, standardQuantity(line.Quantity))
-		products[line.ProductID] = line.Product
+		names[line.ProductID] = productName(line.Product)
 	}
-	return ordered, products
+	return ordered, names
+}
+
+// isGoods reports whether a product is picked: all are but services.
+func isGoods(p *inflow.Product) bool {
+	return isStocked(p) || strings.EqualFold(p.ItemType, "NonstockedProduct")
 }
 
 func isStocked(p *inflow.Product) bool { return strings.EqualFold(p.ItemType, "StockedProduct") }
+
+func isService(p *inflow.Product) bool { return strings.EqualFold(p.ItemType, "Service") }
 
 func pickedGoods(o *inflow.SalesOrder) *goods {
 	picked := newGoods()
@@ -122,39 +145,67 @@ func pickedGoods(o *inflow.SalesOrder) *goods {
 	return picked
 }
 
-// stock: there is less in stock than the order still needs.
-func stock(*settings) check {
+// stock: there is some in stock, but less than the order still needs.
+func stock(s *settings) check {
+	days := s.days("days", "14", "how many days ahead of the requested ship date the goods must be there")
+	none := s.truth("noneInStock", false, "whether products count of which nothing is in stock; these are taken for back orders and drop shipments otherwise")
 	return func(e *evaluation) error {
-		if fulfilled(e.order) || e.order.IsCompleted || e.order.IsQuote {
-			return nil
+		switch ship := e.order.RequestedShipDate.Time; {
+		case fulfilled(e.order), e.order.IsCompleted:
+			return outOfScope("the order is fulfilled")
+		case e.order.IsQuote:
+			return outOfScope("the order is a quote")
+		case !ship.IsZero() && ordercel.DaysBetween(e.now, ship) > days:
+			return outOfScope("the order is to be shipped more than %d days from now", days)
 		}
 		var c money.Calc
-		ordered, products := orderedGoods(e.order)
+		ordered, names := e.orderedGoods(isStocked)
 		picked := pickedGoods(e.order)
-		for _, id := range ordered.order {
-			p := products[id]
-			if !p.TotalQuantityOnHand.Valid {
-				continue
+		onHand, units := map[string]inflow.Amount{}, map[string]string{}
+		for i := range e.order.Lines {
+			if line := &e.order.Lines[i]; line.Product != nil {
+				onHand[line.ProductID], units[line.ProductID] = line.Product.TotalQuantityOnHand, line.Product.StandardUomName
 			}
-			needed := c.Sub(ordered.of(&c, id), picked.of(&c, id))
+		}
+		empty := map[string]bool{}
+		for _, id := range ordered.order {
+			needed, have := c.Sub(ordered.of(&c, id), picked.of(&c, id)), onHand[id].Decimal
+			short := c.Sub(needed, have)
 			if c.Err() != nil {
 				return c.Err()
 			}
-			if needed.IsPos() && needed.Cmp(p.TotalQuantityOnHand.Decimal) > 0 {
-				e.onOrder(breach{
-					discriminator: idPart(id),
-					message:       fmt.Sprintf("%s: %s are needed, but %s are in stock", productName(p), money.Plain(needed), money.Plain(p.TotalQuantityOnHand.Decimal)),
-					expected:      money.Plain(needed),
-					actual:        money.Plain(p.TotalQuantityOnHand.Decimal),
-					fix:           "Order or move stock, or agree a partial delivery with the customer",
-				})
+			if !onHand[id].Valid || !short.IsPos() || !needed.IsPos() {
+				continue
+			}
+			if !have.IsPos() && !none {
+				empty[id] = true
+				continue
+			}
+			e.onOrder(breach{
+				discriminator: idPart(id),
+				message: fmt.Sprintf("%s: %s still to pick, but only %s in stock, %s short", names[id],
+					withUnit(needed, units[id]), money.Plain(have), money.Plain(short)),
+				expected: money.Plain(needed),
+				actual:   money.Plain(have),
+				fix:      "Order or move stock, or agree a partial delivery with the customer",
+			})
+		}
+		for i := range e.order.Lines {
+			if empty[e.order.Lines[i].ProductID] {
+				e.notLookedAt(i, "nothing of the product is in stock: taken for a back order or a drop shipment")
 			}
 		}
 		return nil
 	}
 }
 
-// oddQuantity: a fractional quantity of pieces, or no multiple of what a product is sold in.
+// withUnit writes a quantity with its unit of measure, if that is known.
+func withUnit(n decimal.Decimal, unit string) string {
+	return strings.TrimSpace(money.Plain(n) + " " + shorten(unit))
+}
+
+// oddQuantity: a fractional quantity of goods that come whole, or no multiple of what a
+// product is sold in.
 func oddQuantity(s *settings) check {
 	units := s.texts("wholeUnits", []string{"ea", "ea.", "each", "pc", "pc.", "pcs", "pcs.", "piece", "pieces", "unit", "units", "set", "sets", "box", "boxes", "pair", "pairs"}, "the units of measure that come whole")
 	multiples := s.amounts("multiples", "", "what a product is sold in multiples of, by product name or SKU")
@@ -170,35 +221,42 @@ func oddQuantity(s *settings) check {
 	}
 	return func(e *evaluation) error {
 		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-			qty := quantity(line)
-			if line.Product != nil {
-				_, multiple, found := capOf(folded, "product", line.Product)
-				if found {
-					_, rest, err := qty.QuoRem(multiple)
-					if err != nil {
-						return money.ErrTooLarge
-					}
-					if !rest.IsZero() {
-						e.onLine(i, breach{
-							message: fmt.Sprintf("%s: the quantity is %s, but the product is sold in multiples of %s", e.lineName(i), money.Plain(qty), money.Plain(multiple)),
-							actual:  money.Plain(qty),
-							fix:     fmt.Sprintf("Enter a multiple of %s", money.Plain(multiple)),
-						})
-					}
-					return nil
-				}
+			if line.Product == nil || isService(line.Product) {
+				return nil
 			}
-			unit := line.Quantity.Uom
-			if unit == "" && line.Product != nil {
+			qty, unit := quantity(line), line.Quantity.Uom
+			if unit == "" {
 				unit = line.Product.StandardUomName
 			}
-			if whole[foldKey(unit)] && !qty.IsInt() {
-				e.onLine(i, breach{
-					message: fmt.Sprintf("%s: the quantity is %s %s", e.lineName(i), money.Plain(qty), shorten(unit)),
-					actual:  money.Plain(qty),
-					fix:     "Enter a whole quantity",
-				})
+			_, multiple, isSet := capOf(folded, "product", line.Product)
+			if !isSet {
+				if !whole[foldKey(unit)] {
+					return nil
+				}
+				multiple = decimal.One
 			}
+			_, rest, err := qty.QuoRem(multiple)
+			if err != nil {
+				return money.ErrTooLarge
+			}
+			if rest.IsZero() {
+				return nil
+			}
+			var c money.Calc
+			down := c.Sub(qty, rest)
+			up := c.Add(down, multiple.CopySign(qty))
+			if c.Err() != nil {
+				return c.Err()
+			}
+			what := shorten(unit) + " is sold in whole numbers"
+			if isSet {
+				what = "the product is sold in multiples of " + money.Plain(multiple)
+			}
+			e.onLine(i, breach{
+				message: fmt.Sprintf("%s: the quantity is %s, but %s", e.lineName(i), withUnit(qty, unit), what),
+				actual:  money.Plain(qty),
+				fix:     fmt.Sprintf("Change the quantity to %s or %s, or choose another unit of measure", money.Plain(down), money.Plain(up)),
+			})
 			return nil
 		})
 	}
@@ -211,7 +269,7 @@ func pickedQuantity(s *settings) check {
 	tolerance := s.amount(settingTolerance, "0", "how far two quantities may be apart and still agree, inclusive")
 	return func(e *evaluation) error {
 		var c money.Calc
-		ordered, products := orderedGoods(e.order)
+		ordered, names := e.orderedGoods(isGoods)
 		picked := pickedGoods(e.order)
 		packed := newGoods()
 		for i := range e.order.PackLines {
@@ -223,24 +281,30 @@ func pickedQuantity(s *settings) check {
 			tooMuch := belowBy(&c, want, have, tolerance)
 			tooLittle := done && len(picked.order) > 0 && belowBy(&c, have, want, tolerance)
 			boxedWrong := done && len(packed.order) > 0 && !c.Near(have, boxed, tolerance)
+			off, offInBoxes := c.Sub(have, want), c.Sub(boxed, have)
 			if c.Err() != nil {
 				return c.Err()
 			}
-			if tooMuch || tooLittle {
+			switch {
+			case tooMuch, tooLittle:
+				fix := fmt.Sprintf("Put back the %s picked too many, or raise the quantity on the order", money.Plain(off))
+				if tooLittle {
+					fix = fmt.Sprintf("Pick the missing %s, or lower the quantity on the order", money.Plain(off.Abs()))
+				}
 				e.onOrder(breach{
 					discriminator: idPart(id),
-					message:       fmt.Sprintf("%s: %s are ordered, but %s were picked", productName(products[id]), money.Plain(want), money.Plain(have)),
+					message:       fmt.Sprintf("%s: %s ordered, %s picked, %s", names[id], money.Plain(want), money.Plain(have), tooManyOrMissing(off)),
 					expected:      money.Plain(want),
 					actual:        money.Plain(have),
-					fix:           "Correct the picks, or the quantity that is ordered",
+					fix:           fix,
 				})
-			} else if boxedWrong {
+			case boxedWrong:
 				e.onOrder(breach{
 					discriminator: idPart(id) + "/packed",
-					message:       fmt.Sprintf("%s: %s were picked, but %s are in boxes", productName(products[id]), money.Plain(have), money.Plain(boxed)),
+					message:       fmt.Sprintf("%s: %s picked, %s in boxes, %s", names[id], money.Plain(have), money.Plain(boxed), tooManyOrMissing(offInBoxes)),
 					expected:      money.Plain(have),
 					actual:        money.Plain(boxed),
-					fix:           "Correct the boxes or the picks",
+					fix:           "Count what is in the boxes, and correct the packing list or the picks",
 				})
 			}
 		}
@@ -259,13 +323,21 @@ func pickedQuantity(s *settings) check {
 			if have.IsPos() {
 				e.onOrder(breach{
 					discriminator: idPart(id),
-					message:       fmt.Sprintf("%s pieces of a product were picked that is not on the order", money.Plain(have)),
+					message:       fmt.Sprintf("A product that is not on the order was picked, %s of it", money.Plain(have)),
 					expected:      "0",
 					actual:        money.Plain(have),
-					fix:           "Put the goods back, or add them to the order",
+					fix:           "Find the product in the order's picks, and put it back or add a line for it",
 				})
 			}
 		}
 		return nil
 	}
+}
+
+// tooManyOrMissing says how far off a quantity is.
+func tooManyOrMissing(off decimal.Decimal) string {
+	if off.IsNeg() {
+		return money.Plain(off.Abs()) + " missing"
+	}
+	return money.Plain(off) + " too many"
 }

@@ -59,23 +59,33 @@ func orderNumbers(orders []ordercheck.RecentOrder) string {
 	return strings.Join(names, ", ")
 }
 
-// repeatedPONumber: the same PO number twice for a customer.
+// repeatedPONumber: the same PO number for the same goods twice. Other goods under one PO
+// number are releases of a blanket order.
 func repeatedPONumber(s *settings) check {
-	days := s.days("days", "365", "how far apart the orders' dates may be")
+	days := s.days("days", "30", "how far apart the orders' dates may be")
+	overlap := s.percent("overlap", "90", "how many percent of the lines of both orders must be the same; 0 for the PO number alone")
 	ignored := s.texts("ignore", []string{"-", "n/a", "na", "none", "verbal", "tbd"}, "PO numbers that are none")
 	return func(e *evaluation) error {
 		number := strings.TrimSpace(e.order.PONumber)
 		if number == "" || slices.ContainsFunc(ignored, func(text string) bool { return strings.EqualFold(text, number) }) {
 			return nil
 		}
+		var c money.Calc
 		same := slices.DeleteFunc(e.others(), func(o ordercheck.RecentOrder) bool {
-			return !strings.EqualFold(strings.TrimSpace(o.PONumber), number) || !within(o.OrderDate, e.dated(), days)
+			if !strings.EqualFold(strings.TrimSpace(o.PONumber), number) || !within(o.OrderDate, e.dated(), days) {
+				return true
+			}
+			_, share := commonShare(&c, e.order, o)
+			return share.Cmp(overlap) < 0
 		})
+		if c.Err() != nil {
+			return c.Err()
+		}
 		if len(same) > 0 {
 			e.onOrder(breach{
-				message: fmt.Sprintf("The PO number %s is on %s too", shorten(number), orderNumbers(same)),
+				message: fmt.Sprintf("The customer's PO number %s is on %s too, with the same goods", shorten(number), orderNumbers(same)),
 				actual:  shorten(number),
-				fix:     "Check whether the order was entered twice; or enter the PO number that belongs to it",
+				fix:     "If the order was entered twice, cancel one; if the customer ordered again, enter the new PO number or leave it",
 			})
 		}
 		return nil
@@ -84,7 +94,7 @@ func repeatedPONumber(s *settings) check {
 
 // nearDuplicate: a recent order has nearly the same goods.
 func nearDuplicate(s *settings) check {
-	days := s.days("days", "7", "how far apart the orders' dates may be")
+	days := s.days("days", "3", "how far apart the orders' dates may be")
 	overlap := s.percent("overlap", "90", "how many percent of the lines of both orders must be the same")
 	least := s.number("lines", "number", "2", "how many lines must be the same at least", 1, 10_000)
 	return func(e *evaluation) error {
@@ -97,9 +107,7 @@ func nearDuplicate(s *settings) check {
 			if other.IsQuote || !within(other.OrderDate, e.dated(), days) {
 				continue
 			}
-			same := commonLines(e.order, other)
-			larger := max(len(e.order.Lines), other.Lines)
-			share := c.Quo(c.Mul(count(same), money.Hundred), count(max(larger, 1)))
+			same, share := commonShare(&c, e.order, other)
 			if c.Err() != nil {
 				return c.Err()
 			}
@@ -109,8 +117,8 @@ func nearDuplicate(s *settings) check {
 		}
 		if len(alike) > 0 {
 			e.onOrder(breach{
-				message: fmt.Sprintf("The customer has nearly the same goods on %s, within %d days", orderNumbers(alike), days),
-				fix:     "Check whether the order was entered twice",
+				message: fmt.Sprintf("The customer has nearly the same goods on %s, at most %d days apart", orderNumbers(alike), days),
+				fix:     "If the order was entered twice, cancel one; if the customer ordered again, leave it",
 			})
 		}
 		return nil
@@ -118,6 +126,14 @@ func nearDuplicate(s *settings) check {
 }
 
 func count(n int) decimal.Decimal { return decimal.MustNew(int64(n), 0) }
+
+// commonShare counts the lines that two orders have in common, and says what percentage of
+// the longer one they are.
+func commonShare(c *money.Calc, order *inflow.SalesOrder, other ordercheck.RecentOrder) (lines int, share decimal.Decimal) {
+	lines = commonLines(order, other)
+	longer := max(len(order.Lines), other.Lines, 1)
+	return lines, c.Quo(c.Mul(count(lines), money.Hundred), count(longer))
+}
 
 // commonLines counts the lines of an order that another has with the same quantity.
 func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
@@ -183,10 +199,10 @@ func offHistory(s *settings) check {
 				if off {
 					e.onLine(i, breach{
 						discriminator: look.name,
-						message:       fmt.Sprintf("%s: the %s is %s, but it was mostly %s in %d earlier lines", e.lineName(i), look.name, look.text(look.value), look.text(usual), len(look.earlier)),
+						message:       fmt.Sprintf("%s: the %s is %s, but the customer's usual one is %s (median of %d earlier lines)", e.lineName(i), look.name, look.text(look.value), look.text(usual), len(look.earlier)),
 						expected:      look.text(usual),
 						actual:        look.text(look.value),
-						fix:           fmt.Sprintf("Check the %s", look.name),
+						fix:           fmt.Sprintf("Correct the %s if it was mistyped; leave it if it is meant", look.name),
 					})
 				}
 			}
@@ -211,41 +227,83 @@ func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 	if !order.IsInvoiced {
 		return nil
 	}
-	var parts []string
+	var lines, sold []string
 	for i := range order.Lines {
 		line := &order.Lines[i]
 		discount := ""
 		if line.Discount != nil && !line.Discount.Value.Decimal.IsZero() {
 			discount = ordercel.DiscountText(*line.Discount)
 		}
-		parts = append(parts, fmt.Sprintf("%q %q %s %q %s %s", line.SalesOrderLineID, line.ProductID,
-			money.Plain(quantity(line)), line.Quantity.Uom, money.Plain(line.UnitPrice.Decimal), discount))
+		text := fmt.Sprintf("%q %q %s %q %s %s", line.SalesOrderLineID, line.ProductID,
+			money.Plain(quantity(line)), line.Quantity.Uom, money.Plain(line.UnitPrice.Decimal), discount)
+		lines = append(lines, text)
+		if !quantity(line).IsNeg() {
+			sold = append(sold, text)
+		}
 	}
-	slices.Sort(parts)
-	for _, charge := range []inflow.Amount{order.OrderFreight, order.Tax1, order.Tax2, order.ReturnFee, order.ReturnFreight} {
-		parts = append(parts, money.Plain(charge.Decimal))
+	return &ordercheck.Billed{
+		OrderVersion: order.Timestamp,
+		Total:        order.Total.Decimal,
+		Fingerprint:  fingerprint(lines, order.OrderFreight, order.Tax1, order.Tax2, order.ReturnFee, order.ReturnFreight),
+		Sold:         fingerprint(sold, order.OrderFreight),
 	}
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	return &ordercheck.Billed{OrderVersion: order.Timestamp, Total: order.Total.Decimal, Fingerprint: hex.EncodeToString(sum[:])}
 }
 
-// changedAfterInvoice: edited after invoicing.
+// fingerprint is a hash of lines, in any order, and charges.
+func fingerprint(lines []string, charges ...inflow.Amount) string {
+	slices.Sort(lines)
+	for _, charge := range charges {
+		lines = append(lines, money.Plain(charge.Decimal))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// changedAfterInvoice: edited after invoicing, other than by a return.
 func changedAfterInvoice(*settings) check {
 	return func(e *evaluation) error {
-		now := BilledOf(e.order)
-		if now == nil || e.lookups.Billed == nil {
+		now, then := BilledOf(e.order), e.lookups.Billed
+		if now == nil || then == nil || then.Fingerprint == now.Fingerprint {
 			return nil
 		}
-		if then := e.lookups.Billed; then.Fingerprint != now.Fingerprint {
-			e.onOrder(breach{
-				message:  fmt.Sprintf("The order was changed after it was invoiced: its total was %s, and is %s", money.Text(then.Total), money.Text(now.Total)),
-				expected: money.Text(then.Total),
-				actual:   money.Text(now.Total),
-				fix:      "Send the customer a corrected invoice, or take the change back",
-			})
+		if hasReturn(e.order) {
+			if then.Sold == "" {
+				return skip("the order has a return, and what was sold when it was invoiced is not known")
+			}
+			if then.Sold == now.Sold {
+				return nil
+			}
 		}
+		var c money.Calc
+		off := c.Sub(now.Total, then.Total)
+		if c.Err() != nil {
+			return c.Err()
+		}
+		what := fmt.Sprintf("its total was %s and is now %s, %s", money.Text(then.Total), money.Text(now.Total), moreOrLess(off))
+		if off.IsZero() {
+			what = fmt.Sprintf("its lines or charges differ, though the total is still %s", money.Text(now.Total))
+		}
+		e.onOrder(breach{
+			message:  "The order was changed after it was invoiced: " + what,
+			expected: money.Text(then.Total),
+			actual:   money.Text(now.Total),
+			fix:      "Send the customer a corrected invoice, or undo the change",
+		})
 		return nil
 	}
+}
+
+func hasReturn(o *inflow.SalesOrder) bool {
+	return !o.ReturnFee.Decimal.IsZero() || !o.ReturnFreight.Decimal.IsZero() ||
+		slices.ContainsFunc(o.Lines, func(l inflow.SalesOrderLine) bool { return quantity(&l).IsNeg() })
+}
+
+// moreOrLess says how far an amount is off.
+func moreOrLess(off decimal.Decimal) string {
+	if off.IsNeg() {
+		return money.Text(off.Abs()) + " less"
+	}
+	return money.Text(off) + " more"
 }
 
 // RecentOrders reduces a customer's orders, as InFlow lists them, to what rules compare

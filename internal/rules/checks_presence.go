@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/govalues/decimal"
+
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/money"
 )
 
 // customerAndLines: no customer, or no lines.
@@ -15,7 +18,7 @@ func customerAndLines(*settings) check {
 			e.onOrder(breach{
 				discriminator: "customer",
 				message:       "The order has no customer",
-				fix:           "Choose the customer",
+				fix:           "Choose the customer on the order",
 			})
 		}
 		if len(e.order.Lines) == 0 {
@@ -96,10 +99,14 @@ func requiredFields(s *settings) check {
 	return func(e *evaluation) error {
 		for _, name := range fields {
 			if field := fillables[name]; !field.filled(e.order) {
+				message := "The order has no " + field.name
+				if strings.HasPrefix(name, "custom") {
+					message = capital(field.name) + " of the order is blank"
+				}
 				e.onOrder(breach{
 					discriminator: name,
-					message:       fmt.Sprintf("The order has no %s", field.name),
-					fix:           fmt.Sprintf("Fill in the %s", field.name),
+					message:       message,
+					fix:           fmt.Sprintf("Fill in the %s of the order", field.name),
 				})
 			}
 		}
@@ -107,28 +114,31 @@ func requiredFields(s *settings) check {
 	}
 }
 
-// returnDetails: a return without reason or date.
+// returnDetails: goods came back and nobody says why, or when.
 func returnDetails(s *settings) check {
 	reasons := s.texts("reasonFields", []string{"returnRemarks", "orderRemarks"}, "the fields of which one must give the reason", fillableNames()...)
-	needsDate := s.truth("date", true, "whether the return's date must be filled in")
+	needsDate := s.truth("date", true, "whether the return's date must be filled in; without it the finding is a warning")
 	return func(e *evaluation) error {
 		hasReason := len(reasons) == 0 || slices.ContainsFunc(reasons, func(name string) bool { return fillables[name].filled(e.order) })
 		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-			if !quantity(line).IsNeg() {
+			if !quantity(line).IsNeg() || line.Product != nil && isService(line.Product) {
 				return nil
 			}
-			var lacks []string
+			var lacks, fixes []string
 			if !hasReason {
 				lacks = append(lacks, "reason")
+				fixes = append(fixes, "write the reason into the return remarks")
 			}
 			if needsDate && line.ReturnDate.IsZero() {
 				lacks = append(lacks, "date")
+				fixes = append(fixes, "enter the date of the return on the line")
 			}
 			if len(lacks) > 0 {
-				what := strings.Join(lacks, " and no ")
+				fix := strings.Join(fixes, ", and ")
 				e.onLine(i, breach{
-					message: fmt.Sprintf("%s: the return has no %s", e.lineName(i), what),
-					fix:     fmt.Sprintf("Fill in the %s of the return", strings.Join(lacks, " and the ")),
+					message: fmt.Sprintf("%s: the return of %s has no %s", e.lineName(i), withUnit(quantity(line).Abs(), line.Quantity.Uom), strings.Join(lacks, " and no ")),
+					fix:     capital(fix),
+					warning: hasReason,
 				})
 			}
 			return nil
@@ -136,17 +146,104 @@ func returnDetails(s *settings) check {
 	}
 }
 
-// inactive: a deactivated customer or product on an order that is not fulfilled yet.
+// shipToAddress: goods left and the order has no address that they can have gone to.
+func shipToAddress(s *settings) check {
+	pickUps := s.texts("pickUp", []string{"pick-up", "pick up", "pickup", "will call", "collect", "counter"}, "how carriers are named when the customer fetches the goods, as a part of the name")
+	return func(e *evaluation) error {
+		if !e.order.ShowShipping || usableAddress(e.order.ShippingAddress) || e.order.SameBillingAndShipping && usableAddress(e.order.BillingAddress) {
+			return nil
+		}
+		isPickUp := func(carrier string) bool {
+			return slices.ContainsFunc(pickUps, func(text string) bool { return strings.Contains(foldKey(carrier), foldKey(text)) })
+		}
+		shipped, fetched := false, false
+		for i := range e.order.ShipLines {
+			switch s := &e.order.ShipLines[i]; {
+			case isPickUp(s.Carrier):
+				fetched = true
+			case !s.ShippedDate.IsZero(), bool(s.TrackingNumber), fulfilled(e.order):
+				shipped = true
+			}
+		}
+		b := breach{
+			message: "The order was shipped, but its shipping address has no street, or neither city nor postal code",
+			fix:     "Fill in the shipping address of the order",
+		}
+		switch {
+		case shipped:
+		case fetched, fulfilled(e.order):
+			b.warning = true
+			b.message = "The order shows shipping and is fulfilled, but nothing was shipped and it has no shipping address"
+			b.fix = "If the customer fetched the goods, switch shipping off on the order; else fill in the shipping address"
+		default:
+			return nil
+		}
+		e.onOrder(b)
+		return nil
+	}
+}
+
+func usableAddress(a *inflow.Address) bool {
+	return a != nil && bool(a.Address1) && (bool(a.City) || bool(a.PostalCode))
+}
+
+// discountRemark: a large discount, and no remark that says why.
+func discountRemark(s *settings) check {
+	above := s.percent("above", "50", "the percentage up to which a discount needs no remark")
+	return func(e *evaluation) error {
+		if strings.TrimSpace(e.order.OrderRemarks) != "" {
+			return nil
+		}
+		var at []int
+		largest := decimal.Decimal{}
+		err := e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
+			if quantity(line).IsNeg() {
+				return nil
+			}
+			var c money.Calc
+			percent := discountPercent(&c, e.order, line)
+			if c.Err() == nil && percent.Cmp(above) > 0 {
+				at, largest = append(at, i), largest.Max(percent)
+			}
+			return c.Err()
+		})
+		if err != nil || len(at) == 0 {
+			return err
+		}
+		var c money.Calc
+		verb, have := "a discount", "has"
+		if len(at) > 1 {
+			verb, have = "discounts of up to", "have"
+		} else {
+			verb += " of"
+		}
+		e.onOrder(breach{
+			message: fmt.Sprintf("%s %s %s %s %%, and the order has no remark that says why; more than %s %% needs one",
+				capital(linesText(at)), have, verb, money.Plain(c.Round(largest, 2)), money.Plain(above)),
+			fix: "Write the reason for the discount into the remarks of the order, or lower the discount",
+		})
+		return nil
+	}
+}
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+// inactive: a deactivated customer or product on an order that is not fulfilled yet. Goods
+// that come back, or were picked, are not looked at.
 func inactive(*settings) check {
 	return func(e *evaluation) error {
 		if fulfilled(e.order) || e.order.IsCompleted {
-			return nil
+			return outOfScope("the order is fulfilled")
+		}
+		picked := map[string]bool{}
+		for i := range e.order.PickLines {
+			picked[e.order.PickLines[i].ProductID] = true
 		}
 		if c := e.order.Customer; c != nil && c.IsActive != nil && !*c.IsActive {
 			e.onOrder(breach{
 				discriminator: "customer",
-				message:       fmt.Sprintf("The customer %s was deactivated", shorten(c.Name)),
-				fix:           "Choose another customer, or activate this one again",
+				message:       fmt.Sprintf("The customer %s is deactivated in InFlow", shorten(c.Name)),
+				fix:           "Choose another customer for the order, or activate this one again",
 			})
 		}
 		seen := map[string]bool{}
@@ -156,14 +253,14 @@ func inactive(*settings) check {
 			if p == nil && line.ProductID != "" {
 				e.notLookedAt(i, noProduct)
 			}
-			if p == nil || p.IsActive == nil || *p.IsActive || seen[line.ProductID] {
+			if p == nil || p.IsActive == nil || *p.IsActive || seen[line.ProductID] || picked[line.ProductID] || quantity(line).IsNeg() {
 				continue
 			}
 			seen[line.ProductID] = true
 			e.onOrder(breach{
 				discriminator: "product-" + idPart(line.ProductID),
-				message:       fmt.Sprintf("The product %s was deactivated", productName(p)),
-				fix:           "Replace the product, or activate it again",
+				message:       fmt.Sprintf("%s: the product is deactivated in InFlow", e.lineName(i)),
+				fix:           "Replace the product on the order, or activate it again",
 			})
 		}
 		return nil

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/govalues/decimal"
@@ -41,7 +42,7 @@ func discountCap(s *settings) check {
 				return nil
 			}
 			var c money.Calc
-			discount := discountPercent(&c, line)
+			discount := discountPercent(&c, e.order, line)
 			if c.Err() != nil {
 				return c.Err()
 			}
@@ -79,112 +80,375 @@ func capOf(caps map[string]decimal.Decimal, by string, p *inflow.Product) (of st
 	return "", decimal.Decimal{}, false
 }
 
-// discountPercent is a line's discount in percent. A fixed one is taken as what the
-// subtotal shows of it, since it may be per unit or per line.
-func discountPercent(c *money.Calc, line *inflow.SalesOrderLine) decimal.Decimal {
+// discountPercent is a line's discount in percent of its price. A fixed one may be per unit
+// or per line: the subtotal tells which, and if it fits neither, the smaller counts.
+func discountPercent(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) decimal.Decimal {
 	if line.Discount == nil {
 		return decimal.Decimal{}
 	}
+	value := line.Discount.Value.Decimal
 	if line.Discount.IsPercent {
-		return line.Discount.Value.Decimal
+		return value
 	}
-	gross := c.Mul(quantity(line), line.UnitPrice.Decimal)
+	gross := c.Mul(quantity(line), line.UnitPrice.Decimal).Abs()
 	if gross.IsZero() {
 		return decimal.Decimal{}
 	}
-	return c.Quo(c.Mul(c.Sub(gross, line.SubTotal.Decimal), money.Hundred), gross)
+	amounts := []decimal.Decimal{c.Mul(value, quantity(line).Abs()), value}
+	off := amounts[0].Min(amounts[1])
+	for i, subTotal := range lineSubtotals(c, order, line) {
+		if c.Near(line.SubTotal.Decimal, subTotal, decimal.MustParse(aCent)) {
+			off = amounts[i%len(amounts)]
+			break
+		}
+	}
+	return c.Quo(c.Mul(off, money.Hundred), gross)
 }
 
-// schemePrice: a line's price is not that of the order's pricing scheme.
-func schemePrice(s *settings) check {
-	tolerance := s.tolerance()
+// orderDiscountCap: the discounts of the whole order are above a cap, and no remark says why.
+func orderDiscountCap(s *settings) check {
+	limit := s.percent("cap", "90", "the percentage that all discounts together may take off")
 	return func(e *evaluation) error {
-		if e.order.PricingSchemeID == "" {
+		if strings.TrimSpace(e.order.OrderRemarks) != "" {
 			return nil
 		}
+		var c money.Calc
+		var full, net money.Total
+		for i := range e.order.Lines {
+			line := &e.order.Lines[i]
+			gross := c.Mul(quantity(line), line.UnitPrice.Decimal)
+			negative := line.SubTotal.Decimal.IsNeg() || gross.IsNeg()
+			switch {
+			case quantity(line).IsNeg(), negative && line.Product != nil && isService(line.Product):
+				continue // a return; a deposit, coupon or credit
+			case negative && line.Product == nil && line.ProductID != "":
+				e.notLookedAt(i, noProduct)
+				continue
+			case gross.IsPos():
+				full.Add(gross)
+			}
+			net.Add(line.SubTotal.Decimal)
+		}
+		if e.order.IsTaxInclusive {
+			// Subtotals may be without the tax that prices have.
+			net.Add(e.order.Tax1.Decimal)
+			net.Add(e.order.Tax2.Decimal)
+		}
+		price, left := c.SumOf(&full), c.SumOf(&net)
+		off := c.Sub(price, left)
+		if c.Err() != nil || !price.IsPos() {
+			return c.Err()
+		}
+		percent := c.Quo(c.Mul(off, money.Hundred), price)
+		least := c.RoundUp(c.Sub(price, c.Percent(limit, price)), e.order.Places())
+		if c.Err() != nil {
+			return c.Err()
+		}
+		if percent.Cmp(limit) > 0 {
+			e.onOrder(breach{
+				message: fmt.Sprintf("The discounts take %s %% off the prices of %s, more than %s %%, and the order has no remark that says why",
+					money.Plain(c.Round(percent, 2)), e.keyed(price), money.Plain(limit)),
+				expected: money.Text(least),
+				actual:   money.Text(left),
+				fix:      fmt.Sprintf("Lower the discounts until the lines make at least %s, or write the reason into the remarks of the order", money.Text(least)),
+			})
+		}
+		return nil
+	}
+}
+
+// netSubtotal is a line's subtotal without tax, and what to multiply such an amount by to
+// compare it with the subtotal as it is shown.
+func netSubtotal(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (net, factor decimal.Decimal) {
+	shown := line.SubTotal.Decimal
+	if !order.IsTaxInclusive {
+		return shown, decimal.One
+	}
+	divisors := taxDivisors(c, order, line)
+	if len(divisors) == 0 {
+		return shown, decimal.One
+	}
+	readings := lineSubtotals(c, order, line)
+	withTax := readings[:len(readings)/(len(divisors)+1)]
+	if !c.NearAny(shown, withTax, decimal.MustParse(aCent)) {
+		return shown, decimal.One
+	}
+	factor = divisors[0]
+	if order.CalculateTax2OnTax1 {
+		factor = divisors[len(divisors)-1]
+	}
+	return c.Quo(shown, factor), factor
+}
+
+// belowCost: a line is sold for less than its goods cost.
+func belowCost(s *settings) check {
+	margin := s.percent("margin", "0", "the percentage that the price must be above the cost")
+	tolerance := s.tolerance()
+	return func(e *evaluation) error {
+		rate := e.order.ExchangeRate.Decimal
+		switch {
+		case !e.order.ExchangeRate.Valid && e.order.CurrencyID == "":
+			rate = decimal.One
+		case !rate.IsPos():
+			return skip("costs are in the home currency, and the order has no exchange rate")
+		}
 		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-			if line.Product == nil || !quantity(line).IsPos() || !line.UnitPrice.Valid {
+			pieces := standardQuantity(line.Quantity)
+			if line.Product == nil || !pieces.IsPos() || !line.SubTotal.Decimal.IsPos() {
+				return nil
+			}
+			if line.Product.Cost == nil || !line.Product.Cost.Cost.Decimal.IsPos() {
+				if !isService(line.Product) {
+					e.notLookedAt(i, "the cost of the product is not known")
+				}
 				return nil
 			}
 			var c money.Calc
-			price, known := priceInScheme(&c, e.order.PricingSchemeID, line)
-			fits := !known || c.Near(line.UnitPrice.Decimal, price, tolerance)
+			cost := c.Mul(c.Mul(line.Product.Cost.Cost.Decimal, pieces), rate)
+			least := c.Add(cost, c.Percent(margin, cost))
+			net, factor := netSubtotal(&c, e.order, line)
+			tooLow := belowBy(&c, net, least, e.within(tolerance))
+			expected := c.RoundUp(c.Mul(least, factor), e.order.Places())
+			missing := c.Sub(expected, line.SubTotal.Decimal)
 			if c.Err() != nil {
 				return c.Err()
 			}
-			if !fits {
-				scheme := "the order's pricing scheme"
-				if e.order.PricingScheme != nil && e.order.PricingScheme.Name != "" {
-					scheme = "pricing scheme " + shorten(e.order.PricingScheme.Name)
-				}
-				e.onLine(i, breach{
-					message:  fmt.Sprintf("%s: the price is %s, but %s has %s", e.lineName(i), money.Text(line.UnitPrice.Decimal), scheme, money.Cents(price)),
-					expected: money.Cents(price),
-					actual:   money.Text(line.UnitPrice.Decimal),
-					fix:      "Check the price, or choose the pricing scheme that the customer has",
-				})
+			if !tooLow {
+				return nil
 			}
+			e.onLine(i, breach{
+				message: fmt.Sprintf("%s: %s %s sold for %s, %s less than %s", e.lineName(i), unitsText(line), isOrAre(quantity(line)),
+					money.Text(line.SubTotal.Decimal), e.keyed(missing), e.costText(cost, margin, rate, expected)),
+				expected: money.Text(expected),
+				actual:   money.Text(line.SubTotal.Decimal),
+				fix:      fmt.Sprintf("Raise the price or lower the discount until the line is at least %s; if it is a clearance, leave it", money.Text(expected)),
+			})
 			return nil
 		})
 	}
 }
 
-// priceInScheme is a product's price in a scheme for the line's unit of measure. It is
-// known only where that is the unit which the scheme prices.
-func priceInScheme(c *money.Calc, schemeID string, line *inflow.SalesOrderLine) (price decimal.Decimal, known bool) {
+// costText says what a line should cost, and how that comes about.
+func (e *evaluation) costText(cost, margin, rate, expected decimal.Decimal) string {
+	text := "the cost of " + e.keyed(cost)
+	if !rate.IsOne() {
+		text += fmt.Sprintf(" at the exchange rate %s", money.Plain(rate))
+	}
+	if !margin.IsZero() {
+		text += fmt.Sprintf(" and a margin of %s %%", money.Plain(margin))
+	}
+	if e.order.IsTaxInclusive {
+		text += " and tax"
+	}
+	if e.keyed(cost) != money.Text(expected) {
+		text += ", " + money.Text(expected)
+	}
+	return text
+}
+
+// unitsText is a line's quantity with its unit of measure.
+func unitsText(line *inflow.SalesOrderLine) string {
+	return strings.TrimSpace(money.Plain(quantity(line)) + " " + shorten(line.Quantity.Uom))
+}
+
+func isOrAre(n decimal.Decimal) string {
+	if n.IsOne() {
+		return "is"
+	}
+	return "are"
+}
+
+// schemePrice: a line's price is not that of the order's pricing scheme.
+func schemePrice(s *settings) check {
+	tolerance := s.tolerance()
+	percent := s.percent("tolerancePercent", "0.5", "the same in percent of the price; the smaller of the two counts")
+	return func(e *evaluation) error {
+		if e.order.PricingSchemeID == "" {
+			return nil
+		}
+		scheme := "the order's pricing scheme"
+		if of := e.order.PricingScheme; of != nil {
+			if of.Name != "" {
+				scheme = "pricing scheme " + shorten(of.Name)
+			}
+			if of.CurrencyID != "" && e.order.CurrencyID != "" && of.CurrencyID != e.order.CurrencyID {
+				return outOfScope("%s has its prices in another currency than the order", scheme)
+			}
+			if of.IsTaxInclusive != e.order.IsTaxInclusive {
+				taxed := map[bool]string{true: "with tax", false: "without tax"}
+				return outOfScope("%s has its prices %s, and the order %s", scheme, taxed[of.IsTaxInclusive], taxed[e.order.IsTaxInclusive])
+			}
+		}
+		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
+			if line.Product == nil || !quantity(line).IsPos() || !line.UnitPrice.Valid || line.UnitPrice.Decimal.IsZero() {
+				return nil
+			}
+			var c money.Calc
+			price, gap := priceInScheme(&c, e.order, line)
+			if gap != "" {
+				e.notLookedAt(i, gap)
+				return nil
+			}
+			actual := line.UnitPrice.Decimal
+			fits := c.Near(actual, price, tolerance.Min(c.Percent(percent, price.Abs()))) || isRounding(&c, actual, price, e.order.Places())
+			difference := c.Sub(actual, price)
+			if c.Err() != nil {
+				return c.Err()
+			}
+			if fits {
+				return nil
+			}
+			direction := "above"
+			if difference.IsNeg() {
+				direction = "below"
+			}
+			listed := money.Text(c.Round(price, pricePlaces))
+			e.onLine(i, breach{
+				message: fmt.Sprintf("%s: the price is %s, %s %s the %s of %s%s", e.lineName(i), money.Text(actual),
+					money.Text(c.Round(difference.Abs(), pricePlaces)), direction, listed, scheme, forUnit(line)),
+				expected: listed,
+				actual:   money.Text(actual),
+				fix:      fmt.Sprintf("Set the price to %s, or choose the pricing scheme that it was agreed by; if it is a special price, leave it", listed),
+			})
+			return nil
+		})
+	}
+}
+
+// pricePlaces is the number of decimal places of InFlow's prices.
+const pricePlaces = 5
+
+// isRounding reports whether a price is another one, rounded to what the currency has or
+// to more places.
+func isRounding(c *money.Calc, rounded, price decimal.Decimal, places int) bool {
+	for ; places <= pricePlaces; places++ {
+		if rounded.Cmp(c.Round(price, places)) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// forUnit names a unit of measure that is not the product's standard one.
+func forUnit(line *inflow.SalesOrderLine) string {
+	q := line.Quantity
+	if q.Uom == "" || strings.EqualFold(q.Uom, line.Product.StandardUomName) || !q.StandardQuantity.Valid {
+		return ""
+	}
+	var c money.Calc
+	each := c.Quo(q.StandardQuantity.Decimal, quantity(line))
+	if c.Err() != nil {
+		return ""
+	}
+	return strings.TrimRight(fmt.Sprintf(" for 1 %s of %s %s", shorten(q.Uom), money.Plain(c.Round(each, pricePlaces)), shorten(line.Product.StandardUomName)), " ")
+}
+
+// priceInScheme is a product's price in the order's pricing scheme, for the line's unit of
+// measure, or the reason why it is not known.
+func priceInScheme(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (price decimal.Decimal, gap string) {
 	p := line.Product
-	salesUnit := p.StandardUomName
-	if p.SalesUom != nil && p.SalesUom.Name != "" {
-		salesUnit = p.SalesUom.Name
+	i := slices.IndexFunc(p.Prices, func(entry inflow.ProductPrice) bool { return entry.PricingSchemeID == order.PricingSchemeID })
+	if i < 0 {
+		return decimal.Decimal{}, "the product has no price in the pricing scheme"
 	}
-	if line.Quantity.Uom != "" && !strings.EqualFold(line.Quantity.Uom, salesUnit) {
-		return decimal.Decimal{}, false
+	entry := &p.Prices[i]
+	switch {
+	case strings.EqualFold(entry.PriceType, "FixedPrice") && entry.UnitPrice.Valid:
+		units, known := salesUnits(c, line)
+		if !known {
+			return decimal.Decimal{}, "the pricing scheme has no price for the unit of measure"
+		}
+		return c.Mul(entry.UnitPrice.Decimal, units), ""
+	case strings.EqualFold(entry.PriceType, "FixedMarkup") && entry.FixedMarkup.Valid:
+		if p.Cost == nil || !p.Cost.Cost.Decimal.IsPos() {
+			return decimal.Decimal{}, "the price is a markup, and the cost of the product is not known"
+		}
+		if order.ExchangeRate.Valid && !order.ExchangeRate.Decimal.IsOne() {
+			return decimal.Decimal{}, "the price is a markup on a cost in another currency"
+		}
+		pieces, known := standardUnits(c, line)
+		if !known {
+			return decimal.Decimal{}, "the pricing scheme has no price for the unit of measure"
+		}
+		cost := c.Mul(p.Cost.Cost.Decimal, pieces)
+		return c.Add(cost, c.Percent(entry.FixedMarkup.Decimal, cost)), ""
 	}
-	for i := range p.Prices {
-		entry := &p.Prices[i]
-		if entry.PricingSchemeID != schemeID {
-			continue
-		}
-		switch {
-		case strings.EqualFold(entry.PriceType, "FixedPrice") && entry.UnitPrice.Valid:
-			return entry.UnitPrice.Decimal, true
-		case strings.EqualFold(entry.PriceType, "FixedMarkup") && entry.FixedMarkup.Valid && p.Cost != nil && p.Cost.Cost.Valid && strings.EqualFold(salesUnit, p.StandardUomName):
-			return c.Add(p.Cost.Cost.Decimal, c.Percent(entry.FixedMarkup.Decimal, p.Cost.Cost.Decimal)), true
-		}
+	return decimal.Decimal{}, "the product has no price in the pricing scheme"
+}
+
+// standardUnits is how many standard units one unit of the line is.
+func standardUnits(c *money.Calc, line *inflow.SalesOrderLine) (decimal.Decimal, bool) {
+	q := line.Quantity
+	switch {
+	case q.Uom == "" || strings.EqualFold(q.Uom, line.Product.StandardUomName):
+		return decimal.One, true
+	case q.StandardQuantity.Decimal.IsPos() && q.UomQuantity.Decimal.IsPos():
+		return c.Quo(q.StandardQuantity.Decimal, q.UomQuantity.Decimal), true
 	}
 	return decimal.Decimal{}, false
 }
 
+// salesUnits is how many of the units that prices are for one unit of the line is.
+func salesUnits(c *money.Calc, line *inflow.SalesOrderLine) (decimal.Decimal, bool) {
+	p := line.Product
+	sales := p.StandardUomName
+	if p.SalesUom != nil && p.SalesUom.Name != "" {
+		sales = p.SalesUom.Name
+	}
+	if line.Quantity.Uom == "" || strings.EqualFold(line.Quantity.Uom, sales) {
+		return decimal.One, true
+	}
+	units, known := standardUnits(c, line)
+	if !known {
+		return decimal.Decimal{}, false
+	}
+	if strings.EqualFold(sales, p.StandardUomName) {
+		return units, true
+	}
+	ratio := p.SalesUom.ConversionRatio
+	if ratio == nil || !ratio.StandardQuantity.Decimal.IsPos() || !ratio.UomQuantity.Decimal.IsPos() {
+		return decimal.Decimal{}, false
+	}
+	return c.Quo(c.Mul(units, ratio.UomQuantity.Decimal), ratio.StandardQuantity.Decimal), true
+}
+
 // surcharge: a surcharge line is not within its percentages of the goods.
 func surcharge(s *settings) check {
-	codes := s.texts("codes", []string{"SURCHARGE"}, "the codes of surcharge lines, in name or SKU")
+	codes := s.texts("codes", nil, "the codes of surcharge lines, in name or SKU")
 	from := s.percent("from", "0", "the least percentage of the other lines")
 	to := s.percent("to", "4", "the largest percentage of the other lines")
 	tolerance := s.tolerance()
+	if len(codes) == 0 {
+		s.skip = "no surcharge lines are named in its parameter codes"
+	}
 	return func(e *evaluation) error {
 		isSurcharge := func(line *inflow.SalesOrderLine) bool { return hasAnyCode(line.Product, codes) }
-		found := false
+		var at []int
 		for i := range e.order.Lines {
-			found = found || isSurcharge(&e.order.Lines[i])
+			if isSurcharge(&e.order.Lines[i]) {
+				at = append(at, i)
+			}
 		}
-		if !found {
+		if len(at) == 0 {
 			return nil
 		}
 		var c money.Calc
 		actual := linesSubtotal(&c, e.order, isSurcharge)
 		base := linesSubtotal(&c, e.order, func(l *inflow.SalesOrderLine) bool { return !isSurcharge(l) })
 		low, high := c.Percent(from, base), c.Percent(to, base)
-		below, above := belowBy(&c, actual, low, tolerance), belowBy(&c, high, actual, tolerance)
+		low, high = low.Min(high), low.Max(high) // on a refund both are negative
+		below, above := belowBy(&c, actual, low, e.within(tolerance)), belowBy(&c, high, actual, e.within(tolerance))
 		if c.Err() != nil {
 			return c.Err()
 		}
 		if below || above {
+			expected := e.keyed(map[bool]decimal.Decimal{true: low, false: high}[below])
 			e.onOrder(breach{
-				message: fmt.Sprintf("The surcharge is %s, but %s %% to %s %% of %s is %s to %s",
-					money.Text(actual), money.Plain(from), money.Plain(to), money.Text(base), money.Cents(low), money.Cents(high)),
-				expected: money.Cents(map[bool]decimal.Decimal{true: low, false: high}[below]),
+				message: fmt.Sprintf("The surcharge on %s is %s, but %s %% to %s %% of the other lines' %s is %s to %s", linesText(at),
+					money.Text(actual), money.Plain(from), money.Plain(to), money.Text(base), e.keyed(low), e.keyed(high)),
+				expected: expected,
 				actual:   money.Text(actual),
-				fix:      "Set the surcharge anew from the amount of the other lines",
+				fix:      fmt.Sprintf("Set the surcharge to an amount from %s to %s", e.keyed(low), e.keyed(high)),
 			})
 		}
 		return nil

@@ -10,11 +10,16 @@ import (
 )
 
 // serialNumbers: a line has not as many serial numbers as pieces, or a number that another piece has.
-// No numbers at all are wrong only once the goods are out, and when the picks have too few as well.
+// No numbers at all are wrong only once the goods are out, and when the picks have too few as well;
+// too few are fine while an order is picked in part.
 func serialNumbers(*settings) check {
 	return func(e *evaluation) error {
 		uses := serialUses(e.order)
 		picked := pickedSerials(e.order)
+		pickedGoods := map[string]bool{}
+		for i := range e.order.PickLines {
+			pickedGoods[e.order.PickLines[i].ProductID] = true
+		}
 		unnumbered := newGoods() // what is sold on lines that leave the numbers to the picks
 		for i := range e.order.Lines {
 			if line := &e.order.Lines[i]; len(line.Quantity.SerialNumbers) == 0 && quantity(line).IsPos() {
@@ -25,22 +30,22 @@ func serialNumbers(*settings) check {
 			var c money.Calc
 			numbers, pieces := line.Quantity.SerialNumbers, standardQuantity(line.Quantity).Abs()
 			if len(numbers) > 0 {
-				return e.checkSerials(i, numbers, pieces, uses)
+				inPart := !fulfilled(e.order) && quantity(line).IsPos() && pickedGoods[line.ProductID]
+				return e.checkSerials(i, numbers, pieces, uses, inPart)
 			}
-			if line.Product == nil || !line.Product.TrackSerials || !fulfilled(e.order) {
+			if line.Product == nil || !line.Product.TrackSerials || !fulfilled(e.order) || !quantity(line).IsPos() {
 				return nil
 			}
 			have := len(picked[line.ProductID])
-			if have > 0 && quantity(line).IsPos() {
+			if have > 0 {
 				pieces = unnumbered.of(&c, line.ProductID)
 			}
-			switch {
-			case c.Err() != nil:
+			if c.Err() != nil {
 				return c.Err()
-			case have > 0 && (!quantity(line).IsPos() || pieces.Cmp(count(have)) <= 0):
-				return nil // the picks have them
 			}
-			e.onSerials(i, pieces, have, "")
+			if pieces.Cmp(count(have)) > 0 {
+				e.onSerials(i, pieces, have, "picks", "")
+			}
 			return nil
 		})
 	}
@@ -83,7 +88,8 @@ func pickedSerials(order *inflow.SalesOrder) map[string]map[string]bool {
 }
 
 // checkSerials looks at the numbers of the line at index i, of which a number counts once.
-func (e *evaluation) checkSerials(i int, numbers []string, pieces decimal.Decimal, uses map[serialUse]int) error {
+// inPart is true if some of the goods are picked, and others need no number yet.
+func (e *evaluation) checkSerials(i int, numbers []string, pieces decimal.Decimal, uses map[serialUse]int, inPart bool) error {
 	different, repeated := map[string]bool{}, ""
 	for _, number := range numbers {
 		different[number] = true
@@ -91,22 +97,33 @@ func (e *evaluation) checkSerials(i int, numbers []string, pieces decimal.Decima
 			repeated = number
 		}
 	}
-	if repeated != "" || pieces.Cmp(count(len(different))) != 0 {
-		e.onSerials(i, pieces, len(different), repeated)
+	off := count(len(different)).Cmp(pieces)
+	if repeated != "" || off > 0 || off < 0 && !inPart {
+		e.onSerials(i, pieces, len(different), "line", repeated)
 	}
 	return nil
 }
 
-func (e *evaluation) onSerials(i int, pieces decimal.Decimal, have int, repeated string) {
-	numbers := "serial numbers"
-	if have == 1 {
-		numbers = "serial number"
+// onSerials says how many serial numbers the line, or what was picked for it, has.
+func (e *evaluation) onSerials(i int, pieces decimal.Decimal, have int, where, repeated string) {
+	var c money.Calc
+	off := c.Sub(count(have), pieces)
+	how := "sold"
+	if quantity(&e.order.Lines[i]).IsNeg() {
+		how = "returned"
 	}
 	b := breach{
-		message:  fmt.Sprintf("%s: %s pieces have %d %s", e.lineName(i), money.Plain(pieces), have, numbers),
+		message:  fmt.Sprintf("%s: %s %s, serial numbers on the %s: %d", e.lineName(i), money.Plain(pieces), how, where, have),
 		expected: money.Plain(pieces),
 		actual:   fmt.Sprint(have),
-		fix:      "Enter a serial number for each piece",
+	}
+	switch {
+	case off.IsNeg():
+		b.message += ", " + tooManyOrMissing(off)
+		b.fix = fmt.Sprintf("Enter the %s missing on the %s", money.Plain(off.Abs()), where)
+	case off.IsPos():
+		b.message += ", " + tooManyOrMissing(off)
+		b.fix = fmt.Sprintf("Remove the %s too many, or correct the quantity", money.Plain(off))
 	}
 	if repeated != "" {
 		b.message += fmt.Sprintf("; %s is entered more than once", shorten(repeated))

@@ -20,12 +20,24 @@ import (
 
 var errNoOrder = errors.New("not evaluated: no order was given")
 
-// skipError is a check's way to say that it cannot judge this order.
-type skipError struct{ reason string }
+// skipError is a check's way to say that it does not judge this order.
+type skipError struct {
+	reason string
+	// deliberate is true if the check is not for such orders, rather than something being missing.
+	deliberate bool
+}
 
 func (e *skipError) Error() string { return e.reason }
 
-func skip(format string, args ...any) error { return &skipError{fmt.Sprintf(format, args...)} }
+// skip is for an order that lacks what the check needs.
+func skip(format string, args ...any) error {
+	return &skipError{reason: fmt.Sprintf(format, args...)}
+}
+
+// outOfScope is for an order that the check is not for.
+func outOfScope(format string, args ...any) error {
+	return &skipError{reason: fmt.Sprintf(format, args...), deliberate: true}
+}
 
 // subject is an order under evaluation by all rules, one after the other.
 type subject struct {
@@ -155,6 +167,7 @@ func (e *evaluation) gapText() string {
 		}
 		lines[g.reason] = append(lines[g.reason], g.line)
 	}
+	slices.Sort(reasons) // the order of lines must not matter
 	for i, reason := range reasons {
 		reasons[i] = linesText(lines[reason]) + ": " + reason
 	}
@@ -249,35 +262,14 @@ func idPart(id string) string {
 	return "~" + hex.EncodeToString(sum[:12])
 }
 
-// lineName is how messages speak of a line: its number, and its product where known.
+// lineName is how messages speak of a line: its number, and its product if known.
 func (e *evaluation) lineName(i int) string {
-	if name := productName(e.order.Lines[i].Product); name != "" {
-		return fmt.Sprintf("Line %d (%s)", i+1, name)
-	}
-	return fmt.Sprintf("Line %d", i+1)
+	return ordercel.LineLabel(i+1, e.order.Lines[i].Product)
 }
 
-// productName is a product's name, or else its SKU, for messages.
-func productName(p *inflow.Product) string {
-	if p == nil {
-		return ""
-	}
-	if name := strings.TrimSpace(p.Name); name != "" {
-		return shorten(name)
-	}
-	return shorten(strings.TrimSpace(p.SKU))
-}
+func productName(p *inflow.Product) string { return ordercel.ProductName(p) }
 
-const maxTextInMessage = 80
-
-// shorten keeps a text of the order's from swamping a message.
-func shorten(text string) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= maxTextInMessage {
-		return string(runes)
-	}
-	return string(runes[:maxTextInMessage-1]) + "…"
-}
+func shorten(text string) string { return ordercel.Shorten(text) }
 
 // quantity is what the unit price multiplies: the quantity in the line's own unit of measure.
 func quantity(line *inflow.SalesOrderLine) decimal.Decimal {

@@ -199,8 +199,8 @@ type outcome struct {
 	gaps string
 	// skipped says why the order was not looked at at all.
 	skipped string
-	// byFile is true if the rule file skips such orders, rather than something being missing.
-	byFile bool
+	// deliberate is true if the rule is not for such orders, rather than something being missing.
+	deliberate bool
 }
 
 // evaluate runs one rule.
@@ -226,7 +226,7 @@ func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, 
 			return outcome{}, fmt.Errorf("whether the rule applies: %w", err)
 		}
 		if !applies {
-			return outcome{skipped: r.inapplicable(subject.order), byFile: true}, nil
+			return outcome{skipped: r.inapplicable(subject.order), deliberate: true}, nil
 		}
 	}
 	if reason := subject.missing(r.Requires, r.partial || r.Scope == ordercheck.ScopeLine); reason != "" {
@@ -237,14 +237,14 @@ func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, 
 		case err != nil:
 			return outcome{}, fmt.Errorf("whether to skip the order: %w", err)
 		case reason != "":
-			return outcome{skipped: shorten(reason), byFile: true}, nil
+			return outcome{skipped: shorten(reason), deliberate: true}, nil
 		}
 	}
 	e := &evaluation{subject: subject, rule: r, ctx: ctx}
 	if err := r.check(e); err != nil {
 		var skip *skipError
 		if errors.As(err, &skip) {
-			return outcome{skipped: skip.reason}, nil
+			return outcome{skipped: skip.reason, deliberate: skip.deliberate}, nil
 		}
 		return outcome{}, err
 	}

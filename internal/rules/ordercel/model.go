@@ -1,7 +1,9 @@
 package ordercel
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -44,6 +46,7 @@ var (
 
 	lineType = objectOf("Line",
 		named("number", "the line's place in the order, from 1 (the gate's)", number(func(l *Line) int { return l.Number })),
+		named("label", "for messages: 'Line 2 (Steel cable)' (the gate's)", text(func(l *Line) string { return LineLabel(l.Number, l.Product) })),
 		named("salesOrderLineId", "", text(func(l *Line) string { return l.SalesOrderLineID })),
 		named("productId", "", text(func(l *Line) string { return l.ProductID })),
 		included("product", inflow.IncludeLinesProduct, "", access(productType.cel,
@@ -255,6 +258,36 @@ type Line struct {
 	discountValue objectValue
 	product       objectValue
 	value         objectValue
+}
+
+// LineLabel is how messages speak of a line: its number, and its product if known.
+func LineLabel(number int, p *inflow.Product) string {
+	if name := ProductName(p); name != "" {
+		return fmt.Sprintf("Line %d (%s)", number, name)
+	}
+	return fmt.Sprintf("Line %d", number)
+}
+
+// ProductName is a product's name, or else its SKU, for messages.
+func ProductName(p *inflow.Product) string {
+	if p == nil {
+		return ""
+	}
+	if name := strings.TrimSpace(p.Name); name != "" {
+		return Shorten(name)
+	}
+	return Shorten(strings.TrimSpace(p.SKU))
+}
+
+const maxTextInMessage = 80
+
+// Shorten keeps a text of the order's from swamping a message.
+func Shorten(text string) string {
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) <= maxTextInMessage {
+		return string(runes)
+	}
+	return string(runes[:maxTextInMessage-1]) + "…"
 }
 
 // discount is never null: no discount is one of 0.
