@@ -152,13 +152,14 @@ func TestRulesEvalReport(t *testing.T) {
 func TestRulesEvalWithLookups(t *testing.T) {
 	t.Setenv("RULES_FILE", "")
 	order := filepath.Join("..", "..", "rules", "examples", "order.json")
-	lookups := writeFile(t, "lookups.json", `{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":1}]}}`)
+	lookups := writeFile(t, "lookups.json", `{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":2,
+		"goods":[{"productId":"d4100000-0000-4000-8000-000000000001","quantity":"5","uom":"ea."},{"productId":"d4100000-0000-4000-8000-000000000002","quantity":"12.5","uom":"m"}]}]}}`)
 	out, _, status := runRules(t, "", "eval", "--order", order, "--lookups", lookups, "--json", "--now", "2026-01-06")
 	assert.Equal(t, 0, status, "warnings only")
 	var report ordercheck.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Len(t, report.Findings, 1)
-	assert.Equal(t, "The PO number PO-4711 is on SO-7 too", report.Findings[0].Message)
+	assert.Equal(t, "The customer's PO number PO-4711 is on SO-7 too, with the same goods", report.Findings[0].Message)
 	assert.Equal(t, ordercheck.StatusWarning, report.Status)
 }
 

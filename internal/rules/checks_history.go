@@ -65,6 +65,10 @@ func repeatedPONumber(s *settings) check {
 	days := s.days("days", "30", "how far apart the orders' dates may be")
 	overlap := s.percent("overlap", "90", "how many percent of the lines of both orders must be the same; 0 for the PO number alone")
 	ignored := s.texts("ignore", []string{"-", "n/a", "na", "none", "verbal", "tbd"}, "PO numbers that are none")
+	withGoods := ", with the same goods"
+	if overlap.IsZero() {
+		withGoods = ""
+	}
 	return func(e *evaluation) error {
 		number := strings.TrimSpace(e.order.PONumber)
 		if number == "" || slices.ContainsFunc(ignored, func(text string) bool { return strings.EqualFold(text, number) }) {
@@ -83,7 +87,7 @@ func repeatedPONumber(s *settings) check {
 		}
 		if len(same) > 0 {
 			e.onOrder(breach{
-				message: fmt.Sprintf("The customer's PO number %s is on %s too, with the same goods", shorten(number), orderNumbers(same)),
+				message: fmt.Sprintf("The customer's PO number %s is on %s too%s", shorten(number), orderNumbers(same), withGoods),
 				actual:  shorten(number),
 				fix:     "If the order was entered twice, cancel one; if the customer ordered again, enter the new PO number or leave it",
 			})
