@@ -142,6 +142,7 @@ func TestServiceIsOneThatSystemdUnderstands(t *testing.T) {
 	text, err := os.ReadFile(unit)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "\nUser=gate\n")
+	assert.Contains(t, string(text), "\nRestartPreventExitStatus=2\n", "a wrong setting is tried again for ever")
 	timeout := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindSubmatch(text)
 	require.NotNil(t, timeout)
 	seconds, err := strconv.Atoi(string(timeout[1]))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
 
@@ -22,7 +25,22 @@ const processDev = "dev"
 var (
 	productionProcesses = []string{"ingress", "worker", "check", "webhooks", "subscriptions"}
 	temporalProcesses   = []string{"ingress", "worker", "check"}
+	// longLived are the processes that start telemetry.
+	longLived = []string{"ingress", "worker", "codec", processDev}
 )
+
+// shownProcesses returns the processes that 'gate config' looks at if none is named: those of production, and
+// each other whose own variables are set.
+func shownProcesses(environment config.Environment) []string {
+	names := slices.Clone(productionProcesses)
+	if len(environment.Names("CODEC_")) > 0 {
+		names = append(names, "codec")
+	}
+	if len(environment.Names("DEV_")) > 0 {
+		names = append(names, "fake-inflow", processDev)
+	}
+	return names
+}
 
 func newConfigCommand() *cobra.Command {
 	var asJSON bool
@@ -45,7 +63,11 @@ Exit status: 0 all is well, 2 something is wrong; every fault is on standard err
   gate config --json | jq '.faults'`,
 		Args: exactArgs(0, "gate config takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			effective, err := effectiveConfiguration(config.OS(), names)
+			environment := config.OS()
+			if len(names) == 0 {
+				names = shownProcesses(environment)
+			}
+			effective, err := effectiveConfiguration(cmd.Context(), environment, names)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
@@ -67,8 +89,9 @@ Exit status: 0 all is well, 2 something is wrong; every fault is on standard err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with settings and faults")
-	cmd.Flags().StringSliceVar(&names, "process", productionProcesses,
-		"processes to show: "+strings.Join(config.Processes(), ", "))
+	cmd.Flags().StringSliceVar(&names, "process", nil,
+		"processes to show, of "+strings.Join(config.Processes(), ", ")+
+			"; by default "+strings.Join(productionProcesses, ", ")+", and codec, fake-inflow and dev if their variables are set")
 	return cmd
 }
 
@@ -77,7 +100,7 @@ type configuration struct {
 	Faults   []config.ProcessFault `json:"faults"`
 }
 
-func effectiveConfiguration(environment config.Environment, names []string) (configuration, error) {
+func effectiveConfiguration(ctx context.Context, environment config.Environment, names []string) (configuration, error) {
 	c := configuration{Settings: []config.Setting{}, Faults: []config.ProcessFault{}}
 	production := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == processDev })
 	if err := c.add(environment, production); err != nil {
@@ -98,11 +121,47 @@ func effectiveConfiguration(environment config.Environment, names []string) (con
 	if len(connecting) > 0 {
 		c.addTemporal(environment, connecting)
 	}
+	c.checkRules(environment, names)
+	c.checkTelemetry(ctx, names)
 	for _, setting := range config.Foreign(environment, "OTEL_") {
 		setting.Processes = names
 		c.Settings = append(c.Settings, setting)
 	}
 	return c, nil
+}
+
+// checkRules compiles the rule set, as the worker does at its start.
+func (c *configuration) checkRules(environment config.Environment, names []string) {
+	const variable = "RULES_FILE"
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != "worker" && name != processDev })
+	path := environment.Value(variable)
+	if path == "" || len(names) == 0 || c.faulty(variable) {
+		return
+	}
+	if _, err := rules.Load(rules.Paths(path)...); err != nil {
+		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: names})
+	}
+}
+
+// checkTelemetry starts what OTEL_* asks for, as a process does, and stops it before it sends anything.
+func (c *configuration) checkTelemetry(ctx context.Context, names []string) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(longLived, name) })
+	if len(names) == 0 || c.faulty("LOG_FORMAT") {
+		return
+	}
+	t, err := telemetry.Start(ctx, telemetry.Options{Service: "gate-config", Version: version, LogFormat: telemetry.LogJSON, LogWriter: io.Discard})
+	if err != nil {
+		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: "OTEL_*", Problem: err.Error()}, Processes: names})
+		return
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = t.Shutdown(stopped) // nothing was recorded
+}
+
+// faulty reports whether a fault of the variable is known already.
+func (c *configuration) faulty(variable string) bool {
+	return slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return f.Variable == variable })
 }
 
 func (c *configuration) add(environment config.Environment, names []string) error {
@@ -119,6 +178,9 @@ func (c *configuration) add(environment config.Environment, names []string) erro
 func (c *configuration) addTemporal(environment config.Environment, names []string) {
 	temporal, err := temporalconn.Effective()
 	if err != nil {
+		if slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return strings.HasPrefix(f.Variable, "TEMPORAL_") }) {
+			return // told already, by its variable's name
+		}
 		c.Faults = append(c.Faults, config.ProcessFault{
 			Fault: config.Fault{Variable: "TEMPORAL_*", Problem: err.Error()}, Processes: names,
 		})

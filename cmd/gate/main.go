@@ -68,6 +68,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newFakeInflowCommand(),
 		newConfigCommand(),
 		newHealthCommand(),
+		newVersionCommand(),
 	)
 	return root
 }

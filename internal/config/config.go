@@ -84,6 +84,7 @@ type Stop struct {
 type Ingress struct {
 	Log
 	Admin
+	Temporal
 	Signing
 	Payloads
 	// ListenAddr takes the webhooks.
@@ -120,6 +121,7 @@ const (
 type Worker struct {
 	Log
 	Admin
+	Temporal
 	Account
 	Settle
 	Hold
@@ -140,6 +142,7 @@ type Worker struct {
 
 // Check is what 'gate check' uses, besides Temporal's own settings.
 type Check struct {
+	Temporal
 	Payloads
 	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
 }

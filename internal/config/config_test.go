@@ -341,8 +341,16 @@ func TestDotEnvFaults(t *testing.T) {
 	_, err = environ().WithDotEnv(t.TempDir())
 	require.Error(t, err)
 	_, err = environ().WithDotEnv(file(t, "INFLOW_API_KEY 'hush\n"))
-	require.ErrorContains(t, err, "cannot be read: write one NAME=value a line")
+	require.ErrorContains(t, err, ":1: cannot be read: write one NAME=value a line")
 	assert.NotContains(t, err.Error(), "hush")
+	for content, line := range map[string]string{
+		"# ours\nA=1\n\nB-2=x\n":                  ":4:",
+		"A=\"several\nlines\"\nB=2\nnot one-line": ":4:",
+		"A='never\nended\nB=2\n":                  ":1:",
+	} {
+		_, err = environ().WithDotEnv(file(t, content))
+		require.ErrorContains(t, err, line, content)
+	}
 }
 
 func TestSecretsNeverPrint(t *testing.T) {

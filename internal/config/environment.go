@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,17 +48,17 @@ func Environ(entries []string) Environment {
 // WithDotEnv adds the variables of a .env file that are not set yet, the empty ones
 // included: the environment always wins. A file that does not exist adds none.
 func (e Environment) WithDotEnv(path string) (Environment, error) {
-	values, err := godotenv.Read(path)
+	content, err := readSmallFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, nil
 	}
-	var fileError *fs.PathError
-	if errors.As(err, &fileError) {
+	if err != nil {
 		return e, fmt.Errorf("read %s: %w", path, err)
 	}
+	values, err := godotenv.UnmarshalBytes(content)
 	if err != nil {
 		// The parser's words quote the file, which holds secrets.
-		return e, fmt.Errorf("%s cannot be read: write one NAME=value a line, and quote a value with spaces", path)
+		return e, fmt.Errorf("%s:%d: cannot be read: write one NAME=value a line, and quote a value with spaces", path, faultLine(content))
 	}
 	variables := maps.Clone(e.variables)
 	if variables == nil {
@@ -69,6 +70,18 @@ func (e Environment) WithDotEnv(path string) (Environment, error) {
 		}
 	}
 	return Environment{variables: variables}, nil
+}
+
+// faultLine returns the first line, from 1, of a .env file from which on it cannot be read. The parser does not say.
+// A quoted value may span lines, so a file that is readable up to a later line has its fault after that.
+func faultLine(content []byte) int {
+	lines := bytes.SplitAfter(content, []byte("\n"))
+	for n := len(lines) - 1; n > 0; n-- {
+		if _, err := godotenv.UnmarshalBytes(bytes.Join(lines[:n], nil)); err == nil {
+			return n + 1
+		}
+	}
+	return 1
 }
 
 // Setenv gives the variables that came from a .env file to the process itself,

@@ -112,6 +112,9 @@ func read(settings process, e Environment) Faults {
 	addParseFaults(&faults, err, fieldsOf(settings), e)
 	parsed := len(faults)
 	settings.validate(&faults)
+	if _, connects := settings.(temporalProcess); connects {
+		checkTemporal(&faults, e)
+	}
 	return firstOfEach(faults, parsed)
 }
 

@@ -347,9 +347,17 @@ func checkOrigin(f *Faults, variable, text string) {
 	}
 }
 
+// maxCompanyID is more than twice the length of a UUID, which InFlow's company ids are.
+const maxCompanyID = 100
+
 func checkCompanyID(f *Faults, id string) {
-	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.ContainsAny(id, "/?#%") {
-		f.add("INFLOW_COMPANY_ID", "%q is not a company id: write the id alone, as InFlow shows it beside its API keys", id)
+	const others = "._-"
+	wrong := func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !letter && !strings.ContainsRune(others, r)
+	}
+	if len(id) > maxCompanyID || strings.ContainsFunc(id, wrong) || strings.Trim(id, others) == "" {
+		f.add("INFLOW_COMPANY_ID", "%s is not a company id: write the id alone, as InFlow shows it beside its API keys", quoteShort(id))
 	}
 }
 

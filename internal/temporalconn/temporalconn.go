@@ -137,11 +137,26 @@ func loadProfile() (envconfig.ClientConfigProfile, error) {
 	if err != nil {
 		return envconfig.ClientConfigProfile{}, err
 	}
-	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: environment})
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{
+		EnvLookup: environment, DisableFile: !fileNeeded(environment),
+	})
 	if err != nil {
 		return profile, fmt.Errorf("read Temporal's settings (TEMPORAL_*, or the profile in TEMPORAL_CONFIG_FILE): %w", err)
 	}
 	return profile, nil
+}
+
+// fileNeeded reports whether to read the file of profiles. The user's own file, which no variable
+// asks for, is only read if it can be: the home of a service's user may be missing, or hidden from
+// the service.
+func fileNeeded(e environment) bool {
+	for _, variable := range []string{"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"} {
+		if _, set := e.LookupEnv(variable); set {
+			return true
+		}
+	}
+	_, err := os.ReadFile(envconfig.DefaultConfigFilePath())
+	return err == nil
 }
 
 func toOptions(profile envconfig.ClientConfigProfile) (client.Options, error) {

@@ -60,6 +60,33 @@ func TestEffectiveSettings(t *testing.T) {
 	}
 }
 
+// A service whose home is hidden or missing starts without a profile, unless a variable asks for one.
+func TestUnreadableProfile(t *testing.T) {
+	notAFolder := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(notAFolder, nil, 0o600))
+	folder := filepath.Join(t.TempDir(), "temporalio", "temporal.toml")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	for name, home := range map[string]string{
+		"no home": "", "relative": "home", "missing": filepath.Join(notAFolder, "x"), "unreadable": filepath.Dir(filepath.Dir(folder)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "HOME"} {
+				t.Setenv(variable, "")
+			}
+			t.Setenv("XDG_CONFIG_HOME", home)
+			got, err := temporalconn.Effective()
+			require.NoError(t, err)
+			assert.Equal(t, "localhost:7233", got.Address)
+			t.Setenv("TEMPORAL_PROFILE", "shop")
+			_, err = temporalconn.Effective()
+			require.Error(t, err, "a profile that is asked for is not left out in silence")
+		})
+	}
+	t.Setenv("TEMPORAL_CONFIG_FILE", folder)
+	_, err := temporalconn.Effective()
+	require.ErrorContains(t, err, folder, "a file that is asked for must be readable")
+}
+
 func TestNobodyThere(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
