@@ -175,7 +175,8 @@ func (c *chat) send(service types.Service, m message) (err error) {
 			return err
 		}
 	}
-	return service.Send(m.text, c.parameters(m))
+	text, parameters := c.content(m)
+	return service.Send(text, parameters)
 }
 
 // withHeader adds a header to a generic:// URL, which takes them as query values.
@@ -190,15 +191,22 @@ func withHeader(address, name, value string) string {
 	return u.String()
 }
 
-// parameters are the idempotency key in the words of those services that have one.
-func (c *chat) parameters(m message) *types.Params {
+// content returns the text and the parameters that suit a service: its idempotency key, if it has one, and a
+// title if shoutrrr would make a poor one. It gives Slack an attachment for each line of the text and no text
+// at all, and cuts the summary of a Teams card after 21 bytes, in the middle of the order's number.
+func (c *chat) content(m message) (string, *types.Params) {
 	switch c.service {
 	case "opsgenie":
-		return &types.Params{"alias": m.id}
+		return m.text, &types.Params{"alias": m.id}
 	case "pagerduty":
-		return &types.Params{"dedup_key": m.id}
+		return m.text, &types.Params{"dedup_key": m.id}
+	case "slack":
+		return "", &types.Params{"title": m.text}
+	case "teams":
+		subject, rest, _ := strings.Cut(m.text, "\n")
+		return rest, &types.Params{"title": subject}
 	default:
-		return &types.Params{}
+		return m.text, &types.Params{}
 	}
 }
 
