@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -98,10 +99,12 @@ Exit status: 0 all is well, 2 something is wrong; every fault is on standard err
 type configuration struct {
 	Settings []config.Setting      `json:"settings"`
 	Faults   []config.ProcessFault `json:"faults"`
+	// Receivers tells who is meant by the names of receivers in logs and runs; empty if the worker has a fault.
+	Receivers []notify.Receiver `json:"receivers"`
 }
 
 func effectiveConfiguration(ctx context.Context, environment config.Environment, names []string) (configuration, error) {
-	c := configuration{Settings: []config.Setting{}, Faults: []config.ProcessFault{}}
+	c := configuration{Settings: []config.Setting{}, Faults: []config.ProcessFault{}, Receivers: []notify.Receiver{}}
 	production := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == processDev })
 	if err := c.add(environment, production); err != nil {
 		return c, err
@@ -121,6 +124,13 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 	if len(connecting) > 0 {
 		c.addTemporal(environment, connecting)
 	}
+	if slices.Contains(names, "worker") {
+		told, err := receivers(environment)
+		if err != nil {
+			return c, err
+		}
+		c.Receivers = told
+	}
 	c.checkRules(environment, names)
 	c.checkTelemetry(ctx, names)
 	for _, setting := range config.Foreign(environment, "OTEL_") {
@@ -128,6 +138,23 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 		c.Settings = append(c.Settings, setting)
 	}
 	return c, nil
+}
+
+// receivers returns who the worker tells; nobody if its settings have a fault, which is told already.
+func receivers(environment config.Environment) ([]notify.Receiver, error) {
+	settings, err := config.LoadWorker(environment)
+	if err != nil {
+		return []notify.Receiver{}, nil //nolint:nilerr // told already
+	}
+	options, err := settings.Options()
+	if err != nil {
+		return nil, err
+	}
+	notifier, err := notify.New(options)
+	if err != nil {
+		return nil, err
+	}
+	return append([]notify.Receiver{}, notifier.Receivers()...), nil
 }
 
 // checkRules compiles the rule set, as the worker does at its start.
@@ -225,6 +252,12 @@ func (c *configuration) writeTable(w io.Writer) error {
 			value = "(unset)"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, value, s.Source, strings.Join(s.Processes, ", "))
+	}
+	if len(c.Receivers) > 0 {
+		fmt.Fprintln(table, "\nRECEIVER\tIS")
+	}
+	for _, r := range c.Receivers {
+		fmt.Fprintf(table, "%s\t%s\n", r.Name, r.Is)
 	}
 	return table.Flush()
 }

@@ -108,3 +108,14 @@ func TestConfigReadsDotEnvForDevOnly(t *testing.T) {
 	assert.Empty(t, got.Faults)
 	assert.Contains(t, out, `"faults":[]`)
 }
+
+func TestConfigTellsWhoAReceiverIs(t *testing.T) {
+	environment := sound()
+	environment["SMTP_ADDR"], environment["MAIL_FROM"], environment["MAIL_TO"] = "mail.example.com:587", "gate@example.com", "sales@example.com"
+	environment["NOTIFY_URLS"] = "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789hushes@webhook"
+	out, errOut, err := runConfig(t, environment, "--process", "worker")
+	require.NoError(t, err, errOut)
+	assert.Regexp(t, `mail:[0-9a-f]{6} +sales@example.com\n`, out)
+	assert.Regexp(t, `slack:[0-9a-f]{6} +number 1 of NOTIFY_URLS\n`, out)
+	assert.NotContains(t, out, "hush")
+}

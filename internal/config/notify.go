@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"error-check-gate/internal/notify"
@@ -34,6 +35,17 @@ type Notify struct {
 	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
 	// NotifyURLs: for trials with real orders.
 	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
+	// TimeZone is the zone of the times in notices; empty is the machine's.
+	TimeZone string `env:"TZ" hint:"a time zone such as Europe/Berlin, or UTC"`
+}
+
+// Location returns the time zone of the times in notices.
+func (c *Notify) Location() (*time.Location, error) {
+	if c.TimeZone == "" {
+		return time.Local, nil
+	}
+	// POSIX allows a colon in front.
+	return time.LoadLocation(strings.TrimPrefix(c.TimeZone, ":"))
 }
 
 // Options are the settings as package notify takes them. They are valid where the process's
@@ -78,6 +90,9 @@ func (c *Notify) options(f *Faults) notify.Options {
 		}
 	}
 	o.SalesRep = c.NotifySalesRep
+	if o.Location, err = c.Location(); err != nil {
+		f.add("TZ", "%s is not a time zone: write one such as Europe/Berlin, or UTC", quoteShort(c.TimeZone))
+	}
 	if c.SMTPAddr == "" {
 		c.checkNoMail(f)
 		return o

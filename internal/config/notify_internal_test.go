@@ -35,7 +35,7 @@ func TestNobodyIsToldUnlessSomebodyIsNamed(t *testing.T) {
 	}, got)
 	options, err := got.Options()
 	require.NoError(t, err)
-	assert.Equal(t, notify.Options{}, options)
+	assert.Equal(t, notify.Options{Location: time.Local}, options)
 }
 
 func TestSettingsOfNoticesAreRead(t *testing.T) {
@@ -62,6 +62,7 @@ func TestSettingsOfNoticesAreRead(t *testing.T) {
 		To:       []mail.Address{{Name: "Doe, Jane", Address: "jane@example.com"}, {Address: "jim@example.com"}},
 		SalesRep: true,
 		Redirect: mail.Address{Address: "trial@example.com"},
+		Location: time.Local,
 	}, options)
 	_, err = notify.New(options)
 	require.NoError(t, err)
@@ -129,4 +130,14 @@ func TestMailGoesWithoutMailTo(t *testing.T) {
 	}
 	_, err := loadHolder("SMTP_ADDR=localhost:1025", "MAIL_FROM=gate@example.com", "NOTIFY_URLS=https://hooks.example.com/x", "NOTIFY_REDIRECT=me@example.com")
 	require.NoError(t, err, "what chats would get goes to the one who tries it out")
+}
+
+func TestTimesInNoticesAreInTheZoneThatIsSet(t *testing.T) {
+	settings := Notify{TimeZone: "Asia/Tokyo"}
+	options, err := settings.Options()
+	require.NoError(t, err)
+	assert.Equal(t, "Asia/Tokyo", options.Location.String())
+	settings = Notify{TimeZone: "Mars/Olympus"}
+	_, err = settings.Options()
+	require.ErrorContains(t, err, `TZ: "Mars/Olympus" is not a time zone`)
 }

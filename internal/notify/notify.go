@@ -134,6 +134,32 @@ type Target struct {
 // a few digits of its digest.
 func (t Target) Name() string { return t.name }
 
+// Receiver is one of those whom every notice goes to.
+type Receiver struct {
+	// Name is its [Target.Name], as logs and runs have it.
+	Name string `json:"name"`
+	// Is says who that is: an address, or the setting that names a chat, whose URL is a secret.
+	Is string `json:"is"`
+}
+
+// Receivers returns who gets every notice, under the names that logs and runs show.
+func (n *Notifier) Receivers() []Receiver {
+	var receivers []Receiver
+	if n.redirect.Address != "" {
+		receivers = append(receivers, Receiver{addressName("redirect", n.redirect), n.redirect.Address + " (NOTIFY_REDIRECT), in place of the others"})
+	}
+	for _, to := range n.to {
+		receivers = append(receivers, Receiver{addressName("mail", to), to.Address})
+	}
+	if n.salesRep {
+		receivers = append(receivers, Receiver{ordercheck.TargetSalesRep, "the order's sales rep, as InFlow has the address"})
+	}
+	for i := range n.destinations {
+		receivers = append(receivers, Receiver{n.destinations[i].name, fmt.Sprintf("number %d of NOTIFY_URLS", i+1)})
+	}
+	return receivers
+}
+
 // Is says whether a name is the target's, or was in earlier versions, which had the address in it.
 func (t Target) Is(name string) bool {
 	kind, _, _ := strings.Cut(t.name, ":")
