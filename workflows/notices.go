@@ -21,7 +21,7 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 	now := workflow.Now(ctx)
 	notice := ordercheck.Notice{
 		Kind:          kind,
-		Key:           o.noticeKey(kind, now),
+		Key:           o.noticeKey(kind, endReason, now),
 		Thread:        o.hold.Thread,
 		At:            now,
 		Report:        o.report.Clone(),
@@ -39,9 +39,9 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 }
 
 // noticeKey is the same however often a notice is tried, and another for every notice.
-func (o *salesOrder) noticeKey(kind ordercheck.NoticeKind, at time.Time) string {
+func (o *salesOrder) noticeKey(kind ordercheck.NoticeKind, endReason ordercheck.EndReason, at time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", o.id, kind, at.UTC().Format(time.RFC3339Nano))
+	fmt.Fprintf(&b, "%s\n%s%s\n%s\n", o.id, kind, endReason, at.UTC().Format(time.RFC3339Nano))
 	for _, f := range errorsIn(&o.report, ordercheck.FindingConfirmed) {
 		b.WriteString(f.ID + "\n")
 	}
