@@ -2,7 +2,9 @@
 package deploy_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,16 +32,23 @@ var gate = []string{"ingress", "worker"}
 var demo = []string{"fake-inflow", "mail"}
 
 // Services whose image has nothing to run a health check with.
-var unwatched = []string{"otel-collector", "jaeger"}
+var unwatched = []string{"otel-collector"}
 
-const demoEnvironment = "../deploy/demo/demo.env"
+const (
+	composeFile = "../docker-compose.yml"
+	demoFile    = "../deploy/demo/docker-compose.yml"
+)
 
-func loadProject(ctx context.Context, options ...cli.ProjectOptionsFn) (*types.Project, error) {
-	loaded, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, options...)
+func loadFiles(ctx context.Context, files []string, options ...cli.ProjectOptionsFn) (*types.Project, error) {
+	loaded, err := cli.NewProjectOptions(files, options...)
 	if err != nil {
 		return nil, err
 	}
 	return loaded.LoadProject(ctx)
+}
+
+func loadProject(ctx context.Context, options ...cli.ProjectOptionsFn) (*types.Project, error) {
+	return loadFiles(ctx, []string{composeFile}, options...)
 }
 
 // project is what a company runs, with secrets that look like secrets.
@@ -56,47 +65,91 @@ func project(t *testing.T) *types.Project {
 	return p
 }
 
-// demoProject is what 'docker compose --env-file deploy/demo/demo.env --profile demo up' runs.
-func demoProject(t *testing.T) *types.Project {
+// demoProject is what the two files together run, with these variables in the shell.
+func demoProject(t *testing.T, environment ...string) *types.Project {
 	t.Helper()
-	p, err := loadProject(t.Context(), cli.WithEnvFiles(demoEnvironment), cli.WithDotEnv, cli.WithProfiles([]string{"demo"}))
+	p, err := loadFiles(t.Context(), []string{composeFile, demoFile}, cli.WithEnv(environment))
 	require.NoError(t, err)
 	return p
 }
 
-// everything is every service, those of the demo included.
+// everything is the real project, and the services that only the demo has.
 func everything(t *testing.T) *types.Project {
 	t.Helper()
-	p, err := project(t).WithProfiles([]string{"demo"})
-	require.NoError(t, err)
+	p, services := project(t), demoProject(t).Services
+	for _, name := range demo {
+		p.Services[name] = services[name]
+	}
 	return p
 }
 
-func TestComposeNeedsTheCompanyID(t *testing.T) {
-	_, err := loadProject(t.Context())
-	require.ErrorContains(t, err, "INFLOW_COMPANY_ID")
+// variables are the names that a file takes from the shell or from .env.
+func variables(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var names []string
+	for _, match := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(string(text), -1) {
+		names = append(names, match[1])
+	}
+	require.NotEmpty(t, names)
+	return names
+}
+
+// TestComposeLoadsWithoutSettings: every command but 'up' works in a shell that has none of them.
+func TestComposeLoadsWithoutSettings(t *testing.T) {
+	p, err := loadProject(t.Context())
+	require.NoError(t, err)
 	services := []string{
 		"postgres", "temporal-schema", "temporal", "temporal-namespace", "temporal-ui", "ingress", "worker",
 		"otel-collector", "jaeger", "prometheus", "grafana",
 	}
-	assert.ElementsMatch(t, services, project(t).ServiceNames())
-	assert.ElementsMatch(t, append(services, demo...), everything(t).ServiceNames())
+	assert.ElementsMatch(t, services, p.ServiceNames())
+	assert.ElementsMatch(t, append(services, demo...), demoProject(t).ServiceNames())
+
+	// The worker says what it lacks.
+	var entries []string
+	for variable, value := range p.Services["worker"].Environment {
+		if !strings.HasSuffix(variable, config.FileSuffix) {
+			entries = append(entries, variable+"="+*value)
+		}
+	}
+	_, faults, err := config.Effective(config.Environ(entries), "worker")
+	require.NoError(t, err)
+	assert.Contains(t, fmt.Sprint(faults), "INFLOW_COMPANY_ID")
 }
 
-// TestDemoHasNothingToFillIn: and meets no real project, and nothing of it is published to other machines.
-func TestDemoHasNothingToFillIn(t *testing.T) {
-	p := demoProject(t)
-	assert.Equal(t, "error-check-gate-demo", p.Name)
+// TestDemoTakesNoRealSettings: real settings in the shell or in .env must not make the demo mail real people.
+func TestDemoTakesNoRealSettings(t *testing.T) {
+	want := demoProject(t)
+	assert.Equal(t, "error-check-gate-demo", want.Name)
 	assert.Equal(t, "error-check-gate", project(t).Name)
-	assert.ElementsMatch(t, everything(t).ServiceNames(), p.ServiceNames())
-	assert.Equal(t, "http://127.0.0.1:5010", *p.Services["worker"].Environment["INFLOW_API_URL"])
-	assert.Equal(t, "service:worker", p.Services["fake-inflow"].NetworkMode)
-	for name, service := range p.Services {
+	assert.NotEqual(t, project(t).Networks["gate"].Ipam, want.Networks["gate"].Ipam)
+
+	var exported []string
+	allowed := regexp.MustCompile(`^(\w+_PORT|GATE_VERSION|DEMO_SUBNET)$`)
+	for _, name := range append(variables(t, composeFile), variables(t, demoFile)...) {
+		if !allowed.MatchString(name) {
+			exported = append(exported, name+"="+cmp.Or(map[string]string{"GATE_SUBNET": "10.9.9.0/24", "BIND_ADDRESS": "10.9.9.1"}[name], "real"))
+		}
+	}
+	got := demoProject(t, exported...)
+	for name, service := range got.Services {
+		assert.Equal(t, want.Services[name].Environment, service.Environment, name)
+		assert.Equal(t, want.Services[name].Ports, service.Ports, name)
+		assert.Equal(t, want.Services[name].Volumes, service.Volumes, name)
+	}
+	assert.Equal(t, want.Secrets, got.Secrets)
+	assert.Equal(t, want.Networks, got.Networks)
+
+	assert.Equal(t, "http://127.0.0.1:5010", *want.Services["worker"].Environment["INFLOW_API_URL"])
+	assert.Equal(t, "service:worker", want.Services["fake-inflow"].NetworkMode)
+	for name, service := range want.Services {
 		for _, port := range service.Ports {
 			assert.Equal(t, "127.0.0.1", port.HostIP, name)
 		}
 	}
-	for name, secret := range p.Secrets {
+	for name, secret := range want.Secrets {
 		assert.FileExists(t, secret.File, name)
 		content, err := os.ReadFile(secret.File)
 		require.NoError(t, err)
@@ -104,25 +157,37 @@ func TestDemoHasNothingToFillIn(t *testing.T) {
 			assert.True(t, strings.HasPrefix(string(content), "demo-only"), "%s does not say that it is the demo's", secret.File)
 		}
 	}
-	// By its profile alone too: 'docker compose --env-file … up'.
-	byVariable, err := loadProject(t.Context(), cli.WithEnvFiles(demoEnvironment), cli.WithDotEnv, cli.WithDefaultProfiles())
-	require.NoError(t, err)
-	assert.ElementsMatch(t, p.ServiceNames(), byVariable.ServiceNames())
+}
+
+// TestServicesAreBounded: neither a log nor a process can fill the machine, and no port is one that Docker picks.
+func TestServicesAreBounded(t *testing.T) {
+	for name, service := range everything(t).Services {
+		require.NotNil(t, service.Logging, name)
+		assert.Equal(t, "local", service.Logging.Driver, name)
+		assert.NotEmpty(t, service.Logging.Options["max-size"], name)
+		assert.NotZero(t, service.MemLimit, "%s has no memory limit", name)
+		for _, port := range service.Ports {
+			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that nobody knows", name, port.Target)
+		}
+	}
+}
+
+// TestDatabaseIsAskedByTCP: the server that sets up an empty volume answers on its socket, and stops again.
+func TestDatabaseIsAskedByTCP(t *testing.T) {
+	assert.Contains(t, project(t).Services["postgres"].HealthCheck.Test, "--host=127.0.0.1")
 }
 
 // Every variable of the file is explained where a person looks.
 func TestVariablesAreExplained(t *testing.T) {
-	file, err := os.ReadFile("../docker-compose.yml")
+	file, err := os.ReadFile(composeFile)
 	require.NoError(t, err)
-	head, body, ok := strings.Cut(string(file), "\nname: ")
+	head, _, ok := strings.Cut(string(file), "\nname: ")
 	require.True(t, ok)
 	example, err := os.ReadFile("../.env.example")
 	require.NoError(t, err)
-	found := regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(body, -1)
-	require.NotEmpty(t, found)
-	for _, match := range found {
-		word := regexp.MustCompile(`\b` + match[1] + `\b`)
-		assert.True(t, word.MatchString(head) || word.Match(example) || match[1] == "TZ", "%s is explained nowhere", match[1])
+	for _, name := range variables(t, composeFile) {
+		word := regexp.MustCompile(`\b` + name + `\b`)
+		assert.True(t, word.MatchString(head) || word.Match(example) || name == "TZ", "%s is explained nowhere", name)
 	}
 }
 

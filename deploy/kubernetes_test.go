@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"os"
@@ -40,6 +41,25 @@ type cluster struct {
 	ingresses   []networkingv1.Ingress
 	accounts    []corev1.ServiceAccount
 	scaled      []scaledObject
+	monitors    []podMonitor
+}
+
+// podMonitor is as much of the Prometheus Operator's as is used.
+type podMonitor struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata"`
+	Spec       struct {
+		JobLabel string `json:"jobLabel"`
+		Selector struct {
+			MatchLabels map[string]string `json:"matchLabels"`
+		} `json:"selector"`
+		PodMetricsEndpoints []struct {
+			Port     string `json:"port"`
+			Path     string `json:"path"`
+			Interval string `json:"interval"`
+		} `json:"podMetricsEndpoints"`
+	} `json:"spec"`
 }
 
 // scaledObject is as much of KEDA's as is used.
@@ -89,6 +109,8 @@ func buildCluster(t *testing.T, folder string) *cluster {
 			c.ingresses = append(c.ingresses, strict[networkingv1.Ingress](t, text))
 		case "keda.sh/v1alpha1 ScaledObject":
 			c.scaled = append(c.scaled, strict[scaledObject](t, text))
+		case "monitoring.coreos.com/v1 PodMonitor":
+			c.monitors = append(c.monitors, strict[podMonitor](t, text))
 		default:
 			assert.Failf(t, "an object that nobody expects", "%s %s: a Secret, say, would hold its value", kind, name)
 		}
@@ -125,8 +147,109 @@ func (c *cluster) selected(selector map[string]string) []string {
 
 var workloads = []string{"gate-ingress", "gate-worker"}
 
+// fullOverlay is the example with every component that it leaves out.
+func fullOverlay(t *testing.T) string {
+	t.Helper()
+	example, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
+	require.NoError(t, err)
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	folder := t.TempDir()
+	relative, err := filepath.Rel(folder, filepath.Join(here, "kubernetes"))
+	require.NoError(t, err)
+	text := "resources: [" + relative + "/overlays/example]\ncomponents:\n"
+	left := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example, -1)
+	require.NotEmpty(t, left)
+	for _, component := range left {
+		text += "  - " + relative + "/" + string(component[1]) + "\n"
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600))
+	return folder
+}
+
+// TestReplicasBelongToTheAutoscaler: a number in the Deployment too is what each apply resets it to.
+func TestReplicasBelongToTheAutoscaler(t *testing.T) {
+	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
+		c := buildCluster(t, folder)
+		minimum := map[string]int32{}
+		for _, scaler := range c.scalers {
+			minimum[scaler.Spec.ScaleTargetRef.Name] = *scaler.Spec.MinReplicas
+		}
+		for _, scaled := range c.scaled {
+			minimum[scaled.Spec.ScaleTargetRef.Name] = int32(scaled.Spec.MinReplicaCount) //nolint:gosec // a few
+		}
+		for name, deployment := range c.deployments {
+			replicas := deployment.Spec.Replicas
+			if _, scaled := minimum[name]; scaled {
+				assert.Nil(t, replicas, "%s of %s", name, folder)
+				continue
+			}
+			require.NotNil(t, replicas, "%s of %s", name, folder)
+			minimum[name] = *replicas
+		}
+		for _, name := range workloads {
+			assert.GreaterOrEqual(t, minimum[name], int32(2), "%s of %s", name, folder)
+		}
+	}
+}
+
+// TestAutoscalerCountsTheQueueOfItsVersion: each version of the workers has a queue of its own.
+func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
+	c := buildCluster(t, fullOverlay(t))
+	settings := c.settings(t, "gate-worker")
+	require.NotEmpty(t, settings["WORKER_BUILD_ID"])
+	require.Len(t, c.scaled, 1)
+	trigger := c.scaled[0].Spec.Triggers[0].Metadata
+	assert.Equal(t, settings["WORKER_DEPLOYMENT"], trigger["workerDeploymentName"])
+	assert.Equal(t, settings["WORKER_BUILD_ID"], trigger["workerDeploymentBuildId"])
+	assert.NotContains(t, buildCluster(t, kubernetesExample).scaled[0].Spec.Triggers[0].Metadata, "workerDeploymentName")
+}
+
+// TestPrometheusOperatorReadsEveryPod, under the job names that the alerts know.
+func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
+	c := buildCluster(t, fullOverlay(t))
+	require.Len(t, c.monitors, 1)
+	monitor := c.monitors[0].Spec
+	assert.Equal(t, workloads, c.selected(monitor.Selector.MatchLabels))
+	for name, deployment := range c.deployments {
+		assert.Equal(t, name, deployment.Spec.Template.Labels[monitor.JobLabel])
+		var ports []string
+		for _, port := range deployment.Spec.Template.Spec.Containers[0].Ports {
+			ports = append(ports, port.Name)
+		}
+		assert.Contains(t, ports, monitor.PodMetricsEndpoints[0].Port)
+	}
+	alerts, err := os.ReadFile("prometheus/rules.yml")
+	require.NoError(t, err)
+	for _, name := range workloads {
+		assert.Contains(t, string(alerts), `job="`+name+`"`)
+	}
+}
+
+// settings are the ConfigMaps' values of a workload.
+func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	for _, from := range c.deployments[deployment].Spec.Template.Spec.Containers[0].EnvFrom {
+		data, ok := c.configMaps[from.ConfigMapRef.Name]
+		require.True(t, ok, "%s: no such ConfigMap: %s", deployment, from.ConfigMapRef.Name)
+		maps.Copy(values, data.Data)
+	}
+	return values
+}
+
+// TestKubernetesNeedsAVersionThatIsSaid: preStop.sleep is in Kubernetes from 1.30 on.
+func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
+	require.NotNil(t, buildCluster(t, "kubernetes/base").deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
+	for _, file := range []string{"kubernetes/base/kustomization.yaml", kubernetesExample + "/kustomization.yaml", "../docs/operations.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.True(t, strings.Contains(string(text), "Kubernetes 1.30"), file)
+	}
+}
+
 func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
-	for _, folder := range []string{"kubernetes/base", kubernetesExample} {
+	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
 		assert.ElementsMatch(t, workloads, slices.Collect(maps.Keys(c.deployments)))
 		images := map[string]bool{}
@@ -137,7 +260,6 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			images[container.Image] = true
 			assert.Equal(t, []string{strings.TrimPrefix(name, "gate-")}, container.Args)
 
-			assert.GreaterOrEqual(t, *deployment.Spec.Replicas, int32(2), name)
 			assert.Equal(t, 0, deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue(), name)
 			assert.False(t, *pod.AutomountServiceAccountToken, name)
 			assert.True(t, *pod.SecurityContext.RunAsNonRoot, name)
@@ -180,16 +302,11 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 	head, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
 	require.NoError(t, err)
-	for _, folder := range []string{"kubernetes/base", kubernetesExample} {
+	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
 		for name, deployment := range c.deployments {
 			pod := deployment.Spec.Template.Spec
-			values := map[string]string{}
-			for _, from := range pod.Containers[0].EnvFrom {
-				data, ok := c.configMaps[from.ConfigMapRef.Name]
-				require.True(t, ok, "%s: no such ConfigMap: %s", name, from.ConfigMapRef.Name)
-				maps.Copy(values, data.Data)
-			}
+			values := c.settings(t, name)
 			for _, variable := range pod.Containers[0].Env {
 				values[variable.Name] = variable.Value
 				if from := variable.ValueFrom; from != nil {
@@ -197,18 +314,36 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 					assert.Contains(t, string(head), from.SecretKeyRef.Key, "the key is named where the secret is made")
 				}
 			}
-			folder := t.TempDir()
+			files := map[string]string{}
 			for _, volume := range pod.Volumes {
+				folder := t.TempDir()
+				files[volume.Name] = folder
+				if volume.ConfigMap != nil {
+					require.Contains(t, c.configMaps, volume.ConfigMap.Name, "without a hash: it is followed in place")
+					for file, text := range c.configMaps[volume.ConfigMap.Name].Data {
+						require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
+					}
+					continue
+				}
 				for _, item := range volume.Secret.Items {
 					assert.Contains(t, string(head), item.Key, "the key is named where the secret is made")
-					require.NoError(t, os.WriteFile(filepath.Join(folder, item.Path), []byte("a-secret-0123456789abcdef"), 0o600))
+					text := "a-secret-0123456789abcdef"
+					if item.Key == "payload_keys" {
+						text = "k1:" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+					}
+					require.NoError(t, os.WriteFile(filepath.Join(folder, item.Path), []byte(text), 0o600))
 				}
 			}
+			var mounts []string
+			for _, mount := range pod.Containers[0].VolumeMounts {
+				mounts = append(mounts, mount.MountPath, files[mount.Name])
+			}
+			mounted := strings.NewReplacer(mounts...)
 			var entries []string
 			for variable, value := range values {
 				sensitive := regexp.MustCompile(`PASSWORD|SECRET|API_KEY|TOKEN|PAYLOAD_KEYS`).MatchString(variable)
 				assert.True(t, !sensitive || strings.HasSuffix(variable, config.FileSuffix), "%s: %s is no file", name, variable)
-				entries = append(entries, variable+"="+strings.Replace(value, pod.Containers[0].VolumeMounts[0].MountPath, folder, 1))
+				entries = append(entries, variable+"="+mounted.Replace(value))
 			}
 			settings, faults, err := config.Effective(config.Environ(entries), strings.TrimPrefix(name, "gate-"))
 			require.NoError(t, err)

@@ -88,7 +88,7 @@ func TestCollectorHandsTracesToJaeger(t *testing.T) {
 			}
 		}
 	}
-	host, port, err := net.SplitHostPort(configured.Exporters["otlp"]["endpoint"].(string))
+	host, port, err := net.SplitHostPort(configured.Exporters["otlp_grpc"]["endpoint"].(string))
 	require.NoError(t, err)
 	assert.Contains(t, project(t).Services, host)
 	assert.Equal(t, "4317", port)
