@@ -153,7 +153,8 @@ func (r *recentOrders) put(customerID string, orders *ordercheck.RecentOrders, n
 	for len(r.listed) >= recentCustomers {
 		oldest := ""
 		for id, kept := range r.listed {
-			if oldest == "" || kept.at.Before(r.listed[oldest].at) {
+			older := kept.at.Compare(r.listed[oldest].at)
+			if oldest == "" || older < 0 || older == 0 && id < oldest {
 				oldest = id
 			}
 		}

@@ -160,9 +160,9 @@ type listQuery struct {
 // caseless gives the values of every parameter of that name, however its letters are cased.
 func caseless(query url.Values, name string) []string {
 	var values []string
-	for key, v := range query {
+	for _, key := range slices.Sorted(maps.Keys(query)) {
 		if strings.EqualFold(key, name) {
-			values = append(values, v...)
+			values = append(values, query[key]...)
 		}
 	}
 	return values
@@ -171,8 +171,9 @@ func caseless(query url.Values, name string) []string {
 func parseListQuery(values url.Values) (*listQuery, error) {
 	q := &listQuery{count: defaultCount}
 	var faults []error
-	for key, v := range values {
-		if err := q.parameter(strings.ToLower(key), v); err != nil {
+	// Two spellings of one parameter: the last in alphabetical order counts, not a random one.
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := q.parameter(strings.ToLower(key), values[key]); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", key, err))
 		}
 	}
@@ -410,7 +411,7 @@ func (k *sortKey) compare(other *sortKey) int {
 
 // findField finds a field's own spelling: names are compared without case.
 func findField(document map[string]any, name string) (string, bool) {
-	for field := range document {
+	for _, field := range slices.Sorted(maps.Keys(document)) {
 		if strings.EqualFold(field, name) {
 			return field, true
 		}

@@ -303,7 +303,8 @@ func (s *store) save(kind, id string, entity map[string]any, whole, unchanged bo
 
 // eachRelated visits the places in a document where an entity of its own may stand.
 func (s *store) eachRelated(kind string, document map[string]any, visit func(holder map[string]any, field, related string)) {
-	for field, next := range relations[kind] {
+	for _, field := range slices.Sorted(maps.Keys(relations[kind])) {
+		next := relations[kind][field]
 		if s.collections[next] != nil {
 			visit(document, field, next)
 			continue

@@ -10,6 +10,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/productcode"
 	"error-check-gate/internal/rules/table"
 )
@@ -94,10 +95,6 @@ func feeByCategory(s *settings) check {
 	prefix := s.pattern("namePrefix", `^[A-Za-z][A-Za-z0-9]*-`, "what is left out of a product's name to look it up, a regular expression")
 	exempt := s.text("exemptPrefix", "Z_", "how name or SKU of lines start that are no goods")
 	tolerance := s.tolerance()
-	byCategory := map[string]decimal.Decimal{}
-	for category, rate := range rates {
-		byCategory[foldKey(category)] = rate
-	}
 	categoryOf := func(p *inflow.Product) string {
 		if p == nil || categories == nil {
 			return ""
@@ -130,7 +127,7 @@ func feeByCategory(s *settings) check {
 				continue
 			}
 			category := categoryOf(line.Product)
-			rate := byCategory[foldKey(category)]
+			rate := rates[fold.Key(category)]
 			if rate.IsZero() {
 				continue
 			}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/ordercel"
 )
 
@@ -37,7 +39,7 @@ func repeatedProduct(s *settings) check {
 			}
 			at := place{product: line.ProductID, isReturn: quantity(line).IsNeg()}
 			if sameText {
-				at.description = foldKey(line.Description)
+				at.description = fold.Key(line.Description)
 			}
 			if samePrice {
 				at.uom, at.price = strings.ToLower(line.Quantity.Uom), money.Plain(line.UnitPrice.Decimal)
@@ -211,14 +213,9 @@ func oddQuantity(s *settings) check {
 	multiples := s.amounts("multiples", "", "what a product is sold in multiples of, by product name or SKU")
 	whole := map[string]bool{}
 	for _, unit := range units {
-		whole[foldKey(unit)] = true
+		whole[fold.Key(unit)] = true
 	}
-	folded := map[string]decimal.Decimal{}
-	for name, multiple := range multiples {
-		if multiple.IsPos() {
-			folded[foldKey(name)] = multiple
-		}
-	}
+	maps.DeleteFunc(multiples, func(_ string, multiple decimal.Decimal) bool { return multiple.IsZero() })
 	return func(e *evaluation) error {
 		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
 			if line.Product == nil || isService(line.Product) {
@@ -228,9 +225,9 @@ func oddQuantity(s *settings) check {
 			if unit == "" {
 				unit = line.Product.StandardUomName
 			}
-			_, multiple, isSet := capOf(folded, "product", line.Product)
+			_, multiple, isSet := capOf(multiples, "product", line.Product)
 			if !isSet {
-				if !whole[foldKey(unit)] {
+				if !whole[fold.Key(unit)] {
 					return nil
 				}
 				multiple = decimal.One

@@ -9,6 +9,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 )
 
 // customerAndLines: no customer, or no lines.
@@ -154,7 +155,7 @@ func shipToAddress(s *settings) check {
 			return nil
 		}
 		isPickUp := func(carrier string) bool {
-			return slices.ContainsFunc(pickUps, func(text string) bool { return strings.Contains(foldKey(carrier), foldKey(text)) })
+			return slices.ContainsFunc(pickUps, func(text string) bool { return strings.Contains(fold.Key(carrier), fold.Key(text)) })
 		}
 		shipped, fetched := false, false
 		for i := range e.order.ShipLines {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/productcode"
 )
 
@@ -19,13 +21,8 @@ func discountCap(s *settings) check {
 	key := s.text("keyColumn", map[string]string{"product": "Product", "category": "Category"}[by], "the table's column of products or categories")
 	column := s.text("capColumn", "Cap", "the table's column of caps, in percent")
 	records := s.table("table", "", "a table of caps, next to or instead of caps", key, column)
-	caps := map[string]decimal.Decimal{}
-	for k, v := range s.tableAmounts(records, s.values["table"], key, column) {
-		caps[foldKey(k)] = v
-	}
-	for k, v := range inline {
-		caps[foldKey(k)] = v
-	}
+	caps := s.tableAmounts(records, s.values["table"], key, column)
+	maps.Copy(caps, inline)
 	switch {
 	case len(inline) > 0:
 		s.skip = "" // a table is not needed then
@@ -59,8 +56,6 @@ func discountCap(s *settings) check {
 	}
 }
 
-func foldKey(text string) string { return strings.ToUpper(strings.TrimSpace(text)) }
-
 // capOf finds the cap of a product, and what it is the cap of.
 func capOf(caps map[string]decimal.Decimal, by string, p *inflow.Product) (of string, limit decimal.Decimal, found bool) {
 	names := []string{p.Name, p.SKU}
@@ -71,7 +66,7 @@ func capOf(caps map[string]decimal.Decimal, by string, p *inflow.Product) (of st
 		}
 	}
 	for _, name := range names {
-		if key := foldKey(name); key != "" {
+		if key := fold.Key(name); key != "" {
 			if limit, found := caps[key]; found {
 				return name, limit, true
 			}

@@ -214,7 +214,8 @@ func patched(target, change any) (any, error) {
 		return patchedList(t, changes)
 	case map[string]any:
 		out := maps.Clone(t)
-		for key, value := range changes {
+		for _, key := range slices.Sorted(maps.Keys(changes)) {
+			value := changes[key]
 			if value == nil {
 				delete(out, key)
 				continue
@@ -232,9 +233,9 @@ func patched(target, change any) (any, error) {
 func patchedList(list []any, changes map[string]any) (any, error) {
 	out := slices.Clone(list)
 	numbers := make([]int, 0, len(changes))
-	for key := range changes {
+	for _, key := range slices.Sorted(maps.Keys(changes)) {
 		n, err := strconv.Atoi(key)
-		if err != nil || n < 1 {
+		if err != nil || n < 1 || strconv.Itoa(n) != key { // 01 would be a second spelling of 1
 			return nil, fmt.Errorf("a list is changed by the numbers of its entries, from 1, not by %q", key)
 		}
 		numbers = append(numbers, n)

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/ordercel"
 	"error-check-gate/internal/rules/table"
 )
@@ -185,14 +186,22 @@ func (s *settings) texts(name string, standard []string, description string, all
 	return values
 }
 
-// amounts is a mapping of names to numbers, at least 0.
+// amounts is a mapping of names to numbers, at least 0. The keys of the result are folded
+// ([fold.Key]); two spellings of one name are a fault.
 func (s *settings) amounts(name, standard, description string) map[string]decimal.Decimal {
 	p := s.get(name, "amounts", standard, description)
 	if p == nil {
 		return nil
 	}
-	out := map[string]decimal.Decimal{}
+	out, written := map[string]decimal.Decimal{}, map[string]pair{}
 	for _, entry := range p.in.pairs(p.node, name) {
+		key := fold.Key(entry.name)
+		if first, twice := written[key]; twice {
+			p.in.fault(entry.key, "%s has this name in line %d, column %d too, in another spelling, %q: write one of them",
+				name, first.key.Line, first.key.Column, first.name)
+			continue
+		}
+		written[key] = entry
 		d, err := scalarDecimal(entry.value)
 		switch {
 		case err != nil:
@@ -200,7 +209,7 @@ func (s *settings) amounts(name, standard, description string) map[string]decima
 		case d.IsNeg():
 			p.in.fault(entry.value, "%s of %q must be at least 0", name, entry.name)
 		default:
-			out[entry.name] = d
+			out[key] = d
 		}
 	}
 	var text strings.Builder
@@ -264,7 +273,7 @@ func (s *settings) table(name, standard, description string, columns ...string) 
 	return given.table
 }
 
-// tableAmounts reads a column of numbers, by key; of a key's rows the last counts.
+// tableAmounts reads a column of numbers, by folded key; of a key's rows the last counts.
 func (s *settings) tableAmounts(t *table.Table, name, key, column string) map[string]decimal.Decimal {
 	out := map[string]decimal.Decimal{}
 	if t == nil {
@@ -276,7 +285,7 @@ func (s *settings) tableAmounts(t *table.Table, name, key, column string) map[st
 			s.tables[name].fault(err)
 			continue
 		}
-		out[record.Text(key)] = d
+		out[fold.Key(record.Text(key))] = d
 	}
 	return out
 }

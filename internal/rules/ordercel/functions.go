@@ -12,6 +12,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/productcode"
 )
 
@@ -117,7 +118,7 @@ var functions = []function{
 	}},
 	{Function{"is", "order.paymentStatus.is('paid')", "whether two texts are the same without regard to case and surrounding white space"}, []cel.FunctionOpt{
 		cel.MemberOverload("string_is_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, binary(func(a, b types.String) ref.Val {
-			return types.Bool(strings.EqualFold(strings.TrimSpace(string(a)), strings.TrimSpace(string(b))))
+			return types.Bool(fold.Case(strings.TrimSpace(string(a))) == fold.Case(strings.TrimSpace(string(b))))
 		})),
 	}},
 	{Function{"trim", "order.poNumber.trim()", "a text without the white space around it"}, textFunction("trim", strings.TrimSpace)},

@@ -7,25 +7,31 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/rules/fold"
 )
 
-// Has reports whether the product's name or SKU, without regard to case, is the code
+// Has reports whether the product's name or SKU, without regard to case and Unicode form, is the code
 // or has it as a whole token: with no letter or digit right before or after it.
 // Underscores and blanks inside a code are part of it. A nil product has no code.
 func Has(product *inflow.Product, code string) bool {
 	if product == nil || code == "" {
 		return false
 	}
-	code = strings.ToUpper(code)
-	return hasToken(strings.ToUpper(product.Name), code) || hasToken(strings.ToUpper(product.SKU), code)
+	code = fold.Case(code)
+	return hasToken(fold.Case(product.Name), code) || hasToken(fold.Case(product.SKU), code)
 }
 
 // HasPrefix reports whether the product's name or SKU starts with prefix, case included.
 // A nil product has no prefix.
 func HasPrefix(product *inflow.Product, prefix string) bool {
-	return product != nil && prefix != "" &&
-		(strings.HasPrefix(product.Name, prefix) || strings.HasPrefix(product.SKU, prefix))
+	if product == nil || prefix == "" {
+		return false
+	}
+	prefix = norm.NFC.String(prefix)
+	return strings.HasPrefix(norm.NFC.String(product.Name), prefix) || strings.HasPrefix(norm.NFC.String(product.SKU), prefix)
 }
 
 func hasToken(text, code string) bool {
@@ -46,4 +52,5 @@ func hasToken(text, code string) bool {
 }
 
 // partOfWord is false for utf8.RuneError, which stands for either end of the text.
-func partOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+// A combining mark belongs to the letter before it.
+func partOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/govalues/decimal"
 	"github.com/xuri/excelize/v2"
+
+	"error-check-gate/internal/rules/fold"
 )
 
 // Limits of a table file.
@@ -32,7 +34,7 @@ const (
 type Table struct {
 	columns []string
 	rows    []row
-	// byKey lists the rows of a key in their order.
+	// byKey lists the rows of a folded key ([fold.Key]) in their order.
 	byKey map[string][]int
 	keys  []string
 }
@@ -201,9 +203,21 @@ func (b *builder) add(line int, cells []string, column func(int) int) error {
 	}
 	padded := make([]string, len(b.t.columns))
 	copy(padded, cells)
-	key := padded[b.keyIndex]
-	if _, seen := b.t.byKey[key]; !seen {
-		b.t.keys = append(b.t.keys, key)
+	written := padded[b.keyIndex]
+	if written == "" {
+		return &Fault{
+			Line: line, Column: b.keyIndex + 1,
+			Message: fmt.Sprintf("the row has no %s, so that nothing finds it: fill it in, or clear the row", b.key),
+		}
+	}
+	key := fold.Key(written)
+	if rows := b.t.byKey[key]; len(rows) == 0 {
+		b.t.keys = append(b.t.keys, written)
+	} else if first := b.t.rows[rows[0]]; first.cells[b.keyIndex] != written {
+		return &Fault{
+			Line: line, Column: b.keyIndex + 1, Text: written,
+			Message: fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line, first.cells[b.keyIndex]),
+		}
 	}
 	b.t.byKey[key] = append(b.t.byKey[key], len(b.t.rows))
 	b.t.rows = append(b.t.rows, row{line, padded})
@@ -248,18 +262,19 @@ func (t *Table) Columns() []string { return t.columns }
 // Keys are the keys, each once, in the order of their first rows.
 func (t *Table) Keys() []string { return t.keys }
 
-// Row is the cells of a key's last row, in the order of Columns.
+// Row returns the cells of a key's last row, in the order of Columns. Keys are compared
+// without regard to case, Unicode form and white space.
 func (t *Table) Row(key string) (cells []string, found bool) {
-	rows := t.byKey[strings.TrimSpace(key)]
+	rows := t.byKey[fold.Key(key)]
 	if len(rows) == 0 {
 		return nil, false
 	}
 	return t.rows[rows[len(rows)-1]].cells, true
 }
 
-// Rows is all rows of a key, in their order.
+// Rows returns all rows of a key, in their order.
 func (t *Table) Rows(key string) []Record {
-	found := t.byKey[strings.TrimSpace(key)]
+	found := t.byKey[fold.Key(key)]
 	records := make([]Record, len(found))
 	for i, at := range found {
 		records[i] = Record{t, &t.rows[at]}

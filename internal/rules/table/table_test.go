@@ -30,8 +30,36 @@ func TestCSV(t *testing.T) {
 			assert.Len(t, table.All(), 3)
 			assert.Equal(t, "Tall", table.Rows("T84")[0].Text("Category"))
 			_, found = table.Row("b12")
-			assert.False(t, found, "keys are compared with their case")
+			assert.True(t, found, "keys are compared without their case")
+			_, found = table.Row("B1")
+			assert.False(t, found)
 		})
+	}
+}
+
+// A key is found however it is spelled, and is spelled in one way.
+func TestKeysInOtherSpellings(t *testing.T) {
+	table, err := Read("x.csv", []byte("Product,Category\nK\u00fcche  A,Base\nso-000123,Tall\nso-000123,Wall\n"), "Product", "")
+	require.NoError(t, err)
+	for _, spelling := range []string{"Ku\u0308che A", "K\u00dcCHE\u00a0A", " k\u00fcche a "} {
+		row, found := table.Row(spelling)
+		assert.True(t, found, spelling)
+		assert.Equal(t, []string{"K\u00fcche  A", "Base"}, row)
+	}
+	assert.Len(t, table.Rows("SO-000123"), 2)
+
+	for name, tt := range map[string]struct {
+		content string
+		want    Fault
+	}{
+		"case":         {"Product,Cap\nDR-18,10\ndr-18,90\n", Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": write it in one way`}},
+		"Unicode form": {"Cap,Product\n1,\u00c4\n2,B\n3,A\u0308\n", Fault{4, 2, "A\u0308", "row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
+		"no key":       {"Cap,Product\n1,A\n2,\n", Fault{3, 2, "", "the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
+	} {
+		_, err := Read("x.csv", []byte(tt.content), "Product", "")
+		var fault *Fault
+		require.ErrorAs(t, err, &fault, name)
+		assert.Equal(t, tt.want, *fault, name)
 	}
 }
 
