@@ -19,16 +19,19 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check ID",
 		Short: "Check one sales order now and wait for the report",
 		Long: `Fetch a sales order from InFlow and check it now, whether or not a webhook
-came. ID is InFlow's id of the order: the last part of the address that InFlow
-shows for it, https://app.inflowinventory.com/sales-orders/ID.
+came. ID is the order's number, such as SO-001051, or InFlow's id of the order:
+the last part of its address, https://app.inflowinventory.com/sales-orders/ID. A
+number that no run has is looked up at InFlow, if INFLOW_COMPANY_ID and
+INFLOW_API_KEY are set.
 
 The check runs on Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …), in the
 order's open run or in a new one; a worker must be running.
 
 Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
-		Example: `  gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
+		Example: `  gate check SO-001051
+  gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
   gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --json | jq .findings`,
-		Args: exactArgs(1, "gate check needs one argument, the id of a sales order"),
+		Args: exactArgs(1, "gate check needs one argument, the id or the number of a sales order"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := waitAtMost(cmd.Context(), wait)
 			defer cancel()
@@ -37,11 +40,15 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
 				return &exitError{code: exitNotChecked, err: err}
 			}
 			defer c.Close()
-			report, err := operations.CheckNow(ctx, c, args[0])
+			id, err := findOrder(ctx, c, args[0])
+			if err != nil {
+				return &exitError{code: exitNotChecked, err: err}
+			}
+			report, err := operations.CheckNow(ctx, c, id)
 			if err != nil {
 				return &exitError{code: exitNotChecked, err: notDone(ctx, err, fmt.Sprintf(
 					"no report within %v: the check goes on as workflow %s; is a worker running, and does InFlow answer? (wait longer with --wait)",
-					wait, ordercheck.WorkflowID(args[0])))}
+					wait, ordercheck.WorkflowID(id)))}
 			}
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)

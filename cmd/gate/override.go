@@ -27,12 +27,12 @@ its end, and when the facts of the finding change: it covers the difference of 5
 dollars that was there, not one of 500. Who, when and why stay in the history
 and in the report.
 
-ID is InFlow's id of the order. The ids of its findings are in its report:
+ID is the order's number, such as SO-001051, or InFlow's id of it. The ids of its findings are in its report:
 'gate check ID --json', or the query 'report'.`,
-		Example: `  gate override 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --by "Anna Meier" \
+		Example: `  gate override SO-001051 --by "Anna Meier" \
     --reason "agreed with the customer by phone" --until 2026-12-31
   gate override 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --finding order-total --by Anna --reason "rounding" --until 72h`,
-		Args: exactArgs(1, "gate override needs one argument, the id of a sales order"),
+		Args: exactArgs(1, "gate override needs one argument, the id or the number of a sales order"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if request.Until, err = parseUntil(until, time.Now()); err != nil {
@@ -43,7 +43,11 @@ ID is InFlow's id of the order. The ids of its findings are in its report:
 				return err
 			}
 			defer c.Close()
-			report, err := operations.Override(cmd.Context(), c, args[0], request)
+			id, err := findOrder(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			report, err := operations.Override(cmd.Context(), c, id, request)
 			var refused *temporal.ApplicationError
 			if errors.As(err, &refused) {
 				return errors.New(refused.Message())
