@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -35,9 +37,23 @@ func run(ctx context.Context, args []string) int {
 		exit = &exitError{code: exitFault, err: err}
 	}
 	if text := exit.Error(); text != "" {
-		fmt.Fprintln(root.ErrOrStderr(), "gate: "+text)
+		printInTime(root.ErrOrStderr(), "gate: "+text)
 	}
 	return exit.code
+}
+
+// printInTime waits a moment for the line to be written: a process must end although nobody
+// reads its standard error.
+func printInTime(out io.Writer, line string) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintln(out, line)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(logFlushTimeout):
+	}
 }
 
 func newRootCommand() *cobra.Command {

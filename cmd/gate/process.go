@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,12 +15,17 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// telemetryStopTimeout is for the last spans and metrics of a process that ends.
-const telemetryStopTimeout = 5 * time.Second
+const (
+	// telemetryStopTimeout is for the last spans and metrics of a process that ends.
+	telemetryStopTimeout = 5 * time.Second
+	// logFlushTimeout is for the last lines of its log.
+	logFlushTimeout = time.Second
+)
 
 // process runs a long-lived part of the gate with its logs, traces and operators'
 // page, until ctx is done or one of them fails. Telemetry stops last, with a
-// context of its own, so that the end of everything else is still seen.
+// context of its own, so that the end of everything else is still seen. A process
+// that hangs for minutes ends without waiting for the rest of it, so that its supervisor restarts it.
 func process(ctx context.Context, service string, log config.Log, admin config.Admin,
 	run func(context.Context, *telemetry.Telemetry) error,
 ) (err error) {
@@ -41,28 +48,47 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 		}
 		return errStopped // ends the operators' page too
 	})
-	if err := group.Wait(); !errors.Is(err, errStopped) {
+	ended, hung := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	go func() {
+		if err := t.Watchdog.Run(ctx); err != nil {
+			hung <- err
+		}
+	}()
+	select {
+	case err = <-hung:
+		return err
+	case err = <-ended:
+	}
+	if !errors.Is(err, errStopped) {
 		return err
 	}
 	t.Logger.InfoContext(ctx, "has stopped")
 	return nil
 }
 
-// startTelemetry makes a process's logs, traces and metrics. stop is to be called last.
+// startTelemetry makes the logs, traces and metrics of a long-lived process. stop is to be called last.
 func startTelemetry(ctx context.Context, service string, log config.Log) (t *telemetry.Telemetry, stop func(), err error) {
+	// The reader of standard error or output may end: then a write to it fails, and does not end the process.
+	signal.Ignore(syscall.SIGPIPE)
 	t, err = telemetry.Start(ctx, telemetry.Options{
 		Service: service, Version: version, LogLevel: log.LogLevel, LogFormat: log.LogFormat,
 	})
 	if err != nil {
 		return nil, nil, &exitError{code: exitUsage, err: err}
 	}
-	return t, func() {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
-		defer cancel()
-		if stopErr := t.Shutdown(stopCtx); stopErr != nil {
-			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
-		}
-	}, nil
+	return t, func() { stopTelemetry(ctx, t) }, nil
+}
+
+func stopTelemetry(ctx context.Context, t *telemetry.Telemetry) {
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
+	defer cancel()
+	if err := t.Shutdown(stop); err != nil {
+		t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", err)
+	}
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), logFlushTimeout)
+	defer cancel()
+	_ = t.FlushLog(flush) // whom could it be told?
 }
 
 var errStopped = errors.New("stopped")

@@ -27,10 +27,13 @@ const (
 	spanIDKey  = "span_id"
 )
 
-func newLogger(options Options) (*slog.Logger, error) {
+// newLogger also returns the queue to standard error; nil if the log goes to the options' writer.
+func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 	writer := options.LogWriter
+	var queue *logQueue
 	if writer == nil {
-		writer = os.Stderr
+		queue = newLogQueue(os.Stderr)
+		writer = queue
 	}
 	handlerOptions := &slog.HandlerOptions{Level: options.LogLevel, ReplaceAttr: renameTemporalTraceIDs}
 	var handler slog.Handler
@@ -40,9 +43,16 @@ func newLogger(options Options) (*slog.Logger, error) {
 	case LogText:
 		handler = slog.NewTextHandler(writer, handlerOptions)
 	default:
-		return nil, fmt.Errorf("log format %q is not known: use %q or %q", options.LogFormat, LogJSON, LogText)
+		return nil, nil, fmt.Errorf("log format %q is not known: use %q or %q", options.LogFormat, LogJSON, LogText)
 	}
-	return slog.New(&traceHandler{Handler: handler, root: handler}), nil
+	logger := slog.New(&traceHandler{Handler: handler, root: handler})
+	if queue != nil {
+		queue.resumed = func(lost int64) {
+			logger.Warn("log lines were lost: nobody read standard error in time", "lines", lost)
+		}
+		go queue.run()
+	}
+	return logger, queue, nil
 }
 
 // renameTemporalTraceIDs gives the ids that Temporal's tracing interceptor adds to

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -12,7 +13,10 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
-	stopTimeout   = 2 * time.Second
+	// writeTimeout leaves room for a scrape that takes long.
+	writeTimeout = scrapeTimeout + 20*time.Second
+	idleTimeout  = 2 * time.Minute
+	stopTimeout  = 2 * time.Second
 	// readyTimeout is less than what probes wait for an answer.
 	readyTimeout = 2 * time.Second
 )
@@ -29,6 +33,10 @@ func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", t.MetricsHandler())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		if err := t.Watchdog.Check(); err != nil {
+			writeProbe(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+			return
+		}
 		writeProbe(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -47,13 +55,21 @@ func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 		}
 		writeProbe(w, http.StatusOK, map[string]string{"status": "ready"})
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(t.Logger.Handler(), slog.LevelDebug),
+	}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		stopped <- server.Shutdown(stop)
+		err := server.Shutdown(stop)
+		if errors.Is(err, context.DeadlineExceeded) {
+			// A slow scraper, or a probe that connected and says nothing, is no fault of the process.
+			err = server.Close()
+		}
+		stopped <- err
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the operators' page on %s: %w", l.Addr(), err)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +32,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"error-check-gate/internal/watchdog"
 )
+
+const scopeName = "error-check-gate/internal/telemetry"
 
 // Options say what a process is and how it logs.
 type Options struct {
@@ -44,7 +49,8 @@ type Options struct {
 	LogLevel slog.Level
 	// LogFormat is [LogJSON] or [LogText]; empty is [LogJSON].
 	LogFormat string
-	// LogWriter receives the log; nil is [os.Stderr].
+	// LogWriter receives the log, and loggers wait for it. If it is nil, the log goes to [os.Stderr] and
+	// nobody waits: a pipe that nobody reads must not stop the process.
 	LogWriter io.Writer
 }
 
@@ -58,9 +64,12 @@ type Telemetry struct {
 	MeterProvider metric.MeterProvider
 	// Registry holds what [Telemetry.MetricsHandler] serves.
 	Registry *prometheus.Registry
+	// Watchdog is asked by GET /livez. It watches scrapes; others add what they do.
+	Watchdog *watchdog.Watchdog
 
 	tracing  bool
 	ready    atomic.Pointer[func(context.Context) error]
+	log      *logQueue // nil if the log has a writer of its own
 	shutdown []func(context.Context) error
 }
 
@@ -69,7 +78,7 @@ type Telemetry struct {
 // that cannot be understood; a collector that cannot be reached is logged
 // later and stops nothing. Call [Telemetry.Shutdown] last of all.
 func Start(ctx context.Context, options Options) (*Telemetry, error) {
-	logger, err := newLogger(options)
+	logger, queue, err := newLogger(options)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +87,7 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 		return nil, err
 	}
 	reportInternalErrors(logger)
-	t := &Telemetry{Logger: logger, Registry: prometheus.NewRegistry()}
+	t := &Telemetry{Logger: logger, Registry: prometheus.NewRegistry(), Watchdog: watchdog.New(logger, nil), log: queue}
 	if err := t.startTraces(ctx, res); err != nil {
 		return nil, err
 	}
@@ -91,13 +100,22 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Shutdown sends what is still held and stops every exporter. The context
-// limits how long that may take; give it a fresh one, as the process's own is
-// usually done by then. It may be called again.
+// Shutdown sends what is still held and stops every exporter, all at once. The
+// context limits how long that may take, whatever an exporter does; give it a fresh one, as the
+// process's own is usually done by then. It may be called again.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	var errs []error
+	stopped := make(chan error, len(t.shutdown))
 	for _, shutdown := range t.shutdown {
-		errs = append(errs, shutdown(ctx))
+		go func() { stopped <- shutdown(ctx) }()
+	}
+	var errs []error
+	for range t.shutdown {
+		select {
+		case err := <-stopped:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			errs = append(errs, ctx.Err())
+		}
 	}
 	t.shutdown = nil
 	if err := errors.Join(errs...); err != nil {
@@ -106,13 +124,36 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// MetricsHandler serves every metric of the process in Prometheus' text format.
+// FlushLog returns when every line of the log has been written, or ctx ends.
+func (t *Telemetry) FlushLog(ctx context.Context) error {
+	if t.log == nil {
+		return nil
+	}
+	return t.log.flush(ctx)
+}
+
+const (
+	// scrapeTimeout is just below the 10 s that Prometheus waits by default.
+	scrapeTimeout = 9 * time.Second
+	// maxScrapes at once are more than Prometheus, its pair and an operator need.
+	maxScrapes = 8
+)
+
+// MetricsHandler serves every metric of the process in Prometheus' text format. A scrape that hangs is
+// answered with 503 in time, and reported to the watchdog.
 func (t *Telemetry) MetricsHandler() http.Handler {
-	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{
-		Registry:      t.Registry,
-		ErrorLog:      slog.NewLogLogger(t.Logger.Handler(), slog.LevelWarn),
-		ErrorHandling: promhttp.ContinueOnError,
+	page := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{
+		Registry:            t.Registry,
+		ErrorLog:            slog.NewLogLogger(t.Logger.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
 	})
+	watched := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer t.Watchdog.Begin("a scrape")()
+		page.ServeHTTP(w, r)
+	})
+	// It also keeps slow scrapers away from what is watched: the page is sent from memory.
+	return http.TimeoutHandler(watched, scrapeTimeout, "the metrics could not be read in time\n")
 }
 
 // Tracing says whether spans are recorded and sent anywhere.
@@ -158,6 +199,22 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	provider := sdkmetric.NewMeterProvider(options...)
 	t.MeterProvider = provider
 	t.shutdown = append(t.shutdown, provider.Shutdown)
+	return t.countLostLines()
+}
+
+func (t *Telemetry) countLostLines() error {
+	if t.log == nil {
+		return nil
+	}
+	_, err := t.MeterProvider.Meter(scopeName).Int64ObservableCounter("gate.log.lost", metric.WithUnit("{line}"),
+		metric.WithDescription("Log lines that were lost because standard error could not be written in time."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(t.log.lost.Load())
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("set up the metrics of the log: %w", err)
+	}
 	return nil
 }
 
