@@ -68,8 +68,18 @@ func newGate(t *testing.T, env []string, args ...string) *command {
 	return c
 }
 
+// start reads standard output, unless the test has put it elsewhere.
 func (c *command) start() {
 	c.t.Helper()
+	if c.Stdout != nil {
+		require.NoError(c.t, c.Start())
+		close(c.lines)
+		go func() {
+			_ = c.Wait() // ProcessState says how it ended
+			close(c.done)
+		}()
+		return
+	}
 	stdout, err := c.StdoutPipe()
 	require.NoError(c.t, err)
 	require.NoError(c.t, c.Start())

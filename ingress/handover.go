@@ -21,6 +21,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/ordersignal"
+	"error-check-gate/internal/watchdog"
 )
 
 // Temporal is the part of Temporal's client that the ingress uses.
@@ -84,6 +85,8 @@ type handover struct {
 	logger   *slog.Logger
 	tracer   trace.Tracer
 	metrics  *metrics
+	watchdog *watchdog.Watchdog
+	health   func() error // what Temporal answered last; it does not wait
 	// failures keeps the log readable while Temporal is down.
 	failures *rate.Limiter
 
@@ -124,10 +127,10 @@ type orderCall struct {
 	deliveries []*waitingDelivery // oldest first
 }
 
-func newHandover(t Temporal, logger *slog.Logger, tracer trace.Tracer, m *metrics) *handover {
+func newHandover(t Temporal, logger *slog.Logger, tracer trace.Tracer, m *metrics, w *watchdog.Watchdog, health func() error) *handover {
 	base, abort := context.WithCancel(context.Background())
 	return &handover{
-		temporal: t, logger: logger, tracer: tracer, metrics: m,
+		temporal: t, logger: logger, tracer: tracer, metrics: m, watchdog: w, health: health,
 		failures:   rate.NewLimiter(rate.Every(10*time.Second), 1),
 		base:       base,
 		abort:      abort,
@@ -342,6 +345,7 @@ func (h *handover) release(n int) {
 
 // commit is one call, tried again until the youngest of its deliveries runs out of time.
 func (h *handover) commit(call []orderCall) (err error) {
+	defer h.watchdog.Begin("a call that hands deliveries to Temporal")()
 	ctx, span := h.startSpan(call)
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -386,15 +390,14 @@ func youngest(call []orderCall) (deadline time.Time) {
 	return deadline
 }
 
-// logFailure asks Temporal how it is, since an attempt that ran out of time hides why.
+// logFailure says how Temporal is, since an attempt that ran out of time hides why.
 func (h *handover) logFailure(call []orderCall, err error) {
 	if !h.failures.Allow() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(h.base, call[0].deliveries[0].span), healthTimeout)
-	defer cancel()
+	ctx := trace.ContextWithSpan(h.base, call[0].deliveries[0].span)
 	health := "well"
-	if _, err := h.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+	if err := h.health(); err != nil {
 		health = err.Error()
 	}
 	h.logger.WarnContext(ctx, "deliveries were not handed to Temporal; their senders were told to send them again",

@@ -164,7 +164,7 @@ func newTestHandover(t *testing.T, temporal Temporal, tracers trace.TracerProvid
 	if log != nil {
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	h := newHandover(temporal, logger, tracers.Tracer(scopeName), m)
+	h := newHandover(temporal, logger, tracers.Tracer(scopeName), m, nil, func() error { return errDown })
 	t.Cleanup(func() { assert.NoError(t, h.close(context.Background())) })
 	return h
 }
@@ -406,7 +406,7 @@ func TestHandOverGivesUpInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				temporal := &fakeTemporal{signal: signal, health: func(context.Context) error { return errDown }}
+				temporal := &fakeTemporal{signal: signal}
 				h := newTestHandover(t, temporal, nil, &log)
 				began := time.Now()
 				var group sync.WaitGroup

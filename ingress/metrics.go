@@ -28,6 +28,7 @@ type metrics struct {
 	usual map[verdict]metric.MeasurementOption
 	// verified counts by the place of the secret; the last is for all after maxSecretLabel.
 	verified   [maxSecretLabel + 2]atomic.Int64
+	secrets    atomic.Int64 // in force, as far as [Server.followSecrets] has seen
 	toCommit   metric.Float64Histogram
 	batchSize  metric.Int64Histogram
 	inProgress metric.Int64UpDownCounter
@@ -69,8 +70,9 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	return &m, nil
 }
 
-// observe registers what is looked up when the metrics are read.
-func (m *metrics) observe(provider metric.MeterProvider, secrets Secrets, health *health) error {
+// observe registers what is looked up when the metrics are read. temporal returns what Temporal
+// answered last, without waiting.
+func (m *metrics) observe(provider metric.MeterProvider, temporal func() error) error {
 	meter := provider.Meter(scopeName)
 	verified, err := meter.Int64ObservableCounter("gate.webhook.verified", metric.WithUnit("{request}"),
 		metric.WithDescription("Webhook requests whose signature verified, by the place of the secret, from 0, of the secrets in force."))
@@ -78,23 +80,23 @@ func (m *metrics) observe(provider metric.MeterProvider, secrets Secrets, health
 		return fmt.Errorf("set up the ingress's metrics: %w", err)
 	}
 	reachable, err := meter.Int64ObservableGauge("gate.temporal.reachable",
-		metric.WithDescription("1 where Temporal answered a moment ago, else 0."))
+		metric.WithDescription("1 if Temporal answered a moment ago, else 0."))
 	if err != nil {
 		return fmt.Errorf("set up the ingress's metrics: %w", err)
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for i := range min(secrets.Verifier().Secrets(), len(m.verified)) {
+		for i := range min(int(m.secrets.Load()), len(m.verified)) {
 			index := strconv.Itoa(i)
 			if i > maxSecretLabel {
 				index = "other"
 			}
 			o.ObserveInt64(verified, m.verified[i].Load(), metric.WithAttributes(attribute.String("secret_index", index)))
 		}
-		var well int64
-		if health.check() == nil {
-			well = 1
+		var answers int64
+		if temporal() == nil {
+			answers = 1
 		}
-		o.ObserveInt64(reachable, well)
+		o.ObserveInt64(reachable, answers)
 		return nil
 	}, verified, reachable)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,9 @@ const (
 	reloadDoubt = 2 * time.Second
 	// maxReloadedFile bounds what is read of a file, in bytes.
 	maxReloadedFile = 1 << 20
+	// lookWithin is how long a look at the files may keep others waiting. A disk of the network can
+	// hang for ever.
+	lookWithin = time.Second
 )
 
 // reloaded is a value made from files and made anew when they change. A change that
@@ -29,50 +33,105 @@ const (
 //
 // The files are looked at when the value is asked for, instead of being watched: that needs
 // no goroutine, misses no change, and sees a Kubernetes mount, where the change is
-// in a symlink two directories above the file, like any other.
+// in a symlink two directories above the file, like any other. No lock is held while looking,
+// and a look that takes longer than within keeps nobody waiting any more: until it ends, the value stays as it is.
 type reloaded[T any] struct {
 	what   string // for the log
 	paths  []string
 	parse  func(contents [][]byte) (T, error)
 	logger *slog.Logger
 	now    func() time.Time
+	within time.Duration
+	value  atomic.Pointer[T]
 
-	mu       sync.Mutex
-	looked   time.Time
+	mu      sync.Mutex
+	looked  time.Time
+	looking chan struct{} // closed when the look in progress ends; nil if there is none
+	late    bool          // the look in progress takes too long
+
+	// What follows belongs to the look in progress.
 	files    []os.FileInfo
 	doubtful bool // the files were so young when read that their times prove nothing
 	digest   [sha256.Size]byte
-	value    T
 	fault    string // of the last look; empty when all was well
 }
 
 // newReloaded fails where the first reading does.
 func newReloaded[T any](what string, paths []string, parse func([][]byte) (T, error), logger *slog.Logger, now func() time.Time) (*reloaded[T], error) {
-	r := &reloaded[T]{what: what, paths: paths, parse: parse, logger: logger, now: now}
+	r := &reloaded[T]{what: what, paths: paths, parse: parse, logger: logger, now: now, within: lookWithin}
 	contents, files, err := readFiles(paths)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
-	if r.value, err = parse(contents); err != nil {
+	value, err := parse(contents)
+	if err != nil {
 		return nil, fmt.Errorf("read %s from %s: %w", what, strings.Join(paths, " and "), err)
 	}
+	r.value.Store(&value)
 	r.keep(contents, files)
 	r.looked = now()
 	return r, nil
 }
 
-// get is the value as the files have it now, or had it at most reloadInterval ago.
+// get returns the value as the files have it now, or had it at most reloadInterval ago. It waits for
+// a look that has begun, so that nobody gets a value from before it, but no longer than within.
 func (r *reloaded[T]) get() T {
-	r.mu.Lock() // held while looking, so that nobody gets a value from before a look that has begun
-	defer r.mu.Unlock()
-	if now := r.now(); now.Sub(r.looked) >= reloadInterval || now.Before(r.looked) {
-		r.looked = now
-		r.look()
+	if look := r.lookIfDue(); look != nil {
+		r.wait(look)
 	}
-	return r.value
+	return *r.value.Load()
+}
+
+// lookIfDue returns the look to wait for; nil is none.
+func (r *reloaded[T]) lookIfDue() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looking == nil {
+		now := r.now()
+		if age := now.Sub(r.looked); age >= 0 && age < reloadInterval {
+			return nil
+		}
+		looking := make(chan struct{})
+		r.looked, r.looking, r.late = now, looking, false
+		go func() {
+			defer close(looking)
+			r.look()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.looking = nil
+		}()
+	}
+	if r.late {
+		return nil
+	}
+	return r.looking
+}
+
+func (r *reloaded[T]) wait(look <-chan struct{}) {
+	timer := time.NewTimer(r.within)
+	defer timer.Stop()
+	select {
+	case <-look:
+		return
+	case <-timer.C:
+	}
+	r.mu.Lock()
+	first := r.looking == look && !r.late
+	if first {
+		r.late = true
+	}
+	r.mu.Unlock()
+	if first {
+		r.logger.Error("files cannot be read in time: what they held before stays in force", "what", r.what, "files", r.paths)
+	}
 }
 
 func (r *reloaded[T]) look() {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
+		}
+	}()
 	if !r.doubtful && r.unchanged() {
 		return
 	}
@@ -93,7 +152,7 @@ func (r *reloaded[T]) look() {
 		r.failed(err)
 		return
 	}
-	r.value = value
+	r.value.Store(&value)
 	r.keep(contents, files)
 	r.fault = ""
 	if same {

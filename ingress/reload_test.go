@@ -88,13 +88,64 @@ func accepts(t *testing.T, secrets Secrets, secret string) bool {
 	return err == nil
 }
 
+// openTestSecrets waits for looks at the file, however busy this machine is.
+func openTestSecrets(t *testing.T, path string, log io.Writer, clock *clock) *SecretFile {
+	t.Helper()
+	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.now)
+	require.NoError(t, err)
+	secrets.verifier.within = time.Minute
+	return secrets
+}
+
+// TestFilesThatHang: a look at the files that never ends, as on a disk of the network that is away, keeps
+// others waiting for a moment, once, and what the files held stays in force.
+func TestFilesThatHang(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secrets")
+	writeFile(t, path, "first")
+	log := &lockedBuffer{}
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		r, err := newReloaded("secrets", []string{path}, func(contents [][]byte) (string, error) {
+			if content := string(contents[0]); content != "second" {
+				return content, nil
+			}
+			<-hang
+			return "second", nil
+		}, slog.New(slog.NewTextHandler(log, nil)), time.Now)
+		require.NoError(t, err)
+
+		writeFile(t, path, "second")
+		time.Sleep(reloadInterval)
+		began := time.Now()
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() { assert.Equal(t, "first", r.get()) })
+		}
+		group.Wait()
+		assert.Equal(t, lookWithin, time.Since(began))
+		for range 10 {
+			time.Sleep(reloadInterval)
+			began := time.Now()
+			assert.Equal(t, "first", r.get())
+			assert.Zero(t, time.Since(began))
+		}
+		assert.Equal(t, 1, strings.Count(log.String(), "cannot be read in time"), log.String())
+
+		close(hang)
+		synctest.Wait()
+		assert.Equal(t, "second", r.get())
+		writeFile(t, path, "third")
+		time.Sleep(reloadInterval)
+		assert.Equal(t, "third", r.get())
+	})
+}
+
 func TestSecretFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret+"\n")
 	clock := newClock()
 	log := &lockedBuffer{}
-	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.now)
-	require.NoError(t, err)
+	secrets := openTestSecrets(t, path, log, clock)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.False(t, accepts(t, secrets, secondSecret))
 
@@ -150,8 +201,7 @@ func TestSecretFileOfTheSameSize(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	clock := newClock()
-	secrets, err := openSecretFile(path, slog.New(slog.DiscardHandler), clock.now)
-	require.NoError(t, err)
+	secrets := openTestSecrets(t, path, io.Discard, clock)
 	writeFile(t, path, b)
 	require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
 	clock.step(reloadInterval)
@@ -176,8 +226,7 @@ func TestSecretFileOfKubernetes(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join("..data", "webhook-secret"), path))
 
 	clock := newClock()
-	secrets, err := openSecretFile(path, slog.New(slog.DiscardHandler), clock.now)
-	require.NoError(t, err)
+	secrets := openTestSecrets(t, path, io.Discard, clock)
 	require.True(t, accepts(t, secrets, "kubernetes-secret-a"))
 	publish("..2", "kubernetes-secret-b")
 	clock.step(reloadInterval)
@@ -189,8 +238,7 @@ func TestSecretFileUnderConcurrentUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)
 	clock := newClock()
-	secrets, err := openSecretFile(path, slog.New(slog.DiscardHandler), clock.now)
-	require.NoError(t, err)
+	secrets := openTestSecrets(t, path, io.Discard, clock)
 	for i := range 20 {
 		now, before := firstSecret, secondSecret
 		if i%2 == 0 {
@@ -230,8 +278,7 @@ func TestSecretFileReloadOverHTTP(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)
 	clock := newClock()
-	secrets, err := openSecretFile(path, slog.New(slog.DiscardHandler), clock.now)
-	require.NoError(t, err)
+	secrets := openTestSecrets(t, path, io.Discard, clock)
 	e := startEdge(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Secrets = secrets }))
 	post := func(secret string) int {
 		r := e.webhookRequest(t, documentedBody(orderID))

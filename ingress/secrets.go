@@ -1,13 +1,15 @@
 package ingress
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"error-check-gate/internal/inflow"
 )
 
-// Secrets gives the verifier for the secrets in force now. It is asked with every request.
+// Secrets gives the verifier for the secrets in force now. It is asked with every request. It may
+// look at files, and is not for callbacks.
 type Secrets interface {
 	Verifier() *inflow.Verifier
 }
@@ -64,3 +66,27 @@ func openSecretFile(path string, logger *slog.Logger, now func() time.Time) (*Se
 
 // Verifier is for the secrets that the file holds now.
 func (s *SecretFile) Verifier() *inflow.Verifier { return s.verifier.get() }
+
+// followSecrets keeps the number of secrets for the metrics, and sees a changed file although no
+// request comes.
+func (s *Server) followSecrets(ctx context.Context) {
+	ticker := time.NewTicker(reloadInterval)
+	defer ticker.Stop()
+	for {
+		s.countSecrets(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Server) countSecrets(ctx context.Context) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			s.logPanic(ctx, panicked)
+		}
+	}()
+	s.metrics.secrets.Store(int64(s.secrets.Verifier().Secrets()))
+}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,11 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/sdk/client"
 	"golang.org/x/time/rate"
+
+	"error-check-gate/internal/poll"
+	"error-check-gate/internal/watchdog"
 )
 
 const (
@@ -70,6 +75,8 @@ type Options struct {
 	DrainNotice time.Duration
 	// Audit gets a line per webhook request; nil is none. The caller closes it, after Serve has returned.
 	Audit *AuditLog
+	// Watchdog learns of deliveries and questions that hang, and GET /livez asks it; nil is none.
+	Watchdog *watchdog.Watchdog
 	// Logger is slog.Default() where nil.
 	Logger *slog.Logger
 	// TracerProvider and MeterProvider are OpenTelemetry's global ones where nil.
@@ -84,7 +91,8 @@ type Server struct {
 	handler  http.Handler
 	secrets  Secrets
 	handover *handover
-	health   *health
+	health   *poll.Value[*client.CheckHealthResponse]
+	watchdog *watchdog.Watchdog
 	audit    *AuditLog
 	metrics  *metrics
 	logger   *slog.Logger
@@ -110,6 +118,7 @@ func New(options Options) (*Server, error) {
 	s := &Server{
 		secrets:     options.Secrets,
 		audit:       options.Audit,
+		watchdog:    options.Watchdog,
 		logger:      options.Logger,
 		now:         options.Now,
 		drainNotice: options.DrainNotice,
@@ -168,11 +177,11 @@ func New(options Options) (*Server, error) {
 	s.strangers = newStrangers(options.PeerFailureLimit, s.audit, s.logger, s.now)
 	s.open = newConnections(options.MaxConnections, options.PeerMaxConnections, s.proxies, s.metrics, s.logger)
 	s.large = make(chan struct{}, maxLargeBodies)
-	s.health = &health{temporal: options.Temporal, now: s.now}
-	if err := s.metrics.observe(meters, s.secrets, s.health); err != nil {
+	s.health = poll.TemporalHealth(options.Temporal, s.watchdog, s.now)
+	if err := s.metrics.observe(meters, s.unreachable); err != nil {
 		return nil, err
 	}
-	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics)
+	s.handover = newHandover(options.Temporal, s.logger, tracers.Tracer(scopeName), s.metrics, s.watchdog, s.unreachable)
 	s.handler = s.identified(otelhttp.NewHandler(s.newEngine(), "ingress",
 		otelhttp.WithTracerProvider(tracers),
 		otelhttp.WithMeterProvider(meters),
@@ -212,6 +221,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		server.TLSConfig = s.certificate.config()
 		serve = func() error { return server.ServeTLS(listener, "", "") }
 	}
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.health.Run(background) })
+	running.Go(func() { s.followSecrets(background) })
+	defer running.Wait()
+	defer stopBackground()
 	var stopped error
 	served := make(chan struct{})
 	go func() {
@@ -333,19 +348,38 @@ func (s *Server) partIfDraining(c *gin.Context) {
 
 func (s *Server) listening(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "listening"}) }
 
-func (s *Server) alive(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "alive"}) }
+// alive fails if something hangs, and not for anything else that is away: a restart would not bring that back.
+func (s *Server) alive(c *gin.Context) {
+	if err := s.watchdog.Check(); err != nil {
+		fail(c, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"status": "alive"})
+}
 
 var (
 	errDraining    = errors.New("shutting down")
 	errUnreachable = errors.New("Temporal cannot be reached")
 )
 
+// firstAnswer is how long a probe that comes right after the start waits for Temporal.
+const firstAnswer = time.Second
+
+// unreachable returns why Temporal's latest answer was none. It does not wait.
+func (s *Server) unreachable() error {
+	_, err := s.health.Get()
+	return err
+}
+
 // Ready is what GET /readyz answers: nil, or why deliveries should go elsewhere.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errDraining
 	}
-	if err := s.health.check(); err != nil {
+	first, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	s.health.Wait(first)
+	if err := s.unreachable(); err != nil {
 		s.unready.Do(func() {
 			s.logger.WarnContext(ctx, "not ready: Temporal cannot be reached", "error", err)
 		})

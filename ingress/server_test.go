@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/watchdog"
 )
 
 const (
@@ -863,40 +865,107 @@ func TestServeOnABrokenListener(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	var mu sync.Mutex
-	now, healthErr := time.Now(), error(nil)
+	var down atomic.Bool
 	temporal := &fakeTemporal{health: func(ctx context.Context) error {
-		deadline, ok := ctx.Deadline()
-		assert.True(t, ok && time.Until(deadline) <= healthTimeout)
-		mu.Lock()
-		defer mu.Unlock()
-		return healthErr
+		_, ok := ctx.Deadline()
+		assert.True(t, ok)
+		if down.Load() {
+			return errDown
+		}
+		return nil
 	}}
-	e := startEdge(t, temporal, withOptions(func(o *Options) {
-		o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
-	}))
-	step := func(d time.Duration, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		now, healthErr = now.Add(d), err
+	e := startEdge(t, temporal)
+	becomes := func(status int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return e.get(t, readyPath).status == status }, 30*time.Second, 10*time.Millisecond)
 	}
+	assert.Equal(t, 200, e.get(t, readyPath).status, "the first probe waits for the first answer")
 
-	for range 5 {
-		assert.Equal(t, 200, e.get(t, readyPath).status)
-	}
-	assert.Equal(t, 1, temporal.checks, "probes share an answer")
-
-	step(healthAge, errDown)
+	down.Store(true)
+	becomes(503)
 	got := e.get(t, readyPath)
-	assert.Equal(t, 503, got.status)
 	assert.JSONEq(t, `{"error":"Temporal cannot be reached"}`, got.body)
 	assert.Equal(t, 200, e.get(t, livePath).status, "a restart would not bring Temporal back")
-	step(0, nil)
-	assert.Equal(t, 503, e.get(t, readyPath).status)
-	step(healthAge, nil)
-	assert.Equal(t, 200, e.get(t, readyPath).status)
-	assert.Equal(t, 1, strings.Count(e.log.String(), "Temporal cannot be reached"))
+	down.Store(false)
+	becomes(200)
+	assert.Contains(t, e.log.String(), "Temporal cannot be reached")
 	assert.Contains(t, e.log.String(), errDown.Error(), "the log says why, the answer does not")
+}
+
+// TestHungHealthQuestion: a question to Temporal never returns, not even when its time is over. No probe,
+// scrape or delivery waits for it, and after a minute /livez says that the process hangs.
+func TestHungHealthQuestion(t *testing.T) {
+	var questions atomic.Int32
+	hang := make(chan struct{})
+	temporal := &fakeTemporal{health: func(context.Context) error {
+		if questions.Add(1) > 1 {
+			<-hang
+		}
+		return nil
+	}}
+	clock, log, reader := newClock(), &lockedBuffer{}, sdkmetric.NewManualReader()
+	dog := watchdog.New(slog.New(slog.NewTextHandler(log, nil)), clock.now)
+	e := startEdge(t, temporal, withOptions(func(o *Options) {
+		o.Now, o.Watchdog = clock.now, dog
+		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	}))
+	defer close(hang)
+	require.Equal(t, 200, e.get(t, readyPath).status)
+	require.Eventually(t, func() bool { return questions.Load() == 2 }, 30*time.Second, time.Millisecond)
+
+	clock.step(watchdog.Limit)
+	assert.Equal(t, 200, e.get(t, livePath).status)
+	clock.step(time.Second)
+	for range 3 {
+		assert.Equal(t, 503, e.get(t, readyPath).status, "the answer is old")
+		assert.Equal(t, 200, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+		assert.Zero(t, gauge(t, reader, "gate.temporal.reachable"))
+		got := e.get(t, livePath)
+		assert.Equal(t, 503, got.status)
+		assert.JSONEq(t, `{"error":"the question to Temporal how it is has been hanging for 1m1s"}`, got.body)
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log.String())
+	assert.EqualValues(t, 2, questions.Load(), "none is asked beside it")
+}
+
+// TestHungCall: a call to Temporal never returns. Its deliveries are answered in time, and after a
+// minute /livez says that the process hangs.
+func TestHungCall(t *testing.T) {
+	hang := make(chan struct{})
+	temporal := &fakeTemporal{signal: func(context.Context, int) error {
+		<-hang
+		return nil
+	}}
+	clock := newClock()
+	dog := watchdog.New(slog.New(slog.DiscardHandler), clock.now)
+	e := startEdge(t, temporal, withOptions(func(o *Options) { o.Now, o.Watchdog = clock.now, dog }), commitTime(10*time.Millisecond))
+	assert.Equal(t, 503, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+	assert.Equal(t, 200, e.get(t, livePath).status)
+	clock.step(watchdog.Limit + time.Second)
+	got := e.get(t, livePath)
+	assert.Equal(t, 503, got.status)
+	assert.Contains(t, got.body, "a call that hands deliveries to Temporal has been hanging for 1m1s")
+	close(hang)
+	require.Eventually(t, func() bool { return e.get(t, livePath).status == 200 }, 30*time.Second, time.Millisecond)
+}
+
+// gauge is the sum of a gauge's values.
+func gauge(t *testing.T, reader *sdkmetric.ManualReader, name string) (total int64) {
+	t.Helper()
+	var collected metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &collected))
+	found := false
+	for _, scope := range collected.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if data, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == name {
+				for _, point := range data.DataPoints {
+					found, total = true, total+point.Value
+				}
+			}
+		}
+	}
+	require.True(t, found, "no gauge %s", name)
+	return total
 }
 
 func TestLimits(t *testing.T) {

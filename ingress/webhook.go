@@ -153,6 +153,8 @@ func (s *Server) decide(c *gin.Context, a *answer) {
 		return
 	}
 
+	// Not before the signature verified: no stranger can make the process look hung.
+	defer s.watchdog.Begin("a delivery")()
 	err := s.handover.deliver(ctx, webhook.SalesOrderID, ordercheck.Delivery{
 		Event:      webhook.Event,
 		OccurredAt: webhook.OccurredAt,
@@ -305,6 +307,9 @@ func (s *Server) withinBudget(c *gin.Context) bool {
 
 // finish sends the answer, and records it everywhere.
 func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
+	if a.verified {
+		defer s.watchdog.Begin("the answer to a delivery")()
+	}
 	oneByOne := a.verified || a.outcome != outcomeRefused || s.withinBudget(c)
 	if a.retryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
@@ -382,5 +387,5 @@ func (s *Server) logPanic(ctx context.Context, panicked any) {
 	if err, ok := panicked.(runtime.Error); ok {
 		value = err.Error()
 	}
-	s.logger.ErrorContext(ctx, "a request made the ingress panic", "panic", value, "stack", string(debug.Stack()))
+	s.logger.ErrorContext(ctx, "the ingress panicked", "panic", value, "stack", string(debug.Stack()))
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +19,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/poll"
+	"error-check-gate/internal/watchdog"
 )
 
 // inflowSpread is the time over which a minute's allowance is spread. Temporal limits the
@@ -46,24 +48,31 @@ const headStart = 250 * time.Millisecond
 type allowance struct {
 	interceptor.WorkerInterceptorBase
 	perMinute int
-	queue     client.Client
+	temporal  client.Client
 	namespace string
+	queue     *poll.Value[*workflowservice.DescribeTaskQueueResponse] // of InFlow's task queue
 
 	waited   metric.Float64Histogram
 	keptBack metric.Int64Counter
 
-	mu    sync.Mutex
-	until time.Time // no request before it
+	until atomic.Pointer[time.Time] // no request before it; nil is none
 }
 
 const scopeName = "error-check-gate/worker"
 
-// queueTimeout bounds the question to Temporal that a scrape of the metrics waits for.
-const queueTimeout = 2 * time.Second
+const (
+	queueEvery   = 5 * time.Second
+	queueTimeout = 2 * time.Second
+	queueMaxAge  = 30 * time.Second // as long as the time that Temporal's rates are of
+)
 
-// newAllowance also registers its metrics; stop ends those that ask Temporal.
-func newAllowance(c client.Client, namespace string, perMinute int, provider metric.MeterProvider) (a *allowance, stop func() error, err error) {
-	a = &allowance{perMinute: perMinute, queue: c, namespace: namespace}
+// newAllowance also registers its metrics; stop ends them. Run its queue for those that Temporal knows.
+func newAllowance(c client.Client, namespace string, perMinute int, provider metric.MeterProvider, w *watchdog.Watchdog) (a *allowance, stop func() error, err error) {
+	a = &allowance{perMinute: perMinute, temporal: c, namespace: namespace}
+	a.queue = poll.New(a.queueStats, poll.Options{
+		Name: "the question to Temporal about task queue " + ordercheck.InflowTaskQueue, Every: queueEvery, Timeout: queueTimeout,
+		MaxAge: queueMaxAge, Watchdog: w,
+	})
 	meter := provider.Meter(scopeName)
 	var errs [7]error
 	a.waited, errs[0] = meter.Float64Histogram("gate.inflow.allowance.wait", metric.WithUnit("s"),
@@ -84,11 +93,11 @@ func newAllowance(c client.Client, namespace string, perMinute int, provider met
 	errs[5] = err
 	var registration metric.Registration
 	if errors.Join(errs[:6]...) == nil {
-		registration, errs[6] = meter.RegisterCallback(func(ctx context.Context, observer metric.Observer) error {
+		registration, errs[6] = meter.RegisterCallback(func(_ context.Context, observer metric.Observer) error {
 			observer.ObserveInt64(setting, int64(a.perMinute))
-			stats, err := a.queueStats(ctx)
+			stats, err := a.queue.Get()
 			if err != nil {
-				return err
+				return nil // what is not known has no value; the rest is shown
 			}
 			observer.ObserveFloat64(remaining, a.remaining(stats.GetStats().GetTasksDispatchRate()))
 			observer.ObserveFloat64(oldest, stats.GetStats().GetApproximateBacklogAge().AsDuration().Seconds())
@@ -105,9 +114,7 @@ func newAllowance(c client.Client, namespace string, perMinute int, provider met
 }
 
 func (a *allowance) queueStats(ctx context.Context) (*workflowservice.DescribeTaskQueueResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
-	defer cancel()
-	stats, err := a.queue.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+	stats, err := a.temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace:     a.namespace,
 		TaskQueue:     &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
 		TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
@@ -133,17 +140,21 @@ func priorityLabel(priority int) metric.MeasurementOption {
 
 // wait is how long no request may be made; 0 where one may.
 func (a *allowance) wait() time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return max(time.Until(a.until), 0)
+	until := a.until.Load()
+	if until == nil {
+		return 0
+	}
+	return max(time.Until(*until), 0)
 }
 
 // close lets no request through for that long; a wait that ends later stands.
 func (a *allowance) close(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if until := time.Now().Add(d); until.After(a.until) {
-		a.until = until
+	until := time.Now().Add(d)
+	for {
+		before := a.until.Load()
+		if before != nil && !until.After(*before) || a.until.CompareAndSwap(before, &until) {
+			return
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestNoMinuteStartsMoreThanTheAllowance(t *testing.T) {
 }
 
 func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
-	a, stop, err := newAllowance(nil, "", 60, noop.NewMeterProvider())
+	a, stop, err := newAllowance(nil, "", 60, noop.NewMeterProvider(), nil)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, stop()) }()
 	var suite testsuite.WorkflowTestSuite
@@ -77,7 +77,8 @@ func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
 	a.close(time.Second)
 	assert.Greater(t, a.wait(), time.Second, "a shorter wait does not end a longer one")
 
-	a.until = time.Now()
+	over := time.Now()
+	a.until.Store(&over)
 	assert.Zero(t, ask())
 	assert.Equal(t, 3, requests)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -12,21 +12,28 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/poll"
+	"error-check-gate/internal/watchdog"
 )
 
-// sweepPoll is how often the last good sweep is looked for.
-const sweepPoll = 30 * time.Second
+const (
+	sweepPoll    = 30 * time.Second
+	sweepTimeout = 10 * time.Second
+)
 
-// lastSweep tells metrics of the last sweep that completed. It is looked for at Temporal, so that
-// every worker says the same, and one that has just started too.
+// lastSweep keeps, for metrics, the last sweep that completed. It asks Temporal, so that every
+// worker says the same, and one that has just started too. What it has seen stands while Temporal
+// is away: the metric is a time, which does not get stale.
 type lastSweep struct {
 	temporal client.Client
 	logger   *slog.Logger
 	observed metric.Registration
+	seen     atomic.Pointer[goodSweep] // nil if none has completed
+}
 
-	mu      sync.Mutex
+type goodSweep struct {
 	runID   string
-	endedAt time.Time // zero where none has completed
+	endedAt time.Time
 	missed  int
 }
 
@@ -49,12 +56,10 @@ func (s Sweep) observe(c client.Client, logger *slog.Logger, provider metric.Met
 		return nil, fmt.Errorf("set up the metrics of sweeps: %w", err)
 	}
 	l.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
 		o.ObserveFloat64(every, s.Every.Seconds())
-		if !l.endedAt.IsZero() {
-			o.ObserveFloat64(success, float64(l.endedAt.UnixMilli())/1000)
-			o.ObserveInt64(missed, int64(l.missed))
+		if last := l.seen.Load(); last != nil {
+			o.ObserveFloat64(success, float64(last.endedAt.UnixMilli())/1000)
+			o.ObserveInt64(missed, int64(last.missed))
 		}
 		return nil
 	}, every, success, missed)
@@ -65,20 +70,17 @@ func (s Sweep) observe(c client.Client, logger *slog.Logger, provider metric.Met
 }
 
 // run looks for the last good sweep until ctx is done.
-func (l *lastSweep) run(ctx context.Context) {
+func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 	defer func() { _ = l.observed.Unregister() }() // it fails for a registration of another meter only
-	ticker := time.NewTicker(sweepPoll)
-	defer ticker.Stop()
-	for {
-		if err := l.look(ctx); err != nil && ctx.Err() == nil {
+	poll.New(func(asked context.Context) (*goodSweep, error) {
+		err := l.look(asked)
+		if err != nil && ctx.Err() == nil {
 			l.logger.WarnContext(ctx, "the last good sweep could not be looked for", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+		return l.seen.Load(), err
+	}, poll.Options{
+		Name: "the question to Temporal about the last sweep", Every: sweepPoll, Timeout: sweepTimeout, Watchdog: w,
+	}).Run(ctx)
 }
 
 func (l *lastSweep) look(ctx context.Context) error {
@@ -93,15 +95,13 @@ func (l *lastSweep) look(ctx context.Context) error {
 		return nil // none yet, or past Temporal's retention: what was seen stands
 	}
 	last := runs.GetExecutions()[0]
-	if last.GetExecution().GetRunId() == l.runID { // only this goroutine writes it
+	if seen := l.seen.Load(); seen != nil && last.GetExecution().GetRunId() == seen.runID {
 		return nil
 	}
 	var sweep ordercheck.Sweep
 	if err := l.temporal.GetWorkflow(ctx, last.GetExecution().GetWorkflowId(), last.GetExecution().GetRunId()).Get(ctx, &sweep); err != nil {
 		return fmt.Errorf("read the result of the last sweep: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.runID, l.endedAt, l.missed = last.GetExecution().GetRunId(), last.GetCloseTime().AsTime(), sweep.Missed
+	l.seen.Store(&goodSweep{last.GetExecution().GetRunId(), last.GetCloseTime().AsTime(), sweep.Missed})
 	return nil
 }

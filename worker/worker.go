@@ -19,6 +19,8 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/poll"
+	"error-check-gate/internal/watchdog"
 	"error-check-gate/workflows"
 )
 
@@ -38,8 +40,10 @@ type Options struct {
 	// Deployment and BuildID, where both are set, switch Temporal's worker versioning on: runs
 	// stay with the build they began with until they continue as new.
 	Deployment, BuildID string
-	// Started is called once both task queues are polled; nil is nobody.
-	Started func()
+	// Watchdog learns of questions to Temporal that hang; nil is nobody.
+	Watchdog *watchdog.Watchdog
+	// Started is called once the task queues are polled, with what tells whether the worker is ready; nil is nobody.
+	Started func(ready func(context.Context) error)
 	// Sweep is when to look for missed webhooks.
 	Sweep Sweep
 	// Logger is told of the sweep's schedule; nil is silence.
@@ -76,7 +80,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if meter == nil {
 		meter = noop.NewMeterProvider()
 	}
-	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, meter)
+	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, meter, o.Watchdog)
 	if err != nil {
 		return err
 	}
@@ -140,6 +144,13 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		return err
 	}
 	defer stopSweep()
+	health := poll.TemporalHealth(c, o.Watchdog, nil)
+	background, stopBackground := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { health.Run(background) })
+	running.Go(func() { allowance.queue.Run(background) })
+	defer running.Wait()
+	defer stopBackground()
 	queues := []struct {
 		name   string
 		worker sdkworker.Worker
@@ -154,7 +165,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	}
 
 	if o.Started != nil {
-		o.Started()
+		o.Started(func(ctx context.Context) error {
+			health.Wait(ctx)
+			_, err := health.Get()
+			return err
+		})
 	}
 	select {
 	case <-ctx.Done():
@@ -183,7 +198,7 @@ func (o *Options) startSweep(ctx context.Context, c client.Client) (stop func(),
 			cancel()
 			return nil, err
 		}
-		running.Go(func() { last.run(ctx) })
+		running.Go(func() { last.run(ctx, o.Watchdog) })
 	}
 	running.Go(func() { o.Sweep.keepSchedule(ctx, c, logger) })
 	return func() {

@@ -70,13 +70,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	defer func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryStopTimeout)
-		defer cancel()
-		if stopErr := t.Shutdown(stop); stopErr != nil {
-			t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", stopErr)
-		}
-	}()
+	defer stopTelemetry(ctx, t)
 	ruleSets, err := rules.Follow(rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
@@ -117,6 +111,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit, PeerFailureLimit: ingress.DefaultPeerFailureLimit,
 			MaxConnections: ingress.DefaultMaxConnections, PeerMaxConnections: ingress.DefaultPeerMaxConnections,
 			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
+			Watchdog: t.Watchdog,
 		},
 		Rules:       ruleSets,
 		PayloadKeys: keys,

@@ -97,6 +97,7 @@ func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Opt
 		TLSCertFile:        settings.TLSCertFile,
 		TLSKeyFile:         settings.TLSKeyFile,
 		DrainNotice:        drainNotice,
+		Watchdog:           t.Watchdog,
 		Logger:             t.Logger,
 		TracerProvider:     t.TracerProvider,
 		MeterProvider:      t.MeterProvider,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
@@ -88,12 +87,8 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
 			BuildID:                 settings.WorkerBuildID,
-			Started: func() {
-				t.ReadyWhen(func(ctx context.Context) error {
-					_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-					return err
-				})
-			},
+			Watchdog:                t.Watchdog,
+			Started:                 t.ReadyWhen,
 		})
 	})
 	return group.Wait()

@@ -235,6 +235,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				Namespace:               namespace,
 				Meter:                   o.Telemetry.MeterProvider,
+				Watchdog:                o.Telemetry.Watchdog,
 				StopTimeout:             o.StopTimeout,
 			}))
 		})

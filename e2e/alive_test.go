@@ -1,0 +1,302 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// These tests hold invariant 12: a scrape, a probe, a log, a trace or a metric never stops a
+// process that is up from serving, whatever else is down.
+
+const testSecret = "a-secret-of-the-test-that-is-long"
+
+// gateProcess is 'gate ingress' or 'gate worker', with its admin page.
+type gateProcess struct {
+	*command
+	admin string
+}
+
+// startProcess starts a production process that reaches Temporal at the address. A stack's
+// deliveries go to the last ingress that was started.
+func (s *stack) startProcess(t *testing.T, role, temporalAddr string, env ...string) *gateProcess {
+	t.Helper()
+	c, admin := s.newProcess(t, role, temporalAddr, env...)
+	c.start()
+	return &gateProcess{command: c, admin: admin}
+}
+
+func (s *stack) newProcess(t *testing.T, role, temporalAddr string, env ...string) (c *command, admin string) {
+	t.Helper()
+	address := localAddress(freePort(t))
+	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + address}
+	switch role {
+	case "ingress":
+		listenAddr := localAddress(freePort(t))
+		settings = append(settings, "LISTEN_ADDR="+listenAddr, "WEBHOOK_SECRET="+testSecret)
+		var err error
+		s.keys, err = inflow.ParseSecrets(testSecret)
+		require.NoError(t, err)
+		s.url = "http://" + listenAddr + "/webhook/inflow"
+	case "worker":
+		settings = append(settings, "INFLOW_API_URL="+s.inflowURL, "INFLOW_COMPANY_ID="+s.fake.CompanyID(), "INFLOW_API_KEY="+s.fake.APIKey(),
+			"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0")
+	}
+	return newGate(t, slices.Concat(settings, env), role), "http://" + address
+}
+
+// ask gets a page of the admin server; status 0 is no answer within the time of a Prometheus scrape.
+func (p *gateProcess) ask(path string) (status int, body string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, http.NoBody)
+	require.NoError(p.t, err)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(data)
+}
+
+func (p *gateProcess) waitFor(path string, status int) {
+	p.t.Helper()
+	var got int
+	var body string
+	require.Eventually(p.t, func() bool {
+		got, body = p.ask(path)
+		return got == status
+	}, 3*waitFor, tick, "GET %s is not answered with %d", path, status)
+	_ = body
+}
+
+// stop ends the process as an operator does.
+func (p *gateProcess) stop() {
+	p.t.Helper()
+	began := time.Now()
+	require.NoError(p.t, p.Process.Signal(syscall.SIGTERM))
+	require.Equal(p.t, 0, p.exit())
+	p.t.Logf("%s ended %v after SIGTERM", p.Args[1], time.Since(began).Round(time.Millisecond))
+}
+
+// addOrder makes a sample order that InFlow announces to nobody here.
+func (s *stack) addOrder(sample string) (id string) {
+	s.t.Helper()
+	s.stopIngress()
+	id, err := s.fake.AddOrder(s.recent(sample))
+	require.NoError(s.t, err)
+	return id
+}
+
+// checked delivers until it is answered with 200, and waits for the report.
+func (s *stack) checked(id string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		status, _ := s.post(id)
+		return status == http.StatusOK
+	}, 3*waitFor, tick, "no delivery is accepted")
+	assert.Equal(s.t, ordercheck.StatusPassed, s.mustResult(id).Status)
+}
+
+// TestScrapedFirst: nothing has called Temporal before the first scrape of each process.
+func TestScrapedFirst(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{noWorker: true})
+	id := s.addOrder("plain")
+	processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr), s.startProcess(t, "worker", server.Addr)}
+	for _, p := range processes {
+		p.waitFor("/metrics", http.StatusOK)
+		p.waitFor("/readyz", http.StatusOK)
+	}
+	s.checked(id)
+	for _, p := range processes {
+		status, page := p.ask("/metrics")
+		assert.Equal(t, http.StatusOK, status, page)
+		p.stop()
+	}
+}
+
+// TestScrapedWhileTemporalIsAway: the processes are idle, and scraped all the time. When Temporal is
+// back, the ingress takes deliveries and the worker polls.
+func TestScrapedWhileTemporalIsAway(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{noWorker: true})
+	id := s.addOrder("plain")
+	way := startLink(t, server.Addr)
+	processes := []*gateProcess{s.startProcess(t, "ingress", way.addr), s.startProcess(t, "worker", way.addr)}
+	for _, p := range processes {
+		p.waitFor("/readyz", http.StatusOK)
+	}
+
+	way.cut()
+	// A scrape is the first to see it: no probe has asked Temporal since.
+	for _, p := range processes {
+		status, page := p.ask("/metrics")
+		require.Equal(t, http.StatusOK, status, page)
+	}
+	for _, p := range processes {
+		p.waitFor("/readyz", http.StatusServiceUnavailable)
+		status, page := p.ask("/metrics")
+		require.Equal(t, http.StatusOK, status, page)
+		assert.NotContains(t, page, "\ngate_temporal_reachable 1")
+		status, answer := p.ask("/livez")
+		assert.Equal(t, http.StatusOK, status, answer)
+	}
+	way.mend()
+	s.checked(id)
+	for _, p := range processes {
+		p.waitFor("/readyz", http.StatusOK)
+		p.stop()
+	}
+}
+
+// TestStopsWhateverTheCollectorDoes: traces and metrics are sent to a collector that is healthy, away, or
+// takes connections and never answers.
+func TestStopsWhateverTheCollectorDoes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		start    func(*testing.T) (url string, used func() bool)
+		interval string // of metrics, in ms
+	}{
+		"healthy": {healthyCollector, "60000"}, "away": {absentCollector, "60000"},
+		"hanging at the end": {hangingCollector, "60000"}, "hanging all the time": {hangingCollector, "200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			collector, used := tc.start(t)
+			s := newStack(t, options{noWorker: true})
+			id := s.addOrder("plain")
+			telemetry := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector, "OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_METRIC_EXPORT_INTERVAL=" + tc.interval}
+			processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr, telemetry...), s.startProcess(t, "worker", server.Addr, telemetry...)}
+			for _, p := range processes {
+				p.waitFor("/readyz", http.StatusOK)
+			}
+			s.checked(id)
+			require.Eventually(t, used, waitFor, tick, "nothing is sent to the collector")
+			for _, p := range processes {
+				status, page := p.ask("/metrics")
+				assert.Equal(t, http.StatusOK, status, page)
+				p.stop()
+			}
+		})
+	}
+}
+
+// TestOutputThatNobodyReads: the reader of standard output and error hangs, as a log driver may, or
+// has ended. The processes go on, and stop when they are told to.
+func TestOutputThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	for name, ended := range map[string]bool{"the reader hangs": false, "the reader has ended": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, options{noWorker: true})
+			id := s.addOrder("plain")
+			var processes []*gateProcess
+			for _, role := range []string{"ingress", "worker"} {
+				reader, output := fullPipe(t)
+				c, admin := s.newProcess(t, role, server.Addr, "LOG_LEVEL=debug")
+				c.Stdout, c.Stderr = output, output
+				if ended {
+					require.NoError(t, reader.Close())
+				}
+				c.start()
+				processes = append(processes, &gateProcess{command: c, admin: admin})
+			}
+			for _, p := range processes {
+				p.waitFor("/readyz", http.StatusOK)
+			}
+			for range 3 {
+				s.checked(id)
+			}
+			for _, p := range processes {
+				status, page := p.ask("/metrics")
+				assert.Equal(t, http.StatusOK, status, page)
+				require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+				code := p.exit()
+				// Lines of the audit log that cannot be written are a failure, though not of a delivery.
+				assert.True(t, code == 0 || code == 1 && p.Args[1] == "ingress" && !ended, "%s: status %d", p.Args[1], code)
+			}
+		})
+	}
+}
+
+// fullPipe is a pipe into which not a byte more fits.
+func fullPipe(t *testing.T) (reader, writer *os.File) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = reader.Close()
+		_ = writer.Close()
+	})
+	require.NoError(t, writer.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+	for _, size := range []int{4096, 1} {
+		for err = nil; err == nil; {
+			_, err = writer.Write(make([]byte, size))
+		}
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, writer.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+	}
+	return reader, writer
+}
+
+func healthyCollector(t *testing.T) (url string, used func() bool) {
+	t.Helper()
+	var traces atomic.Bool
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/traces" {
+			traces.Store(true)
+		}
+	}))
+	t.Cleanup(collector.Close)
+	return collector.URL, traces.Load
+}
+
+func absentCollector(t *testing.T) (url string, used func() bool) {
+	t.Helper()
+	return "http://" + localAddress(freePort(t)), func() bool { return true }
+}
+
+func hangingCollector(t *testing.T) (url string, used func() bool) {
+	t.Helper()
+	collector := listen(t)
+	var connections atomic.Int32
+	go func() {
+		var open []net.Conn
+		for {
+			conn, err := collector.Accept()
+			if err != nil {
+				break
+			}
+			open = append(open, conn) // and say nothing
+			connections.Add(1)
+		}
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = collector.Close() })
+	return "http://" + collector.Addr().String(), func() bool { return connections.Load() >= 2 }
+}
+
+func localAddress(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

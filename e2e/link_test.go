@@ -1,0 +1,81 @@
+package e2e_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// link is a way to a server that can be cut and mended. While it is cut, its address refuses
+// connections, and the ones that were open are closed.
+type link struct {
+	t      *testing.T
+	addr   string
+	target string
+
+	running  sync.WaitGroup
+	listener net.Listener
+	cutOff   context.CancelFunc
+}
+
+func startLink(t *testing.T, target string) *link {
+	t.Helper()
+	l := &link{t: t, target: target, addr: localAddress(freePort(t))}
+	l.mend()
+	t.Cleanup(l.cut)
+	return l
+}
+
+func (l *link) mend() {
+	l.t.Helper()
+	var lc net.ListenConfig
+	var err error
+	l.listener, err = lc.Listen(l.t.Context(), "tcp", l.addr)
+	require.NoError(l.t, err)
+	var ctx context.Context
+	ctx, l.cutOff = context.WithCancel(context.Background())
+	listener := l.listener
+	l.running.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			l.running.Go(func() { l.carry(ctx, near) })
+		}
+	})
+}
+
+// cut may be called again.
+func (l *link) cut() {
+	_ = l.listener.Close()
+	l.cutOff()
+	l.running.Wait()
+}
+
+func (l *link) carry(ctx context.Context, near net.Conn) {
+	defer near.Close()
+	var dialer net.Dialer
+	far, err := dialer.DialContext(ctx, "tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	closeBoth := func() {
+		_ = near.Close()
+		_ = far.Close()
+	}
+	defer context.AfterFunc(ctx, closeBoth)()
+	var back sync.WaitGroup
+	back.Go(func() {
+		defer closeBoth()
+		_, _ = io.Copy(near, far) // either end may go at any time
+	})
+	_, _ = io.Copy(far, near)
+	closeBoth()
+	back.Wait()
+}
