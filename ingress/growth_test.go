@@ -20,7 +20,7 @@ func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 		heapNow, goroutinesNow = heapInUse(), runtime.NumGoroutine()
 		return heapNow > heap+allowed || goroutinesNow > goroutines
 	}
-	for deadline := time.Now().Add(20 * time.Second); grown() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(generous); grown() && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
 	require.LessOrEqual(t, heapNow, heap+allowed, "memory grew from %d to %d bytes", heap, heapNow)

@@ -85,7 +85,7 @@ func (e *edge) exchange(ctx context.Context, request string) (reply, error) {
 		_ = conn.Close()
 		<-sent
 	}()
-	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(generous)); err != nil {
 		return reply{}, err
 	}
 	method, _, _ := strings.Cut(request, " ")
@@ -386,7 +386,7 @@ func TestSmuggling(t *testing.T) {
 			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
 			require.NoError(t, err)
 			defer conn.Close()
-			require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+			require.NoError(t, conn.SetDeadline(time.Now().Add(generous)))
 			_, err = io.WriteString(conn, "POST /webhook/inflow "+version+"\r\nHost: gate\r\n"+head+"\r\n0\r\n\r\n"+smuggled)
 			require.NoError(t, err)
 			answers, _ := io.ReadAll(conn) // to the end: the server parts

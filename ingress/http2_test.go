@@ -28,7 +28,7 @@ func TestHTTP2(t *testing.T) {
 	conn, err := (&tls.Dialer{Config: unchecked}).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(generous)))
 	_, err = conn.Write([]byte(http2.ClientPreface))
 	require.NoError(t, err)
 	framer := http2.NewFramer(conn, conn)

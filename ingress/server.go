@@ -41,6 +41,9 @@ const (
 	drainWithin = 25 * time.Second
 )
 
+// timeouts bound the parts of a request. Tests set their own, so that a busy machine changes no verdict.
+type timeouts struct{ readHeader, read, write, idle time.Duration }
+
 // Options are what a server needs and may be given.
 type Options struct {
 	// Temporal is usually a client.Client. Required.
@@ -105,8 +108,10 @@ type Server struct {
 	open      *connections
 	large     chan struct{} // holds one for each large body that is being read
 
+	timeouts    timeouts
 	certificate *certificate // nil without TLS
 	drainNotice time.Duration
+	endNotice   <-chan struct{} // ends the notice early; nil outside tests
 	drainWithin time.Duration
 	draining    atomic.Bool
 
@@ -121,6 +126,7 @@ func New(options Options) (*Server, error) {
 		watchdog:    options.Watchdog,
 		logger:      options.Logger,
 		now:         options.Now,
+		timeouts:    timeouts{readHeaderTimeout, readTimeout, writeTimeout, idleTimeout},
 		drainNotice: options.DrainNotice,
 		drainWithin: drainWithin,
 		unready:     rate.Sometimes{First: 1, Interval: 10 * time.Second},
@@ -204,10 +210,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	listener = s.open.listener(listener)
 	server := &http.Server{
 		Handler:           s.handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.timeouts.readHeader,
+		ReadTimeout:       s.timeouts.read,
+		WriteTimeout:      s.timeouts.write,
+		IdleTimeout:       s.timeouts.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 		ConnState:         s.open.stateChanged,
@@ -249,6 +255,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		defer notice.Stop()
 		select {
 		case <-notice.C:
+		case <-s.endNotice:
 		case <-served:
 			failed = true
 		}

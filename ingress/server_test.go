@@ -48,6 +48,10 @@ const (
 	orderID      = "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
 )
 
+// generous is how long a test waits for what must come. A busy machine may take its time: only
+// a test that fails waits this long.
+const generous = 5 * time.Minute
+
 var errDown = errors.New("connection refused")
 
 // edge is a server of the ingress on a real listener.
@@ -90,7 +94,8 @@ func startEdge(t *testing.T, temporal *fakeTemporal, settings ...setting) *edge 
 }
 
 // startParallelEdge serves until the test ends. Settings are called twice: with the
-// options, and with the server before it serves.
+// options, and with the server before it serves. The server's time limits are generous: a test of
+// one sets it.
 func startParallelEdge(t *testing.T, temporal *fakeTemporal, settings ...setting) *edge {
 	t.Helper()
 	e := &edge{
@@ -110,6 +115,8 @@ func startParallelEdge(t *testing.T, temporal *fakeTemporal, settings ...setting
 	}
 	e.server, err = New(options)
 	require.NoError(t, err)
+	e.server.timeouts = timeouts{generous, generous, generous, generous}
+	e.server.drainWithin, e.server.handover.within = generous, generous
 	for _, set := range settings {
 		set(nil, e.server)
 	}
@@ -118,7 +125,7 @@ func startParallelEdge(t *testing.T, temporal *fakeTemporal, settings ...setting
 	require.NoError(t, err)
 	e.url = "http://" + listener.Addr().String()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
-	e.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	e.client = &http.Client{Transport: transport, Timeout: generous}
 	ctx, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	go func() { e.stopped <- e.server.Serve(ctx, listener) }()
@@ -128,12 +135,22 @@ func startParallelEdge(t *testing.T, temporal *fakeTemporal, settings ...setting
 		select {
 		case err := <-e.stopped:
 			assert.NoError(t, err)
-		case <-time.After(30 * time.Second):
+		case <-time.After(generous):
 			t.Error("the server did not stop")
 		}
 		assert.NoError(t, audit.Close(context.Background()))
 	})
 	return e
+}
+
+// requireWaiting waits until so many deliveries wait for Temporal.
+func (e *edge) requireWaiting(t testing.TB, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		e.server.handover.mu.Lock()
+		defer e.server.handover.mu.Unlock()
+		return e.server.handover.waiting == n
+	}, generous, time.Millisecond, "%d deliveries", n)
 }
 
 func withOptions(set func(*Options)) setting {
@@ -152,7 +169,7 @@ func withServer(set func(*Server)) setting {
 	}
 }
 
-// commitTime shortens how long Temporal is waited for.
+// commitTime sets how long a delivery waits for Temporal.
 func commitTime(d time.Duration) setting {
 	return withServer(func(s *Server) { s.handover.within = d })
 }
@@ -171,7 +188,7 @@ func requireNoGoroutines(t *testing.T) {
 			}
 		}
 		return left == ""
-	}, 10*time.Second, 5*time.Millisecond)
+	}, generous, 5*time.Millisecond)
 	if left != "" {
 		t.Errorf("goroutines were left behind:\n%s", left)
 	}
@@ -409,9 +426,10 @@ func TestContractOrder(t *testing.T) {
 		t.Run(strings.Join(append(names, "is"), "+")+fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel() // net/http takes half a second to part from a sender of too much
 			temporal := &fakeTemporal{}
-			settings := []setting{commitTime(20 * time.Millisecond)}
+			var settings []setting
 			if faults&temporalDown != 0 {
 				temporal.signal = hang
+				settings = append(settings, commitTime(time.Millisecond))
 			}
 			if faults&overLimit != 0 {
 				now := time.Now()
@@ -506,12 +524,12 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 	e := startEdge(t, &fakeTemporal{})
 	// The handler alone, behind a server that is quicker to lose patience.
 	impatient := httptest.NewUnstartedServer(e.server.Handler())
-	impatient.Config.ReadTimeout = 50 * time.Millisecond
+	impatient.Config.ReadHeaderTimeout, impatient.Config.ReadTimeout = generous, time.Millisecond
 	impatient.Start()
 	defer impatient.Close()
 
-	begin := func() net.Conn {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", impatient.Listener.Addr().String())
+	begin := func(listener net.Addr) net.Conn {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.String())
 		require.NoError(t, err)
 		_, err = io.WriteString(conn, "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100\r\n\r\n{")
 		require.NoError(t, err)
@@ -524,11 +542,13 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 		return response
 	}
 
-	slow := begin()
+	slow := begin(impatient.Listener.Addr())
 	defer func() { assert.NoError(t, slow.Close()) }()
 	assert.Equal(t, http.StatusRequestTimeout, answer(slow).StatusCode)
 
-	broken := begin()
+	patient := httptest.NewServer(e.server.Handler())
+	defer patient.Close()
+	broken := begin(patient.Listener.Addr())
 	defer func() { assert.NoError(t, broken.Close()) }()
 	require.NoError(t, broken.(*net.TCPConn).CloseWrite())
 	assert.Equal(t, http.StatusBadRequest, answer(broken).StatusCode)
@@ -541,10 +561,11 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 }
 
 // TestBurstOverHTTP: 200 deliveries for one order at once are all taken, with few calls,
-// and none is answered before its call was committed.
+// and none is answered before its call was committed. The first call waits for all of them.
 func TestBurstOverHTTP(t *testing.T) {
 	const deliveries = 200
-	temporal := &fakeTemporal{signal: waitFor(2 * time.Millisecond)}
+	release := make(chan struct{})
+	temporal := &fakeTemporal{signal: func(context.Context, int) error { <-release; return nil }}
 	e := startEdge(t, temporal)
 	answered := make([]time.Time, deliveries)
 	var group sync.WaitGroup
@@ -561,10 +582,12 @@ func TestBurstOverHTTP(t *testing.T) {
 			assert.NoError(t, response.Body.Close())
 		})
 	}
+	e.requireWaiting(t, deliveries)
+	close(release)
 	group.Wait()
 
 	calls := temporal.committed()
-	assert.LessOrEqual(t, len(calls), deliveries/10)
+	assert.Len(t, calls, 2)
 	carried := map[string]time.Time{}
 	for _, call := range calls {
 		assert.Equal(t, ordercheck.WorkflowID(orderID), call.workflowID)
@@ -604,13 +627,15 @@ func TestTemporalDownAndBack(t *testing.T) {
 			}
 		},
 	}
-	e := startEdge(t, temporal, commitTime(100*time.Millisecond))
+	e := startEdge(t, temporal, commitTime(time.Millisecond))
 	got := e.do(t, e.webhookRequest(t, documentedBody(orderID)))
 	assert.Equal(t, 503, got.status)
 	assert.Equal(t, "5", got.header.Get("Retry-After"))
 	assertAlike(t, `{"error":"…"}`, got.body)
 	close(down)
-	assert.Equal(t, 200, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+	require.Eventually(t, func() bool {
+		return e.do(t, e.webhookRequest(t, documentedBody(orderID))).status == http.StatusOK
+	}, generous, time.Millisecond)
 }
 
 // TestClientHangsUp: its delivery goes on, and so do those that share the call.
@@ -626,7 +651,7 @@ func TestClientHangsUp(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	e := startEdge(t, temporal, commitTime(time.Minute))
+	e := startEdge(t, temporal)
 	ctx, hangUp := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	request := e.webhookRequest(t, documentedBody(orderID)).WithContext(ctx)
@@ -652,11 +677,7 @@ func TestClientHangsUp(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool {
-		e.server.handover.mu.Lock()
-		defer e.server.handover.mu.Unlock()
-		return e.server.handover.waiting == 6
-	}, 10*time.Second, time.Millisecond)
+	e.requireWaiting(t, 6)
 	close(release)
 	group.Wait()
 	total := 0
@@ -679,7 +700,7 @@ func TestDrain(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	e := startEdge(t, temporal, commitTime(time.Minute), withServer(func(s *Server) { s.drainNotice = 50 * time.Millisecond }))
+	e := startEdge(t, temporal, withServer(func(s *Server) { s.drainNotice = 50 * time.Millisecond }))
 	statuses := make(chan int, requests)
 	for i := range requests {
 		r := e.webhookRequest(t, documentedBody(fmt.Sprintf("order-%d", i%7)))
@@ -693,14 +714,10 @@ func TestDrain(t *testing.T) {
 			statuses <- response.StatusCode
 		}()
 	}
-	require.Eventually(t, func() bool {
-		e.server.handover.mu.Lock()
-		defer e.server.handover.mu.Unlock()
-		return e.server.handover.waiting == requests
-	}, 10*time.Second, time.Millisecond)
+	e.requireWaiting(t, requests)
 
 	e.stop()
-	require.Eventually(t, e.server.draining.Load, 10*time.Second, time.Millisecond)
+	require.Eventually(t, e.server.draining.Load, generous, time.Millisecond)
 	recorder := httptest.NewRecorder()
 	e.server.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, readyPath, nil))
 	assert.Equal(t, http.StatusServiceUnavailable, recorder.Code)
@@ -726,16 +743,21 @@ func TestDrain(t *testing.T) {
 // on sending see no broken one: they are answered, or find the door shut. A
 // connection that the kernel had queued and nobody accepted when the door shut is reset; it was never in.
 func TestDrainUnderLoad(t *testing.T) {
+	const workers = 8
 	temporal := &fakeTemporal{signal: waitFor(time.Millisecond)}
-	e := startEdge(t, temporal, withServer(func(s *Server) { s.drainNotice = time.Second }))
+	noticed := make(chan struct{})
+	e := startEdge(t, temporal, withServer(func(s *Server) { s.drainNotice, s.endNotice = generous, noticed }))
 	var taken, broken sync.Map
-	var group sync.WaitGroup
-	for worker := range 8 {
+	var group, unaware sync.WaitGroup
+	unaware.Add(workers)
+	for worker := range workers {
+		aware := sync.OnceFunc(unaware.Done)
 		var requests []*http.Request
 		for i := range 2000 {
 			requests = append(requests, e.webhookRequest(t, fmt.Sprintf(`{"eventType":"SalesOrderUpdatedV1","salesOrderId":"order-%d","timestamp":"%d-%d"}`, i%50, worker, i)))
 		}
 		group.Go(func() {
+			defer aware()
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for i, r := range requests {
@@ -753,14 +775,19 @@ func TestDrainUnderLoad(t *testing.T) {
 				}
 				_, _ = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
+				if response.Close {
+					aware()
+				}
 				if response.StatusCode == http.StatusOK {
 					taken.Store(fmt.Sprintf("%d-%d", worker, i), true)
 				}
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return len(temporal.committed()) > 50 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(temporal.committed()) > 50 }, generous, time.Millisecond)
 	e.stop()
+	unaware.Wait()
+	close(noticed) // the door shuts once each client has been told
 	require.NoError(t, <-e.stopped)
 	e.stopped <- nil
 	group.Wait()
@@ -808,7 +835,7 @@ func TestDrainHearsOutAcceptedConnections(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, 10*time.Second, time.Millisecond, "the door is shut")
+	}, generous, time.Millisecond, "the door is shut")
 	request(silent, head+body)
 	request(halfway, head[40:]+body)
 	request(bodiless, body)
@@ -846,7 +873,7 @@ func TestDrainThatTakesTooLong(t *testing.T) {
 		}
 		answered <- err
 	}()
-	require.Eventually(t, func() bool { return temporal.attempted() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return temporal.attempted() == 1 }, generous, time.Millisecond)
 	stop()
 	require.ErrorContains(t, <-stopped, "requests were cut off: not drained within 50ms")
 	<-answered

@@ -177,6 +177,7 @@ func TestForgedFlood(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	e := startEdge(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
 		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = DefaultPeerFailureLimit, DefaultPeerRateLimit, DefaultRateLimit
+		o.Now = newClock().now // stands still, so that no budget comes back
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
 	forgery := raw{body: documentedBody(orderID), signature: sign(t, "a secret of somebody else's", documentedBody(orderID))}.text(t)
