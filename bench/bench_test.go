@@ -32,7 +32,7 @@ func TestSmoke(t *testing.T) {
 		if section.name == "rules" || section.name == "held" {
 			continue // benchmarks of other packages
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		before := len(b.rows)
 		require.NoError(t, section.run(ctx, b), section.name)
 		cancel()

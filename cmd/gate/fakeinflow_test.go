@@ -51,7 +51,7 @@ func (o *output) String() string {
 // waitFor gives the first group of the pattern, once it has been printed.
 func (o *output) waitFor(t *testing.T, pattern string) string {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		if found := regexp.MustCompile(pattern).FindStringSubmatch(o.String()); found != nil {
 			return found[1]
@@ -93,7 +93,7 @@ func TestFakeInflowCommand(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.NoError(t, err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it did not stop")
 	}
 }

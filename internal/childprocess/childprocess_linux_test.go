@@ -46,7 +46,7 @@ func TestChildEndsWithItsParent(t *testing.T) {
 
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
-	require.Eventually(t, func() bool { return !runs(pid) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !runs(pid) }, time.Minute, time.Millisecond)
 }
 
 // runs is false for a process that is gone, or dead and not yet reaped by whoever inherited it.

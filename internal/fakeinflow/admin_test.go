@@ -226,7 +226,7 @@ func TestServe(t *testing.T) {
 	select {
 	case err := <-served:
 		require.NoError(t, err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(generous):
 		t.Fatal("it did not stop")
 	}
 	_, err = a.try(http.MethodGet, "/_fake/orders", "")

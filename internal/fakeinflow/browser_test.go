@@ -37,12 +37,12 @@ func newBrowser(t *testing.T) context.Context {
 	require.NotEmpty(t, path, "this needs a browser: 'make chromium' gets it, or CHROMIUM names it, or CHROMIUM=none leaves it out")
 	// The page is the test's own: no sandbox, which Chromium has not for root nor in many containers.
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(time.Minute))...)
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(generous))...)
 	t.Cleanup(stop)
 	tab, closeTab := chromedp.NewContext(allocator)
 	t.Cleanup(closeTab)
 	require.NoError(t, chromedp.Do(tab), "start the browser")
-	limited, cancel := context.WithTimeout(tab, 2*time.Minute)
+	limited, cancel := context.WithTimeout(tab, generous)
 	t.Cleanup(cancel)
 	return limited
 }

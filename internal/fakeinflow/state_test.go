@@ -78,7 +78,7 @@ func TestStateIsSavedAtOnce(t *testing.T) {
 	secret := a.subscribe("http://127.0.0.1:1/hook", "vendor.created")
 	assert.Contains(t, saved(), secret)
 	id := a.add(nil)
-	require.Eventually(t, func() bool { return strings.Contains(saved(), id) }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(saved(), id) }, generous, 5*time.Millisecond)
 
 	copied := filepath.Join(t.TempDir(), "copy.json")
 	require.NoError(t, os.WriteFile(copied, []byte(saved()), 0o600))

@@ -342,7 +342,7 @@ func TestSlowBodyOfAFailureDoesNotDelay(t *testing.T) {
 	start := time.Now()
 	_, err := client.SalesOrder(t.Context(), orderID, nil)
 	assertKind(t, err, inflow.KindUnavailable)
-	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Less(t, time.Since(start), time.Minute)
 }
 
 func TestCallersContextEnds(t *testing.T) {

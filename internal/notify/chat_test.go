@@ -254,7 +254,7 @@ func TestCallsThatNeverEndAreBounded(t *testing.T) {
 		<-release
 	})
 	options := mattermost(t, chat)
-	options.Timeout = 100 * time.Millisecond
+	options.Timeout = 200 * time.Millisecond
 	n := notifier(t, options)
 	reasons := map[string]int{}
 	for i := range 8 {
@@ -264,14 +264,18 @@ func TestCallsThatNeverEndAreBounded(t *testing.T) {
 		assert.False(t, sent.Permanent)
 		reasons[sent.Reason]++
 	}
-	assert.Equal(t, map[string]int{"there was no answer within 100ms": 4, "4 earlier messages to it have not ended": 4}, reasons)
+	assert.Equal(t, map[string]int{"there was no answer within 200ms": 4, "4 earlier messages to it have not ended": 4}, reasons)
+	for range 4 {
+		<-reached
+	}
 	assert.Len(t, chat.requests(), 4)
 	close(release)
 	chat.answer(nil)
 	for i := range 8 {
 		notice := failed()
 		notice.Key = string(rune('a' + i))
-		require.NoError(t, n.Send(t.Context(), n.Targets(notice)[0], notice))
+		// A busy machine may need several tries; none sends twice.
+		require.Eventually(t, func() bool { return n.Send(t.Context(), n.Targets(notice)[0], notice) == nil }, time.Minute, time.Millisecond)
 	}
 	assert.Len(t, chat.requests(), 8, "each once")
 }

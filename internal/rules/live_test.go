@@ -140,7 +140,7 @@ func TestLiveRunsUntilItIsStopped(t *testing.T) {
 	done.Go(func() { assert.NoError(t, live.Run(ctx)) })
 	before := live.Set().Digest()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600))
-	require.Eventually(t, func() bool { return live.Set().Digest() != before }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return live.Set().Digest() != before }, time.Minute, time.Millisecond)
 	cancel()
 	done.Wait()
 }

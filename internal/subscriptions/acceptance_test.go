@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -78,7 +77,8 @@ func TestAcceptedInARow(t *testing.T) {
 	assert.EqualValues(t, 10, n.Load())
 	assert.Len(t, lines.lines, 1, "the same reason is said once")
 
-	err = m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 1 << 30, Within: 100 * time.Millisecond})
+	m.pause = waits(10, betweenProbes)
+	err = m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 1 << 30})
 	var refused *NotAccepted
 	require.ErrorAs(t, err, &refused)
 	assert.Contains(t, refused.Reason, "in a row are needed")

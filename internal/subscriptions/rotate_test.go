@@ -157,10 +157,8 @@ func TestRotateRollsBackWhereTheIngressDoesNotAccept(t *testing.T) {
 	old := w.mustSubscribe()
 	file := w.keeper()
 	m, lines := w.manager(w.editing())
-	_, err := m.Rotate(t.Context(), old.ID, RotateOptions{
-		Keeper:     &elsewhere{t.TempDir() + "/secrets", &SecretFile{}},
-		Acceptance: Acceptance{Within: 200 * time.Millisecond},
-	})
+	m.pause = waits(10, afterRefusal)
+	_, err := m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: &elsewhere{t.TempDir() + "/secrets", &SecretFile{}}})
 	var refused *NotAccepted
 	require.ErrorAs(t, err, &refused)
 	assert.Contains(t, refused.Reason, "does not know the secret")
@@ -179,7 +177,8 @@ func TestRotateRollsBackWhereTheIngressDoesNotAccept(t *testing.T) {
 	// In the very file of the ingress, which asks elsewhere: the file is as it was.
 	dead := httptest.NewServer(http.NotFoundHandler())
 	defer dead.Close()
-	_, err = m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: file, Acceptance: Acceptance{URLs: []string{w.url, dead.URL}, InARow: 2, Within: 200 * time.Millisecond}})
+	m.pause = waits(10, afterRefusal)
+	_, err = m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: file, Acceptance: Acceptance{URLs: []string{w.url, dead.URL}, InARow: 2}})
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, dead.URL, refused.URL, "the first URL accepts, the second does not")
 	assert.Contains(t, refused.Reason, "404")

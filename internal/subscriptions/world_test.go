@@ -92,6 +92,18 @@ func (w *world) manager(api API) (*Manager, *said) {
 	return &Manager{API: api, Say: lines.add, pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}, &lines
 }
 
+// waits lets a manager wait n times for so long, and says then that the time is over.
+func waits(n int, d time.Duration) func(context.Context, time.Duration) error {
+	return func(ctx context.Context, asked time.Duration) error {
+		if asked == d {
+			if n--; n < 0 {
+				return context.DeadlineExceeded
+			}
+		}
+		return ctx.Err()
+	}
+}
+
 type said struct {
 	mu    sync.Mutex
 	lines []string
