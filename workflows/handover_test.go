@@ -20,7 +20,7 @@ import (
 // keep deliveries from their orders once their senders have been answered.
 func TestHandOverGoesOn(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := patient(suite.NewTestWorkflowEnvironment())
 	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	in := ordercheck.HandOver{Orders: []ordercheck.OrderDeliveries{
 		{SalesOrderID: "1", Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now().UTC()}}},

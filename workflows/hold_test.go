@@ -519,7 +519,6 @@ func TestYearOfEdits(t *testing.T) {
 		runs++
 		l := newLife(t, settings, "total")
 		l.SetStartTime(yearBegins.Add(time.Duration(delivered) * every))
-		l.SetTestTimeout(time.Minute)
 		l.saved = delivered
 		deliveredHere := 0
 		var edit func()

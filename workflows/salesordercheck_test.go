@@ -68,7 +68,7 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	w := &world{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), targets: []string{"mail"}, observer: &observed{}}
+	w := &world{TestWorkflowEnvironment: patient(suite.NewTestWorkflowEnvironment()), targets: []string{"mail"}, observer: &observed{}}
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
 	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
 
@@ -111,7 +111,6 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 		return ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityReadCancellation})
 	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
-	w.SetTestTimeout(20 * time.Second)
 	w.start = w.Now()
 	return w
 }

@@ -109,9 +109,8 @@ func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.Swe
 	a.t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
+	env := patient(suite.NewTestWorkflowEnvironment())
 	env.SetStartTime(at)
-	env.SetTestTimeout(time.Minute)
 	if last != nil {
 		env.SetLastCompletionResult(last)
 	}
@@ -330,7 +329,7 @@ func TestAStalledSweepFails(t *testing.T) {
 func TestACancelledSweepIsCancelled(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
+	env := patient(suite.NewTestWorkflowEnvironment())
 	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) { return ordercheck.SweepMarks{}, nil },
 		activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
 	env.RegisterActivityWithOptions(func(context.Context, ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
