@@ -132,7 +132,7 @@ func TestFetchedOrderIsCheckedFromItsDigest(t *testing.T) {
 			fetched, err := fetch(env)
 			require.NoError(t, err)
 			value, err := env.ExecuteActivity(ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{
-				SalesOrderID: orderID, Order: fetched.Order, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+				SalesOrderID: orderID, Order: fetched.Order, Asked: fetched.Asked, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 			})
 			require.NoError(t, err)
 			var checked ordercheck.CheckedOrder

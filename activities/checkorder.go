@@ -15,15 +15,22 @@ import (
 const errorBadDigest = "BadDigest"
 
 // CheckOrder evaluates the rules in force on a fetched order, with days counted in the
-// zone of TZ. It fails only on
-// a digest that is none; a rule that cannot be evaluated is part of the result.
+// zone of TZ. It fails only on a digest that is none; a rule that cannot be evaluated is
+// part of the result.
+//
+// The order may have been fetched by a worker with another rule set. If the rules of this
+// worker need more than was asked for then, CheckOrder says so and evaluates nothing.
 func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 	var order inflow.SalesOrder
 	if err := json.Unmarshal(in.Order, &order); err != nil {
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), errorBadDigest, err)
 	}
-	checked := a.Rules().Evaluate(ctx, &order, in.At.Local(), in.Lookups)
+	set := a.Rules()
+	if notAsked := set.Needs(in.Asked); len(notAsked) > 0 && !in.Final {
+		return ordercheck.CheckedOrder{RuleSet: set.RuleSet(), NotAsked: notAsked}, nil
+	}
+	checked := set.EvaluateFetched(ctx, &order, in.At.Local(), in.Lookups, in.Asked)
 	if a.Count != nil {
 		a.Count(ctx, checked)
 	}

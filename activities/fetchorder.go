@@ -8,44 +8,56 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
 // FetchOrder asks InFlow for the order, once, with what the rules in force need
 // included, and returns the part of it that rules may look at. Its errors have
 // the types of package ordercheck; those that pass by themselves are retried.
+//
+// An order from which InFlow left something out has no digest unless it is to be accepted as it is:
+// the workflow asks again for a while.
 func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 	set := a.Rules()
+	asked := slices.Concat(set.Needs(nil), in.Also)
 	// The report names the customer, whatever the rules look at.
-	include := append(slices.Clone(set.Includes()), "customer")
+	asked = append(asked, inflow.IncludeCustomer)
 	if a.SalesRep {
-		include = append(include, "salesRepTeamMember")
+		asked = append(asked, inflow.IncludeSalesRepTeamMember)
 	}
+	slices.Sort(asked)
+	asked = slices.Compact(asked)
+	include := slices.DeleteFunc(slices.Clone(asked), func(name string) bool {
+		return name == ordercheck.LookupRecentOrders || name == ordercheck.LookupBilled
+	})
 	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, include)
 	if err != nil {
 		return ordercheck.FetchedOrder{}, applicationError(err)
-	}
-	// Its address is not for the history: Notify asks for it when it is needed.
-	hasSalesRep := order.SalesRepTeamMember != nil && order.SalesRepTeamMember.Email != ""
-	order.SalesRepTeamMember = nil // no rule looks at it
-	digest, err := json.Marshal(order)
-	if err != nil {
-		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w", in.SalesOrderID, err)
 	}
 	fetched := ordercheck.FetchedOrder{
 		OrderNumber:  order.OrderNumber,
 		OrderVersion: order.Timestamp,
 		IsCancelled:  order.IsCancelled,
 		RuleSet:      set.RuleSet(),
-		Order:        digest,
+		Asked:        asked,
+		Missing:      order.Missing(include),
 	}
 	if order.Customer != nil {
 		fetched.Customer = order.Customer.Name
 	}
-	if err := a.addLookups(ctx, set, order, in, &fetched); err != nil {
+	// The address is not for the history: Notify asks for it when it is needed.
+	fetched.HasSalesRep = order.SalesRepTeamMember != nil && order.SalesRepTeamMember.Email != ""
+	if len(fetched.Missing) > 0 && !in.AcceptMissing {
+		return fetched, nil
+	}
+	order.SalesRepTeamMember = nil // no rule looks at it
+	if fetched.Order, err = json.Marshal(order); err != nil {
+		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w", in.SalesOrderID, err)
+	}
+	if err := a.addLookups(ctx, order, in, &fetched); err != nil {
 		return ordercheck.FetchedOrder{}, err
 	}
-	fetched.HasSalesRep = a.SalesRep && hasSalesRep
 	if err := fetched.Order.CheckSize(); err != nil {
 		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("sales order %s with %d lines: %v", in.SalesOrderID, len(order.Lines), err),

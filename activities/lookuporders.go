@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/inflow"
@@ -37,14 +39,20 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 	if err != nil {
 		return nil, applicationError(err)
 	}
+	for i := range listed {
+		if listed[i].Lacks(inflow.IncludeLines) {
+			return nil, temporal.NewApplicationError(fmt.Sprintf("list the customer's sales orders: InFlow left out the lines of %s",
+				listed[i].SalesOrderID), ordercheck.ErrorInflowUnavailable)
+		}
+	}
 	recent := rules.RecentOrders(listed)
 	a.recent.put(in.CustomerID, recent, time.Now())
 	return recent.Of(in.SalesOrderID, in.ProductIDs), nil
 }
 
 // addLookups adds what the rules need beyond the order, or what must be looked up for it.
-func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) error {
-	if set.NeedsRecentOrders() && order.CustomerID != "" && !order.IsCancelled {
+func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) error {
+	if slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) && order.CustomerID != "" && !order.IsCancelled {
 		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID, ProductIDs: productIDs(order)}
 		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
 			fetched.Lookups.RecentOrders = recent.Of(lookUp.SalesOrderID, lookUp.ProductIDs)
@@ -52,16 +60,22 @@ func (a *Activities) addLookups(ctx context.Context, set *rules.Set, order *infl
 			fetched.LookUp = lookUp
 		}
 	}
-	if set.NeedsBilled() {
-		fetched.Billed = rules.BilledOf(order)
-		if fetched.Billed != nil && !in.KnowsBilled {
-			var err error
-			if fetched.Lookups.Billed, err = a.recallBilled(ctx, in.SalesOrderID); err != nil {
-				return err
-			}
-		}
+	// An order without its lines does not show what it was billed for.
+	if !slices.Contains(fetched.Asked, ordercheck.LookupBilled) || slices.Contains(fetched.Missing, inflow.IncludeLines) {
+		return nil
 	}
-	return nil
+	fetched.Billed = rules.BilledOf(order)
+	if fetched.Billed == nil || in.KnowsBilled {
+		return nil
+	}
+	billed, err := a.recallBilled(ctx, in.SalesOrderID)
+	if errors.Is(err, errNotRecalled) {
+		activity.GetLogger(ctx).Warn("what the order was billed for was not recalled: a rule is skipped", "error", err)
+		fetched.Lookups.Failed = append(fetched.Lookups.Failed, ordercheck.LookupBilled)
+		return nil
+	}
+	fetched.Lookups.Billed = billed
+	return err
 }
 
 func productIDs(order *inflow.SalesOrder) []string {
@@ -76,9 +90,11 @@ func productIDs(order *inflow.SalesOrder) []string {
 	return ids
 }
 
-// recallBilled is the order as the run before this one knew it invoiced, or nil. Not
-// knowing it costs one rule that is skipped, so a failure is no more than a line in the log;
-// but what another worker could decrypt is an error, lest it be overwritten.
+// errNotRecalled is for a look at the run before that failed. One rule is skipped then.
+var errNotRecalled = errors.New("the run before was not found")
+
+// recallBilled returns the order as the run before this one knew it invoiced, or nil. A failed look is
+// [errNotRecalled]. What another worker could decrypt is another error, lest it be overwritten.
 func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) (*ordercheck.Billed, error) {
 	if a.PastRuns == nil {
 		return nil, nil
@@ -89,8 +105,7 @@ func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) (*or
 		Query:    "WorkflowId = '" + ordercheck.WorkflowID(salesOrderID) + "'",
 	})
 	if err != nil {
-		activity.GetLogger(ctx).Warn("the run before was not found, which a rule needs", "error", err)
-		return nil, nil
+		return nil, fmt.Errorf("%w: %w", errNotRecalled, err)
 	}
 	this := activity.GetInfo(ctx).WorkflowExecution.RunID
 	for _, run := range runs.GetExecutions() {
@@ -107,8 +122,7 @@ func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) (*or
 		case errors.As(err, &undecryptable):
 			return nil, fmt.Errorf("recall what the order was billed for: %w", err)
 		case err != nil:
-			activity.GetLogger(ctx).Warn("what the run before knew of the invoice cannot be read", "error", err)
-			return nil, nil
+			return nil, fmt.Errorf("%w: its memo cannot be read: %w", errNotRecalled, err)
 		case billed.Fingerprint == "":
 			return nil, nil // the invoice was taken back
 		}

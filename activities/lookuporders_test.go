@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func pastRun(t *testing.T, memo any) *workflowpb.WorkflowExecutionInfo {
 
 func TestTheInvoiceOfTheRunBeforeIsRecalled(t *testing.T) {
 	billed := &ordercheck.Billed{OrderVersion: "1", Total: decimal.MustParse("18.00"), Fingerprint: "abc"}
-	invoiced := `{"salesOrderId":"` + orderID + `","customerId":"c","isInvoiced":true,"total":"20.00","lines":[` + rightLine + `]}`
+	invoiced := `{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"isInvoiced":true,"total":"20.00","lines":[` + rightLine + `]}`
 	for name, tt := range map[string]struct {
 		runs  *pastRuns
 		order string
@@ -154,5 +155,7 @@ func TestTheInvoiceOfTheRunBeforeIsRecalled(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.Equal(t, tt.want, fetched.Lookups.Billed, name)
 		assert.Equal(t, tt.order == invoiced, fetched.Billed != nil, name)
+		failed := name == "unreadable" || name == "Temporal is busy"
+		assert.Equal(t, failed, slices.Contains(fetched.Lookups.Failed, ordercheck.LookupBilled), "%s: what is not known is no first sight", name)
 	}
 }

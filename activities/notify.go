@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 )
@@ -27,10 +28,13 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	run := activity.GetInfo(ctx).WorkflowExecution
 	notice := notify.Notice{Notice: in.Notice, WorkflowID: run.ID, RunID: run.RunID}
 	if in.Target == ordercheck.TargetSalesRep && notice.SalesRepEmail == "" {
-		order, err := a.Orders.SalesOrder(ctx, notice.Report.SalesOrderID, []string{"salesRepTeamMember"})
+		order, err := a.Orders.SalesOrder(ctx, notice.Report.SalesOrderID, []string{inflow.IncludeSalesRepTeamMember})
 		switch {
 		case err != nil:
 			return ordercheck.NotifyResult{}, applicationError(err)
+		case order.Lacks(inflow.IncludeSalesRepTeamMember):
+			return ordercheck.NotifyResult{}, temporal.NewApplicationError(
+				"InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
 		case order.SalesRepTeamMember == nil || order.SalesRepTeamMember.Email == "":
 			return ordercheck.NotifyResult{}, nil // there is no sales rep any more
 		}

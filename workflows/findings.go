@@ -12,9 +12,9 @@ import (
 // grace had ended.
 //
 // A finding keeps its clock while it is found by each check, whatever its message and
-// amounts are, and loses it when a check does not find it. A rule that could not be
-// evaluated does not clear what it found before.
-func (o *salesOrder) judge(found []ordercheck.Finding, ruleErrors []ordercheck.RuleError, began, now time.Time) []ordercheck.Finding {
+// amounts are, and loses it when a check does not find it. A rule that could not look
+// does not clear what it found before.
+func (o *salesOrder) judge(found []ordercheck.Finding, began, now time.Time) []ordercheck.Finding {
 	before := make(map[string]*ordercheck.Finding, len(o.report.Findings))
 	for i := range o.report.Findings {
 		before[o.report.Findings[i].ID] = &o.report.Findings[i]
@@ -24,13 +24,30 @@ func (o *salesOrder) judge(found []ordercheck.Finding, ruleErrors []ordercheck.R
 		findings = append(findings, o.judgeOne(f, before[f.ID], began, now))
 	}
 	for _, f := range o.report.Findings {
-		unevaluated := slices.ContainsFunc(ruleErrors, func(e ordercheck.RuleError) bool { return e.RuleID == f.RuleID })
 		again := slices.ContainsFunc(found, func(g ordercheck.Finding) bool { return g.ID == f.ID })
-		if unevaluated && !again {
-			findings = append(findings, f)
+		if o.couldNotLook(f.RuleID) && !again {
+			findings = append(findings, stands(f, began, now))
 		}
 	}
 	return findings
+}
+
+// couldNotLook reports whether the latest check could not evaluate a rule, or lacked data for it.
+func (o *salesOrder) couldNotLook(ruleID string) bool {
+	return slices.ContainsFunc(o.report.RuleErrors, func(e ordercheck.RuleError) bool { return e.RuleID == ruleID }) ||
+		slices.ContainsFunc(o.report.Skipped, func(s ordercheck.Skipped) bool { return s.RuleID == ruleID && len(s.Missing) > 0 })
+}
+
+// stands returns a finding as it is while its rule cannot look. An override ends all the same.
+func stands(f ordercheck.Finding, began, now time.Time) ordercheck.Finding {
+	if f.Override == nil || now.Before(f.Override.Until) {
+		return f
+	}
+	f.State, f.Override = ordercheck.FindingConfirmed, nil
+	if began.Before(f.ConfirmAt) {
+		f.State = ordercheck.FindingPending
+	}
+	return f
 }
 
 func (o *salesOrder) judgeOne(f ordercheck.Finding, before *ordercheck.Finding, began, now time.Time) ordercheck.Finding {
@@ -82,14 +99,14 @@ func errorsIn(report *ordercheck.Report, state ordercheck.FindingState) []*order
 }
 
 // statusOf is the status that a report's findings amount to. A confirmed error
-// outweighs a rule that could not be evaluated: the order is wrong either way.
+// outweighs a rule that could not look: the order is wrong either way.
 func statusOf(report *ordercheck.Report) ordercheck.Status {
 	switch {
 	case len(errorsIn(report, ordercheck.FindingConfirmed)) > 0:
 		return ordercheck.StatusFailed
 	case len(errorsIn(report, ordercheck.FindingPending)) > 0:
 		return ordercheck.StatusPending
-	case len(report.RuleErrors) > 0:
+	case len(report.RuleErrors) > 0, len(report.Missing) > 0:
 		return ordercheck.StatusIncomplete
 	case len(errorsIn(report, ordercheck.FindingOverridden)) > 0:
 		return ordercheck.StatusOverridden

@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -84,6 +85,11 @@ func (o *salesOrder) endHold() {
 	o.hold.Notified, o.hold.Resolved, o.hold.Thread = nil, nil, ""
 }
 
+// missingNote is what a report notes of a check that lacked something.
+func missingNote(missing []string) string {
+	return fmt.Sprintf("The check lacked %s: InFlow left it out, or a look-up failed. Check the order again.", strings.Join(missing, ", "))
+}
+
 // What a report notes of an order that no longer needs watching.
 const (
 	noteDeleted   = "The order was deleted in InFlow."
@@ -115,8 +121,16 @@ func (o *salesOrder) nextWake() wake {
 	if at := o.hold.CheckAgainAt; !at.IsZero() {
 		consider(at, "try the check again that could not be done", checkAgain)
 	} else {
+		again := o.report.CheckedAt.Add(checkAgainAfter)
+		if len(o.report.Missing) > 0 {
+			consider(again, "the check lacked something: check again", checkAgain)
+		}
 		for _, f := range errorsIn(&o.report, ordercheck.FindingPending) {
-			consider(f.ConfirmAt, "grace ends: check again before the error is confirmed", checkAgain)
+			at := f.ConfirmAt
+			if o.couldNotLook(f.RuleID) && at.Before(again) {
+				at = again // a rule that fails at once would be tried at once, again and again
+			}
+			consider(at, "grace ends: check again before the error is confirmed", checkAgain)
 		}
 		for _, f := range errorsIn(&o.report, ordercheck.FindingOverridden) {
 			consider(f.Override.Until, "an override ends: check again", checkAgain)

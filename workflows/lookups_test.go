@@ -82,6 +82,7 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
 		assert.Len(t, w.lookedUp, 3, "tried a few times")
 		assert.Nil(t, w.given[0].RecentOrders)
+		assert.Equal(t, []string{ordercheck.LookupRecentOrders}, w.given[0].Failed, "the rules are told, so that none takes it for nothing")
 	})
 }
 

@@ -22,6 +22,15 @@ const (
 	listScheduleToClose = time.Hour
 )
 
+// incompletePatience are the waits before an order is fetched again from which InFlow left something
+// out: one just created may be incomplete for a second or two. After the last one the order is checked
+// as it is.
+var incompletePatience = []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second}
+
+// maxRefetches bounds the fetches of one check that are made because the worker that checks has other
+// rules than the one that fetched.
+const maxRefetches = 3
+
 // fetchOptions: every attempt is one request to InFlow, which may wait long for its
 // turn, so only the attempt itself is short. InFlow's Retry-After comes with the
 // error and outweighs the backoff.

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -417,33 +419,43 @@ type checkResult struct {
 
 func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 	result := checkResult{began: workflow.Now(ctx)}
-	var err error
-	if result.fetched, err = o.fetch(ctx); err != nil {
-		return err
-	}
-	if o.report.CheckedAt.IsZero() {
-		// Show which order it is, even if the check goes no further.
-		o.report.OrderNumber, o.report.Customer = result.fetched.OrderNumber, result.fetched.Customer
-	}
-	if !o.knows(&result.fetched) {
+	var also []string
+	for refetches := 0; ; refetches++ {
+		var err error
+		if result.fetched, err = o.fetch(ctx, also); err != nil {
+			return err
+		}
+		if o.report.CheckedAt.IsZero() {
+			// Show which order it is, even if the check goes no further.
+			o.report.OrderNumber, o.report.Customer = result.fetched.OrderNumber, result.fetched.Customer
+		}
+		if o.knows(&result.fetched) {
+			return o.apply(ctx, &result)
+		}
 		lookups, err := o.lookUp(ctx, &result.fetched)
 		if err != nil {
 			return err
 		}
 		result.billed = lookups.Billed
-		if result.checked, err = o.evaluate(ctx, &result.fetched, lookups); err != nil {
+		if result.checked, err = o.evaluate(ctx, &result.fetched, lookups, refetches == maxRefetches); err != nil {
 			return err
 		}
-		if result.recalled, err = o.recall(ctx, result.checked); err != nil {
-			return err
+		if len(result.checked.NotAsked) == 0 {
+			break
 		}
+		// The worker that checks has other rules than the one that fetched.
+		also = append(also, result.checked.NotAsked...)
+	}
+	var err error
+	if result.recalled, err = o.recall(ctx, result.checked); err != nil {
+		return err
 	}
 	return o.apply(ctx, &result)
 }
 
 // knows says whether the report is complete and of this version of the order and these rules.
 func (o *salesOrder) knows(fetched *ordercheck.FetchedOrder) bool {
-	return !o.report.CheckedAt.IsZero() && len(o.report.RuleErrors) == 0 &&
+	return !o.report.CheckedAt.IsZero() && len(o.report.RuleErrors) == 0 && len(o.report.Missing) == 0 &&
 		fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion &&
 		fetched.RuleSet == o.report.RuleSet
 }
@@ -456,8 +468,13 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 		}
 	}
 	fetched := &result.fetched
-	o.report.OrderNumber, o.report.Customer = fetched.OrderNumber, fetched.Customer
-	o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
+	o.report.OrderNumber = fetched.OrderNumber
+	if !slices.Contains(fetched.Missing, ordercheck.IncludeCustomer) {
+		o.report.Customer = fetched.Customer
+	}
+	if !slices.Contains(fetched.Missing, ordercheck.IncludeSalesRep) {
+		o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
+	}
 	if result.recalled != nil {
 		o.hold.Recalled = true
 		if len(o.report.Findings) == 0 {
@@ -469,45 +486,59 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 		found = checked.Findings
 		o.report.OrderVersion, o.report.RuleSet = fetched.OrderVersion, checked.RuleSet
 		o.report.Skipped, o.report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
+		o.report.Missing = union(fetched.Missing, checked.Missing)
 		o.hold.Terms = checked.Terms
 	}
 	now := workflow.Now(ctx)
-	o.report.Findings = o.judge(found, o.report.RuleErrors, result.began, now)
+	o.report.Findings = o.judge(found, result.began, now)
 	o.report.CheckedAt = now
 	o.report.Status = statusOf(&o.report)
 	o.report.Note = ""
-	if fetched.IsCancelled {
+	switch {
+	case fetched.IsCancelled:
 		o.report.Note = noteCancelled
+	case len(o.report.Missing) > 0:
+		o.report.Note = missingNote(o.report.Missing)
 	}
 	o.hold.CheckAgainAt = time.Time{}
 	o.holdEnded = false
 	return nil
 }
 
-// fetch gets the order from InFlow, and looks a second time before it believes
-// that there is no such order: one just created may be missing for a second or two.
-func (o *salesOrder) fetch(ctx workflow.Context) (ordercheck.FetchedOrder, error) {
+// fetch gets the order from InFlow, with what also names. It looks a second time before it believes
+// that there is no such order, and several times before it takes one from which something was left
+// out: an order just created may be missing or incomplete for a second or two.
+func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.FetchedOrder, error) {
+	incomplete := 0
 	for {
-		var fetched ordercheck.FetchedOrder
-		err := o.request(fetchOptions(ctx, o.id, o.priority), ordercheck.ActivityFetchOrder,
-			ordercheck.FetchOrderInput{SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil}, &fetched)
-		if applicationErrorType(err) != ordercheck.ErrorOrderNotFound || o.missingOnce {
-			return fetched, err
+		in := ordercheck.FetchOrderInput{
+			SalesOrderID: o.id, KnowsBilled: o.hold.Billed != nil, Also: also, AcceptMissing: incomplete == len(incompletePatience),
 		}
-		o.missingOnce = true
-		timer := workflow.NewTimerWithOptions(ctx, notFoundPatience, workflow.TimerOptions{
-			Summary: "InFlow does not know the order: it may be too new, look once more",
-		})
-		if err := timer.Get(ctx, nil); err != nil {
+		var fetched ordercheck.FetchedOrder
+		err := o.request(fetchOptions(ctx, o.id, o.priority), ordercheck.ActivityFetchOrder, in, &fetched)
+		var wait time.Duration
+		var why string
+		switch {
+		case applicationErrorType(err) == ordercheck.ErrorOrderNotFound && !o.missingOnce:
+			o.missingOnce = true
+			wait, why = notFoundPatience, "InFlow does not know the order: it may be too new, look once more"
+		case err != nil, len(fetched.Missing) == 0, in.AcceptMissing, o.knows(&fetched):
+			return fetched, err
+		default:
+			wait, why = incompletePatience[incomplete], "InFlow left out "+strings.Join(fetched.Missing, ", ")+": the order may be too new, look again"
+			incomplete++
+		}
+		if err := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: why}).Get(ctx, nil); err != nil {
 			return fetched, err
 		}
 	}
 }
 
-func (o *salesOrder) evaluate(ctx workflow.Context, fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups) (*ordercheck.CheckedOrder, error) {
+func (o *salesOrder) evaluate(ctx workflow.Context, fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups, final bool) (*ordercheck.CheckedOrder, error) {
 	var checked ordercheck.CheckedOrder
-	err := workflow.ExecuteActivity(checkOptions(ctx, fetched.OrderNumber), ordercheck.ActivityCheckOrder,
-		ordercheck.CheckOrderInput{SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: lookups}).Get(ctx, &checked)
+	err := workflow.ExecuteActivity(checkOptions(ctx, fetched.OrderNumber), ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{
+		SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: lookups, Asked: fetched.Asked, Final: final,
+	}).Get(ctx, &checked)
 	return &checked, err
 }
 
@@ -581,6 +612,13 @@ func applicationErrorMessage(err error) string {
 		return application.Message()
 	}
 	return err.Error()
+}
+
+// union returns the names of both lists, sorted, each once.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func notNil[T any](list []T) []T {

@@ -124,6 +124,7 @@ func order(n int) ordercheck.FetchedOrder {
 		OrderVersion: fmt.Sprintf("%016X", n),
 		Customer:     "Acme",
 		RuleSet:      ruleSet,
+		Asked:        []string{"billed", "customer", "lines", "recentOrders"},
 		Order:        ordercheck.Digest(`{"lines":[]}`),
 	}
 }

@@ -48,6 +48,7 @@ after it was met "times" times. What it does, alone or together:
                                      request is applied, or after that without an answer
   stale "2s"                         orders are as they were 2 seconds ago, new ones unknown
   incomplete "2s"                    orders younger than that come without their lines
+  leftOut ["lines","customer"]       orders come without these, although they were asked for
 A delivery fault has salesOrderId, every and times too, and does:
   lost, doubled                      never sent; sent twice
   delay "30s"                        late

@@ -150,8 +150,11 @@ period: what is found is confirmed at once.
 Rules that compare with other orders need --lookups: a JSON file with
 recentOrders and billed, as docs/rules.md shows. Without it they are skipped.
 
+An order that was fetched without something that rules need is INCOMPLETE, with the
+include to fetch it with.
+
 Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked: a rule
-file or an order cannot be read, or a rule could not be evaluated.`,
+file or an order cannot be read, or a rule could not be evaluated or lacked data.`,
 		Example: `  gate rules eval --rules rules/cabinetry.yaml --order order.json
   jq -c '.[]' orders.json | gate rules eval --order - --json`,
 		Args: noRulesArgs,

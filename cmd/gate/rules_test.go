@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
 )
@@ -149,6 +151,64 @@ func TestRulesEvalReport(t *testing.T) {
 	}
 }
 
+// TestRulesEvalOfAnOrderFetchedWithoutIncludes: rules that lack data make no verdict.
+func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
+	samples, err := fakeinflow.Samples()
+	require.NoError(t, err)
+	eval := func(order map[string]any, args ...string) (string, int) {
+		t.Helper()
+		text, err := json.Marshal(order)
+		require.NoError(t, err)
+		out, stderr, status := runRules(t, string(text), append([]string{"eval", "--order", "-", "--now", "2025-05-10"}, args...)...)
+		assert.Empty(t, stderr)
+		return out, status
+	}
+	order := samples[0].Order
+	out, status := eval(order)
+	assert.Equal(t, 0, status, out)
+	assert.NotContains(t, out, "include=")
+
+	for _, field := range []string{"lines", "customer", "paymentLines", "pickLines", "packLines", "shipLines", "taxingScheme", "pricingScheme", "paymentTerms", "currency", "salesRepTeamMember"} {
+		delete(order, field)
+	}
+	out, status = eval(order)
+	assert.Equal(t, 2, status)
+	lines := strings.Split(out, "\n")
+	assert.Contains(t, lines[0], "INCOMPLETE")
+	assert.Regexp(t, `^  \d+ rules could not look at everything: fetch the order with include=currency,customer,lines,lines.product,`, lines[1])
+	assert.Equal(t, 1, strings.Count(out, "include="))
+	assert.Less(t, len(lines), 20, "not a line for each of the rules")
+
+	out, status = eval(order, "--json")
+	assert.Equal(t, 2, status)
+	var report ordercheck.Report
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	assert.Equal(t, ordercheck.StatusIncomplete, report.Status)
+	assert.Subset(t, report.Missing, []string{"customer", "lines", "lines.product"})
+	assert.Empty(t, report.Findings)
+
+	order["total"] = "1.00" // an error that can be seen is one
+	out, status = eval(order)
+	assert.Equal(t, 1, status)
+	assert.Contains(t, out, "FAILED")
+	assert.Contains(t, out, "include=")
+}
+
+func TestReportExit(t *testing.T) {
+	for status, want := range map[ordercheck.Status]int{
+		ordercheck.StatusPassed: 0, ordercheck.StatusWarning: 0, ordercheck.StatusOverridden: 0, ordercheck.StatusIncomplete: 2, ordercheck.StatusUnchecked: 2,
+	} {
+		err := reportExit(&ordercheck.Report{Status: status})
+		var exit *exitError
+		if errors.As(err, &exit) {
+			assert.Equal(t, want, exit.code, status)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Zero(t, want, status)
+	}
+}
+
 func TestRulesEvalWithLookups(t *testing.T) {
 	t.Setenv("RULES_FILE", "")
 	order := filepath.Join("..", "..", "rules", "examples", "order.json")
@@ -233,7 +293,7 @@ func TestGoldenReportsByCommand(t *testing.T) {
 			require.Empty(t, stderr, file)
 			var report ordercheck.Report
 			require.NoError(t, json.Unmarshal([]byte(out), &report))
-			assert.Equal(t, map[bool]int{true: 1, false: 0}[report.Status == ordercheck.StatusFailed], status, file)
+			assert.Equal(t, map[ordercheck.Status]int{ordercheck.StatusFailed: 1, ordercheck.StatusIncomplete: 2}[report.Status], status, file)
 			report.RuleSet.Digest = ""
 			got, err := json.Marshal(report)
 			require.NoError(t, err)

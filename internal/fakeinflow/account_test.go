@@ -175,6 +175,25 @@ func TestOrdersThatAreNotWholeYet(t *testing.T) {
 	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2, "an edit makes it no younger")
 }
 
+func TestWhatIsLeftOutAlthoughItWasAskedFor(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	id := a.add(samples(t)[0].Order)
+	order := func() map[string]any {
+		return a.api(http.MethodGet, "/sales-orders/"+id+"?include=customer,lines.product.category,paymentLines", "").object(t)
+	}
+	whole := order()
+	require.NoError(t, a.SetFault(fakeinflow.Fault{LeftOut: []string{"lines.product", "Customer"}, Times: 1}))
+	got := order()
+	assert.NotContains(t, got, "customer")
+	assert.Contains(t, got, "customerId")
+	assert.NotContains(t, within[map[string]any](t, got, "lines", 0), "product")
+	assert.Equal(t, []any{}, got["paymentLines"])
+	assert.Equal(t, whole, order(), "once")
+	require.NoError(t, a.SetFault(fakeinflow.Fault{LeftOut: []string{"lines"}, Times: 1}))
+	assert.NotContains(t, order(), "lines")
+	require.Error(t, a.SetFault(fakeinflow.Fault{LeftOut: []string{"goods"}}))
+}
+
 func TestFaultsOfSomeRequests(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(nil)

@@ -46,6 +46,9 @@ type Fault struct {
 	// Incomplete answers without lines, payments and whatever else there are lists of, for
 	// sales orders created within that time before the request.
 	Incomplete time.Duration
+	// LeftOut answers sales orders without these includes, such as "lines" or "lines.product",
+	// although the request named them.
+	LeftOut []string
 
 	fitted int // how many requests it fitted
 }
@@ -67,17 +70,20 @@ func (f *Fault) validate() error {
 	if f.RetryAfter > 0 && f.Status == 0 {
 		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
 	}
-	reads := f.Stale > 0 || f.Incomplete > 0
+	if _, err := parseInclude(f.LeftOut); err != nil {
+		wrong = append(wrong, fmt.Errorf("left out: %w", err))
+	}
+	reads := f.Stale > 0 || f.Incomplete > 0 || len(f.LeftOut) > 0
 	replaces := f.Status != 0 || f.Body != ""
 	breaks := f.Dropped || f.AnswerLost
 	if f.Latency == 0 && f.SlowBody == 0 && !f.Cut && !reads && !replaces && !breaks {
-		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale or incomplete"))
+		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale, incomplete or left out"))
 	}
 	if f.Dropped && f.AnswerLost || breaks && (replaces || reads || f.SlowBody > 0 || f.Cut) {
 		wrong = append(wrong, errors.New("dropped and answer lost leave no answer: set one of the two, and beside it latency at most"))
 	}
 	if replaces && reads {
-		wrong = append(wrong, errors.New("stale and incomplete are about the answer that status and body replace: set either"))
+		wrong = append(wrong, errors.New("stale, incomplete and left out are about the answer that status and body replace: set either"))
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("fault: %w", errors.Join(wrong...))
@@ -132,7 +138,7 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 	if f.Dropped {
 		panic(http.ErrAbortHandler) // net/http's way to break a connection
 	}
-	answer.stale, answer.incomplete = f.Stale, f.Incomplete
+	answer.stale, answer.incomplete, answer.leftOut = f.Stale, f.Incomplete, f.LeftOut
 	if f.Status == 0 && f.Body == "" {
 		return false
 	}
@@ -193,8 +199,9 @@ type answer struct {
 	status       int
 	body         bytes.Buffer
 	orderVersion string
-	// stale and incomplete are the fault's, for the handler.
+	// stale, incomplete and leftOut are the fault's, for the handler.
 	stale, incomplete time.Duration
+	leftOut           []string
 }
 
 // answerOf is the answer behind every handler of the API.

@@ -25,6 +25,7 @@ type faultJSON struct {
 	AnswerLost   bool         `json:"answerLost,omitempty"`
 	Stale        jsonDuration `json:"stale,omitempty"`
 	Incomplete   jsonDuration `json:"incomplete,omitempty"`
+	LeftOut      []string     `json:"leftOut,omitempty"`
 }
 
 // ParseFault reads a fault as JSON, such as {"status":500,"times":3}: the names are those
@@ -39,7 +40,7 @@ func ParseFault(text []byte) (Fault, error) {
 		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times,
 		Latency: time.Duration(asked.Latency), Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter),
 		Body: asked.Body, SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped,
-		AnswerLost: asked.AnswerLost, Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete),
+		AnswerLost: asked.AnswerLost, Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete), LeftOut: asked.LeftOut,
 	}
 	return fault, fault.validate()
 }
@@ -49,7 +50,7 @@ func (f *Fault) json() faultJSON {
 		Route: f.Route, SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times,
 		Latency: jsonDuration(f.Latency), Status: f.Status, RetryAfter: jsonDuration(f.RetryAfter),
 		Body: f.Body, SlowBody: jsonDuration(f.SlowBody), Cut: f.Cut, Dropped: f.Dropped,
-		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale), Incomplete: jsonDuration(f.Incomplete),
+		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale), Incomplete: jsonDuration(f.Incomplete), LeftOut: f.LeftOut,
 	}
 }
 

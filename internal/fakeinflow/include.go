@@ -73,6 +73,30 @@ func parseInclude(values []string) (inclusion, error) {
 	return root, nil
 }
 
+// without is the tree without some of its relations, given as paths, and what is nested in them.
+func (i inclusion) without(paths []string) inclusion {
+	out := inclusion{}
+	for field, nested := range i {
+		var below []string
+		leftOut := false
+		for _, path := range paths {
+			first, rest, isNested := strings.Cut(path, ".")
+			if !strings.EqualFold(strings.TrimSpace(first), field) {
+				continue
+			}
+			if !isNested {
+				leftOut = true
+			} else {
+				below = append(below, rest)
+			}
+		}
+		if !leftOut {
+			out[field] = nested.without(below)
+		}
+	}
+	return out
+}
+
 // relation finds a relation's own spelling: names are compared without case.
 func relation(kind, name string) (field, next string, ok bool) {
 	for field, next := range relations[kind] {
@@ -91,6 +115,9 @@ func project(entity map[string]any, kind string, named inclusion, look func(refe
 		if _, isRelation := relations[kind][field]; !isRelation {
 			out[field] = value
 		}
+	}
+	if _, counted := named["inventoryLines"]; kind == kindProduct && !counted {
+		delete(out, "totalQuantityOnHand") // InFlow sums it from the lines
 	}
 	for field, nested := range named {
 		out[field] = projectRelation(entity[field], field, relations[kind][field], nested, look)

@@ -64,6 +64,7 @@ var faultPresets = []faultPreset{
 	{"API: applied, and the answer lost", "/_fake/faults", `{"answerLost":true,"times":1}`},
 	{"API: orders as they were a while ago", "/_fake/faults", `{"stale":"2s"}`},
 	{"API: new orders without their lines", "/_fake/faults", `{"incomplete":"2s"}`},
+	{"API: something left out that was asked for", "/_fake/faults", `{"leftOut":["lines"],"times":2}`},
 	{"Webhooks: lost", "/_fake/delivery-faults", `{"lost":true,"times":1}`},
 	{"Webhooks: doubled", "/_fake/delivery-faults", `{"doubled":true,"every":2}`},
 	{"Webhooks: late", "/_fake/delivery-faults", `{"delay":"30s"}`},

@@ -35,7 +35,7 @@ func (s *Server) getSalesOrder(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "The sales order was not found.")
 		return
 	}
-	shown := project(document, kindSalesOrder, named, look.entity)
+	shown := project(document, kindSalesOrder, named.without(answer.leftOut), look.entity)
 	s.mu.Unlock()
 	answer.orderVersion = fieldText(document, "timestamp")
 	writeJSON(w, http.StatusOK, shown)
@@ -129,9 +129,10 @@ func (s *Server) listSalesOrders(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := make([]map[string]any, len(page))
+	include := query.include.without(answer.leftOut)
 	s.mu.Lock()
 	for i, o := range page {
-		list[i] = project(o.document, kindSalesOrder, query.include, look.entity)
+		list[i] = project(o.document, kindSalesOrder, include, look.entity)
 	}
 	s.mu.Unlock()
 	if query.includeCount {

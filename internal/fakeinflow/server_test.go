@@ -368,7 +368,8 @@ func TestAnswersKeepTextsAndNumbers(t *testing.T) {
 	id := a.add(sample.Order)
 	want, err := a.Order(id)
 	require.NoError(t, err)
-	names := []string{"assignedToTeamMember", "attachments", "currency", "customer", "lastModifiedBy", "lines.product.category", "lines.taxCode",
+	names := []string{"assignedToTeamMember", "attachments", "currency", "customer", "lastModifiedBy", "lines.product.category",
+		"lines.product.cost", "lines.product.inventoryLines", "lines.product.prices", "lines.taxCode",
 		"location", "packLines", "paymentLines", "paymentTerms", "pickLines", "pricingScheme", "restockLines", "salesRepTeamMember", "shipLines", "taxingScheme.taxCodes"}
 	got := a.api(http.MethodGet, "/sales-orders/"+id+"?include="+strings.Join(names, ","), "").body
 	encoded, err := json.Marshal(want)

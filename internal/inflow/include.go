@@ -3,14 +3,16 @@ package inflow
 import (
 	"slices"
 	"strings"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 // Related entities that [Client.SalesOrder] can ask for. InFlow leaves out what is
 // not named; a nested name brings the entities on its way too.
 const (
 	IncludeCurrency                   = "currency"
-	IncludeCustomer                   = "customer"
-	IncludeLines                      = "lines"
+	IncludeCustomer                   = ordercheck.IncludeCustomer
+	IncludeLines                      = ordercheck.IncludeLines
 	IncludeLinesProduct               = "lines.product"
 	IncludeLinesProductCategory       = "lines.product.category"
 	IncludeLinesProductCost           = "lines.product.cost"
@@ -21,7 +23,7 @@ const (
 	IncludePaymentTerms               = "paymentTerms"
 	IncludePickLines                  = "pickLines"
 	IncludePricingScheme              = "pricingScheme"
-	IncludeSalesRepTeamMember         = "salesRepTeamMember"
+	IncludeSalesRepTeamMember         = ordercheck.IncludeSalesRep
 	IncludeShipLines                  = "shipLines"
 	IncludeTaxingScheme               = "taxingScheme"
 	IncludeTaxingSchemeTaxCodes       = "taxingScheme.taxCodes"

@@ -41,6 +41,11 @@ type FetchOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
 	// KnowsBilled: the run knows the order as it was invoiced, so nobody needs to look for it.
 	KnowsBilled bool `json:"knowsBilled,omitempty"`
+	// Also lists includes and look-ups to ask for besides those that the rules in force need: another
+	// worker may have another rule set.
+	Also []string `json:"also,omitempty"`
+	// AcceptMissing takes an order as it is, even if InFlow left something out.
+	AcceptMissing bool `json:"acceptMissing,omitempty"`
 }
 
 // FetchedOrder is the result of [ActivityFetchOrder].
@@ -56,6 +61,11 @@ type FetchedOrder struct {
 	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
+	// Asked lists the includes and look-ups that were asked for.
+	Asked []string `json:"asked"`
+	// Missing lists the includes that InFlow left out although the order says that they exist. Unless
+	// that was to be accepted, there are no look-ups and no digest.
+	Missing []string `json:"missing,omitempty"`
 	// Lookups is what the rules need beyond the order, as far as it is known already.
 	Lookups Lookups `json:"lookups,omitzero"`
 	// LookUp is what must be looked up at InFlow still; nil is nothing.
@@ -93,6 +103,10 @@ type CheckOrderInput struct {
 	At time.Time `json:"at"`
 	// Lookups is what was looked up for the order.
 	Lookups Lookups `json:"lookups,omitzero"`
+	// Asked is [FetchedOrder.Asked].
+	Asked []string `json:"asked"`
+	// Final evaluates the order even if the rules need more than was asked for.
+	Final bool `json:"final,omitempty"`
 }
 
 // CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,
@@ -104,6 +118,11 @@ type CheckedOrder struct {
 	RuleErrors []RuleError `json:"ruleErrors"`
 	// Terms are those of the rules with findings that the rule file gives terms of their own.
 	Terms []Terms `json:"terms,omitempty"`
+	// Missing lists the includes and look-ups that rules lacked.
+	Missing []string `json:"missing,omitempty"`
+	// NotAsked lists what the rules of this worker need and was not asked for. Nothing was evaluated
+	// then: the order is to be fetched again.
+	NotAsked []string `json:"notAsked,omitempty"`
 	// Shadow is what rules on trial would have said. It is counted, and is no part of a report.
 	Shadow []ShadowResult `json:"shadow,omitempty"`
 }

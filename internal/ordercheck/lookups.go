@@ -13,7 +13,22 @@ type Lookups struct {
 	RecentOrders *RecentOrders `json:"recentOrders,omitempty"`
 	// Billed is the order as the gate first saw it invoiced.
 	Billed *Billed `json:"billed,omitempty"`
+	// Failed lists the look-ups that were tried in vain.
+	Failed []string `json:"failed,omitempty"`
 }
+
+// Names of what a rule may need beyond the order itself, next to the names of includes.
+const (
+	LookupRecentOrders = "recentOrders"
+	LookupBilled       = "billed"
+)
+
+// Names of includes that a check needs besides its rules.
+const (
+	IncludeCustomer = "customer"
+	IncludeLines    = "lines"
+	IncludeSalesRep = "salesRepTeamMember"
+)
 
 // RecentOrders is an answer of InFlow's list of sales orders, reduced to what rules compare.
 type RecentOrders struct {

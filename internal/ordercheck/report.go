@@ -18,7 +18,7 @@ const (
 	StatusPending    Status = "pending"    // errors within their grace period
 	StatusFailed     Status = "failed"     // confirmed errors
 	StatusOverridden Status = "overridden" // a named person answers for every error
-	StatusIncomplete Status = "incomplete" // a rule could not be evaluated, and nothing worse was found
+	StatusIncomplete Status = "incomplete" // a rule could not be evaluated, or data was missing, and nothing worse was found
 	StatusUnchecked  Status = "unchecked"  // the check could not be done; the run failed
 )
 
@@ -71,6 +71,9 @@ type Report struct {
 	Findings   []Finding   `json:"findings"`
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
+	// Missing lists what InFlow was asked for and left out: names of includes and look-ups. It makes the
+	// report incomplete, unless something worse was found.
+	Missing []string `json:"missing,omitempty"`
 	// Note says what the status does not: that the order was cancelled or
 	// deleted, or that the gate has stopped waiting for it.
 	Note string `json:"note,omitempty"`
@@ -121,10 +124,13 @@ func (f *Finding) Facts() string {
 	return position.Replace(f.Message) + "\x00" + position.Replace(f.Fix)
 }
 
-// Skipped is a rule that did not apply, with the reason.
+// Skipped is a rule that did not look at the order, or at some of its lines, with the reason.
 type Skipped struct {
 	RuleID string `json:"ruleId"`
 	Reason string `json:"reason"`
+	// Missing lists the includes and look-ups that the rule lacked. It is empty for a rule that does not
+	// apply, or that the company gave no table or setting for.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // RuleError is a rule that could not be evaluated. It makes a report

@@ -17,6 +17,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		name = r.SalesOrderID
 	}
 	fmt.Fprintf(&b, "%s  %s  %s\n", printable(name), strings.ToUpper(string(r.Status)), printable(r.Customer))
+	if r.Note != "" {
+		fmt.Fprintf(&b, "  %s\n", printable(r.Note))
+	}
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -35,9 +38,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.RuleErrors {
 		fmt.Fprintf(&b, "  rule %s could not be evaluated: %s\n", r.RuleErrors[i].RuleID, printable(r.RuleErrors[i].Error))
 	}
-	for i := range r.Skipped {
-		fmt.Fprintf(&b, "  rule %s skipped: %s\n", r.Skipped[i].RuleID, printable(r.Skipped[i].Reason))
-	}
+	r.writeSkipped(&b)
 	if !r.CheckedAt.IsZero() {
 		fmt.Fprintf(&b, "  checked %s with rule set %s\n", r.CheckedAt.Format(time.RFC3339), r.RuleSet.Name)
 	}
@@ -45,6 +46,26 @@ func (r *Report) WriteText(w io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// writeSkipped writes a line for each skipped rule. Rules that lack the same data share one.
+func (r *Report) writeSkipped(b *strings.Builder) {
+	lacking := map[string]int{}
+	for i := range r.Skipped {
+		if s := &r.Skipped[i]; len(s.Missing) > 0 {
+			lacking[s.Reason]++
+		}
+	}
+	for i := range r.Skipped {
+		s := &r.Skipped[i]
+		switch n := lacking[s.Reason]; {
+		case n > 1:
+			fmt.Fprintf(b, "  %d rules skipped: %s\n", n, printable(s.Reason))
+			lacking[s.Reason] = -1
+		case n >= 0:
+			fmt.Fprintf(b, "  rule %s skipped: %s\n", s.RuleID, printable(s.Reason))
+		}
+	}
 }
 
 // WriteText writes what the sweep found for a person at a terminal. Text from orders is

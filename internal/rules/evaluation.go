@@ -50,8 +50,10 @@ type subject struct {
 	cel  *ordercel.Evaluation
 	// held is what conditions that rules share came to.
 	held map[*ordercel.Program]condition
-	// absent is what missing found of each requirement.
-	absent map[string]string
+	// met is what became of each requirement.
+	met map[string]need
+	// asked lists the includes and look-ups that were asked for; nil if that is not known.
+	asked []string
 }
 
 type condition struct {
@@ -60,7 +62,7 @@ type condition struct {
 }
 
 func newSubject(order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) *subject {
-	s := &subject{now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, absent: map[string]string{}}
+	s := &subject{now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, met: map[string]need{}}
 	if order != nil {
 		order = inZone(order, now.Location())
 		s.order = order

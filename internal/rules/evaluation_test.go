@@ -28,10 +28,11 @@ rules:
 	assert.Empty(t, checked.RuleErrors)
 	assert.Equal(t, []string{"coded/a", "gone/product-p"}, findingIDs(checked))
 	assert.Equal(t, []ordercheck.Skipped{
-		{RuleID: "coded", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`},
-		{RuleID: "gone", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`},
-		{RuleID: "all", Reason: `needs "lines.product", which the order was fetched without`},
+		{RuleID: "coded", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
+		{RuleID: "gone", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
+		{RuleID: "all", Reason: `needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
 	}, checked.Skipped)
+	assert.Equal(t, []string{"lines.product"}, checked.Missing)
 }
 
 func TestARuleSkipsAndWarnsAsItsFileSays(t *testing.T) {

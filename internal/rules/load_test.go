@@ -457,7 +457,7 @@ rules:
 		`product: line 3: needs "lines.product", which the order was fetched without`,
 		`customer: needs "customer", which the order was fetched without`,
 		`terms: needs "paymentTerms", which the order was fetched without`,
-		`named: needs "lines.product.cost", which the order was fetched without`,
+		`named: needs "lines.product.cost", which no product of the order has`,
 		`recent: needs the customer's recent orders, which were not looked up`,
 	}, reasons)
 }

@@ -28,7 +28,7 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	m.findings, errs[1] = meter.Int64Counter("gate.rules.findings", metric.WithUnit("{finding}"),
 		metric.WithDescription("Findings of checks by rule, those of rules on trial with shadow=true."))
 	m.unevaluated, errs[2] = meter.Int64Counter("gate.rules.unevaluated", metric.WithUnit("{evaluation}"),
-		metric.WithDescription("Evaluations that could not be done, by rule."))
+		metric.WithDescription("Evaluations that could not be done, or lacked data, by rule."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of rules: %w", err)
 	}
@@ -82,6 +82,11 @@ func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) 
 	}
 	for _, e := range checked.RuleErrors {
 		m.unevaluated.Add(ctx, 1, ruleLabels(e.RuleID, false))
+	}
+	for _, s := range checked.Skipped {
+		if len(s.Missing) > 0 {
+			m.unevaluated.Add(ctx, 1, ruleLabels(s.RuleID, false))
+		}
 	}
 	for _, s := range checked.Shadow {
 		if s.Error != "" {

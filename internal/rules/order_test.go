@@ -83,8 +83,13 @@ func parseOrder(t testing.TB, text string) *inflow.SalesOrder {
 // changed is the sound order with top-level fields replaced.
 func changed(t testing.TB, fields string) *inflow.SalesOrder {
 	t.Helper()
+	return changedFrom(t, sound, fields)
+}
+
+func changedFrom(t testing.TB, order, fields string) *inflow.SalesOrder {
+	t.Helper()
 	var tree map[string]json.RawMessage
-	require.NoError(t, json.Unmarshal([]byte(sound), &tree))
+	require.NoError(t, json.Unmarshal([]byte(order), &tree))
 	require.NoError(t, json.Unmarshal([]byte(fields), &tree))
 	text, err := json.Marshal(tree)
 	require.NoError(t, err)

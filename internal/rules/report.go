@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"error-check-gate/internal/inflow"
@@ -20,6 +22,10 @@ func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.T
 		Findings:     checked.Findings,
 		Skipped:      checked.Skipped,
 		RuleErrors:   checked.RuleErrors,
+		Missing:      checked.Missing,
+	}
+	if len(checked.Missing) > 0 {
+		report.Note = missingNote(checked)
 	}
 	if order.Customer != nil {
 		report.Customer = order.Customer.Name
@@ -30,10 +36,28 @@ func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.T
 	switch {
 	case report.Errors() > 0:
 		report.Status = ordercheck.StatusFailed
-	case len(report.RuleErrors) > 0:
+	case len(report.RuleErrors) > 0, len(report.Missing) > 0:
 		report.Status = ordercheck.StatusIncomplete
 	case report.Warnings() > 0:
 		report.Status = ordercheck.StatusWarning
 	}
 	return report
+}
+
+// missingNote says what the order lacks, and how to get it.
+func missingNote(checked ordercheck.CheckedOrder) string {
+	rules := map[string]bool{}
+	for _, s := range checked.Skipped {
+		if len(s.Missing) > 0 {
+			rules[s.RuleID] = true
+		}
+	}
+	what := fmt.Sprintf("%d rules", len(rules))
+	switch len(rules) {
+	case 0:
+		what = "Some rules" // a list came empty that must not be
+	case 1:
+		what = "1 rule"
+	}
+	return fmt.Sprintf("%s could not look at everything: fetch the order with include=%s", what, strings.Join(checked.Missing, ","))
 }

@@ -1,17 +1,19 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
 )
 
 // What rules may require beyond the order itself, next to includes.
 const (
-	lookupRecentOrders = "recentOrders"
-	lookupBilled       = "billed"
+	lookupRecentOrders = ordercheck.LookupRecentOrders
+	lookupBilled       = ordercheck.LookupBilled
 )
 
 // includes are the related entities that rules may require.
@@ -36,104 +38,132 @@ var includes = []string{
 
 var requirements = append(slices.Clone(includes), lookupBilled, lookupRecentOrders)
 
-// missing says which of the requirements is not there, or nothing. partial is true if some
-// lines may be without their product.
-func (s *subject) missing(requires []string, partial bool) string {
-	for _, name := range requires {
-		if partial && name == inflow.IncludeLinesProduct && slices.ContainsFunc(s.order.Lines, func(l inflow.SalesOrderLine) bool { return l.Product != nil }) {
-			continue
-		}
-		reason, known := s.absent[name]
-		if !known {
-			reason = absence(s, name)
-			s.absent[name] = reason
-		}
-		if reason != "" {
-			return reason
-		}
-	}
-	return ""
+// need is what became of one requirement on one order.
+type need struct {
+	// reason says why a rule with the requirement cannot look; it is empty if the rule can.
+	reason string
+	// missing lists what InFlow should have sent, or should have been asked for.
+	missing []string
 }
 
-func absence(s *subject, name string) string {
-	switch name {
-	case lookupRecentOrders:
-		if s.lookups.RecentOrders == nil {
-			return "needs the customer's recent orders, which were not looked up"
+// needs says whether a rule with these requirements can look at the order. The reason is that of the
+// first requirement that is not met. partial is true if some lines may be without their product.
+func (s *subject) needs(requires []string, partial bool) need {
+	var all need
+	for _, name := range requires {
+		n, known := s.met[name]
+		if !known {
+			n = s.need(name)
+			s.met[name] = n
 		}
-		return ""
-	case lookupBilled:
-		if s.order.IsInvoiced && s.lookups.Billed == nil {
-			return "needs the order as it was invoiced, which was not seen"
+		all.missing = append(all.missing, n.missing...)
+		if partial && name == inflow.IncludeLinesProduct && hasProducts(s.order) {
+			continue // the lines without become gaps
 		}
-		return ""
+		all.reason = cmp.Or(all.reason, n.reason)
 	}
-	if absent(s.order, name) {
-		return withoutInclude(name)
+	return all
+}
+
+func (s *subject) need(name string) need {
+	none, unusual := ofNoProduct(s.order, name)
+	switch {
+	case !s.askedFor(name):
+		return need{fmt.Sprintf("needs %q, which was not asked for", name), []string{name}}
+	case name == lookupRecentOrders:
+		if s.lookups.RecentOrders != nil {
+			return need{}
+		}
+		return s.lookup(name, "needs the customer's recent orders, which were not looked up")
+	case name == lookupBilled:
+		if !s.order.IsInvoiced || s.lookups.Billed != nil {
+			return need{}
+		}
+		return s.lookup(name, "needs the order as it was invoiced, which was not seen")
+	case s.lacks(name):
+		return need{withoutInclude(name), []string{name}}
+	case none && unusual && s.asked == nil:
+		return need{withoutInclude(name), []string{name}}
+	case none:
+		return need{reason: fmt.Sprintf("needs %q, which no product of the order has", name)}
 	}
-	return ""
+	// A list that came empty and must not be: the rules look, and the verdict is incomplete.
+	return need{missing: s.order.Missing([]string{name})}
+}
+
+// askedFor reports whether an include or a look-up was asked for, or whether that is not known.
+func (s *subject) askedFor(name string) bool { return s.asked == nil || slices.Contains(s.asked, name) }
+
+// lookup is a look-up that brought nothing.
+func (s *subject) lookup(name, reason string) need {
+	if slices.Contains(s.lookups.Failed, name) {
+		return need{reason + ": it failed", []string{name}}
+	}
+	return need{reason: reason}
+}
+
+// lacks reports whether the order lacks an include, or an entity that it is nested in.
+func (s *subject) lacks(include string) bool {
+	for i := range include {
+		if include[i] != '.' || !s.order.Lacks(include[:i]) {
+			continue
+		}
+		if include[:i] != inflow.IncludeLinesProduct || !hasProducts(s.order) {
+			return true
+		}
+	}
+	return s.order.Lacks(include)
+}
+
+func hasProducts(o *inflow.SalesOrder) bool {
+	return slices.ContainsFunc(o.Lines, func(l inflow.SalesOrderLine) bool { return l.Product != nil })
 }
 
 func withoutInclude(name string) string {
 	return fmt.Sprintf("needs %q, which the order was fetched without", name)
 }
 
-// absent reports whether an include is missing from the order. InFlow leaves out alike
-// what was not asked for and what does not exist, so an entity counts as missing only
-// where something else says that it exists.
-func absent(o *inflow.SalesOrder, include string) bool {
-	switch include {
-	case inflow.IncludeCurrency:
-		return o.CurrencyID != "" && o.Currency == nil
-	case inflow.IncludeCustomer:
-		return o.CustomerID != "" && o.Customer == nil
-	case inflow.IncludeLines:
-		return o.Lines == nil && !o.SubTotal.Decimal.IsZero()
-	case inflow.IncludeLinesProduct:
-		return slices.ContainsFunc(o.Lines, func(l inflow.SalesOrderLine) bool { return l.ProductID != "" && l.Product == nil })
-	case inflow.IncludeLinesProductCategory:
-		return ofNoProduct(o, func(p *inflow.Product) bool { return p.Category != nil })
-	case inflow.IncludeLinesProductCost:
-		return ofNoProduct(o, func(p *inflow.Product) bool { return p.Cost != nil })
-	case inflow.IncludeLinesProductInventoryLines:
-		return ofNoProduct(o, func(p *inflow.Product) bool { return p.TotalQuantityOnHand.Valid })
-	case inflow.IncludeLinesProductPrices:
-		return ofNoProduct(o, func(p *inflow.Product) bool { return p.Prices != nil })
-	case inflow.IncludePackLines:
-		return o.PackLines == nil && o.ShowShipping && fulfilled(o)
-	case inflow.IncludePaymentLines:
-		return o.PaymentLines == nil && !o.AmountPaid.Decimal.IsZero()
-	case inflow.IncludePaymentTerms:
-		return o.PaymentTermsID != "" && o.PaymentTerms == nil
-	case inflow.IncludePickLines:
-		return o.PickLines == nil && fulfilled(o)
-	case inflow.IncludePricingScheme:
-		return o.PricingSchemeID != "" && o.PricingScheme == nil
-	case inflow.IncludeShipLines:
-		return o.ShipLines == nil && o.ShowShipping && fulfilled(o)
-	case inflow.IncludeTaxingScheme:
-		return o.TaxingSchemeID != "" && o.TaxingScheme == nil
-	case inflow.IncludeTaxingSchemeTaxCodes:
-		return o.TaxingScheme != nil && o.TaxingScheme.TaxCodes == nil
-	}
-	return false
+// ofProducts are includes of which the order itself does not tell whether a product has them.
+var ofProducts = map[string]struct {
+	has func(*inflow.Product) bool
+	// usual reports whether a product of such an order mostly has it.
+	usual func(*inflow.SalesOrder, *inflow.Product) bool
+}{
+	inflow.IncludeLinesProductCategory: {
+		func(p *inflow.Product) bool { return p.Category != nil },
+		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return p.CategoryID != "" },
+	},
+	inflow.IncludeLinesProductCost: {
+		func(p *inflow.Product) bool { return p.Cost != nil },
+		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return isStocked(p) },
+	},
+	inflow.IncludeLinesProductInventoryLines: {
+		func(p *inflow.Product) bool { return p.TotalQuantityOnHand.Valid },
+		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return isStocked(p) },
+	},
+	inflow.IncludeLinesProductPrices: {
+		func(p *inflow.Product) bool { return p.Prices != nil },
+		func(o *inflow.SalesOrder, _ *inflow.Product) bool { return o.PricingSchemeID != "" },
+	},
 }
 
-// ofNoProduct reports that there are products, and none has what a product has when it
-// was asked for.
-func ofNoProduct(o *inflow.SalesOrder, has func(*inflow.Product) bool) bool {
-	products := 0
+// ofNoProduct reports whether there are products and none has the include, and whether that is unusual.
+func ofNoProduct(o *inflow.SalesOrder, include string) (none, unusual bool) {
+	of, found := ofProducts[include]
+	if !found {
+		return false, false
+	}
 	for i := range o.Lines {
 		p := o.Lines[i].Product
 		if p == nil {
 			continue
 		}
-		if has(p) {
-			return false
+		if of.has(p) {
+			return false, false
 		}
-		products++
+		none, unusual = true, unusual || of.usual(o, p)
 	}
-	return products > 0
+	return none, unusual
 }
 
 func fulfilled(o *inflow.SalesOrder) bool { return strings.EqualFold(o.InventoryStatus, "fulfilled") }

@@ -128,6 +128,17 @@ func (s *Set) Includes() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
+// Needs lists the includes and look-ups that the set cannot be evaluated without, less those asked for.
+func (s *Set) Needs(asked []string) []string {
+	needs := s.Includes()
+	for _, name := range []string{lookupBilled, lookupRecentOrders} {
+		if s.needs(name) {
+			needs = append(needs, name)
+		}
+	}
+	return slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(asked, name) })
+}
+
 // NeedsRecentOrders reports whether a rule compares the order with other orders of its
 // customer, so that they should be looked up.
 func (s *Set) NeedsRecentOrders() bool { return s.needs(lookupRecentOrders) }
@@ -156,8 +167,17 @@ func (s *Set) Rules() []Description {
 // much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
 // has no finding; one that does not apply, or lacks an include, a look-up or a table, is
 // an entry of Skipped. A rule that could judge only some of the lines has its findings and
-// an entry of Skipped for the others. Lists are never nil, but for Terms and Shadow.
+// an entry of Skipped for the others. Lists are never nil, but for Terms, Missing and Shadow.
+//
+// A rule that is skipped because InFlow left something out, or was not asked for it, makes the verdict
+// incomplete: see Missing.
 func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) ordercheck.CheckedOrder {
+	return s.EvaluateFetched(ctx, order, now, lookups, nil)
+}
+
+// EvaluateFetched is [Set.Evaluate] for an order of which it is known what InFlow was asked for: includes
+// and look-ups.
+func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups, asked []string) ordercheck.CheckedOrder {
 	out := ordercheck.CheckedOrder{
 		RuleSet:    s.RuleSet(),
 		Findings:   []ordercheck.Finding{},
@@ -165,8 +185,12 @@ func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.T
 		RuleErrors: []ordercheck.RuleError{},
 	}
 	subject := newSubject(order, now, lookups)
+	subject.asked = asked
 	for _, r := range s.rules {
 		result, err := r.evaluate(ctx, subject)
+		if !r.Shadow {
+			out.Missing = append(out.Missing, result.missing...)
+		}
 		switch {
 		case r.Shadow:
 			if shadow := (ordercheck.ShadowResult{RuleID: r.ID, Findings: len(result.findings)}); err != nil {
@@ -178,17 +202,19 @@ func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.T
 		case err != nil:
 			out.RuleErrors = append(out.RuleErrors, ordercheck.RuleError{RuleID: r.ID, Error: err.Error()})
 		case result.skipped != "":
-			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.skipped})
+			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.skipped, Missing: result.missing})
 		default:
 			out.Findings = append(out.Findings, result.findings...)
 			if len(result.findings) > 0 && r.terms != nil {
 				out.Terms = append(out.Terms, *r.terms)
 			}
 			if result.gaps != "" {
-				out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.gaps})
+				out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.gaps, Missing: result.missing})
 			}
 		}
 	}
+	slices.Sort(out.Missing)
+	out.Missing = slices.Compact(out.Missing)
 	return out
 }
 
@@ -199,6 +225,8 @@ type outcome struct {
 	gaps string
 	// skipped says why the order was not looked at at all.
 	skipped string
+	// missing lists includes and look-ups that the rule needs, and that should be there.
+	missing []string
 	// deliberate is true if the rule is not for such orders, rather than something being missing.
 	deliberate bool
 }
@@ -221,6 +249,9 @@ func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, 
 		return outcome{skipped: r.skip}, nil
 	}
 	if r.applies != nil {
+		if n := subject.needs(r.applies.Includes(), false); n.reason != "" {
+			return outcome{skipped: n.reason, missing: n.missing}, nil
+		}
 		applies, err := subject.holds(r.applies)
 		if err != nil {
 			return outcome{}, fmt.Errorf("whether the rule applies: %w", err)
@@ -229,10 +260,7 @@ func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, 
 			return outcome{skipped: r.inapplicable(subject.order), deliberate: true}, nil
 		}
 	}
-	if reason := subject.missing(r.Requires, r.partial || r.Scope == ordercheck.ScopeLine); reason != "" {
-		return outcome{skipped: reason}, nil
-	}
-	if r.skipFor != nil {
+	if r.skipFor != nil && subject.needs(r.skipFor.Includes(), false).reason == "" {
 		switch reason, err := subject.cel.Text(r.skipFor, nil, money.Text); {
 		case err != nil:
 			return outcome{}, fmt.Errorf("whether to skip the order: %w", err)
@@ -240,15 +268,22 @@ func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, 
 			return outcome{skipped: shorten(reason), deliberate: true}, nil
 		}
 	}
+	n := subject.needs(r.Requires, r.partial || r.Scope == ordercheck.ScopeLine)
+	if n.reason != "" {
+		return outcome{skipped: n.reason, missing: n.missing}, nil
+	}
 	e := &evaluation{subject: subject, rule: r, ctx: ctx}
 	if err := r.check(e); err != nil {
 		var skip *skipError
 		if errors.As(err, &skip) {
-			return outcome{skipped: skip.reason, deliberate: skip.deliberate}, nil
+			if skip.deliberate {
+				return outcome{skipped: skip.reason, deliberate: true}, nil
+			}
+			return outcome{skipped: skip.reason, missing: n.missing}, nil
 		}
 		return outcome{}, err
 	}
-	return outcome{findings: e.inOrder(), gaps: e.gapText()}, nil
+	return outcome{findings: e.inOrder(), gaps: e.gapText(), missing: n.missing}, nil
 }
 
 const (
