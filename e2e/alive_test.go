@@ -136,38 +136,74 @@ func TestScrapedFirst(t *testing.T) {
 	}
 }
 
-// TestScrapedWhileTemporalIsAway: the processes are idle, and scraped all the time. When Temporal is
-// back, the ingress takes deliveries and the worker polls.
+// TestScrapedWhileTemporalIsAway: the processes are idle, and are scraped. When Temporal is back, the ingress
+// takes deliveries and the worker polls.
 func TestScrapedWhileTemporalIsAway(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, options{noWorker: true})
-	id := s.addOrder("plain")
-	way := startLink(t, server.Addr)
+	for name, takeAway := range awayTemporal {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, options{noWorker: true})
+			id := s.addOrder("plain")
+			way := startLink(t, server.Addr)
+			processes := s.startIdle(t, way)
+
+			bringBack := takeAway(way)
+			// A scrape is the first to see it: no probe has asked since.
+			for _, p := range processes {
+				status, page := p.ask("/metrics")
+				require.Equal(t, http.StatusOK, status, page)
+			}
+			for _, p := range processes {
+				p.waitFor("/readyz", http.StatusServiceUnavailable)
+				status, page := p.ask("/metrics")
+				require.Equal(t, http.StatusOK, status, page)
+				assert.NotContains(t, page, "\ngate_temporal_reachable 1")
+				status, answer := p.ask("/livez")
+				assert.Equal(t, http.StatusOK, status, answer)
+			}
+			bringBack()
+			s.checked(id)
+			for _, p := range processes {
+				p.waitFor("/readyz", http.StatusOK)
+				p.stop()
+			}
+		})
+	}
+}
+
+// TestStopsWhileTemporalIsAway: a process ends when it is told to, and says that all is well.
+func TestStopsWhileTemporalIsAway(t *testing.T) {
+	t.Parallel()
+	for name, takeAway := range awayTemporal {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, options{noWorker: true})
+			way := startLink(t, server.Addr)
+			processes := s.startIdle(t, way)
+			takeAway(way)
+			for _, p := range processes {
+				p.waitFor("/readyz", http.StatusServiceUnavailable)
+				p.stop()
+			}
+		})
+	}
+}
+
+// awayTemporal are the ways in which Temporal can be away.
+var awayTemporal = map[string]func(*link) (bringBack func()){
+	"refuses": func(l *link) func() { l.cut(); return l.mend },
+	"hangs":   func(l *link) func() { return l.stall() },
+}
+
+// startIdle starts both processes, and waits until they are ready.
+func (s *stack) startIdle(t *testing.T, way *link) []*gateProcess {
+	t.Helper()
 	processes := []*gateProcess{s.startProcess(t, "ingress", way.addr), s.startProcess(t, "worker", way.addr)}
 	for _, p := range processes {
 		p.waitFor("/readyz", http.StatusOK)
 	}
-
-	way.cut()
-	// A scrape is the first to see it: no probe has asked Temporal since.
-	for _, p := range processes {
-		status, page := p.ask("/metrics")
-		require.Equal(t, http.StatusOK, status, page)
-	}
-	for _, p := range processes {
-		p.waitFor("/readyz", http.StatusServiceUnavailable)
-		status, page := p.ask("/metrics")
-		require.Equal(t, http.StatusOK, status, page)
-		assert.NotContains(t, page, "\ngate_temporal_reachable 1")
-		status, answer := p.ask("/livez")
-		assert.Equal(t, http.StatusOK, status, answer)
-	}
-	way.mend()
-	s.checked(id)
-	for _, p := range processes {
-		p.waitFor("/readyz", http.StatusOK)
-		p.stop()
-	}
+	return processes
 }
 
 // TestStopsWhateverTheCollectorDoes: traces and metrics are sent to a collector that is healthy, away, or

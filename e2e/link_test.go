@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// link is a way to a server that can be cut and mended. While it is cut, its address refuses
-// connections, and the ones that were open are closed.
+// link is a way to a server that can be cut, or stalled, and mended. While it is cut, its address refuses
+// connections, and the ones that were open are closed. While it is stalled, connections are
+// accepted, and nothing comes through.
 type link struct {
 	t      *testing.T
 	addr   string
@@ -20,6 +21,7 @@ type link struct {
 	running  sync.WaitGroup
 	listener net.Listener
 	cutOff   context.CancelFunc
+	flow     sync.RWMutex // write-locked while stalled
 }
 
 func startLink(t *testing.T, target string) *link {
@@ -57,6 +59,31 @@ func (l *link) cut() {
 	l.running.Wait()
 }
 
+// stall lasts until the function it returns is called.
+func (l *link) stall() (resume func()) {
+	l.flow.Lock()
+	resume = sync.OnceFunc(l.flow.Unlock)
+	l.t.Cleanup(resume)
+	return resume
+}
+
+// pass copies until either end goes.
+func (l *link) pass(to io.Writer, from io.Reader) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		l.flow.RLock()
+		_, err = to.Write(buffer[:n])
+		l.flow.RUnlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
 func (l *link) carry(ctx context.Context, near net.Conn) {
 	defer near.Close()
 	var dialer net.Dialer
@@ -73,9 +100,9 @@ func (l *link) carry(ctx context.Context, near net.Conn) {
 	var back sync.WaitGroup
 	back.Go(func() {
 		defer closeBoth()
-		_, _ = io.Copy(near, far) // either end may go at any time
+		l.pass(near, far)
 	})
-	_, _ = io.Copy(far, near)
+	l.pass(far, near)
 	closeBoth()
 	back.Wait()
 }
