@@ -122,6 +122,30 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusOverridden, s.mustResult(id).Status)
 			s.record(name, id)
 		},
+		"hold-cancelled": func(t *testing.T, name string) {
+			r := newReceiver(t)
+			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.cancel(id))
+			assert.Equal(t, ordercheck.StatusFailed, s.cancelled(id).Status)
+			s.record(name, id)
+		},
+		"hold-cancelled-and-delivered": func(t *testing.T, name string) {
+			r := newReceiver(t)
+			r.ask(func() bool { return false })
+			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.cancel(id))
+			require.Eventually(t, func() bool { return s.report(id).Note == byAnna }, waitFor, tick)
+			s.postAccepted(id)
+			require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+			r.ask(nil)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
 		"hold-expired": func(t *testing.T, name string) {
 			settings := holding(0)
 			settings.HoldMax, settings.RemindEvery = 2*time.Second, 1500*time.Millisecond

@@ -35,6 +35,7 @@ import (
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/notify"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
@@ -128,6 +129,8 @@ type options struct {
 	noWorker      bool
 	retryDelays   []time.Duration // of InFlow's deliveries; nil is the stand-in's own
 	sweep         worker.Sweep
+	// notifier tells people; nil tells nobody.
+	notifier *notify.Notifier
 	// orders stands between the worker and its client of InFlow.
 	orders func(*inflow.Client) activities.Orders
 }
@@ -238,7 +241,7 @@ func (s *stack) startWorker() (stop func()) {
 			Settings: settings,
 			Activities: &activities.Activities{
 				Orders: orders, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, WebhookPatience: webhookPatience,
-				Converter: codec.NewDataConverter(s.payloadKeys),
+				Notifier: s.notifier, Converter: codec.NewDataConverter(s.payloadKeys),
 			},
 			Sweep:                   s.sweep,
 			InflowRequestsPerMinute: s.allowance,

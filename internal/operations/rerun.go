@@ -80,19 +80,20 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 
 // rerunOne says whether the order was started, or would have been.
 func rerunOne(ctx context.Context, c client.Client, salesOrderID string, dryRun bool) (bool, error) {
-	if dryRun {
-		latest, err := c.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(salesOrderID), "")
-		if err != nil {
-			return false, fmt.Errorf("look at the latest run of sales order %s: %w", salesOrderID, err)
-		}
-		switch latest.GetWorkflowExecutionInfo().GetStatus() {
-		case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-			return true, nil
-		default:
-			return false, nil
-		}
+	// Temporal's reuse policy alone would also start an order whose hold somebody ended by hand.
+	latest, err := c.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(salesOrderID), "")
+	if err != nil {
+		return false, fmt.Errorf("look at the latest run of sales order %s: %w", salesOrderID, err)
 	}
-	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	switch latest.GetWorkflowExecutionInfo().GetStatus() {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+	default:
+		return false, nil
+	}
+	if dryRun {
+		return true, nil
+	}
+	_, err = c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       ordercheck.WorkflowID(salesOrderID),
 		TaskQueue:                                ordercheck.TaskQueue,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,

@@ -1,0 +1,360 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/notify"
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+)
+
+// receiver is a webhook that notices are posted to.
+type receiver struct {
+	mu  sync.Mutex
+	got []received
+	// before is asked before each notice is taken; false refuses it for now. nil takes all.
+	before func() bool
+	server *httptest.Server
+}
+
+type received struct {
+	Kind      ordercheck.NoticeKind `json:"kind"`
+	Key       string                `json:"key"`
+	EndReason ordercheck.EndReason  `json:"endReason"`
+	Report    ordercheck.Report     `json:"report"`
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{}
+	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.mu.Lock()
+		before := r.before
+		r.mu.Unlock()
+		if before != nil && !before() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		var notice received
+		assert.NoError(t, json.NewDecoder(request.Body).Decode(&notice))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got = append(r.got, notice)
+	}))
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+func (r *receiver) ask(before func() bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = before
+}
+
+func (r *receiver) notifier(t *testing.T) *notify.Notifier {
+	t.Helper()
+	destinations, err := notify.ParseDestinations(r.server.URL)
+	require.NoError(t, err)
+	n, err := notify.New(notify.Options{Destinations: destinations, Transport: r.server.Client().Transport})
+	require.NoError(t, err)
+	return n
+}
+
+// about returns the notices of an order, oldest first.
+func (r *receiver) about(id string) (notices []received) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, notice := range r.got {
+		if notice.Report.SalesOrderID == id {
+			notices = append(notices, notice)
+		}
+	}
+	return notices
+}
+
+func (r *receiver) kinds(id string) string {
+	kinds := []string{}
+	for _, notice := range r.about(id) {
+		kinds = append(kinds, string(notice.Kind)+string(notice.EndReason))
+	}
+	return strings.Join(kinds, " ")
+}
+
+// cancel is 'temporal workflow cancel --reason …' by Anna.
+func (s *stack) cancel(id string) error {
+	_, err := s.temporal.WorkflowService().RequestCancelWorkflowExecution(s.t.Context(), &workflowservice.RequestCancelWorkflowExecutionRequest{
+		Namespace: s.namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(id)},
+		Identity: "temporal-cli:anna@desk", Reason: "goods are needed",
+	})
+	return err
+}
+
+// cancelled waits for the end of an order's run as cancelled, and returns the report that it left.
+func (s *stack) cancelled(id string) *ordercheck.Report {
+	s.t.Helper()
+	_, err := s.result(id)
+	var canceled *temporal.CanceledError
+	require.ErrorAs(s.t, err, &canceled)
+	var report ordercheck.Report
+	require.NoError(s.t, canceled.Details(&report))
+	return &report
+}
+
+// requireNoFailedTask: a workflow task that fails is tried for ever, and burns a processor.
+func (s *stack) requireNoFailedTask(id string) {
+	s.t.Helper()
+	for _, event := range s.history(id) {
+		if failed := event.GetWorkflowTaskFailedEventAttributes(); failed != nil {
+			require.Equal(s.t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, failed.GetCause(), "%s", failed.GetFailure().GetMessage())
+		}
+	}
+}
+
+const byAnna = "temporal-cli:anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed"
+
+// TestCancelInOneTaskWithDeliveries: no worker runs while an order is delivered and cancelled,
+// so that the workflow meets all of it in one task.
+func TestCancelInOneTaskWithDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	s := newStack(t, options{settings: holding(0), noWorker: true, notifier: r.notifier(t)})
+	const orders = 12
+	ids := s.silentOrders(orders)
+	for i, id := range ids {
+		if i%2 == 1 {
+			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
+			require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "1.00" }))
+		}
+	}
+	burst := func(id string, i int) {
+		for n := range 4 {
+			if n == i%4 {
+				require.NoError(t, s.cancel(id))
+			}
+			s.postAccepted(id)
+		}
+	}
+	for i, id := range ids {
+		s.postAccepted(id)
+		burst(id, i)
+	}
+	stop := s.startWorker()
+	for i, id := range ids {
+		report := s.cancelled(id)
+		assert.Equal(t, byAnna, report.Note)
+		assert.NotEmpty(t, s.fetches(id))
+		assert.Equal(t, report.Status, s.gateStatus(id))
+		if i%2 == 1 {
+			assert.Equal(t, ordercheck.StatusFailed, report.Status)
+			assert.Equal(t, "failed endedby-hand", r.kinds(id))
+		} else {
+			assert.Zero(t, report.Errors())
+			assert.Empty(t, r.kinds(id))
+		}
+		s.requireNoFailedTask(id)
+	}
+
+	// The next delivery starts a run that checks the order afresh. Again, this time while held.
+	wrong := ids[1]
+	s.postAccepted(wrong)
+	require.Eventually(t, func() bool { return r.kinds(wrong) == "failed endedby-hand failed" }, waitFor, tick)
+	stop()
+	before := len(s.fetches(wrong))
+	burst(wrong, 2)
+	s.startWorker()
+	assert.Equal(t, ordercheck.StatusFailed, s.cancelled(wrong).Status)
+	assert.Greater(t, len(s.fetches(wrong)), before)
+	assert.Equal(t, "failed endedby-hand failed endedby-hand", r.kinds(wrong))
+	s.requireNoFailedTask(wrong)
+}
+
+// TestCancelsAmongDeliveries cancels orders at any moment while they are delivered: while
+// they settle, are fetched, are held. Whatever was answered with 200 is fetched after it.
+func TestCancelsAmongDeliveries(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{settings: holding(0)})
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Every: 2, Latency: 200 * time.Millisecond}))
+	ids := s.silentOrders(12)
+	answers := make([]time.Time, len(ids))
+	var busy sync.WaitGroup
+	for i, id := range ids {
+		busy.Go(func() {
+			for n := range 12 {
+				answers[i] = s.postAccepted(id)
+				if n%3 == i%3 {
+					_ = s.cancel(id) // the run may have ended, or be cancelled already
+				}
+			}
+		})
+	}
+	busy.Wait()
+	require.Eventually(t, func() bool {
+		for i, id := range ids {
+			fetches := s.fetches(id)
+			if len(fetches) == 0 || !fetches[len(fetches)-1].Start.After(answers[i]) || s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				return false
+			}
+		}
+		return true
+	}, waitFor, tick)
+	for _, id := range ids {
+		s.requireNoFailedTask(id)
+	}
+}
+
+// TestDeliveryAfterACancel: the receiver of notices is down, so that the cancelled run is still open.
+func TestDeliveryAfterACancel(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	r.ask(func() bool { return false })
+	s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+	id := s.create("balance-wrong")
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	require.NoError(t, s.cancel(id))
+	require.Eventually(t, func() bool { return s.report(id).Note == byAnna }, waitFor, tick)
+	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, s.runStatus(id), "its notices are not sent")
+	before := len(s.fetches(id))
+	s.postAccepted(id)
+	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+	require.Eventually(t, func() bool { return len(s.fetches(id)) == before+1 }, waitFor, tick)
+	r.ask(nil)
+	require.Eventually(t, func() bool { return r.kinds(id) == "failed endedby-hand failed" }, waitFor, tick)
+	require.NoError(t, s.cancel(id), "the next run can be cancelled as well")
+	assert.Equal(t, byAnna, s.cancelled(id).Note)
+	assert.Equal(t, "failed endedby-hand failed endedby-hand", r.kinds(id))
+	s.requireNoFailedTask(id)
+}
+
+// TestNoticeOnItsWayWhenTheRunContinues is sent once: the attempt is waited for.
+func TestNoticeOnItsWayWhenTheRunContinues(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	r.ask(func() bool {
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
+		<-release
+		return true
+	})
+	s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+	id := s.create("balance-wrong")
+	<-arrived
+	s.signal(id, 2001)
+	s.postAccepted(id) // wakes a run that has been told to hurry
+	require.Eventually(t, func() bool { return s.asks(id, enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED) }, waitFor, tick)
+	close(release)
+	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+	s.fix(id)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+	assert.Equal(t, "failed resolved", r.kinds(id))
+}
+
+// asks says whether the latest run of an order has an event of a type.
+func (s *stack) asks(id string, eventType enumspb.EventType) bool {
+	s.t.Helper()
+	for _, event := range s.events(ordercheck.WorkflowID(id), "") {
+		if event.GetEventType() == eventType {
+			return true
+		}
+	}
+	return false
+}
+
+// wrongTwice is an order with errors of two rules, of which one is answered for.
+func (s *stack) wrongTwice() (id string) {
+	s.t.Helper()
+	order := s.sample("no-lines")
+	order["balance"] = "1.00"
+	id, err := s.fake.AddOrder(order)
+	require.NoError(s.t, err)
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	report := s.report(id)
+	require.Greater(s.t, len(report.Findings), 1)
+	_, err = operations.Override(s.t.Context(), s.temporal, id, ordercheck.OverrideRequest{
+		Findings: []string{report.Findings[0].ID}, By: "Anna", Reason: "agreed", Until: time.Now().AddDate(50, 0, 0),
+	})
+	require.NoError(s.t, err)
+	return id
+}
+
+// TestOverrideSurvivesACancelledRun, and a run after it that could not check the order.
+func TestOverrideSurvivesACancelledRun(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{settings: holding(0)})
+	id := s.wrongTwice()
+	require.NoError(t, s.cancel(id))
+	s.cancelled(id)
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 401, Times: 1}))
+	s.postAccepted(id)
+	require.Eventually(t, func() bool { return s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED }, waitFor, tick)
+	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick, "Temporal's list is behind")
+	s.postAccepted(id)
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	first := s.report(id).Findings[0]
+	assert.Equal(t, ordercheck.FindingOverridden, first.State)
+	require.NotNil(t, first.Override)
+	assert.Equal(t, "Anna", first.Override.By)
+
+	// The order has a failed run, and its latest one was cancelled by hand: a rerun leaves it alone.
+	require.NoError(t, s.cancel(id))
+	s.cancelled(id)
+	rerun, err := operations.Rerun(t.Context(), s.temporal, operations.RerunOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, operations.RerunResult{Skipped: 1}, rerun)
+}
+
+// TestTerminateAndReset: what comes after either is checked, in a new run.
+func TestTerminateAndReset(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{settings: holding(0)})
+
+	terminated := s.create("balance-wrong")
+	s.waitForStatus(terminated, ordercheck.StatusFailed)
+	require.NoError(t, s.temporal.TerminateWorkflow(t.Context(), ordercheck.WorkflowID(terminated), "", "test"))
+	s.postAccepted(terminated)
+	require.Eventually(t, func() bool { return len(s.runs(terminated)) == 2 }, waitFor, tick)
+	s.waitForStatus(terminated, ordercheck.StatusFailed)
+	s.fix(terminated)
+	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(terminated).Status)
+
+	reset := s.wrongTwice()
+	s.postAccepted(reset)
+	require.Eventually(t, func() bool { return len(s.fetches(reset)) == 2 }, waitFor, tick)
+	answer, err := s.temporal.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: s.namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(reset)},
+		Reason: "test", RequestId: "reset-" + reset, WorkflowTaskFinishEventId: firstTask(s, reset),
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, answer.GetRunId())
+	require.Eventually(t, func() bool { return len(s.fetches(reset)) > 2 }, waitFor, tick, "it begins again")
+	s.waitForStatus(reset, ordercheck.StatusFailed)
+	require.NoError(t, s.cancel(reset))
+	s.cancelled(reset)
+}
+
+// firstTask is the event of the first workflow task that an order's run completed.
+func firstTask(s *stack, id string) int64 {
+	s.t.Helper()
+	for _, event := range s.events(ordercheck.WorkflowID(id), "") {
+		if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			return event.GetEventId()
+		}
+	}
+	return 0
+}
