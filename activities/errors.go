@@ -26,6 +26,7 @@ var failures = map[inflow.Kind]struct {
 	inflow.KindNotFound:     {errorType: ordercheck.ErrorOrderNotFound},
 	inflow.KindUnauthorized: {errorType: ordercheck.ErrorInflowUnauthorized},
 	inflow.KindBadResponse:  {errorType: ordercheck.ErrorInflowBadResponse},
+	inflow.KindTooLarge:     {errorType: ordercheck.ErrorOrderTooLarge},
 	inflow.KindUnavailable:  {errorType: ordercheck.ErrorInflowUnavailable, retried: true},
 	inflow.KindRateLimited:  {errorType: ordercheck.ErrorInflowRateLimited, retried: true, delay: rateLimitedDelay},
 }

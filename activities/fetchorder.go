@@ -36,15 +36,15 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 		return ordercheck.FetchedOrder{}, applicationError(err)
 	}
 	fetched := ordercheck.FetchedOrder{
-		OrderNumber:  order.OrderNumber,
-		OrderVersion: order.Timestamp,
+		OrderNumber:  ordercheck.Keyword(order.OrderNumber),
+		OrderVersion: ordercheck.ShortID(order.Timestamp),
 		IsCancelled:  order.IsCancelled,
 		RuleSet:      set.RuleSet(),
 		Asked:        asked,
 		Missing:      order.Missing(include),
 	}
 	if order.Customer != nil {
-		fetched.Customer = order.Customer.Name
+		fetched.Customer = ordercheck.Keyword(order.Customer.Name)
 	}
 	// The address is not for the history: Notify asks for it when it is needed.
 	fetched.HasSalesRep = order.SalesRepTeamMember != nil && order.SalesRepTeamMember.Email != ""
@@ -61,7 +61,7 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if err := fetched.Order.CheckSize(); err != nil {
 		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("sales order %s with %d lines: %v", in.SalesOrderID, len(order.Lines), err),
-			ordercheck.ErrorInflowBadResponse, nil)
+			ordercheck.ErrorOrderTooLarge, nil)
 	}
 	return fetched, nil
 }

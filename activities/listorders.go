@@ -41,9 +41,9 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 	older := 0
 	for i := range entries {
 		e := &entries[i]
-		order := ordercheck.ListedOrder{SalesOrderID: e.SalesOrderID, OrderNumber: e.OrderNumber, OrderVersion: e.Timestamp}
-		if i >= len(entries)-listTail {
-			page.Tail = append(page.Tail, order)
+		order := ordercheck.ListedOrder{SalesOrderID: e.SalesOrderID, OrderNumber: ordercheck.Keyword(e.OrderNumber), OrderVersion: e.Timestamp}
+		if len(order.SalesOrderID) <= maxID { // else the next page has it once more
+			page.Tail = append(page.Tail[max(0, len(page.Tail)+1-listTail):], order)
 		}
 		if !e.OrderDate.IsZero() && e.OrderDate.Before(in.From) {
 			older++
@@ -59,7 +59,7 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 		}
 	}
 	// A server may put fewer entries into a page than were asked for: only an empty one is the last.
-	page.Last = len(entries) == 0
+	page.Last = len(page.Tail) == 0
 	if older > 0 {
 		activity.GetLogger(ctx).Warn("InFlow lists orders older than asked for: does it still know filter[orderDate]?", "orders", older)
 	}

@@ -25,15 +25,17 @@ const (
 	recentFor = 10 * time.Minute
 	// recentCustomers bounds the customers whose orders are kept.
 	recentCustomers = 64
-	// maxProductIDs bounds the products whose history is looked up.
+	// maxProductIDs bounds the products whose history is looked up, and maxID the length of an id
+	// that is worth a look-up, in bytes.
 	maxProductIDs = 1000
+	maxID         = 128
 )
 
 // LookUpOrders lists the latest orders of the order's customer: one request to InFlow,
 // whose answer serves later checks of the customer's orders too.
 func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
 	if recent := a.recent.get(in.CustomerID, time.Now()); recent != nil {
-		return recent.Of(in.SalesOrderID, in.ProductIDs), nil
+		return recent.Of(&in), nil
 	}
 	listed, err := a.Orders.RecentSalesOrders(ctx, in.CustomerID, []string{inflow.IncludeLines})
 	if err != nil {
@@ -47,15 +49,20 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 	}
 	recent := rules.RecentOrders(listed)
 	a.recent.put(in.CustomerID, recent, time.Now())
-	return recent.Of(in.SalesOrderID, in.ProductIDs), nil
+	return recent.Of(&in), nil
 }
 
 // addLookups adds what the rules need beyond the order, or what must be looked up for it.
 func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) error {
-	if slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) && order.CustomerID != "" && !order.IsCancelled {
-		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID, ProductIDs: productIDs(order)}
+	wanted := slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) && order.CustomerID != "" && !order.IsCancelled
+	switch {
+	case wanted && len(order.CustomerID) > maxID:
+		fetched.Lookups.Failed = append(fetched.Lookups.Failed, ordercheck.LookupRecentOrders)
+	case wanted:
+		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID}
+		lookUp.ProductIDs, lookUp.ProductsOmitted = productIDs(order)
 		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
-			fetched.Lookups.RecentOrders = recent.Of(lookUp.SalesOrderID, lookUp.ProductIDs)
+			fetched.Lookups.RecentOrders = recent.Of(lookUp)
 		} else {
 			fetched.LookUp = lookUp
 		}
@@ -78,16 +85,22 @@ func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, i
 	return err
 }
 
-func productIDs(order *inflow.SalesOrder) []string {
-	var ids []string
+// productIDs are the order's products, each once. omitted is true if they are not all.
+func productIDs(order *inflow.SalesOrder) (ids []string, omitted bool) {
 	seen := map[string]bool{}
 	for i := range order.Lines {
-		if id := order.Lines[i].ProductID; id != "" && !seen[id] && len(ids) < maxProductIDs {
-			seen[id] = true
-			ids = append(ids, id)
+		id := order.Lines[i].ProductID
+		if id == "" || seen[id] {
+			continue
 		}
+		if len(ids) == maxProductIDs || len(id) > maxID {
+			omitted = true
+			continue
+		}
+		seen[id] = true
+		ids = append(ids, id)
 	}
-	return ids
+	return ids, omitted
 }
 
 // errNotRecalled is for a look at the run before that failed. One rule is skipped then.

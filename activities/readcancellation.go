@@ -42,8 +42,8 @@ func (a *Activities) ReadCancellation(ctx context.Context) (ordercheck.Cancellat
 			if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED {
 				cancelled := event.GetWorkflowExecutionCancelRequestedEventAttributes()
 				return ordercheck.Cancellation{
-					Identity: shorten(cancelled.GetIdentity(), maxCancellationText),
-					Reason:   shorten(cancelled.GetCause(), maxCancellationText),
+					Identity: ordercheck.Cut(cancelled.GetIdentity(), maxCancellationText),
+					Reason:   ordercheck.Cut(cancelled.GetCause(), maxCancellationText),
 				}, nil
 			}
 		}
@@ -52,12 +52,4 @@ func (a *Activities) ReadCancellation(ctx context.Context) (ordercheck.Cancellat
 		}
 	}
 	return ordercheck.Cancellation{}, nil
-}
-
-// shorten cuts a text after a number of characters, and says that it did.
-func shorten(s string, maxRunes int) string {
-	if runes := []rune(s); len(runes) > maxRunes {
-		return string(runes[:maxRunes-1]) + "…"
-	}
-	return s
 }

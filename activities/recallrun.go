@@ -25,7 +25,8 @@ type PastRuns interface {
 const maxPastRuns = 100
 
 // RecallRun finds the order's last run that checked it, and returns what a new one has to know
-// of it: the findings that somebody answers for. A run that was terminated left no report.
+// of it: the findings that somebody answers for, and how the latest run failed. A run that was
+// terminated left no report.
 func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
 	if a.PastRuns == nil {
@@ -39,17 +40,20 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 	if err != nil {
 		return recalled, fmt.Errorf("look for the run before: %w", err)
 	}
-	for _, run := range runs.GetExecutions() { // the latest one first
-		report, err := lastReport(ctx, a.PastRuns.GetWorkflow(ctx, id, run.GetExecution().GetRunId()))
+	for i, run := range runs.GetExecutions() { // the latest one first
+		report, failure, err := lastReport(ctx, a.PastRuns.GetWorkflow(ctx, id, run.GetExecution().GetRunId()))
 		if err != nil {
 			return recalled, err
+		}
+		if i == 0 {
+			recalled.Failure = failure
 		}
 		if report.CheckedAt.IsZero() {
 			continue // it ended before it had checked the order
 		}
-		for _, f := range report.Findings {
+		for f := range report.All() {
 			if f.State == ordercheck.FindingOverridden && f.Override != nil {
-				recalled.Overridden = append(recalled.Overridden, f)
+				recalled.Overridden = append(recalled.Overridden, *f)
 			}
 		}
 		break
@@ -58,28 +62,31 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 }
 
 // lastReport reads the report of a run that has ended: it is the result, or comes with the
-// failure or cancellation. The report of a run that left none is empty.
-func lastReport(ctx context.Context, run client.WorkflowRun) (report ordercheck.Report, err error) {
+// failure or cancellation. The report of a run that left none is empty. failure is the type of
+// the error that the run failed with, if it did.
+func lastReport(ctx context.Context, run client.WorkflowRun) (report ordercheck.Report, failure string, err error) {
 	err = run.Get(ctx, &report)
 	var ended *temporal.WorkflowExecutionError
 	if !errors.As(err, &ended) {
 		if err != nil {
 			err = fmt.Errorf("read the report of the run before: %w", err)
 		}
-		return report, err
+		return report, "", err
 	}
 	var canceled *temporal.CanceledError
 	var failed *temporal.ApplicationError
+	err = nil
+	if errors.As(ended, &failed) {
+		failure = failed.Type()
+	}
 	switch {
 	case errors.As(ended, &canceled) && canceled.HasDetails():
 		err = canceled.Details(&report)
-	case errors.As(ended, &failed) && failed.HasDetails():
+	case failed != nil && failed.HasDetails():
 		err = failed.Details(&report)
-	default:
-		return report, nil
 	}
 	if err != nil {
 		err = fmt.Errorf("read the report of the run before: %w", err)
 	}
-	return report, err
+	return report, failure, err
 }

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -89,10 +88,9 @@ func (o *salesOrder) cancellationText() string {
 // hands over to a next one, which an operator can cancel again.
 func (o *salesOrder) startAfresh() {
 	report := newReport(o.id)
-	report.Findings = slices.DeleteFunc(slices.Clone(o.report.Findings), func(f ordercheck.Finding) bool {
-		return f.State != ordercheck.FindingOverridden
-	})
+	overridden := func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingOverridden }
+	report.SetFindings(filter(o.report.Findings, overridden), filter(o.report.Omitted, overridden))
 	o.report = report
-	o.hold = ordercheck.Hold{Recalled: o.hold.Recalled, Billed: o.hold.Billed, Outbox: o.hold.Outbox, Unsent: o.hold.Unsent}
+	o.hold = ordercheck.Hold{Recalled: o.hold.Recalled, Billed: o.hold.Billed, Unlisted: o.hold.Unlisted, Outbox: o.hold.Outbox, Unsent: o.hold.Unsent}
 	o.outcome, o.holdEnded, o.endedByHand, o.restarted = nil, false, false, true
 }

@@ -14,28 +14,48 @@ import (
 // A finding keeps its clock while it is found by each check, whatever its message and
 // amounts are, and loses it when a check does not find it. A rule that could not look
 // does not clear what it found before.
-func (o *salesOrder) judge(found []ordercheck.Finding, began, now time.Time) []ordercheck.Finding {
-	before := make(map[string]*ordercheck.Finding, len(o.report.Findings))
-	for i := range o.report.Findings {
-		before[o.report.Findings[i].ID] = &o.report.Findings[i]
+//
+// The findings of a rule that the report does not list have one clock together, the
+// oldest. A finding keeps it when it becomes listed.
+func (o *salesOrder) judge(found, omitted []ordercheck.Finding, began, now time.Time) {
+	before := o.findingsBefore()
+	again := make(map[string]bool, len(found)+len(omitted))
+	for _, f := range slices.Concat(found, omitted) {
+		again[f.ID] = true
 	}
-	findings := make([]ordercheck.Finding, 0, len(found))
+	listed := make([]ordercheck.Finding, 0, len(found))
 	for _, f := range found {
-		findings = append(findings, o.judgeOne(f, before[f.ID], began, now))
-	}
-	for _, f := range o.report.Findings {
-		again := slices.ContainsFunc(found, func(g ordercheck.Finding) bool { return g.ID == f.ID })
-		if o.couldNotLook(f.RuleID) && !again {
-			findings = append(findings, stands(f, began, now))
+		past := before[f.ID]
+		if past == nil {
+			past = o.omittedBefore(f)
 		}
+		listed = append(listed, o.judgeOne(f, past, began, now))
 	}
-	return findings
+	unlisted := make([]ordercheck.Finding, 0, len(omitted))
+	for _, g := range omitted {
+		unlisted = append(unlisted, o.judgeOne(g, o.pastOfOmitted(g, again), began, now))
+	}
+	standing := func(findings []ordercheck.Finding) []ordercheck.Finding {
+		kept := filter(findings, func(f ordercheck.Finding) bool { return !again[f.ID] && o.couldNotLook(f.RuleID) })
+		for i := range kept {
+			kept[i] = stands(kept[i], began, now)
+		}
+		return kept
+	}
+	o.hold.Unlisted = unlistedOverrides(before, again, unlisted, now)
+	listed = append(listed, standing(o.report.Findings)...)
+	unlisted = append(unlisted, standing(o.report.Omitted)...)
+	o.report.SetFindings(listed, unlisted)
+	o.report.BoundFindings()
 }
 
 // couldNotLook reports whether the latest check could not evaluate a rule, or lacked data for it.
 func (o *salesOrder) couldNotLook(ruleID string) bool {
-	return slices.ContainsFunc(o.report.RuleErrors, func(e ordercheck.RuleError) bool { return e.RuleID == ruleID }) ||
-		slices.ContainsFunc(o.report.Skipped, func(s ordercheck.Skipped) bool { return s.RuleID == ruleID && len(s.Missing) > 0 })
+	concerns := func(id string) bool {
+		return id == ruleID || id == ordercheck.OtherRules || ruleID == ordercheck.OtherRules
+	}
+	return slices.ContainsFunc(o.report.RuleErrors, func(e ordercheck.RuleError) bool { return concerns(e.RuleID) }) ||
+		slices.ContainsFunc(o.report.Skipped, func(s ordercheck.Skipped) bool { return concerns(s.RuleID) && len(s.Missing) > 0 })
 }
 
 // stands returns a finding as it is while its rule cannot look. An override ends all the same.
@@ -87,11 +107,11 @@ func (o *salesOrder) termsOf(ruleID string) ordercheck.Terms {
 	return o.hold.Terms[i]
 }
 
-// errorsIn are the findings of severity error in a state.
+// errorsIn are the findings of severity error in a state, with the entries for those that are not listed.
 func errorsIn(report *ordercheck.Report, state ordercheck.FindingState) []*ordercheck.Finding {
 	var found []*ordercheck.Finding
-	for i := range report.Findings {
-		if f := &report.Findings[i]; f.Severity == ordercheck.SeverityError && f.State == state {
+	for f := range report.All() {
+		if f.Severity == ordercheck.SeverityError && f.State == state {
 			found = append(found, f)
 		}
 	}

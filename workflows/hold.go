@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +13,10 @@ import (
 // checkAgainAfter is the wait before an order that is held, and could not be
 // checked again, is tried once more.
 const checkAgainAfter = 15 * time.Minute
+
+// checkTooLargeAfter is the same for an order that has become too large: it stays so until somebody
+// changes it, which a delivery says.
+const checkTooLargeAfter = 24 * time.Hour
 
 func (o *salesOrder) setUpHold(ctx workflow.Context) error {
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateOverride, o.override, workflow.UpdateHandlerOptions{
@@ -37,24 +40,15 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 		return
 	}
 	confirmed := errorsIn(&o.report, ordercheck.FindingConfirmed)
-	// What is gone, or overridden, is news when it comes again.
-	o.hold.Notified = slices.DeleteFunc(o.hold.Notified, func(told ordercheck.Finding) bool {
-		stands := slices.ContainsFunc(confirmed, func(f *ordercheck.Finding) bool { return f.ID == told.ID })
-		if !stands {
-			o.hold.Resolved = append(o.hold.Resolved, told)
-		}
-		return !stands
-	})
+	news := o.hasNews(confirmed)
+	o.settleNotified(confirmed)
 	switch {
 	case o.holdEnded:
-	case len(confirmed) > len(o.hold.Notified):
+	case news:
 		if o.hold.Since.IsZero() {
 			o.hold.Since = workflow.Now(ctx)
 		}
-		o.hold.Notified = o.hold.Notified[:0]
-		for _, f := range confirmed {
-			o.hold.Notified = append(o.hold.Notified, *f)
-		}
+		o.hold.Notified = ordercheck.Brief(confirmed)
 		o.hold.ToldAt = workflow.Now(ctx)
 		o.tell(ctx, ordercheck.NoticeFailed, "")
 	case !o.held():
@@ -82,7 +76,8 @@ func (o *salesOrder) ending() (kind ordercheck.NoticeKind, reason ordercheck.End
 
 func (o *salesOrder) endHold() {
 	o.hold.Since, o.hold.ToldAt = time.Time{}, time.Time{}
-	o.hold.Notified, o.hold.Resolved, o.hold.Thread = nil, nil, ""
+	o.hold.Notified, o.hold.Thread = nil, ""
+	o.hold.Resolved, o.hold.ResolvedOmitted = nil, 0
 }
 
 // missingNote is what a report notes of a check that lacked something.

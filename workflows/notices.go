@@ -30,13 +30,23 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 		SalesRepEmail: o.hold.SalesRepEmail,
 	}
 	if kind == ordercheck.NoticeResolved {
-		notice.Resolved = slices.Clone(o.hold.Resolved)
+		notice.Resolved, notice.ResolvedOmitted = slices.Clone(o.hold.Resolved), o.hold.ResolvedOmitted
 	}
+	notice.Bound()
 	if o.hold.Thread == "" {
 		o.hold.Thread = notice.Key
 	}
+	if len(o.hold.Outbox) == maxOutbox {
+		superseded := o.hold.Outbox[maxOutbox-1]
+		o.hold.Outbox = o.hold.Outbox[:maxOutbox-1]
+		workflow.GetLogger(ctx).Warn("a notice that could not be sent yet is superseded by a later one", "kind", superseded.Kind, "at", superseded.At)
+	}
 	o.hold.Outbox = append(o.hold.Outbox, notice)
 }
+
+// maxOutbox is how many notices wait for their receivers at most. One more takes the place of
+// the last one: it tells what has become of the order since.
+const maxOutbox = 4
 
 // noticeKey is the same however often a notice is tried, and another for every notice.
 func (o *salesOrder) noticeKey(kind ordercheck.NoticeKind, endReason ordercheck.EndReason, at time.Time) string {
@@ -89,14 +99,20 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 		return true
 	}
 	futures := make([]workflow.Future, len(plan.Targets))
+	done, scheduled := true, 0
 	for i, target := range plan.Targets {
 		if slices.Contains(o.hold.Outbox[0].Sent, target) {
 			continue
 		}
+		if scheduled++; scheduled > maxNoticesInTask {
+			if done = workflow.Sleep(ctx, time.Second) == nil; !done {
+				break
+			}
+			scheduled = 1
+		}
 		in := ordercheck.NotifyInput{Notice: o.hold.Outbox[0], Target: target}
 		futures[i] = workflow.ExecuteActivity(notifyOptions(ctx, in), ordercheck.ActivityNotify, in)
 	}
-	done := true
 	for i, target := range plan.Targets {
 		if futures[i] == nil {
 			continue
@@ -113,15 +129,22 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 	return done
 }
 
-// maxUnsent bounds what is remembered of notices that were given up.
-const maxUnsent = 10
+const (
+	// maxNoticesInTask is how many receivers are told in one workflow task. Each has the whole notice, and
+	// Temporal takes 4 MiB together.
+	maxNoticesInTask = 8
+	// maxUnsent bounds what is remembered of notices that were given up.
+	maxUnsent = 10
+	// maxErrorText bounds an error's message that is kept, in characters.
+	maxErrorText = 500
+)
 
 func (o *salesOrder) unsent(ctx workflow.Context, target string, err error) {
 	notice := &o.hold.Outbox[0]
 	o.observe(ctx, func(observer Observer) { observer.NoticeGivenUp(notice.Kind) })
 	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", notice.Kind, "target", target, "error", err)
 	o.hold.Unsent = append(o.hold.Unsent, fmt.Sprintf("%s notice of %s to %s: %s", notice.Kind,
-		workflow.Now(ctx).UTC().Format(time.RFC3339), target, applicationErrorMessage(err)))
+		workflow.Now(ctx).UTC().Format(time.RFC3339), target, ordercheck.Cut(applicationErrorMessage(err), maxErrorText)))
 	if n := len(o.hold.Unsent); n > maxUnsent {
 		o.hold.Unsent = slices.Delete(o.hold.Unsent, 0, n-maxUnsent)
 	}

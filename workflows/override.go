@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -13,49 +12,69 @@ import (
 
 // validateOverride refuses a request before it becomes part of the history.
 func (o *salesOrder) validateOverride(ctx workflow.Context, request ordercheck.OverrideRequest) error {
+	faults := request.Faults(workflow.Now(ctx))
+	faults = append(faults, o.findingFaults(request.Findings)...)
+	if len(faults) == 0 {
+		if err := o.fits(request); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// maxFindingFaults bounds the faults of findings that are told at once.
+const maxFindingFaults = 10
+
+func (o *salesOrder) findingFaults(ids []string) []error {
 	var faults []error
-	if strings.TrimSpace(request.By) == "" {
-		faults = append(faults, errors.New(`"by" is missing: say who takes responsibility`))
-	}
-	if strings.TrimSpace(request.Reason) == "" {
-		faults = append(faults, errors.New(`"reason" is missing: say why`))
-	}
-	switch {
-	case request.Until.IsZero():
-		faults = append(faults, errors.New(`"until" is missing: say when the override ends, as in 2026-12-31T00:00:00Z`))
-	case !workflow.Now(ctx).Before(request.Until):
-		faults = append(faults, errors.New(`"until" is in the past`))
-	}
-	if len(request.Findings) == 0 {
-		faults = append(faults, errors.New(`"findings" is missing: give ids of findings, or ["all"]`))
-	}
-	for _, id := range request.Findings {
+	for i, id := range ids {
+		if len(faults) == maxFindingFaults {
+			return append(faults, fmt.Errorf("%d more findings were not looked at", len(ids)-i))
+		}
 		if id == ordercheck.AllFindings {
 			if len(o.overridable()) == 0 {
 				faults = append(faults, errors.New("the order has no error that could be overridden"))
 			}
 			continue
 		}
-		f := o.finding(id)
+		f, name := o.finding(id), ordercheck.Cut(id, maxErrorText)
 		switch {
 		case f == nil:
-			faults = append(faults, fmt.Errorf("the order has no finding %q; its report lists those it has", id))
+			faults = append(faults, fmt.Errorf("the order has no finding %q; its report lists those it has", name))
 		case f.Severity != ordercheck.SeverityError:
-			faults = append(faults, fmt.Errorf("finding %q is a warning, which holds nothing", id))
+			faults = append(faults, fmt.Errorf("finding %q is a warning, which holds nothing", name))
 		case o.termsOf(f.RuleID).NotOverridable:
 			faults = append(faults, fmt.Errorf("rule %q cannot be overridden: the order is to be put right", f.RuleID))
 		}
 	}
-	return errors.Join(faults...)
+	return faults
+}
+
+// fits says whether the report can take the override's text.
+func (o *salesOrder) fits(request ordercheck.OverrideRequest) error {
+	covered := o.covered(request)
+	var others []*ordercheck.Override
+	for f := range o.report.All() {
+		if f.Override != nil && !slices.Contains(covered, f) {
+			others = append(others, f.Override)
+		}
+	}
+	return request.Override().FitsReport(len(covered), others)
+}
+
+// covered returns the errors that a request asks for. "all" are also those that the report does not list; a
+// person who names ids has seen what these say.
+func (o *salesOrder) covered(request ordercheck.OverrideRequest) []*ordercheck.Finding {
+	all := slices.Contains(request.Findings, ordercheck.AllFindings)
+	return slices.DeleteFunc(o.overridable(), func(f *ordercheck.Finding) bool {
+		return !all && (f.Count > 0 || !slices.Contains(request.Findings, f.ID))
+	})
 }
 
 // override is the update [ordercheck.UpdateOverride]: from now on a person answers for the findings.
 func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
-	for _, f := range o.overridable() {
-		if slices.Contains(request.Findings, ordercheck.AllFindings) || slices.Contains(request.Findings, f.ID) {
-			f.State = ordercheck.FindingOverridden
-			f.Override = &ordercheck.Override{By: request.By, Reason: request.Reason, Until: request.Until}
-		}
+	for _, f := range o.covered(request) {
+		f.State, f.Override = ordercheck.FindingOverridden, request.Override()
 	}
 	switch {
 	case o.checks < o.fetches: // the check under way concludes by itself
@@ -77,9 +96,9 @@ func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideR
 // overridable are the errors that somebody may answer for.
 func (o *salesOrder) overridable() []*ordercheck.Finding {
 	var found []*ordercheck.Finding
-	for i := range o.report.Findings {
-		f := &o.report.Findings[i]
-		if f.Severity == ordercheck.SeverityError && !o.termsOf(f.RuleID).NotOverridable {
+	for f := range o.report.All() {
+		// Some of several rules together may have to be put right.
+		if f.Severity == ordercheck.SeverityError && !o.termsOf(f.RuleID).NotOverridable && f.RuleID != ordercheck.OtherRules {
 			found = append(found, f)
 		}
 	}

@@ -56,7 +56,7 @@ func checkOptions(ctx workflow.Context, orderNumber string) workflow.Context {
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "check " + orderNumber + " against the rules",
+		Summary:                "check " + ordercheck.SummaryName(orderNumber) + " against the rules",
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,

@@ -392,15 +392,20 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
 	o.report.Status = ordercheck.StatusUnchecked
 	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound && o.settings.Hold && !o.report.CheckedAt.IsZero() {
-		o.report.Findings = []ordercheck.Finding{}
+		o.report.SetFindings([]ordercheck.Finding{}, nil)
 		o.report.Note = noteDeleted
 		o.report.CheckedAt = workflow.Now(ctx)
 		o.hold.CheckAgainAt = time.Time{}
 		return
 	}
 	o.outcome = o.explain(err)
+	after := checkAgainAfter
+	if applicationErrorType(err) == ordercheck.ErrorOrderTooLarge {
+		after = checkTooLargeAfter
+		o.tellTooLarge(ctx)
+	}
 	if o.triesAgain() {
-		o.hold.CheckAgainAt = workflow.Now(ctx).Add(checkAgainAfter)
+		o.hold.CheckAgainAt = workflow.Now(ctx).Add(after)
 	}
 }
 
@@ -478,19 +483,21 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 	if result.recalled != nil {
 		o.hold.Recalled = true
 		if len(o.report.Findings) == 0 {
-			o.report.Findings = result.recalled.Overridden
+			notListed := func(f ordercheck.Finding) bool { return f.Count > 0 }
+			listed := slices.DeleteFunc(slices.Clone(result.recalled.Overridden), notListed)
+			o.report.SetFindings(listed, filter(result.recalled.Overridden, notListed))
 		}
 	}
-	found := o.report.Findings
+	found, omitted := o.report.Findings, o.report.Omitted
 	if checked := result.checked; checked != nil {
-		found = checked.Findings
+		found, omitted = checked.Findings, checked.Omitted
 		o.report.OrderVersion, o.report.RuleSet = fetched.OrderVersion, checked.RuleSet
 		o.report.Skipped, o.report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
 		o.report.Missing = union(fetched.Missing, checked.Missing)
 		o.hold.Terms = checked.Terms
 	}
 	now := workflow.Now(ctx)
-	o.report.Findings = o.judge(found, result.began, now)
+	o.judge(found, omitted, result.began, now)
 	o.report.CheckedAt = now
 	o.report.Status = statusOf(&o.report)
 	o.report.Note = ""
@@ -500,7 +507,7 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 	case len(o.report.Missing) > 0:
 		o.report.Note = missingNote(o.report.Missing)
 	}
-	o.hold.CheckAgainAt = time.Time{}
+	o.hold.CheckAgainAt, o.hold.TooLarge = time.Time{}, false
 	o.holdEnded = false
 	return nil
 }
@@ -571,6 +578,8 @@ func (o *salesOrder) explain(err error) error {
 		advice = "InFlow refused the API key; put INFLOW_API_KEY and INFLOW_COMPANY_ID right at the worker, then rerun"
 	case ordercheck.ErrorInflowBadResponse:
 		advice = "InFlow's answer could not be used; check INFLOW_API_URL and INFLOW_API_VERSION at the worker, then rerun"
+	case ordercheck.ErrorOrderTooLarge:
+		advice = "it is too large for a check; check it by hand, or split it into several orders (" + applicationErrorMessage(err) + ")"
 	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:
 		advice = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back", fetchScheduleToClose)
 	default:
@@ -581,7 +590,7 @@ func (o *salesOrder) explain(err error) error {
 			break
 		}
 		kind = cmp.Or(kind, "CheckFailed")
-		advice = applicationErrorMessage(err)
+		advice = ordercheck.Cut(applicationErrorMessage(err), maxErrorText)
 	}
 	if temporal.IsCanceledError(err) {
 		err = nil // else Temporal takes the run for a cancelled one

@@ -57,10 +57,10 @@ func alreadyPublished(ctx workflow.Context) published {
 func (o *salesOrder) publish(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, o.details())
 	now := published{
-		orderNumber: o.report.OrderNumber,
+		orderNumber: ordercheck.Keyword(o.report.OrderNumber),
 		status:      o.report.Status,
 		errors:      o.report.Errors(),
-		failedRules: failedRules(&o.report),
+		failedRules: ordercheck.KeywordList(failedRules(&o.report)),
 		heldSince:   o.hold.Since,
 	}
 	if o.settings.Sweep {
@@ -97,8 +97,7 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 // failedRules are the ids of the rules with errors, each once, in report order.
 func failedRules(report *ordercheck.Report) []string {
 	ids := []string{}
-	for i := range report.Findings {
-		f := &report.Findings[i]
+	for f := range report.All() {
 		if f.Severity == ordercheck.SeverityError && !slices.Contains(ids, f.RuleID) {
 			ids = append(ids, f.RuleID)
 		}
@@ -106,8 +105,12 @@ func failedRules(report *ordercheck.Report) []string {
 	return ids
 }
 
-// maxDetailRows keeps the details of an order with thousands of findings readable.
-const maxDetailRows = 50
+// Bounds of the details, so that those of an order with thousands of findings stay readable.
+const (
+	maxDetailRows  = 50
+	maxDetailRules = 20  // that have findings which are not listed, or could not be evaluated
+	maxDetailText  = 500 // characters
+)
 
 // details is the run's state as Markdown: what is wrong, what to do, what happens next.
 func (o *salesOrder) details() string {
@@ -127,7 +130,11 @@ func (o *salesOrder) details() string {
 	}
 	b.WriteString(o.cancellationText())
 	if report.CheckedAt.IsZero() {
-		b.WriteString("No check has ended yet.\n")
+		if o.outcome != nil {
+			fmt.Fprintf(&b, "%s\n", markdownText(applicationErrorMessage(o.outcome)))
+		} else {
+			b.WriteString("No check has ended yet.\n")
+		}
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s, %s. Checked %s with rules `%s`.\n",
@@ -142,35 +149,41 @@ func (o *salesOrder) details() string {
 		fmt.Fprintf(&b, "\n%s\n", markdownText(applicationErrorMessage(o.outcome)))
 	}
 	o.writeFindings(&b)
-	for i := range report.RuleErrors {
+	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxDetailRules)] {
 		e := &report.RuleErrors[i]
 		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, markdownText(e.Error))
+	}
+	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
+		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
 	}
 	for _, unsent := range o.hold.Unsent {
 		fmt.Fprintf(&b, "\nGiven up: %s\n", markdownText(unsent))
 	}
 	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
-	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)))
+	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)+min(len(report.Omitted), maxDetailRules)))
 	return b.String()
 }
 
 func (o *salesOrder) writeFindings(b *strings.Builder) {
-	findings := o.report.Findings
+	findings, omitted := o.report.Findings, o.report.Omitted
 	if len(findings) == 0 {
 		return
 	}
 	b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
-	for i := range findings {
-		if i == maxDetailRows {
-			fmt.Fprintf(b, "\nand %d more: see the report.\n", len(findings)-maxDetailRows)
-			return
-		}
+	for i := range findings[:min(len(findings), maxDetailRows)] {
 		f := &findings[i]
 		where := "order"
 		if f.LineNumber > 0 {
 			where = fmt.Sprintf("line %d", f.LineNumber)
 		}
 		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, o.stateText(f), markdownText(f.Message), markdownText(f.Fix))
+	}
+	for i := range omitted[:min(len(omitted), maxDetailRules)] {
+		g := &omitted[i]
+		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n", g.Severity, o.stateText(g), g.RuleID, markdownText(g.Message))
+	}
+	if more := len(findings) - maxDetailRows; more > 0 {
+		fmt.Fprintf(b, "\nand %d more: see the report.\n", more)
 	}
 }
 
@@ -203,4 +216,4 @@ var markdownEscapes = strings.NewReplacer(
 	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
 )
 
-func markdownText(s string) string { return markdownEscapes.Replace(s) }
+func markdownText(s string) string { return markdownEscapes.Replace(ordercheck.Cut(s, maxDetailText)) }

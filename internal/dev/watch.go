@@ -115,12 +115,11 @@ func summarize(report *ordercheck.Report) string {
 	}
 	var names []string
 	times := make(map[string]int)
-	for i := range report.Findings {
-		id := report.Findings[i].RuleID
-		if times[id] == 0 {
-			names = append(names, id)
+	for f := range report.All() {
+		if times[f.RuleID] == 0 {
+			names = append(names, f.RuleID)
 		}
-		times[id]++
+		times[f.RuleID] += f.Findings()
 	}
 	for i, name := range names {
 		if n := times[name]; n > 1 {

@@ -279,7 +279,10 @@ func (c *Client) request(ctx context.Context, request call) error {
 		return transportError(ctx, limited, request.op, resp.StatusCode, c.options.Timeout, err)
 	}
 	if len(body) > MaxResponseSize {
-		return badResponse(request.op, resp.StatusCode, fmt.Errorf("the answer is over %d MiB", MaxResponseSize>>20))
+		return &Error{
+			Kind: KindTooLarge, Op: request.op, StatusCode: resp.StatusCode,
+			Err: fmt.Errorf("the answer is over %d MiB", MaxResponseSize>>20),
+		}
 	}
 	if err := decodeJSON(body, request.into); err != nil {
 		return badResponse(request.op, resp.StatusCode,

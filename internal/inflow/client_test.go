@@ -292,7 +292,7 @@ func TestHugeAnswer(t *testing.T) {
 		}
 	})
 	_, err := client.SalesOrder(t.Context(), orderID, nil)
-	assertKind(t, err, inflow.KindBadResponse)
+	assertKind(t, err, inflow.KindTooLarge)
 	assert.ErrorContains(t, err, "over 16 MiB")
 }
 

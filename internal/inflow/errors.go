@@ -31,6 +31,8 @@ const (
 	KindUnavailable
 	// KindRateLimited: the account's allowance is spent. Try again after [Error.RetryAfter].
 	KindRateLimited
+	// KindTooLarge: a good answer over [MaxResponseSize]. Trying again does not help.
+	KindTooLarge
 )
 
 // String is the kind in words.
@@ -46,6 +48,8 @@ func (k Kind) String() string {
 		return "unavailable"
 	case KindRateLimited:
 		return "rate limited"
+	case KindTooLarge:
+		return "too large"
 	default:
 		return "Kind(" + strconv.Itoa(int(k)) + ")"
 	}

@@ -139,7 +139,7 @@ func TestEndlessAnswersAreCutOff(t *testing.T) {
 			sent.Store(0)
 			bytes := allocated(func() {
 				_, err := client.SalesOrder(t.Context(), orderID, nil)
-				assertKind(t, err, inflow.KindBadResponse)
+				assertKind(t, err, inflow.KindTooLarge)
 				assert.ErrorContains(t, err, "over 16 MiB")
 			})
 			// io.ReadAll doubles as it grows: a few times the limit, and never the 100 MiB in one piece.

@@ -66,6 +66,7 @@ type findingView struct {
 // colors of a kind; all are dark enough for white text on them.
 var colors = map[ordercheck.NoticeKind]string{
 	ordercheck.NoticeFailed: "#b3261e", ordercheck.NoticeReminder: "#9a5b00", ordercheck.NoticeResolved: "#1a7a3c", ordercheck.NoticeOverridden: "#2f5d9b", ordercheck.NoticeEnded: "#4a5561",
+	ordercheck.NoticeUnchecked: "#b3261e",
 }
 
 func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
@@ -84,20 +85,23 @@ func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
 	if first := since(f.standing); !first.IsZero() {
 		v.Facts = append(v.Facts, fact{"Since", n.time(first)})
 	}
+	if len(notice.Resolved)+notice.ResolvedOmitted > 0 {
+		fixed := n.group("Fixed", notice.Resolved, maxErrors, true)
+		fixed.More += notice.ResolvedOmitted
+		v.Groups = append(v.Groups, fixed)
+	}
 	for _, g := range []struct {
 		title    string
 		findings []ordercheck.Finding
 		limit    int
-		gone     bool
 	}{
-		{"Fixed", notice.Resolved, maxErrors, true},
-		{"Errors", f.standing, maxErrors, false},
-		{"Errors within their grace period", f.pending, maxOthers, false},
-		{"Overridden", f.overridden, maxErrors, false},
-		{"Warnings", f.warnings, maxOthers, false},
+		{"Errors", f.standing, maxErrors},
+		{"Errors within their grace period", f.pending, maxOthers},
+		{"Overridden", f.overridden, maxErrors},
+		{"Warnings", f.warnings, maxOthers},
 	} {
 		if len(g.findings) > 0 {
-			v.Groups = append(v.Groups, n.group(g.title, g.findings, g.limit, g.gone))
+			v.Groups = append(v.Groups, n.group(g.title, g.findings, g.limit, false))
 		}
 	}
 	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxOthers)] {
@@ -115,9 +119,11 @@ func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
 }
 
 func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int, gone bool) group {
-	g := group{Title: title, More: max(0, len(findings)-limit)}
-	for i := range findings[:len(findings)-g.More] {
-		f := &findings[i]
+	g := group{Title: title}
+	var shown []ordercheck.Finding
+	shown, g.More = firstListed(findings, limit)
+	for i := range shown {
+		f := &shown[i]
 		view := findingView{
 			Where: where(f), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText), Rule: oneLine(f.RuleID, maxName),
 			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount), Gone: gone,

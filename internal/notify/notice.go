@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const MaxKey = 200
 func (n *Notice) Validate() error {
 	var errs []error
 	switch n.Kind {
-	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden:
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden, ordercheck.NoticeUnchecked:
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
 		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted, ordercheck.EndByHand:
@@ -53,7 +54,8 @@ func (n *Notice) Validate() error {
 	return nil
 }
 
-// findings of a report, by what a reader has to do about them.
+// findings of a report, by what a reader has to do about them. Each list ends with the entries
+// for those that the report does not list.
 type findings struct {
 	standing   []ordercheck.Finding // errors that hold the order
 	pending    []ordercheck.Finding // errors within their grace period
@@ -63,16 +65,16 @@ type findings struct {
 
 func sortFindings(report *ordercheck.Report) findings {
 	var f findings
-	for _, finding := range report.Findings {
+	for finding := range report.All() {
 		switch {
 		case finding.State == ordercheck.FindingOverridden:
-			f.overridden = append(f.overridden, finding)
+			f.overridden = append(f.overridden, *finding)
 		case finding.Severity == ordercheck.SeverityWarning:
-			f.warnings = append(f.warnings, finding)
+			f.warnings = append(f.warnings, *finding)
 		case finding.State == ordercheck.FindingPending:
-			f.pending = append(f.pending, finding)
+			f.pending = append(f.pending, *finding)
 		default:
-			f.standing = append(f.standing, finding)
+			f.standing = append(f.standing, *finding)
 		}
 	}
 	return f
@@ -82,10 +84,29 @@ func (f *findings) overriddenErrors() int {
 	n := 0
 	for i := range f.overridden {
 		if f.overridden[i].Severity == ordercheck.SeverityError {
-			n++
+			n += f.overridden[i].Findings()
 		}
 	}
 	return n
+}
+
+// number counts findings, those that are not listed too.
+func number(findings []ordercheck.Finding) int {
+	n := 0
+	for i := range findings {
+		n += findings[i].Findings()
+	}
+	return n
+}
+
+// firstListed returns the first findings that are listed, at most limit, and the number of all others.
+func firstListed(findings []ordercheck.Finding, limit int) (shown []ordercheck.Finding, more int) {
+	listed := len(findings)
+	if i := slices.IndexFunc(findings, func(f ordercheck.Finding) bool { return f.Count > 0 }); i >= 0 {
+		listed = i
+	}
+	shown = findings[:min(listed, limit)]
+	return shown, number(findings) - len(shown)
 }
 
 // since is when the first of some findings was seen; zero where none says.
@@ -119,9 +140,9 @@ func (n *Notice) subject(location *time.Location) string {
 	what := ""
 	switch n.Kind {
 	case ordercheck.NoticeFailed:
-		what = count(len(f.standing), "error")
+		what = count(number(f.standing), "error")
 	case ordercheck.NoticeReminder:
-		what = count(len(f.standing), "error")
+		what = count(number(f.standing), "error")
 		if first := since(f.standing); !first.IsZero() {
 			what += " since " + first.In(location).Format("2 Jan 2006")
 		}
@@ -132,6 +153,8 @@ func (n *Notice) subject(location *time.Location) string {
 			ordercheck.EndExpired: "not fixed in time", ordercheck.EndCancelled: "order cancelled",
 			ordercheck.EndDeleted: "order deleted", ordercheck.EndByHand: "ended by hand",
 		}[n.EndReason]
+	case ordercheck.NoticeUnchecked:
+		what = "too large to be checked"
 	case ordercheck.NoticeResolved:
 	}
 	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
@@ -147,16 +170,19 @@ func (n *Notice) headline() (headline, advice string) {
 	f := sortFindings(&n.Report)
 	switch n.Kind {
 	case ordercheck.NoticeFailed:
-		return "This order is held: " + count(len(f.standing), "error") + " must be fixed before goods leave.",
+		return "This order is held: " + count(number(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
 	case ordercheck.NoticeReminder:
-		return "This order is still held: " + count(len(f.standing), "error") + " must be fixed before goods leave.",
+		return "This order is still held: " + count(number(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
 	case ordercheck.NoticeResolved:
 		return "This order is fixed: the errors that were reported are gone.", "Nothing is left to do."
 	case ordercheck.NoticeOverridden:
 		return "This order is released: somebody answers for " + count(f.overriddenErrors(), "error") + " that it still has.",
 			"Nothing is left to do. An override lapses at its end, or when the facts of its finding change."
+	case ordercheck.NoticeUnchecked:
+		return "This order is not checked: it is too large for the gate.",
+			"Nobody knows whether it is right. Check it by hand before goods leave, or split it into several orders."
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
 		case ordercheck.EndCancelled:

@@ -293,7 +293,7 @@ func (n *Notifier) message(notice *Notice) message {
 		text: text,
 		body: webhookBody{
 			Kind: notice.Kind, Key: notice.Key, Subject: notice.subject(n.location), Text: text, At: notice.At, EndReason: notice.EndReason,
-			Report: notice.Report, Resolved: notice.Resolved,
+			Report: notice.Report, Resolved: notice.Resolved, ResolvedOmitted: notice.ResolvedOmitted,
 			Links: links{Order: notice.orderURL(), Run: notice.runURL(n.temporalUIURL, n.namespace)},
 		},
 	}
@@ -307,15 +307,17 @@ func (n *Notifier) chatText(notice *Notice) string {
 		b.WriteString(customer + "\n")
 	}
 	f := sortFindings(&notice.Report)
-	shown := f.standing
+	told, more := f.standing, 0
 	switch notice.Kind {
 	case ordercheck.NoticeResolved:
-		shown = notice.Resolved
+		told, more = notice.Resolved, notice.ResolvedOmitted
 	case ordercheck.NoticeOverridden:
-		shown = f.overridden
-	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded:
+		told = f.overridden
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded, ordercheck.NoticeUnchecked:
 	}
-	for i := range shown[:min(len(shown), maxChatFindings)] {
+	shown, others := firstListed(told, maxChatFindings)
+	more += others
+	for i := range shown {
 		finding := &shown[i]
 		fmt.Fprintf(&b, "• %s: %s", where(finding), chatText(finding.Message, maxChatText))
 		if fix := chatText(finding.Fix, maxChatText); fix != "" && notice.Kind != ordercheck.NoticeResolved {
@@ -326,11 +328,11 @@ func (n *Notifier) chatText(notice *Notice) string {
 		}
 		b.WriteString("\n")
 	}
-	if more := len(shown) - maxChatFindings; more > 0 {
+	if more > 0 {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
 	if len(f.warnings) > 0 {
-		fmt.Fprintf(&b, "and %s\n", count(len(f.warnings), "warning"))
+		fmt.Fprintf(&b, "and %s\n", count(number(f.warnings), "warning"))
 	}
 	b.WriteString(notice.orderURL())
 	if run := notice.runURL(n.temporalUIURL, n.namespace); run != "" {

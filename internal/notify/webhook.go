@@ -26,7 +26,9 @@ type webhookBody struct {
 	EndReason ordercheck.EndReason  `json:"endReason,omitempty"`
 	Report    ordercheck.Report     `json:"report"`
 	Resolved  []ordercheck.Finding  `json:"resolved,omitempty"`
-	Links     links                 `json:"links"`
+	// ResolvedOmitted is the number of findings that Resolved does not list.
+	ResolvedOmitted int   `json:"resolvedOmitted,omitempty"`
+	Links           links `json:"links"`
 }
 
 type links struct {

@@ -82,6 +82,8 @@ type LookUpOrdersInput struct {
 	CustomerID   string `json:"customerId"`
 	// ProductIDs are those of the order: lines of other products are only counted.
 	ProductIDs []string `json:"productIds,omitempty"`
+	// ProductsOmitted is true if the order has more of them than are listed.
+	ProductsOmitted bool `json:"productsOmitted,omitempty"`
 }
 
 // RecallRunInput is the argument of [ActivityRecallRun].
@@ -91,8 +93,10 @@ type RecallRunInput struct {
 
 // RecalledRun is what a new run has to know of the order's last completed one.
 type RecalledRun struct {
-	// Overridden are the findings that somebody answers for.
+	// Overridden are the findings that somebody answers for, those that were not listed too.
 	Overridden []Finding `json:"overridden"`
+	// Failure is the type of the error that the order's latest run failed with; empty if it did not.
+	Failure string `json:"failure,omitempty"`
 }
 
 // CheckOrderInput is the argument of [ActivityCheckOrder].
@@ -112,8 +116,10 @@ type CheckOrderInput struct {
 // CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,
 // before time, people and grace have a say.
 type CheckedOrder struct {
-	RuleSet    RuleSet     `json:"ruleSet"`
-	Findings   []Finding   `json:"findings"`
+	RuleSet  RuleSet   `json:"ruleSet"`
+	Findings []Finding `json:"findings"`
+	// Omitted is as in [Report].
+	Omitted    []Finding   `json:"omitted,omitempty"`
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
 	// Terms are those of the rules with findings that the rule file gives terms of their own.
@@ -154,8 +160,8 @@ const (
 	compressDigestOver = 64 << 10
 	// MaxDigestSize is the largest digest read back, in bytes before compression.
 	MaxDigestSize = 64 << 20
-	// maxDigestPayload leaves room under Temporal's 2 MiB for the rest of a result.
-	maxDigestPayload = 1900 << 10
+	// maxDigestPayload leaves room under Temporal's 2 MiB for what is looked up for an order.
+	maxDigestPayload = 1300 << 10
 )
 
 // ErrDigestTooLarge is for an order whose digest does not fit a payload even compressed.
@@ -280,10 +286,14 @@ type Hold struct {
 	Terms []Terms `json:"terms,omitempty"`
 	// Since is when the first error was confirmed; zero while none was.
 	Since time.Time `json:"since,omitzero"`
-	// Notified are the confirmed findings that people have been told of.
+	// Notified are the confirmed findings that people have been told of, in brief.
 	Notified []Finding `json:"notified,omitempty"`
-	// Resolved are those of them that have gone since.
-	Resolved []Finding `json:"resolved,omitempty"`
+	// Resolved are the first of them that have gone since, ResolvedOmitted the number of the others.
+	Resolved        []Finding `json:"resolved,omitempty"`
+	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
+	// Unlisted are findings that somebody answers for and that the report does not list any more,
+	// in brief: the override holds when it lists them again.
+	Unlisted []Finding `json:"unlisted,omitempty"`
 	// Thread is the key of the first notice of the hold.
 	Thread string `json:"thread,omitempty"`
 	// ToldAt is when the last notice of failure, or reminder of it, was made; zero where
@@ -291,6 +301,8 @@ type Hold struct {
 	ToldAt time.Time `json:"toldAt,omitzero"`
 	// CheckAgainAt is for an order that could not be checked while it was held.
 	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
+	// TooLarge: people were told that the order is too large to be checked.
+	TooLarge bool `json:"tooLarge,omitempty"`
 	// Recalled: the run before this chain has been looked for.
 	Recalled bool `json:"recalled,omitempty"`
 	// Billed is the order as it was first seen invoiced; nil while it is not.

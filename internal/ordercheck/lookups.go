@@ -35,27 +35,36 @@ type RecentOrders struct {
 	Orders []RecentOrder `json:"orders"`
 }
 
-// Of is the orders but for one, with the goods of its products only.
-func (r *RecentOrders) Of(salesOrderID string, productIDs []string) *RecentOrders {
+// maxRecentSize is the largest answer of [RecentOrders.Of], in bytes of JSON: it travels with the digest.
+const maxRecentSize = 300 << 10
+
+// Of returns the orders that the look-up asks for: all but the order itself, with the goods of its
+// products only. If they are too large together, the last of them lose their goods.
+func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 	if r == nil {
 		return nil
 	}
-	wanted := make(map[string]bool, len(productIDs))
-	for _, id := range productIDs {
+	wanted := make(map[string]bool, len(in.ProductIDs))
+	for _, id := range in.ProductIDs {
 		wanted[id] = true
 	}
 	out := &RecentOrders{Orders: make([]RecentOrder, 0, len(r.Orders))}
+	remaining := maxRecentSize
 	for _, o := range r.Orders {
-		if o.SalesOrderID == salesOrderID {
+		if o.SalesOrderID == in.SalesOrderID {
 			continue
 		}
 		goods := o.Goods
-		o.Goods = nil
+		o.Goods, o.GoodsOmitted = nil, in.ProductsOmitted
 		for _, g := range goods {
 			if wanted[g.ProductID] {
 				o.Goods = append(o.Goods, g)
 			}
 		}
+		if len(o.Goods) > 0 && jsonSize(&o) > remaining {
+			o.Goods, o.GoodsOmitted = nil, true
+		}
+		remaining -= jsonSize(&o)
 		out.Orders = append(out.Orders, o)
 	}
 	return out
@@ -73,6 +82,8 @@ type RecentOrder struct {
 	Lines int `json:"lines"`
 	// Goods are its lines; after [RecentOrders.Of] only those whose product matters.
 	Goods []RecentGoods `json:"goods,omitempty"`
+	// GoodsOmitted is true if some that matter are left out.
+	GoodsOmitted bool `json:"goodsOmitted,omitempty"`
 }
 
 // RecentGoods is a line of a [RecentOrder].

@@ -103,6 +103,8 @@ const (
 	ErrorInflowUnauthorized = "InflowUnauthorized"
 	// ErrorInflowBadResponse: InFlow's answer was not what its API description promises. Not retried.
 	ErrorInflowBadResponse = "InflowBadResponse"
+	// ErrorOrderTooLarge: the order has more than a check can take. Not retried.
+	ErrorOrderTooLarge = "OrderTooLarge"
 	// ErrorInflowUnavailable: no usable answer (network, time-out, 5xx). Retried.
 	ErrorInflowUnavailable = "InflowUnavailable"
 	// ErrorInflowRateLimited: the account's allowance is spent (429). Retried.

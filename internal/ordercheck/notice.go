@@ -12,11 +12,12 @@ const (
 	NoticeResolved   NoticeKind = "resolved"   // all of them are gone, after a notice of failure
 	NoticeOverridden NoticeKind = "overridden" // somebody answers for all of them
 	NoticeEnded      NoticeKind = "ended"      // the gate has stopped waiting for it
+	NoticeUnchecked  NoticeKind = "unchecked"  // the order is too large to be checked
 )
 
 // NoticeKinds are all of them.
 func NoticeKinds() []NoticeKind {
-	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded}
+	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded, NoticeUnchecked}
 }
 
 // EndReason is why the gate stopped waiting for an order.
@@ -39,9 +40,11 @@ type Notice struct {
 	Thread string    `json:"thread,omitempty"`
 	At     time.Time `json:"at"`
 	Report Report    `json:"report"`
-	// Resolved are the findings people were told of that are gone, for [NoticeResolved].
-	Resolved  []Finding `json:"resolved,omitempty"`
-	EndReason EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
+	// Resolved are the findings people were told of that are gone, for [NoticeResolved];
+	// ResolvedOmitted is the number of those that it does not list.
+	Resolved        []Finding `json:"resolved,omitempty"`
+	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
+	EndReason       EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
 	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
 	// needed: it is not for histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
@@ -66,15 +69,3 @@ type NotifyResult struct {
 	// Targets are stable names, without secrets and addresses; only where no target was given.
 	Targets []string `json:"targets,omitempty"`
 }
-
-// OverrideRequest is the argument of [UpdateOverride].
-type OverrideRequest struct {
-	// Findings are ids, or the one word "all".
-	Findings []string  `json:"findings"`
-	By       string    `json:"by"`
-	Reason   string    `json:"reason"`
-	Until    time.Time `json:"until"`
-}
-
-// AllFindings in place of ids stands for every error that can be overridden.
-const AllFindings = "all"

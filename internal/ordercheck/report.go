@@ -1,9 +1,8 @@
 package ordercheck
 
 import (
+	"iter"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -67,8 +66,14 @@ type Report struct {
 	Status       Status    `json:"status"`
 	CheckedAt    time.Time `json:"checkedAt,omitzero"` // when the latest check ended; zero before the first
 	RuleSet      RuleSet   `json:"ruleSet"`
-	// Findings are ordered by rule order in the file, then line number.
-	Findings   []Finding   `json:"findings"`
+	// Findings are ordered by rule order in the file, then line number. If there are more than
+	// [MaxFindings], errors are listed first.
+	Findings []Finding `json:"findings"`
+	// FindingsOmitted is the number of findings that are not listed, and Omitted counts them by
+	// rule. Status and counts include them.
+	FindingsOmitted int       `json:"findingsOmitted,omitempty"`
+	Omitted         []Finding `json:"omitted,omitempty"`
+
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
 	// Missing lists what InFlow was asked for and left out: names of includes and look-ups. It makes the
@@ -104,7 +109,17 @@ type Finding struct {
 	FirstSeen time.Time    `json:"firstSeen,omitzero"`
 	ConfirmAt time.Time    `json:"confirmAt,omitzero"`
 	Override  *Override    `json:"override,omitempty"`
+
+	// Count is set in [Report.Omitted] only: an entry there stands for so many findings of a
+	// rule. They have one state and one clock, and its facts are the facts of all of them.
+	Count int `json:"count,omitempty"`
+	// FactsDigest is [Finding.Facts] if the texts don't tell them: some were cut, or the entry
+	// stands for several findings.
+	FactsDigest string `json:"facts,omitempty"`
 }
+
+// Findings returns how many findings the entry stands for.
+func (f *Finding) Findings() int { return max(f.Count, 1) }
 
 // Override is a named person's responsibility for a finding.
 type Override struct {
@@ -113,15 +128,12 @@ type Override struct {
 	Until  time.Time `json:"until"`
 }
 
-// Facts are what a finding says of the order, whatever its line's position: an
-// override covers these facts and no others.
-func (f *Finding) Facts() string {
-	if f.Expected != "" || f.Actual != "" {
-		return f.Expected + "\x00" + f.Actual
+// equal compares overrides, either of which may be nil.
+func (o *Override) equal(other *Override) bool {
+	if o == nil || other == nil {
+		return o == other
 	}
-	line := strconv.Itoa(f.LineNumber)
-	position := strings.NewReplacer("line "+line, "line", "Line "+line, "Line")
-	return position.Replace(f.Message) + "\x00" + position.Replace(f.Fix)
+	return o.By == other.By && o.Reason == other.Reason && o.Until.Equal(other.Until)
 }
 
 // Skipped is a rule that did not look at the order, or at some of its lines, with the reason.
@@ -143,21 +155,34 @@ type RuleError struct {
 // Clone is a copy whose findings are its own.
 func (r *Report) Clone() Report {
 	clone := *r
-	clone.Findings = slices.Clone(r.Findings)
+	clone.Findings, clone.Omitted = slices.Clone(r.Findings), slices.Clone(r.Omitted)
 	return clone
 }
 
-// Errors counts the findings of severity error.
+// All iterates over the findings that are listed, then over the entries for those that are not.
+func (r *Report) All() iter.Seq[*Finding] {
+	return func(yield func(*Finding) bool) {
+		for _, list := range [][]Finding{r.Findings, r.Omitted} {
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Errors counts the findings of severity error, those that are not listed too.
 func (r *Report) Errors() int { return r.count(SeverityError) }
 
-// Warnings counts the findings of severity warning.
+// Warnings counts the findings of severity warning, those that are not listed too.
 func (r *Report) Warnings() int { return r.count(SeverityWarning) }
 
 func (r *Report) count(severity Severity) int {
 	n := 0
-	for i := range r.Findings {
-		if r.Findings[i].Severity == severity {
-			n++
+	for f := range r.All() {
+		if f.Severity == severity {
+			n += f.Findings()
 		}
 	}
 	return n

@@ -35,6 +35,12 @@ func (r *Report) WriteText(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
+	if r.FindingsOmitted > 0 {
+		fmt.Fprintf(&b, "  and %d more findings that are not listed:\n", r.FindingsOmitted)
+		for i := range r.Omitted {
+			fmt.Fprintf(&b, "  %s  %d more of rule %s\n", r.Omitted[i].Severity, r.Omitted[i].Findings(), r.Omitted[i].RuleID)
+		}
+	}
 	for i := range r.RuleErrors {
 		fmt.Fprintf(&b, "  rule %s could not be evaluated: %s\n", r.RuleErrors[i].RuleID, printable(r.RuleErrors[i].Error))
 	}

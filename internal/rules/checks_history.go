@@ -59,6 +59,9 @@ func orderNumbers(orders []ordercheck.RecentOrder) string {
 	return strings.Join(names, ", ")
 }
 
+// poNumber is a PO number as it is compared, and kept of other orders.
+func poNumber(text string) string { return ordercheck.ShortText(strings.TrimSpace(text)) }
+
 // repeatedPONumber: the same PO number for the same goods twice. Other goods under one PO
 // number are releases of a blanket order.
 func repeatedPONumber(s *settings) check {
@@ -75,15 +78,23 @@ func repeatedPONumber(s *settings) check {
 			return nil
 		}
 		var c money.Calc
+		unknown := 0
 		same := slices.DeleteFunc(e.others(), func(o ordercheck.RecentOrder) bool {
-			if !strings.EqualFold(strings.TrimSpace(o.PONumber), number) || !within(o.OrderDate, e.dated(), days) {
+			if !strings.EqualFold(poNumber(o.PONumber), poNumber(number)) || !within(o.OrderDate, e.dated(), days) {
 				return true
 			}
 			_, share := commonShare(&c, e.order, o)
+			if o.GoodsOmitted && !overlap.IsZero() && share.Cmp(overlap) >= 0 {
+				unknown++
+				return true
+			}
 			return share.Cmp(overlap) < 0
 		})
 		if c.Err() != nil {
 			return c.Err()
+		}
+		if len(same) == 0 && unknown > 0 {
+			return tooLargeToCompare(unknown)
 		}
 		if len(same) > 0 {
 			e.onOrder(breach{
@@ -107,6 +118,7 @@ func nearDuplicate(s *settings) check {
 		}
 		var c money.Calc
 		var alike []ordercheck.RecentOrder
+		unknown := 0
 		for _, other := range e.others() {
 			if other.IsQuote || !within(other.OrderDate, e.dated(), days) {
 				continue
@@ -115,9 +127,16 @@ func nearDuplicate(s *settings) check {
 			if c.Err() != nil {
 				return c.Err()
 			}
-			if same >= least && share.Cmp(overlap) >= 0 {
+			switch {
+			case same < least || share.Cmp(overlap) < 0:
+			case other.GoodsOmitted:
+				unknown++
+			default:
 				alike = append(alike, other)
 			}
+		}
+		if len(alike) == 0 && unknown > 0 {
+			return tooLargeToCompare(unknown)
 		}
 		if len(alike) > 0 {
 			e.onOrder(breach{
@@ -131,10 +150,18 @@ func nearDuplicate(s *settings) check {
 
 func count(n int) decimal.Decimal { return decimal.MustNew(int64(n), 0) }
 
+func tooLargeToCompare(orders int) error {
+	return fmt.Errorf("%d recent orders may have the same goods, and are too large to compare with", orders)
+}
+
 // commonShare counts the lines that two orders have in common, and says what percentage of
-// the longer one they are.
+// the longer one they are. If goods of the other one are left out, it returns the most that
+// they can be.
 func commonShare(c *money.Calc, order *inflow.SalesOrder, other ordercheck.RecentOrder) (lines int, share decimal.Decimal) {
 	lines = commonLines(order, other)
+	if other.GoodsOmitted {
+		lines = min(len(order.Lines), other.Lines)
+	}
 	longer := max(len(order.Lines), other.Lines, 1)
 	return lines, c.Quo(c.Mul(count(lines), money.Hundred), count(longer))
 }
@@ -152,7 +179,7 @@ func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
 	same := 0
 	for i := range order.Lines {
 		line := &order.Lines[i]
-		if key := of(line.ProductID, line.Quantity.Uom, quantity(line)); line.ProductID != "" && have[key] > 0 {
+		if key := of(line.ProductID, ordercheck.ShortText(line.Quantity.Uom), quantity(line)); line.ProductID != "" && have[key] > 0 {
 			have[key]--
 			same++
 		}
@@ -177,7 +204,7 @@ func offHistory(s *settings) check {
 			}
 		}
 		return e.eachLine(func(i int, line *inflow.SalesOrderLine) error {
-			k := key(line.ProductID, line.Quantity.Uom)
+			k := key(line.ProductID, ordercheck.ShortText(line.Quantity.Uom))
 			if line.ProductID == "" || len(prices[k]) < samples || !quantity(line).IsPos() {
 				return nil
 			}
@@ -246,7 +273,7 @@ func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 		}
 	}
 	return &ordercheck.Billed{
-		OrderVersion: order.Timestamp,
+		OrderVersion: ordercheck.ShortID(order.Timestamp),
 		Total:        order.Total.Decimal,
 		Fingerprint:  fingerprint(lines, order.OrderFreight, order.Tax1, order.Tax2, order.ReturnFee, order.ReturnFreight),
 		Sold:         fingerprint(sold, order.OrderFreight),
@@ -317,10 +344,10 @@ func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
 	for i := range listed {
 		other := &listed[i]
 		recent := ordercheck.RecentOrder{
-			SalesOrderID: other.SalesOrderID,
-			OrderNumber:  other.OrderNumber,
+			SalesOrderID: ordercheck.ShortID(other.SalesOrderID),
+			OrderNumber:  ordercheck.Keyword(other.OrderNumber),
 			OrderDate:    other.OrderDate.Time,
-			PONumber:     other.PONumber,
+			PONumber:     poNumber(other.PONumber),
 			IsQuote:      other.IsQuote,
 			IsCancelled:  other.IsCancelled,
 			Lines:        len(other.Lines),
@@ -328,7 +355,7 @@ func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
 		for j := range other.Lines {
 			if line := &other.Lines[j]; line.ProductID != "" {
 				recent.Goods = append(recent.Goods, ordercheck.RecentGoods{
-					ProductID: line.ProductID, Quantity: quantity(line), Uom: line.Quantity.Uom, UnitPrice: line.UnitPrice.Decimal,
+					ProductID: line.ProductID, Quantity: quantity(line), Uom: ordercheck.ShortText(line.Quantity.Uom), UnitPrice: line.UnitPrice.Decimal,
 				})
 			}
 		}

@@ -111,14 +111,20 @@ type breach struct {
 
 // onOrder records a finding about the order as a whole.
 func (e *evaluation) onOrder(b breach) {
-	e.findings = append(e.findings, e.finding(b, e.rule.ID))
+	e.add(e.finding(b, e.rule.ID))
 }
 
 // onLine records a finding about the line at index i.
 func (e *evaluation) onLine(i int, b breach) {
 	f := e.finding(b, e.rule.ID+"/"+e.lineKeys[i])
-	f.LineID = e.order.Lines[i].SalesOrderLineID
+	f.LineID = ordercheck.ShortID(e.order.Lines[i].SalesOrderLineID)
 	f.LineNumber = i + 1
+	e.add(f)
+}
+
+// add cuts the texts at once: a text of the order's may be in the message of each line.
+func (e *evaluation) add(f ordercheck.Finding) {
+	f.Cut(ordercheck.MaxText)
 	e.findings = append(e.findings, f)
 }
 

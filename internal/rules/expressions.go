@@ -47,9 +47,6 @@ func (x *expressionRule) check(e *evaluation) error {
 	})
 }
 
-// maxMessage bounds the texts of a finding, in characters.
-const maxMessage = 2000
-
 // breach writes the texts of a finding. The condition holds, so a text that cannot be
 // written takes nothing away from the finding: its message says so.
 func (x *expressionRule) breach(e *evaluation, line *ordercel.Line) (breach, error) {
@@ -62,9 +59,6 @@ func (x *expressionRule) breach(e *evaluation, line *ordercel.Line) (breach, err
 		if err != nil {
 			failed = append(failed, fmt.Sprintf("its %s could not be written: %v", what, err))
 			return ""
-		}
-		if runes := []rune(text); len(runes) > maxMessage {
-			text = string(runes[:maxMessage-1]) + "…"
 		}
 		return text
 	}

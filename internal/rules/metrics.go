@@ -74,8 +74,10 @@ func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) 
 		return
 	}
 	counts := map[string]int64{}
-	for i := range checked.Findings {
-		counts[checked.Findings[i].RuleID]++
+	for _, list := range [][]ordercheck.Finding{checked.Findings, checked.Omitted} {
+		for i := range list {
+			counts[list[i].RuleID] += int64(list[i].Findings())
+		}
 	}
 	for rule, n := range counts {
 		m.findings.Add(ctx, n, ruleLabels(rule, false))

@@ -14,12 +14,11 @@ import (
 func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.Time) ordercheck.Report {
 	report := ordercheck.Report{
 		SalesOrderID: order.SalesOrderID,
-		OrderNumber:  order.OrderNumber,
-		OrderVersion: order.Timestamp,
+		OrderNumber:  ordercheck.Keyword(order.OrderNumber),
+		OrderVersion: ordercheck.ShortID(order.Timestamp),
 		Status:       ordercheck.StatusPassed,
 		CheckedAt:    at,
 		RuleSet:      checked.RuleSet,
-		Findings:     checked.Findings,
 		Skipped:      checked.Skipped,
 		RuleErrors:   checked.RuleErrors,
 		Missing:      checked.Missing,
@@ -27,11 +26,12 @@ func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.T
 	if len(checked.Missing) > 0 {
 		report.Note = missingNote(checked)
 	}
+	report.SetFindings(checked.Findings, checked.Omitted)
 	if order.Customer != nil {
-		report.Customer = order.Customer.Name
+		report.Customer = ordercheck.Keyword(order.Customer.Name)
 	}
-	for i := range report.Findings {
-		report.Findings[i].FirstSeen, report.Findings[i].State = at, ordercheck.FindingConfirmed
+	for f := range report.All() {
+		f.FirstSeen, f.State = at, ordercheck.FindingConfirmed
 	}
 	switch {
 	case report.Errors() > 0:

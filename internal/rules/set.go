@@ -106,7 +106,7 @@ func (s *Set) Digest() string { return s.digest }
 
 // RuleSet is name and digest as reports carry them.
 func (s *Set) RuleSet() ordercheck.RuleSet {
-	return ordercheck.RuleSet{Name: s.name, Digest: s.digest}
+	return ordercheck.RuleSet{Name: ordercheck.Keyword(s.name), Digest: s.digest}
 }
 
 // Includes lists, sorted, the related entities that the rules look at: the values
@@ -161,7 +161,8 @@ func (s *Set) Rules() []Description {
 
 // Evaluate runs every rule over the order, which it does not change. now is the time that
 // rules see, and its location is the zone that they count days in; dates with an offset of
-// their own keep that. Findings are ordered by rule, then line number.
+// their own keep that. Findings are ordered by rule, then line number; see also
+// [ordercheck.CheckedOrder.Bound].
 //
 // A rule that cannot be evaluated (an amount beyond 19 digits, an unexpected null, too
 // much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
@@ -204,7 +205,10 @@ func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now
 		case result.skipped != "":
 			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.skipped, Missing: result.missing})
 		default:
-			out.Findings = append(out.Findings, result.findings...)
+			// A report lists no more than that of one rule, and a thousand rules may find a thousand lines.
+			listed := min(len(result.findings), ordercheck.MaxFindings)
+			out.Findings = append(out.Findings, result.findings[:listed]...)
+			out.Omitted = ordercheck.OmittedFrom(out.Omitted, result.findings[listed:])
 			if len(result.findings) > 0 && r.terms != nil {
 				out.Terms = append(out.Terms, *r.terms)
 			}
@@ -215,6 +219,7 @@ func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now
 	}
 	slices.Sort(out.Missing)
 	out.Missing = slices.Compact(out.Missing)
+	out.Bound()
 	return out
 }
 

@@ -109,7 +109,7 @@ func applied(err error) bool {
 		var certificate *tls.CertificateVerificationError
 		neverSent := errors.As(err, &op) && op.Op == "dial" || errors.As(err, new(*net.DNSError)) || errors.As(err, &certificate)
 		return !neverSent
-	case inflow.KindBadResponse: // an answer, and one that cannot be read
+	case inflow.KindBadResponse, inflow.KindTooLarge: // an answer, and one that cannot be read
 		return failed.StatusCode >= 200 && failed.StatusCode <= 299
 	default:
 		return false

@@ -1,0 +1,231 @@
+package ordercheck
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of a report. Temporal ends a run whose payload is over 2 MiB, and a report travels
+// with what else a run carries when it continues as new.
+const (
+	// MaxFindings is the most findings that a report lists.
+	MaxFindings = 500
+	// MaxText is the longest text of a finding, in characters.
+	MaxText = 1000
+	// maxGroups is the most entries of [Report.Omitted].
+	maxGroups = 50
+	// maxRules is the most entries of Skipped, maxRuleErrors of RuleErrors.
+	maxRules      = 500
+	maxRuleErrors = 100
+
+	// Sizes are in bytes of JSON.
+	maxFindingsSize   = 384 << 10
+	maxRulesSize      = 64 << 10
+	maxRuleErrorsSize = 64 << 10
+	maxShadowSize     = 64 << 10
+)
+
+// OtherRules is the rule id of an entry that stands for several rules, since there are too many
+// to list each.
+const OtherRules = "…"
+
+// textLimits are tried one after the other until a list has the size that it may have, in characters.
+var textLimits = []int{MaxText, 400, 150, 60}
+
+// Bound makes the result of a check fit Temporal. It lists at most [MaxFindings] findings,
+// errors first, and counts the others in Omitted.
+func (c *CheckedOrder) Bound() {
+	c.Findings, c.Omitted = boundFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize, errorsFirst)
+	c.Skipped = boundSkipped(c.Skipped, maxRules, maxRulesSize)
+	c.RuleErrors = boundRuleErrors(c.RuleErrors, maxRuleErrors, maxRuleErrorsSize)
+	c.Terms = slices.DeleteFunc(c.Terms, func(t Terms) bool {
+		ofRule := func(f Finding) bool { return f.RuleID == t.RuleID }
+		return !slices.ContainsFunc(c.Findings, ofRule) && !slices.ContainsFunc(c.Omitted, ofRule)
+	})
+	c.Shadow = fit(c.Shadow, maxShadowSize, func(s *ShadowResult, limit int) { s.Error = Cut(s.Error, limit) })
+}
+
+// BoundFindings bounds the report's findings like [CheckedOrder.Bound], for one to which
+// findings were added.
+func (r *Report) BoundFindings() {
+	// A finding of a report has a state, two times and perhaps an override besides.
+	const more = MaxFindings*160 + maxOverridesSize
+	r.SetFindings(boundFindings(r.Findings, r.Omitted, MaxFindings, maxFindingsSize+more, errorsFirst))
+}
+
+// SetFindings sets what is listed and what is not.
+func (r *Report) SetFindings(listed, omitted []Finding) {
+	r.Findings, r.Omitted, r.FindingsOmitted = listed, omitted, 0
+	for i := range omitted {
+		r.FindingsOmitted += omitted[i].Findings()
+	}
+}
+
+// OmittedFrom moves findings that a report does not list to the entries that count them.
+// Findings of one rule in one state, under one override, share an entry.
+func OmittedFrom(omitted, findings []Finding) []Finding {
+	for i := range findings {
+		omitted = omit(omitted, &findings[i])
+	}
+	return omitted
+}
+
+func omit(omitted []Finding, f *Finding) []Finding {
+	same := func(ruleID string) int {
+		return slices.IndexFunc(omitted, func(g Finding) bool {
+			return g.RuleID == ruleID && g.Severity == f.Severity && g.State == f.State && g.Override.equal(f.Override)
+		})
+	}
+	ruleID := f.RuleID
+	i := same(ruleID)
+	if i < 0 && len(omitted) >= maxGroups {
+		ruleID = OtherRules
+		i = same(ruleID)
+	}
+	if i < 0 {
+		i = len(omitted)
+		omitted = append(omitted, Finding{
+			ID: ruleID + "/*", RuleID: ruleID, Severity: f.Severity, Scope: f.Scope,
+			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt, Override: f.Override,
+		})
+	}
+	g := &omitted[i]
+	if f.FirstSeen.Before(g.FirstSeen) {
+		g.FirstSeen, g.ConfirmAt = f.FirstSeen, f.ConfirmAt
+	}
+	g.Count += f.Findings()
+	g.FactsDigest = addDigest(g.FactsDigest, f)
+	g.Message = fmt.Sprintf("%d more findings of this rule are not listed", g.Count)
+	if ruleID == OtherRules {
+		g.Message = fmt.Sprintf("%d more findings of other rules are not listed", g.Count)
+	}
+	return omitted
+}
+
+// boundFindings lists at most so many findings, the first ones by compare. Those that it leaves
+// out are counted in omitted. What is listed, and how much of its texts, depends on nothing else.
+func boundFindings(found, omitted []Finding, most, size int, compare func(a, b Finding) int) (listed, left []Finding) {
+	omitted = slices.Clone(omitted)
+	if len(found) > most {
+		found = slices.SortedStableFunc(slices.Values(found), compare)
+		omitted = OmittedFrom(omitted, found[most:])
+		found = found[:most]
+	}
+	fitting := fit(slices.Clone(found), size, (*Finding).Cut)
+	if len(fitting) == len(found) {
+		return fitting, omitted
+	}
+	// Even short texts are too large together.
+	found = slices.SortedStableFunc(slices.Values(found), compare)
+	fitting = fit(slices.Clone(found), size, (*Finding).Cut)
+	return fitting, OmittedFrom(omitted, found[len(fitting):])
+}
+
+func errorsFirst(a, b Finding) int {
+	return strings.Compare(string(a.Severity), string(b.Severity)) // "error" before "warning"
+}
+
+// Cut shortens the texts to so many characters each. The facts stay what they were.
+func (f *Finding) Cut(limit int) {
+	whole := *f
+	f.Message, f.Fix = Cut(f.Message, limit), Cut(f.Fix, limit)
+	f.Expected, f.Actual = Cut(f.Expected, limit), Cut(f.Actual, limit)
+	if f.Message != whole.Message || f.Fix != whole.Fix || f.Expected != whole.Expected || f.Actual != whole.Actual {
+		f.FactsDigest = whole.Facts()
+	}
+}
+
+// Facts identify what a finding says of the order, whatever its line's position: an
+// override covers these facts and no others. They are a hash of the texts before any was cut.
+func (f *Finding) Facts() string {
+	if f.FactsDigest != "" {
+		return f.FactsDigest
+	}
+	facts := f.Expected + "\x00" + f.Actual
+	if f.Expected == "" && f.Actual == "" {
+		line := strconv.Itoa(f.LineNumber)
+		position := strings.NewReplacer("line "+line, "line", "Line "+line, "Line")
+		facts = position.Replace(f.Message) + "\x00" + position.Replace(f.Fix)
+	}
+	sum := sha256.Sum256([]byte(facts))
+	return hex.EncodeToString(sum[:16])
+}
+
+// addDigest adds a finding to the digest of some findings, which does not depend on their order.
+func addDigest(digest string, f *Finding) string {
+	sum := sha256.Sum256([]byte(f.ID + "\x00" + f.Facts()))
+	added := sum[:16]
+	if f.Count > 0 { // it is such a digest already
+		added, _ = hex.DecodeString(f.FactsDigest)
+	}
+	before, err := hex.DecodeString(digest)
+	if err != nil || len(before) != len(added) {
+		return hex.EncodeToString(added)
+	}
+	for i := range added {
+		added[i] ^= before[i]
+	}
+	return hex.EncodeToString(added)
+}
+
+func boundSkipped(list []Skipped, most, size int) []Skipped {
+	all := list
+	list = fit(slices.Clone(list[:min(len(list), most)]), size, func(s *Skipped, limit int) { s.Reason = Cut(s.Reason, limit) })
+	if left := all[len(list):]; len(left) > 0 {
+		others := Skipped{RuleID: OtherRules, Reason: fmt.Sprintf("%d more rules are not listed", len(left))}
+		for i := range left {
+			others.Missing = append(others.Missing, left[i].Missing...)
+		}
+		slices.Sort(others.Missing)
+		others.Missing = slices.Compact(others.Missing)
+		list = append(list, others)
+	}
+	return list
+}
+
+func boundRuleErrors(list []RuleError, most, size int) []RuleError {
+	all := len(list)
+	list = fit(slices.Clone(list[:min(len(list), most)]), size, func(e *RuleError, limit int) { e.Error = Cut(e.Error, limit) })
+	if left := all - len(list); left > 0 {
+		list = append(list, RuleError{RuleID: OtherRules, Error: fmt.Sprintf("%d more rules could not be evaluated", left)})
+	}
+	return list
+}
+
+// fit cuts the texts of a list until its JSON has at most size bytes. If they cannot be cut that
+// far, it drops entries from the end.
+func fit[T any](list []T, size int, cut func(entry *T, limit int)) []T {
+	sizes := make([]int, len(list))
+	for _, limit := range textLimits {
+		total := 0
+		for i := range list {
+			cut(&list[i], limit)
+			sizes[i] = jsonSize(&list[i]) + len(",")
+			total += sizes[i]
+		}
+		if total <= size {
+			return list
+		}
+	}
+	total := 0
+	for i := range list {
+		if total += sizes[i]; total > size {
+			return list[:i:i]
+		}
+	}
+	return list
+}
+
+// jsonSize is the size of a value that always marshals.
+func jsonSize(value any) int {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("ordercheck: %T does not marshal: %v", value, err))
+	}
+	return len(data)
+}

@@ -1,0 +1,80 @@
+package ordercheck
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Bounds of a notice. It goes to each receiver in a payload of its own, and several may wait
+// for a mail server that is down. Sizes are in bytes of JSON.
+const (
+	maxNoticeFindings     = 100
+	maxNoticeFindingsSize = 64 << 10
+	maxNoticeRules        = 50
+	maxNoticeRulesSize    = 8 << 10
+	// MaxResolved is the most findings that a notice lists as fixed.
+	MaxResolved = 50
+	// maxBriefSize is for the findings that people were told of.
+	maxBriefSize = 128 << 10
+)
+
+// Bound makes a notice fit Temporal and a mail: it has the most urgent findings of its report,
+// and counts the others.
+func (n *Notice) Bound() {
+	r := &n.Report
+	r.SetFindings(boundFindings(r.Findings, r.Omitted, maxNoticeFindings, maxNoticeFindingsSize, urgentFirst))
+	r.Skipped = boundSkipped(r.Skipped, maxNoticeRules, maxNoticeRulesSize)
+	r.RuleErrors = boundRuleErrors(r.RuleErrors, maxNoticeRules, maxNoticeRulesSize)
+}
+
+// urgentFirst compares by what a reader has to do about a finding.
+func urgentFirst(a, b Finding) int { return cmp.Compare(urgency(&a), urgency(&b)) }
+
+func urgency(f *Finding) int {
+	switch {
+	case f.Severity != SeverityError:
+		return 3
+	case f.State == FindingOverridden:
+		return 2
+	case f.State == FindingPending:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// Brief returns findings with what is needed to know them again, and to say that they are gone.
+func Brief(findings []*Finding) []Finding {
+	brief := make([]Finding, len(findings))
+	for _, limit := range []int{200, 60, 0} {
+		size := 0
+		for i, f := range findings {
+			brief[i] = Finding{
+				ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope, LineNumber: f.LineNumber, Count: f.Count, FirstSeen: f.FirstSeen,
+				Message: Cut(f.Message, limit), Expected: Cut(f.Expected, min(limit, 60)), Actual: Cut(f.Actual, min(limit, 60)),
+			}
+			size += jsonSize(&brief[i])
+		}
+		if size <= maxBriefSize {
+			break
+		}
+	}
+	return slices.Clip(brief)
+}
+
+// maxUnlistedSize is for the findings of [Hold.Unlisted].
+const maxUnlistedSize = 64 << 10
+
+// Unlisted returns findings with what is needed to know an override of them again. It drops the
+// last ones if they are too large together: somebody answers for them again then.
+func Unlisted(findings []Finding) []Finding {
+	brief := make([]Finding, len(findings))
+	for i := range findings {
+		f := &findings[i]
+		brief[i] = Finding{
+			ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope,
+			State: f.State, FirstSeen: f.FirstSeen, Override: f.Override, FactsDigest: f.Facts(),
+		}
+	}
+	return fit(brief, maxUnlistedSize, func(*Finding, int) {})
+}

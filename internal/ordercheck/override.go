@@ -1,0 +1,83 @@
+package ordercheck
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of an override. A report repeats who and why for each finding that it covers.
+const (
+	// MaxOverrideBy and MaxOverrideReason are in characters.
+	MaxOverrideBy     = 200
+	MaxOverrideReason = 2000
+	// maxOverridesSize is what the overrides of a report have together at most, in bytes of JSON.
+	maxOverridesSize = 192 << 10
+)
+
+// OverrideRequest is the argument of [UpdateOverride].
+type OverrideRequest struct {
+	// Findings are ids, or the one word "all".
+	Findings []string  `json:"findings"`
+	By       string    `json:"by"`
+	Reason   string    `json:"reason"`
+	Until    time.Time `json:"until"`
+}
+
+// AllFindings in place of ids stands for every error that can be overridden, those that the
+// report does not list too.
+const AllFindings = "all"
+
+// Faults says what is wrong with the request, whatever the order is. now is the time by
+// which it must not have ended.
+func (r *OverrideRequest) Faults(now time.Time) []error {
+	var faults []error
+	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if strings.TrimSpace(r.By) == "" {
+		add(`"by" is missing: say who takes responsibility`)
+	} else if n := utf8.RuneCountInString(r.By); n > MaxOverrideBy {
+		add(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy)
+	}
+	if strings.TrimSpace(r.Reason) == "" {
+		add(`"reason" is missing: say why`)
+	} else if n := utf8.RuneCountInString(r.Reason); n > MaxOverrideReason {
+		add(`"reason" has %d characters; give at most %d`, n, MaxOverrideReason)
+	}
+	switch {
+	case r.Until.IsZero():
+		add(`"until" is missing: say when the override ends, as in 2026-12-31T00:00:00Z`)
+	case !now.Before(r.Until):
+		add(`"until" is in the past`)
+	}
+	switch {
+	case len(r.Findings) == 0:
+		add(`"findings" is missing: give ids of findings, or ["all"]`)
+	case len(r.Findings) > MaxFindings:
+		add(`"findings" has %d ids, more than a report lists; give at most %d, or ["all"]`, len(r.Findings), MaxFindings)
+	}
+	return faults
+}
+
+// Override returns what the request puts on each of its findings.
+func (r *OverrideRequest) Override() *Override {
+	return &Override{By: r.By, Reason: r.Reason, Until: r.Until}
+}
+
+// FitsReport fails if a report would be too large with one more override that covers so many
+// findings. others are the overrides that stay.
+func (o *Override) FitsReport(findings int, others []*Override) error {
+	remaining := maxOverridesSize
+	for _, other := range others {
+		remaining -= jsonSize(other)
+	}
+	if findings == 0 || findings*jsonSize(o) <= remaining {
+		return nil
+	}
+	most := remaining/findings - jsonSize(&Override{Until: o.Until})
+	if most < 1 {
+		return errors.New("the overrides of this order have too much text together: give fewer findings")
+	}
+	return fmt.Errorf(`"by" and "reason" are too long for %d findings: give at most %d letters together`, findings, most)
+}
