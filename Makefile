@@ -46,7 +46,7 @@ test: go-toolchain c-compiler temporal mailpit promtool chromium workflowcheck #
 		$(GO) test $(RACE) -timeout 5m ./...
 
 # The rolling restarts, and what the rest of the gate does on a server that differs from the development one.
-PRODUCTION_TESTS := RollingRestartUnderLoad|DeliveryBecomesAReport|ListOfRuns|BurstOnOneOrder|DeliveryWhileTheRunCompletes|InflowsFailures|WorkerKilled|HeldOrderSurvives|OpenRunsStay|ProductionProcesses|OperationsPage
+PRODUCTION_TESTS := RollingRestartUnderLoad|DeliveryBecomesAReport|ListOfRuns|BurstOnOneOrder|DeliveryWhileTheRunCompletes|InflowsFailures|WorkerKilled|HeldOrderSurvives|OpenRunsStay|ProductionProcesses|OperationsPage|ValuesOverTemporalsLimits
 
 test-production: go-toolchain c-compiler temporal mailpit temporal-server temporal-sql-tool postgres ## test against Temporal's production server on PostgreSQL
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \

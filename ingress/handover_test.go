@@ -348,6 +348,7 @@ func TestHandOverFailure(t *testing.T) {
 		}
 		require.NoError(t, h.deliver(t.Context(), "order-1", numbered(11)))
 		assert.Len(t, temporal.committed(), 2)
+		synctest.Wait() // the call logs after it has answered
 		assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 		requireForgotten(t, h)
 	})
@@ -423,6 +424,7 @@ func TestHandOverGivesUpInTime(t *testing.T) {
 				assert.Empty(t, temporal.committed())
 				time.Sleep(commitWithin) // a call has the time of its youngest delivery
 				requireForgotten(t, h)
+				synctest.Wait() // the call logs after it has answered
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 				assert.Contains(t, log.String(), errDown.Error(), "the log says why")
 			})

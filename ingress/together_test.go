@@ -162,6 +162,7 @@ func TestHandOverTogetherFailure(t *testing.T) {
 				}
 				requireForgotten(t, h)
 				assert.Len(t, temporal.committed(), maxCalls)
+				synctest.Wait() // the call logs after it has answered
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 				assert.Contains(t, log.String(), "orders=26")
 			})

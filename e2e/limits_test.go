@@ -1,0 +1,168 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/notify"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+	"error-check-gate/workflows"
+)
+
+// hugeRules returns a rule set that finds three errors on each line, and one of each of forty rules with long ids and
+// long messages on the order.
+func hugeRules(t *testing.T) func() *rules.Set {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("version: 1\nname: huge\nrules:\n")
+	for i := range 3 {
+		fmt.Fprintf(&b, "- id: line-%d\n  scope: line\n  severity: error\n  when: \"line.description != 'right'\"\n  message: \"'Line ' + string(line.number) + ' is wrong'\"\n", i)
+	}
+	for i := range 40 {
+		id := fmt.Sprintf("r%02d-%s", i, strings.Repeat("x", 60))
+		fmt.Fprintf(&b, "- id: %s\n  scope: order\n  severity: error\n  when: \"order.orderRemarks != ''\"\n  message: \"order.orderRemarks\"\n  fix: \"order.orderRemarks\"\n", id)
+	}
+	path := filepath.Join(t.TempDir(), "huge.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
+	set, err := rules.Load(path)
+	require.NoError(t, err)
+	return func() *rules.Set { return set }
+}
+
+// TestValuesOverTemporalsLimits makes each value of an order ten times too large for Temporal, alone and together. No run
+// is terminated, hangs or fails without a word: the order is held, and what was cut says so.
+func TestValuesOverTemporalsLimits(t *testing.T) {
+	t.Parallel()
+	var notices atomic.Int64
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { notices.Add(1) }))
+	t.Cleanup(receiver.Close)
+	const receivers = 8
+	var urls []string
+	for i := range receivers {
+		urls = append(urls, receiver.URL+"/"+strconv.Itoa(i))
+	}
+	destinations, err := notify.ParseDestinations(strings.Join(urls, ","))
+	require.NoError(t, err)
+	notifier, err := notify.New(notify.Options{Destinations: destinations})
+	require.NoError(t, err)
+	s := newStack(t, options{
+		rules: hugeRules(t), notifier: notifier,
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, HoldMax: time.Hour},
+	})
+
+	lines := func(n int) func(order map[string]any) {
+		return func(order map[string]any) {
+			first := order["lines"].([]any)[0].(map[string]any)
+			all := make([]any, n)
+			for i := range all {
+				line := make(map[string]any, len(first))
+				for name, value := range first {
+					line[name] = value
+				}
+				line["salesOrderLineId"], line["description"] = "line-"+strconv.Itoa(i), "wrong"
+				all[i] = line
+			}
+			order["lines"] = all
+		}
+	}
+	field := func(name, value string) func(map[string]any) {
+		return func(order map[string]any) { order[name] = value }
+	}
+	remarks := field("orderRemarks", strings.Repeat("wrong ", 20_000))
+	number := field("orderNumber", "SO-\u0000"+strings.Repeat("9", 3000))
+	for name, tc := range map[string]struct {
+		change   []func(map[string]any)
+		findings int
+	}{
+		"forty rules with long ids":       {[]func(map[string]any){lines(1), field("orderRemarks", "x")}, 43},
+		"texts of 120,000 characters":     {[]func(map[string]any){lines(1), remarks}, 43},
+		"a number of 3,000 characters":    {[]func(map[string]any){lines(1), number}, 3},
+		"335 lines and eight receivers":   {[]func(map[string]any){lines(335)}, 1005},
+		"5,000 lines with three findings": {[]func(map[string]any){lines(5000)}, 15_000},
+		"all together":                    {[]func(map[string]any){lines(2000), remarks, number}, 6040},
+	} {
+		order := s.sample("plain")
+		order["orderRemarks"] = ""
+		for _, change := range tc.change {
+			change(order)
+		}
+		id, err := s.fake.AddOrder(order)
+		require.NoError(t, err, name)
+		report := s.checkNow(id)
+		assert.Equal(t, ordercheck.StatusFailed, report.Status, name)
+		assert.Equal(t, tc.findings, report.Errors(), "%s: the count is of all findings", name)
+		assert.LessOrEqual(t, len(report.Findings), ordercheck.MaxFindings, name)
+		assert.Equal(t, tc.findings, len(report.Findings)+report.FindingsOmitted, name)
+		s.waitForStatus(id, ordercheck.StatusFailed)
+		run, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
+		require.NoError(t, err)
+		assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, run.GetWorkflowExecutionInfo().GetStatus(), "%s: the order is held", name)
+
+		require.Eventually(t, func() bool { return notices.Load() >= receivers }, 2*waitFor, tick, "%s: everybody is told", name)
+		notices.Store(0)
+
+		// A later delivery is fetched and checked: the order is right now, and the hold ends.
+		require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) {
+			lines(1)(order)
+			order["lines"].([]any)[0].(map[string]any)["description"] = "right"
+			order["orderRemarks"] = ""
+		}), name)
+		status, _ := s.post(id)
+		require.Equal(t, http.StatusOK, status, name)
+		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status, name)
+		require.Eventually(t, func() bool { return notices.Load() >= receivers }, 2*waitFor, tick, "%s: everybody is told that it is fixed", name)
+		notices.Store(0)
+	}
+}
+
+// TestAnOrderThatIsTooLargeIsTold: an order whose digest alone is too large for Temporal is not checked, and people hear of it.
+func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{}, 16)
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	t.Cleanup(receiver.Close)
+	destinations, err := notify.ParseDestinations(receiver.URL)
+	require.NoError(t, err)
+	notifier, err := notify.New(notify.Options{Destinations: destinations})
+	require.NoError(t, err)
+	s := newStack(t, options{
+		notifier: notifier,
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, HoldMax: time.Hour},
+	})
+	order := s.sample("plain")
+	serials := make([]string, 200_000)
+	for i := range serials {
+		serials[i] = fmt.Sprintf("%x-%d", time.Now().UnixNano()*int64(i+1), i)
+	}
+	quantity := order["lines"].([]any)[0].(map[string]any)["quantity"].(map[string]any)
+	quantity["serialNumbers"] = serials
+	id, err := s.fake.AddOrder(order)
+	require.NoError(t, err)
+	status, _ := s.post(id)
+	require.Equal(t, http.StatusOK, status)
+	_, err = s.result(id)
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, ordercheck.ErrorOrderTooLarge, failed.Type())
+	assert.Contains(t, failed.Message(), "too large")
+	assert.NotContains(t, failed.Message(), "INFLOW_API_URL")
+	select {
+	case <-told:
+	case <-time.After(waitFor):
+		t.Error("nobody was told")
+	}
+}
