@@ -42,7 +42,7 @@ func (o *salesOrder) judge(found, omitted []ordercheck.Finding, began, now time.
 		}
 		return kept
 	}
-	o.hold.Unlisted = unlistedOverrides(before, again, unlisted, now)
+	o.hold.Unlisted = o.unlistedOverrides(again, unlisted, now)
 	listed = append(listed, standing(o.report.Findings)...)
 	unlisted = append(unlisted, standing(o.report.Omitted)...)
 	o.report.SetFindings(listed, unlisted)

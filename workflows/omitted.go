@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -77,16 +76,17 @@ func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 
 // unlistedOverrides returns the findings that somebody answers for and that may still stand
 // though the report does not list them any more.
-func unlistedOverrides(before map[string]*ordercheck.Finding, again map[string]bool, omitted []ordercheck.Finding, now time.Time) []ordercheck.Finding {
+func (o *salesOrder) unlistedOverrides(again map[string]bool, omitted []ordercheck.Finding, now time.Time) []ordercheck.Finding {
 	var kept []ordercheck.Finding
-	for _, id := range slices.Sorted(maps.Keys(before)) {
-		f := before[id]
-		if f.Override == nil || again[id] || !now.Before(f.Override.Until) ||
-			!slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return standsFor(&g, f) }) {
+	for _, f := range slices.Concat(o.hold.Unlisted, o.report.Findings) {
+		kept = slices.DeleteFunc(kept, func(k ordercheck.Finding) bool { return k.ID == f.ID })
+		if f.Override == nil || again[f.ID] || !now.Before(f.Override.Until) ||
+			!slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return standsFor(&g, &f) }) {
 			continue
 		}
-		kept = append(kept, *f)
+		kept = append(kept, f)
 	}
+	slices.SortFunc(kept, func(a, b ordercheck.Finding) int { return cmp.Compare(a.ID, b.ID) })
 	return ordercheck.Unlisted(kept)
 }
 
