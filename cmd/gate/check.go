@@ -27,7 +27,8 @@ INFLOW_API_KEY are set.
 The check runs on Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …), in the
 order's open run or in a new one; a worker must be running.
 
-Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
+Exit status: 0 passed, with warnings only or overridden, 1 errors found, 2 not
+checked.`,
 		Example: `  gate check SO-001051
   gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
   gate check 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --json | jq .findings`,
@@ -56,7 +57,7 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
 				err = report.WriteText(cmd.OutOrStdout())
 			}
 			if err != nil {
-				return err
+				return &exitError{code: exitNotChecked, err: fmt.Errorf("the order was checked, and its report could not be written: %w", err)}
 			}
 			return reportExit(report)
 		},
@@ -68,12 +69,12 @@ Exit status: 0 passed or with warnings only, 1 errors found, 2 not checked.`,
 
 // reportExit is the exit status that a report amounts to; its error has no text, the report said it all.
 func reportExit(report *ordercheck.Report) error {
-	switch {
-	case report.Errors() > 0:
-		return &exitError{code: exitErrorsFound}
-	case report.Status == ordercheck.StatusPassed, report.Status == ordercheck.StatusWarning, report.Status == ordercheck.StatusOverridden:
+	switch report.Status {
+	case ordercheck.StatusPassed, ordercheck.StatusWarning, ordercheck.StatusOverridden:
 		return nil
-	default:
-		return &exitError{code: exitNotChecked, err: fmt.Errorf("the order is %s", report.Status)}
+	case ordercheck.StatusFailed, ordercheck.StatusPending:
+		return &exitError{code: exitErrorsFound}
+	case ordercheck.StatusChecking, ordercheck.StatusIncomplete, ordercheck.StatusUnchecked:
 	}
+	return &exitError{code: exitNotChecked, err: fmt.Errorf("the order is %s", report.Status)}
 }

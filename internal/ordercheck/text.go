@@ -3,6 +3,7 @@ package ordercheck
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,6 +32,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		if f.Fix != "" {
 			fmt.Fprintf(table, "\t\t\t→ %s\n", printable(f.Fix))
 		}
+		if state := f.stateText(r.CheckedAt); state != "" {
+			fmt.Fprintf(table, "\t\t\t(%s)\n", printable(state))
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -54,24 +58,64 @@ func (r *Report) WriteText(w io.Writer) error {
 	return nil
 }
 
-// writeSkipped writes a line for each skipped rule. Rules that lack the same data share one.
+// textTime is for a person: to the second, with the zone.
+const textTime = "2 Jan 2006 15:04:05 MST"
+
+// stateText says how far an error has come, and who answers for it; empty for a warning and for an error that
+// the check is the first to find.
+func (f *Finding) stateText(checkedAt time.Time) string {
+	switch {
+	case f.Override != nil:
+		return fmt.Sprintf("overridden by %s until %s: %s", f.Override.By, f.Override.Until.Local().Format(textTime), f.Override.Reason)
+	case f.Severity != SeverityError:
+		return ""
+	case f.State == FindingPending:
+		return "pending until " + f.ConfirmAt.Local().Format(textTime)
+	case f.FirstSeen.Before(checkedAt) && !f.FirstSeen.IsZero():
+		return "since " + f.FirstSeen.Local().Format(textTime)
+	default:
+		return ""
+	}
+}
+
+// maxSkippedNames is how many skipped rules a line names.
+const maxSkippedNames = 5
+
+// writeSkipped writes a line for each kind of data that rules lack, and one for all other skipped rules: most of
+// these have no table or setting, every time.
 func (r *Report) writeSkipped(b *strings.Builder) {
 	lacking := map[string]int{}
+	var others []string
 	for i := range r.Skipped {
 		if s := &r.Skipped[i]; len(s.Missing) > 0 {
 			lacking[s.Reason]++
+		} else {
+			others = append(others, s.RuleID)
 		}
 	}
 	for i := range r.Skipped {
 		s := &r.Skipped[i]
-		switch n := lacking[s.Reason]; {
-		case n > 1:
-			fmt.Fprintf(b, "  %d rules skipped: %s\n", n, printable(s.Reason))
-			lacking[s.Reason] = -1
-		case n >= 0:
-			fmt.Fprintf(b, "  rule %s skipped: %s\n", s.RuleID, printable(s.Reason))
+		if n := lacking[s.Reason]; n > 0 {
+			fmt.Fprintf(b, "  %s skipped: %s\n", countRules(n, s.RuleID), printable(s.Reason))
+			lacking[s.Reason] = 0
 		}
 	}
+	switch n := len(others); {
+	case n == 1:
+		i := slices.IndexFunc(r.Skipped, func(s Skipped) bool { return s.RuleID == others[0] })
+		fmt.Fprintf(b, "  rule %s skipped: %s\n", others[0], printable(r.Skipped[i].Reason))
+	case n > maxSkippedNames:
+		fmt.Fprintf(b, "  %d rules skipped: %s and %d more; --json says why\n", n, strings.Join(others[:maxSkippedNames], ", "), n-maxSkippedNames)
+	case n > 0:
+		fmt.Fprintf(b, "  %d rules skipped: %s; --json says why\n", n, strings.Join(others, ", "))
+	}
+}
+
+func countRules(n int, id string) string {
+	if n == 1 {
+		return "rule " + id
+	}
+	return fmt.Sprintf("%d rules", n)
 }
 
 // WriteText writes what the sweep found for a person at a terminal. Text from orders is
