@@ -393,6 +393,16 @@ func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
 // taxReadings lists what tax 1 (which 0) or tax 2 (which 1) of an order may rightly be, the likeliest first.
 func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.Decimal {
 	one := decimal.One
+	// taxed sums what bears the same rates, so that a division rounds once and not for each line.
+	taxed := map[[2]decimal.Decimal]*money.Total{}
+	for i := range order.Lines {
+		rate1, rate2 := taxRates(c, order, &order.Lines[i])
+		rates := [2]decimal.Decimal{rate1.Trim(0), rate2.Trim(0)}
+		if taxed[rates] == nil {
+			taxed[rates] = &money.Total{}
+		}
+		taxed[rates].Add(order.Lines[i].SubTotal.Decimal)
+	}
 	// part is the tax in or on an amount.
 	part := func(amount, rate1, rate2 decimal.Decimal, compound, inclusive bool) decimal.Decimal {
 		base := amount
@@ -417,9 +427,8 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 	}
 	reading := func(extra decimal.Decimal, compound, inclusive bool) decimal.Decimal {
 		var total money.Total
-		for i := range order.Lines {
-			rate1, rate2 := taxRates(c, order, &order.Lines[i])
-			total.Add(part(order.Lines[i].SubTotal.Decimal, rate1, rate2, compound, inclusive))
+		for rates, amount := range taxed {
+			total.Add(part(c.SumOf(amount), rates[0], rates[1], compound, inclusive))
 		}
 		// Freight bears only the taxes that apply to shipping, also within a tax-inclusive price.
 		rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})

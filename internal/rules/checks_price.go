@@ -76,7 +76,7 @@ func capOf(caps map[string]decimal.Decimal, by string, p *inflow.Product) (of st
 }
 
 // discountPercent is a line's discount in percent of its price. A fixed one may be per unit
-// or per line: the subtotal tells which, and if it fits neither, the smaller counts.
+// or per line: the subtotal tells which, and if it fits both or neither, the smaller counts.
 func discountPercent(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) decimal.Decimal {
 	if line.Discount == nil {
 		return decimal.Decimal{}
@@ -90,12 +90,16 @@ func discountPercent(c *money.Calc, order *inflow.SalesOrder, line *inflow.Sales
 		return decimal.Decimal{}
 	}
 	amounts := []decimal.Decimal{c.Mul(value, quantity(line).Abs()), value}
-	off := amounts[0].Min(amounts[1])
+	var fits [2]bool
 	for i, subTotal := range lineSubtotals(c, order, line) {
-		if c.Near(line.SubTotal.Decimal, subTotal, decimal.MustParse(aCent)) {
-			off = amounts[i%len(amounts)]
-			break
-		}
+		fits[i%len(fits)] = fits[i%len(fits)] || c.Near(line.SubTotal.Decimal, subTotal, decimal.MustParse(aCent))
+	}
+	off := amounts[0].Min(amounts[1])
+	switch {
+	case fits[0] && !fits[1]:
+		off = amounts[0]
+	case fits[1] && !fits[0]:
+		off = amounts[1]
 	}
 	return c.Quo(c.Mul(off, money.Hundred), gross)
 }
@@ -122,12 +126,8 @@ func orderDiscountCap(s *settings) check {
 			case gross.IsPos():
 				full.Add(gross)
 			}
-			net.Add(line.SubTotal.Decimal)
-		}
-		if e.order.IsTaxInclusive {
-			// Subtotals may be without the tax that prices have.
-			net.Add(e.order.Tax1.Decimal)
-			net.Add(e.order.Tax2.Decimal)
+			shown, factor := asPriced(&c, e.order, line)
+			net.Add(c.Mul(shown, factor))
 		}
 		price, left := c.SumOf(&full), c.SumOf(&net)
 		off := c.Sub(price, left)
@@ -156,23 +156,37 @@ func orderDiscountCap(s *settings) check {
 // compare it with the subtotal as it is shown.
 func netSubtotal(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (net, factor decimal.Decimal) {
 	shown := line.SubTotal.Decimal
+	if withTax, factor := taxWithin(c, order, line); withTax {
+		return c.Quo(shown, factor), factor
+	}
+	return shown, decimal.One
+}
+
+// asPriced is a line's subtotal, and what to multiply it by to compare it with the line's
+// price: a subtotal without tax may stand next to a price with tax.
+func asPriced(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (shown, factor decimal.Decimal) {
+	if withTax, factor := taxWithin(c, order, line); !withTax {
+		return line.SubTotal.Decimal, factor
+	}
+	return line.SubTotal.Decimal, decimal.One
+}
+
+// taxWithin reports whether the subtotal of a line is with the tax that its price has, and
+// how many times the amount without tax one with tax is.
+func taxWithin(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (withTax bool, factor decimal.Decimal) {
 	if !order.IsTaxInclusive {
-		return shown, decimal.One
+		return false, decimal.One
 	}
 	divisors := taxDivisors(c, order, line)
 	if len(divisors) == 0 {
-		return shown, decimal.One
-	}
-	readings := lineSubtotals(c, order, line)
-	withTax := readings[:len(readings)/(len(divisors)+1)]
-	if !c.NearAny(shown, withTax, decimal.MustParse(aCent)) {
-		return shown, decimal.One
+		return false, decimal.One
 	}
 	factor = divisors[0]
 	if order.CalculateTax2OnTax1 {
 		factor = divisors[len(divisors)-1]
 	}
-	return c.Quo(shown, factor), factor
+	readings := lineSubtotals(c, order, line)
+	return c.NearAny(line.SubTotal.Decimal, readings[:len(readings)/(len(divisors)+1)], decimal.MustParse(aCent)), factor
 }
 
 // belowCost: a line is sold for less than its goods cost.

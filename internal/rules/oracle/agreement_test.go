@@ -1,0 +1,140 @@
+package oracle
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+)
+
+var (
+	orders = flag.Int("orders", 1000, "how many right orders and how many with mistakes to look at")
+	seed   = flag.Uint64("seed", 1, "the first order's seed; each order has its own")
+)
+
+// generalChecks are the general checks with what the tests' company has set.
+func generalChecks(t testing.TB) *rules.Set {
+	t.Helper()
+	company := filepath.Join(t.TempDir(), "company.yaml")
+	require.NoError(t, os.WriteFile(company, []byte(companyRules), 0o600))
+	set, err := rules.Load("../../../rules/default.yaml", company)
+	require.NoError(t, err)
+	return set
+}
+
+func random(n uint64) *rand.Rand { return rand.New(rand.NewPCG(*seed+n, 21)) } //nolint:gosec // repeatable, not secret
+
+// evaluated is what the rules say of an order, without the checks that look at other orders too.
+func evaluated(t testing.TB, set *rules.Set, o *order) (findings []ordercheck.Finding, skipped map[string]string) {
+	t.Helper()
+	text, err := json.Marshal(o)
+	require.NoError(t, err)
+	var read inflow.SalesOrder
+	require.NoError(t, json.Unmarshal(text, &read))
+	checked := set.Evaluate(t.Context(), &read, now.Time, ordercheck.Lookups{})
+	require.Empty(t, checked.RuleErrors, "%s", text)
+	skipped = map[string]string{}
+	for _, s := range checked.Skipped {
+		skipped[s.RuleID] = s.Reason
+	}
+	return checked.Findings, skipped
+}
+
+// texts lists findings in a form that compares.
+func texts(findings []found) []string {
+	out := []string{}
+	for _, f := range findings {
+		severity := "error"
+		if f.warning {
+			severity = "warning"
+		}
+		out = append(out, fmt.Sprintf("%s of %s on line %d, expected %q", severity, f.rule, f.line, f.expected))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func ofRules(findings []ordercheck.Finding) []found {
+	var out []found
+	for _, f := range findings {
+		out = append(out, found{f.RuleID, f.LineNumber, f.Expected, f.Severity == ordercheck.SeverityWarning})
+	}
+	return out
+}
+
+// describe writes an order for whoever looks into a disagreement.
+func describe(o *order, findings []ordercheck.Finding, skipped map[string]string) string {
+	text, _ := json.MarshalIndent(o, "", " ")
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "%s: %s\n", f.RuleID, f.Message)
+	}
+	for id, reason := range skipped {
+		fmt.Fprintf(&b, "skipped %s: %s\n", id, reason)
+	}
+	b.Write(text)
+	return b.String()
+}
+
+// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not find,
+// which is nothing at all.
+func TestRightOrdersHaveNoFinding(t *testing.T) {
+	set := generalChecks(t)
+	for i := range uint64(*orders) {
+		o := rightOrder(random(i))
+		require.Empty(t, texts(judge(o)), "the oracle finds a mistake in a right order: seed %d\n%s", i, describe(o, nil, nil))
+		findings, skipped := evaluated(t, set, o)
+		if len(findings) > 0 {
+			t.Fatalf("seed %d: %s", i, describe(o, findings, skipped))
+		}
+	}
+}
+
+// TestMistakesAreFound: every mistake is found on its line with the right amount, and the rules find
+// what the oracle finds and nothing else.
+func TestMistakesAreFound(t *testing.T) {
+	set := generalChecks(t)
+	made, harmless := map[string]int{}, map[string]int{}
+	for i := range uint64(*orders) {
+		o, wants := mistakenOrder(random(1_000_000+i), harmless)
+		findings, skipped := evaluated(t, set, o)
+		got := ofRules(findings)
+		if missed := notIn(wants, got); missed != "" {
+			t.Fatalf("seed %d: %s is not found: %v\n%s", i, missed, wants, describe(o, findings, skipped))
+		}
+		require.Equal(t, texts(judge(o)), texts(got), "seed %d: %v\n%s", i, wants, describe(o, findings, skipped))
+		for _, want := range wants {
+			made[want.rule]++
+		}
+	}
+	total := 0
+	for _, m := range mistakes {
+		total += made[m.rule]
+		if *orders >= 1000 {
+			require.Positive(t, made[m.rule], "no order has the mistake %s", m.rule)
+		}
+	}
+	fits := 0
+	for rule, times := range harmless {
+		fits += times
+		t.Logf("%s: %d mistakes are none, because the amounts fit another reading", rule, times)
+	}
+	t.Logf("%d mistakes in %d orders, all found", total, *orders)
+	require.LessOrEqual(t, fits*100, total*3, "too many mistakes are none")
+	for _, d := range set.Rules() {
+		if !slices.Contains(historyOfOrders, d.ID) {
+			require.True(t, slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }), "%s has no mistake", d.ID)
+		}
+	}
+}
