@@ -16,7 +16,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production lint bench chaos fuzz record-histories temporal mailpit promtool chromium clean \
+.PHONY: help build reproducible dev test test-production lint bench chaos oracle fuzz record-histories temporal mailpit promtool chromium clean \
         go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -79,6 +79,11 @@ chaos: go-toolchain c-compiler temporal ## kill the gate at random under load; S
 record-histories: go-toolchain temporal ## record the workflow's branches for the replay tests
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		RECORD_HISTORIES="$$PWD/workflows/testdata/histories" $(GO) test -count 1 -run '^TestBranches$$' ./e2e
+
+ORDERS ?= 10000
+
+oracle: go-toolchain ## hold the general checks to an oracle: ORDERS (10000) right orders and as many with mistakes, from SEED on
+	$(GO) test -count 1 -v -timeout 30m ./internal/rules/oracle -orders=$(ORDERS) -seed=$(SEED)
 
 fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \

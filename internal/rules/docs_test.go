@@ -140,7 +140,7 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	require.NoError(t, err)
 	d := newDocEvaluator(t)
 	want := string(content)
-	for name, table := range map[string]string{"functions": d.functions(), "fields": d.fields(), "builtins": docBuiltins()} {
+	for name, table := range map[string]string{"functions": d.functions(), "fields": d.fields(), "builtins": docBuiltins(), "checks": docChecks(t, string(content))} {
 		begin, end := "<!-- "+name+": written by the tests -->\n", "<!-- /"+name+" -->"
 		before, rest, found := strings.Cut(want, begin)
 		require.True(t, found, begin)

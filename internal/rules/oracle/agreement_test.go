@@ -93,7 +93,9 @@ func TestRightOrdersHaveNoFinding(t *testing.T) {
 	set := generalChecks(t)
 	for i := range uint64(*orders) {
 		o := rightOrder(random(i))
-		require.Empty(t, texts(judge(o)), "the oracle finds a mistake in a right order: seed %d\n%s", i, describe(o, nil, nil))
+		if mistakes := texts(judge(o)); len(mistakes) > 0 {
+			t.Fatalf("seed %d: the oracle finds a mistake in a right order: %q\n%s", i, mistakes, describe(o, nil, nil))
+		}
 		findings, skipped := evaluated(t, set, o)
 		if len(findings) > 0 {
 			t.Fatalf("seed %d: %s", i, describe(o, findings, skipped))
@@ -113,7 +115,9 @@ func TestMistakesAreFound(t *testing.T) {
 		if missed := notIn(wants, got); missed != "" {
 			t.Fatalf("seed %d: %s is not found: %v\n%s", i, missed, wants, describe(o, findings, skipped))
 		}
-		require.Equal(t, texts(judge(o)), texts(got), "seed %d: %v\n%s", i, wants, describe(o, findings, skipped))
+		if want := texts(judge(o)); !slices.Equal(want, texts(got)) {
+			require.Equal(t, want, texts(got), "seed %d: %v\n%s", i, wants, describe(o, findings, skipped))
+		}
 		for _, want := range wants {
 			made[want.rule]++
 		}
