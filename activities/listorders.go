@@ -22,7 +22,11 @@ const listTail = 10
 // moved or is gone, the answer says so, and the page is to be asked for from an earlier one.
 func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInput) (ordercheck.ListedOrders, error) {
 	page := ordercheck.ListedOrders{Orders: []ordercheck.ListedOrder{}, Tail: []ordercheck.ListedOrder{}}
-	entries, err := a.Orders.ListSalesOrders(ctx, in.From, in.After.SalesOrderID)
+	where := inflow.ListPage{Start: in.After.SalesOrderID}
+	if in.BySkip {
+		where = inflow.ListPage{Skip: in.AfterAt}
+	}
+	entries, err := a.Orders.ListSalesOrders(ctx, in.From, where)
 	var failed *inflow.Error
 	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound && in.After.SalesOrderID != "" {
 		page.Moved = true
@@ -34,16 +38,27 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 	if in.After.SalesOrderID != "" {
 		if len(entries) == 0 || entries[0].SalesOrderID != in.After.SalesOrderID || entries[0].Timestamp != in.After.OrderVersion {
 			page.Moved = true
+			page.StartIgnored = !in.BySkip && len(entries) > 0 && in.First != "" && entries[0].SalesOrderID == in.First
 			return page, nil
 		}
 		entries = entries[1:]
+	} else if len(entries) > 0 {
+		page.First = entries[0].SalesOrderID
 	}
+	page.Entries = len(entries)
 	older := 0
 	for i := range entries {
 		e := &entries[i]
+		if e.Problem != "" {
+			page.Unreadable++
+			activity.GetLogger(ctx).Warn("an entry of InFlow's list cannot be read, and its order is not compared",
+				"salesOrderId", ordercheck.Keyword(e.SalesOrderID), "orderNumber", ordercheck.Keyword(e.OrderNumber), "problem", e.Problem)
+			continue
+		}
 		order := ordercheck.ListedOrder{SalesOrderID: e.SalesOrderID, OrderNumber: ordercheck.Keyword(e.OrderNumber), OrderVersion: e.Timestamp}
 		if len(order.SalesOrderID) <= maxID { // else the next page has it once more
 			page.Tail = append(page.Tail[max(0, len(page.Tail)+1-listTail):], order)
+			page.TailAt = append(page.TailAt[max(0, len(page.TailAt)+1-listTail):], i)
 		}
 		if !e.OrderDate.IsZero() && e.OrderDate.Before(in.From) {
 			older++
@@ -59,7 +74,7 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 		}
 	}
 	// A server may put fewer entries into a page than were asked for: only an empty one is the last.
-	page.Last = len(page.Tail) == 0
+	page.Last = len(entries) == 0
 	if older > 0 {
 		activity.GetLogger(ctx).Warn("InFlow lists orders older than asked for: does it still know filter[orderDate]?", "orders", older)
 	}

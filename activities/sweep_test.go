@@ -87,9 +87,29 @@ func TestListOrdersGivesWhatIsNewerThanTheMark(t *testing.T) {
 					*list = nil
 				}
 			}
+			page.First, page.Entries, page.TailAt = "", 0, nil // see TestListOrdersSaysWhereItsEntriesAre
 			assert.Equal(t, tt.want, page)
 		})
 	}
+}
+
+func TestListOrdersSaysWhereItsEntriesAre(t *testing.T) {
+	list := `["unreadable",` + strings.TrimPrefix(listJSON("20", 2, 3), "[")
+	value, err := environment(t, answer(200, nil, list)).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
+	require.NoError(t, err)
+	var page ordercheck.ListedOrders
+	require.NoError(t, value.Get(&page))
+	assert.Equal(t, 3, page.Entries)
+	assert.Equal(t, 1, page.Unreadable)
+	assert.Equal(t, []int{1, 2}, page.TailAt)
+	assert.Equal(t, 2, page.Listed)
+
+	in := ordercheck.ListOrdersInput{After: listed(9, 109), First: "order-2"}
+	value, err = environment(t, answer(200, nil, listJSON("20", 2, 3))).ExecuteActivity(ordercheck.ActivityListOrders, in)
+	require.NoError(t, err)
+	page = ordercheck.ListedOrders{}
+	require.NoError(t, value.Get(&page))
+	assert.True(t, page.Moved && page.StartIgnored, "the list begins again in place of the entry that was asked for")
 }
 
 func TestListOrdersErrorsHaveTheirTypes(t *testing.T) {

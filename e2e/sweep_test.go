@@ -261,14 +261,14 @@ type hookedOrders struct {
 	before func(page int)
 }
 
-func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, start string) ([]inflow.ListedOrder, error) {
+func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) ([]inflow.ListedOrder, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.page++
 	if h.before != nil {
 		h.before(h.page)
 	}
-	list, err := h.Client.ListSalesOrders(ctx, from, start)
+	list, err := h.Client.ListSalesOrders(ctx, from, page)
 	return list[:min(h.entries, len(list))], err
 }
 

@@ -16,6 +16,8 @@ import (
 // leftBehind are the fields of a run that the next run does not get, and why.
 var leftBehind = map[string]string{
 	"id":               "the next run has it from its start",
+	"missedVersion":    "for the sweep's count; the fetch that is due is carried",
+	"notFoundVersion":  "such a run ends",
 	"settings":         "the next run reads those in force",
 	"deliveries":       "Temporal's channel of this run",
 	"priority":         "of a fetch under way, and a run that continues as new has none",

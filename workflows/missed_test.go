@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
@@ -127,4 +128,48 @@ func TestEveryVersionIsShown(t *testing.T) {
 	l.save(4*time.Minute, func() { l.broken = nil })
 	l.mustRun(t)
 	assert.Equal(t, order(3).OrderVersion, shown[len(shown)-1])
+}
+
+// TestAnOrderThatIsListedAndNotThereIsMissedOnce: InFlow's list has an order that it does not have. The next sweep sees that
+// this version was looked for.
+func TestAnOrderThatIsListedAndNotThereIsMissedOnce(t *testing.T) {
+	l := newLife(t, swept(holding))
+	l.gone = true
+	var shown string
+	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
+		if version, ok := attributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)); ok {
+			shown = version
+		}
+		return true
+	})).Return(nil)
+	l.missAt(0, order(5).OrderVersion)
+	_, err := l.run(t)
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, ordercheck.ErrorOrderNotFound, failed.Type())
+	assert.Equal(t, order(5).OrderVersion, shown)
+}
+
+// TestAnOrderThatWasDeletedAndComesBackIsEvaluated, though InFlow gives it the version that it had.
+func TestAnOrderThatWasDeletedAndComesBackIsEvaluated(t *testing.T) {
+	l := newLife(t, swept(holding), "total")
+	l.RegisterDelayedCallback(func() {
+		l.gone = true
+		l.deliver(1)
+	}, time.Minute)
+	notFound := 0
+	fetch := l.fetch
+	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		fetched, err := fetch(n)
+		if err != nil {
+			if notFound++; notFound == 2 { // the gate has looked twice, and somebody brings the order back
+				l.gone = false
+				l.deliver(1)
+			}
+		}
+		return fetched, err
+	}
+	l.RegisterDelayedCallback(func() { assert.Equal(t, ordercheck.StatusPending, l.ask().Status) }, 2*time.Minute)
+	l.save(time.Hour, func() { l.broken = nil })
+	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 }

@@ -100,10 +100,13 @@ type salesOrder struct {
 	// there is none, and, as it is for metrics only, of those that a run before this one received.
 	accepted time.Time
 
-	fetches     int   // begun
-	checks      int   // ended: equal to fetches between two checks
-	outcome     error // of the latest check that ended
-	missingOnce bool  // InFlow did not know the order, once
+	fetches int   // begun
+	checks  int   // ended: equal to fetches between two checks
+	outcome error // of the latest check that ended
+	// missedVersion is the version that the sweep saw and no check, notFoundVersion the one that InFlow's list
+	// has while InFlow says that there is no such order. Empty is none.
+	missedVersion, notFoundVersion string
+	missingOnce                    bool // InFlow did not know the order, once
 
 	// hold is what else is known of an order that is held; see also held.
 	hold ordercheck.Hold
@@ -277,6 +280,7 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 // version was there; and nothing is to settle, since the order was saved a while ago.
 func (o *salesOrder) receiveMissed(version string) {
 	if ordercheck.CompareVersions(o.report.OrderVersion, version) < 0 {
+		o.missedVersion = version
 		o.owe(ordercheck.PrioritySweep)
 	}
 }
@@ -391,6 +395,9 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 // notChecked keeps why a check could not be done.
 func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
 	o.report.Status = ordercheck.StatusUnchecked
+	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound {
+		o.notFoundVersion = o.missedVersion
+	}
 	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound && o.settings.Hold && !o.report.CheckedAt.IsZero() {
 		o.report.SetFindings([]ordercheck.Finding{}, nil)
 		o.report.Note = noteDeleted
@@ -460,7 +467,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 
 // knows says whether the report is complete and of this version of the order and these rules.
 func (o *salesOrder) knows(fetched *ordercheck.FetchedOrder) bool {
-	return !o.report.CheckedAt.IsZero() && len(o.report.RuleErrors) == 0 && len(o.report.Missing) == 0 &&
+	return !o.report.CheckedAt.IsZero() && o.report.Note != noteDeleted && len(o.report.RuleErrors) == 0 && len(o.report.Missing) == 0 &&
 		fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion &&
 		fetched.RuleSet == o.report.RuleSet
 }

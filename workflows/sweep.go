@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -109,9 +110,12 @@ func (s *sweep) next(ctx workflow.Context) (ordercheck.ListedOrders, error) {
 			return ordercheck.ListedOrders{}, temporal.NewNonRetryableApplicationError(
 				fmt.Sprintf("InFlow's list of sales orders does not end: %d pages were read", maxSweepPages), errorSweepUnending, nil)
 		}
-		in := ordercheck.ListOrdersInput{From: s.Sweep.From, Mark: s.Sweep.Marks.Mark}
+		in := ordercheck.ListOrdersInput{From: s.Sweep.From, Mark: s.Sweep.Marks.Mark, First: s.First, BySkip: s.BySkip}
 		if n := len(s.Tail); n > 0 {
 			in.After = s.Tail[n-1]
+			if len(s.TailAt) == n {
+				in.AfterAt = s.TailAt[n-1]
+			}
 		}
 		var page ordercheck.ListedOrders
 		if err := workflow.ExecuteActivity(listOptions(ctx, s.Pages), ordercheck.ActivityListOrders, in).Get(ctx, &page); err != nil {
@@ -120,20 +124,48 @@ func (s *sweep) next(ctx workflow.Context) (ordercheck.ListedOrders, error) {
 		if !page.Moved {
 			return page, nil
 		}
-		if s.Tail = s.Tail[:len(s.Tail)-1]; len(s.Tail) > 0 {
+		if page.StartIgnored {
+			s.BySkip = true // from now on pages are asked for by their place
+			continue
+		}
+		if s.dropLast(); len(s.Tail) > 0 {
 			continue
 		}
 		if s.Restarts++; s.Restarts > maxSweepRestarts {
 			return page, temporal.NewNonRetryableApplicationError(
 				"InFlow's list of sales orders changes faster than it can be read", errorSweepUnsteady, nil)
 		}
-		s.Sweep.Listed, s.Sweep.Changed = 0, 0
+		s.Sweep.Listed, s.Sweep.Changed, s.Sweep.Unreadable = 0, 0, 0
 	}
+}
+
+// dropLast has the next page begin after the entry before the last one of the tail.
+func (s *sweep) dropLast() {
+	n := len(s.Tail) - 1
+	s.Read = 0
+	if len(s.TailAt) > n {
+		s.TailAt = s.TailAt[:n]
+		if n > 0 {
+			s.Read = s.TailAt[n-1] + 1
+		}
+	}
+	s.Tail = s.Tail[:n]
 }
 
 // compare has the changed orders of a page compared with their latest checks.
 func (s *sweep) compare(ctx workflow.Context, page ordercheck.ListedOrders) error {
-	s.Tail = page.Tail
+	if len(page.Tail) > 0 { // else nothing of the page could be read, and the next one begins with it again
+		s.Tail, s.TailAt = page.Tail, nil
+		for _, at := range page.TailAt {
+			s.TailAt = append(s.TailAt, s.Read+at)
+		}
+		s.Read += page.Entries
+		if n := len(s.TailAt); n > 0 {
+			s.Read = s.TailAt[n-1] + 1
+		}
+	}
+	s.First = cmp.Or(s.First, page.First)
+	s.Sweep.Unreadable += page.Unreadable
 	s.Highest = max(s.Highest, page.Highest)
 	s.Sweep.Listed += page.Listed
 	s.Sweep.Changed += len(page.Orders)
@@ -220,6 +252,9 @@ func (s *sweep) details() string {
 	fmt.Fprintf(&b, "**%s since %s, %d changed, %d missed**\n\n", count(w.Listed, "order"), w.From.Format(time.DateOnly), w.Changed, w.Missed)
 	if w.EndedAt.IsZero() {
 		fmt.Fprintf(&b, "Page %d of InFlow's list has been read.\n", s.Pages)
+	}
+	if w.Unreadable > 0 {
+		fmt.Fprintf(&b, "%d entries of the list could not be read, and their orders were not compared.\n", w.Unreadable)
 	}
 	if len(w.Orders) == 0 {
 		return b.String()

@@ -339,3 +339,31 @@ func TestACancelledSweepIsCancelled(t *testing.T) {
 	env.ExecuteWorkflow(workflows.SweepOrders, ordercheck.SweepStart{})
 	assert.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
 }
+
+// TestAListThatIgnoresStartIsReadBySkip: InFlow answers every page with the beginning of its list, unless it is asked by place.
+func TestAListThatIgnoresStartIsReadBySkip(t *testing.T) {
+	a := newAccount(t, 250)
+	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		if in.After.SalesOrderID != "" && !in.BySkip {
+			return &ordercheck.ListedOrders{Moved: true, StartIgnored: true}, nil
+		}
+		first := 0
+		if in.After.SalesOrderID != "" {
+			require.Equal(t, a.orders[in.AfterAt], in.After, "the place is that of the entry")
+			first = in.AfterAt + 1
+		}
+		entries := a.orders[first:min(first+99, len(a.orders))]
+		page := &ordercheck.ListedOrders{
+			Orders: entries, Listed: len(entries), Entries: len(entries), Last: len(entries) == 0,
+			Tail: []ordercheck.ListedOrder{}, First: a.orders[0].SalesOrderID,
+		}
+		for i := max(0, len(entries)-10); i < len(entries); i++ {
+			page.Tail, page.TailAt = append(page.Tail, entries[i]), append(page.TailAt, i)
+		}
+		return page, nil
+	}
+	sweep, _, err := a.run(time.Now(), nil, ordercheck.SweepStart{})
+	require.NoError(t, err)
+	assert.Equal(t, 250, sweep.Listed)
+	assert.Equal(t, 250, sweep.Missed)
+}

@@ -64,7 +64,7 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		heldSince:   o.hold.Since,
 	}
 	if o.settings.Sweep {
-		now.version = o.report.OrderVersion
+		now.version = o.shownVersion()
 	}
 	if o.published.equal(now) {
 		return nil
@@ -77,8 +77,8 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	if now.orderNumber != "" {
 		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
 	}
-	if o.report.OrderVersion != "" {
-		updates = append(updates, versionKey.ValueSet(o.report.OrderVersion))
+	if version := o.shownVersion(); version != "" {
+		updates = append(updates, versionKey.ValueSet(version))
 	}
 	switch {
 	case now.heldSince.Equal(o.published.heldSince):
@@ -92,6 +92,16 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	}
 	o.published = now
 	return nil
+}
+
+// shownVersion returns the newest version of the order that a check has seen. An order that InFlow lists and does
+// not have counts as seen in the listed version: the next sweep must not find it missed again.
+func (o *salesOrder) shownVersion() string {
+	version := o.report.OrderVersion
+	if ordercheck.CompareVersions(version, o.notFoundVersion) < 0 {
+		version = o.notFoundVersion
+	}
+	return ordercheck.Keyword(version)
 }
 
 // failedRules are the ids of the rules with errors, each once, in report order.

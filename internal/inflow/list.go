@@ -22,16 +22,26 @@ type ListedOrder struct {
 	OrderNumber  string `json:"orderNumber"`
 	// Timestamp is the order's version, as [ordercheck.ParseVersion] writes it.
 	Timestamp string `json:"timestamp"`
-	OrderDate Time   `json:"orderDate"` // zero where InFlow gave none
+	OrderDate Time   `json:"orderDate"` // zero if InFlow gave none
+	// Problem says why the entry cannot be used; empty if it can.
+	Problem string `json:"-"`
+}
+
+// ListPage says where a page of the list begins. The zero value is the list's beginning.
+type ListPage struct {
+	// Start is the id of the entry that the page begins with.
+	Start string
+	// Skip is how many entries come before the page, for a server that ignores Start.
+	Skip int
 }
 
 // ListSalesOrders lists sales orders by their number, at most a hundred, without related
-// entities: those with an order date of from or later, beginning with the order of the id
-// start, or with the first one where that is empty. It is one request.
+// entities: those with an order date of from or later. It is one request.
 //
-// A server that does not know the filter lists older orders too. An id that is not, or no
+// An entry that cannot be read has a Problem. If that is true of all entries, the answer is an error.
+// A server that does not know the filter lists older orders too. A Start that is not, or no
 // longer, in the list is an error of [KindNotFound].
-func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, start string) ([]ListedOrder, error) {
+func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListPage) ([]ListedOrder, error) {
 	const op = "list sales orders"
 	dates, err := json.Marshal(map[string]string{"fromDate": from.UTC().Format(time.RFC3339)})
 	if err != nil {
@@ -43,29 +53,49 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, start stri
 		// A number is one order's own and hardly ever changed, so that the list keeps its order.
 		"sort": {"orderNumber"},
 	}
-	if start != "" {
-		query.Set("start", start)
+	if page.Start != "" {
+		query.Set("start", page.Start)
 	}
-	var orders []ListedOrder
-	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query, into: &orders})
+	if page.Skip > 0 {
+		query.Set("skip", strconv.Itoa(page.Skip))
+	}
+	var entries []json.RawMessage
+	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query, into: &entries})
 	var failed *Error
-	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && start != "" {
+	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && page.Start != "" {
 		failed.Kind = KindNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	for i := range orders {
-		o := &orders[i]
-		version, ok := ordercheck.ParseVersion(o.Timestamp)
-		switch {
-		case o.SalesOrderID == "":
-			return nil, badResponse(op, http.StatusOK, fmt.Errorf("entry %d has no salesOrderId; check INFLOW_API_URL and INFLOW_API_VERSION", i+1))
-		case !ok:
-			return nil, badResponse(op, http.StatusOK,
-				fmt.Errorf("entry %d has no timestamp of at most 16 hex digits; check INFLOW_API_VERSION", i+1))
+	orders := make([]ListedOrder, len(entries))
+	readable := 0
+	for i, entry := range entries {
+		if orders[i] = readListed(entry); orders[i].Problem == "" {
+			readable++
 		}
-		o.SalesOrderID, o.Timestamp = ordercheck.CanonicalID(o.SalesOrderID), version
+	}
+	if readable == 0 && len(orders) > 0 {
+		return nil, badResponse(op, http.StatusOK, fmt.Errorf("entry 1 of %d %s, and none can be read; check INFLOW_API_URL and INFLOW_API_VERSION",
+			len(orders), orders[0].Problem))
 	}
 	return orders, nil
+}
+
+// readListed reads an entry of the list. What it could read of one with a problem is there.
+func readListed(entry json.RawMessage) ListedOrder {
+	var order ListedOrder
+	// The decoder's words may quote the entry.
+	unreadable := json.Unmarshal(entry, &order) != nil
+	version, ok := ordercheck.ParseVersion(order.Timestamp)
+	order.SalesOrderID, order.Timestamp = ordercheck.CanonicalID(order.SalesOrderID), version
+	switch {
+	case unreadable:
+		order.Problem = "is not an order"
+	case order.SalesOrderID == "":
+		order.Problem = "has no salesOrderId"
+	case !ok:
+		order.Problem = "has no timestamp of at most 16 hex digits"
+	}
+	return order
 }

@@ -34,7 +34,7 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	client, requests := listing(t, 200, `[
 		{"salesOrderId":"a","orderNumber":"SO-1","timestamp":"0000000000310ab6","orderDate":"2026-11-20T00:00:00Z","email":"jane@example.com","lines":[{}]},
 		{"salesOrderId":"b","orderNumber":"SO-2","timestamp":"310AB7","orderDate":null}]`)
-	orders, err := client.ListSalesOrders(t.Context(), listFrom, "")
+	orders, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
 	require.NoError(t, err)
 	require.Len(t, orders, 2)
 	assert.Equal(t, "0000000000310AB6", orders[0].Timestamp)
@@ -49,7 +49,7 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	assert.Equal(t, "orderNumber", query.Get("sort"))
 	assert.Len(t, query, 3, "no include, and no start on the first page: %v", query)
 
-	_, err = client.ListSalesOrders(t.Context(), listFrom, "b")
+	_, err = client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: "b"})
 	require.NoError(t, err)
 	assert.Equal(t, "b", (*requests)[1].URL.Query().Get("start"))
 }
@@ -57,7 +57,7 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 func TestListSalesOrdersOfAnEntryThatIsGone(t *testing.T) {
 	client, _ := listing(t, 400, `"no entity of this list has the id"`)
 	for start, kind := range map[string]inflow.Kind{"gone": inflow.KindNotFound, "": inflow.KindBadResponse} {
-		_, err := client.ListSalesOrders(t.Context(), listFrom, start)
+		_, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: start})
 		var failed *inflow.Error
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, kind, failed.Kind, "start=%q", start)
@@ -73,10 +73,23 @@ func TestListSalesOrdersThatCannotBeUsed(t *testing.T) {
 		"more than 16 digits": `[{"salesOrderId":"a","timestamp":"00000000000310AB6"}]`,
 	} {
 		client, _ := listing(t, 200, body)
-		_, err := client.ListSalesOrders(t.Context(), listFrom, "")
+		_, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
 		var failed *inflow.Error
 		require.ErrorAs(t, err, &failed, name)
 		assert.Equal(t, inflow.KindBadResponse, failed.Kind, name)
 		assert.Contains(t, err.Error(), "INFLOW_API_VERSION", name)
 	}
+}
+
+func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
+	client, requests := listing(t, 200, `[{"salesOrderId":"a","timestamp":"0000000000310AB6"},{"salesOrderId":"b","orderDate":17,"timestamp":"1"},{"salesOrderId":"c"},"d",
+		{"salesOrderId":"e","timestamp":"0000000000310AB7"}]`)
+	orders, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Skip: 7})
+	require.NoError(t, err)
+	problems := make([]string, len(orders))
+	for i := range orders {
+		problems[i] = orders[i].Problem
+	}
+	assert.Equal(t, []string{"", "is not an order", "has no timestamp of at most 16 hex digits", "is not an order", ""}, problems)
+	assert.Equal(t, "7", (*requests)[0].URL.Query().Get("skip"))
 }

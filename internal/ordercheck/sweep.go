@@ -16,6 +16,13 @@ type ListOrdersInput struct {
 	From time.Time `json:"from"`
 	// After is the entry that the page begins after; the zero value is the list's beginning.
 	After ListedOrder `json:"after,omitzero"`
+	// AfterAt is how many entries of the list come before After, and BySkip has the page asked for by that
+	// number, since InFlow was seen to ignore an entry's id.
+	AfterAt int  `json:"afterAt,omitempty"`
+	BySkip  bool `json:"bySkip,omitempty"`
+	// First is the id of the list's first entry: a page that begins with it in place of After tells that InFlow
+	// ignores ids.
+	First string `json:"first,omitempty"`
 	// Mark is the newest version that does not matter; empty is none.
 	Mark string `json:"mark,omitempty"`
 }
@@ -33,6 +40,15 @@ type ListedOrders struct {
 	// Moved: the entry that the page should begin after has changed its place or is gone, so
 	// that this is not the page that was asked for, and has nothing in it.
 	Moved bool `json:"moved,omitempty"`
+	// StartIgnored is true for a page that has moved since InFlow ignored the id that it was asked for by.
+	StartIgnored bool `json:"startIgnored,omitempty"`
+	// First is the id of the list's first entry; only in the first page.
+	First string `json:"first,omitempty"`
+	// Entries counts what the page has after the entry that it was asked for by, Unreadable those of it that
+	// could not be read. TailAt has the place of each entry of Tail among them, from 0.
+	Entries    int   `json:"entries,omitempty"`
+	Unreadable int   `json:"unreadable,omitempty"`
+	TailAt     []int `json:"tailAt,omitempty"`
 	// Last: nothing follows.
 	Last bool `json:"last,omitempty"`
 }
@@ -74,8 +90,13 @@ type CarriedSweep struct {
 	Sweep Sweep `json:"sweep"`
 	// Highest is the newest version seen.
 	Highest string `json:"highest,omitempty"`
-	// Tail is that of the latest page; empty is before the first one.
-	Tail []ListedOrder `json:"tail,omitempty"`
+	// Tail is that of the latest page; empty is before the first one. TailAt has the place of each in the list.
+	Tail   []ListedOrder `json:"tail,omitempty"`
+	TailAt []int         `json:"tailAt,omitempty"`
+	// Read counts the entries of the list up to the end of Tail. First and BySkip are as in [ListOrdersInput].
+	Read   int    `json:"read,omitempty"`
+	First  string `json:"first,omitempty"`
+	BySkip bool   `json:"bySkip,omitempty"`
 	// Waiting are the orders whose checks wait for InFlow's allowance.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 	Pages   int           `json:"pages"`
@@ -92,6 +113,8 @@ type Sweep struct {
 	// Listed counts the orders since From, Changed those of them that are newer than the mark.
 	Listed  int `json:"listed"`
 	Changed int `json:"changed"`
+	// Unreadable counts entries of the list that could not be read; their orders were not compared.
+	Unreadable int `json:"unreadable,omitempty"`
 	// UnderWay counts the changed orders whose check was under way.
 	UnderWay int `json:"underWay"`
 	// Missed counts the orders that a check was started for; Orders are the first

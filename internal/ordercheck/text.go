@@ -134,6 +134,9 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, %d with a check under way\n",
 		s.From.Format(time.DateOnly), s.Listed, s.Changed, s.Missed, s.UnderWay)
+	if s.Unreadable > 0 {
+		fmt.Fprintf(&b, "%d entries of InFlow's list could not be read, and their orders were not compared; the worker's log names them\n", s.Unreadable)
+	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write what the sweep found: %w", err)
 	}
