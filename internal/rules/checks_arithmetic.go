@@ -13,10 +13,11 @@ const (
 	settingTolerance     = "tolerance"
 	toleranceDescription = "how far two amounts may be apart and still agree, inclusive"
 	aCent                = "0.01"
+	halfACent            = "0.005"
 )
 
 func (s *settings) rounding() decimal.Decimal {
-	return s.amount("rounding", "0.005", "what rounding each line may add to the tolerance")
+	return s.amount("rounding", halfACent, "what rounding each line may add to the tolerance")
 }
 
 func (s *settings) tolerance() decimal.Decimal {
@@ -335,27 +336,36 @@ func noTax(*settings) check {
 		if !o.Tax1.Decimal.IsZero() || !o.Tax2.Decimal.IsZero() || scheme == nil || o.Customer == nil || bool(o.Customer.TaxExemptNumber) {
 			return nil
 		}
-		taxed := func(rate1, rate2 inflow.Amount) bool { return rate1.Decimal.IsPos() || rate2.Decimal.IsPos() }
-		codes := make(map[string]bool, len(scheme.TaxCodes))
+		type rates [2]decimal.Decimal
+		taxed := func(r rates) bool { return r[0].IsPos() || r[1].IsPos() }
+		codes := make(map[string]rates, len(scheme.TaxCodes))
 		for i := range scheme.TaxCodes {
 			code := &scheme.TaxCodes[i]
-			codes[code.TaxCodeID] = taxed(code.Tax1Rate, code.Tax2Rate)
+			codes[code.TaxCodeID] = rates{code.Tax1Rate.Decimal, code.Tax2Rate.Decimal}
 		}
+		var c money.Calc
 		var at []int
-		var base money.Total
+		var due1, due2 money.Total
 		for i := range o.Lines {
 			line := &o.Lines[i]
-			byCode, listed := codes[line.TaxCodeID]
-			// The default code is not always listed; its rates are the order's.
-			taxable := byCode || taxed(line.Tax1Rate, line.Tax2Rate) || !listed && taxed(o.Tax1Rate, o.Tax2Rate)
-			if taxable {
-				base.Add(line.SubTotal.Decimal)
+			rate := rates{line.Tax1Rate.Decimal, line.Tax2Rate.Decimal}
+			ofCode, listed := codes[line.TaxCodeID]
+			switch {
+			case taxed(rate):
+			case listed:
+				rate = ofCode
+			default: // the default code is not always listed; its rates are the order's
+				rate = rates{o.Tax1Rate.Decimal, o.Tax2Rate.Decimal}
+			}
+			if taxed(rate) {
+				due1.Add(c.Percent(rate[0], line.SubTotal.Decimal))
+				due2.Add(c.Percent(rate[1], line.SubTotal.Decimal))
 				at = append(at, i)
 			}
 		}
-		var c money.Calc
-		// The taxes of an even exchange cancel out.
-		if taxable := c.SumOf(&base); taxable.IsPos() {
+		// The taxes of an even exchange cancel out, and those of a few cents round to 0.
+		allowed := e.withinLines(&c, decimal.MustParse(aCent), decimal.MustParse(halfACent))
+		if c.SumOf(&due1).Max(c.SumOf(&due2)).Cmp(allowed) > 0 {
 			e.onOrder(breach{
 				message: fmt.Sprintf("The order has no tax although %s %s taxable, and the customer has no tax exemption number", linesText(at), isOrAre(count(len(at)))),
 				fix:     "Choose the tax codes that apply on the lines and save the order again, or enter the customer's exemption number",
@@ -393,16 +403,6 @@ func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
 // taxReadings lists what tax 1 (which 0) or tax 2 (which 1) of an order may rightly be, the likeliest first.
 func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.Decimal {
 	one := decimal.One
-	// taxed sums what bears the same rates, so that a division rounds once and not for each line.
-	taxed := map[[2]decimal.Decimal]*money.Total{}
-	for i := range order.Lines {
-		rate1, rate2 := taxRates(c, order, &order.Lines[i])
-		rates := [2]decimal.Decimal{rate1.Trim(0), rate2.Trim(0)}
-		if taxed[rates] == nil {
-			taxed[rates] = &money.Total{}
-		}
-		taxed[rates].Add(order.Lines[i].SubTotal.Decimal)
-	}
 	// part is the tax in or on an amount.
 	part := func(amount, rate1, rate2 decimal.Decimal, compound, inclusive bool) decimal.Decimal {
 		base := amount
@@ -426,22 +426,32 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 		return c.Mul(base, rate2)
 	}
 	reading := func(extra decimal.Decimal, compound, inclusive bool) decimal.Decimal {
-		var total money.Total
-		for rates, amount := range taxed {
-			total.Add(part(c.SumOf(amount), rates[0], rates[1], compound, inclusive))
+		// What bears the same rates is summed first, so that a division rounds once and not for each line.
+		taxed := map[[2]decimal.Decimal]*money.Total{}
+		take := func(amount, rate1, rate2 decimal.Decimal) {
+			rates := [2]decimal.Decimal{rate1.Trim(0), rate2.Trim(0)}
+			if taxed[rates] == nil {
+				taxed[rates] = &money.Total{}
+			}
+			taxed[rates].Add(amount)
 		}
-		// Freight bears only the taxes that apply to shipping, also within a tax-inclusive price.
+		for i := range order.Lines {
+			rate1, rate2 := taxRates(c, order, &order.Lines[i])
+			take(order.Lines[i].SubTotal.Decimal, rate1, rate2)
+		}
 		rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
+		take(extra, rate1, rate2)
+		// Freight bears only the taxes that apply to shipping, also within a tax-inclusive price.
 		if !order.Tax1OnShipping {
 			rate1 = decimal.Decimal{}
 		}
 		if !order.Tax2OnShipping {
 			rate2 = decimal.Decimal{}
 		}
-		total.Add(part(order.OrderFreight.Decimal, rate1, rate2, compound, inclusive))
-		if !extra.IsZero() {
-			rate1, rate2 := taxRates(c, order, &inflow.SalesOrderLine{})
-			total.Add(part(extra, rate1, rate2, compound, inclusive))
+		take(order.OrderFreight.Decimal, rate1, rate2)
+		var total money.Total
+		for rates, amount := range taxed {
+			total.Add(part(c.SumOf(amount), rates[0], rates[1], compound, inclusive))
 		}
 		return c.SumOf(&total)
 	}

@@ -30,8 +30,8 @@ type skipError struct {
 func (e *skipError) Error() string { return e.reason }
 
 // skip is for an order that lacks what the check needs.
-func skip(format string, args ...any) error {
-	return &skipError{reason: fmt.Sprintf(format, args...)}
+func skip(reason string) error {
+	return &skipError{reason: reason}
 }
 
 // outOfScope is for an order that the check is not for.

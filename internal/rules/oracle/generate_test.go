@@ -20,8 +20,6 @@ type generator struct {
 	rate1, rate2 *big.Rat
 	// remark is true if the order's remarks explain large discounts.
 	remark bool
-	// dear is the most that a product may cost in percent of what it is sold for.
-	dear int
 }
 
 func (g *generator) oneIn(n int) bool { return g.IntN(n) == 0 }
@@ -185,7 +183,7 @@ func (g *generator) line(i int) *line {
 	l.Quantity.Uom = "ea."
 	switch g.IntN(10) {
 	case 0, 1:
-		p.ItemType, p.Name = "Service", pickOne(g, "Installation", "Labour", "Delivery by crane")
+		p.ItemType, p.Name = "Service", pickOne(g, "Installation", "Assembly", "Delivery by crane")
 		if g.oneIn(2) {
 			p.ProductID, l.ProductID = "5e40"+p.Name, "5e40"+p.Name // the same service may be on two lines
 		}

@@ -158,15 +158,15 @@ var mistakes = []mistake{
 		return m.onLine("category-discount-cap", i, "15")
 	}},
 	{"order-discount-cap", func(m *mistaker) (found, bool) {
-		any := false
+		cut := false
 		for _, l := range m.o.Lines {
 			if sale(l) {
-				any = true
+				cut = true
 				m.percent(l, "95")
 			}
 		}
 		m.o.OrderRemarks = "  "
-		if !any {
+		if !cut {
 			return impossible, false
 		}
 		return m.onOrder("order-discount-cap", "?")
@@ -574,7 +574,7 @@ func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []fou
 // notIn names the first of wants that is not among the findings.
 func notIn(wants, findings []found) string {
 	for _, want := range wants {
-		if !slices.ContainsFunc(findings, func(f found) bool { return want.matches(f) }) {
+		if !slices.ContainsFunc(findings, want.matches) {
 			return want.rule
 		}
 	}

@@ -244,17 +244,27 @@ func (v *verdict) taxes() {
 		codes[c.TaxCodeID] = c
 	}
 	taxed := func(one, two num) bool { return one.rat().Sign() > 0 || two.rat().Sign() > 0 }
-	base := new(big.Rat)
+	lost := [2]*big.Rat{new(big.Rat), new(big.Rat)}
+	lose := func(l *line, one, two num) {
+		lost[0].Add(lost[0], percentOf(one.rat(), l.SubTotal.rat()))
+		lost[1].Add(lost[1], percentOf(two.rat(), l.SubTotal.rat()))
+	}
 	for i, l := range o.Lines {
 		code, listed := codes[l.TaxCodeID]
 		if l.TaxCodeID != "" && !listed && l.TaxCodeID != o.TaxingScheme.DefaultTaxCodeID {
 			v.onLine("line-tax-code", i+1, "")
 		}
-		if taxed(l.Tax1Rate, l.Tax2Rate) || listed && taxed(code.Tax1Rate, code.Tax2Rate) || !listed && taxed(o.Tax1Rate, o.Tax2Rate) {
-			base.Add(base, l.SubTotal.rat())
+		switch {
+		case taxed(l.Tax1Rate, l.Tax2Rate):
+			lose(l, l.Tax1Rate, l.Tax2Rate)
+		case listed && taxed(code.Tax1Rate, code.Tax2Rate):
+			lose(l, code.Tax1Rate, code.Tax2Rate)
+		case !listed && taxed(o.Tax1Rate, o.Tax2Rate):
+			lose(l, o.Tax1Rate, o.Tax2Rate)
 		}
 	}
-	if o.Tax1.rat().Sign() == 0 && o.Tax2.rat().Sign() == 0 && o.Customer != nil && o.Customer.TaxExemptNumber == "" && base.Sign() > 0 {
+	if o.Tax1.rat().Sign() == 0 && o.Tax2.rat().Sign() == 0 && o.Customer != nil && o.Customer.TaxExemptNumber == "" &&
+		(lost[0].Cmp(v.perLines()) > 0 || lost[1].Cmp(v.perLines()) > 0) {
 		v.onOrder("no-tax", "")
 	}
 }
@@ -436,10 +446,10 @@ func (v *verdict) list(i int, l *line) {
 
 func (v *verdict) charges() {
 	o := v.o
-	charge, rest, any := new(big.Rat), new(big.Rat), false
+	charge, rest, charged := new(big.Rat), new(big.Rat), false
 	for _, l := range o.Lines {
 		if strings.Contains(strings.ToUpper(l.Product.Name), "SURCHARGE") {
-			any = true
+			charged = true
 			charge.Add(charge, l.SubTotal.rat())
 		} else {
 			rest.Add(rest, l.SubTotal.rat())
@@ -450,9 +460,9 @@ func (v *verdict) charges() {
 		low, high = high, low
 	}
 	switch {
-	case any && sub(low, charge).Cmp(v.cent()) > 0:
+	case charged && sub(low, charge).Cmp(v.cent()) > 0:
 		v.onOrder("surcharge", v.keyed(low))
-	case any && sub(charge, high).Cmp(v.cent()) > 0:
+	case charged && sub(charge, high).Cmp(v.cent()) > 0:
 		v.onOrder("surcharge", v.keyed(high))
 	}
 	if o.ShowShipping && o.OrderFreight.rat().Cmp(minimumFreight) < 0 {
