@@ -389,9 +389,15 @@ func TestValidatorOfOverrides(t *testing.T) {
 		"no reason":            {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna"}, `"reason" is missing`},
 		"no end":               {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "no end"}, `"until" is missing`},
 		"an end that has been": {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "r", Until: time.Unix(1, 0)}, "in the past"},
-		"no findings":          {ordercheck.OverrideRequest{By: "Anna", Reason: "r"}, `"findings" is missing`},
-		"an unknown finding":   {ordercheck.OverrideRequest{Findings: []string{"nope"}, By: "Anna", Reason: "r"}, `no finding "nope"`},
-		"a warning":            {ordercheck.OverrideRequest{Findings: []string{"~odd"}, By: "Anna", Reason: "r"}, "is a warning"},
+		"a duration that is none": {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "no end", For: "3 days"},
+			`"for" is "3 days", which is no duration`},
+		"a duration that goes back": {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "no end", For: "-1h"},
+			`"for" is "-1h": give one second or more`},
+		"two ends": {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "no end", For: "1h", Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)},
+			`"until" and "for" are both given`},
+		"no findings":        {ordercheck.OverrideRequest{By: "Anna", Reason: "r"}, `"findings" is missing`},
+		"an unknown finding": {ordercheck.OverrideRequest{Findings: []string{"nope"}, By: "Anna", Reason: "r"}, `no finding "nope"`},
+		"a warning":          {ordercheck.OverrideRequest{Findings: []string{"~odd"}, By: "Anna", Reason: "r"}, "is a warning"},
 		"a rule that allows none": {ordercheck.OverrideRequest{Findings: []string{"fixed-price"}, By: "Anna", Reason: "r"},
 			`"fixed-price" cannot be overridden`},
 		"a finding that was just fixed": {ordercheck.OverrideRequest{Findings: []string{"balance"}, By: "Anna", Reason: "r"}, `no finding "balance"`},
@@ -406,6 +412,56 @@ func TestValidatorOfOverrides(t *testing.T) {
 			l.save(2*time.Hour, func() { l.broken = nil })
 			l.mustRun(t)
 			assert.Contains(t, refused, tc.refused)
+		})
+	}
+}
+
+// TestOverrideForADuration: it counts from the acceptance, by the workflow's clock.
+func TestOverrideForADuration(t *testing.T) {
+	l := newLife(t, holding, "total")
+	request := byAnna
+	request.Reason, request.For = "no end", "72h"
+	l.override(time.Hour, request, nil)
+	accepted := l.Now().Add(time.Hour)
+	report := l.mustRun(t)
+	require.NotNil(t, report.Findings[0].Override)
+	assert.WithinDuration(t, accepted.Add(72*time.Hour), report.Findings[0].Override.Until, 2*time.Second)
+}
+
+// TestOverrideDuringACheckAnswersTheTruth: the report that the update answers with has the status
+// that its findings amount to.
+func TestOverrideDuringACheckAnswersTheTruth(t *testing.T) {
+	for name, tc := range map[string]struct {
+		findings []string
+		status   ordercheck.Status
+	}{
+		"all errors": {[]string{ordercheck.AllFindings}, ordercheck.StatusOverridden},
+		"one of two": {[]string{"total"}, ordercheck.StatusFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t, holding, "total", "balance")
+			fetch := l.fetch
+			var answer *ordercheck.Report
+			l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+				if n == 3 {
+					request := byAnna
+					request.Findings, request.For = tc.findings, "72h"
+					l.UpdateWorkflow(ordercheck.UpdateOverride, "", &testsuite.TestUpdateCallback{
+						OnReject: func(err error) { t.Errorf("refused: %v", err) }, OnAccept: func() {},
+						OnComplete: func(result any, err error) {
+							require.NoError(t, err)
+							copied := *result.(*ordercheck.Report) //nolint:forcetypeassert,errcheck // a test
+							answer = &copied
+						},
+					}, request)
+				}
+				return fetch(n)
+			}
+			l.save(time.Hour, func() {})
+			l.save(2*time.Hour, func() { l.broken = nil })
+			l.mustRun(t)
+			require.NotNil(t, answer, "no answer")
+			assert.Equal(t, tc.status, answer.Status)
 		})
 	}
 }

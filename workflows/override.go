@@ -15,7 +15,7 @@ func (o *salesOrder) validateOverride(ctx workflow.Context, request ordercheck.O
 	faults := request.Faults(workflow.Now(ctx))
 	faults = append(faults, o.findingFaults(request.Findings)...)
 	if len(faults) == 0 {
-		if err := o.fits(request); err != nil {
+		if err := o.fits(ctx, request); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -51,7 +51,7 @@ func (o *salesOrder) findingFaults(ids []string) []error {
 }
 
 // fits says whether the report can take the override's text.
-func (o *salesOrder) fits(request ordercheck.OverrideRequest) error {
+func (o *salesOrder) fits(ctx workflow.Context, request ordercheck.OverrideRequest) error {
 	covered := o.covered(request)
 	var others []*ordercheck.Override
 	for f := range o.report.All() {
@@ -59,7 +59,7 @@ func (o *salesOrder) fits(request ordercheck.OverrideRequest) error {
 			others = append(others, f.Override)
 		}
 	}
-	return request.Override().FitsReport(len(covered), others)
+	return request.Override(workflow.Now(ctx)).FitsReport(len(covered), others)
 }
 
 // covered returns the errors that a request asks for. "all" are also those that the report does not list; a
@@ -73,11 +73,17 @@ func (o *salesOrder) covered(request ordercheck.OverrideRequest) []*ordercheck.F
 
 // override is the update [ordercheck.UpdateOverride]: from now on a person answers for the findings.
 func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
+	override := request.Override(workflow.Now(ctx))
 	for _, f := range o.covered(request) {
-		f.State, f.Override = ordercheck.FindingOverridden, request.Override()
+		f.State, f.Override = ordercheck.FindingOverridden, override
 	}
 	switch {
-	case o.checks < o.fetches: // the check under way concludes by itself
+	case o.checks < o.fetches:
+		// The check under way concludes by itself. Until then the report is of the check before:
+		// its status says what its findings have become, if that check could be done.
+		if o.report.Status != ordercheck.StatusUnchecked {
+			o.report.Status = statusOf(&o.report)
+		}
 	case o.outcome != nil:
 		o.dueNow = true
 		o.owe(ordercheck.PriorityPerson) // an override rests on a check that could be done

@@ -20,10 +20,13 @@ const (
 // OverrideRequest is the argument of [UpdateOverride].
 type OverrideRequest struct {
 	// Findings are ids, or the one word "all".
-	Findings []string  `json:"findings"`
-	By       string    `json:"by"`
-	Reason   string    `json:"reason"`
-	Until    time.Time `json:"until"`
+	Findings []string `json:"findings"`
+	By       string   `json:"by"`
+	Reason   string   `json:"reason"`
+	// Until is when the override ends. For, a duration such as "72h", may be given in its place:
+	// it counts from the acceptance of the request, by Temporal's clock and not by the sender's.
+	Until time.Time `json:"until,omitzero"`
+	For   string    `json:"for,omitempty"`
 }
 
 // AllFindings in place of ids stands for every error that can be overridden, those that the
@@ -45,11 +48,8 @@ func (r *OverrideRequest) Faults(now time.Time) []error {
 	} else if n := utf8.RuneCountInString(r.Reason); n > MaxOverrideReason {
 		add(`"reason" has %d characters; give at most %d`, n, MaxOverrideReason)
 	}
-	switch {
-	case r.Until.IsZero():
-		add(`"until" is missing: say when the override ends, as in 2026-12-31T00:00:00Z`)
-	case !now.Before(r.Until):
-		add(`"until" is in the past`)
+	if err := r.endFault(now); err != nil {
+		faults = append(faults, err)
 	}
 	switch {
 	case len(r.Findings) == 0:
@@ -60,9 +60,41 @@ func (r *OverrideRequest) Faults(now time.Time) []error {
 	return faults
 }
 
-// Override returns what the request puts on each of its findings.
-func (r *OverrideRequest) Override() *Override {
-	return &Override{By: r.By, Reason: r.Reason, Until: r.Until}
+// endFault says what is wrong with the end of the override.
+func (r *OverrideRequest) endFault(now time.Time) error {
+	if r.For == "" {
+		switch {
+		case r.Until.IsZero():
+			return errors.New(`"until" is missing: say when the override ends, as in 2026-12-31T00:00:00Z, or give "for" a duration, such as 72h`)
+		case !now.Before(r.Until):
+			return errors.New(`"until" is in the past`)
+		}
+		return nil
+	}
+	if !r.Until.IsZero() {
+		return errors.New(`"until" and "for" are both given: give one of them`)
+	}
+	d, err := time.ParseDuration(r.For)
+	switch {
+	case err != nil:
+		return fmt.Errorf(`"for" is %q, which is no duration: give hours and minutes, such as 72h or 1h30m`, Cut(r.For, maxShownDuration))
+	case d < time.Second:
+		return fmt.Errorf(`"for" is %q: give one second or more`, Cut(r.For, maxShownDuration))
+	}
+	return nil
+}
+
+// maxShownDuration bounds what a fault repeats of a duration, in bytes.
+const maxShownDuration = 40
+
+// Override returns what the request puts on each of its findings, if it is accepted at now.
+// The request has no [OverrideRequest.Faults].
+func (r *OverrideRequest) Override(now time.Time) *Override {
+	until := r.Until
+	if d, err := time.ParseDuration(r.For); err == nil {
+		until = now.Add(d).Truncate(time.Second)
+	}
+	return &Override{By: r.By, Reason: r.Reason, Until: until}
 }
 
 // FitsReport fails if a report would be too large with one more override that covers so many
