@@ -69,6 +69,11 @@ const (
 	handOverBeat = time.Second
 )
 
+// deadlockAfter is how long a workflow task may compute before it counts as stuck. The SDK's own second is too
+// short for a machine with more work than processors: it gives up a task that is only waiting for one. It is
+// well below the 10 seconds after which Temporal gives the task to another worker.
+const deadlockAfter = 8 * time.Second
+
 // Run polls the task queues until ctx is done or a worker fails for good
 // (its credentials were withdrawn, say), then stops: polls end, running
 // activities get the stop timeout.
@@ -102,11 +107,12 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	}
 
 	main := sdkworker.New(c, ordercheck.TaskQueue, sdkworker.Options{
-		Identity:          o.Identity,
-		WorkerStopTimeout: o.StopTimeout,
-		OnFatalError:      onFatal,
-		DeploymentOptions: o.deployment(),
-		Interceptors:      []interceptor.WorkerInterceptor{attempts},
+		DeadlockDetectionTimeout: deadlockAfter,
+		Identity:                 o.Identity,
+		WorkerStopTimeout:        o.StopTimeout,
+		OnFatalError:             onFatal,
+		DeploymentOptions:        o.deployment(),
+		Interceptors:             []interceptor.WorkerInterceptor{attempts},
 	})
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings, Observer: metrics}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
