@@ -18,7 +18,7 @@ import (
 // Orders is where sales orders come from; [inflow.Client] in production.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
-	ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) ([]inflow.ListedOrder, error)
+	ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) (inflow.SalesOrderList, error)
 	RecentSalesOrders(ctx context.Context, customerID string, include []string) ([]inflow.SalesOrder, error)
 }
 

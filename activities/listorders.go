@@ -26,7 +26,8 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 	if in.BySkip {
 		where = inflow.ListPage{Skip: in.AfterAt}
 	}
-	entries, err := a.Orders.ListSalesOrders(ctx, in.From, where)
+	list, err := a.Orders.ListSalesOrders(ctx, in.From, where)
+	entries := list.Orders
 	var failed *inflow.Error
 	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound && in.After.SalesOrderID != "" {
 		page.Moved = true
@@ -45,7 +46,7 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 	} else if len(entries) > 0 {
 		page.First = entries[0].SalesOrderID
 	}
-	page.Entries = len(entries)
+	page.Entries, page.Total = len(entries), list.Total
 	older := 0
 	for i := range entries {
 		e := &entries[i]

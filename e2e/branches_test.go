@@ -247,7 +247,7 @@ func TestBranches(t *testing.T) {
 			s := newStack(t, options{sweep: byHand})
 			s.fake.SetAPIKey("another-key-at-inflow")
 			s.waitForSchedule()
-			_, err := operations.SweepNow(t.Context(), s.temporal, nil)
+			_, err := operations.SweepNow(t.Context(), s.temporal, operations.SweepOptions{})
 			require.ErrorContains(t, err, "INFLOW_API_KEY")
 			s.recordEvents(name, s.events(s.latestSweep(), ""))
 		},

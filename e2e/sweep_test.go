@@ -38,7 +38,7 @@ func (s *stack) sweepNow() *ordercheck.Sweep {
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	s.waitForSchedule()
-	sweep, err := operations.SweepNow(ctx, s.temporal, nil)
+	sweep, err := operations.SweepNow(ctx, s.temporal, operations.SweepOptions{})
 	require.NoError(s.t, err)
 	return sweep
 }
@@ -261,7 +261,7 @@ type hookedOrders struct {
 	before func(page int)
 }
 
-func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) ([]inflow.ListedOrder, error) {
+func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) (inflow.SalesOrderList, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.page++
@@ -269,7 +269,8 @@ func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page
 		h.before(h.page)
 	}
 	list, err := h.Client.ListSalesOrders(ctx, from, page)
-	return list[:min(h.entries, len(list))], err
+	list.Orders = list.Orders[:min(h.entries, len(list.Orders))]
+	return list, err
 }
 
 // TestEditsWhileTheListIsRead: orders change their place, their version and their number while
@@ -395,7 +396,7 @@ func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
 	<-reading
 	underWay := make(chan string, 1)
 	go func() {
-		sweep, err := operations.SweepNow(t.Context(), s.temporal, func(id string) { underWay <- id })
+		sweep, err := operations.SweepNow(t.Context(), s.temporal, operations.SweepOptions{UnderWay: func(id string) { underWay <- id }})
 		assert.NoError(t, err)
 		results <- sweep
 	}()

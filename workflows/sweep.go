@@ -42,6 +42,11 @@ func SweepOrders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck
 	if err != nil {
 		return nil, err
 	}
+	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryProgress, func() (ordercheck.SweepProgress, error) {
+		return ordercheck.SweepProgress{Read: s.Read, Total: s.Total, Missed: s.Sweep.Missed}, nil
+	}); err != nil {
+		return nil, fmt.Errorf("register query %s: %w", ordercheck.QueryProgress, err)
+	}
 	pagesInRun := 0
 	for {
 		page, err := s.next(ctx)
@@ -164,7 +169,7 @@ func (s *sweep) compare(ctx workflow.Context, page ordercheck.ListedOrders) erro
 			s.Read = s.TailAt[n-1] + 1
 		}
 	}
-	s.First = cmp.Or(s.First, page.First)
+	s.First, s.Total = cmp.Or(s.First, page.First), cmp.Or(s.Total, page.Total)
 	s.Sweep.Unreadable += page.Unreadable
 	s.Highest = max(s.Highest, page.Highest)
 	s.Sweep.Listed += page.Listed

@@ -37,6 +37,9 @@ An order that has an open run, or has been checked since, is left alone.`,
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", salesOrderID, done)
 				return err
 			}
+			shown := newProgress(cmd.ErrOrStderr(), "failed runs looked at")
+			o.Progress = shown.set
+			defer shown.end()
 			result, err := operations.Rerun(cmd.Context(), c, o)
 			if err != nil {
 				return err

@@ -38,9 +38,14 @@ Exit status: 0 the sweep was done, 1 it was not.`,
 				return err
 			}
 			defer c.Close()
-			sweep, err := operations.SweepNow(ctx, c, func(workflowID string) {
-				cmd.PrintErrf("gate: the sweep %s is under way; this one follows it\n", workflowID)
+			shown := newProgress(cmd.ErrOrStderr(), "orders compared")
+			sweep, err := operations.SweepNow(ctx, c, operations.SweepOptions{
+				UnderWay: func(workflowID string) {
+					cmd.PrintErrf("gate: the sweep %s is under way; this one follows it\n", workflowID)
+				},
+				Progress: func(p ordercheck.SweepProgress) { shown.set(p.Read, p.Total) },
 			})
+			shown.end()
 			if err != nil {
 				return notDone(ctx, err, fmt.Sprintf(
 					"the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; is a worker running, and does InFlow answer? (wait longer with --wait)",

@@ -242,7 +242,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 		o.Telemetry.ReadyWhen(edge.Ready)
 		announce(o, l, server)
 		table := &watcher{
-			temporal: temporal, namespace: namespace, uiURL: server.UIURL, out: o.Out, logger: logger,
+			temporal: temporal, out: o.Out, logger: logger,
 			since: time.Now(), shown: make(chan struct{}, 64),
 		}
 		parts.Go(func() error {

@@ -20,12 +20,10 @@ const watchEvery = 500 * time.Millisecond
 // watcher prints a row for each report as it comes, by what every operator can
 // see: Temporal's list of runs and the query for the report.
 type watcher struct {
-	temporal  client.Client
-	namespace string
-	uiURL     string
-	out       io.Writer
-	logger    *slog.Logger
-	since     time.Time
+	temporal client.Client
+	out      io.Writer
+	logger   *slog.Logger
+	since    time.Time
 	// shown gets a value for each row.
 	shown chan struct{}
 
@@ -33,12 +31,16 @@ type watcher struct {
 	printed map[string]time.Time
 }
 
-const rowFormat = "%-11s  %-10s  %-46s  %s\n"
+// rowFormat fits 80 columns: a run's address is too long for a row.
+const rowFormat = "%-11.11s  %-10s  %s\n"
+
+// maxWrong is how much of a row is left for what is wrong, in characters.
+const maxWrong = 55
 
 // run prints until ctx is done.
 func (w *watcher) run(ctx context.Context) {
 	w.printed = make(map[string]time.Time)
-	fmt.Fprintf(w.out, rowFormat, "ORDER", "STATUS", "FINDINGS", "RUN")
+	fmt.Fprintf(w.out, rowFormat, "ORDER", "STATUS", "WHAT IS WRONG")
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
@@ -94,8 +96,7 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 		if number == "" {
 			number = report.SalesOrderID
 		}
-		fmt.Fprintf(w.out, rowFormat, number, report.Status, summarize(&report),
-			fmt.Sprintf("%s/namespaces/%s/workflows/%s/%s/user-metadata", w.uiURL, w.namespace, workflowID, runID))
+		fmt.Fprintf(w.out, rowFormat, number, report.Status, summarize(&report))
 		w.printed[runID] = report.CheckedAt
 		select {
 		case w.shown <- struct{}{}:
@@ -108,23 +109,20 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 	return nil
 }
 
-// summarize names the broken rules, each with how often it is broken.
+// summarize returns the most urgent finding in the words that people read, and how many more there are.
 func summarize(report *ordercheck.Report) string {
 	if len(report.Findings) == 0 {
-		return "-"
+		return ordercheck.Cut(report.Note, maxWrong)
 	}
-	var names []string
-	times := make(map[string]int)
-	for f := range report.All() {
-		if times[f.RuleID] == 0 {
-			names = append(names, f.RuleID)
-		}
-		times[f.RuleID] += f.Findings()
-	}
-	for i, name := range names {
-		if n := times[name]; n > 1 {
-			names[i] = fmt.Sprintf("%s ×%d", name, n)
+	worst := &report.Findings[0]
+	for i := range report.Findings {
+		if f := &report.Findings[i]; f.Severity == ordercheck.SeverityError && worst.Severity != ordercheck.SeverityError {
+			worst = f
 		}
 	}
-	return strings.Join(names, ", ")
+	more := ""
+	if n := report.Errors() + report.Warnings() - 1; n > 0 {
+		more = fmt.Sprintf(" (+%d more)", n)
+	}
+	return ordercheck.Cut(strings.Join(strings.Fields(worst.Message), " "), maxWrong-len(more)) + more
 }

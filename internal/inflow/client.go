@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -232,6 +233,7 @@ type call struct {
 	query  url.Values
 	body   []byte // JSON, or nil
 	into   any    // where the answer goes; nil where it has no body that matters
+	total  *int   // where the number of entries of the whole list goes, if it was asked for; nil is nowhere
 }
 
 func (c *Client) getByID(ctx context.Context, request call, id string) error {
@@ -273,6 +275,9 @@ func (c *Client) request(ctx context.Context, request call) error {
 	defer func() { _ = resp.Body.Close() }() // nothing of the answer is used after this
 	if err := statusError(request.op, resp); err != nil || request.into == nil {
 		return err
+	}
+	if n, err := strconv.Atoi(resp.Header.Get("X-listCount")); err == nil && request.total != nil {
+		*request.total = max(n, 0)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxResponseSize+1))
 	if err != nil {

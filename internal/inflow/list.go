@@ -35,17 +35,24 @@ type ListPage struct {
 	Skip int
 }
 
+// SalesOrderList is a page of the list.
+type SalesOrderList struct {
+	Orders []ListedOrder
+	// Total is how many entries the whole list has; only with its beginning, 0 if InFlow does not say.
+	Total int
+}
+
 // ListSalesOrders lists sales orders by their number, at most a hundred, without related
 // entities: those with an order date of from or later. It is one request.
 //
 // An entry that cannot be read has a Problem. If that is true of all entries, the answer is an error.
 // A server that does not know the filter lists older orders too. A Start that is not, or no
 // longer, in the list is an error of [KindNotFound].
-func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListPage) ([]ListedOrder, error) {
+func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListPage) (SalesOrderList, error) {
 	const op = "list sales orders"
 	dates, err := json.Marshal(map[string]string{"fromDate": from.UTC().Format(time.RFC3339)})
 	if err != nil {
-		return nil, fmt.Errorf("inflow: %s: %w", op, err)
+		return SalesOrderList{}, fmt.Errorf("inflow: %s: %w", op, err)
 	}
 	query := url.Values{
 		"filter[orderDate]": {string(dates)},
@@ -59,14 +66,18 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListP
 	if page.Skip > 0 {
 		query.Set("skip", strconv.Itoa(page.Skip))
 	}
+	if page == (ListPage{}) {
+		query.Set("includeCount", "true")
+	}
 	var entries []json.RawMessage
-	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query, into: &entries})
+	var list SalesOrderList
+	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query, into: &entries, total: &list.Total})
 	var failed *Error
 	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && page.Start != "" {
 		failed.Kind = KindNotFound
 	}
 	if err != nil {
-		return nil, err
+		return SalesOrderList{}, err
 	}
 	orders := make([]ListedOrder, len(entries))
 	readable := 0
@@ -76,10 +87,11 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListP
 		}
 	}
 	if readable == 0 && len(orders) > 0 {
-		return nil, badResponse(op, http.StatusOK, fmt.Errorf("entry 1 of %d %s, and none can be read; check INFLOW_API_URL and INFLOW_API_VERSION",
+		return SalesOrderList{}, badResponse(op, http.StatusOK, fmt.Errorf("entry 1 of %d %s, and none can be read; check INFLOW_API_URL and INFLOW_API_VERSION",
 			len(orders), orders[0].Problem))
 	}
-	return orders, nil
+	list.Orders = orders
+	return list, nil
 }
 
 // readListed reads an entry of the list. What it could read of one with a problem is there.

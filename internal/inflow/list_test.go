@@ -34,8 +34,9 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	client, requests := listing(t, 200, `[
 		{"salesOrderId":"a","orderNumber":"SO-1","timestamp":"0000000000310ab6","orderDate":"2026-11-20T00:00:00Z","email":"jane@example.com","lines":[{}]},
 		{"salesOrderId":"b","orderNumber":"SO-2","timestamp":"310AB7","orderDate":null}]`)
-	orders, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
+	list, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
 	require.NoError(t, err)
+	orders := list.Orders
 	require.Len(t, orders, 2)
 	assert.Equal(t, "0000000000310AB6", orders[0].Timestamp)
 	assert.Equal(t, "0000000000310AB7", orders[1].Timestamp, "versions are in the order of their texts")
@@ -47,7 +48,8 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	assert.JSONEq(t, `{"fromDate":"2026-10-25T00:00:00Z"}`, query.Get("filter[orderDate]"))
 	assert.Equal(t, "100", query.Get("count"))
 	assert.Equal(t, "orderNumber", query.Get("sort"))
-	assert.Len(t, query, 3, "no include, and no start on the first page: %v", query)
+	assert.Equal(t, "true", query.Get("includeCount"))
+	assert.Len(t, query, 4, "no include, and no start on the first page: %v", query)
 
 	_, err = client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: "b"})
 	require.NoError(t, err)
@@ -84,8 +86,9 @@ func TestListSalesOrdersThatCannotBeUsed(t *testing.T) {
 func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
 	client, requests := listing(t, 200, `[{"salesOrderId":"a","timestamp":"0000000000310AB6"},{"salesOrderId":"b","orderDate":17,"timestamp":"1"},{"salesOrderId":"c"},"d",
 		{"salesOrderId":"e","timestamp":"0000000000310AB7"}]`)
-	orders, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Skip: 7})
+	list, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Skip: 7})
 	require.NoError(t, err)
+	orders := list.Orders
 	problems := make([]string, len(orders))
 	for i := range orders {
 		problems[i] = orders[i].Problem

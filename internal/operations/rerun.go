@@ -22,6 +22,8 @@ type RerunOptions struct {
 	Query string
 	// DryRun starts nothing.
 	DryRun bool
+	// Progress is called for every run that was looked at, with how many there are; nil is nobody.
+	Progress func(done, total int)
 	// Each is called for every order that is run again, or would be; nil is nobody.
 	Each func(salesOrderID string) error
 }
@@ -41,7 +43,16 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 	if o.Query != "" {
 		query += " AND (" + o.Query + ")"
 	}
+	total := 0
+	if o.Progress != nil {
+		count, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		if err != nil {
+			return RerunResult{}, fmt.Errorf("count the failed runs (%s): %w", query, err)
+		}
+		total = int(count.GetCount())
+	}
 	var result RerunResult
+	looked := 0
 	seen := map[string]bool{}
 	var page []byte
 	for {
@@ -52,6 +63,9 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 			return result, fmt.Errorf("list the failed runs (%s): %w", query, err)
 		}
 		for _, run := range runs.GetExecutions() {
+			if looked++; o.Progress != nil {
+				o.Progress(looked, max(total, looked))
+			}
 			id, ok := ordercheck.SalesOrderID(run.GetExecution().GetWorkflowId())
 			if !ok || seen[id] {
 				continue

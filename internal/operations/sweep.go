@@ -20,12 +20,23 @@ const schedulePoll = 250 * time.Millisecond
 var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID +
 	" does not exist in this namespace: a worker makes it when it starts, whatever SWEEP_EVERY is")
 
+// SweepOptions say who follows a sweep. The zero value is nobody.
+type SweepOptions struct {
+	// UnderWay is called with the workflow id of a sweep that runs already.
+	UnderWay func(workflowID string)
+	// Progress is called every few seconds while the sweep runs.
+	Progress func(ordercheck.SweepProgress)
+}
+
+// progressPoll is the time between two questions how far a sweep has come.
+const progressPoll = 2 * time.Second
+
 // SweepNow looks for missed webhooks now and returns what was found. The sweep begins after the
-// call: where one is under way, underWay is told of its workflow, and the next one follows it.
+// call: if one is under way, the next one follows it.
 // It is the schedule's own, so that two never overlap and marks are kept; a pause of the
 // schedule does not prevent it. The error of a sweep that failed is a [temporal.ApplicationError].
 // ctx bounds the wait, not the sweep, which goes on.
-func SweepNow(ctx context.Context, c client.Client, underWay func(workflowID string)) (*ordercheck.Sweep, error) {
+func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck.Sweep, error) {
 	handle := c.ScheduleClient().GetHandle(ctx, ordercheck.SweepScheduleID)
 	before, err := describeSchedule(ctx, handle)
 	if err != nil {
@@ -41,8 +52,8 @@ func SweepNow(ctx context.Context, c client.Client, underWay func(workflowID str
 		known[running.FirstExecutionRunID] = true
 		// The schedule notes the end of a workflow only when it has something else to do.
 		run, err := c.DescribeWorkflowExecution(ctx, running.WorkflowID, "")
-		if err == nil && run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && underWay != nil {
-			underWay(running.WorkflowID)
+		if err == nil && run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && o.UnderWay != nil {
+			o.UnderWay(running.WorkflowID)
 		}
 	}
 	if err := handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
@@ -52,11 +63,40 @@ func SweepNow(ctx context.Context, c client.Client, underWay func(workflowID str
 	if err != nil {
 		return nil, err
 	}
+	stop := o.follow(ctx, c, started)
+	defer stop()
 	var sweep ordercheck.Sweep
 	if err := c.GetWorkflow(ctx, started.WorkflowID, started.FirstExecutionRunID).Get(ctx, &sweep); err != nil {
 		return nil, fmt.Errorf("wait for the sweep %s: %w", started.WorkflowID, err)
 	}
 	return &sweep, nil
+}
+
+// follow asks how far the sweep has come, until stop. A question that fails is asked again.
+func (o *SweepOptions) follow(ctx context.Context, c client.Client, sweep *client.ScheduleWorkflowExecution) (stop func()) {
+	if o.Progress == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(progressPoll)
+		defer ticker.Stop()
+		for {
+			var progress ordercheck.SweepProgress
+			// Without a run id: a long sweep continues as new.
+			if answer, err := c.QueryWorkflow(ctx, sweep.WorkflowID, "", ordercheck.QueryProgress); err == nil && answer.Get(&progress) == nil {
+				o.Progress(progress)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 func describeSchedule(ctx context.Context, handle client.ScheduleHandle) (*client.ScheduleDescription, error) {

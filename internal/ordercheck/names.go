@@ -33,6 +33,8 @@ const (
 	// SweepWorkflowType is the workflow that looks for orders whose webhook never came. It
 	// takes [SweepStart], answers [Sweep].
 	SweepWorkflowType = "SweepOrders"
+	// QueryProgress answers how far a sweep has come: [SweepProgress].
+	QueryProgress = "progress"
 	// SweepScheduleID is the schedule that starts it, and the beginning of its workflows' ids.
 	SweepScheduleID = "sweep-orders"
 

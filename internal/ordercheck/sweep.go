@@ -49,6 +49,8 @@ type ListedOrders struct {
 	Entries    int   `json:"entries,omitempty"`
 	Unreadable int   `json:"unreadable,omitempty"`
 	TailAt     []int `json:"tailAt,omitempty"`
+	// Total is how many entries the whole list has; only in the first page, 0 if InFlow does not say.
+	Total int `json:"total,omitempty"`
 	// Last: nothing follows.
 	Last bool `json:"last,omitempty"`
 }
@@ -95,6 +97,7 @@ type CarriedSweep struct {
 	TailAt []int         `json:"tailAt,omitempty"`
 	// Read counts the entries of the list up to the end of Tail. First and BySkip are as in [ListOrdersInput].
 	Read   int    `json:"read,omitempty"`
+	Total  int    `json:"total,omitempty"` // entries of the list when the sweep began; 0 if InFlow did not say
 	First  string `json:"first,omitempty"`
 	BySkip bool   `json:"bySkip,omitempty"`
 	// Waiting are the orders whose checks wait for InFlow's allowance.
@@ -123,6 +126,15 @@ type Sweep struct {
 	Orders []ListedOrder `json:"orders"`
 	// Marks are for the next sweep.
 	Marks SweepMarks `json:"marks"`
+}
+
+// SweepProgress is how far a sweep has come, as the query [QueryProgress] answers.
+type SweepProgress struct {
+	// Read counts the entries of the list that were compared, of Total; 0 is not known.
+	Read  int `json:"read"`
+	Total int `json:"total,omitempty"`
+	// Missed counts the orders that a check was started for.
+	Missed int `json:"missed"`
 }
 
 // MaxSweepOrders bounds the orders that the result of a sweep names: each run begins with the
