@@ -31,6 +31,7 @@ func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInp
 		return ordercheck.CheckedOrder{RuleSet: set.RuleSet(), NotAsked: notAsked}, nil
 	}
 	checked := set.EvaluateFetched(ctx, &order, in.At.Local(), in.Lookups, in.Asked)
+	checked.NotInForce = set.NotInForce(in.Told)
 	if a.Count != nil {
 		a.Count(ctx, checked)
 	}

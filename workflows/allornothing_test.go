@@ -53,7 +53,11 @@ func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {
 // TestExpiryInTheTaskThatContinuesAsNew: the next run sends the notice, and ends.
 func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
 	l := newLife(t, swept(holding), "total")
-	l.RegisterDelayedCallback(func() { l.SetContinueAsNewSuggested(true) }, 30*day+time.Minute)
+	fetch := l.fetch
+	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		l.SetContinueAsNewSuggested(l.Now().Sub(l.start) > 30*day)
+		return fetch(n)
+	}
 	l.execute()
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, l.GetWorkflowError(), &again)

@@ -18,6 +18,7 @@ var leftBehind = map[string]string{
 	"id":               "the next run has it from its start",
 	"missedVersion":    "for the sweep's count; the fetch that is due is carried",
 	"notFoundVersion":  "such a run ends",
+	"lift":             "for the check under way, and a run that continues as new has none",
 	"settings":         "the next run reads those in force",
 	"deliveries":       "Temporal's channel of this run",
 	"priority":         "of a fetch under way, and a run that continues as new has none",

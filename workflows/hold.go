@@ -42,6 +42,7 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 	confirmed := errorsIn(&o.report, ordercheck.FindingConfirmed)
 	news := o.hasNews(confirmed)
 	o.settleNotified(confirmed)
+	o.lift = lift{}
 	switch {
 	case o.holdEnded:
 	case news:
@@ -57,7 +58,17 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 			o.tell(ctx, kind, reason)
 		}
 		o.endHold()
+	case o.checks == o.fetches: // an override, which is no check
+	case isDue(ctx, o.hold.Since, o.holdMax()):
+		o.expire(ctx)
+	case isDue(ctx, o.hold.ToldAt, o.remindEvery()):
+		o.remind(ctx)
 	}
+}
+
+// isDue says whether some time has passed since a moment. Neither happens if one of them is zero.
+func isDue(ctx workflow.Context, since time.Time, after time.Duration) bool {
+	return !since.IsZero() && after > 0 && !workflow.Now(ctx).Before(since.Add(after))
 }
 
 // ending is how a hold ended that people were told of.
@@ -69,6 +80,8 @@ func (o *salesOrder) ending() (kind ordercheck.NoticeKind, reason ordercheck.End
 		return ordercheck.NoticeEnded, ordercheck.EndCancelled
 	case o.report.Status == ordercheck.StatusOverridden:
 		return ordercheck.NoticeOverridden, ""
+	case len(o.hold.Lifted)+o.hold.LiftedOmitted > 0 && len(o.hold.Resolved)+o.hold.ResolvedOmitted == 0:
+		return ordercheck.NoticeEnded, ordercheck.EndRulesChanged
 	default:
 		return ordercheck.NoticeResolved, ""
 	}
@@ -78,6 +91,7 @@ func (o *salesOrder) endHold() {
 	o.hold.Since, o.hold.ToldAt = time.Time{}, time.Time{}
 	o.hold.Notified, o.hold.Thread = nil, ""
 	o.hold.Resolved, o.hold.ResolvedOmitted = nil, 0
+	o.hold.Lifted, o.hold.LiftedOmitted = nil, 0
 }
 
 // missingNote is what a report notes of a check that lacked something.
@@ -134,11 +148,15 @@ func (o *salesOrder) nextWake() wake {
 	if o.hold.Since.IsZero() {
 		return next
 	}
-	if longest := o.holdMax(); longest > 0 {
-		consider(o.hold.Since.Add(longest), "the order has been held as long as it may", o.expire)
+	notChecked := !o.hold.CheckAgainAt.IsZero()
+	if longest := o.holdMax(); longest > 0 && notChecked {
+		consider(o.hold.Since.Add(longest), "the order has been held as long as it may, and cannot be checked", o.expire)
+	} else if longest > 0 {
+		consider(o.hold.Since.Add(longest), "the order has been held as long as it may: check once more", checkAgain)
 	}
-	if every := o.remindEvery(); every > 0 && !o.hold.ToldAt.IsZero() {
-		consider(o.hold.ToldAt.Add(every), "remind of the held order", o.remind)
+	// People are not reminded of what nobody has checked.
+	if every := o.remindEvery(); every > 0 && !o.hold.ToldAt.IsZero() && !notChecked {
+		consider(o.hold.ToldAt.Add(every), "check again, and remind of the order if it is still held", checkAgain)
 	}
 	return next
 }
@@ -221,6 +239,9 @@ func (o *salesOrder) awaitUntil(ctx workflow.Context, next wake, moved func() bo
 
 func (o *salesOrder) expire(ctx workflow.Context) {
 	o.report.Note = fmt.Sprintf("The order was held for %v and is still wrong; the gate has stopped waiting for it.", o.holdMax())
+	if o.outcome != nil {
+		o.report.Note = fmt.Sprintf("The order was held for %v; it could not be checked again, and the gate has stopped waiting for it.", o.holdMax())
+	}
 	o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndExpired)
 	o.endHold()
 	o.holdEnded = true

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,12 +36,15 @@ type life struct {
 	down   bool // InFlow refuses the key
 	rules  []ordercheck.RuleError
 	saved  int // versions of the order
-	seen   []string
+	// ruleSet is in force, off are rules that it has no longer.
+	ruleSet ordercheck.RuleSet
+	off     []string
+	seen    []string
 }
 
 func newLife(t *testing.T, settings workflows.Settings, broken ...string) *life {
 	t.Helper()
-	l := &life{world: newWorldWith(t, settings), t: t, broken: broken, amount: "5.00"}
+	l := &life{world: newWorldWith(t, settings), t: t, broken: broken, amount: "5.00", ruleSet: ruleSet}
 	l.fetch = func(int) (ordercheck.FetchedOrder, error) {
 		switch {
 		case l.down:
@@ -49,7 +53,7 @@ func newLife(t *testing.T, settings workflows.Settings, broken ...string) *life 
 			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
 		}
 		o := order(l.saved)
-		o.IsCancelled = l.cancel
+		o.IsCancelled, o.RuleSet = l.cancel, l.ruleSet
 		return o, nil
 	}
 	l.check = func(int) (ordercheck.CheckedOrder, error) {
@@ -63,7 +67,12 @@ func newLife(t *testing.T, settings workflows.Settings, broken ...string) *life 
 			f.Actual = l.amount
 			checked.Findings = append(checked.Findings, f)
 		}
-		checked.Terms, checked.RuleErrors = l.terms, l.rules
+		checked.Terms, checked.RuleErrors, checked.RuleSet = l.terms, l.rules, l.ruleSet
+		for _, rule := range l.lastCheck.Told {
+			if slices.Contains(l.off, rule) {
+				checked.NotInForce = append(checked.NotInForce, rule)
+			}
+		}
 		return checked, nil
 	}
 	return l
@@ -231,6 +240,34 @@ func TestLife(t *testing.T) {
 			story:    func(l *life) { l.save(3*day, func() { l.broken = nil }) },
 			status:   ordercheck.StatusPassed,
 			told:     []string{"30m0s failed", "24h30m0s reminder", "48h30m0s reminder", "72h0m2s resolved"}, ended: 3*day + quiet,
+		},
+		"fixed without a delivery: nobody is reminded": {
+			settings: func(s *workflows.Settings) { s.RemindEvery = day },
+			broken:   []string{"total"},
+			story: func(l *life) {
+				l.RegisterDelayedCallback(func() { l.broken, l.saved = nil, 1 }, 12*time.Hour)
+			},
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "24h30m0s resolved"}, ended: day + 30*time.Minute,
+		},
+		"no reminder while InFlow refuses the key, one with the next check": {
+			settings: func(s *workflows.Settings) { s.RemindEvery = day },
+			broken:   []string{"total"},
+			story: func(l *life) {
+				l.RegisterDelayedCallback(func() { l.down = true }, 12*time.Hour)
+				l.RegisterDelayedCallback(func() { l.down = false }, day+40*time.Minute)
+				l.save(2*day, func() { l.broken = nil })
+			},
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "24h45m0s reminder", "48h0m2s resolved"}, ended: 2*day + quiet,
+		},
+		"fixed without a delivery: the hold does not expire": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				l.RegisterDelayedCallback(func() { l.broken, l.saved = nil, 1 }, 12*time.Hour)
+			},
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "720h30m0s resolved"}, ended: 30*day + 30*time.Minute,
 		},
 		"expired": {
 			broken: []string{"total"}, status: ordercheck.StatusFailed,

@@ -32,6 +32,9 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 	if kind == ordercheck.NoticeResolved {
 		notice.Resolved, notice.ResolvedOmitted = slices.Clone(o.hold.Resolved), o.hold.ResolvedOmitted
 	}
+	if kind == ordercheck.NoticeResolved || endReason == ordercheck.EndRulesChanged {
+		notice.Lifted, notice.LiftedOmitted = slices.Clone(o.hold.Lifted), o.hold.LiftedOmitted
+	}
 	notice.Bound()
 	if o.hold.Thread == "" {
 		o.hold.Thread = notice.Key

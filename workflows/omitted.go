@@ -127,6 +127,28 @@ func countByRule(findings []*ordercheck.Finding) map[string]int {
 	return counts
 }
 
+// lift is why findings that a check does not find again may be gone although nobody fixed the order.
+type lift struct {
+	// all is true if only the rules have changed since the check before, and the order has not.
+	all bool
+	// rules are no longer in force.
+	rules []string
+}
+
+// of says whether a finding of a rule is gone because the rules were changed.
+func (l lift) of(ruleID string) bool { return l.all || slices.Contains(l.rules, ruleID) }
+
+// toldRules are the rules with errors that people have been told of.
+func (o *salesOrder) toldRules() []string {
+	var ids []string
+	for i := range o.hold.Notified {
+		if id := o.hold.Notified[i].RuleID; id != ordercheck.OtherRules && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // settleNotified takes what no longer stands, or is overridden, from the findings that people were
 // told of: it is news when it comes again.
 func (o *salesOrder) settleNotified(confirmed []*ordercheck.Finding) {
@@ -137,20 +159,42 @@ func (o *salesOrder) settleNotified(confirmed []*ordercheck.Finding) {
 		switch rule := f.RuleID; {
 		case crowded[rule] && now[rule] > 0:
 			if !counted[rule] {
-				o.hold.ResolvedOmitted += max(0, told[rule]-now[rule])
+				*o.goneOmitted(rule) += max(0, told[rule]-now[rule])
 			}
 			counted[rule] = true
 		case slices.ContainsFunc(confirmed, func(g *ordercheck.Finding) bool { return g.ID == f.ID }):
-		case f.Count > 0 || len(o.hold.Resolved) >= ordercheck.MaxResolved:
-			o.hold.ResolvedOmitted += f.Findings()
 		default:
-			f.Message = cmp.Or(f.Message, "Rule "+f.RuleID)
-			o.hold.Resolved = append(o.hold.Resolved, f)
+			o.noteGone(f)
 		}
 	}
 	o.hold.Notified = ordercheck.Brief(slices.DeleteFunc(slices.Clone(confirmed), func(f *ordercheck.Finding) bool {
 		return !crowded[f.RuleID] && !o.told(f)
 	}))
+}
+
+// noteGone notes that a finding people were told of is gone: it was fixed, or its rule no longer applies.
+func (o *salesOrder) noteGone(f ordercheck.Finding) {
+	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // it came again, and is gone again
+	o.hold.Resolved = slices.DeleteFunc(o.hold.Resolved, same)
+	o.hold.Lifted = slices.DeleteFunc(o.hold.Lifted, same)
+	list := &o.hold.Resolved
+	if o.lift.of(f.RuleID) {
+		list = &o.hold.Lifted
+	}
+	if f.Count > 0 || len(*list) >= ordercheck.MaxResolved {
+		*o.goneOmitted(f.RuleID) += f.Findings()
+		return
+	}
+	f.Message = cmp.Or(f.Message, "Rule "+f.RuleID)
+	*list = append(*list, f)
+}
+
+// goneOmitted counts findings of a rule that are gone and not listed.
+func (o *salesOrder) goneOmitted(ruleID string) *int {
+	if o.lift.of(ruleID) {
+		return &o.hold.LiftedOmitted
+	}
+	return &o.hold.ResolvedOmitted
 }
 
 func pointers(findings []ordercheck.Finding) []*ordercheck.Finding {

@@ -113,6 +113,7 @@ type salesOrder struct {
 	// holdEnded: the order is still wrong, but its hold expired or was ended by hand.
 	holdEnded bool
 	changed   bool // an override came while the run waited
+	lift      lift // for the check that is being concluded
 
 	sending       bool // a notice is on its way
 	sendingPaused bool // no further notice is sent, since the next run is about to take over
@@ -497,6 +498,10 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 	}
 	found, omitted := o.report.Findings, o.report.Omitted
 	if checked := result.checked; checked != nil {
+		o.lift = lift{
+			all:   fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion && checked.RuleSet != o.report.RuleSet,
+			rules: checked.NotInForce,
+		}
 		found, omitted = checked.Findings, checked.Omitted
 		o.report.OrderVersion, o.report.RuleSet = fetched.OrderVersion, checked.RuleSet
 		o.report.Skipped, o.report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
@@ -552,6 +557,7 @@ func (o *salesOrder) evaluate(ctx workflow.Context, fetched *ordercheck.FetchedO
 	var checked ordercheck.CheckedOrder
 	err := workflow.ExecuteActivity(checkOptions(ctx, fetched.OrderNumber), ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{
 		SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: lookups, Asked: fetched.Asked, Final: final,
+		Told: o.toldRules(),
 	}).Get(ctx, &checked)
 	return &checked, err
 }

@@ -38,6 +38,7 @@ type world struct {
 
 	fetchedAt []time.Duration // since the start, of the workflow's clock
 	checked   int
+	lastCheck ordercheck.CheckOrderInput
 	mu        sync.Mutex
 	sent      []sentNotice
 	// notify stands in for the world of mail; nil takes everything.
@@ -82,6 +83,7 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 		assert.False(t, in.At.IsZero(), "rules need a time that is given")
 		w.checked++
+		w.lastCheck = in
 		return w.check(w.checked)
 	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {

@@ -72,6 +72,25 @@ https://app.`), chatText(t, chat))
 	assert.Contains(t, chatText(t, chat), "\nand 2 more\n")
 }
 
+func TestChatIsToldThatTheRulesChanged(t *testing.T) {
+	t.Parallel()
+	hook := newReceiver(t)
+	notice := resolved()
+	notice.Kind, notice.EndReason = ordercheck.NoticeEnded, ordercheck.EndRulesChanged
+	notice.Lifted, notice.Resolved = notice.Resolved, nil
+	require.NoError(t, send(t, notify.Options{Destinations: destinations(t, hook.URL)}, notice))
+	var body struct {
+		Text   string               `json:"text"`
+		Lifted []ordercheck.Finding `json:"lifted"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(hook.requests()[0].body), &body))
+	assert.Equal(t, notice.Lifted, body.Lifted)
+	assert.Contains(t, body.Text, "[ENDED] SO-000123: rules changed")
+	assert.Contains(t, body.Text, "the rules that it broke no longer apply.")
+	assert.Contains(t, body.Text, "• order: The PO number is missing.\n")
+	assert.NotContains(t, body.Text, "fixed")
+}
+
 func TestOrderCannotCallEverybodyInAChat(t *testing.T) {
 	t.Parallel()
 	chat := newReceiver(t)

@@ -90,6 +90,11 @@ func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
 		fixed.More += notice.ResolvedOmitted
 		v.Groups = append(v.Groups, fixed)
 	}
+	if notice.liftedErrors() > 0 {
+		lifted := n.group("The rule no longer applies", notice.Lifted, maxErrors, true)
+		lifted.More += notice.LiftedOmitted
+		v.Groups = append(v.Groups, lifted)
+	}
 	for _, g := range []struct {
 		title    string
 		findings []ordercheck.Finding

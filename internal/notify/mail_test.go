@@ -118,6 +118,19 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 		{ordercheck.NoticeEnded, func(n *notify.Notice) {
 			n.EndReason, n.Report.Note = ordercheck.EndByHand, "temporal-cli:anna@desk ended the watch over this order by hand."
 		}, "[ENDED] SO-000123: ended by hand", []string{"temporal-cli:anna@desk ended the watch", "nobody answers for them", "The PO number is missing."}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) {
+			*n = *resolved()
+			n.Kind, n.EndReason, n.Resolved, n.Lifted = ordercheck.NoticeEnded, ordercheck.EndRulesChanged, nil, n.Resolved[:1]
+		}, "[ENDED] SO-000123: rules changed", []string{
+			"no longer held: the rule that it broke no longer applies.", "The rule no longer applies\n", "Expected 15.00, was 10.00.\n  (since",
+		}},
+		{ordercheck.NoticeResolved, func(n *notify.Notice) {
+			*n = *resolved()
+			n.Report.OrderNumber = "SO-000124"
+			n.Resolved, n.Lifted = n.Resolved[:1], n.Resolved[1:]
+		}, "[RESOLVED] SO-000124", []string{
+			"its errors are fixed, or their rules no longer apply", "Fixed\n", "The rule no longer applies\n\n* order: The PO number is missing.",
+		}},
 		{ordercheck.NoticeFailed, func(n *notify.Notice) {
 			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit", Error: "the customer has no limit"}}
 		}, "[FAILED] SO-000123: 2 errors", []string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},

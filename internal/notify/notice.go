@@ -30,7 +30,7 @@ func (n *Notice) Validate() error {
 	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden, ordercheck.NoticeUnchecked:
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
-		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted, ordercheck.EndByHand:
+		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted, ordercheck.EndByHand, ordercheck.EndRulesChanged:
 		default:
 			errs = append(errs, fmt.Errorf("the end reason %q is not known", n.EndReason))
 		}
@@ -152,6 +152,7 @@ func (n *Notice) subject(location *time.Location) string {
 		what = map[ordercheck.EndReason]string{
 			ordercheck.EndExpired: "not fixed in time", ordercheck.EndCancelled: "order cancelled",
 			ordercheck.EndDeleted: "order deleted", ordercheck.EndByHand: "ended by hand",
+			ordercheck.EndRulesChanged: "rules changed",
 		}[n.EndReason]
 	case ordercheck.NoticeUnchecked:
 		what = "too large to be checked"
@@ -176,6 +177,10 @@ func (n *Notice) headline() (headline, advice string) {
 		return "This order is still held: " + count(number(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
 	case ordercheck.NoticeResolved:
+		if n.liftedErrors() > 0 {
+			return "This order is no longer held: its errors are fixed, or their rules no longer apply.",
+				"The company's rules were changed. Nothing is left to do, unless you want to correct the order all the same."
+		}
 		return "This order is fixed: the errors that were reported are gone.", "Nothing is left to do."
 	case ordercheck.NoticeOverridden:
 		return "This order is released: somebody answers for " + count(f.overriddenErrors(), "error") + " that it still has.",
@@ -192,6 +197,12 @@ func (n *Notice) headline() (headline, advice string) {
 		case ordercheck.EndExpired:
 			return "This order is not held any longer: nobody fixed it in time.",
 				"Its errors stand. Fix the order in InFlow and save it, and it is checked again."
+		case ordercheck.EndRulesChanged:
+			headline = "This order is no longer held: the rule that it broke no longer applies."
+			if n.liftedErrors() > 1 {
+				headline = "This order is no longer held: the rules that it broke no longer apply."
+			}
+			return headline, "The company's rules were changed. Nothing is left to do, unless you want to correct the order all the same."
 		case ordercheck.EndByHand:
 			return "This order is not held any longer. " + oneLine(n.Report.Note, maxNote),
 				"Its errors stand, and nobody answers for them. Save the order in InFlow, and it is checked again."
@@ -199,6 +210,9 @@ func (n *Notice) headline() (headline, advice string) {
 	}
 	return "", ""
 }
+
+// liftedErrors counts the errors that are gone because the rules were changed.
+func (n *Notice) liftedErrors() int { return number(n.Lifted) + n.LiftedOmitted }
 
 // inflowOrderPage is where people open an order; an id follows.
 const inflowOrderPage = "https://app.inflowinventory.com/sales-orders/"

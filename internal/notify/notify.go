@@ -294,6 +294,7 @@ func (n *Notifier) message(notice *Notice) message {
 		body: webhookBody{
 			Kind: notice.Kind, Key: notice.Key, Subject: notice.subject(n.location), Text: text, At: notice.At, EndReason: notice.EndReason,
 			Report: notice.Report, Resolved: notice.Resolved, ResolvedOmitted: notice.ResolvedOmitted,
+			Lifted: notice.Lifted, LiftedOmitted: notice.LiftedOmitted,
 			Links: links{Order: notice.orderURL(), Run: notice.runURL(n.temporalUIURL, n.namespace)},
 		},
 	}
@@ -308,19 +309,25 @@ func (n *Notifier) chatText(notice *Notice) string {
 	}
 	f := sortFindings(&notice.Report)
 	told, more := f.standing, 0
+	gone := notice.Kind == ordercheck.NoticeResolved || notice.EndReason == ordercheck.EndRulesChanged
+	if gone {
+		told, more = slices.Concat(notice.Resolved, notice.Lifted), notice.ResolvedOmitted+notice.LiftedOmitted
+	}
+	if notice.EndReason == ordercheck.EndRulesChanged {
+		headline, _ := notice.headline()
+		b.WriteString(headline + "\n")
+	}
 	switch notice.Kind {
-	case ordercheck.NoticeResolved:
-		told, more = notice.Resolved, notice.ResolvedOmitted
 	case ordercheck.NoticeOverridden:
 		told = f.overridden
-	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded, ordercheck.NoticeUnchecked:
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded, ordercheck.NoticeUnchecked, ordercheck.NoticeResolved:
 	}
 	shown, others := firstListed(told, maxChatFindings)
 	more += others
 	for i := range shown {
 		finding := &shown[i]
 		fmt.Fprintf(&b, "• %s: %s", where(finding), chatText(finding.Message, maxChatText))
-		if fix := chatText(finding.Fix, maxChatText); fix != "" && notice.Kind != ordercheck.NoticeResolved {
+		if fix := chatText(finding.Fix, maxChatText); fix != "" && !gone {
 			b.WriteString(" → " + fix)
 		}
 		if finding.Override != nil && notice.Kind == ordercheck.NoticeOverridden {

@@ -27,8 +27,11 @@ type webhookBody struct {
 	Report    ordercheck.Report     `json:"report"`
 	Resolved  []ordercheck.Finding  `json:"resolved,omitempty"`
 	// ResolvedOmitted is the number of findings that Resolved does not list.
-	ResolvedOmitted int   `json:"resolvedOmitted,omitempty"`
-	Links           links `json:"links"`
+	ResolvedOmitted int `json:"resolvedOmitted,omitempty"`
+	// Lifted and LiftedOmitted are the same for findings that are gone because the rules were changed.
+	Lifted        []ordercheck.Finding `json:"lifted,omitempty"`
+	LiftedOmitted int                  `json:"liftedOmitted,omitempty"`
+	Links         links                `json:"links"`
 }
 
 type links struct {

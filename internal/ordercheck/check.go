@@ -109,6 +109,8 @@ type CheckOrderInput struct {
 	Lookups Lookups `json:"lookups,omitzero"`
 	// Asked is [FetchedOrder.Asked].
 	Asked []string `json:"asked"`
+	// Told lists the rules with errors that people have been told of: see [CheckedOrder.NotInForce].
+	Told []string `json:"told,omitempty"`
 	// Final evaluates the order even if the rules need more than was asked for.
 	Final bool `json:"final,omitempty"`
 }
@@ -129,6 +131,9 @@ type CheckedOrder struct {
 	// NotAsked lists what the rules of this worker need and was not asked for. Nothing was evaluated
 	// then: the order is to be fetched again.
 	NotAsked []string `json:"notAsked,omitempty"`
+	// NotInForce lists the rules of [CheckOrderInput.Told] that the set no longer has, or has switched
+	// off or on trial.
+	NotInForce []string `json:"notInForce,omitempty"`
 	// Shadow is what rules on trial would have said. It is counted, and is no part of a report.
 	Shadow []ShadowResult `json:"shadow,omitempty"`
 }
@@ -291,6 +296,9 @@ type Hold struct {
 	// Resolved are the first of them that have gone since, ResolvedOmitted the number of the others.
 	Resolved        []Finding `json:"resolved,omitempty"`
 	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
+	// Lifted and LiftedOmitted are the same for findings that went because the rules were changed.
+	Lifted        []Finding `json:"lifted,omitempty"`
+	LiftedOmitted int       `json:"liftedOmitted,omitempty"`
 	// Unlisted are findings that somebody answers for and that the report does not list any more,
 	// in brief: the override holds when it lists them again.
 	Unlisted []Finding `json:"unlisted,omitempty"`

@@ -29,6 +29,8 @@ const (
 	EndCancelled EndReason = "cancelled" // in InFlow
 	EndDeleted   EndReason = "deleted"   // in InFlow
 	EndByHand    EndReason = "by-hand"   // an operator cancelled the run
+	// EndRulesChanged: the rules were changed, and find none of the errors that people were told of.
+	EndRulesChanged EndReason = "rules-changed"
 )
 
 // Notice is what people are told of an order, once.
@@ -44,7 +46,11 @@ type Notice struct {
 	// ResolvedOmitted is the number of those that it does not list.
 	Resolved        []Finding `json:"resolved,omitempty"`
 	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
-	EndReason       EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
+	// Lifted are findings people were told of that are gone because the rules were changed, not the
+	// order, for [NoticeResolved] and [EndRulesChanged]; LiftedOmitted counts the others.
+	Lifted        []Finding `json:"lifted,omitempty"`
+	LiftedOmitted int       `json:"liftedOmitted,omitempty"`
+	EndReason     EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
 	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
 	// needed: it is not for histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`

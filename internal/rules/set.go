@@ -139,6 +139,13 @@ func (s *Set) Needs(asked []string) []string {
 	return slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(asked, name) })
 }
 
+// NotInForce lists those of some rules that the set does not have, or has switched off or on trial.
+func (s *Set) NotInForce(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.ID == id && !r.Shadow })
+	})
+}
+
 // NeedsRecentOrders reports whether a rule compares the order with other orders of its
 // customer, so that they should be looked up.
 func (s *Set) NeedsRecentOrders() bool { return s.needs(lookupRecentOrders) }
