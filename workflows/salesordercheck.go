@@ -590,7 +590,8 @@ func (o *salesOrder) explain(err error) error {
 	case ordercheck.ErrorInflowUnauthorized:
 		advice = "InFlow refused the API key; put INFLOW_API_KEY and INFLOW_COMPANY_ID right at the worker, then rerun"
 	case ordercheck.ErrorInflowBadResponse:
-		advice = "InFlow's answer could not be used; check INFLOW_API_URL and INFLOW_API_VERSION at the worker, then rerun"
+		// The activity knows whether the address, the version or one field of the order is wrong.
+		advice = "InFlow's answer could not be used (" + ordercheck.Cut(applicationErrorMessage(err), maxErrorText) + "); mend what it names, then rerun"
 	case ordercheck.ErrorOrderTooLarge:
 		advice = "it is too large for a check; check it by hand, or split it into several orders (" + applicationErrorMessage(err) + ")"
 	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:

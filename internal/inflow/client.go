@@ -291,7 +291,7 @@ func (c *Client) request(ctx context.Context, request call) error {
 	}
 	if err := decodeJSON(body, request.into); err != nil {
 		return badResponse(request.op, resp.StatusCode,
-			fmt.Errorf("the answer%s cannot be used: %w; check INFLOW_API_URL and INFLOW_API_VERSION", mediaType(resp.Header), err))
+			fmt.Errorf("the answer%s cannot be used: %w; %s", mediaType(resp.Header), err, whatToCheck(err)))
 	}
 	return nil
 }

@@ -243,12 +243,26 @@ func decodeJSON(data []byte, into any) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("it is not JSON: fault at byte %d", syntax.Offset)
 	case errors.As(err, &typed) && typed.Field == "":
-		return fmt.Errorf("it is %s where %s belongs", valueInWords(typed.Value), typeInWords(typed.Type))
+		return fmt.Errorf("expected %s, got %s", typeInWords(typed.Type), valueInWords(typed.Value))
 	case errors.As(err, &typed):
-		return fmt.Errorf("field %s is %s where %s belongs", typed.Field, valueInWords(typed.Value), typeInWords(typed.Type))
+		return &fieldError{fmt.Sprintf("field %s: expected %s, got %s", typed.Field, typeInWords(typed.Type), valueInWords(typed.Value))}
 	default:
 		return errors.New("it does not have the form of InFlow's API description")
 	}
+}
+
+// fieldError is about one field of an answer that is otherwise InFlow's.
+type fieldError struct{ problem string }
+
+func (e *fieldError) Error() string { return e.problem }
+
+// whatToCheck returns what to do about an answer that decodeJSON could not read.
+func whatToCheck(err error) string {
+	var field *fieldError
+	if errors.As(err, &field) {
+		return "look at that field in InFlow, and check INFLOW_API_VERSION"
+	}
+	return "check INFLOW_API_URL and INFLOW_API_VERSION"
 }
 
 // valueInWords names the kind of a value without what encoding/json puts after it: a
