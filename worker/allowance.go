@@ -50,6 +50,7 @@ type allowance struct {
 	perMinute int
 	temporal  client.Client
 	namespace string
+	clock     *clock                                                  // learns Temporal's time from the queue's pollers
 	queue     *poll.Value[*workflowservice.DescribeTaskQueueResponse] // of InFlow's task queue
 
 	waited   metric.Float64Histogram
@@ -67,8 +68,8 @@ const (
 )
 
 // newAllowance also registers its metrics; stop ends them. Run its queue for those that Temporal knows.
-func newAllowance(c client.Client, namespace string, perMinute int, provider metric.MeterProvider, w *watchdog.Watchdog) (a *allowance, stop func() error, err error) {
-	a = &allowance{perMinute: perMinute, temporal: c, namespace: namespace}
+func newAllowance(c client.Client, namespace string, perMinute int, clock *clock, provider metric.MeterProvider, w *watchdog.Watchdog) (a *allowance, stop func() error, err error) {
+	a = &allowance{perMinute: perMinute, temporal: c, namespace: namespace, clock: clock}
 	a.queue = poll.New(a.queueStats, poll.Options{
 		Name: "the question to Temporal about task queue " + ordercheck.InflowTaskQueue, Every: queueEvery, Timeout: queueTimeout,
 		MaxAge: queueMaxAge, Watchdog: w,
@@ -114,6 +115,7 @@ func newAllowance(c client.Client, namespace string, perMinute int, provider met
 }
 
 func (a *allowance) queueStats(ctx context.Context) (*workflowservice.DescribeTaskQueueResponse, error) {
+	asked := a.clock.now()
 	stats, err := a.temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace:     a.namespace,
 		TaskQueue:     &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
@@ -123,6 +125,7 @@ func (a *allowance) queueStats(ctx context.Context) (*workflowservice.DescribeTa
 	if err != nil {
 		return nil, fmt.Errorf("ask Temporal about task queue %s, for metrics: %w", ordercheck.InflowTaskQueue, err)
 	}
+	a.clock.observe(ctx, asked, stats)
 	return stats, nil
 }
 

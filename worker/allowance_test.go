@@ -33,7 +33,7 @@ func TestNoMinuteStartsMoreThanTheAllowance(t *testing.T) {
 }
 
 func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
-	a, stop, err := newAllowance(nil, "", 60, noop.NewMeterProvider(), nil)
+	a, stop, err := newAllowance(nil, "", 60, nil, noop.NewMeterProvider(), nil)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, stop()) }()
 	var suite testsuite.WorkflowTestSuite

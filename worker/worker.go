@@ -46,8 +46,10 @@ type Options struct {
 	Started func(ready func(context.Context) error)
 	// Sweep is when to look for missed webhooks.
 	Sweep Sweep
-	// Logger is told of the sweep's schedule; nil is silence.
+	// Logger is told of the sweep's schedule and of a clock that is wrong; nil is silence.
 	Logger *slog.Logger
+	// Now is this machine's clock, which is compared with Temporal's; nil is time.Now.
+	Now func() time.Time
 	// Identity names this worker in Temporal's Web UI; empty is the SDK's own pid@host.
 	Identity string
 }
@@ -85,7 +87,16 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if meter == nil {
 		meter = noop.NewMeterProvider()
 	}
-	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, meter, o.Watchdog)
+	logger := o.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	clock, unregisterClock, err := newClock(o.Now, logger, meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unregisterClock()) }()
+	allowance, unregister, err := newAllowance(c, o.Namespace, o.InflowRequestsPerMinute, clock, meter, o.Watchdog)
 	if err != nil {
 		return err
 	}
@@ -145,7 +156,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)
 
-	stopSweep, err := o.startSweep(ctx, c)
+	stopSweep, err := o.startSweep(ctx, c, logger)
 	if err != nil {
 		return err
 	}
@@ -173,8 +184,10 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if o.Started != nil {
 		o.Started(func(ctx context.Context) error {
 			health.Wait(ctx)
-			_, err := health.Get()
-			return err
+			if _, err := health.Get(); err != nil {
+				return err
+			}
+			return clock.ready()
 		})
 	}
 	select {
@@ -191,11 +204,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 }
 
 // startSweep keeps the sweep's schedule and its metrics, until stop.
-func (o *Options) startSweep(ctx context.Context, c client.Client) (stop func(), err error) {
-	logger := o.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
+func (o *Options) startSweep(ctx context.Context, c client.Client, logger *slog.Logger) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	if o.Meter != nil {

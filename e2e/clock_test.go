@@ -1,0 +1,57 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/activities"
+	"error-check-gate/internal/codec"
+	"error-check-gate/worker"
+)
+
+// TestClockIsComparedWithTemporals: a worker whose clock is wrong says so and is not ready, and one
+// whose clock is right stays ready.
+func TestClockIsComparedWithTemporals(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ahead time.Duration
+		says  string
+	}{
+		"ahead":  {time.Hour, "ahead of Temporal's"},
+		"behind": {-time.Hour, "behind Temporal's"},
+		"right":  {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, options{noWorker: true})
+			ready := make(chan func(context.Context) error, 1)
+			serve(t, func(ctx context.Context) error {
+				return worker.Run(ctx, s.temporal, worker.Options{
+					Settings: s.settings, InflowRequestsPerMinute: plenty, Namespace: s.namespace, StopTimeout: 5 * time.Second,
+					Activities: &activities.Activities{
+						Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, Converter: codec.NewDataConverter(nil),
+					},
+					Started: func(check func(context.Context) error) { ready <- check },
+					Now:     func() time.Time { return time.Now().Add(tc.ahead) },
+				})
+			})
+			check := <-ready
+			id := s.create("plain")
+			if tc.says == "" {
+				for began := time.Now(); time.Since(began) < 12*time.Second; { // two questions about the clock, or more
+					s.checkNow(id)
+					require.NoError(t, check(t.Context()))
+				}
+				return
+			}
+			require.EventuallyWithT(t, func(c *assert.CollectT) {
+				s.checkNow(id) // a worker without work polls once a minute
+				assert.ErrorContains(c, check(t.Context()), tc.says)
+			}, waitFor, tick)
+		})
+	}
+}
