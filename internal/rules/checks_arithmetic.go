@@ -14,6 +14,7 @@ const (
 	toleranceDescription = "how far two amounts may be apart and still agree, inclusive"
 	aCent                = "0.01"
 	halfACent            = "0.005"
+	exactPlaces          = 8 // what a sum of quotients is right to
 )
 
 func (s *settings) rounding() decimal.Decimal {
@@ -426,14 +427,9 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 		return c.Mul(base, rate2)
 	}
 	reading := func(extra decimal.Decimal, compound, inclusive bool) decimal.Decimal {
-		// What bears the same rates is summed first, so that a division rounds once and not for each line.
-		taxed := map[[2]decimal.Decimal]*money.Total{}
+		var total money.Total
 		take := func(amount, rate1, rate2 decimal.Decimal) {
-			rates := [2]decimal.Decimal{rate1.Trim(0), rate2.Trim(0)}
-			if taxed[rates] == nil {
-				taxed[rates] = &money.Total{}
-			}
-			taxed[rates].Add(amount)
+			total.Add(part(amount, rate1, rate2, compound, inclusive))
 		}
 		for i := range order.Lines {
 			rate1, rate2 := taxRates(c, order, &order.Lines[i])
@@ -449,11 +445,8 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 			rate2 = decimal.Decimal{}
 		}
 		take(order.OrderFreight.Decimal, rate1, rate2)
-		var total money.Total
-		for rates, amount := range taxed {
-			total.Add(part(c.SumOf(amount), rates[0], rates[1], compound, inclusive))
-		}
-		return c.SumOf(&total)
+		// Divisions may end a hair below half a cent, which must round up.
+		return c.Round(c.SumOf(&total), exactPlaces)
 	}
 	fee, freight := order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg()
 	extras := []decimal.Decimal{{}}
