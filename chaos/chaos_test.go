@@ -2,22 +2,30 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/temporalconn"
 )
 
 var (
@@ -60,7 +68,8 @@ func TestChaos(t *testing.T) {
 	}()
 
 	r := setUp(t)
-	r.run(t, newPlan(seed, s))
+	r.plan, r.ids = newPlan(seed, s), make([]string, s.orders)
+	r.run(t, r.plan)
 	v := r.judge(t, seed, s)
 	t.Logf("chaos: what came of it\n%s", v.table())
 	if *reportFlag != "" && !t.Failed() {
@@ -76,10 +85,22 @@ type chaos struct {
 	notices *receiver
 	disk    *disk
 
-	template map[string]any
-	ids      []string // of the orders, by their number in the plan
-	began    time.Time
-	struck   map[blow]int
+	template       map[string]any
+	plan           plan
+	began          time.Time
+	struck         map[blow]int
+	temporalClient client.Client
+	scraper        *scraper
+	cancelled      atomic.Int64 // runs
+	// faultsCleared is when InFlow answered everybody with lines again.
+	faultsCleared time.Time
+
+	mu sync.Mutex
+	// ids are of the orders, by their number in the plan; empty until created.
+	ids []string
+	// linesLeftOut has since when an order, by its id, is answered without lines.
+	linesLeftOut map[string]time.Time
+
 	// ingressAtRest and workerAtRest are from before the first delivery.
 	ingressAtRest, workerAtRest atRest
 }
@@ -95,7 +116,7 @@ func setUp(t *testing.T) *chaos {
 		}
 		assert.NoError(t, os.RemoveAll(dir))
 	})
-	r := &chaos{notices: &receiver{}, struck: map[blow]int{}}
+	r := &chaos{notices: &receiver{}, struck: map[blow]int{}, linesLeftOut: map[string]time.Time{}}
 	r.fake, err = fakeinflow.New(fakeinflow.Options{
 		PayloadForm: fakeinflow.PayloadAlternate, RetryDelays: retryDelays(), DeliveryTimeout: 10 * time.Second,
 	})
@@ -158,6 +179,13 @@ func (r *chaos) run(t *testing.T, p plan) {
 	r.workerAtRest, err = open(t.Context(), r.workerAdmin, r.worker.pid())
 	require.NoError(t, err)
 
+	r.temporalClient, err = temporalconn.Lazy(temporalconn.Options{Address: r.temporalAddr, Namespace: client.DefaultNamespace})
+	require.NoError(t, err)
+	t.Cleanup(r.temporalClient.Close)
+	var stopScrapes func()
+	r.scraper, stopScrapes = r.scrape(ctx)
+	t.Cleanup(stopScrapes)
+
 	r.began = time.Now()
 	work, workCtx := errgroup.WithContext(partsCtx)
 	work.Go(func() error { return r.edit(workCtx, p.edits) })
@@ -172,6 +200,7 @@ func (r *chaos) run(t *testing.T, p plan) {
 	}
 	require.NoError(t, work.Wait())
 	r.fake.ClearFaults()
+	r.faultsCleared = time.Now()
 	r.ready(partsCtx, t)
 	r.sayMore(t)
 }
@@ -184,26 +213,34 @@ func (r *chaos) edit(ctx context.Context, edits []edit) error {
 			return nil
 		}
 		if e.change == create {
-			for len(r.ids) <= e.order {
-				r.ids = append(r.ids, "")
-			}
-			id, err := r.fake.AddOrder(r.newOrder(e.order))
+			order, err := r.newOrder(e.order)
 			if err != nil {
 				return err
 			}
+			id, err := r.fake.AddOrder(order)
+			if err != nil {
+				return err
+			}
+			r.mu.Lock()
 			r.ids[e.order] = id
+			r.mu.Unlock()
 			continue
 		}
+		var wrong error
 		err := r.fake.EditOrder(r.ids[e.order], func(order map[string]any) {
 			order["orderRemarks"] = fmt.Sprintf("edit %d", i)
-			switch e.change {
-			case spoil:
+			switch {
+			case e.change == spoil && huge(e.order):
+				wrong = shiftLines(order, 1)
+			case e.change == mend && huge(e.order):
+				wrong = shiftLines(order, -1)
+			case e.change == spoil:
 				order["balance"] = "0.01"
-			case mend:
+			case e.change == mend:
 				order["balance"] = balance
 			}
 		})
-		if err != nil {
+		if err := errors.Join(err, wrong); err != nil {
 			return err
 		}
 	}
@@ -211,7 +248,7 @@ func (r *chaos) edit(ctx context.Context, edits []edit) error {
 }
 
 // newOrder is a sample of a customer of its own, so that no look-up joins two orders.
-func (r *chaos) newOrder(number int) map[string]any {
+func (r *chaos) newOrder(number int) (map[string]any, error) {
 	order := make(map[string]any, len(r.template))
 	for field, value := range r.template {
 		order[field] = value
@@ -225,7 +262,52 @@ func (r *chaos) newOrder(number int) map[string]any {
 	customer["customerId"] = uuid.NewString()
 	order["customer"], order["customerId"] = customer, customer["customerId"]
 	order["salesOrderId"], order["orderNumber"] = uuid.NewString(), fmt.Sprintf("SO-%06d", number+1)
-	return order
+	if huge(number) {
+		return order, enlarge(order)
+	}
+	return order, nil
+}
+
+// created returns the ids of orders, without those that are yet to be created.
+func (r *chaos) created(orders []int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string
+	for _, order := range orders {
+		if id := r.ids[order]; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// cancel cancels the order's run, if one is open.
+func (r *chaos) cancel(ctx context.Context, id string) error {
+	for {
+		err := r.temporalClient.CancelWorkflow(ctx, ordercheck.WorkflowID(id), "")
+		var notFound *serviceerror.NotFound
+		switch {
+		case err == nil:
+			r.cancelled.Add(1)
+			return nil
+		case errors.As(err, &notFound):
+			return nil
+		case !pause(ctx, 100*time.Millisecond): // Temporal is away
+			return nil
+		}
+	}
+}
+
+// leaveOutLines has InFlow answer without the order's lines until its faults are cleared.
+func (r *chaos) leaveOutLines(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.linesLeftOut[id].IsZero() {
+		r.linesLeftOut[id] = time.Now()
+	}
+	return r.fake.SetFault(fakeinflow.Fault{
+		Route: fakeinflow.RouteGetSalesOrder, SalesOrderID: id, LeftOut: []string{"lines"},
+	})
 }
 
 func (r *chaos) strike(ctx context.Context, s strike) error {
@@ -251,6 +333,18 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 		return r.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusInternalServerError, Times: s.times})
 	case deaf:
 		for_(func() { r.notices.goDeaf(1) }, func() { r.notices.goDeaf(-1) })
+	case cancelRuns:
+		var cancels errgroup.Group
+		for _, id := range r.created(s.orders) {
+			cancels.Go(func() error { return r.cancel(ctx, id) })
+		}
+		return cancels.Wait()
+	case withoutLines:
+		for _, id := range r.created(s.orders) {
+			if err := r.leaveOutLines(id); err != nil {
+				return err
+			}
+		}
 	case fillDisk:
 		if err := r.disk.fill(); err != nil {
 			return err

@@ -223,7 +223,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // ready waits until both processes serve, or ctx is done, since a part could not be started.
 func (g *gate) ready(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for _, page := range []string{"http://" + g.ingressAddr + "/readyz", "http://" + g.workerAdmin + "/metrics"} {
+	for _, page := range []string{"http://" + g.ingressAddr + "/readyz", "http://" + g.workerAdmin + "/readyz"} {
 		require.Eventually(t, func() bool {
 			body, err := get(ctx, page)
 			return err == nil && len(body) > 0 || ctx.Err() != nil

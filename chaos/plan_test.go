@@ -10,6 +10,7 @@ import (
 type plan struct {
 	edits   []edit   // by time
 	strikes []strike // by time
+	wrong   []bool   // by order: it breaks a rule after the last edit
 }
 
 // size is how much a plan does.
@@ -45,36 +46,39 @@ const (
 	broken       blow = "InFlow answers 500"
 	fillDisk     blow = "audit log's disk is full"
 	deaf         blow = "receiver of notices answers 503"
+	cancelRuns   blow = "runs cancelled by hand"
+	withoutLines blow = "InFlow leaves out an order's lines"
 )
 
 // strike is one thing that goes wrong.
 type strike struct {
 	at, lasts time.Duration
 	blow
-	times int // requests that meet it, for wrong answers
+	times  int   // requests that meet it, for wrong answers
+	orders []int // that meet it, if not all do
 }
 
 func newPlan(seed uint64, s size) plan {
 	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a plan that can be repeated, not a secret
 	var p plan
-	p.edits = planEdits(random, s)
+	p.edits, p.wrong = planEdits(random, s)
 	p.strikes = planStrikes(random, s)
 	return p
 }
 
 // planEdits: every order is created in the first quarter, so that there is time for it to be held and
 // mended; the rest are edits, most of them of few orders and in bursts, as people work.
-func planEdits(random *rand.Rand, s size) []edit {
+func planEdits(random *rand.Rand, s size) (edits []edit, wrong []bool) {
 	createdAt := make([]time.Duration, s.orders)
-	edits := make([]edit, 0, s.deliveries)
+	edits = make([]edit, 0, s.deliveries)
 	for i := range createdAt {
 		createdAt[i] = within(random, s.during/4)
 		edits = append(edits, edit{at: createdAt[i], order: i, change: create})
 	}
-	zipf := rand.NewZipf(random, 1.1, 8, uint64(s.orders-1)) //nolint:gosec // orders is small
-	wrong := make([]bool, s.orders)
+	zipf := popular(random, s)
+	wrong = make([]bool, s.orders)
 	for len(edits) < s.deliveries {
-		order := int(zipf.Uint64()) //nolint:gosec // at most orders
+		order := zipf()
 		at := createdAt[order] + within(random, s.during-createdAt[order])
 		for range min(1+random.IntN(6), s.deliveries-len(edits)) {
 			edits = append(edits, edit{at: at, order: order})
@@ -95,7 +99,13 @@ func planEdits(random *rand.Rand, s size) []edit {
 			e.change, wrong[e.order] = spoil, true
 		}
 	}
-	return edits
+	return edits, wrong
+}
+
+// popular draws orders, few of them often.
+func popular(random *rand.Rand, s size) func() int {
+	zipf := rand.NewZipf(random, 1.1, 8, uint64(s.orders-1)) //nolint:gosec // orders is small
+	return func() int { return int(zipf.Uint64()) }          //nolint:gosec // at most orders
 }
 
 func planStrikes(random *rand.Rand, s size) []strike {
@@ -120,6 +130,15 @@ func planStrikes(random *rand.Rand, s size) []strike {
 	add(others, func() strike { return strike{blow: broken, times: 1 + random.IntN(20)} })
 	add(others, func() strike { return strike{blow: deaf, lasts: time.Second + within(random, 4*time.Second)} })
 	add(1, func() strike { return strike{blow: fillDisk, lasts: s.during / 4} })
+	zipf := popular(random, s)
+	some := func(most int) (orders []int) {
+		for range 1 + random.IntN(most) {
+			orders = append(orders, zipf(), random.IntN(s.orders))
+		}
+		return orders
+	}
+	add(max(2, s.kills/3), func() strike { return strike{blow: cancelRuns, orders: some(10)} })
+	add(others, func() strike { return strike{blow: withoutLines, orders: some(2)} })
 	slices.SortStableFunc(strikes, func(a, b strike) int { return int(a.at - b.at) })
 	return strikes
 }

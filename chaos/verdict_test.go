@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +17,13 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	sdktemporal "go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/docsection"
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/temporalconn"
 )
 
 // verdict is what came of a run, beside what failed in it.
@@ -37,10 +39,15 @@ type verdict struct {
 	// and before their answer had been read, as happens where the answer is slow.
 	fetchedWhileAnswered int
 	held                 int
+	cancelled            int // runs, by hand
+	hugeHeld             int // held orders with more findings than a report lists
+	incomplete           int // orders that InFlow had answered for without lines when all was quiet
 	notices              int // with different keys
 	noticesTwice         int // with the key of one that had arrived
 	caughtUpAfter        time.Duration
 	ingress, worker      atRest
+	scrapes, scrapesAway int // answered, and while the process was dead
+	slowestScrape        time.Duration
 	ingressBefore        atRest
 	workerBefore         atRest
 }
@@ -60,14 +67,13 @@ func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	require.NoError(t, r.fake.WaitIdle(waiting), "InFlow still has deliveries to make")
 	r.fake.Close() // and with it the connections that it keeps for later
 
-	temporal, err := temporalconn.Lazy(temporalconn.Options{Address: r.temporalAddr, Namespace: client.DefaultNamespace})
-	require.NoError(t, err)
-	defer temporal.Close()
-	r.judgeRuns(t, temporal, v)
+	v.cancelled = int(r.cancelled.Load())
+	r.judgeRuns(t, r.temporalClient, v)
 	v.caughtUpAfter = time.Since(ended)
 	r.judgeDeliveries(t, v)
 	r.judgeNotices(t, v)
 	r.judgeProcesses(t, v)
+	r.judgeScrapes(t, v)
 	return v
 }
 
@@ -83,11 +89,25 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 		latest[order.ID] = order.Version
 	}
 	require.Len(t, latest, v.orders)
-	for _, id := range r.ids {
+	var incomplete, hugeHeld atomic.Int64
+	for order, id := range r.ids {
 		orders.Go(func() error {
 			for {
-				err := atRestAt(waiting, temporal, id, latest[id])
-				if err == nil || errors.Is(err, errRunFailed) {
+				report, err := atRestAt(waiting, temporal, id, latest[id])
+				if err == nil || errors.Is(err, errLacking) {
+					if err := r.judgeReport(report, order); err != nil {
+						return err
+					}
+				}
+				switch {
+				case errors.Is(err, errLacking):
+					incomplete.Add(1)
+					_, _ = operations.CheckNow(waiting, temporal, id) // a failure is told by the next look
+					continue
+				case err == nil && report.FindingsOmitted > 0 && report.Status == ordercheck.StatusFailed:
+					hugeHeld.Add(1)
+					return nil
+				case err == nil, errors.Is(err, errRunFailed):
 					return err
 				}
 				if !pause(waiting, time.Second) {
@@ -96,7 +116,8 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 			}
 		})
 	}
-	require.NoError(t, orders.Wait(), "an order's last report is not of its last version, or its run is stuck")
+	require.NoError(t, orders.Wait(), "an order's last report is false or not of its last version, or its run is stuck")
+	v.incomplete, v.hugeHeld = int(incomplete.Load()), int(hugeHeld.Load())
 
 	// What is open now are held orders, each of which was just looked at, and nothing else.
 	var open *workflowservice.ListWorkflowExecutionsResponse
@@ -117,45 +138,105 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 	v.held = int(held.GetCount())
 }
 
-var errRunFailed = errors.New("its run ended without a report")
+// judgeReport: the report of an order's last version tells the truth about it.
+func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
+	id, wrong := r.ids[order], r.plan.wrong[order]
+	lacking := len(report.Missing) > 0
+	says := fmt.Errorf("sales order %s: %w: it is %s with %d findings, lacking %v; it breaks a rule: %v",
+		id, errFalse, report.Status, len(report.Findings)+report.FindingsOmitted, report.Missing, wrong)
+	if len(report.Findings) > ordercheck.MaxFindings {
+		return says
+	}
+	switch report.Status {
+	case ordercheck.StatusPassed, ordercheck.StatusWarning:
+		if wrong || lacking || r.neverSeenWithLines(id, report.OrderVersion) {
+			return says
+		}
+	case ordercheck.StatusFailed, ordercheck.StatusPending:
+		if !wrong && !lacking {
+			return says
+		}
+		if huge(order) && !lacking && (len(report.Findings) != ordercheck.MaxFindings || report.FindingsOmitted == 0) {
+			return says
+		}
+	case ordercheck.StatusIncomplete:
+		if !lacking {
+			return says
+		}
+	default:
+		return says
+	}
+	return nil
+}
+
+// neverSeenWithLines says whether InFlow left out the lines in each answer with a version of the order.
+func (r *chaos) neverSeenWithLines(id, version string) bool {
+	since := r.linesLeftOut[id]
+	if since.IsZero() {
+		return false
+	}
+	return !slices.ContainsFunc(r.fake.Requests(), func(request fakeinflow.Request) bool {
+		return request.Route == fakeinflow.RouteGetSalesOrder && request.SalesOrderID == id && request.OrderVersion == version &&
+			(request.Start.Before(since) || request.End.After(r.faultsCleared))
+	})
+}
+
+var (
+	errRunFailed = errors.New("its run ended without a report")
+	errLacking   = errors.New("its check lacked something")
+	errFalse     = errors.New("its report is false")
+)
 
 // atRestAt says why an order's run has not yet come to rest with a report of a version.
-func atRestAt(ctx context.Context, temporal client.Client, id, version string) error {
+func atRestAt(ctx context.Context, temporal client.Client, id, version string) (*ordercheck.Report, error) {
 	workflowID := ordercheck.WorkflowID(id)
 	described, err := temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var report ordercheck.Report
+	run := described.GetWorkflowExecutionInfo().GetExecution()
+	open := false
 	switch status := described.GetWorkflowExecutionInfo().GetStatus(); status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		if err := temporal.GetWorkflow(ctx, workflowID, described.GetWorkflowExecutionInfo().GetExecution().GetRunId()).Get(ctx, &report); err != nil {
-			return err
+		if err := temporal.GetWorkflow(ctx, workflowID, run.GetRunId()).Get(ctx, &report); err != nil {
+			return nil, err
+		}
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		err := temporal.GetWorkflow(ctx, workflowID, run.GetRunId()).Get(ctx, nil)
+		var cancelled *sdktemporal.CanceledError
+		if !errors.As(err, &cancelled) {
+			return nil, err
+		}
+		if err := cancelled.Details(&report); err != nil {
+			return nil, fmt.Errorf("sales order %s: %w: it was cancelled: %w", id, errRunFailed, err)
 		}
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		open = true
 		answer, err := temporal.QueryWorkflow(ctx, workflowID, "", ordercheck.QueryReport)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := answer.Get(&report); err != nil {
-			return err
-		}
-		if report.Status != ordercheck.StatusFailed {
-			return fmt.Errorf("its run is open as %s", report.Status)
+			return nil, err
 		}
 		if n := len(described.GetPendingActivities()); n > 0 || described.GetPendingWorkflowTask() != nil {
-			return fmt.Errorf("its run waits for %d activities", n)
-		}
-		if err := oneTimer(ctx, temporal, described.GetWorkflowExecutionInfo().GetExecution()); err != nil {
-			return err
+			return nil, fmt.Errorf("its run waits for %d activities", n)
 		}
 	default:
-		return fmt.Errorf("sales order %s: %w: %s", id, errRunFailed, status)
+		return nil, fmt.Errorf("sales order %s: %w: %s", id, errRunFailed, status)
 	}
-	if report.OrderVersion != version {
-		return fmt.Errorf("its last report is of version %s, InFlow has %s", report.OrderVersion, version)
+	switch {
+	case report.OrderVersion != version:
+		return nil, fmt.Errorf("its last report is of version %s, InFlow has %s", report.OrderVersion, version)
+	case len(report.Missing) > 0:
+		return &report, errLacking
+	case !open:
+		return &report, nil
+	case report.Status != ordercheck.StatusFailed:
+		return nil, fmt.Errorf("its run is open as %s", report.Status)
 	}
-	return nil
+	return &report, oneTimer(ctx, temporal, run)
 }
 
 // oneTimer: an order that is held sleeps on one timer; those of before have fired or were cancelled.
@@ -231,7 +312,7 @@ func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
 		v.notices++
 		id := n.Report.SalesOrderID
 		assert.NotEqual(t, last[id], n.Kind, "sales order %s: two notices in a row with different keys", id)
-		assert.Contains(t, []string{"failed", "resolved"}, n.Kind)
+		assert.Contains(t, []string{"failed", "resolved", "ended"}, n.Kind)
 		last[id] = n.Kind
 	}
 	stillHeld := 0
@@ -262,6 +343,16 @@ func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 	}, patience, time.Second)
 }
 
+// judgeScrapes: a process that is up answers, whatever else is down.
+func (r *chaos) judgeScrapes(t *testing.T, v *verdict) {
+	t.Helper()
+	r.scraper.mu.Lock()
+	defer r.scraper.mu.Unlock()
+	assert.Empty(t, r.scraper.faults)
+	assert.Positive(t, r.scraper.answered)
+	v.scrapes, v.scrapesAway, v.slowestScrape = r.scraper.answered, r.scraper.away, r.scraper.slowest
+}
+
 // table is the verdict in Markdown.
 func (v *verdict) table() string {
 	var b strings.Builder
@@ -282,10 +373,14 @@ func (v *verdict) table() string {
 	row("deliveries whose last fetch began before their answer was read", "%d", v.fetchedWhileAnswered)
 	row("orders whose last report is not of their last version, runs stuck", "0, 0")
 	row("requests for an order at InFlow", "%d, %.2f per delivery", v.fetches, float64(v.fetches)/float64(v.sent))
-	row("orders held at the end", "%d", v.held)
+	row("runs cancelled by hand", "%d", v.cancelled)
+	row("orders whose last answers lacked their lines, reported as passed", "%d, 0", v.incomplete)
+	row("orders held at the end, with more findings than a report lists", "%d, %d", v.held, v.hugeHeld)
 	row("notices, sent twice for one confirmed set", "%d, 0", v.notices)
 	row("notices repeated with the same key after a crash", "%d", v.noticesTwice)
 	row("caught up after the last blow", "%v", v.caughtUpAfter.Round(time.Second))
+	row("scrapes and probes answered, of a dead process, unanswered or wrong", "%d, %d, 0", v.scrapes, v.scrapesAway)
+	row("slowest answer to a scrape or probe", "%v", v.slowestScrape.Round(time.Millisecond))
 	row("goroutines of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.goroutines, v.ingress.goroutines, v.workerBefore.goroutines, v.worker.goroutines)
 	row("open files of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.files, v.ingress.files, v.workerBefore.files, v.worker.files)
 	return b.String()
