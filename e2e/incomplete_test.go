@@ -125,7 +125,7 @@ func loadRules(t *testing.T, name, list string) *rules.Set {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".yaml")
 	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: "+name+"\nrules:\n"+list+"\n"), 0o600))
-	set, err := rules.Load(path)
+	set, err := rules.Load(t.Context(), path)
 	require.NoError(t, err)
 	return set
 }

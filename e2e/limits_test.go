@@ -39,7 +39,7 @@ func hugeRules(t *testing.T) func() *rules.Set {
 	}
 	path := filepath.Join(t.TempDir(), "huge.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
-	set, err := rules.Load(path)
+	set, err := rules.Load(t.Context(), path)
 	require.NoError(t, err)
 	return func() *rules.Set { return set }
 }

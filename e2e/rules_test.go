@@ -30,7 +30,7 @@ rules:
 `), 0o600))
 	}
 	write("1")
-	live, err := rules.Follow([]string{path}, rules.LiveOptions{Logger: slog.New(slog.DiscardHandler)})
+	live, err := rules.Follow(t.Context(), []string{path}, rules.LiveOptions{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s := newStack(t, options{settings: holding(0), rules: live.Set})
 	id := s.create("plain")

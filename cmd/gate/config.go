@@ -131,7 +131,7 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 		}
 		c.Receivers = told
 	}
-	c.checkRules(environment, names)
+	c.checkRules(ctx, environment, names)
 	c.checkTelemetry(ctx, names)
 	for _, setting := range config.Foreign(environment, "OTEL_") {
 		setting.Processes = names
@@ -158,14 +158,14 @@ func receivers(environment config.Environment) ([]notify.Receiver, error) {
 }
 
 // checkRules compiles the rule set, as the worker does at its start.
-func (c *configuration) checkRules(environment config.Environment, names []string) {
+func (c *configuration) checkRules(ctx context.Context, environment config.Environment, names []string) {
 	const variable = "RULES_FILE"
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != "worker" && name != processDev })
 	path := environment.Value(variable)
 	if path == "" || len(names) == 0 || c.faulty(variable) {
 		return
 	}
-	if _, err := rules.Load(rules.Paths(path)...); err != nil {
+	if _, err := rules.Load(ctx, rules.Paths(path)...); err != nil {
 		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: names})
 	}
 }

@@ -127,7 +127,7 @@ func putTogether(t *testing.T) error {
 		return err
 	}
 	if paths := rules.Paths(worker.RulesFile); len(paths) > 0 {
-		if _, err := rules.Load(paths...); err != nil {
+		if _, err := rules.Load(t.Context(), paths...); err != nil {
 			return err
 		}
 	}

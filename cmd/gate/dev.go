@@ -71,7 +71,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		return &exitError{code: exitUsage, err: err}
 	}
 	defer stopTelemetry(ctx, t)
-	ruleSets, err := rules.Follow(rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := rules.Follow(ctx, rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}

@@ -108,7 +108,7 @@ func TestDocsRulesPage(t *testing.T) {
 		if filepath.Ext(name) != ".yaml" || name == "ours.yaml" { // ours.yaml changes the default set
 			continue
 		}
-		set, err := rules.Load(name)
+		set, err := rules.Load(t.Context(), name)
 		require.NoError(t, err, name)
 		for _, result := range set.Test(t.Context()) {
 			assert.Empty(t, result.Problem, result.Place)

@@ -66,7 +66,7 @@ Exit status: 0 nothing is wrong, 2 something is.`,
   gate rules validate rules/default.yaml our-rules.yaml`,
 		Args: ruleFilesArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := rules.Load(args...)
+			set, err := rules.Load(cmd.Context(), args...)
 			if asJSON {
 				faults := rules.Faults{}
 				if err != nil && !errors.As(err, &faults) {
@@ -129,7 +129,7 @@ func (f *rulesFlag) load(cmd *cobra.Command) (*rules.Set, error) {
 	if len(files) == 0 {
 		return rules.Default(), nil
 	}
-	set, err := rules.Load(files...)
+	set, err := rules.Load(cmd.Context(), files...)
 	if err != nil {
 		return nil, faulty(cmd.ErrOrStderr(), err)
 	}
@@ -373,7 +373,7 @@ is faulty.`,
 		Example: `  gate rules test rules/cabinetry.yaml`,
 		Args:    ruleFilesArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := rules.Load(args...)
+			set, err := rules.Load(cmd.Context(), args...)
 			if err != nil {
 				return faulty(cmd.ErrOrStderr(), err)
 			}

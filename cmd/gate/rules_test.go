@@ -114,7 +114,7 @@ func TestRulesEvalReport(t *testing.T) {
 	order := writeFile(t, "order.json", `{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`)
 	out, _, status := runRules(t, "", "eval", "--rules", own, "--order", order, "--json", "--now", "2026-01-31")
 	assert.Equal(t, 1, status)
-	set, err := rules.Load(own)
+	set, err := rules.Load(t.Context(), own)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"salesOrderId":"o","orderNumber":"SO-1","orderVersion":"0000000000310AB6","customer":"Oak","status":"failed","checkedAt":"2026-01-31T00:00:00Z",
 		"ruleSet":{"name":"own","digest":"`+set.Digest()+`"},

@@ -42,7 +42,7 @@ worker' shows every setting. On SIGTERM it finishes what is under way.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
-	ruleSets, err := rules.Follow(rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := rules.Follow(ctx, rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}

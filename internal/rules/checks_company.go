@@ -82,8 +82,8 @@ func paidByCard(c *money.Calc, order *inflow.SalesOrder, methods []string) decim
 // feeByCategory: a fee line is not the sum of its rates for the categories of the goods.
 func feeByCategory(s *settings) check {
 	feeCode := s.requiredText("feeCode", "the code of the fee line, in name or SKU")
-	keyColumn := s.text("productColumn", "Product", "the table's column of product names")
-	categoryColumn := s.text("categoryColumn", "Category", "the table's column of categories")
+	keyColumn := s.column("productColumn", "Product", "the table's column of product names")
+	categoryColumn := s.column("categoryColumn", "Category", "the table's column of categories")
 	categories := s.table("table", "", "the table of product names and their categories", keyColumn, categoryColumn)
 	if s.params["table"] == nil {
 		s.missing("table")
@@ -196,26 +196,29 @@ func (s *settings) pattern(name, standard, description string) *regexp.Regexp {
 // deliveryFee: the freight is below what the delivery record asks for.
 func deliveryFee(s *settings) check {
 	columns := struct{ order, area, handling, quote, date string }{
-		s.text("orderColumn", "Sales Order#", "the table's column of order numbers"),
-		s.text("areaColumn", "Area", "the table's column of areas"),
-		s.text("handlingColumn", "Handling", "the table's column that says Yes or No"),
-		s.text("quoteColumn", "Shipment Quote Amount", "the table's column of quotes"),
-		s.text("dateColumn", "Date", "the table's column of dates"),
+		s.column("orderColumn", "Sales Order#", "the table's column of order numbers"),
+		s.column("areaColumn", "Area", "the table's column of areas"),
+		s.column("handlingColumn", "Handling", "the table's column that says Yes or No"),
+		s.column("quoteColumn", "Shipment Quote Amount", "the table's column of quotes"),
+		s.column("dateColumn", "Date", "the table's column of dates"),
 	}
 	records := s.table("table", "", "the delivery record", columns.order, columns.area, columns.handling, columns.quote, columns.date)
 	if s.params["table"] == nil {
 		s.missing("table")
 	}
+	handlingCode := s.requiredText("handlingCode", "the code of the handling line, in name or SKU")
+	words := deliveryWords{
+		inTown:    s.text("inTown", "In Town", "the area that has fixed amounts"),
+		outOfTown: s.text("outOfTown", "Out of Town", "the area where the quote counts"),
+		other:     s.texts("otherAreas", []string{"Pick-up"}, "the areas where no amount is due"),
+	}
 	if records != nil {
 		for _, record := range records.All() {
-			if _, err := record.Amount(columns.quote); err != nil {
+			if err := words.check(record, columns.area, columns.handling, columns.quote); err != nil {
 				s.tables[s.values["table"]].fault(err)
 			}
 		}
 	}
-	handlingCode := s.requiredText("handlingCode", "the code of the handling line, in name or SKU")
-	inTown := s.text("inTown", "In Town", "the area that has fixed amounts")
-	outOfTown := s.text("outOfTown", "Out of Town", "the area where the quote counts")
 	withHandling := s.amount("inTownWithHandling", "250", "the least freight and handling together in town, with handling")
 	withoutHandling := s.amount("inTownFreight", "150", "the least freight in town, without handling")
 	tolerance := s.tolerance()
@@ -228,25 +231,25 @@ func deliveryFee(s *settings) check {
 			return nil
 		}
 		last := rows[len(rows)-1]
-		area, handling := last.Text(columns.area), last.Text(columns.handling)
-		quote, err := last.Amount(columns.quote)
-		if err != nil {
-			return fmt.Errorf("the quote of the delivery record: %w", err)
-		}
+		area, handling := last.Text(columns.area), handlingWords[fold.Key(last.Text(columns.handling))]
 		var c money.Calc
 		isHandling := func(line *inflow.SalesOrderLine) bool { return productcode.Has(line.Product, handlingCode) }
 		freight := e.order.OrderFreight.Decimal
 		together := c.Add(freight, linesSubtotal(&c, e.order, isHandling))
 		d := &deliveryBreach{c: &c, tolerance: tolerance}
 		switch {
-		case strings.EqualFold(area, inTown) && strings.EqualFold(handling, "yes"):
+		case sameWord(area, words.inTown) && handling:
 			d.atLeast("freight and handling", together, withHandling, fmt.Sprintf("Raise the freight by %%s, so that freight and handling are %s", money.Text(withHandling)))
-		case strings.EqualFold(area, inTown) && strings.EqualFold(handling, "no"):
+		case sameWord(area, words.inTown):
 			if slices.ContainsFunc(e.order.Lines, func(line inflow.SalesOrderLine) bool { return isHandling(&line) }) {
 				d.add(fmt.Sprintf("there is a line %s, but the delivery has no handling", handlingCode), "Remove the line "+handlingCode)
 			}
 			d.atLeast("freight", freight, withoutHandling, fmt.Sprintf("Raise the freight by %%s, to %s", money.Text(withoutHandling)))
-		case strings.EqualFold(area, outOfTown):
+		case sameWord(area, words.outOfTown):
+			quote, err := last.Amount(columns.quote)
+			if err != nil {
+				return fmt.Errorf("the quote of the delivery record: %w", err)
+			}
 			d.atLeast("freight", freight, quote, fmt.Sprintf("Raise the freight by %%s, to the quote of %s", money.Text(quote)))
 		}
 		if date := repeatedDate(rows, columns.date); date != "" {

@@ -18,10 +18,10 @@ import (
 func discountCap(s *settings) check {
 	by := s.choice("by", "what caps are given for", "product", "category")
 	inline := s.amounts("caps", "", "the caps in percent, by product name or SKU, or by category")
-	key := s.text("keyColumn", map[string]string{"product": "Product", "category": "Category"}[by], "the table's column of products or categories")
-	column := s.text("capColumn", "Cap", "the table's column of caps, in percent")
+	key := s.column("keyColumn", map[string]string{"product": "Product", "category": "Category"}[by], "the table's column of products or categories")
+	column := s.column("capColumn", "Cap", "the table's column of caps, in percent")
 	records := s.table("table", "", "a table of caps, next to or instead of caps", key, column)
-	caps := s.tableAmounts(records, s.values["table"], key, column)
+	caps := s.tablePercents(records, s.values["table"], key, column)
 	maps.Copy(caps, inline)
 	switch {
 	case len(inline) > 0:

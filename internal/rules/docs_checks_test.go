@@ -44,6 +44,6 @@ func TestDocsTightenEveryCheck(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "ours.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(ours), 0o600))
-	_, err = Load("../../rules/default.yaml", file)
+	_, err = Load(t.Context(), "../../rules/default.yaml", file)
 	require.NoError(t, err)
 }

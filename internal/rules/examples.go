@@ -94,7 +94,7 @@ func (s *Set) test(ctx context.Context, from files) []ExampleResult {
 
 // run says how the rule's outcome differs from what the example promises.
 func (e *Example) run(ctx context.Context, r *rule, from files) error {
-	order, lookups, err := e.read(from)
+	order, lookups, err := e.read(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -156,12 +156,12 @@ func exampleNow(order *inflow.SalesOrder) time.Time {
 const maxExampleFile = 4 << 20
 
 // read makes the example's order and look-ups.
-func (e *Example) read(from files) (*inflow.SalesOrder, ordercheck.Lookups, error) {
+func (e *Example) read(ctx context.Context, from files) (*inflow.SalesOrder, ordercheck.Lookups, error) {
 	var lookups ordercheck.Lookups
 	tree := e.order
 	if e.from != "" {
 		path := from.beside(e.in.path, e.from)
-		content, err := from.read(path, maxExampleFile)
+		content, err := readText(ctx, from, path, maxExampleFile)
 		if err != nil {
 			return nil, lookups, fmt.Errorf("the example %s cannot be read: %s", path, fileError(err))
 		}

@@ -20,6 +20,8 @@ import (
 const (
 	// defaultFollowEvery is how often files are looked at for a change.
 	defaultFollowEvery = 5 * time.Second
+	// defaultLookWithin leaves the load itself its time limit.
+	defaultLookWithin = loadTimeout + time.Minute
 	// freshly is how long after a change a file is read again although nothing is seen
 	// to have changed: two changes within the clock's grain look like one.
 	freshly = 3 * time.Second
@@ -31,6 +33,9 @@ type LiveOptions struct {
 	Every time.Duration
 	// Logger is [slog.Default] where it is nil.
 	Logger *slog.Logger
+	// LookWithin is how long a look at the files may take before it is logged; 3 min if
+	// it is 0.
+	LookWithin time.Duration
 	// Meter counts reloads and findings; nothing is counted where it is nil.
 	Meter metric.MeterProvider
 }
@@ -43,7 +48,11 @@ type Live struct {
 	set     atomic.Pointer[Set]
 	metrics *metrics
 
-	mu   sync.Mutex
+	mu sync.Mutex // held for moments
+	// look is the one in progress; nil if there is none.
+	look *lookAtFiles
+
+	// What follows belongs to the look in progress.
 	seen map[string]fileState
 	// failed is the error of the files as they are now; empty where the set is theirs.
 	failed string
@@ -60,10 +69,13 @@ type fileState struct {
 
 // Follow loads rule files and answers with a Live that [Live.Run] keeps up to date.
 // Without paths it is the [Default] set, for good. The error of files that are broken
-// now is [Faults].
-func Follow(paths []string, options LiveOptions) (*Live, error) {
+// now is [Faults]. Follow returns when ctx ends, even if the disk hangs.
+func Follow(ctx context.Context, paths []string, options LiveOptions) (*Live, error) {
 	if options.Every <= 0 {
 		options.Every = defaultFollowEvery
+	}
+	if options.LookWithin <= 0 {
+		options.LookWithin = defaultLookWithin
 	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()
@@ -77,15 +89,15 @@ func Follow(paths []string, options LiveOptions) (*Live, error) {
 	}
 	if len(paths) == 0 {
 		l.set.Store(Default())
-		l.metrics.expect(context.Background(), l.Set())
+		l.metrics.expect(ctx, l.Set())
 		return l, nil
 	}
-	set, looked, err := loadLooking(diskFiles{}, l.paths)
+	set, looked, err := loadApart(ctx, l.paths)
 	if err != nil {
 		return nil, err
 	}
 	l.set.Store(set)
-	l.metrics.expect(context.Background(), set)
+	l.metrics.expect(ctx, set)
 	l.seen = states(looked)
 	return l, nil
 }
@@ -111,15 +123,61 @@ func (l *Live) Run(ctx context.Context) error {
 	}
 }
 
-// Reload looks at the files now, and takes over what they say where they changed. It
-// reports whether another set is in force.
+// Reload looks at the files now, and takes over what they say if they changed. It
+// reports whether another set is in force. It returns when ctx ends or the look takes too
+// long, even if the disk hangs; the look then goes on, and the next Reload waits for it.
 func (l *Live) Reload(ctx context.Context) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.paths) == 0 || !l.changed() {
+	if len(l.paths) == 0 {
 		return false
 	}
-	set, looked, err := loadLooking(diskFiles{}, l.paths)
+	l.mu.Lock()
+	look := l.look
+	if look == nil {
+		look = &lookAtFiles{ended: make(chan struct{})}
+		l.look = look
+		go func() {
+			defer close(look.ended)
+			look.changed = l.reload(ctx)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.look = nil
+		}()
+	}
+	l.mu.Unlock()
+	late := time.NewTimer(l.options.LookWithin)
+	defer late.Stop()
+	select {
+	case <-look.ended:
+		return look.changed
+	case <-ctx.Done():
+	case <-late.C:
+		if look.late.CompareAndSwap(false, true) {
+			l.metrics.reloaded(ctx, reloadFailed)
+			l.options.Logger.ErrorContext(ctx, "the rule files cannot be looked at in time: the set before stays in force; look at the disk",
+				"files", l.paths, "waited", l.options.LookWithin)
+		}
+	}
+	return false
+}
+
+// lookAtFiles is a look at the files in progress.
+type lookAtFiles struct {
+	ended   chan struct{}
+	changed bool
+	late    atomic.Bool // said so
+}
+
+// reload is a look at the files. One is in progress at a time.
+func (l *Live) reload(ctx context.Context) bool {
+	if !l.changed(ctx) {
+		return false
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, loadTimeout, errLoadTimeout)
+	defer cancel()
+	set, looked, err := loadLooking(limited, diskFiles{}, l.paths)
+	if ctx.Err() != nil {
+		return false // stopped: err says nothing about the files
+	}
 	l.seen = states(looked)
 	before := l.set.Load()
 	switch {
@@ -164,14 +222,14 @@ func faultLines(err error) string {
 }
 
 // changed reports whether a file that was looked at is another one now.
-func (l *Live) changed() bool {
+func (l *Live) changed(ctx context.Context) bool {
 	for path, before := range l.seen {
 		now := stateOf(path)
 		if now.missing != before.missing || now.size != before.size || !now.modified.Equal(before.modified) {
 			return true
 		}
 		if !now.missing && before.readAt.Sub(before.modified) < freshly {
-			content, err := diskFiles{}.read(path, now.size)
+			content, err := diskFiles{}.read(ctx, path, now.size)
 			if err != nil || hashOf(content) != before.hash {
 				return true
 			}

@@ -42,7 +42,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	}
 	var log bytes.Buffer
 	reader := sdkmetric.NewManualReader()
-	live, err := Follow([]string{rulesFile}, LiveOptions{
+	live, err := Follow(t.Context(), []string{rulesFile}, LiveOptions{
 		Logger: slog.New(slog.NewTextHandler(&log, nil)), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
 	})
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 
 func TestChecksAreCountedByRule(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
-	live, err := Follow(nil, LiveOptions{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	live, err := Follow(t.Context(), nil, LiveOptions{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
 	require.NoError(t, err)
 	live.Count(t.Context(), ordercheck.CheckedOrder{
 		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
@@ -126,14 +126,14 @@ func TestChecksAreCountedByRule(t *testing.T) {
 		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
 	}, happened)
 
-	silent, err := Follow(nil, LiveOptions{})
+	silent, err := Follow(t.Context(), nil, LiveOptions{})
 	require.NoError(t, err)
 	silent.Count(t.Context(), ordercheck.CheckedOrder{Findings: []ordercheck.Finding{{RuleID: "a"}}})
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {
 	dir := write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
-	live, err := Follow([]string{filepath.Join(dir, "rules.yaml")}, LiveOptions{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	live, err := Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")}, LiveOptions{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
@@ -146,7 +146,7 @@ func TestLiveRunsUntilItIsStopped(t *testing.T) {
 }
 
 func TestLiveOfTheDefaultSet(t *testing.T) {
-	live, err := Follow(nil, LiveOptions{})
+	live, err := Follow(t.Context(), nil, LiveOptions{})
 	require.NoError(t, err)
 	assert.Same(t, Default(), live.Set())
 	assert.False(t, live.Reload(t.Context()))
@@ -157,7 +157,7 @@ func TestLiveOfTheDefaultSet(t *testing.T) {
 
 func TestLiveRefusesToStartBroken(t *testing.T) {
 	dir := write(t, map[string]string{"rules.yaml": "version: 7"})
-	_, err := Follow([]string{filepath.Join(dir, "rules.yaml")}, LiveOptions{})
+	_, err := Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")}, LiveOptions{})
 	var faults Faults
 	require.ErrorAs(t, err, &faults)
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules/ordercel"
+	"error-check-gate/internal/rules/plaintext"
 	"error-check-gate/internal/rules/table"
 	ruleset "error-check-gate/rules"
 )
@@ -24,37 +27,87 @@ import (
 func Default() *Set { return defaultOnce() }
 
 var defaultOnce = sync.OnceValue(func() *Set {
-	set, err := load(fsFiles{ruleset.Files}, []string{ruleset.DefaultFile})
+	set, err := load(context.Background(), fsFiles{ruleset.Files}, []string{ruleset.DefaultFile})
 	if err != nil {
 		panic("rules: the default rule set is broken:\n" + err.Error())
 	}
 	return set
 })
 
+// Limits of one load.
+const (
+	// maxLoad bounds the sizes of all files together, in bytes.
+	maxLoad = 64 << 20
+	// maxTables bounds the tables of a rule set.
+	maxTables = 100
+	// loadTimeout is far above what the largest files take on a slow machine. It is for a
+	// disk of the network that hangs.
+	loadTimeout = 2 * time.Minute
+)
+
+var errLoadTimeout = fmt.Errorf("reading and compiling the rule files took longer than %v: look for very large files, and at the disk", loadTimeout)
+
 // Load reads rule files from disk and compiles them into one set. A later file adds
 // rules to the earlier ones, changes them or switches them off. The error is [Faults]
-// with everything that is wrong.
-func Load(paths ...string) (*Set, error) {
-	return load(diskFiles{}, paths)
+// with everything that is wrong, or that of ctx. Load returns when ctx ends, even if the
+// disk hangs.
+func Load(ctx context.Context, paths ...string) (*Set, error) {
+	set, _, err := loadApart(ctx, paths)
+	return set, err
 }
 
-func load(from files, paths []string) (*Set, error) {
-	set, _, err := loadLooking(from, paths)
+// loadApart is loadLooking in a goroutine that nobody waits for once ctx has ended: a
+// disk of the network can hang for ever.
+func loadApart(ctx context.Context, paths []string) (set *Set, looked map[string]string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, loadTimeout, errLoadTimeout)
+	type result struct {
+		set    *Set
+		looked map[string]string
+		err    error
+	}
+	loaded := make(chan result, 1)
+	go func() {
+		defer cancel()
+		var r result
+		r.set, r.looked, r.err = loadLooking(ctx, diskFiles{}, paths)
+		loaded <- r
+	}()
+	select {
+	case r := <-loaded:
+		return r.set, r.looked, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-loaded: // it had ended, and cancelled ctx itself
+		return r.set, r.looked, r.err
+	default:
+		return nil, nil, context.Cause(ctx)
+	}
+}
+
+func load(ctx context.Context, from files, paths []string) (*Set, error) {
+	set, _, err := loadLooking(ctx, from, paths)
 	return set, err
 }
 
 // loadLooking is load, and lists the files that were looked at, broken ones too, with
 // the hashes of their contents. The hash of one that could not be read is empty.
-func loadLooking(from files, paths []string) (set *Set, looked map[string]string, err error) {
+func loadLooking(ctx context.Context, from files, paths []string) (set *Set, looked map[string]string, err error) {
 	if len(paths) == 0 {
 		return nil, nil, errors.New("no rule file is named")
 	}
-	l := &loader{from: from, faults: faultList{files: paths}, tables: map[string]*givenTable{}, looked: map[string]string{}, conditions: map[*expression]*ordercel.Program{}}
+	l := &loader{
+		ctx: ctx, from: from, left: maxLoad, faults: faultList{files: paths}, tables: map[string]*givenTable{},
+		looked: map[string]string{}, conditions: map[*expression]*ordercel.Program{},
+	}
 	for _, path := range paths {
 		l.read(path)
 	}
 	l.readTables()
 	set = l.compile()
+	if ctx.Err() != nil {
+		return nil, l.looked, context.Cause(ctx) // what is missing is no fault of the files
+	}
 	if err := l.faults.err(); err != nil {
 		return nil, l.looked, err
 	}
@@ -63,7 +116,10 @@ func loadLooking(from files, paths []string) (set *Set, looked map[string]string
 
 // loader loads rule files.
 type loader struct {
-	from   files
+	ctx  context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	from files
+	// left is how many bytes may still be read.
+	left   int64
 	faults faultList
 	names  []string
 	rules  []*mergedRule
@@ -90,6 +146,8 @@ type givenTable struct {
 	hash   string
 	faulty bool
 	faults *faultList
+	// used are the columns that rules read; those with true become decimals.
+	used map[string]bool
 }
 
 func (g *givenTable) columns() []string {
@@ -99,9 +157,44 @@ func (g *givenTable) columns() []string {
 	return g.tableEntry.columns
 }
 
+// use notes that a rule reads a column, as decimals or as texts.
+func (g *givenTable) use(column string, decimals bool) {
+	if g.used == nil {
+		g.used = map[string]bool{}
+	}
+	g.used[column] = g.used[column] || decimals
+}
+
+// check reports the cells that rules read and that show nothing that can be read.
+func (g *givenTable) check() {
+	if g.table == nil {
+		return
+	}
+	for _, column := range g.table.Columns() {
+		decimals, used := g.used[column]
+		if !used {
+			continue
+		}
+		faults := g.table.Check(column)
+		if decimals {
+			faults = append(faults, g.table.Numbers(column)...)
+		}
+		if len(faults) > 0 {
+			g.fault(faults)
+		}
+	}
+}
+
 // fault reports what is wrong within the table's file.
 func (g *givenTable) fault(err error) {
 	g.faulty = true
+	var all table.Faults
+	if errors.As(err, &all) {
+		for _, f := range all {
+			g.fault(f)
+		}
+		return
+	}
 	var in *table.Fault
 	if errors.As(err, &in) && in.Line > 0 {
 		g.faults.add(Fault{File: g.path, Line: in.Line, Column: in.Column, Text: in.Text, Message: in.Message})
@@ -113,9 +206,13 @@ func (g *givenTable) fault(err error) {
 // readFile reads a file and remembers it, by its hash, so that a change is noticed.
 func (l *loader) readFile(path string, limit int64) (content []byte, hash string, err error) {
 	l.looked[path] = ""
-	if content, err = l.from.read(path, limit); err != nil {
+	if content, err = l.from.read(l.ctx, path, min(limit, l.left)); err != nil {
+		if l.left < limit {
+			err = fmt.Errorf("%w: all files together have at most %d", err, int64(maxLoad))
+		}
 		return nil, "", err
 	}
+	l.left -= int64(len(content))
 	hash = hashOf(content)
 	l.looked[path] = hash
 	return content, hash, nil
@@ -132,7 +229,12 @@ func (l *loader) read(path string) {
 		l.faults.add(Fault{File: path, Message: "cannot be read: " + fileError(err)})
 		return
 	}
-	f := parseRuleFile(path, content, &l.faults)
+	text, err := plaintext.UTF8(content)
+	if err != nil {
+		l.faults.add(Fault{File: path, Message: "cannot be read: " + err.Error()})
+		return
+	}
+	f := parseRuleFile(path, text, &l.faults)
 	l.names = append(l.names, f.name)
 	for _, t := range f.tables {
 		if earlier, found := l.tables[t.name]; found && t.file == "" {
@@ -144,6 +246,10 @@ func (l *loader) read(path string) {
 			columns = earlier.tableEntry.columns
 		}
 		t.columns = columns
+		if len(l.tables) >= maxTables {
+			f.fault(t.node, "there are too many tables: at most %d are read", maxTables)
+			return
+		}
 		l.tables[t.name] = &givenTable{tableEntry: t, faults: &l.faults}
 	}
 	for _, entry := range f.rules {
@@ -216,7 +322,7 @@ func change[T any](to *T, value T, given bool) {
 func (l *loader) readTables() {
 	for _, name := range slices.Sorted(maps.Keys(l.tables)) {
 		g := l.tables[name]
-		if g.file == "" {
+		if g.file == "" || l.ctx.Err() != nil {
 			continue
 		}
 		g.path = l.from.beside(g.in.path, g.file)
@@ -227,7 +333,7 @@ func (l *loader) readTables() {
 			continue
 		}
 		g.hash = hash
-		t, err := table.Read(g.path, content, g.key, g.sheet)
+		t, err := table.Read(l.ctx, g.path, content, g.key, g.sheet)
 		if err != nil {
 			g.fault(err)
 			continue
@@ -251,9 +357,12 @@ func (l *loader) compile() *Set {
 	l.env = env
 	set := &Set{name: strings.Join(l.names, "+")}
 	for _, r := range l.rules {
+		if l.ctx.Err() != nil {
+			return nil
+		}
 		compiled := l.rule(env, r)
 		for _, e := range r.examples {
-			if len(e.params) > 0 {
+			if len(e.params) > 0 && l.ctx.Err() == nil {
 				entry := *r.ruleEntry
 				entry.params = withParams(entry.params, e.params)
 				e.variant = l.rule(env, &mergedRule{&entry, r.defaults})
@@ -265,8 +374,9 @@ func (l *loader) compile() *Set {
 		}
 	}
 	hashes := map[string]string{}
-	for name, g := range l.tables {
-		hashes[name] = g.hash
+	for _, name := range slices.Sorted(maps.Keys(l.tables)) {
+		hashes[name] = l.tables[name].hash
+		l.tables[name].check()
 	}
 	set.seal(hashes)
 	return set
@@ -449,6 +559,11 @@ func (l *loader) compileFor(out *rule, env *ordercel.Env, x *expression, scope o
 // needs takes over what an expression reads.
 func (l *loader) needs(out *rule, program *ordercel.Program) {
 	out.Requires = append(out.Requires, program.Includes()...)
+	for _, use := range program.Columns() {
+		if g := l.tables[use.Table]; g != nil {
+			g.use(use.Column, use.Decimals)
+		}
+	}
 	for _, name := range program.Tables() {
 		if g := l.tables[name]; g != nil && g.file == "" {
 			out.skip = fmt.Sprintf("table %s is not given", name)

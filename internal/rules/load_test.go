@@ -37,7 +37,7 @@ func faultsOf(t *testing.T, dir string, names ...string) []string {
 	for _, name := range names {
 		paths = append(paths, filepath.Join(dir, name))
 	}
-	_, err := Load(paths...)
+	_, err := Load(t.Context(), paths...)
 	var faults Faults
 	require.ErrorAs(t, err, &faults)
 	assert.Equal(t, strings.Count(err.Error(), "\n")+1, len(faults), "one line for each")
@@ -222,7 +222,7 @@ func TestFilesThatAreNoRuleFiles(t *testing.T) {
 		"r.yaml:1:1: version is missing: write version: 1", "r.yaml:1:1: name is missing: reports show it", "r.yaml:1:1: rules is missing",
 	}, faultsOf(t, dir, "r.yaml"))
 	assert.Equal(t, []string{"none.yaml: cannot be read: no such file or directory"}, faultsOf(t, dir, "none.yaml"))
-	_, err := Load()
+	_, err := Load(t.Context())
 	require.Error(t, err)
 }
 
@@ -309,7 +309,7 @@ rules:
 - {id: small, params: {least: 200}, message: "'less than ' + string(params.least)"}
 `
 	dir := write(t, map[string]string{"base.yaml": base, "later.yaml": later, "caps.csv": "Product,Cap\nSW-B12,5\n"})
-	set, err := Load(filepath.Join(dir, "base.yaml"), filepath.Join(dir, "later.yaml"))
+	set, err := Load(t.Context(), filepath.Join(dir, "base.yaml"), filepath.Join(dir, "later.yaml"))
 	require.NoError(t, err)
 	assert.Equal(t, "base+company", set.Name())
 	checked := evaluate(t, set, order)
@@ -479,7 +479,7 @@ rules:
   message: "'more than ' + tables.limits[order.customer.name].Limit"
 - {id: other, scope: order, when: "tables.` + "`not-given`['x'].`B C`" + ` == ''", message: "'x'"}
 `})
-	set, err := Load(filepath.Join(dir, "rules.yaml"))
+	set, err := Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	checked := evaluate(t, set, changed(t, `{}`))
 	require.Len(t, checked.Findings, 1)
@@ -488,7 +488,7 @@ rules:
 
 	before := set.Digest()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "caps.csv"), []byte("Customer,Limit,VIP\nOak & Sons,900.00,yes\n"), 0o600))
-	set, err = Load(filepath.Join(dir, "rules.yaml"))
+	set, err = Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	assert.Empty(t, evaluate(t, set, changed(t, `{}`)).Findings)
 	assert.NotEqual(t, before, set.Digest(), "a table decides too")
@@ -509,7 +509,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("version: 1\nname: &n x\nrules: [*n, {id: *n}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		from := fsFiles{fstest.MapFS{"r.yaml": {Data: []byte(text)}, "t.csv": {Data: []byte("A,B\nx,1\n")}}}
-		set, err := load(from, []string{"r.yaml"})
+		set, err := load(t.Context(), from, []string{"r.yaml"})
 		if err == nil {
 			evaluate(t, set, changed(t, `{}`))
 			set.test(t.Context(), from)

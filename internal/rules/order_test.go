@@ -65,7 +65,7 @@ func tryLoad(t testing.TB, texts ...string) (*Set, error) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		paths = append(paths, path)
 	}
-	return Load(paths...)
+	return Load(t.Context(), paths...)
 }
 
 func evaluate(t testing.TB, set *Set, order *inflow.SalesOrder) ordercheck.CheckedOrder {

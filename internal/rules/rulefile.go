@@ -16,6 +16,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules/ordercel"
+	"error-check-gate/internal/rules/table"
 )
 
 // Limits of a rule file.
@@ -397,10 +398,14 @@ func (f *ruleFile) table(p pair) {
 		f.fault(p.key, "the name of a table is made of letters, digits, dots, dashes and underscores")
 	}
 	f.fields(p.value, "a table", map[string]func(key, value *yaml.Node){
-		"file":    func(_, value *yaml.Node) { t.file, t.fileAt = f.text(value, "file"), value },
-		"key":     func(_, value *yaml.Node) { t.key = f.text(value, "key") },
-		"sheet":   func(_, value *yaml.Node) { t.sheet = f.text(value, "sheet") },
-		"columns": func(_, value *yaml.Node) { t.columns = f.texts(value, "columns") },
+		"file":  func(_, value *yaml.Node) { t.file, t.fileAt = f.text(value, "file"), value },
+		"key":   func(_, value *yaml.Node) { t.key = table.ColumnName(f.text(value, "key")) },
+		"sheet": func(_, value *yaml.Node) { t.sheet = f.text(value, "sheet") },
+		"columns": func(_, value *yaml.Node) {
+			for _, name := range f.texts(value, "columns") {
+				t.columns = append(t.columns, table.ColumnName(name))
+			}
+		},
 	})
 	if t.key == "" {
 		f.fault(p.key, "the table has no key: write key: and the column that rows are looked up by")

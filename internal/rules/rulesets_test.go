@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -40,7 +41,7 @@ func shipped(t testing.TB) map[string]*Set {
 var shippedOnce = sync.OnceValues(func() (map[string]*Set, error) {
 	sets := map[string]*Set{}
 	for _, files := range [][]string{{defaultFile}, {cabinetryFile}, {defaultFile, cabinetryFile}} {
-		set, err := Load(files...)
+		set, err := Load(context.Background(), files...)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +53,7 @@ var shippedOnce = sync.OnceValues(func() (map[string]*Set, error) {
 // TestExamples has a test for each example in the rule files: a rule without enough of them fails.
 func TestExamples(t *testing.T) {
 	for file, least := range map[string]int{defaultFile: 1, cabinetryFile: 3} {
-		set, err := Load(file)
+		set, err := Load(t.Context(), file)
 		require.NoError(t, err)
 		results := map[string][]ExampleResult{}
 		for _, result := range set.Test(t.Context()) {
@@ -116,7 +117,7 @@ rules:
     fine:
     - {name: today, order: {dueDate: "2026-01-01"}, now: 2026-01-01}
 `})
-	set, err := Load(filepath.Join(dir, "rules.yaml"))
+	set, err := Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	var got []string
 	for _, result := range set.Test(t.Context()) {
@@ -191,7 +192,7 @@ var corpusOnce = sync.OnceValues(func() ([]corpusEntry, error) {
 	var out []corpusEntry
 	for _, r := range sets["default+cabinetry"].order {
 		for _, e := range r.examples {
-			order, lookups, err := e.read(diskFiles{})
+			order, lookups, err := e.read(context.Background(), diskFiles{})
 			if err != nil {
 				return nil, err
 			}
@@ -268,7 +269,7 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 
 func TestSameReportAgainFromShippedSets(t *testing.T) {
 	first := shipped(t)["default+cabinetry"]
-	second, err := Load(defaultFile, cabinetryFile)
+	second, err := Load(t.Context(), defaultFile, cabinetryFile)
 	require.NoError(t, err)
 	for _, c := range corpus(t) {
 		a, err := json.Marshal(first.Evaluate(t.Context(), c.order, c.now, c.lookups))
@@ -469,7 +470,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Load(file); err != nil {
+				if _, err := Load(b.Context(), file); err != nil {
 					b.Fatal(err)
 				}
 			}

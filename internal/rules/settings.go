@@ -240,8 +240,9 @@ func (s *settings) missing(name string) {
 	s.entry.in.fault(&yaml.Node{Line: at.Line, Column: at.Column}, "%s needs the parameter %s", s.entry.builtin, name)
 }
 
-// table is the table that a parameter names, with columns that it must have. It is
-// nil where the table is not given; the rule is skipped then. standard may be empty.
+// table is the table that a parameter names, with columns that it must have, the first
+// of them its key. It is nil if the table is not given; the rule is skipped then.
+// standard may be empty.
 func (s *settings) table(name, standard, description string, columns ...string) *table.Table {
 	p := s.get(name, "table", standard, description)
 	wanted := standard
@@ -266,6 +267,11 @@ func (s *settings) table(name, standard, description string, columns ...string) 
 			in.fault(at, "table %s has no column %q; it has %s", wanted, column, strings.Join(have, ", "))
 			return nil
 		}
+		given.use(column, false)
+	}
+	if given.key != columns[0] {
+		in.fault(at, "the key of table %s is %q, but the rule looks rows up by %q", wanted, given.key, columns[0])
+		return nil
 	}
 	if given.table == nil && !given.faulty {
 		s.skip = fmt.Sprintf("table %s is not given", wanted)
@@ -273,14 +279,19 @@ func (s *settings) table(name, standard, description string, columns ...string) 
 	return given.table
 }
 
-// tableAmounts reads a column of numbers, by folded key; of a key's rows the last counts.
-func (s *settings) tableAmounts(t *table.Table, name, key, column string) map[string]decimal.Decimal {
+// column is the name of a table's column.
+func (s *settings) column(name, standard, description string) string {
+	return table.ColumnName(s.text(name, standard, description))
+}
+
+// tablePercents reads a column of percentages, by folded key; of a key's rows the last counts.
+func (s *settings) tablePercents(t *table.Table, name, key, column string) map[string]decimal.Decimal {
 	out := map[string]decimal.Decimal{}
 	if t == nil {
 		return out
 	}
 	for _, record := range t.All() {
-		d, err := record.Amount(column)
+		d, err := record.Percent(column)
 		if err != nil {
 			s.tables[name].fault(err)
 			continue

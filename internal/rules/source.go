@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,12 +9,16 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
+	"time"
+
+	"error-check-gate/internal/rules/plaintext"
 )
 
 // files reads rule files, their tables and examples.
 type files interface {
-	// read reads at most limit bytes of a file.
-	read(name string, limit int64) ([]byte, error)
+	// read reads a file of at most limit bytes.
+	read(ctx context.Context, name string, limit int64) ([]byte, error)
 	// beside is a name given in file, relative to it.
 	beside(file, name string) string
 }
@@ -21,13 +26,21 @@ type files interface {
 // diskFiles are files of the machine.
 type diskFiles struct{}
 
-func (diskFiles) read(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // rule files are named by the operator
+// read reads a pipe too, as a shell's <(…) makes them, and stops when ctx ends.
+func (diskFiles) read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	// Without O_NONBLOCK, opening a pipe would wait for its writer for ever.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // rule files are named by the operator
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	return readUpTo(f, limit)
+	stop := context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	content, err := readUpTo(ctx, f, limit)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return content, err
 }
 
 func (diskFiles) beside(file, name string) string {
@@ -40,19 +53,19 @@ func (diskFiles) beside(file, name string) string {
 // fsFiles are files of an [fs.FS].
 type fsFiles struct{ fs.FS }
 
-func (f fsFiles) read(name string, limit int64) ([]byte, error) {
+func (f fsFiles) read(ctx context.Context, name string, limit int64) ([]byte, error) {
 	file, err := f.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // only read
-	return readUpTo(file, limit)
+	return readUpTo(ctx, file, limit)
 }
 
 func (fsFiles) beside(file, name string) string { return path.Join(path.Dir(file), name) }
 
-func readUpTo(r io.Reader, limit int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, limit+1))
+func readUpTo(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(untilDone{ctx, r}, limit+1))
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +73,28 @@ func readUpTo(r io.Reader, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("the file is larger than %d bytes", limit)
 	}
 	return content, nil
+}
+
+// untilDone reads until ctx ends.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	io.Reader
+}
+
+func (r untilDone) Read(into []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(into)
+}
+
+// readText reads a text file as UTF-8.
+func readText(ctx context.Context, from files, name string, limit int64) ([]byte, error) {
+	content, err := from.read(ctx, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return plaintext.UTF8(content)
 }
 
 // fileError is what is wrong with reading a file, without its name.

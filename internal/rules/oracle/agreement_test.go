@@ -28,7 +28,7 @@ func generalChecks(t testing.TB) *rules.Set {
 	t.Helper()
 	company := filepath.Join(t.TempDir(), "company.yaml")
 	require.NoError(t, os.WriteFile(company, []byte(companyRules), 0o600))
-	set, err := rules.Load("../../../rules/default.yaml", company)
+	set, err := rules.Load(t.Context(), "../../../rules/default.yaml", company)
 	require.NoError(t, err)
 	return set
 }

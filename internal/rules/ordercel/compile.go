@@ -55,7 +55,7 @@ func (e *Env) Compile(text string, scope Scope, kind Kind) (*Program, []Problem)
 		return nil, []Problem{{Line: 1, Column: 1, Text: text, Message: err.Error()}}
 	}
 	slices.Sort(c.includes)
-	return &Program{program: program, env: e, includes: slices.Compact(c.includes), tables: c.tables}, nil
+	return &Program{program: program, env: e, includes: slices.Compact(c.includes), tables: c.tables, columns: c.columns}, nil
 }
 
 // compilation is the compilation of one expression.
@@ -68,6 +68,7 @@ type compilation struct {
 	problems []Problem
 	includes []string
 	tables   []string
+	columns  []ColumnUse
 }
 
 func (c *compilation) sorted() []Problem {
@@ -121,6 +122,9 @@ func (c *compilation) restrict() {
 			if of == tablesTypeName {
 				c.tables = append(c.tables, selected.FieldName())
 			}
+			if name, isRow := strings.CutPrefix(of, rowTypePrefix); isRow {
+				c.columns = append(c.columns, ColumnUse{Table: name, Column: selected.FieldName()})
+			}
 			if o, found := c.model.objects[of]; found {
 				if f, found := o.fields[selected.FieldName()]; found && f.include != "" {
 					c.includes = append(c.includes, f.include)
@@ -142,6 +146,7 @@ func (c *compilation) restrictCall(e ast.Expr) {
 	case "dec":
 		arg := call.Args()[0]
 		if arg.Kind() != ast.LiteralKind {
+			c.decimalColumns(arg, map[string]bool{})
 			return
 		}
 		if text, ok := arg.AsLiteral().(types.String); ok {
@@ -154,6 +159,64 @@ func (c *compilation) restrictCall(e ast.Expr) {
 			c.report(pattern, "the pattern of matches() must be written out as a text")
 		}
 	}
+}
+
+// decimalColumns notes the columns that end up in dec(): of cells as they are, changed by
+// a function, behind a name of cel.bind or a loop, or chosen by a condition.
+func (c *compilation) decimalColumns(e ast.Expr, followed map[string]bool) {
+	switch e.Kind() {
+	case ast.SelectKind:
+		selected := e.AsSelect()
+		if name, isRow := strings.CutPrefix(c.ast.GetType(selected.Operand().ID()).TypeName(), rowTypePrefix); isRow {
+			c.columns = append(c.columns, ColumnUse{Table: name, Column: selected.FieldName(), Decimals: true})
+		}
+	case ast.CallKind:
+		call := e.AsCall()
+		args := call.Args()
+		switch call.FunctionName() {
+		case "_?_:_":
+			args = args[1:]
+		case "_[_]":
+			args = args[:1]
+		}
+		if call.IsMemberFunction() {
+			args = append([]ast.Expr{call.Target()}, args...)
+		}
+		for _, arg := range args {
+			c.decimalColumns(arg, followed)
+		}
+	case ast.ListKind:
+		for _, element := range e.AsList().Elements() {
+			c.decimalColumns(element, followed)
+		}
+	case ast.ComprehensionKind:
+		c.decimalColumns(e.AsComprehension().LoopStep(), followed)
+		c.decimalColumns(e.AsComprehension().Result(), followed)
+	case ast.IdentKind:
+		name := e.AsIdent()
+		if bound := c.bound(name); bound != nil && !followed[name] {
+			followed[name] = true
+			c.decimalColumns(bound, followed)
+		}
+	}
+}
+
+// bound is what cel.bind or a loop gave a name to; nil if neither did.
+func (c *compilation) bound(name string) ast.Expr {
+	var found ast.Expr
+	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.ComprehensionKind {
+			return
+		}
+		loop := e.AsComprehension()
+		switch name {
+		case loop.AccuVar():
+			found = loop.AccuInit()
+		case loop.IterVar():
+			found = loop.IterRange()
+		}
+	}))
+	return found
 }
 
 // constantDecimals turns dec('0.01') into the decimal when the program is made.

@@ -272,6 +272,7 @@ func paramValue(value any) (ref.Val, *types.Type, error) {
 const (
 	paramsTypeName = "Params"
 	tablesTypeName = "Tables"
+	rowTypePrefix  = "Row of "
 )
 
 // tableRow is a row of a table: texts by column.
@@ -286,7 +287,7 @@ func tablesType(tables []Table, add func(*objectType)) *objectType {
 		for j, column := range t.Columns {
 			columns[j] = named(column, "", text(func(r *tableRow) string { return (*r)[j] }))
 		}
-		row := objectOf("Row of "+t.Name, columns...)
+		row := objectOf(rowTypePrefix+t.Name, columns...)
 		add(row)
 		rows := &tableValue{table: &tables[i], row: row}
 		fields[i] = named(t.Name, "", constant(types.NewMapType(types.StringType, row.cel), rows))

@@ -31,6 +31,14 @@ type Program struct {
 	env      *Env
 	includes []string
 	tables   []string
+	columns  []ColumnUse
+}
+
+// ColumnUse is a column of a table that an expression reads.
+type ColumnUse struct {
+	Table, Column string
+	// Decimals tells that dec() reads it.
+	Decimals bool
 }
 
 // Includes lists the related entities that the expression reads, as InFlow names them.
@@ -38,6 +46,9 @@ func (p *Program) Includes() []string { return p.includes }
 
 // Tables lists the tables that the expression looks rows up in.
 func (p *Program) Tables() []string { return p.tables }
+
+// Columns lists the columns of tables that the expression reads.
+func (p *Program) Columns() []ColumnUse { return p.columns }
 
 // Errors of a run.
 var (

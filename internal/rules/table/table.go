@@ -1,22 +1,17 @@
 // Package table reads the tables that rules look rows up in: CSV files and the sheets
-// of XLSX workbooks, with column names in the first row.
+// of XLSX workbooks, with column names in the first row. What a person sees in a cell is
+// what counts: 25 % is 25 percent, and a date is that day.
 package table
 
 import (
-	"bytes"
-	"encoding/csv"
-	"errors"
+	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 
-	"github.com/govalues/decimal"
-	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/unicode/norm"
 
 	"error-check-gate/internal/rules/fold"
 )
@@ -26,26 +21,48 @@ const (
 	MaxFileSize = 16 << 20
 	maxRows     = 200_000
 	maxCells    = 2_000_000
-	// maxUnzipped bounds what a workbook may unpack to.
-	maxUnzipped = 128 << 20
+	// maxFaults bounds what is reported of one file.
+	maxFaults = 20
+	// checkContextEvery is the number of rows between two looks at the context.
+	checkContextEvery = 256
 )
 
-// Table is a table in memory. It is immutable.
+// Table is a table in memory. It is immutable once its rules are loaded.
 type Table struct {
 	columns []string
 	rows    []row
 	// byKey lists the rows of a folded key ([fold.Key]) in their order.
 	byKey map[string][]int
 	keys  []string
+	// notation is that of texts; numbers of a workbook are in pointNotation.
+	notation notation
+	workbook bool
+	// unreadable has the faults of cells that show nothing that can be read, such as a
+	// formula without a value. They matter only in columns that a rule reads.
+	unreadable map[place]string
 }
 
 type row struct {
 	line  int // in the file, from 1
 	cells []string
+	// numbers tells which cells of a workbook are numbers; it is nil if none is.
+	numbers []bool
 }
 
-// Fault is something wrong with a table file. Line and Column count from 1; they are 0
-// where the fault is with the file as a whole.
+// place is a cell: indexes of its row and column in the table.
+type place struct{ row, column int }
+
+// cell is a cell as it was read.
+type cell struct {
+	text   string
+	number bool
+	// fault says why what the cell shows cannot be read.
+	fault string
+}
+
+// Fault is something wrong with a table file. Line and Column count from 1, columns in
+// cells, or in bytes for what is not CSV at all. They are 0 if the fault is with the file
+// as a whole.
 type Fault struct {
 	Line, Column int
 	Text         string
@@ -54,190 +71,135 @@ type Fault struct {
 
 func (f *Fault) Error() string { return f.Message }
 
+// Faults is everything wrong with a table file.
+type Faults []*Fault
+
+func (f Faults) Error() string {
+	messages := make([]string, len(f))
+	for i := range f {
+		messages[i] = f[i].Message
+	}
+	return strings.Join(messages, "; ")
+}
+
 // Read reads a table from the content of a file, which is CSV unless its name ends in
 // .xlsx. key names the column that rows are looked up by; sheet names a workbook's
-// sheet, the first where it is empty. Errors are [*Fault] where they have a place.
-func Read(name string, content []byte, key, sheet string) (*Table, error) {
+// sheet, the first if it is empty. Errors are [*Fault] or [Faults], or that of ctx.
+func Read(ctx context.Context, name string, content []byte, key, sheet string) (*Table, error) {
 	if len(content) > MaxFileSize {
 		return nil, &Fault{Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(content), MaxFileSize)}
 	}
+	key = ColumnName(key)
 	if strings.EqualFold(filepath.Ext(name), ".xlsx") {
-		return readXLSX(content, key, sheet)
+		return readXLSX(ctx, content, key, sheet)
 	}
-	return readCSV(content, key)
+	return readCSV(ctx, content, key)
 }
 
-// readCSV reads comma-separated values, or semicolons or tabs where those make the key column appear.
-func readCSV(content []byte, key string) (*Table, error) {
-	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(content) {
-		return nil, &Fault{Message: "the file is not UTF-8: save it as \"CSV UTF-8\""}
-	}
-	header, _, _ := bytes.Cut(content, []byte("\n"))
-	comma := ','
-	for _, candidate := range []rune{',', ';', '\t'} {
-		r := csv.NewReader(bytes.NewReader(header))
-		r.Comma = candidate
-		if names, err := r.Read(); err == nil && slices.ContainsFunc(names, func(name string) bool { return strings.TrimSpace(name) == key }) {
-			comma = candidate
-			break
-		}
-	}
-	r := csv.NewReader(bytes.NewReader(content))
-	r.Comma = comma
-	r.FieldsPerRecord = -1
-	b := &builder{key: key}
-	for {
-		cells, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return b.table()
-		}
-		var parse *csv.ParseError
-		if errors.As(err, &parse) {
-			return nil, &Fault{Line: parse.Line, Column: parse.Column, Message: "not CSV: " + parse.Err.Error()}
-		}
-		if err != nil {
-			return nil, err
-		}
-		line, _ := r.FieldPos(0)
-		if err := b.add(line, cells, func(i int) int { _, column := r.FieldPos(i); return column }); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func readXLSX(content []byte, key, sheet string) (*Table, error) {
-	// Raw values: what is shown of a number or a date depends on the cell's format.
-	book, err := excelize.OpenReader(bytes.NewReader(content), excelize.Options{
-		RawCellValue: true, UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped,
-	})
-	if err != nil {
-		return nil, &Fault{Message: "not an XLSX workbook: " + err.Error()}
-	}
-	defer book.Close() //nolint:errcheck // it was read from memory
-	sheets := book.GetSheetList()
-	if sheet == "" && len(sheets) > 0 {
-		sheet = sheets[0]
-	}
-	if !slices.Contains(sheets, sheet) {
-		return nil, &Fault{Message: fmt.Sprintf("the workbook has no sheet %q; it has %s", sheet, strings.Join(sheets, ", "))}
-	}
-	rows, err := book.Rows(sheet)
-	if err != nil {
-		return nil, &Fault{Message: fmt.Sprintf("sheet %q cannot be read: %v", sheet, err)}
-	}
-	defer rows.Close() //nolint:errcheck // it was read from memory
-	b := &builder{key: key}
-	for line := 1; rows.Next(); line++ {
-		cells, err := rows.Columns()
-		if err != nil {
-			return nil, &Fault{Line: line, Message: fmt.Sprintf("sheet %q cannot be read: %v", sheet, err)}
-		}
-		for i := range cells {
-			cells[i] = plainNumber(book, sheet, i+1, line, cells[i])
-		}
-		if err := b.add(line, cells, func(i int) int { return i + 1 }); err != nil {
-			return nil, err
-		}
-	}
-	if err := rows.Error(); err != nil {
-		return nil, &Fault{Message: fmt.Sprintf("sheet %q cannot be read: %v", sheet, err)}
-	}
-	return b.table()
-}
-
-// plainNumber writes a number as it was keyed in. A workbook holds the nearest binary
-// number, with up to 17 digits and an exponent: 2.8999999999999999E-2 for 0.029.
-func plainNumber(book *excelize.File, sheet string, column, line int, text string) string {
-	const exactDigits = 15
-	if len(text) <= exactDigits && !strings.ContainsAny(text, "eE") {
-		return text
-	}
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return text
-	}
-	cell, err := excelize.CoordinatesToCellName(column, line)
-	if err != nil {
-		return text
-	}
-	switch kind, err := book.GetCellType(sheet, cell); {
-	case err != nil:
-		return text
-	case kind != excelize.CellTypeNumber && kind != excelize.CellTypeUnset && kind != excelize.CellTypeFormula:
-		return text // a text that looks like a number
-	}
-	return strconv.FormatFloat(number, 'f', -1, 64)
+// ColumnName returns the name of a column as rules write it: a line break or several
+// blanks within a heading are one blank.
+func ColumnName(heading string) string {
+	return strings.Join(strings.Fields(norm.NFC.String(heading)), " ")
 }
 
 // builder makes a table row by row.
 type builder struct {
 	key      string
 	keyIndex int
+	notation notation
+	workbook bool
 	t        *Table
 	cells    int
+	faults   Faults
 }
 
-// add takes the next row. column tells where a cell is in the file.
-func (b *builder) add(line int, cells []string, column func(int) int) error {
+// add takes the next row. An error ends reading.
+func (b *builder) add(line int, cells []cell) error {
 	for i := range cells {
-		cells[i] = strings.TrimSpace(cells[i])
+		cells[i].text = strings.TrimSpace(cells[i].text)
 	}
-	for len(cells) > 0 && cells[len(cells)-1] == "" {
+	for len(cells) > 0 && cells[len(cells)-1] == (cell{}) {
 		cells = cells[:len(cells)-1]
 	}
 	if len(cells) == 0 {
 		return nil
 	}
 	if b.t == nil {
-		return b.header(line, cells, column)
-	}
-	if len(cells) > len(b.t.columns) {
-		return &Fault{
-			Line: line, Column: column(len(b.t.columns)), Text: cells[len(b.t.columns)],
-			Message: fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), len(b.t.columns)),
-		}
+		return b.header(line, cells)
 	}
 	if b.cells += len(b.t.columns); len(b.t.rows) >= maxRows || b.cells > maxCells {
 		return &Fault{Line: line, Column: 1, Message: fmt.Sprintf("the table is too large: at most %d rows and %d cells are read", maxRows, maxCells)}
 	}
-	padded := make([]string, len(b.t.columns))
-	copy(padded, cells)
-	written := padded[b.keyIndex]
-	if written == "" {
-		return &Fault{
-			Line: line, Column: b.keyIndex + 1,
-			Message: fmt.Sprintf("the row has no %s, so that nothing finds it: fill it in, or clear the row", b.key),
+	if len(cells) > len(b.t.columns) {
+		at := len(b.t.columns)
+		return b.fault(line, at+1, cells[at].text, fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), at))
+	}
+	return b.row(line, cells)
+}
+
+// fault remembers a fault, and is an error once there are too many.
+func (b *builder) fault(line, column int, text, message string) error {
+	b.faults = append(b.faults, &Fault{Line: line, Column: column, Text: text, Message: message})
+	if len(b.faults) >= maxFaults {
+		return b.faults
+	}
+	return nil
+}
+
+func (b *builder) row(line int, cells []cell) error {
+	r := row{line: line, cells: make([]string, len(b.t.columns))}
+	for i, c := range cells {
+		r.cells[i] = c.text
+		if c.fault != "" {
+			b.t.unreadable[place{len(b.t.rows), i}] = c.fault
 		}
+		if c.number && r.numbers == nil {
+			r.numbers = make([]bool, len(r.cells))
+		}
+		if c.number {
+			r.numbers[i] = true
+		}
+	}
+	if b.keyIndex < len(cells) && cells[b.keyIndex].fault != "" {
+		return b.fault(line, b.keyIndex+1, "", b.t.where(line, b.keyIndex)+cells[b.keyIndex].fault)
+	}
+	written := r.cells[b.keyIndex]
+	if written == "" {
+		return b.fault(line, b.keyIndex+1, "",
+			fmt.Sprintf("the row has no %s, so that nothing finds it: fill it in, or clear the row", b.key))
 	}
 	key := fold.Key(written)
 	if rows := b.t.byKey[key]; len(rows) == 0 {
 		b.t.keys = append(b.t.keys, written)
 	} else if first := b.t.rows[rows[0]]; first.cells[b.keyIndex] != written {
-		return &Fault{
-			Line: line, Column: b.keyIndex + 1, Text: written,
-			Message: fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line, first.cells[b.keyIndex]),
-		}
+		return b.fault(line, b.keyIndex+1, written,
+			fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line, first.cells[b.keyIndex]))
 	}
 	b.t.byKey[key] = append(b.t.byKey[key], len(b.t.rows))
-	b.t.rows = append(b.t.rows, row{line, padded})
+	b.t.rows = append(b.t.rows, r)
 	return nil
 }
 
-func (b *builder) header(line int, names []string, column func(int) int) error {
-	for i, name := range names {
-		if name == "" {
-			return &Fault{Line: line, Column: column(i), Message: fmt.Sprintf("column %d has no name", i+1)}
+func (b *builder) header(line int, cells []cell) error {
+	names := make([]string, len(cells))
+	seen := make(map[string]bool, len(cells))
+	for i, c := range cells {
+		name := ColumnName(c.text)
+		switch {
+		case c.fault != "":
+			return &Fault{Line: line, Column: i + 1, Message: c.fault}
+		case name == "":
+			return &Fault{Line: line, Column: i + 1, Message: fmt.Sprintf("column %d has no name", i+1)}
+		case seen[name]:
+			return &Fault{Line: line, Column: i + 1, Text: name, Message: "two columns have this name"}
 		}
-		if slices.Contains(names[:i], name) {
-			return &Fault{Line: line, Column: column(i), Text: name, Message: "two columns have this name"}
-		}
+		names[i], seen[name] = name, true
 	}
 	b.keyIndex = slices.Index(names, b.key)
 	if b.keyIndex < 0 {
 		return &Fault{Line: line, Column: 1, Text: b.key, Message: fmt.Sprintf("the key column is missing; there are %s", quoted(names))}
 	}
-	b.t = &Table{columns: slices.Clone(names), byKey: map[string][]int{}}
+	b.t = &Table{columns: names, byKey: map[string][]int{}, notation: b.notation, workbook: b.workbook, unreadable: map[place]string{}}
 	return nil
 }
 
@@ -245,13 +207,20 @@ func (b *builder) table() (*Table, error) {
 	if b.t == nil {
 		return nil, &Fault{Line: 1, Column: 1, Message: "the table is empty: its first row must name the columns"}
 	}
+	if len(b.faults) > 0 {
+		return nil, b.faults
+	}
 	return b.t, nil
 }
 
 func quoted(names []string) string {
-	out := make([]string, len(names))
-	for i, name := range names {
-		out[i] = strconv.Quote(name)
+	const most = 50
+	out := make([]string, 0, min(len(names), most))
+	for _, name := range names[:min(len(names), most)] {
+		out = append(out, strconv.Quote(name))
+	}
+	if len(names) > most {
+		out = append(out, fmt.Sprintf("and %d more", len(names)-most))
 	}
 	return strings.Join(out, ", ")
 }
@@ -277,93 +246,82 @@ func (t *Table) Rows(key string) []Record {
 	found := t.byKey[fold.Key(key)]
 	records := make([]Record, len(found))
 	for i, at := range found {
-		records[i] = Record{t, &t.rows[at]}
+		records[i] = Record{t, at}
 	}
 	return records
 }
 
-// All is every row, in their order.
+// All returns every row, in their order.
 func (t *Table) All() []Record {
 	records := make([]Record, len(t.rows))
 	for i := range t.rows {
-		records[i] = Record{t, &t.rows[i]}
+		records[i] = Record{t, i}
 	}
 	return records
 }
 
-// Record is a row of a table.
-type Record struct {
-	table *Table
-	row   *row
+// Check returns the faults of cells in a column that show nothing that can be read.
+func (t *Table) Check(column string) Faults {
+	at := slices.Index(t.columns, column)
+	var faults Faults
+	for i := range t.rows {
+		if message := t.unreadable[place{i, at}]; message != "" && len(faults) < maxFaults {
+			faults = append(faults, t.fault(i, at, message))
+		}
+	}
+	return faults
 }
 
-// Line is where the row is in its file, from 1.
-func (r Record) Line() int { return r.row.line }
+// Numbers writes the numbers in a column as expressions calculate with them: 1250.50 for
+// 1.250,50 in a file with semicolons, 25 for 25 %. Other texts stay. It returns the faults
+// of numbers that are ambiguous. Call it while the table is loaded.
+func (t *Table) Numbers(column string) Faults {
+	at := slices.Index(t.columns, column)
+	var faults Faults
+	for i := range t.rows {
+		text := t.rows[i].cells[at]
+		if text == "" {
+			continue
+		}
+		n, err := t.number(i, at)
+		switch {
+		case err == nil && strings.Trim(text, "+-.0123456789") == "": // as it is needed
+			t.isNumber(i, at)
+		case err == nil:
+			t.rows[i].cells[at] = n.value.String()
+			t.isNumber(i, at)
+		case isAmbiguous(err) && len(faults) < maxFaults:
+			faults = append(faults, t.fault(i, at, err.Error()))
+		}
+	}
+	return faults
+}
 
-// Text is the cell in a column, without white space around it; empty where there is
-// no such column.
-func (r Record) Text(column string) string {
-	i := slices.Index(r.table.columns, column)
-	if i < 0 {
+// isNumber marks a cell as a number, in pointNotation.
+func (t *Table) isNumber(i, column int) {
+	if t.rows[i].numbers == nil {
+		t.rows[i].numbers = make([]bool, len(t.columns))
+	}
+	t.rows[i].numbers[column] = true
+}
+
+func (t *Table) number(i, column int) (number, error) {
+	in := t.notation
+	if r := t.rows[i]; r.numbers != nil && r.numbers[column] {
+		in = pointNotation
+	}
+	return parseNumber(t.rows[i].cells[column], in)
+}
+
+func (t *Table) fault(i, column int, message string) *Fault {
+	r := t.rows[i]
+	return &Fault{Line: r.line, Column: column + 1, Text: r.cells[column], Message: t.where(r.line, column) + message}
+}
+
+// where names a cell as a spreadsheet program does, for faults in workbooks.
+func (t *Table) where(line, column int) string {
+	if !t.workbook {
 		return ""
 	}
-	return r.row.cells[i]
-}
-
-// Amount is the number in a column. An empty cell is 0. A currency sign in front and
-// commas between thousands are taken, as spreadsheets write them.
-func (r Record) Amount(column string) (decimal.Decimal, error) {
-	text := r.Text(column)
-	if text == "" {
-		return decimal.Decimal{}, nil
-	}
-	d, err := ParseAmount(text)
-	if err != nil {
-		return decimal.Decimal{}, &Fault{Line: r.row.line, Column: slices.Index(r.table.columns, column) + 1, Text: text, Message: err.Error()}
-	}
-	return d, nil
-}
-
-// ParseAmount reads an amount as spreadsheets write them: 1250, 1250.50, $1,250.50.
-func ParseAmount(text string) (decimal.Decimal, error) {
-	number := strings.TrimLeft(strings.TrimSpace(text), "$€£ ")
-	whole, fraction, _ := strings.Cut(number, ".")
-	if groups := strings.Split(strings.TrimPrefix(whole, "-"), ","); len(groups) > 1 {
-		for i, group := range groups {
-			if i > 0 && len(group) != 3 || i == 0 && (len(group) == 0 || len(group) > 3) {
-				return decimal.Decimal{}, fmt.Errorf("not an amount: write it like 1250.50")
-			}
-		}
-		number = strings.ReplaceAll(whole, ",", "")
-		if fraction != "" {
-			number += "." + fraction
-		}
-	}
-	d, err := decimal.Parse(number)
-	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("not an amount: write it like 1250.50")
-	}
-	return d, nil
-}
-
-var dateLayouts = []string{time.DateOnly, "1/2/2006", "1/2/06", "2006/1/2", "2.1.2006", "2 Jan 2006", "Jan 2, 2006", time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
-
-// Date is the day in a column, as a text that is the same for the same day however it
-// is written; a workbook's day numbers included. A cell that is no date is itself. An
-// empty one is empty.
-func (r Record) Date(column string) string {
-	text := r.Text(column)
-	for _, layout := range dateLayouts {
-		if day, err := time.Parse(layout, text); err == nil {
-			return day.Format(time.DateOnly)
-		}
-	}
-	// Day numbers of workbooks count from 1899-12-30.
-	const first, last = 20_000, 80_000
-	if whole, _, _ := strings.Cut(text, "."); len(whole) == 5 {
-		if n, err := strconv.Atoi(whole); err == nil && n >= first && n <= last {
-			return time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n).Format(time.DateOnly)
-		}
-	}
-	return strings.ToLower(text)
+	return "cell " + cellName(column, line) + ": "
 }
