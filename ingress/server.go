@@ -20,8 +20,10 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"golang.org/x/time/rate"
+	"google.golang.org/grpc/codes"
 
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
@@ -367,6 +369,7 @@ func (s *Server) alive(c *gin.Context) {
 var (
 	errDraining    = errors.New("shutting down")
 	errUnreachable = errors.New("Temporal cannot be reached")
+	errRefused     = errors.New("nothing may be sent to Temporal; the log says why")
 )
 
 // firstAnswer is how long a probe that comes right after the start waits for Temporal.
@@ -387,10 +390,14 @@ func (s *Server) Ready(ctx context.Context) error {
 	defer cancel()
 	s.health.Wait(first)
 	if err := s.unreachable(); err != nil {
+		reason := errUnreachable
+		if serviceerror.ToStatus(err).Code() == codes.PermissionDenied {
+			reason = errRefused
+		}
 		s.unready.Do(func() {
-			s.logger.WarnContext(ctx, "not ready: Temporal cannot be reached", "error", err)
+			s.logger.WarnContext(ctx, "not ready: "+reason.Error(), "error", err)
 		})
-		return errUnreachable
+		return reason
 	}
 	return nil
 }

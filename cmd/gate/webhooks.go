@@ -126,7 +126,7 @@ func reportAnswer(out io.Writer, answer *inflow.WebhookAnswer) error {
 	case http.StatusTooManyRequests:
 		advice = ": it has too much to do at once; try again"
 	case http.StatusServiceUnavailable:
-		advice = ": it cannot reach Temporal; InFlow would send the delivery again"
+		advice = ": it could not hand the delivery to Temporal, and its log says why; InFlow would send it again"
 	}
 	return fmt.Errorf("the delivery was not accepted%s", advice)
 }

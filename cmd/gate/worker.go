@@ -54,7 +54,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
-	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t, PayloadKeys: keys})
+	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true})
 	if err != nil {
 		return err
 	}

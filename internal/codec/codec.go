@@ -87,7 +87,7 @@ func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, er
 	k := c.keys.find(id)
 	if k == nil {
 		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf(
-			"this process has no key %q: add it to %s or %s, behind the first, and restart", id, KeysVariable, KeysFileVariable)}
+			"there is no key %q: add it to %s or %s, behind the first if there is one, and start gate again", id, KeysVariable, KeysFileVariable)}
 	}
 	plain, err := k.aead().Open(nil, nil, payload.GetData(), bound(id))
 	if err != nil {

@@ -156,7 +156,7 @@ func TestRotation(t *testing.T) {
 	var undecryptable *codec.DecryptError
 	require.ErrorAs(t, err, &undecryptable)
 	assert.Equal(t, "2026-01", undecryptable.KeyID)
-	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, behind the first, and restart`)
+	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, behind the first if there is one, and start gate again`)
 	err = codec.NewDataConverter(nil).FromPayload(write(older), &text)
 	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
 }

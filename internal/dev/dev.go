@@ -123,7 +123,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, mail.Stop()) }()
 
 	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{
-		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace, PayloadKeys: o.PayloadKeys,
+		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace, PayloadKeys: o.PayloadKeys, RecordKeys: true,
 	})
 	if err != nil {
 		return err

@@ -32,14 +32,17 @@ type Options struct {
 	// PayloadKeys encrypt and decrypt what Temporal keeps; nil are those of the environment
 	// ([codec.KeysVariable], [codec.KeysFileVariable]), so that no command forgets them.
 	PayloadKeys *codec.Keys
+	// RecordKeys makes the payload keys those of the namespace's workers. Only workers set it.
+	RecordKeys bool
 }
 
 // dialTimeout is how long Dial waits for a server to answer.
 const dialTimeout = 10 * time.Second
 
-// Dial connects and makes sure that the server answers. The caller closes the client.
+// Dial connects and makes sure that the server answers, and that this process may write to the
+// namespace with the payload keys it has. The caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
-	options, err := load(o)
+	options, guard, err := load(o)
 	if err != nil {
 		return nil, err
 	}
@@ -50,13 +53,23 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w (is it running? see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS)",
 			options.HostPort, options.Namespace, err)
 	}
+	if o.RecordKeys {
+		err = recordKeys(ctx, c.WorkflowService(), options.Namespace, guard.keys)
+	} else {
+		err = guard.check(ctx, c.WorkflowService(), 0)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
 	return c, nil
 }
 
 // Lazy makes a client that connects with its first call: a process that has to
-// answer while Temporal is down must be able to start then. The caller closes it.
+// answer while Temporal is down must be able to start then. It writes nothing before it knows
+// that its payload keys are the workers'. The caller closes it.
 func Lazy(o Options) (client.Client, error) {
-	options, err := load(o)
+	options, _, err := load(o)
 	if err != nil {
 		return nil, err
 	}
@@ -91,19 +104,19 @@ func Effective() (Settings, error) {
 	}, nil
 }
 
-func load(o Options) (client.Options, error) {
+func load(o Options) (client.Options, *keyGuard, error) {
 	profile, err := loadProfile()
 	if err != nil {
-		return client.Options{}, err
+		return client.Options{}, nil, err
 	}
 	options, err := toOptions(profile)
 	if err != nil {
-		return client.Options{}, err
+		return client.Options{}, nil, err
 	}
 	keys := o.PayloadKeys
 	if keys == nil {
 		if keys, err = codec.ReadKeys(os.Getenv(codec.KeysVariable), os.Getenv(codec.KeysFileVariable)); err != nil {
-			return client.Options{}, err
+			return client.Options{}, nil, err
 		}
 	}
 	// Without keys too: what is encrypted must stop a workflow task, and not be taken for broken.
@@ -121,15 +134,17 @@ func load(o Options) (client.Options, error) {
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
 			BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
 		}, MinConnectTimeout: 5 * time.Second}))
+	guard := newKeyGuard(options.Namespace, keys)
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(guard.intercept))
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	if t := o.Telemetry; t != nil {
 		options.Logger = t.TemporalLogger()
 		options.MetricsHandler = t.TemporalMetrics()
 		if options.Interceptors, err = t.TemporalInterceptors(); err != nil {
-			return client.Options{}, err
+			return client.Options{}, nil, err
 		}
 	}
-	return options, nil
+	return options, guard, nil
 }
 
 func loadProfile() (envconfig.ClientConfigProfile, error) {
