@@ -25,7 +25,8 @@ type PastRuns interface {
 const maxPastRuns = 100
 
 // RecallRun finds the order's last run that checked it, and returns what a new one has to know
-// of it: the findings that somebody answers for, and how the latest run failed. A run that was
+// of it: the findings that somebody answers for, the warnings that people were told of, and how the
+// latest run failed. A run that was
 // terminated left no report.
 func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
 	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
@@ -54,6 +55,9 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 		for f := range report.All() {
 			if f.State == ordercheck.FindingOverridden && f.Override != nil {
 				recalled.Overridden = append(recalled.Overridden, *f)
+			}
+			if f.Told {
+				recalled.Told = append(recalled.Told, *f)
 			}
 		}
 		break

@@ -84,12 +84,12 @@ func (o *salesOrder) cancellationText() string {
 
 // startAfresh begins a new life of an order whose hold was ended by hand: it was delivered
 // again, or somebody asked for a check, while the run was still sending notices. Like a run
-// of its own it remembers nothing but what people answer for. As soon as it can, the run
+// of its own it remembers nothing but what people answer for, and the warnings they know. As soon as it can, the run
 // hands over to a next one, which an operator can cancel again.
 func (o *salesOrder) startAfresh() {
 	report := newReport(o.id)
-	overridden := func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingOverridden }
-	report.SetFindings(filter(o.report.Findings, overridden), filter(o.report.Omitted, overridden))
+	known := func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingOverridden || f.Told }
+	report.SetFindings(filter(o.report.Findings, known), filter(o.report.Omitted, known))
 	o.report = report
 	o.hold = ordercheck.Hold{Recalled: o.hold.Recalled, Billed: o.hold.Billed, Unlisted: o.hold.Unlisted, Outbox: o.hold.Outbox, Unsent: o.hold.Unsent}
 	o.outcome, o.holdEnded, o.endedByHand, o.restarted = nil, false, false, true

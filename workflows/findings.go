@@ -74,6 +74,7 @@ func (o *salesOrder) judgeOne(f ordercheck.Finding, before *ordercheck.Finding, 
 	f.FirstSeen, f.State, f.Override, f.ConfirmAt = now, ordercheck.FindingConfirmed, nil, time.Time{}
 	if before != nil {
 		f.FirstSeen = before.FirstSeen
+		f.Told = before.Told && f.Severity == ordercheck.SeverityWarning
 	}
 	if f.Severity != ordercheck.SeverityError || !o.settings.Hold {
 		return f

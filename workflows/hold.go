@@ -56,6 +56,8 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 		if !o.hold.ToldAt.IsZero() {
 			kind, reason := o.ending()
 			o.tell(ctx, kind, reason)
+		} else if o.warningsAreNews() {
+			o.tell(ctx, ordercheck.NoticeWarning, "")
 		}
 		o.endHold()
 	case o.checks == o.fetches: // an override, which is no check

@@ -45,6 +45,7 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 		workflow.GetLogger(ctx).Warn("a notice that could not be sent yet is superseded by a later one", "kind", superseded.Kind, "at", superseded.At)
 	}
 	o.hold.Outbox = append(o.hold.Outbox, notice)
+	o.noteWarningsTold()
 }
 
 // maxOutbox is how many notices wait for their receivers at most. One more takes the place of

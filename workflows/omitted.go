@@ -58,7 +58,7 @@ func (o *salesOrder) pastOfOmitted(g ordercheck.Finding, again map[string]bool) 
 // older returns the past of findings of which two are known: the clock that has run longer, and
 // confirmed if one of them was. past may be nil.
 func older(past, f *ordercheck.Finding) *ordercheck.Finding {
-	joined := &ordercheck.Finding{FirstSeen: f.FirstSeen, State: f.State}
+	joined := &ordercheck.Finding{FirstSeen: f.FirstSeen, State: f.State, Told: f.Told}
 	if joined.State == ordercheck.FindingOverridden {
 		joined.State = ordercheck.FindingConfirmed
 	}
@@ -71,6 +71,7 @@ func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	if past.State == ordercheck.FindingConfirmed {
 		joined.State = past.State
 	}
+	joined.Told = joined.Told && past.Told
 	return joined
 }
 

@@ -124,8 +124,10 @@ func (o *salesOrder) finding(id string) *ordercheck.Finding {
 // completed when everything was overridden, and a later delivery must not ask for the same
 // responsibility again. It matters if the rules found an error, or may have missed one.
 func (o *salesOrder) recall(ctx workflow.Context, checked *ordercheck.CheckedOrder) (*ordercheck.RecalledRun, error) {
-	isError := func(f ordercheck.Finding) bool { return f.Severity == ordercheck.SeverityError }
-	if !o.settings.Hold || o.hold.Recalled || len(checked.RuleErrors) == 0 && !slices.ContainsFunc(checked.Findings, isError) {
+	matters := func(f ordercheck.Finding) bool {
+		return f.Severity == ordercheck.SeverityError || o.settings.NotifyWarnings // of which warnings people know
+	}
+	if !o.settings.Hold || o.hold.Recalled || len(checked.RuleErrors) == 0 && !slices.ContainsFunc(checked.Findings, matters) {
 		return nil, nil
 	}
 	var recalled ordercheck.RecalledRun

@@ -37,6 +37,8 @@ type Settings struct {
 	HoldMax time.Duration `json:"holdMax,omitempty"`
 	// RemindEvery is the time between reminders of a held order; zero is none.
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
+	// NotifyWarnings tells people of an order that has only warnings.
+	NotifyWarnings bool `json:"notifyWarnings,omitempty"`
 	// Sweep says that a sweep looks at the run: it shows every version of the order that it has
 	// checked, and knows a missed webhook from one that came. False in runs recorded before
 	// there was a sweep: they take a missed webhook for one that came.
@@ -47,6 +49,9 @@ type Settings struct {
 	// KnowsShown is no setting either: false in runs that were recorded while a run showed its status
 	// at its start, whoever had shown it already.
 	KnowsShown bool `json:"knowsShown,omitempty"`
+	// ShowsWarnings is no setting either: false in runs that were recorded while the rules with warnings
+	// were not shown.
+	ShowsWarnings bool `json:"showsWarnings,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -160,7 +165,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
 		func(workflow.Context) any {
 			settings := s.Settings
-			settings.CancelsTimers, settings.KnowsShown = true, true
+			settings.CancelsTimers, settings.KnowsShown, settings.ShowsWarnings = true, true, true
 			return settings
 		})
 	if err := settings.Get(&o.settings); err != nil {
@@ -491,9 +496,9 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 	if result.recalled != nil {
 		o.hold.Recalled = true
 		if len(o.report.Findings) == 0 {
-			notListed := func(f ordercheck.Finding) bool { return f.Count > 0 }
-			listed := slices.DeleteFunc(slices.Clone(result.recalled.Overridden), notListed)
-			o.report.SetFindings(listed, filter(result.recalled.Overridden, notListed))
+			known := slices.Concat(result.recalled.Overridden, result.recalled.Told)
+			o.report.SetFindings(filter(known, func(f ordercheck.Finding) bool { return f.Count == 0 }),
+				filter(known, func(f ordercheck.Finding) bool { return f.Count > 0 }))
 		}
 	}
 	found, omitted := o.report.Findings, o.report.Omitted

@@ -42,9 +42,10 @@ type world struct {
 	mu        sync.Mutex
 	sent      []sentNotice
 	// notify stands in for the world of mail; nil takes everything.
-	notify   func(in ordercheck.NotifyInput) error
-	targets  []string
-	recalled []ordercheck.Finding
+	notify     func(in ordercheck.NotifyInput) error
+	targets    []string
+	recalled   []ordercheck.Finding
+	toldBefore []ordercheck.Finding
 	// recall is asked before the answer about the run before; nil never fails.
 	recall   func() error
 	observer *observed
@@ -107,7 +108,7 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 				return ordercheck.RecalledRun{}, err
 			}
 		}
-		return ordercheck.RecalledRun{Overridden: w.recalled}, nil
+		return ordercheck.RecalledRun{Overridden: w.recalled, Told: w.toldBefore}, nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
 	w.RegisterActivityWithOptions(func(context.Context) (ordercheck.Cancellation, error) {
 		return ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, nil

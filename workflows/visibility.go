@@ -13,28 +13,30 @@ import (
 )
 
 var (
-	orderNumberKey = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderNumber)
-	gateStatusKey  = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus)
-	errorCountKey  = temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount)
-	failedRulesKey = temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules)
-	versionKey     = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)
-	heldSinceKey   = temporal.NewSearchAttributeKeyTime(ordercheck.SearchHeldSince)
+	orderNumberKey  = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderNumber)
+	gateStatusKey   = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus)
+	errorCountKey   = temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount)
+	failedRulesKey  = temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules)
+	warningRulesKey = temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchWarningRules)
+	versionKey      = temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)
+	heldSinceKey    = temporal.NewSearchAttributeKeyTime(ordercheck.SearchHeldSince)
 )
 
 // published is what operators see of a run without opening it.
 type published struct {
-	orderNumber string
-	status      ordercheck.Status
-	errors      int
-	failedRules []string
-	heldSince   time.Time
+	orderNumber  string
+	status       ordercheck.Status
+	errors       int
+	failedRules  []string
+	warningRules []string // empty in runs that do not show them
+	heldSince    time.Time
 	// version is empty in runs recorded before there was a sweep: a version on its own is no news of theirs.
 	version string
 }
 
 func (p published) equal(q published) bool {
 	return p.orderNumber == q.orderNumber && p.status == q.status && p.errors == q.errors &&
-		slices.Equal(p.failedRules, q.failedRules) && p.heldSince.Equal(q.heldSince) && p.version == q.version
+		slices.Equal(p.failedRules, q.failedRules) && slices.Equal(p.warningRules, q.warningRules) && p.heldSince.Equal(q.heldSince) && p.version == q.version
 }
 
 // alreadyPublished is what was shown when the run started, by who started it or by the run before it.
@@ -47,6 +49,7 @@ func alreadyPublished(ctx workflow.Context) published {
 	errorCount, _ := shown.GetInt64(errorCountKey)
 	p.errors = int(errorCount)
 	p.failedRules, _ = shown.GetKeywordList(failedRulesKey)
+	p.warningRules, _ = shown.GetKeywordList(warningRulesKey)
 	p.heldSince, _ = shown.GetTime(heldSinceKey)
 	p.version, _ = shown.GetKeyword(versionKey)
 	return p
@@ -60,11 +63,14 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		orderNumber: ordercheck.Keyword(o.report.OrderNumber),
 		status:      o.report.Status,
 		errors:      o.report.Errors(),
-		failedRules: ordercheck.KeywordList(failedRules(&o.report)),
+		failedRules: ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityError)),
 		heldSince:   o.hold.Since,
 	}
 	if o.settings.Sweep {
 		now.version = o.shownVersion()
+	}
+	if o.settings.ShowsWarnings {
+		now.warningRules = ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityWarning))
 	}
 	if o.published.equal(now) {
 		return nil
@@ -73,6 +79,9 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		gateStatusKey.ValueSet(string(now.status)),
 		errorCountKey.ValueSet(int64(now.errors)),
 		failedRulesKey.ValueSet(now.failedRules),
+	}
+	if !slices.Equal(now.warningRules, o.published.warningRules) {
+		updates = append(updates, warningRulesKey.ValueSet(now.warningRules))
 	}
 	if now.orderNumber != "" {
 		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
@@ -104,11 +113,11 @@ func (o *salesOrder) shownVersion() string {
 	return ordercheck.Keyword(version)
 }
 
-// failedRules are the ids of the rules with errors, each once, in report order.
-func failedRules(report *ordercheck.Report) []string {
+// rulesWith returns the ids of the rules with findings of a severity, each once, in report order.
+func rulesWith(report *ordercheck.Report, severity ordercheck.Severity) []string {
 	ids := []string{}
 	for f := range report.All() {
-		if f.Severity == ordercheck.SeverityError && !slices.Contains(ids, f.RuleID) {
+		if f.Severity == severity && !slices.Contains(ids, f.RuleID) {
 			ids = append(ids, f.RuleID)
 		}
 	}

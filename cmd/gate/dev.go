@@ -31,7 +31,7 @@ everything; Temporal's history stays in DEV_DIR (.gate) for the next time.
 Settings, from the environment or a file .env: LISTEN_ADDR (:5000), ADMIN_ADDR
 (127.0.0.1:9464), DEV_INFLOW_ADDR (127.0.0.1:5010), DEV_TEMPORAL_PORT (7233),
 DEV_TEMPORAL_UI_PORT (8233), DEV_SMTP_PORT (1025), DEV_MAIL_ADDR (127.0.0.1:5025),
-DEV_DIR, SETTLE_QUIET, SETTLE_MAX, GRACE_PERIOD, HOLD_MAX, REMIND_EVERY, SWEEP_EVERY (1m), SWEEP_DAYS,
+DEV_DIR, SETTLE_QUIET, SETTLE_MAX, GRACE_PERIOD, HOLD_MAX, REMIND_EVERY, NOTIFY_WARNINGS, SWEEP_EVERY (1m), SWEEP_DAYS,
 INFLOW_REQUESTS_PER_MINUTE, and PAYLOAD_KEYS, with which a codec server
 listens on CODEC_LISTEN_ADDR (127.0.0.1:5020). Needs the commands temporal and mailpit: TEMPORAL_CLI
 and MAILPIT_CLI, on the PATH, or in bin/, where 'make dev' builds them.`,
@@ -104,7 +104,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		MailAddr:       settings.DevMailAddr,
 		Settings: workflowSettings(settings.Settle, config.Hold{
 			GracePeriod: settings.GracePeriod, HoldMax: settings.HoldMax, RemindEvery: settings.RemindEvery,
-		}),
+		}, settings.NotifyWarnings),
 		SweepEvery: settings.SweepEvery, SweepDays: settings.SweepDays,
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		Ingress: ingress.Options{

@@ -74,7 +74,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	group.Go(func() error { return ruleSets.Run(ctx) })
 	group.Go(func() error {
 		return worker.Run(ctx, temporal, worker.Options{
-			Settings: workflowSettings(settings.Settle, settings.Hold),
+			Settings: workflowSettings(settings.Settle, settings.Hold, settings.NotifyWarnings),
 			Activities: &activities.Activities{
 				Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, PastRuns: temporal,
 				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep, Runs: temporal,
@@ -94,7 +94,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	return group.Wait()
 }
 
-func workflowSettings(settle config.Settle, hold config.Hold) workflows.Settings {
+func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings bool) workflows.Settings {
 	return workflows.Settings{
 		SettleQuiet: settle.SettleQuiet,
 		SettleMax:   settle.SettleMax,
@@ -103,6 +103,8 @@ func workflowSettings(settle config.Settle, hold config.Hold) workflows.Settings
 		HoldMax:     hold.HoldMax,
 		RemindEvery: hold.RemindEvery,
 		Sweep:       true,
+
+		NotifyWarnings: notifyWarnings,
 	}
 }
 

@@ -220,6 +220,8 @@ type Dev struct {
 	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"20s" hint:"a duration such as 20s"`
 	HoldMax     time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
 	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
+	// NotifyWarnings tells of orders that have only warnings, as [Notify.NotifyWarnings] does.
+	NotifyWarnings bool `env:"NOTIFY_WARNINGS" envDefault:"false" hint:"true or false"`
 	// SweepEvery is short, so that nobody waits to see a missed webhook found.
 	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"1m" hint:"a duration such as 1m, or 0 for none"`
 	SweepDays  int           `env:"SWEEP_DAYS" envDefault:"30" hint:"a number of days, 1 or more"`

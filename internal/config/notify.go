@@ -32,6 +32,8 @@ type Notify struct {
 	NotifyURLs Secret `env:"NOTIFY_URLS" hint:"URLs of chats and webhooks, separated by commas"`
 	// NotifySalesRep sends mail to the order's sales rep too.
 	NotifySalesRep bool `env:"NOTIFY_SALES_REP" envDefault:"false" hint:"true or false"`
+	// NotifyWarnings tells people of orders that have only warnings, which hold nothing.
+	NotifyWarnings bool `env:"NOTIFY_WARNINGS" envDefault:"false" hint:"true or false"`
 	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
 	// NotifyURLs: for trials with real orders.
 	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`

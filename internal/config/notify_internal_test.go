@@ -105,6 +105,7 @@ func TestFaultsOfNotices(t *testing.T) {
 		{"URLs", []string{"NOTIFY_URLS=slack://hush-token, https://hooks.example.com/fine, http://hooks.example.com/hush-token"}, []string{
 			"NOTIFY_URLS: URL 1 of 3 does not have the form of a slack:// URL, which is shown at https://shoutrrr.nickfedor.com/services/",
 			"NOTIFY_URLS: URL 3 of 3 begins with http:// and its host is another machine: the notice would travel unprotected; write https://"}},
+		{"warnings", smtp("NOTIFY_WARNINGS=2"), []string{`NOTIFY_WARNINGS: "2" cannot be read: write true or false`}},
 		{"boolean", smtp("NOTIFY_SALES_REP=perhaps"), []string{`NOTIFY_SALES_REP: "perhaps" cannot be read: write true or false`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

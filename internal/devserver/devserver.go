@@ -136,6 +136,7 @@ func arguments(o Options, p chosenPorts) []string {
 		"--search-attribute", ordercheck.SearchGateStatus + "=Keyword",
 		"--search-attribute", ordercheck.SearchErrorCount + "=Int",
 		"--search-attribute", ordercheck.SearchFailedRules + "=KeywordList",
+		"--search-attribute", ordercheck.SearchWarningRules + "=KeywordList",
 		"--search-attribute", ordercheck.SearchHeldSince + "=Datetime",
 		"--search-attribute", ordercheck.SearchOrderVersion + "=Keyword",
 	}

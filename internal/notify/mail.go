@@ -66,7 +66,7 @@ type findingView struct {
 // colors of a kind; all are dark enough for white text on them.
 var colors = map[ordercheck.NoticeKind]string{
 	ordercheck.NoticeFailed: "#b3261e", ordercheck.NoticeReminder: "#9a5b00", ordercheck.NoticeResolved: "#1a7a3c", ordercheck.NoticeOverridden: "#2f5d9b", ordercheck.NoticeEnded: "#4a5561",
-	ordercheck.NoticeUnchecked: "#b3261e",
+	ordercheck.NoticeUnchecked: "#b3261e", ordercheck.NoticeWarning: "#9a5b00",
 }
 
 func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {

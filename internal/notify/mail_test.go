@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/mail"
 	"slices"
@@ -370,4 +371,44 @@ func names(n *notify.Notifier, notice *notify.Notice) []string {
 		all = append(all, target.Name())
 	}
 	return all
+}
+
+// TestAWarningIsNotCalledAHold: an order that has only warnings waits for nobody.
+func TestAWarningIsNotCalledAHold(t *testing.T) {
+	t.Parallel()
+	warning := failed()
+	warning.Kind, warning.Report.Status = ordercheck.NoticeWarning, ordercheck.StatusWarning
+	warning.Report.Findings = warning.Report.Findings[3:]
+	s := catcher(t, mailcatcher.Options{})
+	require.NoError(t, send(t, to(s.SMTPAddr, jane), warning))
+	m := received(t, s)
+	assert.Equal(t, "[WARNING] SO-000123: 1 warning", m.Subject)
+	assert.Equal(t, `This order is not held. It has 1 warning, and no errors.
+Look whether the order is as it should be. The gate does not wait for anybody, and does not remind of it.
+
+Order     SO-000123
+Customer  Acme Kitchens
+Status    warning
+InFlow    https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001
+Run       https://temporal.example.com/namespaces/default/workflows/sales-order-8a3c6d4e-0000-4000-8000-000000000001/run-1/user-metadata
+
+Warnings
+
+* order: There is no phone number.
+  (since 23 Nov 2026 12:00 UTC, rule phone)
+
+-- 
+Error Check Gate · rule set cabinetry · checked 23 Nov 2026 12:00 UTC
+`, strings.ReplaceAll(m.Text, "\r\n", "\n"))
+
+	hook := newReceiver(t)
+	require.NoError(t, send(t, notify.Options{Destinations: destinations(t, hook.URL)}, warning))
+	var posted struct{ Kind, Text string }
+	require.NoError(t, json.Unmarshal([]byte(hook.requests()[0].body), &posted))
+	assert.Equal(t, "warning", posted.Kind)
+	assert.Equal(t, `[WARNING] SO-000123: 1 warning
+Acme Kitchens
+This order is not held. It has 1 warning, and no errors.
+• order: There is no phone number.
+https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001`, posted.Text)
 }

@@ -27,7 +27,8 @@ const MaxKey = 200
 func (n *Notice) Validate() error {
 	var errs []error
 	switch n.Kind {
-	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden, ordercheck.NoticeUnchecked:
+	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeResolved, ordercheck.NoticeOverridden, ordercheck.NoticeUnchecked,
+		ordercheck.NoticeWarning:
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
 		case ordercheck.EndExpired, ordercheck.EndCancelled, ordercheck.EndDeleted, ordercheck.EndByHand, ordercheck.EndRulesChanged:
@@ -156,6 +157,8 @@ func (n *Notice) subject(location *time.Location) string {
 		}[n.EndReason]
 	case ordercheck.NoticeUnchecked:
 		what = "too large to be checked"
+	case ordercheck.NoticeWarning:
+		what = count(number(f.warnings), "warning")
 	case ordercheck.NoticeResolved:
 	}
 	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
@@ -188,6 +191,9 @@ func (n *Notice) headline() (headline, advice string) {
 	case ordercheck.NoticeUnchecked:
 		return "This order is not checked: it is too large for the gate.",
 			"Nobody knows whether it is right. Check it by hand before goods leave, or split it into several orders."
+	case ordercheck.NoticeWarning:
+		return "This order is not held. It has " + count(number(f.warnings), "warning") + ", and no errors.",
+			"Look whether the order is as it should be. The gate does not wait for anybody, and does not remind of it."
 	case ordercheck.NoticeEnded:
 		switch n.EndReason {
 		case ordercheck.EndCancelled:

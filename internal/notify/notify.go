@@ -320,6 +320,10 @@ func (n *Notifier) chatText(notice *Notice) string {
 	switch notice.Kind {
 	case ordercheck.NoticeOverridden:
 		told = f.overridden
+	case ordercheck.NoticeWarning:
+		headline, _ := notice.headline()
+		b.WriteString(headline + "\n")
+		told, f.warnings = f.warnings, nil
 	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded, ordercheck.NoticeUnchecked, ordercheck.NoticeResolved:
 	}
 	shown, others := firstListed(told, maxChatFindings)

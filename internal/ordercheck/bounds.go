@@ -91,7 +91,7 @@ func omit(omitted []Finding, f *Finding) []Finding {
 		i = len(omitted)
 		omitted = append(omitted, Finding{
 			ID: ruleID + "/*", RuleID: ruleID, Severity: f.Severity, Scope: f.Scope,
-			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt, Override: f.Override,
+			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt, Override: f.Override, Told: f.Told,
 		})
 	}
 	g := &omitted[i]
@@ -99,6 +99,7 @@ func omit(omitted []Finding, f *Finding) []Finding {
 		g.FirstSeen, g.ConfirmAt = f.FirstSeen, f.ConfirmAt
 	}
 	g.Count += f.Findings()
+	g.Told = g.Told && f.Told
 	g.FactsDigest = addDigest(g.FactsDigest, f)
 	g.Message = fmt.Sprintf("%d more findings of this rule are not listed", g.Count)
 	if ruleID == OtherRules {

@@ -95,6 +95,8 @@ type RecallRunInput struct {
 type RecalledRun struct {
 	// Overridden are the findings that somebody answers for, those that were not listed too.
 	Overridden []Finding `json:"overridden"`
+	// Told are the warnings that people have been told of.
+	Told []Finding `json:"told,omitempty"`
 	// Failure is the type of the error that the order's latest run failed with; empty if it did not.
 	Failure string `json:"failure,omitempty"`
 }

@@ -86,8 +86,10 @@ const (
 	SearchOrderNumber = "OrderNumber" // Keyword
 	SearchGateStatus  = "GateStatus"  // Keyword, a [Status]
 	SearchErrorCount  = "ErrorCount"  // Int
-	SearchFailedRules = "FailedRules" // KeywordList, rule ids
+	SearchFailedRules = "FailedRules" // KeywordList, ids of the rules with errors
 	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
+	// SearchWarningRules is a KeywordList: the ids of the rules with warnings.
+	SearchWarningRules = "WarningRules"
 	// SearchOrderVersion is a Keyword: the version of the order that the latest check saw, as
 	// [Report.OrderVersion].
 	SearchOrderVersion = "OrderVersion"

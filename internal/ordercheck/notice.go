@@ -13,11 +13,12 @@ const (
 	NoticeOverridden NoticeKind = "overridden" // somebody answers for all of them
 	NoticeEnded      NoticeKind = "ended"      // the gate has stopped waiting for it
 	NoticeUnchecked  NoticeKind = "unchecked"  // the order is too large to be checked
+	NoticeWarning    NoticeKind = "warning"    // it has warnings and no errors, and is not held
 )
 
 // NoticeKinds are all of them.
 func NoticeKinds() []NoticeKind {
-	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded, NoticeUnchecked}
+	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded, NoticeUnchecked, NoticeWarning}
 }
 
 // EndReason is why the gate stopped waiting for an order.

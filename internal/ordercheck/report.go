@@ -109,6 +109,8 @@ type Finding struct {
 	FirstSeen time.Time    `json:"firstSeen,omitzero"`
 	ConfirmAt time.Time    `json:"confirmAt,omitzero"`
 	Override  *Override    `json:"override,omitempty"`
+	// Told is true for a warning that people have been told of, if NOTIFY_WARNINGS is set.
+	Told bool `json:"told,omitempty"`
 
 	// Count is set in [Report.Omitted] only: an entry there stands for so many findings of a
 	// rule. They have one state and one clock, and its facts are the facts of all of them.

@@ -27,6 +27,7 @@ var searchAttributes = []searchAttribute{
 	{ordercheck.SearchGateStatus, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
 	{ordercheck.SearchErrorCount, enumspb.INDEXED_VALUE_TYPE_INT},
 	{ordercheck.SearchFailedRules, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST},
+	{ordercheck.SearchWarningRules, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST},
 	{ordercheck.SearchHeldSince, enumspb.INDEXED_VALUE_TYPE_DATETIME},
 	{ordercheck.SearchOrderVersion, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
 }
@@ -100,8 +101,9 @@ func mayNotAsk(err error) bool {
 func allKnown(ctx context.Context, c client.Client, namespace string) bool {
 	_, err := c.WorkflowService().CountWorkflowExecutions(ctx, &workflowservice.CountWorkflowExecutionsRequest{
 		Namespace: namespace,
-		Query: fmt.Sprintf("%s = '-' AND %s = '-' AND %s = -1 AND %s = '-' AND %s > '2100-01-01T00:00:00Z' AND %s = '-'", ordercheck.SearchOrderNumber,
-			ordercheck.SearchGateStatus, ordercheck.SearchErrorCount, ordercheck.SearchFailedRules, ordercheck.SearchHeldSince, ordercheck.SearchOrderVersion),
+		Query: fmt.Sprintf("%s = '-' AND %s = '-' AND %s = -1 AND %s = '-' AND %s = '-' AND %s > '2100-01-01T00:00:00Z' AND %s = '-'",
+			ordercheck.SearchOrderNumber, ordercheck.SearchGateStatus, ordercheck.SearchErrorCount, ordercheck.SearchFailedRules,
+			ordercheck.SearchWarningRules, ordercheck.SearchHeldSince, ordercheck.SearchOrderVersion),
 	})
 	return err == nil
 }

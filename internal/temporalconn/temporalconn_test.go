@@ -120,11 +120,12 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 		return answer.GetCustomAttributes()
 	}
 
-	remove("bare", "OrderNumber", "FailedRules")
+	remove("bare", "OrderNumber", "FailedRules", "WarningRules")
 	require.NotContains(t, known("bare"), "OrderNumber")
 	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"))
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, known("bare")["OrderNumber"])
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["FailedRules"])
+	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["WarningRules"])
 	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"), "a second time changes nothing")
 
 	remove("wrong", "ErrorCount")
