@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
@@ -43,8 +46,14 @@ func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	}
 	_, err = operations.Find(t.Context(), s.temporal, nil, "SO-999999")
 	require.ErrorContains(t, err, "set INFLOW_COMPANY_ID")
+	absent := uuid.NewString()
+	_, err = operations.Find(t.Context(), s.temporal, orders, absent)
+	assert.True(t, operations.IsUnknownOrder(err), "an id that nobody knows: %v", err)
+	found, err = operations.Find(t.Context(), s.temporal, orders, strings.ToUpper(id))
+	require.NoError(t, err)
+	assert.Equal(t, id, found)
 	count, err := s.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
-		Query: "WorkflowId = '" + ordercheck.WorkflowID("SO-999999") + "'",
+		Query: fmt.Sprintf("WorkflowId IN ('%s', '%s')", ordercheck.WorkflowID("SO-999999"), ordercheck.WorkflowID(absent)),
 	})
 	require.NoError(t, err)
 	assert.Zero(t, count.GetCount())

@@ -126,6 +126,7 @@ func TestOperationsPage(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(run("count", ""), "Running") }, waitFor, tick)
 	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
 	run("list-handing-over", "")
+	run("list-warnings", "")
 	assert.Contains(t, run("report", held), "balance")
 	for _, recipe := range []string{"check-open", "check-any"} {
 		before := len(s.fetches(held))

@@ -17,7 +17,7 @@ const warningRules = `version: 1
 name: warnings
 rules:
 - {id: no-remarks, scope: order, severity: warning, when: "order.orderRemarks == ''", message: "'There are no remarks.'"}
-- {id: no-contact, scope: order, severity: warning, when: "order.contactName == ''", message: "'There is no contact.'"}
+- {id: no-contact, scope: order, severity: warning, when: "!order.hasContactName", message: "'There is no contact.'"}
 `
 
 // TestWarningsReachPeople: with NOTIFY_WARNINGS a worker mails an order that has only warnings, once for each
@@ -62,7 +62,7 @@ func TestWarningsReachPeople(t *testing.T) {
 		require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order[field] = value }))
 		require.NoError(t, s.fake.WaitIdle(t.Context()))
 	}
-	set("customFields", "") // another version of the order, with the same warning
+	set("poNumber", "PO-9") // another version of the order, with the same warning
 	check(ordercheck.StatusWarning, first)
 	set("contactName", "")
 	check(ordercheck.StatusWarning, first, second)

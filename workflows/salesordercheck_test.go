@@ -551,3 +551,26 @@ func startOf(t *testing.T, again *workflow.ContinueAsNewError) ordercheck.Start 
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &start))
 	return start
 }
+
+// TestListsOfAReportAreNeverNull: a report without findings has empty lists, also one that no check has filled.
+func TestListsOfAReportAreNeverNull(t *testing.T) {
+	for name, life := range map[string]func(l *life){
+		"right":       func(*life) {},
+		"put right":   func(l *life) { l.broken = []string{"total"}; l.save(time.Hour, func() { l.broken = nil }) },
+		"deleted":     func(l *life) { l.broken = []string{"total"}; l.save(time.Hour, func() { l.gone = true }) },
+		"not checked": func(l *life) { l.down = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t, holding)
+			life(l)
+			l.execute()
+			answer, err := l.QueryWorkflow(ordercheck.QueryReport)
+			require.NoError(t, err)
+			var report map[string]any
+			require.NoError(t, answer.Get(&report))
+			for _, list := range []string{"findings", "skipped", "ruleErrors"} {
+				assert.Equal(t, []any{}, report[list], "%s", list)
+			}
+		})
+	}
+}

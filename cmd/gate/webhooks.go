@@ -17,7 +17,6 @@ import (
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/ordercheck"
 )
 
 const (
@@ -66,8 +65,10 @@ func newWebhooksSendCommand() *cobra.Command {
 		Use:   "send ID",
 		Short: "Send a signed delivery for one sales order",
 		Long: `Make a webhook for one sales order, sign it, and post it to a gate, as InFlow
-would. ID is InFlow's id of the order: the last part of the address that InFlow
-shows for it, https://app.inflowinventory.com/sales-orders/ID.
+would. ID is the order's number, such as SO-001051, or InFlow's id of the order:
+the last part of its address, https://app.inflowinventory.com/sales-orders/ID. A
+number is looked up in Temporal's list of runs (TEMPORAL_ADDRESS, …), then at
+InFlow, if INFLOW_COMPANY_ID and INFLOW_API_KEY are set.
 
 The gate then fetches that order from InFlow and checks it. Of several secrets,
 the first signs.
@@ -77,12 +78,13 @@ Exit status: 0 the gate answered 2xx, 1 it did not.`,
 		Example: `  WEBHOOK_SECRET_FILE=secret.txt gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
   gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --url https://gate.example.com/webhook/inflow
   gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --form live --event SalesOrderCreatedV1`,
-		Args: oneArg("gate webhooks send needs one argument, the id of a sales order"),
+		Args: oneArg("gate webhooks send needs one argument, the id or the number of a sales order"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := ordercheck.ValidateSalesOrderID(args[0]); err != nil {
+			keys, err := signingKeys()
+			if err != nil {
 				return err
 			}
-			keys, err := signingKeys()
+			id, err := findOrderToSend(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -90,7 +92,7 @@ Exit status: 0 the gate answered 2xx, 1 it did not.`,
 			if event == "" {
 				event = inflow.EventName(payloadForm, inflow.ActionUpdated)
 			}
-			body, err := inflow.NewWebhookBody(payloadForm, event, ordercheck.CanonicalID(args[0]), time.Now())
+			body, err := inflow.NewWebhookBody(payloadForm, event, id, time.Now())
 			if err != nil {
 				return fmt.Errorf("--form: %w", err)
 			}

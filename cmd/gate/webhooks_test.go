@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/inflow"
 )
 
@@ -210,7 +211,8 @@ func TestWebhooksSend(t *testing.T) {
 		"not a URL":      {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "http:// or https:// URL"},
 		"not an id":      {[]string{"send", "a/b"}, "outside A-Z a-z"},
 		"not a form":     {[]string{"send", "order-1", "--form", "v3"}, `no payload form "v3"`},
-		"no id":          {[]string{"send"}, "the id of a sales order"},
+		"no id":          {[]string{"send"}, "the id or the number of a sales order"},
+		"no such number": {[]string{"send", "SO-001051", "--url", gate.URL}, "give the order's id, or set INFLOW_COMPANY_ID"},
 		"two ids":        {[]string{"send", "a", "b"}, "one argument"},
 		"no such file":   {[]string{"sign", "no-such-file"}, "read the body"},
 		"two files":      {[]string{"sign", "a", "b"}, "one file"},
@@ -223,6 +225,35 @@ func TestWebhooksSend(t *testing.T) {
 			assert.Equal(t, 1, code)
 		})
 	}
+}
+
+// TestWebhooksSendTakesTheNumber: the delivery has the order's id, though Temporal cannot be reached from here.
+func TestWebhooksSendTakesTheNumber(t *testing.T) {
+	fake := account(t)
+	t.Setenv("WEBHOOK_SECRET", webhookSecret)
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	samples, err := fakeinflow.Samples()
+	require.NoError(t, err)
+	number, _ := samples[0].Order["orderNumber"].(string)
+	id, err := fake.AddOrder(samples[0].Order)
+	require.NoError(t, err)
+	var got []string
+	gate := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		webhook, err := inflow.ParseWebhook(body)
+		assert.NoError(t, err)
+		got = append(got, webhook.SalesOrderID)
+	}))
+	t.Cleanup(gate.Close)
+
+	_, _, err = runWebhooks(t, "", "send", number, "--url", gate.URL)
+	require.NoError(t, err)
+	assert.Equal(t, []string{id}, got)
+	_, code, err := runWebhooks(t, "", "send", "SO-999999", "--url", gate.URL)
+	require.ErrorContains(t, err, "InFlow has no order with the number SO-999999")
+	assert.Equal(t, 1, code)
+	assert.Len(t, got, 1, "nothing was sent")
 }
 
 func TestWebhooksWithoutASecret(t *testing.T) {

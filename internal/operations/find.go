@@ -18,6 +18,7 @@ import (
 
 // Orders finds sales orders at InFlow; [inflow.Client] does.
 type Orders interface {
+	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
 	SalesOrdersByNumber(ctx context.Context, number string) ([]inflow.ListedOrder, error)
 }
 
@@ -29,15 +30,21 @@ func (e *UnknownOrderError) Error() string { return e.Problem }
 // maxOrderNumber is more than any company's numbers have, in bytes.
 const maxOrderNumber = 100
 
-// numberShape is that of InFlow's own order numbers, such as SO-001051.
-var numberShape = regexp.MustCompile(`^[A-Za-z]{1,6}-?[0-9]{3,}$`)
+// numberShape is that of InFlow's own order numbers, such as SO-001051, and of those without letters.
+var numberShape = regexp.MustCompile(`^[A-Za-z]{0,6}-?[0-9]{3,}$`)
+
+// IsOrderID reports whether a name can be taken for an order's id, rather than for its number.
+func IsOrderID(name string) bool {
+	_, err := uuid.Parse(name)
+	return err == nil || ordercheck.ValidateSalesOrderID(name) == nil && !numberShape.MatchString(name)
+}
 
 // Find returns the id of the order that name means: InFlow's id, or the number that people know, such as
-// SO-001051. It looks at the runs that Temporal knows first, then asks InFlow, unless orders is nil. It starts
-// nothing. The error is an [UnknownOrderError] if there is no such order, or if several have the number.
+// SO-001051. It looks at the runs that Temporal knows first, unless c is nil, then asks InFlow, unless orders is
+// nil. It starts nothing. The error is an [UnknownOrderError] if there is no such order, or if several have the number.
 func Find(ctx context.Context, c client.Client, orders Orders, name string) (string, error) {
 	if _, err := uuid.Parse(name); err == nil {
-		return ordercheck.CanonicalID(name), nil
+		return findID(ctx, c, orders, ordercheck.CanonicalID(name))
 	}
 	if name == "" || len(name) > maxOrderNumber || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '\'' || r == '\\' || r == '"' }) {
 		return "", &UnknownOrderError{fmt.Sprintf("%.40q is neither an order's id nor its number, such as SO-001051", name)}
@@ -70,8 +77,27 @@ func Find(ctx context.Context, c client.Client, orders Orders, name string) (str
 	}
 }
 
+// findID returns an id, unless Temporal has no run of the order and InFlow does not know it.
+func findID(ctx context.Context, c client.Client, orders Orders, id string) (string, error) {
+	if orders == nil {
+		return id, nil
+	}
+	if ids, err := findRuns(ctx, c, id); err != nil || len(ids) > 0 {
+		return id, err
+	}
+	_, err := orders.SalesOrder(ctx, id, nil)
+	var failed *inflow.Error
+	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound {
+		return "", &UnknownOrderError{fmt.Sprintf("InFlow has no order with the id %s; was it deleted?", id)}
+	}
+	return id, nil // what else is wrong with InFlow, the check says
+}
+
 // findRuns returns the ids of the orders that have a run with the id or the number.
 func findRuns(ctx context.Context, c client.Client, name string) ([]string, error) {
+	if c == nil {
+		return nil, nil
+	}
 	query := fmt.Sprintf("WorkflowType = '%s' AND (WorkflowId = '%s' OR %s IN ('%s', '%s'))",
 		ordercheck.WorkflowType, ordercheck.WorkflowID(name), ordercheck.SearchOrderNumber, name, strings.ToUpper(name))
 	runs, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: rerunPage})
