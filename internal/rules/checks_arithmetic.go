@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/govalues/decimal"
 
@@ -107,12 +108,13 @@ func lineSubtotals(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOr
 		return readings
 	}
 	// A tax-inclusive price may be met by a subtotal with the tax or without it.
+	all := slices.Clone(readings)
 	for _, divisor := range taxDivisors(c, order, line) {
-		for _, withTax := range readings[:len(readings):len(readings)] {
-			readings = append(readings, c.Quo(withTax, divisor))
+		for _, withTax := range readings {
+			all = append(all, c.Quo(withTax, divisor))
 		}
 	}
-	return readings
+	return all
 }
 
 // taxRates are the rates of a line, as fractions: its own, or else the order's.

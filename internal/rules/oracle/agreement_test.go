@@ -94,11 +94,11 @@ func TestRightOrdersHaveNoFinding(t *testing.T) {
 	for i := range uint64(*orders) {
 		o := rightOrder(random(i))
 		if mistakes := texts(judge(o)); len(mistakes) > 0 {
-			t.Fatalf("seed %d: the oracle finds a mistake in a right order: %q\n%s", i, mistakes, describe(o, nil, nil))
+			t.Fatalf("seed %d: the oracle finds a mistake in a right order: %q\n%s", *seed+i, mistakes, describe(o, nil, nil))
 		}
 		findings, skipped := evaluated(t, set, o)
 		if len(findings) > 0 {
-			t.Fatalf("seed %d: %s", i, describe(o, findings, skipped))
+			t.Fatalf("seed %d: %s", *seed+i, describe(o, findings, skipped))
 		}
 	}
 }
@@ -113,10 +113,10 @@ func TestMistakesAreFound(t *testing.T) {
 		findings, skipped := evaluated(t, set, o)
 		got := ofRules(findings)
 		if missed := notIn(wants, got); missed != "" {
-			t.Fatalf("seed %d: %s is not found: %v\n%s", i, missed, wants, describe(o, findings, skipped))
+			t.Fatalf("seed %d: %s is not found: %v\n%s", *seed+i, missed, wants, describe(o, findings, skipped))
 		}
 		if want := texts(judge(o)); !slices.Equal(want, texts(got)) {
-			require.Equal(t, want, texts(got), "seed %d: %v\n%s", i, wants, describe(o, findings, skipped))
+			require.Equal(t, want, texts(got), "seed %d: %v\n%s", *seed+i, wants, describe(o, findings, skipped))
 		}
 		for _, want := range wants {
 			made[want.rule]++
