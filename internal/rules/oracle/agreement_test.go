@@ -87,20 +87,25 @@ func describe(o *order, findings []ordercheck.Finding, skipped map[string]string
 	return b.String()
 }
 
-// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not find,
-// which is nothing at all.
+// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not find, which is
+// nothing at all, unless an order's amounts happen to fit another reading of them: 4 at 0.83 less 0.17 a line, without
+// the tax, is a cent from the same less 0.17 a piece, with the tax.
 func TestRightOrdersHaveNoFinding(t *testing.T) {
 	set := generalChecks(t)
+	ambiguous := 0
 	for i := range uint64(*orders) {
 		o := rightOrder(random(i))
-		if mistakes := texts(judge(o)); len(mistakes) > 0 {
-			t.Fatalf("seed %d: the oracle finds a mistake in a right order: %q\n%s", *seed+i, mistakes, describe(o, nil, nil))
-		}
 		findings, skipped := evaluated(t, set, o)
-		if len(findings) > 0 {
-			t.Fatalf("seed %d: %s", *seed+i, describe(o, findings, skipped))
+		want := texts(judge(o))
+		if !slices.Equal(want, texts(ofRules(findings))) {
+			t.Fatalf("seed %d: the oracle finds %q\n%s", *seed+i, want, describe(o, findings, skipped))
+		}
+		if len(want) > 0 {
+			t.Logf("seed %d: a right order fits another reading: %q", *seed+i, want)
+			ambiguous++
 		}
 	}
+	require.LessOrEqual(t, ambiguous, max(1, *orders/2000))
 }
 
 // TestMistakesAreFound: every mistake is found on its line with the right amount, and the rules find
