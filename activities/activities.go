@@ -25,8 +25,10 @@ type Orders interface {
 // Activities are the gate's activities with what they need.
 type Activities struct {
 	Orders Orders
-	// Rules answers with the rule set in force at the moment of the call.
+	// Rules answers with the rule set of this worker's files at the moment of the call.
 	Rules func() *rules.Set
+	// Record knows which rule set is in force in the namespace; nil takes Rules for it.
+	Record RulesRecord
 	// Count is told of each evaluation, for metrics; nil counts nothing.
 	Count func(ctx context.Context, checked ordercheck.CheckedOrder)
 	// Notifier tells people what was found; nil tells nobody.

@@ -15,8 +15,8 @@ import (
 const errorBadDigest = "BadDigest"
 
 // CheckOrder evaluates the rules in force on a fetched order, with days counted in the
-// zone of TZ. It fails only on a digest that is none; a rule that cannot be evaluated is
-// part of the result.
+// zone of TZ. It fails on a digest that is none, and, to be retried by another worker, if this one does
+// not have the rule set in force. A rule that cannot be evaluated is part of the result.
 //
 // The order may have been fetched by a worker with another rule set. If the rules of this
 // worker need more than was asked for then, CheckOrder says so and evaluates nothing.
@@ -26,11 +26,15 @@ func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInp
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("the digest of sales order %s cannot be read", in.SalesOrderID), errorBadDigest, err)
 	}
-	set := a.Rules()
+	set, since, err := a.setInForce(ctx, in.RulesSince)
+	if err != nil {
+		return ordercheck.CheckedOrder{}, err
+	}
 	if notAsked := set.Needs(in.Asked); len(notAsked) > 0 && !in.Final {
 		return ordercheck.CheckedOrder{RuleSet: set.RuleSet(), NotAsked: notAsked}, nil
 	}
 	checked := set.EvaluateFetched(ctx, &order, in.At.Local(), in.Lookups, in.Asked)
+	checked.RulesSince = since
 	checked.NotInForce = set.NotInForce(in.Told)
 	if a.Count != nil {
 		a.Count(ctx, checked)

@@ -19,7 +19,7 @@ import (
 // An order from which InFlow left something out has no digest unless it is to be accepted as it is:
 // the workflow asks again for a while.
 func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
-	set := a.Rules()
+	set, inForce := a.setForFetch(ctx)
 	asked := slices.Concat(set.Needs(nil), in.Also)
 	// The report names the customer, whatever the rules look at.
 	asked = append(asked, inflow.IncludeCustomer)
@@ -39,7 +39,7 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 		OrderNumber:  ordercheck.Keyword(order.OrderNumber),
 		OrderVersion: ordercheck.ShortID(order.Timestamp),
 		IsCancelled:  order.IsCancelled,
-		RuleSet:      set.RuleSet(),
+		RuleSet:      inForce,
 		Asked:        asked,
 		Missing:      order.Missing(include),
 	}

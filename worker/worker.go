@@ -44,6 +44,9 @@ type Options struct {
 	Watchdog *watchdog.Watchdog
 	// Started is called once the task queues are polled, with what tells whether the worker is ready; nil is nobody.
 	Started func(ready func(context.Context) error)
+	// RuleFilesDecide has a set of the rule files take over even if it was in force before: for a
+	// worker that is alone, with the person who edits the files beside it.
+	RuleFilesDecide bool
 	// Sweep is when to look for missed webhooks.
 	Sweep Sweep
 	// Logger is told of the sweep's schedule and of a clock that is wrong; nil is silence.
@@ -109,6 +112,12 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	record, unregisterRecord, err := newRulesRecord(&o, c, logger, meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unregisterRecord()) }()
+	o.Activities.Record = record
 	fatal := make(chan error, 3)
 	onFatal := func(err error) {
 		select {
@@ -129,7 +138,13 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+	main.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{
+		Name: ordercheck.RulesWorkflowType,
+		// It never ends, so that it cannot stay with the version that it began with.
+		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
 	o.Activities.RegisterLocal(main)
+	(&activities.RecheckOrders{Temporal: c}).Register(main)
 
 	inflow := sdkworker.New(c, ordercheck.InflowTaskQueue, sdkworker.Options{
 		Identity:                           o.Identity,
@@ -166,6 +181,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	var running sync.WaitGroup
 	running.Go(func() { health.Run(background) })
 	running.Go(func() { allowance.queue.Run(background) })
+	running.Go(func() { record.run(background, o.Watchdog) })
 	defer running.Wait()
 	defer stopBackground()
 	queues := []struct {

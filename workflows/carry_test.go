@@ -18,6 +18,8 @@ var leftBehind = map[string]string{
 	"id":               "the next run has it from its start",
 	"missedVersion":    "for the sweep's count; the fetch that is due is carried",
 	"notFoundVersion":  "such a run ends",
+	"dueKept":          "the next run fetches",
+	"kept":             "the next run fetches: an order is too large to carry",
 	"lift":             "for the check under way, and a run that continues as new has none",
 	"settings":         "the next run reads those in force",
 	"deliveries":       "Temporal's channel of this run",

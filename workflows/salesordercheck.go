@@ -92,6 +92,9 @@ type salesOrder struct {
 	due bool
 	// dueNow: a person asked, so nothing is gained by settling.
 	dueNow bool
+	// dueKept: only other rules ask for the check that is due, so that kept will do.
+	dueKept bool
+	kept    *keptOrder // of the latest check; nil if it was too large to keep
 	// duePriority is that of the most urgent who asked for the fetch that is due; see owe.
 	duePriority int
 	// priority is that of the latest fetch, and of what it looks up.
@@ -256,9 +259,18 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		now := workflow.Now(ctx)
 		got, err := o.readDeliveries(raw)
 		raw = converter.RawValue{}
-		if got.missed != "" {
+		if got.rulesDigest != "" && !knowsRulesChanged(ctx) {
+			got.webhooks++
+			got.rulesDigest = ""
+		}
+		if got.missed != "" || got.rulesDigest != "" {
 			o.deliveriesInRun++
-			o.receiveMissed(got.missed)
+			if got.missed != "" {
+				o.receiveMissed(got.missed)
+			}
+			if got.rulesDigest != "" {
+				o.receiveRules(got.rulesDigest)
+			}
 			if got.webhooks == 0 {
 				continue
 			}
@@ -291,11 +303,12 @@ func (o *salesOrder) receiveMissed(version string) {
 	}
 }
 
-// signalContent is what a signal brings. With neither webhooks nor a missed version it is a plain "check again".
+// signalContent is what a signal brings. With neither webhooks, a missed version nor other rules it is a plain "check again".
 type signalContent struct {
-	webhooks int
-	missed   string    // the newest version that the sweep found missed; empty where it found none
-	accepted time.Time // when the ingress took the first of the webhooks; zero where none says
+	webhooks    int
+	missed      string    // the newest version that the sweep found missed; empty where it found none
+	rulesDigest string    // of the set in force, if another took over
+	accepted    time.Time // when the ingress took the first of the webhooks; zero where none says
 }
 
 // readDeliveries looks into a signal, and changes nothing: see overtaken, which looks before its turn.
@@ -315,6 +328,10 @@ func (o *salesOrder) readDeliveries(raw converter.RawValue) (s signalContent, er
 				s.missed = max(s.missed, version)
 				continue
 			}
+		}
+		if readable && d.Event == ordercheck.EventRulesChanged && d.RulesDigest != "" {
+			s.rulesDigest = d.RulesDigest
+			continue
 		}
 		s.webhooks++ // also what cannot be read
 		if readable {
@@ -370,14 +387,15 @@ func (o *salesOrder) settle(ctx workflow.Context) error {
 // order is held already; the error is only for a run that cannot go on.
 func (o *salesOrder) check(ctx workflow.Context) error {
 	o.priority = o.duePriority
-	o.due, o.dueNow = false, false
+	fetch := !o.dueKept || o.kept == nil
+	o.due, o.dueNow, o.dueKept = false, false, false
 	o.firstDelivery, o.lastDelivery = time.Time{}, time.Time{}
 	accepted := o.accepted
 	o.accepted = time.Time{}
 	o.fetches++
 	o.outcome = nil
 
-	err := o.fetchAndCheck(ctx)
+	err := o.fetchAndCheck(ctx, fetch)
 	if errors.Is(err, errOvertaken) {
 		o.owe(o.priority)
 		o.accepted = earlier(accepted, o.accepted)
@@ -427,6 +445,7 @@ func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
 type checkResult struct {
 	began   time.Time // when the fetch began
 	fetched ordercheck.FetchedOrder
+	lookups ordercheck.Lookups
 	// checked is nil if neither the order nor the rules have changed since the check before.
 	checked *ordercheck.CheckedOrder
 	// billed is what Hold.Billed becomes; for a checked order only.
@@ -435,11 +454,25 @@ type checkResult struct {
 	recalled *ordercheck.RecalledRun
 }
 
-func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
+// fetchAndCheck checks the order as InFlow has it now or, without a fetch, as it was kept.
+func (o *salesOrder) fetchAndCheck(ctx workflow.Context, fetch bool) error {
 	result := checkResult{began: workflow.Now(ctx)}
 	var also []string
 	for refetches := 0; ; refetches++ {
 		var err error
+		if !fetch {
+			fetch = true // if the rules need more than was kept
+			result.began, result.fetched, result.lookups = o.kept.began, o.kept.fetched, o.kept.lookups
+			if result.checked, err = o.evaluate(ctx, &result.fetched, result.lookups, false); err != nil {
+				return err
+			}
+			if len(result.checked.NotAsked) == 0 {
+				result.billed = result.lookups.Billed
+				break
+			}
+			result.began, result.checked = workflow.Now(ctx), nil
+			continue
+		}
 		if result.fetched, err = o.fetch(ctx, also); err != nil {
 			return err
 		}
@@ -450,12 +483,11 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 		if o.knows(&result.fetched) {
 			return o.apply(ctx, &result)
 		}
-		lookups, err := o.lookUp(ctx, &result.fetched)
-		if err != nil {
+		if result.lookups, err = o.lookUp(ctx, &result.fetched); err != nil {
 			return err
 		}
-		result.billed = lookups.Billed
-		if result.checked, err = o.evaluate(ctx, &result.fetched, lookups, refetches == maxRefetches); err != nil {
+		result.billed = result.lookups.Billed
+		if result.checked, err = o.evaluate(ctx, &result.fetched, result.lookups, refetches == maxRefetches); err != nil {
 			return err
 		}
 		if len(result.checked.NotAsked) == 0 {
@@ -475,7 +507,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context) error {
 func (o *salesOrder) knows(fetched *ordercheck.FetchedOrder) bool {
 	return !o.report.CheckedAt.IsZero() && o.report.Note != noteDeleted && len(o.report.RuleErrors) == 0 && len(o.report.Missing) == 0 &&
 		fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion &&
-		fetched.RuleSet == o.report.RuleSet
+		fetched.RuleSet.Digest == o.report.RuleSet.Digest
 }
 
 // apply changes the order's state to what a check came to. It does not block.
@@ -484,6 +516,7 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 		if err := o.rememberBilled(ctx, result.billed); err != nil {
 			return err
 		}
+		o.keep(result)
 	}
 	fetched := &result.fetched
 	o.report.OrderNumber = fetched.OrderNumber
@@ -504,14 +537,14 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 	found, omitted := o.report.Findings, o.report.Omitted
 	if checked := result.checked; checked != nil {
 		o.lift = lift{
-			all:   fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion && checked.RuleSet != o.report.RuleSet,
+			all:   fetched.OrderVersion != "" && fetched.OrderVersion == o.report.OrderVersion && checked.RuleSet.Digest != o.report.RuleSet.Digest,
 			rules: checked.NotInForce,
 		}
 		found, omitted = checked.Findings, checked.Omitted
 		o.report.OrderVersion, o.report.RuleSet = fetched.OrderVersion, checked.RuleSet
 		o.report.Skipped, o.report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
 		o.report.Missing = union(fetched.Missing, checked.Missing)
-		o.hold.Terms = checked.Terms
+		o.hold.Terms, o.hold.RulesSince = checked.Terms, checked.RulesSince
 	}
 	now := workflow.Now(ctx)
 	o.judge(found, omitted, result.began, now)
@@ -562,7 +595,7 @@ func (o *salesOrder) evaluate(ctx workflow.Context, fetched *ordercheck.FetchedO
 	var checked ordercheck.CheckedOrder
 	err := workflow.ExecuteActivity(checkOptions(ctx, fetched.OrderNumber), ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{
 		SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: lookups, Asked: fetched.Asked, Final: final,
-		Told: o.toldRules(),
+		Told: o.toldRules(), RulesSince: o.hold.RulesSince,
 	}).Get(ctx, &checked)
 	return &checked, err
 }
@@ -599,6 +632,8 @@ func (o *salesOrder) explain(err error) error {
 		advice = "InFlow's answer could not be used (" + ordercheck.Cut(applicationErrorMessage(err), maxErrorText) + "); mend what it names, then rerun"
 	case ordercheck.ErrorOrderTooLarge:
 		advice = "it is too large for a check; check it by hand, or split it into several orders (" + applicationErrorMessage(err) + ")"
+	case ordercheck.ErrorRulesNotInForce:
+		advice = "no worker had the rule set in force for an hour; run one with these rules, or go back with 'gate rules use', then rerun"
 	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:
 		advice = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back", fetchScheduleToClose)
 	default:

@@ -16,7 +16,7 @@ func (o *salesOrder) owe(priority int) {
 	if !o.due || priority < o.duePriority {
 		o.duePriority = priority
 	}
-	o.due = true
+	o.due, o.dueKept = true, false
 }
 
 // startPriority is that of who started the run; by hand it is started without one.
@@ -97,7 +97,7 @@ func (o *salesOrder) signalPriority(raw converter.RawValue) int {
 	switch got, _ := o.readDeliveries(raw); {
 	case got.webhooks > 0:
 		return ordercheck.PriorityWebhook
-	case got.missed != "":
+	case got.missed != "", got.rulesDigest != "":
 		return ordercheck.PrioritySweep
 	default:
 		return ordercheck.PriorityPerson

@@ -27,13 +27,14 @@ without a build: docs/rules.md explains them. The gate follows the files that
 RULES_FILE names, and takes over what they say when they change; without it, the
 general checks that ship with the gate hold.
 
-These commands need no Temporal and no InFlow.`,
+Of these commands only in-force and use need Temporal; none needs InFlow.`,
 		Args: noRulesArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	// Exit status 1 says that an order has errors: a mistyped flag must not.
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{code: exitUsage, err: err} })
-	cmd.AddCommand(newRulesValidateCommand(), newRulesEvalCommand(), newRulesListCommand(), newRulesTestCommand())
+	cmd.AddCommand(newRulesValidateCommand(), newRulesEvalCommand(), newRulesListCommand(), newRulesTestCommand(),
+		newRulesInForceCommand(), newRulesUseCommand())
 	return cmd
 }
 

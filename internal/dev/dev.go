@@ -231,6 +231,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 					// The stand-in keeps nothing, so that each one's versions are its own.
 					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
 				},
+				RuleFilesDecide:         true,
 				Logger:                  logger,
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				Namespace:               namespace,

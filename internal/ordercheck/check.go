@@ -21,6 +21,9 @@ type Delivery struct {
 	// OrderVersion is the version that the sweep saw, where Event is [EventMissedWebhook]: a
 	// check that saw it, or a newer one, has nothing to do.
 	OrderVersion string `json:"orderVersion,omitempty"`
+	// RulesDigest is that of the set in force, if Event is [EventRulesChanged]: an order that was
+	// checked with it has nothing to do.
+	RulesDigest string `json:"rulesDigest,omitempty"`
 }
 
 // HandOver is the argument of [HandOverType] and [ActivityHandOver]: deliveries of
@@ -113,6 +116,9 @@ type CheckOrderInput struct {
 	Asked []string `json:"asked"`
 	// Told lists the rules with errors that people have been told of: see [CheckedOrder.NotInForce].
 	Told []string `json:"told,omitempty"`
+	// RulesSince is [CheckedOrder.RulesSince] of the check before: an order is not checked with a set that
+	// was in force earlier than that one.
+	RulesSince time.Time `json:"rulesSince,omitzero"`
 	// Final evaluates the order even if the rules need more than was asked for.
 	Final bool `json:"final,omitempty"`
 }
@@ -120,7 +126,10 @@ type CheckOrderInput struct {
 // CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,
 // before time, people and grace have a say.
 type CheckedOrder struct {
-	RuleSet  RuleSet   `json:"ruleSet"`
+	RuleSet RuleSet `json:"ruleSet"`
+	// RulesSince is when the rule set took over in this namespace.
+	RulesSince time.Time `json:"rulesSince,omitzero"`
+
 	Findings []Finding `json:"findings"`
 	// Omitted is as in [Report].
 	Omitted    []Finding   `json:"omitted,omitempty"`
@@ -291,6 +300,8 @@ type Cancellation struct {
 // Hold is what a run remembers of an order that it holds, besides the report.
 type Hold struct {
 	Terms []Terms `json:"terms,omitempty"`
+	// RulesSince is [CheckedOrder.RulesSince] of the latest check.
+	RulesSince time.Time `json:"rulesSince,omitzero"`
 	// Since is when the first error was confirmed; zero while none was.
 	Since time.Time `json:"since,omitzero"`
 	// Notified are the confirmed findings that people have been told of, in brief.

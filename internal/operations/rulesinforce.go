@@ -1,0 +1,64 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// ErrNoRulesInForce says that no worker has made the record of the rule set in force in this namespace.
+var ErrNoRulesInForce = errors.New("no rule set is in force in this namespace: the first worker that starts puts its own in force")
+
+// RulesInForce reads which rule set is in force, without a worker. open is false if nothing keeps
+// the record now: then it is the record of an earlier run, or empty.
+func RulesInForce(ctx context.Context, c client.Client) (inForce ordercheck.InForce, open bool, err error) {
+	description, err := c.DescribeWorkflow(ctx, ordercheck.RulesWorkflowID, "")
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return inForce, false, nil
+	}
+	if err != nil {
+		return inForce, false, fmt.Errorf("read the record of the rule set in force: %w", err)
+	}
+	if err := description.GetMemoValue(ordercheck.MemoInForce, &inForce); err != nil {
+		return inForce, false, fmt.Errorf("read the record of the rule set in force: %w", err)
+	}
+	if inForce.Since.IsZero() {
+		inForce.Since = description.WorkflowStartTime.UTC()
+	}
+	return inForce, description.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
+// UseRules goes back to a rule set that was in force, whose digest begins with a text, and returns
+// the record as it is then. A worker must be running.
+func UseRules(ctx context.Context, c client.Client, digest, by string) (ordercheck.InForce, error) {
+	inForce, open, err := RulesInForce(ctx, c)
+	if err != nil {
+		return inForce, err
+	}
+	if !open {
+		return inForce, ErrNoRulesInForce
+	}
+	set, err := inForce.Find(digest)
+	if err != nil {
+		return inForce, err
+	}
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: ordercheck.RulesWorkflowID, UpdateName: ordercheck.UpdateUseRules,
+		Args:         []any{ordercheck.UseRules{Digest: set.Digest, By: by}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &inForce)
+	}
+	if err != nil {
+		return inForce, fmt.Errorf("go back to rule set %s: %w", set.Digest, err)
+	}
+	return inForce, nil
+}

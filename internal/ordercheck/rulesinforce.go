@@ -1,0 +1,123 @@
+package ordercheck
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Names of the record of the rule set in force. A namespace has one record, so that all workers
+// check orders with the same rules, whatever files each of them has.
+const (
+	// RulesWorkflowType is the workflow that keeps the record. It takes and remembers [InForce].
+	RulesWorkflowType = "RulesInForce"
+	// RulesWorkflowID is the id of its only run.
+	RulesWorkflowID = "rules-in-force"
+	// QueryInForce answers with [InForce].
+	QueryInForce = "in-force"
+	// UpdateProposeRules takes a [RuleSet] that a worker has loaded. A set that was never in force
+	// takes over; one that was is refused with [ErrorRulesOlder].
+	UpdateProposeRules = "propose"
+	// UpdateUseRules takes [UseRules]: a person's decision to go back to a set.
+	UpdateUseRules = "use"
+	// MemoInForce is the memo that holds [InForce], so that it can be read without a worker.
+	MemoInForce = "InForce"
+	// ActivityRecheckOrders takes [RecheckOrders], answers [RecheckedOrders]; on [TaskQueue].
+	ActivityRecheckOrders = "RecheckOrders"
+	// EventRulesChanged is the event of a [Delivery] to an open order: check it with the set in force.
+	EventRulesChanged = "rules-changed"
+)
+
+// Types of application errors about the rule set in force.
+const (
+	// ErrorRulesNotInForce: this worker does not have the rule set in force. Retried, since another may.
+	ErrorRulesNotInForce = "RulesNotInForce"
+	// ErrorRulesOlder: the proposed set was in force before, so only a person may go back to it.
+	ErrorRulesOlder = "RulesOlder"
+	// ErrorRulesUnknown: no set in the record has that digest.
+	ErrorRulesUnknown = "RulesUnknown"
+)
+
+// InForce is the rule set in force, and those that were before it.
+type InForce struct {
+	RuleSet
+	// Since is when the set took over, later for each set that does. It is zero in the record of the
+	// first set before its workflow has run: then it is the run's start.
+	Since time.Time `json:"since,omitzero"`
+	// By is the person who went back to the set; empty if a worker proposed it.
+	By string `json:"by,omitempty"`
+	// Before lists the sets that were in force, the latest last, at most [MaxRulesBefore].
+	Before []RulesBefore `json:"before,omitempty"`
+	// Unsent is true while open orders are still to be checked with the set.
+	Unsent bool `json:"unsent,omitempty"`
+}
+
+// RulesBefore is a rule set that was in force.
+type RulesBefore struct {
+	RuleSet
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+}
+
+// MaxRulesBefore is how many earlier sets are remembered. A worker that comes with an older one
+// still counts as new; 50 sets are years of changes, and a memo of about 10 KB.
+const MaxRulesBefore = 50
+
+// WasInForce reports whether a set was in force before the present one.
+func (f *InForce) WasInForce(digest string) bool {
+	return slices.ContainsFunc(f.Before, func(b RulesBefore) bool { return b.Digest == digest })
+}
+
+// TakeOver puts a set in force.
+func (f *InForce) TakeOver(set RuleSet, now time.Time, by string) {
+	if !now.After(f.Since) {
+		now = f.Since.Add(time.Millisecond) // a record is told from the one before by Since
+	}
+	f.Before = slices.DeleteFunc(slices.Clone(f.Before), func(b RulesBefore) bool { return b.Digest == set.Digest })
+	f.Before = append(f.Before, RulesBefore{RuleSet: f.RuleSet, Since: f.Since, Until: now})
+	f.Before = slices.Delete(f.Before, 0, max(0, len(f.Before)-MaxRulesBefore))
+	f.RuleSet, f.Since, f.By, f.Unsent = set, now, by, true
+}
+
+// Find returns the set whose digest begins with a text, in force or before; "sha256:" may be left out.
+func (f *InForce) Find(digest string) (RuleSet, error) {
+	prefix := "sha256:" + strings.TrimPrefix(strings.TrimSpace(digest), "sha256:")
+	var found []RuleSet
+	sets := []RuleSet{f.RuleSet}
+	for i := range f.Before {
+		sets = append(sets, f.Before[i].RuleSet)
+	}
+	for _, set := range sets {
+		if len(prefix) > len("sha256:") && strings.HasPrefix(set.Digest, prefix) {
+			found = append(found, set)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return RuleSet{}, fmt.Errorf("no rule set with the digest %q was in force: see 'gate rules in-force'", digest)
+	default:
+		return RuleSet{}, fmt.Errorf("%d rule sets have a digest that begins with %q: give more of it", len(found), digest)
+	}
+}
+
+// UseRules is the argument of [UpdateUseRules].
+type UseRules struct {
+	Digest string `json:"digest"` // in full
+	By     string `json:"by"`
+}
+
+// RecheckOrders is the argument of [ActivityRecheckOrders].
+type RecheckOrders struct {
+	RuleSet RuleSet `json:"ruleSet"`
+}
+
+// RecheckedOrders is the result of [ActivityRecheckOrders].
+type RecheckedOrders struct {
+	// Orders is how many open orders were asked to check themselves anew.
+	Orders int `json:"orders"`
+	// NextPage is where the list of runs goes on; empty at its end.
+	NextPage []byte `json:"nextPage,omitempty"`
+}

@@ -1,0 +1,264 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/poll"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/watchdog"
+)
+
+const (
+	// rulesPoll is the time between two looks at the record.
+	rulesPoll = 2 * time.Second
+	// rulesTimeout is for one look, and for a proposal, which a worker must answer.
+	rulesTimeout = 5 * time.Second
+	// rulesMaxAge is how old the record may be that an order is checked by. It is read again before
+	// an older one is used. The record's workflow waits longer than that before it has open orders checked.
+	rulesMaxAge = 5 * time.Second
+)
+
+// rulesRecord follows the record of the rule set in force, and proposes this worker's own set when it
+// is a new one. It implements [activities.RulesRecord].
+type rulesRecord struct {
+	temporal client.Client
+	// own returns the set of this worker's files.
+	own    func() *rules.Set
+	logger *slog.Logger
+	// filesDecide goes back to a set that was in force before without a person's command.
+	filesDecide bool
+
+	known atomic.Pointer[knownRules]
+	// proposed is the latest set that this worker proposed, whatever came of it: checks do not wait for a
+	// proposal that fails, which is made again with the next look.
+	proposed atomic.Pointer[rules.Set]
+	// looking has room for one look at a time.
+	looking chan struct{}
+
+	mu sync.Mutex
+	// kept is the latest set in force that this worker had: its files may have changed since.
+	kept *rules.Set
+	// said is what the log was last told: the own set and the one in force.
+	said [2]string
+}
+
+// knownRules is the record as it was read.
+type knownRules struct {
+	ordercheck.InForce
+	asked time.Time
+}
+
+func newRulesRecord(o *Options, c client.Client, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
+	r = &rulesRecord{temporal: c, own: o.Activities.Rules, logger: logger, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
+	meter := provider.Meter(scopeName)
+	inForce, err := meter.Int64ObservableGauge("gate.rules.in_force", metric.WithUnit("{set}"),
+		metric.WithDescription("1 if the rule set of this worker's files, which the labels name, is in force in the namespace, else 0. Without a value until known."))
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
+	}
+	held, err := meter.Int64ObservableGauge("gate.rules.held", metric.WithUnit("{set}"),
+		metric.WithDescription("1 if this worker has the rule set in force, which the labels name, and can check orders, else 0. Without a value until known."))
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
+	}
+	registration, err := meter.RegisterCallback(func(_ context.Context, observer metric.Observer) error {
+		known := r.known.Load()
+		if known == nil {
+			return nil
+		}
+		own := r.own().RuleSet()
+		observer.ObserveInt64(inForce, one(own.Digest == known.Digest), rulesLabels(own))
+		observer.ObserveInt64(held, one(r.set(known.Digest) != nil), rulesLabels(known.RuleSet))
+		return nil
+	}, inForce, held)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
+	}
+	return r, registration.Unregister, nil
+}
+
+func one(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// rulesLabels names a set. A process shows one set at a time, so that series end with their sets.
+func rulesLabels(set ordercheck.RuleSet) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("rule_set", set.Name), attribute.String("digest", shortDigest(set.Digest)))
+}
+
+// shortDigest is enough of a digest to tell sets apart.
+func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
+
+// run follows the record until ctx is done.
+func (r *rulesRecord) run(ctx context.Context, w *watchdog.Watchdog) {
+	failing := false
+	poll.New(func(asked context.Context) (struct{}, error) {
+		err := r.look(asked)
+		if err != nil && ctx.Err() == nil && !failing {
+			r.logger.WarnContext(ctx, "it cannot be asked which rule set is in force; it is tried again", "error", err)
+		}
+		failing = err != nil
+		return struct{}{}, err
+	}, poll.Options{
+		Name: "the question to Temporal which rule set is in force", Every: rulesPoll, Timeout: 2 * rulesTimeout, Watchdog: w,
+	}).Run(ctx)
+}
+
+// InForce implements [activities.RulesRecord].
+func (r *rulesRecord) InForce(ctx context.Context, notBefore time.Time) (ordercheck.InForce, *rules.Set, error) {
+	known := r.known.Load()
+	stale := known == nil || time.Since(known.asked) > rulesMaxAge || known.Since.Before(notBefore)
+	if stale || r.proposes(&known.InForce) && r.proposed.Load() != r.own() {
+		asked, cancel := context.WithTimeout(ctx, rulesTimeout)
+		defer cancel()
+		if err := r.look(asked); err != nil && stale {
+			return ordercheck.InForce{}, nil, fmt.Errorf("ask which rule set is in force: %w", err)
+		}
+		known = r.known.Load()
+	}
+	return known.InForce, r.set(known.Digest), nil
+}
+
+// proposes reports whether this worker's own set is to take over.
+func (r *rulesRecord) proposes(inForce *ordercheck.InForce) bool {
+	own := r.own().Digest()
+	return own != inForce.Digest && (r.filesDecide || !inForce.WasInForce(own))
+}
+
+// set returns the set of a digest if this worker has it, else nil.
+func (r *rulesRecord) set(digest string) *rules.Set {
+	if own := r.own(); own.Digest() == digest {
+		return own
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kept != nil && r.kept.Digest() == digest {
+		return r.kept
+	}
+	return nil
+}
+
+// look reads the record, makes it if there is none, and proposes this worker's set if it is a new one.
+func (r *rulesRecord) look(ctx context.Context) error {
+	select {
+	case r.looking <- struct{}{}:
+		defer func() { <-r.looking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	asked := time.Now()
+	inForce, err := r.read(ctx)
+	if err != nil {
+		return err
+	}
+	own := r.own()
+	if r.proposes(&inForce) {
+		r.proposed.Store(own)
+		taken, refusal := r.propose(ctx, inForce, own.RuleSet())
+		if refusal == nil {
+			inForce = taken
+		}
+		err = refusal
+	}
+	r.mu.Lock()
+	if own.Digest() == inForce.Digest {
+		r.kept = own
+	}
+	r.mu.Unlock()
+	r.known.Store(&knownRules{inForce, asked})
+	if err != nil {
+		return err
+	}
+	r.log(ctx, own.RuleSet(), &inForce)
+	return nil
+}
+
+// read returns the record. The first worker of a namespace makes it, with its own set; if the
+// record's run was ended by hand, a new run goes on with what it had.
+func (r *rulesRecord) read(ctx context.Context) (ordercheck.InForce, error) {
+	inForce, open, err := operations.RulesInForce(ctx, r.temporal)
+	if err != nil || open {
+		return inForce, err
+	}
+	if inForce.Digest == "" {
+		inForce.RuleSet = r.own().RuleSet()
+	}
+	_, err = r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       ordercheck.RulesWorkflowID,
+		TaskQueue:                ordercheck.TaskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		Memo:                     map[string]any{ordercheck.MemoInForce: inForce},
+		StaticSummary:            "Which rule set is in force in this namespace",
+	}, ordercheck.RulesWorkflowType, inForce)
+	if err != nil {
+		return inForce, fmt.Errorf("make the record of the rule set in force: %w", err)
+	}
+	inForce, open, err = operations.RulesInForce(ctx, r.temporal) // another worker may have made it
+	if err == nil && !open {
+		err = errors.New("the record of the rule set in force has just ended")
+	}
+	return inForce, err
+}
+
+// propose offers a set, and returns the record as it is then.
+func (r *rulesRecord) propose(ctx context.Context, inForce ordercheck.InForce, set ordercheck.RuleSet) (ordercheck.InForce, error) {
+	name, argument := ordercheck.UpdateProposeRules, any(set)
+	if inForce.WasInForce(set.Digest) {
+		name, argument = ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: set.Digest, By: "the rule files"}
+	}
+	handle, err := r.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: ordercheck.RulesWorkflowID, UpdateName: name, Args: []any{argument},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &inForce)
+	}
+	var refused *temporal.ApplicationError
+	if errors.As(err, &refused) && refused.Type() == ordercheck.ErrorRulesOlder { // another took over meanwhile
+		inForce, _, err = operations.RulesInForce(ctx, r.temporal)
+		return inForce, err
+	}
+	if err != nil {
+		return inForce, fmt.Errorf("propose the rule set %s %s: %w", set.Name, set.Digest, err)
+	}
+	return inForce, nil
+}
+
+// log says once which set is in force, and what this worker does about it.
+func (r *rulesRecord) log(ctx context.Context, own ordercheck.RuleSet, inForce *ordercheck.InForce) {
+	r.mu.Lock()
+	said := r.said
+	r.said = [2]string{own.Digest, inForce.Digest}
+	r.mu.Unlock()
+	if said == [2]string{own.Digest, inForce.Digest} {
+		return
+	}
+	about := []any{"ruleSet", inForce.Name, "digest", inForce.Digest, "since", inForce.Since, "files", own.Digest}
+	switch {
+	case own.Digest == inForce.Digest:
+		r.logger.InfoContext(ctx, "the rule set of this worker's files is in force", about...)
+	case r.set(inForce.Digest) != nil:
+		r.logger.WarnContext(ctx, "the rule files say what was in force before, and a newer rule set stays in force, which this worker goes on with until it ends; "+
+			"to go back, run 'gate rules use "+shortDigest(own.Digest)+"'", about...)
+	default:
+		r.logger.WarnContext(ctx, "the rule files say what was in force before, and this worker does not have the newer rule set in force: other workers check orders; "+
+			"give it the newer files, or, to go back, run 'gate rules use "+shortDigest(own.Digest)+"'", about...)
+	}
+}
