@@ -105,3 +105,77 @@ func TestHoldExpiresWhileInflowRefusesTheKey(t *testing.T) {
 	assert.Contains(t, note, "could not be checked again")
 	assert.NotContains(t, note, "still wrong")
 }
+
+// TestChangedRulesAreCheckedWithoutAFetch: what is kept of an order is enough, unless somebody says that the
+// order has changed or the rules need more.
+func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
+	changed := func(l *life, at time.Duration, change func()) {
+		l.RegisterDelayedCallback(func() {
+			change()
+			l.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest}})
+		}, at)
+	}
+	rulesOff := func(l *life) func() { return func() { l.ruleSet, l.broken = otherRules, nil } }
+	for name, tc := range map[string]struct {
+		grace           time.Duration
+		story           func(l *life)
+		told            []string
+		fetched, checks int
+	}{
+		"a rule is switched off": {
+			story: func(l *life) { changed(l, time.Hour, rulesOff(l)) },
+			told:  []string{"0s failed", "1h0m0s ended"}, fetched: 1, checks: 2,
+		},
+		"the rules are those of the check": {
+			story: func(l *life) {
+				changed(l, time.Hour, func() {})
+				l.save(2*time.Hour, rulesOff(l))
+			},
+			told: []string{"0s failed", "2h0m2s resolved"}, fetched: 2, checks: 2,
+		},
+		"the order is saved at the same time": {
+			story: func(l *life) {
+				l.RegisterDelayedCallback(func() {
+					rulesOff(l)()
+					l.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{
+						{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest}, {Event: "salesOrder.updated"},
+					})
+				}, time.Hour)
+			},
+			told: []string{"0s failed", "1h0m2s ended"}, fetched: 2, checks: 2,
+		},
+		"the rules need more than was asked for": {
+			story: func(l *life) {
+				check := l.check
+				l.check = func(n int) (ordercheck.CheckedOrder, error) {
+					if n == 2 {
+						return ordercheck.CheckedOrder{RuleSet: otherRules, NotAsked: []string{"salesRep"}}, nil
+					}
+					return check(n)
+				}
+				changed(l, time.Hour, rulesOff(l))
+			},
+			told: []string{"0s failed", "1h0m0s ended"}, fetched: 2, checks: 3,
+		},
+		"a new error is not confirmed before a fetch": {
+			grace: 30 * time.Minute,
+			story: func(l *life) {
+				changed(l, time.Hour, func() { l.ruleSet, l.broken = otherRules, []string{"total", "stock"} })
+				l.save(3*time.Hour, func() { l.broken = nil })
+			},
+			// at 0 and 30m the order is fetched, at 1h it is not, at 1h30m it is before stock is confirmed
+			told: []string{"30m0s failed", "1h30m0s failed", "3h0m2s resolved"}, fetched: 4, checks: 3,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := swept(holding)
+			settings.GracePeriod = tc.grace
+			l := newLife(t, settings, "total")
+			tc.story(l)
+			l.mustRun(t)
+			assert.Equal(t, tc.told, l.told())
+			assert.Len(t, l.fetchedAt, tc.fetched)
+			assert.Equal(t, tc.checks, l.checked)
+		})
+	}
+}

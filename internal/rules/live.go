@@ -40,8 +40,8 @@ type LiveOptions struct {
 	Meter metric.MeterProvider
 }
 
-// Live is the rule set in force: that of its files, followed as they change. Where what
-// the files say is broken, the set before it stays in force.
+// Live is the rule set of files, followed as they change. If what the files say is broken, it stays
+// the set before. Which set is in force is decided for all workers together, by Temporal.
 type Live struct {
 	paths   []string
 	options LiveOptions
@@ -102,7 +102,7 @@ func Follow(ctx context.Context, paths []string, options LiveOptions) (*Live, er
 	return l, nil
 }
 
-// Set is the rule set in force.
+// Set is the rule set of the files.
 func (l *Live) Set() *Set { return l.set.Load() }
 
 // Run follows the files until ctx ends.
@@ -201,7 +201,7 @@ func (l *Live) reload(ctx context.Context) bool {
 	l.set.Store(set)
 	l.metrics.reloaded(ctx, reloadLoaded)
 	l.metrics.expect(ctx, set)
-	l.options.Logger.InfoContext(ctx, "another rule set is in force", "ruleSet", set.Name(), "digest", set.Digest(), "before", before.Digest(), "rules", len(set.rules))
+	l.options.Logger.InfoContext(ctx, "another rule set was loaded", "ruleSet", set.Name(), "digest", set.Digest(), "before", before.Digest(), "rules", len(set.rules))
 	return true
 }
 

@@ -56,7 +56,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	assert.True(t, live.Reload(t.Context()))
 	assert.Empty(t, findings())
 	assert.NotEqual(t, first, live.Set().Digest())
-	assert.Contains(t, log.String(), "another rule set is in force")
+	assert.Contains(t, log.String(), "another rule set was loaded")
 
 	log.Reset()
 	second := live.Set().Digest()

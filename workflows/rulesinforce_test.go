@@ -1,0 +1,169 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
+)
+
+func set(digest string) ordercheck.RuleSet {
+	return ordercheck.RuleSet{Name: "default", Digest: "sha256:" + digest}
+}
+
+// record is the workflow of the rule set in force, and what it does.
+type record struct {
+	*testsuite.TestWorkflowEnvironment
+	t         *testing.T
+	rechecked []string // digests, when a recheck begins
+	recheck   func(ctx context.Context, digest string) error
+	taken     []string
+	refused   []string // types of errors
+}
+
+func newRecord(t *testing.T) *record {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	r := &record{TestWorkflowEnvironment: patient(suite.NewTestWorkflowEnvironment()), t: t}
+	r.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{Name: ordercheck.RulesWorkflowType})
+	r.RegisterActivityWithOptions(func(ctx context.Context, in ordercheck.RecheckOrders) (ordercheck.RecheckedOrders, error) {
+		r.rechecked = append(r.rechecked, in.RuleSet.Digest)
+		if r.recheck != nil {
+			return ordercheck.RecheckedOrders{}, r.recheck(ctx, in.RuleSet.Digest)
+		}
+		return ordercheck.RecheckedOrders{}, nil
+	}, activity.RegisterOptions{Name: ordercheck.ActivityRecheckOrders})
+	r.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.RulesWorkflowID, TaskQueue: ordercheck.TaskQueue})
+	return r
+}
+
+func (r *record) update(at time.Duration, name string, arg any) {
+	r.RegisterDelayedCallback(func() {
+		r.UpdateWorkflow(name, "", &testsuite.TestUpdateCallback{
+			OnReject: func(err error) {
+				var refused *temporal.ApplicationError
+				if assert.ErrorAs(r.t, err, &refused) {
+					r.refused = append(r.refused, refused.Type())
+				}
+			},
+			OnAccept: func() {},
+			OnComplete: func(result any, err error) {
+				assert.NoError(r.t, err)
+				r.taken = append(r.taken, result.(ordercheck.InForce).Digest)
+			},
+		}, arg)
+	}, at)
+}
+
+// state asks the record at a time.
+func (r *record) state(at time.Duration, into *ordercheck.InForce) {
+	r.RegisterDelayedCallback(func() {
+		answer, err := r.QueryWorkflow(ordercheck.QueryInForce)
+		if assert.NoError(r.t, err) {
+			assert.NoError(r.t, answer.Get(into))
+		}
+	}, at)
+}
+
+func (r *record) execute(start ordercheck.InForce) {
+	r.RegisterDelayedCallback(r.CancelWorkflow, 24*time.Hour)
+	r.ExecuteWorkflow(ordercheck.RulesWorkflowType, start)
+	require.True(r.t, r.IsWorkflowCompleted())
+}
+
+func TestNewerRulesTakeOverAndOlderOnesAreAPersonsDecision(t *testing.T) {
+	r := newRecord(t)
+	var first, last ordercheck.InForce
+	r.state(time.Minute, &first)
+	r.update(time.Hour, ordercheck.UpdateProposeRules, set("02"))
+	r.update(2*time.Hour, ordercheck.UpdateProposeRules, set("01"))
+	r.update(2*time.Hour, ordercheck.UpdateProposeRules, set("02"))
+	r.update(2*time.Hour, ordercheck.UpdateProposeRules, ordercheck.RuleSet{Name: "none"})
+	r.update(3*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:01"})
+	r.update(3*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:77", By: "Anna"})
+	r.update(4*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:01", By: "Anna"})
+	r.update(5*time.Hour, ordercheck.UpdateProposeRules, set("02"))
+	r.state(6*time.Hour, &last)
+	r.execute(ordercheck.InForce{RuleSet: set("01")})
+	assert.Equal(t, []string{"sha256:02", "sha256:02", "sha256:01"}, r.taken)
+	assert.Equal(t, []string{ordercheck.ErrorRulesOlder, ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesUnknown,
+		ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesOlder}, r.refused)
+	assert.Equal(t, []string{"sha256:01", "sha256:02", "sha256:01"}, r.rechecked, "each set once, and the first too")
+	assert.False(t, first.Since.IsZero())
+	assert.Equal(t, "Anna", last.By)
+	require.Len(t, last.Before, 1, "a set is in the list once")
+	assert.Equal(t, "sha256:02", last.Before[0].Digest)
+	assert.True(t, last.Since.After(first.Since))
+}
+
+// TestTwoRuleSetsAtOnce: open orders are checked with the one that stays.
+func TestTwoRuleSetsAtOnce(t *testing.T) {
+	r := newRecord(t)
+	r.update(time.Hour, ordercheck.UpdateProposeRules, set("02"))
+	r.update(time.Hour, ordercheck.UpdateProposeRules, set("03"))
+	r.update(time.Hour+time.Second, ordercheck.UpdateProposeRules, set("02"))
+	r.execute(ordercheck.InForce{RuleSet: set("01")})
+	assert.Equal(t, []string{"sha256:01", "sha256:03"}, r.rechecked)
+	assert.Equal(t, []string{ordercheck.ErrorRulesOlder}, r.refused)
+}
+
+// TestRecheckThatFailsIsMadeAgain: what cannot be asked now is asked later.
+func TestRecheckThatFailsIsMadeAgain(t *testing.T) {
+	r := newRecord(t)
+	r.recheck = func(context.Context, string) error {
+		if len(r.rechecked) == 1 {
+			return temporal.NewNonRetryableApplicationError("no", "No", errors.New("no"))
+		}
+		return nil
+	}
+	r.execute(ordercheck.InForce{RuleSet: set("01")})
+	assert.Equal(t, []string{"sha256:01", "sha256:01"}, r.rechecked)
+}
+
+// TestRecordGoesOnInItsNextRun: a run that is ended, or that is full, forgets nothing.
+func TestRecordGoesOnInItsNextRun(t *testing.T) {
+	before := ordercheck.InForce{RuleSet: set("01"), Since: time.Unix(100, 0).UTC()}
+	before.TakeOver(set("02"), time.Unix(50, 0).UTC(), "")
+	assert.True(t, before.Since.After(time.Unix(100, 0)), "although the clock was set back")
+	before.Unsent = false
+	r := newRecord(t)
+	var now ordercheck.InForce
+	r.state(time.Minute, &now)
+	r.RegisterDelayedCallback(func() { r.SetContinueAsNewSuggested(true) }, time.Hour+time.Second)
+	r.update(time.Hour, ordercheck.UpdateProposeRules, set("03"))
+	r.execute(before)
+	assert.Equal(t, before, now)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, r.GetWorkflowError(), &again)
+	assert.Equal(t, []string{"sha256:03"}, r.rechecked)
+}
+
+func TestRulesBeforeAreBounded(t *testing.T) {
+	f := ordercheck.InForce{RuleSet: set("00"), Since: time.Unix(1, 0)}
+	for i := range 2 * ordercheck.MaxRulesBefore {
+		f.TakeOver(set(time.Unix(int64(i), 0).UTC().Format("150405")), time.Unix(int64(i)+2, 0), "")
+	}
+	assert.Len(t, f.Before, ordercheck.MaxRulesBefore)
+	assert.False(t, f.WasInForce("sha256:00"))
+	_, err := f.Find("sha256:00")
+	require.ErrorContains(t, err, "give more of it")
+	found, err := f.Find(" " + f.Before[3].Digest[len("sha256:"):])
+	require.NoError(t, err)
+	assert.Equal(t, f.Before[3].RuleSet, found)
+	_, err = f.Find("")
+	require.ErrorContains(t, err, "gate rules in-force")
+}
