@@ -27,7 +27,7 @@ import (
 )
 
 // patience is for what ends by itself on a busy machine.
-const patience = 3 * time.Minute
+const patience = 12 * time.Minute
 
 // part is a process that is killed and started again, as a service manager would.
 type part struct {
