@@ -16,8 +16,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production lint bench chaos oracle fuzz record-histories temporal mailpit promtool chromium clean \
-        go-toolchain c-compiler temporal-server temporal-sql-tool postgres workflowcheck golangci-lint govulncheck
+.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle fuzz record-histories temporal mailpit promtool chromium clean \
+        go-toolchain c-compiler temporal-server temporal-sql-tool postgres systemd-nspawn debian-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,13 @@ test-production: go-toolchain c-compiler temporal mailpit temporal-server tempor
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
 	TEMPORAL_SERVER_CLI="$$PWD/bin/temporal-server" TEMPORAL_SQL_TOOL_CLI="$$PWD/bin/temporal-sql-tool" \
 	TEST_PRODUCTION=1 $(GO) test $(RACE) -count 1 -v -timeout 20m -run '^Test($(PRODUCTION_TESTS))' ./e2e
+
+# In namespaces of its own: nothing that the test starts outlives it, and its ports and networks are no other's.
+in_namespaces = -exec 'unshare --net --mount --pid --fork --kill-child --mount-proc'
+
+test-systemd: build temporal systemd-nspawn debian-root ## as root: install and run the systemd unit as docs/operations.md says, on a machine of its own
+	TEST_SYSTEMD=1 DEBIAN_ROOT='$(debian_root)' TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		$(GO) test -count 1 -v -timeout 30m -run '^TestSystemd$$' $(in_namespaces) ./deploy/livetest
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...
@@ -143,6 +150,24 @@ promtool: ## get the promtool command, which tests alerts: the one on the PATH, 
 	fi; \
 	mkdir -p bin; ln -sfn "$$dir/promtool" bin/promtool
 
+systemd-nspawn:
+	@$(call need,systemd-nspawn unshare,systemd-container)
+
+# What a test's machine is made of, with the database and Prometheus of the compose file. Another list is another file.
+cache           := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/error-check-gate/bin
+debian_suite    := bookworm
+debian_packages := busybox-static,ca-certificates,dbus,iproute2,netcat-openbsd,postgresql,procps,prometheus,systemd
+debian_root      = $(cache)/debian-$(debian_suite)-$(shell printf %s '$(debian_packages)' | cksum | cut -d' ' -f1).tar
+
+debian-root:
+	@$(call need,debootstrap,debootstrap)
+	@set -e; if [ -f '$(debian_root)' ]; then exit 0; fi; \
+	echo "Getting Debian's packages for a test's machine, once for this user …"; \
+	mkdir -p '$(cache)'; aside=$$(mktemp -d '$(cache)/.debian.XXXXXX'); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
+	debootstrap --variant=minbase --include='$(debian_packages)' $(debian_suite) "$$aside/root" >"$$aside/log" 2>&1 || { tail "$$aside/log" >&2; exit 1; }; \
+	rm -rf "$$aside/root/var/cache/apt/archives" "$$aside/root/var/lib/apt/lists"; \
+	tar --numeric-owner -C "$$aside/root" -cf "$$aside/debian.tar" .; mv -f "$$aside/debian.tar" '$(debian_root)'
+
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)
 
@@ -164,6 +189,17 @@ go-toolchain:
 c-compiler:
 	@[ -z '$(RACE)' ] || command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || { \
 		echo "make: the race detector needs a C compiler, and $$($(GO) env CC) is not installed: install gcc, or 'make test RACE='" >&2; exit 1; }
+
+# need installs Debian's packages where commands are missing. $(1) commands, $(2) packages.
+define need
+for name in $(1); do PATH="$$PATH:/usr/sbin:/sbin"; if command -v "$$name" >/dev/null; then continue; fi; \
+	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "make: $$name is not installed: as root, 'apt-get install $(2)'" >&2; exit 1; \
+	fi; \
+	echo "Installing Debian's $(2) …"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $(2) >/dev/null || exit 1; \
+done
+endef
 
 # install_tool links bin/NAME to a tool that is built once for this user, in the
 # cache folder. It is built aside and moved into place, so that an interrupted or

@@ -1,0 +1,89 @@
+// Package livetest_test runs deployments of docs/operations.md for real: the systemd unit on a machine of
+// its own ('make test-systemd').
+package livetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const operationsPage = "../../docs/operations.md"
+
+// block is the commands of the operations page below the comment "<!-- kind: name -->", word for word.
+func block(t *testing.T, kind, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(operationsPage)
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?m)^<!-- ` + kind + `: ` + name + ` -->\n\n((?:    .*\n)+)`).FindSubmatch(page)
+	require.NotNil(t, found, "%s has no block %s: %s", operationsPage, kind, name)
+	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")
+}
+
+// requireNamespaces ends a test that 'go test -exec unshare' did not start: it would meddle with this machine.
+func requireNamespaces(t *testing.T, variable string) {
+	t.Helper()
+	if os.Getenv(variable) == "" {
+		t.Skip("needs root and minutes: 'make " + strings.ToLower(strings.ReplaceAll(variable, "_", "-")) + "' runs it")
+	}
+	require.Equal(t, 1, os.Getpid(), "this test needs namespaces of its own: the Makefile has the command")
+	run(t, "", nil, "ip link set lo up && mount -t tmpfs tmpfs /run")
+}
+
+// checkout copies what a clone of this state of the work tree would have.
+func checkout(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "error-check-gate")
+	require.NoError(t, os.Mkdir(dir, 0o755)) //nolint:gosec // containers' users go through it
+	run(t, "../..", []string{"CHECKOUT=" + dir}, `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$CHECKOUT"`)
+	return dir
+}
+
+// run runs a script, and ends the test where a command of it fails.
+func run(t *testing.T, dir string, env []string, script string) string {
+	t.Helper()
+	output, err := try(t, dir, env, script)
+	require.NoError(t, err, "%s\n%s", script, output)
+	return output
+}
+
+// try runs a script until a command of it fails.
+func try(t *testing.T, dir string, env []string, script string) (output string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // as long as a slow machine may take
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash", "-o", "errexit", "-o", "pipefail", "-c", script) //nolint:gosec // the test's and the page's own
+	shell.Dir, shell.Env = dir, append(os.Environ(), env...)
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	shell.Cancel = func() error { return syscall.Kill(-shell.Process.Pid, syscall.SIGKILL) }
+	var written bytes.Buffer
+	shell.Stdout, shell.Stderr = &written, &written
+	err = shell.Run()
+	return written.String(), errors.Join(err, ctx.Err())
+}
+
+// eventually asks until the answer is yes. It fails with the last answer.
+func eventually(t *testing.T, patience time.Duration, what string, ask func() (yes bool, answer string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		yes, answer := ask()
+		if yes {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.Fail(t, what, answer)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}

@@ -1,0 +1,160 @@
+package livetest_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/devserver"
+)
+
+const (
+	serviceReady = 2 * time.Minute
+	stopTime     = 40 * time.Second // the unit's TimeoutStopSec
+)
+
+// host is a machine of Debian's with systemd, in this test's network.
+type host struct {
+	leader string // its systemd's process here
+}
+
+// run runs a script as root of the machine, in the checkout.
+func (h *host) run(t *testing.T, script string) string {
+	t.Helper()
+	output, err := h.try(t, script)
+	require.NoError(t, err, "%s\n%s", script, output)
+	return output
+}
+
+func (h *host) try(t *testing.T, script string) (output string, err error) {
+	t.Helper()
+	return try(t, "", []string{"SCRIPT=cd /root/error-check-gate\n" + script, "LEADER=" + h.leader},
+		`nsenter --target "$LEADER" --mount --uts --ipc --pid --cgroup --root -- bash -o errexit -c "$SCRIPT"`)
+}
+
+func bootHost(t *testing.T) *host {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "machine")
+	inside := filepath.Join(root, "root", "error-check-gate")
+	run(t, "../..", []string{"ROOT=" + root, "INSIDE=" + inside, "CHECKOUT=" + checkout(t)}, `
+		mkdir "$ROOT"
+		tar -C "$ROOT" -xf "$DEBIAN_ROOT"
+		systemd-machine-id-setup --root="$ROOT"
+		rm -f "$ROOT"/etc/systemd/system/multi-user.target.wants/*
+		cp -r "$CHECKOUT" "$INSIDE"
+		install -D bin/gate "$INSIDE/bin/gate"`)
+	var console bytes.Buffer
+	nspawn := exec.Command("systemd-nspawn", "--boot", "--directory", root, "--register=no", "--keep-unit", "--console=pipe", "--quiet") //nolint:gosec,noctx // Kill ends it
+	nspawn.Stdout, nspawn.Stderr = &console, &console
+	child, err := childprocess.Start("systemd-nspawn", nspawn)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, child.Kill()) })
+	h := &host{}
+	eventually(t, serviceReady, "the machine does not boot", func() (bool, string) {
+		select {
+		case <-child.Done():
+			require.Fail(t, "systemd-nspawn ended", "%v\n%s", child.Err(), console.String())
+		default:
+		}
+		pid, err := try(t, "", nil, fmt.Sprintf("pgrep --parent %d --full systemd", child.PID()))
+		if err != nil {
+			return false, pid
+		}
+		h.leader = strings.TrimSpace(pid)
+		state, _ := h.try(t, "systemctl is-system-running --wait || true")
+		return strings.Contains(state, "running") || strings.Contains(state, "degraded"), state
+	})
+	return h
+}
+
+// TestSystemd follows "As services of a machine".
+func TestSystemd(t *testing.T) {
+	requireNamespaces(t, "TEST_SYSTEMD")
+	server, err := devserver.Start(t.Context(), devserver.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
+	h := bootHost(t)
+	show := func(unit, property string) string {
+		return strings.TrimSpace(h.run(t, "systemctl show --value --property "+property+" gate@"+unit))
+	}
+	journal := func() string { return h.run(t, "journalctl --no-pager --lines 40 --unit 'gate@*'") }
+	ready := func(unit string) {
+		t.Helper()
+		address := map[string]string{"ingress": "127.0.0.1:9464", "worker": "127.0.0.1:9465"}[unit]
+		eventually(t, serviceReady, unit+" does not become ready", func() (bool, string) {
+			response, err := http.Get("http://" + address + "/readyz") //nolint:noctx // loopback
+			if err != nil {
+				return false, journal()
+			}
+			defer response.Body.Close()
+			return response.StatusCode == http.StatusOK, journal()
+		})
+	}
+
+	// Install, with secrets in files.
+	h.run(t, `cat > .env <<'END'
+TEMPORAL_ADDRESS=`+server.Addr+`
+INFLOW_COMPANY_ID=c0ffee00-0000-4000-8000-000000000001
+INFLOW_API_KEY_FILE=/etc/gate/inflow_api_key
+INFLOW_API_URL=http://127.0.0.1:1
+WEBHOOK_SECRET_FILE=/etc/gate/webhook_secret
+AUDIT_LOG=/var/log/gate/audit.log
+END`)
+	install, start, ok := strings.Cut(block(t, "systemd", "install"), "systemctl daemon-reload")
+	require.True(t, ok)
+	h.run(t, install)
+	h.run(t, "for name in inflow_api_key webhook_secret; do install -m 640 -g gate deploy/demo/secrets/$name /etc/gate/$name; done")
+	h.run(t, "systemctl daemon-reload"+start)
+	for _, unit := range []string{"ingress", "worker"} {
+		ready(unit)
+		assert.Equal(t, "0", show(unit, "NRestarts"), "%s: %s", unit, journal())
+		assert.Equal(t, "gate", strings.TrimSpace(h.run(t, "stat --format %U /proc/"+show(unit, "MainPID"))))
+	}
+
+	// The audit log is where the page says.
+	response, err := http.Post("http://127.0.0.1:5000/webhook/inflow", "application/json", strings.NewReader("{}")) //nolint:noctx // loopback
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	eventually(t, time.Minute, "the audit log has no line", func() (bool, string) {
+		log, _ := h.try(t, "cat /var/log/gate/audit.log")
+		return strings.Contains(log, `"status":401`), log
+	})
+
+	// A crash is mended.
+	for _, unit := range []string{"ingress", "worker"} {
+		h.run(t, "systemctl kill --signal KILL gate@"+unit)
+		eventually(t, serviceReady, unit+" is not started again", func() (bool, string) { return show(unit, "NRestarts") == "1", journal() })
+		ready(unit)
+	}
+
+	// Stopping is clean.
+	for _, unit := range []string{"ingress", "worker"} {
+		started := time.Now()
+		h.run(t, "systemctl stop gate@"+unit)
+		assert.Less(t, time.Since(started), stopTime, unit)
+		assert.Equal(t, "inactive success 0", show(unit, "ActiveState")+" "+show(unit, "Result")+" "+show(unit, "ExecMainStatus"), journal())
+	}
+
+	// A wrong setting is said once, and not tried again: a start that systemd repeats is "activating", not "failed".
+	h.run(t, "echo SWEEP_EVERY=tomorrow >> /etc/gate/worker.env; systemctl start gate@worker || true")
+	eventually(t, serviceReady, "the worker goes on", func() (bool, string) { return show("worker", "ActiveState") == "failed", journal() })
+	assert.Equal(t, "2 0", show("worker", "ExecMainStatus")+" "+show("worker", "NRestarts"))
+	status, _ := h.try(t, "systemctl status --no-pager --full gate@worker")
+	assert.Contains(t, status, "SWEEP_EVERY")
+	h.run(t, "sed -i /SWEEP_EVERY/d /etc/gate/worker.env; systemctl start gate@worker")
+	ready("worker")
+
+	// It can be booted with.
+	assert.Equal(t, "enabled\nenabled\n", h.run(t, "systemctl is-enabled gate@ingress gate@worker"))
+	h.run(t, "systemctl stop gate@worker")
+}
