@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/ordercheck"
 )
 
 // memory is what the processes have at rest, and after many deliveries on 200 orders have been dealt with.
@@ -97,7 +98,7 @@ func (s *site) waitUntilAllIsDone(ctx context.Context) error {
 	deadline := time.Now().Add(3 * time.Minute)
 	for quiet := 0; quiet < 3; {
 		answer, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("ExecutionStatus = '%s'", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING),
+			Query: fmt.Sprintf("ExecutionStatus = '%s' AND WorkflowType != '%s'", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, ordercheck.RulesWorkflowType),
 		})
 		switch {
 		case err != nil:

@@ -133,7 +133,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 		}
 		assert.Empty(c, names, "runs that are open, and of no held order")
 	}, patience, time.Second)
-	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'"})
+	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running' AND WorkflowType != '" + ordercheck.RulesWorkflowType + "'"})
 	require.NoError(t, err)
 	v.held = int(held.GetCount())
 }

@@ -9,19 +9,21 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
 	"error-check-gate/worker"
 )
 
-// TestOpenRunsStayWithTheirBuild rolls a new build out beside an order that is held.
+// TestOpenRunsStayWithTheirBuild rolls a new build out, with rules that the first does not have,
+// beside an order that is held.
 func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 	t.Parallel()
 	const deployment = "error-check-gate"
 	s := newStack(t, options{noWorker: true})
-	startBuild := func(build string) {
+	startBuild := func(build string, rules func() *rules.Set) {
 		serve(t, func(ctx context.Context) error {
 			return worker.Run(ctx, s.temporal, worker.Options{
 				Settings:                holding(0),
-				Activities:              &activities.Activities{Orders: s.inflow, Rules: s.rules},
+				Activities:              &activities.Activities{Orders: s.inflow, Rules: rules},
 				InflowRequestsPerMinute: plenty,
 				Deployment:              deployment, BuildID: build,
 			})
@@ -37,15 +39,18 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 		return answer.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
 	}
 
-	startBuild("one")
+	startBuild("one", s.rules)
 	held := s.create("balance-wrong")
 	s.waitForStatus(held, ordercheck.StatusFailed)
-	startBuild("two")
+	newer := loadRules(t, "newer", `- {id: negative, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`)
+	startBuild("two", func() *rules.Set { return newer })
+	s.waitForRules(newer)
 	next := s.create("percent-discount")
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(next).Status)
 	assert.Equal(t, "two", buildOf(next))
+	assert.Equal(t, newer.Digest(), s.report(next).RuleSet.Digest)
 
-	s.fix(held)
+	s.fix(held) // only the first build can check it, and does so with its own rules
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(held).Status)
 	assert.Equal(t, "one", buildOf(held))
 }

@@ -39,6 +39,8 @@ type rulesRecord struct {
 	// own returns the set of this worker's files.
 	own    func() *rules.Set
 	logger *slog.Logger
+	// build is this worker's build, if workers are versioned.
+	build string
 	// filesDecide goes back to a set that was in force before without a person's command.
 	filesDecide bool
 
@@ -63,7 +65,7 @@ type knownRules struct {
 }
 
 func newRulesRecord(o *Options, c client.Client, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
-	r = &rulesRecord{temporal: c, own: o.Activities.Rules, logger: logger, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
+	r = &rulesRecord{temporal: c, own: o.Activities.Rules, logger: logger, build: o.BuildID, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
 	meter := provider.Meter(scopeName)
 	inForce, err := meter.Int64ObservableGauge("gate.rules.in_force", metric.WithUnit("{set}"),
 		metric.WithDescription("1 if the rule set of this worker's files, which the labels name, is in force in the namespace, else 0. Without a value until known."))
@@ -133,7 +135,14 @@ func (r *rulesRecord) InForce(ctx context.Context, notBefore time.Time) (orderch
 		}
 		known = r.known.Load()
 	}
-	return known.InForce, r.set(known.Digest), nil
+	set := r.set(known.Digest)
+	if set == nil && known.Build != r.build && r.build != "" {
+		// Orders that stay with this build cannot wait for a worker of another one: no other worker
+		// gets them. All workers of a build have its rules.
+		own := r.own()
+		return ordercheck.InForce{RuleSet: own.RuleSet(), Build: r.build}, own, nil
+	}
+	return known.InForce, set, nil
 }
 
 // proposes reports whether this worker's own set is to take over.
@@ -198,7 +207,7 @@ func (r *rulesRecord) read(ctx context.Context) (ordercheck.InForce, error) {
 		return inForce, err
 	}
 	if inForce.Digest == "" {
-		inForce.RuleSet = r.own().RuleSet()
+		inForce.RuleSet, inForce.Build = r.own().RuleSet(), r.build
 	}
 	_, err = r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       ordercheck.RulesWorkflowID,
@@ -219,7 +228,7 @@ func (r *rulesRecord) read(ctx context.Context) (ordercheck.InForce, error) {
 
 // propose offers a set, and returns the record as it is then.
 func (r *rulesRecord) propose(ctx context.Context, inForce ordercheck.InForce, set ordercheck.RuleSet) (ordercheck.InForce, error) {
-	name, argument := ordercheck.UpdateProposeRules, any(set)
+	name, argument := ordercheck.UpdateProposeRules, any(ordercheck.ProposedRules{RuleSet: set, Build: r.build})
 	if inForce.WasInForce(set.Digest) {
 		name, argument = ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: set.Digest, By: "the rule files"}
 	}

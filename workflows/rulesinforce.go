@@ -73,7 +73,7 @@ func (r *rulesInForce) full(ctx workflow.Context) bool {
 }
 
 // validateProposal refuses what changes nothing: a refused update costs the history no event.
-func (r *rulesInForce) validateProposal(set ordercheck.RuleSet) error {
+func (r *rulesInForce) validateProposal(set ordercheck.ProposedRules) error {
 	switch {
 	case set.Digest == "":
 		return temporal.NewNonRetryableApplicationError("the rule set has no digest", ordercheck.ErrorRulesUnknown, nil)
@@ -84,7 +84,7 @@ func (r *rulesInForce) validateProposal(set ordercheck.RuleSet) error {
 	return nil
 }
 
-func (r *rulesInForce) propose(ctx workflow.Context, set ordercheck.RuleSet) (ordercheck.InForce, error) {
+func (r *rulesInForce) propose(ctx workflow.Context, set ordercheck.ProposedRules) (ordercheck.InForce, error) {
 	return r.takeOver(ctx, set, "")
 }
 
@@ -109,7 +109,7 @@ func (r *rulesInForce) use(ctx workflow.Context, use ordercheck.UseRules) (order
 // maxByText bounds a person's name in the record, in characters.
 const maxByText = 200
 
-func (r *rulesInForce) takeOver(ctx workflow.Context, set ordercheck.RuleSet, by string) (ordercheck.InForce, error) {
+func (r *rulesInForce) takeOver(ctx workflow.Context, set ordercheck.ProposedRules, by string) (ordercheck.InForce, error) {
 	if set.Digest == r.Digest {
 		return r.InForce, nil
 	}

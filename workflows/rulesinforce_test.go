@@ -137,7 +137,7 @@ func TestRecheckThatFailsIsMadeAgain(t *testing.T) {
 // TestRecordGoesOnInItsNextRun: a run that is ended, or that is full, forgets nothing.
 func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	before := ordercheck.InForce{RuleSet: set("01"), Since: time.Unix(100, 0).UTC()}
-	before.TakeOver(set("02"), time.Unix(50, 0).UTC(), "")
+	before.TakeOver(ordercheck.ProposedRules{RuleSet: set("02")}, time.Unix(50, 0).UTC(), "")
 	assert.True(t, before.Since.After(time.Unix(100, 0)), "although the clock was set back")
 	before.Unsent = false
 	r := newRecord(t)
@@ -155,7 +155,7 @@ func TestRecordGoesOnInItsNextRun(t *testing.T) {
 func TestRulesBeforeAreBounded(t *testing.T) {
 	f := ordercheck.InForce{RuleSet: set("00"), Since: time.Unix(1, 0)}
 	for i := range 2 * ordercheck.MaxRulesBefore {
-		f.TakeOver(set(time.Unix(int64(i), 0).UTC().Format("150405")), time.Unix(int64(i)+2, 0), "")
+		f.TakeOver(ordercheck.ProposedRules{RuleSet: set(time.Unix(int64(i), 0).UTC().Format("150405"))}, time.Unix(int64(i)+2, 0), "")
 	}
 	assert.Len(t, f.Before, ordercheck.MaxRulesBefore)
 	assert.False(t, f.WasInForce("sha256:00"))
@@ -163,7 +163,7 @@ func TestRulesBeforeAreBounded(t *testing.T) {
 	require.ErrorContains(t, err, "give more of it")
 	found, err := f.Find(" " + f.Before[3].Digest[len("sha256:"):])
 	require.NoError(t, err)
-	assert.Equal(t, f.Before[3].RuleSet, found)
+	assert.Equal(t, f.Before[3].RuleSet, found.RuleSet)
 	_, err = f.Find("")
 	require.ErrorContains(t, err, "gate rules in-force")
 }

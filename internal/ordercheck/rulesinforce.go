@@ -16,7 +16,7 @@ const (
 	RulesWorkflowID = "rules-in-force"
 	// QueryInForce answers with [InForce].
 	QueryInForce = "in-force"
-	// UpdateProposeRules takes a [RuleSet] that a worker has loaded. A set that was never in force
+	// UpdateProposeRules takes [ProposedRules] that a worker has loaded. A set that was never in force
 	// takes over; one that was is refused with [ErrorRulesOlder].
 	UpdateProposeRules = "propose"
 	// UpdateUseRules takes [UseRules]: a person's decision to go back to a set.
@@ -45,6 +45,9 @@ type InForce struct {
 	// Since is when the set took over, later for each set that does. It is zero in the record of the
 	// first set before its workflow has run: then it is the run's start.
 	Since time.Time `json:"since,omitzero"`
+	// Build is the worker build that proposed the set, if workers are versioned. Workers of other
+	// builds may not have the set, and go on with their own.
+	Build string `json:"build,omitempty"`
 	// By is the person who went back to the set; empty if a worker proposed it.
 	By string `json:"by,omitempty"`
 	// Before lists the sets that were in force, the latest last, at most [MaxRulesBefore].
@@ -56,6 +59,7 @@ type InForce struct {
 // RulesBefore is a rule set that was in force.
 type RulesBefore struct {
 	RuleSet
+	Build string    `json:"build,omitempty"` // as in [InForce]
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
 }
@@ -70,23 +74,23 @@ func (f *InForce) WasInForce(digest string) bool {
 }
 
 // TakeOver puts a set in force.
-func (f *InForce) TakeOver(set RuleSet, now time.Time, by string) {
+func (f *InForce) TakeOver(set ProposedRules, now time.Time, by string) {
 	if !now.After(f.Since) {
 		now = f.Since.Add(time.Millisecond) // a record is told from the one before by Since
 	}
 	f.Before = slices.DeleteFunc(slices.Clone(f.Before), func(b RulesBefore) bool { return b.Digest == set.Digest })
-	f.Before = append(f.Before, RulesBefore{RuleSet: f.RuleSet, Since: f.Since, Until: now})
+	f.Before = append(f.Before, RulesBefore{RuleSet: f.RuleSet, Build: f.Build, Since: f.Since, Until: now})
 	f.Before = slices.Delete(f.Before, 0, max(0, len(f.Before)-MaxRulesBefore))
-	f.RuleSet, f.Since, f.By, f.Unsent = set, now, by, true
+	f.RuleSet, f.Build, f.Since, f.By, f.Unsent = set.RuleSet, set.Build, now, by, true
 }
 
 // Find returns the set whose digest begins with a text, in force or before; "sha256:" may be left out.
-func (f *InForce) Find(digest string) (RuleSet, error) {
+func (f *InForce) Find(digest string) (ProposedRules, error) {
 	prefix := "sha256:" + strings.TrimPrefix(strings.TrimSpace(digest), "sha256:")
-	var found []RuleSet
-	sets := []RuleSet{f.RuleSet}
+	var found []ProposedRules
+	sets := []ProposedRules{{f.RuleSet, f.Build}}
 	for i := range f.Before {
-		sets = append(sets, f.Before[i].RuleSet)
+		sets = append(sets, ProposedRules{f.Before[i].RuleSet, f.Before[i].Build})
 	}
 	for _, set := range sets {
 		if len(prefix) > len("sha256:") && strings.HasPrefix(set.Digest, prefix) {
@@ -97,10 +101,17 @@ func (f *InForce) Find(digest string) (RuleSet, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return RuleSet{}, fmt.Errorf("no rule set with the digest %q was in force: see 'gate rules in-force'", digest)
+		return ProposedRules{}, fmt.Errorf("no rule set with the digest %q was in force: see 'gate rules in-force'", digest)
 	default:
-		return RuleSet{}, fmt.Errorf("%d rule sets have a digest that begins with %q: give more of it", len(found), digest)
+		return ProposedRules{}, fmt.Errorf("%d rule sets have a digest that begins with %q: give more of it", len(found), digest)
 	}
+}
+
+// ProposedRules is the argument of [UpdateProposeRules].
+type ProposedRules struct {
+	RuleSet
+	// Build is as in [InForce].
+	Build string `json:"build,omitempty"`
 }
 
 // UseRules is the argument of [UpdateUseRules].
