@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +18,6 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
 	"error-check-gate/workflows"
 )
 
@@ -285,20 +286,32 @@ func (s *stack) signal(id string, n int) {
 // deliveredDuringCheck is an order whose first check meets a signal with n deliveries.
 func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
 	t.Helper()
-	checking, goOn := make(chan struct{}), make(chan struct{})
-	calls := 0
-	s = newStack(t, options{rules: func() *rules.Set {
-		if calls++; calls == 2 { // the first is the fetch's
-			close(checking)
-			<-goOn
-		}
-		return rules.Default()
+	slow := &slowOrders{fetched: make(chan struct{}), goOn: make(chan struct{})}
+	s = newStack(t, options{orders: func(c *inflow.Client) activities.Orders {
+		slow.Client = c
+		return slow
 	}})
 	id = s.create("plain")
-	<-checking
+	<-slow.fetched
 	s.signal(id, n)
-	close(goOn)
+	close(slow.goOn)
 	return s, id
+}
+
+// slowOrders lets the first fetch of an order end when goOn is closed.
+type slowOrders struct {
+	*inflow.Client
+	once          sync.Once
+	fetched, goOn chan struct{}
+}
+
+func (o *slowOrders) SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error) {
+	order, err := o.Client.SalesOrder(ctx, id, include)
+	o.once.Do(func() {
+		close(o.fetched)
+		<-o.goOn
+	})
+	return order, err
 }
 
 // record writes an order's histories, a file per run, where that was asked for.

@@ -102,6 +102,7 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	c, err := client.NewLazyClient(client.Options{HostPort: server.Addr, Namespace: s.namespace})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
+	s.waitForRecheck() // which writes to the open order
 	before := s.writtenTo(c)
 	require.GreaterOrEqual(t, len(before), 4, "two orders, the schedule and the record of keys")
 

@@ -28,6 +28,16 @@ func (s *stack) waitForRules(set *rules.Set) ordercheck.InForce {
 	return inForce
 }
 
+// waitForRecheck waits until every worker knows the set in force, and each open order was asked to check
+// itself with it.
+func (s *stack) waitForRecheck() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		inForce, open, err := operations.RulesInForce(s.t.Context(), s.temporal)
+		return err == nil && open && !inForce.Unsent
+	}, waitFor, tick, "the open orders were not asked to check themselves")
+}
+
 // TestOrdersAreCheckedAgainWhenTheRulesChange: nobody saves the held orders, and InFlow is not asked.
 func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 	t.Parallel()
@@ -83,6 +93,8 @@ func TestWorkersWithTwoRuleSets(t *testing.T) {
 	stopOlder := startWorker(older)
 	s.waitForRules(older)
 	stopNewer := startWorker(newer)
+	s.waitForRules(newer)
+	s.waitForRecheck() // a worker may go on with the set before for 5 seconds
 	inForce := s.waitForRules(newer)
 
 	id := s.create("plain")

@@ -62,6 +62,7 @@ func TestSecurityPage(t *testing.T) {
 	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
 
+	s.waitForRecheck() // which would signal the order
 	id := s.create("balance-wrong")
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	run := func(recipe string) string {

@@ -62,6 +62,9 @@ type rulesRecord struct {
 type knownRules struct {
 	ordercheck.InForce
 	asked time.Time
+	// For the metrics, whose callback only reads.
+	ownInForce, held  int64
+	ownLabels, labels metric.MeasurementOption
 }
 
 func newRulesRecord(o *Options, c client.Client, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
@@ -82,9 +85,8 @@ func newRulesRecord(o *Options, c client.Client, logger *slog.Logger, provider m
 		if known == nil {
 			return nil
 		}
-		own := r.own().RuleSet()
-		observer.ObserveInt64(inForce, one(own.Digest == known.Digest), rulesLabels(own))
-		observer.ObserveInt64(held, one(r.set(known.Digest) != nil), rulesLabels(known.RuleSet))
+		observer.ObserveInt64(inForce, known.ownInForce, known.ownLabels)
+		observer.ObserveInt64(held, known.held, known.labels)
 		return nil
 	}, inForce, held)
 	if err != nil {
@@ -191,7 +193,11 @@ func (r *rulesRecord) look(ctx context.Context) error {
 		r.kept = own
 	}
 	r.mu.Unlock()
-	r.known.Store(&knownRules{inForce, asked})
+	r.known.Store(&knownRules{
+		InForce: inForce, asked: asked,
+		ownInForce: one(own.Digest() == inForce.Digest), held: one(r.set(inForce.Digest) != nil),
+		ownLabels: rulesLabels(own.RuleSet()), labels: rulesLabels(inForce.RuleSet),
+	})
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,10 @@ func (s *saga) open(t *testing.T) {
 		s.SetStartTime(before.Now())
 	}
 	s.runs++
-	s.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&accepting{saga: s}}})
+	s.SetWorkerOptions(worker.Options{
+		DeadlockDetectionTimeout: time.Minute, // see patient
+		Interceptors:             []interceptor.WorkerInterceptor{&accepting{saga: s}},
+	})
 	fetch := s.fetch
 	s.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		s.mu.Lock()

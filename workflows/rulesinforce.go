@@ -163,7 +163,7 @@ func (r *rulesInForce) recheck(ctx workflow.Context) error {
 	}
 	workflow.GetLogger(ctx).Info("the open orders were asked to check themselves with the rule set in force", "orders", rechecked.Orders, "ruleSet", r.Name, "digest", r.Digest)
 	r.Unsent = false
-	return nil
+	return r.publish(ctx)
 }
 
 // recheckOptions: tried until every order was asked. An attempt says by its heartbeat how far it has come.
