@@ -16,8 +16,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// closingRunDelay is the wait before a run that was just closing is asked again.
-const closingRunDelay = 100 * time.Millisecond
+// tryAgainAfter is the wait before a run that was just closing, or whose task failed, is asked again.
+const tryAgainAfter = 100 * time.Millisecond
 
 // CheckNow has an order fetched and checked now, in its open run or in a new
 // one, and waits for the report. The error of a check that could not be done is a
@@ -30,13 +30,13 @@ func CheckNow(ctx context.Context, c client.Client, salesOrderID string) (*order
 	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	for {
 		report, err := checkOnce(ctx, c, salesOrderID)
-		if !wasClosing(err) {
+		if !wasClosing(err) && !wasDropped(err) {
 			return report, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(closingRunDelay):
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(tryAgainAfter):
 		}
 	}
 }

@@ -17,17 +17,13 @@ func Override(ctx context.Context, c client.Client, salesOrderID string, request
 		return nil, err
 	}
 	salesOrderID = ordercheck.CanonicalID(salesOrderID)
-	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID:   ordercheck.WorkflowID(salesOrderID),
-		UpdateName:   ordercheck.UpdateOverride,
-		Args:         []any{request},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("override findings of sales order %s: %w", salesOrderID, err)
-	}
 	var report ordercheck.Report
-	if err := handle.Get(ctx, &report); err != nil {
+	err := update(ctx, c, client.UpdateWorkflowOptions{
+		WorkflowID: ordercheck.WorkflowID(salesOrderID),
+		UpdateName: ordercheck.UpdateOverride,
+		Args:       []any{request},
+	}, &report)
+	if err != nil {
 		return nil, fmt.Errorf("override findings of sales order %s: %w", salesOrderID, err)
 	}
 	return &report, nil

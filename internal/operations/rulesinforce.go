@@ -49,14 +49,10 @@ func UseRules(ctx context.Context, c client.Client, digest, by string) (orderche
 	if err != nil {
 		return inForce, err
 	}
-	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	err = update(ctx, c, client.UpdateWorkflowOptions{
 		WorkflowID: ordercheck.RulesWorkflowID, UpdateName: ordercheck.UpdateUseRules,
-		Args:         []any{ordercheck.UseRules{Digest: set.Digest, By: by}},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(ctx, &inForce)
-	}
+		Args: []any{ordercheck.UseRules{Digest: set.Digest, By: by}},
+	}, &inForce)
 	if err != nil {
 		return inForce, fmt.Errorf("go back to rule set %s: %w", set.Digest, err)
 	}
