@@ -16,8 +16,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle fuzz record-histories temporal mailpit promtool chromium clean \
-        go-toolchain c-compiler temporal-server temporal-sql-tool postgres systemd-nspawn debian-root workflowcheck golangci-lint govulncheck
+.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle rotations fuzz record-histories temporal mailpit promtool \
+        chromium clean go-toolchain c-compiler temporal-server temporal-sql-tool postgres systemd-nspawn debian-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,12 @@ ORDERS ?= 10000
 
 oracle: go-toolchain ## hold the general checks to an oracle: ORDERS (10000) right orders and as many with mistakes, from SEED on
 	$(GO) test -count 1 -v -timeout 30m ./internal/rules/oracle -orders=$(ORDERS) -seed=$(SEED)
+
+ROTATIONS ?= 100
+
+rotations: go-toolchain temporal ## kill 'gate webhooks rotate' at ROTATIONS (100) moments of its run, under load
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		$(GO) test $(RACE) -count 1 -v -timeout 60m -run '^TestRotation' ./e2e -rotations=$(ROTATIONS)
 
 fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \

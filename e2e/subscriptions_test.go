@@ -111,6 +111,9 @@ func (s *subscriber) noneRefused() map[string]int {
 	require.NoError(s.t, s.fake.WaitIdle(s.t.Context()))
 	sent := map[string]int{}
 	for _, delivery := range s.fake.Deliveries() {
+		if delivery.State == fakeinflow.DeliveryGivenUp && len(delivery.Attempts) == 0 {
+			continue // it waited when its subscription was removed: the new one sends too
+		}
 		sent[delivery.SubscriptionID]++
 		require.Len(s.t, delivery.Attempts, 1, "delivery %d of %s: %+v", delivery.Number, delivery.SubscriptionID, delivery.Attempts)
 		require.Equal(s.t, http.StatusOK, delivery.Attempts[0].Status)

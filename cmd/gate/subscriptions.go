@@ -214,6 +214,11 @@ Exit status: 0 there is such a subscription, 1 not, or a test was not accepted.`
 			if err := errors.Join(settingsErr, urlErr, eventsErr, positive("--wait", wait), keeperErr); err != nil {
 				return err
 			}
+			unlock, err := lockSecrets(keeper)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			for _, warning := range append(aboutURL, aboutEvents...) {
 				cmd.PrintErrln("warning: " + warning)
 			}
@@ -344,6 +349,11 @@ Exit status: 0 rotated, 1 not.`,
 			if err != nil {
 				return err
 			}
+			unlock, err := lockSecrets(options.Keeper)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			result, err := manager.Rotate(cmd.Context(), args[0], options)
 			var refused *subscriptions.NotAccepted
 			switch {
@@ -396,6 +406,15 @@ func secretKeeper(cmd *cobra.Command, path, mode string, show subscriptions.Show
 	}
 	file := &subscriptions.SecretFile{Path: path, Mode: parsed, Say: func(line string) { cmd.PrintErrln(line) }}
 	return file, errors.Join(err, file.Ready())
+}
+
+// lockSecrets keeps other commands from writing to the same folder of secrets until unlock.
+func lockSecrets(keeper subscriptions.Keeper) (unlock func(), err error) {
+	file, ok := keeper.(*subscriptions.SecretFile)
+	if !ok {
+		return func() {}, nil
+	}
+	return file.Lock()
 }
 
 func positive[T ~int | ~int64](flag string, value T) error {

@@ -64,3 +64,6 @@ func stagingEvents(final []string) []string {
 	}
 	return nil // there are two quiet events at least
 }
+
+// isStaging reports whether a subscription has no more than a new one gets from [stagingEvents].
+func isStaging(events []string) bool { return SameEvents(events, stagingEvents(nil)) }

@@ -64,6 +64,28 @@ type SecretFile struct {
 	kept    bool
 }
 
+// Lock keeps other commands that write secrets to this folder away, until unlock or the end of
+// the process: two that write at once could lose a secret, and two rotations of one
+// subscription remove each other's.
+func (f *SecretFile) Lock() (unlock func(), err error) {
+	path, _, _, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, f.failed(err)
+	}
+	err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another 'gate webhooks subscribe' or 'rotate' writes to its folder: wait until that has ended")
+	}
+	if err != nil {
+		return nil, errors.Join(f.failed(err), folder.Close())
+	}
+	return func() { _ = folder.Close() }, nil // which unlocks it
+}
+
 // Ready writes beside the file as Keep does, and leaves nothing behind.
 func (f *SecretFile) Ready() error {
 	path, content, info, err := f.read()

@@ -44,11 +44,15 @@ type Rotated struct {
 //     coalesces deliveries of one order.
 //  4. The old subscription is removed. Its secret stays where it is: retries that are signed
 //     with it may be on their way.
+//  5. New subscriptions that earlier runs left are removed. Not before: a request of a run that
+//     was killed may still be on its way, and to change a subscription that is gone makes it
+//     again, with a secret that nobody knows.
 //
 // A run that fails before 3 leaves everything as it was. One that fails later, or is killed
 // at any point, leaves a state in which every delivery is accepted, and is finished by
 // rotating the same id again.
 func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rotated, error) {
+	began := time.Now()
 	if err := o.Keeper.Ready(); err != nil {
 		return nil, err
 	}
@@ -58,16 +62,13 @@ func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rota
 	}
 	old := find(list, id)
 	if old == nil {
-		return rotatedBefore(list, id)
+		return m.rotatedBefore(ctx, list, id)
 	}
 	if len(old.Events) == 0 {
 		return nil, fmt.Errorf("subscription %s has no events, as InFlow lists it: there is nothing to move to a new one; remove it with 'gate webhooks unsubscribe %s', and subscribe anew", old.ID, old.ID)
 	}
 	result := &Rotated{Old: old.ID}
-	next, err := m.resumable(ctx, list, old)
-	if err != nil {
-		return nil, err
-	}
+	next := winner(list, old.ID, old.Events)
 	if next != nil {
 		result.Resumed = true
 		m.say("subscription %s, of an earlier run, has the events already, and the ingress has accepted its secret: going on from there", next.ID)
@@ -77,7 +78,6 @@ func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rota
 	if err := m.moveOver(ctx, old, next, o); err != nil {
 		return nil, err
 	}
-	result.New = *next
 	if o.Overlap > 0 {
 		m.say("both subscriptions send for %v", o.Overlap)
 	}
@@ -88,18 +88,78 @@ func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rota
 	if err != nil {
 		return nil, fmt.Errorf("the new subscription %s is at work, and the old one could not be removed: every order is announced twice, which does no harm; %s: %w", next.ID, again(old.ID), err)
 	}
+	if err = m.wait(ctx, lateRequest-time.Since(began)); err == nil {
+		result.New, err = m.removeLeftovers(ctx, old, *next)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the new subscription %s has taken the old one's place; whether an earlier run left another is not known; %s: %w", next.ID, again(old.ID), err)
+	}
 	return result, nil
+}
+
+// lateRequest is how long a request of a run that was killed may take to be applied.
+const lateRequest = 5 * time.Second
+
+// winner returns the successor of a subscription that has its events, or nil. An ingress has
+// accepted its secret. If several runs have come so far, each of them picks the same one.
+func winner(list []inflow.Subscription, old string, events []string) *inflow.Subscription {
+	var first *inflow.Subscription
+	for i := range list {
+		if isSuccessor(list[i].ID, old) && SameEvents(list[i].Events, events) && (first == nil || list[i].ID < first.ID) {
+			first = &list[i]
+		}
+	}
+	return first
+}
+
+// removeLeftovers removes every successor of old but one, which it returns: next, or the winner
+// of several runs.
+func (m *Manager) removeLeftovers(ctx context.Context, old *inflow.Subscription, next inflow.Subscription) (inflow.Subscription, error) {
+	list, err := m.List(ctx)
+	if err != nil {
+		return next, err
+	}
+	if first := winner(list, old.ID, old.Events); first != nil && first.ID != next.ID {
+		next = *first
+	}
+	return next, m.removeSuccessors(ctx, list, old.ID, func(s inflow.Subscription) bool { return s.ID != next.ID })
+}
+
+func (m *Manager) removeSuccessors(ctx context.Context, list []inflow.Subscription, old string, leftover func(inflow.Subscription) bool) error {
+	for _, subscription := range list {
+		if !isSuccessor(subscription.ID, old) || !leftover(subscription) {
+			continue
+		}
+		m.say("subscription %s was left by an earlier run: it is removed", subscription.ID)
+		if err := m.remove(ctx, subscription.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func again(id string) string {
 	return fmt.Sprintf("run 'gate webhooks rotate %s' again to finish", id)
 }
 
-func rotatedBefore(list []inflow.Subscription, id string) (*Rotated, error) {
-	for _, subscription := range list {
-		if isSuccessor(subscription.ID, id) {
-			return &Rotated{Old: id, New: subscription, Already: true}, nil
+// rotatedBefore finds what replaces a subscription that is gone, and removes what runs left that
+// were killed after that.
+func (m *Manager) rotatedBefore(ctx context.Context, list []inflow.Subscription, id string) (*Rotated, error) {
+	var next *inflow.Subscription
+	for i := range list {
+		if isSuccessor(list[i].ID, id) && !isStaging(list[i].Events) && (next == nil || list[i].ID < next.ID) {
+			next = &list[i]
 		}
+	}
+	if next != nil {
+		// One with other events than the winner's is somebody's own by now.
+		leftover := func(s inflow.Subscription) bool {
+			return s.ID != next.ID && (isStaging(s.Events) || SameEvents(s.Events, next.Events))
+		}
+		if err := m.removeSuccessors(ctx, list, id, leftover); err != nil {
+			return nil, fmt.Errorf("subscription %s was rotated before, and what an earlier run left could not be removed; %s: %w", id, again(id), err)
+		}
+		return &Rotated{Old: id, New: *next, Already: true}, nil
 	}
 	var ids []string
 	for _, subscription := range list {
@@ -109,26 +169,6 @@ func rotatedBefore(list []inflow.Subscription, id string) (*Rotated, error) {
 		return nil, fmt.Errorf("InFlow has no subscription %s, and no other: make one with 'gate webhooks subscribe'", id)
 	}
 	return nil, fmt.Errorf("InFlow has no subscription %s; it has %s", id, strings.Join(ids, ", "))
-}
-
-// resumable is what an earlier run had moved the events to. What such a run left before
-// that point is removed: it has no event that matters, and nobody can say which secret is its.
-func (m *Manager) resumable(ctx context.Context, list []inflow.Subscription, old *inflow.Subscription) (*inflow.Subscription, error) {
-	var next *inflow.Subscription
-	for i := range list {
-		subscription := &list[i]
-		switch {
-		case !isSuccessor(subscription.ID, old.ID):
-		case SameEvents(subscription.Events, old.Events):
-			next = subscription
-		default:
-			m.say("subscription %s was left by an earlier run before it had events that matter: it is removed", subscription.ID)
-			if err := m.remove(ctx, subscription.ID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return next, nil
 }
 
 // stage makes the new subscription and has the ingress accept its secret.

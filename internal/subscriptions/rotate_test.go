@@ -17,8 +17,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// rotationCalls is how many calls a rotation makes of InFlow: list, make, list, change, remove.
-const rotationCalls = 5
+// rotationCalls is how many calls a rotation makes of InFlow: list, make, list, change, remove, list.
+const rotationCalls = 6
 
 // editing saves an order before and after each call of InFlow.
 func (w *world) editing() *hookedAPI {
