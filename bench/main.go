@@ -25,13 +25,14 @@ type scale struct {
 	round      time.Duration // of one side
 	warmUp     time.Duration
 	checks     int           // delivery to report, in a round
+	orders     int           // that deliveries are about
 	deliveries int           // for the memory afterwards
 	trace      time.Duration // of the trace of edits
 }
 
 var (
-	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, deliveries: 20_000, trace: 40 * time.Second}
-	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, deliveries: 200, trace: time.Second}
+	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, orders: 200, deliveries: 20_000, trace: 40 * time.Second}
+	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, orders: 20, deliveries: 40, trace: time.Second}
 )
 
 // sections are run one after the other, each with servers and processes of its own.

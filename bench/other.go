@@ -36,7 +36,7 @@ func memory(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	ids, err := s.orders(200)
+	ids, err := s.orders(b.orders)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	ids, err := s.orders(200)
+	ids, err := s.orders(b.orders)
 	if err != nil {
 		return err
 	}

@@ -30,10 +30,10 @@ import (
 
 var (
 	seedFlag       = flag.Uint64("chaos.seed", 0, "seed of the plan; 0 draws one")
-	deliveriesFlag = flag.Int("chaos.deliveries", 700, "deliveries that InFlow sends")
-	ordersFlag     = flag.Int("chaos.orders", 120, "orders they are about")
-	killsFlag      = flag.Int("chaos.kills", 6, "processes that are killed with kill -9")
-	duringFlag     = flag.Duration("chaos.during", 30*time.Second, "time in which edits are made and things go wrong")
+	deliveriesFlag = flag.Int("chaos.deliveries", 400, "deliveries that InFlow sends")
+	ordersFlag     = flag.Int("chaos.orders", 70, "orders they are about")
+	killsFlag      = flag.Int("chaos.kills", 4, "processes that are killed with kill -9")
+	duringFlag     = flag.Duration("chaos.during", 15*time.Second, "time in which edits are made and things go wrong")
 	reportFlag     = flag.String("chaos.report", "", "page whose table between the chaos markers is written anew")
 )
 

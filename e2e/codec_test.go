@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -108,8 +107,7 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	stop = s.workerWithKeys(&codec.Keys{})
 	failed := s.failedTasks(id, "right")
 	before := len(s.fetches(id))
-	status, answered := s.post(id)
-	require.Equal(t, http.StatusOK, status)
+	answered := s.postAccepted(id)
 	operator, err := client.NewLazyClient(client.Options{HostPort: server.Addr, Namespace: s.namespace})
 	require.NoError(t, err)
 	t.Cleanup(operator.Close)

@@ -122,8 +122,7 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 			order["lines"].([]any)[0].(map[string]any)["description"] = "right"
 			order["orderRemarks"] = ""
 		}), name)
-		status, _ := s.post(id)
-		require.Equal(t, http.StatusOK, status, name)
+		s.postAccepted(id)
 		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status, name)
 		require.Eventually(t, func() bool { return notices.Load() >= receivers }, 2*waitFor, tick, "%s: everybody is told that it is fixed", name)
 		notices.Store(0)
@@ -159,8 +158,7 @@ func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
 	quantity["serialNumbers"] = serials
 	id, err := s.fake.AddOrder(order)
 	require.NoError(t, err)
-	status, _ := s.post(id)
-	require.Equal(t, http.StatusOK, status)
+	s.postAccepted(id)
 	_, err = s.result(id)
 	var failed *temporal.ApplicationError
 	require.ErrorAs(t, err, &failed)

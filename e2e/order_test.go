@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -92,8 +91,7 @@ func TestBurstOnOneOrderCostsFewSignalsAndFetches(t *testing.T) {
 	var last time.Time
 	for range deliveries {
 		posting.Go(func() {
-			status, answered := s.post(id)
-			assert.Equal(t, http.StatusOK, status)
+			answered := s.postAccepted(id)
 			mu.Lock()
 			defer mu.Unlock()
 			if answered.After(last) {
@@ -148,12 +146,7 @@ func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 		// A delivery at the moment of the check meets the run in its last workflow task, or just after it.
 		for range 3 {
 			<-evaluated
-			status, at := s.post(id)
-			for status == http.StatusServiceUnavailable { // and InFlow sends it again
-				status, at = s.post(id)
-			}
-			require.Equal(t, http.StatusOK, status)
-			answers <- answer{id, at}
+			answers <- answer{id, s.postAccepted(id)}
 		}
 	}
 	close(answers)

@@ -178,14 +178,14 @@ func TestTemporalDownAndBack(t *testing.T) {
 	s := newStack(t, options{temporalAddr: own.Addr})
 	id := s.create("plain")
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
-	assert.Equal(t, http.StatusOK, s.get("/readyz"))
+	s.becomes("/readyz", http.StatusOK)
 
 	require.NoError(t, own.Kill())
 	began := time.Now()
 	status, _ := s.post(id)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Less(t, time.Since(began), 5*time.Second)
-	require.Eventually(t, func() bool { return s.get("/readyz") == http.StatusServiceUnavailable }, waitFor, tick)
+	s.becomes("/readyz", http.StatusServiceUnavailable)
 	assert.Equal(t, http.StatusOK, s.get("/livez"))
 
 	own, err = devserver.Start(t.Context(), o)
@@ -199,5 +199,5 @@ func TestTemporalDownAndBack(t *testing.T) {
 		fetches := s.fetches(id)
 		return fetches[len(fetches)-1].Start.After(answered)
 	}, waitFor, tick)
-	require.Eventually(t, func() bool { return s.get("/readyz") == http.StatusOK }, waitFor, tick)
+	s.becomes("/readyz", http.StatusOK)
 }

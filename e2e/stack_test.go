@@ -187,6 +187,7 @@ func newStack(t testing.TB, o options) *stack {
 	s.stopIngress = serve(t, s.newIngress(edge))
 	if !o.noWorker {
 		s.startWorker()
+		s.waitForRecheck() // or orders that come at once are asked to check themselves again
 	}
 	return s
 }
@@ -320,6 +321,12 @@ func (s *stack) post(id string) (status int, answered time.Time) {
 		inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)},
 	})
 	return status, time.Now()
+}
+
+// becomes waits until path is answered with status.
+func (s *stack) becomes(path string, status int) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool { return s.get(path) == status }, waitFor, tick, "%s is not answered with %d", path, status)
 }
 
 func (s *stack) send(body []byte, header http.Header) (status int, answer map[string]string) {

@@ -226,17 +226,23 @@ func (s *saga) open(t *testing.T) {
 	})
 	fetch := s.fetch
 	s.fetch = func(n int) (ordercheck.FetchedOrder, error) {
-		s.mu.Lock()
+		s.mu.Lock() // a fetch that a cancel left behind may still be at work
+		defer s.mu.Unlock()
 		s.clock++
 		s.fetched = append(s.fetched, s.clock)
 		s.log = append(s.log, fmt.Sprintf("%v fetch", s.Now().Sub(s.start)))
-		s.mu.Unlock()
 		s.down = s.Now().Before(s.downUntil)
 		fetched, err := fetch(n)
 		if err == nil {
 			s.seen = max(s.seen, fetched.OrderVersion)
 		}
 		return fetched, err
+	}
+	check := s.check
+	s.check = func(n int) (ordercheck.CheckedOrder, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return check(n)
 	}
 	s.notify = func(ordercheck.NotifyInput) error {
 		if s.Now().Before(s.mailDownUntil) {
@@ -258,20 +264,25 @@ func (s *saga) play(t *testing.T, state string, story []event, gap func() time.D
 			return
 		}
 		do := story[0].do
+		s.mu.Lock()
 		s.log = append(s.log, fmt.Sprintf("%v %s", s.Now().Sub(s.start), story[0].name))
 		story = story[1:]
 		do(s)
+		s.mu.Unlock()
 		if wait := gap(); wait > 0 {
 			s.RegisterDelayedCallback(next, wait)
 		} else {
 			next()
 		}
 	}
-	states[state](s, func() {
-		if !s.fired {
-			s.fired = true
-			next()
-		}
+	first := s.life
+	states[state](s, func() { // an activity may call this: events come on the environment's own goroutine
+		first.RegisterDelayedCallback(func() {
+			if !s.fired {
+				s.fired = true
+				next()
+			}
+		}, 0)
 	})
 	start := ordercheck.Start{SalesOrderID: orderID}
 	for {

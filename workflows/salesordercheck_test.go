@@ -78,8 +78,11 @@ func newWorldWith(t *testing.T, settings workflows.Settings) *world {
 	w.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 		assert.Equal(t, orderID, in.SalesOrderID)
+		w.mu.Lock()
 		w.fetchedAt = append(w.fetchedAt, w.Now().Sub(w.start))
-		return w.fetch(len(w.fetchedAt))
+		n := len(w.fetchedAt)
+		w.mu.Unlock()
+		return w.fetch(n)
 	}, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
 	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 		assert.False(t, in.At.IsZero(), "rules need a time that is given")

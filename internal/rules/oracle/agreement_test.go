@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	orders = flag.Int("orders", 1000, "how many right orders and how many with mistakes to look at")
+	orders = flag.Int("orders", 400, "how many right orders and how many with mistakes to look at")
 	seed   = flag.Uint64("seed", 1, "the first order's seed; each order has its own")
 )
 
