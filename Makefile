@@ -16,7 +16,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle rotations fuzz record-histories temporal mailpit promtool \
+.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
         chromium clean go-toolchain c-compiler temporal-server temporal-sql-tool postgres systemd-nspawn debian-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -97,6 +97,13 @@ ROTATIONS ?= 100
 rotations: go-toolchain temporal ## kill 'gate webhooks rotate' at ROTATIONS (100) moments of its run, under load
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) test $(RACE) -count 1 -v -timeout 60m -run '^TestRotation' ./e2e -rotations=$(ROTATIONS)
+
+KEY_ROTATIONS ?= 3
+
+key-rotations: go-toolchain c-compiler temporal mailpit ## rotate payload keys KEY_ROTATIONS (3) times under load, and switch encryption on and off
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
+		$(GO) test $(RACE) -count 1 -v -timeout 60m -run '^TestPayloadKeysRotate$$' ./e2e -key-rotations=$(KEY_ROTATIONS)
 
 fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \

@@ -152,6 +152,22 @@ func (b *balancer) watch(ctx context.Context) error {
 	}
 }
 
+// balance serves a balancer until the test ends.
+func balance(t *testing.T, front net.Listener, backends []string) {
+	t.Helper()
+	b := newBalancer(backends)
+	serve(t, b.watch)
+	proxy := &http.Server{Handler: b, ReadHeaderTimeout: 5 * time.Second}
+	serve(t, func(ctx context.Context) error {
+		stopped := context.AfterFunc(ctx, func() { _ = proxy.Close() })
+		defer stopped()
+		if err := proxy.Serve(front); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+}
+
 // fleet is a gate of two ingresses and two workers with its own InFlow.
 type fleet struct {
 	*stack
@@ -163,33 +179,13 @@ type fleet struct {
 
 func newFleet(t *testing.T, namespace string, workerEnv ...string) *fleet {
 	t.Helper()
-	f := &fleet{stack: &stack{t: t, namespace: namespace}, wrong: map[string]bool{}}
 	require.NoError(t, production.MakeNamespace(t.Context(), namespace))
-	var err error
-	f.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: production.Addr, Namespace: namespace})
-	require.NoError(t, err)
-	t.Cleanup(f.temporal.Close)
-
-	// At once, then after ever longer, as InFlow does; soon enough for a test.
-	f.fake, err = fakeinflow.New(fakeinflow.Options{RetryDelays: []time.Duration{
-		0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute,
-	}})
-	require.NoError(t, err)
-	t.Cleanup(f.fake.Close)
-	page := listen(t)
-	serve(t, func(ctx context.Context) error { return f.fake.Serve(ctx, page) })
-	f.inflowURL = "http://" + page.Addr().String()
-	f.inflow, err = inflow.NewClient(inflow.Options{BaseURL: f.inflowURL, CompanyID: f.fake.CompanyID(), APIKey: f.fake.APIKey()})
-	require.NoError(t, err)
-
 	front := listen(t)
-	f.url = "http://" + front.Addr().String() + "/webhook/inflow"
-	subscription, err := f.inflow.Subscribe(t.Context(), inflow.SubscriptionRequest{
-		ID: uuid.NewString(), RequestID: uuid.NewString(), URL: f.url, Events: []string{"salesOrder.created", "salesOrder.updated"},
+	// At once, then after ever longer, as InFlow does; soon enough for a test.
+	s, secretFile := newCompany(t, "http://"+front.Addr().String()+"/webhook/inflow", temporalconn.Options{Address: production.Addr, Namespace: namespace}, []time.Duration{
+		0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute,
 	})
-	require.NoError(t, err)
-	secretFile := filepath.Join(t.TempDir(), "webhook_secret")
-	require.NoError(t, os.WriteFile(secretFile, []byte(subscription.Secret), 0o600))
+	f := &fleet{stack: s, wrong: map[string]bool{}}
 
 	var backends []string
 	for i := range 4 {
@@ -205,18 +201,35 @@ func newFleet(t *testing.T, namespace string, workerEnv ...string) *fleet {
 		}
 		f.members = append(f.members, m)
 	}
-	b := newBalancer(backends)
-	serve(t, b.watch)
-	proxy := &http.Server{Handler: b, ReadHeaderTimeout: 5 * time.Second}
-	serve(t, func(ctx context.Context) error {
-		stopped := context.AfterFunc(ctx, func() { _ = proxy.Close() })
-		defer stopped()
-		if err := proxy.Serve(front); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	balance(t, front, backends)
 	return f
+}
+
+// newCompany returns a stack without any process of the gate's own: an InFlow that delivers to url, and the file with the
+// secret that it signs with.
+func newCompany(t *testing.T, url string, connection temporalconn.Options, retryDelays []time.Duration) (s *stack, secretFile string) {
+	t.Helper()
+	s = &stack{t: t, namespace: connection.Namespace, url: url}
+	var err error
+	s.temporal, err = temporalconn.Lazy(connection)
+	require.NoError(t, err)
+	t.Cleanup(s.temporal.Close)
+
+	s.fake, err = fakeinflow.New(fakeinflow.Options{RetryDelays: retryDelays})
+	require.NoError(t, err)
+	t.Cleanup(s.fake.Close)
+	page := listen(t)
+	serve(t, func(ctx context.Context) error { return s.fake.Serve(ctx, page) })
+	s.inflowURL = "http://" + page.Addr().String()
+	s.inflow, err = inflow.NewClient(inflow.Options{BaseURL: s.inflowURL, CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey()})
+	require.NoError(t, err)
+	subscription, err := s.inflow.Subscribe(t.Context(), inflow.SubscriptionRequest{
+		ID: uuid.NewString(), RequestID: uuid.NewString(), URL: s.url, Events: []string{"salesOrder.created", "salesOrder.updated"},
+	})
+	require.NoError(t, err)
+	secretFile = filepath.Join(t.TempDir(), "webhook_secret")
+	require.NoError(t, os.WriteFile(secretFile, []byte(subscription.Secret), 0o600))
+	return s, secretFile
 }
 
 // addOrder makes an order that is right, of a customer who has no other.

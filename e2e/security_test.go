@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,12 @@ func TestSecurityPage(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 2, encrypted, "the delivery's, and the one by the codec server")
+
+	// The record of keys is not in the way of the question which runs are older than a key, and an order is.
+	older := strings.ReplaceAll(page["older-runs"][0], "2026-11-26T12:00:00Z", time.Now().UTC().Format(time.RFC3339Nano))
+	output, err := s.shell(older, id)
+	require.NoError(t, err, output)
+	assert.Equal(t, "Total: 1", strings.TrimSpace(output))
 
 	// gate's own commands read PAYLOAD_KEYS_FILE, and say what is missing without it.
 	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/poll"
@@ -27,6 +28,9 @@ const (
 	rulesPoll = 2 * time.Second
 	// rulesTimeout is for one look, and for a proposal, which a worker must answer.
 	rulesTimeout = 5 * time.Second
+	// keysEvery is the time between two looks at the payload keys of the record. Workers with several keys
+	// may write it while they are restarted one after the other, so that once is not enough.
+	keysEvery = 10 * time.Minute
 	// rulesMaxAge is how old the record may be that an order is checked by. It is read again before
 	// an older one is used. The record's workflow waits longer than that before it has open orders checked.
 	rulesMaxAge = 5 * time.Second
@@ -36,6 +40,7 @@ const (
 // is a new one. It implements [activities.RulesRecord].
 type rulesRecord struct {
 	temporal client.Client
+	keyID    string // of the payload key that this worker writes with; empty is none
 	// own returns the set of this worker's files.
 	own    func() *rules.Set
 	logger *slog.Logger
@@ -67,8 +72,8 @@ type knownRules struct {
 	ownLabels, labels metric.MeasurementOption
 }
 
-func newRulesRecord(o *Options, c client.Client, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
-	r = &rulesRecord{temporal: c, own: o.Activities.Rules, logger: logger, build: o.BuildID, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
+func newRulesRecord(o *Options, c client.Client, keyID string, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
+	r = &rulesRecord{temporal: c, keyID: keyID, own: o.Activities.Rules, logger: logger, build: o.BuildID, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
 	meter := provider.Meter(scopeName)
 	inForce, err := meter.Int64ObservableGauge("gate.rules.in_force", metric.WithUnit("{set}"),
 		metric.WithDescription("1 if the rule set of this worker's files, which the labels name, is in force in the namespace, else 0. Without a value until known."))
@@ -113,8 +118,14 @@ func shortDigest(digest string) string { return digest[:min(len(digest), len("sh
 // run follows the record until ctx is done.
 func (r *rulesRecord) run(ctx context.Context, w *watchdog.Watchdog) {
 	failing := false
+	var keysSeen time.Time
 	poll.New(func(asked context.Context) (struct{}, error) {
 		err := r.look(asked)
+		if err == nil && time.Since(keysSeen) > keysEvery {
+			if err = r.renew(asked); err == nil {
+				keysSeen = time.Now()
+			}
+		}
 		if err != nil && ctx.Err() == nil && !failing {
 			r.logger.WarnContext(ctx, "it cannot be asked which rule set is in force; it is tried again", "error", err)
 		}
@@ -123,6 +134,31 @@ func (r *rulesRecord) run(ctx context.Context, w *watchdog.Watchdog) {
 	}, poll.Options{
 		Name: "the question to Temporal which rule set is in force", Every: rulesPoll, Timeout: 2 * rulesTimeout, Watchdog: w,
 	}).Run(ctx)
+}
+
+// renew has the record continue in a new run if the present one has payloads that this worker would write
+// with another key. The record never ends, so it would need every key that it was ever written with.
+func (r *rulesRecord) renew(ctx context.Context) error {
+	events := r.temporal.GetWorkflowHistory(ctx, ordercheck.RulesWorkflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return fmt.Errorf("look at the payload keys of the record: %w", err)
+		}
+		same, err := codec.AllWrittenWith(ctx, r.keyID, event)
+		if err != nil {
+			return fmt.Errorf("look at the payload keys of the record: %w", err)
+		}
+		if same {
+			continue
+		}
+		r.logger.InfoContext(ctx, "the record of the rule set in force is written anew, with the payload key of now", "key", r.keyID)
+		if err := r.temporal.SignalWorkflow(ctx, ordercheck.RulesWorkflowID, "", ordercheck.SignalRenew, nil); err != nil {
+			return fmt.Errorf("have the record written with another payload key: %w", err)
+		}
+		return nil
+	}
+	return nil
 }
 
 // InForce implements [activities.RulesRecord].

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -37,12 +39,13 @@ const (
 
 // keepSchedule makes the sweep's schedule as the settings have it. A worker that
 // may not have schedules goes on without; what passes by itself is tried until ctx is done.
-func (s Sweep) keepSchedule(ctx context.Context, c client.Client, logger *slog.Logger) {
+// keyID is the payload key that it is written with.
+func (s Sweep) keepSchedule(ctx context.Context, c client.Client, keyID string, logger *slog.Logger) {
 	if s.Days == 0 {
 		return
 	}
 	for {
-		done, err := s.ensureSchedule(ctx, c.ScheduleClient())
+		done, err := s.ensureSchedule(ctx, c.ScheduleClient(), keyID)
 		switch {
 		case err == nil:
 			if done != "" {
@@ -73,7 +76,7 @@ func mayNotSchedule(err error) bool {
 
 // ensureSchedule makes the schedule, or changes what differs from the settings. Several workers
 // may do so at once. done says what was done; empty is nothing.
-func (s Sweep) ensureSchedule(ctx context.Context, schedules client.ScheduleClient) (done string, err error) {
+func (s Sweep) ensureSchedule(ctx context.Context, schedules client.ScheduleClient, keyID string) (done string, err error) {
 	options := s.options()
 	_, err = schedules.Create(ctx, options)
 	if err == nil {
@@ -88,7 +91,7 @@ func (s Sweep) ensureSchedule(ctx context.Context, schedules client.ScheduleClie
 	err = schedules.GetHandle(ctx, ordercheck.SweepScheduleID).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			schedule := in.Description.Schedule
-			if done = s.apply(&schedule, options); done == "" {
+			if done = s.apply(&schedule, options, keyID); done == "" {
 				return nil, temporal.ErrSkipScheduleUpdate
 			}
 			return &client.ScheduleUpdate{Schedule: &schedule}, nil
@@ -130,7 +133,7 @@ func (s Sweep) options() client.ScheduleOptions {
 
 // apply changes what differs, and says what. What a person did to the schedule stays: a
 // pause, a note, times that are left out.
-func (s Sweep) apply(schedule *client.Schedule, want client.ScheduleOptions) string {
+func (s Sweep) apply(schedule *client.Schedule, want client.ScheduleOptions, keyID string) string {
 	done := ""
 	note := func(what string) {
 		if done != "" {
@@ -149,6 +152,13 @@ func (s Sweep) apply(schedule *client.Schedule, want client.ScheduleOptions) str
 	}
 	if schedule.Policy == nil {
 		schedule.Policy = &client.SchedulePolicies{}
+	}
+	for i := 0; ok && done == "" && i < len(have.Args); i++ {
+		// A schedule never ends: without this it would need the payload key of the day that it was made.
+		if payload, raw := have.Args[i].(*commonpb.Payload); raw && codec.KeyID(payload) != keyID {
+			schedule.Action = action
+			note("is written with another payload key")
+		}
 	}
 	if s.Every > 0 && (!slices.Equal(schedule.Spec.Intervals, want.Spec.Intervals) ||
 		schedule.Policy.Overlap != want.Overlap || schedule.Policy.CatchupWindow != want.CatchupWindow) {

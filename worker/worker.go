@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/activities"
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
@@ -112,7 +114,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	record, unregisterRecord, err := newRulesRecord(&o, c, logger, meter)
+	keyID, err := codec.WritingKeyID(cmp.Or(o.Activities.Converter, codec.NewDataConverter(nil)))
+	if err != nil {
+		return err
+	}
+	record, unregisterRecord, err := newRulesRecord(&o, c, keyID, logger, meter)
 	if err != nil {
 		return err
 	}
@@ -171,7 +177,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)
 
-	stopSweep, err := o.startSweep(ctx, c, logger)
+	stopSweep, err := o.startSweep(ctx, c, keyID, logger)
 	if err != nil {
 		return err
 	}
@@ -220,7 +226,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 }
 
 // startSweep keeps the sweep's schedule and its metrics, until stop.
-func (o *Options) startSweep(ctx context.Context, c client.Client, logger *slog.Logger) (stop func(), err error) {
+func (o *Options) startSweep(ctx context.Context, c client.Client, keyID string, logger *slog.Logger) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	if o.Meter != nil {
@@ -231,7 +237,7 @@ func (o *Options) startSweep(ctx context.Context, c client.Client, logger *slog.
 		}
 		running.Go(func() { last.run(ctx, o.Watchdog) })
 	}
-	running.Go(func() { o.Sweep.keepSchedule(ctx, c, logger) })
+	running.Go(func() { o.Sweep.keepSchedule(ctx, c, keyID, logger) })
 	return func() {
 		cancel()
 		running.Wait()

@@ -23,7 +23,7 @@ const (
 // RulesInForce keeps the record of the rule set in force, for as long as there is the namespace. After
 // each change it has every open order checked with the new set.
 func RulesInForce(ctx workflow.Context, inForce ordercheck.InForce) error {
-	r := &rulesInForce{InForce: inForce}
+	r := &rulesInForce{InForce: inForce, renew: workflow.GetSignalChannel(ctx, ordercheck.SignalRenew)}
 	if r.Since.IsZero() {
 		r.Since, r.Unsent = workflow.GetInfo(ctx).WorkflowStartTime.UTC(), true
 	}
@@ -56,6 +56,11 @@ func RulesInForce(ctx workflow.Context, inForce ordercheck.InForce) error {
 			return err
 		}
 		if !r.Unsent && workflow.AllHandlersFinished(ctx) {
+			for r.renew.ReceiveAsync(nil) { //nolint:revive // the new run answers them all
+			}
+			if err := r.publish(ctx); err != nil { // the next run has the memo as it was last written
+				return err
+			}
 			return workflow.NewContinueAsNewError(ctx, ordercheck.RulesWorkflowType, r.InForce)
 		}
 	}
@@ -64,12 +69,13 @@ func RulesInForce(ctx workflow.Context, inForce ordercheck.InForce) error {
 // rulesInForce is the state of one run.
 type rulesInForce struct {
 	ordercheck.InForce
-	changes int // in this run
+	changes int                     // in this run
+	renew   workflow.ReceiveChannel // a worker wants a new run
 }
 
 // full reports whether the next run is to go on.
 func (r *rulesInForce) full(ctx workflow.Context) bool {
-	return workflow.AllHandlersFinished(ctx) && (r.changes >= maxRulesInRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
+	return workflow.AllHandlersFinished(ctx) && (r.changes >= maxRulesInRun || r.renew.Len() > 0 || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
 }
 
 // validateProposal refuses what changes nothing: a refused update costs the history no event.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -150,6 +151,27 @@ func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, r.GetWorkflowError(), &again)
 	assert.Equal(t, []string{"sha256:03"}, r.rechecked)
+}
+
+// TestRecordIsWrittenAnew: a worker with another payload key asks for it, maybe while open orders are asked.
+func TestRecordIsWrittenAnew(t *testing.T) {
+	for name, at := range map[string]time.Duration{"at rest": time.Hour, "before the orders were asked": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecord(t)
+			for range 2 {
+				r.RegisterDelayedCallback(func() { r.SignalWorkflow(ordercheck.SignalRenew, nil) }, at)
+			}
+			r.execute(ordercheck.InForce{RuleSet: set("01")})
+			var again *workflow.ContinueAsNewError
+			require.ErrorAs(t, r.GetWorkflowError(), &again)
+			var next ordercheck.InForce
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+			assert.Equal(t, "sha256:01", next.Digest)
+			assert.False(t, next.Since.IsZero())
+			assert.False(t, next.Unsent)
+			assert.Equal(t, []string{"sha256:01"}, r.rechecked)
+		})
+	}
 }
 
 func TestRulesBeforeAreBounded(t *testing.T) {

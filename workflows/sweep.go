@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -91,12 +92,12 @@ func setUpSweep(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, erro
 		From: now.Truncate(24*time.Hour).AddDate(0, 0, -days), BeganAt: now, Orders: []ordercheck.ListedOrder{},
 	}}}
 	last := &s.Sweep.Marks
-	if workflow.HasLastCompletionResult(ctx) {
-		var before ordercheck.Sweep
-		if err := workflow.GetLastCompletionResult(ctx, &before); err != nil {
-			return nil, fmt.Errorf("read the result of the sweep before: %w", err)
-		}
-		*last = before.Marks
+	kept, err := keptMarks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil {
+		*last = *kept
 	} else if err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallSweep).Get(ctx, last); err != nil {
 		return nil, err
 	}
@@ -105,6 +106,48 @@ func setUpSweep(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, erro
 		*last = ordercheck.SweepMarks{Account: start.Account}
 	}
 	return s, nil
+}
+
+// keptMarks returns the marks of the last sweep, which its schedule keeps until another one completes.
+// They are nil if there are none, or if they cannot be read: their payload key may be gone by then, and
+// without marks more orders are compared. What was read is recorded, so that every worker goes on from it.
+func keptMarks(ctx workflow.Context) (*ordercheck.SweepMarks, error) {
+	if !workflow.HasLastCompletionResult(ctx) {
+		return nil, nil
+	}
+	if workflow.GetVersion(ctx, "kept-marks", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		var before ordercheck.Sweep
+		if err := workflow.GetLastCompletionResult(ctx, &before); err != nil {
+			return nil, fmt.Errorf("read the result of the sweep before: %w", err)
+		}
+		return &before.Marks, nil
+	}
+	var kept *ordercheck.SweepMarks
+	err := workflow.SideEffect(ctx, func(ctx workflow.Context) any {
+		before, err := lastSweep(ctx)
+		if err != nil {
+			workflow.GetLogger(ctx).Warn("the result of the last sweep cannot be read: every order is compared", "error", err)
+			return nil
+		}
+		return &before.Marks
+	}).Get(&kept)
+	return kept, err
+}
+
+// lastSweep reads the result of the last sweep. The converter panics with the error if it lacks the key.
+func lastSweep(ctx workflow.Context) (before ordercheck.Sweep, err error) {
+	defer func() {
+		failed, ok := recover().(error)
+		var fault runtime.Error
+		switch {
+		case errors.As(failed, &fault):
+			panic(failed)
+		case ok:
+			err = failed
+		}
+	}()
+	err = workflow.GetLastCompletionResult(ctx, &before)
+	return before, err
 }
 
 // next reads the next page. Where orders at the end of the page before have changed

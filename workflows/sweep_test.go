@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
@@ -17,6 +18,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"error-check-gate/internal/codec"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
 )
@@ -38,6 +40,7 @@ type account struct {
 	compared int
 	recalls  int
 	recalled ordercheck.SweepMarks
+	keyGone  bool // the result of the last sweep cannot be decrypted
 	// list stands before the account's own answer; nil is that.
 	list func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error)
 	// check stands before the comparison; nil is nothing.
@@ -113,6 +116,9 @@ func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.Swe
 	env.SetStartTime(at)
 	if last != nil {
 		env.SetLastCompletionResult(last)
+		if a.keyGone {
+			env.SetDataConverter(&keyGone{DataConverter: converter.GetDefaultDataConverter()})
+		}
 	}
 	env.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
@@ -247,6 +253,34 @@ func TestWhatASweepKnowsOfThoseBefore(t *testing.T) {
 	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{})
 	require.NoError(t, err)
 	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[len(a.lists)-1].From, "30 days, unless told otherwise")
+}
+
+// keyGone is a converter whose first reading of a sweep finds that its key is gone.
+type keyGone struct {
+	converter.DataConverter
+	found bool
+}
+
+func (k *keyGone) FromPayloads(payloads *commonpb.Payloads, into ...any) error {
+	for _, value := range into {
+		if _, ok := value.(*ordercheck.Sweep); ok && !k.found {
+			k.found = true
+			panic(&codec.DecryptError{KeyID: "k1", Problem: "no key"}) // as the gate's own does in workflow code
+		}
+	}
+	return k.DataConverter.FromPayloads(payloads, into...)
+}
+
+// TestSweepAfterItsKeyIsGone: the schedule keeps the last result for as long as no sweep completes.
+func TestSweepAfterItsKeyIsGone(t *testing.T) {
+	a := newAccount(t, 10)
+	last := a.mustSweep(sweepStart, nil)
+	a.keyGone = true
+	sweep := a.mustSweep(sweepStart.Add(time.Hour), last)
+	assert.Equal(t, 10, sweep.Changed, "every order is compared")
+	assert.Equal(t, 2, a.recalls)
+	a.keyGone = false
+	assert.Zero(t, a.mustSweep(sweepStart.Add(4*time.Hour), a.mustSweep(sweepStart.Add(2*time.Hour), sweep)).Changed)
 }
 
 func TestTheListIsReadOnFromWhatHasNotMoved(t *testing.T) {

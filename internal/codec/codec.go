@@ -1,9 +1,11 @@
 package codec
 
 import (
+	"context"
 	"fmt"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 )
@@ -103,6 +105,37 @@ func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, er
 
 func isEncrypted(payload *commonpb.Payload) bool {
 	return string(payload.GetMetadata()[converter.MetadataEncoding]) == Encoding
+}
+
+// KeyID returns the id of the key that a payload is encrypted with; empty if it is not encrypted.
+func KeyID(payload *commonpb.Payload) string { return string(payload.GetMetadata()[MetadataKeyID]) }
+
+// WritingKeyID returns the id of the key that a converter encrypts with; empty if it encrypts nothing.
+func WritingKeyID(c converter.DataConverter) (string, error) {
+	sample, err := c.ToPayload("")
+	if err != nil {
+		return "", fmt.Errorf("ask a converter for its key: %w", err)
+	}
+	return KeyID(sample), nil
+}
+
+// AllWrittenWith reports whether every payload of a message that the gate's converter wrote is encrypted with
+// a key, or not encrypted if the id is empty.
+func AllWrittenWith(ctx context.Context, keyID string, message proto.Message) (all bool, err error) {
+	all = true
+	err = proxy.VisitPayloads(ctx, message, proxy.VisitPayloadsOptions{
+		SkipSearchAttributes: true,
+		Visitor: func(visited *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+			if _, ok := visited.Parent.(*commonpb.Header); ok {
+				return payloads, nil // traces write these
+			}
+			for _, payload := range payloads {
+				all = all && KeyID(payload) == keyID
+			}
+			return payloads, nil
+		},
+	})
+	return all, err
 }
 
 // bound is what a payload's ciphertext is bound to besides the key: its metadata. The order is

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
@@ -159,6 +161,48 @@ func TestRotation(t *testing.T) {
 	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, behind the first if there is one, and start gate again`)
 	err = codec.NewDataConverter(nil).FromPayload(write(older), &text)
 	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
+}
+
+// TestAllWrittenWith looks at events as a history has them.
+func TestAllWrittenWith(t *testing.T) {
+	older, newer := newKey("2026-01"), newKey("2026-02")
+	written := func(entries ...string) *commonpb.Payload {
+		payload, err := codec.NewDataConverter(keys(t, entries...)).ToPayload("report")
+		require.NoError(t, err)
+		return payload
+	}
+	for name, tc := range map[string]struct {
+		input, memo *commonpb.Payload
+		keyIDs      []string
+	}{
+		"one key":     {written(older), written(older, newer), []string{"2026-01"}},
+		"another":     {written(newer), written(newer, older), []string{"2026-02"}},
+		"both":        {written(newer), written(older), nil},
+		"plain":       {written("plain", newer), written("plain", newer), []string{""}},
+		"not all yet": {written(older), written("plain", older), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := written("plain", older)
+			event := &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+				WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{
+					Input:            &commonpb.Payloads{Payloads: []*commonpb.Payload{tc.input}},
+					Memo:             &commonpb.Memo{Fields: map[string]*commonpb.Payload{"x": tc.memo}},
+					Header:           &commonpb.Header{Fields: map[string]*commonpb.Payload{"trace": text}},
+					SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"x": text}},
+				},
+			}}
+			for _, id := range []string{"2026-01", "2026-02", ""} {
+				all, err := codec.AllWrittenWith(t.Context(), id, event)
+				require.NoError(t, err)
+				assert.Equal(t, slices.Contains(tc.keyIDs, id), all, "%q", id)
+			}
+		})
+	}
+	for id, entries := range map[string][]string{"2026-02": {newer, older}, "": {"plain", newer}} {
+		found, err := codec.WritingKeyID(codec.NewDataConverter(keys(t, entries...)))
+		require.NoError(t, err)
+		assert.Equal(t, id, found)
+	}
 }
 
 func TestPlainPayloadsStayReadable(t *testing.T) {

@@ -3,6 +3,7 @@
 package devserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,12 @@ type Options struct {
 	UICodecEndpoint string
 	// Namespaces are made besides "default".
 	Namespaces []string
+	// Pragmas are SQLite's for the database, such as "synchronous=OFF".
+	Pragmas []string
 	// Output takes what the server prints; nil drops it.
 	Output io.Writer
+	// LogLevel is "debug", "info", "warn" or "error"; empty is "error".
+	LogLevel string
 }
 
 // Server is a running development server.
@@ -130,7 +135,7 @@ func start(ctx context.Context, cli string, o Options) (*Server, error) {
 
 func arguments(o Options, p chosenPorts) []string {
 	args := []string{
-		"server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error",
+		"server", "start-dev", "--ip", "127.0.0.1", "--log-level", cmp.Or(o.LogLevel, "error"),
 		"--port", strconv.Itoa(p.frontend),
 		"--search-attribute", ordercheck.SearchOrderNumber + "=Keyword",
 		"--search-attribute", ordercheck.SearchGateStatus + "=Keyword",
@@ -150,6 +155,9 @@ func arguments(o Options, p chosenPorts) []string {
 	}
 	if o.DBFile != "" {
 		args = append(args, "--db-filename", o.DBFile)
+	}
+	for _, pragma := range o.Pragmas {
+		args = append(args, "--sqlite-pragma", pragma)
 	}
 	for _, value := range dynamicConfig {
 		args = append(args, "--dynamic-config-value", value)

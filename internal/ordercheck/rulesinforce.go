@@ -21,6 +21,8 @@ const (
 	UpdateProposeRules = "propose"
 	// UpdateUseRules takes [UseRules]: a person's decision to go back to a set.
 	UpdateUseRules = "use"
+	// SignalRenew has the record continue in a new run, whose payloads are written anew.
+	SignalRenew = "renew"
 	// MemoInForce is the memo that holds [InForce], so that it can be read without a worker.
 	MemoInForce = "InForce"
 	// ActivityRecheckOrders takes [RecheckOrders], answers [RecheckedOrders]; on [TaskQueue].

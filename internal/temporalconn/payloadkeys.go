@@ -144,7 +144,7 @@ func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, na
 	if err != nil {
 		return fmt.Errorf("record the payload keys: %w", err)
 	}
-	if slices.Equal(have.keys, ids) && have.keys != nil && keyID(have.sample) == keyID(sample) {
+	if slices.Equal(have.keys, ids) && have.keys != nil && codec.KeyID(have.sample) == codec.KeyID(sample) {
 		return nil
 	}
 	listed, err := converter.GetDefaultDataConverter().ToPayload(ids)
@@ -169,10 +169,6 @@ func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, na
 		return fmt.Errorf("record the payload keys in run %s: %w", keyRecordID, err)
 	}
 	return nil
-}
-
-func keyID(payload *commonpb.Payload) string {
-	return string(payload.GetMetadata()[codec.MetadataKeyID])
 }
 
 // keyGuard stands before every call of a client. It refuses calls that write to a namespace if
