@@ -137,13 +137,14 @@ func keptMarks(ctx workflow.Context) (*ordercheck.SweepMarks, error) {
 // lastSweep reads the result of the last sweep. The converter panics with the error if it lacks the key.
 func lastSweep(ctx workflow.Context) (before ordercheck.Sweep, err error) {
 	defer func() {
-		failed, ok := recover().(error)
-		var fault runtime.Error
-		switch {
-		case errors.As(failed, &fault):
+		switch failed := recover().(type) {
+		case nil:
+		case runtime.Error:
 			panic(failed)
-		case ok:
+		case error:
 			err = failed
+		default:
+			panic(failed)
 		}
 	}()
 	err = workflow.GetLastCompletionResult(ctx, &before)
