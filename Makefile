@@ -83,9 +83,13 @@ chaos: go-toolchain c-compiler temporal ## kill the gate at random under load; S
 		$(GO) test $(RACE) -count 1 -v -timeout 30m -run '^TestChaos$$' ./chaos -chaos.seed=$(SEED) -chaos.deliveries=$(CHAOS_DELIVERIES) \
 		-chaos.orders=$(CHAOS_ORDERS) -chaos.kills=$(CHAOS_KILLS) -chaos.during=$(CHAOS_DURING) -chaos.report="$$PWD/docs/reliability.md"
 
-record-histories: go-toolchain temporal ## record the workflow's branches for the replay tests
+# One folder for each release: the runs of those before may still be open.
+HISTORIES ?= v1
+
+record-histories: go-toolchain temporal ## record the workflow's branches for the replay tests, in the folder HISTORIES (v1)
+	mkdir -p workflows/testdata/histories/$(HISTORIES)
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		RECORD_HISTORIES="$$PWD/workflows/testdata/histories" $(GO) test -count 1 -run '^TestBranches$$' ./e2e
+		RECORD_HISTORIES="$$PWD/workflows/testdata/histories/$(HISTORIES)" $(GO) test -count 1 -run '^TestBranches$$' ./e2e
 
 ORDERS ?= 10000
 

@@ -13,7 +13,6 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
@@ -24,7 +23,6 @@ import (
 // OrderRuns is the part of Temporal's client that looks at orders' runs and starts them.
 type OrderRuns interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
-	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
 	ordersignal.Temporal
 }
 
@@ -228,14 +226,6 @@ func (m *missedOrders) look(ctx context.Context, order ordercheck.ListedOrder) (
 		if pending.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {
 			run.fetch = pending.GetState()
 		}
-	}
-	if run.version == "" && info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-		// A run of before the gate had this search attribute: its result says it.
-		var report ordercheck.Report
-		if err := m.runs.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, &report); err != nil {
-			return run, fmt.Errorf("read the report of sales order %s: %w", order.SalesOrderID, err)
-		}
-		run.version = report.OrderVersion
 	}
 	return run, nil
 }

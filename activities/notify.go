@@ -27,7 +27,7 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	run := activity.GetInfo(ctx).WorkflowExecution
 	notice := notify.Notice{Notice: in.Notice, WorkflowID: run.ID, RunID: run.RunID}
-	if in.Target == ordercheck.TargetSalesRep && notice.SalesRepEmail == "" {
+	if in.Target == ordercheck.TargetSalesRep {
 		order, err := a.Orders.SalesOrder(ctx, notice.Report.SalesOrderID, []string{inflow.IncludeSalesRepTeamMember})
 		switch {
 		case err != nil:
@@ -49,7 +49,7 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 		return ordercheck.NotifyResult{Targets: names}, nil
 	}
 	for i := range targets {
-		if targets[i].Is(in.Target) {
+		if targets[i].Name() == in.Target {
 			return ordercheck.NotifyResult{}, noticeError(a.Notifier.Send(ctx, targets[i], &notice))
 		}
 	}

@@ -124,7 +124,6 @@ func TestListOrdersErrorsHaveTheirTypes(t *testing.T) {
 type run struct {
 	status  enumspb.WorkflowExecutionStatus
 	version string // search attribute; empty is none
-	result  string // version of its report
 	gate    ordercheck.Status
 	fetch   enumspb.PendingActivityState
 }
@@ -172,21 +171,6 @@ func (r *orderRuns) DescribeWorkflowExecution(_ context.Context, workflowID, _ s
 		}}
 	}
 	return answer, nil
-}
-
-type reported struct {
-	client.WorkflowRun
-	version string
-}
-
-func (r reported) Get(_ context.Context, report any) error {
-	report.(*ordercheck.Report).OrderVersion = r.version
-	return nil
-}
-
-func (r *orderRuns) GetWorkflow(_ context.Context, workflowID, _ string) client.WorkflowRun {
-	id, _ := ordercheck.SalesOrderID(workflowID)
-	return reported{version: r.runs[id].result}
 }
 
 func (r *orderRuns) SignalWithStartWorkflow(_ context.Context, workflowID, signalName string, signalArg any,
@@ -240,8 +224,6 @@ func TestOnlyWhatNoCheckHasSeenIsChecked(t *testing.T) {
 		"passed, as it is":                 {&run{status: completed, version: now, gate: "passed"}, false, 0},
 		"passed, newer than listed":        {&run{status: completed, version: newer, gate: "passed"}, false, 0},
 		"passed, before it changed":        {&run{status: completed, version: old, gate: "passed"}, true, 0},
-		"a run of before the attribute":    {&run{status: completed, result: now, gate: "passed"}, false, 0},
-		"the same, before it changed":      {&run{status: completed, result: old, gate: "passed"}, true, 0},
 		"failed before any check":          {&run{status: failed, gate: "unchecked"}, true, 0},
 		"held, as it is":                   {&run{status: running, version: now, gate: "failed"}, false, 0},
 		"held, before it changed":          {&run{status: running, version: old, gate: "failed"}, true, 0},

@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -51,7 +54,7 @@ func TestBranches(t *testing.T) {
 		"failed": func(t *testing.T, name string) {
 			s := newStack(t, options{})
 			id := s.create("total-wrong")
-			assert.Equal(t, ordercheck.StatusFailed, s.mustResult(id).Status)
+			s.waitForReport(id, ordercheck.StatusFailed)
 			s.record(name, id)
 		},
 		"retried": func(t *testing.T, name string) {
@@ -85,7 +88,7 @@ func TestBranches(t *testing.T) {
 		"checked-now": func(t *testing.T, name string) {
 			s := newStack(t, options{})
 			id := s.create("quantity-zero")
-			s.mustResult(id)
+			s.waitForReport(id, ordercheck.StatusFailed)
 			assert.Equal(t, ordercheck.StatusFailed, s.checkNow(id).Status)
 			s.record(name, id)
 		},
@@ -263,7 +266,7 @@ func TestBranches(t *testing.T) {
 // holding are settings that hold an order, with a grace period.
 func holding(grace time.Duration) workflows.Settings {
 	return workflows.Settings{
-		SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, GracePeriod: grace, HoldMax: time.Hour,
+		SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: grace, HoldMax: time.Hour,
 	}
 }
 
@@ -334,5 +337,9 @@ func (s *stack) recordEvents(file string, events []*historypb.HistoryEvent) {
 	}
 	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&historypb.History{Events: events})
 	require.NoError(s.t, err)
-	require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json"), append(data, '\n'), 0o644))
+	var compressed bytes.Buffer
+	writer := gzip.NewWriter(&compressed)
+	_, err = writer.Write(data)
+	require.NoError(s.t, errors.Join(err, writer.Close()))
+	require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json.gz"), compressed.Bytes(), 0o644))
 }

@@ -89,7 +89,7 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	right, other := newPayloadKey("right"), newPayloadKey("other")
 	s := newStack(t, options{
 		noWorker: true, payloadKeys: payloadKeys(t, right),
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, HoldMax: time.Hour},
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
 	})
 
 	// At the start of its run.

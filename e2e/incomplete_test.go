@@ -22,7 +22,7 @@ import (
 
 // asInProduction is the life of an order with the settings that ship, but for settling.
 var asInProduction = workflows.Settings{
-	SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, Sweep: true, GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour,
+	SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour,
 }
 
 // TestWhatInflowLeavesOutNeverPasses: InFlow answers 200 without something that it was asked for, for a

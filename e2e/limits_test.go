@@ -62,7 +62,7 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		rules: hugeRules(t), notifier: notifier,
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, HoldMax: time.Hour},
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
 	})
 
 	lines := func(n int) func(order map[string]any) {
@@ -141,7 +141,7 @@ func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		notifier: notifier,
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, HoldMax: time.Hour},
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
 	})
 	order := s.sample("plain")
 	// Random texts do not compress: 30,000 of them are 3 MB, of which gzip leaves half.

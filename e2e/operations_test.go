@@ -73,7 +73,7 @@ func TestOperationsPage(t *testing.T) {
 	page := recipes(t, "../docs/operations.md")
 	tried := map[string]bool{}
 	s := newStack(t, options{settings: workflows.Settings{
-		SettleQuiet: time.Millisecond, SettleMax: time.Second, Hold: true, HoldMax: time.Hour,
+		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
 	}, sweep: byHand})
 	run := func(recipe, id string) string {
 		t.Helper()

@@ -40,8 +40,7 @@ func TestDeliveryBecomesAReport(t *testing.T) {
 			assert.Equal(t, report, s.report(right), "the query and the result are the same report")
 
 			wrong := s.create("line-subtotal-wrong")
-			report = s.mustResult(wrong)
-			assert.Equal(t, ordercheck.StatusFailed, report.Status)
+			report = s.waitForReport(wrong, ordercheck.StatusFailed)
 			assert.Contains(t, brokenRules(report), "line-subtotal")
 
 			require.NoError(t, s.fake.EditOrder(wrong, func(order map[string]any) {
@@ -59,7 +58,7 @@ func TestListOfRunsSaysWhichOrdersAreWrong(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})
 	id := s.create("quantity-zero")
-	report := s.mustResult(id)
+	report := s.waitForReport(id, ordercheck.StatusFailed)
 	s.mustResult(s.create("plain"))
 
 	require.Eventually(t, func() bool {

@@ -18,7 +18,7 @@ import (
 func TestOverrideWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true, settings: workflows.Settings{
-		SettleQuiet: time.Millisecond, SettleMax: time.Second, Hold: true, HoldMax: time.Hour, Sweep: true,
+		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
 	}})
 	stop := s.startWorker()
 	id := s.create("balance-wrong")

@@ -117,8 +117,7 @@ func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {
 	_ = stuck.Wait() // killed, as it says
 
 	s.startWorker()
-	interrupted := s.mustResult(id)
-	assert.Equal(t, ordercheck.StatusFailed, interrupted.Status)
+	interrupted := s.waitForReport(id, ordercheck.StatusFailed)
 	assert.Len(t, s.fetches(id), 1, "what was fetched is in the history")
 
 	again := s.checkNow(id)

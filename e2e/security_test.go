@@ -53,7 +53,7 @@ func TestSecurityPage(t *testing.T) {
 	page := recipes(t, "../docs/security.md")
 	key := newPayloadKey("2026-01")
 	s := newStack(t, options{payloadKeys: payloadKeys(t, key), settings: workflows.Settings{
-		SettleQuiet: settleQuiet, SettleMax: 5 * settleQuiet, Hold: true,
+		SettleQuiet: settleQuiet, SettleMax: 5 * settleQuiet,
 	}})
 	file := filepath.Join(t.TempDir(), "payload_keys")
 	require.NoError(t, os.WriteFile(file, []byte(key+"\n"), 0o600))

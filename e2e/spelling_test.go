@@ -22,7 +22,7 @@ import (
 func TestCapitalsInAnIDAreTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, Hold: true, Sweep: true}, sweep: byHand,
+		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}, sweep: byHand,
 	})
 	sample := s.recent("balance-wrong")
 	lower, _ := sample["salesOrderId"].(string)

@@ -150,7 +150,7 @@ const plenty = 60_000
 func newStack(t testing.TB, o options) *stack {
 	t.Helper()
 	if o.settings == (workflows.Settings{}) {
-		o.settings = workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}
+		o.settings = holding(0)
 	}
 	if o.rules == nil {
 		o.rules = rules.Default
@@ -244,11 +244,9 @@ func (s *stack) startWorker() (stop func()) {
 	if s.orders != nil {
 		orders = s.orders(s.inflow)
 	}
-	settings := s.settings
-	settings.Sweep = true
 	return serve(s.t, func(ctx context.Context) error {
 		return worker.Run(ctx, s.temporal, worker.Options{
-			Settings: settings,
+			Settings: s.settings,
 			Activities: &activities.Activities{
 				Orders: orders, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, WebhookPatience: webhookPatience,
 				Notifier: s.notifier, Converter: codec.NewDataConverter(s.payloadKeys),
@@ -402,6 +400,18 @@ func (s *stack) mustResult(id string) *ordercheck.Report {
 	s.t.Helper()
 	report, err := s.result(id)
 	require.NoError(s.t, err)
+	return report
+}
+
+// waitForReport waits until the latest run of an order, which may stay open, reports a status.
+func (s *stack) waitForReport(id string, want ordercheck.Status) *ordercheck.Report {
+	s.t.Helper()
+	s.waitForRun(id)
+	var report *ordercheck.Report
+	require.Eventually(s.t, func() bool {
+		report = s.report(id)
+		return report.Status == want
+	}, waitFor, tick, "order %s does not become %s", id, want)
 	return report
 }
 

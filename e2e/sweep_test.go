@@ -141,7 +141,7 @@ func missedIDs(sweep *ordercheck.Sweep) []string {
 func TestMissedWebhooksAreFound(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings:    workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, Hold: true, GracePeriod: time.Hour, HoldMax: time.Hour},
+		settings:    workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: time.Hour, HoldMax: time.Hour},
 		retryDelays: []time.Duration{0, time.Second}, sweep: byHand,
 	})
 	var ids []string

@@ -18,7 +18,7 @@ import (
 func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {
 	for _, step := range []string{"evaluation", "look at the run before"} {
 		t.Run(step, func(t *testing.T) {
-			l := newLife(t, swept(holding)) // right at first
+			l := newLife(t, settings) // right at first
 			failed := 0
 			// Fails once, for the version that is broken, while another delivery comes.
 			failOnce := func(here string) error {
@@ -52,7 +52,7 @@ func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {
 
 // TestExpiryInTheTaskThatContinuesAsNew: the next run sends the notice, and ends.
 func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	fetch := l.fetch
 	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		l.SetContinueAsNewSuggested(l.Now().Sub(l.start) > 30*day)
@@ -64,7 +64,7 @@ func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
 	next := startOf(t, again)
 	require.True(t, next.Carried.HoldEnded)
 
-	m := newLife(t, swept(holding), "total")
+	m := newLife(t, settings, "total")
 	m.ExecuteWorkflow(ordercheck.WorkflowType, next)
 	require.NoError(t, m.GetWorkflowError())
 	var report ordercheck.Report
@@ -77,7 +77,7 @@ func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
 // TestOverrideWhileInflowRefusesTheKey: the run stays open, and the override is in force once
 // the order can be checked again.
 func TestOverrideWhileInflowRefusesTheKey(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.override(2*time.Hour, byAnna, nil)
 	l.RegisterDelayedCallback(func() {
@@ -94,7 +94,7 @@ func TestOverrideWhileInflowRefusesTheKey(t *testing.T) {
 
 // TestOverrideDuringACheckThatCannotBeDone is as good as one before it.
 func TestOverrideDuringACheckThatCannotBeDone(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	fetch := l.fetch
 	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		if n == 3 {
@@ -116,7 +116,7 @@ func TestOverrideDuringACheckThatCannotBeDone(t *testing.T) {
 
 // TestOverrideThatEndsWhileInflowRefusesTheKey: nobody answers for the error any more.
 func TestOverrideThatEndsWhileInflowRefusesTheKey(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.override(2*time.Hour, byAnna, nil) // a week
 	l.RegisterDelayedCallback(func() { l.down = false }, 10*day)
@@ -136,7 +136,7 @@ func TestOverrideIsRecalledByAnIncompleteCheck(t *testing.T) {
 	overridden := finding("total", ordercheck.SeverityError)
 	overridden.Actual, overridden.State = "5.00", ordercheck.FindingOverridden
 	overridden.Override = &ordercheck.Override{By: "Anna", Reason: "agreed", Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
-	l := newLife(t, swept(holding))
+	l := newLife(t, settings)
 	l.recalled = []ordercheck.Finding{overridden}
 	l.rules = []ordercheck.RuleError{{RuleID: "total", Error: "overflow"}}
 	report := l.mustRun(t)

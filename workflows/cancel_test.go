@@ -109,7 +109,7 @@ func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLife(t, swept(holding), tc.broken...)
+			l := newLife(t, settings, tc.broken...)
 			tc.story(l)
 			l.execute()
 			report := l.cancelled()
@@ -133,7 +133,7 @@ func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
 
 // TestCancelledRunWhoseCheckCannotBeDone fails as any other, so that 'gate rerun' finds it.
 func TestCancelledRunWhoseCheckCannotBeDone(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.cancelAt(time.Hour)
 	l.execute()
@@ -156,7 +156,7 @@ func TestDeliveryAfterACancel(t *testing.T) {
 		"a person's request": func(l *life) { l.askForCheck(nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLife(t, swept(holding), "total")
+			l := newLife(t, settings, "total")
 			l.notify = func(ordercheck.NotifyInput) error {
 				return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
 			}
@@ -173,7 +173,7 @@ func TestDeliveryAfterACancel(t *testing.T) {
 			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds, "what is unsent goes along")
 			assert.Zero(t, l.observer.givenUp)
 
-			m := newLife(t, swept(holding), "total")
+			m := newLife(t, settings, "total")
 			m.saved = 1
 			m.cancelAt(10 * time.Hour)
 			m.ExecuteWorkflow(ordercheck.WorkflowType, next)
@@ -205,7 +205,7 @@ func (l *life) askForCheck(answered func(err error)) {
 // TestSendingStopsForTheNextRun: a mail server that is down does not keep a run from
 // continuing as new, and nobody is told twice.
 func TestSendingStopsForTheNextRun(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.targets = []string{"mail", "chat"}
 	l.notify = func(in ordercheck.NotifyInput) error {
 		if in.Target == "mail" {
@@ -222,7 +222,7 @@ func TestSendingStopsForTheNextRun(t *testing.T) {
 	require.Len(t, next.Carried.Hold.Outbox, 1)
 	assert.Equal(t, []string{"chat"}, next.Carried.Hold.Outbox[0].Sent)
 
-	m := newLife(t, swept(holding))
+	m := newLife(t, settings)
 	m.targets, m.saved = l.targets, 2
 	m.ExecuteWorkflow(ordercheck.WorkflowType, next)
 	require.NoError(t, m.GetWorkflowError())

@@ -214,7 +214,7 @@ func (s *saga) onFetch(nth int, do func()) {
 func (s *saga) open(t *testing.T) {
 	t.Helper()
 	before := s.life
-	s.life = newLife(t, swept(holding), "total")
+	s.life = newLife(t, settings, "total")
 	if before != nil {
 		s.saved, s.broken = before.saved, before.broken
 		s.SetStartTime(before.Now())

@@ -76,7 +76,7 @@ func (o *salesOrder) judgeOne(f ordercheck.Finding, before *ordercheck.Finding, 
 		f.FirstSeen = before.FirstSeen
 		f.Told = before.Told && f.Severity == ordercheck.SeverityWarning
 	}
-	if f.Severity != ordercheck.SeverityError || !o.settings.Hold {
+	if f.Severity != ordercheck.SeverityError {
 		return f
 	}
 	grace := o.grace(f.RuleID)
@@ -140,7 +140,7 @@ func statusOf(report *ordercheck.Report) ordercheck.Status {
 
 // held says whether the run stays open for the order's findings.
 func (o *salesOrder) held() bool {
-	return o.settings.Hold && !o.holdEnded &&
+	return !o.holdEnded &&
 		(len(errorsIn(&o.report, ordercheck.FindingConfirmed)) > 0 || len(errorsIn(&o.report, ordercheck.FindingPending)) > 0)
 }
 
@@ -148,5 +148,5 @@ func (o *salesOrder) held() bool {
 // order is held, or somebody answers for one of its errors, which a failed run would forget.
 func (o *salesOrder) triesAgain() bool {
 	return o.outcome != nil && !o.endedByHand &&
-		(o.held() || o.settings.Hold && len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0)
+		(o.held() || len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0)
 }

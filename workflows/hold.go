@@ -36,7 +36,7 @@ func (o *salesOrder) waits() bool {
 
 // conclude decides, after a check or an override, who is to be told what.
 func (o *salesOrder) conclude(ctx workflow.Context) {
-	if !o.settings.Hold || o.outcome != nil {
+	if o.outcome != nil {
 		return
 	}
 	confirmed := errorsIn(&o.report, ordercheck.FindingConfirmed)
@@ -229,9 +229,6 @@ func (o *salesOrder) wait(ctx workflow.Context) error {
 // would gather one with each delivery.
 func (o *salesOrder) awaitUntil(ctx workflow.Context, next wake, moved func() bool) (bool, error) {
 	wait, options := max(next.at.Sub(workflow.Now(ctx)), 0), workflow.TimerOptions{Summary: next.why}
-	if !o.settings.CancelsTimers {
-		return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: wait, TimerOptions: options}, moved)
-	}
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	timer := workflow.NewTimerWithOptions(timerCtx, wait, options)

@@ -19,9 +19,9 @@ import (
 
 const day = 24 * time.Hour
 
-var holding = workflows.Settings{
+var settings = workflows.Settings{
 	SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second,
-	Hold: true, GracePeriod: 30 * time.Minute, HoldMax: 30 * day,
+	GracePeriod: 30 * time.Minute, HoldMax: 30 * day,
 }
 
 // life is an order whose errors change over time.
@@ -379,7 +379,7 @@ func TestLife(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			settings := holding
+			settings := settings
 			if tc.settings != nil {
 				tc.settings(&settings)
 			}
@@ -441,7 +441,7 @@ func TestValidatorOfOverrides(t *testing.T) {
 		"everything in order":           {ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna", Reason: "r"}, "accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLife(t, holding, "total", "balance", "fixed-price", "~odd")
+			l := newLife(t, settings, "total", "balance", "fixed-price", "~odd")
 			l.terms = []ordercheck.Terms{{RuleID: "fixed-price", NotOverridable: true}}
 			l.save(50*time.Minute, func() { l.broken = []string{"total", "fixed-price", "~odd"} })
 			var refused string
@@ -455,7 +455,7 @@ func TestValidatorOfOverrides(t *testing.T) {
 
 // TestOverrideForADuration: it counts from the acceptance, by the workflow's clock.
 func TestOverrideForADuration(t *testing.T) {
-	l := newLife(t, holding, "total")
+	l := newLife(t, settings, "total")
 	request := byAnna
 	request.Reason, request.For = "no end", "72h"
 	l.override(time.Hour, request, nil)
@@ -476,7 +476,7 @@ func TestOverrideDuringACheckAnswersTheTruth(t *testing.T) {
 		"one of two": {[]string{"total"}, ordercheck.StatusFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLife(t, holding, "total", "balance")
+			l := newLife(t, settings, "total", "balance")
 			fetch := l.fetch
 			var answer *ordercheck.Report
 			l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
@@ -511,7 +511,7 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 		return f
 	}
 	t.Run("the same facts", func(t *testing.T) {
-		l := newLife(t, holding, "total")
+		l := newLife(t, settings, "total")
 		l.recalled = []ordercheck.Finding{overridden("5.00")}
 		report := l.mustRun(t)
 		assert.Equal(t, ordercheck.StatusOverridden, report.Status)
@@ -519,7 +519,7 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 		assert.Empty(t, l.sent)
 	})
 	t.Run("other facts", func(t *testing.T) {
-		l := newLife(t, holding, "total")
+		l := newLife(t, settings, "total")
 		l.recalled = []ordercheck.Finding{overridden("500.00")}
 		l.save(time.Hour, func() { l.broken = nil })
 		assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
@@ -529,7 +529,7 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 
 // TestAHeldOrderSleepsOnOneTimer: the timer of a sleep that a delivery ended is cancelled.
 func TestAHeldOrderSleepsOnOneTimer(t *testing.T) {
-	l := newLife(t, holding, "total")
+	l := newLife(t, settings, "total")
 	asleep, most := 0, 0
 	l.SetOnTimerScheduledListener(func(string, time.Duration) {
 		asleep++
@@ -547,7 +547,7 @@ func TestAHeldOrderSleepsOnOneTimer(t *testing.T) {
 }
 
 func TestNoticeRepeatsOnlyWhatFailed(t *testing.T) {
-	l := newLife(t, holding, "total")
+	l := newLife(t, settings, "total")
 	l.targets = []string{"mail", "chat"}
 	attempts := map[string]int{}
 	l.notify = func(in ordercheck.NotifyInput) error {
@@ -563,7 +563,7 @@ func TestNoticeRepeatsOnlyWhatFailed(t *testing.T) {
 }
 
 func TestNoticeThatCannotBeSentNeverFailsTheCheck(t *testing.T) {
-	l := newLife(t, holding, "total")
+	l := newLife(t, settings, "total")
 	l.notify = func(ordercheck.NotifyInput) error {
 		return temporal.NewNonRetryableApplicationError("the mail server refuses the address", "NoticeRefused", nil)
 	}
@@ -573,7 +573,7 @@ func TestNoticeThatCannotBeSentNeverFailsTheCheck(t *testing.T) {
 
 // Deliveries and overrides go on being served while a mail server is down.
 func TestSlowNoticeHoldsNothingUp(t *testing.T) {
-	l := newLife(t, holding, "total")
+	l := newLife(t, settings, "total")
 	l.notify = func(in ordercheck.NotifyInput) error {
 		if in.Notice.Kind == ordercheck.NoticeFailed && l.Now().Sub(l.start) < 3*time.Hour {
 			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
@@ -601,7 +601,7 @@ func TestYearOfEdits(t *testing.T) {
 		inOneRun   = 400
 		every      = 4*time.Hour + 20*time.Minute
 	)
-	settings := holding
+	settings := settings
 	settings.HoldMax = 0
 	start := ordercheck.Start{SalesOrderID: orderID}
 	yearBegins := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -22,7 +22,7 @@ type incompleteLife struct {
 
 func newIncompleteLife(t *testing.T, leftOut []string, broken ...string) *incompleteLife {
 	t.Helper()
-	l := &incompleteLife{life: newLife(t, holding, broken...), leftOut: leftOut, blind: broken}
+	l := &incompleteLife{life: newLife(t, settings, broken...), leftOut: leftOut, blind: broken}
 	l.OnActivity(ordercheck.ActivityFetchOrder, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 			l.inputs = append(l.inputs, in)

@@ -11,14 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
 )
-
-// swept are settings of runs that a sweep looks at.
-func swept(settings workflows.Settings) workflows.Settings {
-	settings.Sweep = true
-	return settings
-}
 
 // miss is the sweep's signal that no check has seen a version.
 func (w *world) miss(version string) {
@@ -33,7 +26,7 @@ func (w *world) missAt(after time.Duration, version string) {
 
 // TestMissedWebhooksOfAHeldOrder: the run itself knows what it has seen.
 func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.saved = 5
 	l.missAt(0, order(5).OrderVersion)             // with the start: the first fetch sees it
 	l.missAt(time.Minute, order(4).OrderVersion)   // seen
@@ -47,13 +40,13 @@ func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
 }
 
 func TestAMissedWebhookThatComesAfterAll(t *testing.T) {
-	w := newWorldWith(t, swept(settings))
+	w := newWorldWith(t, settings)
 	w.deliverAt(0, 1)
 	w.missAt(time.Second, order(9).OrderVersion) // the fetch that is owed begins after that version was there
 	w.mustRun(t)
 	assert.Equal(t, []time.Duration{2 * time.Second}, w.fetchedAt, "it does not disturb the settling")
 
-	w = newWorldWith(t, swept(settings))
+	w = newWorldWith(t, settings)
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
 		if attempt == 1 { // a webhook and the sweep, while InFlow answers with what was there before
 			w.miss(order(9).OrderVersion)
@@ -67,7 +60,7 @@ func TestAMissedWebhookThatComesAfterAll(t *testing.T) {
 
 func TestAFetchThatBeganBeforeTheChangeIsNotEnough(t *testing.T) {
 	for version, fetches := range map[string]int{order(1).OrderVersion: 1, order(2).OrderVersion: 2} {
-		w := newWorldWith(t, swept(settings))
+		w := newWorldWith(t, settings)
 		w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
 			if attempt == 1 {
 				w.miss(version)
@@ -80,7 +73,7 @@ func TestAFetchThatBeganBeforeTheChangeIsNotEnough(t *testing.T) {
 }
 
 func TestAMissedWebhookOfACheckThatFailed(t *testing.T) {
-	w := newWorldWith(t, swept(settings))
+	w := newWorldWith(t, settings)
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
 		if attempt == 1 {
 			w.miss(order(1).OrderVersion)
@@ -95,16 +88,9 @@ func TestAMissedWebhookOfACheckThatFailed(t *testing.T) {
 
 // TestMissedWebhooksThatCannotBeRead are taken for webhooks that came: a fetch too many is no harm.
 func TestMissedWebhooksThatCannotBeRead(t *testing.T) {
-	for name, tt := range map[string]struct {
-		settings workflows.Settings
-		version  string
-	}{
-		"no version":                {swept(holding), ""},
-		"no rowversion":             {swept(holding), "yesterday"},
-		"a run of before the sweep": {holding, order(0).OrderVersion},
-	} {
-		l := newLife(t, tt.settings, "total")
-		l.missAt(time.Minute, tt.version)
+	for name, version := range map[string]string{"no version": "", "no rowversion": "yesterday"} {
+		l := newLife(t, settings, "total")
+		l.missAt(time.Minute, version)
 		l.save(2*time.Minute, func() { l.broken = nil })
 		l.mustRun(t)
 		assert.Equal(t, []time.Duration{0, time.Minute + 2*time.Second, 2*time.Minute + 2*time.Second}, l.fetchedAt, name)
@@ -113,7 +99,7 @@ func TestMissedWebhooksThatCannotBeRead(t *testing.T) {
 
 // TestEveryVersionIsShown, also where nothing else is news: a sweep looks for it.
 func TestEveryVersionIsShown(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.saved = 1
 	var shown []string
 	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
@@ -133,7 +119,7 @@ func TestEveryVersionIsShown(t *testing.T) {
 // TestAnOrderThatIsListedAndNotThereIsMissedOnce: InFlow's list has an order that it does not have. The next sweep sees that
 // this version was looked for.
 func TestAnOrderThatIsListedAndNotThereIsMissedOnce(t *testing.T) {
-	l := newLife(t, swept(holding))
+	l := newLife(t, settings)
 	l.gone = true
 	var shown string
 	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
@@ -152,7 +138,7 @@ func TestAnOrderThatIsListedAndNotThereIsMissedOnce(t *testing.T) {
 
 // TestAnOrderThatWasDeletedAndComesBackIsEvaluated, though InFlow gives it the version that it had.
 func TestAnOrderThatWasDeletedAndComesBackIsEvaluated(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.RegisterDelayedCallback(func() {
 		l.gone = true
 		l.deliver(1)

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"cmp"
-
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -58,7 +56,7 @@ func (o *salesOrder) carry() *ordercheck.Carried {
 func (o *salesOrder) resume(c *ordercheck.Carried) {
 	o.report, o.hold, o.holdEnded = c.Report, c.Hold, c.HoldEnded
 	o.firstDelivery, o.lastDelivery, o.accepted = c.FirstDelivery, c.LastDelivery, c.Accepted
-	o.due, o.dueNow, o.duePriority = c.Due, c.DueNow, cmp.Or(c.Priority, ordercheck.PriorityWebhook)
+	o.due, o.dueNow, o.duePriority = c.Due, c.DueNow, c.Priority
 	o.missingOnce = c.MissingOnce
 	if c.NotChecked != nil {
 		o.outcome = temporal.NewNonRetryableApplicationError(c.NotChecked.Message, c.NotChecked.Type, nil)

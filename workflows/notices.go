@@ -20,14 +20,13 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 	}
 	now := workflow.Now(ctx)
 	notice := ordercheck.Notice{
-		Kind:          kind,
-		Key:           o.noticeKey(kind, endReason, now),
-		Thread:        o.hold.Thread,
-		At:            now,
-		Report:        o.report.Clone(),
-		EndReason:     endReason,
-		HasSalesRep:   o.hold.HasSalesRep,
-		SalesRepEmail: o.hold.SalesRepEmail,
+		Kind:        kind,
+		Key:         o.noticeKey(kind, endReason, now),
+		Thread:      o.hold.Thread,
+		At:          now,
+		Report:      o.report.Clone(),
+		EndReason:   endReason,
+		HasSalesRep: o.hold.HasSalesRep,
 	}
 	if kind == ordercheck.NoticeResolved {
 		notice.Resolved, notice.ResolvedOmitted = slices.Clone(o.hold.Resolved), o.hold.ResolvedOmitted

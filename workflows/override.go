@@ -127,7 +127,7 @@ func (o *salesOrder) recall(ctx workflow.Context, checked *ordercheck.CheckedOrd
 	matters := func(f ordercheck.Finding) bool {
 		return f.Severity == ordercheck.SeverityError || o.settings.NotifyWarnings // of which warnings people know
 	}
-	if !o.settings.Hold || o.hold.Recalled || len(checked.RuleErrors) == 0 && !slices.ContainsFunc(checked.Findings, matters) {
+	if o.hold.Recalled || len(checked.RuleErrors) == 0 && !slices.ContainsFunc(checked.Findings, matters) {
 		return nil, nil
 	}
 	var recalled ordercheck.RecalledRun

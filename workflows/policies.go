@@ -92,7 +92,7 @@ func notifyOptions(ctx workflow.Context, in ordercheck.NotifyInput) workflow.Con
 		summary = "tell " + in.Target + ": " + string(in.Notice.Kind)
 	}
 	queue := ordercheck.TaskQueue
-	if in.Target == ordercheck.TargetSalesRep && in.Notice.SalesRepEmail == "" {
+	if in.Target == ordercheck.TargetSalesRep {
 		queue = ordercheck.InflowTaskQueue // the address is asked for there
 	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -1,9 +1,11 @@
 package workflows_test
 
 import (
+	"compress/gzip"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,11 +22,11 @@ import (
 // the runs that are open while it is rolled out. 'make record-histories' records
 // new branches; what is recorded already stays until no such run can be open.
 func TestRecordedHistoriesReplay(t *testing.T) {
-	files, err := filepath.Glob("testdata/histories/*.json")
+	files, err := filepath.Glob("testdata/histories/v*/*.json.gz")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(file, "testdata/histories/"), func(t *testing.T) {
 			replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true}) // see patient
 			require.NoError(t, err)
 			// Settings are read from the history: others in force now change nothing.
@@ -33,9 +35,11 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 			replayer.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
-			data, err := os.Open(file)
+			compressed, err := os.Open(file)
 			require.NoError(t, err)
-			defer data.Close()
+			defer compressed.Close()
+			data, err := gzip.NewReader(compressed)
+			require.NoError(t, err)
 			history, err := client.HistoryFromJSON(data, client.HistoryJSONOptions{})
 			require.NoError(t, err)
 			started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"go.temporal.io/sdk/workflow"
-
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -44,10 +42,4 @@ func (o *salesOrder) receiveRules(digest string) {
 	withoutFetch := (!o.due || o.dueKept) && o.outcome == nil
 	o.owe(ordercheck.PrioritySweep)
 	o.dueKept = withoutFetch
-}
-
-// knowsRulesChanged reports whether this run takes the news of another rule set for what it is. Runs that
-// an earlier version of the gate went on with took it for a webhook.
-func knowsRulesChanged(ctx workflow.Context) bool {
-	return workflow.GetVersion(ctx, "rules-changed", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }

@@ -77,7 +77,7 @@ func TestPeopleAreToldThatTheRulesChanged(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			settings := holding
+			settings := settings
 			settings.GracePeriod = 0
 			l := newLife(t, settings, "total", "stock")
 			tc.story(l)
@@ -96,7 +96,7 @@ func TestPeopleAreToldThatTheRulesChanged(t *testing.T) {
 
 // TestHoldExpiresWhileInflowRefusesTheKey: the hold ends in time, and nobody claims to know how the order is.
 func TestHoldExpiresWhileInflowRefusesTheKey(t *testing.T) {
-	l := newLife(t, swept(holding), "total")
+	l := newLife(t, settings, "total")
 	l.save(29*day, func() { l.down = true })
 	l.execute()
 	require.ErrorContains(t, l.GetWorkflowError(), "InFlow refused the API key")
@@ -168,7 +168,7 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			settings := swept(holding)
+			settings := settings
 			settings.GracePeriod = tc.grace
 			l := newLife(t, settings, "total")
 			tc.story(l)

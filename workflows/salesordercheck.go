@@ -28,9 +28,6 @@ type Settings struct {
 	SettleQuiet time.Duration `json:"settleQuiet"`
 	// SettleMax bounds the settling, from the first delivery that no fetch has followed.
 	SettleMax time.Duration `json:"settleMax"`
-	// Hold keeps the run of an order with errors open until it is right. False
-	// completes it with the first check, as runs recorded before there was a hold do.
-	Hold bool `json:"hold,omitempty"`
 	// GracePeriod is how long an error may stand before it is confirmed; zero confirms it at once.
 	GracePeriod time.Duration `json:"gracePeriod,omitempty"`
 	// HoldMax is how long an order is held at most, from its first confirmed error; zero is for ever.
@@ -39,19 +36,6 @@ type Settings struct {
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
 	// NotifyWarnings tells people of an order that has only warnings.
 	NotifyWarnings bool `json:"notifyWarnings,omitempty"`
-	// Sweep says that a sweep looks at the run: it shows every version of the order that it has
-	// checked, and knows a missed webhook from one that came. False in runs recorded before
-	// there was a sweep: they take a missed webhook for one that came.
-	Sweep bool `json:"sweep,omitempty"`
-	// CancelsTimers is no setting: a run sets it for itself. It is false in runs that were recorded while
-	// the timer of a wait that ended early was left to fire.
-	CancelsTimers bool `json:"cancelsTimers,omitempty"`
-	// KnowsShown is no setting either: false in runs that were recorded while a run showed its status
-	// at its start, whoever had shown it already.
-	KnowsShown bool `json:"knowsShown,omitempty"`
-	// ShowsWarnings is no setting either: false in runs that were recorded while the rules with warnings
-	// were not shown.
-	ShowsWarnings bool `json:"showsWarnings,omitempty"`
 }
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -166,17 +150,11 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	}
 
 	settings := workflow.SideEffectWithOptions(ctx, workflow.SideEffectOptions{Summary: "settings"},
-		func(workflow.Context) any {
-			settings := s.Settings
-			settings.CancelsTimers, settings.KnowsShown, settings.ShowsWarnings = true, true, true
-			return settings
-		})
+		func(workflow.Context) any { return s.Settings })
 	if err := settings.Get(&o.settings); err != nil {
 		return nil, fmt.Errorf("read the settings of the run: %w", err)
 	}
-	if o.settings.KnowsShown {
-		o.published = alreadyPublished(ctx)
-	}
+	o.published = alreadyPublished(ctx)
 	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryReport, func() (ordercheck.Report, error) {
 		return o.report, nil
 	}); err != nil {
@@ -187,12 +165,8 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start ordercheck.Start) (
 	}); err != nil {
 		return nil, fmt.Errorf("register update %s: %w", ordercheck.UpdateCheck, err)
 	}
-	if o.settings.Hold {
-		if err := o.setUpHold(ctx); err != nil {
-			return nil, err
-		}
-	} else if !o.due {
-		o.owe(ordercheck.PriorityWebhook)
+	if err := o.setUpHold(ctx); err != nil {
+		return nil, err
 	}
 	if err := o.publish(ctx); err != nil {
 		return nil, err
@@ -259,10 +233,6 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		now := workflow.Now(ctx)
 		got, err := o.readDeliveries(raw)
 		raw = converter.RawValue{}
-		if got.rulesDigest != "" && !knowsRulesChanged(ctx) {
-			got.webhooks++
-			got.rulesDigest = ""
-		}
 		if got.missed != "" || got.rulesDigest != "" {
 			o.deliveriesInRun++
 			if got.missed != "" {
@@ -323,7 +293,7 @@ func (o *salesOrder) readDeliveries(raw converter.RawValue) (s signalContent, er
 	for _, entry := range deliveries {
 		var d ordercheck.Delivery
 		readable := json.Unmarshal(entry, &d) == nil
-		if o.settings.Sweep && readable && d.Event == ordercheck.EventMissedWebhook {
+		if readable && d.Event == ordercheck.EventMissedWebhook {
 			if version, ok := ordercheck.ParseVersion(d.OrderVersion); ok {
 				s.missed = max(s.missed, version)
 				continue
@@ -422,7 +392,7 @@ func (o *salesOrder) notChecked(ctx workflow.Context, err error) {
 	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound {
 		o.notFoundVersion = o.missedVersion
 	}
-	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound && o.settings.Hold && !o.report.CheckedAt.IsZero() {
+	if applicationErrorType(err) == ordercheck.ErrorOrderNotFound && !o.report.CheckedAt.IsZero() {
 		o.report.SetFindings([]ordercheck.Finding{}, nil)
 		o.report.Note = noteDeleted
 		o.report.CheckedAt = workflow.Now(ctx)
@@ -524,7 +494,7 @@ func (o *salesOrder) apply(ctx workflow.Context, result *checkResult) error {
 		o.report.Customer = fetched.Customer
 	}
 	if !slices.Contains(fetched.Missing, ordercheck.IncludeSalesRep) {
-		o.hold.HasSalesRep, o.hold.SalesRepEmail = fetched.HasSalesRep, fetched.SalesRepEmail
+		o.hold.HasSalesRep = fetched.HasSalesRep
 	}
 	if result.recalled != nil {
 		o.hold.Recalled = true

@@ -115,13 +115,6 @@ func keptMarks(ctx workflow.Context) (*ordercheck.SweepMarks, error) {
 	if !workflow.HasLastCompletionResult(ctx) {
 		return nil, nil
 	}
-	if workflow.GetVersion(ctx, "kept-marks", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		var before ordercheck.Sweep
-		if err := workflow.GetLastCompletionResult(ctx, &before); err != nil {
-			return nil, fmt.Errorf("read the result of the sweep before: %w", err)
-		}
-		return &before.Marks, nil
-	}
 	var kept *ordercheck.SweepMarks
 	err := workflow.SideEffect(ctx, func(ctx workflow.Context) any {
 		before, err := lastSweep(ctx)

@@ -11,7 +11,7 @@ const noteTooLarge = "The order is too large for the gate, so nobody has checked
 // tellTooLarge tells people that an order is not checked because it is too large: nobody would
 // look for it among the failed runs. They are told once, until a check of the order succeeds.
 func (o *salesOrder) tellTooLarge(ctx workflow.Context) {
-	if !o.settings.Hold || o.hold.TooLarge {
+	if o.hold.TooLarge {
 		return
 	}
 	o.hold.TooLarge = true

@@ -62,10 +62,6 @@ func (o *salesOrder) request(ctx workflow.Context, name string, input, result an
 		if future.IsReady() || !o.overtaken() {
 			continue
 		}
-		// Runs recorded before there was this go on waiting.
-		if workflow.GetVersion(ctx, "take-back", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-			break
-		}
 		takeBack()
 		if future.Get(ctx, result) != nil {
 			return errOvertaken

@@ -28,10 +28,9 @@ type published struct {
 	status       ordercheck.Status
 	errors       int
 	failedRules  []string
-	warningRules []string // empty in runs that do not show them
+	warningRules []string
 	heldSince    time.Time
-	// version is empty in runs recorded before there was a sweep: a version on its own is no news of theirs.
-	version string
+	version      string
 }
 
 func (p published) equal(q published) bool {
@@ -60,17 +59,13 @@ func alreadyPublished(ctx workflow.Context) published {
 func (o *salesOrder) publish(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, o.details())
 	now := published{
-		orderNumber: ordercheck.Keyword(o.report.OrderNumber),
-		status:      o.report.Status,
-		errors:      o.report.Errors(),
-		failedRules: ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityError)),
-		heldSince:   o.hold.Since,
-	}
-	if o.settings.Sweep {
-		now.version = o.shownVersion()
-	}
-	if o.settings.ShowsWarnings {
-		now.warningRules = ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityWarning))
+		orderNumber:  ordercheck.Keyword(o.report.OrderNumber),
+		status:       o.report.Status,
+		errors:       o.report.Errors(),
+		failedRules:  ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityError)),
+		warningRules: ordercheck.KeywordList(rulesWith(&o.report, ordercheck.SeverityWarning)),
+		heldSince:    o.hold.Since,
+		version:      o.shownVersion(),
 	}
 	if o.published.equal(now) {
 		return nil
@@ -209,7 +204,7 @@ func (o *salesOrder) writeFindings(b *strings.Builder) {
 // stateText says how far a finding has come, where that is not plain.
 func (o *salesOrder) stateText(f *ordercheck.Finding) string {
 	switch {
-	case !o.settings.Hold || f.Severity != ordercheck.SeverityError:
+	case f.Severity != ordercheck.SeverityError:
 		return ""
 	case f.State == ordercheck.FindingPending:
 		return ", pending until " + moment(f.ConfirmAt)

@@ -13,7 +13,7 @@ import (
 // TestWarningsAreToldOnce: an order that has only warnings is told once for each warning, by whichever notice
 // lists it first, and is not held.
 func TestWarningsAreToldOnce(t *testing.T) {
-	telling := holding
+	telling := settings
 	telling.NotifyWarnings = true
 	toldBefore := func(rule string) []ordercheck.Finding {
 		f := finding(rule, ordercheck.SeverityWarning)
@@ -46,7 +46,7 @@ func TestWarningsAreToldOnce(t *testing.T) {
 		})
 	}
 	t.Run("off", func(t *testing.T) {
-		l := newLife(t, holding, "~stock")
+		l := newLife(t, settings, "~stock")
 		assert.Equal(t, ordercheck.StatusWarning, l.mustRun(t).Status)
 		assert.Empty(t, l.sent)
 	})
@@ -54,7 +54,7 @@ func TestWarningsAreToldOnce(t *testing.T) {
 
 // TestWarningsWhileTheMailServerIsDown: checks meanwhile make a notice for what is new, and only for that.
 func TestWarningsWhileTheMailServerIsDown(t *testing.T) {
-	telling := holding
+	telling := settings
 	telling.NotifyWarnings = true
 	l := newLife(t, telling, "~stock")
 	l.notify = func(ordercheck.NotifyInput) error {

@@ -96,14 +96,11 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 
 func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings bool) workflows.Settings {
 	return workflows.Settings{
-		SettleQuiet: settle.SettleQuiet,
-		SettleMax:   settle.SettleMax,
-		Hold:        true,
-		GracePeriod: hold.GracePeriod,
-		HoldMax:     hold.HoldMax,
-		RemindEvery: hold.RemindEvery,
-		Sweep:       true,
-
+		SettleQuiet:    settle.SettleQuiet,
+		SettleMax:      settle.SettleMax,
+		GracePeriod:    hold.GracePeriod,
+		HoldMax:        hold.HoldMax,
+		RemindEvery:    hold.RemindEvery,
 		NotifyWarnings: notifyWarnings,
 	}
 }

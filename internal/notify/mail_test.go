@@ -309,7 +309,7 @@ func TestMailToTheSalesRep(t *testing.T) {
 	s := catcher(t, mailcatcher.Options{})
 	options := to(s.SMTPAddr, jane)
 	notice := failed()
-	notice.SalesRepEmail = "rep@example.com"
+	notice.HasSalesRep, notice.SalesRepEmail = true, "rep@example.com"
 	assert.Equal(t, []string{"mail:8c87b4"}, names(notifier(t, options), notice), "not unless it is on")
 
 	options.SalesRep = true
@@ -321,10 +321,10 @@ func TestMailToTheSalesRep(t *testing.T) {
 	notice.SalesRepEmail = "JANE@example.com"
 	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice), "one mail is enough for her")
 	notice.SalesRepEmail = ""
-	notice.HasSalesRep = true
 	assert.Equal(t, ordercheck.TargetSalesRep, names(n, notice)[1], "her address is not in the history")
 	notice.HasSalesRep = false
 	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice))
+	notice.HasSalesRep = true
 
 	for _, bad := range []string{"rep", "rep@example.com\r\nBcc: evil@example.com", "a@example.com, b@example.com", "<>", `"a b"@example.com`, "jörg@example.com", strings.Repeat("x", 250) + "@example.com"} {
 		notice.SalesRepEmail = bad
@@ -348,7 +348,7 @@ func TestTrialSendsEverythingToOneAddress(t *testing.T) {
 	options.Redirect = mail.Address{Address: "trial@example.com"}
 	options.Destinations = destinations(t, hook.URL+"/token")
 	notice := failed()
-	notice.SalesRepEmail = "rep@example.com"
+	notice.HasSalesRep, notice.SalesRepEmail = true, "rep@example.com"
 	require.NoError(t, send(t, options, notice))
 	m := received(t, s)
 	assert.Equal(t, "[TRIAL] [FAILED] SO-000123: 2 errors", m.Subject)

@@ -17,6 +17,9 @@ type Notice struct {
 	// WorkflowID and RunID are those of the order's run, for a link to it.
 	WorkflowID string
 	RunID      string
+	// SalesRepEmail is the address of the order's sales rep. It is looked up to send a notice, and
+	// stays out of histories. Empty if nobody has looked.
+	SalesRepEmail string
 }
 
 // MaxKey is the longest key of a notice, in bytes.

@@ -160,12 +160,6 @@ func (n *Notifier) Receivers() []Receiver {
 	return receivers
 }
 
-// Is says whether a name is the target's, or was in earlier versions, which had the address in it.
-func (t Target) Is(name string) bool {
-	kind, _, _ := strings.Cut(t.name, ":")
-	return name == t.name || t.to.Address != "" && name == kind+":"+strings.ToLower(t.to.Address)
-}
-
 // addressName tells addresses apart, as destinationName does URLs.
 func addressName(kind string, to mail.Address) string {
 	return destinationName(kind, strings.ToLower(to.Address))
@@ -179,7 +173,7 @@ func (n *Notifier) Targets(notice *Notice) []Target {
 			targets = append(targets, Target{name: addressName("mail", to), via: "mail", to: to})
 		}
 	}
-	if n.salesRep && (notice.HasSalesRep || notice.SalesRepEmail != "") {
+	if n.salesRep && notice.HasSalesRep {
 		rep := Target{name: ordercheck.TargetSalesRep, via: "mail"}
 		to, err := ParseAddress(notice.SalesRepEmail)
 		switch {

@@ -85,7 +85,7 @@ func TestWebhookGetsTheWholeNotice(t *testing.T) {
 	hook := newReceiver(t)
 	options := notify.Options{Destinations: destinations(t, hook.URL+"/hook?token=hush"), TemporalUIURL: "http://ui.example", Namespace: "ns"}
 	notice := failed()
-	notice.SalesRepEmail = "rep@example.com"
+	notice.HasSalesRep, notice.SalesRepEmail = true, "rep@example.com"
 	require.NoError(t, send(t, options, notice))
 	requests := hook.requests()
 	require.Len(t, requests, 1)

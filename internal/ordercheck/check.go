@@ -60,8 +60,6 @@ type FetchedOrder struct {
 	IsCancelled  bool   `json:"isCancelled,omitempty"`
 	// HasSalesRep: notices go to the sales rep, who has an e-mail address.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
-	// SalesRepEmail is the address itself, in the histories of earlier versions.
-	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
 	// Asked lists the includes and look-ups that were asked for.
@@ -328,10 +326,9 @@ type Hold struct {
 	Recalled bool `json:"recalled,omitempty"`
 	// Billed is the order as it was first seen invoiced; nil while it is not.
 	Billed *Billed `json:"billed,omitempty"`
-	// HasSalesRep and SalesRepEmail are as in [FetchedOrder].
-	HasSalesRep   bool     `json:"hasSalesRep,omitempty"`
-	SalesRepEmail string   `json:"salesRepEmail,omitempty"`
-	Outbox        []Notice `json:"outbox,omitempty"` // oldest first
+	// HasSalesRep is as in [FetchedOrder].
+	HasSalesRep bool     `json:"hasSalesRep,omitempty"`
+	Outbox      []Notice `json:"outbox,omitempty"` // oldest first
 	// Unsent says which notices were given up.
 	Unsent []string `json:"unsent,omitempty"`
 }

@@ -55,8 +55,6 @@ type Notice struct {
 	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
 	// needed: it is not for histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
-	// SalesRepEmail is the address itself, in the histories of earlier versions.
-	SalesRepEmail string `json:"salesRepEmail,omitempty"`
 	// Sent are the targets that have it.
 	Sent []string `json:"sent,omitempty"`
 }
