@@ -133,7 +133,10 @@ func load(o Options) (client.Options, *keyGuard, error) {
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions,
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
 			BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
-		}, MinConnectTimeout: 5 * time.Second}))
+		}, MinConnectTimeout: 5 * time.Second}),
+		// gRPC would ask DNS for settings too, before it connects. Docker passes that question on to the
+		// machine's name server: while that is silent, it takes longer than dialTimeout.
+		grpc.WithDisableServiceConfig())
 	guard := newKeyGuard(options.Namespace, keys)
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(guard.intercept))
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
