@@ -67,7 +67,7 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint
 	bin/workflowcheck -config .workflowcheck.yaml ./...
 	@$(run_govulncheck)
 
-bench: build temporal ## measure the gate and write docs/performance.md (10 minutes); BENCH=regexp picks some sections
+bench: build temporal ## measure the gate and write docs/performance.md (half an hour); BENCH=regexp picks some sections
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) run ./bench -only '$(BENCH)'
 

@@ -34,14 +34,14 @@ type gateProcess struct {
 
 // startProcess starts a production process that reaches Temporal at the address. A stack's
 // deliveries go to the last ingress that was started.
-func (s *stack) startProcess(t *testing.T, role, temporalAddr string, env ...string) *gateProcess {
+func (s *stack) startProcess(t testing.TB, role, temporalAddr string, env ...string) *gateProcess {
 	t.Helper()
 	c, admin := s.newProcess(t, role, temporalAddr, env...)
 	c.start()
 	return &gateProcess{command: c, admin: admin}
 }
 
-func (s *stack) newProcess(t *testing.T, role, temporalAddr string, env ...string) (c *command, admin string) {
+func (s *stack) newProcess(t testing.TB, role, temporalAddr string, env ...string) (c *command, admin string) {
 	t.Helper()
 	address := localAddress(freePort(t))
 	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + address}

@@ -45,20 +45,20 @@ var buildGate = sync.OnceValues(func() (string, error) {
 // command is a process of gate's own.
 type command struct {
 	*exec.Cmd
-	t      *testing.T
+	t      testing.TB
 	lines  chan string   // of standard output
 	stderr bytes.Buffer  // not before done is closed
 	done   chan struct{} // closed when the process has ended
 }
 
-func startGate(t *testing.T, env []string, args ...string) *command {
+func startGate(t testing.TB, env []string, args ...string) *command {
 	t.Helper()
 	c := newGate(t, env, args...)
 	c.start()
 	return c
 }
 
-func newGate(t *testing.T, env []string, args ...string) *command {
+func newGate(t testing.TB, env []string, args ...string) *command {
 	t.Helper()
 	gate, err := buildGate()
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func (c *command) exit() int {
 	}
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	port, err := choosePort()
 	require.NoError(t, err)

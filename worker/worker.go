@@ -42,6 +42,8 @@ type Options struct {
 	// Deployment and BuildID, where both are set, switch Temporal's worker versioning on: runs
 	// stay with the build they began with until they continue as new.
 	Deployment, BuildID string
+	// CachedRuns is how many open runs are kept in memory; 0 is what [CachedRuns] says.
+	CachedRuns int
 	// Watchdog learns of questions to Temporal that hang; nil is nobody.
 	Watchdog *watchdog.Watchdog
 	// Started is called once the task queues are polled, with what tells whether the worker is ready; nil is nobody.
@@ -96,6 +98,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	unregisterCache, err := setCache(o.CachedRuns, meter)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unregisterCache()) }()
 	clock, unregisterClock, err := newClock(o.Now, logger, meter)
 	if err != nil {
 		return err

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/config"
@@ -35,6 +37,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	}
 	defer stop()
 
+	limitMemory(ctx, t.Logger)
 	metricsPage, err := listen(ctx, "ADMIN_ADDR", admin.AdminAddr)
 	if err != nil {
 		return err
@@ -65,6 +68,23 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	}
 	t.Logger.InfoContext(ctx, "has stopped")
 	return nil
+}
+
+// heapShare is the part of the container's memory limit that Go may use. The rest is for what the garbage
+// collector does not see, and for a heap that grows while it works.
+const heapShare = 0.9
+
+// limitMemory has the garbage collector work harder when memory runs out, unless GOMEMLIMIT says how. Without a
+// limit nothing changes.
+func limitMemory(ctx context.Context, logger *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithRatio(heapShare))
+	switch {
+	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
+	case err != nil:
+		logger.WarnContext(ctx, "the memory limit cannot be read; set GOMEMLIMIT if there is one", "error", err)
+	case limit > 0:
+		logger.InfoContext(ctx, "memory is limited", "bytes", limit)
+	}
 }
 
 // startTelemetry makes the logs, traces and metrics of a long-lived process. stop is to be called last.

@@ -87,6 +87,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
 			BuildID:                 settings.WorkerBuildID,
+			CachedRuns:              settings.CachedRuns,
 			Watchdog:                t.Watchdog,
 			Started:                 t.ReadyWhen,
 		})

@@ -133,6 +133,8 @@ type Worker struct {
 	// RulesFile lists rule files, see [rules.Paths]; empty is the set that ships.
 	RulesFile string `env:"RULES_FILE" hint:"paths of rule files separated by commas; later ones add to earlier ones"`
 	Stop
+	// CachedRuns is how many open runs a worker keeps in memory; 0 goes by the memory limit.
+	CachedRuns int `env:"WORKER_CACHED_RUNS" envDefault:"0" hint:"a number of runs, or 0 to go by the memory limit"`
 	// TemporalUIURL is Temporal's Web UI, for links to runs; empty is without links.
 	TemporalUIURL string `env:"TEMPORAL_UI_URL" hint:"the http:// or https:// URL of Temporal's Web UI"`
 	// WorkerDeployment and WorkerBuildID, both or neither, switch Temporal's worker versioning on.

@@ -52,6 +52,9 @@ func (c *Worker) validate(f *Faults) {
 		checkFile(f, "RULES_FILE", path)
 	}
 	c.Stop.validate(f)
+	if c.CachedRuns < 0 {
+		f.add("WORKER_CACHED_RUNS", "%d is negative: write 0 or more", c.CachedRuns)
+	}
 	checkLink(f, "TEMPORAL_UI_URL", c.TemporalUIURL)
 	if (c.WorkerDeployment == "") != (c.WorkerBuildID == "") {
 		f.add("WORKER_BUILD_ID", "WORKER_DEPLOYMENT and WORKER_BUILD_ID go together: set both or neither")
