@@ -151,6 +151,22 @@ shade: red
 	}, faultsOf(t, dir, "wrong.yaml"))
 }
 
+// TestTextThatBeginsWithABang: YAML takes the first word of an unquoted !order.isCancelled for a tag.
+func TestTextThatBeginsWithABang(t *testing.T) {
+	file := func(when string) string {
+		return write(t, map[string]string{"a.yaml": "version: 1\nname: a\nrules:\n- id: a\n  scope: order\n  severity: error\n  when: " + when + "\n  message: \"'m'\"\n"})
+	}
+	for _, when := range []string{"!order.isCancelled", `"!order.isCancelled && order.total > dec(1)"`} {
+		_, err := Load(t.Context(), filepath.Join(file(when), "a.yaml"))
+		require.NoError(t, err, when)
+	}
+	assert.Equal(t, []string{`a.yaml:7:9: unknown field of SalesOrder, did you mean isCancelled?: "isCanceled"`},
+		faultsOf(t, file("!order.isCanceled"), "a.yaml"))
+	faults := faultsOf(t, file("!order.isCancelled && order.total > dec(1)"), "a.yaml")
+	require.Len(t, faults, 1)
+	assert.Contains(t, faults[0], "put the expression in quotes")
+}
+
 func TestFaultsOfExamples(t *testing.T) {
 	dir := write(t, map[string]string{"wrong.yaml": `version: 1
 name: wrong

@@ -149,6 +149,9 @@ func (f *ruleFile) yamlFault(err error) {
 		}
 		fault.Message = "not YAML: " + m[2]
 	}
+	if strings.Contains(fault.Text, ": !") {
+		fault.Message += "; put the expression in quotes: \"!…\""
+	}
 	f.faults.add(fault)
 }
 
@@ -202,10 +205,23 @@ func (f *ruleFile) resolve(node *yaml.Node) *yaml.Node {
 			return nil
 		}
 		if node.Kind != yaml.AliasNode {
-			return node
+			return withoutTag(node)
 		}
 		node = node.Alias
 	}
+}
+
+// withoutTag returns an unquoted text that begins with "!" as it was written. YAML takes its first word,
+// such as that of !order.isCancelled, for a tag, and rule files have none.
+func withoutTag(node *yaml.Node) *yaml.Node {
+	tagged := strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!")
+	if node.Kind != yaml.ScalarNode || !tagged || node.Style != yaml.TaggedStyle {
+		return node
+	}
+	text := *node
+	text.Tag, text.Style = "!!str", 0
+	text.Value = strings.TrimSpace(node.Tag + " " + node.Value)
+	return &text
 }
 
 // pair is a key of a mapping with its value.
