@@ -160,7 +160,7 @@ func TestTextThatBeginsWithABang(t *testing.T) {
 		_, err := Load(t.Context(), filepath.Join(file(when), "a.yaml"))
 		require.NoError(t, err, when)
 	}
-	assert.Equal(t, []string{`a.yaml:7:9: unknown field of SalesOrder, did you mean isCancelled?: "isCanceled"`},
+	assert.Equal(t, []string{`a.yaml:7:16: unknown field of Order, did you mean isCancelled?: "isCanceled"`},
 		faultsOf(t, file("!order.isCanceled"), "a.yaml"))
 	faults := faultsOf(t, file("!order.isCancelled && order.total > dec(1)"), "a.yaml")
 	require.Len(t, faults, 1)
