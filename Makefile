@@ -3,6 +3,8 @@
 TEMPORAL_VERSION        := 1.5.1
 MAILPIT_VERSION         := 1.27.11
 TEMPORAL_SERVER_VERSION := 1.31.2
+TEMPORAL_UI_VERSION     := 2.53.1
+OTEL_COLLECTOR_VERSION  := 0.149.0
 WORKFLOWCHECK_VERSION   := 0.6.0
 GOLANGCI_VERSION        := 2.15.0
 GOVULNCHECK_VERSION     := 1.9.0
@@ -16,8 +18,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production test-systemd lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
-        chromium clean go-toolchain c-compiler temporal-server temporal-sql-tool postgres systemd-nspawn debian-root workflowcheck golangci-lint govulncheck
+.PHONY: help build reproducible dev test test-production test-systemd test-compose lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
+        chromium clean go-toolchain c-compiler temporal-server temporal-sql-tool temporal-ui otel-collector postgres systemd-nspawn debian-root docker-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,14 @@ in_namespaces = -exec 'unshare --net --mount --pid --fork --kill-child --mount-p
 test-systemd: build temporal systemd-nspawn debian-root ## as root: install and run the systemd unit as docs/operations.md says, on a machine of its own
 	TEST_SYSTEMD=1 DEBIAN_ROOT='$(debian_root)' TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) test -count 1 -v -timeout 30m -run '^TestSystemd$$' $(in_namespaces) ./deploy/livetest
+
+# The image is built from the modules in the cache: the test's machine reaches no network but its own.
+test-compose: go-toolchain temporal mailpit temporal-server temporal-sql-tool temporal-ui otel-collector docker-root ## as root: run docker-compose.yml and the demo as docs/operations.md says, on a machine of its own (20 minutes)
+	$(GO) mod download
+	$(GO) mod download go.temporal.io/server@v$(TEMPORAL_SERVER_VERSION)
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
+	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -count 1 -v -timeout 60m -run '^TestCompose$$' $(in_namespaces) ./deploy/livetest
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...
@@ -135,6 +145,22 @@ temporal-server: go-toolchain
 temporal-sql-tool: go-toolchain
 	@ldflags='-s -w'; $(call install_tool,temporal-sql-tool,$(TEMPORAL_SERVER_VERSION),go.temporal.io/server/cmd/tools/sql)
 
+temporal-ui: go-toolchain
+	@ldflags='-s -w'; $(call install_tool,temporal-ui,$(TEMPORAL_UI_VERSION),github.com/temporalio/ui-server/v2/cmd/server)
+
+# The collector is assembled of its parts by its own builder.
+otel-collector: go-toolchain
+	@set -e; dir='$(cache)/otel-collector-$(OTEL_COLLECTOR_VERSION)'; \
+	if [ ! -x "$$dir/otel-collector" ]; then \
+		echo "Building otel-collector $(OTEL_COLLECTOR_VERSION), once for this user. This takes minutes …"; \
+		mkdir -p "$$dir"; aside=$$(mktemp -d "$$dir/.build.XXXXXX"); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
+		sed -e 's/vVERSION/v$(OTEL_COLLECTOR_VERSION)/' -e "s|^dist:|&\n  output_path: $$aside/out|" deploy/livetest/images/otel-collector/build.yaml >"$$aside/build.yaml"; \
+		{ GOBIN="$$aside" CGO_ENABLED=0 $(GO) install go.opentelemetry.io/collector/cmd/builder@v$(OTEL_COLLECTOR_VERSION) && \
+			"$$aside/builder" --config "$$aside/build.yaml" >"$$aside/log" 2>&1; } || { tail "$$aside/log" >&2; exit 1; }; \
+		mv -f "$$aside/out/otel-collector" "$$dir/otel-collector"; \
+	fi; \
+	mkdir -p bin; ln -sfn "$$dir/otel-collector" bin/otel-collector
+
 postgres:
 	@if command -v postgres >/dev/null && command -v psql >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then exit 0; fi; \
 	if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
@@ -174,16 +200,20 @@ systemd-nspawn:
 cache           := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/error-check-gate/bin
 debian_suite    := bookworm
 debian_packages := busybox-static,ca-certificates,dbus,iproute2,netcat-openbsd,postgresql,procps,prometheus,systemd
-debian_root      = $(cache)/debian-$(debian_suite)-$(shell printf %s '$(debian_packages)' | cksum | cut -d' ' -f1).tar
+debian_root      = $(call root_of,$(debian_suite),$(debian_packages))
+
+# trixie is the first Debian that has Compose's plugin. Its images are made of the same packages.
+docker_suite    := trixie
+docker_packages := busybox,ca-certificates,docker-buildx,docker-cli,docker-compose,docker.io,haproxy,iproute2,iptables,netcat-openbsd,openssl,postgresql,prometheus,wget
+docker_root      = $(call root_of,$(docker_suite),$(docker_packages))
+
+root_of = $(cache)/debian-$(1)-$(shell printf %s '$(2)' | cksum | cut -d' ' -f1).tar
 
 debian-root:
-	@$(call need,debootstrap,debootstrap)
-	@set -e; if [ -f '$(debian_root)' ]; then exit 0; fi; \
-	echo "Getting Debian's packages for a test's machine, once for this user …"; \
-	mkdir -p '$(cache)'; aside=$$(mktemp -d '$(cache)/.debian.XXXXXX'); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
-	debootstrap --variant=minbase --include='$(debian_packages)' $(debian_suite) "$$aside/root" >"$$aside/log" 2>&1 || { tail "$$aside/log" >&2; exit 1; }; \
-	rm -rf "$$aside/root/var/cache/apt/archives" "$$aside/root/var/lib/apt/lists"; \
-	tar --numeric-owner -C "$$aside/root" -cf "$$aside/debian.tar" .; mv -f "$$aside/debian.tar" '$(debian_root)'
+	@$(call debootstrap,$(debian_root),$(debian_suite),$(debian_packages))
+
+docker-root:
+	@$(call debootstrap,$(docker_root),$(docker_suite),$(docker_packages))
 
 workflowcheck: go-toolchain
 	@$(call install_tool,workflowcheck,$(WORKFLOWCHECK_VERSION),go.temporal.io/sdk/contrib/tools/workflowcheck)
@@ -216,6 +246,17 @@ for name in $(1); do PATH="$$PATH:/usr/sbin:/sbin"; if command -v "$$name" >/dev
 	echo "Installing Debian's $(2) …"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $(2) >/dev/null || exit 1; \
 done
+endef
+
+# debootstrap makes a Debian of packages, once for this user. $(1) file, $(2) suite, $(3) packages.
+define debootstrap
+$(call need,debootstrap,debootstrap); \
+set -e; if [ -f '$(1)' ]; then exit 0; fi; \
+echo "Getting Debian's packages for a test's machine, once for this user …"; \
+mkdir -p '$(cache)'; aside=$$(mktemp -d '$(cache)/.debian.XXXXXX'); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
+debootstrap --variant=minbase --include='$(3)' $(2) "$$aside/root" >"$$aside/log" 2>&1 || { tail "$$aside/log" >&2; exit 1; }; \
+rm -rf "$$aside/root/var/cache/apt/archives" "$$aside/root/var/lib/apt/lists"; \
+tar --numeric-owner -C "$$aside/root" -cf "$$aside/debian.tar" .; mv -f "$$aside/debian.tar" '$(1)'
 endef
 
 # install_tool links bin/NAME to a tool that is built once for this user, in the

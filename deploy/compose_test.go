@@ -211,14 +211,24 @@ func TestImagesArePinned(t *testing.T) {
 	assert.Contains(t, bases[0][1], "golang:"+string(language)+".", "go.mod and the Dockerfile name different releases of Go")
 }
 
-// The server that 'make test-production' tests is the one that is deployed.
-func TestTemporalIsTheVersionThatIsTested(t *testing.T) {
+// The programs that 'make test-production' and 'make test-compose' run are those that are deployed.
+func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	require.NoError(t, err)
-	tested := regexp.MustCompile(`(?m)^TEMPORAL_SERVER_VERSION *:= *(\S+)$`).FindSubmatch(makefile)
-	require.NotNil(t, tested)
-	for name, image := range map[string]string{"temporal": "server", "temporal-schema": "admin-tools", "temporal-namespace": "admin-tools"} {
-		assert.Equal(t, "temporalio/"+image+":"+string(tested[1]), project(t).Services[name].Image, name)
+	tested := map[string]string{}
+	for _, match := range regexp.MustCompile(`(?m)^([A-Z_]+)_VERSION *:= *(\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
+		tested[match[1]] = match[2]
+	}
+	p := everything(t)
+	for service, image := range map[string]string{
+		"temporal":           "temporalio/server:" + tested["TEMPORAL_SERVER"],
+		"temporal-schema":    "temporalio/admin-tools:" + tested["TEMPORAL_SERVER"],
+		"temporal-namespace": "temporalio/admin-tools:" + tested["TEMPORAL_SERVER"],
+		"temporal-ui":        "temporalio/ui:" + tested["TEMPORAL_UI"],
+		"otel-collector":     "otel/opentelemetry-collector-contrib:" + tested["OTEL_COLLECTOR"],
+		"mail":               "axllent/mailpit:v" + tested["MAILPIT"],
+	} {
+		assert.Equal(t, image, p.Services[service].Image)
 	}
 }
 

@@ -1,5 +1,9 @@
-// Package livetest_test runs deployments of docs/operations.md for real: the systemd unit on a machine of
-// its own ('make test-systemd').
+// Package livetest_test runs deployments of docs/operations.md for real: the systemd unit ('make
+// test-systemd') and the compose files ('make test-compose'). Each has a machine of its own, which
+// debootstrap makes of Debian's packages once for a user, in namespaces of its own. Both need root.
+// Here make installs, if it is missing, debootstrap, and systemd-container for the first; Docker and
+// its Compose plugin are on the test's machine only. No image is pulled: images/ has Dockerfiles of
+// stand-ins for those that the compose files name, and the gate's is made by its own Dockerfile.
 package livetest_test
 
 import (
@@ -60,15 +64,21 @@ func run(t *testing.T, dir string, env []string, script string) string {
 // try runs a script until a command of it fails.
 func try(t *testing.T, dir string, env []string, script string) (output string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // as long as a slow machine may take
+	return tryCommand(t, dir, env, "bash", "-o", "errexit", "-o", "pipefail", "-c", script)
+}
+
+// tryCommand runs a command for as long as a slow machine may take.
+func tryCommand(t *testing.T, dir string, env []string, line ...string) (output string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "bash", "-o", "errexit", "-o", "pipefail", "-c", script) //nolint:gosec // the test's and the page's own
-	shell.Dir, shell.Env = dir, append(os.Environ(), env...)
-	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	shell.Cancel = func() error { return syscall.Kill(-shell.Process.Pid, syscall.SIGKILL) }
+	command := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the test's and the page's own
+	command.Dir, command.Env = dir, append(os.Environ(), env...)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	var written bytes.Buffer
-	shell.Stdout, shell.Stderr = &written, &written
-	err = shell.Run()
+	command.Stdout, command.Stderr = &written, &written
+	err = command.Run()
 	return written.String(), errors.Join(err, ctx.Err())
 }
 
