@@ -177,20 +177,22 @@ func TestOperationsPage(t *testing.T) {
 	assert.Len(t, s.runs(passed), 1, "an order that passed is not rerun")
 
 	run("override", held)
-	ended(held, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
-	report := s.report(held)
-	assert.Equal(t, ordercheck.StatusOverridden, report.Status)
+	report := s.waitForReport(held, ordercheck.StatusOverridden)
 	assert.Equal(t, "Anna Meier", report.Findings[0].Override.By)
 	// A later delivery does not ask for the same responsibility again.
-	require.Eventually(t, func() bool { return len(s.runs(held)) == 1 }, waitFor, tick)
-	status, _ := s.post(held)
-	require.Equal(t, 200, status)
-	require.Eventually(t, func() bool { return len(s.runs(held)) == 2 }, waitFor, tick)
-	assert.Equal(t, ordercheck.StatusOverridden, s.mustResult(held).Status)
+	fetches := len(s.fetches(held))
+	s.postAccepted(held)
+	require.Eventually(t, func() bool { return len(s.fetches(held)) > fetches }, waitFor, tick)
+	assert.Equal(t, ordercheck.StatusOverridden, s.checkNow(held).Status)
+	assert.Len(t, s.runs(held), 1)
+
+	run("comment", held)
+	timeline := s.report(held).Timeline
+	assert.Equal(t, "The customer was asked", timeline[len(timeline)-1].Text)
 
 	another := hold("total-wrong")
 	run("override-update", another)
-	ended(another, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
+	s.waitForReport(another, ordercheck.StatusOverridden)
 	third := hold("no-lines")
 	run("end", third)
 	ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)

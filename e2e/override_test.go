@@ -45,8 +45,7 @@ func TestOverrideWithoutAWorker(t *testing.T) {
 	if output, err := s.shell("gate"+override, id); err != nil {
 		assert.Contains(t, output, "no error that could be overridden", "the first override took effect meanwhile")
 	}
-	report := s.mustResult(id)
-	assert.Equal(t, ordercheck.StatusOverridden, report.Status)
+	report := s.waitForReport(id, ordercheck.StatusOverridden)
 	require.NotNil(t, report.Findings[0].Override)
 	assert.WithinDuration(t, time.Now().Add(72*time.Hour), report.Findings[0].Override.Until, 30*time.Minute)
 }

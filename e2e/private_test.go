@@ -292,7 +292,7 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	assert.ElementsMatch(t, []string{plantedAddresses[0], plantedPrivate["salesRepTeamMember.email"]}, mails())
 	override := startGate(t, env, "override", id, "--by", plantedOverride[0], "--reason", plantedOverride[1], "--until", "24h")
 	require.Equal(t, 0, override.exit(), override.stderr.String())
-	require.Eventually(t, func() bool { return s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED }, waitFor, tick)
+	s.waitForStatus(id, ordercheck.StatusOverridden)
 	toldOf(2)
 
 	// Checks that cannot be done: InFlow quotes what it was sent, and answers what nobody understands.

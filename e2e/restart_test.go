@@ -155,7 +155,7 @@ func (p *rolePlayer) waitForLine(want string) {
 
 func withoutTimes(report *ordercheck.Report) ordercheck.Report {
 	r := *report
-	r.CheckedAt = time.Time{}
+	r.CheckedAt, r.Timeline = time.Time{}, nil
 	r.Findings = append([]ordercheck.Finding(nil), r.Findings...)
 	for i := range r.Findings {
 		r.Findings[i].FirstSeen, r.Findings[i].ConfirmAt = time.Time{}, time.Time{}

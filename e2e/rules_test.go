@@ -44,6 +44,7 @@ rules:
 
 	write("1000000")
 	assert.True(t, live.Reload(t.Context()))
+	s.waitForRules(live.Set())
 	after := s.checkNow(id)
 	assert.Equal(t, ordercheck.StatusPassed, after.Status, "the same version of the order is evaluated again")
 	assert.Equal(t, before.OrderVersion, after.OrderVersion)

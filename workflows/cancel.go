@@ -37,7 +37,8 @@ func (o *salesOrder) endByHand(ctx workflow.Context) error {
 	if held || o.report.Note == "" {
 		o.report.Note = byHand(by)
 	}
-	if held {
+	o.noteBy(ctx, ordercheck.TimelineCancelled, by.Identity, byHand(by))
+	if held || o.overridden() {
 		if !o.hold.ToldAt.IsZero() {
 			o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndByHand)
 		}
@@ -88,6 +89,7 @@ func (o *salesOrder) cancellationText() string {
 // hands over to a next one, which an operator can cancel again.
 func (o *salesOrder) startAfresh() {
 	report := newReport(o.id)
+	report.Timeline = o.report.Timeline
 	known := func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingOverridden || f.Told }
 	report.SetFindings(filter(o.report.Findings, known), filter(o.report.Omitted, known))
 	o.report = report

@@ -18,6 +18,7 @@ import (
 // The findings of a rule that the report does not list have one clock together, the
 // oldest. A finding keeps it when it becomes listed.
 func (o *salesOrder) judge(found, omitted []ordercheck.Finding, began, now time.Time) {
+	o.findEndedOverrides(now)
 	before := o.findingsBefore()
 	again := make(map[string]bool, len(found)+len(omitted))
 	for _, f := range slices.Concat(found, omitted) {
@@ -47,6 +48,22 @@ func (o *salesOrder) judge(found, omitted []ordercheck.Finding, began, now time.
 	unlisted = append(unlisted, standing(o.report.Omitted)...)
 	o.report.SetFindings(listed, unlisted)
 	o.report.BoundFindings()
+	if o.hold.OverriddenAt.IsZero() && len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0 {
+		o.hold.OverriddenAt = now // recalled from a run before
+	}
+}
+
+// maxOverridesEnded bounds the ended overrides that a notice names.
+const maxOverridesEnded = 10
+
+// findEndedOverrides keeps the overrides that have ended by now, each once.
+func (o *salesOrder) findEndedOverrides(now time.Time) {
+	o.overridesEnded = nil
+	for f := range o.report.All() {
+		if f.Override != nil && !now.Before(f.Override.Until) && !slices.Contains(o.overridesEnded, *f.Override) && len(o.overridesEnded) < maxOverridesEnded {
+			o.overridesEnded = append(o.overridesEnded, *f.Override)
+		}
+	}
 }
 
 // couldNotLook reports whether the latest check could not evaluate a rule, or lacked data for it.
@@ -144,9 +161,13 @@ func (o *salesOrder) held() bool {
 		(len(errorsIn(&o.report, ordercheck.FindingConfirmed)) > 0 || len(errorsIn(&o.report, ordercheck.FindingPending)) > 0)
 }
 
-// triesAgain says whether a check that could not be done is tried again by this run: if the
-// order is held, or somebody answers for one of its errors, which a failed run would forget.
+// overridden reports whether the run stays open for errors that somebody answers for.
+func (o *salesOrder) overridden() bool {
+	return !o.holdEnded && o.report.Note != noteCancelled && len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0
+}
+
+// triesAgain reports whether this run tries again a check that could not be done: the order is
+// held, or somebody answers for one of its errors, which a failed run would forget.
 func (o *salesOrder) triesAgain() bool {
-	return o.outcome != nil && !o.endedByHand &&
-		(o.held() || len(errorsIn(&o.report, ordercheck.FindingOverridden)) > 0)
+	return o.outcome != nil && !o.endedByHand && (o.held() || o.overridden())
 }

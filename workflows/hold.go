@@ -25,13 +25,19 @@ func (o *salesOrder) setUpHold(ctx workflow.Context) error {
 	}); err != nil {
 		return fmt.Errorf("register update %s: %w", ordercheck.UpdateOverride, err)
 	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateComment, o.comment, workflow.UpdateHandlerOptions{
+		Validator:   validateComment,
+		Description: "Write a comment into the order's timeline.",
+	}); err != nil {
+		return fmt.Errorf("register update %s: %w", ordercheck.UpdateComment, err)
+	}
 	workflow.Go(ctx, o.sendNotices)
 	return nil
 }
 
 // waits says whether the run stays open with nothing to do now.
 func (o *salesOrder) waits() bool {
-	return o.held() || o.triesAgain() || o.sending || len(o.hold.Outbox) > 0
+	return o.held() || o.overridden() || o.triesAgain() || o.sending || len(o.hold.Outbox) > 0
 }
 
 // conclude decides, after a check or an override, who is to be told what.
@@ -49,17 +55,25 @@ func (o *salesOrder) conclude(ctx workflow.Context) {
 		if o.hold.Since.IsZero() {
 			o.hold.Since = workflow.Now(ctx)
 		}
+		o.noteConfirmed(ctx, confirmed)
 		o.hold.Notified = ordercheck.Brief(confirmed)
 		o.hold.ToldAt = workflow.Now(ctx)
 		o.tell(ctx, ordercheck.NoticeFailed, "")
 	case !o.held():
 		if !o.hold.ToldAt.IsZero() {
 			kind, reason := o.ending()
+			if kind == ordercheck.NoticeResolved || reason == ordercheck.EndRulesChanged {
+				o.note(ctx, ordercheck.TimelineResolved, "Every confirmed error is gone.")
+			}
 			o.tell(ctx, kind, reason)
 		} else if o.warningsAreNews() {
 			o.tell(ctx, ordercheck.NoticeWarning, "")
 		}
+		thread := o.hold.Thread
 		o.endHold()
+		if o.overridden() {
+			o.hold.Thread = thread // when the override ends, people go on reading there
+		}
 	case o.checks == o.fetches: // an override, which is no check
 	case isDue(ctx, o.hold.Since, o.holdMax()):
 		o.expire(ctx)
@@ -122,7 +136,7 @@ func (o *salesOrder) nextWake() wake {
 			next = wake{at: at, why: why, do: do}
 		}
 	}
-	if !o.held() && !o.triesAgain() {
+	if !o.held() && !o.overridden() && !o.triesAgain() {
 		return next
 	}
 	checkAgain := func(workflow.Context) {
@@ -147,6 +161,9 @@ func (o *salesOrder) nextWake() wake {
 			consider(f.Override.Until, "an override ends: check again", checkAgain)
 		}
 	}
+	if longest := o.longestOverridden(); longest > 0 && !o.held() && !o.hold.OverriddenAt.IsZero() {
+		consider(o.hold.OverriddenAt.Add(longest), "the last override is as old as it may be: stop waiting for its end", o.forgetOverrides)
+	}
 	if o.hold.Since.IsZero() {
 		return next
 	}
@@ -164,9 +181,17 @@ func (o *salesOrder) nextWake() wake {
 }
 
 // holdMax is the longest time that one of the confirmed errors may hold the order; zero is for ever.
-func (o *salesOrder) holdMax() time.Duration {
+func (o *salesOrder) holdMax() time.Duration { return o.longest(ordercheck.FindingConfirmed) }
+
+// longestOverridden is the longest time from the last override that the run waits for the end of one;
+// zero is for ever.
+func (o *salesOrder) longestOverridden() time.Duration {
+	return o.longest(ordercheck.FindingOverridden)
+}
+
+func (o *salesOrder) longest(state ordercheck.FindingState) time.Duration {
 	var longest time.Duration
-	for _, f := range errorsIn(&o.report, ordercheck.FindingConfirmed) {
+	for _, f := range errorsIn(&o.report, state) {
 		own := o.settings.HoldMax
 		if terms := o.termsOf(f.RuleID); terms.HoldMax != nil {
 			own = *terms.HoldMax
@@ -241,8 +266,16 @@ func (o *salesOrder) expire(ctx workflow.Context) {
 	if o.outcome != nil {
 		o.report.Note = fmt.Sprintf("The order was held for %v; it could not be checked again, and the gate has stopped waiting for it.", o.holdMax())
 	}
+	o.note(ctx, ordercheck.TimelineExpired, o.report.Note)
 	o.tell(ctx, ordercheck.NoticeEnded, ordercheck.EndExpired)
 	o.endHold()
+	o.holdEnded = true
+}
+
+// forgetOverrides ends the run of an order whose errors are all overridden.
+func (o *salesOrder) forgetOverrides(ctx workflow.Context) {
+	o.report.Note = fmt.Sprintf("Nobody has overridden anything for %v; the gate has stopped waiting for the end of the overrides.", o.longestOverridden())
+	o.note(ctx, ordercheck.TimelineExpired, o.report.Note)
 	o.holdEnded = true
 }
 

@@ -116,7 +116,7 @@ func (l *life) told() []string {
 // override sends the update at a time; refused gets the validator's word, if it refuses.
 func (l *life) override(at time.Duration, request ordercheck.OverrideRequest, refused *string) {
 	l.RegisterDelayedCallback(func() {
-		if request.Until.IsZero() && request.Reason != "no end" {
+		if request.Until.IsZero() && request.For == "" && request.Reason != "no end" {
 			request.Until = l.Now().Add(7 * day)
 		}
 		l.UpdateWorkflow(ordercheck.UpdateOverride, "", &testsuite.TestUpdateCallback{
@@ -134,6 +134,17 @@ func (l *life) override(at time.Duration, request ordercheck.OverrideRequest, re
 			},
 			OnComplete: func(any, error) {},
 		}, request)
+	}, at)
+}
+
+// requireOverridden looks at a time whether Anna answers for every error.
+func (l *life) requireOverridden(at time.Duration) {
+	l.RegisterDelayedCallback(func() {
+		report := l.ask()
+		assert.Equal(l.t, ordercheck.StatusOverridden, report.Status)
+		if assert.NotEmpty(l.t, report.Findings) && assert.NotNil(l.t, report.Findings[0].Override) {
+			assert.Equal(l.t, "Anna", report.Findings[0].Override.By)
+		}
 	}, at)
 }
 
@@ -301,21 +312,60 @@ func TestLife(t *testing.T) {
 		},
 		"overridden while pending: nobody is told": {
 			broken: []string{"total"},
-			story:  func(l *life) { l.override(10*time.Minute, byAnna, nil) },
-			status: ordercheck.StatusOverridden, told: []string{}, ended: 10 * time.Minute,
+			story: func(l *life) {
+				l.override(10*time.Minute, byAnna, nil)
+				l.requireOverridden(time.Hour)
+				l.save(day, func() { l.broken = nil })
+			},
+			status: ordercheck.StatusPassed, told: []string{}, ended: day + quiet,
 		},
 		"overridden while held": {
 			broken: []string{"total"},
-			story:  func(l *life) { l.override(time.Hour, byAnna, nil) },
-			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: time.Hour,
+			story: func(l *life) {
+				l.override(time.Hour, byAnna, nil)
+				l.requireOverridden(2 * time.Hour)
+				l.save(3*time.Hour, func() {}) // the same errors: nobody is asked again
+				l.requireOverridden(4 * time.Hour)
+				l.save(day, func() { l.broken = nil })
+			},
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: day + quiet,
+		},
+		"every override ends": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				l.override(time.Hour, byAnna, nil) // a week
+				l.requireOverridden(7 * day)
+				l.save(8*day, func() { l.broken = nil })
+			},
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m0s overridden", "169h0m0s failed", "192h0m2s resolved"}, ended: 8*day + quiet,
+		},
+		"overridden for longer than a hold": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				until := byAnna
+				until.For = "8760h"
+				l.override(time.Hour, until, nil)
+				l.override(2*time.Hour, until, nil)
+			},
+			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: 30*day + 2*time.Hour,
+		},
+		"overridden, then cancelled at InFlow": {
+			broken: []string{"total"},
+			story: func(l *life) {
+				l.override(time.Hour, byAnna, nil)
+				l.save(day, func() { l.cancel = true })
+			},
+			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: day + quiet,
 		},
 		"one overridden, the other fixed": {
 			broken: []string{"total", "balance"},
 			story: func(l *life) {
 				l.override(time.Hour, ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna", Reason: "r"}, nil)
 				l.save(2*time.Hour, func() { l.broken = []string{"total"} })
+				l.requireOverridden(3 * time.Hour)
+				l.save(day, func() { l.broken = nil })
 			},
-			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "2h0m2s overridden"}, ended: 2*time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s overridden"}, ended: day + quiet,
 		},
 		"an override lapses at its end": {
 			broken: []string{"total", "balance"},
@@ -460,9 +510,13 @@ func TestOverrideForADuration(t *testing.T) {
 	request.Reason, request.For = "no end", "72h"
 	l.override(time.Hour, request, nil)
 	accepted := l.Now().Add(time.Hour)
-	report := l.mustRun(t)
-	require.NotNil(t, report.Findings[0].Override)
-	assert.WithinDuration(t, accepted.Add(72*time.Hour), report.Findings[0].Override.Until, 2*time.Second)
+	l.RegisterDelayedCallback(func() {
+		override := l.ask().Findings[0].Override
+		require.NotNil(t, override)
+		assert.WithinDuration(t, accepted.Add(72*time.Hour), override.Until, 2*time.Second)
+	}, 2*time.Hour)
+	l.save(3*time.Hour, func() { l.broken = nil })
+	l.mustRun(t)
 }
 
 // TestOverrideDuringACheckAnswersTheTruth: the report that the update answers with has the status
@@ -503,6 +557,7 @@ func TestOverrideDuringACheckAnswersTheTruth(t *testing.T) {
 	}
 }
 
+// TestOverrideOfARunBeforeIsRecalled: that run has ended, since an operator cancelled it, say.
 func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 	overridden := func(amount string) ordercheck.Finding {
 		f := finding("total", ordercheck.SeverityError)
@@ -513,9 +568,9 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 	t.Run("the same facts", func(t *testing.T) {
 		l := newLife(t, settings, "total")
 		l.recalled = []ordercheck.Finding{overridden("5.00")}
-		report := l.mustRun(t)
-		assert.Equal(t, ordercheck.StatusOverridden, report.Status)
-		assert.Equal(t, "Anna", report.Findings[0].Override.By)
+		l.requireOverridden(time.Hour)
+		l.save(day, func() { l.broken = nil })
+		l.mustRun(t)
 		assert.Empty(t, l.sent)
 	})
 	t.Run("other facts", func(t *testing.T) {

@@ -28,12 +28,16 @@ func (o *salesOrder) tell(ctx workflow.Context, kind ordercheck.NoticeKind, endR
 		EndReason:   endReason,
 		HasSalesRep: o.hold.HasSalesRep,
 	}
+	if kind == ordercheck.NoticeFailed {
+		notice.OverridesEnded = o.overridesEnded
+	}
 	if kind == ordercheck.NoticeResolved {
 		notice.Resolved, notice.ResolvedOmitted = slices.Clone(o.hold.Resolved), o.hold.ResolvedOmitted
 	}
 	if kind == ordercheck.NoticeResolved || endReason == ordercheck.EndRulesChanged {
 		notice.Lifted, notice.LiftedOmitted = slices.Clone(o.hold.Lifted), o.hold.LiftedOmitted
 	}
+	notice.Report.Timeline = nil // for the order's page
 	notice.Bound()
 	if o.hold.Thread == "" {
 		o.hold.Thread = notice.Key
@@ -73,6 +77,7 @@ func (o *salesOrder) sendNotices(ctx workflow.Context) {
 		sendCtx, o.interruptSending = workflow.WithCancel(ctx)
 		o.sending = true
 		if o.send(sendCtx) {
+			o.noteTold(ctx, &o.hold.Outbox[0])
 			o.hold.Outbox = slices.Delete(o.hold.Outbox, 0, 1)
 		}
 		o.sending = false
@@ -146,6 +151,7 @@ func (o *salesOrder) unsent(ctx workflow.Context, target string, err error) {
 	notice := &o.hold.Outbox[0]
 	o.observe(ctx, func(observer Observer) { observer.NoticeGivenUp(notice.Kind) })
 	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", notice.Kind, "target", target, "error", err)
+	o.note(ctx, ordercheck.TimelineNotified, fmt.Sprintf("Not told: %s (%s notice), given up after a day.", target, notice.Kind))
 	o.hold.Unsent = append(o.hold.Unsent, fmt.Sprintf("%s notice of %s to %s: %s", notice.Kind,
 		workflow.Now(ctx).UTC().Format(time.RFC3339), target, ordercheck.Cut(applicationErrorMessage(err), maxErrorText)))
 	if n := len(o.hold.Unsent); n > maxUnsent {

@@ -74,9 +74,12 @@ func (o *salesOrder) covered(request ordercheck.OverrideRequest) []*ordercheck.F
 // override is the update [ordercheck.UpdateOverride]: from now on a person answers for the findings.
 func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
 	override := request.Override(workflow.Now(ctx))
-	for _, f := range o.covered(request) {
+	covered := o.covered(request)
+	for _, f := range covered {
 		f.State, f.Override = ordercheck.FindingOverridden, override
 	}
+	o.hold.OverriddenAt = workflow.Now(ctx)
+	o.noteOverride(ctx, override, covered)
 	switch {
 	case o.checks < o.fetches:
 		// The check under way concludes by itself. Until then the report is of the check before:
@@ -120,9 +123,9 @@ func (o *salesOrder) finding(id string) *ordercheck.Finding {
 	return nil
 }
 
-// recall asks, once in a chain of runs, what somebody answered for in the order's last run: it
-// completed when everything was overridden, and a later delivery must not ask for the same
-// responsibility again. It matters if the rules found an error, or may have missed one.
+// recall asks, once in a chain of runs, what somebody answered for in the order's last run, if that has
+// ended: by an operator's cancellation, say. A later delivery must not ask for the same responsibility
+// again. It matters if the rules found an error, or may have missed one.
 func (o *salesOrder) recall(ctx workflow.Context, checked *ordercheck.CheckedOrder) (*ordercheck.RecalledRun, error) {
 	matters := func(f ordercheck.Finding) bool {
 		return f.Severity == ordercheck.SeverityError || o.settings.NotifyWarnings // of which warnings people know

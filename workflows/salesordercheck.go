@@ -88,6 +88,7 @@ type salesOrder struct {
 	// firstDelivery and lastDelivery bound the deliveries that no fetch has followed yet.
 	firstDelivery, lastDelivery time.Time
 	deliveriesInRun             int
+	deliveriesNoted             int // in the last entry of the timeline
 	// accepted is when the ingress took the first delivery that no check has answered; zero where
 	// there is none, and, as it is for metrics only, of those that a run before this one received.
 	accepted time.Time
@@ -106,6 +107,8 @@ type salesOrder struct {
 	holdEnded bool
 	changed   bool // an override came while the run waited
 	lift      lift // for the check that is being concluded
+	// overridesEnded are those whose end the check that is being concluded has seen.
+	overridesEnded []ordercheck.Override
 
 	sending       bool // a notice is on its way
 	sendingPaused bool // no further notice is sent, since the next run is about to take over
@@ -182,6 +185,7 @@ func newReport(salesOrderID string) ordercheck.Report {
 		Findings:     []ordercheck.Finding{},
 		Skipped:      []ordercheck.Skipped{},
 		RuleErrors:   []ordercheck.RuleError{},
+		Timeline:     []ordercheck.TimelineEntry{},
 	}
 }
 
@@ -236,7 +240,7 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		if got.missed != "" || got.rulesDigest != "" {
 			o.deliveriesInRun++
 			if got.missed != "" {
-				o.receiveMissed(got.missed)
+				o.receiveMissed(ctx, got.missed)
 			}
 			if got.rulesDigest != "" {
 				o.receiveRules(got.rulesDigest)
@@ -256,6 +260,7 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		o.owe(ordercheck.PriorityWebhook)
 		o.accepted = earlier(o.accepted, got.accepted)
 		o.deliveriesInRun += got.webhooks
+		o.noteDeliveries(ctx, got.webhooks)
 		if o.firstDelivery.IsZero() {
 			o.firstDelivery = now
 		}
@@ -266,8 +271,9 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 // receiveMissed takes what the sweep found: that no check is known to have seen a version of the order.
 // Only the run knows whether one has seen it since. A fetch that is owed anyway begins after the
 // version was there; and nothing is to settle, since the order was saved a while ago.
-func (o *salesOrder) receiveMissed(version string) {
+func (o *salesOrder) receiveMissed(ctx workflow.Context, version string) {
 	if ordercheck.CompareVersions(o.report.OrderVersion, version) < 0 {
+		o.note(ctx, ordercheck.TimelineSweep, fmt.Sprintf("The sweep found version %s, which no webhook had announced.", version))
 		o.missedVersion = version
 		o.owe(ordercheck.PrioritySweep)
 	}
@@ -365,6 +371,7 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	o.fetches++
 	o.outcome = nil
 
+	overrides := o.overridesInForce()
 	err := o.fetchAndCheck(ctx, fetch)
 	if errors.Is(err, errOvertaken) {
 		o.owe(o.priority)
@@ -374,6 +381,9 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	if err != nil {
 		o.notChecked(ctx, err)
 	}
+	o.deliveriesNoted = 0
+	o.noteCheck(ctx)
+	o.noteEndedOverrides(ctx, overrides)
 	o.conclude(ctx)
 	o.checks = o.fetches
 	o.observe(ctx, func(observer Observer) {

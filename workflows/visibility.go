@@ -170,6 +170,7 @@ func (o *salesOrder) details() string {
 	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
 		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
 	}
+	o.writeTimeline(&b)
 	for _, unsent := range o.hold.Unsent {
 		fmt.Fprintf(&b, "\nGiven up: %s\n", markdownText(unsent))
 	}

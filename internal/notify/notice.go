@@ -177,7 +177,11 @@ func (n *Notice) headline() (headline, advice string) {
 	f := sortFindings(&n.Report)
 	switch n.Kind {
 	case ordercheck.NoticeFailed:
-		return "This order is held: " + count(number(f.standing), "error") + " must be fixed before goods leave.",
+		headline = "This order is held: "
+		if len(n.OverridesEnded) > 0 {
+			headline = n.endedOverrides() + " This order is held again: "
+		}
+		return headline + count(number(f.standing), "error") + " must be fixed before goods leave.",
 			"Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone."
 	case ordercheck.NoticeReminder:
 		return "This order is still held: " + count(number(f.standing), "error") + " must be fixed before goods leave.",
@@ -190,7 +194,7 @@ func (n *Notice) headline() (headline, advice string) {
 		return "This order is fixed: the errors that were reported are gone.", "Nothing is left to do."
 	case ordercheck.NoticeOverridden:
 		return "This order is released: somebody answers for " + count(f.overriddenErrors(), "error") + " that it still has.",
-			"Nothing is left to do. An override lapses at its end, or when the facts of its finding change."
+			"Nothing is left to do. An override lapses at its end, or when the facts of its finding change: then the order is held again."
 	case ordercheck.NoticeUnchecked:
 		return "This order is not checked: it is too large for the gate.",
 			"Nobody knows whether it is right. Check it by hand before goods leave, or split it into several orders."
@@ -221,6 +225,17 @@ func (n *Notice) headline() (headline, advice string) {
 }
 
 // liftedErrors counts the errors that are gone because the rules were changed.
+// endedOverrides says in a sentence who answered for the order's errors until now.
+func (n *Notice) endedOverrides() string {
+	var names []string
+	for _, o := range n.OverridesEnded {
+		if name := oneLine(o.By, maxName); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return "The override by " + strings.Join(names, ", ") + " has ended."
+}
+
 func (n *Notice) liftedErrors() int { return number(n.Lifted) + n.LiftedOmitted }
 
 // inflowOrderPage is where people open an order; an id follows.

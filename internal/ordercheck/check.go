@@ -92,7 +92,7 @@ type RecallRunInput struct {
 	SalesOrderID string `json:"salesOrderId"`
 }
 
-// RecalledRun is what a new run has to know of the order's last completed one.
+// RecalledRun is what a new run has to know of the order's last run.
 type RecalledRun struct {
 	// Overridden are the findings that somebody answers for, those that were not listed too.
 	Overridden []Finding `json:"overridden"`
@@ -318,6 +318,8 @@ type Hold struct {
 	// ToldAt is when the last notice of failure, or reminder of it, was made; zero where
 	// nobody was told, or has been told since that all is well.
 	ToldAt time.Time `json:"toldAt,omitzero"`
+	// OverriddenAt is when an override was accepted last; zero if none was.
+	OverriddenAt time.Time `json:"overriddenAt,omitzero"`
 	// CheckAgainAt is for an order that could not be checked while it was held.
 	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
 	// TooLarge: people were told that the order is too large to be checked.

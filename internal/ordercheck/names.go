@@ -26,6 +26,8 @@ const (
 	QueryReport = "report"
 	// UpdateOverride takes [OverrideRequest], and answers with the [Report].
 	UpdateOverride = "override"
+	// UpdateComment takes [Comment], and answers with the [Report].
+	UpdateComment = "comment"
 	// UpdateCheck asks for a check that starts after the update was accepted,
 	// and answers with its [Report].
 	UpdateCheck = "check"

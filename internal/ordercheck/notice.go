@@ -51,7 +51,9 @@ type Notice struct {
 	// order, for [NoticeResolved] and [EndRulesChanged]; LiftedOmitted counts the others.
 	Lifted        []Finding `json:"lifted,omitempty"`
 	LiftedOmitted int       `json:"liftedOmitted,omitempty"`
-	EndReason     EndReason `json:"endReason,omitempty"` // for [NoticeEnded]
+	// OverridesEnded are overrides that have ended, for [NoticeFailed]: the order is held again.
+	OverridesEnded []Override `json:"overridesEnded,omitempty"`
+	EndReason      EndReason  `json:"endReason,omitempty"` // for [NoticeEnded]
 	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
 	// needed: it is not for histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`

@@ -79,6 +79,9 @@ type Report struct {
 	// Missing lists what InFlow was asked for and left out: names of includes and look-ups. It makes the
 	// report incomplete, unless something worse was found.
 	Missing []string `json:"missing,omitempty"`
+	// Timeline is what happened to the order, oldest first: at most the last 50 things. It is nil for a report
+	// that no run made.
+	Timeline []TimelineEntry `json:"timeline,omitzero"`
 	// Note says what the status does not: that the order was cancelled or
 	// deleted, or that the gate has stopped waiting for it.
 	Note string `json:"note,omitempty"`
@@ -129,6 +132,9 @@ type Override struct {
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until"`
 }
+
+// Same reports whether other is the same override.
+func (o *Override) Same(other Override) bool { return o.equal(&other) }
 
 // equal compares overrides, either of which may be nil.
 func (o *Override) equal(other *Override) bool {

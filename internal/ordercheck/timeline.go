@@ -1,0 +1,93 @@
+package ordercheck
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// TimelineKind says what sort of thing happened to an order.
+type TimelineKind string
+
+// The kinds of timeline entries.
+const (
+	TimelineDelivery      TimelineKind = "delivery"       // a webhook announced the order
+	TimelineSweep         TimelineKind = "sweep"          // the sweep found a version that no webhook announced
+	TimelineChecked       TimelineKind = "checked"        // a check ended
+	TimelineNotChecked    TimelineKind = "not-checked"    // a check could not be done
+	TimelineConfirmed     TimelineKind = "confirmed"      // errors outlasted their grace period
+	TimelineNotified      TimelineKind = "notified"       // people were told
+	TimelineReminded      TimelineKind = "reminded"       // people were reminded
+	TimelineOverridden    TimelineKind = "overridden"     // somebody took responsibility
+	TimelineOverrideEnded TimelineKind = "override-ended" // and does not have it any more
+	TimelineResolved      TimelineKind = "resolved"       // the errors are gone
+	TimelineCancelled     TimelineKind = "cancelled"      // the order at InFlow, or its run by an operator
+	TimelineDeleted       TimelineKind = "deleted"        // InFlow does not have the order any more
+	TimelineExpired       TimelineKind = "expired"        // the gate stopped waiting
+	TimelineCommented     TimelineKind = "commented"      // somebody wrote something
+)
+
+// TimelineEntry is one thing that happened to an order.
+type TimelineEntry struct {
+	At   time.Time    `json:"at"`
+	Kind TimelineKind `json:"kind"`
+	Text string       `json:"text"`         // one sentence, or the words of a comment
+	By   string       `json:"by,omitempty"` // who did it, if a person did
+}
+
+// Bounds of a timeline. It is part of the report, which has to fit into one of Temporal's payloads.
+const (
+	maxTimeline     = 50
+	maxTimelineSize = 128 << 10 // bytes of JSON
+	maxTimelineText = 500       // characters of a sentence; a comment has a bound of its own
+)
+
+// AddToTimeline adds an entry, unless the last one says the same: an order that cannot be checked is tried again
+// every 15 minutes, for weeks. Comments are always added. The oldest entries go when there are more than 50, or they are too large together.
+func (r *Report) AddToTimeline(entry TimelineEntry) {
+	if entry.Kind != TimelineCommented {
+		entry.Text = Cut(entry.Text, maxTimelineText)
+	}
+	if n := len(r.Timeline); n > 0 && entry.Kind != TimelineCommented &&
+		r.Timeline[n-1].Kind == entry.Kind && r.Timeline[n-1].Text == entry.Text {
+		return
+	}
+	// A new list: reports share theirs.
+	timeline := append(make([]TimelineEntry, 0, len(r.Timeline)+1), r.Timeline...)
+	timeline = append(timeline, entry)
+	size, first := 0, len(timeline)
+	for first > 0 && len(timeline)-first < maxTimeline {
+		if size += jsonSize(&timeline[first-1]); size > maxTimelineSize && first < len(timeline) {
+			break
+		}
+		first--
+	}
+	r.Timeline = timeline[first:]
+}
+
+// MaxComment is the longest text of a comment, in characters.
+const MaxComment = 2000
+
+// Comment is the argument of [UpdateComment].
+type Comment struct {
+	By   string `json:"by"`
+	Text string `json:"text"`
+}
+
+// Validate says what is wrong with the comment.
+func (c *Comment) Validate() error {
+	var faults []error
+	if strings.TrimSpace(c.By) == "" {
+		faults = append(faults, errors.New(`"by" is missing: say who comments`))
+	} else if n := utf8.RuneCountInString(c.By); n > MaxOverrideBy {
+		faults = append(faults, fmt.Errorf(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy))
+	}
+	if strings.TrimSpace(c.Text) == "" {
+		faults = append(faults, errors.New(`"text" is missing: write the comment`))
+	} else if n := utf8.RuneCountInString(c.Text); n > MaxComment {
+		faults = append(faults, fmt.Errorf(`"text" has %d characters; give at most %d`, n, MaxComment))
+	}
+	return errors.Join(faults...)
+}
