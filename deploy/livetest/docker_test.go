@@ -60,7 +60,10 @@ const bootScript = `
 	fi
 	pivot_root . mnt
 	umount --lazy /mnt
-	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dockerd`
+	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dockerd --cgroup-parent=/error-check-gate-test`
+
+// removeCgroups: control groups are the kernel's, and go with no namespace.
+const removeCgroups = `find /sys/fs/cgroup -depth -type d -path '*/error-check-gate-test*' -exec rmdir {} +`
 
 // startDocker starts a host with the checkout on it. DOCKER_DATA, if set, is a folder that keeps its
 // images for the next run; containers and volumes that it has from an earlier one are removed.
@@ -72,7 +75,12 @@ func startDocker(t *testing.T) *dockerHost {
 		tar -C "$ROOT" -xf "$DOCKER_ROOT"
 		cp -r "$FROM" "$TO"`)
 	h.boot(t)
-	t.Cleanup(func() { assert.NoError(t, h.dockerd.Stop()) })
+	t.Cleanup(func() {
+		assert.NoError(t, h.dockerd.Stop())
+		if left, err := try(t, "", nil, removeCgroups); err != nil && !t.Failed() {
+			assert.NoError(t, err, left)
+		}
+	})
 	h.run(t, `
 		docker ps --all --quiet | xargs --no-run-if-empty docker rm --force
 		docker volume prune --all --force
