@@ -1,6 +1,7 @@
 package inflow
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,18 +18,18 @@ var related = map[string]struct {
 	// order looks like that for a second or two. nil is never.
 	hollow func(*SalesOrder) bool
 }{
-	IncludeCurrency: {lacks: func(o *SalesOrder) bool { return o.CurrencyID != "" && o.Currency == nil }},
-	IncludeCustomer: {lacks: func(o *SalesOrder) bool { return o.CustomerID != "" && o.Customer == nil }},
+	IncludeCurrency: {lacks: func(o *SalesOrder) bool { return without(o.CurrencyID, o.Currency, nil) }},
+	IncludeCustomer: {lacks: func(o *SalesOrder) bool { return without(o.CustomerID, o.Customer, customerID) }},
 	IncludeLines: {
 		lacks:  func(o *SalesOrder) bool { return o.Lines == nil && o.mustHaveLines() },
 		hollow: func(o *SalesOrder) bool { return o.Lines != nil && len(o.Lines) == 0 && !isZero(o.SubTotal) },
 	},
 	IncludeLinesProduct: {lacks: func(o *SalesOrder) bool {
-		return slices.ContainsFunc(o.Lines, func(l SalesOrderLine) bool { return l.ProductID != "" && l.Product == nil })
+		return slices.ContainsFunc(o.Lines, func(l SalesOrderLine) bool { return without(l.ProductID, l.Product, productID) })
 	}},
 	IncludeLinesProductCategory: {lacks: func(o *SalesOrder) bool {
 		return slices.ContainsFunc(o.Lines, func(l SalesOrderLine) bool {
-			return l.Product != nil && l.Product.CategoryID != "" && l.Product.Category == nil
+			return l.Product != nil && without(l.Product.CategoryID, l.Product.Category, nil)
 		})
 	}},
 	IncludePackLines: {lacks: func(o *SalesOrder) bool { return o.PackLines == nil && o.ShowShipping && o.isFulfilled() }},
@@ -40,10 +41,10 @@ var related = map[string]struct {
 			return o.PaymentLines != nil && len(o.PaymentLines) == 0 && !isZero(o.AmountPaid)
 		},
 	},
-	IncludePaymentTerms:       {lacks: func(o *SalesOrder) bool { return o.PaymentTermsID != "" && o.PaymentTerms == nil }},
+	IncludePaymentTerms:       {lacks: func(o *SalesOrder) bool { return without(o.PaymentTermsID, o.PaymentTerms, nil) }},
 	IncludePickLines:          {lacks: func(o *SalesOrder) bool { return o.PickLines == nil && o.isFulfilled() }},
-	IncludePricingScheme:      {lacks: func(o *SalesOrder) bool { return o.PricingSchemeID != "" && o.PricingScheme == nil }},
-	IncludeSalesRepTeamMember: {lacks: func(o *SalesOrder) bool { return o.SalesRepTeamMemberID != "" && o.SalesRepTeamMember == nil }},
+	IncludePricingScheme:      {lacks: func(o *SalesOrder) bool { return without(o.PricingSchemeID, o.PricingScheme, nil) }},
+	IncludeSalesRepTeamMember: {lacks: func(o *SalesOrder) bool { return without(o.SalesRepTeamMemberID, o.SalesRepTeamMember, nil) }},
 	IncludeShipLines:          {lacks: func(o *SalesOrder) bool { return o.ShipLines == nil && o.ShowShipping && o.isFulfilled() }},
 	IncludeTaxingScheme:       {lacks: func(o *SalesOrder) bool { return o.TaxingSchemeID != "" && o.TaxingScheme == nil }},
 	IncludeTaxingSchemeTaxCodes: {lacks: func(o *SalesOrder) bool {
@@ -76,6 +77,23 @@ func (o *SalesOrder) mustHaveLines() bool {
 		len(o.PickLines) > 0 || len(o.PackLines) > 0 || len(o.ShipLines) > 0 ||
 		o.isFulfilled() || strings.EqualFold(o.InventoryStatus, "Started")
 }
+
+// without reports whether an entity of an order is missing: the order names its id, and it is not there, is
+// empty, or is another one. own returns the entity's own id; nil is for an entity without.
+func without[T any](id string, entity *T, own func(*T) string) bool {
+	switch {
+	case id == "":
+		return false
+	case entity == nil, reflect.ValueOf(entity).Elem().IsZero():
+		return true
+	default:
+		return own != nil && own(entity) != "" && !strings.EqualFold(own(entity), id)
+	}
+}
+
+func customerID(c *Customer) string { return c.CustomerID }
+
+func productID(p *Product) string { return p.ProductID }
 
 func (o *SalesOrder) isFulfilled() bool { return strings.EqualFold(o.InventoryStatus, "Fulfilled") }
 

@@ -3,13 +3,44 @@ package fold
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/width"
 )
 
-// Case returns text in capitals and in Unicode's composed form (NFC), so that two
-// spellings of one word that look the same, apart from case, are equal.
-func Case(text string) string { return strings.ToUpper(norm.NFC.String(text)) }
+// Case returns text in capitals and in Unicode's composed form (NFC), with letters of the usual width and
+// without characters that nobody sees. So two spellings of one word that look the same, apart from case,
+// are equal.
+func Case(text string) string {
+	if isASCII(text) {
+		return strings.ToUpper(text) // most texts: rules compare thousands of them
+	}
+	return strings.ToUpper(norm.NFC.String(strings.Map(visible, width.Fold.String(text))))
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// visible drops what only tells a program how to break or direct a text, such as a soft hyphen, and
+// returns the hyphen that people type for those that look like it.
+func visible(r rune) rune {
+	switch {
+	case r == '\u2010', r == '\u2011': // hyphen, non-breaking hyphen
+		return '-'
+	case unicode.Is(unicode.Cf, r):
+		return -1
+	default:
+		return r
+	}
+}
 
 // Key is [Case], and takes away the white space around text; within it, any run of white
 // space is one blank. People cannot see the difference in a table.
