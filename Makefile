@@ -69,7 +69,7 @@ test-compose: go-toolchain temporal mailpit temporal-server temporal-sql-tool te
 	$(GO) mod download go.temporal.io/server@v$(TEMPORAL_SERVER_VERSION)
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
-	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -count 1 -v -timeout 60m -run '^TestCompose$$' $(in_namespaces) ./deploy/livetest
+	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -count 1 -v -timeout 2h -run '^TestCompose$$' $(in_namespaces) ./deploy/livetest
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...

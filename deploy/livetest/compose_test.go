@@ -15,7 +15,7 @@ import (
 )
 
 // composeReady is more than a slow machine takes to build the image and to start all containers.
-const composeReady = 15 * time.Minute
+const composeReady = 30 * time.Minute
 
 // Orders of the stand-in for InFlow whose amounts are wrong: one that stays held from one step to the
 // next, one for recipes that leave it held, and others for those that end its run.

@@ -70,7 +70,7 @@ func try(t *testing.T, dir string, env []string, script string) (output string, 
 // tryCommand runs a command for as long as a slow machine may take.
 func tryCommand(t *testing.T, dir string, env []string, line ...string) (output string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the test's and the page's own
 	command.Dir, command.Env = dir, append(os.Environ(), env...)
