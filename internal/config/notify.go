@@ -64,6 +64,9 @@ func (c *Notify) Options() (notify.Options, error) {
 func (c *Hold) validate(f *Faults) {
 	checkNotNegative(f, "GRACE_PERIOD", c.GracePeriod)
 	checkNotNegative(f, "REMIND_EVERY", c.RemindEvery)
+	if c.RemindEvery > 0 && c.RemindEvery < time.Minute {
+		f.add("REMIND_EVERY", "%v is too short for people: write 1m or more, or 0 for no reminders", c.RemindEvery)
+	}
 	if c.HoldMax <= 0 {
 		f.add("HOLD_MAX", "%v is no time at all: write how long an order is held at most, such as 720h", c.HoldMax)
 	}

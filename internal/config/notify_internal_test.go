@@ -81,6 +81,7 @@ func TestFaultsOfNotices(t *testing.T) {
 		{"no unit", []string{"GRACE_PERIOD=30"}, []string{`GRACE_PERIOD: "30" cannot be read: write a duration such as 30m`}},
 		{"no hold", []string{"HOLD_MAX=0s"}, []string{"HOLD_MAX: 0s is no time at all: write how long an order is held at most, such as 720h"}},
 		{"reminders", []string{"REMIND_EVERY=-1h"}, []string{"REMIND_EVERY: -1h0m0s is negative: write 0 or more"}},
+		{"reminders without a pause", []string{"REMIND_EVERY=1ns"}, []string{"REMIND_EVERY: 1ns is too short for people: write 1m or more, or 0 for no reminders"}},
 		{"no port", smtp("SMTP_ADDR=smtp.example.com"), []string{`SMTP_ADDR: is "smtp.example.com", which is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
 		{"no host", smtp("SMTP_ADDR=:587"), []string{`SMTP_ADDR: is ":587", which is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
 		{"wrong port", smtp("SMTP_ADDR=smtp.example.com:smtp"), []string{`SMTP_ADDR: is "smtp.example.com:smtp", whose port is not one from 1 to 65535`}},

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"fmt"
+	"net/url"
 	"os"
 	"strings"
 )
@@ -22,4 +24,21 @@ func exporterConfigured(signal string) bool {
 	default:
 		return true
 	}
+}
+
+// checkEndpoint says what is wrong with the URL that a signal ("TRACES" or "METRICS") is sent to. The
+// exporters take what they cannot read for their default, and nothing arrives.
+func checkEndpoint(signal string) error {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		value := os.Getenv(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			return fmt.Errorf("%s is not a URL that something can be sent to: write one such as http://127.0.0.1:4318", name)
+		}
+		return nil
+	}
+	return nil
 }

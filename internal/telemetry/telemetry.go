@@ -164,6 +164,9 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 	if !exporterConfigured("TRACES") {
 		return nil
 	}
+	if err := checkEndpoint("TRACES"); err != nil {
+		return err
+	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		return fmt.Errorf("set up the trace exporter from OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)
@@ -190,6 +193,9 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 	}
 	// Prometheus reads the page; autoexport would open a second one on its own port.
 	if exporterConfigured("METRICS") && os.Getenv("OTEL_METRICS_EXPORTER") != "prometheus" {
+		if err := checkEndpoint("METRICS"); err != nil {
+			return err
+		}
 		push, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
 			return fmt.Errorf("set up the metrics exporter from OTEL_METRICS_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)

@@ -139,6 +139,18 @@ func TestExporterIsChosenByTheStandardVariables(t *testing.T) {
 	}
 }
 
+// TestEndpointsThatCannotBeReadAreRefused: an exporter would take its default instead, and nothing would arrive.
+func TestEndpointsThatCannotBeReadAreRefused(t *testing.T) {
+	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"} {
+		for _, value := range []string{"::", "collector:4318", "http://", "ftp://collector", "4318", "http://a b"} {
+			clearEnvironment(t)
+			t.Setenv(variable, value)
+			_, err := telemetry.Start(t.Context(), telemetry.Options{Service: "test", LogWriter: io.Discard})
+			assert.ErrorContains(t, err, variable+" is not a URL", value)
+		}
+	}
+}
+
 func TestSpansReachTheCollector(t *testing.T) {
 	clearEnvironment(t)
 	received := startCollector(t, http.StatusOK)
