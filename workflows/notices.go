@@ -78,6 +78,7 @@ func (o *salesOrder) sendNotices(ctx workflow.Context) {
 		o.sending = true
 		if o.send(sendCtx) {
 			o.noteTold(ctx, &o.hold.Outbox[0])
+			workflow.SetCurrentDetails(ctx, o.details())
 			o.hold.Outbox = slices.Delete(o.hold.Outbox, 0, 1)
 		}
 		o.sending = false
