@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,18 +172,22 @@ file or an order cannot be read, or a rule could not be evaluated or lacked data
 			if e.set, err = ruleFiles.load(cmd); err != nil {
 				return err
 			}
-			if e.lookups, err = readLookups(lookupsFile); err != nil {
+			if e.lookups, err = readLookups(cmd.Context(), lookupsFile); err != nil {
 				return &exitError{code: exitNotChecked, err: err}
 			}
-			if orderFile == "-" {
-				return e.all(cmd, cmd.InOrStdin(), "standard input")
-			}
-			file, err := os.Open(orderFile) //nolint:gosec // the person names the file
+			file, err := openInput(cmd.Context(), cmd.InOrStdin(), orderFile)
 			if err != nil {
 				return &exitError{code: exitNotChecked, err: fmt.Errorf("read the orders: %w", err)}
 			}
 			defer file.Close() //nolint:errcheck // only read
-			return e.all(cmd, file, orderFile)
+			if orderFile == "-" {
+				orderFile = "standard input"
+			}
+			err = e.all(cmd, file, orderFile)
+			if err != nil && cmd.Context().Err() != nil {
+				return &exitError{code: exitNotChecked, err: context.Cause(cmd.Context())}
+			}
+			return err
 		},
 	}
 	ruleFiles.register(cmd)
@@ -208,12 +213,12 @@ func parseTime(text string) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-func readLookups(name string) (ordercheck.Lookups, error) {
+func readLookups(ctx context.Context, name string) (ordercheck.Lookups, error) {
 	var lookups ordercheck.Lookups
 	if name == "" {
 		return lookups, nil
 	}
-	content, err := os.ReadFile(name) //nolint:gosec // the person names the file
+	content, err := readInput(ctx, name)
 	if err != nil {
 		return lookups, fmt.Errorf("read what was looked up: %w", err)
 	}

@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +17,7 @@ import (
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/nowait"
 )
 
 const (
@@ -161,7 +162,7 @@ for byte as it is in FILE, or on standard input. A line break at its end counts:
 			if err != nil {
 				return err
 			}
-			body, err := readBody(cmd.InOrStdin(), args)
+			body, err := readBody(cmd.Context(), cmd.InOrStdin(), args)
 			if err != nil {
 				return err
 			}
@@ -206,7 +207,7 @@ Exit status: 0 the signature verifies, 1 it does not.`,
 			if err != nil {
 				return err
 			}
-			body, err := readBody(cmd.InOrStdin(), args)
+			body, err := readBody(cmd.Context(), cmd.InOrStdin(), args)
 			if err != nil {
 				return err
 			}
@@ -298,7 +299,7 @@ func signingKeys() ([]inflow.SigningKey, error) {
 
 // readSecretFile reads the secrets of a file that a setting or flag names.
 func readSecretFile(setting, path string) ([]inflow.SigningKey, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	content, err := nowait.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", setting, err)
 	}
@@ -309,16 +310,13 @@ func readSecretFile(setting, path string) ([]inflow.SigningKey, error) {
 	return keys, nil
 }
 
-// readBody reads the file that args name, or in.
-func readBody(in io.Reader, args []string) (body []byte, err error) {
-	if len(args) == 1 && args[0] != "-" {
-		file, err := os.Open(args[0])
-		if err != nil {
-			return nil, fmt.Errorf("read the body: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		in = file
+// readBody reads the file that args name, or stdin.
+func readBody(ctx context.Context, stdin io.Reader, args []string) (body []byte, err error) {
+	in, err := openInput(ctx, stdin, strings.Join(args, ""))
+	if err != nil {
+		return nil, fmt.Errorf("read the body: %w", err)
 	}
+	defer func() { err = errors.Join(err, in.Close()) }()
 	body, err = io.ReadAll(io.LimitReader(in, maxWebhookFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the body: %w", err)

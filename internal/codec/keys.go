@@ -11,9 +11,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
+
+	"error-check-gate/internal/nowait"
 )
 
 // Variables that hold the keys.
@@ -171,7 +172,7 @@ func (e *VariableError) Error() string { return e.Variable + ": " + e.Err.Error(
 func (e *VariableError) Unwrap() error { return e.Err }
 
 func readFile(path string) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator's own setting
+	file, err := nowait.Open(path)
 	if err != nil {
 		return "", err
 	}

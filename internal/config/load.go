@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"reflect"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"error-check-gate/internal/nowait"
 )
 
 // Fault is one thing wrong with one variable.
@@ -209,7 +210,7 @@ func readSecretFile(path string) (string, error) {
 }
 
 func readSmallFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator's own setting
+	file, err := nowait.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("the file cannot be read: %w", err)
 	}

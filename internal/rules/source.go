@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"error-check-gate/internal/nowait"
 	"error-check-gate/internal/rules/plaintext"
 )
 
@@ -28,8 +27,7 @@ type diskFiles struct{}
 
 // read reads a pipe too, as a shell's <(…) makes them, and stops when ctx ends.
 func (diskFiles) read(ctx context.Context, name string, limit int64) ([]byte, error) {
-	// Without O_NONBLOCK, opening a pipe would wait for its writer for ever.
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // rule files are named by the operator
+	f, err := nowait.Open(name)
 	if err != nil {
 		return nil, err
 	}
