@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"bufio"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -40,6 +41,39 @@ func TestAuditLogOnAFullDisk(t *testing.T) {
 		assert.Equal(t, []string{"kept"}, reasonsIn(t, path))
 		assert.EqualValues(t, 30, sum(t, a.reader, "gate.audit.lost"))
 	})
+}
+
+// TestAuditLogThatIsAPipe: a pipe that nobody reads is refused at once. One
+// that comes to lie at the path is not waited for, and lines go on to the file that is open.
+func TestAuditLogThatIsAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := OpenAuditLog(AuditOptions{Target: pipe})
+	require.ErrorContains(t, err, "a pipe that nobody reads")
+
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.log")
+		a := newAuditTrial(t, path, 0, 0)
+		a.write("before")
+		require.NoError(t, os.Rename(path, path+".old"))
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+		time.Sleep(auditLookInterval)
+		a.write("after")
+		require.NoError(t, a.log.Close(t.Context()))
+		assert.Equal(t, []string{"before", "after"}, reasonsIn(t, path+".old"))
+		assert.Zero(t, sum(t, a.reader, "gate.audit.lost"))
+	})
+
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // a log shipper
+	require.NoError(t, err)
+	defer reader.Close() //nolint:errcheck // only read
+	log, err := OpenAuditLog(AuditOptions{Target: pipe})
+	require.NoError(t, err)
+	log.record(&auditRecord{Reason: "read"})
+	require.NoError(t, log.Close(t.Context()))
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, line, `"reason":"read"`)
 }
 
 func TestDeliveriesOnAFullDisk(t *testing.T) {

@@ -57,7 +57,8 @@ func TestNamedPipeWithoutAWriterIsEmpty(t *testing.T) {
 	assert.Equal(t, exitNotChecked, status)
 	require.ErrorContains(t, err, "has no order")
 	for _, variable := range []string{
-		"RULES_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "SMTP_PASSWORD_FILE", "WEBHOOK_SECRET_FILE",
+		"RULES_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "SMTP_PASSWORD_FILE",
+		"WEBHOOK_SECRET_FILE",
 	} {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv(variable, pipe)
