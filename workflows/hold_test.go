@@ -473,6 +473,7 @@ func TestValidatorOfOverrides(t *testing.T) {
 	}{
 		"no name":              {ordercheck.OverrideRequest{Findings: []string{"all"}, Reason: "r"}, `"by" is missing`},
 		"a blank name":         {ordercheck.OverrideRequest{Findings: []string{"all"}, By: " ", Reason: "r"}, `"by" is missing`},
+		"an invisible reason":  {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "\u200b\u00ad"}, `"reason" is missing`},
 		"no reason":            {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna"}, `"reason" is missing`},
 		"no end":               {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "no end"}, `"until" is missing`},
 		"an end that has been": {ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "r", Until: time.Unix(1, 0)}, "in the past"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -38,12 +39,12 @@ const AllFindings = "all"
 func (r *OverrideRequest) Faults(now time.Time) []error {
 	var faults []error
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if strings.TrimSpace(r.By) == "" {
+	if blank(r.By) {
 		add(`"by" is missing: say who takes responsibility`)
 	} else if n := utf8.RuneCountInString(r.By); n > MaxOverrideBy {
 		add(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy)
 	}
-	if strings.TrimSpace(r.Reason) == "" {
+	if blank(r.Reason) {
 		add(`"reason" is missing: say why`)
 	} else if n := utf8.RuneCountInString(r.Reason); n > MaxOverrideReason {
 		add(`"reason" has %d characters; give at most %d`, n, MaxOverrideReason)
@@ -58,6 +59,11 @@ func (r *OverrideRequest) Faults(now time.Time) []error {
 		add(`"findings" has %d ids, more than a report lists; give at most %d, or ["all"]`, len(r.Findings), MaxFindings)
 	}
 	return faults
+}
+
+// blank reports whether a text has nothing that people see.
+func blank(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
 }
 
 // endFault says what is wrong with the end of the override.

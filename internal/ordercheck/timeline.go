@@ -3,7 +3,6 @@ package ordercheck
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -79,12 +78,12 @@ type Comment struct {
 // Validate says what is wrong with the comment.
 func (c *Comment) Validate() error {
 	var faults []error
-	if strings.TrimSpace(c.By) == "" {
+	if blank(c.By) {
 		faults = append(faults, errors.New(`"by" is missing: say who comments`))
 	} else if n := utf8.RuneCountInString(c.By); n > MaxOverrideBy {
 		faults = append(faults, fmt.Errorf(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy))
 	}
-	if strings.TrimSpace(c.Text) == "" {
+	if blank(c.Text) {
 		faults = append(faults, errors.New(`"text" is missing: write the comment`))
 	} else if n := utf8.RuneCountInString(c.Text); n > MaxComment {
 		faults = append(faults, fmt.Errorf(`"text" has %d characters; give at most %d`, n, MaxComment))
