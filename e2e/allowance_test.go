@@ -22,9 +22,9 @@ import (
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
-	"error-check-gate/workflows"
 )
 
 // starts are the starts of all requests that InFlow saw, in order.
@@ -126,7 +126,7 @@ func TestTwoWorkersShareTheAllowance(t *testing.T) {
 func TestAStormOfEditsCostsFewFetches(t *testing.T) {
 	t.Parallel()
 	// The settings of production: a storm lasts some seconds, as people save.
-	s := newStack(t, options{settings: workflows.Settings{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second}})
+	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second}})
 	ids := s.quietOrders(20)
 	var mu sync.Mutex
 	answered := map[string]time.Time{}

@@ -21,7 +21,7 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // recordVariable, where set, is the folder that histories are recorded into: see 'make record-histories'.
@@ -265,8 +265,8 @@ func TestBranches(t *testing.T) {
 }
 
 // holding are settings that hold an order, with a grace period.
-func holding(grace time.Duration) workflows.Settings {
-	return workflows.Settings{
+func holding(grace time.Duration) orderlife.Settings {
+	return orderlife.Settings{
 		SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: grace, HoldMax: time.Hour,
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/codec"
 	"error-check-gate/worker"
 )
 
@@ -30,14 +29,11 @@ func TestClockIsComparedWithTemporals(t *testing.T) {
 			s := newStack(t, options{noWorker: true})
 			ready := make(chan func(context.Context) error, 1)
 			serve(t, func(ctx context.Context) error {
-				return worker.Run(ctx, s.temporal, worker.Options{
-					Settings: s.settings, InflowRequestsPerMinute: plenty, Namespace: s.namespace, StopTimeout: 5 * time.Second,
-					Activities: &activities.Activities{
-						Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, Converter: codec.NewDataConverter(nil),
-					},
+				return s.gate().RunWorker(ctx, worker.Options{
+					Settings: s.settings, InflowRequestsPerMinute: plenty, StopTimeout: 5 * time.Second,
 					Started: func(check func(context.Context) error) { ready <- check },
 					Now:     func() time.Time { return time.Now().Add(tc.ahead) },
-				})
+				}, &activities.Activities{Orders: s.inflow, Rules: s.rules})
 			})
 			check := <-ready
 			id := s.create("plain")

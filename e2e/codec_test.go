@@ -16,10 +16,11 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/codec"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 // newPayloadKey is a fresh key as PAYLOAD_KEYS has it.
@@ -39,16 +40,13 @@ func payloadKeys(t testing.TB, entries ...string) *codec.Keys {
 // workerWithKeys runs a worker that has other keys than the rest of the stack.
 func (s *stack) workerWithKeys(keys *codec.Keys) (stop func()) {
 	s.t.Helper()
-	c := s.clientWithKeys(keys)
+	g := gate.Gate{Temporal: s.clientWithKeys(keys), Namespace: s.namespace, PayloadKeys: keys}
 	return serve(s.t, func(ctx context.Context) error {
-		return worker.Run(ctx, c, worker.Options{
-			Settings: s.settings,
-			Activities: &activities.Activities{
-				Orders: s.inflow, Rules: s.rules, PastRuns: c, Converter: codec.NewDataConverter(keys),
-			},
+		return g.RunWorker(ctx, worker.Options{
+			Settings:                s.settings,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
-		})
+		}, &activities.Activities{Orders: s.inflow, Rules: s.rules})
 	})
 }
 
@@ -89,7 +87,7 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	right, other := newPayloadKey("right"), newPayloadKey("other")
 	s := newStack(t, options{
 		noWorker: true, payloadKeys: payloadKeys(t, right),
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
 	})
 
 	// At the start of its run.

@@ -16,12 +16,13 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
 	"error-check-gate/workflows"
 )
 
 // asInProduction is the life of an order with the settings that ship, but for settling.
-var asInProduction = workflows.Settings{
+var asInProduction = orderlife.Settings{
 	SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour,
 }
 

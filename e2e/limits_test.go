@@ -21,8 +21,8 @@ import (
 
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
-	"error-check-gate/workflows"
 )
 
 // hugeRules returns a rule set that finds three errors on each line, and one of each of forty rules with long ids and
@@ -63,7 +63,7 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		rules: hugeRules(t), notifier: notifier,
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
 	})
 
 	lines := func(n int) func(order map[string]any) {
@@ -142,7 +142,7 @@ func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		notifier: notifier,
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
 	})
 	order := s.sample("plain")
 	// Random texts do not compress: 20,000 of them are 2 MB, of which gzip leaves 1.5 MB.

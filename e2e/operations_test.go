@@ -19,7 +19,7 @@ import (
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // recipes are the commands of a page, by the name in the comment before them.
@@ -72,7 +72,7 @@ func TestOperationsPage(t *testing.T) {
 	t.Parallel()
 	page := recipes(t, "../docs/operations.md")
 	tried := map[string]bool{}
-	s := newStack(t, options{settings: workflows.Settings{
+	s := newStack(t, options{settings: orderlife.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
 	}, sweep: byHand})
 	run := func(recipe, id string) string {

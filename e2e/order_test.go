@@ -14,8 +14,8 @@ import (
 
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
-	"error-check-gate/workflows"
 )
 
 func TestDeliveryBecomesAReport(t *testing.T) {
@@ -79,7 +79,7 @@ func TestListOfRunsSaysWhichOrdersAreWrong(t *testing.T) {
 
 func TestBurstOnOneOrderCostsFewSignalsAndFetches(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, options{settings: workflows.Settings{SettleQuiet: 500 * time.Millisecond, SettleMax: 30 * time.Second}})
+	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 500 * time.Millisecond, SettleMax: 30 * time.Second}})
 	id, err := s.fake.AddOrder(s.sample("plain"))
 	require.NoError(t, err)
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
@@ -130,7 +130,7 @@ func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 	answers := make(chan answer, 3*rounds)
 	evaluated := make(chan string, rounds)
 	s := newStack(t, options{
-		settings: workflows.Settings{SettleQuiet: time.Millisecond, SettleMax: time.Second},
+		settings: orderlife.Settings{SettleQuiet: time.Millisecond, SettleMax: time.Second},
 		rules: func() *rules.Set {
 			select {
 			case evaluated <- "":

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // TestOverrideWithoutAWorker: the command ends, and says that it does not know what came of the
@@ -18,7 +18,7 @@ import (
 // is no harm.
 func TestOverrideWithoutAWorker(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, options{noWorker: true, settings: workflows.Settings{
+	s := newStack(t, options{noWorker: true, settings: orderlife.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
 	}})
 	stop := s.startWorker()

@@ -24,11 +24,11 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 // The test binary plays a worker that is killed in the middle of a check, or of a hand-over.
@@ -95,11 +95,8 @@ func playRole(role string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	err = worker.Run(ctx, c, worker.Options{
-		Settings:                workflows.Settings{},
-		Activities:              &activities.Activities{Orders: orders, Rules: answerRules},
-		InflowRequestsPerMinute: plenty,
-	})
+	g := gate.Gate{Temporal: c}
+	err = g.RunWorker(ctx, worker.Options{InflowRequestsPerMinute: plenty}, &activities.Activities{Orders: orders, Rules: answerRules})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // TestSecurityPageNamesWhatExists: a threat whose answer nothing shows is not answered.
@@ -52,7 +52,7 @@ func TestSecurityPage(t *testing.T) {
 	t.Parallel()
 	page := recipes(t, "../docs/security.md")
 	key := newPayloadKey("2026-01")
-	s := newStack(t, options{payloadKeys: payloadKeys(t, key), settings: workflows.Settings{
+	s := newStack(t, options{payloadKeys: payloadKeys(t, key), settings: orderlife.Settings{
 		SettleQuiet: settleQuiet, SettleMax: 5 * settleQuiet,
 	}})
 	file := filepath.Join(t.TempDir(), "payload_keys")

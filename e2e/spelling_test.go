@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // TestCapitalsInAnIDAreTheSameOrder: a webhook, a check, an override and a sweep that spell an
@@ -22,7 +22,7 @@ import (
 func TestCapitalsInAnIDAreTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings: workflows.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}, sweep: byHand,
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}, sweep: byHand,
 	})
 	sample := s.recent("balance-wrong")
 	lower, _ := sample["salesOrderId"].(string)

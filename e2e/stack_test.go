@@ -36,15 +36,16 @@ import (
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 // Each test has a namespace of its own on one server, so that tests run side by
@@ -127,7 +128,7 @@ type stack struct {
 }
 
 type options struct {
-	settings      workflows.Settings
+	settings      orderlife.Settings
 	rules         func() *rules.Set
 	inflowTimeout time.Duration
 	form          fakeinflow.PayloadForm
@@ -149,7 +150,7 @@ const plenty = 60_000
 
 func newStack(t testing.TB, o options) *stack {
 	t.Helper()
-	if o.settings == (workflows.Settings{}) {
+	if o.settings == (orderlife.Settings{}) {
 		o.settings = holding(0)
 	}
 	if o.rules == nil {
@@ -225,14 +226,13 @@ func newNamespace(t testing.TB) string {
 func (s *stack) newIngress(l net.Listener) func(context.Context) error {
 	s.t.Helper()
 	o := s.options.ingress
-	o.Temporal = s.temporal
 	var err error
 	o.Secrets, err = ingress.NewFixedSecrets(s.keys)
 	require.NoError(s.t, err)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	edge, err := ingress.New(o)
+	edge, err := s.gate().NewIngress(o)
 	require.NoError(s.t, err)
 	return func(ctx context.Context) error { return edge.Serve(ctx, l) }
 }
@@ -245,19 +245,17 @@ func (s *stack) startWorker() (stop func()) {
 		orders = s.orders(s.inflow)
 	}
 	return serve(s.t, func(ctx context.Context) error {
-		return worker.Run(ctx, s.temporal, worker.Options{
-			Settings: s.settings,
-			Activities: &activities.Activities{
-				Orders: orders, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal, WebhookPatience: webhookPatience,
-				Notifier: s.notifier, Converter: codec.NewDataConverter(s.payloadKeys),
-			},
+		return s.gate().RunWorker(ctx, worker.Options{
+			Settings:                s.settings,
 			Sweep:                   s.sweep,
 			InflowRequestsPerMinute: s.allowance,
-			Namespace:               s.namespace,
-			Meter:                   s.meter(),
 			StopTimeout:             5 * time.Second,
-		})
+		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier})
 	})
+}
+
+func (s *stack) gate() *gate.Gate {
+	return &gate.Gate{Temporal: s.temporal, Namespace: s.namespace, PayloadKeys: s.payloadKeys, Telemetry: s.telemetry}
 }
 
 // meter is nil where a test looks at no metrics.

@@ -25,8 +25,8 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 // byHand is a schedule that does nothing by itself while a test runs.
@@ -141,7 +141,7 @@ func missedIDs(sweep *ordercheck.Sweep) []string {
 func TestMissedWebhooksAreFound(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings:    workflows.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: time.Hour, HoldMax: time.Hour},
+		settings:    orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: time.Hour, HoldMax: time.Hour},
 		retryDelays: []time.Duration{0, time.Second}, sweep: byHand,
 	})
 	var ids []string
@@ -428,11 +428,10 @@ func TestMetricsOfSweeps(t *testing.T) {
 
 	reader := metric.NewManualReader()
 	serve(t, func(ctx context.Context) error {
-		return worker.Run(ctx, s.temporal, worker.Options{
-			Activities: &activities.Activities{Orders: s.inflow, Rules: s.rules, PastRuns: s.temporal, Runs: s.temporal},
-			Sweep:      byHand, Namespace: s.namespace, InflowRequestsPerMinute: plenty,
+		return s.gate().RunWorker(ctx, worker.Options{
+			Sweep: byHand, InflowRequestsPerMinute: plenty,
 			Meter: metric.NewMeterProvider(metric.WithReader(reader)),
-		})
+		}, &activities.Activities{Orders: s.inflow, Rules: s.rules})
 	})
 	var gauges map[string]float64
 	require.Eventually(t, func() bool {

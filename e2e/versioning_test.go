@@ -21,12 +21,11 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 	s := newStack(t, options{noWorker: true})
 	startBuild := func(build string, rules func() *rules.Set) {
 		serve(t, func(ctx context.Context) error {
-			return worker.Run(ctx, s.temporal, worker.Options{
+			return s.gate().RunWorker(ctx, worker.Options{
 				Settings:                holding(0),
-				Activities:              &activities.Activities{Orders: s.inflow, Rules: rules},
 				InflowRequestsPerMinute: plenty,
 				Deployment:              deployment, BuildID: build,
-			})
+			}, &activities.Activities{Orders: s.inflow, Rules: rules})
 		})
 		require.Eventually(t, func() bool {
 			_, err := s.shell("temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")

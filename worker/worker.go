@@ -21,6 +21,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
 	"error-check-gate/workflows"
@@ -28,7 +29,7 @@ import (
 
 // Options is what a worker needs besides its connection.
 type Options struct {
-	Settings   workflows.Settings
+	Settings   orderlife.Settings
 	Activities *activities.Activities
 	// InflowRequestsPerMinute bounds the starts of InFlow activities over all
 	// workers together, by Temporal's limit on the task queue. Zero is an error.

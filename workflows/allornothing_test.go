@@ -62,7 +62,7 @@ func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, l.GetWorkflowError(), &again)
 	next := startOf(t, again)
-	require.True(t, next.Carried.HoldEnded)
+	require.True(t, next.State.Abandoned)
 
 	m := newLife(t, settings, "total")
 	m.ExecuteWorkflow(ordercheck.WorkflowType, next)

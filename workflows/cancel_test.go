@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
 // cancelled returns the report of a run that ended as cancelled.
@@ -28,7 +29,7 @@ func (l *life) cancelled() ordercheck.Report {
 func (l *life) cancelAt(at time.Duration) { l.RegisterDelayedCallback(l.CancelWorkflow, at) }
 
 func (l *life) execute() {
-	l.ExecuteWorkflow(ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: orderID})
+	l.ExecuteWorkflow(ordercheck.WorkflowType, orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
 }
 
 // TestCancelEndsTheHoldAndNoFetch: whatever was accepted is fetched and checked, then the hold
@@ -167,8 +168,8 @@ func TestDeliveryAfterACancel(t *testing.T) {
 			require.ErrorAs(t, l.GetWorkflowError(), &again)
 			next := startOf(t, again)
 			kinds := []ordercheck.NoticeKind{}
-			for i := range next.Carried.Hold.Outbox {
-				kinds = append(kinds, next.Carried.Hold.Outbox[i].Kind)
+			for i := range next.State.Outbox {
+				kinds = append(kinds, next.State.Outbox[i].Kind)
 			}
 			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds, "what is unsent goes along")
 			assert.Zero(t, l.observer.givenUp)
@@ -219,8 +220,8 @@ func TestSendingStopsForTheNextRun(t *testing.T) {
 	require.ErrorAs(t, l.GetWorkflowError(), &again)
 	assert.Equal(t, time.Hour, l.Now().Sub(l.start).Round(time.Minute))
 	next := startOf(t, again)
-	require.Len(t, next.Carried.Hold.Outbox, 1)
-	assert.Equal(t, []string{"chat"}, next.Carried.Hold.Outbox[0].Sent)
+	require.Len(t, next.State.Outbox, 1)
+	assert.Equal(t, []string{"chat"}, next.State.Outbox[0].Sent)
 
 	m := newLife(t, settings)
 	m.targets, m.saved = l.targets, 2

@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
 // saga is one order over all of its runs, with a model of what was accepted beside it.
@@ -284,7 +285,7 @@ func (s *saga) play(t *testing.T, state string, story []event, gap func() time.D
 			}
 		}, 0)
 	})
-	start := ordercheck.Start{SalesOrderID: orderID}
+	start := orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}}
 	for {
 		s.ExecuteWorkflow(ordercheck.WorkflowType, start)
 		require.True(t, s.IsWorkflowCompleted())

@@ -14,12 +14,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 const day = 24 * time.Hour
 
-var settings = workflows.Settings{
+var settings = orderlife.Settings{
 	SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second,
 	GracePeriod: 30 * time.Minute, HoldMax: 30 * day,
 }
@@ -42,7 +42,7 @@ type life struct {
 	seen    []string
 }
 
-func newLife(t *testing.T, settings workflows.Settings, broken ...string) *life {
+func newLife(t *testing.T, settings orderlife.Settings, broken ...string) *life {
 	t.Helper()
 	l := &life{world: newWorldWith(t, settings), t: t, broken: broken, amount: "5.00", ruleSet: ruleSet}
 	l.fetch = func(int) (ordercheck.FetchedOrder, error) {
@@ -154,7 +154,7 @@ var byAnna = ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", R
 func TestLife(t *testing.T) {
 	quiet := 2 * time.Second // settling, after a save
 	for name, tc := range map[string]struct {
-		settings func(*workflows.Settings)
+		settings func(*orderlife.Settings)
 		broken   []string
 		story    func(*life)
 		status   ordercheck.Status
@@ -188,7 +188,7 @@ func TestLife(t *testing.T) {
 			status: ordercheck.StatusPassed, told: []string{}, ended: 30 * time.Minute,
 		},
 		"no grace: confirmed at once": {
-			settings: func(s *workflows.Settings) { s.GracePeriod = 0 },
+			settings: func(s *orderlife.Settings) { s.GracePeriod = 0 },
 			broken:   []string{"total"},
 			story:    func(l *life) { l.save(time.Hour, func() { l.broken = nil }) },
 			status:   ordercheck.StatusPassed, told: []string{"0s failed", "1h0m2s resolved"}, ended: time.Hour + quiet,
@@ -246,14 +246,14 @@ func TestLife(t *testing.T) {
 			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h30m2s failed", "2h0m2s resolved"}, ended: 2*time.Hour + quiet,
 		},
 		"reminders": {
-			settings: func(s *workflows.Settings) { s.RemindEvery = day },
+			settings: func(s *orderlife.Settings) { s.RemindEvery = day },
 			broken:   []string{"total"},
 			story:    func(l *life) { l.save(3*day, func() { l.broken = nil }) },
 			status:   ordercheck.StatusPassed,
 			told:     []string{"30m0s failed", "24h30m0s reminder", "48h30m0s reminder", "72h0m2s resolved"}, ended: 3*day + quiet,
 		},
 		"fixed without a delivery: nobody is reminded": {
-			settings: func(s *workflows.Settings) { s.RemindEvery = day },
+			settings: func(s *orderlife.Settings) { s.RemindEvery = day },
 			broken:   []string{"total"},
 			story: func(l *life) {
 				l.RegisterDelayedCallback(func() { l.broken, l.saved = nil, 1 }, 12*time.Hour)
@@ -262,7 +262,7 @@ func TestLife(t *testing.T) {
 			told:   []string{"30m0s failed", "24h30m0s resolved"}, ended: day + 30*time.Minute,
 		},
 		"no reminder while InFlow refuses the key, one with the next check": {
-			settings: func(s *workflows.Settings) { s.RemindEvery = day },
+			settings: func(s *orderlife.Settings) { s.RemindEvery = day },
 			broken:   []string{"total"},
 			story: func(l *life) {
 				l.RegisterDelayedCallback(func() { l.down = true }, 12*time.Hour)
@@ -285,7 +285,7 @@ func TestLife(t *testing.T) {
 			told: []string{"30m0s failed", "720h30m0s ended"}, ended: 30*day + 30*time.Minute,
 		},
 		"rules with terms of their own": {
-			settings: func(s *workflows.Settings) { s.GracePeriod = 0 },
+			settings: func(s *orderlife.Settings) { s.GracePeriod = 0 },
 			broken:   []string{"total", "stock"},
 			story: func(l *life) {
 				two, six, ten := 2*time.Hour, 6*time.Hour, 10*time.Hour
@@ -659,7 +659,7 @@ func TestYearOfEdits(t *testing.T) {
 	)
 	settings := settings
 	settings.HoldMax = 0
-	start := ordercheck.Start{SalesOrderID: orderID}
+	start := orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}}
 	yearBegins := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var firstSeen time.Time
 	var told []string
@@ -703,9 +703,9 @@ func TestYearOfEdits(t *testing.T) {
 		require.NoError(t, err)
 		require.Less(t, len(payload.GetData()), 8<<10, "what is carried stays small")
 		if firstSeen.IsZero() {
-			firstSeen = start.Carried.Report.Findings[0].FirstSeen
+			firstSeen = start.State.Report.Findings[0].FirstSeen
 		}
-		require.Equal(t, firstSeen, start.Carried.Report.Findings[0].FirstSeen)
+		require.Equal(t, firstSeen, start.State.Report.Findings[0].FirstSeen)
 	}
 	assert.Equal(t, deliveries, delivered)
 	assert.Equal(t, deliveries+2, fetched, "one fetch for each delivery, one for the start, one when grace ends")

@@ -127,12 +127,12 @@ func (r *rulesInForce) takeOver(ctx workflow.Context, set ordercheck.ProposedRul
 // publish shows the record to those who ask without a worker: the memo, and the run's page in the Web UI.
 func (r *rulesInForce) publish(ctx workflow.Context) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**Rule set %s** is in force since %s: `%s`\n", markdownText(r.Name), moment(r.Since), r.Digest)
+	fmt.Fprintf(&b, "**Rule set %s** is in force since %s: `%s`\n", markdownText(r.Name), ordercheck.Moment(r.Since), r.Digest)
 	if r.By != "" {
 		fmt.Fprintf(&b, "\n%s went back to it.\n", markdownText(r.By))
 	}
 	for i := len(r.Before) - 1; i >= max(0, len(r.Before)-10); i-- {
-		fmt.Fprintf(&b, "\n- until %s: %s, `%s`", moment(r.Before[i].Until), markdownText(r.Before[i].Name), r.Before[i].Digest)
+		fmt.Fprintf(&b, "\n- until %s: %s, `%s`", ordercheck.Moment(r.Before[i].Until), markdownText(r.Before[i].Name), r.Before[i].Digest)
 	}
 	workflow.SetCurrentDetails(ctx, b.String())
 	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoInForce: r.InForce}); err != nil {
@@ -155,34 +155,19 @@ func (r *rulesInForce) recheck(ctx workflow.Context) error {
 	if changed() {
 		return nil
 	}
-	future := workflow.ExecuteActivity(recheckOptions(recheckCtx), ordercheck.ActivityRecheckOrders, ordercheck.RecheckOrders{RuleSet: r.RuleSet})
-	if err := workflow.Await(ctx, func() bool { return future.IsReady() || changed() }); err != nil {
+	recheck := recheckOrders.start(recheckCtx, ordercheck.RecheckOrders{RuleSet: r.RuleSet})
+	if err := workflow.Await(ctx, func() bool { return recheck.future.IsReady() || changed() }); err != nil {
 		return err
 	}
 	if changed() {
 		return nil
 	}
-	var rechecked ordercheck.RecheckedOrders
-	if err := future.Get(ctx, &rechecked); err != nil {
+	rechecked, err := recheck.get(ctx)
+	if err != nil {
 		workflow.GetLogger(ctx).Error("not every open order could be asked to check itself with the rule set in force; it is tried again", "error", err)
 		return nil // after the wait
 	}
 	workflow.GetLogger(ctx).Info("the open orders were asked to check themselves with the rule set in force", "orders", rechecked.Orders, "ruleSet", r.Name, "digest", r.Digest)
 	r.Unsent = false
 	return r.publish(ctx)
-}
-
-// recheckOptions: tried until every order was asked. An attempt says by its heartbeat how far it has come.
-func recheckOptions(ctx workflow.Context) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           ordercheck.TaskQueue,
-		StartToCloseTimeout: 12 * time.Hour,
-		HeartbeatTimeout:    15 * time.Second,
-		Summary:             "have the open orders checked with the rule set in force",
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:    time.Second,
-			BackoffCoefficient: 2,
-			MaximumInterval:    time.Minute,
-		},
-	})
 }

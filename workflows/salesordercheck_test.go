@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/workflows"
 )
 
@@ -64,7 +65,7 @@ type sentNotice struct {
 
 func newWorld(t *testing.T) *world { return newWorldWith(t, settings) }
 
-func newWorldWith(t *testing.T, settings workflows.Settings) *world {
+func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
@@ -155,7 +156,7 @@ func (w *world) deliver(n int) {
 
 func (w *world) run(t *testing.T) (*ordercheck.Report, error) {
 	t.Helper()
-	w.ExecuteWorkflow(ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: orderID})
+	w.ExecuteWorkflow(ordercheck.WorkflowType, orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
 	require.True(t, w.IsWorkflowCompleted())
 	if err := w.GetWorkflowError(); err != nil {
 		return nil, err
@@ -533,9 +534,9 @@ func TestWorkflowIDNamesTheOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id})
-			start := ordercheck.Start{SalesOrderID: orderID}
+			start := orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}}
 			if name == "unusable" {
-				start = ordercheck.Start{}
+				start = orderlife.Start{}
 			}
 			w.ExecuteWorkflow(ordercheck.WorkflowType, start)
 			var application *temporal.ApplicationError
@@ -546,9 +547,9 @@ func TestWorkflowIDNamesTheOrder(t *testing.T) {
 	}
 }
 
-func startOf(t *testing.T, again *workflow.ContinueAsNewError) ordercheck.Start {
+func startOf(t *testing.T, again *workflow.ContinueAsNewError) orderlife.Start {
 	t.Helper()
-	var start ordercheck.Start
+	var start orderlife.Start
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &start))
 	return start
 }

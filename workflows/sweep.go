@@ -98,7 +98,7 @@ func setUpSweep(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, erro
 	}
 	if kept != nil {
 		*last = *kept
-	} else if err := workflow.ExecuteActivity(recallOptions(ctx), ordercheck.ActivityRecallSweep).Get(ctx, last); err != nil {
+	} else if *last, err = recallSweep.run(ctx, none{}); err != nil {
 		return nil, err
 	}
 	if start.Account != last.Account || s.Sweep.From.Before(last.From) {
@@ -159,12 +159,9 @@ func (s *sweep) next(ctx workflow.Context) (ordercheck.ListedOrders, error) {
 				in.AfterAt = s.TailAt[n-1]
 			}
 		}
-		var page ordercheck.ListedOrders
-		if err := workflow.ExecuteActivity(listOptions(ctx, s.Pages), ordercheck.ActivityListOrders, in).Get(ctx, &page); err != nil {
+		page, err := listOrders.withSummary(fmt.Sprintf("list orders at InFlow, page %d", s.Pages)).run(ctx, in)
+		if err != nil || !page.Moved {
 			return page, err
-		}
-		if !page.Moved {
-			return page, nil
 		}
 		if page.StartIgnored {
 			s.BySkip = true // from now on pages are asked for by their place
@@ -215,9 +212,9 @@ func (s *sweep) compare(ctx workflow.Context, page ordercheck.ListedOrders) erro
 	if len(page.Orders) == 0 {
 		return nil
 	}
-	var checked ordercheck.CheckedMissed
-	if err := workflow.ExecuteActivity(checkMissedOptions(ctx, len(page.Orders)), ordercheck.ActivityCheckMissed,
-		ordercheck.CheckMissedInput{Orders: page.Orders, Waiting: s.Waiting}).Get(ctx, &checked); err != nil {
+	summary := fmt.Sprintf("compare %s with their latest checks", ordercheck.Plural(len(page.Orders), "changed order"))
+	checked, err := checkMissed.withSummary(summary).run(ctx, ordercheck.CheckMissedInput{Orders: page.Orders, Waiting: s.Waiting})
+	if err != nil {
 		return err
 	}
 	s.Waiting = checked.Waiting
@@ -291,7 +288,7 @@ const maxSweepRows = 50
 func (s *sweep) details() string {
 	w := &s.Sweep
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s since %s, %d changed, %d missed**\n\n", count(w.Listed, "order"), w.From.Format(time.DateOnly), w.Changed, w.Missed)
+	fmt.Fprintf(&b, "**%s since %s, %d changed, %d missed**\n\n", ordercheck.Plural(w.Listed, "order"), w.From.Format(time.DateOnly), w.Changed, w.Missed)
 	if w.EndedAt.IsZero() {
 		fmt.Fprintf(&b, "Page %d of InFlow's list has been read.\n", s.Pages)
 	}

@@ -110,8 +110,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		Ingress: ingress.Options{
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit, PeerFailureLimit: ingress.DefaultPeerFailureLimit,
 			MaxConnections: ingress.DefaultMaxConnections, PeerMaxConnections: ingress.DefaultPeerMaxConnections,
-			Audit: audit, Logger: t.Logger, TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
-			Watchdog: t.Watchdog,
+			Audit: audit,
 		},
 		Rules:       ruleSets,
 		PayloadKeys: keys,

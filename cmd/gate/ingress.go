@@ -10,6 +10,7 @@ import (
 
 	"error-check-gate/ingress"
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -75,9 +76,10 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 		err = errors.Join(err, audit.Close(stop))
 	}()
 
-	options := ingressOptions(settings, t)
-	options.Temporal, options.Secrets, options.Audit = temporal, secrets, audit
-	server, err := ingress.New(options)
+	options := ingressOptions(settings)
+	options.Secrets, options.Audit = secrets, audit
+	g := gate.Gate{Temporal: temporal, Telemetry: t}
+	server, err := g.NewIngress(options)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	return server.Serve(ctx, listener)
 }
 
-func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Options {
+func ingressOptions(settings config.Ingress) ingress.Options {
 	return ingress.Options{
 		TrustedProxies:     prefixTexts(settings.TrustedProxies),
 		AllowedPeers:       prefixTexts(settings.AllowedPeers),
@@ -97,10 +99,6 @@ func ingressOptions(settings config.Ingress, t *telemetry.Telemetry) ingress.Opt
 		TLSCertFile:        settings.TLSCertFile,
 		TLSKeyFile:         settings.TLSKeyFile,
 		DrainNotice:        drainNotice,
-		Watchdog:           t.Watchdog,
-		Logger:             t.Logger,
-		TracerProvider:     t.TracerProvider,
-		MeterProvider:      t.MeterProvider,
 	}
 }
 

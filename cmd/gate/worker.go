@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/codec"
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/notify"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 func newWorkerCommand() *cobra.Command {
@@ -73,30 +73,25 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ruleSets.Run(ctx) })
 	group.Go(func() error {
-		return worker.Run(ctx, temporal, worker.Options{
-			Settings: workflowSettings(settings.Settle, settings.Hold, settings.NotifyWarnings),
-			Activities: &activities.Activities{
-				Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, PastRuns: temporal,
-				Converter: codec.NewDataConverter(keys), SalesRep: settings.NotifySalesRep, Runs: temporal,
-			},
+		g := gate.Gate{Temporal: temporal, Namespace: effective.Namespace, PayloadKeys: keys, Telemetry: t}
+		return g.RunWorker(ctx, worker.Options{
+			Settings:                workflowSettings(settings.Settle, settings.Hold, settings.NotifyWarnings),
 			Sweep:                   worker.Sweep{Every: settings.SweepEvery, Days: settings.SweepDays, Account: settings.InflowCompanyID},
-			Logger:                  t.Logger,
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
-			Namespace:               effective.Namespace,
-			Meter:                   t.MeterProvider,
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
 			BuildID:                 settings.WorkerBuildID,
 			CachedRuns:              settings.CachedRuns,
-			Watchdog:                t.Watchdog,
 			Started:                 t.ReadyWhen,
+		}, &activities.Activities{
+			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
 		})
 	})
 	return group.Wait()
 }
 
-func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings bool) workflows.Settings {
-	return workflows.Settings{
+func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings bool) orderlife.Settings {
+	return orderlife.Settings{
 		SettleQuiet:    settle.SettleQuiet,
 		SettleMax:      settle.SettleMax,
 		GracePeriod:    hold.GracePeriod,

@@ -25,14 +25,15 @@ import (
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/notify"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
-	"error-check-gate/workflows"
 )
 
 // Options say where everything listens and how the gate is set.
@@ -46,13 +47,13 @@ type Options struct {
 	// SMTPPort takes the mail, on 127.0.0.1; MailAddr is the address of the page that shows it.
 	SMTPPort int
 	MailAddr string
-	Settings workflows.Settings
+	Settings orderlife.Settings
 	// SweepEvery and SweepDays say when to look for missed webhooks; see [worker.Sweep].
 	SweepEvery              time.Duration
 	SweepDays               int
 	InflowRequestsPerMinute int
 	StopTimeout             time.Duration
-	// Ingress are the ingress's own settings; what dev provides (Temporal, secrets) is set here.
+	// Ingress are the ingress's own settings; what dev provides is set here.
 	Ingress ingress.Options
 	// Rules are followed as their files change.
 	Rules *rules.Live
@@ -203,7 +204,8 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 		if err != nil {
 			return fmt.Errorf("subscribe to the stand-in's webhooks: %w", err)
 		}
-		edge, err := newIngress(o, temporal, subscription.Secret)
+		g := gate.Gate{Temporal: temporal, Namespace: namespace, PayloadKeys: o.PayloadKeys, Telemetry: o.Telemetry}
+		edge, err := newIngress(g, o.Ingress, subscription.Secret)
 		if err != nil {
 			return err
 		}
@@ -220,25 +222,17 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 			return nil
 		})
 		parts.Go(func() error {
-			return part("the worker", worker.Run(workerCtx, temporal, worker.Options{
+			return part("the worker", g.RunWorker(workerCtx, worker.Options{
 				Settings: o.Settings,
-				Activities: &activities.Activities{
-					Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, PastRuns: temporal, Runs: temporal,
-					Converter: codec.NewDataConverter(o.PayloadKeys),
-				},
 				Sweep: worker.Sweep{
 					Every: o.SweepEvery, Days: o.SweepDays,
 					// The stand-in keeps nothing, so that each one's versions are its own.
 					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
 				},
 				RuleFilesDecide:         true,
-				Logger:                  logger,
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
-				Namespace:               namespace,
-				Meter:                   o.Telemetry.MeterProvider,
-				Watchdog:                o.Telemetry.Watchdog,
 				StopTimeout:             o.StopTimeout,
-			}))
+			}, &activities.Activities{Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier}))
 		})
 		o.Telemetry.ReadyWhen(edge.Ready)
 		announce(o, l, server)
@@ -255,18 +249,16 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 	return parts.Wait()
 }
 
-func newIngress(o Options, temporal client.Client, secret inflow.Secret) (*ingress.Server, error) {
+func newIngress(g gate.Gate, options ingress.Options, secret inflow.Secret) (*ingress.Server, error) {
 	keys, err := inflow.ParseSecrets(string(secret))
 	if err != nil {
 		return nil, fmt.Errorf("the secret of the stand-in's subscription: %w", err)
 	}
-	options := o.Ingress
-	options.Temporal = temporal
 	options.Secrets, err = ingress.NewFixedSecrets(keys)
 	if err != nil {
 		return nil, err
 	}
-	return ingress.New(options)
+	return g.NewIngress(options)
 }
 
 func part(name string, err error) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
 func size(t testing.TB, value any) int {
@@ -128,13 +129,14 @@ func TestTheLargestStateOfARunFitsAPayload(t *testing.T) {
 			assert.LessOrEqual(t, len(notice.Report.Findings), 100)
 			assert.Equal(t, report.Errors(), notice.Report.Errors(), "it still counts all of them")
 			assert.Less(t, size(t, notice), 200<<10)
-			carried := ordercheck.Carried{Report: report, Hold: ordercheck.Hold{
-				Terms: checked.Terms, Notified: brief, Resolved: brief[:ordercheck.MaxResolved], Unlisted: ordercheck.Unlisted(report.Findings),
+			carried := orderlife.State{
+				Report: report, Terms: checked.Terms, Notified: brief, Unlisted: ordercheck.Unlisted(report.Findings),
+				Resolved: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]}, Lifted: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
 				Outbox: []ordercheck.Notice{notice, notice, notice, notice}, Unsent: slices.Repeat([]string{ordercheck.Cut(text, 600)}, 10),
-			}}
-			total := size(t, ordercheck.Start{SalesOrderID: report.SalesOrderID, Carried: &carried})
+			}
+			total := size(t, orderlife.Start{Start: ordercheck.Start{SalesOrderID: report.SalesOrderID}, State: &carried})
 			t.Logf("%d KiB: checked %d, report %d, notice %d, notified %d, unlisted %d, terms %d", total>>10, size(t, checked)>>10,
-				size(t, report)>>10, size(t, notice)>>10, size(t, brief)>>10, size(t, carried.Hold.Unlisted)>>10, size(t, checked.Terms)>>10)
+				size(t, report)>>10, size(t, notice)>>10, size(t, brief)>>10, size(t, carried.Unlisted)>>10, size(t, checked.Terms)>>10)
 			assert.Less(t, total, maxPayload-100<<10)
 		})
 	}

@@ -254,38 +254,6 @@ func (d *Digest) UnmarshalJSON(data []byte) error {
 type Start struct {
 	// SalesOrderID may be empty: the workflow's id names the order.
 	SalesOrderID string `json:"salesOrderId"`
-	// Carried is what the run before this one had; nil in the first run of a chain.
-	Carried *Carried `json:"carried,omitempty"`
-}
-
-// Carried is what a run hands to the next one when it continues as new.
-type Carried struct {
-	Report Report `json:"report"`
-	// FirstDelivery and LastDelivery bound the deliveries that no fetch has followed yet.
-	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
-	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
-	// Accepted is when the ingress took the first delivery that no check has answered.
-	Accepted time.Time `json:"accepted,omitzero"`
-	// Due is false where the run before was just waiting.
-	Due bool `json:"due,omitempty"`
-	// DueNow: a person asked for the fetch that is due, so it does not settle.
-	DueNow bool `json:"dueNow,omitempty"`
-	// Priority is that of the fetch that is due; 0 is [PriorityWebhook].
-	Priority int `json:"priority,omitempty"`
-	// NotChecked is why the latest check could not be done; nil if it was done.
-	NotChecked *NotChecked `json:"notChecked,omitempty"`
-	// MissingOnce: InFlow did not know the order, once.
-	MissingOnce bool `json:"missingOnce,omitempty"`
-	// HoldEnded: the order is still wrong, but its hold has expired.
-	HoldEnded bool `json:"holdEnded,omitempty"`
-	// Hold is what is known of the order's hold.
-	Hold Hold `json:"hold,omitzero"`
-}
-
-// NotChecked is why a check could not be done: type and message of an application error.
-type NotChecked struct {
-	Type    string `json:"type"`
-	Message string `json:"message"`
 }
 
 // Cancellation is the result of [ActivityReadCancellation]. Both are empty if Temporal was not told.
@@ -293,44 +261,4 @@ type Cancellation struct {
 	// Identity is that of the client that cancelled the run, such as temporal-cli:anna@host.
 	Identity string `json:"identity,omitempty"`
 	Reason   string `json:"reason,omitempty"`
-}
-
-// Hold is what a run remembers of an order that it holds, besides the report.
-type Hold struct {
-	Terms []Terms `json:"terms,omitempty"`
-	// RulesSince is [CheckedOrder.RulesSince] of the latest check.
-	RulesSince time.Time `json:"rulesSince,omitzero"`
-	// Since is when the first error was confirmed; zero while none was.
-	Since time.Time `json:"since,omitzero"`
-	// Notified are the confirmed findings that people have been told of, in brief.
-	Notified []Finding `json:"notified,omitempty"`
-	// Resolved are the first of them that have gone since, ResolvedOmitted the number of the others.
-	Resolved        []Finding `json:"resolved,omitempty"`
-	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
-	// Lifted and LiftedOmitted are the same for findings that went because the rules were changed.
-	Lifted        []Finding `json:"lifted,omitempty"`
-	LiftedOmitted int       `json:"liftedOmitted,omitempty"`
-	// Unlisted are findings that somebody answers for and that the report does not list any more,
-	// in brief: the override holds when it lists them again.
-	Unlisted []Finding `json:"unlisted,omitempty"`
-	// Thread is the key of the first notice of the hold.
-	Thread string `json:"thread,omitempty"`
-	// ToldAt is when the last notice of failure, or reminder of it, was made; zero where
-	// nobody was told, or has been told since that all is well.
-	ToldAt time.Time `json:"toldAt,omitzero"`
-	// OverriddenAt is when an override was accepted last; zero if none was.
-	OverriddenAt time.Time `json:"overriddenAt,omitzero"`
-	// CheckAgainAt is for an order that could not be checked while it was held.
-	CheckAgainAt time.Time `json:"checkAgainAt,omitzero"`
-	// TooLarge: people were told that the order is too large to be checked.
-	TooLarge bool `json:"tooLarge,omitempty"`
-	// Recalled: the run before this chain has been looked for.
-	Recalled bool `json:"recalled,omitempty"`
-	// Billed is the order as it was first seen invoiced; nil while it is not.
-	Billed *Billed `json:"billed,omitempty"`
-	// HasSalesRep is as in [FetchedOrder].
-	HasSalesRep bool     `json:"hasSalesRep,omitempty"`
-	Outbox      []Notice `json:"outbox,omitempty"` // oldest first
-	// Unsent says which notices were given up.
-	Unsent []string `json:"unsent,omitempty"`
 }

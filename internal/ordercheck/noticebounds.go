@@ -62,7 +62,7 @@ func Brief(findings []*Finding) []Finding {
 	return slices.Clip(brief)
 }
 
-// maxUnlistedSize is for the findings of [Hold.Unlisted].
+// maxUnlistedSize is for the overridden findings that a report no longer lists.
 const maxUnlistedSize = 64 << 10
 
 // Unlisted returns findings with what is needed to know an override of them again. It drops the

@@ -152,3 +152,14 @@ func printable(s string) string {
 		return r
 	}, s)
 }
+
+// Plural counts things, such as "1 error" or "3 errors".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Moment writes a time for people, in UTC and to the second.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -1,0 +1,228 @@
+package orderlife
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// Begin begins the check that is due, and returns who asked for it. Report its outcome by Checked,
+// NotChecked or Overtaken.
+func (s *State) Begin() Request {
+	s.InFlight, s.Due = s.Due, nil
+	return *s.InFlight
+}
+
+// Outbid reports whether somebody more urgent asks for a check than those the one in flight is for.
+func (s *State) Outbid() bool {
+	return s.InFlight != nil && s.Due != nil && s.Due.Priority < s.InFlight.Priority
+}
+
+// Overtaken takes back the check in flight, because somebody more urgent asked before its fetch had
+// begun: it is due again.
+func (s *State) Overtaken() {
+	overtaken := s.InFlight
+	s.InFlight = nil
+	due := s.request(overtaken.Priority)
+	due.Accepted = Earlier(overtaken.Accepted, due.Accepted)
+}
+
+// Fetched names the order of the check in flight, so that its number shows even if the check goes
+// no further.
+func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
+	if s.Report.CheckedAt.IsZero() {
+		s.Report.OrderNumber, s.Report.Customer = fetched.OrderNumber, fetched.Customer
+	}
+}
+
+// Knows reports whether the report is complete, and of this version of the order and these rules.
+func (s *State) Knows(fetched *ordercheck.FetchedOrder) bool {
+	report := &s.Report
+	return !report.CheckedAt.IsZero() && report.Note != NoteDeleted &&
+		len(report.RuleErrors) == 0 && len(report.Missing) == 0 &&
+		fetched.OrderVersion != "" && fetched.OrderVersion == report.OrderVersion &&
+		fetched.RuleSet.Digest == report.RuleSet.Digest
+}
+
+// BilledWith returns what Billed becomes with a check: the order as it was first seen invoiced; nil
+// if it is not invoiced, or no longer. If the fetch doesn't tell, what was known stands.
+func (s *State) BilledWith(fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups) *ordercheck.Billed {
+	unknown := !slices.Contains(fetched.Asked, ordercheck.LookupBilled) ||
+		slices.Contains(fetched.Missing, ordercheck.IncludeLines) ||
+		slices.Contains(lookups.Failed, ordercheck.LookupBilled)
+	switch {
+	case unknown, fetched.Billed != nil && s.Billed != nil:
+		return s.Billed
+	case fetched.Billed == nil:
+		return nil
+	case lookups.Billed != nil:
+		return lookups.Billed
+	}
+	return fetched.Billed
+}
+
+// WantsRecall reports whether the driver has to look up the order's last run before it reports this
+// check. It is looked up once in a life: a person who answers for an error must not be asked again
+// because the run was cancelled meanwhile. It matters if the rules found an error, or may have
+// missed one, or people are notified of warnings.
+func (s *State) WantsRecall(checked *ordercheck.CheckedOrder) bool {
+	return !s.Recalled && (len(checked.RuleErrors) > 0 || slices.ContainsFunc(checked.Findings, func(f ordercheck.Finding) bool {
+		return f.Severity == ordercheck.SeverityError || s.Settings.NotifyWarnings
+	}))
+}
+
+// RecallsFailure is the same for a check that failed: people must not be told twice that an order is
+// too large.
+func (s *State) RecallsFailure(failure Failure) bool {
+	return failure.Type == ordercheck.ErrorOrderTooLarge && !s.TooLarge && s.Report.CheckedAt.IsZero()
+}
+
+// Result is everything that one check brings.
+type Result struct {
+	// Began is when the fetch began.
+	Began   time.Time
+	Fetched ordercheck.FetchedOrder
+	// Lookups.Billed is [State.BilledWith].
+	Lookups ordercheck.Lookups
+	// Checked is nil if the state knows the fetched order.
+	Checked *ordercheck.CheckedOrder
+	// Recalled is the order's last run; nil if it was not asked for.
+	Recalled *ordercheck.RecalledRun
+}
+
+// Checked ends the check in flight with its result. now is when it ended.
+func (s *State) Checked(now time.Time, result *Result) {
+	overrides := s.overridesInForce()
+	s.InFlight, s.Failure = nil, nil
+	s.recall(result.Recalled)
+	s.takeFetched(&result.Fetched)
+	found, omitted := s.Report.Findings, s.Report.Omitted
+	var lift lift
+	if checked := result.Checked; checked != nil {
+		lift = s.liftBy(&result.Fetched, checked)
+		found, omitted = checked.Findings, checked.Omitted
+		s.takeChecked(result)
+	}
+	ended := s.endedOverrides(now)
+	s.judge(found, omitted, result.Began, now)
+	s.Report.CheckedAt = now
+	s.Report.Status = statusOf(&s.Report)
+	s.Report.Note = noteOf(&result.Fetched, s.Report.Missing)
+	s.RetryAt, s.TooLarge, s.Abandoned = time.Time{}, false, false
+	s.noteCheck(now)
+	s.noteEndedOverrides(now, overrides)
+	s.conclude(now, conclusion{checked: true, lift: lift, overridesEnded: ended})
+}
+
+func noteOf(fetched *ordercheck.FetchedOrder, missing []string) string {
+	switch {
+	case fetched.IsCancelled:
+		return NoteCancelled
+	case len(missing) > 0:
+		return fmt.Sprintf("The check lacked %s: InFlow left it out, or a look-up failed. Check the order again.", strings.Join(missing, ", "))
+	default:
+		return ""
+	}
+}
+
+// recall takes over what somebody answers for since the order's last run.
+func (s *State) recall(recalled *ordercheck.RecalledRun) {
+	if recalled == nil {
+		return
+	}
+	s.Recalled = true
+	if len(s.Report.Findings) > 0 {
+		return
+	}
+	known := slices.Concat(recalled.Overridden, recalled.Told)
+	s.Report.SetFindings(filter(known, func(f ordercheck.Finding) bool { return f.Count == 0 }),
+		filter(known, func(f ordercheck.Finding) bool { return f.Count > 0 }))
+}
+
+func (s *State) takeFetched(fetched *ordercheck.FetchedOrder) {
+	s.Report.OrderNumber = fetched.OrderNumber
+	if !slices.Contains(fetched.Missing, ordercheck.IncludeCustomer) {
+		s.Report.Customer = fetched.Customer
+	}
+	if !slices.Contains(fetched.Missing, ordercheck.IncludeSalesRep) {
+		s.HasSalesRep = fetched.HasSalesRep
+	}
+}
+
+func (s *State) takeChecked(result *Result) {
+	fetched, checked := &result.Fetched, result.Checked
+	s.Report.OrderVersion, s.Report.RuleSet = fetched.OrderVersion, checked.RuleSet
+	s.Report.Skipped, s.Report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
+	s.Report.Missing = union(fetched.Missing, checked.Missing)
+	s.Terms, s.RulesSince = checked.Terms, checked.RulesSince
+	s.Billed = result.Lookups.Billed
+}
+
+// NotChecked ends the check in flight, which could not be done. recalled is the order's last run if
+// RecallsFailure asks for it, else nil.
+func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
+	overrides := s.overridesInForce()
+	s.InFlight, s.Failure = nil, nil
+	notFound := failure.Type == ordercheck.ErrorOrderNotFound
+	if notFound {
+		s.NotFoundVersion = s.MissedVersion
+	}
+	if notFound && !s.Report.CheckedAt.IsZero() {
+		s.deleted(now)
+	} else {
+		s.failed(now, failure, recalled)
+	}
+	s.noteCheck(now)
+	s.noteEndedOverrides(now, overrides)
+	s.conclude(now, conclusion{checked: true})
+}
+
+// deleted takes that an order which was checked before is gone.
+func (s *State) deleted(now time.Time) {
+	s.Report.SetFindings([]ordercheck.Finding{}, nil)
+	s.Report.Status, s.Report.Note, s.Report.CheckedAt = ordercheck.StatusUnchecked, NoteDeleted, now
+	s.RetryAt = time.Time{}
+}
+
+func (s *State) failed(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
+	s.Report.Status, s.Failure = ordercheck.StatusUnchecked, &failure
+	after := retryAfter
+	if failure.Type == ordercheck.ErrorOrderTooLarge {
+		after = retryTooLargeAfter
+		s.notifyTooLarge(now, recalled)
+	}
+	if s.watched() {
+		s.RetryAt = now.Add(after)
+	}
+}
+
+// notifyTooLarge tells people that nobody checks the order. They are told once until a check of it
+// succeeds, because nobody would look for it among the failed runs.
+func (s *State) notifyTooLarge(now time.Time, recalled *ordercheck.RecalledRun) {
+	if s.TooLarge {
+		return
+	}
+	s.TooLarge = true
+	s.Report.Note = noteTooLarge
+	if recalled != nil && recalled.Failure == ordercheck.ErrorOrderTooLarge {
+		return // the last run has told them
+	}
+	s.notify(now, notice{kind: ordercheck.NoticeUnchecked})
+}
+
+// union returns the names of both lists, sorted, each once.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

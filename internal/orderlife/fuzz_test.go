@@ -1,0 +1,67 @@
+package orderlife_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzLife makes any sequence of events, times, failures and continue-as-news happen to an order, and
+// holds its state to a model after each of them. LIFE_STEPS of TestRandomLives does so for longer.
+func FuzzLife(f *testing.F) {
+	for seed := range byte(4) {
+		data := make([]byte, 400)
+		random := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // a plan, no secret
+		for i := range data {
+			data[i] = byte(random.Uint32())
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		at := 0
+		m := newModel(func(n int) int {
+			if at == len(data) {
+				return 0
+			}
+			at++
+			return int(data[at-1]) % n
+		})
+		play(t, m, func() bool { return at < len(data) })
+	})
+}
+
+// TestRandomLives plays LIFE_STEPS (20,000) steps of lives, which are the same in each run.
+func TestRandomLives(t *testing.T) {
+	steps := 20_000
+	if text := os.Getenv("LIFE_STEPS"); text != "" {
+		var err error
+		steps, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	const life = 300 // steps
+	for seed := range uint64(steps / life) {
+		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a plan, no secret
+		n := 0
+		play(t, newModel(random.IntN), func() bool { n++; return n <= life })
+		if t.Failed() {
+			t.Fatalf("seed %d, step %d", seed, n)
+		}
+	}
+}
+
+// play lets steps happen until the story ends or a fault shows.
+func play(t *testing.T, m *model, more func() bool) {
+	t.Helper()
+	defer func() {
+		if fault := recover(); fault != nil {
+			t.Errorf("%v", fault)
+		}
+	}()
+	m.drive()
+	for more() {
+		m.step()
+	}
+}

@@ -1,0 +1,103 @@
+package orderlife
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// notice is what a notice says besides the report.
+type notice struct {
+	kind           ordercheck.NoticeKind
+	reason         ordercheck.EndReason
+	overridesEnded []ordercheck.Override
+}
+
+const (
+	// maxOutbox limits the notices that wait for their receivers. One more replaces the last one, as
+	// it says what has become of the order since.
+	maxOutbox = 4
+	// maxUnsent limits the descriptions of notices that were given up.
+	maxUnsent = 10
+	// maxErrorText limits an error's message that is kept, in characters.
+	maxErrorText = 500
+)
+
+// notify puts a notice of the report as it stands into the outbox.
+func (s *State) notify(now time.Time, n notice) {
+	if n.kind == ordercheck.NoticeReminder && len(s.Outbox) > 0 {
+		return // what waits to be sent is a reminder as well
+	}
+	s.Notices++
+	out := ordercheck.Notice{
+		Kind:           n.kind,
+		Key:            s.noticeKey(now, n),
+		Thread:         s.Thread,
+		At:             now,
+		Report:         s.Report.Clone(),
+		EndReason:      n.reason,
+		HasSalesRep:    s.HasSalesRep,
+		OverridesEnded: n.overridesEnded,
+	}
+	if n.kind == ordercheck.NoticeResolved {
+		out.Resolved, out.ResolvedOmitted = slices.Clone(s.Resolved.Findings), s.Resolved.Omitted
+	}
+	if n.kind == ordercheck.NoticeResolved || n.reason == ordercheck.EndRulesChanged {
+		out.Lifted, out.LiftedOmitted = slices.Clone(s.Lifted.Findings), s.Lifted.Omitted
+	}
+	out.Report.Timeline = nil // for the order's page
+	out.Bound()
+	if s.Thread == "" {
+		s.Thread = out.Key
+	}
+	if len(s.Outbox) == maxOutbox {
+		superseded := &s.Outbox[maxOutbox-1]
+		s.addUnsent(fmt.Sprintf("%s notice of %s: a later one replaced it before it could be sent",
+			superseded.Kind, superseded.At.UTC().Format(time.RFC3339)))
+		s.Outbox = s.Outbox[:maxOutbox-1]
+	}
+	s.Outbox = append(s.Outbox, out)
+	s.noteWarningsNotified()
+}
+
+// noticeKey is the same however often sending a notice is tried, and differs between any two notices.
+func (s *State) noticeKey(now time.Time, n notice) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%d %s%s\n%s\n", s.Report.SalesOrderID, s.Notices, n.kind, n.reason, now.UTC().Format(time.RFC3339Nano))
+	for _, f := range s.errors(ordercheck.FindingConfirmed) {
+		b.WriteString(f.ID + "\n")
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// NoticeSent records that a target has the first notice of the outbox.
+func (s *State) NoticeSent(target string) {
+	s.Outbox[0].Sent = append(s.Outbox[0].Sent, target)
+}
+
+// NoticeGivenUp records that a target could not be sent the first notice of the outbox.
+func (s *State) NoticeGivenUp(now time.Time, target, reason string) {
+	first := &s.Outbox[0]
+	s.note(now, ordercheck.TimelineNotified, fmt.Sprintf("Not told: %s (%s notice), given up after a day.", target, first.Kind))
+	s.addUnsent(fmt.Sprintf("%s notice of %s to %s: %s", first.Kind,
+		now.UTC().Format(time.RFC3339), target, ordercheck.Cut(reason, maxErrorText)))
+}
+
+// NoticeDone takes the first notice out of the outbox: every target has it, or was given up.
+func (s *State) NoticeDone(now time.Time) {
+	s.noteNotified(now, &s.Outbox[0])
+	s.Outbox = slices.Delete(s.Outbox, 0, 1)
+}
+
+func (s *State) addUnsent(text string) {
+	s.Unsent = append(s.Unsent, text)
+	if n := len(s.Unsent); n > maxUnsent {
+		s.Unsent = slices.Delete(s.Unsent, 0, n-maxUnsent)
+	}
+}

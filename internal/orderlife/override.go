@@ -1,0 +1,111 @@
+package orderlife
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// ValidateOverride says everything that is wrong with a request.
+func (s *State) ValidateOverride(now time.Time, request ordercheck.OverrideRequest) error {
+	faults := request.Faults(now)
+	faults = append(faults, s.findingFaults(request.Findings)...)
+	if len(faults) == 0 {
+		if err := s.fits(now, request); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// maxFindingFaults limits the faults of findings that are reported at once.
+const maxFindingFaults = 10
+
+func (s *State) findingFaults(ids []string) []error {
+	var faults []error
+	for i, id := range ids {
+		if len(faults) == maxFindingFaults {
+			return append(faults, fmt.Errorf("%d more findings were not looked at", len(ids)-i))
+		}
+		if err := s.findingFault(id); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}
+
+func (s *State) findingFault(id string) error {
+	if id == ordercheck.AllFindings {
+		if len(s.overridable()) == 0 {
+			return errors.New("the order has no error that could be overridden")
+		}
+		return nil
+	}
+	i := slices.IndexFunc(s.Report.Findings, func(f ordercheck.Finding) bool { return f.ID == id })
+	name := ordercheck.Cut(id, maxErrorText)
+	if i < 0 {
+		return fmt.Errorf("the order has no finding %q; its report lists those it has", name)
+	}
+	switch f := &s.Report.Findings[i]; {
+	case f.Severity != ordercheck.SeverityError:
+		return fmt.Errorf("finding %q is a warning, which holds nothing", name)
+	case s.terms(f.RuleID).NotOverridable:
+		return fmt.Errorf("rule %q cannot be overridden: the order is to be put right", f.RuleID)
+	}
+	return nil
+}
+
+// fits fails if the report cannot take the override's text.
+func (s *State) fits(now time.Time, request ordercheck.OverrideRequest) error {
+	covered := s.covered(request)
+	var others []*ordercheck.Override
+	for f := range s.Report.All() {
+		if f.Override != nil && !slices.Contains(covered, f) {
+			others = append(others, f.Override)
+		}
+	}
+	return request.Override(now).FitsReport(len(covered), others)
+}
+
+// covered returns the errors that a request asks for. "all" includes those that the report does not
+// list. A person who names ids has seen only what these say.
+func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Finding {
+	all := slices.Contains(request.Findings, ordercheck.AllFindings)
+	return slices.DeleteFunc(s.overridable(), func(f *ordercheck.Finding) bool {
+		return !all && (f.Count > 0 || !slices.Contains(request.Findings, f.ID))
+	})
+}
+
+// Override accepts a request without faults: from now on a person answers for the findings.
+func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
+	override := request.Override(now)
+	covered := s.covered(request)
+	for _, f := range covered {
+		f.State, f.Override = ordercheck.FindingOverridden, override
+	}
+	s.OverriddenAt = now
+	s.noteOverride(now, override, covered)
+	if s.Failure != nil && s.InFlight == nil {
+		s.Asked() // an override rests on a check that could be done
+		return
+	}
+	// During a check the report is still that of the check before. Its status says what its findings
+	// have become, if that check could be done. The check in flight concludes.
+	if s.Report.Status != ordercheck.StatusUnchecked && s.Report.Status != ordercheck.StatusChecking {
+		s.Report.Status = statusOf(&s.Report)
+	}
+	if s.InFlight == nil {
+		s.conclude(now, conclusion{})
+	}
+}
+
+// overridable returns the errors that somebody may answer for.
+func (s *State) overridable() []*ordercheck.Finding {
+	return slices.DeleteFunc(s.severe(), func(f *ordercheck.Finding) bool {
+		// Some of several rules together may have to be put right.
+		return s.terms(f.RuleID).NotOverridable || f.RuleID == ordercheck.OtherRules
+	})
+}

@@ -1,0 +1,145 @@
+package orderlife
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// note adds an entry to the timeline.
+func (s *State) note(now time.Time, kind ordercheck.TimelineKind, text string) {
+	s.noteBy(now, kind, "", text)
+}
+
+// noteBy adds an entry about something that a person did.
+func (s *State) noteBy(now time.Time, kind ordercheck.TimelineKind, by, text string) {
+	s.Report.AddToTimeline(ordercheck.TimelineEntry{At: now.UTC(), Kind: kind, Text: text, By: by})
+}
+
+// Comment adds a person's comment. It changes nothing else.
+func (s *State) Comment(now time.Time, comment ordercheck.Comment) {
+	s.noteBy(now, ordercheck.TimelineCommented, comment.By, comment.Text)
+}
+
+// noteDeliveries notes webhooks. Consecutive ones share an entry.
+func (s *State) noteDeliveries(now time.Time, webhooks int) {
+	n := len(s.Report.Timeline)
+	if n == 0 || s.DeliveriesNoted == 0 || s.Report.Timeline[n-1].Kind != ordercheck.TimelineDelivery {
+		s.DeliveriesNoted = webhooks
+		s.note(now, ordercheck.TimelineDelivery, deliveriesText(webhooks))
+		return
+	}
+	s.DeliveriesNoted += webhooks
+	s.Report.Timeline = slices.Clone(s.Report.Timeline)
+	s.Report.Timeline[n-1].Text = deliveriesText(s.DeliveriesNoted)
+}
+
+func deliveriesText(webhooks int) string {
+	if webhooks == 1 {
+		return "Announced by webhook."
+	}
+	return fmt.Sprintf("Announced by %s.", ordercheck.Plural(webhooks, "webhook"))
+}
+
+// noteCheck notes the outcome of a check.
+func (s *State) noteCheck(now time.Time) {
+	s.DeliveriesNoted = 0
+	if s.Failure != nil {
+		s.note(now, ordercheck.TimelineNotChecked, "Could not be checked: "+s.Failure.Message)
+		return
+	}
+	switch s.Report.Note {
+	case NoteDeleted:
+		s.note(now, ordercheck.TimelineDeleted, NoteDeleted)
+		return
+	case NoteCancelled:
+		s.note(now, ordercheck.TimelineCancelled, NoteCancelled)
+	}
+	s.note(now, ordercheck.TimelineChecked, fmt.Sprintf("Checked: %s, %s, %s.", s.Report.Status,
+		ordercheck.Plural(s.Report.Errors(), "error"), ordercheck.Plural(s.Report.Warnings(), "warning")))
+}
+
+// maxNamed is the number of rules or receivers that a sentence names.
+const maxNamed = 5
+
+// listNames joins the first names with commas, and counts the others.
+func listNames(names []string) string {
+	text := strings.Join(names[:min(len(names), maxNamed)], ", ")
+	if more := len(names) - maxNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// noteConfirmed notes the errors that have outlasted their grace period.
+func (s *State) noteConfirmed(now time.Time, confirmed []*ordercheck.Finding) {
+	var rules []string
+	number := 0
+	for _, f := range confirmed {
+		number += f.Findings()
+		if !slices.Contains(rules, f.RuleID) {
+			rules = append(rules, f.RuleID)
+		}
+	}
+	s.note(now, ordercheck.TimelineConfirmed,
+		fmt.Sprintf("Confirmed: %s (%s).", ordercheck.Plural(number, "error"), listNames(rules)))
+}
+
+// noteOverride notes that somebody answers for findings.
+func (s *State) noteOverride(now time.Time, override *ordercheck.Override, covered []*ordercheck.Finding) {
+	number := 0
+	for _, f := range covered {
+		number += f.Findings()
+	}
+	s.noteBy(now, ordercheck.TimelineOverridden, override.By, fmt.Sprintf("%s overrides %s until %s: %s",
+		override.By, ordercheck.Plural(number, "error"), ordercheck.Moment(override.Until), override.Reason))
+}
+
+// noteEndedOverrides notes the overrides that a check has ended. before are those in force before it.
+func (s *State) noteEndedOverrides(now time.Time, before []ordercheck.Override) {
+	for _, ended := range before {
+		if slices.ContainsFunc(s.overridesInForce(), ended.Same) {
+			continue
+		}
+		why := "has ended"
+		if now.Before(ended.Until) {
+			why = "is over: the error is gone, or its facts have changed"
+		}
+		s.noteBy(now, ordercheck.TimelineOverrideEnded, ended.By, fmt.Sprintf("The override by %s %s.", ended.By, why))
+	}
+}
+
+// overridesInForce returns the report's overrides, each once.
+func (s *State) overridesInForce() []ordercheck.Override {
+	var all []ordercheck.Override
+	for f := range s.Report.All() {
+		if f.Override != nil && !slices.ContainsFunc(all, f.Override.Same) {
+			all = append(all, *f.Override)
+		}
+	}
+	return all
+}
+
+// maxOverridesEnded limits the ended overrides that a notice names.
+const maxOverridesEnded = 10
+
+// endedOverrides returns the overrides that have ended by now, each once.
+func (s *State) endedOverrides(now time.Time) []ordercheck.Override {
+	ended := slices.DeleteFunc(s.overridesInForce(), func(o ordercheck.Override) bool { return now.Before(o.Until) })
+	return ended[:min(len(ended), maxOverridesEnded)]
+}
+
+// noteNotified notes who has a notice.
+func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
+	if len(notice.Sent) == 0 {
+		return
+	}
+	kind, what := ordercheck.TimelineNotified, "Told"
+	if notice.Kind == ordercheck.NoticeReminder {
+		kind, what = ordercheck.TimelineReminded, "Reminded"
+	}
+	s.note(now, kind, fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind))
+}

@@ -1,0 +1,119 @@
+package orderlife_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
+)
+
+const (
+	orderID = "8a3c6d4e-0000-4000-8000-000000000001"
+	day     = 24 * time.Hour
+)
+
+// start is when every story begins.
+var start = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+
+// settings are production's.
+var settings = orderlife.Settings{
+	SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second,
+	GracePeriod: 30 * time.Minute, HoldMax: 30 * day, RemindEvery: 7 * day,
+}
+
+// order is a version of an order at InFlow. Maps are by rule.
+type order struct {
+	version   int
+	wrong     map[string]string // the amount that a broken rule finds
+	cancelled bool
+}
+
+// world is what checks see.
+type world struct {
+	order   order
+	deleted bool
+	rules   rules
+	// failing are rules that cannot be evaluated; missing is what InFlow leaves out.
+	failing []string
+	missing []string
+}
+
+// rules is a rule set.
+type rules struct {
+	number int
+	// off are rules that are not in force.
+	off []string
+	// warnings are rules of severity warning.
+	warnings []string
+	// terms are those of single rules.
+	terms map[string]ordercheck.Terms
+}
+
+func (r *rules) set() ordercheck.RuleSet {
+	return ordercheck.RuleSet{Name: "test", Digest: fmt.Sprintf("sha256:%d", r.number)}
+}
+
+func (o *order) save(wrong map[string]string) {
+	o.version++
+	o.wrong = wrong
+}
+
+func (o *order) versionText() string { return fmt.Sprintf("%016X", o.version) }
+
+func (w *world) fetch() ordercheck.FetchedOrder {
+	return ordercheck.FetchedOrder{
+		OrderNumber: "SO-1", OrderVersion: w.order.versionText(), Customer: "Ikea",
+		IsCancelled: w.order.cancelled, RuleSet: w.rules.set(),
+	}
+}
+
+// evaluate returns what the rules find.
+func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
+	checked := &ordercheck.CheckedOrder{RuleSet: w.rules.set(), Findings: []ordercheck.Finding{}, Missing: w.missing}
+	for _, rule := range slices.Sorted(maps.Keys(o.wrong)) {
+		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) {
+			continue
+		}
+		severity := ordercheck.SeverityError
+		if slices.Contains(w.rules.warnings, rule) {
+			severity = ordercheck.SeverityWarning
+		}
+		checked.Findings = append(checked.Findings, ordercheck.Finding{
+			ID: rule, RuleID: rule, Severity: severity, Scope: ordercheck.ScopeOrder,
+			Message: rule + " is wrong", Expected: "1.00", Actual: o.wrong[rule],
+		})
+		if terms, own := w.rules.terms[rule]; own {
+			checked.Terms = append(checked.Terms, terms)
+		}
+	}
+	for _, rule := range w.failing {
+		if !slices.Contains(w.rules.off, rule) {
+			checked.RuleErrors = append(checked.RuleErrors, ordercheck.RuleError{RuleID: rule, Error: "overflow"})
+		}
+	}
+	for _, rule := range notified {
+		if slices.Contains(w.rules.off, rule) {
+			checked.NotInForce = append(checked.NotInForce, rule)
+		}
+	}
+	return checked
+}
+
+// result is the outcome of a check of an order.
+func (w *world) result(s *orderlife.State, o order, began time.Time) *orderlife.Result {
+	seen := *w
+	seen.order = o
+	result := &orderlife.Result{Began: began, Fetched: seen.fetch()}
+	if s.Knows(&result.Fetched) {
+		return result
+	}
+	result.Checked = seen.evaluate(&o, s.NotifiedRules())
+	return result
+}
+
+func notFound() orderlife.Failure {
+	return orderlife.Failure{Type: ordercheck.ErrorOrderNotFound, Message: "sales order 1 was not checked: InFlow does not know it"}
+}

@@ -1,0 +1,136 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// Bounds of the details, so that those of an order with thousands of findings stay readable.
+const (
+	maxDetailRows  = 50
+	maxDetailRules = 20  // that have findings which are not listed, or could not be evaluated
+	maxDetailText  = 500 // characters
+)
+
+// details is the run's state as Markdown: what is wrong, what to do, what happens next.
+func (o *salesOrder) details(ctx workflow.Context) string {
+	report := &o.state.Report
+	var b strings.Builder
+	number := report.OrderNumber
+	if number == "" {
+		number = report.SalesOrderID
+	}
+	fmt.Fprintf(&b, "**%s: %s**", markdownText(number), report.Status)
+	if report.Customer != "" {
+		fmt.Fprintf(&b, " · %s", markdownText(report.Customer))
+	}
+	b.WriteString("\n\n")
+	if report.Note != "" {
+		fmt.Fprintf(&b, "%s\n\n", markdownText(report.Note))
+	}
+	b.WriteString(o.cancellationText())
+	if report.CheckedAt.IsZero() {
+		if failure := o.state.Failure; failure != nil {
+			fmt.Fprintf(&b, "%s\n", markdownText(failure.Message))
+		} else {
+			b.WriteString("No check has ended yet.\n")
+		}
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s, %s. Checked %s with rules `%s`.\n",
+		ordercheck.Plural(report.Errors(), "error"), ordercheck.Plural(report.Warnings(), "warning"), ordercheck.Moment(report.CheckedAt), report.RuleSet.Name)
+	if !o.state.HeldSince.IsZero() {
+		fmt.Fprintf(&b, "\nHeld since %s.\n", ordercheck.Moment(o.state.HeldSince))
+	}
+	if next := o.state.Next(workflow.Now(ctx)); !next.Until.IsZero() {
+		fmt.Fprintf(&b, "\nNext, at %s: %s. A change of the order is checked at once.\n", ordercheck.Moment(next.Until), next.Why)
+	}
+	if failure := o.state.Failure; failure != nil {
+		fmt.Fprintf(&b, "\n%s\n", markdownText(failure.Message))
+	}
+	o.writeFindings(&b)
+	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxDetailRules)] {
+		e := &report.RuleErrors[i]
+		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, markdownText(e.Error))
+	}
+	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
+		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
+	}
+	o.writeTimeline(&b)
+	for _, unsent := range o.state.Unsent {
+		fmt.Fprintf(&b, "\nGiven up: %s\n", markdownText(unsent))
+	}
+	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
+	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)+min(len(report.Omitted), maxDetailRules)))
+	return b.String()
+}
+
+func (o *salesOrder) writeFindings(b *strings.Builder) {
+	findings, omitted := o.state.Report.Findings, o.state.Report.Omitted
+	if len(findings) == 0 {
+		return
+	}
+	b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
+	for i := range findings[:min(len(findings), maxDetailRows)] {
+		f := &findings[i]
+		where := "order"
+		if f.LineNumber > 0 {
+			where = fmt.Sprintf("line %d", f.LineNumber)
+		}
+		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, stateText(f), markdownText(f.Message), markdownText(f.Fix))
+	}
+	for i := range omitted[:min(len(omitted), maxDetailRules)] {
+		g := &omitted[i]
+		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n", g.Severity, stateText(g), g.RuleID, markdownText(g.Message))
+	}
+	if more := len(findings) - maxDetailRows; more > 0 {
+		fmt.Fprintf(b, "\nand %d more: see the report.\n", more)
+	}
+}
+
+// stateText says how far a finding has come, if that isn't obvious.
+func stateText(f *ordercheck.Finding) string {
+	switch {
+	case f.Severity != ordercheck.SeverityError:
+		return ""
+	case f.State == ordercheck.FindingPending:
+		return ", pending until " + ordercheck.Moment(f.ConfirmAt)
+	case f.State == ordercheck.FindingOverridden && f.Override != nil:
+		return fmt.Sprintf(", overridden by %s until %s: %s", markdownText(f.Override.By), ordercheck.Moment(f.Override.Until), markdownText(f.Override.Reason))
+	default:
+		return ", since " + ordercheck.Moment(f.FirstSeen)
+	}
+}
+
+// markdownEscapes: text from an order must not become markup, nor break a table row.
+var markdownEscapes = strings.NewReplacer(
+	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]",
+	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
+)
+
+func markdownText(s string) string { return markdownEscapes.Replace(ordercheck.Cut(s, maxDetailText)) }
+
+// maxDetailTimeline is the number of timeline entries on the run's page in the Web UI.
+const maxDetailTimeline = 20
+
+func (o *salesOrder) writeTimeline(b *strings.Builder) {
+	timeline := o.state.Report.Timeline
+	if len(timeline) == 0 {
+		return
+	}
+	b.WriteString("\n**What happened**, the latest first:\n")
+	for i := len(timeline) - 1; i >= max(0, len(timeline)-maxDetailTimeline); i-- {
+		entry := &timeline[i]
+		text := entry.Text
+		if entry.Kind == ordercheck.TimelineCommented {
+			text = entry.By + ": " + text
+		}
+		fmt.Fprintf(b, "\n- %s: %s", entry.At.UTC().Format(time.DateTime), markdownText(text))
+	}
+	b.WriteString("\n")
+}
