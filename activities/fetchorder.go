@@ -28,9 +28,14 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	}
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
-	include := slices.DeleteFunc(slices.Clone(asked), func(name string) bool {
+	needed := slices.DeleteFunc(slices.Clone(asked), func(name string) bool {
 		return name == ordercheck.LookupRecentOrders || name == ordercheck.LookupBilled
 	})
+	include := needed
+	if !a.SalesRep {
+		// The desk shows the sales rep's name. A check that lacks it is complete all the same.
+		include = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(needed), inflow.IncludeSalesRepTeamMember))))
+	}
 	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, include)
 	if err != nil {
 		return ordercheck.FetchedOrder{}, applicationError(err)
@@ -41,13 +46,16 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 		IsCancelled:  order.IsCancelled,
 		RuleSet:      inForce,
 		Asked:        asked,
-		Missing:      order.Missing(include),
+		Missing:      order.Missing(needed),
 	}
 	if order.Customer != nil {
 		fetched.Customer = ordercheck.Keyword(order.Customer.Name)
 	}
 	// The address is not for the history: Notify asks for it when it is needed.
-	fetched.HasSalesRep = order.SalesRepTeamMember != nil && order.SalesRepTeamMember.Email != ""
+	if rep := order.SalesRepTeamMember; rep != nil {
+		fetched.HasSalesRep = a.SalesRep && rep.Email != ""
+		fetched.SalesRep = ordercheck.Keyword(rep.Name)
+	}
 	if len(fetched.Missing) > 0 && !in.AcceptMissing {
 		return fetched, nil
 	}

@@ -69,8 +69,9 @@ type salesOrder struct {
 	sendingPaused    bool // the next run is about to take over
 	interruptSending workflow.CancelFunc
 
-	published published
-	observer  Observer
+	published     published
+	publishedMemo ordercheck.DeskMemo
+	observer      Observer
 }
 
 // run does what the state asks for. It returns only when no check is due, and nothing blocks between

@@ -67,6 +67,9 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		heldSince:    o.state.HeldSince,
 		version:      o.shownVersion(),
 	}
+	if err := o.publishMemo(ctx); err != nil {
+		return err
+	}
 	if o.published.equal(now) {
 		return nil
 	}
@@ -95,6 +98,19 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		return fmt.Errorf("show the order's status in its search attributes: %w", err)
 	}
 	o.published = now
+	return nil
+}
+
+// publishMemo shows in lists of held orders what search attributes don't.
+func (o *salesOrder) publishMemo(ctx workflow.Context) error {
+	memo, listed := o.state.DeskMemo()
+	if !listed || memo == o.publishedMemo {
+		return nil
+	}
+	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoDesk: memo}); err != nil {
+		return fmt.Errorf("show the order in the list of held orders: %w", err)
+	}
+	o.publishedMemo = memo
 	return nil
 }
 

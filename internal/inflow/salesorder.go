@@ -141,6 +141,7 @@ type PercentOrFixed struct {
 
 // TeamMember is the part of InFlow's team member that the gate uses; schema TeamMember.
 type TeamMember struct {
+	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
 }
 

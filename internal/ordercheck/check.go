@@ -60,6 +60,8 @@ type FetchedOrder struct {
 	IsCancelled  bool   `json:"isCancelled,omitempty"`
 	// HasSalesRep: notices go to the sales rep, who has an e-mail address.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
+	// SalesRep is the sales rep's name, cut for display; empty if there is none.
+	SalesRep string `json:"salesRep,omitempty"`
 	// RuleSet names the rules in force when the order was fetched: they decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
 	// Asked lists the includes and look-ups that were asked for.

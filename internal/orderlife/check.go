@@ -148,7 +148,7 @@ func (s *State) takeFetched(fetched *ordercheck.FetchedOrder) {
 		s.Report.Customer = fetched.Customer
 	}
 	if !slices.Contains(fetched.Missing, ordercheck.IncludeSalesRep) {
-		s.HasSalesRep = fetched.HasSalesRep
+		s.HasSalesRep, s.SalesRep = fetched.HasSalesRep, fetched.SalesRep
 	}
 }
 

@@ -69,6 +69,8 @@ type State struct {
 	Billed *ordercheck.Billed `json:"billed,omitempty"`
 	// HasSalesRep is [ordercheck.FetchedOrder.HasSalesRep] of the latest check.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
+	// SalesRep is the name of the order's sales rep in the latest check; empty if there is none.
+	SalesRep string `json:"salesRep,omitempty"`
 	// Recalled is true once the order's last run before this life has been looked up.
 	Recalled bool `json:"recalled,omitempty"`
 

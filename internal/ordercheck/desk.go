@@ -1,0 +1,31 @@
+package ordercheck
+
+import "time"
+
+// QueryDesk answers with [DeskView].
+const QueryDesk = "desk"
+
+// DeskView is what the desk asks a run for.
+type DeskView struct {
+	Report Report `json:"report"`
+	// CheckOwed is true while a delivery, or a person, waits for a check. The report then tells of
+	// an older state of the order.
+	CheckOwed bool `json:"checkOwed"`
+}
+
+// MemoDesk is the memo of a [WorkflowType] run that holds [DeskMemo]. A run whose order never had
+// an error has none.
+const MemoDesk = "Desk"
+
+// DeskMemo is what a list of held orders shows beyond search attributes. A memo is encrypted with
+// the history; search attributes are not.
+type DeskMemo struct {
+	Customer string `json:"customer,omitempty"`
+	// SalesRep is the name of the order's sales rep; empty if it has none.
+	SalesRep string `json:"salesRep,omitempty"`
+	// First is the message of the first error, cut for display.
+	First string `json:"first,omitempty"`
+	// NextAt is when the first pending error is confirmed or, if there is none, when the first
+	// override ends; zero if the order only waits for people.
+	NextAt time.Time `json:"nextAt,omitzero"`
+}

@@ -1,0 +1,52 @@
+package orderlife
+
+import (
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// maxFirst is the longest message in a list of orders, in characters.
+const maxFirst = 200
+
+// DeskMemo returns what lists of held orders show of the order. ok is false if it is in no list,
+// because it has no errors.
+func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
+	memo = ordercheck.DeskMemo{Customer: s.Report.Customer, SalesRep: s.SalesRep}
+	var first *ordercheck.Finding
+	var confirmAt, overrideEnds time.Time
+	for f := range s.Report.All() {
+		if f.Severity != ordercheck.SeverityError {
+			continue
+		}
+		if first == nil || first.Override != nil && f.Override == nil {
+			first = f
+		}
+		switch f.State {
+		case ordercheck.FindingPending:
+			confirmAt = earliest(confirmAt, f.ConfirmAt)
+		case ordercheck.FindingOverridden:
+			overrideEnds = earliest(overrideEnds, f.Override.Until)
+		case ordercheck.FindingConfirmed:
+		}
+	}
+	if first == nil {
+		return ordercheck.DeskMemo{}, false
+	}
+	memo.First = ordercheck.Cut(first.Message, maxFirst)
+	if memo.NextAt = confirmAt; memo.NextAt.IsZero() {
+		memo.NextAt = overrideEnds
+	}
+	return memo, true
+}
+
+// earliest returns the earlier of two times, of which zero is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// CheckOwed reports whether a check is due or in flight.
+func (s *State) CheckOwed() bool { return s.Due != nil || s.InFlight != nil }
