@@ -1,0 +1,152 @@
+// Package desklink signs the links in notices. A link's key lets one receiver act on one order's
+// page at the desk, until the key expires.
+package desklink
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// The errors of [Signer.Verify].
+var (
+	// ErrInvalid: the key was not signed with one of the secrets, or not for this order.
+	ErrInvalid = errors.New("the link is not valid")
+	// ErrExpired: the key was good once.
+	ErrExpired = errors.New("the link has expired")
+)
+
+const (
+	// MinSecret is the shortest secret, in bytes. HMAC-SHA256 gains nothing from a longer one.
+	MinSecret = 32
+	// maxReceiver is the longest address that SMTP carries, in bytes.
+	maxReceiver = 254
+	// maxKey limits the keys that Verify reads, in bytes. A key for the longest order id and
+	// receiver has about 660.
+	maxKey = 1024
+	// purpose keeps a key of another kind, signed with the same secret, from passing as a link's.
+	purpose = "error-check-gate: link in a notice, version 1"
+)
+
+// Signer signs and verifies the keys of links. Several goroutines may use it at once.
+type Signer struct {
+	// hashKeys has the key that signs first. It is a function because fmt prints the fields of a
+	// struct, but cannot look into a function.
+	hashKeys func() [][]byte
+	valid    time.Duration
+}
+
+// New returns a signer. The first secret signs and all of them verify, so a secret can be rotated.
+// Keys expire after valid.
+func New(secrets []string, valid time.Duration) (*Signer, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("set up signed links: no secret is given; give one of at least 32 bytes")
+	}
+	if valid <= 0 {
+		return nil, fmt.Errorf("set up signed links: they are valid for %v; give a time above 0", valid)
+	}
+	keys := make([][]byte, len(secrets))
+	for i, secret := range secrets {
+		if len(secret) < MinSecret {
+			return nil, fmt.Errorf("set up signed links: secret %d of %d has %d bytes; it needs %d",
+				i+1, len(secrets), len(secret), MinSecret)
+		}
+		var err error
+		if keys[i], err = hkdf.Key(sha256.New, []byte(secret), nil, purpose, sha256.Size); err != nil {
+			return nil, fmt.Errorf("set up signed links: derive a key from secret %d: %w", i+1, err)
+		}
+	}
+	return &Signer{hashKeys: func() [][]byte { return keys }, valid: valid}, nil
+}
+
+// claims are what a key says.
+type claims struct {
+	Order    string `json:"o"`
+	Receiver string `json:"r"`
+	Expires  int64  `json:"e"` // Unix time in seconds
+}
+
+// Sign returns the key of a link to an order for one receiver. It has only characters that a URL
+// carries as they are. The same arguments give the same key, so a mail that is sent again is the
+// same mail.
+func (s *Signer) Sign(orderID, receiver string, now time.Time) (key string, err error) {
+	if err := ordercheck.ValidateSalesOrderID(orderID); err != nil {
+		return "", fmt.Errorf("sign a link: %w", err)
+	}
+	if receiver == "" || len(receiver) > maxReceiver {
+		return "", fmt.Errorf("sign a link: the receiver has %d bytes; give an address of 1 to %d",
+			len(receiver), maxReceiver)
+	}
+	payload, err := json.Marshal(claims{
+		Order: ordercheck.CanonicalID(orderID), Receiver: receiver, Expires: now.Add(s.valid).Unix(),
+	})
+	if err != nil {
+		return "", fmt.Errorf("sign a link: %w", err)
+	}
+	key = encode(payload) + "." + encode(sum(s.hashKeys()[0], payload))
+	if len(key) > maxKey {
+		return "", fmt.Errorf("sign a link: the key has %d bytes; the desk reads at most %d", len(key), maxKey)
+	}
+	return key, nil
+}
+
+// Verify returns the receiver whom a key was signed for. The error wraps [ErrInvalid] if the key is
+// forged or belongs to another order, and [ErrExpired] if it has expired.
+func (s *Signer) Verify(key, orderID string, now time.Time) (receiver string, err error) {
+	payload, ok := s.open(key)
+	if !ok {
+		return "", fmt.Errorf("%w: nobody signed it", ErrInvalid)
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return "", fmt.Errorf("%w: what was signed cannot be read", ErrInvalid)
+	}
+	if c.Order != ordercheck.CanonicalID(orderID) {
+		return "", fmt.Errorf("%w: it is for another order", ErrInvalid)
+	}
+	if expires := time.Unix(c.Expires, 0); !now.Before(expires) {
+		return "", fmt.Errorf("%w: at %s", ErrExpired, expires.UTC().Format(time.RFC3339))
+	}
+	return c.Receiver, nil
+}
+
+// open returns what a key says, if one of the secrets signed it.
+func (s *Signer) open(key string) (payload []byte, ok bool) {
+	if len(key) > maxKey || strings.ContainsAny(key, "\r\n") { // encoding skips line breaks
+		return nil, false
+	}
+	text, signature, _ := strings.Cut(key, ".")
+	payload, err := encoding.DecodeString(text)
+	if err != nil {
+		return nil, false
+	}
+	got, err := encoding.DecodeString(signature)
+	if err != nil {
+		return nil, false
+	}
+	for _, hashKey := range s.hashKeys() {
+		if hmac.Equal(got, sum(hashKey, payload)) {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+func sum(hashKey, payload []byte) []byte {
+	mac := hmac.New(sha256.New, hashKey)
+	mac.Write(payload)
+	return mac.Sum(nil)
+}
+
+// encoding is strict: a key has one spelling.
+var encoding = base64.RawURLEncoding.Strict()
+
+func encode(b []byte) string { return encoding.EncodeToString(b) }
