@@ -16,9 +16,7 @@ func (o *salesOrder) handle(ctx workflow.Context) error {
 		return fmt.Errorf("register query %s: %w", ordercheck.QueryReport, err)
 	}
 	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryDesk, func() (ordercheck.DeskView, error) {
-		return ordercheck.DeskView{
-			Report: o.state.Report, CheckOwed: o.state.CheckOwed() || o.unreadSignals() > 0,
-		}, nil
+		return o.state.DeskView(o.unreadSignals() > 0), nil
 	}); err != nil {
 		return fmt.Errorf("register query %s: %w", ordercheck.QueryDesk, err)
 	}

@@ -11,6 +11,12 @@ type DeskView struct {
 	// CheckOwed is true while a delivery, or a person, waits for a check. The report then tells of
 	// an older state of the order.
 	CheckOwed bool `json:"checkOwed"`
+	// SalesRep is the name of the order's sales rep; empty if it has none.
+	SalesRep string `json:"salesRep,omitempty"`
+	// HeldSince is when the order's first error was confirmed; zero while none is.
+	HeldSince time.Time `json:"heldSince,omitzero"`
+	// NotOverridable lists the rules with findings that nobody can take responsibility for.
+	NotOverridable []string `json:"notOverridable,omitempty"`
 }
 
 // MemoDesk is the memo of a [WorkflowType] run that holds [DeskMemo]. A run whose order never had

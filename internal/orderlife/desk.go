@@ -48,5 +48,17 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// CheckOwed reports whether a check is due or in flight.
-func (s *State) CheckOwed() bool { return s.Due != nil || s.InFlight != nil }
+// DeskView returns what the desk shows of the order. owed is true if an event that the state does
+// not know of yet asks for a check.
+func (s *State) DeskView(owed bool) ordercheck.DeskView {
+	view := ordercheck.DeskView{
+		Report: s.Report, CheckOwed: owed || s.Due != nil || s.InFlight != nil,
+		SalesRep: s.SalesRep, HeldSince: s.HeldSince,
+	}
+	for _, terms := range s.Terms {
+		if terms.NotOverridable {
+			view.NotOverridable = append(view.NotOverridable, terms.RuleID)
+		}
+	}
+	return view
+}
