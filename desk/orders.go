@@ -48,8 +48,14 @@ type Order struct {
 	Release Release `json:"release"`
 	// Open is true while a run waits for the order. An order without one takes no override and no comment.
 	Open bool `json:"-"`
-	// RunID is the Temporal run that the report is from.
-	RunID string `json:"-"`
+	// CheckOwed is true while a delivery or a person waits for a check.
+	CheckOwed bool `json:"-"`
+	// SalesRep is the name of the order's sales rep, if any.
+	SalesRep string `json:"-"`
+	// HeldSince is when the first error was confirmed; zero while none is.
+	HeldSince time.Time `json:"-"`
+	// NotOverridable are rules that nobody can take responsibility for.
+	NotOverridable []string `json:"-"`
 }
 
 // Filter chooses orders. Zero fields choose all.
@@ -58,7 +64,7 @@ type Filter struct {
 	Rule   string // the id of a rule with errors
 	Rep    string // the name of the sales rep
 	Query  string // a part of the order number or of the customer's name
-	// MinAge is how long an order must have been held at least.
+	// MinAge is how long an order must have been waiting at least; see [Row.Since].
 	MinAge time.Duration
 	// Offset skips rows, for pages with numbers.
 	Offset int
@@ -76,6 +82,7 @@ type Row struct {
 	SalesRep     string
 	Status       ordercheck.Status
 	HeldSince    time.Time // zero while no error is confirmed
+	Since        time.Time // HeldSince or, if that is zero, when the order's run began
 	Errors       int
 	FailedRules  []string
 	First        string    // the first error's message
@@ -93,6 +100,8 @@ type Page struct {
 // Counts says how many orders each value of a filter has.
 type Counts struct {
 	Status, Rule, Rep []Count
+	// Age counts for each of [Ages] the orders that wait for so long.
+	Age []int
 }
 
 // Count is one value of a filter.

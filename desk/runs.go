@@ -1,0 +1,197 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// getWithin limits a question to a run. A worker answers within milliseconds unless it is busy.
+	getWithin = 5 * time.Second
+	// checkWithin limits the wait for a check. The check goes on without it.
+	checkWithin = 30 * time.Second
+	// updateWithin limits an override and a comment.
+	updateWithin = 15 * time.Second
+)
+
+// runs implements [Orders] with the orders' runs in Temporal.
+type runs struct {
+	temporal client.Client
+	board    *board
+}
+
+// List implements [Orders].
+func (o *runs) List(ctx context.Context, f Filter) (Page, error) {
+	s, err := o.board.get(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	return choose(s.rows, f, o.board.now())
+}
+
+// Get implements [Orders].
+func (o *runs) Get(ctx context.Context, name string) (*Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, getWithin)
+	defer cancel()
+	id, err := o.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return o.latest(ctx, id)
+}
+
+// find returns the id of the order that name means.
+func (o *runs) find(ctx context.Context, name string) (string, error) {
+	if operations.IsOrderID(name) {
+		return ordercheck.CanonicalID(name), nil
+	}
+	id, err := operations.Find(ctx, o.temporal, nil, name)
+	switch {
+	case operations.IsUnknownOrder(err):
+		return "", fmt.Errorf("%w: %w", ErrUnknownOrder, err)
+	case err != nil:
+		return "", unavailable(err)
+	}
+	return id, nil
+}
+
+// latest asks the order's latest run.
+func (o *runs) latest(ctx context.Context, id string) (*Order, error) {
+	view, err := o.ask(ctx, id, "")
+	if err != nil {
+		return nil, err
+	}
+	return o.order(ctx, id, view)
+}
+
+func (o *runs) ask(ctx context.Context, id, runID string) (*ordercheck.DeskView, error) {
+	answer, err := o.temporal.QueryWorkflow(ctx, ordercheck.WorkflowID(id), runID, ordercheck.QueryDesk)
+	if err != nil {
+		return nil, fmt.Errorf("ask the run of sales order %s: %w", id, knownError(err))
+	}
+	var view ordercheck.DeskView
+	if err := answer.Get(&view); err != nil {
+		return nil, fmt.Errorf("read the answer of sales order %s: %w", id, err)
+	}
+	return &view, nil
+}
+
+// order completes a view. Only an override needs a look at the run: one whose run was terminated
+// has nobody who notices its end.
+func (o *runs) order(ctx context.Context, id string, view *ordercheck.DeskView) (*Order, error) {
+	order := &Order{
+		Report: view.Report, Release: release(view.Report.Status, view.CheckOwed), CheckOwed: view.CheckOwed,
+		SalesRep: view.SalesRep, NotOverridable: view.NotOverridable, HeldSince: view.HeldSince,
+	}
+	switch order.Status {
+	case ordercheck.StatusPending, ordercheck.StatusFailed, ordercheck.StatusOverridden:
+	default:
+		return order, nil
+	}
+	run, err := o.temporal.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(id), "")
+	if err != nil {
+		return nil, fmt.Errorf("look at the run of sales order %s: %w", id, knownError(err))
+	}
+	order.Open = run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if !order.Open && order.Release == ReleaseYes {
+		order.Release = ReleaseUnknown
+	}
+	return order, nil
+}
+
+// Check implements [Orders].
+func (o *runs) Check(ctx context.Context, id string) (*Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	report, err := operations.CheckNow(ctx, o.temporal, id)
+	if err != nil {
+		return nil, knownError(err)
+	}
+	return o.after(ctx, id, report)
+}
+
+// Override implements [Orders].
+func (o *runs) Override(ctx context.Context, id string, request ordercheck.OverrideRequest) (*Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, updateWithin)
+	defer cancel()
+	report, err := operations.Override(ctx, o.temporal, id, request)
+	if err != nil {
+		return nil, o.notOpen(ctx, id, err)
+	}
+	return o.after(ctx, id, report)
+}
+
+// Comment implements [Orders].
+func (o *runs) Comment(ctx context.Context, id string, comment ordercheck.Comment) (*Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, updateWithin)
+	defer cancel()
+	report, err := operations.Comment(ctx, o.temporal, id, comment)
+	if err != nil {
+		return nil, o.notOpen(ctx, id, err)
+	}
+	return o.after(ctx, id, report)
+}
+
+// after returns the order as it is after an action. If the run does not answer now, the report of
+// the action itself tells: what was done is never reported as a failure.
+func (o *runs) after(ctx context.Context, id string, report *ordercheck.Report) (*Order, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), getWithin)
+	defer cancel()
+	if order, err := o.latest(ctx, id); err == nil {
+		return order, nil
+	}
+	return &Order{Report: *report, Release: release(report.Status, true)}, nil
+}
+
+// notOpen tells an order without an open run from one that the gate never saw.
+func (o *runs) notOpen(ctx context.Context, id string, err error) error {
+	var none *serviceerror.NotFound
+	if !errors.As(err, &none) {
+		return knownError(err)
+	}
+	_, describe := o.temporal.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(id), "")
+	switch {
+	case errors.As(describe, &none):
+		return fmt.Errorf("%w: %w", ErrUnknownOrder, err)
+	case describe != nil:
+		return knownError(describe)
+	}
+	return fmt.Errorf("%w: %w", ErrNotOpen, err)
+}
+
+// knownError wraps what callers tell apart around an error of Temporal's.
+func knownError(err error) error {
+	var none *serviceerror.NotFound
+	var application *temporal.ApplicationError
+	switch {
+	case err == nil, errors.As(err, &application):
+		return err
+	case errors.As(err, &none):
+		return fmt.Errorf("%w: %w", ErrUnknownOrder, err)
+	}
+	return unavailable(err)
+}
+
+// unavailable wraps [ErrUnavailable] around the errors that pass by themselves.
+func unavailable(err error) error {
+	var gone *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	var busy *serviceerror.ResourceExhausted
+	var notReady *serviceerror.WorkflowNotReady
+	var timeout *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	if errors.As(err, &gone) || errors.As(err, &late) || errors.As(err, &busy) || errors.As(err, &notReady) ||
+		errors.As(err, &timeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
