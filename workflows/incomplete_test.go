@@ -88,67 +88,6 @@ func TestWhatDoesNotComeNeverPasses(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnownStandsWhileInflowLeavesThingsOut: an order is held, its next version comes without
-// lines, and nothing resolves it until somebody has looked.
-func TestWhatIsKnownStandsWhileInflowLeavesThingsOut(t *testing.T) {
-	l := newIncompleteLife(t, nil, "order-subtotal")
-	l.save(time.Hour, func() { l.leftOut, l.broken = []string{"customer", "lines"}, nil })
-	l.RegisterDelayedCallback(func() {
-		report := l.ask()
-		assert.Equal(t, ordercheck.StatusFailed, report.Status)
-		require.Len(t, report.Findings, 1)
-		assert.Equal(t, ordercheck.FindingConfirmed, report.Findings[0].State)
-		assert.Equal(t, "Acme", report.Customer, "what did not come is no change")
-		assert.Equal(t, []string{"customer", "lines"}, report.Missing)
-		assert.Equal(t, []string{"30m0s failed"}, l.told())
-		l.leftOut = nil
-	}, time.Hour+5*time.Minute)
-	report := l.mustRun(t)
-	assert.Equal(t, ordercheck.StatusPassed, report.Status)
-	assert.Empty(t, report.Missing)
-	// 2 s of quiet, 30 s of trying, and 15 minutes until it is tried again.
-	assert.Equal(t, []string{"30m0s failed", "1h15m32s resolved"}, l.told())
-	assert.Len(t, l.inputs, 1+1+5+1)
-}
-
-func TestAnErrorWhoseRuleCannotLookIsNotTriedAtOnceAgainAndAgain(t *testing.T) {
-	for name, blind := range map[string]func(*incompleteLife){
-		"left out": func(l *incompleteLife) { l.leftOut = []string{"lines"} },
-		"a rule error": func(l *incompleteLife) {
-			l.broken, l.rules = nil, []ordercheck.RuleError{{RuleID: "order-subtotal", Error: "too large"}}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newIncompleteLife(t, nil, "order-subtotal")
-			l.save(10*time.Minute, func() { blind(l) })
-			l.RegisterDelayedCallback(func() {
-				report := l.ask()
-				assert.Equal(t, ordercheck.StatusPending, report.Status, "nobody has seen that the error is still there")
-				assert.LessOrEqual(t, len(l.inputs), 1+9*5)
-				l.leftOut, l.broken, l.rules = nil, nil, nil
-			}, 2*time.Hour)
-			assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
-			assert.Empty(t, l.told())
-		})
-	}
-}
-
-func TestAnOverrideEndsWhileItsRuleCannotLook(t *testing.T) {
-	l := newIncompleteLife(t, nil, "order-subtotal", "balance")
-	l.life.override(time.Hour, ordercheck.OverrideRequest{Findings: []string{"order-subtotal"}, By: "Jo", Reason: "agreed", Until: l.start.Add(3 * time.Hour)}, nil)
-	l.save(2*time.Hour, func() { l.leftOut = []string{"lines"} })
-	l.RegisterDelayedCallback(func() {
-		states := map[string]ordercheck.FindingState{}
-		for _, f := range l.ask().Findings {
-			states[f.RuleID] = f.State
-		}
-		assert.Equal(t, map[string]ordercheck.FindingState{"order-subtotal": ordercheck.FindingConfirmed, "balance": ordercheck.FindingConfirmed}, states)
-		assert.Less(t, len(l.inputs), 2+5*12)
-		l.leftOut, l.broken = nil, nil
-	}, 4*time.Hour)
-	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
-}
-
 // TestTheSameVersionLeftOutIsNoNews: the version was checked whole, so an answer without its lines
 // changes nothing and is not asked for again.
 func TestTheSameVersionLeftOutIsNoNews(t *testing.T) {
@@ -206,41 +145,4 @@ func TestRulesThatChangeAllTheTimeAreNotFollowedForEver(t *testing.T) {
 	assert.Equal(t, []bool{false, false, false, true}, finals)
 	assert.Equal(t, ordercheck.StatusIncomplete, report.Status)
 	assert.Equal(t, []string{"shipLines"}, report.Missing)
-}
-
-// TestOtherRulesForgetNoInvoice: a worker whose rules do not ask what the order was billed for, or an
-// answer without lines, does not tell that it was taken back.
-func TestOtherRulesForgetNoInvoice(t *testing.T) {
-	billed := &ordercheck.Billed{OrderVersion: "1", Fingerprint: "a"}
-	for name, change := range map[string]func(*ordercheck.FetchedOrder){
-		"not asked":     func(f *ordercheck.FetchedOrder) { f.Asked = []string{"customer"} },
-		"without lines": func(f *ordercheck.FetchedOrder) { f.Missing = []string{"lines"} },
-		"recall failed": func(f *ordercheck.FetchedOrder) { f.Lookups.Failed = []string{ordercheck.LookupBilled} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newLookupWorld(t, func(attempt int) ordercheck.FetchedOrder {
-				f := order(attempt)
-				f.Billed = billed
-				if attempt > 1 {
-					f.Billed = nil
-					change(&f)
-				}
-				return f
-			})
-			w.OnUpsertMemo(map[string]any{ordercheck.MemoBilled: billed}).Return(nil).Once()
-			w.again = 1
-			w.mustRun(t)
-			require.Len(t, w.given, 2)
-			assert.Equal(t, billed, w.given[1].Billed)
-		})
-	}
-	t.Run("recall failed at first sight", func(t *testing.T) {
-		w := newLookupWorld(t, func(attempt int) ordercheck.FetchedOrder {
-			f := order(attempt)
-			f.Billed, f.Lookups.Failed = billed, []string{ordercheck.LookupBilled}
-			return f
-		})
-		w.mustRun(t)
-		assert.Nil(t, w.given[0].Billed, "it may have been invoiced before")
-	})
 }

@@ -49,10 +49,10 @@ func newLookupWorld(t *testing.T, fetch func(attempt int) ordercheck.FetchedOrde
 	return w
 }
 
-func needing(lookUp *ordercheck.LookUpOrdersInput, lookups ordercheck.Lookups, billed *ordercheck.Billed) func(int) ordercheck.FetchedOrder {
+func needing(lookUp *ordercheck.LookUpOrdersInput, lookups ordercheck.Lookups) func(int) ordercheck.FetchedOrder {
 	return func(attempt int) ordercheck.FetchedOrder {
 		f := order(attempt)
-		f.LookUp, f.Lookups, f.Billed = lookUp, lookups, billed
+		f.LookUp, f.Lookups = lookUp, lookups
 		return f
 	}
 }
@@ -61,7 +61,7 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 	in := &ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c", ProductIDs: []string{"p"}}
 
 	t.Run("at InFlow", func(t *testing.T) {
-		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}, nil))
+		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}))
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
 		assert.Equal(t, []ordercheck.LookUpOrdersInput{*in}, w.lookedUp)
 		require.Len(t, w.given, 1)
@@ -69,13 +69,13 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 	})
 	t.Run("not where it is known already", func(t *testing.T) {
 		known := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{{SalesOrderID: "known"}}}}
-		w := newLookupWorld(t, needing(nil, known, nil))
+		w := newLookupWorld(t, needing(nil, known))
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
 		assert.Empty(t, w.lookedUp)
 		assert.Equal(t, "known", w.given[0].RecentOrders.Orders[0].SalesOrderID)
 	})
 	t.Run("and the check goes on where it cannot be", func(t *testing.T) {
-		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}, nil))
+		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}))
 		w.lookUp = func() (*ordercheck.RecentOrders, error) {
 			return nil, temporal.NewApplicationError("429", ordercheck.ErrorInflowRateLimited)
 		}
@@ -88,33 +88,19 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 
 func TestTheOrderIsRememberedAsItWasInvoiced(t *testing.T) {
 	first, later := &ordercheck.Billed{OrderVersion: "1", Total: decimal.One, Fingerprint: "a"}, &ordercheck.Billed{OrderVersion: "2", Total: decimal.Ten, Fingerprint: "b"}
-
-	t.Run("from the first check that sees the invoice", func(t *testing.T) {
-		states := []*ordercheck.Billed{nil, first, later}
-		w := newLookupWorld(t, func(attempt int) ordercheck.FetchedOrder {
-			f := order(attempt)
-			f.Billed = states[min(attempt, len(states))-1]
-			return f
-		})
-		w.OnUpsertMemo(map[string]any{ordercheck.MemoBilled: first}).Return(nil).Once()
-		w.again = len(states) - 1
-		w.mustRun(t)
-		require.Len(t, w.given, 3)
-		assert.Nil(t, w.given[0].Billed)
-		assert.Equal(t, first, w.given[1].Billed)
-		assert.Equal(t, first, w.given[2].Billed, "not as it is now")
-		w.AssertExpectations(t)
-		assert.Equal(t, []bool{false, false, true}, []bool{w.fetches[0].KnowsBilled, w.fetches[1].KnowsBilled, w.fetches[2].KnowsBilled})
+	states := []*ordercheck.Billed{nil, first, later}
+	w := newLookupWorld(t, func(attempt int) ordercheck.FetchedOrder {
+		f := order(attempt)
+		f.Billed = states[min(attempt, len(states))-1]
+		return f
 	})
-	t.Run("from the run before", func(t *testing.T) {
-		w := newLookupWorld(t, needing(nil, ordercheck.Lookups{Billed: first}, later))
-		w.OnUpsertMemo(mock.Anything).Return(nil)
-		w.mustRun(t)
-		assert.Equal(t, first, w.given[0].Billed)
-	})
-	t.Run("and forgotten where it is invoiced no more", func(t *testing.T) {
-		w := newLookupWorld(t, needing(nil, ordercheck.Lookups{}, nil))
-		w.mustRun(t)
-		assert.Nil(t, w.given[0].Billed)
-	})
+	w.OnUpsertMemo(map[string]any{ordercheck.MemoBilled: first}).Return(nil).Once()
+	w.again = len(states) - 1
+	w.mustRun(t)
+	require.Len(t, w.given, 3)
+	assert.Nil(t, w.given[0].Billed)
+	assert.Equal(t, first, w.given[1].Billed)
+	assert.Equal(t, first, w.given[2].Billed, "not as it is now")
+	w.AssertExpectations(t)
+	assert.Equal(t, []bool{false, false, true}, []bool{w.fetches[0].KnowsBilled, w.fetches[1].KnowsBilled, w.fetches[2].KnowsBilled})
 }

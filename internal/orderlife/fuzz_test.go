@@ -33,9 +33,9 @@ func FuzzLife(f *testing.F) {
 	})
 }
 
-// TestRandomLives plays LIFE_STEPS (20,000) steps of lives, which are the same in each run.
+// TestRandomLives plays LIFE_STEPS (10,000) steps of lives, which are the same in each run.
 func TestRandomLives(t *testing.T) {
-	steps := 20_000
+	steps := 10_000
 	if text := os.Getenv("LIFE_STEPS"); text != "" {
 		var err error
 		steps, err = strconv.Atoi(text)

@@ -36,9 +36,11 @@ type world struct {
 	order   order
 	deleted bool
 	rules   rules
-	// failing are rules that cannot be evaluated; missing is what InFlow leaves out.
+	// failing are rules that cannot be evaluated; missing is what InFlow leaves out, and needy are the
+	// rules that cannot look without it.
 	failing []string
 	missing []string
+	needy   []string
 }
 
 // rules is a rule set.
@@ -64,17 +66,26 @@ func (o *order) save(wrong map[string]string) {
 func (o *order) versionText() string { return fmt.Sprintf("%016X", o.version) }
 
 func (w *world) fetch() ordercheck.FetchedOrder {
-	return ordercheck.FetchedOrder{
+	fetched := ordercheck.FetchedOrder{
 		OrderNumber: "SO-1", OrderVersion: w.order.versionText(), Customer: "Ikea",
-		IsCancelled: w.order.cancelled, RuleSet: w.rules.set(),
+		IsCancelled: w.order.cancelled, RuleSet: w.rules.set(), Missing: w.missing,
 	}
+	if slices.Contains(w.missing, ordercheck.IncludeCustomer) {
+		fetched.Customer = ""
+	}
+	return fetched
+}
+
+// cannotLook reports whether a rule lacks data.
+func (w *world) cannotLook(rule string) bool {
+	return len(w.missing) > 0 && slices.Contains(w.needy, rule)
 }
 
 // evaluate returns what the rules find.
 func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 	checked := &ordercheck.CheckedOrder{RuleSet: w.rules.set(), Findings: []ordercheck.Finding{}, Missing: w.missing}
 	for _, rule := range slices.Sorted(maps.Keys(o.wrong)) {
-		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) {
+		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) || w.cannotLook(rule) {
 			continue
 		}
 		severity := ordercheck.SeverityError
@@ -92,6 +103,11 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 	for _, rule := range w.failing {
 		if !slices.Contains(w.rules.off, rule) {
 			checked.RuleErrors = append(checked.RuleErrors, ordercheck.RuleError{RuleID: rule, Error: "overflow"})
+		}
+	}
+	for _, rule := range w.needy {
+		if w.cannotLook(rule) {
+			checked.Skipped = append(checked.Skipped, ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: w.missing})
 		}
 	}
 	for _, rule := range notified {
