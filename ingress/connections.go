@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"error-check-gate/internal/peers"
 )
 
 // Numbers of open connections that suit a process with a few hundred MiB.
@@ -31,7 +33,7 @@ const connectionPatience = time.Second
 // request is being answered, after its signature verified, keeps its place.
 type connections struct {
 	max      int // 0 is no bound
-	perPeer  int // of one household; 0 is no bound
+	perPeer  int // of one subnet; 0 is no bound
 	patience time.Duration
 	proxies  networks
 	metrics  *metrics
@@ -50,7 +52,7 @@ type connections struct {
 type connection struct {
 	net.Conn
 	owner *connections
-	peer  netip.Addr // its household; the zero address for one that is not counted
+	peer  netip.Addr // its subnet; the zero address for one that is not counted
 
 	place     *list.Element // nil once closed
 	since     time.Time     // it was accepted, or its latest request was answered
@@ -99,7 +101,7 @@ func (c *connections) admit(accepted net.Conn, closed <-chan struct{}) *connecti
 	conn := &connection{Conn: accepted, owner: c, since: time.Now()}
 	// A proxy's connections are those of all its clients.
 	if address := remoteAddress(accepted.RemoteAddr().String()); !c.proxies.contain(address) {
-		conn.peer = household(address)
+		conn.peer = peers.Subnet(address)
 	}
 	c.mu.Lock()
 	conn.place = c.open.PushBack(conn)

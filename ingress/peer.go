@@ -122,18 +122,6 @@ func parseTold(text string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// household is what one stranger can easily have many addresses of: an IPv6 network of 64 bits.
-func household(address netip.Addr) netip.Addr {
-	if !address.Is6() {
-		return address
-	}
-	network, err := address.Prefix(64)
-	if err != nil { // only for a number of bits that no address has
-		return address
-	}
-	return network.Addr()
-}
-
 // origin is where a request comes from.
 type origin struct {
 	peer    netip.Addr // whom it is from; the zero address where that is not known

@@ -2,7 +2,6 @@ package ingress
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -87,15 +86,6 @@ func TestClientOfARequest(t *testing.T) {
 			assert.Equal(t, tc.want, got.text())
 		})
 	}
-}
-
-func TestHouseholds(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::",
-	} {
-		assert.Equal(t, want, household(netip.MustParseAddr(address)).String())
-	}
-	assert.Equal(t, netip.Addr{}, household(netip.Addr{}))
 }
 
 // TestAllowedPeers: who is not on the list is refused before its body is read, and cannot talk itself onto it.

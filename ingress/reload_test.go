@@ -29,6 +29,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/reload"
 )
 
 // setGlobalPropagator: otelhttp reads a request's trace context with the global propagator.
@@ -93,51 +94,8 @@ func openTestSecrets(t *testing.T, path string, log io.Writer, clock *clock) *Se
 	t.Helper()
 	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.now)
 	require.NoError(t, err)
-	secrets.verifier.within = time.Minute
+	secrets.verifier.WaitAtMost(time.Minute)
 	return secrets
-}
-
-// TestFilesThatHang: a look at the files that never ends, as on a disk of the network that is away, keeps
-// others waiting for a moment, once, and what the files held stays in force.
-func TestFilesThatHang(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "secrets")
-	writeFile(t, path, "first")
-	log := &lockedBuffer{}
-	synctest.Test(t, func(t *testing.T) {
-		hang := make(chan struct{})
-		r, err := newReloaded("secrets", []string{path}, func(contents [][]byte) (string, error) {
-			if content := string(contents[0]); content != "second" {
-				return content, nil
-			}
-			<-hang
-			return "second", nil
-		}, slog.New(slog.NewTextHandler(log, nil)), time.Now)
-		require.NoError(t, err)
-
-		writeFile(t, path, "second")
-		time.Sleep(reloadInterval)
-		began := time.Now()
-		var group sync.WaitGroup
-		for range 10 {
-			group.Go(func() { assert.Equal(t, "first", r.get()) })
-		}
-		group.Wait()
-		assert.Equal(t, lookWithin, time.Since(began))
-		for range 10 {
-			time.Sleep(reloadInterval)
-			began := time.Now()
-			assert.Equal(t, "first", r.get())
-			assert.Zero(t, time.Since(began))
-		}
-		assert.Equal(t, 1, strings.Count(log.String(), "cannot be read in time"), log.String())
-
-		close(hang)
-		synctest.Wait()
-		assert.Equal(t, "second", r.get())
-		writeFile(t, path, "third")
-		time.Sleep(reloadInterval)
-		assert.Equal(t, "third", r.get())
-	})
 }
 
 func TestSecretFile(t *testing.T) {
@@ -151,7 +109,7 @@ func TestSecretFile(t *testing.T) {
 
 	writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
 	require.False(t, accepts(t, secrets, secondSecret), "looked at once a second at most")
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.True(t, accepts(t, secrets, secondSecret))
 	assert.Equal(t, 1, strings.Count(log.String(), "were read anew"))
@@ -165,13 +123,13 @@ func TestSecretFile(t *testing.T) {
 		"not base64":  func() { writeFile(t, path, "base64:%%%%%%%%%%%%hunter2\n") },
 		"gone":        func() { require.NoError(t, os.Remove(path)) },
 		"a directory": func() { require.NoError(t, os.Remove(path)); require.NoError(t, os.Mkdir(path, 0o700)) },
-		"huge":        func() { writeFile(t, path, strings.Repeat("x", maxReloadedFile+1)) },
+		"huge":        func() { writeFile(t, path, strings.Repeat("x", reload.MaxFile+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := strings.Count(log.String(), "cannot be used")
 			spoil()
 			for range 3 {
-				clock.step(reloadInterval)
+				clock.step(reload.Interval)
 				assert.True(t, accepts(t, secrets, firstSecret))
 				assert.True(t, accepts(t, secrets, secondSecret))
 			}
@@ -180,13 +138,13 @@ func TestSecretFile(t *testing.T) {
 
 			require.NoError(t, os.RemoveAll(path))
 			writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
-			clock.step(reloadInterval)
+			clock.step(reload.Interval)
 			assert.True(t, accepts(t, secrets, secondSecret))
 		})
 	}
 
 	writeFile(t, path, secondSecret)
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	assert.False(t, accepts(t, secrets, firstSecret), "a secret that was taken out")
 	assert.True(t, accepts(t, secrets, secondSecret))
 	assert.NotContains(t, log.String(), firstSecret)
@@ -204,7 +162,7 @@ func TestSecretFileOfTheSameSize(t *testing.T) {
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	writeFile(t, path, b)
 	require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	assert.True(t, accepts(t, secrets, b))
 }
 
@@ -229,7 +187,7 @@ func TestSecretFileOfKubernetes(t *testing.T) {
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	require.True(t, accepts(t, secrets, "kubernetes-secret-a"))
 	publish("..2", "kubernetes-secret-b")
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	assert.True(t, accepts(t, secrets, "kubernetes-secret-b"))
 	assert.False(t, accepts(t, secrets, "kubernetes-secret-a"))
 }
@@ -247,7 +205,7 @@ func TestSecretFileUnderConcurrentUse(t *testing.T) {
 		next := path + ".new"
 		writeFile(t, next, now)
 		require.NoError(t, os.Rename(next, path))
-		clock.step(reloadInterval)
+		clock.step(reload.Interval)
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
@@ -288,11 +246,11 @@ func TestSecretFileReloadOverHTTP(t *testing.T) {
 	assert.Equal(t, 200, post(firstSecret))
 	assert.Equal(t, 401, post(secondSecret))
 	writeFile(t, path, firstSecret+"\n"+secondSecret)
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	assert.Equal(t, 200, post(firstSecret))
 	assert.Equal(t, 200, post(secondSecret))
 	writeFile(t, path, secondSecret)
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	assert.Equal(t, 401, post(firstSecret))
 	assert.Equal(t, 200, post(secondSecret))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/reload"
 )
 
 // Secrets gives the verifier for the secrets in force now. It is asked with every request. It may
@@ -38,7 +39,7 @@ func (s *FixedSecrets) Verifier() *inflow.Verifier { return s.verifier }
 // Whoever changes the file should write another and rename it, as Kubernetes
 // does: a file written in place can be read when half of it is there.
 type SecretFile struct {
-	verifier *reloaded[*inflow.Verifier]
+	verifier *reload.Value[*inflow.Verifier]
 }
 
 // OpenSecretFile fails where the file cannot be read, or has a faulty line or no secret. A nil
@@ -51,13 +52,15 @@ func openSecretFile(path string, logger *slog.Logger, now func() time.Time) (*Se
 	if logger == nil {
 		logger = slog.Default()
 	}
-	verifier, err := newReloaded("webhook secrets", []string{path}, func(contents [][]byte) (*inflow.Verifier, error) {
+	verifier, err := reload.Open(reload.Files{
+		What: "webhook secrets", Paths: []string{path}, Logger: logger, Now: now,
+	}, func(contents [][]byte) (*inflow.Verifier, error) {
 		keys, err := inflow.ParseSecretLines(contents[0])
 		if err != nil {
 			return nil, err
 		}
 		return inflow.NewVerifier(keys)
-	}, logger, now)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +68,12 @@ func openSecretFile(path string, logger *slog.Logger, now func() time.Time) (*Se
 }
 
 // Verifier is for the secrets that the file holds now.
-func (s *SecretFile) Verifier() *inflow.Verifier { return s.verifier.get() }
+func (s *SecretFile) Verifier() *inflow.Verifier { return s.verifier.Get() }
 
 // followSecrets keeps the number of secrets for the metrics, and sees a changed file although no
 // request comes.
 func (s *Server) followSecrets(ctx context.Context) {
-	ticker := time.NewTicker(reloadInterval)
+	ticker := time.NewTicker(reload.Interval)
 	defer ticker.Stop()
 	for {
 		s.countSecrets(ctx)

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -39,6 +38,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/reload"
 	"error-check-gate/internal/watchdog"
 )
 
@@ -1067,20 +1067,6 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-func TestPeersAreForgotten(t *testing.T) {
-	l := newLimits(0, 1)
-	now := time.Now()
-	peer := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
-	for i := range maxPeers + 100 {
-		l.allow(peer(i), now)
-	}
-	assert.Len(t, l.peers.peers, maxPeers)
-	assert.Equal(t, maxPeers, l.peers.recent.Len())
-	assert.Nil(t, l.peers.look(peer(0)), "the oldest go first")
-	l.allow(peer(1), now.Add(peerIdle))
-	assert.Len(t, l.peers.peers, 1)
-}
-
 func TestAuditLog(t *testing.T) {
 	const marker = "Marker-Of-The-Body"
 	fixed := time.Date(2025, 10, 28, 12, 0, 0, 0, time.UTC)
@@ -1298,7 +1284,11 @@ func TestTLSReload(t *testing.T) {
 	clock := newClock()
 	e := startEdge(t, &fakeTemporal{},
 		withOptions(func(o *Options) { o.TLSCertFile, o.TLSKeyFile = certFile, keyFile }),
-		withServer(func(s *Server) { s.certificate.pair.now = clock.now }))
+		withServer(func(s *Server) {
+			var err error
+			s.certificate, err = openCertificate(certFile, keyFile, s.logger, clock.now)
+			require.NoError(t, err)
+		}))
 	serving := func() string {
 		dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}} //nolint:gosec // the certificate is looked at below
 		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
@@ -1311,15 +1301,15 @@ func TestTLSReload(t *testing.T) {
 	require.Equal(t, "first.example", serving())
 
 	writeCertificate(t, certFile, keyFile, "second.example")
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	require.Equal(t, "second.example", serving())
 
 	writeCertificate(t, certFile, filepath.Join(dir, "other.key"), "third.example")
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	require.Equal(t, "second.example", serving(), "a certificate without its key")
 	assert.Contains(t, e.log.String(), "cannot be used")
 	require.NoError(t, os.Rename(filepath.Join(dir, "other.key"), keyFile))
-	clock.step(reloadInterval)
+	clock.step(reload.Interval)
 	require.Equal(t, "third.example", serving())
 
 	old := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}} //nolint:gosec // to be refused

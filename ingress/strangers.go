@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"error-check-gate/internal/peers"
 )
 
 // DefaultPeerFailureLimit is how many refused requests a second of one peer are recorded
@@ -14,7 +16,7 @@ import (
 const DefaultPeerFailureLimit = 10
 
 const (
-	// failureBurst is in seconds of the limit. It fits in peerIdle.
+	// failureBurst is in seconds of the limit. It fits in [peers.Idle].
 	failureBurst = 10
 	// overallFailures is the limit over all peers, in limits of one: who has many addresses has no more than this.
 	overallFailures = 20
@@ -36,8 +38,8 @@ type strangers struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	overall *rate.Limiter            // nil is no limit
-	peers   *peerTable[rate.Limiter] // by household; nil is no limit
+	overall *rate.Limiter              // nil is no limit
+	peers   *peers.Table[rate.Limiter] // by subnet; nil is no limit
 
 	mu     sync.Mutex
 	counts map[refusal]int
@@ -55,7 +57,7 @@ func newStrangers(perPeer float64, audit *AuditLog, logger *slog.Logger, now fun
 	s := &strangers{audit: audit, logger: logger, now: now, counts: map[refusal]int{}}
 	if perPeer > 0 {
 		s.overall = newLimiter(overallFailures*perPeer, overallFailures*failureBurst*perPeer)
-		s.peers = newPeerTable(func() *rate.Limiter { return newLimiter(perPeer, failureBurst*perPeer) })
+		s.peers = peers.NewTable(func() *rate.Limiter { return newLimiter(perPeer, failureBurst*perPeer) })
 	}
 	return s
 }
@@ -65,7 +67,7 @@ func (s *strangers) charge(peer netip.Addr, now time.Time) bool {
 	if s.peers == nil {
 		return true
 	}
-	return s.peers.get(household(peer), now).AllowN(now, 1) && s.overall.AllowN(now, 1)
+	return s.peers.Get(peers.Subnet(peer), now).AllowN(now, 1) && s.overall.AllowN(now, 1)
 }
 
 // overBudget says whether another refused request of the peer would be over its budget. It never is
@@ -74,7 +76,7 @@ func (s *strangers) overBudget(peer netip.Addr, now time.Time) bool {
 	if s.peers == nil {
 		return false
 	}
-	budget := s.peers.look(household(peer))
+	budget := s.peers.Look(peers.Subnet(peer))
 	return budget != nil && (budget.TokensAt(now) < 1 || s.overall.TokensAt(now) < 1)
 }
 

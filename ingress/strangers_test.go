@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/peers"
 )
 
 // forgedRequest is signed with a secret that is none of the gate's.
@@ -145,9 +146,9 @@ func TestStrangersAreBounded(t *testing.T) {
 		assert.True(t, s.overBudget(one, time.Now()))
 		assert.False(t, s.overBudget(address(1), time.Now()))
 
-		const peers = 2 * maxPeers
+		const many = 2 * peers.Max
 		within = 0
-		for i := range peers {
+		for i := range many {
 			if s.charge(address(i), time.Now()) {
 				within++
 			} else {
@@ -155,8 +156,8 @@ func TestStrangersAreBounded(t *testing.T) {
 			}
 		}
 		assert.Equal(t, overallFailures*failureBurst-failureBurst, within, "however many peers")
-		assert.LessOrEqual(t, len(s.peers.peers), maxPeers)
-		assert.True(t, s.overBudget(address(peers-1), time.Now()))
+		assert.LessOrEqual(t, s.peers.Len(), peers.Max)
+		assert.True(t, s.overBudget(address(many-1), time.Now()))
 		assert.False(t, s.overBudget(netip.MustParseAddr("192.0.2.1"), time.Now()), "who never failed is no part of it")
 
 		time.Sleep(summaryInterval)
@@ -165,7 +166,7 @@ func TestStrangersAreBounded(t *testing.T) {
 		require.NoError(t, audit.Close(t.Context()))
 		assert.Equal(t, maxSummaries+1, strings.Count(out.String(), "\n"))
 		assert.Equal(t, 1, strings.Count(out.String(), `"peer":"others"`))
-		assert.Contains(t, out.String(), fmt.Sprintf(`"requests":%d`, peers-within-maxSummaries))
+		assert.Contains(t, out.String(), fmt.Sprintf(`"requests":%d`, many-within-maxSummaries))
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"))
 	})
 }

@@ -1,4 +1,6 @@
-package ingress
+// Package reload follows files: it holds a value that is made from them, and makes it anew when they
+// change. Secrets and certificates are rotated that way without a restart.
+package reload
 
 import (
 	"bytes"
@@ -15,27 +17,26 @@ import (
 )
 
 const (
-	// reloadInterval is how often files are looked at, at most, and so how late a
-	// change is seen.
-	reloadInterval = time.Second
-	// reloadDoubt is how young a file's last change may be for its time and size to
-	// say nothing: a second change within the clock's grain would leave both as they are.
-	reloadDoubt = 2 * time.Second
-	// maxReloadedFile bounds what is read of a file, in bytes.
-	maxReloadedFile = 1 << 20
-	// lookWithin is how long a look at the files may keep others waiting. A disk of the network can
-	// hang for ever.
-	lookWithin = time.Second
+	// Interval is how often files are looked at, at most, and so how late a change is seen.
+	Interval = time.Second
+	// doubt is how young a file's last change may be for its time and size to say nothing: a second
+	// change within the clock's grain would leave both as they are.
+	doubt = 2 * time.Second
+	// MaxFile is the largest file that is read, in bytes.
+	MaxFile = 1 << 20
+	// LookWithin is how long a look at the files may keep callers waiting. A network disk can hang for
+	// ever.
+	LookWithin = time.Second
 )
 
-// reloaded is a value made from files and made anew when they change. A change that
-// cannot be used leaves the value as it is, and is logged once.
+// Value is made from files and made anew when they change. A change that cannot be used leaves the
+// value as it is, and is logged once.
 //
-// The files are looked at when the value is asked for, instead of being watched: that needs
-// no goroutine, misses no change, and sees a Kubernetes mount, where the change is
-// in a symlink two directories above the file, like any other. No lock is held while looking,
-// and a look that takes longer than within keeps nobody waiting any more: until it ends, the value stays as it is.
-type reloaded[T any] struct {
+// The files are looked at when the value is asked for, instead of being watched: that needs no
+// goroutine, misses no change, and sees a Kubernetes mount, where the change is in a symlink two
+// directories above the file, like any other. No lock is held while looking. A look that takes longer
+// than [LookWithin] keeps nobody waiting any more: until it ends, the value stays as it is.
+type Value[T any] struct {
 	what   string // for the log
 	paths  []string
 	parse  func(contents [][]byte) (T, error)
@@ -56,9 +57,24 @@ type reloaded[T any] struct {
 	fault    string // of the last look; empty when all was well
 }
 
-// newReloaded fails where the first reading does.
-func newReloaded[T any](what string, paths []string, parse func([][]byte) (T, error), logger *slog.Logger, now func() time.Time) (*reloaded[T], error) {
-	r := &reloaded[T]{what: what, paths: paths, parse: parse, logger: logger, now: now, within: lookWithin}
+// Files are what a value is made from.
+type Files struct {
+	What   string // names the value in logs and errors
+	Paths  []string
+	Logger *slog.Logger
+	Now    func() time.Time // nil is [time.Now]
+}
+
+// Open makes a value from files, which it reads now. parse gets their contents in the order of the
+// paths. Its errors are logged, so they must not quote a secret.
+func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
+	what, paths := from.What, from.Paths
+	r := &Value[T]{
+		what: what, paths: paths, parse: parse, logger: from.Logger, now: from.Now, within: LookWithin,
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
 	contents, files, err := readFiles(paths)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
@@ -69,13 +85,16 @@ func newReloaded[T any](what string, paths []string, parse func([][]byte) (T, er
 	}
 	r.value.Store(&value)
 	r.keep(contents, files)
-	r.looked = now()
+	r.looked = r.now()
 	return r, nil
 }
 
-// get returns the value as the files have it now, or had it at most reloadInterval ago. It waits for
-// a look that has begun, so that nobody gets a value from before it, but no longer than within.
-func (r *reloaded[T]) get() T {
+// WaitAtMost replaces [LookWithin], before the value is used by several goroutines.
+func (r *Value[T]) WaitAtMost(d time.Duration) { r.within = d }
+
+// Get returns the value as the files have it now, or had it at most [Interval] ago. It waits for a look
+// that has begun, so that nobody gets a value from before it, but no longer than [LookWithin].
+func (r *Value[T]) Get() T {
 	if look := r.lookIfDue(); look != nil {
 		r.wait(look)
 	}
@@ -83,12 +102,12 @@ func (r *reloaded[T]) get() T {
 }
 
 // lookIfDue returns the look to wait for; nil is none.
-func (r *reloaded[T]) lookIfDue() <-chan struct{} {
+func (r *Value[T]) lookIfDue() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looking == nil {
 		now := r.now()
-		if age := now.Sub(r.looked); age >= 0 && age < reloadInterval {
+		if age := now.Sub(r.looked); age >= 0 && age < Interval {
 			return nil
 		}
 		looking := make(chan struct{})
@@ -107,7 +126,7 @@ func (r *reloaded[T]) lookIfDue() <-chan struct{} {
 	return r.looking
 }
 
-func (r *reloaded[T]) wait(look <-chan struct{}) {
+func (r *Value[T]) wait(look <-chan struct{}) {
 	timer := time.NewTimer(r.within)
 	defer timer.Stop()
 	select {
@@ -122,11 +141,12 @@ func (r *reloaded[T]) wait(look <-chan struct{}) {
 	}
 	r.mu.Unlock()
 	if first {
-		r.logger.Error("files cannot be read in time: what they held before stays in force", "what", r.what, "files", r.paths)
+		r.logger.Error("files cannot be read in time: what they held before stays in force",
+			"what", r.what, "files", r.paths)
 	}
 }
 
-func (r *reloaded[T]) look() {
+func (r *Value[T]) look() {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
@@ -156,42 +176,45 @@ func (r *reloaded[T]) look() {
 	r.keep(contents, files)
 	r.fault = ""
 	if same {
-		r.logger.Info("changed files can be used again, and hold what is in force", "what", r.what, "files", r.paths)
+		r.logger.Info("changed files can be used again, and hold what is in force",
+			"what", r.what, "files", r.paths)
 	} else {
 		r.logger.Info("changed files were read anew", "what", r.what, "files", r.paths)
 	}
 }
 
 // failed logs a fault when it comes up, and not with every look.
-func (r *reloaded[T]) failed(err error) {
+func (r *Value[T]) failed(err error) {
 	if fault := err.Error(); fault != r.fault {
 		r.fault = fault
-		r.logger.Error("changed files cannot be used: what they held before stays in force", "what", r.what, "files", r.paths, "error", fault)
+		r.logger.Error("changed files cannot be used: what they held before stays in force",
+			"what", r.what, "files", r.paths, "error", fault)
 	}
 }
 
-func (r *reloaded[T]) keep(contents [][]byte, files []os.FileInfo) {
+func (r *Value[T]) keep(contents [][]byte, files []os.FileInfo) {
 	r.digest = digestOf(contents)
 	r.keepFiles(files)
 }
 
-func (r *reloaded[T]) keepFiles(files []os.FileInfo) {
+func (r *Value[T]) keepFiles(files []os.FileInfo) {
 	r.files = files
 	r.doubtful = false
 	for _, file := range files {
-		if time.Since(file.ModTime()) < reloadDoubt {
+		if time.Since(file.ModTime()) < doubt {
 			r.doubtful = true
 		}
 	}
 }
 
-func (r *reloaded[T]) unchanged() bool {
+func (r *Value[T]) unchanged() bool {
 	if len(r.files) != len(r.paths) {
 		return false
 	}
 	for i, path := range r.paths {
 		file, err := os.Stat(path)
-		if err != nil || !os.SameFile(file, r.files[i]) || file.Size() != r.files[i].Size() || !file.ModTime().Equal(r.files[i].ModTime()) {
+		if err != nil || !os.SameFile(file, r.files[i]) ||
+			file.Size() != r.files[i].Size() || !file.ModTime().Equal(r.files[i].ModTime()) {
 			return false
 		}
 	}
@@ -227,11 +250,11 @@ func readFile(path string) (content []byte, info os.FileInfo, err error) {
 	if info, err = file.Stat(); err != nil {
 		return nil, nil, err
 	}
-	if content, err = io.ReadAll(io.LimitReader(file, maxReloadedFile+1)); err != nil {
+	if content, err = io.ReadAll(io.LimitReader(file, MaxFile+1)); err != nil {
 		return nil, nil, err
 	}
-	if len(content) > maxReloadedFile {
-		return nil, nil, fmt.Errorf("%s has over %d bytes", path, maxReloadedFile)
+	if len(content) > MaxFile {
+		return nil, nil, fmt.Errorf("%s has over %d bytes", path, MaxFile)
 	}
 	return content, info, nil
 }
