@@ -69,5 +69,6 @@ func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.RecallRun, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
 	r.RegisterActivityWithOptions(a.ReadCancellation, activity.RegisterOptions{Name: ordercheck.ActivityReadCancellation})
 	r.RegisterActivityWithOptions(a.CheckMissed, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
+	r.RegisterActivityWithOptions(a.DescribeRules, activity.RegisterOptions{Name: ordercheck.ActivityDescribeRules})
 	r.RegisterActivityWithOptions(a.RecallSweep, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
 }

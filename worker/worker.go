@@ -152,6 +152,8 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+	main.RegisterWorkflowWithOptions(workflows.DescribeRules, workflow.RegisterOptions{Name: ordercheck.DescribeRulesType})
+	main.RegisterWorkflowWithOptions(workflows.UseSignInLink, workflow.RegisterOptions{Name: ordercheck.UseSignInLinkType})
 	main.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{
 		Name: ordercheck.RulesWorkflowType,
 		// It never ends, so that it cannot stay with the version that it began with.

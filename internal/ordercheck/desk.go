@@ -35,3 +35,10 @@ type DeskMemo struct {
 	// override ends; zero if the order only waits for people.
 	NextAt time.Time `json:"nextAt,omitzero"`
 }
+
+// UseSignInLinkType is a workflow that does nothing. Temporal refuses to start it twice under one id,
+// so a link that signs somebody in is good once, whatever desk takes it.
+const UseSignInLinkType = "UseSignInLink"
+
+// UseSignInLinkWorkflowID is the id of the run that uses a link.
+func UseSignInLinkWorkflowID(linkID string) string { return "sign-in-" + linkID }

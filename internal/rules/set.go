@@ -166,6 +166,16 @@ func (s *Set) Rules() []Description {
 	return out
 }
 
+// Terms returns what the rule file says about the life of a rule's findings; nil if it says nothing.
+func (s *Set) Terms(ruleID string) *ordercheck.Terms {
+	for _, r := range s.order {
+		if r.ID == ruleID {
+			return r.terms
+		}
+	}
+	return nil
+}
+
 // Evaluate runs every rule over the order, which it does not change. now is the time that
 // rules see, and its location is the zone that they count days in; dates with an offset of
 // their own keep that. Findings are ordered by rule, then line number; see also
