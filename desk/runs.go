@@ -28,6 +28,7 @@ const (
 type runs struct {
 	temporal client.Client
 	board    *board
+	past     past
 }
 
 // List implements [Orders].
