@@ -123,7 +123,7 @@ func putTogether(t *testing.T) error {
 	if _, err := newInflowClient(worker.Account, telemetry.MeterProvider); err != nil {
 		return err
 	}
-	if _, err := newNotifier(worker.Notify, worker.TemporalUIURL, "default", telemetry); err != nil {
+	if _, err := newNotifier(worker, "default", telemetry); err != nil {
 		return err
 	}
 	if paths := rules.Paths(worker.RulesFile); len(paths) > 0 {

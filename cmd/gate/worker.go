@@ -66,7 +66,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err := temporalconn.EnsureSearchAttributes(ctx, temporal, effective.Namespace); err != nil {
 		return err
 	}
-	notifier, err := newNotifier(settings.Notify, settings.TemporalUIURL, effective.Namespace, t)
+	notifier, err := newNotifier(settings, effective.Namespace, t)
 	if err != nil {
 		return err
 	}
@@ -101,12 +101,16 @@ func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings boo
 	}
 }
 
-func newNotifier(settings config.Notify, uiURL, namespace string, t *telemetry.Telemetry) (*notify.Notifier, error) {
-	options, err := settings.Options()
+func newNotifier(settings config.Worker, namespace string, t *telemetry.Telemetry) (*notify.Notifier, error) {
+	options, err := settings.Notify.Options()
 	if err != nil {
 		return nil, err
 	}
-	options.TemporalUIURL, options.Namespace = uiURL, namespace
+	options.TemporalUIURL, options.Namespace = settings.TemporalUIURL, namespace
+	options.DeskURL = settings.DeskURL
+	if options.DeskLinks, err = settings.Signer(); err != nil {
+		return nil, err
+	}
 	options.MeterProvider = t.MeterProvider
 	return notify.New(options)
 }

@@ -127,6 +127,7 @@ type Worker struct {
 	Hold
 	Sweep
 	Notify
+	DeskLinks
 	Payloads
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`

@@ -46,8 +46,9 @@ type mailView struct {
 	Groups      []group
 	RuleErrors  []string
 	OrderURL    string
-	RunURL      string // may be empty
-	Footer      string
+	// DeskURL is the order's page at the desk, RunURL its run at Temporal. At most one is set.
+	DeskURL, RunURL string
+	Footer          string
 }
 
 type fact struct{ Name, Value string }
@@ -69,11 +70,14 @@ var colors = map[ordercheck.NoticeKind]string{
 	ordercheck.NoticeUnchecked: "#b3261e", ordercheck.NoticeWarning: "#9a5b00",
 }
 
-func (n *Notifier) mailView(notice *Notice, intendedFor []string) mailView {
+func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 	report := &notice.Report
 	v := mailView{
 		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)), Color: colors[notice.Kind],
-		IntendedFor: intendedFor, OrderURL: notice.orderURL(), RunURL: notice.runURL(n.temporalUIURL, n.namespace),
+		IntendedFor: t.intendedFor, OrderURL: notice.orderURL(),
+	}
+	if v.DeskURL = n.links.toDesk(notice, t.to.Address, n.date(notice)); v.DeskURL == "" {
+		v.RunURL = n.links.toRun(notice)
 	}
 	v.Headline, v.Advice = notice.headline()
 	v.Facts = []fact{{"Order", notice.orderName()}}
@@ -157,7 +161,7 @@ func (n *Notifier) time(t time.Time) string { return t.In(n.location).Format("2 
 // compose makes the mail to one recipient. The same notice to the same recipient is the same
 // mail, byte for byte: mail programs and servers know a repeated one by its Message-ID.
 func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
-	view := n.mailView(notice, t.intendedFor)
+	view := n.mailView(notice, t)
 	id := n.messageID(notice.Key, t)
 	if len(t.intendedFor) > 0 {
 		view.Subject = "[TRIAL] " + view.Subject

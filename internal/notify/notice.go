@@ -244,18 +244,6 @@ const inflowOrderPage = "https://app.inflowinventory.com/sales-orders/"
 // orderURL is the order in InFlow's own pages.
 func (n *Notice) orderURL() string { return inflowOrderPage + url.PathEscape(n.Report.SalesOrderID) }
 
-// runURL is the order's run in Temporal's Web UI; empty where that has no address.
-func (n *Notice) runURL(uiURL, namespace string) string {
-	if uiURL == "" || n.WorkflowID == "" {
-		return ""
-	}
-	address := strings.TrimRight(uiURL, "/") + "/namespaces/" + url.PathEscape(namespace) + "/workflows/" + url.PathEscape(n.WorkflowID)
-	if n.RunID != "" {
-		address += "/" + url.PathEscape(n.RunID) + "/user-metadata"
-	}
-	return address
-}
-
 func where(f *ordercheck.Finding) string {
 	if f.LineNumber > 0 {
 		return fmt.Sprintf("line %d", f.LineNumber)

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -41,6 +42,11 @@ type Options struct {
 	Destinations []Destination
 	// TemporalUIURL and Namespace make links to runs; an empty URL makes none.
 	TemporalUIURL, Namespace string
+	// DeskURL is the desk's address. Mails and chats then link to the order's page there, in place
+	// of the run; empty makes no such links.
+	DeskURL string
+	// DeskLinks signs the links in mails, each for its receiver; nil leaves them plain.
+	DeskLinks *desklink.Signer
 	// Location is the time zone of the times in notices; nil is UTC.
 	Location *time.Location
 	// Timeout is how long each target has; 0 is [DefaultTimeout].
@@ -54,16 +60,15 @@ type Options struct {
 
 // Notifier sends notices. It may be used by several goroutines at once.
 type Notifier struct {
-	mail          *mailer // nil sends no mail
-	to            []mail.Address
-	salesRep      bool
-	redirect      mail.Address
-	destinations  []destination
-	temporalUIURL string
-	namespace     string
-	location      *time.Location
-	timeout       time.Duration
-	sent          metric.Int64Counter
+	mail         *mailer // nil sends no mail
+	to           []mail.Address
+	salesRep     bool
+	redirect     mail.Address
+	destinations []destination
+	links        linker
+	location     *time.Location
+	timeout      time.Duration
+	sent         metric.Int64Counter
 }
 
 // Format prints no settings: among them are secrets, and fmt prints hidden fields as they are.
@@ -77,8 +82,8 @@ type destination struct {
 // New checks the options, and contacts nobody.
 func New(o Options) (*Notifier, error) {
 	n := &Notifier{
-		to: o.To, salesRep: o.SalesRep, redirect: o.Redirect, temporalUIURL: o.TemporalUIURL, namespace: o.Namespace,
-		location: o.Location, timeout: o.Timeout,
+		to: o.To, salesRep: o.SalesRep, redirect: o.Redirect, location: o.Location, timeout: o.Timeout,
+		links: linker{uiURL: o.TemporalUIURL, namespace: o.Namespace, deskURL: o.DeskURL, signer: o.DeskLinks},
 	}
 	if n.location == nil {
 		n.location = time.UTC
@@ -289,7 +294,7 @@ func (n *Notifier) message(notice *Notice) message {
 			Kind: notice.Kind, Key: notice.Key, Subject: notice.subject(n.location), Text: text, At: notice.At, EndReason: notice.EndReason,
 			Report: notice.Report, Resolved: notice.Resolved, ResolvedOmitted: notice.ResolvedOmitted,
 			Lifted: notice.Lifted, LiftedOmitted: notice.LiftedOmitted,
-			Links: links{Order: notice.orderURL(), Run: notice.runURL(n.temporalUIURL, n.namespace)},
+			Links: n.links.forSoftware(notice),
 		},
 	}
 }
@@ -340,8 +345,8 @@ func (n *Notifier) chatText(notice *Notice) string {
 		fmt.Fprintf(&b, "and %s\n", count(number(f.warnings), "warning"))
 	}
 	b.WriteString(notice.orderURL())
-	if run := notice.runURL(n.temporalUIURL, n.namespace); run != "" {
-		b.WriteString("\n" + run)
+	if page := n.links.forChat(notice); page != "" {
+		b.WriteString("\n" + page)
 	}
 	return b.String()
 }

@@ -36,6 +36,7 @@ type webhookBody struct {
 
 type links struct {
 	Order string `json:"order"`
+	Desk  string `json:"desk,omitempty"`
 	Run   string `json:"run,omitempty"`
 }
 
