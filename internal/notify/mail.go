@@ -186,12 +186,16 @@ func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 		msg.SetGenHeader(gomail.HeaderInReplyTo, first)
 		msg.SetGenHeader(gomail.HeaderReferences, first)
 	}
-	// RFC 3834, 5; the second one is what Exchange looks at.
-	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
+	setAutomatic(msg)
 	msg.SetBodyString(gomail.TypeTextPlain, text.String())
 	msg.AddAlternativeString(gomail.TypeTextHTML, html.String())
 	return msg, nil
+}
+
+// setAutomatic asks mail programs for no answer: RFC 3834, 5. Exchange looks at the second header.
+func setAutomatic(msg *gomail.Msg) {
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 }
 
 // date is the mail's, which is when what it tells happened.

@@ -1,0 +1,110 @@
+package signin
+
+import (
+	"container/list"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	peerLimit  = 20
+	peerWindow = time.Minute
+	// maxPeers is the maximum number of peers that one limiter keeps state for: about 7 MB.
+	maxPeers = 10_000
+)
+
+// newPeerLimiter evicts the peer that was quiet longest when it is full. Somebody with 10,000 addresses
+// needs no eviction to get past the limit.
+func newPeerLimiter() *limiter {
+	return newLimiter(peerLimit, peerWindow, maxPeers, true)
+}
+
+// limiter allows each key a number of uses in any period as long as the window.
+type limiter struct {
+	limit  int
+	window time.Duration
+	keys   int // the maximum number of keys
+	evict  bool
+
+	mu     sync.Mutex
+	uses   map[string]*list.Element
+	recent list.List // of *uses, latest first
+}
+
+type uses struct {
+	key   string
+	times []time.Time // within the window, oldest first
+}
+
+// newLimiter returns a limiter that keeps state for a maximum number of keys. If all of them were used within
+// the window, a new key takes the place of the one that was used least recently, or, without evict, is
+// not allowed.
+func newLimiter(limit int, window time.Duration, keys int, evict bool) *limiter {
+	return &limiter{
+		limit: limit, window: window, keys: keys, evict: evict, uses: map[string]*list.Element{},
+	}
+}
+
+// take uses the key once, or returns how long to wait before it may be used again.
+func (l *limiter) take(key string, now time.Time) (wait time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(now)
+	element := l.uses[key]
+	if element == nil {
+		if len(l.uses) >= l.keys {
+			if !l.evict {
+				return l.window, false
+			}
+			l.remove(l.recent.Back())
+		}
+		l.uses[key] = l.recent.PushFront(&uses{key: key, times: []time.Time{now}})
+		return 0, true
+	}
+	used := element.Value.(*uses) //nolint:errcheck,forcetypeassert // nothing else is in the list
+	for len(used.times) > 0 && now.Sub(used.times[0]) >= l.window {
+		used.times = append(used.times[:0], used.times[1:]...)
+	}
+	if len(used.times) >= l.limit {
+		return l.window - now.Sub(used.times[0]), false
+	}
+	used.times = append(used.times, now)
+	l.recent.MoveToFront(element)
+	return 0, true
+}
+
+// forget removes the keys that were not used within the window.
+func (l *limiter) forget(now time.Time) {
+	for {
+		last := l.recent.Back()
+		if last == nil {
+			return
+		}
+		times := last.Value.(*uses).times //nolint:errcheck,forcetypeassert // as above
+		if len(times) > 0 && now.Sub(times[len(times)-1]) < l.window {
+			return
+		}
+		l.remove(last)
+	}
+}
+
+func (l *limiter) remove(element *list.Element) {
+	used := l.recent.Remove(element).(*uses) //nolint:errcheck,forcetypeassert // as above
+	delete(l.uses, used.key)
+}
+
+// connectionPeer returns the address at the other end of the connection. Headers don't count: anybody
+// can send them. One customer of a provider has a whole /64 network of IPv6.
+func connectionPeer(r *http.Request) string {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	address := remote.Addr().Unmap().WithZone("")
+	if address.Is6() {
+		return netip.PrefixFrom(address, 64).Masked().String()
+	}
+	return address.String()
+}

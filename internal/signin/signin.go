@@ -1,0 +1,270 @@
+// Package signin knows who uses the desk. People sign in by a link in a mail or by OpenID Connect; the
+// desk keeps no user database. A session is a signed cookie, so any process with the same secret
+// accepts it.
+//
+// A session ends 12 hours after signing in, when the secret that signed it is removed, when the person
+// is removed from [Options.People], and at sign-out. Sign-out deletes the browser's cookie, and the
+// process refuses copies of that cookie. Other processes, and this one after a restart, don't know of
+// the sign-out: there a copied cookie works until its 12 hours are over.
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// Mode is the way to sign in. One applies at a time.
+type Mode string
+
+// The modes.
+const (
+	// ModeMail sends a link to whoever asks for one and is in [Options.People].
+	ModeMail Mode = "mail"
+	// ModeOIDC asks an OpenID Connect provider.
+	ModeOIDC Mode = "oidc"
+	// ModeNone lets everybody act. It is for a desk that only this machine can reach.
+	ModeNone Mode = "none"
+)
+
+// Person is who sent a request.
+type Person struct {
+	// Address is the person's mail address, with ASCII letters in lower case. It is empty in [ModeNone].
+	Address string
+	// MayOverride is true if the person may take responsibility for findings.
+	MayOverride bool
+	// Method is the mode that the person signed in by.
+	Method Mode
+}
+
+// OIDC is the OpenID Connect provider. Its client must allow the redirect URI
+// {BaseURL}/sign-in/oidc/callback.
+type OIDC struct {
+	// Issuer is an https:// URL. http:// is allowed on loopback.
+	Issuer       string
+	ClientID     string
+	ClientSecret string
+}
+
+// MinSecret is the shortest secret, in bytes.
+const MinSecret = 32
+
+// Options are what a [Service] needs. Secrets, BaseURL and People are required unless Mode is
+// [ModeNone].
+type Options struct {
+	Mode Mode
+	// Secrets sign cookies and links. The first one signs, all of them verify.
+	Secrets []string
+	// BaseURL is the desk's address for browsers, such as https://desk.example.com.
+	BaseURL *url.URL
+	// People may sign in: mail addresses, or @domain for everybody in a domain.
+	People []string
+	// MayOverride are the people who may take responsibility. Nil is everybody in People.
+	MayOverride []string
+	// Mail sends a mail. [ModeMail] requires it. Its errors are logged, so they must not name people.
+	Mail func(ctx context.Context, to, subject, text string) error
+	// UseOnce reports whether this is the first call with an id. [ModeMail] requires it. A link stays
+	// usable if it returns an error.
+	UseOnce func(ctx context.Context, id string) (first bool, err error)
+	// OIDC is the provider of [ModeOIDC].
+	OIDC OIDC
+	// Render writes one of the pages sign-in, sign-in-sent, sign-in-confirm and sign-in-failed.
+	Render func(w http.ResponseWriter, r *http.Request, status int, page string, data any)
+	// Peer names the sender of a request for rate limits. Nil takes the address of the connection, and
+	// the /64 network of an IPv6 address. Behind a proxy it must return the address that the proxy saw.
+	Peer func(r *http.Request) string
+	// Logger is slog.Default() if nil.
+	Logger *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Service signs people in and recognizes them. Several goroutines may use it at once.
+type Service struct {
+	mode        Mode
+	baseURL     string
+	people      people
+	mayOverride people
+	sessions    *sealer
+	revoked     *revocations
+	attempts    *limiter // per peer: links used, and round trips to the provider
+	mail        *mailer  // nil unless the mode is ModeMail
+	provider    *provider
+	render      func(w http.ResponseWriter, r *http.Request, status int, page string, data any)
+	peer        func(r *http.Request) string
+	logger      *slog.Logger
+	now         func() time.Time
+}
+
+// Format prints no fields, because some of them are keys.
+func (s *Service) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signin.Service") }
+
+// New checks the options and contacts nobody. It returns all faults at once.
+func New(_ context.Context, o Options) (*Service, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Peer == nil {
+		o.Peer = connectionPeer
+	}
+	s := &Service{
+		mode: o.Mode, render: o.Render, peer: o.Peer, logger: o.Logger, now: o.Now,
+		revoked:  newRevocations(),
+		attempts: newPeerLimiter(),
+	}
+	var faults []error
+	if o.Render == nil {
+		faults = append(faults, errors.New("nothing renders its pages; set Render"))
+	}
+	switch o.Mode {
+	case ModeNone:
+	case ModeMail, ModeOIDC:
+		faults = append(faults, s.setUpPeople(&o)...)
+	default:
+		faults = append(faults, fmt.Errorf("the mode is %q; use mail, oidc or none", o.Mode))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("set up signing in: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Service) setUpPeople(o *Options) (faults []error) {
+	add := func(err error) {
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	var err error
+	s.baseURL, err = checkBaseURL(o.BaseURL)
+	add(err)
+	s.people, err = parsePeople(o.People)
+	add(err)
+	if len(o.People) == 0 {
+		add(errors.New("nobody may sign in; name at least one address or @domain"))
+	}
+	s.mayOverride = s.people
+	if o.MayOverride != nil {
+		s.mayOverride, err = parsePeople(o.MayOverride)
+		add(err)
+	}
+	if err := checkSecrets(o.Secrets); err != nil {
+		return append(faults, err)
+	}
+	s.sessions, err = newSealer(o.Secrets, "session")
+	add(err)
+	if o.Mode == ModeMail {
+		s.mail, err = newMailer(o, s)
+	} else {
+		s.provider, err = newProvider(o, s)
+	}
+	add(err)
+	return faults
+}
+
+// checkBaseURL returns the URL without a slash at its end.
+func checkBaseURL(u *url.URL) (string, error) {
+	switch {
+	case u == nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return "", errors.New("the desk's own address is unknown; set one such as https://desk.example.com")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return "", fmt.Errorf("the desk's own address %s has more than a scheme, a host and a port; "+
+			"write it like https://desk.example.com", u.Redacted())
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return "", fmt.Errorf("the desk's own address %s is http; use https, because browsers keep a "+
+			"session only over https", u.Redacted())
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// Register adds the routes for signing in and out. The caller must protect them against requests from
+// other origins, as [http.CrossOriginProtection] does.
+func (s *Service) Register(mux *http.ServeMux) {
+	handle := func(pattern string, handler http.HandlerFunc) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			// A key in an address must not reach other sites, or stay in a cache.
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Referrer-Policy", "same-origin")
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			handler(w, r)
+		})
+	}
+	handle("GET /sign-in", s.showSignIn)
+	handle("POST /sign-in", s.only(ModeMail, s.askForLink))
+	handle("GET /sign-in/{key}", s.only(ModeMail, s.showLink))
+	handle("POST /sign-in/{key}", s.only(ModeMail, s.useLink))
+	handle("GET /sign-in/oidc", s.only(ModeOIDC, s.startOIDC))
+	handle("GET /sign-in/oidc/callback", s.only(ModeOIDC, s.finishOIDC))
+	handle("POST /sign-out", s.signOut)
+}
+
+// maxForm limits the body of a form, in bytes.
+const maxForm = 64 << 10
+
+// only answers 404 in every other mode.
+func (s *Service) only(mode Mode, handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.mode != mode {
+			s.fail(w, r, faultMode, "/")
+			return
+		}
+		handler(w, r)
+	}
+}
+
+// Run sends the mails that people ask for until ctx ends. It then sends what is queued, for at most 5
+// seconds, and returns.
+func (s *Service) Run(ctx context.Context) {
+	if s.mail == nil {
+		<-ctx.Done()
+		return
+	}
+	s.mail.run(ctx)
+}
+
+// Allowed looks an address up. Only known people may override.
+func (s *Service) Allowed(address string) (known, mayOverride bool) {
+	if s.mode == ModeNone {
+		return true, true
+	}
+	address, err := parseAddress(address)
+	if err != nil {
+		return false, false
+	}
+	if known, _ = s.people.match(address); !known {
+		return false, false
+	}
+	mayOverride, _ = s.mayOverride.match(address)
+	return true, mayOverride
+}
+
+func (s *Service) showSignIn(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	next := LocalPath(query.Get("next"))
+	if _, ok := s.Who(r); ok && s.mode != ModeNone {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return
+	}
+	page := signInPage{Mode: s.mode, Next: next, SignedOut: query.Has("signed-out")}
+	if s.provider != nil {
+		page.Provider = s.provider.name
+	}
+	s.render(w, r, http.StatusOK, "sign-in", page)
+}

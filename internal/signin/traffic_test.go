@@ -1,0 +1,29 @@
+package signin_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// eachRequest makes every request one of another peer.
+func eachRequest() func(*http.Request) string {
+	var requests atomic.Int64
+	return func(*http.Request) string { return fmt.Sprint(requests.Add(1)) }
+}
+
+// numbered is one of many addresses of a known domain.
+func numbered(i int) string { return fmt.Sprintf("n%d@ours.example", i) }
+
+// browserless asks for a link without a connection, which would be the slowest part by far.
+func (d *desk) browserless(address, next string) *httptest.ResponseRecorder {
+	form := url.Values{"email": {address}, "next": {next}}
+	request := httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader(form.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer := httptest.NewRecorder()
+	d.Config.Handler.ServeHTTP(answer, request)
+	return answer
+}
