@@ -59,9 +59,6 @@ func (s *State) pastOfOmitted(g ordercheck.Finding, again map[string]bool) *orde
 // past may be nil.
 func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	joined := &ordercheck.Finding{Severity: f.Severity, FirstSeen: f.FirstSeen, State: f.State, Told: f.Told}
-	if joined.State == ordercheck.FindingOverridden {
-		joined.State = ordercheck.FindingConfirmed
-	}
 	if past == nil {
 		return joined
 	}
