@@ -123,6 +123,25 @@ func TestFindingKeepsItsFirstSeenTime(t *testing.T) {
 	assert.Equal(t, start, report.Findings[1].FirstSeen)
 }
 
+// TestErrorIsConfirmedByAFetchThatBeganAfterItsGrace: one that began before may have read the order
+// before somebody fixed it.
+func TestErrorIsConfirmedByAFetchThatBeganAfterItsGrace(t *testing.T) {
+	w := &world{order: order{wrong: map[string]string{"total": "5.00"}}}
+	s := orderlife.New(orderID, settings, ordercheck.PriorityWebhook)
+	s.Begin()
+	s.Checked(start, w.result(s, w.order, start))
+	ends := start.Add(settings.GracePeriod)
+	for began, want := range map[time.Time]ordercheck.FindingState{
+		ends.Add(-time.Second): ordercheck.FindingPending, ends: ordercheck.FindingConfirmed,
+	} {
+		s := *s
+		s.Asked()
+		s.Begin()
+		s.Checked(ends.Add(time.Minute), w.result(&s, w.order, began))
+		assert.Equal(t, want, s.Report.Findings[0].State)
+	}
+}
+
 // TestCheckThatFailsHalfWayChangesNothing: the next check of that version evaluates it, and does not
 // take the findings of the version before for its own.
 func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {

@@ -27,6 +27,7 @@ type life struct {
 	mailDown bool
 	targets  []string                // of notices
 	recalled *ordercheck.RecalledRun // the order's last run
+	by       ordercheck.Cancellation // who cancels the run
 	// onFetch is called before InFlow answers the nth fetch, and onCheck before the nth evaluation,
 	// which fails if it returns a failure.
 	onFetch func(n int)
@@ -191,6 +192,8 @@ func (l *life) run() orderlife.Do {
 			l.check()
 		case orderlife.Sleep:
 			l.sleep(next.Until)
+		case orderlife.EndByHand:
+			l.state.EndedByHand(l.now, l.by)
 		default:
 			return next.Do
 		}

@@ -157,7 +157,7 @@ func TestLife(t *testing.T) {
 				l.state.Settings.GracePeriod = 0
 				two, six, ten := 2*time.Hour, 6*time.Hour, 10*time.Hour
 				l.rules.terms = map[string]ordercheck.Terms{
-					"total": {RuleID: "total", HoldMax: &ten, RemindEvery: &six}, "stock": {RuleID: "stock", HoldMax: &two},
+					"total": {RuleID: "total", HoldMax: &two}, "stock": {RuleID: "stock", HoldMax: &ten, RemindEvery: &six},
 				}
 			},
 			status: ordercheck.StatusFailed, told: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"}, ended: 10 * time.Hour,
@@ -347,6 +347,14 @@ func TestSettling(t *testing.T) {
 			l.mustRun()
 		})
 	}
+}
+
+func TestPersonDoesNotWaitForSettling(t *testing.T) {
+	l := newLife(t)
+	l.at(0, func() { l.deliver(1) })
+	l.at(time.Second, l.ask)
+	l.mustRun()
+	assert.Equal(t, []time.Duration{time.Second}, l.fetchedAt)
 }
 
 func everySecond(n int) []time.Duration {

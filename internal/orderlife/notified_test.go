@@ -102,6 +102,16 @@ func TestRulesChanged(t *testing.T) {
 			},
 			told: []string{"0s failed", "2h0m2s resolved"}, fetched: 2, checks: 2,
 		},
+		"the order is saved at the same time": {
+			story: func(l *life) {
+				l.at(time.Hour, func() {
+					l.changeRules()
+					l.announceRules()
+					l.deliver(1)
+				})
+			},
+			told: []string{"30m0s failed", "1h0m2s ended"}, fetched: 3, checks: 2,
+		},
 		"a new error is not confirmed before a fetch": {
 			story: func(l *life) {
 				l.at(time.Hour, func() { l.changeRules("total", "stock"); l.announceRules() })
