@@ -72,9 +72,11 @@ func Find(ctx context.Context, c client.Client, orders Orders, name string) (str
 	case numberShape.MatchString(name):
 		return "", &UnknownOrderError{fmt.Sprintf(
 			"no run of an order with the number %s is known: give the order's id, or set INFLOW_COMPANY_ID and INFLOW_API_KEY, so that InFlow is asked for the number", name)}
-	default:
-		return name, ordercheck.ValidateSalesOrderID(name)
 	}
+	if err := ordercheck.ValidateSalesOrderID(name); err != nil {
+		return "", &UnknownOrderError{fmt.Sprintf("no run of an order with the number %s is known, and it is no id: %v", name, err)}
+	}
+	return name, nil
 }
 
 // findID returns an id, unless Temporal has no run of the order and InFlow does not know it.
