@@ -148,22 +148,20 @@ func TestLife(t *testing.T) {
 	l.look(31 * time.Minute)
 	l.save(time.Hour, func() { l.down = true })
 	l.RegisterDelayedCallback(func() { l.down = false }, 65*time.Minute)
-	forTwoDays := byAnna
-	forTwoDays.For = "48h"
-	l.override(25*time.Hour, forTwoDays, nil)
+	l.override(25*time.Hour, byAnna, nil) // a week
 	l.requireOverridden(26 * time.Hour)
-	l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }, 74*time.Hour)
-	l.save(75*time.Hour, func() { l.broken = nil })
+	l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }, 194*time.Hour)
+	l.save(195*time.Hour, func() { l.broken = nil })
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 	assert.Equal(t, []string{"29m0s pending", "31m0s failed"}, l.seen)
 	assert.Equal(t, []string{
-		"30m0s failed", "24h30m0s reminder", "25h0m0s overridden", "73h0m0s failed", "75h0m2s resolved",
+		"30m0s failed", "24h30m0s reminder", "25h0m0s overridden", "193h0m0s failed", "195h0m2s resolved",
 	}, l.told())
 	fetched := make([]string, len(l.fetchedAt))
 	for i, at := range l.fetchedAt {
 		fetched[i] = at.Round(time.Second).String()
 	}
-	assert.Equal(t, []string{"0s", "30m0s", "1h0m2s", "1h15m2s", "24h30m0s", "73h0m0s", "74h0m0s", "75h0m2s"}, fetched)
+	assert.Equal(t, []string{"0s", "30m0s", "1h0m2s", "1h15m2s", "24h30m0s", "193h0m0s", "194h0m0s", "195h0m2s"}, fetched)
 }
 
 func TestADeletedOrderIsLookedForTwice(t *testing.T) {
