@@ -11,8 +11,8 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// SendText sends a mail of plain text to one address. It gives the mail server [DefaultTimeout]. The
-// error is an [*Error] if the mail server did not take the mail.
+// SendText sends a mail of plain text to one address. It gives the mail server [DefaultTimeout].
+// The error is an [*Error] if the mail server did not take the mail.
 func (s SMTP) SendText(ctx context.Context, to, subject, text string) error {
 	if faults := s.Faults(); len(faults) > 0 {
 		return fmt.Errorf("send a mail: SMTP.%s %s", faults[0].Field, faults[0].Problem)

@@ -17,7 +17,8 @@ func TestSendText(t *testing.T) {
 	smtp := to(server.SMTPAddr).SMTP
 	link := "https://desk.example.com/sign-in/" + strings.Repeat("key=", 100)
 	text := "Open this link:\n\n" + link + "\n"
-	require.NoError(t, smtp.SendText(t.Context(), jane.Address, "Sign in\r\nBcc: jim@example.com", text))
+	const subject = "Sign in\r\nBcc: jim@example.com"
+	require.NoError(t, smtp.SendText(t.Context(), jane.Address, subject, text))
 	m := received(t, server)
 	assert.Equal(t, text, strings.ReplaceAll(m.Text, "\r\n", "\n"))
 	assert.Empty(t, m.HTML)
@@ -34,13 +35,16 @@ func TestSendTextThatFails(t *testing.T) {
 	t.Parallel()
 	server := catcher(t, mailcatcher.Options{})
 	smtp := to(server.SMTPAddr).SMTP
-	for _, address := range []string{"", "jane", "jane@example.com\r\nBcc: jim@example.com", "jane@example.com, jim@example.com"} {
+	for _, address := range []string{
+		"", "jane", "jane@example.com\r\nBcc: jim@example.com", "jane@example.com, jim@example.com",
+	} {
 		err := smtp.SendText(t.Context(), address, "Sign in", "text")
 		assert.EqualError(t, err, "send a mail: its receiver is not a mail address")
 	}
 	broken := smtp
 	broken.From.Address = ""
-	assert.ErrorContains(t, broken.SendText(t.Context(), jane.Address, "Sign in", "text"), "SMTP.From is not set")
+	err := broken.SendText(t.Context(), jane.Address, "Sign in", "text")
+	assert.ErrorContains(t, err, "SMTP.From is not set")
 	list, err := server.List(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, list)
@@ -49,6 +53,8 @@ func TestSendTextThatFails(t *testing.T) {
 	require.NoError(t, closed.Stop())
 	smtp.Addr = closed.SMTPAddr
 	err = smtp.SendText(t.Context(), jane.Address, "Sign in", "text")
-	assert.Equal(t, notify.Error{Target: "one address", Reason: "the mail server cannot be reached: connection refused"}, *asError(t, err))
+	assert.Equal(t, notify.Error{
+		Target: "one address", Reason: "the mail server cannot be reached: connection refused",
+	}, *asError(t, err))
 	assert.NotContains(t, err.Error(), jane.Address)
 }

@@ -28,10 +28,13 @@ const (
 	secret = "a secret of the tests, thirty-two bytes or more"
 )
 
-// clock is a clock that tests move.
-type clock struct{ offset atomic.Int64 }
+// clock is a clock that only tests move. It begins at the time of the provider's clock.
+type clock struct {
+	start  time.Time
+	offset atomic.Int64
+}
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) now() time.Time          { return c.start.Add(time.Duration(c.offset.Load())) }
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 // sentMail is a mail that a desk sent.
@@ -54,7 +57,7 @@ type desk struct {
 // newDesk starts a desk for Jane and everybody at ours.example.
 func newDesk(t *testing.T, change func(*signin.Options)) *desk {
 	t.Helper()
-	d := &desk{clock: &clock{}, log: &logBuffer{}, mails: make(chan sentMail, 1000)}
+	d := &desk{clock: &clock{start: time.Now()}, log: &logBuffer{}, mails: make(chan sentMail, 1000)}
 	var handler atomic.Pointer[http.Handler]
 	d.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
@@ -195,7 +198,9 @@ func (b *browser) post(address string, pairs ...string) page {
 
 // stay makes the browser show redirects and not follow them.
 func (b *browser) stay() {
-	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	b.client.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
 }
 
 // who is what the desk says about the person at the browser.

@@ -15,8 +15,8 @@ const (
 	maxPeers = 10_000
 )
 
-// newPeerLimiter evicts the peer that was quiet longest when it is full. Somebody with 10,000 addresses
-// needs no eviction to get past the limit.
+// newPeerLimiter evicts the peer that was quiet longest when it is full. Somebody with 10,000
+// addresses needs no eviction to get past the limit.
 func newPeerLimiter() *limiter {
 	return newLimiter(peerLimit, peerWindow, maxPeers, true)
 }
@@ -38,9 +38,9 @@ type uses struct {
 	times []time.Time // within the window, oldest first
 }
 
-// newLimiter returns a limiter that keeps state for a maximum number of keys. If all of them were used within
-// the window, a new key takes the place of the one that was used least recently, or, without evict, is
-// not allowed.
+// newLimiter returns a limiter that keeps state for a maximum number of keys. If all of them were
+// used within the window, a new key takes the place of the one that was used least recently, or,
+// without evict, is not allowed.
 func newLimiter(limit int, window time.Duration, keys int, evict bool) *limiter {
 	return &limiter{
 		limit: limit, window: window, keys: keys, evict: evict, uses: map[string]*list.Element{},
@@ -95,8 +95,8 @@ func (l *limiter) remove(element *list.Element) {
 	delete(l.uses, used.key)
 }
 
-// connectionPeer returns the address at the other end of the connection. Headers don't count: anybody
-// can send them. One customer of a provider has a whole /64 network of IPv6.
+// connectionPeer returns the address at the other end of the connection. Headers don't count:
+// anybody can send them. One customer of a provider has a whole /64 network of IPv6.
 func connectionPeer(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -53,7 +53,8 @@ func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	first, err := s.mail.useOnce(ctx, l.ID)
 	if err != nil {
-		s.logger.ErrorContext(r.Context(), "a sign-in link could not be used; it stays good", "error", err)
+		s.logger.ErrorContext(r.Context(), "a sign-in link could not be used; it stays good",
+			"error", err)
 		s.failAgain(w, r, faultUnavailable, r.URL.EscapedPath())
 		return
 	}
@@ -97,8 +98,11 @@ func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next 
 	http.Redirect(w, r, LocalPath(next), http.StatusSeeOther)
 }
 
-// within charges the peer. It answers 429 if the peer is over its limit; again is where to go on later.
-func (s *Service) within(w http.ResponseWriter, r *http.Request, limit *limiter, again string) bool {
+// within charges the peer. It answers 429 if the peer is over its limit; again is where to go on
+// later.
+func (s *Service) within(
+	w http.ResponseWriter, r *http.Request, limit *limiter, again string,
+) bool {
 	wait, ok := limit.take(s.peer(r), s.now())
 	if !ok {
 		setRetryAfter(w, wait)

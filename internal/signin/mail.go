@@ -44,8 +44,8 @@ type link struct {
 // linkRequest is one request for a link. The address was not looked up yet.
 type linkRequest struct{ address, next string }
 
-// mailer sends links. A request is queued before its address is looked up, so how long the answer takes
-// doesn't tell whether the address is known.
+// mailer sends links. A request is queued before its address is looked up, so how long the answer
+// takes doesn't tell whether the address is known.
 type mailer struct {
 	links    *sealer
 	baseURL  string
@@ -77,11 +77,13 @@ func newMailer(o *Options, s *Service) (*mailer, error) {
 		byDomain: newLimiter(mailLimit, mailWindow, maxMailboxes, false),
 		requests: make(chan linkRequest, maxRequests),
 		logger:   o.Logger, now: o.Now,
-		overflow: rate.Sometimes{Interval: complainEvery}, limited: rate.Sometimes{Interval: complainEvery},
+		overflow: rate.Sometimes{Interval: complainEvery},
+		limited:  rate.Sometimes{Interval: complainEvery},
 	}, nil
 }
 
-// ask queues a request. A full queue drops it, because the caller's answer must not depend on anything.
+// ask queues a request. A full queue drops it, because the caller's answer must not depend on
+// anything.
 func (m *mailer) ask(ctx context.Context, request linkRequest) {
 	select {
 	case m.requests <- request:
@@ -155,7 +157,8 @@ func (m *mailer) sendLink(ctx context.Context, request linkRequest) {
 		Address: request.address, ID: randomID(), Issued: m.now().Unix(), Next: request.next,
 	})
 	if err == nil {
-		err = m.send(ctx, request.address, mailSubject, mailText(request.address, m.baseURL+"/sign-in/"+key))
+		text := mailText(request.address, m.baseURL+"/sign-in/"+key)
+		err = m.send(ctx, request.address, mailSubject, text)
 	}
 	if err != nil {
 		m.logger.ErrorContext(ctx, "a sign-in link could not be sent; its receiver can ask for another",
@@ -172,7 +175,7 @@ Open this link and press the button on the page:
 
 The link is good for 15 minutes, and works once.
 
-If you did not ask for it, ignore this mail. Do not pass it on: whoever has the link can sign in as you.
+If you did not ask for it, ignore this mail. Do not pass it on: the link signs in whoever has it.
 `, address, link)
 }
 

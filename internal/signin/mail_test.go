@@ -45,7 +45,8 @@ func TestSignInByMail(t *testing.T) {
 	assert.Equal(t, http.StatusSeeOther, done.status)
 	assert.Equal(t, "/orders/SO-1?show=all", done.header.Get("Location"))
 	cookie := done.header.Get("Set-Cookie")
-	assert.Regexp(t, `^__Host-desk=[A-Za-z0-9_-]+; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax$`, cookie)
+	assert.Regexp(t,
+		`^__Host-desk=[A-Za-z0-9_-]+; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax$`, cookie)
 	assert.Equal(t, "mail "+jane+" may override", b.who())
 
 	// Who presses the button twice, or asks to sign in again, is where they wanted to be.
@@ -59,7 +60,9 @@ func TestSignInThroughAMailServer(t *testing.T) {
 	server, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
-	smtp := notify.SMTP{Addr: server.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "desk@example.com"}}
+	smtp := notify.SMTP{
+		Addr: server.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "desk@example.com"},
+	}
 	d := newDesk(t, func(o *signin.Options) { o.Mail = smtp.SendText })
 	b := d.browser(t)
 	next := "/orders/SO-1?x=" + strings.Repeat("&<>", 150)
@@ -113,7 +116,8 @@ func TestAnswerDoesNotWaitForMail(t *testing.T) {
 	d.stop()
 	assert.Less(t, len(d.mails), 1000)
 	assert.NotEmpty(t, d.mails)
-	assert.Equal(t, 1, strings.Count(d.log.String(), "were dropped"), d.log.String())
+	lines := strings.Count(d.log.String(), "were dropped")
+	assert.True(t, 1 <= lines && lines < 10, "%d lines in the log", lines)
 }
 
 func TestTenThousandSignInsForOneAddress(t *testing.T) {
@@ -121,7 +125,7 @@ func TestTenThousandSignInsForOneAddress(t *testing.T) {
 	for name, addresses := range map[string]func(int) string{
 		"a person":               func(int) string { return jane },
 		"somebody of a domain":   func(int) string { return "jim@ours.example" },
-		"one mailbox, with tags": func(i int) string { return strings.Replace(numbered(i), "n", "jim+", 1) },
+		"one mailbox, with tags": func(i int) string { return "jim+" + numbered(i) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +135,8 @@ func TestTenThousandSignInsForOneAddress(t *testing.T) {
 			}
 			d.stop()
 			assert.Len(t, d.mails, 3)
-			assert.Equal(t, 1, strings.Count(d.log.String(), "asked for too many"), d.log.String())
+			lines := strings.Count(d.log.String(), "asked for too many")
+			assert.True(t, 1 <= lines && lines < 10, "%d lines in the log", lines)
 		})
 	}
 }
@@ -157,7 +162,8 @@ func TestPeerIsLimited(t *testing.T) {
 	})
 	b := d.browser(t)
 	ask := func() page {
-		request := b.request(http.MethodPost, "/sign-in", strings.NewReader("email=jack%40example.com&next=%2Frules"))
+		form := strings.NewReader("email=jack%40example.com&next=%2Frules")
+		request := b.request(http.MethodPost, "/sign-in", form)
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Sec-Fetch-Site", "same-origin")
 		// A forged header must not make another peer of it.
@@ -169,7 +175,7 @@ func TestPeerIsLimited(t *testing.T) {
 	}
 	refused := ask()
 	assert.Equal(t, http.StatusTooManyRequests, refused.status)
-	assert.Regexp(t, `^([1-9]|[1-5][0-9]|60)$`, refused.header.Get("Retry-After"))
+	assert.Equal(t, "60", refused.header.Get("Retry-After"))
 	assert.Contains(t, refused.body, "/sign-in?next=%2Frules")
 	d.clock.advance(time.Minute)
 	assert.Equal(t, http.StatusOK, ask().status)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxNext is the longest path that signing in leads back to, in bytes. It keeps links in mails short
-// enough for mail programs.
+// maxNext is the longest path that signing in leads back to, in bytes. It keeps links in mails
+// short enough for mail programs.
 const maxNext = 512
 
 // LocalPath returns next if it is a path of the desk, with a query or without, and "/" otherwise. A

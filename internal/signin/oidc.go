@@ -20,8 +20,8 @@ const (
 	stateValid = 10 * time.Minute
 )
 
-// oidcState is what the desk remembers of somebody who is at the provider. It is in a sealed cookie, so
-// only the browser that started can finish.
+// oidcState is what the desk remembers of somebody who is at the provider. It is in a sealed
+// cookie, so only the browser that started can finish.
 type oidcState struct {
 	State    string `json:"s"`
 	Nonce    string `json:"o"`
@@ -141,14 +141,16 @@ func (s *Service) failByProvider(w http.ResponseWriter, r *http.Request, next, c
 	case "server_error", "temporarily_unavailable":
 		s.failProvider(w, r, next, fmt.Errorf("it answered %s", code))
 	case "invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope":
-		s.failProvider(w, r, next, fmt.Errorf("it answered %s; check the client that is registered there", code))
+		s.failProvider(w, r, next, fmt.Errorf(
+			"it answered %s; check the client that is registered there", code))
 	default: // mostly access_denied and login_required
 		s.fail(w, r, faultRefused, next)
 	}
 }
 
 func (s *Service) failProvider(w http.ResponseWriter, r *http.Request, next string, err error) {
-	s.logger.ErrorContext(r.Context(), "nobody can sign in: the OpenID Connect provider fails", "error", err)
+	s.logger.ErrorContext(r.Context(), "nobody can sign in: the OpenID Connect provider fails",
+		"error", err)
 	s.failAgain(w, r, faultProvider, withNext(startPath, next))
 }
 
@@ -224,7 +226,8 @@ func (i *identity) verified(issuer string) bool {
 	return err == nil && microsoftHosts[u.Hostname()] && bool(i.DomainVerified)
 }
 
-// claimBool is true for true, "true", 1 and "1", which are what providers send, and false for all else.
+// claimBool is true for true, "true", 1 and "1", which are what providers send, and false for all
+// else.
 type claimBool bool
 
 // UnmarshalJSON implements [json.Unmarshaler]. It never fails.

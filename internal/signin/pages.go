@@ -42,7 +42,8 @@ type fault struct {
 var (
 	faultInvalid = fault{
 		http.StatusBadRequest, "This link does not work",
-		"It is cut off, or this desk did not make it. Open the link exactly as it is in the mail, or ask for a new one.",
+		"It is cut off, or this desk did not make it. Open the link exactly as it is in the mail, " +
+			"or ask for a new one.",
 		"Ask for a new link",
 	}
 	faultExpired = fault{
@@ -55,7 +56,8 @@ var (
 	}
 	faultRemoved = fault{
 		http.StatusGone, "This link no longer works",
-		"Its address may no longer sign in here. Ask the person who runs the desk.", "Sign in as somebody else",
+		"Its address may no longer sign in here. Ask the person who runs the desk.",
+		"Sign in as somebody else",
 	}
 	faultUnavailable = fault{
 		http.StatusServiceUnavailable, "Signing in does not work right now",
@@ -79,7 +81,8 @@ var (
 	}
 	faultState = fault{
 		http.StatusBadRequest, "This sign-in was not started here",
-		"It began in another browser or another tab, or took more than 10 minutes. Start again.", "Start again",
+		"It began in another browser or another tab, or took more than 10 minutes. Start again.",
+		"Start again",
 	}
 	faultRefused = fault{
 		http.StatusBadRequest, "You are not signed in",
@@ -87,12 +90,14 @@ var (
 	}
 	faultUnverified = fault{
 		http.StatusForbidden, "Your address is not verified",
-		"The provider has not verified that the mail address of your account is yours. Verify it there, or use another account.",
+		"The provider has not verified that the mail address of your account is yours. " +
+			"Verify it there, or use another account.",
 		"Use another account",
 	}
 	faultStranger = fault{
 		http.StatusForbidden, "This account may not sign in here",
-		"Its mail address is not one of this desk's people. Use another account, or ask the person who runs the desk.",
+		"Its mail address is not one of this desk's people. Use another account, " +
+			"or ask the person who runs the desk.",
 		"Use another account",
 	}
 	faultProvider = fault{

@@ -12,9 +12,9 @@ const maxAddress = 254
 
 var errAddress = errors.New("not a mail address")
 
-// parseAddress reads a bare mail address and turns its ASCII letters into lower case. It allows ASCII
-// alone: Unicode has letters that only look like ASCII ones, and some of them have an ASCII letter as
-// their lower case.
+// parseAddress reads a bare mail address and turns its ASCII letters into lower case. It allows
+// ASCII alone: Unicode has letters that only look like ASCII ones, and some of them have an ASCII
+// letter as their lower case.
 func parseAddress(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if len(text) > maxAddress || strings.Count(text, "@") != 1 {

@@ -22,8 +22,8 @@ const (
 	maxProviderAnswer = 1 << 20
 )
 
-// provider is the OpenID Connect provider. The desk asks for its metadata when somebody signs in, not
-// at the start, and asks again after a failure.
+// provider is the OpenID Connect provider. The desk asks for its metadata when somebody signs in,
+// not at the start, and asks again after a failure.
 type provider struct {
 	settings  OIDC
 	name      string // for people
@@ -48,7 +48,8 @@ func newProvider(o *Options, s *Service) (*provider, error) {
 		return nil, errors.New("the client of OpenID Connect is unknown; set its ID and its secret")
 	}
 	issuer, err := url.Parse(o.OIDC.Issuer)
-	if err != nil || issuer.Host == "" || issuer.RawQuery != "" || issuer.Fragment != "" || issuer.User != nil {
+	if err != nil || issuer.Host == "" || issuer.User != nil ||
+		issuer.RawQuery != "" || issuer.Fragment != "" {
 		return nil, errors.New("the issuer of OpenID Connect is not a URL; " +
 			"write it like https://accounts.google.com")
 	}
@@ -81,8 +82,8 @@ func providerName(host string) string {
 	return host
 }
 
-// connect returns the connection, asking for the provider's metadata if need be. Callers at the same
-// time share one call.
+// connect returns the connection, asking for the provider's metadata if need be. Callers at the
+// same time share one call.
 func (p *provider) connect(ctx context.Context) (*connection, error) {
 	if c := p.connected.Load(); c != nil {
 		return c, nil

@@ -15,9 +15,9 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// sealer signs and encrypts values for one purpose. A value that was sealed for another purpose cannot
-// be opened: keys and securecookie's name differ. Encryption keeps addresses of people out of other
-// systems' logs.
+// sealer signs and encrypts values for one purpose. A value that was sealed for another purpose
+// cannot be opened: keys and securecookie's name differ. Encryption keeps addresses of people out
+// of other systems' logs.
 type sealer struct {
 	purpose string
 	codecs  []securecookie.Codec // the first one seals, all of them open
@@ -81,7 +81,8 @@ func (s *sealer) open(text string, value any) error {
 	return nil
 }
 
-// plainJSON is JSON without escapes for HTML, which would make a sealed path up to six times as long.
+// plainJSON is JSON without escapes for HTML, which would make a sealed path up to six times as
+// long.
 type plainJSON struct{}
 
 func (plainJSON) Serialize(value any) ([]byte, error) {

@@ -102,8 +102,8 @@ func (s *Service) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/sign-in?signed-out", http.StatusSeeOther)
 }
 
-// maxRevoked is the maximum number of ended sessions that we remember. Only somebody who is signed in
-// can add one.
+// maxRevoked is the maximum number of ended sessions that we remember. Only somebody who is signed
+// in can add one.
 const maxRevoked = 10_000
 
 // revocations remembers ended sessions until they would have expired.

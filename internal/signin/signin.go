@@ -1,11 +1,11 @@
-// Package signin knows who uses the desk. People sign in by a link in a mail or by OpenID Connect; the
-// desk keeps no user database. A session is a signed cookie, so any process with the same secret
-// accepts it.
+// Package signin knows who uses the desk. People sign in by a link in a mail or by OpenID Connect;
+// the desk keeps no user database. A session is a signed cookie, so any process with the same
+// secret accepts it.
 //
-// A session ends 12 hours after signing in, when the secret that signed it is removed, when the person
-// is removed from [Options.People], and at sign-out. Sign-out deletes the browser's cookie, and the
-// process refuses copies of that cookie. Other processes, and this one after a restart, don't know of
-// the sign-out: there a copied cookie works until its 12 hours are over.
+// A session ends 12 hours after signing in, when the secret that signed it is removed, when the
+// person is removed from [Options.People], and at sign-out. Sign-out deletes the browser's cookie,
+// and the process refuses copies of that cookie. Other processes, and this one after a restart,
+// don't know of the sign-out: there a copied cookie works until its 12 hours are over.
 package signin
 
 import (
@@ -35,7 +35,8 @@ const (
 
 // Person is who sent a request.
 type Person struct {
-	// Address is the person's mail address, with ASCII letters in lower case. It is empty in [ModeNone].
+	// Address is the person's mail address, with ASCII letters in lower case. It is empty in
+	// [ModeNone].
 	Address string
 	// MayOverride is true if the person may take responsibility for findings.
 	MayOverride bool
@@ -76,8 +77,9 @@ type Options struct {
 	OIDC OIDC
 	// Render writes one of the pages sign-in, sign-in-sent, sign-in-confirm and sign-in-failed.
 	Render func(w http.ResponseWriter, r *http.Request, status int, page string, data any)
-	// Peer names the sender of a request for rate limits. Nil takes the address of the connection, and
-	// the /64 network of an IPv6 address. Behind a proxy it must return the address that the proxy saw.
+	// Peer names the sender of a request for rate limits. Nil takes the address of the connection,
+	// and the /64 network of an IPv6 address. Behind a proxy it must return the address that the
+	// proxy saw.
 	Peer func(r *http.Request) string
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
@@ -175,7 +177,8 @@ func (s *Service) setUpPeople(o *Options) (faults []error) {
 func checkBaseURL(u *url.URL) (string, error) {
 	switch {
 	case u == nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return "", errors.New("the desk's own address is unknown; set one such as https://desk.example.com")
+		return "", errors.New("the desk's own address is unknown; " +
+			"set one such as https://desk.example.com")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return "", fmt.Errorf("the desk's own address %s has more than a scheme, a host and a port; "+
 			"write it like https://desk.example.com", u.Redacted())
@@ -194,8 +197,8 @@ func isLoopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// Register adds the routes for signing in and out. The caller must protect them against requests from
-// other origins, as [http.CrossOriginProtection] does.
+// Register adds the routes for signing in and out. The caller must protect them against requests
+// from other origins, as [http.CrossOriginProtection] does.
 func (s *Service) Register(mux *http.ServeMux) {
 	handle := func(pattern string, handler http.HandlerFunc) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -229,8 +232,8 @@ func (s *Service) only(mode Mode, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Run sends the mails that people ask for until ctx ends. It then sends what is queued, for at most 5
-// seconds, and returns.
+// Run sends the mails that people ask for until ctx ends. It then sends what is queued, for at
+// most 5 seconds, and returns.
 func (s *Service) Run(ctx context.Context) {
 	if s.mail == nil {
 		<-ctx.Done()

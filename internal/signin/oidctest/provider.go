@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -69,7 +70,8 @@ func Start(t testing.TB, o Options) *Provider {
 	provider, err := op.NewProvider(&op.Config{
 		CryptoKey: sha256.Sum256([]byte(t.Name())), CryptoKeyId: "1", CodeMethodS256: true,
 		SupportedUILocales: []language.Tag{language.English},
-	}, kept, op.StaticIssuer(p.Issuer), op.WithAllowInsecure())
+	}, kept, op.StaticIssuer(p.Issuer), op.WithAllowInsecure(),
+		op.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	mux.Handle("/", provider)
@@ -79,7 +81,8 @@ func Start(t testing.TB, o Options) *Provider {
 	mux.Handle("POST /login/username", op.NewIssuerInterceptor(provider.IssuerFromRequest).HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			id := r.FormValue("id")
-			if err := kept.CheckUsernamePassword(r.FormValue("username"), r.FormValue("password"), id); err != nil {
+			err := kept.CheckUsernamePassword(r.FormValue("username"), r.FormValue("password"), id)
+			if err != nil {
 				http.Error(w, err.Error(), http.StatusUnauthorized)
 				return
 			}
