@@ -212,11 +212,8 @@ func (o *salesOrder) keep(result *orderlife.Result) {
 	o.kept = &keptOrder{began: result.Began, fetched: result.Fetched, lookups: result.Lookups}
 }
 
-// failure is the error that a run ends with if its check could not be done. It carries the report, so
-// that the order's next run finds the overrides.
-func (o *salesOrder) failure() error { return o.notCheckedError([]any{o.state.Report}) }
-
-func (o *salesOrder) notCheckedError(details []any) error {
+// failure is the error of a check that could not be done.
+func (o *salesOrder) failure(details ...any) error {
 	cause := o.cause
 	if temporal.IsCanceledError(cause) {
 		cause = nil // else Temporal takes the run for a cancelled one

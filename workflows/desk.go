@@ -3,7 +3,6 @@ package workflows
 import (
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
@@ -17,9 +16,7 @@ var describeRules = activityStub[none, ordercheck.DescribedRules]{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Minute,
 		StartToCloseTimeout:    5 * time.Second,
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: 250 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
-		},
+		RetryPolicy:            backoff(250*time.Millisecond, 5*time.Second),
 	},
 }
 

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,11 +22,7 @@ const (
 func (o *salesOrder) details(ctx workflow.Context) string {
 	report := &o.state.Report
 	var b strings.Builder
-	number := report.OrderNumber
-	if number == "" {
-		number = report.SalesOrderID
-	}
-	fmt.Fprintf(&b, "**%s: %s**", markdownText(number), report.Status)
+	fmt.Fprintf(&b, "**%s: %s**", markdownText(cmp.Or(report.OrderNumber, report.SalesOrderID)), report.Status)
 	if report.Customer != "" {
 		fmt.Fprintf(&b, " · %s", markdownText(report.Customer))
 	}

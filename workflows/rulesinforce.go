@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,20 +28,16 @@ func RulesInForce(ctx workflow.Context, inForce ordercheck.InForce) error {
 	if r.Since.IsZero() {
 		r.Since, r.Unsent = workflow.GetInfo(ctx).WorkflowStartTime.UTC(), true
 	}
-	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryInForce, func() (ordercheck.InForce, error) {
-		return r.InForce, nil
-	}); err != nil {
-		return fmt.Errorf("register query %s: %w", ordercheck.QueryInForce, err)
-	}
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateProposeRules, r.propose, workflow.UpdateHandlerOptions{
-		Validator: r.validateProposal, Description: "Put a rule set in force that never was.",
-	}); err != nil {
-		return fmt.Errorf("register update %s: %w", ordercheck.UpdateProposeRules, err)
-	}
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateUseRules, r.use, workflow.UpdateHandlerOptions{
-		Validator: r.validateUse, Description: "Go back to a rule set that was in force.",
-	}); err != nil {
-		return fmt.Errorf("register update %s: %w", ordercheck.UpdateUseRules, err)
+	if err := errors.Join(
+		workflow.SetQueryHandler(ctx, ordercheck.QueryInForce, func() (ordercheck.InForce, error) {
+			return r.InForce, nil
+		}),
+		setUpdate(ctx, ordercheck.UpdateProposeRules, r.propose, r.validateProposal,
+			"Put a rule set in force that never was."),
+		setUpdate(ctx, ordercheck.UpdateUseRules, r.use, r.validateUse,
+			"Go back to a rule set that was in force."),
+	); err != nil {
+		return err
 	}
 	if err := r.publish(ctx); err != nil {
 		return err

@@ -112,7 +112,7 @@ func (o *salesOrder) end(ctx workflow.Context, next orderlife.Next) (*ordercheck
 	}
 	switch next.Do {
 	case orderlife.Fail:
-		return nil, o.failure()
+		return nil, o.failure(o.state.Report) // the next run finds the overrides in it
 	case orderlife.Cancel:
 		return nil, temporal.NewCanceledError(o.state.Report)
 	default:

@@ -1,45 +1,35 @@
 package workflows
 
 import (
-	"fmt"
+	"errors"
 
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-// handle registers the run's query and updates.
+// handle registers the run's queries and updates.
 func (o *salesOrder) handle(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryReport, func() (ordercheck.Report, error) {
-		return o.state.Report, nil
-	}); err != nil {
-		return fmt.Errorf("register query %s: %w", ordercheck.QueryReport, err)
-	}
-	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryDesk, func() (ordercheck.DeskView, error) {
-		return o.state.DeskView(o.unreadSignals() > 0), nil
-	}); err != nil {
-		return fmt.Errorf("register query %s: %w", ordercheck.QueryDesk, err)
-	}
-	for _, update := range []struct {
-		name    string
-		handler any
-		options workflow.UpdateHandlerOptions
-	}{
-		{ordercheck.UpdateCheck, o.checkNow, workflow.UpdateHandlerOptions{
-			Description: "Check the order now and answer with the report.",
-		}},
-		{ordercheck.UpdateOverride, o.override, workflow.UpdateHandlerOptions{
-			Validator: o.validateOverride, Description: "Take responsibility for findings.",
-		}},
-		{ordercheck.UpdateComment, o.comment, workflow.UpdateHandlerOptions{
-			Validator: validateComment, Description: "Write a comment into the order's timeline.",
-		}},
-	} {
-		if err := workflow.SetUpdateHandlerWithOptions(ctx, update.name, update.handler, update.options); err != nil {
-			return fmt.Errorf("register update %s: %w", update.name, err)
-		}
-	}
-	return nil
+	return errors.Join(
+		workflow.SetQueryHandler(ctx, ordercheck.QueryReport, func() (ordercheck.Report, error) {
+			return o.state.Report, nil
+		}),
+		workflow.SetQueryHandler(ctx, ordercheck.QueryDesk, func() (ordercheck.DeskView, error) {
+			return o.state.DeskView(o.unreadSignals() > 0), nil
+		}),
+		setUpdate(ctx, ordercheck.UpdateCheck, o.checkNow, nil,
+			"Check the order now and answer with the report."),
+		setUpdate(ctx, ordercheck.UpdateOverride, o.override, o.validateOverride,
+			"Take responsibility for findings."),
+		setUpdate(ctx, ordercheck.UpdateComment, o.comment, validateComment,
+			"Write a comment into the order's timeline."),
+	)
+}
+
+// setUpdate registers an update. The validator may be nil.
+func setUpdate(ctx workflow.Context, name string, handler, validator any, description string) error {
+	return workflow.SetUpdateHandlerWithOptions(ctx, name, handler,
+		workflow.UpdateHandlerOptions{Validator: validator, Description: description})
 }
 
 // checkNow is the update [ordercheck.UpdateCheck]. It answers with the report of a check whose fetch
@@ -53,7 +43,7 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 		return nil, err
 	}
 	if o.state.Failure != nil {
-		return nil, o.notCheckedError(nil)
+		return nil, o.failure()
 	}
 	return o.report(), nil
 }

@@ -84,8 +84,8 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	if now.orderNumber != "" {
 		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
 	}
-	if version := o.shownVersion(); version != "" {
-		updates = append(updates, versionKey.ValueSet(version))
+	if now.version != "" {
+		updates = append(updates, versionKey.ValueSet(now.version))
 	}
 	switch {
 	case now.heldSince.Equal(o.published.heldSince):

@@ -1,6 +1,7 @@
 package orderlife
 
 import (
+	"cmp"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
@@ -31,11 +32,8 @@ func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 
 // byHand is the note of a report whose hold was ended by hand.
 func byHand(by ordercheck.Cancellation) string {
-	who := by.Identity
-	if who == "" {
-		who = "An operator"
-	}
-	note := who + " ended the watch over this order by hand, by cancelling its run."
+	note := cmp.Or(by.Identity, "An operator") +
+		" ended the watch over this order by hand, by cancelling its run."
 	if by.Reason != "" {
 		note += " Reason: " + by.Reason
 	}

@@ -109,7 +109,7 @@ func (s *State) Checked(now time.Time, result *Result) {
 	ended := s.endedOverrides(now)
 	s.judge(found, omitted, result.Began, now)
 	s.Report.CheckedAt = now
-	s.Report.Status = statusOf(&s.Report)
+	s.Report.Status = s.status()
 	s.Report.Note = noteOf(&result.Fetched, s.Report.Missing)
 	s.RetryAt, s.TooLarge, s.Abandoned = time.Time{}, false, false
 	s.noteCheck(now)

@@ -24,9 +24,9 @@ func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 		}
 		switch f.State {
 		case ordercheck.FindingPending:
-			confirmAt = earliest(confirmAt, f.ConfirmAt)
+			confirmAt = Earlier(confirmAt, f.ConfirmAt)
 		case ordercheck.FindingOverridden:
-			overrideEnds = earliest(overrideEnds, f.Override.Until)
+			overrideEnds = Earlier(overrideEnds, f.Override.Until)
 		case ordercheck.FindingConfirmed:
 		}
 	}
@@ -38,14 +38,6 @@ func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 		memo.NextAt = overrideEnds
 	}
 	return memo, true
-}
-
-// earliest returns the earlier of two times, of which zero is none.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // DeskView returns what the desk shows of the order. owed is true if an event that the state does

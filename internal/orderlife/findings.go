@@ -117,11 +117,9 @@ func (s *State) terms(ruleID string) ordercheck.Terms {
 }
 
 // severe returns the findings of severity error, and the entries for those that are not listed.
-func (s *State) severe() []*ordercheck.Finding { return severe(&s.Report) }
-
-func severe(report *ordercheck.Report) []*ordercheck.Finding {
+func (s *State) severe() []*ordercheck.Finding {
 	var found []*ordercheck.Finding
-	for f := range report.All() {
+	for f := range s.Report.All() {
 		if f.Severity == ordercheck.SeverityError {
 			found = append(found, f)
 		}
@@ -131,26 +129,22 @@ func severe(report *ordercheck.Report) []*ordercheck.Finding {
 
 // errors returns the severe findings in a state.
 func (s *State) errors(state ordercheck.FindingState) []*ordercheck.Finding {
-	return errorsIn(&s.Report, state)
+	return slices.DeleteFunc(s.severe(), func(f *ordercheck.Finding) bool { return f.State != state })
 }
 
-func errorsIn(report *ordercheck.Report, state ordercheck.FindingState) []*ordercheck.Finding {
-	return slices.DeleteFunc(severe(report), func(f *ordercheck.Finding) bool { return f.State != state })
-}
-
-// statusOf returns the status that a report's findings amount to. A confirmed error outweighs a rule
+// status returns the status that the report's findings amount to. A confirmed error outweighs a rule
 // that could not look: the order is wrong either way.
-func statusOf(report *ordercheck.Report) ordercheck.Status {
+func (s *State) status() ordercheck.Status {
 	switch {
-	case len(errorsIn(report, ordercheck.FindingConfirmed)) > 0:
+	case len(s.errors(ordercheck.FindingConfirmed)) > 0:
 		return ordercheck.StatusFailed
-	case len(errorsIn(report, ordercheck.FindingPending)) > 0:
+	case len(s.errors(ordercheck.FindingPending)) > 0:
 		return ordercheck.StatusPending
-	case len(report.RuleErrors) > 0, len(report.Missing) > 0:
+	case len(s.Report.RuleErrors) > 0, len(s.Report.Missing) > 0:
 		return ordercheck.StatusIncomplete
-	case len(errorsIn(report, ordercheck.FindingOverridden)) > 0:
+	case len(s.errors(ordercheck.FindingOverridden)) > 0:
 		return ordercheck.StatusOverridden
-	case report.Warnings() > 0:
+	case s.Report.Warnings() > 0:
 		return ordercheck.StatusWarning
 	default:
 		return ordercheck.StatusPassed

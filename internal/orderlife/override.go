@@ -95,7 +95,7 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	// During a check the report is still that of the check before. Its status says what its findings
 	// have become, if that check could be done. The check in flight concludes.
 	if s.Report.Status != ordercheck.StatusUnchecked && s.Report.Status != ordercheck.StatusChecking {
-		s.Report.Status = statusOf(&s.Report)
+		s.Report.Status = s.status()
 	}
 	if s.InFlight == nil {
 		s.conclude(now, conclusion{})
