@@ -74,7 +74,7 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 		Settle:                  config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
 		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
 		Sweep:                   config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
-		Notify:                  config.Notify{SMTPTLS: "starttls"},
+		Notify:                  config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}},
 		DeskLinks:               config.DeskLinks{DeskLinkValid: 720 * time.Hour},
 		InflowRequestsPerMinute: 60,
 		Stop:                    config.Stop{StopTimeout: 20 * time.Second},
@@ -414,7 +414,7 @@ func TestEffective(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, faults, config.ProcessFault{
 		Fault:     config.Fault{Variable: "LOG_FORMAT", Problem: `"xml" is not a format: write json or text`},
-		Processes: []string{"ingress", "worker", "codec", "fake-inflow", "dev"},
+		Processes: []string{"ingress", "worker", "desk", "codec", "fake-inflow", "dev"},
 	})
 
 	_, _, err = config.Effective(environ(), "ingres")

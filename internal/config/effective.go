@@ -34,6 +34,7 @@ type named struct {
 var processes = []named{
 	{"ingress", func() process { return new(Ingress) }},
 	{"worker", func() process { return new(Worker) }},
+	{"desk", func() process { return new(Desk) }},
 	{"check", func() process { return new(Check) }},
 	{"codec", func() process { return new(Codec) }},
 	{"webhooks", func() process { return new(Webhooks) }},

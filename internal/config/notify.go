@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strings"
 	"time"
 
 	"error-check-gate/internal/notify"
@@ -19,15 +18,9 @@ type Hold struct {
 
 // Notify says who is told of an order's errors, and by what. Nothing set is nobody.
 type Notify struct {
-	// SMTPAddr is the mail server's host:port; empty sends no mail.
-	SMTPAddr     string `env:"SMTP_ADDR" hint:"the mail server's host:port, such as smtp.example.com:587"`
-	SMTPUsername string `env:"SMTP_USERNAME" hint:"the user to log in to the mail server as"`
-	SMTPPassword Secret `env:"SMTP_PASSWORD" hint:"that user's password"`
-	// SMTPTLS is a [notify.TLSMode].
-	SMTPTLS string `env:"SMTP_TLS" envDefault:"starttls" hint:"none, starttls or tls"`
-	// MailFrom is an address, with or without a name, and MailTo are several, separated by commas.
-	MailFrom string `env:"MAIL_FROM" hint:"an e-mail address such as gate@example.com"`
-	MailTo   string `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
+	MailServer
+	// MailTo are addresses, with or without names, separated by commas.
+	MailTo string `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
 	// NotifyURLs holds tokens: see [notify.ParseDestinations].
 	NotifyURLs Secret `env:"NOTIFY_URLS" hint:"URLs of chats and webhooks, separated by commas"`
 	// NotifySalesRep sends mail to the order's sales rep too.
@@ -37,17 +30,7 @@ type Notify struct {
 	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
 	// NotifyURLs: for trials with real orders.
 	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
-	// TimeZone is the zone of the times in notices; empty is the machine's.
-	TimeZone string `env:"TZ" hint:"a time zone such as Europe/Berlin, or UTC"`
-}
-
-// Location returns the time zone of the times in notices.
-func (c *Notify) Location() (*time.Location, error) {
-	if c.TimeZone == "" {
-		return time.Local, nil
-	}
-	// POSIX allows a colon in front.
-	return time.LoadLocation(strings.TrimPrefix(c.TimeZone, ":"))
+	Zone
 }
 
 // Options are the settings as package notify takes them. They are valid where the process's
@@ -95,9 +78,7 @@ func (c *Notify) options(f *Faults) notify.Options {
 		}
 	}
 	o.SalesRep = c.NotifySalesRep
-	if o.Location, err = c.Location(); err != nil {
-		f.add("TZ", "%s is not a time zone: write one such as Europe/Berlin, or UTC", quoteShort(c.TimeZone))
-	}
+	o.Location = c.location(f)
 	if c.SMTPAddr == "" {
 		c.checkNoMail(f)
 		return o
@@ -125,28 +106,6 @@ func (c *Notify) checkNoMail(f *Faults) {
 	if c.NotifyRedirect != "" {
 		f.add("NOTIFY_REDIRECT", problem)
 	}
-}
-
-// smtpVariables are those of the fields of [notify.SMTP].
-var smtpVariables = map[string]string{
-	"Addr": "SMTP_ADDR", "Username": "SMTP_USERNAME", "Password": "SMTP_PASSWORD", "TLS": "SMTP_TLS", "From": "MAIL_FROM",
-}
-
-func (c *Notify) smtp(f *Faults) notify.SMTP {
-	s := notify.SMTP{Addr: c.SMTPAddr, Username: c.SMTPUsername, Password: c.SMTPPassword, TLS: notify.TLSMode(c.SMTPTLS)}
-	if c.MailFrom != "" {
-		from, err := notify.ParseAddress(c.MailFrom)
-		if err != nil {
-			f.add("MAIL_FROM", "%v", err)
-		}
-		s.From = from
-	}
-	for _, fault := range s.Faults() {
-		if variable := smtpVariables[fault.Field]; !f.has(variable) {
-			f.add(variable, "%s", fault.Problem)
-		}
-	}
-	return s
 }
 
 // each are the errors that were joined to one.

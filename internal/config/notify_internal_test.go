@@ -31,7 +31,7 @@ func TestNobodyIsToldUnlessSomebodyIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, holder{
 		Hold:   Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
-		Notify: Notify{SMTPTLS: "starttls"},
+		Notify: Notify{MailServer: MailServer{SMTPTLS: "starttls"}},
 	}, got)
 	options, err := got.Options()
 	require.NoError(t, err)
@@ -135,11 +135,11 @@ func TestMailGoesWithoutMailTo(t *testing.T) {
 }
 
 func TestTimesInNoticesAreInTheZoneThatIsSet(t *testing.T) {
-	settings := Notify{TimeZone: "Asia/Tokyo"}
+	settings := Notify{Zone: Zone{TimeZone: "Asia/Tokyo"}}
 	options, err := settings.Options()
 	require.NoError(t, err)
 	assert.Equal(t, "Asia/Tokyo", options.Location.String())
-	settings = Notify{TimeZone: "Mars/Olympus"}
+	settings = Notify{Zone: Zone{TimeZone: "Mars/Olympus"}}
 	_, err = settings.Options()
 	require.ErrorContains(t, err, `TZ: "Mars/Olympus" is not a time zone`)
 }
