@@ -88,6 +88,12 @@ func openTokenFile(path string, logger *slog.Logger, now func() time.Time) (*tok
 	return &tokenFile{tokens: tokens}, nil
 }
 
+// CheckTokenFile says what is wrong with a file of tokens. The error quotes no token.
+func CheckTokenFile(path string) error {
+	_, err := openTokenFile(path, slog.New(slog.DiscardHandler), time.Now)
+	return err
+}
+
 // follow looks at the file until ctx ends, so that requests hardly ever wait for a disk, and a fault is
 // logged although no request comes.
 func (f *tokenFile) follow(ctx context.Context) {

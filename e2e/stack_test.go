@@ -142,6 +142,8 @@ type options struct {
 	sweep         worker.Sweep
 	// notifier tells people; nil tells nobody.
 	notifier *notify.Notifier
+	// salesRep has the notifier tell the order's sales rep too.
+	salesRep bool
 	// orders stands between the worker and its client of InFlow.
 	orders func(*inflow.Client) activities.Orders
 }
@@ -250,7 +252,7 @@ func (s *stack) startWorker() (stop func()) {
 			Sweep:                   s.sweep,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
-		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier})
+		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier, SalesRep: s.salesRep})
 	})
 }
 

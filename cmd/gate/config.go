@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"error-check-gate/desk"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules"
@@ -25,15 +26,24 @@ const processDev = "dev"
 // Processes whose settings 'gate config' shows unless told otherwise, and those that connect to Temporal.
 var (
 	productionProcesses = []string{"ingress", "worker", "check", "webhooks", "subscriptions"}
-	temporalProcesses   = []string{"ingress", "worker", "check"}
+	temporalProcesses   = []string{"ingress", "worker", "desk", "check"}
 	// longLived are the processes that start telemetry.
-	longLived = []string{"ingress", "worker", "codec", processDev}
+	longLived = []string{"ingress", "worker", "desk", "codec", processDev}
 )
+
+// sharedDeskVariables are settings of the desk that the worker uses too.
+var sharedDeskVariables = []string{"DESK_URL", "DESK_SECRET", "DESK_SECRET_FILE", "DESK_LINK_VALID"}
 
 // shownProcesses returns the processes that 'gate config' looks at if none is named: those of production, and
 // each other whose own variables are set.
 func shownProcesses(environment config.Environment) []string {
 	names := slices.Clone(productionProcesses)
+	for _, name := range environment.Names("DESK_") {
+		if !slices.Contains(sharedDeskVariables, name) {
+			names = append(names, "desk")
+			break
+		}
+	}
 	if len(environment.Names("CODEC_")) > 0 {
 		names = append(names, "codec")
 	}
@@ -132,6 +142,7 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 		c.Receivers = told
 	}
 	c.checkRules(ctx, environment, names)
+	c.checkTokens(environment, names)
 	c.checkTelemetry(ctx, names)
 	for _, setting := range config.Foreign(environment, "OTEL_") {
 		setting.Processes = names
@@ -167,6 +178,20 @@ func (c *configuration) checkRules(ctx context.Context, environment config.Envir
 	}
 	if _, err := rules.Load(ctx, rules.Paths(path)...); err != nil {
 		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: names})
+	}
+}
+
+// checkTokens reads the tokens of the desk's API, as the desk does at its start.
+func (c *configuration) checkTokens(environment config.Environment, names []string) {
+	const variable = "DESK_API_TOKENS_FILE"
+	path := environment.Value(variable)
+	if path == "" || !slices.Contains(names, "desk") || c.faulty(variable) {
+		return
+	}
+	if err := desk.CheckTokenFile(path); err != nil {
+		c.Faults = append(c.Faults, config.ProcessFault{
+			Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: []string{"desk"},
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/gate"
 	"error-check-gate/internal/rules"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -30,7 +31,7 @@ var badValues = []string{
 
 // freeText are the variables that may hold any text, and those that no process of production reads.
 var freeText = []string{
-	"SMTP_USERNAME", "SMTP_PASSWORD", "WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
+	"SMTP_USERNAME", "SMTP_PASSWORD", "DESK_OIDC_CLIENT_ID", "DESK_OIDC_CLIENT_SECRET", "WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
 }
 
 // companions make each variable count: alone, some would be refused for what is missing beside them.
@@ -41,6 +42,8 @@ func companions(t *testing.T) map[string]string {
 		"SMTP_ADDR": "127.0.0.1:25", "SMTP_TLS": "none", "MAIL_FROM": "gate@example.com", "MAIL_TO": "sales@example.com",
 		"SMTP_USERNAME": "gate", "SMTP_PASSWORD": "hush-mail", "WORKER_DEPLOYMENT": "gate", "WORKER_BUILD_ID": "1",
 		"PAYLOAD_KEYS": "k1:" + strings.Repeat("A", 43) + "=", "CODEC_LISTEN_ADDR": "127.0.0.1:5020", "DEV_INFLOW_ADDR": "127.0.0.1:5010",
+		"DESK_SECRET": strings.Repeat("s", 32), "DESK_ADDR": "127.0.0.1:5030", "DESK_PEOPLE": "jane@example.com",
+		"DESK_OIDC_ISSUER": "https://accounts.example.com", "DESK_OIDC_CLIENT_ID": "gate", "DESK_OIDC_CLIENT_SECRET": "hush-oidc",
 	})
 	return environment
 }
@@ -75,7 +78,8 @@ func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 			environment := maps.Clone(base)
 			environment[variable] = value
 			switch variable { // a secret and the file for it exclude each other
-			case "SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "TEMPORAL_API_KEY_FILE", "WEBHOOK_SECRET_FILE", "CODEC_TOKEN_FILE":
+			case "SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "TEMPORAL_API_KEY_FILE", "WEBHOOK_SECRET_FILE", "CODEC_TOKEN_FILE", "DESK_SECRET_FILE",
+				"DESK_OIDC_CLIENT_SECRET_FILE":
 				delete(environment, strings.TrimSuffix(variable, "_FILE"))
 			}
 			_, errOut, err := runConfig(t, environment)
@@ -130,6 +134,18 @@ func putTogether(t *testing.T) error {
 		if _, err := rules.Load(t.Context(), paths...); err != nil {
 			return err
 		}
+	}
+	desk, err := config.LoadDesk(config.OS())
+	if err != nil {
+		return err
+	}
+	options, err := deskOptions(desk)
+	if err != nil {
+		return err
+	}
+	g := gate.Gate{Temporal: temporal, Namespace: "default", Telemetry: telemetry}
+	if _, err := g.NewDesk(options); err != nil {
+		return err
 	}
 	if _, err := config.LoadCodec(config.OS()); err != nil {
 		return err

@@ -96,6 +96,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 	return dev.Run(ctx, dev.Options{
 		Dir:            settings.DevDir,
 		ListenAddr:     settings.ListenAddr,
+		DeskAddr:       settings.DeskAddr,
 		AdminAddr:      settings.AdminAddr,
 		InflowAddr:     settings.DevInflowAddr,
 		TemporalPort:   settings.DevTemporalPort,

@@ -73,6 +73,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 	root.AddCommand(
 		newDevCommand(),
 		newIngressCommand(),
+		newDeskCommand(),
 		newWorkerCommand(),
 		newCodecCommand(),
 		newCheckCommand(),

@@ -210,6 +210,8 @@ type Dev struct {
 	// CodecListenAddr is where the codec server listens, where there are keys.
 	CodecListenAddr string `env:"CODEC_LISTEN_ADDR" envDefault:"127.0.0.1:5020" hint:"an address to listen on, such as 127.0.0.1:5020"`
 	ListenAddr      string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
+	// DeskAddr is on loopback, because nobody signs in.
+	DeskAddr string `env:"DESK_ADDR" envDefault:"127.0.0.1:5030" hint:"an address to listen on, such as 127.0.0.1:5030"`
 	// InflowRequestsPerMinute is both what the stand-in allows and what the worker keeps to: more
 	// than InFlow allows, so that nobody waits for the samples.
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"600" hint:"requests per minute, 1 or more"`

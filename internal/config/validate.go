@@ -134,6 +134,9 @@ func (c *Dev) validate(f *Faults) {
 	if isRemote(c.CodecListenAddr) {
 		f.add("CODEC_LISTEN_ADDR", "%s can be reached from other machines, and 'gate dev' asks nobody for a token: write 127.0.0.1:port", c.CodecListenAddr)
 	}
+	if isRemote(c.DeskAddr) {
+		f.add("DESK_ADDR", "%s can be reached from other machines, and nobody signs in to 'gate dev': write 127.0.0.1:port", c.DeskAddr)
+	}
 	if info, err := os.Stat(c.DevDir); err == nil && !info.IsDir() {
 		f.add("DEV_DIR", "%s is not a folder", c.DevDir)
 	}

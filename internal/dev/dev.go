@@ -5,12 +5,14 @@ package dev
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	netmail "net/mail"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +23,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/activities"
+	"error-check-gate/desk"
 	"error-check-gate/ingress"
 	"error-check-gate/internal/codec"
+	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/devserver"
 	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/gate"
@@ -31,6 +35,7 @@ import (
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/signin"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
@@ -40,8 +45,9 @@ import (
 type Options struct {
 	// Dir keeps Temporal's database and the logs from one start to the next.
 	Dir string
-	// ListenAddr is the ingress's address, AdminAddr that of /metrics, InflowAddr the stand-in's.
-	ListenAddr, AdminAddr, InflowAddr string
+	// ListenAddr is the ingress's address, DeskAddr the desk's, AdminAddr that of /metrics, and
+	// InflowAddr the stand-in's.
+	ListenAddr, DeskAddr, AdminAddr, InflowAddr string
 	// TemporalPort and TemporalUIPort are on 127.0.0.1; 0 is a free one.
 	TemporalPort, TemporalUIPort int
 	// SMTPPort takes the mail, on 127.0.0.1; MailAddr is the address of the page that shows it.
@@ -137,7 +143,12 @@ func Run(ctx context.Context, o Options) (err error) {
 // production: HTTP first, then the worker, then what they stand on.
 func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
 	logger := o.Telemetry.Logger
+	links, err := newLinks()
+	if err != nil {
+		return err
+	}
 	notifier, err := notify.New(notify.Options{
+		DeskURL: "http://" + reachable(l.desk), DeskLinks: links,
 		SMTP:          notify.SMTP{Addr: mail.SMTPAddr, TLS: notify.TLSNone, From: netmail.Address{Name: "Error Check Gate", Address: "gate@example.com"}},
 		To:            []netmail.Address{{Name: "Office", Address: "office@example.com"}},
 		TemporalUIURL: server.UIURL,
@@ -209,6 +220,11 @@ func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Ser
 		if err != nil {
 			return err
 		}
+		board, err := newDesk(g, l, links, server.UIURL)
+		if err != nil {
+			return err
+		}
+		parts.Go(func() error { return part("the desk", board.Serve(ctx, l.desk)) })
 		// The worker outlives the ingress: what the ingress still accepts is not left lying.
 		ingressDone := make(chan struct{})
 		workerCtx, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
@@ -261,6 +277,25 @@ func newIngress(g gate.Gate, options ingress.Options, secret inflow.Secret) (*in
 	return g.NewIngress(options)
 }
 
+// linkValid is as long as DESK_LINK_VALID by default.
+const linkValid = 720 * time.Hour
+
+// newLinks signs links with a secret of this start's own.
+func newLinks() (*desklink.Signer, error) {
+	return desklink.New([]string{rand.Text() + rand.Text()}, linkValid)
+}
+
+// newDesk makes a desk where nobody has to sign in: only this machine reaches it.
+func newDesk(g gate.Gate, l *listeners, links *desklink.Signer, uiURL string) (*desk.Server, error) {
+	ui, err := url.Parse(uiURL)
+	if err != nil {
+		return nil, fmt.Errorf("the Web UI's address: %w", err)
+	}
+	return g.NewDesk(desk.Options{
+		Links: links, TemporalUIURL: ui, Location: time.Local, SignIn: signin.Options{Mode: signin.ModeNone},
+	})
+}
+
 func part(name string, err error) error {
 	if err == nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -276,6 +311,7 @@ func announce(o Options, l *listeners, server *devserver.Server) {
 	fmt.Fprintf(o.Out, `
 The Error Check Gate is running on this machine.
 
+  order desk       http://%s/   what is held, and what to do about it
   Temporal Web UI  %s/namespaces/%s/workflows
   fake InFlow      http://%s/_fake/   edit an order there, and watch it being checked
   mail             http://%s/
@@ -285,13 +321,13 @@ The Error Check Gate is running on this machine.
 %s
 Ctrl-C stops everything; the history stays in %s.
 
-`, server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
+`, reachable(l.desk), server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
 }
 
 // listeners are bound before anything is started, so that a port in use is found at once.
 type listeners struct {
-	ingress, admin, inflow, mail net.Listener
-	codec                        net.Listener // nil where there are no keys
+	ingress, desk, admin, inflow, mail net.Listener
+	codec                              net.Listener // nil where there are no keys
 }
 
 func listenAll(ctx context.Context, o Options) (*listeners, error) {
@@ -301,6 +337,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 		variable, addr string
 	}{
 		{&l.ingress, "LISTEN_ADDR", o.ListenAddr},
+		{&l.desk, "DESK_ADDR", o.DeskAddr},
 		{&l.admin, "ADMIN_ADDR", o.AdminAddr},
 		{&l.inflow, "DEV_INFLOW_ADDR", o.InflowAddr},
 		{&l.mail, "DEV_MAIL_ADDR", o.MailAddr},
@@ -321,7 +358,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 }
 
 func (l *listeners) close() {
-	for _, listener := range []net.Listener{l.ingress, l.admin, l.inflow, l.mail, l.codec} {
+	for _, listener := range []net.Listener{l.ingress, l.desk, l.admin, l.inflow, l.mail, l.codec} {
 		if listener != nil {
 			_ = listener.Close() // its server has closed it already, unless that never ran
 		}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"error-check-gate/desk"
+	"error-check-gate/internal/config"
+	"error-check-gate/internal/gate"
+	"error-check-gate/internal/signin"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/internal/temporalconn"
+)
+
+func newDeskCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "desk",
+		Short: "Serve the page and the API for people who act on held orders",
+		Long: `Listen on DESK_ADDR (default 127.0.0.1:5030) for people and programs that act on
+held orders: a list of them, a page for each, and an API at /api/v1.
+
+Needs DESK_SECRET or DESK_SECRET_FILE, 32 random bytes or more that sign sessions and
+links, and Temporal (TEMPORAL_ADDRESS, …). People sign in by mail (SMTP_ADDR, MAIL_FROM),
+by OpenID Connect (DESK_OIDC_ISSUER, …) or, on loopback only, not at all; DESK_PEOPLE
+says who may. It starts while Temporal is down, and says so on each page.
+'gate config --process desk' shows every setting.`,
+		Args: exactArgs(0, "gate desk takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LoadDesk(config.OS())
+			if err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			return process(cmd.Context(), "gate-desk", settings.Log, settings.Admin,
+				func(ctx context.Context, t *telemetry.Telemetry) error { return runDesk(ctx, settings, t) })
+		},
+	}
+}
+
+func runDesk(ctx context.Context, settings config.Desk, t *telemetry.Telemetry) error {
+	listener, err := listen(ctx, "DESK_ADDR", settings.DeskAddr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // Serve closes it, if it comes to that
+	keys, err := settings.Keys()
+	if err != nil {
+		return err
+	}
+	effective, err := temporalconn.Effective()
+	if err != nil {
+		return err
+	}
+	temporal, err := temporalconn.Lazy(temporalconn.Options{Telemetry: t, PayloadKeys: keys})
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	options, err := deskOptions(settings)
+	if err != nil {
+		return err
+	}
+	g := gate.Gate{Temporal: temporal, Namespace: effective.Namespace, PayloadKeys: keys, Telemetry: t}
+	server, err := g.NewDesk(options)
+	if err != nil {
+		return err
+	}
+	t.ReadyWhen(server.Ready)
+	t.Logger.InfoContext(ctx, "the desk is open", "address", settings.BaseURL().String(), "sign_in", settings.SignIn())
+	return server.Serve(ctx, listener)
+}
+
+func deskOptions(settings config.Desk) (desk.Options, error) {
+	links, err := settings.Signer()
+	if err != nil {
+		return desk.Options{}, err
+	}
+	secrets, err := settings.Secrets()
+	if err != nil {
+		return desk.Options{}, err
+	}
+	location, err := settings.Location()
+	if err != nil {
+		return desk.Options{}, err
+	}
+	o := desk.Options{Links: links, Location: location, APITokensFile: settings.DeskAPITokensFile, SignIn: signin.Options{
+		Mode: signin.Mode(settings.SignIn()), Secrets: secrets, BaseURL: settings.BaseURL(),
+		People: settings.DeskPeople,
+		OIDC: signin.OIDC{
+			Issuer: settings.DeskOIDCIssuer, ClientID: settings.DeskOIDCClientID,
+			ClientSecret: string(settings.DeskOIDCClientSecret),
+		},
+	}}
+	if len(settings.DeskMayOverride) > 0 {
+		o.SignIn.MayOverride = settings.DeskMayOverride
+	}
+	if settings.SignIn() == config.SignInMail {
+		o.SignIn.Mail = settings.SMTP().SendText
+	}
+	if settings.TemporalUIURL != "" {
+		if o.TemporalUIURL, err = url.Parse(settings.TemporalUIURL); err != nil {
+			return desk.Options{}, err
+		}
+	}
+	return o, nil
+}
