@@ -24,6 +24,9 @@ import (
 const (
 	apiPrefix  = "/api"
 	ordersPath = apiPrefix + "/v1/orders"
+	// orderPath has the id or the number of an order as a segment.
+	orderPath    = ordersPath + "/{id}"
+	describePath = apiPrefix + "/openapi.json"
 	// apiReadWithin limits a list and a look at an order.
 	apiReadWithin = 10 * time.Second
 )
@@ -73,7 +76,9 @@ func newAPI(o apiOptions) (*api, error) {
 			return nil, err
 		}
 	}
-	a.failures = peers.NewTable(func() *rate.Limiter { return rate.NewLimiter(failureRate, failureBurst) })
+	a.failures = peers.NewTable(func() *rate.Limiter {
+		return rate.NewLimiter(failureRate, failureBurst)
+	})
 	a.refused = rate.Sometimes{First: 1, Interval: time.Minute}
 	sum := sha256.Sum256(openAPI)
 	a.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
@@ -120,11 +125,11 @@ type apiRoute struct {
 func apiRoutes() []apiRoute {
 	return []apiRoute{
 		{method: http.MethodGet, pattern: ordersPath, handle: (*api).list},
-		{method: http.MethodGet, pattern: ordersPath + "/{id}", handle: (*api).get},
-		{method: http.MethodPost, pattern: ordersPath + "/{id}/check", acts: true, handle: (*api).check},
-		{method: http.MethodPost, pattern: ordersPath + "/{id}/override", acts: true, handle: (*api).override},
-		{method: http.MethodPost, pattern: ordersPath + "/{id}/comment", acts: true, handle: (*api).comment},
-		{method: http.MethodGet, pattern: apiPrefix + "/openapi.json", public: true, handle: (*api).describe},
+		{method: http.MethodGet, pattern: orderPath, handle: (*api).get},
+		{method: http.MethodPost, pattern: orderPath + "/check", acts: true, handle: (*api).check},
+		{method: http.MethodPost, pattern: orderPath + "/override", acts: true, handle: (*api).override},
+		{method: http.MethodPost, pattern: orderPath + "/comment", acts: true, handle: (*api).comment},
+		{method: http.MethodGet, pattern: describePath, public: true, handle: (*api).describe},
 	}
 }
 
@@ -192,7 +197,7 @@ func findRoute(r *http.Request) (route apiRoute, name string, err error) {
 	}
 	if len(allowed) == 0 {
 		return route, "", &problem{Status: http.StatusNotFound, Detail: "The API has no such address. " +
-			"GET " + apiPrefix + "/openapi.json describes those it has."}
+			"GET " + describePath + " describes those it has."}
 	}
 	return route, "", &problem{Status: http.StatusMethodNotAllowed, allow: strings.Join(allowed, ", "),
 		Detail: "This address answers " + strings.Join(allowed, " and ") + " only."}
@@ -209,7 +214,8 @@ func matchPath(pattern, path []string) (name string, ok bool) {
 	})
 }
 
-// describe answers with the API's description. It may be kept, and is asked for again with its ETag.
+// describe answers with the API's description. It may be kept, and is asked for again with its
+// ETag.
 func (a *api) describe(w http.ResponseWriter, r *apiRequest) error {
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("ETag", a.etag)

@@ -66,7 +66,8 @@ func TestAPIOrder(t *testing.T) {
 	assert.Empty(t, got.body)
 }
 
-// TestAPINames: what stands in the place of an order's name is unknown or found, and breaks nothing.
+// TestAPINames: what stands in the place of an order's name is unknown or found, and breaks
+// nothing.
 func TestAPINames(t *testing.T) {
 	a := startAPI(t)
 	for sent, name := range map[string]string{
@@ -99,7 +100,7 @@ func TestAPIPaths(t *testing.T) {
 		assert.Equal(t, 404, a.ask(http.MethodGet, path, "", "").status, path)
 	}
 	for path, allow := range map[string]string{
-		ordersPath: "GET, HEAD", ordersPath + "/x": "GET, HEAD", ordersPath + "/x/check": "POST", apiPrefix + "/openapi.json": "GET, HEAD",
+		ordersPath: "GET, HEAD", ordersPath + "/x": "GET, HEAD", ordersPath + "/x/check": "POST", describePath: "GET, HEAD",
 	} {
 		got := a.ask(http.MethodDelete, path, actToken, "")
 		assert.Equal(t, 405, got.status)
@@ -164,6 +165,15 @@ func TestAPIOverride(t *testing.T) {
 	a.orders.notOpen = true
 	assert.Equal(t, 409, a.post("override", `{"findings":["all"],"reason":"x","for":"1h"}`).status)
 	a.orders.notOpen = false
+	a.orders.actErr = temporal.NewApplicationError("completed", acceptedAndCompleted)
+	got = a.post("override", `{"findings":["all"],"reason":"x","for":"1h"}`)
+	assert.Equal(t, 409, got.status, "what was accepted was not refused")
+	assert.Contains(t, got.problem(t).Detail, "Read the order")
+	a.orders.actErr = fmt.Errorf("%w: no worker", ErrUnavailable)
+	got = a.post("comment", `{"text":"x"}`)
+	assert.Equal(t, 503, got.status)
+	assert.Contains(t, got.problem(t).Detail, "may still do")
+	a.orders.actErr = nil
 	assert.Equal(t, 404, a.ask(http.MethodPost, ordersPath+"/unknown/override", actToken, "{}").status)
 }
 
@@ -262,7 +272,7 @@ func TestAPIThatIsOff(t *testing.T) {
 	got := a.get(ordersPath)
 	assert.Equal(t, 401, got.status)
 	assert.Contains(t, got.problem(t).Detail, "The API is off")
-	assert.Equal(t, 200, a.ask(http.MethodGet, apiPrefix+"/openapi.json", "", "").status)
+	assert.Equal(t, 200, a.ask(http.MethodGet, describePath, "", "").status)
 }
 
 func TestAPILimits(t *testing.T) {

@@ -20,8 +20,8 @@ type checkGoesOn struct {
 	Detail       string  `json:"detail"`
 }
 
-// check answers with the order after a check that began after the request. If that takes longer than
-// checkWithin, it says where the order can be read.
+// check answers with the order after a check that began after the request. If that takes longer
+// than checkWithin, it says where the order can be read.
 func (a *api) check(w http.ResponseWriter, r *apiRequest) error {
 	if err := readBody(w, r.Request, nil); err != nil {
 		return err
@@ -41,7 +41,8 @@ func (a *api) check(w http.ResponseWriter, r *apiRequest) error {
 		return answer(w, http.StatusAccepted, checkGoesOn{
 			SalesOrderID: known.SalesOrderID, Release: ReleaseUnknown,
 			Detail: "The check was asked for and has not ended within " + a.checkWithin.String() +
-				". It goes on without you: read the order at Location until its checkedAt is later than your request.",
+				". It goes on without you: read the order at Location until its checkedAt is later " +
+				"than your request.",
 		})
 	case errors.As(err, &refused):
 		return notChecked(refused)
@@ -52,11 +53,11 @@ func (a *api) check(w http.ResponseWriter, r *apiRequest) error {
 // notChecked is a check that could not be done.
 func notChecked(err *temporal.ApplicationError) error {
 	if err.Type() == ordercheck.ErrorOrderNotFound {
-		return &problem{Status: http.StatusNotFound, Detail: "InFlow does not have this order any more. " +
-			"Let it not leave, and look for it in InFlow."}
+		return &problem{Status: http.StatusNotFound,
+			Detail: "InFlow does not have this order any more. Let it not leave, and look for it in InFlow."}
 	}
-	return &problem{Status: http.StatusBadGateway, Detail: "The order could not be checked. Let it not leave on an " +
-		"older answer; the faults say why.", Faults: faultsOf(err)}
+	return &problem{Status: http.StatusBadGateway, Faults: faultsOf(err),
+		Detail: "The order could not be checked. Let it not leave; the faults say why."}
 }
 
 func (a *api) override(w http.ResponseWriter, r *apiRequest) error {
@@ -77,7 +78,9 @@ func (a *api) override(w http.ResponseWriter, r *apiRequest) error {
 
 func (a *api) comment(w http.ResponseWriter, r *apiRequest) error {
 	var comment ordercheck.Comment
-	if err := readBody(w, r.Request, map[string]bodyField{"text": {&comment.Text, "a text"}}); err != nil {
+	if err := readBody(w, r.Request, map[string]bodyField{
+		"text": {&comment.Text, "a text"},
+	}); err != nil {
 		return err
 	}
 	comment.By = r.token.by()
@@ -89,10 +92,17 @@ func (a *api) comment(w http.ResponseWriter, r *apiRequest) error {
 // by names a token in reports and timelines.
 func (t *token) by() string { return "api:" + t.name }
 
+// acceptedAndCompleted is Temporal's error type for a run that took an update, and ended before it
+// answered.
+const acceptedAndCompleted = "AcceptedUpdateCompletedWorkflow"
+
 // apiUpdateWithin limits an override and a comment, with the look for the order.
 const apiUpdateWithin = 20 * time.Second
 
-func (a *api) update(w http.ResponseWriter, r *apiRequest, do func(ctx context.Context, id string) (*Order, error)) error {
+// update does something to the order that the request names, and answers with the order.
+func (a *api) update(
+	w http.ResponseWriter, r *apiRequest, do func(ctx context.Context, id string) (*Order, error),
+) error {
 	ctx, cancel := context.WithTimeout(r.Context(), apiUpdateWithin)
 	defer cancel()
 	known, err := a.find(ctx, r.name)
@@ -103,15 +113,16 @@ func (a *api) update(w http.ResponseWriter, r *apiRequest, do func(ctx context.C
 	switch refused := (*temporal.ApplicationError)(nil); {
 	case err == nil:
 		return answer(w, http.StatusOK, order)
-	case errors.As(err, &refused) && refused.Type() == "AcceptedUpdateCompletedWorkflow":
-		// The run ended after it took the update and before it answered.
-		return ErrNotOpen
+	case errors.As(err, &refused) && refused.Type() == acceptedAndCompleted:
+		return &problem{Status: http.StatusConflict, Detail: "The order's run ended while it did what you " +
+			"asked for. Read the order before you send this again."}
 	case errors.As(err, &refused):
 		return &problem{Status: http.StatusUnprocessableEntity, Faults: faultsOf(refused),
 			Detail: "The order refuses this. Correct every fault, then send it again."}
 	case errors.Is(err, ErrUnavailable):
-		return &problem{Status: http.StatusServiceUnavailable, retryAfter: retryUnavailable, Detail: "The gate did not " +
-			"answer in time, and may still do what you asked for. Read the order before you send this again."}
+		return &problem{Status: http.StatusServiceUnavailable, retryAfter: retryUnavailable,
+			Detail: "The gate did not answer in time, and may still do what you asked for. " +
+				"Read the order before you send this again."}
 	}
 	return err
 }

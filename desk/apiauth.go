@@ -13,9 +13,9 @@ const (
 	failureBurst = 2 * failureRate
 )
 
-// authenticate returns the token that a request presents. A peer with too many wrong tokens still gets in
-// with a right one: it may share its address with others. No rate of guesses finds 32 random bytes, so
-// the limit only keeps a broken client from making noise.
+// authenticate returns the token that a request presents. A peer with too many wrong tokens still
+// gets in with a right one: it may share its address with others. No rate of guesses finds 32
+// random bytes, so the limit only keeps a broken client from making noise.
 func (a *api) authenticate(r *http.Request) (*token, error) {
 	if a.tokens == nil {
 		return nil, a.unauthorized(r, "The API is off. Set DESK_API_TOKENS_FILE to a file with lines "+
@@ -44,8 +44,10 @@ func (a *api) unauthorized(r *http.Request, detail string) error {
 		return &problem{Status: http.StatusUnauthorized, authenticate: "Bearer", Detail: detail}
 	}
 	a.refused.Do(func() {
-		a.logger.WarnContext(r.Context(), "many API requests come without a valid token", "peer", peer.String())
+		a.logger.WarnContext(r.Context(), "many API requests come without a valid token",
+			"peer", peer.String())
 	})
-	return &problem{Status: http.StatusTooManyRequests, retryAfter: 1, Detail: "Too many requests without a valid " +
-		"token came from your address. Wait a second, then send a valid one."}
+	return &problem{Status: http.StatusTooManyRequests, retryAfter: 1,
+		Detail: "Too many requests without a valid token came from your address. " +
+			"Wait a second, then send a valid one."}
 }

@@ -32,8 +32,8 @@ type bodyField struct {
 	is   string // what the value must be
 }
 
-// readBody reads a JSON object with no other fields than these. All of its faults are told at once. An
-// empty body is an object without fields.
+// readBody reads a JSON object with no other fields than these. All of its faults are told at once.
+// An empty body is an object without fields.
 func readBody(w http.ResponseWriter, r *http.Request, fields map[string]bodyField) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAPIBody))
 	var tooLarge *http.MaxBytesError
@@ -42,7 +42,8 @@ func readBody(w http.ResponseWriter, r *http.Request, fields map[string]bodyFiel
 		return &problem{Status: http.StatusRequestEntityTooLarge,
 			Detail: fmt.Sprintf("The body has over %d bytes. Send less.", maxAPIBody)}
 	case err != nil:
-		return &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive as a whole. Send it again."}
+		return &problem{Status: http.StatusBadRequest,
+			Detail: "The body did not arrive as a whole. Send it again."}
 	case len(body) == 0 && len(fields) == 0:
 		return nil
 	}
@@ -55,9 +56,11 @@ func readBody(w http.ResponseWriter, r *http.Request, fields map[string]bodyFiel
 		return nil
 	}
 	if n := len(faults); n > maxBodyFaults {
-		faults = append(faults[:maxBodyFaults], fmt.Sprintf("%d more faults are not listed", n-maxBodyFaults))
+		faults = append(faults[:maxBodyFaults],
+			fmt.Sprintf("%d more faults are not listed", n-maxBodyFaults))
 	}
-	return &problem{Status: http.StatusBadRequest, Detail: "The body is not as expected. " + expected(fields), Faults: faults}
+	return &problem{Status: http.StatusBadRequest, Faults: faults,
+		Detail: "The body is not as expected. " + expected(fields)}
 }
 
 func expected(fields map[string]bodyField) string {
@@ -74,7 +77,8 @@ func isJSON(header http.Header) bool {
 	}
 	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
 	charset := parameters["charset"]
-	return err == nil && mediaType == "application/json" && (charset == "" || strings.EqualFold(charset, "utf-8"))
+	return err == nil && mediaType == "application/json" &&
+		(charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 func parseBody(body []byte, fields map[string]bodyField) (faults []string) {
@@ -96,7 +100,8 @@ func parseBody(body []byte, fields map[string]bodyField) (faults []string) {
 	for _, twice := range strict {
 		var field strictjson.FieldError
 		if errors.As(twice, &field) {
-			faults = append(faults, fmt.Sprintf("%q is given twice", ordercheck.Cut(field.FieldPath(), maxShownName)))
+			shown := ordercheck.Cut(field.FieldPath(), maxShownName)
+			faults = append(faults, fmt.Sprintf("%q is given twice", shown))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -105,7 +110,8 @@ func parseBody(body []byte, fields map[string]bodyField) (faults []string) {
 		case !ok && name == "by":
 			faults = append(faults, `"by" is not to be given: it is the name of the token`)
 		case !ok:
-			faults = append(faults, fmt.Sprintf("%q is no field of this request", ordercheck.Cut(name, maxShownName)))
+			shown := ordercheck.Cut(name, maxShownName)
+			faults = append(faults, fmt.Sprintf("%q is no field of this request", shown))
 		case string(value) == "null", json.Unmarshal(value, field.into) != nil:
 			faults = append(faults, fmt.Sprintf("%q must be %s", name, field.is))
 		}

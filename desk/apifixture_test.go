@@ -45,6 +45,7 @@ type fakeOrders struct {
 	names    []string
 	checking chan struct{} // a check waits for it; nil checks at once
 	checkErr error
+	actErr   error // of Override and Comment
 }
 
 func newFakeOrders() *fakeOrders {
@@ -134,6 +135,8 @@ func (f *fakeOrders) update(faults []error, do func(*Order)) (*Order, error) {
 	switch {
 	case f.fails != nil:
 		return nil, f.fails
+	case f.actErr != nil:
+		return nil, f.actErr
 	case f.notOpen:
 		return nil, fmt.Errorf("%w: workflow execution already completed", ErrNotOpen)
 	case len(faults) > 0:
@@ -326,7 +329,7 @@ func (a *testAPI) holdAgainstDescription(request *http.Request, got answered) {
 	t.Helper()
 	assert.Equal(t, "nosniff", got.header.Get("X-Content-Type-Options"))
 	assert.NotContains(t, string(got.body), "<html")
-	public := request.URL.Path == apiPrefix+"/openapi.json" && got.status < 400
+	public := request.URL.Path == describePath && got.status < 400
 	if !public {
 		assert.Equal(t, "no-store", got.header.Get("Cache-Control"))
 	}

@@ -43,7 +43,8 @@ func (a *api) list(w http.ResponseWriter, r *apiRequest) error {
 	filter, faults := parseFilter(r.URL.RawQuery)
 	if len(faults) > 0 {
 		return &problem{Status: http.StatusBadRequest, Faults: faults,
-			Detail: "The parameters are not as expected. Send status, rule, limit and cursor, each at most once."}
+			Detail: "The parameters are not as expected. " +
+				"Send status, rule, limit and cursor, each at most once."}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), apiReadWithin)
 	defer cancel()
@@ -55,8 +56,9 @@ func (a *api) list(w http.ResponseWriter, r *apiRequest) error {
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		out.Orders[i] = listedOrder{
-			SalesOrderID: row.SalesOrderID, OrderNumber: row.OrderNumber, Customer: row.Customer, Status: row.Status,
-			HeldSince: row.HeldSince.UTC(), Errors: row.Errors, FailedRules: row.FailedRules,
+			SalesOrderID: row.SalesOrderID, OrderNumber: row.OrderNumber, Customer: row.Customer,
+			Status: row.Status, HeldSince: row.HeldSince.UTC(),
+			Errors: row.Errors, FailedRules: row.FailedRules,
 		}
 		if row.FailedRules == nil {
 			out.Orders[i].FailedRules = []string{}
@@ -124,7 +126,8 @@ func (a *api) get(w http.ResponseWriter, r *apiRequest) error {
 
 // find returns the order that a request names. What can be no name is not looked for.
 func (a *api) find(ctx context.Context, name string) (*Order, error) {
-	if len(name) > ordercheck.MaxSalesOrderIDLength || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if len(name) > ordercheck.MaxSalesOrderIDLength || !utf8.ValidString(name) ||
+		strings.ContainsFunc(name, unicode.IsControl) {
 		return nil, ErrUnknownOrder
 	}
 	return a.orders.Get(ctx, name)

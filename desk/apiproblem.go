@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// problem is an error of the API as RFC 9457 has it. Its type is about:blank: clients act on the status,
-// and people read the detail.
+// problem is an error of the API as RFC 9457 has it. Its type is about:blank: clients act on the
+// status, and people read the detail.
 type problem struct {
 	Type     string   `json:"type"`
 	Title    string   `json:"title"`
@@ -59,21 +59,27 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (a *api) problemOf(r *http.Request, err error) *problem {
 	switch {
 	case errors.Is(err, ErrUnknownOrder):
-		return &problem{Status: http.StatusNotFound, Detail: "The gate knows no order with this id or number, " +
-			"or several with this number. Give InFlow's id of it; a new order is known after its first webhook."}
+		return &problem{Status: http.StatusNotFound,
+			Detail: "The gate knows no order with this id or number, or several with this number. " +
+				"Give InFlow's id of it; a new order is known after its first webhook."}
 	case errors.Is(err, ErrCursor):
 		return &problem{Status: http.StatusBadRequest, Detail: "The cursor is none of this list. " +
 			"Leave it out, and start with the first page."}
 	case errors.Is(err, ErrNotOpen):
-		return &problem{Status: http.StatusConflict, Detail: "Nothing waits for this order now, so it takes no " +
-			"override and no comment. Read the order: if it is not right, ask for a check first."}
-	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &problem{Status: http.StatusServiceUnavailable, retryAfter: retryUnavailable, Detail: "The gate's " +
-			"orders cannot be reached now. Let no order leave on this answer; try again in a few seconds."}
+		return &problem{Status: http.StatusConflict,
+			Detail: "Nothing waits for this order now, so it takes no override and no comment. " +
+				"Read the order: if it is not right, ask for a check first."}
+	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled),
+		errors.Is(err, context.DeadlineExceeded):
+		return &problem{Status: http.StatusServiceUnavailable, retryAfter: retryUnavailable,
+			Detail: "The gate's orders cannot be reached now. Let no order leave on this answer; " +
+				"try again in a few seconds."}
 	}
-	a.logger.ErrorContext(r.Context(), "an API request failed", "method", r.Method, "path", instanceOf(r), "error", err)
-	return &problem{Status: http.StatusInternalServerError, Detail: "The request failed for a reason that the desk's " +
-		"log tells. Let no order leave on this answer; ask the operator of the gate."}
+	a.logger.ErrorContext(r.Context(), "an API request failed",
+		"method", r.Method, "path", instanceOf(r), "error", err)
+	return &problem{Status: http.StatusInternalServerError,
+		Detail: "The request failed for a reason that the desk's log tells. " +
+			"Let no order leave on this answer; ask the operator of the gate."}
 }
 
 // maxInstance bounds what a problem repeats of the address, in bytes.

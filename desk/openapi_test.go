@@ -20,7 +20,7 @@ import (
 
 func TestOpenAPIIsServed(t *testing.T) {
 	a := startAPI(t)
-	const path = apiPrefix + "/openapi.json"
+	const path = describePath
 	got := a.ask(http.MethodGet, path, "", "")
 	require.Equal(t, 200, got.status)
 	assert.Equal(t, openAPI, got.body)
@@ -41,7 +41,7 @@ func TestOpenAPIDescribesWhatIs(t *testing.T) {
 		for method, operation := range item.Operations() {
 			described = append(described, method+" "+path)
 			if operation.Security != nil {
-				assert.Equal(t, apiPrefix+"/openapi.json", path, "only this needs no token")
+				assert.Equal(t, describePath, path, "only this needs no token")
 			}
 		}
 	}
@@ -65,8 +65,8 @@ func TestOpenAPIDescribesWhatIs(t *testing.T) {
 	assert.Equal(t, []string{string(ReleaseYes), string(ReleaseNo), string(ReleaseUnknown)}, enum("Release"))
 }
 
-// TestOpenAPIDescribesEveryAnswer gets each status that an operation can answer with, and finds that the
-// document has these and no others.
+// TestOpenAPIDescribesEveryAnswer gets each status that an operation can answer with, and finds
+// that the document has these and no others.
 func TestOpenAPIDescribesEveryAnswer(t *testing.T) {
 	d := loadDescription(t)
 	const override = `{"findings":["all"],"reason":"x","for":"1h"}`

@@ -25,8 +25,11 @@ const (
 	maxToken       = 1024
 )
 
-// tokenRate limits one token, so that a program that runs wild leaves Temporal to the others. 16 scanners
-// that ask without a pause come to some 300 requests/s: the limit is far above that.
+// makeToken tells what to do about a token that cannot be used.
+const makeToken = "make a new one with 'openssl rand -hex 32'"
+
+// tokenRate limits one token, so that a program that runs wild leaves Temporal to the others. 16
+// scanners that ask without a pause come to some 300 requests/s: the limit is far above that.
 const (
 	tokenRate  = 1000 // requests/s
 	tokenBurst = 2 * tokenRate
@@ -51,8 +54,8 @@ type token struct {
 // tokenList is what a token file holds.
 type tokenList []*token
 
-// find returns the entry of a token, or nil. It compares the hash with every entry's, so its time tells
-// nothing of the tokens.
+// find returns the entry of a token, or nil. It compares the hash with every entry's, so its time
+// tells nothing of the tokens.
 func (l tokenList) find(presented string) *token {
 	if len(presented) > maxToken {
 		return nil
@@ -68,11 +71,12 @@ func (l tokenList) find(presented string) *token {
 	return l[found]
 }
 
-// tokenFile holds the API's tokens, from DESK_API_TOKENS_FILE, and is read again when it changes, within a
-// second. A version with a fault, or without a token, leaves the one before in force and is logged.
+// tokenFile holds the API's tokens, from DESK_API_TOKENS_FILE, and is read again when it changes,
+// within a second. A version with a fault, or without a token, leaves the one before in force and
+// is logged.
 //
-// Whoever changes the file should write another and rename it, as Kubernetes does: a file written in place
-// can be read when half of it is there.
+// Whoever changes the file should write another and rename it, as Kubernetes does: a file written
+// in place can be read when half of it is there.
 type tokenFile struct {
 	tokens *reload.Value[tokenList]
 }
@@ -94,8 +98,8 @@ func CheckTokenFile(path string) error {
 	return err
 }
 
-// follow looks at the file until ctx ends, so that requests hardly ever wait for a disk, and a fault is
-// logged although no request comes.
+// follow looks at the file until ctx ends, so that requests hardly ever wait for a disk, and a
+// fault is logged although no request comes.
 func (f *tokenFile) follow(ctx context.Context) {
 	ticker := time.NewTicker(reload.Interval)
 	defer ticker.Stop()
@@ -109,8 +113,8 @@ func (f *tokenFile) follow(ctx context.Context) {
 	}
 }
 
-// parseTokens reads lines of name:permission:token. Its errors name file and line, and quote nothing: any
-// part of a mistaken line may be the token.
+// parseTokens reads lines of name:permission:token. Its errors name file and line, and quote
+// nothing: any part of a mistaken line may be the token.
 func parseTokens(path string, content []byte) (tokenList, error) {
 	var list tokenList
 	var faults []error
@@ -120,7 +124,8 @@ func parseTokens(path string, content []byte) (tokenList, error) {
 		lines++
 		text := strings.TrimSpace(string(line))
 		if lines > maxTokenLines {
-			faults = append(faults, fmt.Errorf("%s has over %d lines: is it the right file?", path, maxTokenLines))
+			faults = append(faults,
+				fmt.Errorf("%s has over %d lines: is it the right file?", path, maxTokenLines))
 			break
 		}
 		if text == "" || strings.HasPrefix(text, "#") {
@@ -131,7 +136,7 @@ func parseTokens(path string, content []byte) (tokenList, error) {
 			if before := names[t.name]; before != 0 {
 				err = fmt.Errorf("the name is that of line %d: give each token a name of its own", before)
 			} else if before := hashes[t.hash]; before != 0 {
-				err = fmt.Errorf("the token is that of line %d: make a new one, as with 'openssl rand -hex 32'", before)
+				err = fmt.Errorf("the token is that of line %d: %s", before, makeToken)
 			}
 		}
 		if err != nil {
@@ -163,7 +168,8 @@ func parseToken(text string) (*token, error) {
 	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, errors.New("the token must have printable ASCII characters only, and no spaces")
 	case len(secret) < minToken:
-		return nil, fmt.Errorf("the token has %d bytes, give at least %d, as from 'openssl rand -hex 32'", len(secret), minToken)
+		return nil, fmt.Errorf("the token has %d bytes and needs %d: %s",
+			len(secret), minToken, makeToken)
 	case len(secret) > maxToken:
 		return nil, fmt.Errorf("the token has %d bytes, give at most %d", len(secret), maxToken)
 	}

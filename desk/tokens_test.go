@@ -30,7 +30,8 @@ func TestParseTokens(t *testing.T) {
 	}
 }
 
-// TestParseTokensFaults: an error names file and line, and no part of a line, which may be the token.
+// TestParseTokensFaults: an error names file and line, and no part of a line, which may be the
+// token.
 func TestParseTokensFaults(t *testing.T) {
 	secret := "hunter2-" + strings.Repeat("x", 32)
 	for content, says := range map[string]string{
@@ -48,7 +49,7 @@ func TestParseTokensFaults(t *testing.T) {
 		"a:read:hunter2 " + secret:                     "printable",
 		"a:read:hunter2é" + secret:                     "printable",
 		"a:read:hunter2\x00" + secret:                  "printable",
-		"a:read:hunter2":                               "the token has 7 bytes, give at least 32",
+		"a:read:hunter2":                               "the token has 7 bytes and needs 32",
 		"a:read:" + strings.Repeat("x", 1025):          "at most 1024",
 		"a:read:" + secret + "\na:act:" + secret + "2": "tokens:2: the name is that of line 1",
 		"a:read:" + secret + "\nb:act:" + secret:       "tokens:2: the token is that of line 1",
@@ -82,8 +83,8 @@ func writeTokens(t *testing.T, path, content string) {
 	require.NoError(t, os.Rename(next, path))
 }
 
-// TestTokenFileIsFollowed: a token that is taken out is refused within a second, and a version of the file
-// that cannot be used changes nothing.
+// TestTokenFileIsFollowed: a token that is taken out is refused within a second, and a version of
+// the file that cannot be used changes nothing.
 func TestTokenFileIsFollowed(t *testing.T) {
 	a := startAPI(t)
 	next := func() { a.step(reload.Interval) }

@@ -75,8 +75,8 @@ func (t *Table[T]) Len() int {
 	return len(t.peers)
 }
 
-// Subnet returns the addresses that one peer can easily have, as the first of them: an IPv6 network of 64
-// bits. An IPv4 address stands for itself.
+// Subnet returns the addresses that one peer can easily have, as the first of them: an IPv6 network
+// of 64 bits. An IPv4 address stands for itself.
 func Subnet(address netip.Addr) netip.Addr {
 	if !address.Is6() {
 		return address

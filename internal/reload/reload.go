@@ -1,5 +1,5 @@
-// Package reload follows files: it holds a value that is made from them, and makes it anew when they
-// change. Secrets and certificates are rotated that way without a restart.
+// Package reload follows files: it holds a value that is made from them, and makes it anew when
+// they change. Secrets and certificates are rotated that way without a restart.
 package reload
 
 import (
@@ -34,8 +34,8 @@ const (
 //
 // The files are looked at when the value is asked for, instead of being watched: that needs no
 // goroutine, misses no change, and sees a Kubernetes mount, where the change is in a symlink two
-// directories above the file, like any other. No lock is held while looking. A look that takes longer
-// than [LookWithin] keeps nobody waiting any more: until it ends, the value stays as it is.
+// directories above the file, like any other. No lock is held while looking. A look that takes
+// longer than [LookWithin] keeps nobody waiting any more: until it ends, the value stays as it is.
 type Value[T any] struct {
 	what   string // for the log
 	paths  []string
@@ -92,8 +92,8 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 // WaitAtMost replaces [LookWithin], before the value is used by several goroutines.
 func (r *Value[T]) WaitAtMost(d time.Duration) { r.within = d }
 
-// Get returns the value as the files have it now, or had it at most [Interval] ago. It waits for a look
-// that has begun, so that nobody gets a value from before it, but no longer than [LookWithin].
+// Get returns the value as the files have it now, or had it at most [Interval] ago. It waits for a
+// look that has begun, so that nobody gets a value from before it, but no longer than [LookWithin].
 func (r *Value[T]) Get() T {
 	if look := r.lookIfDue(); look != nil {
 		r.wait(look)
