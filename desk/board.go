@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/watchdog"
 )
 
 const (
@@ -44,6 +45,7 @@ type board struct {
 	temporal  client.Client
 	converter converter.DataConverter
 	logger    *slog.Logger
+	watchdog  *watchdog.Watchdog
 	now       func() time.Time
 
 	latest atomic.Pointer[snapshot]
@@ -60,9 +62,11 @@ type snapshot struct {
 	next chan struct{} // closed when there is a newer one
 }
 
-func newBoard(c client.Client, dc converter.DataConverter, logger *slog.Logger, now func() time.Time) *board {
+func newBoard(
+	c client.Client, dc converter.DataConverter, logger *slog.Logger, w *watchdog.Watchdog, now func() time.Time,
+) *board {
 	b := &board{
-		temporal: c, converter: dc, logger: logger, now: now,
+		temporal: c, converter: dc, logger: logger, watchdog: w, now: now,
 		wake: make(chan struct{}, 1), failed: rate.Sometimes{First: 1, Interval: time.Minute},
 	}
 	b.latest.Store(&snapshot{next: make(chan struct{})})
@@ -92,6 +96,7 @@ func (b *board) run(ctx context.Context) {
 }
 
 func (b *board) look(ctx context.Context) {
+	defer b.watchdog.Begin("the list of held orders")()
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()
 	at := b.now()

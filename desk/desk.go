@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"error-check-gate/internal/desklink"
+	"error-check-gate/internal/peers"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/signin"
 	"error-check-gate/internal/watchdog"
@@ -53,6 +55,8 @@ type Options struct {
 	Links *desklink.Signer
 	// APITokensFile names the callers of the API, one a line; empty switches the API off.
 	APITokensFile string
+	// TrustedProxies are the peers whose X-Forwarded-For counts, for the limits of each client.
+	TrustedProxies peers.Networks
 	// TemporalUIURL is for operators' links to runs; nil shows none.
 	TemporalUIURL *url.URL
 	// Location is the time zone of the dates that people read and write; nil is the machine's.
@@ -109,7 +113,7 @@ func New(o Options) (*Server, error) {
 		links: o.Links, watchdog: o.Watchdog, uiURL: o.TemporalUIURL,
 		space: o.Namespace, location: o.Location, logger: o.Logger, now: o.Now,
 		health: poll.TemporalHealth(o.Temporal, o.Watchdog, o.Now),
-		board:  newBoard(o.Temporal, o.Converter, o.Logger, o.Now),
+		board:  newBoard(o.Temporal, o.Converter, o.Logger, o.Watchdog, o.Now),
 		rules:  &ruleList{temporal: o.Temporal},
 	}
 	s.runs = &runs{temporal: o.Temporal, board: s.board}
@@ -119,6 +123,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("set up the desk: %w", err)
 	}
 	o.SignIn.Logger, o.SignIn.Now, o.SignIn.UseOnce = o.Logger, o.Now, s.useLinkOnce
+	o.SignIn.Peer = func(r *http.Request) string { return peers.Subnet(o.TrustedProxies.Client(r)).String() }
 	o.SignIn.Render = func(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 		s.render(w, r, status, name, "", data)
 	}
@@ -128,16 +133,20 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	s.routes(mux)
 	if s.api, err = newAPI(apiOptions{
-		Orders: s.orders, TokensFile: o.APITokensFile, Logger: o.Logger, Now: o.Now,
+		Orders: s.orders, TokensFile: o.APITokensFile, Peer: o.TrustedProxies.Client, Logger: o.Logger, Now: o.Now,
 	}); err != nil {
 		return nil, fmt.Errorf("set up the desk: %w", err)
 	}
 	s.handler = otelhttp.NewHandler(s.recovered(s.api.intercept(mux)), "desk",
 		otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
 		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + r.Pattern }),
-		otelhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/livez" && r.URL.Path != "/readyz" }))
+		otelhttp.WithFilter(traced))
 	return s, nil
+}
+
+// traced leaves out probes, and addresses that are secrets themselves: the links that sign people in.
+func traced(r *http.Request) bool {
+	return r.URL.Path != "/livez" && r.URL.Path != "/readyz" && !strings.HasPrefix(r.URL.Path, "/sign-in/")
 }
 
 // Handler answers the desk's routes.

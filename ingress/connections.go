@@ -35,7 +35,7 @@ type connections struct {
 	max      int // 0 is no bound
 	perPeer  int // of one subnet; 0 is no bound
 	patience time.Duration
-	proxies  networks
+	proxies  peers.Networks
 	metrics  *metrics
 	logger   *slog.Logger
 	scarce   rate.Sometimes
@@ -61,7 +61,7 @@ type connection struct {
 	answering bool // to a request that verified
 }
 
-func newConnections(maxOpen, perPeer int, proxies networks, m *metrics, logger *slog.Logger) *connections {
+func newConnections(maxOpen, perPeer int, proxies peers.Networks, m *metrics, logger *slog.Logger) *connections {
 	return &connections{
 		max: maxOpen, perPeer: perPeer, patience: connectionPatience, proxies: proxies, metrics: m, logger: logger,
 		scarce: rate.Sometimes{First: 1, Interval: time.Minute},
@@ -100,7 +100,7 @@ func (l *boundedListener) Close() error {
 func (c *connections) admit(accepted net.Conn, closed <-chan struct{}) *connection {
 	conn := &connection{Conn: accepted, owner: c, since: time.Now()}
 	// A proxy's connections are those of all its clients.
-	if address := remoteAddress(accepted.RemoteAddr().String()); !c.proxies.contain(address) {
+	if address := peers.Remote(accepted.RemoteAddr().String()); !c.proxies.Contain(address) {
 		conn.peer = peers.Subnet(address)
 	}
 	c.mu.Lock()

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 
+	"error-check-gate/internal/peers"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
 )
@@ -103,8 +104,8 @@ type Server struct {
 	logger   *slog.Logger
 	now      func() time.Time
 
-	proxies   networks // trusted
-	allowed   networks // none is everybody
+	proxies   peers.Networks // trusted
+	allowed   peers.Networks // none is everybody
 	limits    *limits
 	strangers *strangers
 	open      *connections
@@ -164,9 +165,9 @@ func New(options Options) (*Server, error) {
 		errs = append(errs, fmt.Errorf("the drain notice of %v is not between 0 and the %v of draining", options.DrainNotice, drainWithin))
 	}
 	var err error
-	s.proxies, err = parseNetworks("trusted proxy", options.TrustedProxies)
+	s.proxies, err = peers.ParseNetworks("trusted proxy", options.TrustedProxies)
 	errs = append(errs, err)
-	s.allowed, err = parseNetworks("allowed peer", options.AllowedPeers)
+	s.allowed, err = peers.ParseNetworks("allowed peer", options.AllowedPeers)
 	errs = append(errs, err)
 	switch {
 	case options.TLSCertFile != "" && options.TLSKeyFile != "":

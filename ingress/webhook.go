@@ -218,7 +218,7 @@ func (s *Server) read(c *gin.Context, a *answer) (webhook inflow.Webhook, receiv
 
 // admits refuses peers that are not on the list, where there is one, before anything of theirs is read.
 func (s *Server) admits(a *answer) bool {
-	if len(s.allowed) == 0 || s.allowed.contain(a.origin.peer) {
+	if len(s.allowed) == 0 || s.allowed.Contain(a.origin.peer) {
 		return true
 	}
 	a.refuse(http.StatusForbidden, reasonPeer, "webhooks are not taken from this address")

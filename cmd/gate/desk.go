@@ -84,14 +84,15 @@ func deskOptions(settings config.Desk) (desk.Options, error) {
 	if err != nil {
 		return desk.Options{}, err
 	}
-	o := desk.Options{Links: links, Location: location, APITokensFile: settings.DeskAPITokensFile, SignIn: signin.Options{
-		Mode: signin.Mode(settings.SignIn()), Secrets: secrets, BaseURL: settings.BaseURL(),
-		People: settings.DeskPeople,
-		OIDC: signin.OIDC{
-			Issuer: settings.DeskOIDCIssuer, ClientID: settings.DeskOIDCClientID,
-			ClientSecret: string(settings.DeskOIDCClientSecret),
-		},
-	}}
+	o := desk.Options{Links: links, Location: location, APITokensFile: settings.DeskAPITokensFile,
+		TrustedProxies: settings.TrustedProxies, SignIn: signin.Options{
+			Mode: signin.Mode(settings.SignIn()), Secrets: secrets, BaseURL: settings.BaseURL(),
+			People: settings.DeskPeople,
+			OIDC: signin.OIDC{
+				Issuer: settings.DeskOIDCIssuer, ClientID: settings.DeskOIDCClientID,
+				ClientSecret: string(settings.DeskOIDCClientSecret),
+			},
+		}}
 	if len(settings.DeskMayOverride) > 0 {
 		o.SignIn.MayOverride = settings.DeskMayOverride
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -26,6 +27,8 @@ type Desk struct {
 	Zone
 	// DeskAddr serves the pages and the API.
 	DeskAddr string `env:"DESK_ADDR" envDefault:"127.0.0.1:5030" hint:"an address to listen on, such as 127.0.0.1:5030"`
+	// TrustedProxies are the peers whose X-Forwarded-For counts; none by default.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" hint:"addresses or networks separated by commas, such as 10.0.0.0/8"`
 	// DeskPeople may sign in, and DeskMayOverride may take responsibility; none is DeskPeople.
 	DeskPeople      []string `env:"DESK_PEOPLE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
 	DeskMayOverride []string `env:"DESK_MAY_OVERRIDE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
