@@ -115,6 +115,9 @@ type Gone struct {
 	Omitted int `json:"omitted,omitempty"`
 }
 
+// IsZero reports whether g lists nothing, so that an empty list is carried to the next run as none.
+func (g Gone) IsZero() bool { return g.count() == 0 }
+
 func (g *Gone) count() int { return len(g.Findings) + g.Omitted }
 
 // Failure is the reason a check could not be done: type and message of an application error.

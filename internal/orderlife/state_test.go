@@ -11,8 +11,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 )
+
+// TestAnEmptyListIsCarriedAsNone: a list that was emptied is the same life as one that never was.
+func TestAnEmptyListIsCarriedAsNone(t *testing.T) {
+	emptied := orderlife.State{
+		Resolved: orderlife.Gone{Findings: []ordercheck.Finding{}}, Lifted: orderlife.Gone{Findings: []ordercheck.Finding{}},
+	}
+	want, err := json.Marshal(&orderlife.State{})
+	require.NoError(t, err)
+	got, err := json.Marshal(&emptied)
+	require.NoError(t, err)
+	assert.JSONEq(t, string(want), string(got))
+}
 
 // TestEveryFieldOfTheStateIsCarried: the next run goes on with all that this one knew. A field that
 // JSON leaves out fails it.
