@@ -1,0 +1,115 @@
+// Package browsertest looks at pages in a real browser, for tests.
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// Start starts Chromium: what CHROMIUM names, or what the PATH has; 'make chromium' gets it.
+// CHROMIUM=none skips the test. Every action in the tab ends after limit, which is there for pages
+// that hang.
+func Start(t *testing.T, limit time.Duration) (tab context.Context) {
+	t.Helper()
+	path := os.Getenv("CHROMIUM")
+	if path == "none" {
+		t.Skip("CHROMIUM=none: the page is not looked at in a browser")
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil && path == "" {
+			path = found
+		}
+	}
+	require.NotEmpty(t, path, "this needs a browser: 'make chromium' gets it, or CHROMIUM names it, or CHROMIUM=none leaves it out")
+	// The page is the test's own: no sandbox, which Chromium has not for root nor in many containers.
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(limit))...)
+	t.Cleanup(stop)
+	tab, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	require.NoError(t, chromedp.Do(tab), "start the browser")
+	limited, cancel := context.WithTimeout(tab, limit)
+	t.Cleanup(cancel)
+	return limited
+}
+
+// Complaints are what the browser says about a page that is wrong: a script that fails, or
+// something that the page's policy forbids. A refused request is no fault of the page.
+type Complaints struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+// Listen collects complaints until the tab closes.
+func Listen(tab context.Context) *Complaints {
+	c := &Complaints{}
+	go func() {
+		for message, err := range chromedp.Console(tab) {
+			if err != nil {
+				return // the browser has gone
+			}
+			if message.Source != "network" && (message.IsException() || message.Type == "error") {
+				c.mu.Lock()
+				c.texts = append(c.texts, message.String())
+				c.mu.Unlock()
+			}
+		}
+	}()
+	return c
+}
+
+// All returns the complaints so far.
+func (c *Complaints) All() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.texts)
+}
+
+// Contains waits until an element is there and has the text.
+func Contains(selector, text string) chromedp.Action[chromedp.Void] {
+	return Holds(`document.querySelector(` + Quote(selector) + `)?.innerText.includes(` + Quote(text) + `)`)
+}
+
+// Holds waits until an expression of the page is true. It asks again while the page is being left
+// or has not run its script yet.
+func Holds(expression string) chromedp.Action[chromedp.Void] {
+	question := chromedp.Evaluate[bool](`!!(` + expression + `)`)
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for {
+			if yes, err := question(ctx, target); yes && err == nil {
+				return nil
+			}
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return fmt.Errorf("wait for %s: %w", expression, ctx.Err())
+			}
+		}
+	})
+}
+
+// Overwrite types in place of what a field has.
+func Overwrite(selector, keys string) chromedp.Action[chromedp.Void] {
+	selected := chromedp.Evaluate[bool](`document.querySelector(` + Quote(selector) + `).select() === undefined`)
+	return chromedp.Steps(chromedp.Focus(selector), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := selected(ctx, target)
+		return err
+	}), chromedp.KeyEvent(keys))
+}
+
+// Quote writes a text as a literal of JavaScript.
+func Quote(text string) string {
+	return "'" + strings.ReplaceAll(strings.ReplaceAll(text, `\`, `\\`), "'", `\'`) + "'"
+}
