@@ -39,6 +39,8 @@ type Activities struct {
 	PastRuns PastRuns
 	// Converter is the client's; nil reads nothing that is encrypted.
 	Converter converter.DataConverter
+	// Held is a Temporal client, for digests; nil sends none.
+	Held OrderList
 	// Runs is a Temporal client, for the sweep; nil starts no check.
 	Runs OrderRuns
 	// WebhookPatience is how long a webhook may be on its way before the sweep takes it for
@@ -71,4 +73,5 @@ func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckMissed, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
 	r.RegisterActivityWithOptions(a.DescribeRules, activity.RegisterOptions{Name: ordercheck.ActivityDescribeRules})
 	r.RegisterActivityWithOptions(a.RecallSweep, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
+	r.RegisterActivityWithOptions(a.SendDigest, activity.RegisterOptions{Name: ordercheck.ActivitySendDigest})
 }

@@ -74,7 +74,7 @@ func TestOperationsPage(t *testing.T) {
 	tried := map[string]bool{}
 	s := newStack(t, options{settings: orderlife.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
-	}, sweep: byHand})
+	}, sweep: byHand, digest: rarely})
 	run := func(recipe, id string) string {
 		t.Helper()
 		tried[recipe] = true
@@ -126,6 +126,8 @@ func TestOperationsPage(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(run("count", ""), "Running") }, waitFor, tick)
 	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
 	run("list-handing-over", "")
+	s.digestNow() // its schedule is there
+	run("digest-now", "")
 	run("list-warnings", "")
 	assert.Contains(t, run("report", held), "balance")
 	for _, recipe := range []string{"check-open", "check-any"} {

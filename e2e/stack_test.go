@@ -140,6 +140,7 @@ type options struct {
 	noWorker      bool
 	retryDelays   []time.Duration // of InFlow's deliveries; nil is the stand-in's own
 	sweep         worker.Sweep
+	digest        worker.Digest
 	// notifier tells people; nil tells nobody.
 	notifier *notify.Notifier
 	// salesRep has the notifier tell the order's sales rep too.
@@ -250,6 +251,7 @@ func (s *stack) startWorker() (stop func()) {
 		return s.gate().RunWorker(ctx, worker.Options{
 			Settings:                s.settings,
 			Sweep:                   s.sweep,
+			Digest:                  s.digest,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
 		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier, SalesRep: s.salesRep})

@@ -10,7 +10,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -33,45 +32,22 @@ const (
 	// sweepOffNote tells the gate's own pause of the schedule from a person's.
 	sweepOffNote = "paused by the gate: SWEEP_EVERY is 0"
 	sweepNote    = "kept by the gate's workers: SWEEP_EVERY and SWEEP_DAYS say when and what"
-	// scheduleRetry is the wait before the schedule is tried again that could not be made.
-	scheduleRetry = 5 * time.Second
 )
 
-// keepSchedule makes the sweep's schedule as the settings have it. A worker that
-// may not have schedules goes on without; what passes by itself is tried until ctx is done.
-// keyID is the payload key that it is written with.
+// keepSchedule makes the sweep's schedule as the settings have it. keyID is the payload key that it is
+// written with.
 func (s Sweep) keepSchedule(ctx context.Context, c client.Client, keyID string, logger *slog.Logger) {
 	if s.Days == 0 {
 		return
 	}
-	for {
-		done, err := s.ensureSchedule(ctx, c.ScheduleClient(), keyID)
-		switch {
-		case err == nil:
-			if done != "" {
-				logger.InfoContext(ctx, "the schedule of sweeps was brought up to date", "schedule", ordercheck.SweepScheduleID, "done", done, "every", s.Every.String(), "days", s.Days)
-			}
-			return
-		case ctx.Err() != nil:
-			return
-		case mayNotSchedule(err):
-			logger.ErrorContext(ctx, "nobody looks for missed webhooks: the worker may not have the schedule at Temporal; let it write to the namespace, or set SWEEP_EVERY=0 and start sweeps from elsewhere",
-				"schedule", ordercheck.SweepScheduleID, "error", err)
-			return
-		}
-		logger.WarnContext(ctx, "the schedule of sweeps could not be brought up to date and is tried again", "schedule", ordercheck.SweepScheduleID, "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(scheduleRetry):
-		}
+	kept := keptSchedule{
+		id:     ordercheck.SweepScheduleID,
+		ensure: func(ctx context.Context) (string, error) { return s.ensureSchedule(ctx, c.ScheduleClient(), keyID) },
+		denied: "nobody looks for missed webhooks: the worker may not have the schedule at Temporal; " +
+			"let it write to the namespace, or set SWEEP_EVERY=0 and start sweeps from elsewhere",
+		logger: logger.With("every", s.Every.String(), "days", s.Days),
 	}
-}
-
-func mayNotSchedule(err error) bool {
-	var denied *serviceerror.PermissionDenied
-	var unimplemented *serviceerror.Unimplemented
-	return errors.As(err, &denied) || errors.As(err, &unimplemented)
+	kept.keep(ctx)
 }
 
 // ensureSchedule makes the schedule, or changes what differs from the settings. Several workers

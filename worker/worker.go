@@ -54,6 +54,8 @@ type Options struct {
 	RuleFilesDecide bool
 	// Sweep is when to look for missed webhooks.
 	Sweep Sweep
+	// Digest is when the list of held orders is mailed.
+	Digest Digest
 	// Logger is told of the sweep's schedule and of a clock that is wrong; nil is silence.
 	Logger *slog.Logger
 	// Now is this machine's clock, which is compared with Temporal's; nil is time.Now.
@@ -154,6 +156,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.DescribeRules, workflow.RegisterOptions{Name: ordercheck.DescribeRulesType})
 	main.RegisterWorkflowWithOptions(workflows.UseSignInLink, workflow.RegisterOptions{Name: ordercheck.UseSignInLinkType})
+	main.RegisterWorkflowWithOptions(workflows.SendDigest, workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{
 		Name: ordercheck.RulesWorkflowType,
 		// It never ends, so that it cannot stay with the version that it began with.
@@ -187,11 +190,11 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)
 
-	stopSweep, err := o.startSweep(ctx, c, keyID, logger)
+	stopSchedules, err := o.startSchedules(ctx, c, keyID, logger)
 	if err != nil {
 		return err
 	}
-	defer stopSweep()
+	defer stopSchedules()
 	health := poll.TemporalHealth(c, o.Watchdog, nil)
 	background, stopBackground := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -235,8 +238,8 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	return err
 }
 
-// startSweep keeps the sweep's schedule and its metrics, until stop.
-func (o *Options) startSweep(ctx context.Context, c client.Client, keyID string, logger *slog.Logger) (stop func(), err error) {
+// startSchedules keeps the schedules and the sweep's metrics, until stop.
+func (o *Options) startSchedules(ctx context.Context, c client.Client, keyID string, logger *slog.Logger) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	if o.Meter != nil {
@@ -248,6 +251,7 @@ func (o *Options) startSweep(ctx context.Context, c client.Client, keyID string,
 		running.Go(func() { last.run(ctx, o.Watchdog) })
 	}
 	running.Go(func() { o.Sweep.keepSchedule(ctx, c, keyID, logger) })
+	running.Go(func() { o.Digest.keepSchedule(ctx, c, keyID, logger) })
 	return func() {
 		cancel()
 		running.Wait()

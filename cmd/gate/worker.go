@@ -70,6 +70,10 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
+	digest, err := digestSchedule(&settings.Digest, &settings.Notify)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ruleSets.Run(ctx) })
 	group.Go(func() error {
@@ -77,6 +81,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 		return g.RunWorker(ctx, worker.Options{
 			Settings:                workflowSettings(settings.Settle, settings.Hold, settings.NotifyWarnings),
 			Sweep:                   worker.Sweep{Every: settings.SweepEvery, Days: settings.SweepDays, Account: settings.InflowCompanyID},
+			Digest:                  digest,
 			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 			StopTimeout:             settings.StopTimeout,
 			Deployment:              settings.WorkerDeployment,
@@ -99,6 +104,21 @@ func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings boo
 		RemindEvery:    hold.RemindEvery,
 		NotifyWarnings: notifyWarnings,
 	}
+}
+
+// digestSchedule returns when digests are sent.
+func digestSchedule(settings *config.Digest, notices *config.Notify) (worker.Digest, error) {
+	var d worker.Digest
+	var on bool
+	var err error
+	if d.Hour, d.Minute, on, err = settings.Time(); err != nil || !on {
+		return worker.Digest{}, err
+	}
+	if d.Days, err = settings.Weekdays(); err != nil {
+		return d, err
+	}
+	d.TimeZone, err = notices.ZoneName()
+	return d, err
 }
 
 func newNotifier(settings config.Worker, namespace string, t *telemetry.Telemetry) (*notify.Notifier, error) {

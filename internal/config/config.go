@@ -127,6 +127,7 @@ type Worker struct {
 	Hold
 	Sweep
 	Notify
+	Digest
 	DeskLinks
 	Payloads
 	// InflowRequestsPerMinute bounds the calls to InFlow over all workers together.

@@ -75,6 +75,7 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
 		Sweep:                   config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
 		Notify:                  config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}},
+		Digest:                  config.Digest{DigestDays: "Mon-Fri"},
 		DeskLinks:               config.DeskLinks{DeskLinkValid: 720 * time.Hour},
 		InflowRequestsPerMinute: 60,
 		Stop:                    config.Stop{StopTimeout: 20 * time.Second},

@@ -47,6 +47,7 @@ func (c *Worker) validate(f *Faults) {
 	c.Hold.validate(f)
 	c.Sweep.validate(f)
 	c.Notify.validate(f)
+	c.Digest.validate(f, &c.Notify)
 	c.DeskLinks.validate(f)
 	c.Payloads.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)

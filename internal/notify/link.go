@@ -16,12 +16,12 @@ type linker struct {
 }
 
 // toDesk returns an order's page at the desk, signed for a receiver; empty if there is no desk.
-func (l *linker) toDesk(notice *Notice, receiver string, at time.Time) string {
-	page := l.page(notice.Report.SalesOrderID)
+func (l *linker) toDesk(salesOrderID, receiver string, at time.Time) string {
+	page := l.page(salesOrderID)
 	if page == "" || l.signer == nil {
 		return page
 	}
-	key, err := l.signer.Sign(notice.Report.SalesOrderID, receiver, at)
+	key, err := l.signer.Sign(salesOrderID, receiver, at)
 	if err != nil {
 		return page // an id that no run has; a link that asks for a sign-in is better than no mail
 	}
@@ -37,14 +37,14 @@ func (l *linker) page(salesOrderID string) string {
 }
 
 // toRun returns the order's run in Temporal's Web UI; empty if that has no address.
-func (l *linker) toRun(notice *Notice) string {
-	if l.uiURL == "" || notice.WorkflowID == "" {
+func (l *linker) toRun(workflowID, runID string) string {
+	if l.uiURL == "" || workflowID == "" {
 		return ""
 	}
 	address := strings.TrimRight(l.uiURL, "/") + "/namespaces/" + url.PathEscape(l.namespace) +
-		"/workflows/" + url.PathEscape(notice.WorkflowID)
-	if notice.RunID != "" {
-		address += "/" + url.PathEscape(notice.RunID) + "/user-metadata"
+		"/workflows/" + url.PathEscape(workflowID)
+	if runID != "" {
+		address += "/" + url.PathEscape(runID) + "/user-metadata"
 	}
 	return address
 }
@@ -54,10 +54,13 @@ func (l *linker) forChat(notice *Notice) string {
 	if page := l.page(notice.Report.SalesOrderID); page != "" {
 		return page
 	}
-	return l.toRun(notice)
+	return l.toRun(notice.WorkflowID, notice.RunID)
 }
 
 // forSoftware returns all links.
 func (l *linker) forSoftware(notice *Notice) links {
-	return links{Order: notice.orderURL(), Desk: l.page(notice.Report.SalesOrderID), Run: l.toRun(notice)}
+	return links{
+		Order: orderURL(notice.Report.SalesOrderID), Desk: l.page(notice.Report.SalesOrderID),
+		Run: l.toRun(notice.WorkflowID, notice.RunID),
+	}
 }

@@ -74,10 +74,10 @@ func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 	report := &notice.Report
 	v := mailView{
 		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)), Color: colors[notice.Kind],
-		IntendedFor: t.intendedFor, OrderURL: notice.orderURL(),
+		IntendedFor: t.intendedFor, OrderURL: orderURL(report.SalesOrderID),
 	}
-	if v.DeskURL = n.links.toDesk(notice, t.to.Address, n.date(notice)); v.DeskURL == "" {
-		v.RunURL = n.links.toRun(notice)
+	if v.DeskURL = n.links.toDesk(report.SalesOrderID, t.to.Address, n.date(notice)); v.DeskURL == "" {
+		v.RunURL = n.links.toRun(notice.WorkflowID, notice.RunID)
 	}
 	v.Headline, v.Advice = notice.headline()
 	v.Facts = []fact{{"Order", notice.orderName()}}
@@ -162,10 +162,6 @@ func (n *Notifier) time(t time.Time) string { return t.In(n.location).Format("2 
 // mail, byte for byte: mail programs and servers know a repeated one by its Message-ID.
 func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	view := n.mailView(notice, t)
-	id := n.messageID(notice.Key, t)
-	if len(t.intendedFor) > 0 {
-		view.Subject = "[TRIAL] " + view.Subject
-	}
 	var text, html bytes.Buffer
 	if err := textMail.Execute(&text, view); err != nil {
 		return nil, fmt.Errorf("make the mail's text: %w", err)
@@ -173,23 +169,45 @@ func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	if err := htmlMail.Execute(&html, view); err != nil {
 		return nil, fmt.Errorf("make the mail's HTML: %w", err)
 	}
+	return n.envelope(&letter{
+		subject: view.Subject, key: notice.Key, thread: notice.Thread, at: n.date(notice),
+		text: text.String(), html: html.String(),
+	}, t), nil
+}
 
+// letter is what a mail says, and what it is known by.
+type letter struct {
+	subject string
+	// key identifies what the mail says, thread the first mail of the conversation; empty if this
+	// is the first.
+	key, thread string
+	at          time.Time
+	text, html  string
+}
+
+// envelope addresses a letter to one recipient.
+func (n *Notifier) envelope(l *letter, t Target) *gomail.Msg {
+	id := n.messageID(l.key, t)
+	subject := l.subject
+	if len(t.intendedFor) > 0 {
+		subject = "[TRIAL] " + subject
+	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithBoundary(boundary(id)))
 	from, to := n.mail.From, t.to
 	msg.FromMailAddress(&from)
 	msg.ToMailAddress(&to)
-	msg.Subject(view.Subject)
-	msg.SetDateWithValue(n.date(notice))
+	msg.Subject(subject)
+	msg.SetDateWithValue(l.at.In(n.location))
 	msg.SetMessageIDWithValue(id)
-	if notice.Thread != "" {
-		first := "<" + n.messageID(notice.Thread, t) + ">"
+	if l.thread != "" {
+		first := "<" + n.messageID(l.thread, t) + ">"
 		msg.SetGenHeader(gomail.HeaderInReplyTo, first)
 		msg.SetGenHeader(gomail.HeaderReferences, first)
 	}
 	setAutomatic(msg)
-	msg.SetBodyString(gomail.TypeTextPlain, text.String())
-	msg.AddAlternativeString(gomail.TypeTextHTML, html.String())
-	return msg, nil
+	msg.SetBodyString(gomail.TypeTextPlain, l.text)
+	msg.AddAlternativeString(gomail.TypeTextHTML, l.html)
+	return msg
 }
 
 // setAutomatic asks mail programs for no answer: RFC 3834, 5. Exchange looks at the second header.
@@ -203,7 +221,7 @@ func (n *Notifier) date(notice *Notice) time.Time {
 	if notice.At.IsZero() {
 		return time.Now()
 	}
-	return notice.At.In(n.location)
+	return notice.At
 }
 
 // messageID is stable, unique, and of the sender's domain: RFC 5322, 3.6.4.

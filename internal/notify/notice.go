@@ -131,11 +131,13 @@ const maxNote = 600
 const maxName = 60
 
 // orderName is what people call the order, on one line.
-func (n *Notice) orderName() string {
-	if name := oneLine(n.Report.OrderNumber, maxName); name != "" {
+func (n *Notice) orderName() string { return orderName(n.Report.OrderNumber, n.Report.SalesOrderID) }
+
+func orderName(number, salesOrderID string) string {
+	if name := oneLine(number, maxName); name != "" {
 		return name
 	}
-	return oneLine(n.Report.SalesOrderID, maxName)
+	return oneLine(salesOrderID, maxName)
 }
 
 // subject is the notice in one line.
@@ -241,8 +243,8 @@ func (n *Notice) liftedErrors() int { return number(n.Lifted) + n.LiftedOmitted 
 // inflowOrderPage is where people open an order; an id follows.
 const inflowOrderPage = "https://app.inflowinventory.com/sales-orders/"
 
-// orderURL is the order in InFlow's own pages.
-func (n *Notice) orderURL() string { return inflowOrderPage + url.PathEscape(n.Report.SalesOrderID) }
+// orderURL returns an order in InFlow's own pages.
+func orderURL(salesOrderID string) string { return inflowOrderPage + url.PathEscape(salesOrderID) }
 
 func where(f *ordercheck.Finding) string {
 	if f.LineNumber > 0 {

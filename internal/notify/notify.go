@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	gomail "github.com/wneessen/go-mail"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -172,12 +173,7 @@ func addressName(kind string, to mail.Address) string {
 
 // Targets are those who are to get a notice; none where nobody was named.
 func (n *Notifier) Targets(notice *Notice) []Target {
-	var targets []Target
-	for _, to := range n.to {
-		if !slices.ContainsFunc(targets, func(t Target) bool { return sameAddress(t.to, to) }) {
-			targets = append(targets, Target{name: addressName("mail", to), via: "mail", to: to})
-		}
-	}
+	targets := n.mailTargets()
 	if n.salesRep && notice.HasSalesRep {
 		rep := Target{name: ordercheck.TargetSalesRep, via: "mail"}
 		to, err := ParseAddress(notice.SalesRepEmail)
@@ -197,6 +193,22 @@ func (n *Notifier) Targets(notice *Notice) []Target {
 		via, _, _ := strings.Cut(d.name, ":")
 		targets = append(targets, Target{name: d.name, via: via, destination: d})
 	}
+	return n.redirected(targets, notice)
+}
+
+// mailTargets returns those who get all mail.
+func (n *Notifier) mailTargets() []Target {
+	var targets []Target
+	for _, to := range n.to {
+		if !slices.ContainsFunc(targets, func(t Target) bool { return sameAddress(t.to, to) }) {
+			targets = append(targets, Target{name: addressName("mail", to), via: "mail", to: to})
+		}
+	}
+	return targets
+}
+
+// redirected returns the one target of a trial, if there is one, in place of the targets.
+func (n *Notifier) redirected(targets []Target, notice *Notice) []Target {
 	if n.redirect.Address == "" || len(targets) == 0 {
 		return targets
 	}
@@ -219,7 +231,21 @@ func (n *Notifier) Targets(notice *Notice) []Target {
 // Send sends a notice to one target. The error is an [*Error]. A call that was cut short
 // may have reached the target all the same.
 func (n *Notifier) Send(ctx context.Context, t Target, notice *Notice) error {
-	err := n.send(ctx, t, notice)
+	if err := notice.Validate(); err != nil {
+		t.fault = err.Error()
+	}
+	return n.attempt(ctx, t, string(notice.Kind), func(ctx context.Context) error {
+		if t.destination != nil {
+			return t.destination.post(ctx, n.message(notice))
+		}
+		msg, err := n.compose(notice, t)
+		return n.deliver(ctx, msg, err)
+	})
+}
+
+// attempt counts an attempt to tell a target something.
+func (n *Notifier) attempt(ctx context.Context, t Target, kind string, send func(context.Context) error) error {
+	err := n.send(ctx, t, send)
 	outcome := "sent"
 	var failed *Error
 	switch {
@@ -229,25 +255,17 @@ func (n *Notifier) Send(ctx context.Context, t Target, notice *Notice) error {
 		outcome = "failed"
 	}
 	n.sent.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("kind", string(notice.Kind)), attribute.String("via", t.via), attribute.String("outcome", outcome)))
+		attribute.String("kind", kind), attribute.String("via", t.via), attribute.String("outcome", outcome)))
 	return err
 }
 
-func (n *Notifier) send(ctx context.Context, t Target, notice *Notice) error {
-	if err := notice.Validate(); err != nil {
-		return &Error{Target: t.name, Permanent: true, Reason: err.Error()}
-	}
+func (n *Notifier) send(ctx context.Context, t Target, send func(context.Context) error) error {
 	if t.fault != "" {
 		return &Error{Target: t.name, Permanent: true, Reason: t.fault}
 	}
 	limited, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
-	var err error
-	if t.destination != nil {
-		err = t.destination.post(limited, n.message(notice))
-	} else {
-		err = n.sendMail(limited, t, notice)
-	}
+	err := send(limited)
 	if err == nil {
 		return nil
 	}
@@ -265,8 +283,8 @@ func (n *Notifier) send(ctx context.Context, t Target, notice *Notice) error {
 	return &told
 }
 
-func (n *Notifier) sendMail(ctx context.Context, t Target, notice *Notice) error {
-	msg, err := n.compose(notice, t)
+// deliver hands a mail over, unless it could not be composed.
+func (n *Notifier) deliver(ctx context.Context, msg *gomail.Msg, err error) error {
 	if err != nil {
 		return &Error{Permanent: true, Reason: err.Error()}
 	}
@@ -344,7 +362,7 @@ func (n *Notifier) chatText(notice *Notice) string {
 	if len(f.warnings) > 0 {
 		fmt.Fprintf(&b, "and %s\n", count(number(f.warnings), "warning"))
 	}
-	b.WriteString(notice.orderURL())
+	b.WriteString(orderURL(notice.Report.SalesOrderID))
 	if page := n.links.forChat(notice); page != "" {
 		b.WriteString("\n" + page)
 	}

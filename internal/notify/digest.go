@@ -1,0 +1,88 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// digestKind labels digests in metrics.
+const digestKind = "digest"
+
+// Digest is a list of all held orders.
+type Digest struct {
+	// Key is the same however often sending the digest is tried.
+	Key string
+	// At is when the digest was due.
+	At time.Time
+	// Orders are those held longest, at most [ordercheck.MaxDigestOrders].
+	Orders []DigestOrder
+	// Held is the number of held orders, New how many of them the digest before didn't have, and
+	// Pending the number of orders within their grace period.
+	Held, New, Pending int
+}
+
+// DigestOrder is a held order.
+type DigestOrder struct {
+	SalesOrderID, RunID string
+	// Number, Customer, SalesRep and First, the message of the first error, may be empty.
+	Number, Customer, SalesRep, First string
+	Errors                            int
+	HeldSince                         time.Time
+	New                               bool
+}
+
+// DigestTargets returns the receivers of a digest: MAIL_TO, or who stands in for them in a trial.
+func (n *Notifier) DigestTargets() []Target {
+	return n.redirected(n.mailTargets(), nil)
+}
+
+// SendDigest mails a digest to one of [Notifier.DigestTargets]. The error is an [*Error].
+func (n *Notifier) SendDigest(ctx context.Context, t Target, d *Digest) error {
+	return n.attempt(ctx, t, digestKind, func(ctx context.Context) error {
+		msg, err := n.composeList(n.digestView(d, t), d.Key, d.At, t)
+		return n.deliver(ctx, msg, err)
+	})
+}
+
+func (n *Notifier) digestView(d *Digest, t Target) *listView {
+	v := &listView{
+		Subject: fmt.Sprintf("[HELD] %s on %s", count(d.Held, "order"), d.At.In(n.location).Format("2 Jan 2006")),
+		Label:   "HELD",
+		Color:   colors[ordercheck.NoticeFailed],
+		Advice:  "Fix an order in InFlow and save it. It is checked again by itself, and released when its errors are gone.",
+	}
+	v.Headline = fmt.Sprintf("%d orders are held", d.Held)
+	if d.Held == 1 {
+		v.Headline = "1 order is held"
+	}
+	if d.New > 0 {
+		v.Headline += fmt.Sprintf(", %d of them new", d.New)
+	}
+	v.Headline += "."
+	switch d.Pending {
+	case 0:
+	case 1:
+		v.Advice = "1 more order has errors within their grace period. " + v.Advice
+	default:
+		v.Advice = fmt.Sprintf("%d more orders have errors within their grace period. ", d.Pending) + v.Advice
+	}
+	for i := range d.Orders {
+		o := &d.Orders[i]
+		listed := listedOrder{
+			salesOrderID: o.SalesOrderID, runID: o.RunID, number: o.Number, customer: o.Customer,
+			salesRep: o.SalesRep, since: o.HeldSince, what: count(o.Errors, "error"),
+		}
+		if o.First != "" {
+			listed.what += ": " + o.First
+		}
+		if o.New {
+			listed.mark = "NEW"
+		}
+		v.Rows = append(v.Rows, n.row(&listed, t, d.At))
+	}
+	v.More = max(d.Held-len(d.Orders), 0)
+	return v
+}

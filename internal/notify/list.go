@@ -1,0 +1,89 @@
+package notify
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	htmltemplate "html/template"
+	texttemplate "text/template"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+//go:embed list.html
+var listHTML string
+
+//go:embed list.txt
+var listText string
+
+var (
+	htmlList = htmltemplate.Must(htmltemplate.New("list.html").Parse(listHTML))
+	textList = texttemplate.Must(texttemplate.New("list.txt").Parse(listText))
+)
+
+// maxListText is the longest message in a list, in characters. A list of 500 orders stays well
+// below what mail servers take.
+const maxListText = 200
+
+// listView is what both parts of a mail about several orders show. Texts are on one line each.
+type listView struct {
+	Subject, Label, Color string
+	Headline, Advice      string
+	IntendedFor           []string // as in mailView
+	Rows                  []rowView
+	More                  int // orders or notices that are left out
+	// BoardURL is the desk's list of held orders; may be empty.
+	BoardURL string
+	Footer   string
+}
+
+// rowView is one order.
+type rowView struct {
+	// Mark says what is special about the order; may be empty.
+	Mark, Name, Customer, What, Since string
+	DeskURL, RunURL, OrderURL         string // as in mailView
+}
+
+// listedOrder is an order in a mail about several.
+type listedOrder struct {
+	salesOrderID, runID        string
+	number, customer, salesRep string
+	mark, what                 string
+	since                      time.Time
+}
+
+// row returns what a receiver sees of an order. at is what the link's validity counts from.
+func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
+	v := rowView{
+		Mark: o.mark, Name: orderName(o.number, o.salesOrderID),
+		Customer: oneLine(o.customer, maxName), What: oneLine(o.what, maxListText),
+		OrderURL: orderURL(o.salesOrderID),
+	}
+	if rep := oneLine(o.salesRep, maxName); rep != "" {
+		v.Customer += " (" + rep + ")"
+	}
+	if !o.since.IsZero() {
+		v.Since = n.time(o.since)
+	}
+	if v.DeskURL = n.links.toDesk(o.salesOrderID, t.to.Address, at); v.DeskURL == "" {
+		v.RunURL = n.links.toRun(ordercheck.WorkflowID(o.salesOrderID), o.runID)
+	}
+	return v
+}
+
+// composeList makes a mail about several orders to one receiver.
+func (n *Notifier) composeList(view *listView, key string, at time.Time, t Target) (*gomail.Msg, error) {
+	view.IntendedFor, view.BoardURL = t.intendedFor, n.links.deskURL
+	view.Footer = "Error Check Gate · " + n.time(at)
+	var text, html bytes.Buffer
+	if err := textList.Execute(&text, view); err != nil {
+		return nil, fmt.Errorf("make the mail's text: %w", err)
+	}
+	if err := htmlList.Execute(&html, view); err != nil {
+		return nil, fmt.Errorf("make the mail's HTML: %w", err)
+	}
+	return n.envelope(&letter{subject: view.Subject, key: key, at: at, text: text.String(), html: html.String()}, t), nil
+}

@@ -1,0 +1,45 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// scheduledStart is when the schedule wanted a run to start. It is later than that if the server was
+// down. A run that a person starts has none.
+var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+
+// SendDigest is the workflow [ordercheck.DigestWorkflowType]. Its id holds the time that the
+// schedule had it for, so the mail of one morning is the same however often it is tried.
+func SendDigest(ctx workflow.Context, _ ordercheck.DigestStart) (ordercheck.SentDigest, error) {
+	in := ordercheck.SendDigestInput{Key: workflow.GetInfo(ctx).WorkflowExecution.ID, At: workflow.Now(ctx).UTC()}
+	if at, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart); ok {
+		in.At = at.UTC()
+	}
+	if workflow.HasLastCompletionResult(ctx) {
+		var last ordercheck.SentDigest
+		if err := workflow.GetLastCompletionResult(ctx, &last); err != nil {
+			return last, fmt.Errorf("read the result of the digest before: %w", err)
+		}
+		in.Since = last.ListedAt
+	}
+	return sendDigest.run(ctx, in)
+}
+
+// sendDigest lists the held orders and mails the list. It is given up before the next one is due.
+var sendDigest = activityStub[ordercheck.SendDigestInput, ordercheck.SentDigest]{
+	name: ordercheck.ActivitySendDigest,
+	options: workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: 12 * time.Hour,
+		StartToCloseTimeout:    30 * time.Minute,
+		HeartbeatTimeout:       time.Minute,
+		Summary:                "list the held orders, and mail the list",
+		RetryPolicy:            backoff(2*time.Second, 10*time.Minute),
+	},
+}
