@@ -57,9 +57,16 @@ type desk struct {
 // newDesk starts a desk for Jane and everybody at ours.example.
 func newDesk(t *testing.T, change func(*signin.Options)) *desk {
 	t.Helper()
+	return startDesk(t, httptest.NewTLSServer, change)
+}
+
+func startDesk(
+	t *testing.T, listen func(http.Handler) *httptest.Server, change func(*signin.Options),
+) *desk {
+	t.Helper()
 	d := &desk{clock: &clock{start: time.Now()}, log: &logBuffer{}, mails: make(chan sentMail, 1000)}
 	var handler atomic.Pointer[http.Handler]
-	d.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d.Server = listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}))
 	t.Cleanup(d.Close)
@@ -226,7 +233,7 @@ func (b *browser) setCookie(name, value string) {
 	b.client.Jar.SetCookies(base, []*http.Cookie{{Name: name, Value: value, Secure: true, Path: "/"}})
 }
 
-var mailedLink = regexp.MustCompile(`(?m)^https://\S+$`)
+var mailedLink = regexp.MustCompile(`(?m)^https?://\S+$`)
 
 // mail is the next mail, and the link in it.
 func (d *desk) mail(t *testing.T) (mail sentMail, link string) {

@@ -63,7 +63,7 @@ func (l *limiter) take(key string, now time.Time) (wait time.Duration, ok bool) 
 		l.uses[key] = l.recent.PushFront(&uses{key: key, times: []time.Time{now}})
 		return 0, true
 	}
-	used := element.Value.(*uses) //nolint:errcheck,forcetypeassert // nothing else is in the list
+	used := element.Value.(*uses) //nolint:errcheck // nothing else is in the list
 	for len(used.times) > 0 && now.Sub(used.times[0]) >= l.window {
 		used.times = append(used.times[:0], used.times[1:]...)
 	}
@@ -82,7 +82,7 @@ func (l *limiter) forget(now time.Time) {
 		if last == nil {
 			return
 		}
-		times := last.Value.(*uses).times //nolint:errcheck,forcetypeassert // as above
+		times := last.Value.(*uses).times //nolint:errcheck // as above
 		if len(times) > 0 && now.Sub(times[len(times)-1]) < l.window {
 			return
 		}
@@ -91,7 +91,7 @@ func (l *limiter) forget(now time.Time) {
 }
 
 func (l *limiter) remove(element *list.Element) {
-	used := l.recent.Remove(element).(*uses) //nolint:errcheck,forcetypeassert // as above
+	used := l.recent.Remove(element).(*uses) //nolint:errcheck // as above
 	delete(l.uses, used.key)
 }
 

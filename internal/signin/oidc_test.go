@@ -3,6 +3,7 @@ package signin_test
 import (
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -26,8 +27,16 @@ type oidcDesk struct {
 
 func newOIDCDesk(t *testing.T, change func(*signin.Options, *oidctest.Options)) *oidcDesk {
 	t.Helper()
+	return startOIDCDesk(t, httptest.NewTLSServer, change)
+}
+
+func startOIDCDesk(
+	t *testing.T, listen func(http.Handler) *httptest.Server,
+	change func(*signin.Options, *oidctest.Options),
+) *oidcDesk {
+	t.Helper()
 	var provider *oidctest.Provider
-	d := newDesk(t, func(o *signin.Options) {
+	d := startDesk(t, listen, func(o *signin.Options) {
 		o.Peer = eachRequest()
 		o.Mode = signin.ModeOIDC
 		known := oidctest.Options{
