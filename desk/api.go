@@ -162,6 +162,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	r.Pattern = route.pattern // as a ServeMux has it, for traces and metrics
 	request := &apiRequest{Request: r, name: name}
 	if !route.public {
 		if request.token, err = a.authenticate(r); err != nil {
