@@ -1,4 +1,4 @@
-# One image for every process of the gate: docker run … ingress, … worker. It holds the
+# One image for every process of the gate: docker run … ingress, … worker, … desk. It holds the
 # program and the certificates of public CAs, and nothing to get a foothold with.
 #
 # The program is the same, byte for byte, whoever builds it ('make reproducible' shows it), and with
@@ -23,4 +23,4 @@ ENV HOME=/
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/gate"]
 CMD ["--help"]
-EXPOSE 5000 9464
+EXPOSE 5000 5030 9464

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ import (
 var jobs = []string{"temporal-schema", "temporal-namespace"}
 
 // Services that are the gate's own processes.
-var gate = []string{"ingress", "worker"}
+var gate = []string{"ingress", "worker", "desk"}
 
 // Services that only the demo has.
 var demo = []string{"fake-inflow", "mail"}
@@ -51,16 +52,22 @@ func loadProject(ctx context.Context, options ...cli.ProjectOptionsFn) (*types.P
 	return loadFiles(ctx, []string{composeFile}, options...)
 }
 
-// project is what a company runs, with secrets that look like secrets.
+// project is what a company with a desk runs, with secrets that look like secrets.
 func project(t *testing.T) *types.Project {
 	t.Helper()
 	secrets := t.TempDir()
 	for name, text := range map[string]string{
 		"postgres_password": "a", "grafana_admin_password": "b", "inflow_api_key": "an-api-key", "webhook_secret": "whsec-0123456789abcdef",
+		"desk_secret": "a-secret-of-the-desk-0123456789abcdef",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte(text+"\n"), 0o600))
 	}
-	p, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c", "SECRETS_DIR=" + secrets}))
+	p, err := loadProject(t.Context(), cli.WithProfiles([]string{"desk"}), cli.WithEnv([]string{
+		"INFLOW_COMPANY_ID=6f1c", "SECRETS_DIR=" + secrets,
+		"DESK_SECRET_SECRET=" + filepath.Join(secrets, "desk_secret"), "DESK_URL=https://desk.example.com",
+		"DESK_PEOPLE=@example.com", "SMTP_ADDR=smtp.example.com:587", "MAIL_FROM=gate@example.com",
+		"MAIL_TO=office@example.com",
+	}))
 	require.NoError(t, err)
 	return p
 }
@@ -105,7 +112,8 @@ func TestComposeLoadsWithoutSettings(t *testing.T) {
 		"otel-collector", "jaeger", "prometheus", "grafana",
 	}
 	assert.ElementsMatch(t, services, p.ServiceNames())
-	assert.ElementsMatch(t, append(services, demo...), demoProject(t).ServiceNames())
+	assert.ElementsMatch(t, append(services, "desk"), project(t).ServiceNames(), "the desk starts when it is asked for")
+	assert.ElementsMatch(t, append(append(services, "desk"), demo...), demoProject(t).ServiceNames())
 
 	// The worker says what it lacks.
 	var entries []string
@@ -293,14 +301,20 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			optional = append(optional, strings.ToUpper(name)+"_SECRET=secrets/"+name)
 		}
 	}
-	asked, err := loadProject(t.Context(), cli.WithEnv(optional))
+	asked, err := loadProject(t.Context(), cli.WithProfiles([]string{"desk"}), cli.WithEnv(optional))
 	require.NoError(t, err)
 	for name, secret := range asked.Secrets {
 		assert.Equal(t, "secrets", filepath.Base(filepath.Dir(secret.File)), name)
 	}
-	worker := asked.Services["worker"]
-	for _, variable := range []string{"SMTP_PASSWORD_FILE", "NOTIFY_URLS_FILE", "PAYLOAD_KEYS_FILE"} {
-		assert.Contains(t, secretTargets(worker), *worker.Environment[variable])
+	for service, variables := range map[string][]string{
+		"worker": {"SMTP_PASSWORD_FILE", "NOTIFY_URLS_FILE", "PAYLOAD_KEYS_FILE", "DESK_SECRET_FILE"},
+		"desk": {
+			"SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "DESK_SECRET_FILE", "DESK_OIDC_CLIENT_SECRET_FILE", "DESK_API_TOKENS_FILE",
+		},
+	} {
+		for _, variable := range variables {
+			assert.Contains(t, secretTargets(asked.Services[service]), *asked.Services[service].Environment[variable])
+		}
 	}
 	ignored, err := os.ReadFile("../.gitignore")
 	require.NoError(t, err)
@@ -317,7 +331,9 @@ func unsetSecrets(t *testing.T, p *types.Project) []string {
 	t.Helper()
 	var unset []string
 	for name, secret := range p.Secrets {
-		optional := slices.Contains([]string{"smtp_password", "notify_urls", "payload_keys"}, name)
+		optional := slices.Contains([]string{
+			"smtp_password", "notify_urls", "payload_keys", "desk_oidc_client_secret", "desk_api_tokens",
+		}, name)
 		if (secret.File == os.DevNull) != optional {
 			unset = append(unset, name)
 		}
@@ -375,6 +391,21 @@ func TestNothingRunsWithPrivileges(t *testing.T) {
 	user := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindSubmatch(dockerfile)
 	require.NotNil(t, user, "the image runs as root")
 	assert.NotEqual(t, "0", string(user[1]))
+}
+
+// TestLinksInMailsOpenTheDesk: the worker signs links with the desk's secret, for the address where the desk is published.
+func TestLinksInMailsOpenTheDesk(t *testing.T) {
+	for _, p := range []*types.Project{project(t), demoProject(t), demoProject(t, "DESK_PORT=5999")} {
+		desk, worker := p.Services["desk"], p.Services["worker"]
+		for _, variable := range []string{"DESK_URL", "DESK_SECRET_FILE"} {
+			assert.NotEmpty(t, *desk.Environment[variable])
+			assert.Equal(t, *desk.Environment[variable], *worker.Environment[variable])
+		}
+	}
+	demo := demoProject(t, "DESK_PORT=5999").Services["desk"]
+	assert.Equal(t, "http://"+demo.Ports[0].HostIP+":"+demo.Ports[0].Published, *demo.Environment["DESK_URL"])
+	_, inside, _ := strings.Cut(*demo.Environment["DESK_ADDR"], ":")
+	assert.Equal(t, strconv.Itoa(int(demo.Ports[0].Target)), inside)
 }
 
 // The gate's own reading of the settings, with the secrets' files that the project names, finds nothing wrong.

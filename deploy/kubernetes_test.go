@@ -145,7 +145,18 @@ func (c *cluster) selected(selector map[string]string) []string {
 	return names
 }
 
+// workloads of the base; the desk is a component.
 var workloads = []string{"gate-ingress", "gate-worker"}
+
+const desk = "gate-desk"
+
+// workloadsOf are the processes that a folder should have.
+func workloadsOf(folder string) []string {
+	if folder == "kubernetes/base" {
+		return workloads
+	}
+	return append([]string{desk}, workloads...)
+}
 
 // fullOverlay is the example with every component that it leaves out.
 func fullOverlay(t *testing.T) string {
@@ -187,7 +198,7 @@ func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 			require.NotNil(t, replicas, "%s of %s", name, folder)
 			minimum[name] = *replicas
 		}
-		for _, name := range workloads {
+		for _, name := range workloadsOf(folder) {
 			assert.GreaterOrEqual(t, minimum[name], int32(2), "%s of %s", name, folder)
 		}
 	}
@@ -207,10 +218,11 @@ func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
 
 // TestPrometheusOperatorReadsEveryPod, under the job names that the alerts know.
 func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
-	c := buildCluster(t, fullOverlay(t))
+	full := fullOverlay(t)
+	c := buildCluster(t, full)
 	require.Len(t, c.monitors, 1)
 	monitor := c.monitors[0].Spec
-	assert.Equal(t, workloads, c.selected(monitor.Selector.MatchLabels))
+	assert.Equal(t, workloadsOf(full), c.selected(monitor.Selector.MatchLabels))
 	for name, deployment := range c.deployments {
 		assert.Equal(t, name, deployment.Spec.Template.Labels[monitor.JobLabel])
 		var ports []string
@@ -221,7 +233,7 @@ func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
 	}
 	alerts, err := os.ReadFile("prometheus/rules.yml")
 	require.NoError(t, err)
-	for _, name := range workloads {
+	for _, name := range workloadsOf(full) {
 		assert.Contains(t, string(alerts), `job="`+name+`"`)
 	}
 }
@@ -251,7 +263,7 @@ func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
 func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
-		assert.ElementsMatch(t, workloads, slices.Collect(maps.Keys(c.deployments)))
+		assert.ElementsMatch(t, workloadsOf(folder), slices.Collect(maps.Keys(c.deployments)))
 		images := map[string]bool{}
 		for name, deployment := range c.deployments {
 			pod := deployment.Spec.Template.Spec
@@ -286,7 +298,7 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			}
 			assert.Greater(t, grace, 30*time.Second, "%s: 25 s of draining, and 5 s for the last traces", name)
 		}
-		assert.Len(t, images, 1, "one image for both")
+		assert.Len(t, images, 1, "one image for all")
 		for _, account := range c.accounts {
 			assert.False(t, *account.AutomountServiceAccountToken)
 			assert.Equal(t, account.Name, c.deployments["gate-worker"].Spec.Template.Spec.ServiceAccountName)
@@ -327,9 +339,12 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 				}
 				for _, item := range volume.Secret.Items {
 					assert.Contains(t, string(head), item.Key, "the key is named where the secret is made")
-					text := "a-secret-0123456789abcdef"
-					if item.Key == "payload_keys" {
+					text := "a-secret-0123456789abcdef-0123456789"
+					switch item.Key {
+					case "payload_keys":
 						text = "k1:" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+					case "desk_api_tokens":
+						text = "warehouse:read:" + text
 					}
 					require.NoError(t, os.WriteFile(filepath.Join(folder, item.Path), []byte(text), 0o600))
 				}
@@ -376,17 +391,23 @@ func TestKubernetesObjectsFitTogether(t *testing.T) {
 	for _, budget := range c.budgets {
 		budgeted = append(budgeted, c.selected(budget.Spec.Selector.MatchLabels)...)
 	}
-	assert.ElementsMatch(t, workloads, budgeted)
-	service := c.services["gate-ingress"]
-	assert.Equal(t, []string{"gate-ingress"}, c.selected(service.Spec.Selector))
-	assert.Contains(t, ports("gate-ingress"), service.Spec.Ports[0].TargetPort.StrVal)
+	assert.ElementsMatch(t, workloadsOf(kubernetesExample), budgeted)
+	served := map[string]string{} // paths that are reachable from outside, by workload
 	for _, ingress := range c.ingresses {
 		backend := ingress.Spec.Rules[0].HTTP.Paths[0]
-		assert.Equal(t, "/webhook/inflow", backend.Path)
-		assert.Equal(t, service.Name, backend.Backend.Service.Name)
+		service := c.services[backend.Backend.Service.Name]
+		assert.Equal(t, []string{service.Name}, c.selected(service.Spec.Selector))
+		assert.Contains(t, ports(service.Name), service.Spec.Ports[0].TargetPort.StrVal)
 		assert.Equal(t, service.Spec.Ports[0].Name, backend.Backend.Service.Port.Name)
 		assert.Equal(t, ingress.Spec.Rules[0].Host, ingress.Spec.TLS[0].Hosts[0])
+		served[service.Name] = backend.Path
+		if service.Name == desk {
+			for _, name := range []string{desk, "gate-worker"} {
+				assert.Equal(t, "https://"+ingress.Spec.Rules[0].Host, c.settings(t, name)["DESK_URL"], name)
+			}
+		}
 	}
+	assert.Equal(t, map[string]string{"gate-ingress": "/webhook/inflow", desk: "/"}, served)
 	for _, policy := range c.policies {
 		subjects := c.selected(policy.Spec.PodSelector.MatchLabels)
 		assert.NotEmpty(t, subjects, policy.Name)

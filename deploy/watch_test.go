@@ -61,7 +61,7 @@ func TestPrometheusReadsWhatIsThere(t *testing.T) {
 	_, temporalMetrics, _ := strings.Cut(*p.Services["temporal"].Environment["PROMETHEUS_ENDPOINT"], ":")
 	_, admin, _ := strings.Cut(*p.Services["ingress"].Environment["ADMIN_ADDR"], ":")
 	assert.ElementsMatch(t, []string{
-		"ingress:" + admin, "worker:" + admin, "temporal:" + temporalMetrics, "otel-collector:8888", "localhost:9090",
+		"ingress:" + admin, "worker:" + admin, "desk:" + admin, "temporal:" + temporalMetrics, "otel-collector:8888", "localhost:9090",
 	}, targets)
 	assert.Equal(t, []string{"rules.yml"}, configured.RuleFiles)
 }
