@@ -116,7 +116,9 @@ func New(o Options) (*Server, error) {
 		board:  newBoard(o.Temporal, o.Converter, o.Logger, o.Watchdog, o.Now),
 		rules:  &ruleList{temporal: o.Temporal},
 	}
-	s.runs = &runs{temporal: o.Temporal, board: s.board}
+	s.runs = &runs{
+		temporal: o.Temporal, board: s.board, handOvers: &handOvers{temporal: o.Temporal, converter: o.Converter},
+	}
 	s.orders = s.runs
 	var err error
 	if s.pages, err = newPages(s); err != nil {

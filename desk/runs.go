@@ -29,6 +29,8 @@ type runs struct {
 	temporal client.Client
 	board    *board
 	past     past
+	// handOvers are deliveries that the orders' runs may not know of yet.
+	handOvers *handOvers
 }
 
 // List implements [Orders].
@@ -66,8 +68,24 @@ func (o *runs) find(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
-// latest asks the order's latest run.
+// latest asks the order's latest run. An order that may leave is asked twice: its run is only right if
+// no delivery was on its way to it before the question.
 func (o *runs) latest(ctx context.Context, id string) (*Order, error) {
+	order, err := o.askOnce(ctx, id)
+	if err != nil || order.Release != ReleaseYes {
+		return order, err
+	}
+	onTheWay, err := o.handOvers.contain(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if order, err = o.askOnce(ctx, id); err == nil && onTheWay {
+		order.CheckOwed, order.Release = true, release(order.Status, true)
+	}
+	return order, err
+}
+
+func (o *runs) askOnce(ctx context.Context, id string) (*Order, error) {
 	view, err := o.ask(ctx, id, "")
 	if err != nil {
 		return nil, err

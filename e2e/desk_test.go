@@ -17,8 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"error-check-gate/desk"
 	"error-check-gate/internal/desklink"
@@ -238,4 +240,27 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 		assert.True(t, kinds[kind], kind)
 	}
 	assert.Contains(t, page, "The check is in the mail.")
+}
+
+// TestADeliveryOnItsWayHoldsTheOrder: InFlow was told that a delivery in a batch was received, and the
+// order's own run does not know of it yet.
+func TestADeliveryOnItsWayHoldsTheOrder(t *testing.T) {
+	t.Parallel()
+	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet, HoldMax: time.Hour}})
+	id, other := d.create("plain"), d.create("plain")
+	d.mustResult(id)
+	d.mustResult(other)
+	require.Equal(t, "yes", d.release(id))
+
+	// A batch that no worker takes: its task queue has none.
+	run, err := d.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+		ID: ordercheck.HandOverWorkflowID(uuid.NewString()), TaskQueue: "nobody",
+	}, ordercheck.HandOverType, ordercheck.HandOver{Orders: []ordercheck.OrderDeliveries{
+		{SalesOrderID: strings.ToUpper(id), Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated"}}},
+	}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return d.release(id) == "unknown" }, waitFor, tick)
+	assert.Equal(t, "yes", d.release(other))
+	require.NoError(t, d.temporal.TerminateWorkflow(t.Context(), run.GetID(), run.GetRunID(), "the test has seen it"))
+	require.Eventually(t, func() bool { return d.release(id) == "yes" }, waitFor, tick)
 }
