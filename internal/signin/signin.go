@@ -262,7 +262,7 @@ func (s *Service) showSignIn(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	next := LocalPath(query.Get("next"))
 	if _, ok := s.Who(r); ok && s.mode != ModeNone {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // LocalPath keeps it here
 		return
 	}
 	page := signInPage{Mode: s.mode, Next: next, SignedOut: query.Has("signed-out")}

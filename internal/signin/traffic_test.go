@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,8 @@ func numbered(i int) string { return fmt.Sprintf("n%d@ours.example", i) }
 // browserless asks for a link without a connection, which would be the slowest part by far.
 func (d *desk) browserless(address, next string) *httptest.ResponseRecorder {
 	form := url.Values{"email": {address}, "next": {next}}
-	request := httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader(form.Encode()))
+	request := httptest.NewRequestWithContext(
+		context.Background(), http.MethodPost, "/sign-in", strings.NewReader(form.Encode()))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer := httptest.NewRecorder()
 	d.Config.Handler.ServeHTTP(answer, request)
