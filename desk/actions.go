@@ -39,7 +39,7 @@ func (s *Server) act(do action) http.HandlerFunc {
 			return
 		}
 		form := readForm(r.PostForm)
-		order, err := s.orders.Get(r.Context(), r.PathValue("id"))
+		order, err := s.order(r, who)
 		if err != nil {
 			s.orderFault(w, r, err)
 			return
@@ -106,7 +106,7 @@ func (s *Server) checkAgain(ctx context.Context, _ *actor, order *Order, _ *orde
 }
 
 func (s *Server) override(ctx context.Context, who *actor, order *Order, form *orderForm) (string, error) {
-	const title = "Nobody has taken responsibility yet."
+	const title = "You have not taken responsibility."
 	if !who.MayOverride {
 		return "", &refusal{title, []string{"You may not take responsibility for errors."}}
 	}
@@ -155,7 +155,11 @@ func refused(title string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &application):
-		return &refusal{title, strings.Split(application.Message(), "\n")}
+		faults := strings.Split(application.Message(), "\n")
+		for i := range faults {
+			faults[i] = plainFault(faults[i])
+		}
+		return &refusal{title, faults}
 	case errors.Is(err, ErrNotOpen):
 		return &refusal{title, []string{"Nothing holds this order any more. Check it again to see how it stands."}}
 	}

@@ -43,6 +43,7 @@ type fakeOrders struct {
 	notOpen  bool
 	filters  []Filter
 	names    []string
+	checks   int
 	checking chan struct{} // a check waits for it; nil checks at once
 	checkErr error
 	actErr   error // of Override and Comment
@@ -103,6 +104,9 @@ func (f *fakeOrders) Check(ctx context.Context, id string) (*Order, error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 		}
 	}
+	f.mu.Lock()
+	f.checks++
+	f.mu.Unlock()
 	if f.checkErr != nil {
 		return nil, f.checkErr
 	}

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"error-check-gate/internal/desklink"
+	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/peers"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/signin"
@@ -83,10 +84,13 @@ type Server struct {
 	watchdog *watchdog.Watchdog
 	pages    *pages
 	rules    *ruleList
+	// timeline returns what happened to an order, oldest first.
+	timeline func(context.Context, *Order) ([]ordercheck.TimelineEntry, error)
 	api      *api
 	uiURL    *url.URL
 	space    string
 	location *time.Location
+	open     bool // nobody has to sign in
 	logger   *slog.Logger
 	now      func() time.Time
 	handler  http.Handler
@@ -110,7 +114,7 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{
-		links: o.Links, watchdog: o.Watchdog, uiURL: o.TemporalUIURL,
+		links: o.Links, open: o.SignIn.Mode == signin.ModeNone, watchdog: o.Watchdog, uiURL: o.TemporalUIURL,
 		space: o.Namespace, location: o.Location, logger: o.Logger, now: o.Now,
 		health: poll.TemporalHealth(o.Temporal, o.Watchdog, o.Now),
 		board:  newBoard(o.Temporal, o.Converter, o.Logger, o.Watchdog, o.Now),
@@ -119,7 +123,7 @@ func New(o Options) (*Server, error) {
 	s.runs = &runs{
 		temporal: o.Temporal, board: s.board, handOvers: &handOvers{temporal: o.Temporal, converter: o.Converter},
 	}
-	s.orders = s.runs
+	s.orders, s.timeline = s.runs, s.runs.timeline
 	var err error
 	if s.pages, err = newPages(s); err != nil {
 		return nil, fmt.Errorf("set up the desk: %w", err)

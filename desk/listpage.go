@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -90,6 +91,11 @@ func (s *Server) listOrders(w http.ResponseWriter, r *http.Request) {
 	}
 	if asCSV {
 		s.writeCSV(w, page.Rows)
+		return
+	}
+	if last := max(1, (page.Total+pageSize-1)/pageSize); number > last {
+		// The list got shorter, or the address was made by hand. An empty page would say that nothing is held.
+		http.Redirect(w, r, listURL(&f, last, ""), http.StatusSeeOther)
 		return
 	}
 	s.render(w, r, http.StatusOK, "orders", "orders", s.listPage(&f, &page, number, snapshot))
@@ -186,7 +192,7 @@ func (s *Server) listPage(f *Filter, page *Page, number int, snapshot *snapshot)
 			More: max(0, page.Rows[i].Errors-1), NextText: nextStep(&page.Rows[i]),
 		})
 	}
-	p.Shown = fmt.Sprintf("%s, waiting longest first", ordercheck.Plural(page.Total, "order"))
+	p.Shown = fmt.Sprintf("%s, waiting longest first", plural(page.Total, "order"))
 	if number > 1 {
 		p.PreviousURL = listURL(f, number-1, "")
 	}
@@ -286,10 +292,12 @@ func (s *Server) writeCSV(w http.ResponseWriter, rows []Row) {
 	out.Flush() // the reader may have gone
 }
 
-// cells makes texts harmless for spreadsheets, which run a cell that begins like a formula.
+// cells makes texts harmless for spreadsheets, which run a cell that begins like a formula, some of
+// them also after blanks.
 func cells(texts ...string) []string {
 	for i, text := range texts {
-		if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		begin := strings.TrimLeftFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
+		if begin != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(begin)[0]) || begin != text && text[0] < ' ' {
 			texts[i] = "'" + text
 		}
 	}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -68,7 +69,7 @@ func (s *Server) showOrder(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, signInFor(r.URL.Path), http.StatusSeeOther)
 		return
 	}
-	order, err := s.orders.Get(r.Context(), id)
+	order, err := s.order(r, who)
 	if err != nil {
 		s.orderFault(w, r, err)
 		return
@@ -78,6 +79,17 @@ func (s *Server) showOrder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.renderOrder(w, r, who, order, http.StatusOK, &orderPage{Message: done(r.URL.Query().Get("done"))})
+}
+
+// order returns the order that the address names. A link opens the order with that id alone: one
+// order's id could be another's number.
+func (s *Server) order(r *http.Request, who *actor) (*Order, error) {
+	id := r.PathValue("id")
+	order, err := s.orders.Get(r.Context(), id)
+	if err == nil && who.ByLink && order.SalesOrderID != ordercheck.CanonicalID(id) {
+		return nil, fmt.Errorf("%w: the link is for the id %q", ErrUnknownOrder, id)
+	}
+	return order, err
 }
 
 // done is the message after an action. The address names it, so that a reload does not act again.
@@ -124,7 +136,7 @@ func (s *Server) renderOrder(w http.ResponseWriter, r *http.Request, who *actor,
 		}
 	}
 	var err error
-	if p.Timeline, err = s.runs.timeline(r.Context(), order); err != nil {
+	if p.Timeline, err = s.timeline(r.Context(), order); err != nil {
 		p.TimelineFault = "What happened before this run could not be read now. Reload the page to try again."
 	}
 	slices.Reverse(p.Timeline)

@@ -12,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 //go:embed pages/*.html
@@ -69,12 +71,15 @@ func newPages(s *Server) (*pages, error) {
 func (p *pages) functions() template.FuncMap {
 	s := p.server
 	return template.FuncMap{
-		"asset":      func(name string) string { return "/static/" + name + "?v=" + p.assets[name].version },
-		"ago":        func(t time.Time) string { return ago(s.now(), t, s.location) },
-		"exact":      func(t time.Time) string { return t.In(s.location).Format("Monday 2 January 2006, 15:04:05 MST") },
-		"iso":        func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"money":      readableMoney,
-		"statusText": statusText,
+		"asset":        func(name string) string { return "/static/" + name + "?v=" + p.assets[name].version },
+		"ago":          func(t time.Time) string { return ago(s.now(), t, s.location) },
+		"exact":        func(t time.Time) string { return t.In(s.location).Format("Monday 2 January 2006, 15:04:05 MST") },
+		"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"money":        readableMoney,
+		"isolate":      isolate,
+		"plural":       plural,
+		"timelineText": func(e ordercheck.TimelineEntry) string { return timelineText(&e, s.location) },
+		"statusText":   statusText,
 	}
 }
 

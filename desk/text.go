@@ -3,8 +3,10 @@ package desk
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -44,16 +46,19 @@ var amount = regexp.MustCompile(`(^|[^\w.,:-])(-?)([0-9]{4,})(\.[0-9]{2})\b`)
 func readableMoney(text string) string {
 	return amount.ReplaceAllStringFunc(text, func(match string) string {
 		parts := amount.FindStringSubmatch(match)
-		digits := parts[3]
-		var b strings.Builder
-		for i, digit := range digits {
-			if i > 0 && (len(digits)-i)%3 == 0 {
-				b.WriteByte(',')
-			}
-			b.WriteRune(digit)
-		}
-		return parts[1] + parts[2] + b.String() + parts[4]
+		return parts[1] + parts[2] + grouped(parts[3]) + parts[4]
 	})
+}
+
+func grouped(digits string) string {
+	var b strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
 }
 
 // statusText says what a status means to people who have not read the documentation.
@@ -100,6 +105,45 @@ func summary(status ordercheck.Status) string {
 		return "The latest check could not be done, so nobody knows whether the order is right."
 	}
 	return ""
+}
+
+// isolate removes the characters that change the direction of text, where a page cannot isolate a
+// text with <bdi>: in a title and in an option. They would turn what follows around.
+func isolate(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// plural counts things, with grouped thousands.
+func plural(n int, noun string) string {
+	text := ordercheck.Plural(n, noun)
+	if n >= 1000 {
+		text = grouped(strconv.Itoa(n)) + strings.TrimLeft(text, "0123456789")
+	}
+	return text
+}
+
+// plainFault says what a run refuses in the words of the page. Runs speak of JSON's fields.
+func plainFault(fault string) string {
+	for begin, plain := range map[string]string{
+		`"reason" is missing`:      "Write a reason.",
+		`"text" is missing`:        "Write a comment.",
+		`"until" is in the past`:   "The end is in the past. Choose a later day.",
+		`the order has no finding`: "An error that you chose is not there any more. Look at the list again.",
+		`there is no error`:        "No error is there any more. Look at the order again.",
+	} {
+		if strings.HasPrefix(fault, begin) {
+			return plain
+		}
+	}
+	for _, field := range []string{"reason", "text", "until", "by"} {
+		fault = strings.Replace(fault, `"`+field+`"`, "The "+field, 1)
+	}
+	return fault
 }
 
 // readableDuration writes a duration as people do: 30 min, 12 h, 3 days.

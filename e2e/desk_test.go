@@ -188,7 +188,7 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	status, page := dana.get(link)
 	require.Equal(t, http.StatusOK, status)
 	assert.Contains(t, page, number)
-	assert.Contains(t, page, "Acting as <strong>"+rep)
+	assert.Contains(t, page, "Acting as <strong><bdi>"+rep)
 	assert.NotContains(t, page, `name="reason"`, "taking responsibility needs signing in")
 
 	// The rep comments and checks again. The link allows nothing else.

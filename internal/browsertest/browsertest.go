@@ -19,7 +19,7 @@ import (
 // Start starts Chromium: what CHROMIUM names, or what the PATH has; 'make chromium' gets it.
 // CHROMIUM=none skips the test. Every action in the tab ends after limit, which is there for pages
 // that hang.
-func Start(t *testing.T, limit time.Duration) (tab context.Context) {
+func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOption) (tab context.Context) {
 	t.Helper()
 	path := os.Getenv("CHROMIUM")
 	if path == "none" {
@@ -33,7 +33,11 @@ func Start(t *testing.T, limit time.Duration) (tab context.Context) {
 	require.NotEmpty(t, path, "this needs a browser: 'make chromium' gets it, or CHROMIUM names it, or CHROMIUM=none leaves it out")
 	// The page is the test's own: no sandbox, which Chromium has not for root nor in many containers.
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(limit))...)
+		append([]chromedp.ExecAllocatorOption{
+			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(limit),
+			// Chromium drops keys that are pressed before a page is painted.
+			chromedp.Flag("allow-pre-commit-input", true),
+		}, more...)...)...)
 	t.Cleanup(stop)
 	tab, closeTab := chromedp.NewContext(allocator)
 	t.Cleanup(closeTab)

@@ -2,12 +2,8 @@ package signin_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,59 +12,23 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/browsertest"
 	"error-check-gate/internal/signin/oidctest"
 )
 
 // generous is far longer than a browser needs.
 const generous = 2 * time.Minute
 
-// newTab starts Chromium as wide as a phone: what CHROMIUM names, or what the PATH has.
+// newTab starts Chromium as wide as a phone.
 func newTab(t *testing.T) context.Context {
 	t.Helper()
-	path := os.Getenv("CHROMIUM")
-	if path == "none" {
-		t.Skip("CHROMIUM=none: the pages are not looked at in a browser")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil && path == "" {
-			path = found
-		}
-	}
-	require.NotEmpty(t, path, "this needs a browser: 'make chromium' gets it, or CHROMIUM names it, "+
-		"or CHROMIUM=none leaves it out")
-	// The pages are the test's own: no sandbox, which Chromium doesn't have for root.
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(
-		chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
-		// Chromium drops keys that are pressed before a page is painted.
-		chromedp.Flag("allow-pre-commit-input", true),
-		chromedp.WindowSize(375, 800), chromedp.WSURLReadTimeout(generous))...)
-	t.Cleanup(stop)
-	tab, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(closeTab)
-	require.NoError(t, chromedp.Do(tab), "start the browser")
-	limited, cancel := context.WithTimeout(tab, generous)
-	t.Cleanup(cancel)
-	return limited
+	return browsertest.Start(t, generous, chromedp.WindowSize(375, 800))
 }
 
 // shows waits until the page has a text.
 func shows(text string) chromedp.Action[chromedp.Void] {
-	question := chromedp.Evaluate[bool](`document.readyState === "complete" &&
-		document.body.innerText.includes(` + strconv.Quote(text) + `)`)
-	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		again := time.NewTicker(20 * time.Millisecond)
-		defer again.Stop()
-		for {
-			if yes, err := question(ctx, target); yes && err == nil {
-				return nil
-			}
-			select {
-			case <-again.C:
-			case <-ctx.Done():
-				return fmt.Errorf("wait for %q: %w", text, ctx.Err())
-			}
-		}
-	})
+	return browsertest.Holds(`document.readyState === "complete" && document.body.innerText.includes(` +
+		browsertest.Quote(text) + `)`)
 }
 
 // protected serves pages with the desk's policy, which forbids scripts in a page among other
