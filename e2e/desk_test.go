@@ -38,7 +38,7 @@ const (
 	rep        = "dana@northgatecabinets.example"
 )
 
-// deskStack is a gate with a desk over HTTPS and a mail server.
+// deskStack is a gate with a desk and a mail server. The desk speaks HTTPS unless options say else.
 type deskStack struct {
 	*stack
 	mails  *mailcatcher.Server
@@ -53,7 +53,11 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	smtp := notify.SMTP{Addr: mails.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}}
 
 	d := &deskStack{mails: mails, server: httptest.NewUnstartedServer(nil)}
-	address := "https://" + d.server.Listener.Addr().String()
+	scheme, start := "https://", d.server.StartTLS
+	if o.plainDesk {
+		scheme, start = "http://", d.server.Start
+	}
+	address := scheme + d.server.Listener.Addr().String()
 	links, err := desklink.New([]string{deskSecret}, time.Hour)
 	require.NoError(t, err)
 	o.notifier, err = notify.New(notify.Options{SMTP: smtp, SalesRep: true, DeskURL: address, DeskLinks: links})
@@ -74,7 +78,7 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	require.NoError(t, err)
 	serve(t, func(ctx context.Context) error { server.Run(ctx); return nil })
 	d.server.Config.Handler = server.Handler()
-	d.server.StartTLS()
+	start()
 	t.Cleanup(d.server.Close)
 	return d
 }
@@ -142,7 +146,7 @@ func (d *deskStack) mailTo(address, subject, text string) *mailcatcher.Mail {
 	return found
 }
 
-var linkInMail = regexp.MustCompile(`https://127\.0\.0\.1:\d+/\S+`)
+var linkInMail = regexp.MustCompile(`https?://127\.0\.0\.1:\d+/\S+`)
 
 // signIn signs somebody in by mail.
 func (b *browser) signIn(address, next string) {
@@ -240,6 +244,12 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 		assert.True(t, kinds[kind], kind)
 	}
 	assert.Contains(t, page, "The check is in the mail.")
+	for _, sentence := range []string{
+		"InFlow announced", "Checked: 1 error", "Checked: nothing is wrong.", "Held from now on, because of 1 error",
+		"Told the sales rep: the order is held.", "Took responsibility for 1 error until", "This responsibility has ended.",
+	} {
+		assert.Contains(t, page, sentence, "the page tells it in people's words")
+	}
 }
 
 // TestADeliveryOnItsWayHoldsTheOrder: InFlow was told that a delivery in a batch was received, and the

@@ -145,6 +145,8 @@ type options struct {
 	notifier *notify.Notifier
 	// salesRep has the notifier tell the order's sales rep too.
 	salesRep bool
+	// plainDesk serves a desk without TLS, as on loopback.
+	plainDesk bool
 	// orders stands between the worker and its client of InFlow.
 	orders func(*inflow.Client) activities.Orders
 }
