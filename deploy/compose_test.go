@@ -408,6 +408,35 @@ func TestLinksInMailsOpenTheDesk(t *testing.T) {
 	assert.Equal(t, strconv.Itoa(int(demo.Ports[0].Target)), inside)
 }
 
+// TestDeskStartsAsItsPageSays runs what docs/desk.md says of containers, in an empty folder.
+func TestDeskStartsAsItsPageSays(t *testing.T) {
+	page, err := os.ReadFile("../docs/desk.md")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?m)^<!-- desk: compose -->\n\n((?:    .*\n)+)`).FindSubmatch(page)
+	require.NotNil(t, found)
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "secrets"), 0o700))
+	shell := exec.CommandContext(t.Context(), "sh", "-e", "-c", regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")) //nolint:gosec // the page's own words
+	shell.Dir = folder
+	output, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	settings, err := os.ReadFile(filepath.Join(folder, ".env"))
+	require.NoError(t, err)
+	p, err := loadProject(t.Context(), cli.WithEnv(strings.Fields(string(settings))), cli.WithDefaultProfiles())
+	require.NoError(t, err)
+	require.Contains(t, p.Services, "desk")
+
+	secret := filepath.Join(folder, "secrets", "desk_secret")
+	assert.Equal(t, "secrets/desk_secret", filepath.Join(filepath.Base(filepath.Dir(p.Secrets["desk_secret"].File)), filepath.Base(p.Secrets["desk_secret"].File)))
+	var entries []string
+	for variable, value := range p.Services["desk"].Environment {
+		entries = append(entries, variable+"="+strings.Replace(*value, "/run/secrets/desk_secret", secret, 1))
+	}
+	_, faults, err := config.Effective(config.Environ(entries), "desk")
+	require.NoError(t, err)
+	assert.Empty(t, faults)
+}
+
 // The gate's own reading of the settings, with the secrets' files that the project names, finds nothing wrong.
 func TestSettingsAreThoseOfTheGate(t *testing.T) {
 	for _, p := range []*types.Project{project(t), demoProject(t)} {

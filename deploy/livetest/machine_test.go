@@ -1,4 +1,4 @@
-// Package livetest_test runs deployments of docs/operations.md for real: the systemd unit ('make
+// Package livetest_test runs deployments of docs/operations.md and docs/desk.md for real: the systemd unit ('make
 // test-systemd') and the compose files ('make test-compose'). Each has a machine of its own, which
 // debootstrap makes of Debian's packages once for a user, in namespaces of its own. Both need root.
 // Here make installs, if it is missing, debootstrap, and systemd-container for the first; Docker and
@@ -22,15 +22,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const operationsPage = "../../docs/operations.md"
+const (
+	operationsPage = "../../docs/operations.md"
+	deskPage       = "../../docs/desk.md"
+)
 
 // block is the commands of the operations page below the comment "<!-- kind: name -->", word for word.
 func block(t *testing.T, kind, name string) string {
 	t.Helper()
-	page, err := os.ReadFile(operationsPage)
+	return blockOf(t, operationsPage, kind, name)
+}
+
+func blockOf(t *testing.T, file, kind, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(file) //nolint:gosec // a page of the repository
 	require.NoError(t, err)
 	found := regexp.MustCompile(`(?m)^<!-- ` + kind + `: ` + name + ` -->\n\n((?:    .*\n)+)`).FindSubmatch(page)
-	require.NotNil(t, found, "%s has no block %s: %s", operationsPage, kind, name)
+	require.NotNil(t, found, "%s has no block %s: %s", file, kind, name)
 	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")
 }
 

@@ -89,7 +89,9 @@ func TestSystemd(t *testing.T) {
 	journal := func() string { return h.run(t, "journalctl --no-pager --lines 40 --unit 'gate@*'") }
 	ready := func(unit string) {
 		t.Helper()
-		address := map[string]string{"ingress": "127.0.0.1:9464", "worker": "127.0.0.1:9465"}[unit]
+		address := map[string]string{
+			"ingress": "127.0.0.1:9464", "worker": "127.0.0.1:9465", "desk": "127.0.0.1:9466",
+		}[unit]
 		eventually(t, serviceReady, unit+" does not become ready", func() (bool, string) {
 			response, err := http.Get("http://" + address + "/readyz") //nolint:noctx // loopback
 			if err != nil {
@@ -118,6 +120,15 @@ END`)
 		ready(unit)
 		assert.Equal(t, "0", show(unit, "NRestarts"), "%s: %s", unit, journal())
 		assert.Equal(t, "gate", strings.TrimSpace(h.run(t, "stat --format %U /proc/"+show(unit, "MainPID"))))
+	}
+
+	// The desk joins as its page says.
+	h.run(t, "printf '%s\\n' DESK_URL=https://orders.example.com DESK_PEOPLE=@example.com "+
+		"DESK_SECRET_FILE=/etc/gate/desk_secret >> /etc/gate/gate.env")
+	h.run(t, blockOf(t, deskPage, "desk", "systemd"))
+	for _, unit := range []string{"desk", "worker"} {
+		ready(unit)
+		assert.Equal(t, "0", show(unit, "NRestarts"), "%s: %s", unit, journal())
 	}
 
 	// The audit log is where the page says.
