@@ -18,7 +18,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev test test-production test-systemd test-compose lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
+.PHONY: help build reproducible dev test test-production test-systemd test-compose pictures lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
         chromium clean go-toolchain c-compiler temporal-server temporal-sql-tool temporal-ui otel-collector postgres systemd-nspawn debian-root docker-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -70,6 +70,11 @@ test-compose: go-toolchain temporal mailpit temporal-server temporal-sql-tool te
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
 	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -count 1 -v -timeout 2h -run '^TestCompose$$' $(in_namespaces) ./deploy/livetest
+
+pictures: go-toolchain temporal mailpit chromium ## take the pictures of the README and docs/desk.md from what 'gate dev' shows
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
+		PICTURES="$$PWD/docs/pictures" $(GO) test -count 1 -run '^TestPictures$$' ./e2e
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...

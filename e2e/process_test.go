@@ -153,7 +153,7 @@ func choosePort() (port int, err error) {
 	return 0, fmt.Errorf("no port from 20000 on is free: %w", err)
 }
 
-type devPorts struct{ ingress, admin, inflow, temporal, ui, smtp, mail, codec int }
+type devPorts struct{ ingress, desk, admin, inflow, temporal, ui, smtp, mail, codec int }
 
 func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	t.Helper()
@@ -161,10 +161,11 @@ func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	require.NoError(t, err)
 	mailpit, err := mailcatcher.FindCLI()
 	require.NoError(t, err)
-	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
+	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
 	return []string{
 		"TEMPORAL_CLI=" + cli, "MAILPIT_CLI=" + mailpit, "DEV_DIR=" + dir, "SETTLE_QUIET=100ms", "GRACE_PERIOD=1s",
 		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ports.ingress),
+		fmt.Sprintf("DESK_ADDR=127.0.0.1:%d", ports.desk),
 		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports.admin),
 		fmt.Sprintf("DEV_INFLOW_ADDR=127.0.0.1:%d", ports.inflow),
 		fmt.Sprintf("DEV_TEMPORAL_PORT=%d", ports.temporal),
@@ -217,7 +218,7 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, first.Process.Signal(syscall.SIGINT))
 	assert.Equal(t, 0, first.exit(), first.stderr.String())
 	assert.Empty(t, childrenOf(t, dir), "no process is left")
-	for _, port := range []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec} {
+	for _, port := range []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec} {
 		var lc net.ListenConfig
 		l, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		require.NoError(t, err)
@@ -256,7 +257,7 @@ func TestDevNamesAPortInUse(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "state")
 			env, ports := devEnvironment(t, dir)
-			port := []int{ports.ingress, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec}[i]
+			port := []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec}[i]
 			var lc net.ListenConfig
 			taken, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			require.NoError(t, err)
