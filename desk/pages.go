@@ -76,6 +76,7 @@ func (p *pages) functions() template.FuncMap {
 		"exact":        func(t time.Time) string { return t.In(s.location).Format("Monday 2 January 2006, 15:04:05 MST") },
 		"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"money":        readableMoney,
+		"endOf":        func(t time.Time) string { return endOf(t, s.location) },
 		"isolate":      isolate,
 		"plural":       plural,
 		"timelineText": func(e ordercheck.TimelineEntry) string { return timelineText(&e, s.location) },

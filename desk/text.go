@@ -146,6 +146,15 @@ func plainFault(fault string) string {
 	return fault
 }
 
+// endOf says when an override ends. Most end with a day.
+func endOf(t time.Time, location *time.Location) string {
+	t = t.In(location)
+	if t.Hour() == 0 && t.Minute() == 0 && t.Second() == 0 {
+		return "the end of " + t.AddDate(0, 0, -1).Format("2 Jan 2006")
+	}
+	return t.Format("2 Jan 2006, 15:04")
+}
+
 // readableDuration writes a duration as people do: 30 min, 12 h, 3 days.
 func readableDuration(d time.Duration) string {
 	switch {

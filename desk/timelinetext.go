@@ -59,7 +59,7 @@ func timelineText(e *ordercheck.TimelineEntry, location *time.Location) string {
 			until, err := time.Parse(time.DateTime, m[3])
 			if err == nil {
 				return fmt.Sprintf("Took responsibility for %s until %s: %s",
-					plural(number(m[2]), "error"), until.In(location).Format("2 Jan 2006, 15:04"), m[4])
+					plural(number(m[2]), "error"), endOf(until, location), m[4])
 			}
 		}
 	case ordercheck.TimelineOverrideEnded:

@@ -41,7 +41,7 @@ func TestTimelineText(t *testing.T) {
 		},
 		{
 			ordercheck.TimelineOverridden, "jim overrides 2 errors until 2026-12-04 23:00:00 UTC: paid\nby check: Checked: x",
-			"Took responsibility for 2 errors until 5 Dec 2026, 00:00: paid\nby check: Checked: x",
+			"Took responsibility for 2 errors until the end of 4 Dec 2026: paid\nby check: Checked: x",
 		},
 		{ordercheck.TimelineOverrideEnded, "The override by jim has ended.", "This responsibility has ended."},
 		// What people write stays as they wrote it.

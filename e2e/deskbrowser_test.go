@@ -39,38 +39,6 @@ func (o *gatedOrders) SalesOrder(ctx context.Context, id string, include []strin
 	return o.Orders.SalesOrder(ctx, id, include)
 }
 
-// soundPage returns what WCAG and narrow screens find wrong with the page that the browser shows.
-const soundPage = `(() => {
-	const faults = [];
-	const fault = (what, element) => faults.push(what + ": " + (element?.outerHTML ?? "").slice(0, 200));
-	if (document.documentElement.scrollWidth > innerWidth) {
-		fault("wider than the window, by " + (document.documentElement.scrollWidth - innerWidth), [...document.querySelectorAll("main *")].find((e) => e.getBoundingClientRect().right > innerWidth + 1));
-	}
-	if (document.querySelectorAll("h1").length !== 1) fault("not one h1");
-	if (!document.title || !document.documentElement.lang) fault("no title or language");
-	for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
-		if (!field.labels?.length) fault("no label", field);
-	}
-	let level = 0;
-	for (const heading of document.querySelectorAll("h1, h2, h3, h4")) {
-		if (Number(heading.tagName[1]) > level + 1) fault("a level of headings is left out", heading);
-		level = Number(heading.tagName[1]);
-	}
-	const ids = new Set();
-	for (const element of document.querySelectorAll("[id]")) {
-		if (ids.has(element.id)) fault("an id twice", element);
-		ids.add(element.id);
-	}
-	for (const target of document.querySelectorAll("button, nav a, input:not([type=hidden]), select")) {
-		const box = (target.closest("label") ?? target).getBoundingClientRect();
-		if (box.width < 24 || box.height < 24) fault("too small for a finger", target);
-	}
-	for (const notice of document.querySelectorAll(".notice")) {
-		if (!notice.closest("[role=status], [role=alert]")) fault("a screen reader does not read it out", notice);
-	}
-	return faults.join("\n");
-})()`
-
 // TestDeskInABrowser: a manager and a rep do everything that the desk offers, with Chromium.
 func TestDeskInABrowser(t *testing.T) {
 	t.Parallel()
@@ -115,7 +83,7 @@ func TestDeskInABrowser(t *testing.T) {
 		t.Helper()
 		for _, width := range []int64{1280, 375, 320} {
 			do("another width", chromedp.EmulateViewport(width, 800))
-			faults, err := chromedp.Run(tab, chromedp.Evaluate[string](soundPage))
+			faults, err := chromedp.Run(tab, browsertest.Faults())
 			require.NoError(t, err)
 			assert.Empty(t, faults, "%s at %d pixels", name, width)
 			for _, colours := range []string{"light", "dark"} {

@@ -1,0 +1,51 @@
+package desk
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/browsertest"
+	"error-check-gate/internal/signin"
+)
+
+// TestHostileTextsBreakNoLayout looks at texts that no person writes, at the width of a desk and of a
+// small phone.
+func TestHostileTextsBreakNoLayout(t *testing.T) {
+	t.Parallel()
+	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
+	plain := httptest.NewServer(d.Handler())
+	t.Cleanup(plain.Close)
+	tab := browsertest.Start(t, 2*time.Minute)
+	wrong := browsertest.Listen(tab)
+	texts := hostile()
+	for _, name := range []string{"long", "rtl", "markup"} {
+		d.orders.order = hostileOrder(texts[name])
+		d.list(hostileRow(texts[name]), Row{
+			SalesOrderID: "2", OrderNumber: "SO-1", Customer: "Jim", SalesRep: "Al", Status: "failed", Since: time.Now(), Errors: 1, First: "x",
+		})
+		for _, path := range []string{testOrderPath, "/"} {
+			require.NoError(t, chromedp.Do(tab, chromedp.Navigate(plain.URL+path)))
+			for _, width := range []int64{1280, 320} {
+				require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 800)))
+				faults, err := chromedp.Run(tab, browsertest.Faults())
+				require.NoError(t, err)
+				assert.Empty(t, faults, "%s at %s, %d pixels", name, path, width)
+			}
+		}
+	}
+	// A text that runs from right to left turns nothing else around.
+	d.list(hostileRow(texts["rtl"]))
+	require.NoError(t, chromedp.Do(tab, chromedp.Navigate(plain.URL+"/"), chromedp.EmulateViewport(1280, 800)))
+	after, err := chromedp.Run(tab, chromedp.Evaluate[bool](`(() => {
+		const more = document.querySelector(".more").getBoundingClientRect();
+		return more.left > document.querySelector("td[data-label='What is wrong'] bdi").getBoundingClientRect().left;
+	})()`))
+	require.NoError(t, err)
+	assert.True(t, after)
+	assert.Empty(t, wrong.All(), "the browser has nothing to complain of")
+}
