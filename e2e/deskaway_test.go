@@ -1,0 +1,116 @@
+package e2e_test
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
+)
+
+// away asserts that the desk says that it cannot answer about an order, on the page and in the API.
+func (d *deskStack) away(boss *browser, id string) {
+	d.t.Helper()
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		status, page := boss.get("/orders/" + id)
+		assert.Equal(d.t, http.StatusServiceUnavailable, status)
+		assert.Contains(d.t, page, "Nothing is lost")
+	})
+	asked.Go(func() { assert.Equal(d.t, http.StatusServiceUnavailable, d.apiStatus(id)) })
+	asked.Wait()
+}
+
+// back waits until the desk answers again, by itself.
+func (d *deskStack) back(boss *browser, id string) {
+	d.t.Helper()
+	require.Eventually(d.t, func() bool {
+		status, _ := boss.get("/orders/" + id)
+		return status == http.StatusOK && d.apiStatus(id) == http.StatusOK
+	}, waitFor, tick)
+}
+
+func (d *deskStack) apiStatus(id string) int {
+	request, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, d.at("/api/v1/orders/"+id), nil)
+	if !assert.NoError(d.t, err) {
+		return 0
+	}
+	request.Header.Set("Authorization", "Bearer "+deskToken)
+	answer, err := d.server.Client().Do(request)
+	if !assert.NoError(d.t, err) {
+		return 0
+	}
+	assert.NoError(d.t, answer.Body.Close())
+	return answer.StatusCode
+}
+
+func containsAll(text string, parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
+}
+
+// TestDeskWhileOthersAreAway: workers go, then Temporal goes. The history is encrypted, and two people
+// override at once.
+func TestDeskWhileOthersAreAway(t *testing.T) {
+	t.Parallel()
+	o := devserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
+	own, err := devserver.Start(t.Context(), o)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, own.Stop()) }()
+	_, port, err := net.SplitHostPort(own.Addr)
+	require.NoError(t, err)
+	o.Port, err = strconv.Atoi(port)
+	require.NoError(t, err)
+
+	d := newDeskStack(t, options{
+		temporalAddr: own.Addr, payloadKeys: payloadKeys(t, newPayloadKey("a")), noWorker: true,
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, HoldMax: time.Hour},
+	})
+	stopWorker := d.startWorker()
+	id := d.create("balance-wrong")
+	d.waitForStatus(id, ordercheck.StatusFailed)
+	boss := d.browser()
+	boss.signIn(manager, "/")
+	require.Eventually(t, func() bool {
+		_, page := boss.get("/?q=oak") // by the customer, who is encrypted in Temporal
+		_, rules := boss.get("/rules")
+		return containsAll(page, "Oak &amp; Anvil", "The balance is") && containsAll(rules, "order-subtotal")
+	}, waitFor, tick)
+
+	var both sync.WaitGroup
+	for _, reason := range []string{"The first reason.", "The second reason."} {
+		both.Go(func() {
+			status, page := boss.post("/orders/"+id+"/override", url.Values{"finding": {"all"}, "reason": {reason}, "until": {"2999-12-31"}})
+			assert.Equal(t, http.StatusOK, status)
+			assert.Contains(t, page, "You have taken responsibility.")
+		})
+	}
+	both.Wait()
+	_, page := boss.get("/orders/" + id)
+	assert.True(t, containsAll(page, "The first reason.", "The second reason.", "until <time"), "the timeline has both, the error the latest")
+
+	stopWorker()
+	d.away(boss, id)
+	status, page := boss.get("/")
+	assert.Equal(t, http.StatusOK, status, "the list needs no worker")
+	assert.Contains(t, page, "Orders")
+	d.startWorker()
+	d.back(boss, id)
+
+	require.NoError(t, own.Kill())
+	d.away(boss, id)
+	own, err = devserver.Start(t.Context(), o)
+	require.NoError(t, err)
+	d.back(boss, id)
+}
