@@ -129,7 +129,7 @@ fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	printf '%s\n' "$$list" | awk '/^Fuzz/ { names = names " " $$1; next } /^ok/ { n = split(names, all, " "); for (i = 1; i <= n; i++) print $$2, all[i]; names = "" }' | \
 	while read -r package name; do \
 		echo "$$package $$name"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" || exit 1; \
 	done
 
 temporal: go-toolchain ## get the temporal command: the one on the PATH, else build bin/temporal once
