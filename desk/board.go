@@ -163,7 +163,7 @@ func (b *board) query(ctx context.Context, query string, limit int) ([]Row, erro
 	var token []byte
 	for {
 		page, err := b.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Query: query, PageSize: int32(min(boardPage, limit)), NextPageToken: token,
+			Query: query, PageSize: int32(min(boardPage, limit)), NextPageToken: token, //nolint:gosec // at most boardPage
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list the runs (%s): %w", query, err)

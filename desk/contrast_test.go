@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	colourVariable = regexp.MustCompile(`--([a-z-]+):\s*#([0-9a-f]{3}|[0-9a-f]{6});`)
-	colourUse      = regexp.MustCompile(`var\(--([a-z-]+)\)`)
+	colorVariable = regexp.MustCompile(`--([a-z-]+):\s*#([0-9a-f]{3}|[0-9a-f]{6});`)
+	colorUse      = regexp.MustCompile(`var\(--([a-z-]+)\)`)
 	cssRule        = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
 )
 
-// TestColoursCanBeRead: WCAG 2.2 asks for 4.5:1 between text and what is behind it, and for 3:1 at the
+// TestColorsCanBeRead: WCAG 2.2 asks for 4.5:1 between text and what is behind it, and for 3:1 at the
 // edges of fields and of what has the focus.
-func TestColoursCanBeRead(t *testing.T) {
+func TestColorsCanBeRead(t *testing.T) {
 	t.Parallel()
 	css, err := assetFiles.ReadFile("static/desk.css")
 	require.NoError(t, err)
@@ -29,15 +29,15 @@ func TestColoursCanBeRead(t *testing.T) {
 	dark, rules, ok := strings.Cut(rest, "\n}\n")
 	require.True(t, ok)
 	for scheme, definitions := range map[string]string{"light": light, "dark": dark} {
-		colours := map[string][3]float64{}
-		for _, m := range colourVariable.FindAllStringSubmatch(definitions, -1) {
-			colours[m[1]] = parseColour(t, m[2])
+		colors := map[string][3]float64{}
+		for _, m := range colorVariable.FindAllStringSubmatch(definitions, -1) {
+			colors[m[1]] = parseColor(t, m[2])
 		}
 		enough := func(text, behind string, least float64) {
 			t.Helper()
-			require.Contains(t, colours, text)
-			require.Contains(t, colours, behind)
-			got := contrast(colours[text], colours[behind])
+			require.Contains(t, colors, text)
+			require.Contains(t, colors, behind)
+			got := contrast(colors[text], colors[behind])
 			assert.GreaterOrEqual(t, got, least, "%s: %s on %s", scheme, text, behind)
 		}
 		// What a rule says together is seen together.
@@ -66,21 +66,21 @@ func TestColoursCanBeRead(t *testing.T) {
 			enough(edge, "soft", 3)
 		}
 	}
-	assert.NotRegexp(t, `#[0-9a-f]{3}`, rules, "colours are variables, so that each has a dark one")
+	assert.NotRegexp(t, `#[0-9a-f]{3}`, rules, "colors are variables, so that each has a dark one")
 }
 
 // declared returns the variable of a property.
 func declared(block, property string) string {
 	for declaration := range strings.SplitSeq(block, ";") {
 		name, value, _ := strings.Cut(declaration, ":")
-		if m := colourUse.FindStringSubmatch(value); strings.TrimSpace(name) == property && m != nil {
+		if m := colorUse.FindStringSubmatch(value); strings.TrimSpace(name) == property && m != nil {
 			return m[1]
 		}
 	}
 	return ""
 }
 
-func parseColour(t *testing.T, hex string) (c [3]float64) {
+func parseColor(t *testing.T, hex string) (c [3]float64) {
 	t.Helper()
 	if len(hex) == 3 {
 		hex = fmt.Sprintf("%c%c%c%c%c%c", hex[0], hex[0], hex[1], hex[1], hex[2], hex[2])
