@@ -15,7 +15,7 @@ import (
 var (
 	colorVariable = regexp.MustCompile(`--([a-z-]+):\s*#([0-9a-f]{3}|[0-9a-f]{6});`)
 	colorUse      = regexp.MustCompile(`var\(--([a-z-]+)\)`)
-	cssRule        = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
+	cssRule       = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
 )
 
 // TestColorsCanBeRead: WCAG 2.2 asks for 4.5:1 between text and what is behind it, and for 3:1 at the
