@@ -39,6 +39,13 @@ type Activities struct {
 	PastRuns PastRuns
 	// Converter is the client's; nil reads nothing that is encrypted.
 	Converter converter.DataConverter
+	// NoticesPerHour is the most messages that one receiver gets in NoticeWindow; the notices that
+	// exceed it are gathered into one. Zero has no limit.
+	NoticesPerHour int
+	// NoticeWindow is an hour if it is zero. Tests shorten it.
+	NoticeWindow time.Duration
+	// Gatherers is a Temporal client, which knows how many messages receivers had; nil counts none.
+	Gatherers Gatherers
 	// Held is a Temporal client, for digests; nil sends none.
 	Held OrderList
 	// Runs is a Temporal client, for the sweep; nil starts no check.
@@ -62,6 +69,7 @@ func (a *Activities) RegisterInflow(r Registry) {
 	r.RegisterActivityWithOptions(a.ListOrders, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
 	// To the sales rep, whose address InFlow has.
 	r.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
+	r.RegisterActivityWithOptions(a.SendGathered, activity.RegisterOptions{Name: ordercheck.ActivitySendGathered})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].
@@ -73,5 +81,6 @@ func (a *Activities) RegisterLocal(r Registry) {
 	r.RegisterActivityWithOptions(a.CheckMissed, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
 	r.RegisterActivityWithOptions(a.DescribeRules, activity.RegisterOptions{Name: ordercheck.ActivityDescribeRules})
 	r.RegisterActivityWithOptions(a.RecallSweep, activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
+	r.RegisterActivityWithOptions(a.SendGathered, activity.RegisterOptions{Name: ordercheck.ActivitySendGathered})
 	r.RegisterActivityWithOptions(a.SendDigest, activity.RegisterOptions{Name: ordercheck.ActivitySendDigest})
 }

@@ -50,7 +50,7 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	for i := range targets {
 		if targets[i].Name() == in.Target {
-			return ordercheck.NotifyResult{}, noticeError(a.Notifier.Send(ctx, targets[i], &notice))
+			return a.tell(ctx, targets[i], &notice)
 		}
 	}
 	if in.Target == ordercheck.TargetSalesRep {
@@ -58,6 +58,17 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
 		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)
+}
+
+// tell sends a notice to a target, or has it gathered if the target's receiver has had enough.
+func (a *Activities) tell(ctx context.Context, target notify.Target, notice *notify.Notice) (ordercheck.NotifyResult, error) {
+	if receiver := target.Receiver(); a.NoticesPerHour > 0 && a.Gatherers != nil && receiver != "" {
+		admitted, err := a.admit(ctx, receiver, &ordercheck.Admission{Notice: a.Notifier.Brief(notice)})
+		if err != nil || admitted.Gathered {
+			return ordercheck.NotifyResult{Gathered: admitted.Gathered}, err
+		}
+	}
+	return ordercheck.NotifyResult{}, noticeError(a.Notifier.Send(ctx, target, notice))
 }
 
 func noticeError(err error) error {

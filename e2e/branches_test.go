@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -201,6 +202,29 @@ func TestBranches(t *testing.T) {
 			}
 			require.NoError(t, s.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
 			s.recordEvents(name, s.events(id, ""))
+		},
+		"digest": func(t *testing.T, name string) {
+			s := newStack(t, options{digest: rarely, notifier: mailNotifier(t, newCatcher(t))})
+			s.waitForReport(s.create("balance-wrong"), ordercheck.StatusFailed)
+			s.listed(1)
+			assert.Len(t, s.digestNow().Sent, 2)
+			s.recordEvents(name, s.events(s.latestDigest(), ""))
+		},
+		"notices-gathered": func(t *testing.T, name string) {
+			catcher := newCatcher(t)
+			s := newStack(t, options{
+				settings: holding(0), notifier: mailNotifier(t, catcher), noticesPerWindow: 1, noticeWindow: 5 * time.Second,
+			})
+			s.waitForReport(s.create("balance-wrong"), ordercheck.StatusFailed)
+			id := s.create("total-wrong")
+			require.Eventually(t, func() bool {
+				_, collective := told(t, catcher)
+				return len(collective) == 2
+			}, waitFor, tick)
+			s.record(name+"-order", id)
+			for i, target := range s.notifier.Receivers() {
+				s.recordEvents(fmt.Sprintf("%s-%d", name, i+1), s.events(ordercheck.GatherWorkflowID(target.Name), ""))
+			}
 		},
 		"sweep-missed": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand})

@@ -58,6 +58,15 @@ func (s *stack) digestNow() *ordercheck.SentDigest {
 	return &sent
 }
 
+// latestDigest is the id of the workflow that the schedule started last.
+func (s *stack) latestDigest() string {
+	s.t.Helper()
+	described, err := s.digestSchedule().Describe(s.t.Context())
+	require.NoError(s.t, err)
+	actions := described.Info.RecentActions
+	return actions[len(actions)-1].StartWorkflowResult.WorkflowID
+}
+
 // listed waits until Temporal's list of runs has so many held orders.
 func (s *stack) listed(held int64) {
 	s.t.Helper()
@@ -73,9 +82,7 @@ func (s *stack) listed(held int64) {
 // digest before did not have; nothing held, no mail.
 func TestDigestTellsWhatIsHeld(t *testing.T) {
 	t.Parallel()
-	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
+	catcher := newCatcher(t)
 	notifier, err := notify.New(notify.Options{
 		SMTP:    notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
 		To:      []mail.Address{{Address: "office@example.com"}},

@@ -141,6 +141,9 @@ type options struct {
 	retryDelays   []time.Duration // of InFlow's deliveries; nil is the stand-in's own
 	sweep         worker.Sweep
 	digest        worker.Digest
+	// noticesPerWindow is the limit of messages to one receiver, in noticeWindow.
+	noticesPerWindow int
+	noticeWindow     time.Duration
 	// notifier tells people; nil tells nobody.
 	notifier *notify.Notifier
 	// salesRep has the notifier tell the order's sales rep too.
@@ -256,7 +259,8 @@ func (s *stack) startWorker() (stop func()) {
 			Digest:                  s.digest,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
-		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier, SalesRep: s.salesRep})
+		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier,
+			NoticesPerHour: s.noticesPerWindow, NoticeWindow: s.noticeWindow, SalesRep: s.salesRep})
 	})
 }
 

@@ -157,6 +157,12 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	main.RegisterWorkflowWithOptions(workflows.DescribeRules, workflow.RegisterOptions{Name: ordercheck.DescribeRulesType})
 	main.RegisterWorkflowWithOptions(workflows.UseSignInLink, workflow.RegisterOptions{Name: ordercheck.UseSignInLinkType})
 	main.RegisterWorkflowWithOptions(workflows.SendDigest, workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
+	gathering := &workflows.NoticeGathering{Observer: metrics}
+	main.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{
+		Name: ordercheck.GatherWorkflowType,
+		// A receiver who gets mail every day has a run every day.
+		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
 	main.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{
 		Name: ordercheck.RulesWorkflowType,
 		// It never ends, so that it cannot stay with the version that it began with.

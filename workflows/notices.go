@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -55,7 +54,7 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 	attempts := make([]*result[ordercheck.NotifyResult], len(plan.Targets))
 	done, scheduled := true, 0
 	for i, target := range plan.Targets {
-		if slices.Contains(first().Sent, target) {
+		if first().IsDoneFor(target) {
 			continue
 		}
 		if scheduled++; scheduled > maxNoticesInTask {
@@ -71,7 +70,9 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 		if attempts[i] == nil {
 			continue
 		}
-		switch _, err := attempts[i].get(ctx); {
+		switch answer, err := attempts[i].get(ctx); {
+		case err == nil && answer.Gathered:
+			o.state.NoticeGathered(target)
 		case err == nil:
 			o.state.NoticeSent(target)
 		case ctx.Err() != nil:

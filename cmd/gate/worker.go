@@ -90,6 +90,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			Started:                 t.ReadyWhen,
 		}, &activities.Activities{
 			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
+			NoticesPerHour: settings.NoticesPerHour,
 		})
 	})
 	return group.Wait()

@@ -74,7 +74,7 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 		Settle:                  config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
 		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
 		Sweep:                   config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
-		Notify:                  config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}},
+		Notify:                  config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}, NoticesPerHour: 30},
 		Digest:                  config.Digest{DigestDays: "Mon-Fri"},
 		DeskLinks:               config.DeskLinks{DeskLinkValid: 720 * time.Hour},
 		InflowRequestsPerMinute: 60,

@@ -27,6 +27,8 @@ type Notify struct {
 	NotifySalesRep bool `env:"NOTIFY_SALES_REP" envDefault:"false" hint:"true or false"`
 	// NotifyWarnings tells people of orders that have only warnings, which hold nothing.
 	NotifyWarnings bool `env:"NOTIFY_WARNINGS" envDefault:"false" hint:"true or false"`
+	// NoticesPerHour is the most messages that one receiver gets in an hour; 0 has no limit.
+	NoticesPerHour int `env:"NOTICES_PER_HOUR" envDefault:"30" hint:"a number of messages, or 0 for no limit"`
 	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
 	// NotifyURLs: for trials with real orders.
 	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
@@ -55,7 +57,15 @@ func (c *Hold) validate(f *Faults) {
 	}
 }
 
-func (c *Notify) validate(f *Faults) { c.options(f) }
+// maxNoticesPerHour is more than anybody reads.
+const maxNoticesPerHour = 1000
+
+func (c *Notify) validate(f *Faults) {
+	c.options(f)
+	if c.NoticesPerHour < 0 || c.NoticesPerHour > maxNoticesPerHour {
+		f.add("NOTICES_PER_HOUR", "%d is not a number of messages from 1 to %d: write 0 for no limit", c.NoticesPerHour, maxNoticesPerHour)
+	}
+}
 
 func (c *Notify) options(f *Faults) notify.Options {
 	var o notify.Options

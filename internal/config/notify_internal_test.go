@@ -31,7 +31,7 @@ func TestNobodyIsToldUnlessSomebodyIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, holder{
 		Hold:   Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
-		Notify: Notify{MailServer: MailServer{SMTPTLS: "starttls"}},
+		Notify: Notify{MailServer: MailServer{SMTPTLS: "starttls"}, NoticesPerHour: 30},
 	}, got)
 	options, err := got.Options()
 	require.NoError(t, err)

@@ -35,7 +35,7 @@ type message struct {
 	// id is the notice's key.
 	id   string
 	text string
-	body webhookBody
+	body any // the JSON for software: a webhookBody or a collectionBody
 }
 
 var (
@@ -113,9 +113,12 @@ func parseDestination(text string) ([]Destination, error) {
 
 // destinationName tells destinations apart and stays the same for the same URL. The digest
 // is cut to what a handful of URLs needs, so that it gives no guess at a URL away.
-func destinationName(service, text string) string {
+func destinationName(service, text string) string { return service + ":" + digestOf(text, 3) }
+
+// digestOf returns the first bytes of a text's digest, as hex digits.
+func digestOf(text string, bytes int) string {
 	digest := sha256.Sum256([]byte(text))
-	return service + ":" + hex.EncodeToString(digest[:3])
+	return hex.EncodeToString(digest[:bytes])
 }
 
 func isLoopback(host string) bool {

@@ -73,7 +73,7 @@ func (n *Notifier) digestView(d *Digest, t Target) *listView {
 		o := &d.Orders[i]
 		listed := listedOrder{
 			salesOrderID: o.SalesOrderID, runID: o.RunID, number: o.Number, customer: o.Customer,
-			salesRep: o.SalesRep, since: o.HeldSince, what: count(o.Errors, "error"),
+			salesRep: o.SalesRep, when: "since " + n.time(o.HeldSince), what: count(o.Errors, "error"),
 		}
 		if o.First != "" {
 			listed.what += ": " + o.First

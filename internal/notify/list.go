@@ -43,16 +43,15 @@ type listView struct {
 // rowView is one order.
 type rowView struct {
 	// Mark says what is special about the order; may be empty.
-	Mark, Name, Customer, What, Since string
-	DeskURL, RunURL, OrderURL         string // as in mailView
+	Mark, Name, Customer, What, When string
+	DeskURL, RunURL, OrderURL        string // as in mailView
 }
 
 // listedOrder is an order in a mail about several.
 type listedOrder struct {
 	salesOrderID, runID        string
 	number, customer, salesRep string
-	mark, what                 string
-	since                      time.Time
+	mark, what, when           string
 }
 
 // row returns what a receiver sees of an order. at is what the link's validity counts from.
@@ -60,13 +59,10 @@ func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
 	v := rowView{
 		Mark: o.mark, Name: orderName(o.number, o.salesOrderID),
 		Customer: oneLine(o.customer, maxName), What: oneLine(o.what, maxListText),
-		OrderURL: orderURL(o.salesOrderID),
+		OrderURL: orderURL(o.salesOrderID), When: o.when,
 	}
 	if rep := oneLine(o.salesRep, maxName); rep != "" {
 		v.Customer += " (" + rep + ")"
-	}
-	if !o.since.IsZero() {
-		v.Since = n.time(o.since)
 	}
 	if v.DeskURL = n.links.toDesk(o.salesOrderID, t.to.Address, at); v.DeskURL == "" {
 		v.RunURL = n.links.toRun(ordercheck.WorkflowID(o.salesOrderID), o.runID)

@@ -142,6 +142,16 @@ func orderName(number, salesOrderID string) string {
 
 // subject is the notice in one line.
 func (n *Notice) subject(location *time.Location) string {
+	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
+	if what := n.what(location); what != "" {
+		subject += ": " + what
+	}
+	// A text that looks like an encoded word is decoded by mail programs.
+	return strings.ReplaceAll(subject, "=?", "= ?")
+}
+
+// what says in a few words what happened to the order; empty if the kind says it all.
+func (n *Notice) what(location *time.Location) string {
 	f := sortFindings(&n.Report)
 	what := ""
 	switch n.Kind {
@@ -166,12 +176,27 @@ func (n *Notice) subject(location *time.Location) string {
 		what = count(number(f.warnings), "warning")
 	case ordercheck.NoticeResolved:
 	}
-	subject := "[" + strings.ToUpper(string(n.Kind)) + "] " + n.orderName()
-	if what != "" {
-		subject += ": " + what
+	return what
+}
+
+// about returns the findings that the notice is about, and the number of those that it doesn't list.
+func (n *Notice) about() (findings []ordercheck.Finding, omitted int) {
+	f := sortFindings(&n.Report)
+	switch {
+	case n.isAboutGone():
+		return slices.Concat(n.Resolved, n.Lifted), n.ResolvedOmitted + n.LiftedOmitted
+	case n.Kind == ordercheck.NoticeOverridden:
+		return f.overridden, 0
+	case n.Kind == ordercheck.NoticeWarning:
+		return f.warnings, 0
+	default:
+		return f.standing, 0
 	}
-	// A text that looks like an encoded word is decoded by mail programs.
-	return strings.ReplaceAll(subject, "=?", "= ?")
+}
+
+// isAboutGone reports whether the notice tells of findings that are gone.
+func (n *Notice) isAboutGone() bool {
+	return n.Kind == ordercheck.NoticeResolved || n.EndReason == ordercheck.EndRulesChanged
 }
 
 // headline says in a sentence what happened, and advice what a reader does about it.

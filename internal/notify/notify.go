@@ -325,23 +325,14 @@ func (n *Notifier) chatText(notice *Notice) string {
 		b.WriteString(customer + "\n")
 	}
 	f := sortFindings(&notice.Report)
-	told, more := f.standing, 0
-	gone := notice.Kind == ordercheck.NoticeResolved || notice.EndReason == ordercheck.EndRulesChanged
-	if gone {
-		told, more = slices.Concat(notice.Resolved, notice.Lifted), notice.ResolvedOmitted+notice.LiftedOmitted
-	}
-	if notice.EndReason == ordercheck.EndRulesChanged {
+	told, more := notice.about()
+	gone := notice.isAboutGone()
+	if notice.EndReason == ordercheck.EndRulesChanged || notice.Kind == ordercheck.NoticeWarning {
 		headline, _ := notice.headline()
 		b.WriteString(headline + "\n")
 	}
-	switch notice.Kind {
-	case ordercheck.NoticeOverridden:
-		told = f.overridden
-	case ordercheck.NoticeWarning:
-		headline, _ := notice.headline()
-		b.WriteString(headline + "\n")
-		told, f.warnings = f.warnings, nil
-	case ordercheck.NoticeFailed, ordercheck.NoticeReminder, ordercheck.NoticeEnded, ordercheck.NoticeUnchecked, ordercheck.NoticeResolved:
+	if notice.Kind == ordercheck.NoticeWarning {
+		f.warnings = nil // told has them
 	}
 	shown, others := firstListed(told, maxChatFindings)
 	more += others

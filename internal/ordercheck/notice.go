@@ -1,6 +1,9 @@
 package ordercheck
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // NoticeKind is what a notice tells.
 type NoticeKind string
@@ -57,8 +60,14 @@ type Notice struct {
 	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
 	// needed: it is not for histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
-	// Sent are the targets that have it.
-	Sent []string `json:"sent,omitempty"`
+	// Sent are the targets that have it, Gathered those that get it in their next collective message.
+	Sent     []string `json:"sent,omitempty"`
+	Gathered []string `json:"gathered,omitempty"`
+}
+
+// IsDoneFor reports whether nothing is left to do to tell a target.
+func (n *Notice) IsDoneFor(target string) bool {
+	return slices.Contains(n.Sent, target) || slices.Contains(n.Gathered, target)
 }
 
 // NotifyInput is the argument of [ActivityNotify].
@@ -75,4 +84,6 @@ const TargetSalesRep = "mail:sales-rep"
 type NotifyResult struct {
 	// Targets are stable names, without secrets and addresses; only where no target was given.
 	Targets []string `json:"targets,omitempty"`
+	// Gathered is true if the target had too many messages: it is told in a collective one.
+	Gathered bool `json:"gathered,omitempty"`
 }

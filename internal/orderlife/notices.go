@@ -81,6 +81,11 @@ func (s *State) NoticeSent(target string) {
 	s.Outbox[0].Sent = append(s.Outbox[0].Sent, target)
 }
 
+// NoticeGathered records that a target gets the first notice of the outbox in a collective message.
+func (s *State) NoticeGathered(target string) {
+	s.Outbox[0].Gathered = append(s.Outbox[0].Gathered, target)
+}
+
 // NoticeGivenUp records that a target could not be sent the first notice of the outbox.
 func (s *State) NoticeGivenUp(now time.Time, target, reason string) {
 	first := &s.Outbox[0]

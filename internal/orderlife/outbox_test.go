@@ -105,3 +105,27 @@ func TestEndedByHand(t *testing.T) {
 		})
 	}
 }
+
+// TestTimelineNamesWhoIsStillToBeTold: a receiver who had too many messages gets a collective one.
+func TestTimelineNamesWhoIsStillToBeTold(t *testing.T) {
+	l := newLife(t, "total")
+	l.mailDown = true
+	l.at(time.Hour, func() {
+		l.state.NoticeSent("mail")
+		l.state.NoticeGathered("chat")
+		assert.True(t, l.state.Outbox[0].IsDoneFor("mail"))
+		assert.True(t, l.state.Outbox[0].IsDoneFor("chat"))
+		assert.False(t, l.state.Outbox[0].IsDoneFor("rep"))
+		l.state.NoticeDone(l.now)
+		l.mailDown = false
+	})
+	l.saveBroken(2 * time.Hour)
+	report := l.mustRun()
+	var texts []string
+	for _, entry := range report.Timeline {
+		if entry.Kind == ordercheck.TimelineNotified {
+			texts = append(texts, entry.Text)
+		}
+	}
+	assert.Contains(t, texts, "Told mail: failed. chat will be told in the next collective message: failed.")
+}

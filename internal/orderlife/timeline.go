@@ -132,14 +132,21 @@ func (s *State) endedOverrides(now time.Time) []ordercheck.Override {
 	return ended[:min(len(ended), maxOverridesEnded)]
 }
 
-// noteNotified notes who has a notice.
+// noteNotified notes who has a notice, and who is still to get it.
 func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
-	if len(notice.Sent) == 0 {
-		return
-	}
 	kind, what := ordercheck.TimelineNotified, "Told"
 	if notice.Kind == ordercheck.NoticeReminder {
 		kind, what = ordercheck.TimelineReminded, "Reminded"
 	}
-	s.note(now, kind, fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind))
+	var sentences []string
+	if len(notice.Sent) > 0 {
+		sentences = append(sentences, fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind))
+	}
+	if len(notice.Gathered) > 0 {
+		sentences = append(sentences, fmt.Sprintf("%s will be told in the next collective message: %s.",
+			listNames(notice.Gathered), notice.Kind))
+	}
+	if len(sentences) > 0 {
+		s.note(now, kind, strings.Join(sentences, " "))
+	}
 }

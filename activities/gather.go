@@ -1,0 +1,110 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/notify"
+	"error-check-gate/internal/ordercheck"
+)
+
+// Gatherers is the part of Temporal's client that asks the runs that count receivers' messages.
+type Gatherers interface {
+	NewWithStartWorkflowOperation(options client.StartWorkflowOptions, workflow any, args ...any) client.WithStartWorkflowOperation
+	UpdateWithStartWorkflow(ctx context.Context, options client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error)
+}
+
+// admitTimeout leaves the activity, which has a minute, time to send.
+const admitTimeout = 20 * time.Second
+
+// admit asks a receiver's run whether a notice is sent now. The run starts if there is none.
+func (a *Activities) admit(ctx context.Context, receiver string, admission *ordercheck.Admission) (ordercheck.Admitted, error) {
+	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
+	defer cancel()
+	admission.Limit, admission.Window = a.NoticesPerHour, cmp.Or(a.NoticeWindow, time.Hour)
+	id := ordercheck.GatherWorkflowID(receiver)
+	start := a.Gatherers.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID: id, TaskQueue: ordercheck.TaskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "Messages to " + receiver,
+	}, ordercheck.GatherWorkflowType, struct{}{})
+	var admitted ordercheck.Admitted
+	handle, err := a.Gatherers.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			WorkflowID: id, UpdateName: ordercheck.UpdateAdmit, Args: []any{admission},
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err == nil {
+		err = handle.Get(ctx, &admitted)
+	}
+	if err != nil {
+		return admitted, fmt.Errorf("ask the run %s whether the notice may be sent: %w", id, err)
+	}
+	return admitted, nil
+}
+
+// SendGathered sends a collective message. For a sales rep, whose address no history has, it asks
+// InFlow who the rep of one of the orders is.
+func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) {
+	if a.Notifier == nil {
+		return ordercheck.SentGathered{}, nil
+	}
+	var whose notify.Notice // has what decides on the targets
+	for i := range in.Message.Notices {
+		whose.HasSalesRep = whose.HasSalesRep || in.Message.Notices[i].HasSalesRep
+	}
+	if in.LookUp != "" {
+		order, err := a.Orders.SalesOrder(ctx, in.LookUp, []string{inflow.IncludeSalesRepTeamMember})
+		switch {
+		case err != nil:
+			return ordercheck.SentGathered{}, applicationError(err)
+		case order.Lacks(inflow.IncludeSalesRepTeamMember):
+			return ordercheck.SentGathered{}, temporal.NewApplicationError(
+				"InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
+		case order.SalesRepTeamMember == nil || order.SalesRepTeamMember.Email == "":
+			return ordercheck.SentGathered{Moved: true}, nil // there is no sales rep any more
+		}
+		whose.SalesRepEmail = order.SalesRepTeamMember.Email
+	}
+	var other string
+	for _, target := range a.Notifier.Targets(&whose) {
+		switch {
+		case target.Receiver() == in.Receiver:
+			return ordercheck.SentGathered{}, noticeError(a.Notifier.SendCollection(ctx, target, &in.Message))
+		case target.Name() == ordercheck.TargetSalesRep:
+			other = target.Receiver()
+		}
+	}
+	if in.LookUp != "" {
+		return a.moveGathered(ctx, &in, other)
+	}
+	return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Receiver), errorNoticeRefused, nil)
+}
+
+// moveGathered has an order's notices gathered for its sales rep of now, if it is somebody who is
+// not told already.
+func (a *Activities) moveGathered(ctx context.Context, in *ordercheck.SendGatheredInput, rep string) (ordercheck.SentGathered, error) {
+	if rep == "" || a.Gatherers == nil {
+		return ordercheck.SentGathered{Moved: true}, nil
+	}
+	for i := range in.Message.Notices {
+		if in.Message.Notices[i].SalesOrderID != in.LookUp {
+			continue
+		}
+		admission := ordercheck.Admission{Notice: in.Message.Notices[i], Gather: true}
+		if _, err := a.admit(ctx, rep, &admission); err != nil {
+			return ordercheck.SentGathered{}, err
+		}
+	}
+	return ordercheck.SentGathered{Moved: true}, nil
+}

@@ -1,0 +1,172 @@
+// Package gathering counts the messages to one receiver and gathers the notices that exceed the
+// limit, as a value that reads no clock and does no I/O. The workflow
+// [ordercheck.GatherWorkflowType] drives it.
+//
+// The count is per window of, as a rule, an hour. Once the limit is reached, everything that follows
+// is gathered until the window ends, and then goes out as one message. A notice is also gathered if
+// an earlier one of the same order has not gone out, so that an order's notices keep their order.
+package gathering
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// remember is how long the answer about a notice is kept. An order's run asks again about the
+	// same notice for a day at most: then it gives up.
+	remember = 25 * time.Hour
+	// maxDecisions limits the answers that are kept. The state must fit into one of Temporal's
+	// payloads.
+	maxDecisions = 5000
+	// maxListSize limits the notices of one message, in bytes of JSON, and maxUnlisted the orders of
+	// those that it doesn't list.
+	maxListSize = 512 << 10
+	maxUnlisted = 2000
+)
+
+// State is what is known of one receiver. It travels as JSON to the next run.
+type State struct {
+	// WindowEnd is when the count begins anew.
+	WindowEnd time.Time `json:"windowEnd,omitzero"`
+	// Window is the length of a window, as the latest admission had it.
+	Window time.Duration `json:"window,omitempty"`
+	// Count is the number of messages in this window.
+	Count int `json:"count,omitempty"`
+	// Waiting goes out at WindowEnd. Sending is on its way; nil if nothing is.
+	Waiting Gathered  `json:"waiting,omitzero"`
+	Sending *Gathered `json:"sending,omitempty"`
+	// Decisions are the latest answers, oldest first.
+	Decisions []Decision `json:"decisions,omitempty"`
+}
+
+// Gathered are notices that go out together.
+type Gathered struct {
+	ordercheck.Collection
+	// Size is that of the listed notices, in bytes of JSON.
+	Size int `json:"size,omitempty"`
+	// Unlisted are the orders of the notices that are not listed, the first ones.
+	Unlisted []string `json:"unlisted,omitempty"`
+}
+
+func (g *Gathered) empty() bool { return len(g.Notices) == 0 && g.Omitted == 0 }
+
+// has reports whether a notice of the order is among them.
+func (g *Gathered) has(salesOrderID string) bool {
+	return slices.Contains(g.Unlisted, salesOrderID) ||
+		slices.ContainsFunc(g.Notices, func(n ordercheck.GatheredNotice) bool { return n.SalesOrderID == salesOrderID })
+}
+
+func (g *Gathered) add(n *ordercheck.GatheredNotice) {
+	if g.Key == "" {
+		g.Key = "gathered-" + n.Key
+	}
+	size := jsonSize(n)
+	if len(g.Notices) == ordercheck.MaxGathered || g.Size+size > maxListSize {
+		g.Omitted++
+		if len(g.Unlisted) < maxUnlisted && !slices.Contains(g.Unlisted, n.SalesOrderID) {
+			g.Unlisted = append(g.Unlisted, n.SalesOrderID)
+		}
+		return
+	}
+	g.Size += size
+	g.Notices = append(g.Notices, *n)
+}
+
+// Decision is the answer about one notice.
+type Decision struct {
+	Key      string    `json:"k"`
+	At       time.Time `json:"t"`
+	Gathered bool      `json:"g,omitempty"`
+}
+
+// Admit decides whether a notice is sent now or gathered. It answers the same when it is asked
+// again: whoever asks may not have heard the answer.
+func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitted {
+	known := slices.IndexFunc(s.Decisions, func(d Decision) bool { return d.Key == a.Notice.Key })
+	if known >= 0 {
+		return ordercheck.Admitted{Gathered: s.Decisions[known].Gathered}
+	}
+	s.Window = a.Window
+	if s.Waiting.empty() && !now.Before(s.WindowEnd) {
+		s.WindowEnd, s.Count = now.Add(a.Window), 0
+	}
+	gather := a.Gather || s.Count >= a.Limit || !s.Waiting.empty() ||
+		s.Sending != nil && s.Sending.has(a.Notice.SalesOrderID)
+	if gather {
+		notice := a.Notice
+		notice.Cut()
+		s.Waiting.add(&notice)
+	} else {
+		s.Count++
+	}
+	s.decide(Decision{Key: a.Notice.Key, At: now.UTC(), Gathered: gather})
+	return ordercheck.Admitted{Gathered: gather}
+}
+
+func (s *State) decide(d Decision) {
+	s.Decisions = append(s.Decisions, d)
+	forget := max(len(s.Decisions)-maxDecisions, 0)
+	for d.At.Sub(s.Decisions[forget].At) > remember {
+		forget++
+	}
+	s.Decisions = s.Decisions[forget:]
+}
+
+// Due reports whether a collective message is to be sent.
+func (s *State) Due(now time.Time) bool {
+	return s.Sending == nil && !s.Waiting.empty() && !now.Before(s.WindowEnd)
+}
+
+// Begin takes what waits as the message to send. The message is the first one of a new window.
+func (s *State) Begin(now time.Time) {
+	sending := s.Waiting
+	sending.At = now.UTC()
+	s.Sending, s.Waiting = &sending, Gathered{}
+	s.WindowEnd, s.Count = now.Add(s.Window), 1
+}
+
+// Moved drops an order's notices from the message that is on its way: somebody else is told of them.
+func (s *State) Moved(salesOrderID string) {
+	s.Sending.Notices = slices.DeleteFunc(slices.Clone(s.Sending.Notices), func(n ordercheck.GatheredNotice) bool {
+		return n.SalesOrderID == salesOrderID
+	})
+}
+
+// Done ends the message that is on its way: it was sent, or given up.
+func (s *State) Done() { s.Sending = nil }
+
+// Wake returns when to look at the state again, and why. since is when the run began, in case nobody
+// has asked yet.
+func (s *State) Wake(since time.Time) (at time.Time, why string) {
+	at, why = s.forgetAt(since), "forget the receiver: nothing was sent for a day"
+	if s.Sending == nil && !s.Waiting.empty() {
+		return s.WindowEnd, "send what was gathered in one message"
+	}
+	return at, why
+}
+
+// Idle reports whether nothing is left to send or to remember.
+func (s *State) Idle(now, since time.Time) bool {
+	return s.Sending == nil && s.Waiting.empty() && !now.Before(s.forgetAt(since))
+}
+
+func (s *State) forgetAt(since time.Time) time.Time {
+	if n := len(s.Decisions); n > 0 {
+		since = s.Decisions[n-1].At
+	}
+	return since.Add(remember)
+}
+
+// jsonSize returns the size of a value that always marshals.
+func jsonSize(value any) int {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("gathering: %T does not marshal: %v", value, err))
+	}
+	return len(data)
+}

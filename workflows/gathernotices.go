@@ -1,0 +1,236 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/gathering"
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// maxAdmitted is the number of notices after which a run continues as new. Temporal allows a run
+	// 2,000 updates.
+	maxAdmitted = 1000
+	// maxGatherAge is the age from which a run continues as new, so that no run needs a payload key
+	// or a build for longer.
+	maxGatherAge = 24 * time.Hour
+	// maxRepLookups limits the orders that are fetched to find a sales rep's address.
+	maxRepLookups = 10
+)
+
+// GatherStart is the argument of the workflow [ordercheck.GatherWorkflowType].
+type GatherStart struct {
+	// State is that of the run before; nil begins anew.
+	State *gathering.State `json:"state,omitempty"`
+}
+
+// NoticeGathering makes the workflow [ordercheck.GatherWorkflowType].
+type NoticeGathering struct {
+	Observer Observer // may be nil
+}
+
+// GatherNotices counts the messages to one receiver, and gathers those that exceed the limit. It ends
+// when nothing was sent to the receiver for a day. An operator's cancellation doesn't end it, as
+// nobody else would tell what it has gathered.
+func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	g := &gatherer{
+		receiver: ordercheck.GatherReceiver(workflow.GetInfo(ctx).WorkflowExecution.ID),
+		state:    start.State, observer: n.Observer, since: workflow.Now(ctx),
+	}
+	if g.state == nil {
+		g.state = &gathering.State{}
+	}
+	if err := setUpdate(ctx, ordercheck.UpdateAdmit, g.admit, nil,
+		"May the receiver be sent a notice now? Else it is gathered."); err != nil {
+		return fmt.Errorf("register update %s: %w", ordercheck.UpdateAdmit, err)
+	}
+	workflow.Go(ctx, g.sendLoop)
+	for {
+		now := workflow.Now(ctx)
+		var err error
+		switch {
+		case g.full(ctx) && g.busy:
+			g.paused = true
+			g.interrupt()
+			err = workflow.Await(ctx, func() bool { return !g.busy })
+		case g.full(ctx):
+			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType, GatherStart{State: g.state})
+		case g.state.Due(now):
+			g.state.Begin(now)
+		case g.state.Idle(now, g.since) && workflow.AllHandlersFinished(ctx):
+			return nil
+		default:
+			err = g.sleep(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// gatherer drives one run.
+type gatherer struct {
+	receiver string
+	state    *gathering.State
+	observer Observer
+	since    time.Time // when the run began
+	admitted int       // in this run
+	changed  bool      // wakes the run
+	timer    sleepTimer
+
+	busy      bool // a message is on its way
+	paused    bool // the next run is about to take over
+	interrupt workflow.CancelFunc
+}
+
+// admit is the update [ordercheck.UpdateAdmit]. It blocks nowhere, so it is never unfinished.
+func (g *gatherer) admit(ctx workflow.Context, a ordercheck.Admission) (ordercheck.Admitted, error) {
+	g.admitted++
+	admitted := g.state.Admit(workflow.Now(ctx), &a)
+	g.changed = g.changed || admitted.Gathered
+	return admitted, nil
+}
+
+// full reports whether the next run is to take over. A run that is only old waits for its message.
+func (g *gatherer) full(ctx workflow.Context) bool {
+	if !workflow.AllHandlersFinished(ctx) || g.admitted == 0 {
+		return false
+	}
+	return g.admitted >= maxAdmitted || workflow.GetInfo(ctx).GetContinueAsNewSuggested() ||
+		!g.busy && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
+}
+
+// sleep waits until there is something to do. A timer that fires too early is used all the same: a
+// timer for each notice would cost three events each.
+func (g *gatherer) sleep(ctx workflow.Context) error {
+	workflow.SetCurrentDetails(ctx, g.details())
+	until, why := g.state.Wake(g.since)
+	t := &g.timer
+	if t.future != nil && (t.fired() || until.Before(t.until)) {
+		t.cancel()
+		*t = sleepTimer{}
+	}
+	if t.future == nil {
+		var timerCtx workflow.Context
+		timerCtx, t.cancel = workflow.WithCancel(ctx)
+		t.until, t.why = until, why
+		t.future = workflow.NewTimerWithOptions(timerCtx, max(until.Sub(workflow.Now(ctx)), 0),
+			workflow.TimerOptions{Summary: why})
+	}
+	err := workflow.Await(ctx, func() bool { return g.changed || t.fired() || g.full(ctx) })
+	g.changed = false
+	return err
+}
+
+func (g *gatherer) details() string {
+	s := g.state
+	text := fmt.Sprintf("Messages to %s: %d in the hour that ends at %s.", g.receiver, s.Count,
+		s.WindowEnd.UTC().Format(time.RFC3339))
+	if waiting := len(s.Waiting.Notices) + s.Waiting.Omitted; waiting > 0 {
+		text += fmt.Sprintf(" Gathered for one message then: %s.", ordercheck.Plural(waiting, "notice"))
+	}
+	if s.Sending != nil {
+		text += fmt.Sprintf(" On its way: one message with %s.",
+			ordercheck.Plural(len(s.Sending.Notices)+s.Sending.Omitted, "notice"))
+	}
+	return text
+}
+
+// sendLoop sends one collective message after the other, beside the count: a mail server that is
+// down holds no order's run up.
+func (g *gatherer) sendLoop(ctx workflow.Context) {
+	for {
+		if err := workflow.Await(ctx, func() bool { return g.state.Sending != nil && !g.paused }); err != nil {
+			return
+		}
+		var sendCtx workflow.Context
+		sendCtx, g.interrupt = workflow.WithCancel(ctx)
+		g.busy = true
+		err := g.send(sendCtx)
+		if err == nil || sendCtx.Err() == nil {
+			if err != nil {
+				g.giveUp(ctx, err)
+			}
+			g.state.Done()
+		}
+		g.busy, g.changed = false, true
+		g.interrupt()
+	}
+}
+
+// send sends the message. For a sales rep it looks the address up by one of the orders, the latest
+// first, and leaves out the orders that have another rep by now.
+func (g *gatherer) send(ctx workflow.Context) error {
+	activity := sendGathered.withSummary("one message to " + g.receiver)
+	if ordercheck.ReceiverTarget(g.receiver) != ordercheck.TargetSalesRep {
+		_, err := activity.run(ctx, g.input(""))
+		return err
+	}
+	var err error
+	for _, id := range g.latestOrders() {
+		var sent ordercheck.SentGathered
+		sent, err = activity.onQueue(ordercheck.InflowTaskQueue).run(ctx, g.input(id))
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil && isOrderNotFound(err):
+			continue // another order knows the address
+		case err != nil || !sent.Moved:
+			return err
+		}
+		g.state.Moved(id)
+		if len(g.state.Sending.Notices) == 0 {
+			return nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("none of the last %d orders has this sales rep any more", maxRepLookups)
+	}
+	return err
+}
+
+func isOrderNotFound(err error) bool {
+	var failed *temporal.ApplicationError
+	return errors.As(err, &failed) && failed.Type() == ordercheck.ErrorOrderNotFound
+}
+
+func (g *gatherer) input(lookUp string) ordercheck.SendGatheredInput {
+	return ordercheck.SendGatheredInput{
+		Receiver: g.receiver, Message: g.state.Sending.Collection, LookUp: lookUp,
+	}
+}
+
+// latestOrders returns the orders of the message, each once, the latest first.
+func (g *gatherer) latestOrders() []string {
+	var ids []string
+	for _, n := range slices.Backward(g.state.Sending.Notices) {
+		if !slices.Contains(ids, n.SalesOrderID) && len(ids) < maxRepLookups {
+			ids = append(ids, n.SalesOrderID)
+		}
+	}
+	return ids
+}
+
+func (g *gatherer) giveUp(ctx workflow.Context, err error) {
+	workflow.GetLogger(ctx).Error("a message with gathered notices could not be sent and was given up",
+		"receiver", g.receiver, "notices", len(g.state.Sending.Notices)+g.state.Sending.Omitted, "error", err)
+	if g.observer == nil || workflow.IsReplaying(ctx) {
+		return
+	}
+	for i := range g.state.Sending.Notices {
+		g.observer.NoticeGivenUp(g.state.Sending.Notices[i].Kind)
+	}
+}
+
+// sendGathered sends one collective message.
+var sendGathered = activityStub[ordercheck.SendGatheredInput, ordercheck.SentGathered]{
+	name:    ordercheck.ActivitySendGathered,
+	options: notify.options,
+}
