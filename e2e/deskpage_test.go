@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,8 +170,9 @@ func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
 	t.Parallel()
 	const yes = `{"salesOrderId":"1","release":"yes"}`
 	s := newScanner(t)
-	var answer http.HandlerFunc
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
+	var handler atomic.Pointer[http.HandlerFunc]
+	answer := func(next http.HandlerFunc) { handler.Store(&next) }
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load())(w, r) }))
 	t.Cleanup(server.Close)
 	s.env = []string{"DESK_URL=" + server.URL}
 	says := func(status int, body string) http.HandlerFunc {
@@ -179,10 +181,10 @@ func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
-	answer = says(http.StatusOK, yes)
+	answer(says(http.StatusOK, yes))
 	require.True(t, s.mayLeave("SO-1"), "else the others show nothing")
 
-	for name, handler := range map[string]http.HandlerFunc{
+	for name, next := range map[string]http.HandlerFunc{
 		"unknown":         says(http.StatusOK, `{"release":"unknown"}`),
 		"no":              says(http.StatusOK, `{"release":"no"}`),
 		"another word":    says(http.StatusOK, `{"release":"Yes"}`),
@@ -210,7 +212,7 @@ func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
 			<-r.Context().Done()
 		},
 	} {
-		answer = handler
+		answer(next)
 		assert.False(t, s.mayLeave("SO-1"), name)
 	}
 	server.Close()
