@@ -47,6 +47,7 @@ var sections = []struct {
 	{"edits", edits},
 	{"rules", ruleBenchmarks},
 	{"held", heldOrders},
+	{"desk", deskPages},
 }
 
 // bench is one run.
@@ -63,7 +64,7 @@ func main() {
 		return
 	}
 	var (
-		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, held")
+		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, held, desk")
 		page  = flag.String("page", "docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
 		gate  = flag.String("gate", "bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
 		quick = flag.Bool("smoke", false, "measure next to nothing, to see that it works")

@@ -131,6 +131,10 @@ const sampleRight = "percent-discount"
 // order is a new order at InFlow, with a number of its own. The customer is always the same: what the
 // shipped rules look up of a customer's other orders, a third activity, is known for ten minutes.
 func (s *site) order(sample string) (id string, err error) {
+	return s.numbered(sample, "SO-"+uuid.NewString())
+}
+
+func (s *site) numbered(sample, number string) (id string, err error) {
 	samples, err := fakeinflow.Samples()
 	if err != nil {
 		return "", err
@@ -139,7 +143,7 @@ func (s *site) order(sample string) (id string, err error) {
 		if candidate.Name == sample {
 			document := candidate.Order
 			document["salesOrderId"] = uuid.NewString()
-			document["orderNumber"] = "SO-" + uuid.NewString()
+			document["orderNumber"] = number
 			return s.fake.AddOrder(document)
 		}
 	}
