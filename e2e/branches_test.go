@@ -213,10 +213,14 @@ func TestBranches(t *testing.T) {
 		"notices-gathered": func(t *testing.T, name string) {
 			catcher := newCatcher(t)
 			s := newStack(t, options{
-				settings: holding(0), notifier: mailNotifier(t, catcher), noticesPerWindow: 1, noticeWindow: 5 * time.Second,
+				settings: holding(0), notifier: mailNotifier(t, catcher), noWorker: true,
+				noticesPerWindow: 1, noticeWindow: 10 * time.Hour,
 			})
-			s.waitForReport(s.create("balance-wrong"), ordercheck.StatusFailed)
+			stop := s.startWorker()
+			s.holds([]string{s.create("balance-wrong")})
 			id := s.create("total-wrong")
+			s.holds([]string{id})
+			s.endWindow(stop)
 			require.Eventually(t, func() bool {
 				_, collective := told(t, catcher)
 				return len(collective) == 2

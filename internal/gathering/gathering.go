@@ -92,8 +92,12 @@ func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitte
 		return ordercheck.Admitted{Gathered: s.Decisions[known].Gathered}
 	}
 	s.Window = a.Window
-	if s.Waiting.empty() && !now.Before(s.WindowEnd) {
-		s.WindowEnd, s.Count = now.Add(a.Window), 0
+	end := now.Add(a.Window)
+	switch {
+	case s.Waiting.empty() && !now.Before(s.WindowEnd):
+		s.WindowEnd, s.Count = end, 0
+	case s.WindowEnd.After(end): // the window was longer before
+		s.WindowEnd = end
 	}
 	gather := a.Gather || s.Count >= a.Limit || !s.Waiting.empty() ||
 		s.Sending != nil && s.Sending.has(a.Notice.SalesOrderID)

@@ -64,6 +64,19 @@ func TestWhatExceedsTheLimitIsGathered(t *testing.T) {
 	assert.True(t, gathered(late.Add(90*time.Minute), "5", "g"))
 }
 
+func TestShorterWindowHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	var s gathering.State
+	for _, key := range []string{"a", "b", "c"} {
+		s.Admit(noon, admission(key, key))
+	}
+	shorter := admission("d", "d")
+	shorter.Window = time.Minute
+	assert.True(t, s.Admit(noon.Add(time.Second), shorter).Gathered)
+	at, _ := s.Wake(noon)
+	assert.Equal(t, noon.Add(61*time.Second), at)
+}
+
 func TestNoticeIsRememberedAsLongAsSomebodyMayAsk(t *testing.T) {
 	t.Parallel()
 	var s gathering.State

@@ -96,7 +96,7 @@ type SendGatheredInput struct {
 
 // SentGathered is the result of [ActivitySendGathered].
 type SentGathered struct {
-	// Moved is true if the order has another sales rep by now. Nothing was sent, and the order's
-	// notices now wait for the other one.
+	// Moved is true if the order that was looked up has another sales rep by now. Nothing was sent,
+	// and the order's notices now wait for the other one.
 	Moved bool `json:"moved,omitempty"`
 }
