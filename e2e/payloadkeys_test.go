@@ -22,7 +22,7 @@ import (
 
 // sendsNothing are the commands that start no process of their own and never write to Temporal.
 var sendsNothing = []string{
-	"codec", "config", "fake-inflow", "health", "help", "version", "completion", "rules", "webhooks",
+	"codec", "config", "desk", "fake-inflow", "health", "help", "version", "completion", "rules", "webhooks",
 	"dev", // it has a Temporal of its own
 }
 

@@ -252,7 +252,7 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 
 func TestDevNamesAPortInUse(t *testing.T) {
 	t.Parallel()
-	for i, variable := range []string{"LISTEN_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR", "DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR", "CODEC_LISTEN_ADDR"} {
+	for i, variable := range []string{"LISTEN_ADDR", "DESK_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR", "DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR", "CODEC_LISTEN_ADDR"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "state")
