@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 )
@@ -63,17 +62,14 @@ func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGathere
 		whose.HasSalesRep = whose.HasSalesRep || in.Message.Notices[i].HasSalesRep
 	}
 	if in.LookUp != "" {
-		order, err := a.Orders.SalesOrder(ctx, in.LookUp, []string{inflow.IncludeSalesRepTeamMember})
+		email, err := a.salesRepEmail(ctx, in.LookUp)
 		switch {
 		case err != nil:
-			return ordercheck.SentGathered{}, applicationError(err)
-		case order.Lacks(inflow.IncludeSalesRepTeamMember):
-			return ordercheck.SentGathered{}, temporal.NewApplicationError(
-				"InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
-		case order.SalesRepTeamMember == nil || order.SalesRepTeamMember.Email == "":
+			return ordercheck.SentGathered{}, err
+		case email == "":
 			return ordercheck.SentGathered{Moved: true}, nil // there is no sales rep any more
 		}
-		whose.SalesRepEmail = order.SalesRepTeamMember.Email
+		whose.SalesRepEmail = email
 	}
 	var other string
 	for _, target := range a.Notifier.Targets(&whose) {

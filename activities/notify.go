@@ -28,17 +28,11 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	run := activity.GetInfo(ctx).WorkflowExecution
 	notice := notify.Notice{Notice: in.Notice, WorkflowID: run.ID, RunID: run.RunID}
 	if in.Target == ordercheck.TargetSalesRep {
-		order, err := a.Orders.SalesOrder(ctx, notice.Report.SalesOrderID, []string{inflow.IncludeSalesRepTeamMember})
-		switch {
-		case err != nil:
-			return ordercheck.NotifyResult{}, applicationError(err)
-		case order.Lacks(inflow.IncludeSalesRepTeamMember):
-			return ordercheck.NotifyResult{}, temporal.NewApplicationError(
-				"InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
-		case order.SalesRepTeamMember == nil || order.SalesRepTeamMember.Email == "":
-			return ordercheck.NotifyResult{}, nil // there is no sales rep any more
+		email, err := a.salesRepEmail(ctx, notice.Report.SalesOrderID)
+		if err != nil || email == "" {
+			return ordercheck.NotifyResult{}, err // without an address there is no sales rep any more
 		}
-		notice.SalesRepEmail = order.SalesRepTeamMember.Email
+		notice.SalesRepEmail = email
 	}
 	targets := a.Notifier.Targets(&notice)
 	if in.Target == "" {
@@ -58,6 +52,20 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
 		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)
+}
+
+// salesRepEmail asks InFlow for the address of an order's sales rep; empty if there is none.
+func (a *Activities) salesRepEmail(ctx context.Context, salesOrderID string) (string, error) {
+	order, err := a.Orders.SalesOrder(ctx, salesOrderID, []string{inflow.IncludeSalesRepTeamMember})
+	switch {
+	case err != nil:
+		return "", applicationError(err)
+	case order.Lacks(inflow.IncludeSalesRepTeamMember):
+		return "", temporal.NewApplicationError("InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
+	case order.SalesRepTeamMember == nil:
+		return "", nil
+	}
+	return order.SalesRepTeamMember.Email, nil
 }
 
 // tell sends a notice to a target, or has it gathered if the target's receiver has had enough.

@@ -82,7 +82,7 @@ func followedLinks(r *http.Request) []string {
 // followLink takes a link's key out of the address, so that it stays in no history and in no
 // address that people copy. Nothing else happens: mail scanners follow links too.
 func (s *Server) followLink(w http.ResponseWriter, r *http.Request, id, key string) {
-	page := "/orders/" + url.PathEscape(id)
+	page := orderPageURL(id)
 	if s.links == nil {
 		http.Redirect(w, r, page, http.StatusSeeOther)
 		return
@@ -111,6 +111,9 @@ func (s *Server) followLink(w http.ResponseWriter, r *http.Request, id, key stri
 }
 
 func signInFor(page string) string { return "/sign-in?next=" + url.QueryEscape(page) }
+
+// orderPageURL is the address of an order's page.
+func orderPageURL(id string) string { return "/orders/" + url.PathEscape(id) }
 
 // signedIn lets those in who are signed in, and sends others to the page where they do it.
 func (s *Server) signedIn(next http.HandlerFunc) http.HandlerFunc {

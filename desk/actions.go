@@ -28,7 +28,7 @@ func (e *refusal) Error() string { return e.title + ": " + strings.Join(e.faults
 // act wraps an action: who acts is who is signed in, or whom the order's link was sent to.
 func (s *Server) act(do action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		page := "/orders/" + url.PathEscape(r.PathValue("id"))
+		page := orderPageURL(r.PathValue("id"))
 		who := s.actor(r)
 		if who == nil {
 			http.Redirect(w, r, signInFor(page), http.StatusSeeOther)

@@ -4,15 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
-
-// inflowOrderPage is where people open an order; an id follows.
-const inflowOrderPage = "https://app.inflowinventory.com/sales-orders/"
 
 // orderPage is the data of an order's page.
 type orderPage struct {
@@ -22,14 +19,13 @@ type orderPage struct {
 	ReleaseText string
 	InflowURL   string
 	RunURL      string
-	FragmentURL string
 
 	Errors, Warnings []shownFinding
 	Unevaluated      []ordercheck.Skipped
 	Timeline         []ordercheck.TimelineEntry // the latest first
 	TimelineFault    string
 
-	CanCheck, CanComment, CanOverride bool
+	CanComment, CanOverride bool
 	// OverrideHint says why nobody can take responsibility here, and SignInToOverride what helps.
 	OverrideHint     string
 	SignInToOverride bool
@@ -75,7 +71,7 @@ func (s *Server) showOrder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if order.SalesOrderID != id && !who.ByLink {
-		http.Redirect(w, r, "/orders/"+url.PathEscape(order.SalesOrderID), http.StatusSeeOther)
+		http.Redirect(w, r, orderPageURL(order.SalesOrderID), http.StatusSeeOther)
 		return
 	}
 	s.renderOrder(w, r, who, order, http.StatusOK, &orderPage{Message: done(r.URL.Query().Get("done"))})
@@ -111,12 +107,10 @@ func (s *Server) renderOrder(w http.ResponseWriter, r *http.Request, who *actor,
 	id := order.SalesOrderID
 	p.Order, p.ID, p.Name = order, id, orderName(order.OrderNumber, id)
 	p.Summary, p.ReleaseText = summary(order.Status), releaseText(order)
-	p.InflowURL = inflowOrderPage + url.PathEscape(id)
-	p.FragmentURL = "/orders/" + url.PathEscape(id)
+	p.InflowURL = inflow.OrderPageURL(id)
 	if s.uiURL != nil && who.Operator {
 		p.RunURL = s.uiURL.JoinPath("namespaces", s.space, "workflows", ordercheck.WorkflowID(id)).String()
 	}
-	p.CanCheck = true
 	p.CanComment = order.Open
 	s.offerOverride(who, p)
 	for _, f := range order.Findings {

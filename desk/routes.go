@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 
 	"error-check-gate/internal/localonly"
@@ -22,7 +21,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 		// After a refused action the address names it. Signing in, or Enter in the address bar, then
 		// asks for it without a form.
 		html.HandleFunc("GET /orders/{id}/"+name, func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/orders/"+url.PathEscape(r.PathValue("id")), http.StatusSeeOther)
+			http.Redirect(w, r, orderPageURL(r.PathValue("id")), http.StatusSeeOther)
 		})
 	}
 	html.HandleFunc("GET /rules", s.signedIn(s.showRules))

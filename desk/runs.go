@@ -105,8 +105,8 @@ func (o *runs) ask(ctx context.Context, id, runID string) (*ordercheck.DeskView,
 	return &view, nil
 }
 
-// order completes a view. Only an override needs a look at the run: one whose run was terminated
-// has nobody who notices its end.
+// order completes a view. It looks at the run of an order with errors: only an open one takes an
+// override or a comment, and nobody notices the end of an override whose run was terminated.
 func (o *runs) order(ctx context.Context, id string, view *ordercheck.DeskView) (*Order, error) {
 	order := &Order{
 		Report: view.Report, Release: release(view.Report.Status, view.CheckOwed), CheckOwed: view.CheckOwed,
@@ -141,20 +141,25 @@ func (o *runs) Check(ctx context.Context, id string) (*Order, error) {
 
 // Override implements [Orders].
 func (o *runs) Override(ctx context.Context, id string, request ordercheck.OverrideRequest) (*Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, updateWithin)
-	defer cancel()
-	report, err := operations.Override(ctx, o.temporal, id, request)
-	if err != nil {
-		return nil, o.notOpen(ctx, id, err)
-	}
-	return o.after(ctx, id, report)
+	return o.update(ctx, id, func(ctx context.Context) (*ordercheck.Report, error) {
+		return operations.Override(ctx, o.temporal, id, request)
+	})
 }
 
 // Comment implements [Orders].
 func (o *runs) Comment(ctx context.Context, id string, comment ordercheck.Comment) (*Order, error) {
+	return o.update(ctx, id, func(ctx context.Context) (*ordercheck.Report, error) {
+		return operations.Comment(ctx, o.temporal, id, comment)
+	})
+}
+
+// update does something to an order that needs an open run, and returns the order as it is then.
+func (o *runs) update(
+	ctx context.Context, id string, do func(context.Context) (*ordercheck.Report, error),
+) (*Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, updateWithin)
 	defer cancel()
-	report, err := operations.Comment(ctx, o.temporal, id, comment)
+	report, err := do(ctx)
 	if err != nil {
 		return nil, o.notOpen(ctx, id, err)
 	}

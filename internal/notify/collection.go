@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -129,7 +130,7 @@ func (n *Notifier) collectionMessage(c *ordercheck.Collection) message {
 		body.Notices = append(body.Notices, collectionNotice{
 			GatheredNotice: *g,
 			Links: links{
-				Order: orderURL(g.SalesOrderID), Desk: n.links.page(g.SalesOrderID),
+				Order: inflow.OrderPageURL(g.SalesOrderID), Desk: n.links.page(g.SalesOrderID),
 				Run: n.links.toRun(ordercheck.WorkflowID(g.SalesOrderID), g.RunID),
 			},
 		})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"error-check-gate/internal/desklink"
+	"error-check-gate/internal/inflow"
 )
 
 // linker makes the links of a notice, besides the one to InFlow.
@@ -60,7 +61,7 @@ func (l *linker) forChat(notice *Notice) string {
 // forSoftware returns all links.
 func (l *linker) forSoftware(notice *Notice) links {
 	return links{
-		Order: orderURL(notice.Report.SalesOrderID), Desk: l.page(notice.Report.SalesOrderID),
+		Order: inflow.OrderPageURL(notice.Report.SalesOrderID), Desk: l.page(notice.Report.SalesOrderID),
 		Run: l.toRun(notice.WorkflowID, notice.RunID),
 	}
 }

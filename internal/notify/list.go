@@ -10,6 +10,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -59,7 +60,7 @@ func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
 	v := rowView{
 		Mark: o.mark, Name: orderName(o.number, o.salesOrderID),
 		Customer: oneLine(o.customer, maxName), What: oneLine(o.what, maxListText),
-		OrderURL: orderURL(o.salesOrderID), When: o.when,
+		OrderURL: inflow.OrderPageURL(o.salesOrderID), When: o.when,
 	}
 	if rep := oneLine(o.salesRep, maxName); rep != "" {
 		v.Customer += " (" + rep + ")"

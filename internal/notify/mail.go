@@ -14,6 +14,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -74,7 +75,7 @@ func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 	report := &notice.Report
 	v := mailView{
 		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)), Color: colors[notice.Kind],
-		IntendedFor: t.intendedFor, OrderURL: orderURL(report.SalesOrderID),
+		IntendedFor: t.intendedFor, OrderURL: inflow.OrderPageURL(report.SalesOrderID),
 	}
 	if v.DeskURL = n.links.toDesk(report.SalesOrderID, t.to.Address, n.date(notice)); v.DeskURL == "" {
 		v.RunURL = n.links.toRun(notice.WorkflowID, notice.RunID)

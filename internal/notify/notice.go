@@ -3,7 +3,6 @@ package notify
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -264,12 +263,6 @@ func (n *Notice) endedOverrides() string {
 }
 
 func (n *Notice) liftedErrors() int { return number(n.Lifted) + n.LiftedOmitted }
-
-// inflowOrderPage is where people open an order; an id follows.
-const inflowOrderPage = "https://app.inflowinventory.com/sales-orders/"
-
-// orderURL returns an order in InFlow's own pages.
-func orderURL(salesOrderID string) string { return inflowOrderPage + url.PathEscape(salesOrderID) }
 
 func where(f *ordercheck.Finding) string {
 	if f.LineNumber > 0 {

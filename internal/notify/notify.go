@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"error-check-gate/internal/desklink"
+	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -353,7 +354,7 @@ func (n *Notifier) chatText(notice *Notice) string {
 	if len(f.warnings) > 0 {
 		fmt.Fprintf(&b, "and %s\n", count(number(f.warnings), "warning"))
 	}
-	b.WriteString(orderURL(notice.Report.SalesOrderID))
+	b.WriteString(inflow.OrderPageURL(notice.Report.SalesOrderID))
 	if page := n.links.forChat(notice); page != "" {
 		b.WriteString("\n" + page)
 	}

@@ -13,20 +13,7 @@ import (
 // and returns the report as it is then. What the validator refuses is a
 // [temporal.ApplicationError] that says every fault.
 func Override(ctx context.Context, c client.Client, salesOrderID string, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
-	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
-		return nil, err
-	}
-	salesOrderID = ordercheck.CanonicalID(salesOrderID)
-	var report ordercheck.Report
-	err := update(ctx, c, client.UpdateWorkflowOptions{
-		WorkflowID: ordercheck.WorkflowID(salesOrderID),
-		UpdateName: ordercheck.UpdateOverride,
-		Args:       []any{request},
-	}, &report)
-	if err != nil {
-		return nil, fmt.Errorf("override findings of sales order %s: %w", salesOrderID, err)
-	}
-	return &report, nil
+	return updateOrder(ctx, c, salesOrderID, ordercheck.UpdateOverride, request, "override findings of")
 }
 
 // Comment writes a comment into the timeline of an order with an open run, and returns the report as
@@ -34,18 +21,22 @@ func Override(ctx context.Context, c client.Client, salesOrderID string, request
 func Comment(
 	ctx context.Context, c client.Client, salesOrderID string, comment ordercheck.Comment,
 ) (*ordercheck.Report, error) {
+	return updateOrder(ctx, c, salesOrderID, ordercheck.UpdateComment, comment, "comment on")
+}
+
+// updateOrder sends an update to an order's open run and returns its answer. doing begins the error.
+func updateOrder(
+	ctx context.Context, c client.Client, salesOrderID, name string, argument any, doing string,
+) (*ordercheck.Report, error) {
 	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
 		return nil, err
 	}
 	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	var report ordercheck.Report
-	err := update(ctx, c, client.UpdateWorkflowOptions{
-		WorkflowID: ordercheck.WorkflowID(salesOrderID),
-		UpdateName: ordercheck.UpdateComment,
-		Args:       []any{comment},
-	}, &report)
-	if err != nil {
-		return nil, fmt.Errorf("comment on sales order %s: %w", salesOrderID, err)
+	if err := update(ctx, c, client.UpdateWorkflowOptions{
+		WorkflowID: ordercheck.WorkflowID(salesOrderID), UpdateName: name, Args: []any{argument},
+	}, &report); err != nil {
+		return nil, fmt.Errorf("%s sales order %s: %w", doing, salesOrderID, err)
 	}
 	return &report, nil
 }
