@@ -20,7 +20,7 @@ func TestHostileTextsBreakNoLayout(t *testing.T) {
 	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
 	plain := httptest.NewServer(d.Handler())
 	t.Cleanup(plain.Close)
-	tab := browsertest.Start(t, 2*time.Minute)
+	tab := browsertest.Start(t, 5*time.Minute)
 	wrong := browsertest.Listen(tab)
 	texts := hostile()
 	for _, name := range []string{"long", "rtl", "markup"} {

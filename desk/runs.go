@@ -18,6 +18,9 @@ import (
 const (
 	// getWithin limits a question to a run. A worker answers within milliseconds unless it is busy.
 	getWithin = 5 * time.Second
+	// askAgainAfter is the time for the first answer. A worker that has just died never gives it, and
+	// Temporal hands the second question to another one.
+	askAgainAfter = 2 * time.Second
 	// checkWithin limits the wait for a check. The check goes on without it.
 	checkWithin = 30 * time.Second
 	// updateWithin limits an override and a comment.
@@ -68,64 +71,90 @@ func (o *runs) find(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
-// latest asks the order's latest run. An order that may leave is asked twice: its run is only right if
-// no delivery was on its way to it before the question.
+// latest asks the order's latest run. A run that says the order may leave is asked after a look at
+// the hand-overs: its answer only counts if no delivery was on its way to it before the question.
 func (o *runs) latest(ctx context.Context, id string) (*Order, error) {
-	order, err := o.askOnce(ctx, id)
-	if err != nil || order.Release != ReleaseYes {
-		return order, err
+	view, err := o.askOpen(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if view != nil && release(view.Report.Status, view.CheckOwed) != ReleaseYes {
+		return newOrder(view, true), nil
 	}
 	onTheWay, err := o.handOvers.contain(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if order, err = o.askOnce(ctx, id); err == nil && onTheWay {
-		order.CheckOwed, order.Release = true, release(order.Status, true)
+	open := view != nil
+	if open {
+		if view, err = o.askOpen(ctx, id); err != nil {
+			return nil, err
+		}
+		open = view != nil
 	}
-	return order, err
+	if !open {
+		if view, err = o.ask(ctx, id, ""); err != nil {
+			return nil, err
+		}
+	}
+	view.CheckOwed = view.CheckOwed || onTheWay
+	return newOrder(view, open), nil
 }
 
-func (o *runs) askOnce(ctx context.Context, id string) (*Order, error) {
-	view, err := o.ask(ctx, id, "")
-	if err != nil {
-		return nil, err
-	}
-	return o.order(ctx, id, view)
+// askOpen asks the order's latest run if it is open, and returns nil if it is closed.
+func (o *runs) askOpen(ctx context.Context, id string) (*ordercheck.DeskView, error) {
+	return o.query(ctx, id, "", enumspb.QUERY_REJECT_CONDITION_NOT_OPEN)
 }
 
+// ask asks a run, open or closed. An empty runID is the latest.
 func (o *runs) ask(ctx context.Context, id, runID string) (*ordercheck.DeskView, error) {
-	answer, err := o.temporal.QueryWorkflow(ctx, ordercheck.WorkflowID(id), runID, ordercheck.QueryDesk)
+	return o.query(ctx, id, runID, enumspb.QUERY_REJECT_CONDITION_NONE)
+}
+
+// query asks a run, and once more if the first worker that got the question does not answer. It
+// returns nil if Temporal rejects the question.
+func (o *runs) query(
+	ctx context.Context, id, runID string, reject enumspb.QueryRejectCondition,
+) (*ordercheck.DeskView, error) {
+	request := &client.QueryWorkflowWithOptionsRequest{
+		WorkflowID: ordercheck.WorkflowID(id), RunID: runID, QueryType: ordercheck.QueryDesk,
+		QueryRejectCondition: reject,
+	}
+	first, cancel := context.WithTimeout(ctx, askAgainAfter)
+	defer cancel()
+	answer, err := o.temporal.QueryWorkflowWithOptions(first, request)
+	if err != nil && first.Err() != nil && ctx.Err() == nil {
+		answer, err = o.temporal.QueryWorkflowWithOptions(ctx, request)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the run of sales order %s: %w", id, knownError(err))
 	}
+	if answer.QueryRejected != nil {
+		return nil, nil
+	}
 	var view ordercheck.DeskView
-	if err := answer.Get(&view); err != nil {
+	if err := answer.QueryResult.Get(&view); err != nil {
 		return nil, fmt.Errorf("read the answer of sales order %s: %w", id, err)
 	}
 	return &view, nil
 }
 
-// order completes a view. It looks at the run of an order with errors: only an open one takes an
-// override or a comment, and nobody notices the end of an override whose run was terminated.
-func (o *runs) order(ctx context.Context, id string, view *ordercheck.DeskView) (*Order, error) {
+// newOrder completes a view of a run. Nobody notices the end of an override whose run was
+// terminated, so only an open run with overrides lets its order leave.
+func newOrder(view *ordercheck.DeskView, open bool) *Order {
 	order := &Order{
 		Report: view.Report, Release: release(view.Report.Status, view.CheckOwed), CheckOwed: view.CheckOwed,
 		SalesRep: view.SalesRep, NotOverridable: view.NotOverridable, HeldSince: view.HeldSince,
 	}
 	switch order.Status {
 	case ordercheck.StatusPending, ordercheck.StatusFailed, ordercheck.StatusOverridden:
+		order.Open = open
+		if !open && order.Release == ReleaseYes {
+			order.Release = ReleaseUnknown
+		}
 	default:
-		return order, nil
 	}
-	run, err := o.temporal.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(id), "")
-	if err != nil {
-		return nil, fmt.Errorf("look at the run of sales order %s: %w", id, knownError(err))
-	}
-	order.Open = run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
-	if !order.Open && order.Release == ReleaseYes {
-		order.Release = ReleaseUnknown
-	}
-	return order, nil
+	return order
 }
 
 // Check implements [Orders].

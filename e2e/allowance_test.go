@@ -115,7 +115,7 @@ func TestTwoWorkersShareTheAllowance(t *testing.T) {
 
 	require.Eventually(t, func() bool {
 		return !slices.ContainsFunc(ids, func(id string) bool { return len(s.fetches(id)) == 0 }) || s.rateLimited() > 0
-	}, 3*time.Minute, tick)
+	}, waitFor, tick)
 	starts := s.starts()
 	assert.Zero(t, s.rateLimited(), "InFlow refused none for its allowance")
 	assert.LessOrEqual(t, mostWithin(time.Minute, starts), perMinute)
@@ -242,7 +242,7 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 	s.allowance = 60
 	s.startWorker()
 	people.Wait()
-	require.Eventually(t, func() bool { return len(s.fetched()) == len(orders) }, 2*time.Minute, tick)
+	require.Eventually(t, func() bool { return len(s.fetched()) == len(orders) }, waitFor, tick)
 	var got []int // the priorities of the fetches, in their order
 	for _, id := range s.fetched()[1:] {
 		switch {

@@ -186,5 +186,5 @@ func (s *stack) requireFetchesAfter(answers map[string]time.Time) {
 			}
 		}
 		return true
-	}, 2*time.Minute, tick, "a delivery that was answered with 200 was not followed by a fetch")
+	}, waitFor, tick, "a delivery that was answered with 200 was not followed by a fetch")
 }

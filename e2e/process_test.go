@@ -98,7 +98,7 @@ func (c *command) start() {
 // waitForLine reads standard output up to a line that fits.
 func (c *command) waitForLine(fits func(string) bool) string {
 	c.t.Helper()
-	timeout := time.After(2 * time.Minute)
+	timeout := time.After(waitFor)
 	for {
 		select {
 		case line, ok := <-c.lines:
@@ -121,7 +121,7 @@ func (c *command) exit() int {
 	select {
 	case <-c.done:
 		return c.ProcessState.ExitCode()
-	case <-time.After(time.Minute):
+	case <-time.After(waitFor):
 		require.Fail(c.t, "the process did not end")
 		return -1
 	}

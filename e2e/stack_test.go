@@ -107,8 +107,9 @@ const (
 	settleQuiet = 50 * time.Millisecond
 	// webhookPatience is more than a delivery takes on its way here.
 	webhookPatience = 200 * time.Millisecond
-	// waitFor and tick are for what becomes true by itself, such as Temporal's list of runs.
-	waitFor = 2 * time.Minute
+	// waitFor limits the wait for something that happens by itself, such as an entry in Temporal's
+	// list of runs. It is long enough for a machine with ten times more work than processors.
+	waitFor = 5 * time.Minute
 	tick    = 50 * time.Millisecond
 )
 

@@ -59,10 +59,15 @@ func (s *stack) schedule() client.ScheduleHandle {
 // latestSweep is the id of the workflow that the schedule started last.
 func (s *stack) latestSweep() string {
 	s.t.Helper()
-	described, err := s.schedule().Describe(s.t.Context())
-	require.NoError(s.t, err)
-	actions := described.Info.RecentActions
-	require.NotEmpty(s.t, actions)
+	var actions []client.ScheduleActionResult
+	require.Eventually(s.t, func() bool {
+		described, err := s.schedule().Describe(s.t.Context())
+		if err != nil {
+			return false
+		}
+		actions = described.Info.RecentActions
+		return len(actions) > 0
+	}, waitFor, tick)
 	return actions[len(actions)-1].StartWorkflowResult.WorkflowID
 }
 
@@ -336,18 +341,18 @@ func TestTwoWorkersKeepOneSchedule(t *testing.T) {
 		}
 		return &described.Schedule, true
 	}
-	becomes := func(what string, is func(*client.Schedule) bool) {
+	becomes := func(what string, is func(*client.Schedule) bool) (schedule *client.Schedule) {
 		t.Helper()
-		require.Eventually(t, func() bool {
-			schedule, ok := state()
+		require.Eventually(t, func() (ok bool) {
+			schedule, ok = state()
 			return ok && is(schedule)
 		}, waitFor, tick, what)
+		return schedule
 	}
 	every := func(d time.Duration) func(*client.Schedule) bool {
 		return func(schedule *client.Schedule) bool { return schedule.Spec.Intervals[0].Every == d }
 	}
-	becomes("made", every(time.Hour))
-	schedule, _ := state()
+	schedule := becomes("made", every(time.Hour))
 	assert.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Policy.Overlap)
 	assert.Equal(t, time.Hour, schedule.Policy.CatchupWindow)
 	assert.False(t, schedule.State.Paused)

@@ -17,7 +17,7 @@ import (
 )
 
 // generous is far longer than a browser needs.
-const generous = 2 * time.Minute
+const generous = 5 * time.Minute
 
 // newTab starts Chromium as wide as a phone.
 func newTab(t *testing.T) context.Context {

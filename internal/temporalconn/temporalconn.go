@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
@@ -37,8 +38,12 @@ type Options struct {
 	RecordKeys bool
 }
 
-// dialTimeout is how long Dial waits for a server to answer.
-const dialTimeout = 10 * time.Second
+const (
+	// dialTimeout limits Dial: a server on a busy machine answers its first calls late.
+	dialTimeout = 20 * time.Second
+	// dialRetry is the pause before Dial repeats a call that the server could not answer yet.
+	dialRetry = 250 * time.Millisecond
+)
 
 // Dial connects and makes sure that the server answers, and that this process may write to the
 // namespace with the payload keys it has. The caller closes the client.
@@ -54,16 +59,35 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w (is it running? see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS)",
 			options.HostPort, options.Namespace, err)
 	}
-	if o.RecordKeys {
-		err = recordKeys(ctx, c.WorkflowService(), options.Namespace, guard.keys)
-	} else {
-		err = guard.check(ctx, c.WorkflowService(), 0)
-	}
+	err = whenReady(ctx, func() error {
+		if o.RecordKeys {
+			return recordKeys(ctx, c.WorkflowService(), options.Namespace, guard.keys)
+		}
+		return guard.check(ctx, c.WorkflowService(), 0)
+	})
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// whenReady repeats a call that fails because the server is not ready: one that has just started
+// does not own its shards yet. It returns the last error when ctx is done.
+func whenReady(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		var unavailable *serviceerror.Unavailable
+		var exhausted *serviceerror.ResourceExhausted
+		if !errors.As(err, &unavailable) && !errors.As(err, &exhausted) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(dialRetry):
+		}
+	}
 }
 
 // Lazy makes a client that connects with its first call: a process that has to
@@ -128,6 +152,8 @@ func load(o Options) (client.Options, *keyGuard, error) {
 	if o.Namespace != "" {
 		options.Namespace = o.Namespace
 	}
+	// Whoever calls first waits for this too, within a limit of its own if it has one.
+	options.ConnectionOptions.GetSystemInfoTimeout = dialTimeout
 	// A check's calls carry a few kB. To compress them took a tenth of the worker's processor time.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	// gRPC's own backoff grows to two minutes: a Temporal that is back would be found long after.
