@@ -21,8 +21,8 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/devserver"
-	"error-check-gate/internal/fakeinflow"
 )
 
 const (

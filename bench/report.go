@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
 )

@@ -22,7 +22,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/temporalconn"

@@ -20,8 +20,8 @@ import (
 	sdktemporal "go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/docsection"
-	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 )

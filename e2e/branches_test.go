@@ -18,7 +18,7 @@ import (
 	"go.temporal.io/api/temporalproto"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"

@@ -16,7 +16,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/temporal"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"

@@ -28,8 +28,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"error-check-gate/internal/codec"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/devserver"
-	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"

@@ -16,8 +16,8 @@ import (
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/devserver"
-	"error-check-gate/internal/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 )

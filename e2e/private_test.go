@@ -26,7 +26,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"error-check-gate/internal/codec"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/ordercheck"

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 )
 
 var rotationKills = flag.Int("rotations", 8, "at how many moments 'gate webhooks rotate' is killed with kill -9")

@@ -21,7 +21,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"error-check-gate/ingress"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/telemetry"
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"error-check-gate/internal/config"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 )
 

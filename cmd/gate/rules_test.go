@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
 )
@@ -288,7 +288,7 @@ func TestGoldenReportsByCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, golden)
 		for _, file := range golden {
-			sample := filepath.Join("..", "..", "internal", "fakeinflow", "samples", filepath.Base(file))
+			sample := filepath.Join("..", "..", "internal", "dev", "fakeinflow", "samples", filepath.Base(file))
 			out, stderr, status := runRules(t, "", "eval", "--json", "--now", "2025-05-10T12:00:00Z", "--rules", filepath.Join("..", "..", "rules", name+".yaml"), "--order", sample)
 			require.Empty(t, stderr, file)
 			var report ordercheck.Report

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/ingress"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/subscriptions"
 )

@@ -35,7 +35,7 @@ func (c *company) shellWith(t *testing.T, script string) string {
 
 func salesOrderID(t *testing.T, sample string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../internal/fakeinflow/" + sample) //nolint:gosec // the project's own
+	text, err := os.ReadFile("../../internal/dev/fakeinflow/" + sample) //nolint:gosec // the project's own
 	require.NoError(t, err)
 	var order struct {
 		SalesOrderID string `json:"salesOrderId"`

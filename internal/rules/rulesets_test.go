@@ -332,7 +332,7 @@ var update = flag.Bool("update", false, "write the golden reports anew")
 
 // TestGoldenReports holds what both sets say of the sample orders of the fake InFlow.
 func TestGoldenReports(t *testing.T) {
-	samples, err := filepath.Glob("../fakeinflow/samples/*.json")
+	samples, err := filepath.Glob("../dev/fakeinflow/samples/*.json")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(samples), 10)
 	now := time.Date(2025, 5, 10, 12, 0, 0, 0, time.UTC)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 )
 
 const customerID, productID = "5b1d0000-0000-4000-8000-00000000000c", "5b1d0000-0000-4000-8000-00000000000d"

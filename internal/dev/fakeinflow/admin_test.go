@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 )
 
 // fake makes a request under /_fake/, as curl would.

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 )
 

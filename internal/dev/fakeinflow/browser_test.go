@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/browsertest"
-	"error-check-gate/internal/fakeinflow"
+	"error-check-gate/internal/dev/fakeinflow"
 )
 
 // A person edits an order with the keyboard and watches the webhook go out, breaks the
