@@ -14,8 +14,8 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"error-check-gate/activities"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 )

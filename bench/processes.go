@@ -20,9 +20,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 )
 
 func temporalVersion(ctx context.Context) (string, error) {
-	cli, err := devserver.FindCLI()
+	cli, err := temporalserver.FindCLI()
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func temporalVersion(ctx context.Context) (string, error) {
 // site is what a section measures in: a Temporal of its own, and what it starts beside it.
 type site struct {
 	b        *bench
-	server   *devserver.Server
+	server   *temporalserver.Server
 	temporal client.Client
 	fake     *fakeinflow.Server
 	inflow   string // its URL
@@ -62,7 +62,7 @@ func (b *bench) newSite(ctx context.Context) (_ *site, err error) {
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	if s.server, err = devserver.Start(ctx, devserver.Options{}); err != nil {
+	if s.server, err = temporalserver.Start(ctx, temporalserver.Options{}); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.server.Stop)

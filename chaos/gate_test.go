@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/childprocess"
+	"error-check-gate/internal/dev/temporalserver"
 )
 
 // patience is for what ends by itself on a busy machine.
@@ -172,7 +172,7 @@ func newGate(t *testing.T, dir string, inflow environment, secret, notices, audi
 		return g.process("worker", binary, base, settings)
 	})
 	g.temporal = newPart("Temporal", func(ctx context.Context) (*childprocess.Child, error) {
-		server, err := devserver.Start(ctx, devserver.Options{
+		server, err := temporalserver.Start(ctx, temporalserver.Options{
 			DBFile: filepath.Join(dir, "temporal.db"), Port: temporalPort, Output: g.log("temporal"),
 		})
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 )
 
 // promtool runs Prometheus' own checker, which 'make promtool' gets.

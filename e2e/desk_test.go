@@ -24,7 +24,7 @@ import (
 
 	"error-check-gate/desk"
 	"error-check-gate/internal/desklink"
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 )
@@ -64,8 +64,8 @@ func containsAll(text string, parts ...string) bool {
 // override at once.
 func TestDeskWhileOthersAreAway(t *testing.T) {
 	t.Parallel()
-	o := devserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
-	own, err := devserver.Start(t.Context(), o)
+	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
+	own, err := temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, own.Stop()) }()
 	_, port, err := net.SplitHostPort(own.Addr)
@@ -110,7 +110,7 @@ func TestDeskWhileOthersAreAway(t *testing.T) {
 
 	require.NoError(t, own.Kill())
 	d.away(boss, id)
-	own, err = devserver.Start(t.Context(), o)
+	own, err = temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
 	d.back(boss, id)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"

@@ -29,8 +29,8 @@ import (
 
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/devserver"
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/temporalconn"
@@ -103,7 +103,7 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 	log, err := os.Create(r.serverLog)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })
-	server, err := devserver.Start(t.Context(), devserver.Options{
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{
 		DBFile: r.database, Output: log, LogLevel: "info", Pragmas: []string{"journal_mode=WAL", "synchronous=OFF"},
 	})
 	require.NoError(t, err)

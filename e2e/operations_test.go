@@ -17,7 +17,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 )
@@ -56,7 +56,7 @@ func (s *stack) shell(command, id string) (output string, err error) {
 // shellIn is shell in a folder; empty is the test's own.
 func (s *stack) shellIn(folder, script string) (output string, err error) {
 	s.t.Helper()
-	cli, err := devserver.FindCLI()
+	cli, err := temporalserver.FindCLI()
 	require.NoError(s.t, err)
 	gate, err := buildGate()
 	require.NoError(s.t, err)

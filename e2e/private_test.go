@@ -27,8 +27,8 @@ import (
 
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/dev/fakeinflow"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/ordercheck"
 )
 

@@ -21,10 +21,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/childprocess"
+	"error-check-gate/internal/dev/mailcatcher"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -157,7 +157,7 @@ type devPorts struct{ ingress, desk, admin, inflow, temporal, ui, smtp, mail, co
 
 func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	t.Helper()
-	cli, err := devserver.FindCLI()
+	cli, err := temporalserver.FindCLI()
 	require.NoError(t, err)
 	mailpit, err := mailcatcher.FindCLI()
 	require.NoError(t, err)
@@ -228,7 +228,7 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 	restarted := time.Now().UTC().Format(time.RFC3339)
 	second := startGate(t, env, "dev")
 	second.waitForLine(func(line string) bool { return strings.HasPrefix(line, "SO-") })
-	cli, err := devserver.FindCLI()
+	cli, err := temporalserver.FindCLI()
 	require.NoError(t, err)
 	output, err := exec.CommandContext(t.Context(), cli, "workflow", "count", //nolint:gosec // the temporal command
 		"--address", fmt.Sprintf("127.0.0.1:%d", ports.temporal), "--query", "StartTime < '"+restarted+"'", "-o", "json").Output()

@@ -20,8 +20,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"error-check-gate/internal/childprocess"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/childprocess"
+	"error-check-gate/internal/dev/temporalserver"
 )
 
 // productionVariable makes every test of this package run against Temporal's production
@@ -307,7 +307,7 @@ func (p *productionServer) lastWords() error {
 
 // MakeNamespace runs the script of the job temporal-namespace.
 func (p *productionServer) MakeNamespace(ctx context.Context, name string) error {
-	temporal, err := devserver.FindCLI()
+	temporal, err := temporalserver.FindCLI()
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/grpc"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
@@ -162,8 +162,8 @@ func withoutTimes(report *ordercheck.Report) ordercheck.Report {
 
 func TestTemporalDownAndBack(t *testing.T) {
 	t.Parallel()
-	o := devserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
-	own, err := devserver.Start(t.Context(), o)
+	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
+	own, err := temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, own.Stop()) }()
 	_, port, err := net.SplitHostPort(own.Addr)
@@ -184,7 +184,7 @@ func TestTemporalDownAndBack(t *testing.T) {
 	s.becomes("/readyz", http.StatusServiceUnavailable)
 	assert.Equal(t, http.StatusOK, s.get("/livez"))
 
-	own, err = devserver.Start(t.Context(), o)
+	own, err = temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
 	var answered time.Time
 	require.Eventually(t, func() bool {

@@ -35,7 +35,7 @@ import (
 	"error-check-gate/ingress"
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
@@ -51,7 +51,7 @@ import (
 // Each test has a namespace of its own on one server, so that tests run side by
 // side and no worker takes another test's work.
 var (
-	server         *devserver.Server
+	server         *temporalserver.Server
 	production     *productionServer // where it takes the development server's place
 	namespaces     = make([]string, 64)
 	namespacesUsed atomic.Int32
@@ -82,7 +82,7 @@ func TestMain(m *testing.M) {
 	if err == nil && production == nil {
 		// Its in-memory database is lost with the connection that a query's time limit closes, which a
 		// busy machine brings about.
-		server, err = devserver.Start(context.Background(), devserver.Options{
+		server, err = temporalserver.Start(context.Background(), temporalserver.Options{
 			Namespaces: namespaces, DBFile: filepath.Join(folder, "temporal.db"), Pragmas: []string{"synchronous=OFF"},
 		})
 	}
@@ -92,7 +92,7 @@ func TestMain(m *testing.M) {
 	}
 	stop := func() error { return server.Stop() }
 	if production != nil {
-		server = &devserver.Server{Addr: production.Addr}
+		server = &temporalserver.Server{Addr: production.Addr}
 		stop = production.Stop
 	}
 	code := m.Run()

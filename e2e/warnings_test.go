@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/ordercheck"
 )
 

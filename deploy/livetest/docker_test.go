@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 )
 
 // standIns maps the repository of an image that the compose files name to the folder in images/

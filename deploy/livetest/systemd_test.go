@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/childprocess"
+	"error-check-gate/internal/dev/temporalserver"
 )
 
 const (
@@ -79,7 +79,7 @@ func bootHost(t *testing.T) *host {
 // TestSystemd follows "As services of a machine".
 func TestSystemd(t *testing.T) {
 	requireNamespaces(t, "TEST_SYSTEMD")
-	server, err := devserver.Start(t.Context(), devserver.Options{})
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	h := bootHost(t)

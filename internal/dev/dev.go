@@ -28,10 +28,10 @@ import (
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/mailcatcher"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
@@ -79,7 +79,7 @@ const namespace = "default"
 // stays until ctx is done or a part ends by itself, which is an error. Nothing it
 // started is left when it returns.
 func Run(ctx context.Context, o Options) (err error) {
-	temporalCLI, err := devserver.FindCLI()
+	temporalCLI, err := temporalserver.FindCLI()
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if listeners.codec != nil {
 		codecEndpoint = "http://" + reachable(listeners.codec)
 	}
-	server, err := devserver.Start(ctx, devserver.Options{
+	server, err := temporalserver.Start(ctx, temporalserver.Options{
 		CLI:    temporalCLI,
 		DBFile: filepath.Join(o.Dir, "temporal.db"),
 		Port:   o.TemporalPort, UI: true, UIPort: o.TemporalUIPort, UICodecEndpoint: codecEndpoint,
@@ -141,7 +141,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // runGate runs the parts within this process. The order of their end is that of
 // production: HTTP first, then the worker, then what they stand on.
-func runGate(ctx context.Context, o Options, l *listeners, server *devserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
+func runGate(ctx context.Context, o Options, l *listeners, server *temporalserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
 	logger := o.Telemetry.Logger
 	links, err := newLinks()
 	if err != nil {
@@ -303,7 +303,7 @@ func part(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-func announce(o Options, l *listeners, server *devserver.Server) {
+func announce(o Options, l *listeners, server *temporalserver.Server) {
 	encrypted := ""
 	if l.codec != nil {
 		encrypted = fmt.Sprintf("  codec server     http://%s   --codec-endpoint of the temporal CLI\n", l.codec.Addr())

@@ -11,7 +11,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 )

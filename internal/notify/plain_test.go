@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/notify"
 )
 

@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/ordersignal"
 	"error-check-gate/internal/temporalconn"
@@ -17,7 +17,7 @@ import (
 // TestSearchAttributesAreNoCondition: a delivery is committed where no worker has registered them
 // yet, and a run shows its status before any worker has looked at it where one has.
 func TestSearchAttributesAreNoCondition(t *testing.T) {
-	server, err := devserver.Start(t.Context(), devserver.Options{})
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	c, err := temporalconn.Dial(t.Context(), temporalconn.Options{Address: server.Addr})

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/temporalconn"
 )
 
@@ -54,7 +54,7 @@ func dockerDNS(t *testing.T) *net.Resolver {
 }
 
 func TestSilentNameServer(t *testing.T) {
-	server, err := devserver.Start(t.Context(), devserver.Options{})
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	_, port, err := net.SplitHostPort(server.Addr)

@@ -21,7 +21,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"error-check-gate/internal/codec"
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -45,13 +45,13 @@ func keysOf(t *testing.T, entries ...string) *codec.Keys {
 
 // keyServer is a Temporal server with one namespace for each test.
 type keyServer struct {
-	*devserver.Server
+	*temporalserver.Server
 	t *testing.T
 }
 
 func startKeyServer(t *testing.T, namespaces ...string) keyServer {
 	t.Helper()
-	server, err := devserver.Start(t.Context(), devserver.Options{Namespaces: namespaces})
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{Namespaces: namespaces})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	return keyServer{server, t}

@@ -12,7 +12,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/temporalconn"
 )
 
@@ -101,7 +101,7 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
-	server, err := devserver.Start(t.Context(), devserver.Options{Namespaces: []string{"bare", "wrong"}})
+	server, err := temporalserver.Start(t.Context(), temporalserver.Options{Namespaces: []string{"bare", "wrong"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	c, err := temporalconn.Dial(t.Context(), temporalconn.Options{Address: server.Addr})

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/mailcatcher"
+	"error-check-gate/internal/dev/mailcatcher"
 )
 
 func start(t *testing.T, o mailcatcher.Options) *mailcatcher.Server {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 )
 
 func start(t *testing.T, script string) *childprocess.Child {

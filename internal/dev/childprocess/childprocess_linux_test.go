@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 )
 
 const parentVariable = "GATE_TEST_PARENT"

@@ -1,6 +1,6 @@
-// Package devserver runs Temporal's development server as a child process: the
+// Package temporalserver runs Temporal's development server as a child process: the
 // engine of 'gate dev' and of the tests.
-package devserver
+package temporalserver
 
 import (
 	"cmp"
@@ -20,7 +20,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/ordercheck"
 )
 

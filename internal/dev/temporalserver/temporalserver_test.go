@@ -1,4 +1,4 @@
-package devserver_test
+package temporalserver_test
 
 import (
 	"context"
@@ -13,18 +13,18 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"error-check-gate/internal/devserver"
+	"error-check-gate/internal/dev/temporalserver"
 )
 
-func start(t *testing.T, o devserver.Options) *devserver.Server {
+func start(t *testing.T, o temporalserver.Options) *temporalserver.Server {
 	t.Helper()
-	s, err := devserver.Start(t.Context(), o)
+	s, err := temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
 	return s
 }
 
-func dial(t *testing.T, s *devserver.Server, namespace string) client.Client {
+func dial(t *testing.T, s *temporalserver.Server, namespace string) client.Client {
 	t.Helper()
 	c, err := client.Dial(client.Options{HostPort: s.Addr, Namespace: namespace})
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func dial(t *testing.T, s *devserver.Server, namespace string) client.Client {
 
 func TestServesEveryNamespaceAndKeepsItsHistory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state", "temporal.db")
-	s := start(t, devserver.Options{DBFile: file, Namespaces: []string{"other"}})
+	s := start(t, temporalserver.Options{DBFile: file, Namespaces: []string{"other"}})
 	run, err := dial(t, s, "other").ExecuteWorkflow(t.Context(),
 		client.StartWorkflowOptions{ID: "kept", TaskQueue: "nobody"}, "NobodysWorkflow")
 	require.NoError(t, err)
@@ -43,14 +43,14 @@ func TestServesEveryNamespaceAndKeepsItsHistory(t *testing.T) {
 	require.NoError(t, s.Err())
 	require.NoError(t, s.Stop(), "stopping twice is no error")
 
-	s = start(t, devserver.Options{DBFile: file, Namespaces: []string{"other"}})
+	s = start(t, temporalserver.Options{DBFile: file, Namespaces: []string{"other"}})
 	kept, err := dial(t, s, "other").DescribeWorkflowExecution(t.Context(), "kept", run.GetRunID())
 	require.NoError(t, err)
 	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, kept.GetWorkflowExecutionInfo().GetStatus())
 }
 
 func TestKnowsTheSearchAttributesOfTheGate(t *testing.T) {
-	s := start(t, devserver.Options{})
+	s := start(t, temporalserver.Options{})
 	_, err := dial(t, s, "default").CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
 		Query: "GateStatus = 'failed' AND OrderNumber = 'SO-1' AND ErrorCount > 0 AND FailedRules = 'order-total'",
 	})
@@ -58,7 +58,7 @@ func TestKnowsTheSearchAttributesOfTheGate(t *testing.T) {
 }
 
 func TestDeadChildIsReported(t *testing.T) {
-	s := start(t, devserver.Options{})
+	s := start(t, temporalserver.Options{})
 	require.NoError(t, s.Err())
 	require.NoError(t, syscall.Kill(s.PID(), syscall.SIGKILL))
 	<-s.Done()
@@ -71,23 +71,23 @@ func TestPortInUseIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
-	_, err = devserver.Start(t.Context(), devserver.Options{Port: port})
+	_, err = temporalserver.Start(t.Context(), temporalserver.Options{Port: port})
 	require.ErrorContains(t, err, taken.Addr().String())
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
-	_, err = devserver.Start(t.Context(), devserver.Options{UI: true, UIPort: port})
+	_, err = temporalserver.Start(t.Context(), temporalserver.Options{UI: true, UIPort: port})
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 }
 
 func TestCommandThatIsNoneIsAnError(t *testing.T) {
-	_, err := devserver.Start(t.Context(), devserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
+	_, err := temporalserver.Start(t.Context(), temporalserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
 	require.ErrorContains(t, err, "start the Temporal development server")
-	_, err = devserver.Start(t.Context(), devserver.Options{CLI: "/bin/false"})
+	_, err = temporalserver.Start(t.Context(), temporalserver.Options{CLI: "/bin/false"})
 	require.ErrorContains(t, err, "exit status 1")
 }
 
 func TestStartGivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := devserver.Start(ctx, devserver.Options{})
+	_, err := temporalserver.Start(ctx, temporalserver.Options{})
 	require.ErrorContains(t, err, "did not become ready")
 }

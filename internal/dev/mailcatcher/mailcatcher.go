@@ -18,7 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"error-check-gate/internal/childprocess"
+	"error-check-gate/internal/dev/childprocess"
 )
 
 // Options say how the mail server is run. The zero value takes mail without a
