@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Start starts Chromium: what CHROMIUM names, or what the PATH has; 'make chromium' gets it.
+// Start starts Chromium: the one that CHROMIUM names, or the one on the PATH. 'make tools' installs it.
 // CHROMIUM=none skips the test. Every action in the tab ends after limit, which is there for pages
 // that hang.
 func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOption) (tab context.Context) {
@@ -30,7 +30,7 @@ func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOpti
 			path = found
 		}
 	}
-	require.NotEmpty(t, path, "this needs a browser: 'make chromium' gets it, or CHROMIUM names it, or CHROMIUM=none leaves it out")
+	require.NotEmpty(t, path, "this needs a browser: run 'make tools', set CHROMIUM to its path, or CHROMIUM=none to skip this test")
 	// The page is the test's own: no sandbox, which Chromium has not for root nor in many containers.
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		append([]chromedp.ExecAllocatorOption{

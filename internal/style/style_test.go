@@ -1,0 +1,213 @@
+// Package style_test checks the prose of the repository: plain English in comments, docs, help and log texts,
+// short lines in docs, and links that lead somewhere.
+package style_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	root = "../.."
+
+	// maxStilted is the number of stilted phrases that the repository may have. "where" has honest uses, so it
+	// is not zero. Lower it when you rewrite something; never raise it.
+	maxStilted = 1260
+
+	maxColumns = 400 // of a line of a page
+)
+
+// stilted matches phrases that usually mark a sentence to be rewritten. CONTRIBUTING.md has examples.
+var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what is|what was|that which|` +
+	`th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long as|so many)\b`)
+
+// TestPlainEnglish counts stilted phrases in every file, of both modules, and prints the worst files.
+func TestPlainEnglish(t *testing.T) {
+	type file struct {
+		path  string
+		count int
+	}
+	var files []file
+	total := 0
+	for _, path := range sources(t) {
+		count := len(stilted.FindAllString(prose(t, path), -1))
+		if count > 0 {
+			files = append(files, file{path, count})
+			total += count
+		}
+	}
+	slices.SortStableFunc(files, func(a, b file) int { return b.count - a.count })
+	for _, f := range files[:min(10, len(files))] {
+		t.Logf("%4d  %s", f.count, f.path)
+	}
+	assert.LessOrEqual(t, total, maxStilted, "too many stilted phrases (%s): see CONTRIBUTING.md, \"Style\"", stilted)
+	t.Logf("%d stilted phrases in %d files, at most %d are allowed", total, len(files), maxStilted)
+}
+
+// TestProse checks what TestPlainEnglish reads of each kind of file.
+func TestProse(t *testing.T) {
+	for name, texts := range map[string][2]string{
+		"a.go":   {"package a\n\n// where one\nvar b = \"where it is two\" // where three\nconst c = `where`", "where one where three where it is two"},
+		"a.md":   {"where one\n\n    where two\n```\nwhere three\n```\n`where` four", "where one four"},
+		"a.yaml": {"a: where # where one\n# where two\nb: c", "where one where two"},
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(texts[0]), 0o600))
+		assert.Equal(t, texts[1], strings.Join(strings.Fields(prose(t, path)), " "), name)
+	}
+}
+
+// TestPageLines checks that the pages can be read in a terminal. Tables and commands may be longer.
+func TestPageLines(t *testing.T) {
+	for _, path := range pages(t) {
+		for number, line := range pageText(t, path) {
+			if !strings.HasPrefix(line, "|") && strings.Contains(strings.TrimSpace(line), " ") {
+				assert.LessOrEqual(t, len([]rune(line)), maxColumns, "%s:%d is too long", path, number+1)
+			}
+		}
+	}
+}
+
+// TestPageLinks checks that each link to a file of the repository leads to a file, and to a heading if it
+// names one.
+func TestPageLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]+)?\)`)
+	for _, path := range pages(t) {
+		for number, line := range pageText(t, path) {
+			for _, match := range link.FindAllStringSubmatch(line, -1) {
+				target := path
+				if match[1] != "" {
+					target = filepath.Join(filepath.Dir(path), match[1])
+				}
+				if !assert.FileExists(t, target, "%s:%d: %s", path, number+1, match[0]) || match[2] == "" {
+					continue
+				}
+				assert.Contains(t, anchors(t, target), match[2], "%s:%d: %s has no such heading", path, number+1, target)
+			}
+		}
+	}
+}
+
+// sources returns the files that people write, without test data.
+func sources(t *testing.T) []string {
+	t.Helper()
+	var paths []string
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if slices.Contains([]string{".git", ".gate", "bin", "testdata", "secrets"}, name) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		known := slices.Contains([]string{".go", ".md", ".yaml", ".yml", ".sh", ".html"}, filepath.Ext(name)) ||
+			slices.Contains([]string{"Makefile", "Dockerfile", ".env.example"}, name)
+		if known && !strings.HasSuffix(path, "internal/style/style_test.go") {
+			paths = append(paths, path)
+		}
+		return nil
+	}))
+	require.NotEmpty(t, paths)
+	return paths
+}
+
+// pages returns the Markdown files.
+func pages(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(sources(t), func(path string) bool { return filepath.Ext(path) != ".md" })
+}
+
+// prose returns the text of a file that is written for people.
+func prose(t *testing.T, path string) string {
+	t.Helper()
+	switch filepath.Ext(path) {
+	case ".go":
+		return goProse(t, path)
+	case ".md":
+		text := strings.Join(pageText(t, path), "\n")
+		if filepath.Base(path) == "CONTRIBUTING.md" {
+			text = regexp.MustCompile(`(?m)^\|.*$`).ReplaceAllString(text, "") // its table shows stilted sentences
+		}
+		return regexp.MustCompile("`[^`\n]*`").ReplaceAllString(text, "")
+	case ".html":
+		return read(t, path)
+	default:
+		var comments []string
+		for _, match := range regexp.MustCompile(`(?m)(?:^|\s)#+ ?(.*)$`).FindAllStringSubmatch(read(t, path), -1) {
+			comments = append(comments, match[1])
+		}
+		return strings.Join(comments, "\n")
+	}
+}
+
+// goProse returns the comments of a Go file, and its string literals of more than two words.
+func goProse(t *testing.T, path string) string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+	require.NoError(t, err)
+	var texts []string
+	for _, group := range parsed.Comments {
+		texts = append(texts, group.Text())
+	}
+	ast.Inspect(parsed, func(node ast.Node) bool {
+		if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			if text, err := strconv.Unquote(literal.Value); err == nil && strings.Count(text, " ") > 1 {
+				texts = append(texts, text)
+			}
+		}
+		return true
+	})
+	return strings.Join(texts, "\n")
+}
+
+// pageText returns the lines of a page. Lines of code are empty.
+func pageText(t *testing.T, path string) []string {
+	t.Helper()
+	lines := strings.Split(read(t, path), "\n")
+	fenced := false
+	for i, line := range lines {
+		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		if fenced || fence || strings.HasPrefix(line, "    ") {
+			lines[i] = ""
+		}
+		fenced = fenced != fence
+	}
+	return lines
+}
+
+// anchors returns the anchors that GitHub gives to the headings of a page.
+func anchors(t *testing.T, path string) []string {
+	t.Helper()
+	var found []string
+	for _, line := range pageText(t, path) {
+		title, heading := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if !heading || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		title = regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(title), "")
+		found = append(found, "#"+strings.ReplaceAll(title, " ", "-"))
+	}
+	return found
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}
