@@ -25,6 +25,8 @@ import (
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/rulesinforce"
+	"error-check-gate/workflows/sweep"
 )
 
 // Options is what a worker needs besides its connection.
@@ -153,7 +155,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings, Observer: metrics}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
-	main.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+	main.RegisterWorkflowWithOptions(sweep.Orders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.DescribeRules, workflow.RegisterOptions{Name: ordercheck.DescribeRulesType})
 	main.RegisterWorkflowWithOptions(workflows.UseSignInLink, workflow.RegisterOptions{Name: ordercheck.UseSignInLinkType})
 	main.RegisterWorkflowWithOptions(workflows.SendDigest, workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
@@ -163,7 +165,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		// A receiver who gets mail every day has a run every day.
 		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})
-	main.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{
+	main.RegisterWorkflowWithOptions(rulesinforce.Keep, workflow.RegisterOptions{
 		Name: ordercheck.RulesWorkflowType,
 		// It never ends, so that it cannot stay with the version that it began with.
 		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
 )
 
 const (
@@ -16,28 +17,26 @@ const (
 	// notifyScheduleToClose is how long a notice is tried before it is given up. A mail server may
 	// be down for a night.
 	notifyScheduleToClose = 24 * time.Hour
-	// listScheduleToClose is how long a page of InFlow's list is tried before the sweep fails.
-	listScheduleToClose = time.Hour
 )
 
 // fetchOrder is one request to InFlow per attempt. It may wait long for its turn, so only the
 // attempt itself is short. InFlow's Retry-After comes with the error and outweighs the backoff.
-var fetchOrder = activityStub[ordercheck.FetchOrderInput, ordercheck.FetchedOrder]{
-	name: ordercheck.ActivityFetchOrder,
-	options: workflow.ActivityOptions{
+var fetchOrder = call.Activity[ordercheck.FetchOrderInput, ordercheck.FetchedOrder]{
+	Name: ordercheck.ActivityFetchOrder,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.InflowTaskQueue,
 		ScheduleToCloseTimeout: fetchScheduleToClose,
 		StartToCloseTimeout:    20 * time.Second,
 		WaitForCancellation:    true, // see request
-		RetryPolicy:            backoff(time.Second, 2*time.Minute),
+		RetryPolicy:            call.Backoff(time.Second, 2*time.Minute),
 	},
 }
 
 // lookUpOrders is one request to InFlow per attempt, for what some rules compare with. They are
 // skipped rather than keep the others waiting for long.
-var lookUpOrders = activityStub[ordercheck.LookUpOrdersInput, ordercheck.RecentOrders]{
-	name: ordercheck.ActivityLookUpOrders,
-	options: workflow.ActivityOptions{
+var lookUpOrders = call.Activity[ordercheck.LookUpOrdersInput, ordercheck.RecentOrders]{
+	Name: ordercheck.ActivityLookUpOrders,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.InflowTaskQueue,
 		ScheduleToCloseTimeout: 2 * time.Minute,
 		StartToCloseTimeout:    20 * time.Second,
@@ -49,20 +48,20 @@ var lookUpOrders = activityStub[ordercheck.LookUpOrdersInput, ordercheck.RecentO
 
 // checkOrder evaluates the rules, which is local and takes milliseconds. Only a worker that dies
 // interrupts it.
-var checkOrder = activityStub[ordercheck.CheckOrderInput, *ordercheck.CheckedOrder]{
-	name: ordercheck.ActivityCheckOrder,
-	options: workflow.ActivityOptions{
+var checkOrder = call.Activity[ordercheck.CheckOrderInput, *ordercheck.CheckedOrder]{
+	Name: ordercheck.ActivityCheckOrder,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
-		RetryPolicy:            backoff(time.Second, time.Minute),
+		RetryPolicy:            call.Backoff(time.Second, time.Minute),
 	},
 }
 
 // recallRun looks at Temporal's list of runs.
-var recallRun = activityStub[ordercheck.RecallRunInput, *ordercheck.RecalledRun]{
-	name: ordercheck.ActivityRecallRun,
-	options: workflow.ActivityOptions{
+var recallRun = call.Activity[ordercheck.RecallRunInput, *ordercheck.RecalledRun]{
+	Name: ordercheck.ActivityRecallRun,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
@@ -71,9 +70,9 @@ var recallRun = activityStub[ordercheck.RecallRunInput, *ordercheck.RecalledRun]
 }
 
 // readCancellation finds out who cancelled the run, which is worth a short wait and no more.
-var readCancellation = activityStub[none, ordercheck.Cancellation]{
-	name: ordercheck.ActivityReadCancellation,
-	options: workflow.ActivityOptions{
+var readCancellation = call.Activity[call.None, ordercheck.Cancellation]{
+	Name: ordercheck.ActivityReadCancellation,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Minute,
 		StartToCloseTimeout:    10 * time.Second,
@@ -82,73 +81,25 @@ var readCancellation = activityStub[none, ordercheck.Cancellation]{
 }
 
 // notify sends a notice to one target, or asks for the targets.
-var notify = activityStub[ordercheck.NotifyInput, ordercheck.NotifyResult]{
-	name: ordercheck.ActivityNotify,
-	options: workflow.ActivityOptions{
+var notify = call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult]{
+	Name: ordercheck.ActivityNotify,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: notifyScheduleToClose,
 		StartToCloseTimeout:    time.Minute,
-		WaitForCancellation:    true, // see pauseSending
-		RetryPolicy:            backoff(2*time.Second, 10*time.Minute),
-	},
-}
-
-// recallSweep reads the marks of the last sweep from Temporal's list of runs.
-var recallSweep = activityStub[none, ordercheck.SweepMarks]{
-	name:    ordercheck.ActivityRecallSweep,
-	options: recallRun.options,
-}
-
-// listOrders is one request to InFlow per attempt, for a page of its list. Another sweep follows one
-// that fails, so it doesn't wait for an evening's outage to pass.
-var listOrders = activityStub[ordercheck.ListOrdersInput, ordercheck.ListedOrders]{
-	name: ordercheck.ActivityListOrders,
-	options: workflow.ActivityOptions{
-		TaskQueue:              ordercheck.InflowTaskQueue,
-		ScheduleToCloseTimeout: listScheduleToClose,
-		StartToCloseTimeout:    20 * time.Second,
-		Priority:               temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
-		RetryPolicy:            backoff(time.Second, 2*time.Minute),
-	},
-}
-
-// checkMissed waits while the checks of a page get their turns at InFlow, and heartbeats meanwhile.
-var checkMissed = activityStub[ordercheck.CheckMissedInput, ordercheck.CheckedMissed]{
-	name: ordercheck.ActivityCheckMissed,
-	options: workflow.ActivityOptions{
-		TaskQueue:           ordercheck.TaskQueue,
-		StartToCloseTimeout: 12 * time.Hour,
-		HeartbeatTimeout:    30 * time.Second,
-		WaitForCancellation: true,
-		RetryPolicy:         backoff(time.Second, time.Minute),
+		WaitForCancellation:    true, // see sender.pause
+		RetryPolicy:            call.Backoff(2*time.Second, 10*time.Minute),
 	},
 }
 
 // handOver is tried forever. Its heartbeat says what remains, and its absence that the worker died.
-var handOver = activityStub[ordercheck.HandOver, none]{
-	name: ordercheck.ActivityHandOver,
-	options: workflow.ActivityOptions{
+var handOver = call.Activity[ordercheck.HandOver, call.None]{
+	Name: ordercheck.ActivityHandOver,
+	Options: workflow.ActivityOptions{
 		TaskQueue:           ordercheck.HandOverTaskQueue,
 		StartToCloseTimeout: 10 * time.Minute,
 		HeartbeatTimeout:    10 * time.Second,
 		Summary:             "hand each order its deliveries",
-		RetryPolicy:         backoff(time.Second, time.Minute),
+		RetryPolicy:         call.Backoff(time.Second, time.Minute),
 	},
-}
-
-// recheckOrders is tried until every open order was asked. Its heartbeat says how far it has come.
-var recheckOrders = activityStub[ordercheck.RecheckOrders, ordercheck.RecheckedOrders]{
-	name: ordercheck.ActivityRecheckOrders,
-	options: workflow.ActivityOptions{
-		TaskQueue:           ordercheck.TaskQueue,
-		StartToCloseTimeout: 12 * time.Hour,
-		HeartbeatTimeout:    15 * time.Second,
-		Summary:             "have the open orders checked with the rule set in force",
-		RetryPolicy:         backoff(time.Second, time.Minute),
-	},
-}
-
-// backoff doubles the delay between attempts.
-func backoff(first, longest time.Duration) *temporal.RetryPolicy {
-	return &temporal.RetryPolicy{InitialInterval: first, BackoffCoefficient: 2, MaximumInterval: longest}
 }

@@ -5,6 +5,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/workflows/call"
 )
 
 // watchForCancellation notes that an operator cancelled the run, and how many signals came before.
@@ -21,7 +22,7 @@ func (o *salesOrder) watchForCancellation(ctx workflow.Context, done workflow.Ch
 // endByHand ends the hold for an operator who cancelled the run. A workflow cannot see who did and
 // why, but the history has it. If that cannot be read, nobody is named: the hold ends all the same.
 func (o *salesOrder) endByHand(ctx workflow.Context) error {
-	by, err := readCancellation.run(ctx, none{})
+	by, err := readCancellation.Run(ctx, call.None{})
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("who cancelled the run could not be read from its history", "error", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/workflows/call"
 )
 
 // notFoundPatience is the wait before the gate looks once more for an order that InFlow has just
@@ -114,11 +115,11 @@ func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.Fetc
 		in := ordercheck.FetchOrderInput{
 			SalesOrderID: o.id, KnowsBilled: o.state.Billed != nil, Also: also, AcceptMissing: incomplete == len(incompletePatience),
 		}
-		fetched, err := request(ctx, o, fetchOrder.withSummary("fetch sales order "+o.id+" from InFlow"), in)
+		fetched, err := request(ctx, o, fetchOrder.WithSummary("fetch sales order "+o.id+" from InFlow"), in)
 		var wait time.Duration
 		var why string
 		switch {
-		case applicationErrorType(err) == ordercheck.ErrorOrderNotFound && !missing:
+		case call.ErrorType(err) == ordercheck.ErrorOrderNotFound && !missing:
 			missing = true
 			wait, why = notFoundPatience, "InFlow does not know the order: it may be too new, look once more"
 		case err != nil, len(fetched.Missing) == 0, in.AcceptMissing, o.state.Knows(&fetched):
@@ -157,7 +158,7 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 func (o *salesOrder) evaluate(ctx workflow.Context, result *orderlife.Result, final bool) (err error) {
 	fetched := &result.Fetched
 	summary := "check " + ordercheck.SummaryName(fetched.OrderNumber) + " against the rules"
-	result.Checked, err = checkOrder.withSummary(summary).run(ctx, ordercheck.CheckOrderInput{
+	result.Checked, err = checkOrder.WithSummary(summary).Run(ctx, ordercheck.CheckOrderInput{
 		SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: result.Lookups, Asked: fetched.Asked, Final: final,
 		Told: o.state.NotifiedRules(), RulesSince: o.state.RulesSince,
 	})
@@ -167,7 +168,7 @@ func (o *salesOrder) evaluate(ctx workflow.Context, result *orderlife.Result, fi
 // recall asks for the order's last run if the state needs it.
 func (o *salesOrder) recall(ctx workflow.Context, result *orderlife.Result) (err error) {
 	if o.state.WantsRecall(result.Checked) {
-		result.Recalled, err = recallRun.run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
+		result.Recalled, err = recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
 	}
 	return err
 }
@@ -177,7 +178,7 @@ func (o *salesOrder) recallFailure(ctx workflow.Context, failure orderlife.Failu
 	if !o.state.RecallsFailure(failure) {
 		return nil
 	}
-	recalled, err := recallRun.run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
+	recalled, err := recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
 	if err != nil {
 		return nil
 	}

@@ -6,23 +6,24 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
 )
 
 // describeRules reads what a worker has loaded. Several attempts may reach workers that do not have
 // the set in force.
-var describeRules = activityStub[none, ordercheck.DescribedRules]{
-	name: ordercheck.ActivityDescribeRules,
-	options: workflow.ActivityOptions{
+var describeRules = call.Activity[call.None, ordercheck.DescribedRules]{
+	Name: ordercheck.ActivityDescribeRules,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Minute,
 		StartToCloseTimeout:    5 * time.Second,
-		RetryPolicy:            backoff(250*time.Millisecond, 5*time.Second),
+		RetryPolicy:            call.Backoff(250*time.Millisecond, 5*time.Second),
 	},
 }
 
 // DescribeRules is the workflow [ordercheck.DescribeRulesType].
 func DescribeRules(ctx workflow.Context) (ordercheck.DescribedRules, error) {
-	return describeRules.run(ctx, none{})
+	return describeRules.Run(ctx, call.None{})
 }
 
 // UseSignInLink is the workflow [ordercheck.UseSignInLinkType]. It does nothing: that Temporal

@@ -22,18 +22,18 @@ const (
 func (o *salesOrder) details(ctx workflow.Context) string {
 	report := &o.state.Report
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s: %s**", markdownText(cmp.Or(report.OrderNumber, report.SalesOrderID)), report.Status)
+	fmt.Fprintf(&b, "**%s: %s**", ordercheck.Markdown(cmp.Or(report.OrderNumber, report.SalesOrderID)), report.Status)
 	if report.Customer != "" {
-		fmt.Fprintf(&b, " · %s", markdownText(report.Customer))
+		fmt.Fprintf(&b, " · %s", ordercheck.Markdown(report.Customer))
 	}
 	b.WriteString("\n\n")
 	if report.Note != "" {
-		fmt.Fprintf(&b, "%s\n\n", markdownText(report.Note))
+		fmt.Fprintf(&b, "%s\n\n", ordercheck.Markdown(report.Note))
 	}
 	b.WriteString(o.cancellationText())
 	if report.CheckedAt.IsZero() {
 		if failure := o.state.Failure; failure != nil {
-			fmt.Fprintf(&b, "%s\n", markdownText(failure.Message))
+			fmt.Fprintf(&b, "%s\n", ordercheck.Markdown(failure.Message))
 		} else {
 			b.WriteString("No check has ended yet.\n")
 		}
@@ -48,19 +48,19 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 		fmt.Fprintf(&b, "\nNext, at %s: %s. A change of the order is checked at once.\n", ordercheck.Moment(next.Until), next.Why)
 	}
 	if failure := o.state.Failure; failure != nil {
-		fmt.Fprintf(&b, "\n%s\n", markdownText(failure.Message))
+		fmt.Fprintf(&b, "\n%s\n", ordercheck.Markdown(failure.Message))
 	}
 	o.writeFindings(&b)
 	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxDetailRules)] {
 		e := &report.RuleErrors[i]
-		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, markdownText(e.Error))
+		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, ordercheck.Markdown(e.Error))
 	}
 	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
 		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
 	}
 	o.writeTimeline(&b)
 	for _, unsent := range o.state.Unsent {
-		fmt.Fprintf(&b, "\nGiven up: %s\n", markdownText(unsent))
+		fmt.Fprintf(&b, "\nGiven up: %s\n", ordercheck.Markdown(unsent))
 	}
 	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
 	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)+min(len(report.Omitted), maxDetailRules)))
@@ -79,11 +79,11 @@ func (o *salesOrder) writeFindings(b *strings.Builder) {
 		if f.LineNumber > 0 {
 			where = fmt.Sprintf("line %d", f.LineNumber)
 		}
-		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, stateText(f), markdownText(f.Message), markdownText(f.Fix))
+		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, stateText(f), ordercheck.Markdown(f.Message), ordercheck.Markdown(f.Fix))
 	}
 	for i := range omitted[:min(len(omitted), maxDetailRules)] {
 		g := &omitted[i]
-		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n", g.Severity, stateText(g), g.RuleID, markdownText(g.Message))
+		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n", g.Severity, stateText(g), g.RuleID, ordercheck.Markdown(g.Message))
 	}
 	if more := len(findings) - maxDetailRows; more > 0 {
 		fmt.Fprintf(b, "\nand %d more: see the report.\n", more)
@@ -98,19 +98,11 @@ func stateText(f *ordercheck.Finding) string {
 	case f.State == ordercheck.FindingPending:
 		return ", pending until " + ordercheck.Moment(f.ConfirmAt)
 	case f.State == ordercheck.FindingOverridden && f.Override != nil:
-		return fmt.Sprintf(", overridden by %s until %s: %s", markdownText(f.Override.By), ordercheck.Moment(f.Override.Until), markdownText(f.Override.Reason))
+		return fmt.Sprintf(", overridden by %s until %s: %s", ordercheck.Markdown(f.Override.By), ordercheck.Moment(f.Override.Until), ordercheck.Markdown(f.Override.Reason))
 	default:
 		return ", since " + ordercheck.Moment(f.FirstSeen)
 	}
 }
-
-// markdownEscapes: text from an order must not become markup, nor break a table row.
-var markdownEscapes = strings.NewReplacer(
-	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]",
-	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
-)
-
-func markdownText(s string) string { return markdownEscapes.Replace(ordercheck.Cut(s, maxDetailText)) }
 
 // maxDetailTimeline is the number of timeline entries on the run's page in the Web UI.
 const maxDetailTimeline = 20
@@ -127,7 +119,7 @@ func (o *salesOrder) writeTimeline(b *strings.Builder) {
 		if entry.Kind == ordercheck.TimelineCommented {
 			text = entry.By + ": " + text
 		}
-		fmt.Fprintf(b, "\n- %s: %s", entry.At.UTC().Format(time.DateTime), markdownText(text))
+		fmt.Fprintf(b, "\n- %s: %s", entry.At.UTC().Format(time.DateTime), ordercheck.Markdown(text))
 	}
 	b.WriteString("\n")
 }

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
 )
 
 // scheduledStart is when the schedule wanted a run to start. It is later than that if the server was
@@ -28,18 +29,18 @@ func SendDigest(ctx workflow.Context, _ ordercheck.DigestStart) (ordercheck.Sent
 		}
 		in.Since = last.ListedAt
 	}
-	return sendDigest.run(ctx, in)
+	return sendDigest.Run(ctx, in)
 }
 
 // sendDigest lists the held orders and mails the list. It is given up before the next one is due.
-var sendDigest = activityStub[ordercheck.SendDigestInput, ordercheck.SentDigest]{
-	name: ordercheck.ActivitySendDigest,
-	options: workflow.ActivityOptions{
+var sendDigest = call.Activity[ordercheck.SendDigestInput, ordercheck.SentDigest]{
+	Name: ordercheck.ActivitySendDigest,
+	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: 12 * time.Hour,
 		StartToCloseTimeout:    30 * time.Minute,
 		HeartbeatTimeout:       time.Minute,
 		Summary:                "list the held orders, and mail the list",
-		RetryPolicy:            backoff(2*time.Second, 10*time.Minute),
+		RetryPolicy:            call.Backoff(2*time.Second, 10*time.Minute),
 	},
 }

@@ -222,7 +222,7 @@ func (s *saga) open(t *testing.T) {
 	}
 	s.runs++
 	s.SetWorkerOptions(worker.Options{
-		DeadlockDetectionTimeout: time.Minute, // see patient
+		DeadlockDetectionTimeout: time.Minute, // see workflowtest.NewEnvironment
 		Interceptors:             []interceptor.WorkerInterceptor{&accepting{saga: s}},
 	})
 	fetch := s.fetch

@@ -9,6 +9,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/workflows/call"
 )
 
 // maxErrorText limits an error's message that is repeated, in characters.
@@ -17,7 +18,7 @@ const maxErrorText = 500
 // explain turns an activity's failure into the failure of the check. Its message says what to do,
 // because that is what the Web UI shows.
 func (o *salesOrder) explain(err error) orderlife.Failure {
-	kind := applicationErrorType(err)
+	kind := call.ErrorType(err)
 	var advice string
 	switch kind {
 	case ordercheck.ErrorOrderNotFound:
@@ -26,9 +27,9 @@ func (o *salesOrder) explain(err error) orderlife.Failure {
 		advice = "InFlow refused the API key; put INFLOW_API_KEY and INFLOW_COMPANY_ID right at the worker, then rerun"
 	case ordercheck.ErrorInflowBadResponse:
 		// The activity knows whether the address, the version or one field of the order is wrong.
-		advice = "InFlow's answer could not be used (" + ordercheck.Cut(applicationErrorMessage(err), maxErrorText) + "); mend what it names, then rerun"
+		advice = "InFlow's answer could not be used (" + ordercheck.Cut(call.ErrorMessage(err), maxErrorText) + "); mend what it names, then rerun"
 	case ordercheck.ErrorOrderTooLarge:
-		advice = "it is too large for a check; check it by hand, or split it into several orders (" + applicationErrorMessage(err) + ")"
+		advice = "it is too large for a check; check it by hand, or split it into several orders (" + call.ErrorMessage(err) + ")"
 	case ordercheck.ErrorRulesNotInForce:
 		advice = "no worker had the rule set in force for an hour; run one with these rules, or go back with 'gate rules use', then rerun"
 	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:
@@ -41,24 +42,7 @@ func (o *salesOrder) explain(err error) orderlife.Failure {
 			break
 		}
 		kind = cmp.Or(kind, "CheckFailed")
-		advice = ordercheck.Cut(applicationErrorMessage(err), maxErrorText)
+		advice = ordercheck.Cut(call.ErrorMessage(err), maxErrorText)
 	}
 	return orderlife.Failure{Type: kind, Message: fmt.Sprintf("sales order %s was not checked: %s", o.id, advice)}
-}
-
-func applicationErrorType(err error) string {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
-		return application.Type()
-	}
-	return ""
-}
-
-// applicationErrorMessage returns what an activity said, without where it ran.
-func applicationErrorMessage(err error) string {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
-		return application.Message()
-	}
-	return err.Error()
 }

@@ -1,16 +1,15 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/gathering"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
 )
 
 const (
@@ -51,15 +50,13 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 		"May the receiver be sent a notice now? Else it is gathered."); err != nil {
 		return fmt.Errorf("register update %s: %w", ordercheck.UpdateAdmit, err)
 	}
-	workflow.Go(ctx, g.sendLoop)
+	workflow.Go(ctx, g.sendMessages)
 	for {
 		now := workflow.Now(ctx)
 		var err error
 		switch {
-		case g.full(ctx) && g.busy:
-			g.paused = true
-			g.interrupt()
-			err = workflow.Await(ctx, func() bool { return !g.busy })
+		case g.full(ctx) && g.sender.busy:
+			err = g.sender.pause(ctx)
 		case g.full(ctx):
 			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType, GatherStart{State: g.state})
 		case g.state.Due(now):
@@ -84,10 +81,7 @@ type gatherer struct {
 	admitted int       // in this run
 	changed  bool      // wakes the run
 	timer    sleepTimer
-
-	busy      bool // a message is on its way
-	paused    bool // the next run is about to take over
-	interrupt workflow.CancelFunc
+	sender   sender
 }
 
 // admit is the update [ordercheck.UpdateAdmit]. It blocks nowhere, so it is never unfinished.
@@ -104,27 +98,15 @@ func (g *gatherer) full(ctx workflow.Context) bool {
 		return false
 	}
 	return g.admitted >= maxAdmitted || workflow.GetInfo(ctx).GetContinueAsNewSuggested() ||
-		!g.busy && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
+		!g.sender.busy && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
 }
 
-// sleep waits until there is something to do. A timer that fires too early is used all the same: a
-// timer for each notice would cost three events each.
+// sleep waits until there is something to do.
 func (g *gatherer) sleep(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, g.details())
 	until, why := g.state.Wake(g.since)
-	t := &g.timer
-	if t.future != nil && (t.fired() || until.Before(t.until)) {
-		t.cancel()
-		*t = sleepTimer{}
-	}
-	if t.future == nil {
-		var timerCtx workflow.Context
-		timerCtx, t.cancel = workflow.WithCancel(ctx)
-		t.until, t.why = until, why
-		t.future = workflow.NewTimerWithOptions(timerCtx, max(until.Sub(workflow.Now(ctx)), 0),
-			workflow.TimerOptions{Summary: why})
-	}
-	err := workflow.Await(ctx, func() bool { return g.changed || t.fired() || g.full(ctx) })
+	g.timer.set(ctx, until, why, false)
+	err := workflow.Await(ctx, func() bool { return g.changed || g.timer.fired() || g.full(ctx) })
 	g.changed = false
 	return err
 }
@@ -143,44 +125,37 @@ func (g *gatherer) details() string {
 	return text
 }
 
-// sendLoop sends one collective message after the other, beside the count: a mail server that is
-// down holds no order's run up.
-func (g *gatherer) sendLoop(ctx workflow.Context) {
-	for {
-		if err := workflow.Await(ctx, func() bool { return g.state.Sending != nil && !g.paused }); err != nil {
-			return
-		}
-		var sendCtx workflow.Context
-		sendCtx, g.interrupt = workflow.WithCancel(ctx)
-		g.busy = true
+// sendMessages sends one collective message after the other.
+func (g *gatherer) sendMessages(ctx workflow.Context) {
+	waiting := func() bool { return g.state.Sending != nil }
+	g.sender.loop(ctx, waiting, func(sendCtx workflow.Context) {
 		err := g.send(sendCtx)
+		if err != nil && sendCtx.Err() == nil {
+			g.giveUp(ctx, err)
+		}
 		if err == nil || sendCtx.Err() == nil {
-			if err != nil {
-				g.giveUp(ctx, err)
-			}
 			g.state.Done()
 		}
-		g.busy, g.changed = false, true
-		g.interrupt()
-	}
+		g.changed = true
+	})
 }
 
 // send sends the message. For a sales rep it looks the address up by one of the orders, the latest
 // first, and leaves out the orders that have another rep by now.
 func (g *gatherer) send(ctx workflow.Context) error {
-	activity := sendGathered.withSummary("one message to " + g.receiver)
+	activity := sendGathered.WithSummary("one message to " + g.receiver)
 	if ordercheck.ReceiverTarget(g.receiver) != ordercheck.TargetSalesRep {
-		_, err := activity.run(ctx, g.input(""))
+		_, err := activity.Run(ctx, g.input(""))
 		return err
 	}
 	var err error
 	for _, id := range g.latestOrders() {
 		var sent ordercheck.SentGathered
-		sent, err = activity.onQueue(ordercheck.InflowTaskQueue).run(ctx, g.input(id))
+		sent, err = activity.OnQueue(ordercheck.InflowTaskQueue).Run(ctx, g.input(id))
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return err
-		case err != nil && isOrderNotFound(err):
+		case call.ErrorType(err) == ordercheck.ErrorOrderNotFound:
 			continue // another order knows the address
 		case err != nil || !sent.Moved:
 			return err
@@ -194,11 +169,6 @@ func (g *gatherer) send(ctx workflow.Context) error {
 		err = fmt.Errorf("none of the last %d orders has this sales rep any more", maxRepLookups)
 	}
 	return err
-}
-
-func isOrderNotFound(err error) bool {
-	var failed *temporal.ApplicationError
-	return errors.As(err, &failed) && failed.Type() == ordercheck.ErrorOrderNotFound
 }
 
 func (g *gatherer) input(lookUp string) ordercheck.SendGatheredInput {
@@ -230,7 +200,7 @@ func (g *gatherer) giveUp(ctx workflow.Context, err error) {
 }
 
 // sendGathered sends one collective message.
-var sendGathered = activityStub[ordercheck.SendGatheredInput, ordercheck.SentGathered]{
-	name:    ordercheck.ActivitySendGathered,
-	options: notify.options,
+var sendGathered = call.Activity[ordercheck.SendGatheredInput, ordercheck.SentGathered]{
+	Name:    ordercheck.ActivitySendGathered,
+	Options: notify.Options,
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -13,13 +12,13 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/workflowtest"
 )
 
 const office = "mail:8c87b4"
@@ -44,9 +43,7 @@ type gatheredMessage struct {
 
 func newGatherer(t *testing.T, receiver string) *gatherer {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	g := &gatherer{TestWorkflowEnvironment: patient(suite.NewTestWorkflowEnvironment()), t: t, givenUp: &observed{}}
+	g := &gatherer{TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t, givenUp: &observed{}}
 	g.start = g.Now()
 	gathering := &workflows.NoticeGathering{Observer: g.givenUp}
 	g.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})

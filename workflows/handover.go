@@ -10,6 +10,6 @@ import (
 // goes on until every order has its deliveries, even if an operator cancels it.
 func HandOverDeliveries(ctx workflow.Context, in ordercheck.HandOver) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	_, err := handOver.run(ctx, in)
+	_, err := handOver.Run(ctx, in)
 	return err
 }

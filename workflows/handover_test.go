@@ -9,18 +9,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/workflowtest"
 )
 
 // TestHandOverGoesOn: neither failures nor an operator's cancellation
 // keep deliveries from their orders once their senders have been answered.
 func TestHandOverGoesOn(t *testing.T) {
-	var suite testsuite.WorkflowTestSuite
-	env := patient(suite.NewTestWorkflowEnvironment())
+	env := workflowtest.NewEnvironment()
 	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
 	in := ordercheck.HandOver{Orders: []ordercheck.OrderDeliveries{
 		{SalesOrderID: "1", Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now().UTC()}}},

@@ -6,33 +6,19 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
 )
 
-// sendNotices sends what is in the outbox, one notice after the other, beside the life of the order:
-// a mail server that is down holds nothing up.
+// sendNotices sends the notices of the outbox, one after the other.
 func (o *salesOrder) sendNotices(ctx workflow.Context) {
-	for {
-		if err := workflow.Await(ctx, func() bool { return len(o.state.Outbox) > 0 && !o.sendingPaused }); err != nil {
-			return
-		}
-		var sendCtx workflow.Context
-		sendCtx, o.interruptSending = workflow.WithCancel(ctx)
-		o.sending = true
+	waiting := func() bool { return len(o.state.Outbox) > 0 }
+	o.sender.loop(ctx, waiting, func(sendCtx workflow.Context) {
 		if o.send(sendCtx) {
 			o.state.NoticeDone(workflow.Now(ctx))
 			workflow.SetCurrentDetails(ctx, o.details(ctx))
 		}
-		o.sending, o.changed = false, true
-		o.interruptSending()
-	}
-}
-
-// pauseSending leaves the notice on its way, and those after it, to the next run. It waits for an
-// attempt that has begun, for a minute at most, so its target is not notified twice.
-func (o *salesOrder) pauseSending(ctx workflow.Context) error {
-	o.sendingPaused = true
-	o.interruptSending()
-	return workflow.Await(ctx, func() bool { return !o.sending })
+		o.changed = true
+	})
 }
 
 // maxNoticesInTask limits the receivers that are notified in one workflow task. Each has the whole
@@ -43,7 +29,7 @@ const maxNoticesInTask = 8
 // returns false if it was interrupted.
 func (o *salesOrder) send(ctx workflow.Context) bool {
 	first := func() *ordercheck.Notice { return &o.state.Outbox[0] }
-	plan, err := o.notifying("").run(ctx, ordercheck.NotifyInput{Notice: *first()})
+	plan, err := o.notifying("").Run(ctx, ordercheck.NotifyInput{Notice: *first()})
 	if err != nil {
 		if ctx.Err() != nil {
 			return false
@@ -51,7 +37,7 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 		o.giveUpNotice(ctx, "anybody", err)
 		return true
 	}
-	attempts := make([]*result[ordercheck.NotifyResult], len(plan.Targets))
+	attempts := make([]*call.Result[ordercheck.NotifyResult], len(plan.Targets))
 	done, scheduled := true, 0
 	for i, target := range plan.Targets {
 		if first().IsDoneFor(target) {
@@ -63,14 +49,14 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 			}
 			scheduled = 1
 		}
-		attempt := o.notifying(target).start(ctx, ordercheck.NotifyInput{Notice: *first(), Target: target})
+		attempt := o.notifying(target).Start(ctx, ordercheck.NotifyInput{Notice: *first(), Target: target})
 		attempts[i] = &attempt
 	}
 	for i, target := range plan.Targets {
 		if attempts[i] == nil {
 			continue
 		}
-		switch answer, err := attempts[i].get(ctx); {
+		switch answer, err := attempts[i].Get(ctx); {
 		case err == nil && answer.Gathered:
 			o.state.NoticeGathered(target)
 		case err == nil:
@@ -86,15 +72,15 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 
 // notifying returns the activity that sends the first notice to a target. Without one it asks for the
 // targets.
-func (o *salesOrder) notifying(target string) activityStub[ordercheck.NotifyInput, ordercheck.NotifyResult] {
+func (o *salesOrder) notifying(target string) call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult] {
 	kind := string(o.state.Outbox[0].Kind)
 	switch target {
 	case "":
-		return notify.withSummary("who is told that the order is " + kind)
+		return notify.WithSummary("who is told that the order is " + kind)
 	case ordercheck.TargetSalesRep: // the address is asked for at InFlow
-		return notify.withSummary("tell " + target + ": " + kind).onQueue(ordercheck.InflowTaskQueue)
+		return notify.WithSummary("tell " + target + ": " + kind).OnQueue(ordercheck.InflowTaskQueue)
 	default:
-		return notify.withSummary("tell " + target + ": " + kind)
+		return notify.WithSummary("tell " + target + ": " + kind)
 	}
 }
 
@@ -102,6 +88,6 @@ func (o *salesOrder) giveUpNotice(ctx workflow.Context, target string, err error
 	kind := o.state.Outbox[0].Kind
 	o.observe(ctx, func(observer Observer) { observer.NoticeGivenUp(kind) })
 	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", kind, "target", target, "error", err)
-	o.state.NoticeGivenUp(workflow.Now(ctx), target, applicationErrorMessage(err))
+	o.state.NoticeGivenUp(workflow.Now(ctx), target, call.ErrorMessage(err))
 	o.changed = true
 }

@@ -16,6 +16,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/sweep"
 )
 
 // TestRecordedHistoriesReplay fails where a change to the workflow would break
@@ -27,13 +28,13 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		t.Run(strings.TrimPrefix(file, "testdata/histories/"), func(t *testing.T) {
-			replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true}) // see patient
+			replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true}) // see workflowtest.NewEnvironment
 			require.NoError(t, err)
 			// Settings are read from the history: others in force now change nothing.
 			checks := &workflows.SalesOrderChecks{}
 			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
 			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
-			replayer.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+			replayer.RegisterWorkflowWithOptions(sweep.Orders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 			gathering := &workflows.NoticeGathering{}
 			replayer.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
 			replayer.RegisterWorkflowWithOptions(workflows.SendDigest, workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})

@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -16,6 +15,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/workflows/call"
 )
 
 // SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
@@ -63,11 +63,8 @@ type salesOrder struct {
 	cause        error // of state.Failure; nil in the run after the one that failed to check
 	kept         *keptOrder
 
-	timer sleepTimer
-
-	sending          bool // a notice is on its way
-	sendingPaused    bool // the next run is about to take over
-	interruptSending workflow.CancelFunc
+	timer  sleepTimer
+	sender sender
 
 	published     published
 	publishedMemo ordercheck.DeskMemo
@@ -84,8 +81,8 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		next := o.state.Next(workflow.Now(ctx))
 		var err error
 		switch {
-		case o.shouldContinueAsNew(ctx, next) && o.sending:
-			err = o.pauseSending(ctx)
+		case o.shouldContinueAsNew(ctx, next) && o.sender.busy:
+			err = o.sender.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next):
 			return nil, o.continueAsNew(ctx)
 		case next.Do == orderlife.Check:
@@ -171,37 +168,15 @@ func startPriority(ctx workflow.Context) int {
 	return cmp.Or(workflow.GetInfo(ctx).Priority.PriorityKey, ordercheck.PriorityPerson)
 }
 
-// sleepTimer is the one timer of a run that sleeps.
-type sleepTimer struct {
-	future workflow.Future
-	cancel workflow.CancelFunc
-	until  time.Time
-	why    string
-}
-
-func (t *sleepTimer) fired() bool { return t.future != nil && t.future.IsReady() }
-
-// sleep waits for an event, or until the time of next. A timer that fires no later and for the same
-// reason is used again: a timer for each delivery of a burst would cost three events each.
+// sleep waits for an event, or until the time of next.
 func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	o.sendingPaused = false
-	t := &o.timer
-	if t.future != nil && (t.fired() || t.why != next.Why || t.until.After(next.Until)) {
-		t.cancel()
-		*t = sleepTimer{}
-	}
-	if t.future == nil && !next.Until.IsZero() {
-		var timerCtx workflow.Context
-		timerCtx, t.cancel = workflow.WithCancel(ctx)
-		t.until, t.why = next.Until, next.Why
-		t.future = workflow.NewTimerWithOptions(timerCtx, max(next.Until.Sub(workflow.Now(ctx)), 0),
-			workflow.TimerOptions{Summary: next.Why})
-	}
+	o.sender.paused = false
+	o.timer.set(ctx, next.Until, next.Why, next.Why != o.timer.why)
 	err := workflow.Await(ctx, func() bool {
-		return t.fired() || o.changed || o.unreadSignals() > 0 ||
+		return o.timer.fired() || o.changed || o.unreadSignals() > 0 ||
 			o.cancelled && o.shouldContinueAsNew(ctx, next)
 	})
 	o.changed = false
@@ -211,25 +186,25 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 // request has an activity make a request to InFlow, which may wait long for its turn. If somebody
 // more urgent asks before it has begun, it is taken back with errOvertaken. One that has begun goes
 // on.
-func request[In, Out any](ctx workflow.Context, o *salesOrder, a activityStub[In, Out], in In) (Out, error) {
+func request[In, Out any](ctx workflow.Context, o *salesOrder, a call.Activity[In, Out], in In) (Out, error) {
 	requestCtx, takeBack := workflow.WithCancel(ctx)
-	requested := a.withPriority(o.state.InFlight.Priority).start(requestCtx, in)
-	for !requested.future.IsReady() {
+	requested := a.WithPriority(o.state.InFlight.Priority).Start(requestCtx, in)
+	for !requested.IsReady() {
 		if err := workflow.Await(ctx, func() bool {
-			return requested.future.IsReady() || o.state.Outbid() || o.unreadSignals() > 0
+			return requested.IsReady() || o.state.Outbid() || o.unreadSignals() > 0
 		}); err != nil {
 			var zero Out
 			return zero, err
 		}
-		if requested.future.IsReady() || !o.overtaken() {
+		if requested.IsReady() || !o.overtaken() {
 			continue
 		}
 		takeBack()
-		if out, err := requested.get(ctx); err != nil {
+		if out, err := requested.Get(ctx); err != nil {
 			return out, errOvertaken
 		}
 	}
-	return requested.get(ctx)
+	return requested.Get(ctx)
 }
 
 // errOvertaken is for a request to InFlow that was taken back.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -23,6 +21,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/workflowtest"
 )
 
 const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
@@ -66,9 +65,7 @@ func newWorld(t *testing.T) *world { return newWorldWith(t, settings) }
 
 func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	w := &world{TestWorkflowEnvironment: patient(suite.NewTestWorkflowEnvironment()), targets: []string{"mail"}, observer: &observed{}}
+	w := &world{TestWorkflowEnvironment: workflowtest.NewEnvironment(), targets: []string{"mail"}, observer: &observed{}}
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
 	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
 

@@ -153,6 +153,18 @@ func printable(s string) string {
 	}, s)
 }
 
+// maxMarkdown limits a text in Markdown, in characters.
+const maxMarkdown = 500
+
+// markdownEscapes keep text from an order from becoming markup or breaking a table row.
+var markdownEscapes = strings.NewReplacer(
+	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]",
+	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
+)
+
+// Markdown returns text as plain text in Markdown, cut to 500 characters.
+func Markdown(text string) string { return markdownEscapes.Replace(Cut(text, maxMarkdown)) }
+
 // Plural counts things, such as "1 error" or "3 errors".
 func Plural(n int, noun string) string {
 	if n == 1 {

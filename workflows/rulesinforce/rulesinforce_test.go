@@ -1,9 +1,8 @@
-package workflows_test
+package rulesinforce_test
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -12,24 +11,24 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/workflows/rulesinforce"
+	"error-check-gate/workflows/workflowtest"
 )
 
 func set(digest string) ordercheck.RuleSet {
 	return ordercheck.RuleSet{Name: "default", Digest: "sha256:" + digest}
 }
 
-// record is the workflow of the rule set in force, and what it does.
+// record runs the workflow and records what it does.
 type record struct {
 	*testsuite.TestWorkflowEnvironment
 	t         *testing.T
-	rechecked []string // digests, when a recheck begins
+	rechecked []string // digests, one for each recheck
 	recheck   func(ctx context.Context, digest string) error
 	taken     []string
 	refused   []string // types of errors
@@ -37,18 +36,24 @@ type record struct {
 
 func newRecord(t *testing.T) *record {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	r := &record{TestWorkflowEnvironment: patient(suite.NewTestWorkflowEnvironment()), t: t}
-	r.RegisterWorkflowWithOptions(workflows.RulesInForce, workflow.RegisterOptions{Name: ordercheck.RulesWorkflowType})
-	r.RegisterActivityWithOptions(func(ctx context.Context, in ordercheck.RecheckOrders) (ordercheck.RecheckedOrders, error) {
-		r.rechecked = append(r.rechecked, in.RuleSet.Digest)
-		if r.recheck != nil {
-			return ordercheck.RecheckedOrders{}, r.recheck(ctx, in.RuleSet.Digest)
-		}
-		return ordercheck.RecheckedOrders{}, nil
-	}, activity.RegisterOptions{Name: ordercheck.ActivityRecheckOrders})
-	r.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.RulesWorkflowID, TaskQueue: ordercheck.TaskQueue})
+	r := &record{TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t}
+	r.RegisterWorkflowWithOptions(
+		rulesinforce.Keep,
+		workflow.RegisterOptions{Name: ordercheck.RulesWorkflowType},
+	)
+	r.RegisterActivityWithOptions(
+		func(ctx context.Context, in ordercheck.RecheckOrders) (ordercheck.RecheckedOrders, error) {
+			r.rechecked = append(r.rechecked, in.RuleSet.Digest)
+			if r.recheck != nil {
+				return ordercheck.RecheckedOrders{}, r.recheck(ctx, in.RuleSet.Digest)
+			}
+			return ordercheck.RecheckedOrders{}, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityRecheckOrders},
+	)
+	r.SetStartWorkflowOptions(
+		client.StartWorkflowOptions{ID: ordercheck.RulesWorkflowID, TaskQueue: ordercheck.TaskQueue},
+	)
 	return r
 }
 
@@ -70,7 +75,7 @@ func (r *record) update(at time.Duration, name string, arg any) {
 	}, at)
 }
 
-// state asks the record at a time.
+// state queries the record at a time.
 func (r *record) state(at time.Duration, into *ordercheck.InForce) {
 	r.RegisterDelayedCallback(func() {
 		answer, err := r.QueryWorkflow(ordercheck.QueryInForce)
@@ -86,7 +91,7 @@ func (r *record) execute(start ordercheck.InForce) {
 	require.True(r.t, r.IsWorkflowCompleted())
 }
 
-func TestNewerRulesTakeOverAndOlderOnesAreAPersonsDecision(t *testing.T) {
+func TestNewRulesTakeOverAndOldOnesNeedAPerson(t *testing.T) {
 	r := newRecord(t)
 	var first, last ordercheck.InForce
 	r.state(time.Minute, &first)
@@ -95,15 +100,32 @@ func TestNewerRulesTakeOverAndOlderOnesAreAPersonsDecision(t *testing.T) {
 	r.update(2*time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.update(2*time.Hour, ordercheck.UpdateProposeRules, ordercheck.RuleSet{Name: "none"})
 	r.update(3*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:01"})
-	r.update(3*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:77", By: "Anna"})
-	r.update(4*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:01", By: "Anna"})
+	r.update(
+		3*time.Hour,
+		ordercheck.UpdateUseRules,
+		ordercheck.UseRules{Digest: "sha256:77", By: "Anna"},
+	)
+	r.update(
+		4*time.Hour,
+		ordercheck.UpdateUseRules,
+		ordercheck.UseRules{Digest: "sha256:01", By: "Anna"},
+	)
 	r.update(5*time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.state(6*time.Hour, &last)
 	r.execute(ordercheck.InForce{RuleSet: set("01")})
 	assert.Equal(t, []string{"sha256:02", "sha256:02", "sha256:01"}, r.taken)
-	assert.Equal(t, []string{ordercheck.ErrorRulesOlder, ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesUnknown,
-		ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesOlder}, r.refused)
-	assert.Equal(t, []string{"sha256:01", "sha256:02", "sha256:01"}, r.rechecked, "each set once, and the first too")
+	assert.Equal(
+		t,
+		[]string{ordercheck.ErrorRulesOlder, ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesUnknown,
+			ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesOlder},
+		r.refused,
+	)
+	assert.Equal(
+		t,
+		[]string{"sha256:01", "sha256:02", "sha256:01"},
+		r.rechecked,
+		"each set once, and the first too",
+	)
 	assert.False(t, first.Since.IsZero())
 	assert.Equal(t, "Anna", last.By)
 	require.Len(t, last.Before, 1, "a set is in the list once")
@@ -111,8 +133,7 @@ func TestNewerRulesTakeOverAndOlderOnesAreAPersonsDecision(t *testing.T) {
 	assert.True(t, last.Since.After(first.Since))
 }
 
-// TestTwoRuleSetsAtOnce: open orders are checked with the one that stays.
-func TestTwoRuleSetsAtOnce(t *testing.T) {
+func TestOpenOrdersAreCheckedWithTheLatestOfTwoRuleSets(t *testing.T) {
 	r := newRecord(t)
 	r.update(time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.update(time.Hour, ordercheck.UpdateProposeRules, set("03"))
@@ -122,8 +143,7 @@ func TestTwoRuleSetsAtOnce(t *testing.T) {
 	assert.Equal(t, []string{ordercheck.ErrorRulesOlder}, r.refused)
 }
 
-// TestRecheckThatFailsIsMadeAgain: what cannot be asked now is asked later.
-func TestRecheckThatFailsIsMadeAgain(t *testing.T) {
+func TestFailedRecheckIsRepeated(t *testing.T) {
 	r := newRecord(t)
 	r.recheck = func(context.Context, string) error {
 		if len(r.rechecked) == 1 {
@@ -135,7 +155,7 @@ func TestRecheckThatFailsIsMadeAgain(t *testing.T) {
 	assert.Equal(t, []string{"sha256:01", "sha256:01"}, r.rechecked)
 }
 
-// TestRecordGoesOnInItsNextRun: a run that is ended, or that is full, forgets nothing.
+// A run that was ended, or that is full, forgets nothing.
 func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	before := ordercheck.InForce{RuleSet: set("01"), Since: time.Unix(100, 0).UTC()}
 	before.TakeOver(ordercheck.ProposedRules{RuleSet: set("02")}, time.Unix(50, 0).UTC(), "")
@@ -153,8 +173,8 @@ func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	assert.Equal(t, []string{"sha256:03"}, r.rechecked)
 }
 
-// TestRecordIsWrittenAnew: a worker with another payload key asks for it, maybe while open orders are asked.
-func TestRecordIsWrittenAnew(t *testing.T) {
+// A worker with another payload key asks for a new run, maybe while open orders are being asked.
+func TestRenewContinuesTheRecordInANewRun(t *testing.T) {
 	for name, at := range map[string]time.Duration{"at rest": time.Hour, "before the orders were asked": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecord(t)
@@ -174,10 +194,14 @@ func TestRecordIsWrittenAnew(t *testing.T) {
 	}
 }
 
-func TestRulesBeforeAreBounded(t *testing.T) {
+func TestRecordRemembersALimitedNumberOfSets(t *testing.T) {
 	f := ordercheck.InForce{RuleSet: set("00"), Since: time.Unix(1, 0)}
 	for i := range 2 * ordercheck.MaxRulesBefore {
-		f.TakeOver(ordercheck.ProposedRules{RuleSet: set(time.Unix(int64(i), 0).UTC().Format("150405"))}, time.Unix(int64(i)+2, 0), "")
+		f.TakeOver(
+			ordercheck.ProposedRules{RuleSet: set(time.Unix(int64(i), 0).UTC().Format("150405"))},
+			time.Unix(int64(i)+2, 0),
+			"",
+		)
 	}
 	assert.Len(t, f.Before, ordercheck.MaxRulesBefore)
 	assert.False(t, f.WasInForce("sha256:00"))

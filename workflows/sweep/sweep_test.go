@@ -1,10 +1,9 @@
-package workflows_test
+package sweep_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -13,23 +12,26 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/workflows/sweep"
+	"error-check-gate/workflows/workflowtest"
 )
 
 func versionOf(n int) string { return fmt.Sprintf("%016X", n) }
 
 func listedOrder(n, version int) ordercheck.ListedOrder {
-	return ordercheck.ListedOrder{SalesOrderID: fmt.Sprintf("order-%06d", n), OrderNumber: fmt.Sprintf("SO-%06d", n), OrderVersion: versionOf(version)}
+	return ordercheck.ListedOrder{
+		SalesOrderID: fmt.Sprintf("order-%06d", n),
+		OrderNumber:  fmt.Sprintf("SO-%06d", n),
+		OrderVersion: versionOf(version),
+	}
 }
 
-// account is an InFlow account and a Temporal with the latest checks, as the activities of a sweep see them.
+// account stands in for InFlow's list of orders and Temporal's latest checks.
 type account struct {
 	t        *testing.T
 	orders   []ordercheck.ListedOrder // by number
@@ -41,9 +43,9 @@ type account struct {
 	recalls  int
 	recalled ordercheck.SweepMarks
 	keyGone  bool // the result of the last sweep cannot be decrypted
-	// list stands before the account's own answer; nil is that.
+	// list answers in place of the account, unless it returns nothing; may be nil.
 	list func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error)
-	// check stands before the comparison; nil is nothing.
+	// check runs before the comparison and may fail it; may be nil.
 	check func(in ordercheck.CheckMissedInput) error
 }
 
@@ -63,7 +65,10 @@ func (a *account) listOrders(in ordercheck.ListOrdersInput) (*ordercheck.ListedO
 			return page, err
 		}
 	}
-	page := &ordercheck.ListedOrders{Orders: []ordercheck.ListedOrder{}, Tail: []ordercheck.ListedOrder{}}
+	page := &ordercheck.ListedOrders{
+		Orders: []ordercheck.ListedOrder{},
+		Tail:   []ordercheck.ListedOrder{},
+	}
 	first := 0
 	if in.After.SalesOrderID != "" {
 		for first < len(a.orders) && a.orders[first].SalesOrderID != in.After.SalesOrderID {
@@ -107,12 +112,13 @@ func (a *account) checkMissed(in ordercheck.CheckMissedInput) (ordercheck.Checke
 	return result, nil
 }
 
-// run is one run of the workflow at a time; next is what a run that continues as new hands on.
-func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart) (sweep *ordercheck.Sweep, next *ordercheck.SweepStart, err error) {
+// run starts one run of the workflow at a time. next is the argument of the next run, if the run
+// continues as new.
+func (a *account) run(
+	at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart,
+) (done *ordercheck.Sweep, next *ordercheck.SweepStart, err error) {
 	a.t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := patient(suite.NewTestWorkflowEnvironment())
+	env := workflowtest.NewEnvironment()
 	env.SetStartTime(at)
 	if last != nil {
 		env.SetLastCompletionResult(last)
@@ -120,13 +126,22 @@ func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.Swe
 			env.SetDataConverter(&keyGone{DataConverter: converter.GetDefaultDataConverter()})
 		}
 	}
-	env.RegisterWorkflowWithOptions(workflows.SweepOrders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
-	env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
-		return a.listOrders(in)
-	}, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
-	env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
-		return a.checkMissed(in)
-	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed})
+	env.RegisterWorkflowWithOptions(
+		sweep.Orders,
+		workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType},
+	)
+	env.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+			return a.listOrders(in)
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityListOrders},
+	)
+	env.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
+			return a.checkMissed(in)
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed},
+	)
 	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) {
 		a.recalls++
 		return a.recalled, nil
@@ -143,56 +158,64 @@ func (a *account) run(at time.Time, last *ordercheck.Sweep, start ordercheck.Swe
 	if err != nil {
 		return nil, nil, err
 	}
-	sweep = &ordercheck.Sweep{}
-	require.NoError(a.t, env.GetWorkflowResult(sweep))
-	return sweep, nil, nil
+	done = &ordercheck.Sweep{}
+	require.NoError(a.t, env.GetWorkflowResult(done))
+	return done, nil, nil
 }
 
-// sweep is a whole one, over all of its runs.
-func (a *account) sweep(at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart) (sweep *ordercheck.Sweep, runs int, err error) {
+// sweep makes a whole sweep, over all of its runs.
+func (a *account) sweep(
+	at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart,
+) (done *ordercheck.Sweep, runs int, err error) {
 	a.t.Helper()
 	next := &start
 	for next != nil {
 		runs++
 		require.Less(a.t, runs, 100)
-		sweep, next, err = a.run(at, last, *next)
+		done, next, err = a.run(at, last, *next)
 	}
-	return sweep, runs, err
+	return done, runs, err
 }
 
 func (a *account) mustSweep(at time.Time, last *ordercheck.Sweep) *ordercheck.Sweep {
 	a.t.Helper()
-	sweep, _, err := a.sweep(at, last, ordercheck.SweepStart{Days: 30})
+	done, _, err := a.sweep(at, last, ordercheck.SweepStart{Days: 30})
 	require.NoError(a.t, err)
-	return sweep
+	return done
 }
 
 var sweepStart = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 
-func TestFirstSweepOf20000Orders(t *testing.T) {
+func TestFirstSweepChecks20000Orders(t *testing.T) {
 	a := newAccount(t, 20_000)
-	sweep, runs, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{Days: 30})
+	done, runs, err := a.sweep(sweepStart, nil, ordercheck.SweepStart{Days: 30})
 	require.NoError(t, err)
-	assert.Equal(t, 20_000, sweep.Listed)
-	assert.Equal(t, 20_000, sweep.Missed)
-	assert.Len(t, sweep.Orders, ordercheck.MaxSweepOrders)
-	assert.Equal(t, versionOf(1000+19_999), sweep.Marks.Next)
-	assert.Empty(t, sweep.Marks.Mark)
+	assert.Equal(t, 20_000, done.Listed)
+	assert.Equal(t, 20_000, done.Missed)
+	assert.Len(t, done.Orders, ordercheck.MaxSweepOrders)
+	assert.Equal(t, versionOf(1000+19_999), done.Marks.Next)
+	assert.Empty(t, done.Marks.Mark)
 	assert.Equal(t, 5, runs, "no run's history grows without end")
-	assert.Len(t, a.lists, 20_000/99+2, "a request for each page, and one that says that nothing follows")
+	assert.Len(
+		t,
+		a.lists,
+		20_000/99+2,
+		"a request for each page, and one that says that nothing follows",
+	)
 	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[0].From)
 	assert.Equal(t, a.lists[0].From, a.lists[len(a.lists)-1].From)
 	assert.Equal(t, 1, a.recalls, "marks are looked for once in a sweep")
 }
 
-func TestMarksFollowOneSweepBehind(t *testing.T) {
+func TestMarkIsOneSweepBehind(t *testing.T) {
 	a := newAccount(t, 300)
 	first := a.mustSweep(sweepStart, nil)
 	second := a.mustSweep(sweepStart.Add(15*time.Minute), first)
 	assert.Equal(t, first.Marks.Next, second.Marks.Mark)
 	assert.Zero(t, second.Missed)
 
-	// While the third one reads the second page, an order of the first is changed, and then one of the last.
+	// While the third sweep reads the second page, an order of the first page changes, and then one
+	// of the last page.
 	a.compared = 0
 	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
 		if in.After.SalesOrderID != "" {
@@ -206,7 +229,12 @@ func TestMarksFollowOneSweepBehind(t *testing.T) {
 	assert.Equal(t, versionOf(5002), third.Marks.Next)
 	assert.Equal(t, 1, a.compared, "only what is newer than the mark is compared")
 	fourth := a.mustSweep(sweepStart.Add(45*time.Minute), third)
-	assert.Equal(t, []ordercheck.ListedOrder{a.orders[5]}, fourth.Orders, "what the third one passed by is found")
+	assert.Equal(
+		t,
+		[]ordercheck.ListedOrder{a.orders[5]},
+		fourth.Orders,
+		"the fourth sweep finds the order that the third one skipped",
+	)
 	fifth := a.mustSweep(sweepStart.Add(time.Hour), fourth)
 	assert.Equal(t, versionOf(5002), fifth.Marks.Mark)
 	assert.Zero(t, fifth.Missed)
@@ -215,7 +243,7 @@ func TestMarksFollowOneSweepBehind(t *testing.T) {
 	assert.Zero(t, a.compared)
 }
 
-// TestSweepsCloseTogetherKeepTheMark: a version may become visible after one that is newer.
+// A version may become visible after a newer one, so sweeps in quick succession keep the mark.
 func TestSweepsCloseTogetherKeepTheMark(t *testing.T) {
 	a := newAccount(t, 3)
 	first := a.mustSweep(sweepStart, nil)
@@ -229,30 +257,44 @@ func TestSweepsCloseTogetherKeepTheMark(t *testing.T) {
 	assert.Equal(t, versionOf(2000), third.Marks.Next)
 }
 
-func TestWhatASweepKnowsOfThoseBefore(t *testing.T) {
+func TestSweepUsesMarksOnlyWhereTheyHold(t *testing.T) {
 	a := newAccount(t, 10)
-	a.recalled = ordercheck.SweepMarks{Mark: versionOf(1003), Next: versionOf(1009), From: sweepStart.AddDate(0, 0, -40), SeenAt: sweepStart.Add(-time.Hour)}
-	sweep := a.mustSweep(sweepStart, nil)
-	assert.Equal(t, 6, sweep.Changed, "the marks of the last sweep are looked for where the schedule has none")
-	assert.Equal(t, versionOf(1009), sweep.Marks.Mark)
+	a.recalled = ordercheck.SweepMarks{
+		Mark:   versionOf(1003),
+		Next:   versionOf(1009),
+		From:   sweepStart.AddDate(0, 0, -40),
+		SeenAt: sweepStart.Add(-time.Hour),
+	}
+	done := a.mustSweep(sweepStart, nil)
+	assert.Equal(t, 6, done.Changed, "recalls the marks if the schedule has none")
+	assert.Equal(t, versionOf(1009), done.Marks.Mark)
 
-	wider, _, err := a.sweep(sweepStart.Add(time.Hour), sweep, ordercheck.SweepStart{Days: 60})
+	wider, _, err := a.sweep(sweepStart.Add(time.Hour), done, ordercheck.SweepStart{Days: 60})
 	require.NoError(t, err)
-	assert.Equal(t, 10, wider.Changed, "orders of more days than before have not been compared")
-	another, _, err := a.sweep(sweepStart.Add(time.Hour), sweep, ordercheck.SweepStart{Days: 30, Account: "another"})
+	assert.Equal(t, 10, wider.Changed, "orders of earlier days were never compared")
+	another, _, err := a.sweep(
+		sweepStart.Add(time.Hour),
+		done,
+		ordercheck.SweepStart{Days: 30, Account: "another"},
+	)
 	require.NoError(t, err)
-	assert.Equal(t, 10, another.Changed, "another account has versions of its own")
+	assert.Equal(t, 10, another.Changed, "marks of another account don't count")
 	assert.Equal(t, "another", another.Marks.Account)
 
 	a.orders = nil
-	empty := a.mustSweep(sweepStart.Add(time.Hour), sweep)
+	empty := a.mustSweep(sweepStart.Add(time.Hour), done)
 	assert.Equal(t, versionOf(1009), empty.Marks.Next, "an empty list forgets nothing")
 
 	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{Days: -1})
 	require.ErrorContains(t, err, "give 1 or more")
 	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{})
 	require.NoError(t, err)
-	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[len(a.lists)-1].From, "30 days, unless told otherwise")
+	assert.Equal(
+		t,
+		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC),
+		a.lists[len(a.lists)-1].From,
+		"30 days by default",
+	)
 }
 
 // keyGone is a converter whose first reading of a sweep finds that its key is gone.
@@ -265,42 +307,47 @@ func (k *keyGone) FromPayloads(payloads *commonpb.Payloads, into ...any) error {
 	for _, value := range into {
 		if _, ok := value.(*ordercheck.Sweep); ok && !k.found {
 			k.found = true
-			panic(&codec.DecryptError{KeyID: "k1", Problem: "no key"}) // as the gate's own does in workflow code
+			panic(
+				&codec.DecryptError{KeyID: "k1", Problem: "no key"},
+			) // as the gate's own does in workflow code
 		}
 	}
 	return k.DataConverter.FromPayloads(payloads, into...)
 }
 
-// TestSweepAfterItsKeyIsGone: the schedule keeps the last result for as long as no sweep completes.
-func TestSweepAfterItsKeyIsGone(t *testing.T) {
+// The schedule keeps the last result until another sweep completes, maybe longer than its key.
+func TestSweepComparesEveryOrderIfItsKeyIsGone(t *testing.T) {
 	a := newAccount(t, 10)
 	last := a.mustSweep(sweepStart, nil)
 	a.keyGone = true
-	sweep := a.mustSweep(sweepStart.Add(time.Hour), last)
-	assert.Equal(t, 10, sweep.Changed, "every order is compared")
+	done := a.mustSweep(sweepStart.Add(time.Hour), last)
+	assert.Equal(t, 10, done.Changed, "every order is compared")
 	assert.Equal(t, 2, a.recalls)
 	a.keyGone = false
-	assert.Zero(t, a.mustSweep(sweepStart.Add(4*time.Hour), a.mustSweep(sweepStart.Add(2*time.Hour), sweep)).Changed)
+	assert.Zero(
+		t,
+		a.mustSweep(sweepStart.Add(4*time.Hour), a.mustSweep(sweepStart.Add(2*time.Hour), done)).Changed,
+	)
 }
 
-func TestTheListIsReadOnFromWhatHasNotMoved(t *testing.T) {
+func TestSweepReadsOnFromTheLastEntryThatHasNotMoved(t *testing.T) {
 	a := newAccount(t, 250)
 	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
-		if in.After.SalesOrderID == a.orders[98].SalesOrderID { // the last two of the first page are changed
+		if in.After.SalesOrderID == a.orders[98].SalesOrderID { // the last two of page 1 change
 			a.orders[98].OrderVersion, a.orders[97].OrderVersion = versionOf(9001), versionOf(9000)
 			a.list = nil
 		}
 		return nil, nil //nolint:nilnil // the account answers
 	}
-	sweep := a.mustSweep(sweepStart, nil)
+	done := a.mustSweep(sweepStart, nil)
 	assert.Equal(t, a.orders[96], a.lists[3].After)
 	for _, order := range a.orders {
 		assert.Equal(t, order.OrderVersion, a.checked[order.SalesOrderID])
 	}
-	assert.Equal(t, 252, sweep.Missed)
+	assert.Equal(t, 252, done.Missed)
 }
 
-func TestAListThatMovesAllTheTimeEnds(t *testing.T) {
+func TestSweepFailsIfTheListKeepsMoving(t *testing.T) {
 	a := newAccount(t, 250)
 	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
 		if in.After.SalesOrderID == "" {
@@ -313,7 +360,7 @@ func TestAListThatMovesAllTheTimeEnds(t *testing.T) {
 	assert.Len(t, a.lists, 4*11)
 }
 
-func TestAListWithoutEndEnds(t *testing.T) {
+func TestSweepFailsIfTheListDoesNotEnd(t *testing.T) {
 	a := newAccount(t, 1)
 	a.list = func(ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
 		return &ordercheck.ListedOrders{Listed: 1, Tail: a.orders}, nil
@@ -323,8 +370,8 @@ func TestAListWithoutEndEnds(t *testing.T) {
 	assert.Len(t, a.lists, 3000)
 }
 
-// TestASweepThatFailsIsMadeUpFor: its mark stays, since its result is none.
-func TestASweepThatFailsIsMadeUpFor(t *testing.T) {
+// A failed sweep has no result, so the mark stays.
+func TestFailedSweepSaysWhyAndTheNextMakesUpForIt(t *testing.T) {
 	for errorType, advice := range map[string]string{
 		ordercheck.ErrorInflowUnauthorized: "INFLOW_API_KEY",
 		ordercheck.ErrorInflowBadResponse:  "INFLOW_API_VERSION",
@@ -345,13 +392,18 @@ func TestASweepThatFailsIsMadeUpFor(t *testing.T) {
 		require.ErrorAs(t, err, &application)
 		assert.Equal(t, errorType, application.Type())
 		assert.Contains(t, application.Message(), advice)
-		assert.Equal(t, versionOf(5000), a.checked[a.orders[0].SalesOrderID], "what it found before is checked")
+		assert.Equal(
+			t,
+			versionOf(5000),
+			a.checked[a.orders[0].SalesOrderID],
+			"orders found before the failure are checked",
+		)
 		a.list = nil
 		assert.Zero(t, a.mustSweep(sweepStart.Add(30*time.Minute), first).Missed)
 	}
 }
 
-func TestAStalledSweepFails(t *testing.T) {
+func TestStalledSweepFails(t *testing.T) {
 	a := newAccount(t, 3)
 	a.check = func(ordercheck.CheckMissedInput) error {
 		return temporal.NewNonRetryableApplicationError("20 checks have waited", "SweepStalled", nil)
@@ -360,22 +412,25 @@ func TestAStalledSweepFails(t *testing.T) {
 	require.ErrorContains(t, err, "20 checks have waited")
 }
 
-func TestACancelledSweepIsCancelled(t *testing.T) {
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := patient(suite.NewTestWorkflowEnvironment())
-	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) { return ordercheck.SweepMarks{}, nil },
-		activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep})
-	env.RegisterActivityWithOptions(func(context.Context, ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
-		return nil, temporal.NewApplicationError("away", ordercheck.ErrorInflowUnavailable)
-	}, activity.RegisterOptions{Name: ordercheck.ActivityListOrders})
+func TestCancelledSweepEndsAsCancelled(t *testing.T) {
+	env := workflowtest.NewEnvironment()
+	env.RegisterActivityWithOptions(
+		func(context.Context) (ordercheck.SweepMarks, error) { return ordercheck.SweepMarks{}, nil },
+		activity.RegisterOptions{Name: ordercheck.ActivityRecallSweep},
+	)
+	env.RegisterActivityWithOptions(
+		func(context.Context, ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+			return nil, temporal.NewApplicationError("away", ordercheck.ErrorInflowUnavailable)
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityListOrders},
+	)
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
-	env.ExecuteWorkflow(workflows.SweepOrders, ordercheck.SweepStart{})
+	env.ExecuteWorkflow(sweep.Orders, ordercheck.SweepStart{})
 	assert.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
 }
 
-// TestAListThatIgnoresStartIsReadBySkip: InFlow answers every page with the beginning of its list, unless it is asked by place.
-func TestAListThatIgnoresStartIsReadBySkip(t *testing.T) {
+// InFlow answers every page with the beginning of its list, unless it is asked by place.
+func TestListThatIgnoresStartIsReadBySkip(t *testing.T) {
 	a := newAccount(t, 250)
 	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
 		if in.After.SalesOrderID != "" && !in.BySkip {
@@ -383,7 +438,7 @@ func TestAListThatIgnoresStartIsReadBySkip(t *testing.T) {
 		}
 		first := 0
 		if in.After.SalesOrderID != "" {
-			require.Equal(t, a.orders[in.AfterAt], in.After, "the place is that of the entry")
+			require.Equal(t, a.orders[in.AfterAt], in.After, "AfterAt is the place of After")
 			first = in.AfterAt + 1
 		}
 		entries := a.orders[first:min(first+99, len(a.orders))]
@@ -396,8 +451,8 @@ func TestAListThatIgnoresStartIsReadBySkip(t *testing.T) {
 		}
 		return page, nil
 	}
-	sweep, _, err := a.run(time.Now(), nil, ordercheck.SweepStart{})
+	done, _, err := a.run(time.Now(), nil, ordercheck.SweepStart{})
 	require.NoError(t, err)
-	assert.Equal(t, 250, sweep.Listed)
-	assert.Equal(t, 250, sweep.Missed)
+	assert.Equal(t, 250, done.Listed)
+	assert.Equal(t, 250, done.Missed)
 }

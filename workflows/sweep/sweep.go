@@ -1,0 +1,324 @@
+// Package sweep holds the workflow that finds orders whose webhook never came.
+package sweep
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
+)
+
+const (
+	// maxPagesInRun is the number of pages after which a sweep continues as new. A page of a first
+	// sweep takes about 30 KiB of history, and Temporal ends a run at 50 MiB.
+	maxPagesInRun = 50
+	// maxPages is more than any account has: 300,000 orders.
+	maxPages = 3000
+	// maxRestarts limits how often a sweep reads the list again from its beginning.
+	maxRestarts = 3
+	// versionsSettle is how long ago a version must have been seen before every older version is
+	// visible too: InFlow's database gives a change its version before it commits the change.
+	versionsSettle = time.Minute
+	// maxListed limits the missed orders on the run's page in the Web UI.
+	maxListed = 50
+)
+
+// Types of the errors of [Orders].
+const (
+	errorUnending = "SweepUnending"
+	errorUnsteady = "SweepUnsteady"
+)
+
+// Metrics of sweeps. Package worker observes the last good sweep.
+const (
+	metricOrders   = "gate.sweep.orders"
+	metricMissed   = "gate.sweep.missed"
+	metricFailed   = "gate.sweep.failed"
+	metricDuration = "gate.sweep.duration"
+)
+
+// Orders is the workflow [ordercheck.SweepWorkflowType]. It reads InFlow's list of the orders of
+// the last days, and starts a check of each order whose latest version no check has seen.
+//
+// It compares only orders with versions above the mark of earlier sweeps. The mark moves only when
+// a sweep completes.
+func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Sweep, error) {
+	s, err := setUp(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	progress := func() (ordercheck.SweepProgress, error) {
+		return ordercheck.SweepProgress{Read: s.Read, Total: s.Total, Missed: s.Sweep.Missed}, nil
+	}
+	if err := workflow.SetQueryHandler(ctx, ordercheck.QueryProgress, progress); err != nil {
+		return nil, fmt.Errorf("register query %s: %w", ordercheck.QueryProgress, err)
+	}
+	for pages := 1; ; pages++ {
+		page, err := s.nextPage(ctx)
+		if err != nil {
+			return nil, s.failed(ctx, err)
+		}
+		if page.Last {
+			return s.end(ctx), nil
+		}
+		s.take(ctx, &page)
+		if err := s.checkMissed(ctx, page.Orders); err != nil {
+			return nil, s.failed(ctx, err)
+		}
+		workflow.SetCurrentDetails(ctx, s.details())
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // the next run would not be a cancelled one
+		}
+		if pages == maxPagesInRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			start.Carried = &s.CarriedSweep
+			return nil, workflow.NewContinueAsNewError(ctx, ordercheck.SweepWorkflowType, start)
+		}
+	}
+}
+
+// sweep is the state of one sweep over all of its runs.
+type sweep struct {
+	ordercheck.CarriedSweep
+}
+
+func setUp(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, error) {
+	if start.Carried != nil {
+		return &sweep{*start.Carried}, nil
+	}
+	if start.Days < 0 {
+		return nil, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("a sweep of %d days: give 1 or more", start.Days), "WrongDays", nil)
+	}
+	now := workflow.Now(ctx).UTC()
+	days := cmp.Or(start.Days, ordercheck.DefaultSweepDays)
+	s := &sweep{ordercheck.CarriedSweep{Sweep: ordercheck.Sweep{
+		From: now.Truncate(24*time.Hour).AddDate(0, 0, -days), BeganAt: now,
+		Orders: []ordercheck.ListedOrder{},
+	}}}
+	marks, err := lastMarks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if start.Account != marks.Account || s.Sweep.From.Before(marks.From) {
+		// Versions of another account mean nothing here, and orders from before the marks' first
+		// day were never compared.
+		marks = ordercheck.SweepMarks{Account: start.Account}
+	}
+	s.Sweep.Marks = marks
+	return s, nil
+}
+
+// lastMarks returns the marks of the last sweep: those of its result, which the schedule keeps, or
+// else those that an activity finds.
+//
+// A result that cannot be read counts as none: its payload key may be gone by then, and without
+// marks the sweep only compares more orders. What was read is recorded in the history, so that
+// every worker goes on from it.
+func lastMarks(ctx workflow.Context) (ordercheck.SweepMarks, error) {
+	var kept *ordercheck.SweepMarks
+	if workflow.HasLastCompletionResult(ctx) {
+		if err := workflow.SideEffect(ctx, func(ctx workflow.Context) any {
+			last, err := lastResult(ctx)
+			if err != nil {
+				workflow.GetLogger(ctx).Warn(
+					"cannot read the result of the last sweep; comparing every order", "error", err)
+				return nil
+			}
+			return &last.Marks
+		}).Get(&kept); err != nil {
+			return ordercheck.SweepMarks{}, err
+		}
+	}
+	if kept != nil {
+		return *kept, nil
+	}
+	return recallMarks.Run(ctx, call.None{})
+}
+
+// lastResult reads the result of the last sweep. The payload converter panics with an error if it
+// lacks the key.
+func lastResult(ctx workflow.Context) (last ordercheck.Sweep, err error) {
+	defer func() {
+		switch failed := recover().(type) {
+		case nil:
+		case runtime.Error:
+			panic(failed)
+		case error:
+			err = failed
+		default:
+			panic(failed)
+		}
+	}()
+	err = workflow.GetLastCompletionResult(ctx, &last)
+	return last, err
+}
+
+// nextPage reads the next page. If the entry that it should begin after has moved in the list, the
+// page is asked for from an earlier entry, as far back as entries are known.
+func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) {
+	for {
+		if s.Pages++; s.Pages > maxPages {
+			return ordercheck.ListedOrders{}, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+				"InFlow's list of sales orders does not end: %d pages were read", maxPages),
+				errorUnending, nil)
+		}
+		in := ordercheck.ListOrdersInput{
+			From: s.Sweep.From, Mark: s.Sweep.Marks.Mark, First: s.First, BySkip: s.BySkip,
+		}
+		if n := len(s.Tail); n > 0 {
+			in.After = s.Tail[n-1]
+			if len(s.TailAt) == n {
+				in.AfterAt = s.TailAt[n-1]
+			}
+		}
+		summary := fmt.Sprintf("list orders at InFlow, page %d", s.Pages)
+		page, err := listOrders.WithSummary(summary).Run(ctx, in)
+		if err != nil || !page.Moved {
+			return page, err
+		}
+		if page.StartIgnored {
+			s.BySkip = true // from now on ask for pages by their place
+			continue
+		}
+		if s.dropLast(); len(s.Tail) > 0 {
+			continue
+		}
+		if s.Restarts++; s.Restarts > maxRestarts {
+			return page, temporal.NewNonRetryableApplicationError(
+				"InFlow's list of sales orders changes faster than it can be read", errorUnsteady, nil)
+		}
+		s.Sweep.Listed, s.Sweep.Changed, s.Sweep.Unreadable = 0, 0, 0
+	}
+}
+
+// dropLast forgets the last known entry, so that the next page begins after the one before it.
+func (s *sweep) dropLast() {
+	n := len(s.Tail) - 1
+	s.Tail, s.TailAt, s.Read = s.Tail[:n], s.TailAt[:min(n, len(s.TailAt))], 0
+	if last := len(s.TailAt); last > 0 {
+		s.Read = s.TailAt[last-1] + 1
+	}
+}
+
+// take adds a page to the counts, and remembers its last entries.
+func (s *sweep) take(ctx workflow.Context, page *ordercheck.ListedOrders) {
+	if len(page.Tail) > 0 { // else no entry was readable, and the next page begins at the same place
+		s.Tail, s.TailAt = page.Tail, nil
+		for _, at := range page.TailAt {
+			s.TailAt = append(s.TailAt, s.Read+at)
+		}
+		s.Read += page.Entries
+		if n := len(s.TailAt); n > 0 {
+			s.Read = s.TailAt[n-1] + 1
+		}
+	}
+	s.First, s.Total = cmp.Or(s.First, page.First), cmp.Or(s.Total, page.Total)
+	s.Highest = max(s.Highest, page.Highest)
+	s.Sweep.Unreadable += page.Unreadable
+	s.Sweep.Listed += page.Listed
+	s.Sweep.Changed += len(page.Orders)
+	workflow.GetMetricsHandler(ctx).Counter(metricOrders).Inc(int64(page.Listed))
+}
+
+// checkMissed compares orders with their latest checks, and starts a check of each missed one.
+func (s *sweep) checkMissed(ctx workflow.Context, orders []ordercheck.ListedOrder) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	activity := checkMissed.WithSummary(fmt.Sprintf("compare %s with their latest checks",
+		ordercheck.Plural(len(orders), "changed order")))
+	checked, err := activity.Run(ctx, ordercheck.CheckMissedInput{Orders: orders, Waiting: s.Waiting})
+	if err != nil {
+		return err
+	}
+	s.Waiting = checked.Waiting
+	s.Sweep.UnderWay += checked.UnderWay
+	s.Sweep.Missed += len(checked.Missed)
+	room := max(ordercheck.MaxSweepOrders-len(s.Sweep.Orders), 0)
+	s.Sweep.Orders = append(s.Sweep.Orders, checked.Missed[:min(room, len(checked.Missed))]...)
+	workflow.GetMetricsHandler(ctx).Counter(metricMissed).Inc(int64(len(checked.Missed)))
+	return nil
+}
+
+// end completes a sweep with the marks for the next one.
+//
+// The newest version that this sweep saw is not the new mark. An order that changed while the list
+// was read may have been skipped, and its version may be older than one that was read later. But
+// this sweep has read every order whose version the previous sweep had seen, unless it changed and
+// so has a newer version. So the mark becomes the newest version of the previous sweep, and the
+// newest version of this sweep becomes the mark of the next one.
+func (s *sweep) end(ctx workflow.Context) *ordercheck.Sweep {
+	s.Sweep.EndedAt = workflow.Now(ctx).UTC()
+	marks := &s.Sweep.Marks
+	if marks.Next == "" || !s.Sweep.BeganAt.Before(marks.SeenAt.Add(versionsSettle)) {
+		marks.Mark = marks.Next
+		marks.Next, marks.SeenAt = max(marks.Next, s.Highest), s.Sweep.EndedAt
+	}
+	marks.From = s.Sweep.From
+	workflow.SetCurrentDetails(ctx, s.details())
+	workflow.GetMetricsHandler(ctx).Timer(metricDuration).Record(s.Sweep.EndedAt.Sub(s.Sweep.BeganAt))
+	return &s.Sweep
+}
+
+// failed turns an activity's error into the failure of the sweep, with advice for the operator. A
+// cancelled sweep has not failed.
+func (s *sweep) failed(ctx workflow.Context, err error) error {
+	if temporal.IsCanceledError(err) {
+		return err
+	}
+	workflow.GetMetricsHandler(ctx).Counter(metricFailed).Inc(1)
+	kind := call.ErrorType(err)
+	var advice string
+	var timeout *temporal.TimeoutError
+	switch {
+	case kind == ordercheck.ErrorInflowUnauthorized:
+		advice = "InFlow refused the API key; correct INFLOW_API_KEY and INFLOW_COMPANY_ID at the worker"
+	case kind == ordercheck.ErrorInflowBadResponse:
+		advice = "InFlow's answer could not be used; " +
+			"check INFLOW_API_URL and INFLOW_API_VERSION at the worker"
+	case kind == ordercheck.ErrorInflowUnavailable, kind == ordercheck.ErrorInflowRateLimited:
+		advice = fmt.Sprintf("InFlow gave no list within %v of retries", listScheduleToClose)
+	case errors.As(err, &timeout):
+		kind = "SweepTimedOut"
+		advice = "an activity did not end in time; is a worker of both task queues running?"
+	default:
+		return err
+	}
+	return temporal.NewNonRetryableApplicationError(
+		"the sweep was not done: "+advice+"; the next one looks for the same orders", kind, err)
+}
+
+// details describes the progress of the sweep as Markdown, for the Web UI.
+func (s *sweep) details() string {
+	w := &s.Sweep
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s since %s, %d changed, %d missed**\n\n",
+		ordercheck.Plural(w.Listed, "order"), w.From.Format(time.DateOnly), w.Changed, w.Missed)
+	if w.EndedAt.IsZero() {
+		fmt.Fprintf(&b, "Page %d of InFlow's list has been read.\n", s.Pages)
+	}
+	if w.Unreadable > 0 {
+		fmt.Fprintf(&b, "%d entries of the list could not be read; their orders were not compared.\n",
+			w.Unreadable)
+	}
+	if len(w.Orders) == 0 {
+		return b.String()
+	}
+	b.WriteString("No webhook came for these orders. Each is being checked:\n\n")
+	for _, order := range w.Orders[:min(len(w.Orders), maxListed)] {
+		fmt.Fprintf(&b, "- %s `%s`\n",
+			ordercheck.Markdown(order.OrderNumber), ordercheck.WorkflowID(order.SalesOrderID))
+	}
+	if more := w.Missed - maxListed; more > 0 {
+		fmt.Fprintf(&b, "\nand %d more.\n", more)
+	}
+	return b.String()
+}
