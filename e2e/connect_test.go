@@ -126,7 +126,7 @@ func TestConnectPage(t *testing.T) {
 		fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body))+body), 0o600))
 	output, err := try("explain")
 	require.Error(t, err)
-	assert.Contains(t, output, "Compare the secret with that of this very subscription")
+	assert.Contains(t, output, "Check that the secret belongs to this subscription")
 
 	assert.Contains(t, run("unsubscribe"), "unsubscribed")
 	assert.Empty(t, s.subscriptions())

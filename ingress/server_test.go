@@ -331,9 +331,9 @@ func TestContract(t *testing.T) {
 
 		{"empty body", "", nil, 400, `{"error":"the body is empty, and not a JSON object"}`, "payload-not-json"},
 		{"not JSON", "event=x", nil, 400, `{"error":"the body is not valid JSON at byte …"}`, "payload-not-json"},
-		{"an array", "[]", nil, 400, `{"error":"the body is JSON, but not an object"}`, "payload-not-an-object"},
+		{"an array", "[]", nil, 400, `{"error":"the body is not a JSON object"}`, "payload-not-an-object"},
 		{"two objects", "{}{}", nil, 400, `{"error":"the body is not valid JSON …"}`, "payload-not-json"},
-		{"no id", `{"event":"salesOrder.updated"}`, nil, 400, `{"error":"a sales order's event without its id…"}`, "order-id-missing"},
+		{"no id", `{"event":"salesOrder.updated"}`, nil, 400, `{"error":"the sales order event has no id…"}`, "order-id-missing"},
 		{"empty id", documentedBody(""), nil, 400, `{"error":"data.salesOrderId: the sales order id is empty"}`, "order-id-invalid"},
 		{"id of 129 bytes", documentedBody(strings.Repeat("x", 129)), nil, 400, `{"error":"data.salesOrderId: the sales order id has 129 bytes, at most 128 are accepted"}`, "order-id-invalid"},
 		{"id with a slash", liveBody("a/b"), nil, 400, `{"error":"salesOrderId: …"}`, "order-id-invalid"},

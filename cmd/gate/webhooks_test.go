@@ -101,7 +101,7 @@ func TestWebhooksVerify(t *testing.T) {
 		{"right, another entity", `{"event":"customer.updated"}`, []string{"--signature", signature(t, webhookSecret, `{"event":"customer.updated"}`), "--explain"}, 0, []string{"would ignore it"}},
 		{"right, not usable", `[]`, []string{"--signature", signature(t, webhookSecret, `[]`), "--explain"}, 0, []string{"would refuse it with 400"}},
 		{"wrong", webhookBody + "\n", []string{"--signature", good}, 1, []string{"invalid: signature-mismatch", "--explain"}},
-		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1, []string{"invalid: signature-mismatch", "line break that was not signed", "→"}},
+		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1, []string{"invalid: signature-mismatch", "line break, but the signed body did not", "→"}},
 		{"hex", webhookBody, []string{"--signature", hex.EncodeToString(raw), "--explain"}, 1, []string{"signature-malformed", "in hex"}},
 		{"decoded key", webhookBody, []string{"--signature", byDecoded, "--explain"}, 1, []string{"decoded from base64", "`base64:`"}},
 		{"two", webhookBody, []string{"--signature", good, "--signature", good, "--explain"}, 1, []string{"signature-doubled", "There are 2 signatures"}},
@@ -208,9 +208,9 @@ func TestWebhooksSend(t *testing.T) {
 		want string
 	}{
 		"nobody there":   {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
-		"not a URL":      {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "http:// or https:// URL"},
+		"not a URL":      {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "URL is not complete"},
 		"not an id":      {[]string{"send", "a/b"}, "outside A-Z a-z"},
-		"not a form":     {[]string{"send", "order-1", "--form", "v3"}, `no payload form "v3"`},
+		"not a form":     {[]string{"send", "order-1", "--form", "v3"}, `unknown payload form "v3"`},
 		"no id":          {[]string{"send"}, "the id or the number of a sales order"},
 		"no such number": {[]string{"send", "SO-001051", "--url", gate.URL}, "give the order's id, or set INFLOW_COMPANY_ID"},
 		"two ids":        {[]string{"send", "a", "b"}, "one argument"},

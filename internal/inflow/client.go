@@ -21,46 +21,47 @@ import (
 )
 
 const (
-	// DefaultBaseURL is InFlow's own service, as its API description names it.
+	// DefaultBaseURL is InFlow's own service, as in its API description.
 	DefaultBaseURL = "https://cloudapi.inflowinventory.com"
 	// DefaultAPIVersion is the version of InFlow's API that the types of this package follow.
 	DefaultAPIVersion = "2025-06-24"
-	// DefaultTimeout is how long one request may take, the answer's body included.
+	// DefaultTimeout limits one request, including reading the response body.
 	DefaultTimeout = 15 * time.Second
-	// MaxResponseSize is the largest answer read, in bytes after decompression.
+	// MaxResponseSize is the largest response that is read, in bytes after decompression.
 	MaxResponseSize = 16 << 20
 )
 
-// Options say how to reach one company's account at InFlow. Formatting and logging
-// them masks the key.
+// Options holds what a [Client] needs to reach one company's account at InFlow. Formatting and
+// logging it masks the API key.
 type Options struct {
-	// BaseURL is an http or https URL, with a path where a proxy needs one; empty is [DefaultBaseURL].
+	// BaseURL is an http or https URL. It may have a path, if a proxy needs one. Empty means
+	// [DefaultBaseURL].
 	BaseURL string
-	// CompanyID is InFlow's id of the company's account. Required.
+	// CompanyID is InFlow's id for the company's account. Required.
 	CompanyID string
-	// APIKey is a key of that account; reading sales orders and webhooks is enough. Required.
+	// APIKey is a key of that account. It needs access to sales orders and webhooks. Required.
 	APIKey string `json:"-"`
-	// APIVersion is sent in the Accept header; empty is [DefaultAPIVersion].
+	// APIVersion is sent in the Accept header. Empty means [DefaultAPIVersion].
 	APIVersion string
-	// Timeout of one request, the answer's body included; 0 is [DefaultTimeout].
+	// Timeout limits one request, including reading the response body. 0 means [DefaultTimeout].
 	Timeout time.Duration
-	// Transport makes the requests; nil is a copy of [http.DefaultTransport] with a connection
-	// for each request.
+	// Transport makes the requests. Nil means a copy of [http.DefaultTransport] that opens a
+	// new connection for each request.
 	Transport http.RoundTripper
-	// MeterProvider takes the count of requests; nil counts nothing.
+	// MeterProvider counts the requests. Nil means that they are not counted.
 	MeterProvider metric.MeterProvider
 }
 
-// String masks the key.
+// String masks the API key.
 func (o Options) String() string {
 	return fmt.Sprintf("{BaseURL:%s CompanyID:%s APIKey:%s APIVersion:%s Timeout:%s}",
 		o.BaseURL, o.CompanyID, Secret(o.APIKey), o.APIVersion, o.Timeout)
 }
 
-// GoString masks the key in %#v.
+// GoString masks the API key in %#v.
 func (o Options) GoString() string { return "inflow.Options" + o.String() }
 
-// LogValue masks the key in logs.
+// LogValue masks the API key in logs.
 func (o Options) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("baseURL", o.BaseURL),
@@ -71,20 +72,21 @@ func (o Options) LogValue() slog.Value {
 	)
 }
 
-// Client calls InFlow for one company's account. It is safe for use by several
-// goroutines. It neither retries nor limits its rate: whoever calls it does.
+// Client calls InFlow for one company's account. It is safe for concurrent use. It does not
+// retry and does not limit its rate; callers do both.
 type Client struct {
-	options Options // with the key taken out
-	company string  // URL of the company's account, without a slash at its end
-	// authorization gives the header's value. A function, because fmt prints the fields
-	// of a struct that holds a client, but cannot look into one.
+	options Options // without the API key
+	company string  // URL of the company's account, without a trailing slash
+	// authorization returns the value of the Authorization header. It is a function because
+	// fmt prints the fields of any struct that holds a client, but not what a closure captures.
 	authorization func() string
 	transport     http.RoundTripper
 	requests      metric.Int64Counter
 	http          http.Client
 }
 
-// NewClient checks the options, and names every one that is wrong. It makes no request.
+// NewClient checks the options. The error lists every option that is wrong. NewClient makes no
+// request.
 func NewClient(o Options) (*Client, error) {
 	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, DefaultBaseURL), "/")
 	o.APIVersion = cmp.Or(o.APIVersion, DefaultAPIVersion)
@@ -110,15 +112,17 @@ func NewClient(o Options) (*Client, error) {
 		http: http.Client{
 			Transport: otelhttp.NewTransport(o.Transport,
 				otelhttp.WithSpanNameFormatter(spanName),
-				// InFlow is another company's: it gets the trace's ids, but no baggage.
+				// InFlow belongs to another company, so send trace ids but no baggage.
 				otelhttp.WithPropagators(propagation.TraceContext{}),
 			),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
 		},
 	}, nil
 }
 
-// maxHeaderSize is the largest header of an answer, in bytes.
+// maxHeaderSize is the largest response header, in bytes.
 const maxHeaderSize = 256 << 10
 
 func defaultTransport() http.RoundTripper {
@@ -127,8 +131,8 @@ func defaultTransport() http.RoundTripper {
 		return http.DefaultTransport
 	}
 	transport := shared.Clone()
-	// Where a connection that was used before breaks, net/http sends a GET again by itself.
-	// InFlow's allowance counts both, and nobody here would: a handshake a second costs less.
+	// When a reused connection breaks, net/http silently sends a GET again. InFlow's rate limit
+	// counts both requests, but we would count one. A TLS handshake per request costs less.
 	transport.DisableKeepAlives = true
 	transport.MaxResponseHeaderBytes = maxHeaderSize
 	return transport
@@ -136,27 +140,33 @@ func defaultTransport() http.RoundTripper {
 
 func (o Options) validate() error {
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf(format, args...))
+	}
 
 	switch u, err := url.Parse(o.BaseURL); {
 	case err != nil:
-		fault("the base URL (INFLOW_API_URL) cannot be read as a URL")
+		fault("the base URL (INFLOW_API_URL) is not a valid URL")
 	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
-		fault("the base URL (INFLOW_API_URL) must be an https:// or http:// URL with a host, such as %s", DefaultBaseURL)
+		fault("the base URL (INFLOW_API_URL) must be an https:// or http:// URL with a host, "+
+			"such as %s", DefaultBaseURL)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		fault("the base URL (INFLOW_API_URL) must have no user, query or fragment")
 	}
 	switch {
 	case o.CompanyID == "":
-		fault("the company id (INFLOW_COMPANY_ID) is missing: InFlow shows it at https://app.inflowinventory.com/options/integrations")
+		fault("the company id (INFLOW_COMPANY_ID) is missing: InFlow shows it at " +
+			"https://app.inflowinventory.com/options/integrations")
 	case !isPlainToken(o.CompanyID):
 		fault("the company id (INFLOW_COMPANY_ID) has characters outside A-Z a-z 0-9 . _ -")
 	}
 	switch {
 	case o.APIKey == "":
-		fault("the API key (INFLOW_API_KEY) is missing: create one at https://app.inflowinventory.com/options/integrations")
+		fault("the API key (INFLOW_API_KEY) is missing: create one at " +
+			"https://app.inflowinventory.com/options/integrations")
 	case !isVisibleASCII(o.APIKey):
-		fault("the API key (INFLOW_API_KEY) has a blank, a line break or another character that no key has: was it copied whole?")
+		fault("the API key (INFLOW_API_KEY) has a space, a line break or another character that " +
+			"no key has: copy it again")
 	}
 	if !isPlainToken(o.APIVersion) {
 		fault("the API version (INFLOW_API_VERSION) must be a date such as %s", DefaultAPIVersion)
@@ -167,12 +177,13 @@ func (o Options) validate() error {
 	return errors.Join(faults...)
 }
 
-// isPlainToken holds for what a path segment and a header parameter take as it is.
+// isPlainToken reports whether text needs no escaping in a path segment or a header parameter.
 func isPlainToken(text string) bool {
 	for i := range len(text) {
 		c := text[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_',
+			c == '-':
 		default:
 			return false
 		}
@@ -189,25 +200,25 @@ func isVisibleASCII(text string) bool {
 	return true
 }
 
-// String names the account, without the key.
+// String describes the account without the API key.
 func (c *Client) String() string { return "inflow.Client" + c.options.String() }
 
 // GoString is the same as String.
 func (c *Client) GoString() string { return c.String() }
 
-// LogValue names the account, without the key.
+// LogValue describes the account without the API key.
 func (c *Client) LogValue() slog.Value { return c.options.LogValue() }
 
-// CloseIdleConnections closes connections that are open for later requests.
+// CloseIdleConnections closes connections that wait for later requests.
 func (c *Client) CloseIdleConnections() {
 	if transport, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		transport.CloseIdleConnections()
 	}
 }
 
-// SalesOrder gets one sales order with the related entities that include names
-// ([IncludeLines] and others). An id that InFlow does not know is an [*Error] of
-// [KindNotFound], as is every other failure one of its kind.
+// SalesOrder gets one sales order, with the related entities listed in include ([IncludeLines]
+// and others). Errors are of type [*Error]; if InFlow does not know the id, the kind is
+// [KindNotFound].
 func (c *Client) SalesOrder(ctx context.Context, id string, include []string) (*SalesOrder, error) {
 	const op = "get sales order"
 	query := url.Values{}
@@ -215,7 +226,8 @@ func (c *Client) SalesOrder(ctx context.Context, id string, include []string) (*
 		query.Set("include", list)
 	}
 	var order SalesOrder
-	if err := c.getByID(ctx, call{op: op, route: "sales-order", path: "sales-orders", query: query, into: &order}, id); err != nil {
+	if err := c.getByID(ctx, call{op: op, route: "sales-order", path: "sales-orders", query: query,
+		into: &order}, id); err != nil {
 		return nil, err
 	}
 	if err := sameID("salesOrderId", order.SalesOrderID, id); err != nil {
@@ -226,14 +238,14 @@ func (c *Client) SalesOrder(ctx context.Context, id string, include []string) (*
 
 // call is one request to InFlow.
 type call struct {
-	op     string // for errors: what is being done
-	route  string // for traces: the kind of entity, without ids
-	method string // empty is GET
-	path   string // under the company's account, escaped
+	op     string // what the call does, for errors
+	route  string // the kind of entity, without ids, for traces
+	method string // empty means GET
+	path   string // below the company's account, escaped
 	query  url.Values
 	body   []byte // JSON, or nil
-	into   any    // where the answer goes; nil where it has no body that matters
-	total  *int   // where the number of entries of the whole list goes, if it was asked for; nil is nowhere
+	into   any    // receives the decoded response; nil ignores the body
+	total  *int   // receives the length of the whole list, if InFlow sends it; may be nil
 }
 
 func (c *Client) getByID(ctx context.Context, request call, id string) error {
@@ -245,16 +257,17 @@ func (c *Client) getByID(ctx context.Context, request call, id string) error {
 	return c.do(ctx, request)
 }
 
-// pathWithID refuses an id that would make the path another resource's: the list's, or
-// its parent's. InFlow can have no entity of such an id.
+// pathWithID rejects ids that would turn the path into that of the list or its parent. InFlow
+// cannot have an entity with such an id.
 func pathWithID(request call, id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
-		return "", &Error{Kind: KindNotFound, Op: request.op, Err: fmt.Errorf("%q cannot be an id", id)}
+		return "", &Error{Kind: KindNotFound, Op: request.op,
+			Err: fmt.Errorf("%q cannot be an id", id)}
 	}
 	return request.path + "/" + url.PathEscape(id), nil
 }
 
-// do makes a request and decodes a 2xx answer. Its errors are of type [*Error].
+// do makes a request and decodes a 2xx response. Errors are of type [*Error].
 func (c *Client) do(ctx context.Context, request call) error {
 	err := c.request(ctx, request)
 	c.count(ctx, request.op, err)
@@ -272,7 +285,7 @@ func (c *Client) request(ctx context.Context, request call) error {
 	if err != nil {
 		return transportError(ctx, limited, request.op, 0, c.options.Timeout, err)
 	}
-	defer func() { _ = resp.Body.Close() }() // nothing of the answer is used after this
+	defer func() { _ = resp.Body.Close() }() // everything we need has been read by then
 	if err := statusError(request.op, resp); err != nil || request.into == nil {
 		return err
 	}
@@ -286,12 +299,13 @@ func (c *Client) request(ctx context.Context, request call) error {
 	if len(body) > MaxResponseSize {
 		return &Error{
 			Kind: KindTooLarge, Op: request.op, StatusCode: resp.StatusCode,
-			Err: fmt.Errorf("the answer is over %d MiB", MaxResponseSize>>20),
+			Err: fmt.Errorf("the response is larger than %d MiB", MaxResponseSize>>20),
 		}
 	}
 	if err := decodeJSON(body, request.into); err != nil {
 		return badResponse(request.op, resp.StatusCode,
-			fmt.Errorf("the answer%s cannot be used: %w; %s", mediaType(resp.Header), err, whatToCheck(err)))
+			fmt.Errorf("cannot read the response%s: %w; %s", mediaType(resp.Header), err,
+				whatToCheck(err)))
 	}
 	return nil
 }
@@ -306,14 +320,17 @@ func (c *Client) newRequest(ctx context.Context, request call) (*http.Request, e
 		body = bytes.NewReader(request.body)
 	}
 	ctx = context.WithValue(ctx, routeKey{}, request.route)
-	req, err := http.NewRequestWithContext(ctx, cmp.Or(request.method, http.MethodGet), target, body)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(request.method, http.MethodGet), target,
+		body)
 	if err != nil {
-		// Its text would quote the URL; the options were checked, so that it does not happen.
-		return nil, &Error{Kind: KindBadResponse, Op: request.op, Err: errors.New("the request's URL cannot be made: check INFLOW_API_URL")}
+		// NewClient checked the options, so this should not happen. err quotes the URL, so it is
+		// not wrapped.
+		return nil, &Error{Kind: KindBadResponse, Op: request.op,
+			Err: errors.New("cannot build the request's URL: check INFLOW_API_URL")}
 	}
 	req.Header.Set("Authorization", c.authorization())
 	req.Header.Set("Accept", "application/json;version="+c.options.APIVersion)
-	req.Header.Set("Content-Type", "application/json") // InFlow asks for it on every request
+	req.Header.Set("Content-Type", "application/json") // InFlow requires it on every request
 	req.Header.Set("User-Agent", "error-check-gate")
 	return req, nil
 }
@@ -322,19 +339,21 @@ func badResponse(op string, status int, err error) error {
 	return &Error{Kind: KindBadResponse, Op: op, StatusCode: status, Err: err}
 }
 
-// sameID refuses an answer about another entity than was asked for. InFlow's ids are
-// GUIDs, whose case means nothing.
+// sameID returns an error if the response is about another entity than the request. InFlow's ids
+// are GUIDs, so their case doesn't matter.
 func sameID(field, got, want string) error {
 	switch {
 	case got == "":
-		return fmt.Errorf("the answer has no %s; check INFLOW_API_URL and INFLOW_API_VERSION", field)
+		return fmt.Errorf("the response has no %s; check INFLOW_API_URL and INFLOW_API_VERSION",
+			field)
 	case !strings.EqualFold(got, want):
-		return fmt.Errorf("the answer is about another %s than was asked for", field)
+		return fmt.Errorf("the response has another %s than the one that was requested", field)
 	}
 	return nil
 }
 
-// mediaType tells a proxy's error page from an answer of InFlow's.
+// mediaType returns the response's media type in parentheses. It helps to recognize a proxy's
+// error page.
 func mediaType(header http.Header) string {
 	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || len(media) > 64 {

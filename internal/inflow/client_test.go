@@ -27,16 +27,19 @@ const (
 	companyID = "5d3c9b1e-7a52-4b0f-9a39-0c5d1e2f3a4b"
 	apiKey    = "key-4f1d9c0b7e-of-the-test"
 	orderID   = "0b9a5c1e-1111-4222-8333-944455556666"
-	// private stands for whatever of an order must not leave it.
+	// private stands for order data that must never show up in an error.
 	private = "Jane-Private-555-0100"
 )
 
-// newClient is a client of a real listener that serves the handler.
-func newClient(t *testing.T, handler http.HandlerFunc, change ...func(*inflow.Options)) *inflow.Client {
+// newClient returns a client of a real server with the given handler.
+func newClient(
+	t *testing.T, handler http.HandlerFunc, change ...func(*inflow.Options),
+) *inflow.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	options := inflow.Options{BaseURL: server.URL, CompanyID: companyID, APIKey: apiKey, Timeout: 5 * time.Second}
+	options := inflow.Options{BaseURL: server.URL, CompanyID: companyID, APIKey: apiKey,
+		Timeout: time.Minute}
 	for _, c := range change {
 		c(&options)
 	}
@@ -57,14 +60,16 @@ func answer(status int, body string, header ...string) http.HandlerFunc {
 }
 
 func orderJSON(fields string) string {
-	return `{"salesOrderId":"` + orderID + `","orderNumber":"SO-000123","timestamp":"0000000000310AB6"` + fields + `}`
+	return `{"salesOrderId":"` + orderID +
+		`","orderNumber":"SO-000123","timestamp":"0000000000310AB6"` + fields + `}`
 }
 
-// assertSilent fails where an error's text, or that of anything it wraps, holds what must stay secret.
+// assertSilent checks that neither the error nor anything that it wraps shows private data.
 func assertSilent(t *testing.T, err error) {
 	t.Helper()
 	for ; err != nil; err = errors.Unwrap(err) {
-		for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
+		for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err),
+			fmt.Sprintf("%#v", err)} {
 			assert.NotContains(t, text, apiKey)
 			assert.NotContains(t, text, companyID)
 			assert.NotContains(t, text, private)
@@ -79,7 +84,8 @@ func TestSalesOrderRequest(t *testing.T) {
 		answer(http.StatusOK, orderJSON(""))(w, r)
 	}, func(o *inflow.Options) { o.BaseURL += "/proxy/"; o.APIVersion = "2026-04-13" })
 
-	_, err := client.SalesOrder(t.Context(), orderID, []string{"lines.product", "customer", " ", "customer"})
+	_, err := client.SalesOrder(t.Context(), orderID,
+		[]string{"lines.product", "customer", " ", "customer"})
 	require.NoError(t, err)
 
 	assert.Equal(t, http.MethodGet, got.Method)
@@ -94,7 +100,7 @@ func TestSalesOrderRequest(t *testing.T) {
 	assert.Empty(t, got.URL.RawQuery)
 }
 
-func TestSalesOrderIDStaysOneSegment(t *testing.T) {
+func TestSalesOrderIDIsOnePathSegment(t *testing.T) {
 	var path string
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		path = r.URL.EscapedPath()
@@ -123,7 +129,7 @@ func assertKind(t *testing.T, err error, want inflow.Kind) {
 	_ = failure(t, err, want)
 }
 
-// failure is the error as the client's own, of the kind that is wanted.
+// failure returns err as an *inflow.Error and checks its kind.
 func failure(t *testing.T, err error, want inflow.Kind) *inflow.Error {
 	t.Helper()
 	var failed *inflow.Error
@@ -155,10 +161,10 @@ func TestStatusKinds(t *testing.T) {
 		{422, inflow.KindBadResponse, "INFLOW_API_VERSION"},
 		{429, inflow.KindRateLimited, "INFLOW_REQUESTS_PER_MINUTE"},
 		{499, inflow.KindBadResponse, "INFLOW_API_VERSION"},
-		{500, inflow.KindUnavailable, "fault at InFlow"},
-		{502, inflow.KindUnavailable, "fault at InFlow"},
-		{503, inflow.KindUnavailable, "fault at InFlow"},
-		{599, inflow.KindUnavailable, "fault at InFlow"},
+		{500, inflow.KindUnavailable, "internal error"},
+		{502, inflow.KindUnavailable, "internal error"},
+		{503, inflow.KindUnavailable, "internal error"},
+		{599, inflow.KindUnavailable, "internal error"},
 		{600, inflow.KindBadResponse, "INFLOW_API_VERSION"},
 	}
 	for _, tt := range tests {
@@ -212,7 +218,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestRetryAfterDateWithoutServerClock(t *testing.T) {
+func TestRetryAfterDateWithoutDateHeader(t *testing.T) {
 	until := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
 	client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Date"] = nil // keeps net/http from adding one
@@ -224,40 +230,53 @@ func TestRetryAfterDateWithoutServerClock(t *testing.T) {
 	assert.InDelta(t, time.Hour.Seconds(), failed.RetryAfter.Seconds(), 60)
 }
 
-func TestSalesOrderBadAnswers(t *testing.T) {
+func TestSalesOrderRejectsBadResponses(t *testing.T) {
 	tests := map[string]struct {
 		body string
 		says string
 	}{
-		"empty":           {"", "it is empty"},
-		"HTML":            {"<html>" + private + "</html>", "not JSON: fault at byte 1"},
-		"cut":             {`{"salesOrderId":"` + private, "not JSON"},
-		"two values":      {orderJSON("") + `{}`, "not JSON"},
-		"list":            {`[{"salesOrderId":"` + private + `"}]`, "expected an object, got a list"},
-		"string":          {`"` + private + `"`, "expected an object, got a text"},
-		"number":          {`5550100`, "expected an object, got a number"},
-		"null":            {`null`, "has no salesOrderId"},
-		"no id":           {`{"orderNumber":"` + private + `"}`, "has no salesOrderId"},
-		"another id":      {`{"salesOrderId":"` + private + `"}`, "another salesOrderId"},
-		"id a number":     {`{"salesOrderId":5550100}`, "field salesOrderId: expected a text, got a number"},
-		"amount no text":  {orderJSON(`,"total":"` + private + `"`), "field total: expected a decimal number of at most 19 digits, got a text"},
+		"empty":      {"", "it is empty"},
+		"HTML":       {"<html>" + private + "</html>", "not JSON: syntax error at byte 1"},
+		"cut":        {`{"salesOrderId":"` + private, "not JSON"},
+		"two values": {orderJSON("") + `{}`, "not JSON"},
+		"list": {`[{"salesOrderId":"` + private + `"}]`,
+			"expected an object, got a list"},
+		"string":     {`"` + private + `"`, "expected an object, got a string"},
+		"number":     {`5550100`, "expected an object, got a number"},
+		"null":       {`null`, "has no salesOrderId"},
+		"no id":      {`{"orderNumber":"` + private + `"}`, "has no salesOrderId"},
+		"another id": {`{"salesOrderId":"` + private + `"}`, "another salesOrderId"},
+		"id a number": {`{"salesOrderId":5550100}`, "field salesOrderId: expected a string, " +
+			"got a number"},
+		"amount no text": {orderJSON(`,"total":"` + private + `"`),
+			"field total: expected a decimal number of at most 19 digits, got a string"},
 		"amount too long": {orderJSON(`,"total":"55501005550100555010055501"`), "field total"},
-		"amount a bool":   {orderJSON(`,"total":true`), "field total: expected a decimal number of at most 19 digits, got true or false"},
-		"amount a list":   {orderJSON(`,"total":["` + private + `"]`), "field total: expected a decimal number of at most 19 digits, got a list"},
+		"amount a bool": {orderJSON(`,"total":true`), "field total: expected a decimal number " +
+			"of at most 19 digits, got true or false"},
+		"amount a list": {orderJSON(`,"total":["` + private + `"]`),
+			"field total: expected a decimal number of at most 19 digits, got a list"},
 		"line's amount": {orderJSON(`,"lines":[{"quantity":{"uomQuantity":"` + private + `"}}]`),
-			"field lines.quantity.uomQuantity: expected a decimal number of at most 19 digits, got a text"},
-		"date":                  {orderJSON(`,"orderDate":"` + private + `"`), "field orderDate: expected a date in RFC 3339, got a text"},
-		"date number":           {orderJSON(`,"orderDate":5550100`), "field orderDate: expected a date in RFC 3339, got a number"},
-		"flag":                  {orderJSON(`,"isQuote":"` + private + `"`), "field isQuote: expected true or false, got a text"},
-		"lines":                 {orderJSON(`,"lines":{"a":"` + private + `"}`), "field lines: expected a list, got an object"},
-		"private text":          {orderJSON(`,"email":{"a":"` + private + `"}`), "field email: expected a text, got an object"},
-		"key of a custom field": {orderJSON(`,"customFields":{"` + private + `":5550100}`), "field customFields: expected a text, got a number"},
+			"field lines.quantity.uomQuantity: expected a decimal number of at most 19 digits, " +
+				"got a string"},
+		"date": {orderJSON(`,"orderDate":"` + private + `"`),
+			"field orderDate: expected a date in RFC 3339, got a string"},
+		"date number": {orderJSON(`,"orderDate":5550100`),
+			"field orderDate: expected a date in RFC 3339, got a number"},
+		"flag": {orderJSON(`,"isQuote":"` + private + `"`),
+			"field isQuote: expected true or false, got a string"},
+		"lines": {orderJSON(`,"lines":{"a":"` + private + `"}`),
+			"field lines: expected a list, got an object"},
+		"private text": {orderJSON(`,"email":{"a":"` + private + `"}`),
+			"field email: expected a string, got an object"},
+		"key of a custom field": {orderJSON(`,"customFields":{"` + private + `":5550100}`),
+			"field customFields: expected a string, got a number"},
 		"private number": {orderJSON(`,"phone":5550100`),
-			"field phone: expected a text, got a number"},
+			"field phone: expected a string, got a number"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := newClient(t, answer(http.StatusOK, tt.body, "Content-Type", "application/json; charset=utf-8"))
+			client := newClient(t, answer(http.StatusOK, tt.body, "Content-Type",
+				"application/json; charset=utf-8"))
 			order, err := client.SalesOrder(t.Context(), orderID, nil)
 			failed := failure(t, err, inflow.KindBadResponse)
 			assert.Nil(t, order)
@@ -268,21 +287,22 @@ func TestSalesOrderBadAnswers(t *testing.T) {
 	}
 }
 
-func TestBadAnswerNamesItsMediaType(t *testing.T) {
-	client := newClient(t, answer(http.StatusOK, "<html>", "Content-Type", "text/html; charset=utf-8"))
+func TestBadResponseErrorNamesItsMediaType(t *testing.T) {
+	client := newClient(t, answer(http.StatusOK, "<html>", "Content-Type",
+		"text/html; charset=utf-8"))
 	_, err := client.SalesOrder(t.Context(), orderID, nil)
 	assertKind(t, err, inflow.KindBadResponse)
 	assert.ErrorContains(t, err, "(text/html)")
 }
 
-func TestSalesOrderIDIsComparedWithoutCase(t *testing.T) {
+func TestSalesOrderIgnoresCaseOfID(t *testing.T) {
 	client := newClient(t, answer(http.StatusOK, orderJSON("")))
 	order, err := client.SalesOrder(t.Context(), strings.ToUpper(orderID), nil)
 	require.NoError(t, err)
 	assert.Equal(t, orderID, order.SalesOrderID)
 }
 
-func TestHugeAnswer(t *testing.T) {
+func TestHugeResponseIsRejected(t *testing.T) {
 	chunk := bytes.Repeat([]byte(" "), 1<<20)
 	client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		for range inflow.MaxResponseSize>>20 + 1 {
@@ -293,7 +313,7 @@ func TestHugeAnswer(t *testing.T) {
 	})
 	_, err := client.SalesOrder(t.Context(), orderID, nil)
 	assertKind(t, err, inflow.KindTooLarge)
-	assert.ErrorContains(t, err, "over 16 MiB")
+	assert.ErrorContains(t, err, "larger than 16 MiB")
 }
 
 func TestRedirectIsNotFollowed(t *testing.T) {
@@ -310,10 +330,10 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// stall keeps an answer back until its client is gone.
+// stall answers nothing until the client is gone.
 func stall(r *http.Request) { <-r.Context().Done() }
 
-func TestSlowAnswers(t *testing.T) {
+func TestSlowResponsesTimeOut(t *testing.T) {
 	tests := map[string]http.HandlerFunc{
 		"headers": func(_ http.ResponseWriter, r *http.Request) { stall(r) },
 		"body": func(w http.ResponseWriter, r *http.Request) {
@@ -324,16 +344,18 @@ func TestSlowAnswers(t *testing.T) {
 	}
 	for name, handler := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := newClient(t, handler, func(o *inflow.Options) { o.Timeout = 50 * time.Millisecond })
+			client := newClient(t, handler, func(o *inflow.Options) {
+				o.Timeout = 50 * time.Millisecond
+			})
 			_, err := client.SalesOrder(t.Context(), orderID, nil)
 			assertKind(t, err, inflow.KindUnavailable)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.ErrorContains(t, err, "no whole answer within 50ms")
+			assert.ErrorContains(t, err, "no complete response within 50ms")
 		})
 	}
 }
 
-func TestSlowBodyOfAFailureDoesNotDelay(t *testing.T) {
+func TestSlowErrorBodyDoesNotDelay(t *testing.T) {
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		_ = http.NewResponseController(w).Flush()
@@ -345,7 +367,7 @@ func TestSlowBodyOfAFailureDoesNotDelay(t *testing.T) {
 	assert.Less(t, time.Since(start), time.Minute)
 }
 
-func TestCallersContextEnds(t *testing.T) {
+func TestCallerCanCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	client := newClient(t, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
@@ -356,16 +378,19 @@ func TestCallersContextEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestCutConnections(t *testing.T) {
+func TestBrokenConnections(t *testing.T) {
 	tests := map[string]string{
 		"before an answer":  "",
 		"within the header": "HTTP/1.1 200 OK\r\nContent-Len",
-		"within the body":   "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"salesOrderId\":\"" + private,
-		"within a chunk":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"email\":\"" + private,
-		"not HTTP":          private + "\r\n\r\n",
-		"broken chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + private + "\r\n",
-		"broken header":     "HTTP/1.1 200 OK\r\n" + private + "\r\n\r\n",
-		"broken status":     "HTTP/1.1 " + private + "\r\n\r\n",
+		"within the body": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"salesOrderId\":\"" +
+			private,
+		"within a chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nff\r\n{\"email\":\"" + private,
+		"not HTTP": private + "\r\n\r\n",
+		"broken chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + private +
+			"\r\n",
+		"broken header": "HTTP/1.1 200 OK\r\n" + private + "\r\n\r\n",
+		"broken status": "HTTP/1.1 " + private + "\r\n\r\n",
 	}
 	for name, sent := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -388,7 +413,8 @@ func TestNoListener(t *testing.T) {
 	require.NoError(t, err)
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
-	client, err := inflow.NewClient(inflow.Options{BaseURL: "http://" + address, CompanyID: companyID, APIKey: apiKey})
+	client, err := inflow.NewClient(inflow.Options{BaseURL: "http://" + address,
+		CompanyID: companyID, APIKey: apiKey})
 	require.NoError(t, err)
 	_, err = client.SalesOrder(t.Context(), orderID, nil)
 	failed := failure(t, err, inflow.KindUnavailable)
@@ -397,7 +423,7 @@ func TestNoListener(t *testing.T) {
 	assert.ErrorContains(t, err, address)
 }
 
-func TestTransportsErrorIsNotQuoted(t *testing.T) {
+func TestTransportErrorIsNotQuoted(t *testing.T) {
 	client := newClient(t, nil, func(o *inflow.Options) {
 		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("refused %s with %s", r.URL, r.Header.Get("Authorization"))
@@ -407,7 +433,7 @@ func TestTransportsErrorIsNotQuoted(t *testing.T) {
 	assertKind(t, err, inflow.KindUnavailable)
 }
 
-func TestHTTPSToAPlainListener(t *testing.T) {
+func TestHTTPSToPlainHTTPServer(t *testing.T) {
 	client := newClient(t, answer(http.StatusOK, ""), func(o *inflow.Options) {
 		o.BaseURL = strings.Replace(o.BaseURL, "http://", "https://", 1)
 	})
@@ -416,12 +442,13 @@ func TestHTTPSToAPlainListener(t *testing.T) {
 	assert.ErrorContains(t, err, "HTTP response to HTTPS client")
 }
 
-func TestUnknownCertificate(t *testing.T) {
+func TestUntrustedCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(answer(http.StatusOK, orderJSON("")))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	defer server.Close()
-	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: companyID, APIKey: apiKey})
+	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: companyID,
+		APIKey: apiKey})
 	require.NoError(t, err)
 	_, err = client.SalesOrder(t.Context(), orderID, nil)
 	assertKind(t, err, inflow.KindUnavailable)
@@ -432,19 +459,23 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestOptionsFaultsAreNamedAtOnce(t *testing.T) {
-	_, err := inflow.NewClient(inflow.Options{BaseURL: "ftp://x", APIVersion: "a\r\nb", Timeout: -1})
-	for _, want := range []string{"INFLOW_API_URL", "INFLOW_COMPANY_ID", "INFLOW_API_KEY", "INFLOW_API_VERSION", "timeout"} {
+func TestNewClientReportsAllFaults(t *testing.T) {
+	_, err := inflow.NewClient(inflow.Options{BaseURL: "ftp://x", APIVersion: "a\r\nb",
+		Timeout: -1})
+	for _, want := range []string{"INFLOW_API_URL", "INFLOW_COMPANY_ID", "INFLOW_API_KEY",
+		"INFLOW_API_VERSION", "timeout"} {
 		assert.ErrorContains(t, err, want)
 	}
 	valid := inflow.Options{CompanyID: companyID, APIKey: apiKey}
 	_, err = inflow.NewClient(valid)
-	require.NoError(t, err, "the rest has defaults")
+	require.NoError(t, err, "all other options have defaults")
 
 	tests := map[string]func(*inflow.Options){
-		"host":              func(o *inflow.Options) { o.BaseURL = "https://" },
-		"relative":          func(o *inflow.Options) { o.BaseURL = "cloudapi.inflowinventory.com" },
-		"user":              func(o *inflow.Options) { o.BaseURL = "https://user:" + private + "@host" },
+		"host":     func(o *inflow.Options) { o.BaseURL = "https://" },
+		"relative": func(o *inflow.Options) { o.BaseURL = "cloudapi.inflowinventory.com" },
+		"user": func(o *inflow.Options) {
+			o.BaseURL = "https://user:" + private + "@host"
+		},
 		"query":             func(o *inflow.Options) { o.BaseURL = "https://host?key=" + private },
 		"unreadable":        func(o *inflow.Options) { o.BaseURL = "https://host/%zz" + private },
 		"company in a path": func(o *inflow.Options) { o.CompanyID = "a/" + private },
@@ -464,18 +495,22 @@ func TestOptionsFaultsAreNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestKeyIsMasked(t *testing.T) {
-	options := inflow.Options{BaseURL: "https://inflow.example", CompanyID: companyID, APIKey: apiKey}
+func TestAPIKeyIsMasked(t *testing.T) {
+	options := inflow.Options{BaseURL: "https://inflow.example", CompanyID: companyID,
+		APIKey: apiKey}
 	client, err := inflow.NewClient(options)
 	require.NoError(t, err)
 	subscription := inflow.Subscription{ID: "1", Secret: apiKey}
 	type holder struct{ client *inflow.Client }
 
 	var logged bytes.Buffer
-	for _, handler := range []slog.Handler{slog.NewJSONHandler(&logged, nil), slog.NewTextHandler(&logged, nil)} {
-		slog.New(handler).Info("masked", "options", options, "client", client, "subscription", subscription, "secret", subscription.Secret)
+	for _, handler := range []slog.Handler{slog.NewJSONHandler(&logged, nil),
+		slog.NewTextHandler(&logged, nil)} {
+		slog.New(handler).Info("masked", "options", options, "client", client, "subscription",
+			subscription, "secret", subscription.Secret)
 	}
-	for _, value := range []any{options, &options, client, *client, holder{client}, subscription, &subscription, subscription.Secret} {
+	for _, value := range []any{options, &options, client, *client, holder{client}, subscription,
+		&subscription, subscription.Secret} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			fmt.Fprintf(&logged, verb, value)
 		}
@@ -486,7 +521,7 @@ func TestKeyIsMasked(t *testing.T) {
 	assert.NotContains(t, logged.String(), apiKey)
 	assert.NotContains(t, logged.String(), fmt.Sprintf("%x", apiKey))
 	assert.Contains(t, logged.String(), "***")
-	assert.Contains(t, logged.String(), companyID, "what is no secret is shown")
+	assert.Contains(t, logged.String(), companyID, "the log shows what is not secret")
 }
 
 func TestSpans(t *testing.T) {

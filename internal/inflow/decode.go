@@ -3,19 +3,21 @@ package inflow
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-// UnmarshalJSON decodes an order as InFlow sends it. Every id is canonical afterwards, so that ids can be
-// compared as text, and no serial number is blank.
+// UnmarshalJSON decodes an order as InFlow sends it. It makes every id canonical, so ids can be
+// compared as text, and drops blank serial numbers.
 func (o *SalesOrder) UnmarshalJSON(data []byte) error {
-	type plain SalesOrder // without this method
+	type plain SalesOrder // has no UnmarshalJSON
 	err := json.Unmarshal(data, (*plain)(o))
 	if typed := new(json.UnmarshalTypeError); errors.As(err, &typed) && typed.Struct == "plain" {
-		typed.Struct = "SalesOrder" // the name that people read
+		typed.Struct = "SalesOrder" // people read this name
 	}
 	if err != nil {
 		return err
@@ -26,7 +28,8 @@ func (o *SalesOrder) UnmarshalJSON(data []byte) error {
 }
 
 func (o *SalesOrder) canonicalize() {
-	canonical(&o.SalesOrderID, &o.CustomerID, &o.ConfirmerTeamMemberID, &o.SalesRepTeamMemberID, &o.LocationID,
+	canonical(&o.SalesOrderID, &o.CustomerID, &o.ConfirmerTeamMemberID, &o.SalesRepTeamMemberID,
+		&o.LocationID,
 		&o.PaymentTermsID, &o.PricingSchemeID, &o.TaxingSchemeID, &o.CurrencyID)
 	if c := o.Customer; c != nil {
 		canonical(&c.CustomerID, &c.PricingSchemeID)
@@ -78,7 +81,7 @@ func canonical(ids ...*string) {
 	}
 }
 
-// dropBlankSerials keeps the serial numbers that say something: a blank one numbers no piece.
+// dropBlankSerials removes blank serial numbers, which identify no item.
 func (o *SalesOrder) dropBlankSerials() {
 	for i := range o.Lines {
 		o.Lines[i].Quantity.dropBlankSerials()
@@ -95,5 +98,85 @@ func (q *Quantity) dropBlankSerials() {
 	for i := range q.SerialNumbers {
 		q.SerialNumbers[i] = strings.TrimSpace(q.SerialNumbers[i])
 	}
-	q.SerialNumbers = slices.DeleteFunc(q.SerialNumbers, func(number string) bool { return number == "" })
+	q.SerialNumbers = slices.DeleteFunc(q.SerialNumbers, func(number string) bool {
+		return number == ""
+	})
+}
+
+// decodeJSON decodes one JSON value. Its errors say where the fault is, but never quote the
+// value, as those of encoding/json do.
+func decodeJSON(data []byte, into any) error {
+	err := json.Unmarshal(data, into)
+	if err == nil {
+		return nil
+	}
+	var (
+		syntax *json.SyntaxError
+		typed  *json.UnmarshalTypeError
+	)
+	switch {
+	case len(data) == 0:
+		return errors.New("it is empty")
+	case errors.As(err, &syntax):
+		return fmt.Errorf("it is not JSON: syntax error at byte %d", syntax.Offset)
+	case errors.As(err, &typed) && typed.Field == "":
+		return fmt.Errorf("expected %s, got %s", typeInWords(typed.Type), valueInWords(typed.Value))
+	case errors.As(err, &typed):
+		return &fieldError{fmt.Sprintf("field %s: expected %s, got %s", typed.Field,
+			typeInWords(typed.Type), valueInWords(typed.Value))}
+	default:
+		return errors.New("it does not match InFlow's API description")
+	}
+}
+
+// fieldError is about one field of a response that otherwise looks like InFlow's.
+type fieldError struct{ problem string }
+
+func (e *fieldError) Error() string { return e.problem }
+
+// whatToCheck returns advice about a response that decodeJSON could not read.
+func whatToCheck(err error) string {
+	var field *fieldError
+	if errors.As(err, &field) {
+		return "look at that field in InFlow, and check INFLOW_API_VERSION"
+	}
+	return "check INFLOW_API_URL and INFLOW_API_VERSION"
+}
+
+// valueInWords names the kind of a value. It drops what encoding/json adds, a number's digits.
+func valueInWords(value string) string {
+	kind, _, _ := strings.Cut(value, " ")
+	switch kind {
+	case "string":
+		return "a string"
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	case "bool":
+		return "true or false"
+	default:
+		return "a " + kind
+	}
+}
+
+func typeInWords(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[Amount]():
+		return "a decimal number of at most 19 digits"
+	case reflect.TypeFor[Time]():
+		return "a date in RFC 3339"
+	case reflect.TypeFor[Presence]():
+		return "a string"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	default:
+		return "an object"
+	}
 }

@@ -3,39 +3,37 @@ package inflow
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Kind is why a call to InFlow failed, as far as it decides what to do next.
+// Kind says why a call to InFlow failed. It decides what the caller does next.
 type Kind int
 
 // The kinds of an [Error].
 const (
-	// KindNotFound: InFlow has no entity of that id. Trying again does not help.
+	// KindNotFound: InFlow has no entity with that id. Retrying does not help.
 	KindNotFound Kind = iota + 1
-	// KindUnauthorized: the API key was refused. A person has to act.
+	// KindUnauthorized: InFlow rejected the API key. A person has to act.
 	KindUnauthorized
-	// KindBadResponse: an answer other than InFlow's API description promises. A person has to act.
+	// KindBadResponse: the response does not match InFlow's API description. A person has to act.
 	KindBadResponse
-	// KindUnavailable: no whole answer, or a fault of the server. Try again later.
+	// KindUnavailable: no complete response, or a server error. Retry later.
 	KindUnavailable
-	// KindRateLimited: the account's allowance is spent. Try again after [Error.RetryAfter].
+	// KindRateLimited: the account's quota is used up. Retry after [Error.RetryAfter].
 	KindRateLimited
-	// KindTooLarge: a good answer over [MaxResponseSize]. Trying again does not help.
+	// KindTooLarge: the response is larger than [MaxResponseSize]. Retrying does not help.
 	KindTooLarge
 )
 
-// String is the kind in words.
+// String returns the kind in words.
 func (k Kind) String() string {
 	switch k {
 	case KindNotFound:
@@ -55,21 +53,21 @@ func (k Kind) String() string {
 	}
 }
 
-// Error is a call to InFlow that failed. Neither it nor what it wraps holds the
-// answer's body, the API key or the URL.
+// Error describes a failed call to InFlow. Neither it nor the errors that it wraps contain the
+// response body, the API key or the URL.
 type Error struct {
 	Kind Kind
-	// Op is what was being done, such as "get sales order".
+	// Op is the operation that failed, such as "get sales order".
 	Op string
-	// StatusCode is the HTTP status; 0 where there was no answer.
+	// StatusCode is the HTTP status, or 0 if there was no response.
 	StatusCode int
-	// RetryAfter is how long InFlow asked to wait, at most 24 hours; 0 where it did not say.
+	// RetryAfter is the wait that InFlow asked for, at most 24 hours, or 0 if it asked for none.
 	RetryAfter time.Duration
-	// Err is the reason and what to do about it. It may be nil.
+	// Err says what went wrong and what to do about it. It may be nil.
 	Err error
 }
 
-// Error says what was being done, what came of it and what to do.
+// Error says which operation failed, why, and what to do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("inflow: ")
@@ -89,23 +87,29 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the reason. Of a network fault it is one that holds no part of the answer.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// The reasons of an [Error] that a status alone gives.
+// Reasons that an [Error] gets from the HTTP status alone.
 var (
-	errRedirect    = errors.New("InFlow redirected the request, and redirects are not followed: check INFLOW_API_URL")
-	errRefusedKey  = errors.New("InFlow refused the API key: check INFLOW_API_KEY and INFLOW_COMPANY_ID")
-	errUnknownID   = errors.New("InFlow knows no such id in this company: if it should, check INFLOW_COMPANY_ID")
-	errTimeout     = errors.New("InFlow timed out waiting for the request")
-	errAllowance   = errors.New("the account's allowance of requests is spent: lower INFLOW_REQUESTS_PER_MINUTE, or find what else uses the account's key")
-	errUnexpected  = errors.New("InFlow does not accept this request: check INFLOW_API_VERSION, INFLOW_COMPANY_ID and INFLOW_API_URL")
-	errServerFault = errors.New("a fault at InFlow")
-	errNotHTTP     = errors.New("the connection failed, or what came was not HTTP: check INFLOW_API_URL")
+	errRedirect = errors.New("InFlow redirected the request, and redirects are not followed: " +
+		"check INFLOW_API_URL")
+	errRefusedKey = errors.New("InFlow refused the API key: check INFLOW_API_KEY and " +
+		"INFLOW_COMPANY_ID")
+	errUnknownID = errors.New("InFlow has no such id in this company: if you expect it there, " +
+		"check INFLOW_COMPANY_ID")
+	errTimeout = errors.New("InFlow timed out waiting for the request")
+	errQuota   = errors.New("the account's request quota is used up: lower " +
+		"INFLOW_REQUESTS_PER_MINUTE, or find what else uses this account")
+	errUnexpected = errors.New("InFlow does not accept this request: check INFLOW_API_VERSION, " +
+		"INFLOW_COMPANY_ID and INFLOW_API_URL")
+	errServerFault = errors.New("InFlow has an internal error")
+	errNotHTTP     = errors.New("the connection failed, or the response is not HTTP: check " +
+		"INFLOW_API_URL")
 )
 
-// statusTable is the one place where an HTTP status other than 2xx gets its meaning.
-// The first row that spans the status counts.
+// statusTable maps every HTTP status outside 2xx to a kind and a reason. The first row whose
+// range contains the status applies.
 var statusTable = []struct {
 	from, to int
 	kind     Kind
@@ -116,12 +120,12 @@ var statusTable = []struct {
 	{http.StatusForbidden, http.StatusForbidden, KindUnauthorized, errRefusedKey},
 	{http.StatusNotFound, http.StatusNotFound, KindNotFound, errUnknownID},
 	{http.StatusRequestTimeout, http.StatusRequestTimeout, KindUnavailable, errTimeout},
-	{http.StatusTooManyRequests, http.StatusTooManyRequests, KindRateLimited, errAllowance},
+	{http.StatusTooManyRequests, http.StatusTooManyRequests, KindRateLimited, errQuota},
 	{400, 499, KindBadResponse, errUnexpected},
 	{500, 599, KindUnavailable, errServerFault},
 }
 
-// statusError is nil for a 2xx answer.
+// statusError returns nil for a 2xx response.
 func statusError(op string, resp *http.Response) error {
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		return nil
@@ -137,12 +141,12 @@ func statusError(op string, resp *http.Response) error {
 	return failed
 }
 
-// maxRetryAfter bounds how long an answer can make the gate wait.
+// maxRetryAfter limits how long a response can make the gate wait.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads Retry-After as RFC 9110, section 10.2.3, has it: seconds, or a date,
-// which is taken against the answer's own Date where it has one, so that the two clocks
-// need not agree. 0 is absent, past or unreadable.
+// retryAfter parses the Retry-After header: seconds or a date (RFC 9110, section 10.2.3). It
+// compares a date with the response's own Date header, if any, so our clock doesn't matter. It
+// returns 0 if the header is missing, invalid or in the past.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
@@ -174,16 +178,19 @@ func isDigits(text string) bool {
 	return text != ""
 }
 
-// transportError is a request that got no whole answer. ctx is the caller's and limited
-// the same with the client's timeout, so that the two ends are told apart.
-func transportError(ctx, limited context.Context, op string, status int, timeout time.Duration, err error) error {
+// transportError describes a request that got no complete response. ctx is the caller's context
+// and limited adds the client's timeout, so the caller's deadline and ours can be told apart.
+func transportError(
+	ctx, limited context.Context, op string, status int, timeout time.Duration, err error,
+) error {
 	failed := &Error{Kind: KindUnavailable, Op: op, StatusCode: status}
 	var timedOut interface{ Timeout() bool }
 	switch {
 	case ctx.Err() != nil:
 		failed.Err = ctx.Err()
 	case limited.Err() != nil:
-		failed.Err = fmt.Errorf("no whole answer within %s: %w", timeout, context.DeadlineExceeded)
+		failed.Err = fmt.Errorf("no complete response within %s: %w", timeout,
+			context.DeadlineExceeded)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		failed.Err = fmt.Errorf("the connection timed out: %w", context.DeadlineExceeded)
 	default:
@@ -192,9 +199,8 @@ func transportError(ctx, limited context.Context, op string, status int, timeout
 	return failed
 }
 
-// withoutContent gives the part of a transport's error whose text is known to hold
-// neither the URL nor anything the server sent: net/http quotes the request's URL, and
-// the first line of an answer that is not HTTP.
+// withoutContent returns the part of a transport error that is safe to show. net/http's own text
+// quotes the request's URL, and the first line of a response that is not HTTP.
 func withoutContent(err error) error {
 	var (
 		dns         *net.DNSError
@@ -220,86 +226,9 @@ func withoutContent(err error) error {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return http.ErrSchemeMismatch
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("the connection was cut before the answer was whole: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("the connection broke before the response was complete: %w",
+			io.ErrUnexpectedEOF)
 	default:
 		return errNotHTTP
-	}
-}
-
-// decodeJSON reads one JSON value. Its errors name the place and never quote the value,
-// as those of encoding/json do.
-func decodeJSON(data []byte, into any) error {
-	err := json.Unmarshal(data, into)
-	if err == nil {
-		return nil
-	}
-	var (
-		syntax *json.SyntaxError
-		typed  *json.UnmarshalTypeError
-	)
-	switch {
-	case len(data) == 0:
-		return errors.New("it is empty")
-	case errors.As(err, &syntax):
-		return fmt.Errorf("it is not JSON: fault at byte %d", syntax.Offset)
-	case errors.As(err, &typed) && typed.Field == "":
-		return fmt.Errorf("expected %s, got %s", typeInWords(typed.Type), valueInWords(typed.Value))
-	case errors.As(err, &typed):
-		return &fieldError{fmt.Sprintf("field %s: expected %s, got %s", typed.Field, typeInWords(typed.Type), valueInWords(typed.Value))}
-	default:
-		return errors.New("it does not have the form of InFlow's API description")
-	}
-}
-
-// fieldError is about one field of an answer that is otherwise InFlow's.
-type fieldError struct{ problem string }
-
-func (e *fieldError) Error() string { return e.problem }
-
-// whatToCheck returns what to do about an answer that decodeJSON could not read.
-func whatToCheck(err error) string {
-	var field *fieldError
-	if errors.As(err, &field) {
-		return "look at that field in InFlow, and check INFLOW_API_VERSION"
-	}
-	return "check INFLOW_API_URL and INFLOW_API_VERSION"
-}
-
-// valueInWords names the kind of a value without what encoding/json puts after it: a
-// number's digits.
-func valueInWords(value string) string {
-	kind, _, _ := strings.Cut(value, " ")
-	switch kind {
-	case "string":
-		return "a text"
-	case "array":
-		return "a list"
-	case "object":
-		return "an object"
-	case "bool":
-		return "true or false"
-	default:
-		return "a " + kind
-	}
-}
-
-func typeInWords(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[Amount]():
-		return "a decimal number of at most 19 digits"
-	case reflect.TypeFor[Time]():
-		return "a date in RFC 3339"
-	case reflect.TypeFor[Presence]():
-		return "a text"
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	default:
-		return "an object"
 	}
 }

@@ -20,34 +20,40 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TestStandInsFaults meets each fault that the stand-in knows, over its own listener.
-func TestStandInsFaults(t *testing.T) {
+// TestFakeInflowFaults runs the client against every fault of the fake InFlow.
+func TestFakeInflowFaults(t *testing.T) {
 	t.Parallel()
 	const whole = 0 // an answer that can be used
 	tests := map[string]struct {
 		fault fakeinflow.Fault
 		kind  inflow.Kind
 	}{
-		"late":                     {fakeinflow.Fault{Latency: time.Millisecond}, whole},
-		"latency over the timeout": {fakeinflow.Fault{Latency: time.Minute}, inflow.KindUnavailable},
-		"stalls within the body":   {fakeinflow.Fault{SlowBody: time.Minute}, inflow.KindUnavailable},
-		"500":                      {fakeinflow.Fault{Status: 500}, inflow.KindUnavailable},
-		"502":                      {fakeinflow.Fault{Status: 502, Body: "<html>"}, inflow.KindUnavailable},
-		"503":                      {fakeinflow.Fault{Status: 503, RetryAfter: time.Minute}, inflow.KindUnavailable},
-		"429":                      {fakeinflow.Fault{Status: 429}, inflow.KindRateLimited},
-		"429 with a wait":          {fakeinflow.Fault{Status: 429, RetryAfter: time.Minute}, inflow.KindRateLimited},
-		"401":                      {fakeinflow.Fault{Status: 401}, inflow.KindUnauthorized},
-		"403":                      {fakeinflow.Fault{Status: 403}, inflow.KindUnauthorized},
-		"404":                      {fakeinflow.Fault{Status: 404}, inflow.KindNotFound},
-		"409":                      {fakeinflow.Fault{Status: 409}, inflow.KindBadResponse},
-		"422":                      {fakeinflow.Fault{Status: 422}, inflow.KindBadResponse},
-		"garbage":                  {fakeinflow.Fault{Body: private}, inflow.KindBadResponse},
-		"half an order":            {fakeinflow.Fault{Body: orderJSON("")[:40]}, inflow.KindBadResponse},
-		"cut within the body":      {fakeinflow.Fault{Cut: true}, inflow.KindUnavailable},
-		"dropped":                  {fakeinflow.Fault{Dropped: true}, inflow.KindUnavailable},
-		"the answer lost":          {fakeinflow.Fault{AnswerLost: true}, inflow.KindUnavailable},
-		"not there yet":            {fakeinflow.Fault{Stale: time.Minute}, inflow.KindNotFound},
-		"incomplete":               {fakeinflow.Fault{Incomplete: time.Minute}, whole},
+		"late": {fakeinflow.Fault{Latency: time.Millisecond}, whole},
+		"latency over the timeout": {fakeinflow.Fault{Latency: time.Minute},
+			inflow.KindUnavailable},
+		"stalls within the body": {fakeinflow.Fault{SlowBody: time.Minute},
+			inflow.KindUnavailable},
+		"500": {fakeinflow.Fault{Status: 500}, inflow.KindUnavailable},
+		"502": {fakeinflow.Fault{Status: 502, Body: "<html>"},
+			inflow.KindUnavailable},
+		"503": {fakeinflow.Fault{Status: 503, RetryAfter: time.Minute},
+			inflow.KindUnavailable},
+		"429": {fakeinflow.Fault{Status: 429}, inflow.KindRateLimited},
+		"429 with a wait": {fakeinflow.Fault{Status: 429, RetryAfter: time.Minute},
+			inflow.KindRateLimited},
+		"401":     {fakeinflow.Fault{Status: 401}, inflow.KindUnauthorized},
+		"403":     {fakeinflow.Fault{Status: 403}, inflow.KindUnauthorized},
+		"404":     {fakeinflow.Fault{Status: 404}, inflow.KindNotFound},
+		"409":     {fakeinflow.Fault{Status: 409}, inflow.KindBadResponse},
+		"422":     {fakeinflow.Fault{Status: 422}, inflow.KindBadResponse},
+		"garbage": {fakeinflow.Fault{Body: private}, inflow.KindBadResponse},
+		"half an order": {fakeinflow.Fault{Body: orderJSON("")[:40]},
+			inflow.KindBadResponse},
+		"cut within the body": {fakeinflow.Fault{Cut: true}, inflow.KindUnavailable},
+		"dropped":             {fakeinflow.Fault{Dropped: true}, inflow.KindUnavailable},
+		"the answer lost":     {fakeinflow.Fault{AnswerLost: true}, inflow.KindUnavailable},
+		"not there yet":       {fakeinflow.Fault{Stale: time.Minute}, inflow.KindNotFound},
+		"incomplete":          {fakeinflow.Fault{Incomplete: time.Minute}, whole},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +71,8 @@ func TestStandInsFaults(t *testing.T) {
 			if tt.fault.Latency+tt.fault.SlowBody > time.Second {
 				timeout = 200 * time.Millisecond
 			}
-			client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: fake.CompanyID(), APIKey: fake.APIKey(), Timeout: timeout})
+			client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL,
+				CompanyID: fake.CompanyID(), APIKey: fake.APIKey(), Timeout: timeout})
 			require.NoError(t, err)
 			require.NoError(t, fake.SetFault(tt.fault))
 
@@ -82,14 +89,14 @@ func TestStandInsFaults(t *testing.T) {
 			fake.ClearFaults()
 			if timeout > time.Second {
 				_, err = client.SalesOrder(t.Context(), id, nil)
-				require.NoError(t, err, "the client is as good as before")
+				require.NoError(t, err, "the client works again")
 			}
-			assert.LessOrEqual(t, len(fake.Requests()), 2, "the client sends nothing twice by itself")
+			assert.LessOrEqual(t, len(fake.Requests()), 2, "the client does not retry")
 		})
 	}
 }
 
-// allocated are the bytes that a function allocates, on whatever goroutine.
+// allocated returns the number of bytes that all goroutines allocate during do.
 func allocated(do func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -98,8 +105,8 @@ func allocated(do func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestEndlessAnswersAreCutOff is not parallel: it measures what the process allocates.
-func TestEndlessAnswersAreCutOff(t *testing.T) {
+// TestEndlessResponsesAreCutOff is not parallel because it measures the process's allocations.
+func TestEndlessResponsesAreCutOff(t *testing.T) {
 	const size, chunk = 100 << 20, 1 << 20
 	var compressed bytes.Buffer
 	zip := gzip.NewWriter(&compressed)
@@ -140,17 +147,18 @@ func TestEndlessAnswersAreCutOff(t *testing.T) {
 			bytes := allocated(func() {
 				_, err := client.SalesOrder(t.Context(), orderID, nil)
 				assertKind(t, err, inflow.KindTooLarge)
-				assert.ErrorContains(t, err, "over 16 MiB")
+				assert.ErrorContains(t, err, "larger than 16 MiB")
 			})
-			// io.ReadAll doubles as it grows: a few times the limit, and never the 100 MiB in one piece.
+			// io.ReadAll doubles its buffer as it grows, so it needs a few times the limit, but
+			// never 100 MiB at once.
 			assert.Less(t, bytes, uint64(7*inflow.MaxResponseSize))
 			assert.Less(t, sent.Load(), int64(size/2), "the sender was cut off")
 		})
 	}
 }
 
-// A redirect is not followed, on the same host either; so no other host sees the key.
-func TestNoHostGetsTheKeyByARedirect(t *testing.T) {
+// TestRedirectsDoNotLeakTheKey: no redirect is followed, so no other host gets the API key.
+func TestRedirectsDoNotLeakTheKey(t *testing.T) {
 	t.Parallel()
 	var elsewhere, again atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -159,7 +167,8 @@ func TestNoHostGetsTheKeyByARedirect(t *testing.T) {
 	}))
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, target := range []string{other.URL + "/x", "//" + strings.TrimPrefix(other.URL, "http://") + "/x", "/x"} {
+		for _, target := range []string{other.URL + "/x",
+			"//" + strings.TrimPrefix(other.URL, "http://") + "/x", "/x"} {
 			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/x" {
 					again.Add(1)
@@ -168,7 +177,10 @@ func TestNoHostGetsTheKeyByARedirect(t *testing.T) {
 			})
 			for _, ask := range []func() error{
 				func() error { _, err := client.SalesOrder(t.Context(), orderID, nil); return err },
-				func() error { _, err := client.RecentSalesOrders(t.Context(), "c", nil); return err },
+				func() error {
+					_, err := client.RecentSalesOrders(t.Context(), "c", nil)
+					return err
+				},
 				func() error { _, err := client.Subscriptions(t.Context()); return err },
 			} {
 				err := ask()
@@ -181,7 +193,7 @@ func TestNoHostGetsTheKeyByARedirect(t *testing.T) {
 	assert.Zero(t, again.Load())
 }
 
-// raw serves one connection after the other by hand.
+// raw serves connections one after the other, without net/http.
 func raw(t *testing.T, serve func(net.Conn)) (url string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -202,8 +214,8 @@ func raw(t *testing.T, serve func(net.Conn)) (url string) {
 	return "http://" + listener.Addr().String()
 }
 
-// TestTheWholeRequestHasATimeLimit against listeners that are never done.
-func TestTheWholeRequestHasATimeLimit(t *testing.T) {
+// TestTimeoutCoversTheWholeRequest uses servers that never finish their response.
+func TestTimeoutCoversTheWholeRequest(t *testing.T) {
 	t.Parallel()
 	trickle := func(begin, each string) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -219,10 +231,12 @@ func TestTheWholeRequestHasATimeLimit(t *testing.T) {
 		serve func(net.Conn)
 		https bool
 	}{
-		"answers nothing":            {serve: stalls},
-		"a header byte by byte":      {serve: trickle("HTTP/1.1 200 OK\r\nX: ", "x")},
-		"a body byte by byte":        {serve: trickle("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{", " ")},
-		"chunks without an end":      {serve: trickle("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n")},
+		"answers nothing":       {serve: stalls},
+		"a header byte by byte": {serve: trickle("HTTP/1.1 200 OK\r\nX: ", "x")},
+		"a body byte by byte": {serve: trickle("HTTP/1.1 200 OK\r\nContent-Length: "+
+			"100000\r\n\r\n{", " ")},
+		"chunks without an end": {serve: trickle("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+
+			"chunked\r\n\r\n", "1\r\n \r\n")},
 		"informational answers only": {serve: trickle("", "HTTP/1.1 102 Processing\r\n\r\n")},
 		"no TLS handshake":           {serve: stalls, https: true},
 	}
@@ -233,7 +247,8 @@ func TestTheWholeRequestHasATimeLimit(t *testing.T) {
 			if tt.https {
 				url = strings.Replace(url, "http://", "https://", 1)
 			}
-			client, err := inflow.NewClient(inflow.Options{BaseURL: url, CompanyID: companyID, APIKey: apiKey, Timeout: 300 * time.Millisecond})
+			client, err := inflow.NewClient(inflow.Options{BaseURL: url, CompanyID: companyID,
+				APIKey: apiKey, Timeout: 300 * time.Millisecond})
 			require.NoError(t, err)
 			_, err = client.SalesOrder(t.Context(), orderID, nil)
 			assertKind(t, err, inflow.KindUnavailable)
@@ -241,16 +256,16 @@ func TestTheWholeRequestHasATimeLimit(t *testing.T) {
 	}
 }
 
-func TestHugeHeaderIsRefused(t *testing.T) {
+func TestHugeHeaderIsRejected(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, answer(http.StatusOK, orderJSON(""), "X", strings.Repeat("x", 1<<20)))
 	_, err := client.SalesOrder(t.Context(), orderID, nil)
 	assertKind(t, err, inflow.KindUnavailable)
 }
 
-// Of two requests, the second of which is answered by a broken connection, InFlow sees two:
-// net/http would send the second again on a connection that it had used for the first.
-func TestABrokenConnectionIsNoThirdRequest(t *testing.T) {
+// TestBrokenConnectionIsNotRetried makes two requests and breaks the second one's connection.
+// InFlow must see two requests. On a reused connection, net/http would send the second one again.
+func TestBrokenConnectionIsNotRetried(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {

@@ -7,8 +7,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Related entities that [Client.SalesOrder] can ask for. InFlow leaves out what is
-// not named; a nested name brings the entities on its way too.
+// Related entities that [Client.SalesOrder] can ask for. InFlow leaves out those that are not
+// listed. A nested name includes its parents too.
 const (
 	IncludeCurrency                   = "currency"
 	IncludeCustomer                   = ordercheck.IncludeCustomer
@@ -29,8 +29,8 @@ const (
 	IncludeTaxingSchemeTaxCodes       = "taxingScheme.taxCodes"
 )
 
-// includeList is the value of the query parameter include: sorted, without doubles
-// and blanks, so that one set of names makes one URL.
+// includeList returns the value of the query parameter "include". It is sorted and has no
+// duplicates or blanks, so the same set of names always makes the same URL.
 func includeList(names []string) string {
 	list := make([]string, 0, len(names))
 	for _, name := range names {

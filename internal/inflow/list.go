@@ -7,48 +7,53 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-// listCount is the most entities that InFlow puts into one answer.
-const listCount = 100
+// listCount is the page size of every list. InFlow returns at most 100 entities.
+const listCount = "100"
 
-// ListedOrder is the part of a sales order that tells whether it has changed.
+// ListedOrder is an entry of a list: enough of a sales order to see whether it has changed.
 type ListedOrder struct {
 	SalesOrderID string `json:"salesOrderId"`
 	OrderNumber  string `json:"orderNumber"`
-	// Timestamp is the order's version, as [ordercheck.ParseVersion] writes it.
+	// Timestamp is the order's version, normalized by [ordercheck.ParseVersion].
 	Timestamp string `json:"timestamp"`
 	OrderDate Time   `json:"orderDate"` // zero if InFlow gave none
-	// Problem says why the entry cannot be used; empty if it can.
+	// Problem says why the entry cannot be used. It is empty for a good entry.
 	Problem string `json:"-"`
 }
 
-// ListPage says where a page of the list begins. The zero value is the list's beginning.
+// ListPage says where a page begins. The zero value is the first page.
 type ListPage struct {
-	// Start is the id of the entry that the page begins with.
+	// Start is the id of the page's first entry.
 	Start string
-	// Skip is how many entries come before the page, for a server that ignores Start.
+	// Skip is the number of entries before the page, for servers that ignore Start.
 	Skip int
 }
 
-// SalesOrderList is a page of the list.
+// SalesOrderList is one page of a list.
 type SalesOrderList struct {
 	Orders []ListedOrder
-	// Total is how many entries the whole list has; only with its beginning, 0 if InFlow does not say.
+	// Total is the length of the whole list. It is set on the first page only, and 0 if InFlow
+	// does not send it.
 	Total int
 }
 
-// ListSalesOrders lists sales orders by their number, at most a hundred, without related
-// entities: those with an order date of from or later. It is one request.
+// ListSalesOrders makes one request for at most 100 sales orders with an order date of from or
+// later. They are sorted by number and have no related entities.
 //
-// An entry that cannot be read has a Problem. If that is true of all entries, the answer is an error.
-// A server that does not know the filter lists older orders too. A Start that is not, or no
-// longer, in the list is an error of [KindNotFound].
-func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListPage) (SalesOrderList, error) {
+// Entries that cannot be read have a Problem. If no entry can be read, the result is an error. A
+// server that does not know the filter lists older orders too. If page.Start is not in the list
+// (any more), the error is of [KindNotFound].
+func (c *Client) ListSalesOrders(
+	ctx context.Context, from time.Time, page ListPage,
+) (SalesOrderList, error) {
 	const op = "list sales orders"
 	dates, err := json.Marshal(map[string]string{"fromDate": from.UTC().Format(time.RFC3339)})
 	if err != nil {
@@ -56,8 +61,8 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListP
 	}
 	query := url.Values{
 		"filter[orderDate]": {string(dates)},
-		"count":             {strconv.Itoa(listCount)},
-		// A number is one order's own and hardly ever changed, so that the list keeps its order.
+		"count":             {listCount},
+		// Order numbers are unique and hardly ever change, so pages don't shift.
 		"sort": {"orderNumber"},
 	}
 	if page.Start != "" {
@@ -71,7 +76,8 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListP
 	}
 	var entries []json.RawMessage
 	var list SalesOrderList
-	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query, into: &entries, total: &list.Total})
+	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query,
+		into: &entries, total: &list.Total})
 	var failed *Error
 	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && page.Start != "" {
 		failed.Kind = KindNotFound
@@ -87,17 +93,20 @@ func (c *Client) ListSalesOrders(ctx context.Context, from time.Time, page ListP
 		}
 	}
 	if readable == 0 && len(orders) > 0 {
-		return SalesOrderList{}, badResponse(op, http.StatusOK, fmt.Errorf("entry 1 of %d %s, and none can be read; check INFLOW_API_URL and INFLOW_API_VERSION",
-			len(orders), orders[0].Problem))
+		return SalesOrderList{}, badResponse(op, http.StatusOK,
+			fmt.Errorf("entry 1 of %d %s, and none can be read; check INFLOW_API_URL and "+
+				"INFLOW_API_VERSION",
+				len(orders), orders[0].Problem))
 	}
 	list.Orders = orders
 	return list, nil
 }
 
-// readListed reads an entry of the list. What it could read of one with a problem is there.
+// readListed decodes one entry. If the entry has a Problem, the fields that could be read are
+// still set.
 func readListed(entry json.RawMessage) ListedOrder {
 	var order ListedOrder
-	// The decoder's words may quote the entry.
+	// The decoder's error may quote the entry, so it is dropped.
 	unreadable := json.Unmarshal(entry, &order) != nil
 	version, ok := ordercheck.ParseVersion(order.Timestamp)
 	order.SalesOrderID, order.Timestamp = ordercheck.CanonicalID(order.SalesOrderID), version
@@ -110,4 +119,45 @@ func readListed(entry json.RawMessage) ListedOrder {
 		order.Problem = "has no timestamp of at most 16 hex digits"
 	}
 	return order
+}
+
+// SalesOrdersByNumber makes one request for the sales orders with a number. Case is ignored. There
+// is none, one or, if the company assigns numbers by hand, several.
+func (c *Client) SalesOrdersByNumber(ctx context.Context, number string) ([]ListedOrder, error) {
+	query := url.Values{"filter[orderNumber]": {number}, "count": {listCount}}
+	var orders []ListedOrder
+	if err := c.do(ctx, call{op: "look for an order number", route: "sales-orders",
+		path: "sales-orders", query: query, into: &orders}); err != nil {
+		return nil, err
+	}
+	// A server that does not know the filter lists other orders too.
+	orders = slices.DeleteFunc(orders, func(o ListedOrder) bool {
+		return o.SalesOrderID == "" || !strings.EqualFold(strings.TrimSpace(o.OrderNumber), number)
+	})
+	for i := range orders {
+		orders[i].SalesOrderID = ordercheck.CanonicalID(orders[i].SalesOrderID)
+	}
+	return orders, nil
+}
+
+// RecentSalesOrders makes one request for at most 100 sales orders of a customer, latest order date
+// first, with the related entities listed in include.
+func (c *Client) RecentSalesOrders(
+	ctx context.Context, customerID string, include []string,
+) ([]SalesOrder, error) {
+	query := url.Values{
+		"filter[customerId]": {customerID},
+		"count":              {listCount},
+		"sort":               {"orderDate"},
+		"sortDesc":           {"true"},
+	}
+	if list := includeList(include); list != "" {
+		query.Set("include", list)
+	}
+	var orders []SalesOrder
+	if err := c.do(ctx, call{op: "list the customer's sales orders", route: "sales-orders",
+		path: "sales-orders", query: query, into: &orders}); err != nil {
+		return nil, err
+	}
+	return orders, nil
 }

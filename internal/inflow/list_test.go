@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// listing is a client of an InFlow that answers every list so.
+// listing returns a client of an InFlow that answers every request with status and body.
 func listing(t *testing.T, status int, body string) (*inflow.Client, *[]*http.Request) {
 	t.Helper()
 	var requests []*http.Request
@@ -23,14 +23,15 @@ func listing(t *testing.T, status int, body string) (*inflow.Client, *[]*http.Re
 		fmt.Fprint(w, body)
 	}))
 	t.Cleanup(server.Close)
-	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company",
+		APIKey: "a-key-of-a-test", Timeout: time.Minute})
 	require.NoError(t, err)
 	return client, &requests
 }
 
 var listFrom = time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)
 
-func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
+func TestListSalesOrdersMakesOneRequestWithoutRelatedEntities(t *testing.T) {
 	client, requests := listing(t, 200, `[
 		{"salesOrderId":"a","orderNumber":"SO-1","timestamp":"0000000000310ab6","orderDate":"2026-11-20T00:00:00Z","email":"jane@example.com","lines":[{}]},
 		{"salesOrderId":"b","orderNumber":"SO-2","timestamp":"310AB7","orderDate":null}]`)
@@ -39,7 +40,7 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	orders := list.Orders
 	require.Len(t, orders, 2)
 	assert.Equal(t, "0000000000310AB6", orders[0].Timestamp)
-	assert.Equal(t, "0000000000310AB7", orders[1].Timestamp, "versions are in the order of their texts")
+	assert.Equal(t, "0000000000310AB7", orders[1].Timestamp, "versions can be compared as text")
 	assert.True(t, orders[1].OrderDate.IsZero())
 
 	require.Len(t, *requests, 1)
@@ -56,9 +57,10 @@ func TestListSalesOrdersIsOneRequestWithoutRelatedEntities(t *testing.T) {
 	assert.Equal(t, "b", (*requests)[1].URL.Query().Get("start"))
 }
 
-func TestListSalesOrdersOfAnEntryThatIsGone(t *testing.T) {
+func TestListSalesOrdersFromAnUnknownStart(t *testing.T) {
 	client, _ := listing(t, 400, `"no entity of this list has the id"`)
-	for start, kind := range map[string]inflow.Kind{"gone": inflow.KindNotFound, "": inflow.KindBadResponse} {
+	for start, kind := range map[string]inflow.Kind{"gone": inflow.KindNotFound,
+		"": inflow.KindBadResponse} {
 		_, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: start})
 		var failed *inflow.Error
 		require.ErrorAs(t, err, &failed)
@@ -66,7 +68,7 @@ func TestListSalesOrdersOfAnEntryThatIsGone(t *testing.T) {
 	}
 }
 
-func TestListSalesOrdersThatCannotBeUsed(t *testing.T) {
+func TestListSalesOrdersRejectsUnusableResponses(t *testing.T) {
 	for name, body := range map[string]string{
 		"no list":             `{"items":[]}`,
 		"no id":               `[{"timestamp":"0000000000310AB6"}]`,
@@ -83,7 +85,7 @@ func TestListSalesOrdersThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
+func TestUnreadableEntryDoesNotAffectOthers(t *testing.T) {
 	client, requests := listing(t, 200, `[{"salesOrderId":"a","timestamp":"0000000000310AB6"},{"salesOrderId":"b","orderDate":17,"timestamp":"1"},{"salesOrderId":"c"},"d",
 		{"salesOrderId":"e","timestamp":"0000000000310AB7"}]`)
 	list, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Skip: 7})
@@ -93,6 +95,7 @@ func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
 	for i := range orders {
 		problems[i] = orders[i].Problem
 	}
-	assert.Equal(t, []string{"", "is not an order", "has no timestamp of at most 16 hex digits", "is not an order", ""}, problems)
+	assert.Equal(t, []string{"", "is not an order", "has no timestamp of at most 16 hex digits",
+		"is not an order", ""}, problems)
 	assert.Equal(t, "7", (*requests)[0].URL.Query().Get("skip"))
 }

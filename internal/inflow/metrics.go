@@ -16,7 +16,8 @@ func newRequestCounter(provider metric.MeterProvider) (metric.Int64Counter, erro
 	if provider == nil {
 		provider = noop.NewMeterProvider()
 	}
-	counter, err := provider.Meter(scopeName).Int64Counter("gate.inflow.requests", metric.WithUnit("{request}"),
+	counter, err := provider.Meter(scopeName).Int64Counter("gate.inflow.requests",
+		metric.WithUnit("{request}"),
 		metric.WithDescription("Requests to InFlow by operation and outcome."))
 	if err != nil {
 		return nil, fmt.Errorf("inflow: set up the metrics: %w", err)
@@ -24,7 +25,7 @@ func newRequestCounter(provider metric.MeterProvider) (metric.Int64Counter, erro
 	return counter, nil
 }
 
-// count counts a request. Its labels are words of this package.
+// count counts a request. All label values are constants of this package.
 func (c *Client) count(ctx context.Context, op string, err error) {
 	outcome := "ok"
 	var failed *Error
@@ -37,5 +38,6 @@ func (c *Client) count(ctx context.Context, op string, err error) {
 	default:
 		outcome = "failed"
 	}
-	c.requests.Add(ctx, 1, metric.WithAttributes(attribute.String("operation", op), attribute.String("outcome", outcome)))
+	c.requests.Add(ctx, 1, metric.WithAttributes(attribute.String("operation", op),
+		attribute.String("outcome", outcome)))
 }

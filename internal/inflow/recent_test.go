@@ -13,14 +13,16 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-func TestRecentSalesOrdersIsOneRequestForACustomersLatest(t *testing.T) {
+func TestRecentSalesOrdersMakesOneRequest(t *testing.T) {
 	var requests []*http.Request
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests = append(requests, r)
-		fmt.Fprint(w, `[{"salesOrderId":"a","poNumber":"PO-1","lines":[{"productId":"p","quantity":{"uomQuantity":"2.0"}}]},{"salesOrderId":"b"}]`)
+		fmt.Fprint(w, `[{"salesOrderId":"a","poNumber":"PO-1","lines":[{"productId":"p",`+
+			`"quantity":{"uomQuantity":"2.0"}}]},{"salesOrderId":"b"}]`)
 	}))
 	t.Cleanup(server.Close)
-	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company",
+		APIKey: "a-key-of-a-test", Timeout: time.Minute})
 	require.NoError(t, err)
 
 	orders, err := client.RecentSalesOrders(t.Context(), "c/1&x", []string{inflow.IncludeLines})
@@ -37,10 +39,13 @@ func TestRecentSalesOrdersIsOneRequestForACustomersLatest(t *testing.T) {
 	assert.Equal(t, "lines", query.Get("include"))
 }
 
-func TestRecentSalesOrdersThatIsNoListIsABadResponse(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"items":[]}`) }))
+func TestRecentSalesOrdersRejectsNonLists(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"items":[]}`)
+	}))
 	t.Cleanup(server.Close)
-	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	client, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company",
+		APIKey: "a-key-of-a-test", Timeout: time.Minute})
 	require.NoError(t, err)
 	_, err = client.RecentSalesOrders(t.Context(), "c", nil)
 	var failure *inflow.Error

@@ -6,7 +6,7 @@ type Category struct {
 	Name       string `json:"name,omitempty"`
 }
 
-// ProductCost is what a product costs; schema ProductCost.
+// ProductCost is the cost of a product; schema ProductCost.
 type ProductCost struct {
 	Cost Amount `json:"cost,omitzero"` // in the home currency, for 1 standard unit of measure
 }
@@ -14,9 +14,11 @@ type ProductCost struct {
 // ProductPrice is a product's price in a pricing scheme; schema ProductPrice.
 type ProductPrice struct {
 	PricingSchemeID string `json:"pricingSchemeId,omitempty"`
-	PriceType       string `json:"priceType,omitempty"`  // FixedPrice, FixedMarkup
-	UnitPrice       Amount `json:"unitPrice,omitzero"`   // FixedPrice: for 1 sales unit of measure, in the scheme's currency
-	FixedMarkup     Amount `json:"fixedMarkup,omitzero"` // FixedMarkup: percent over the product's cost
+	PriceType       string `json:"priceType,omitempty"` // FixedPrice, FixedMarkup
+	// FixedPrice: for 1 sales unit of measure, in the scheme's currency
+	UnitPrice Amount `json:"unitPrice,omitzero"`
+	// FixedMarkup: percent over the product's cost
+	FixedMarkup Amount `json:"fixedMarkup,omitzero"`
 }
 
 // UnitOfMeasure is an alternate unit of measure; schema UnitOfMeasure.
@@ -25,10 +27,11 @@ type UnitOfMeasure struct {
 	ConversionRatio *UnitRatio `json:"conversionRatio,omitempty"`
 }
 
-// UnitRatio is two quantities of the same goods; schema UomConversionRatio.
+// UnitRatio gives the same amount of goods in two units; schema UomConversionRatio.
 type UnitRatio struct {
-	StandardQuantity Amount `json:"standardQuantity,omitzero"` // in the product's standard unit of measure
-	UomQuantity      Amount `json:"uomQuantity,omitzero"`      // in the alternate one
+	// in the product's standard unit of measure
+	StandardQuantity Amount `json:"standardQuantity,omitzero"`
+	UomQuantity      Amount `json:"uomQuantity,omitzero"` // in the alternate one
 }
 
 // TaxingScheme says how an order is taxed; schema TaxingScheme.
@@ -55,7 +58,7 @@ type PricingScheme struct {
 	IsTaxInclusive  bool   `json:"isTaxInclusive,omitempty"`
 }
 
-// PaymentTerms say when an order is due; schema PaymentTerms.
+// PaymentTerms says when an order is due; schema PaymentTerms.
 type PaymentTerms struct {
 	PaymentTermsID string `json:"paymentTermsId,omitempty"`
 	Name           string `json:"name,omitempty"`
@@ -83,24 +86,25 @@ func (o *SalesOrder) Places() int {
 	return int(places)
 }
 
-// PickLine is goods taken from a location; schema SalesOrderPickLine.
+// PickLine records goods taken from a location; schema SalesOrderPickLine.
 type PickLine struct {
 	ProductID string   `json:"productId,omitempty"`
 	Quantity  Quantity `json:"quantity"`
 	PickDate  Time     `json:"pickDate,omitzero"`
 }
 
-// PackLine is goods put into a box; schema SalesOrderPackLine.
+// PackLine records goods put into a box; schema SalesOrderPackLine.
 type PackLine struct {
 	ProductID       string   `json:"productId,omitempty"`
 	Quantity        Quantity `json:"quantity"`
 	ContainerNumber string   `json:"containerNumber,omitempty"`
 }
 
-// ShipLine is boxes that left; schema SalesOrderShipLine.
+// ShipLine records boxes that were shipped; schema SalesOrderShipLine.
 type ShipLine struct {
-	Containers     []string `json:"containers,omitempty"`
-	Carrier        string   `json:"carrier,omitempty"` // or another shipping method, such as a pick-up
+	Containers []string `json:"containers,omitempty"`
+	// or another shipping method, such as a pick-up
+	Carrier        string   `json:"carrier,omitempty"`
 	TrackingNumber Presence `json:"trackingNumber,omitempty"`
 	ShippedDate    Time     `json:"shippedDate,omitzero"`
 }

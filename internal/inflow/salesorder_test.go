@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-func TestAmountForms(t *testing.T) {
+func TestAmountUnmarshalJSON(t *testing.T) {
 	tests := map[string]struct {
 		json string
 		want string // as text; empty is null
@@ -46,26 +46,31 @@ func TestAmountForms(t *testing.T) {
 	}
 }
 
-func TestAmountAbsent(t *testing.T) {
+func TestAbsentAmountIsNull(t *testing.T) {
 	var order inflow.SalesOrder
 	require.NoError(t, json.Unmarshal([]byte(orderJSON("")), &order))
 	assert.False(t, order.Total.Valid)
 	assert.True(t, order.Total.Decimal.IsZero())
 }
 
-func TestTimeForms(t *testing.T) {
+func TestTimeUnmarshalJSON(t *testing.T) {
 	tests := map[string]struct {
 		json string
 		want time.Time
 	}{
-		"UTC":              {`"2025-10-28T12:30:00Z"`, time.Date(2025, 10, 28, 12, 30, 0, 0, time.UTC)},
-		"offset":           {`"2025-10-28T12:30:00-04:00"`, time.Date(2025, 10, 28, 16, 30, 0, 0, time.UTC)},
-		"fraction":         {`"2025-10-28T12:30:00.1234567+00:00"`, time.Date(2025, 10, 28, 12, 30, 0, 123456700, time.UTC)},
-		"no zone":          {`"2025-10-28T12:30:00"`, time.Date(2025, 10, 28, 12, 30, 0, 0, time.UTC)},
-		"no zone, seconds": {`"2025-10-28T12:30:00.5"`, time.Date(2025, 10, 28, 12, 30, 0, 5e8, time.UTC)},
-		"date":             {`"2025-10-28"`, time.Date(2025, 10, 28, 0, 0, 0, 0, time.UTC)},
-		"null":             {`null`, time.Time{}},
-		"empty":            {`""`, time.Time{}},
+		"UTC": {`"2025-10-28T12:30:00Z"`,
+			time.Date(2025, 10, 28, 12, 30, 0, 0, time.UTC)},
+		"offset": {`"2025-10-28T12:30:00-04:00"`,
+			time.Date(2025, 10, 28, 16, 30, 0, 0, time.UTC)},
+		"fraction": {`"2025-10-28T12:30:00.1234567+00:00"`,
+			time.Date(2025, 10, 28, 12, 30, 0, 123456700, time.UTC)},
+		"no zone": {`"2025-10-28T12:30:00"`,
+			time.Date(2025, 10, 28, 12, 30, 0, 0, time.UTC)},
+		"no zone, seconds": {`"2025-10-28T12:30:00.5"`,
+			time.Date(2025, 10, 28, 12, 30, 0, 5e8, time.UTC)},
+		"date":  {`"2025-10-28"`, time.Date(2025, 10, 28, 0, 0, 0, 0, time.UTC)},
+		"null":  {`null`, time.Time{}},
+		"empty": {`""`, time.Time{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -77,9 +82,10 @@ func TestTimeForms(t *testing.T) {
 	}
 }
 
-func TestPresenceForms(t *testing.T) {
+func TestPresenceUnmarshalJSON(t *testing.T) {
 	for text, want := range map[string]inflow.Presence{
-		`"Jane"`: true, `" "`: false, `""`: false, `"\t\n"`: false, `null`: false, `true`: true, `false`: false,
+		`"Jane"`: true, `" "`: false, `""`: false, `"\t\n"`: false, `null`: false, `true`: true,
+		`false`: false,
 	} {
 		var order inflow.SalesOrder
 		require.NoError(t, json.Unmarshal([]byte(orderJSON(`,"contactName":`+text)), &order), text)
@@ -91,7 +97,7 @@ func TestPresenceForms(t *testing.T) {
 	}
 }
 
-func TestPrivateTextsAreNotKept(t *testing.T) {
+func TestDecodingDropsPersonalData(t *testing.T) {
 	const sent = `,"contactName":"` + private + `","email":"` + private + `","phone":"` + private + `",
 		"billingAddress":{"address1":"` + private + `","address2":"` + private + `","city":"` + private + `",
 			"postalCode":"` + private + `","state":"Ontario","country":"Canada","remarks":"` + private + `"},
@@ -100,7 +106,8 @@ func TestPrivateTextsAreNotKept(t *testing.T) {
 	var order inflow.SalesOrder
 	require.NoError(t, json.Unmarshal([]byte(orderJSON(sent)), &order))
 	assert.True(t, bool(order.ContactName && order.Email && order.Phone))
-	assert.Equal(t, &inflow.Address{Address1: true, Address2: true, City: true, PostalCode: true, State: "Ontario", Country: "Canada"}, order.BillingAddress)
+	assert.Equal(t, &inflow.Address{Address1: true, Address2: true, City: true, PostalCode: true,
+		State: "Ontario", Country: "Canada"}, order.BillingAddress)
 	assert.Equal(t, &inflow.Address{City: true}, order.ShippingAddress)
 
 	encoded, err := json.Marshal(order)
@@ -108,7 +115,7 @@ func TestPrivateTextsAreNotKept(t *testing.T) {
 	assert.NotContains(t, string(encoded), private)
 }
 
-func TestEncodingAnOrderIsAFixedPoint(t *testing.T) {
+func TestEncodedOrderDecodesToItself(t *testing.T) {
 	const sent = `,"total":"9.0000","tax1":null,"orderFreight":0,"balance":"","orderDate":"2025-10-28T12:30:00.5-04:00",
 		"dueDate":"2025-11-01","invoicedDate":null,"email":"a@b","phone":" ","billingAddress":{},"shippingAddress":null,
 		"customFields":{"custom1":null,"custom4":"damaged <in> transit"},"customer":{"discount":"5.00"},"paymentLines":[],
@@ -123,8 +130,9 @@ func TestEncodingAnOrderIsAFixedPoint(t *testing.T) {
 	assert.Equal(t, string(once), string(twice))
 }
 
-func TestIDsOfAnOrderAreCanonical(t *testing.T) {
-	const upper, lower = "8A3C6D4E-71C2-4D0A-9F53-2D6F0C1E7B11", "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
+func TestDecodingMakesIDsCanonical(t *testing.T) {
+	const upper, lower = "8A3C6D4E-71C2-4D0A-9F53-2D6F0C1E7B11",
+		"8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
 	sent := `{"salesOrderId":"ID","customerId":"ID","customer":{"customerId":"ID","pricingSchemeId":"ID"},"pricingSchemeId":"ID",
 		"pricingScheme":{"pricingSchemeId":"ID"},"paymentTermsId":"ID","paymentTerms":{"paymentTermsId":"ID"},
 		"taxingSchemeId":"ID","taxingScheme":{"taxingSchemeId":"ID","defaultTaxCodeId":"ID","taxCodes":[{"taxCodeId":"ID"}]},
@@ -138,7 +146,8 @@ func TestIDsOfAnOrderAreCanonical(t *testing.T) {
 	assert.Equal(t, fromLower, fromUpper)
 
 	var other inflow.SalesOrder
-	require.NoError(t, json.Unmarshal([]byte(`{"salesOrderId":"SO-A","lines":[{"productId":"P-1"}]}`), &other))
+	require.NoError(t,
+		json.Unmarshal([]byte(`{"salesOrderId":"SO-A","lines":[{"productId":"P-1"}]}`), &other))
 	assert.Equal(t, "SO-A", other.SalesOrderID, "not a UUID")
 	assert.Equal(t, "P-1", other.Lines[0].ProductID)
 }

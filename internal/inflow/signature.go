@@ -14,62 +14,63 @@ import (
 	"strings"
 )
 
-// SignatureHeader carries a webhook's signature: the base64 of HMAC-SHA256 over
-// the raw body, as InFlow's webhook documentation says.
+// SignatureHeader carries a webhook's signature: the base64 of HMAC-SHA256 over the raw body, as
+// InFlow documents.
 const SignatureHeader = "x-inflow-hmac-sha256"
 
-// MinSecretSize is the shortest key accepted, in bytes. A shorter one could be
-// guessed from one signed body; InFlow's own secrets are longer.
+// MinSecretSize is the length of the shortest key, in bytes. A shorter key could be guessed from
+// one signed body. InFlow's own secrets are longer.
 const MinSecretSize = 16
 
-// secretBase64Prefix marks a secret whose key is the decoded text.
+// secretBase64Prefix marks a secret that is decoded from base64 to get the key.
 const secretBase64Prefix = "base64:"
 
-// SigningKey is what a webhook subscription's [Secret] signs with. It never prints:
-// every way to format, log or marshal it gives a mask. The zero SigningKey is no
-// key at all; a [Verifier] refuses it.
+// SigningKey is the key that belongs to a webhook subscription's [Secret]. Formatting, logging and
+// marshaling it gives a mask. The zero value is not a key; a [Verifier] refuses it.
 type SigningKey struct {
-	// A function, since fmt calls no methods on what it finds in another struct's
-	// unexported field, and prints everything but the inside of a function.
+	// reveal is a function because fmt calls no methods on unexported fields of other structs.
+	// It would print the key, but it cannot look into a function.
 	reveal func() keyMaterial
 }
 
 type keyMaterial struct {
 	key  []byte
-	text string // the secret as configured, for Explain
+	text string // the secret as configured, used by Explain
 }
 
-// ParseSecret reads one secret as it is configured. The key is the text's UTF-8
-// bytes, as InFlow documents; a text "base64:…" is decoded first, from padded
-// standard base64. Errors never contain the text.
+// ParseSecret parses one configured secret. The key is the UTF-8 bytes of the text, as InFlow
+// documents. A text that begins with "base64:" is decoded first, from padded standard base64.
+// Errors never contain the text.
 func ParseSecret(text string) (SigningKey, error) {
 	key := []byte(text)
 	if encoded, ok := strings.CutPrefix(text, secretBase64Prefix); ok {
 		var err error
 		if key, err = decodeBase64(encoded); err != nil {
-			return SigningKey{}, errors.New(`what follows "base64:" is not padded standard base64`)
+			return SigningKey{},
+				errors.New(`the text after "base64:" is not padded standard base64`)
 		}
 	}
 	if len(key) < MinSecretSize {
-		return SigningKey{}, fmt.Errorf("the key has %d bytes, at least %d are needed: use the secret that InFlow gave when the webhook was subscribed", len(key), MinSecretSize)
+		return SigningKey{}, fmt.Errorf("the key has %d bytes and needs at least %d: use the "+
+			"secret that InFlow showed when you subscribed the webhook", len(key), MinSecretSize)
 	}
 	material := keyMaterial{key: key, text: text}
 	return SigningKey{reveal: func() keyMaterial { return material }}, nil
 }
 
-// ParseSecrets reads secrets separated by commas, as WEBHOOK_SECRET holds them
-// while a secret is being rotated. White space around a secret and empty places
-// are skipped. It fails on the first faulty secret, naming its place from 1, and
-// where there is none at all.
+// ParseSecrets parses a comma-separated list of secrets, such as WEBHOOK_SECRET during a rotation.
+// It ignores white space around secrets and empty entries. It fails if the list has no secret, or
+// if one is invalid; the error gives the secret's position, counted from 1.
 func ParseSecrets(list string) ([]SigningKey, error) {
 	return parseSecretList(strings.Split(list, ","), "secret")
 }
 
-// ParseSecretLines reads secrets from a file's content, one a line, as
-// WEBHOOK_SECRET_FILE holds them. White space around a secret and empty lines are
-// skipped. It fails on the first faulty line, and where there is no secret at all.
+// ParseSecretLines parses the content of a WEBHOOK_SECRET_FILE: one secret per line. It ignores
+// white space around secrets and empty lines. It fails if the file has no secret, or if one is
+// invalid; the error gives the line number.
 func ParseSecretLines(content []byte) ([]SigningKey, error) {
-	return parseSecretList(strings.Split(strings.TrimPrefix(string(content), byteOrderMark), "\n"), "line")
+	return parseSecretList(strings.Split(strings.TrimPrefix(string(content), byteOrderMark), "\n"),
+		"line")
 }
 
 func parseSecretList(texts []string, place string) ([]SigningKey, error) {
@@ -86,15 +87,15 @@ func parseSecretList(texts []string, place string) ([]SigningKey, error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("there is no secret in it")
+		return nil, errors.New("there is no secret")
 	}
 	return keys, nil
 }
 
-// String is a mask.
+// String returns a mask.
 func (SigningKey) String() string { return mask }
 
-// GoString is a mask.
+// GoString returns a mask.
 func (SigningKey) GoString() string { return "inflow.SigningKey(" + mask + ")" }
 
 // Format writes a mask for every verb.
@@ -103,16 +104,16 @@ func (k SigningKey) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		text = k.GoString()
 	}
-	_, _ = io.WriteString(f, text) // fmt.State has no error to give
+	_, _ = io.WriteString(f, text) // fmt.State never fails
 }
 
-// LogValue is a mask.
+// LogValue returns a mask.
 func (SigningKey) LogValue() slog.Value { return slog.StringValue(mask) }
 
-// MarshalText is a mask.
+// MarshalText returns a mask.
 func (SigningKey) MarshalText() ([]byte, error) { return []byte(mask), nil }
 
-// MarshalJSON is a mask.
+// MarshalJSON returns a mask.
 func (SigningKey) MarshalJSON() ([]byte, error) { return []byte(`"` + mask + `"`), nil }
 
 func (k SigningKey) isZero() bool { return k.reveal == nil }
@@ -124,45 +125,45 @@ func (k SigningKey) bytes() []byte {
 	return k.reveal().key
 }
 
-// Sign is the value of [SignatureHeader] for a body. What the zero key signs, no
-// [Verifier] accepts.
+// Sign returns the value of [SignatureHeader] for a body. No [Verifier] accepts signatures made
+// with the zero key.
 func Sign(key SigningKey, body []byte) string {
 	return base64.StdEncoding.EncodeToString(hmacSHA256(key.bytes(), body))
 }
 
 func hmacSHA256(key, body []byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write(body) // a hash never fails to write
+	mac.Write(body) // never fails
 	return mac.Sum(nil)
 }
 
-// SignatureError is why a signature was refused. Its values are few and fixed,
-// so that they may label a metric.
+// SignatureError is the reason why a signature was refused. There are few fixed values, so they
+// can be used as metric labels.
 type SignatureError string
 
-// The reasons to refuse a signature.
+// Reasons to refuse a signature.
 const (
-	// SignatureMissing: no header, or an empty one.
+	// SignatureMissing: there is no header, or it is empty.
 	SignatureMissing SignatureError = "signature-missing"
-	// SignatureDoubled: two headers, or two values in one.
+	// SignatureDoubled: there are two headers, or two values in one header.
 	SignatureDoubled SignatureError = "signature-doubled"
-	// SignatureMalformed: not the padded standard base64 of 32 bytes.
+	// SignatureMalformed: the value is not padded standard base64 of 32 bytes.
 	SignatureMalformed SignatureError = "signature-malformed"
-	// SignatureMismatch: right for none of the secrets.
+	// SignatureMismatch: no secret produces this signature.
 	SignatureMismatch SignatureError = "signature-mismatch"
 )
 
-// Error is the reason.
+// Error returns the reason.
 func (e SignatureError) Error() string { return string(e) }
 
-// Verifier verifies signatures against several secrets at once, so that one can
-// be rotated without losing a delivery. It is safe for concurrent use.
+// Verifier verifies signatures against several secrets at once, so a secret can be rotated without
+// losing a delivery. It is safe for concurrent use.
 type Verifier struct {
 	keys []SigningKey
 }
 
-// NewVerifier fails without a secret, and with a zero one: its empty key would
-// let anybody sign.
+// NewVerifier returns a verifier for the keys. It fails if there is no key, or if one is zero:
+// with an empty key, anybody could sign.
 func NewVerifier(keys []SigningKey) (*Verifier, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("verify webhooks: there is no secret")
@@ -175,19 +176,18 @@ func NewVerifier(keys []SigningKey) (*Verifier, error) {
 	return &Verifier{keys: slices.Clone(keys)}, nil
 }
 
-// Secrets is how many secrets there are.
+// Secrets returns the number of secrets.
 func (v *Verifier) Secrets() int { return len(v.keys) }
 
-// Verify says which secret, from 0, the body was signed with. headerValues are
-// all values of [SignatureHeader] in the request. The error is a
-// [SignatureError], and the index then -1.
+// Verify returns the index of the secret that signed body. headerValues are all values of
+// [SignatureHeader] in the request. On failure, the index is -1 and the error a [SignatureError].
 func (v *Verifier) Verify(headerValues []string, body []byte) (secretIndex int, err error) {
 	signature, err := decodeSignature(headerValues)
 	if err != nil {
 		return -1, err
 	}
-	// Every key is tried and compared in constant time, so that the duration tells
-	// neither which key matched nor how much of the signature was right.
+	// Try every key and compare in constant time, so the duration doesn't reveal which key
+	// matched or how much of the signature was right.
 	index := -1
 	for i, key := range v.keys {
 		equal := subtle.ConstantTimeCompare(hmacSHA256(key.bytes(), body), signature)
@@ -199,7 +199,7 @@ func (v *Verifier) Verify(headerValues []string, body []byte) (secretIndex int, 
 	return index, nil
 }
 
-// signatureLength is the length of the base64 of 32 bytes.
+// signatureLength is the length of 32 bytes in base64.
 var signatureLength = base64.StdEncoding.EncodedLen(sha256.Size)
 
 func decodeSignature(headerValues []string) ([]byte, error) {
@@ -213,7 +213,7 @@ func decodeSignature(headerValues []string) ([]byte, error) {
 	switch {
 	case value == "":
 		return nil, SignatureMissing
-	case strings.Contains(value, ","): // a proxy may join two headers into one (RFC 9110, 5.3)
+	case strings.Contains(value, ","): // proxies may join two headers into one (RFC 9110, 5.3)
 		return nil, SignatureDoubled
 	case len(value) != signatureLength:
 		return nil, SignatureMalformed
@@ -225,10 +225,10 @@ func decodeSignature(headerValues []string) ([]byte, error) {
 	return signature, nil
 }
 
-var errLineBreak = errors.New("a line break in base64")
+var errLineBreak = errors.New("base64 with a line break")
 
-// decodeBase64 takes the one canonical form only: standard alphabet, padded,
-// no bits left over, and no line breaks, which encoding/base64 skips.
+// decodeBase64 accepts only the canonical form: standard alphabet, padded, no unused bits set, and
+// no line breaks, which encoding/base64 would skip.
 func decodeBase64(text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, errLineBreak
@@ -238,7 +238,8 @@ func decodeBase64(text string) ([]byte, error) {
 
 const byteOrderMark = "\ufeff"
 
-// trimByteOrderMark: RFC 8259, 8.1 lets a reader of JSON ignore one.
+// trimByteOrderMark removes a leading byte order mark. RFC 8259, 8.1 allows JSON parsers to ignore
+// it.
 func trimByteOrderMark(body []byte) []byte {
 	return bytes.TrimPrefix(body, []byte(byteOrderMark))
 }

@@ -11,21 +11,22 @@ import (
 	"strings"
 )
 
-// Diagnosis is one thing that is wrong with a signature, for the person who sets a webhook up.
+// Diagnosis describes one fault of a signature to the person who sets up a webhook.
 type Diagnosis struct {
 	Problem string
-	// Remedy is what to do about it; empty where there is nothing to do.
+	// Remedy says what to do about the problem. It may be empty.
 	Remedy string
 }
 
-// Explain says why a signature does not verify; it answers nothing for one that does.
-// It tries the mistakes that senders, proxies and people make: another
-// encoding, another reading of the secret, a body changed on its way. It shows
-// neither a secret nor what a signature should have been.
+// Explain returns the reasons why a signature does not verify, or nil if it does. It tries the
+// usual mistakes of senders, proxies and people: another encoding, another reading of the secret, a
+// body that was changed on the way. The result contains neither a secret nor the right signature.
 func Explain(keys []SigningKey, headerValues []string, body []byte) []Diagnosis {
 	verifier, err := NewVerifier(keys)
 	if err != nil {
-		return []Diagnosis{{"There is no secret to verify with.", "Set WEBHOOK_SECRET, or WEBHOOK_SECRET_FILE, to the secret that InFlow gave when the webhook was subscribed."}}
+		return []Diagnosis{{"There is no secret to verify with.",
+			"Set WEBHOOK_SECRET or WEBHOOK_SECRET_FILE to the secret that InFlow showed when you " +
+				"subscribed the webhook."}}
 	}
 	if _, err := verifier.Verify(headerValues, body); err == nil {
 		return nil
@@ -36,16 +37,18 @@ func Explain(keys []SigningKey, headerValues []string, body []byte) []Diagnosis 
 	case len(values) == 0:
 		return []Diagnosis{{
 			"There is no signature: the header " + SignatureHeader + " is missing or empty.",
-			"See that the request comes from InFlow, and that no proxy in between drops the header.",
+			"Check that the request comes from InFlow, and that no proxy removes the header.",
 		}}
 	case len(values) > 1:
 		found := []Diagnosis{{
 			fmt.Sprintf("There are %d signatures, and only one is accepted.", len(values)),
-			"Find what adds a second " + SignatureHeader + " header: a proxy, or a test tool that sends it twice.",
+			"Find what adds a second " + SignatureHeader + " header: a proxy, or a test tool " +
+				"that sends it twice.",
 		}}
 		for i, value := range values {
 			if index, err := verifier.Verify([]string{value}, body); err == nil {
-				return append(found, Diagnosis{Problem: fmt.Sprintf("Number %d of them is right: it was signed with %s.", i+1, nthSecret(index, keys))})
+				return append(found, Diagnosis{Problem: fmt.Sprintf("Signature %d is right: it "+
+					"was made with %s.", i+1, nthSecret(index, keys))})
 			}
 		}
 		return append(found, explainValue(keys, values[0], body)...)
@@ -73,7 +76,8 @@ func explainValue(keys []SigningKey, value string, body []byte) []Diagnosis {
 	switch cause, ok := findCause(keys, mac, body); {
 	case ok:
 		found = append(found, cause.diagnoses()...)
-		return append(found, Diagnosis{Problem: fmt.Sprintf("Apart from that the signature is right: it was signed with %s.", nthSecret(cause.key.secret, keys))})
+		return append(found, Diagnosis{Problem: fmt.Sprintf("Otherwise the signature is right: "+
+			"it was made with %s.", nthSecret(cause.key.secret, keys))})
 	case len(mac) != sha256.Size:
 		return append(found, explainSize(keys, mac, body))
 	default:
@@ -88,70 +92,81 @@ func nthSecret(index int, keys []SigningKey) string {
 	return fmt.Sprintf("secret %d of %d", index+1, len(keys))
 }
 
-// readSignature takes the dress off a signature, and says what of it does not belong there.
+// readSignature decodes a signature, however it is written. found describes everything about the
+// notation that is wrong; ok is false if the signature cannot be decoded.
 func readSignature(value string) (mac []byte, found []Diagnosis, ok bool) {
 	add := func(problem, remedy string) { found = append(found, Diagnosis{problem, remedy}) }
 
 	text := strings.TrimSpace(value)
 	if plus := strings.ReplaceAll(text, " ", "+"); plus != text && len(plus) == signatureLength {
 		text = plus
-		add("The signature has spaces where base64 has +, as URL decoding leaves it.", "Send it as a header, without URL encoding or decoding.")
+		add("The signature has spaces instead of +. URL decoding causes that.",
+			"Send it as a header, without URL encoding or decoding.")
 	} else if text = strings.Join(strings.Fields(value), ""); text != value {
-		add("The signature has white space or a line break in it.", "Send it on one line as it is: `base64` needs -w0 on Linux, and `echo` adds a line break where `printf %s` does not.")
+		add("The signature contains white space or a line break.",
+			"Send it on one line: use `base64 -w0` on Linux, and `printf %s` instead of `echo`, "+
+				"which adds a line break.")
 	}
 	if bare := strings.Trim(text, `"'`); bare != text {
 		text = bare
-		add("The signature stands in quotes.", "Send it without quotes.")
+		add("The signature is in quotes.", "Send it without quotes.")
 	}
 	for _, prefix := range []string{"sha256=", "sha256:", "hmac-sha256=", "v1="} {
 		if len(text) > len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
 			text = text[len(prefix):]
-			add(fmt.Sprintf("The signature begins with %q, as other services write it.", prefix), "Send the base64 alone.")
+			add(fmt.Sprintf("The signature begins with %q, as other services write it.", prefix),
+				"Send only the base64.")
 			break
 		}
 	}
 
 	if mac, err := hex.DecodeString(text); err == nil && len(mac) >= 16 {
-		add("The signature is written in hex.", "Write the same bytes in base64, as InFlow does: 32 bytes are 44 characters.")
+		add("The signature is written in hex.", "Write the same bytes in base64, as InFlow does: "+
+			"32 bytes give 44 characters.")
 		return mac, found, true
 	}
 	standard := strings.NewReplacer("-", "+", "_", "/").Replace(text)
 	if standard != text {
-		add("The signature is written in the URL alphabet of base64, with - and _.", "Use the standard alphabet, with + and /.")
+		add("The signature uses the URL alphabet of base64, with - and _.",
+			"Use the standard alphabet, with + and /.")
 	}
 	unpadded := strings.TrimRight(standard, "=")
 	if padded := unpadded + strings.Repeat("=", (4-len(unpadded)%4)%4); padded != standard {
-		add("The signature's padding is missing or wrong.", "End it with as many = as make its length a multiple of 4; 32 bytes end with one.")
+		add("The signature's padding is missing or wrong.", "Add = at the end until the length "+
+			"is a multiple of 4. The base64 of 32 bytes ends with one =.")
 	}
 	mac, err := base64.RawStdEncoding.Strict().DecodeString(unpadded)
 	if err != nil {
 		if mac, err = base64.RawStdEncoding.DecodeString(unpadded); err != nil {
-			add("The signature is not base64.", "Send the base64 of the 32 bytes of HMAC-SHA256, with padding: 44 characters.")
+			add("The signature is not base64.", "Send the base64 of the 32 bytes of HMAC-SHA256, "+
+				"with padding: 44 characters.")
 			return nil, found, false
 		}
-		add("The signature's last character holds bits that belong to no byte: it was changed, or written by a faulty encoder.", "Send it as the encoder of a standard library writes it.")
+		add("The signature's last character has bits that belong to no byte: somebody changed "+
+			"it, or the encoder is faulty.", "Use the base64 encoder of a standard library.")
 	}
 	if inner, err := hex.DecodeString(string(mac)); err == nil && len(inner) >= 16 {
-		add("The signature is the base64 of hex text.", "Encode the bytes of the digest, not its hex: digest() and not hexdigest().")
+		add("The signature is the base64 of hex text.", "Encode the bytes of the digest, not its "+
+			"hex: use digest(), not hexdigest().")
 		mac = inner
 	}
 	return mac, found, true
 }
 
-// keyReading and bodyReading are what a sender may have taken for the key and for the
-// body. An empty problem is the right reading.
+// keyReading is a key that a sender may have signed with. The right key has an empty Problem.
 type keyReading struct {
-	secret int // index of the secret it was made from
+	secret int // index of the secret
 	key    []byte
 	Diagnosis
 }
 
+// bodyReading is a body that a sender may have signed. The right body has an empty Problem.
 type bodyReading struct {
 	body []byte
 	Diagnosis
 }
 
-// cause is a reading of the key and one of the body that together give the signature.
+// cause is a key and a body that together give the signature.
 type cause struct {
 	key  keyReading
 	body bodyReading
@@ -167,7 +182,7 @@ func (c cause) diagnoses() []Diagnosis {
 	return found
 }
 
-// findCause prefers the cause with the fewest mistakes in it.
+// findCause returns the cause with the fewest mistakes.
 func findCause(keys []SigningKey, mac, body []byte) (cause, bool) {
 	keyReadings, bodyReadings := readKeys(keys), readBodies(body)
 	best, ok := cause{}, false
@@ -198,28 +213,35 @@ func readKeys(keys []SigningKey) []keyReading {
 		key, text := key.reveal().key, key.reveal().text
 		add(key, "", "")
 		if encoded, ok := strings.CutPrefix(text, secretBase64Prefix); ok {
-			add([]byte(encoded), name+" is configured as `base64:…`, and the sender signed with its text undecoded.", "Take `base64:` off the secret.")
+			add([]byte(encoded), name+" is configured as `base64:…`, but the sender signed with "+
+				"the text as it is.", "Remove `base64:` from the secret.")
 		} else {
 			for _, decoded := range decodings(text) {
-				add(decoded, "The sender signed with the secret decoded from base64.", "Write the secret as `base64:` followed by what it is now.")
+				add(decoded, "The sender signed with the secret decoded from base64.",
+					"Put `base64:` in front of the secret.")
 			}
 		}
 		if decoded, err := hex.DecodeString(text); err == nil {
-			add(decoded, "The sender signed with the secret decoded from hex.", "Write the secret as `base64:` followed by the base64 of those bytes.")
+			add(decoded, "The sender signed with the secret decoded from hex.",
+				"Write the secret as `base64:` followed by the base64 of those bytes.")
 		}
 		for _, ending := range []string{"\n", "\r\n"} {
-			add(append(bytes.Clone(key), ending...), "The sender signed with a line break at the end of the secret.", "Let the sender read its secret without the line break; a file written with `echo` ends with one.")
+			add(append(bytes.Clone(key), ending...), "The sender signed with a line break at the "+
+				"end of the secret.", "Remove the line break from the sender's secret. A file "+
+				"written with `echo` ends with one.")
 		}
 		if bare := strings.Trim(text, `"'`); bare != text {
-			add([]byte(bare), name+" is configured with quotes around it.", "Take the quotes off: a .env file in Docker or systemd may keep them.")
+			add([]byte(bare), name+" is configured with quotes around it.",
+				"Remove the quotes. Docker and systemd may keep them when they read a .env file.")
 		}
 	}
 	return append(readings, keyReading{0, nil, Diagnosis{
-		"The sender signed with an empty key.", "Give the sender its secret: its setting is not being read.",
+		"The sender signed with an empty key.", "Give the sender its secret. It does not read " +
+			"the setting that has it.",
 	}})
 }
 
-// decodings are the bytes that a text may be base64 of.
+// decodings returns the bytes that text may be the base64 of.
 func decodings(text string) [][]byte {
 	unpadded := strings.TrimRight(text, "=")
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -230,7 +252,8 @@ func decodings(text string) [][]byte {
 	return nil
 }
 
-const signRawBytes = "The signature is over the raw bytes: verify and forward the body before anything parses or rewrites it."
+const signRawBytes = "The signature is over the raw bytes: verify and forward the body before " +
+	"anything parses or rewrites it."
 
 func readBodies(body []byte) []bodyReading {
 	readings := []bodyReading{{body: body}}
@@ -241,25 +264,32 @@ func readBodies(body []byte) []bodyReading {
 	}
 
 	bare := bytes.TrimRight(body, "\r\n")
-	add(bare, "The body here ends with a line break that was not signed.")
+	add(bare, "This body ends with a line break, but the signed body did not.")
 	for _, ending := range []string{"\n", "\r\n"} {
-		add(append(bytes.Clone(bare), ending...), "The body was signed with a line break at its end that is not here, or is another here.")
+		add(append(bytes.Clone(bare), ending...), "The signed body ended with a line break. This "+
+			"body has none, or another kind.")
 	}
-	add(bytes.TrimSpace(body), "The body here has white space around it that was not signed.")
+	add(bytes.TrimSpace(body), "This body has white space around it, but the signed body had none.")
 	unix := bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
-	add(unix, "The body here has Windows line breaks (CRLF) where LF was signed.")
-	add(bytes.ReplaceAll(unix, []byte("\n"), []byte("\r\n")), "The body here has LF line breaks where Windows ones (CRLF) were signed.")
-	add(trimByteOrderMark(body), "The body here begins with a byte order mark that was not signed.")
-	add(append([]byte(byteOrderMark), body...), "The body was signed with a byte order mark at its start that is not here.")
+	add(unix, "This body has Windows line breaks (CRLF), but the signed body had LF.")
+	add(bytes.ReplaceAll(unix, []byte("\n"), []byte("\r\n")),
+		"This body has LF line breaks, but the signed body had Windows ones (CRLF).")
+	add(trimByteOrderMark(body), "This body begins with a byte order mark, but the signed body "+
+		"did not.")
+	add(append([]byte(byteOrderMark), body...), "The signed body began with a byte order mark, "+
+		"but this body does not.")
 
 	if text := bytes.TrimSpace(trimByteOrderMark(body)); json.Valid(text) {
 		for _, written := range rewriteJSON(text) {
 			for _, ending := range []string{"", "\n", "\r\n"} {
-				add(append(bytes.Clone(written.body), ending...), "The body was signed as "+written.as+", and is written otherwise here: something parsed it and wrote it again.")
+				add(append(bytes.Clone(written.body), ending...),
+					"The signed body was "+written.as+". This body is formatted differently: "+
+						"something parsed it and wrote it again.")
 			}
 		}
 	}
-	add(nil, "An empty body was signed: the sender signed before it had the body, or read the body twice.")
+	add(nil, "The signed body was empty: the sender signed before it had the body, or read the "+
+		"body twice.")
 	return readings
 }
 
@@ -268,12 +298,13 @@ type rewritten struct {
 	as   string
 }
 
-// rewriteJSON writes valid JSON as common libraries do.
+// rewriteJSON formats valid JSON in the ways that common libraries do.
 func rewriteJSON(text []byte) []rewritten {
 	var written []rewritten
 	add := func(body []byte, as string) { written = append(written, rewritten{body, as}) }
 	indent := func(text []byte, as string) {
-		for _, by := range []struct{ indent, name string }{{"  ", "two spaces"}, {"    ", "four spaces"}, {"\t", "tabs"}} {
+		for _, by := range []struct{ indent, name string }{{"  ", "two spaces"},
+			{"    ", "four spaces"}, {"\t", "tabs"}} {
 			var b bytes.Buffer
 			if json.Indent(&b, text, "", by.indent) == nil {
 				add(b.Bytes(), as+" indented by "+by.name)
@@ -308,7 +339,7 @@ func rewriteJSON(text []byte) []rewritten {
 	return written
 }
 
-// spacedJSON writes compact JSON as Python's json.dumps does.
+// spacedJSON formats compact JSON as Python's json.dumps does.
 func spacedJSON(compact []byte) []byte {
 	spaced := make([]byte, 0, len(compact)+len(compact)/8)
 	inString, escaped := false, false
@@ -328,8 +359,9 @@ func spacedJSON(compact []byte) []byte {
 	return spaced
 }
 
-// digestNames by size in bytes.
-var digestNames = map[int]string{16: "MD5", 20: "SHA-1", 28: "SHA-224", 48: "SHA-384", 64: "SHA-512"}
+// digestNames maps the size of a digest in bytes to its name.
+var digestNames = map[int]string{16: "MD5", 20: "SHA-1", 28: "SHA-224", 48: "SHA-384",
+	64: "SHA-512"}
 
 func explainSize(keys []SigningKey, mac, body []byte) Diagnosis {
 	for _, key := range keys {
@@ -339,22 +371,28 @@ func explainSize(keys []SigningKey, mac, body []byte) Diagnosis {
 			continue
 		}
 		if len(mac) < len(right) {
-			return Diagnosis{fmt.Sprintf("The signature is right, but cut off after %d of its 32 bytes.", len(mac)), "Send it whole: 44 characters of base64."}
+			return Diagnosis{fmt.Sprintf("The signature is right, but cut off after %d of its 32 "+
+				"bytes.", len(mac)), "Send all 44 characters of the base64."}
 		}
-		return Diagnosis{fmt.Sprintf("The signature is right, but %d bytes follow it.", len(mac)-len(right)), "Send the 32 bytes of HMAC-SHA256 alone: 44 characters of base64."}
+		return Diagnosis{fmt.Sprintf("The signature is right, but %d more bytes follow it.",
+			len(mac)-len(right)), "Send only the 32 bytes of HMAC-SHA256: 44 characters of base64."}
 	}
 	if name, ok := digestNames[len(mac)]; ok {
-		return Diagnosis{fmt.Sprintf("The signature has %d bytes, as one made with %s has.", len(mac), name), "Sign with HMAC-SHA256, which gives 32 bytes."}
+		return Diagnosis{fmt.Sprintf("The signature has %d bytes, like one made with %s.", len(mac),
+			name), "Sign with HMAC-SHA256, which gives 32 bytes."}
 	}
-	return Diagnosis{fmt.Sprintf("The signature has %d bytes; HMAC-SHA256 gives 32.", len(mac)), "Sign with HMAC-SHA256, and send its base64 whole: 44 characters."}
+	return Diagnosis{fmt.Sprintf("The signature has %d bytes; HMAC-SHA256 gives 32.", len(mac)),
+		"Sign with HMAC-SHA256, and send all 44 characters of its base64."}
 }
 
 func explainMismatch(keys []SigningKey, mac, body []byte) Diagnosis {
 	for _, key := range keys {
 		secret := key.bytes()
-		for _, preimage := range [][]byte{body, append(bytes.Clone(secret), body...), append(bytes.Clone(body), secret...)} {
+		for _, preimage := range [][]byte{body, append(bytes.Clone(secret), body...),
+			append(bytes.Clone(body), secret...)} {
 			if digest := sha256.Sum256(preimage); bytes.Equal(digest[:], mac) {
-				return Diagnosis{"The signature is a plain SHA-256, not an HMAC.", "Sign with HMAC-SHA256, keyed with the secret."}
+				return Diagnosis{"The signature is a plain SHA-256, not an HMAC.",
+					"Sign with HMAC-SHA256, and use the secret as its key."}
 			}
 		}
 	}
@@ -364,12 +402,16 @@ func explainMismatch(keys []SigningKey, mac, body []byte) Diagnosis {
 	}
 	if len(body) == 0 {
 		return Diagnosis{
-			"The body here is empty, and the signature is not that of an empty body with " + secrets + ".",
-			"Give the body exactly as it was sent; an empty one often means that it had been read already.",
+			"This body is empty, and the signature is not that of an empty body with " + secrets +
+				".",
+			"Pass the body exactly as it was sent. If it is empty, something has often read it " +
+				"before.",
 		}
 	}
 	return Diagnosis{
-		"The signature has the right form, but was not made with " + secrets + " over this body.",
-		"Compare the secret with that of this very subscription: each has its own, and InFlow shows it once, when the webhook is subscribed. If the secret is right, the body was changed on its way: save the raw bytes as they arrive, and verify those.",
+		"The signature has the right form, but was not made with " + secrets + " for this body.",
+		"Check that the secret belongs to this subscription: each subscription has its own, " +
+			"which InFlow shows once, when you subscribe. If the secret is right, the body was " +
+			"changed on the way: save the raw bytes as they arrive, and verify those.",
 	}
 }

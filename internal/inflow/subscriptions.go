@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Events of sales orders, as InFlow's API description names them for a subscription.
+// Sales order events, as InFlow's API description names them.
 const (
 	EventSalesOrderCreated = "salesOrder.created"
 	EventSalesOrderUpdated = "salesOrder.updated"
@@ -21,12 +21,12 @@ type Subscription struct {
 	ID     string   `json:"webHookSubscriptionId"`
 	URL    string   `json:"url"`
 	Events []string `json:"events"`
-	// Secret signs the deliveries. InFlow gives it once, in the answer that creates the subscription.
+	// Secret signs the deliveries. InFlow sends it only once, when the subscription is created.
 	Secret Secret `json:"secret,omitempty"`
 }
 
-// SubscriptionRequest creates a subscription, or changes the one that has its ID;
-// schema WebHookSubscriptionRequest. The caller makes both ids, each a GUID.
+// SubscriptionRequest creates a subscription, or changes the one with its ID; schema
+// WebHookSubscriptionRequest. The caller generates both ids, which are GUIDs.
 type SubscriptionRequest struct {
 	ID        string   `json:"webHookSubscriptionId"`
 	RequestID string   `json:"webHookSubscriptionRequestId"`
@@ -43,7 +43,8 @@ const (
 // Subscriptions lists the account's subscriptions, without their secrets.
 func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	var list []Subscription
-	err := c.do(ctx, call{op: "list webhook subscriptions", route: subscriptionsRoute, path: subscriptionsPath, into: &list})
+	err := c.do(ctx, call{op: "list webhook subscriptions", route: subscriptionsRoute,
+		path: subscriptionsPath, into: &list})
 	return list, err
 }
 
@@ -51,7 +52,8 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 func (c *Client) Subscription(ctx context.Context, id string) (*Subscription, error) {
 	const op = "get webhook subscription"
 	var subscription Subscription
-	if err := c.getByID(ctx, call{op: op, route: subscriptionRoute, path: subscriptionsPath, into: &subscription}, id); err != nil {
+	if err := c.getByID(ctx, call{op: op, route: subscriptionRoute, path: subscriptionsPath,
+		into: &subscription}, id); err != nil {
 		return nil, err
 	}
 	if err := sameID("webHookSubscriptionId", subscription.ID, id); err != nil {
@@ -60,9 +62,11 @@ func (c *Client) Subscription(ctx context.Context, id string) (*Subscription, er
 	return &subscription, nil
 }
 
-// Subscribe creates a subscription, or changes the one that has the request's ID.
-// The answer of a creation holds the secret, and no other answer does: keep it.
-func (c *Client) Subscribe(ctx context.Context, request SubscriptionRequest) (*Subscription, error) {
+// Subscribe creates a subscription, or changes the one with the request's ID. Only the response
+// that creates a subscription has the secret, so the caller must keep it.
+func (c *Client) Subscribe(
+	ctx context.Context, request SubscriptionRequest,
+) (*Subscription, error) {
 	const op = "subscribe to webhooks"
 	if err := request.validate(); err != nil {
 		return nil, fmt.Errorf("inflow: %s: %w", op, err)
@@ -72,7 +76,8 @@ func (c *Client) Subscribe(ctx context.Context, request SubscriptionRequest) (*S
 		return nil, fmt.Errorf("inflow: %s: %w", op, err)
 	}
 	var subscription Subscription
-	err = c.do(ctx, call{op: op, route: subscriptionsRoute, method: http.MethodPut, path: subscriptionsPath, body: body, into: &subscription})
+	err = c.do(ctx, call{op: op, route: subscriptionsRoute, method: http.MethodPut,
+		path: subscriptionsPath, body: body, into: &subscription})
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +87,10 @@ func (c *Client) Subscribe(ctx context.Context, request SubscriptionRequest) (*S
 	return &subscription, nil
 }
 
-// Unsubscribe deletes a subscription. InFlow stops calling its URL.
+// Unsubscribe deletes a subscription. InFlow then stops calling its URL.
 func (c *Client) Unsubscribe(ctx context.Context, id string) error {
-	request := call{op: "unsubscribe from webhooks", route: subscriptionRoute, method: http.MethodDelete, path: subscriptionsPath}
+	request := call{op: "unsubscribe from webhooks", route: subscriptionRoute,
+		method: http.MethodDelete, path: subscriptionsPath}
 	path, err := pathWithID(request, id)
 	if err != nil {
 		return err
@@ -96,16 +102,19 @@ func (c *Client) Unsubscribe(ctx context.Context, id string) error {
 func (r SubscriptionRequest) validate() error {
 	var faults []error
 	if strings.TrimSpace(r.ID) == "" {
-		faults = append(faults, errors.New("the subscription's id is missing: make a new GUID"))
+		faults = append(faults, errors.New("the subscription's id is missing: generate a GUID"))
 	}
 	if strings.TrimSpace(r.RequestID) == "" {
-		faults = append(faults, errors.New("the request's id is missing: make a new GUID"))
+		faults = append(faults, errors.New("the request's id is missing: generate a GUID"))
 	}
-	if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		faults = append(faults, errors.New("the URL to call must be an https:// or http:// URL with a host"))
+	if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "https" &&
+		u.Scheme != "http" {
+		faults = append(faults, errors.New("the URL to call must be an https:// or http:// URL "+
+			"with a host"))
 	}
 	if len(r.Events) == 0 {
-		faults = append(faults, fmt.Errorf("no event is named: %s and %s are the usual ones", EventSalesOrderCreated, EventSalesOrderUpdated))
+		faults = append(faults, fmt.Errorf("there is no event: the usual ones are %s and %s",
+			EventSalesOrderCreated, EventSalesOrderUpdated))
 	}
 	return errors.Join(faults...)
 }

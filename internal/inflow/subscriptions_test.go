@@ -42,20 +42,25 @@ func TestSubscribe(t *testing.T) {
 		"url":                          hookURL,
 		"events":                       []any{"salesOrder.created", "salesOrder.updated"},
 	}, body)
-	assert.Equal(t, &inflow.Subscription{ID: subscriptionID, URL: hookURL, Events: salesOrderEvents, Secret: "c2VjcmV0LXRleHQ="}, got)
+	assert.Equal(t, &inflow.Subscription{ID: subscriptionID, URL: hookURL, Events: salesOrderEvents,
+		Secret: "c2VjcmV0LXRleHQ="}, got)
 	assert.Equal(t, "c2VjcmV0LXRleHQ=", string(got.Secret))
 }
 
-func TestSubscribeChecksItsRequest(t *testing.T) {
-	client := newClient(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
+func TestSubscribeValidatesItsRequest(t *testing.T) {
+	client := newClient(t, func(http.ResponseWriter, *http.Request) {
+		t.Error("a request was made")
+	})
 	_, err := client.Subscribe(t.Context(), inflow.SubscriptionRequest{URL: "gate.example"})
-	for _, want := range []string{"subscription's id", "request's id", "URL", "salesOrder.created"} {
+	for _, want := range []string{"subscription's id", "request's id", "URL",
+		"salesOrder.created"} {
 		assert.ErrorContains(t, err, want)
 	}
 }
 
 func TestSubscriptions(t *testing.T) {
-	const one = `{"webHookSubscriptionId":"` + subscriptionID + `","url":"` + hookURL + `","events":["salesOrder.created"]}`
+	const one = `{"webHookSubscriptionId":"` + subscriptionID + `","url":"` + hookURL +
+		`","events":["salesOrder.created"]}`
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {
 		case "GET /" + companyID + "/webhooks":
@@ -68,7 +73,8 @@ func TestSubscriptions(t *testing.T) {
 			http.NotFound(w, r)
 		}
 	})
-	want := inflow.Subscription{ID: subscriptionID, URL: hookURL, Events: []string{"salesOrder.created"}}
+	want := inflow.Subscription{ID: subscriptionID, URL: hookURL,
+		Events: []string{"salesOrder.created"}}
 
 	list, err := client.Subscriptions(t.Context())
 	require.NoError(t, err)
@@ -86,8 +92,9 @@ func TestSubscriptions(t *testing.T) {
 	assertKind(t, client.Unsubscribe(t.Context(), ""), inflow.KindNotFound)
 }
 
-func TestSubscriptionsBadAnswers(t *testing.T) {
-	client := newClient(t, answer(http.StatusOK, `{"webHookSubscriptionId":"another","secret":"`+private+`"}`))
+func TestSubscriptionsRejectsBadResponses(t *testing.T) {
+	client := newClient(t, answer(http.StatusOK,
+		`{"webHookSubscriptionId":"another","secret":"`+private+`"}`))
 	_, err := client.Subscriptions(t.Context())
 	assertKind(t, err, inflow.KindBadResponse)
 	_, err = client.Subscription(t.Context(), subscriptionID)

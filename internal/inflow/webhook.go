@@ -12,10 +12,10 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Entity is a kind of thing that InFlow announces changes of.
+// Entity is a kind of object that InFlow sends events about.
 type Entity string
 
-// The entities of InFlow's webhook events.
+// Entities of InFlow's webhook events.
 const (
 	EntityCustomer      Entity = "customer"
 	EntityProduct       Entity = "product"
@@ -27,46 +27,45 @@ const (
 // Action is what happened to an entity.
 type Action string
 
-// The actions of InFlow's webhook events.
+// Actions of InFlow's webhook events.
 const (
 	ActionCreated Action = "created"
 	ActionUpdated Action = "updated"
 )
 
-// MaxEventLength is how much of an event's name is kept, in bytes. InFlow's own
-// names have about 25.
+// MaxEventLength limits an event's name, in bytes. InFlow's own names have about 25 bytes.
 const MaxEventLength = 64
 
-// maxOccurredAtLength is over twice the longest RFC 3339 time.
+// maxOccurredAtLength limits the event's time, in bytes. It is over twice the longest RFC 3339
+// time.
 const maxOccurredAtLength = 64
 
-// Webhook is what a delivery says.
+// Webhook is the content of one delivery.
 type Webhook struct {
-	// Event is InFlow's name of what happened, as it was sent. Of a name that is
-	// not known, only printable ASCII is kept and at most [MaxEventLength] bytes.
-	// It is empty where the delivery names none.
+	// Event is the event's name as it was sent, or empty if there is none. Unprintable and
+	// non-ASCII characters are replaced, and the name is cut to [MaxEventLength] bytes.
 	Event string
-	// Entity and Action are what Event means; empty for an event that is not known.
+	// Entity and Action are the parsed Event. They are empty if the event is unknown.
 	Entity Entity
 	Action Action
-	// SalesOrderID is set for every event of a sales order, always valid, and canonical (see
+	// SalesOrderID is set for every sales order event. It is valid and canonical (see
 	// [ordercheck.CanonicalID]).
 	SalesOrderID string
-	// OccurredAt is the time InFlow gave, as it was sent; empty where it gave no usable one.
+	// OccurredAt is the event's time as it was sent, or empty if there is no usable one.
 	OccurredAt string
 }
 
-// Known says whether the event is one of InFlow's.
+// Known reports whether the event is one of InFlow's.
 func (w *Webhook) Known() bool { return w.Entity != "" }
 
-// IsSalesOrder says whether a sales order was created or updated.
+// IsSalesOrder reports whether the event is about a sales order.
 func (w *Webhook) IsSalesOrder() bool { return w.Entity == EntitySalesOrder }
 
-// PayloadReason is why a payload was refused. Its values are few and fixed, so
-// that they may label a metric.
+// PayloadReason is the reason why a payload was refused. There are few fixed values, so they can
+// be used as metric labels.
 type PayloadReason string
 
-// The reasons to refuse a payload.
+// Reasons to refuse a payload.
 const (
 	PayloadNotJSON        PayloadReason = "payload-not-json"
 	PayloadNotObject      PayloadReason = "payload-not-an-object"
@@ -76,28 +75,27 @@ const (
 	PayloadOrderIDClash   PayloadReason = "order-id-clash"
 )
 
-// PayloadError is a payload that cannot be used. Its text names the fault and
-// quotes nothing of the payload.
+// PayloadError describes a payload that cannot be used. Its text does not quote the payload.
 type PayloadError struct {
 	Reason  PayloadReason
 	message string
 }
 
-// Error names the fault.
+// Error describes the fault.
 func (e *PayloadError) Error() string { return e.message }
 
 func payloadErrorf(reason PayloadReason, format string, args ...any) error {
 	return &PayloadError{Reason: reason, message: fmt.Sprintf(format, args...)}
 }
 
-// ParseWebhook reads the body of a delivery, in both forms that InFlow sends:
+// ParseWebhook parses the body of a delivery. InFlow sends two forms:
 //
 //	{"event":"salesOrder.updated","data":{"salesOrderId":"…"},"timestamp":"…"}   as documented
 //	{"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}                       as seen live
 //
-// Event names are compared without case, and with any version. What is not known
-// is no error: see [Webhook.Known]. An error is a [*PayloadError]: the body is not
-// one JSON object, repeats a field, or tells of a sales order without a valid id.
+// Event names may have any case and any version. An unknown event is not an error; see
+// [Webhook.Known]. The error is a [*PayloadError] if the body is not one JSON object, repeats a
+// field, or is about a sales order without a valid id.
 func ParseWebhook(body []byte) (Webhook, error) {
 	root, err := parseObject(trimByteOrderMark(body), "the body")
 	if err != nil {
@@ -112,14 +110,15 @@ func ParseWebhook(body []byte) (Webhook, error) {
 	if w.SalesOrderID, err = salesOrderIDOf(root); err != nil {
 		return Webhook{}, err
 	}
-	if at, ok := stringField(root["timestamp"]); ok && len(at) <= maxOccurredAtLength && printable(at) == at {
+	if at, ok := stringField(root["timestamp"]); ok && len(at) <= maxOccurredAtLength &&
+		printable(at) == at {
 		w.OccurredAt = at
 	}
 	return w, nil
 }
 
-// eventOf: where a delivery names an event in both forms and they disagree, the
-// sales order's counts. A check too many does no harm; one too few does.
+// eventOf returns the delivery's event. If both forms are present and disagree, it prefers the
+// sales order event: a check too many does no harm, but a missing check does.
 func eventOf(root map[string]json.RawMessage) (name string, entity Entity, action Action) {
 	for _, field := range []string{"event", "eventType"} {
 		text, ok := stringField(root[field])
@@ -134,7 +133,7 @@ func eventOf(root map[string]json.RawMessage) (name string, entity Entity, actio
 	return printable(name), entity, action
 }
 
-// eventEntities by their names in small letters.
+// eventEntities maps lower-case names to entities.
 var eventEntities = map[string]Entity{
 	"customer":      EntityCustomer,
 	"product":       EntityProduct,
@@ -143,8 +142,8 @@ var eventEntities = map[string]Entity{
 	"vendor":        EntityVendor,
 }
 
-// ParseEvent reads the name of an event, "salesOrder.updated" or "SalesOrderUpdatedV2", in
-// any case and any version. Both answers are empty for a name that is not known.
+// ParseEvent parses an event's name, such as "salesOrder.updated" or "SalesOrderUpdatedV2", in any
+// case and any version. It returns empty strings if the name is unknown.
 func ParseEvent(name string) (Entity, Action) {
 	if len(name) > MaxEventLength {
 		return "", ""
@@ -168,8 +167,8 @@ func ParseEvent(name string) (Entity, Action) {
 
 const salesOrderIDField = "salesOrderId"
 
-// salesOrderIDOf takes the id from where the delivery has it: data.salesOrderId
-// as documented, or salesOrderId at the root.
+// salesOrderIDOf returns the id from data.salesOrderId, as documented, or from salesOrderId at the
+// root.
 func salesOrderIDOf(root map[string]json.RawMessage) (string, error) {
 	var ids []string
 	if raw, ok := present(root["data"]); ok && raw[0] == '{' {
@@ -196,9 +195,10 @@ func salesOrderIDOf(root map[string]json.RawMessage) (string, error) {
 	switch {
 	case len(ids) == 0:
 		return "", payloadErrorf(PayloadOrderIDMissing,
-			"a sales order's event without its id: neither data.salesOrderId nor salesOrderId is there")
+			"the sales order event has no id: both data.salesOrderId and salesOrderId are missing")
 	case len(ids) == 2 && ids[0] != ids[1]:
-		return "", payloadErrorf(PayloadOrderIDClash, "data.salesOrderId and salesOrderId name different orders")
+		return "", payloadErrorf(PayloadOrderIDClash, "data.salesOrderId and salesOrderId name "+
+			"different orders")
 	}
 	return ids[0], nil
 }
@@ -218,9 +218,9 @@ func idField(object map[string]json.RawMessage, path string) (id string, ok bool
 	return ordercheck.CanonicalID(id), true, nil
 }
 
-// parseObject reads one JSON object and leaves its values as they are. It is
-// stricter than encoding/json: a repeated field could mean either value, and text
-// that is not UTF-8 would be changed in silence.
+// parseObject parses one JSON object without decoding its values. It is stricter than
+// encoding/json: it rejects repeated fields, which are ambiguous, and invalid UTF-8, which
+// encoding/json would change silently.
 func parseObject(data []byte, what string) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(data) {
 		return nil, payloadErrorf(PayloadNotJSON, "%s is not valid UTF-8", what)
@@ -231,7 +231,7 @@ func parseObject(data []byte, what string) (map[string]json.RawMessage, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
-		return nil, payloadErrorf(PayloadNotObject, "%s is JSON, but not an object", what)
+		return nil, payloadErrorf(PayloadNotObject, "%s is not a JSON object", what)
 	}
 	object := map[string]json.RawMessage{}
 	for dec.More() {
@@ -245,7 +245,8 @@ func parseObject(data []byte, what string) (map[string]json.RawMessage, error) {
 			return nil, notJSON(data, what, err)
 		}
 		if _, ok := object[key]; ok {
-			return nil, payloadErrorf(PayloadDuplicateKey, "%s has a field twice, the second time before byte %d", what, dec.InputOffset()+1)
+			return nil, payloadErrorf(PayloadDuplicateKey, "%s has a field twice; the second one "+
+				"is before byte %d", what, dec.InputOffset()+1)
 		}
 		object[key] = value
 	}
@@ -254,20 +255,21 @@ func parseObject(data []byte, what string) (map[string]json.RawMessage, error) {
 
 func notJSON(data []byte, what string, err error) error {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return payloadErrorf(PayloadNotJSON, "%s is empty, and not a JSON object", what)
+		return payloadErrorf(PayloadNotJSON, "%s is empty; expected a JSON object", what)
 	}
-	// The error's own text quotes the body.
+	// err quotes the body, so only its position is used.
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
 		return payloadErrorf(PayloadNotJSON, "%s is not valid JSON", what)
 	}
 	if syntax.Offset >= int64(len(data)) {
-		return payloadErrorf(PayloadNotJSON, "%s is not valid JSON: it ends too early, or is wrong at its last byte, %d", what, len(data))
+		return payloadErrorf(PayloadNotJSON, "%s is not valid JSON: it ends too early, or its "+
+			"last byte (%d) is wrong", what, len(data))
 	}
 	return payloadErrorf(PayloadNotJSON, "%s is not valid JSON at byte %d", what, syntax.Offset)
 }
 
-// present is false for what is absent and for null: InFlow means the same by both.
+// present returns false for an absent value and for null, which mean the same to InFlow.
 func present(raw json.RawMessage) (json.RawMessage, bool) {
 	return raw, len(raw) > 0 && !bytes.Equal(raw, []byte("null"))
 }
@@ -283,8 +285,8 @@ func stringField(raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
-// printable makes of a stranger's text what may stand in a log, an answer and Temporal's
-// history: printable ASCII, at most MaxEventLength bytes.
+// printable makes untrusted text safe for logs, responses and Temporal's history: printable ASCII,
+// at most MaxEventLength bytes.
 func printable(s string) string {
 	s = s[:min(len(s), MaxEventLength)]
 	return strings.Map(func(r rune) rune {
@@ -295,17 +297,17 @@ func printable(s string) string {
 	}, s)
 }
 
-// PayloadForm is one of the shapes in which InFlow sends a delivery.
+// PayloadForm is the form of a delivery's body; see [ParseWebhook].
 type PayloadForm string
 
-// The forms of a payload.
+// Forms of a body.
 const (
-	FormDocumented PayloadForm = "documented" // InFlow's webhook documentation
-	FormLive       PayloadForm = "live"       // what InFlow's service was seen to send
+	FormDocumented PayloadForm = "documented" // as in InFlow's webhook documentation
+	FormLive       PayloadForm = "live"       // as InFlow's service really sends it
 )
 
-// NewWebhookBody makes a delivery's body as InFlow would, for tests and for
-// trying a gate out. event is written as given, whether InFlow has such an event or not.
+// NewWebhookBody builds a delivery's body as InFlow would, for tests and trials. event is used as
+// it is, even if InFlow has no such event.
 func NewWebhookBody(form PayloadForm, event, salesOrderID string, at time.Time) ([]byte, error) {
 	var payload any
 	switch form {
@@ -324,16 +326,18 @@ func NewWebhookBody(form PayloadForm, event, salesOrderID string, at time.Time) 
 			SalesOrderID string `json:"salesOrderId"`
 		}{event, salesOrderID}
 	default:
-		return nil, fmt.Errorf("no payload form %q: there are %s and %s", form, FormDocumented, FormLive)
+		return nil, fmt.Errorf("unknown payload form %q: use %s or %s", form, FormDocumented,
+			FormLive)
 	}
 	body, err := json.Marshal(payload)
 	if err != nil {
-		return nil, fmt.Errorf("write a webhook's body: %w", err)
+		return nil, fmt.Errorf("encode the webhook's body: %w", err)
 	}
 	return body, nil
 }
 
-// EventName is InFlow's name of a sales order's event in a form: "salesOrder.updated", "SalesOrderUpdatedV1".
+// EventName returns the name of a sales order event in the given form, such as
+// "salesOrder.updated" or "SalesOrderUpdatedV1".
 func EventName(form PayloadForm, action Action) string {
 	if form == FormLive {
 		if action == ActionCreated {

@@ -36,27 +36,31 @@ func TestPostWebhook(t *testing.T) {
 	defer receiver.Close()
 	body := []byte(signedBody)
 
-	answer, err := inflow.PostWebhook(t.Context(), receiver.URL+"/webhook", inflow.Sign(parseSecret(t, secretText), body), body)
+	answer, err := inflow.PostWebhook(t.Context(), receiver.URL+"/webhook",
+		inflow.Sign(parseSecret(t, secretText), body), body)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	assert.True(t, answer.Accepted())
 	assert.Len(t, answer.Body, 4<<10)
 
-	answer, err = inflow.PostWebhook(t.Context(), receiver.URL+"/webhook", inflow.Sign(parseSecret(t, otherText), body), body)
+	answer, err = inflow.PostWebhook(t.Context(), receiver.URL+"/webhook",
+		inflow.Sign(parseSecret(t, otherText), body), body)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, answer.StatusCode)
 	assert.False(t, answer.Accepted())
 
 	answer, err = inflow.PostWebhook(t.Context(), receiver.URL+"/moved", "", body)
 	require.NoError(t, err)
-	assert.Equal(t, http.StatusTemporaryRedirect, answer.StatusCode, "InFlow follows none")
+	assert.Equal(t, http.StatusTemporaryRedirect, answer.StatusCode,
+		"InFlow does not follow redirects")
 	assert.False(t, answer.Accepted())
 }
 
-func TestPostWebhookFails(t *testing.T) {
-	for _, target := range []string{"", "127.0.0.1:5000", "/webhook/inflow", "ftp://127.0.0.1/", "http://", "http://a b/", "://"} {
+func TestPostWebhookErrors(t *testing.T) {
+	for _, target := range []string{"", "127.0.0.1:5000", "/webhook/inflow", "ftp://127.0.0.1/",
+		"http://", "http://a b/", "://"} {
 		_, err := inflow.PostWebhook(t.Context(), target, "", nil)
-		require.ErrorContains(t, err, "http:// or https:// URL", target)
+		require.ErrorContains(t, err, "URL is not complete", target)
 	}
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
@@ -64,7 +68,9 @@ func TestPostWebhookFails(t *testing.T) {
 	require.ErrorContains(t, err, "send the webhook")
 
 	release := make(chan struct{})
-	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		<-release
+	}))
 	defer silent.Close()
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
