@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,19 +15,24 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// deadWorker is a Temporal whose first questions reach a worker that has died.
-type deadWorker struct {
+// lossyTemporal loses the first queries.
+type lossyTemporal struct {
 	client.Client
 	unanswered int
-	asked      []time.Duration // since began
 	began      time.Time
+
+	mu    sync.Mutex
+	asked []time.Duration // since began
 }
 
-func (d *deadWorker) QueryWorkflowWithOptions(
+func (d *lossyTemporal) QueryWorkflowWithOptions(
 	ctx context.Context, _ *client.QueryWorkflowWithOptionsRequest,
 ) (*client.QueryWorkflowWithOptionsResponse, error) {
+	d.mu.Lock()
 	d.asked = append(d.asked, time.Since(d.began))
-	if len(d.asked) <= d.unanswered {
+	lost := len(d.asked) <= d.unanswered
+	d.mu.Unlock()
+	if lost {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -39,18 +45,18 @@ func (d *deadWorker) QueryWorkflowWithOptions(
 	}, nil
 }
 
-func TestAnOrderIsAskedAgainAfterAWorkerDied(t *testing.T) {
+func TestALostQueryIsSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), getWithin)
 		defer cancel()
-		temporal := &deadWorker{unanswered: 1, began: time.Now()}
+		temporal := &lossyTemporal{unanswered: 1, began: time.Now()}
 		view, err := (&runs{temporal: temporal}).ask(ctx, "1", "")
 		require.NoError(t, err)
 		assert.Equal(t, "Al", view.SalesRep)
 		assert.Equal(t, []time.Duration{0, askAgainAfter}, temporal.asked)
 
-		temporal = &deadWorker{unanswered: 2, began: time.Now()}
+		temporal = &lossyTemporal{unanswered: 2, began: time.Now()}
 		_, err = (&runs{temporal: temporal}).ask(ctx, "1", "")
 		require.ErrorIs(t, err, ErrUnavailable)
 		assert.Len(t, temporal.asked, 2)
