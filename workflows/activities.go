@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// fetchScheduleToClose is how long a fetch is retried before the run fails. It outlasts an
-	// evening's outage of InFlow; deliveries wait meanwhile.
+	// fetchScheduleToClose is how long a fetch is retried before the run fails: longer than an
+	// evening's outage of InFlow. Deliveries wait meanwhile.
 	fetchScheduleToClose = 6 * time.Hour
-	// notifyScheduleToClose is how long a notice is tried before it is given up. A mail server may
-	// be down for a night.
+	// notifyScheduleToClose is how long a notice is retried before it is given up: longer than a
+	// mail server is down for a night.
 	notifyScheduleToClose = 24 * time.Hour
 )
 
-// fetchOrder is one request to InFlow per attempt. It may wait long for its turn, so only the
-// attempt itself is short. InFlow's Retry-After comes with the error and outweighs the backoff.
+// fetchOrder makes one request to InFlow per attempt. An attempt is short, but may wait long for
+// its turn. InFlow's Retry-After comes with the error and overrides the backoff.
 var fetchOrder = call.Activity[ordercheck.FetchOrderInput, ordercheck.FetchedOrder]{
 	Name: ordercheck.ActivityFetchOrder,
 	Options: workflow.ActivityOptions{
@@ -32,8 +32,8 @@ var fetchOrder = call.Activity[ordercheck.FetchOrderInput, ordercheck.FetchedOrd
 	},
 }
 
-// lookUpOrders is one request to InFlow per attempt, for what some rules compare with. They are
-// skipped rather than keep the others waiting for long.
+// lookUpOrders makes one request to InFlow per attempt, for data that only some rules compare with.
+// If it fails soon, these rules are skipped rather than keep the others waiting.
 var lookUpOrders = call.Activity[ordercheck.LookUpOrdersInput, ordercheck.RecentOrders]{
 	Name: ordercheck.ActivityLookUpOrders,
 	Options: workflow.ActivityOptions{
@@ -42,12 +42,13 @@ var lookUpOrders = call.Activity[ordercheck.LookUpOrdersInput, ordercheck.Recent
 		StartToCloseTimeout:    20 * time.Second,
 		Summary:                "look up the customer's recent orders at InFlow",
 		WaitForCancellation:    true, // see request
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3,
+		},
 	},
 }
 
-// checkOrder evaluates the rules, which is local and takes milliseconds. Only a worker that dies
-// interrupts it.
+// checkOrder evaluates the rules, which takes milliseconds. Only a worker that dies interrupts it.
 var checkOrder = call.Activity[ordercheck.CheckOrderInput, *ordercheck.CheckedOrder]{
 	Name: ordercheck.ActivityCheckOrder,
 	Options: workflow.ActivityOptions{
@@ -58,7 +59,7 @@ var checkOrder = call.Activity[ordercheck.CheckOrderInput, *ordercheck.CheckedOr
 	},
 }
 
-// recallRun looks at Temporal's list of runs.
+// recallRun finds the order's last run in Temporal's list.
 var recallRun = call.Activity[ordercheck.RecallRunInput, *ordercheck.RecalledRun]{
 	Name: ordercheck.ActivityRecallRun,
 	Options: workflow.ActivityOptions{
@@ -69,7 +70,7 @@ var recallRun = call.Activity[ordercheck.RecallRunInput, *ordercheck.RecalledRun
 	},
 }
 
-// readCancellation finds out who cancelled the run, which is worth a short wait and no more.
+// readCancellation finds out who cancelled the run. That is worth a short wait only.
 var readCancellation = call.Activity[call.None, ordercheck.Cancellation]{
 	Name: ordercheck.ActivityReadCancellation,
 	Options: workflow.ActivityOptions{
@@ -92,7 +93,7 @@ var notify = call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult]{
 	},
 }
 
-// handOver is tried forever. Its heartbeat says what remains, and its absence that the worker died.
+// handOver is retried forever. It resumes from its last heartbeat.
 var handOver = call.Activity[ordercheck.HandOver, call.None]{
 	Name: ordercheck.ActivityHandOver,
 	Options: workflow.ActivityOptions{

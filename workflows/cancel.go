@@ -8,7 +8,8 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// watchForCancellation notes that an operator cancelled the run, and how many signals came before.
+// watchForCancellation waits in the background until an operator cancels the run. Only signals that
+// came before the cancellation belong to this life of the order: see unreadSignals.
 func (o *salesOrder) watchForCancellation(ctx workflow.Context, done workflow.Channel) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		done.Receive(ctx, nil)
@@ -19,12 +20,12 @@ func (o *salesOrder) watchForCancellation(ctx workflow.Context, done workflow.Ch
 	})
 }
 
-// endByHand ends the hold for an operator who cancelled the run. A workflow cannot see who did and
-// why, but the history has it. If that cannot be read, nobody is named: the hold ends all the same.
+// endByHand ends the hold for an operator who cancelled the run. An activity reads the operator's
+// name from the history. If it fails, the hold ends without a name.
 func (o *salesOrder) endByHand(ctx workflow.Context) error {
 	by, err := readCancellation.Run(ctx, call.None{})
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("who cancelled the run could not be read from its history", "error", err)
+		workflow.GetLogger(ctx).Warn("cannot read from the history who cancelled the run", "error", err)
 	}
 	o.state.EndedByHand(workflow.Now(ctx), by)
 	return o.publish(ctx)
@@ -34,7 +35,7 @@ func (o *salesOrder) endByHand(ctx workflow.Context) error {
 func (o *salesOrder) cancellationText() string {
 	switch unsent := len(o.state.Outbox); {
 	case o.state.Cancellation == orderlife.CancelRequested:
-		return "An operator cancelled this run. It ends when what was accepted is fetched and checked.\n\n"
+		return "An operator cancelled this run. It ends after the checks that are due.\n\n"
 	case o.state.Cancellation == orderlife.Cancelled && unsent > 0:
 		return "The run ends after " + ordercheck.Plural(unsent, "notice") + ", sent or given up.\n\n"
 	default:

@@ -15,25 +15,26 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// notFoundPatience is the wait before the gate looks once more for an order that InFlow has just
-// announced and doesn't know yet.
+// notFoundPatience is the wait before the gate looks again for an order that InFlow announced and
+// doesn't know yet.
 const notFoundPatience = 3 * time.Second
 
-// incompletePatience are the waits before an order is fetched again from which InFlow left something
-// out: one just created may be incomplete for a second or two. After the last one the order is
-// checked as it is.
-var incompletePatience = []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second}
+// incompletePatience holds the waits before an incomplete order is fetched again. After the last
+// one the order is checked as it is.
+var incompletePatience = []time.Duration{
+	2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
+}
 
-// maxRefetches limits the fetches of one check that are made because the worker that checks has other
-// rules than the one that fetched.
+// maxRefetches limits the extra fetches of one check. An extra fetch is needed if the worker that
+// checks has other rules than the worker that fetched.
 const maxRefetches = 3
 
-// maxKept limits, in bytes, the order and the look-ups that a run keeps. Most orders take a few KB; a
-// cache of 10,000 runs takes 160 MB at worst.
+// maxKept limits the order and the look-ups that a run keeps in memory, in bytes. Most orders take
+// a few KB. A cache of 10,000 runs takes at most 160 MB.
 const maxKept = 16 << 10
 
-// keptOrder is what the latest check was made of. While nobody says that the order has changed, it
-// can be checked with other rules without a request to InFlow.
+// keptOrder is the input of the latest check. While nobody says that the order has changed, it can
+// be checked with other rules without a request to InFlow.
 type keptOrder struct {
 	began   time.Time
 	fetched ordercheck.FetchedOrder
@@ -73,9 +74,9 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	return o.publish(ctx)
 }
 
-// fetchAndCheck checks the order as InFlow has it now, or as it was kept.
+// fetchAndCheck checks the order as InFlow has it now, or as it was kept from the latest check.
 func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlife.Result, error) {
-	var also []string // includes and look-ups that other rules need
+	var also []string // includes and look-ups that another worker's rules need
 	if asKept {
 		result := &orderlife.Result{Began: o.kept.began, Fetched: o.kept.fetched, Lookups: o.kept.lookups}
 		if err := o.evaluate(ctx, result, false); err != nil || len(result.Checked.NotAsked) == 0 {
@@ -101,21 +102,25 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlif
 		if len(result.Checked.NotAsked) == 0 {
 			return result, o.recall(ctx, result)
 		}
-		// The worker that checks has other rules than the one that fetched.
 		also = append(also, result.Checked.NotAsked...)
 	}
 }
 
-// fetch gets the order from InFlow, with what also names. It looks a second time before it believes
-// that there is no such order, and several times before it takes one from which something was left
-// out: an order just created may be missing or incomplete for a second or two.
-func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.FetchedOrder, error) {
+// fetch gets the order from InFlow, including the parts named by also.
+//
+// A new order may be missing or incomplete for a second or two. So fetch tries twice before it
+// believes that there is no such order, and several times before it takes an incomplete one.
+func (o *salesOrder) fetch(
+	ctx workflow.Context, also []string,
+) (ordercheck.FetchedOrder, error) {
+	activity := fetchOrder.WithSummary("fetch sales order " + o.id + " from InFlow")
 	incomplete, missing := 0, false
 	for {
 		in := ordercheck.FetchOrderInput{
-			SalesOrderID: o.id, KnowsBilled: o.state.Billed != nil, Also: also, AcceptMissing: incomplete == len(incompletePatience),
+			SalesOrderID: o.id, KnowsBilled: o.state.Billed != nil, Also: also,
+			AcceptMissing: incomplete == len(incompletePatience),
 		}
-		fetched, err := request(ctx, o, fetchOrder.WithSummary("fetch sales order "+o.id+" from InFlow"), in)
+		fetched, err := request(ctx, o, activity, in)
 		var wait time.Duration
 		var why string
 		switch {
@@ -125,18 +130,23 @@ func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.Fetc
 		case err != nil, len(fetched.Missing) == 0, in.AcceptMissing, o.state.Knows(&fetched):
 			return fetched, err
 		default:
-			wait, why = incompletePatience[incomplete], "InFlow left out "+strings.Join(fetched.Missing, ", ")+": the order may be too new, look again"
+			wait = incompletePatience[incomplete]
+			why = "InFlow left out " + strings.Join(fetched.Missing, ", ") +
+				": the order may be too new, look again"
 			incomplete++
 		}
-		if err := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: why}).Get(ctx, nil); err != nil {
+		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: why})
+		if err := timer.Get(ctx, nil); err != nil {
 			return fetched, err
 		}
 	}
 }
 
-// lookUp gets what the rules need beyond the order. A look-up that fails within a short time is left
-// out: the rules that need it are skipped, and the report is incomplete.
-func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrder) (ordercheck.Lookups, error) {
+// lookUp gets the data that rules need beyond the order. If a look-up fails, the rules that need it
+// are skipped and the report is incomplete.
+func (o *salesOrder) lookUp(
+	ctx workflow.Context, fetched *ordercheck.FetchedOrder,
+) (ordercheck.Lookups, error) {
 	lookups := fetched.Lookups
 	if fetched.LookUp != nil {
 		recent, err := request(ctx, o, lookUpOrders, *fetched.LookUp)
@@ -144,7 +154,9 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 		case errors.Is(err, errOvertaken):
 			return lookups, err
 		case err != nil:
-			workflow.GetLogger(ctx).Warn("the customer's recent orders could not be looked up: rules that need them are skipped", "error", err)
+			workflow.GetLogger(ctx).Warn(
+				"cannot look up the customer's recent orders; skipping the rules that need them",
+				"error", err)
 			lookups.Failed = append(lookups.Failed, ordercheck.LookupRecentOrders)
 		default:
 			lookups.RecentOrders = &recent
@@ -154,18 +166,26 @@ func (o *salesOrder) lookUp(ctx workflow.Context, fetched *ordercheck.FetchedOrd
 	return lookups, nil
 }
 
-// evaluate has the rules look at what was fetched.
-func (o *salesOrder) evaluate(ctx workflow.Context, result *orderlife.Result, final bool) (err error) {
+// evaluate evaluates the rules on the fetched order.
+func (o *salesOrder) evaluate(
+	ctx workflow.Context, result *orderlife.Result, final bool,
+) (err error) {
 	fetched := &result.Fetched
 	summary := "check " + ordercheck.SummaryName(fetched.OrderNumber) + " against the rules"
 	result.Checked, err = checkOrder.WithSummary(summary).Run(ctx, ordercheck.CheckOrderInput{
-		SalesOrderID: o.id, Order: fetched.Order, At: workflow.Now(ctx), Lookups: result.Lookups, Asked: fetched.Asked, Final: final,
-		Told: o.state.NotifiedRules(), RulesSince: o.state.RulesSince,
+		SalesOrderID: o.id,
+		Order:        fetched.Order,
+		At:           workflow.Now(ctx),
+		Lookups:      result.Lookups,
+		Asked:        fetched.Asked,
+		Final:        final,
+		Told:         o.state.NotifiedRules(),
+		RulesSince:   o.state.RulesSince,
 	})
 	return err
 }
 
-// recall asks for the order's last run if the state needs it.
+// recall looks up the order's last run if the state needs it.
 func (o *salesOrder) recall(ctx workflow.Context, result *orderlife.Result) (err error) {
 	if o.state.WantsRecall(result.Checked) {
 		result.Recalled, err = recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
@@ -173,8 +193,11 @@ func (o *salesOrder) recall(ctx workflow.Context, result *orderlife.Result) (err
 	return err
 }
 
-// recallFailure is the same for a check that failed. If it cannot be had, people may be told twice.
-func (o *salesOrder) recallFailure(ctx workflow.Context, failure orderlife.Failure) *ordercheck.RecalledRun {
+// recallFailure does the same for a check that failed. Without the last run, people may be notified
+// twice.
+func (o *salesOrder) recallFailure(
+	ctx workflow.Context, failure orderlife.Failure,
+) *ordercheck.RecalledRun {
 	if !o.state.RecallsFailure(failure) {
 		return nil
 	}
@@ -185,39 +208,35 @@ func (o *salesOrder) recallFailure(ctx workflow.Context, failure orderlife.Failu
 	return recalled
 }
 
-// rememberBilled keeps the order as it was first seen invoiced, as a memo for the runs after this one.
+// rememberBilled keeps the order as it was first seen invoiced in a memo, for later runs.
 func (o *salesOrder) rememberBilled(ctx workflow.Context, result *orderlife.Result) error {
 	billed := result.Lookups.Billed
 	if result.Checked == nil || (billed == nil) == (o.state.Billed == nil) {
 		return nil
 	}
 	if err := workflow.UpsertMemo(ctx, map[string]any{ordercheck.MemoBilled: billed}); err != nil {
-		return fmt.Errorf("keep what the order was billed for: %w", err)
+		return fmt.Errorf("keep the invoiced order in the memo: %w", err)
 	}
 	return nil
 }
 
-// keep remembers what a check was made of, if it is small.
+// keep keeps the input of a check in memory, if it is small.
 func (o *salesOrder) keep(result *orderlife.Result) {
 	if result.Checked == nil {
 		return
 	}
 	o.kept = nil
-	if len(result.Fetched.Order) > maxKept {
-		return
-	}
 	lookups, err := json.Marshal(result.Lookups)
-	if err != nil || len(result.Fetched.Order)+len(lookups) > maxKept {
-		return
+	if err == nil && len(result.Fetched.Order)+len(lookups) <= maxKept {
+		o.kept = &keptOrder{result.Began, result.Fetched, result.Lookups}
 	}
-	o.kept = &keptOrder{began: result.Began, fetched: result.Fetched, lookups: result.Lookups}
 }
 
-// failure is the error of a check that could not be done.
+// failure returns the error of a check that could not be done.
 func (o *salesOrder) failure(details ...any) error {
 	cause := o.cause
 	if temporal.IsCanceledError(cause) {
-		cause = nil // else Temporal takes the run for a cancelled one
+		cause = nil // else Temporal would end the run as cancelled
 	}
 	return temporal.NewApplicationErrorWithOptions(o.state.Failure.Message, o.state.Failure.Type,
 		temporal.ApplicationErrorOptions{NonRetryable: true, Cause: cause, Details: details})

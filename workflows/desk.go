@@ -9,8 +9,8 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// describeRules reads what a worker has loaded. Several attempts may reach workers that do not have
-// the set in force.
+// describeRules reads the rules that a worker has loaded. It needs several attempts if workers
+// without the set in force get it first.
 var describeRules = call.Activity[call.None, ordercheck.DescribedRules]{
 	Name: ordercheck.ActivityDescribeRules,
 	Options: workflow.ActivityOptions{
@@ -26,6 +26,6 @@ func DescribeRules(ctx workflow.Context) (ordercheck.DescribedRules, error) {
 	return describeRules.Run(ctx, call.None{})
 }
 
-// UseSignInLink is the workflow [ordercheck.UseSignInLinkType]. It does nothing: that Temporal
-// started it for the first time is what counts.
+// UseSignInLink is the workflow [ordercheck.UseSignInLinkType]. It does nothing: Temporal starts it
+// only once per link.
 func UseSignInLink(workflow.Context) error { return nil }

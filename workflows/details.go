@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,26 +12,19 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Bounds of the details, so that those of an order with thousands of findings stay readable.
+// Limits that keep the details readable, even for an order with thousands of findings.
 const (
-	maxDetailRows  = 50
-	maxDetailRules = 20  // that have findings which are not listed, or could not be evaluated
-	maxDetailText  = 500 // characters
+	maxDetailRows     = 50
+	maxDetailRules    = 20 // with unlisted findings, or that could not be evaluated
+	maxDetailTimeline = 20
 )
 
-// details is the run's state as Markdown: what is wrong, what to do, what happens next.
+// details describes the run as Markdown for its page in the Web UI: the status, the findings, and
+// the next step.
 func (o *salesOrder) details(ctx workflow.Context) string {
 	report := &o.state.Report
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s: %s**", ordercheck.Markdown(cmp.Or(report.OrderNumber, report.SalesOrderID)), report.Status)
-	if report.Customer != "" {
-		fmt.Fprintf(&b, " · %s", ordercheck.Markdown(report.Customer))
-	}
-	b.WriteString("\n\n")
-	if report.Note != "" {
-		fmt.Fprintf(&b, "%s\n\n", ordercheck.Markdown(report.Note))
-	}
-	b.WriteString(o.cancellationText())
+	o.writeHead(&b)
 	if report.CheckedAt.IsZero() {
 		if failure := o.state.Failure; failure != nil {
 			fmt.Fprintf(&b, "%s\n", ordercheck.Markdown(failure.Message))
@@ -40,20 +34,22 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s, %s. Checked %s with rules `%s`.\n",
-		ordercheck.Plural(report.Errors(), "error"), ordercheck.Plural(report.Warnings(), "warning"), ordercheck.Moment(report.CheckedAt), report.RuleSet.Name)
+		ordercheck.Plural(report.Errors(), "error"), ordercheck.Plural(report.Warnings(), "warning"),
+		ordercheck.Moment(report.CheckedAt), report.RuleSet.Name)
 	if !o.state.HeldSince.IsZero() {
 		fmt.Fprintf(&b, "\nHeld since %s.\n", ordercheck.Moment(o.state.HeldSince))
 	}
 	if next := o.state.Next(workflow.Now(ctx)); !next.Until.IsZero() {
-		fmt.Fprintf(&b, "\nNext, at %s: %s. A change of the order is checked at once.\n", ordercheck.Moment(next.Until), next.Why)
+		fmt.Fprintf(&b, "\nNext, at %s: %s. A change of the order is checked at once.\n",
+			ordercheck.Moment(next.Until), next.Why)
 	}
 	if failure := o.state.Failure; failure != nil {
 		fmt.Fprintf(&b, "\n%s\n", ordercheck.Markdown(failure.Message))
 	}
 	o.writeFindings(&b)
-	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxDetailRules)] {
-		e := &report.RuleErrors[i]
-		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n", e.RuleID, ordercheck.Markdown(e.Error))
+	for _, e := range report.RuleErrors[:min(len(report.RuleErrors), maxDetailRules)] {
+		fmt.Fprintf(&b, "\nRule `%s` could not be evaluated: %s\n",
+			e.RuleID, ordercheck.Markdown(e.Error))
 	}
 	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
 		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
@@ -62,9 +58,24 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 	for _, unsent := range o.state.Unsent {
 		fmt.Fprintf(&b, "\nGiven up: %s\n", ordercheck.Markdown(unsent))
 	}
-	// The Web UI measures the text before it breaks the table's lines, and cuts off what it did not expect.
-	b.WriteString(strings.Repeat("\n\u00a0\n", 1+min(len(report.Findings), maxDetailRows)+min(len(report.Omitted), maxDetailRules)))
+	// The Web UI measures the text before it wraps the table's rows, and cuts off the rest.
+	rows := min(len(report.Findings), maxDetailRows) + min(len(report.Omitted), maxDetailRules)
+	b.WriteString(strings.Repeat("\n\u00a0\n", 1+rows))
 	return b.String()
+}
+
+func (o *salesOrder) writeHead(b *strings.Builder) {
+	report := &o.state.Report
+	name := cmp.Or(report.OrderNumber, report.SalesOrderID)
+	fmt.Fprintf(b, "**%s: %s**", ordercheck.Markdown(name), report.Status)
+	if report.Customer != "" {
+		fmt.Fprintf(b, " · %s", ordercheck.Markdown(report.Customer))
+	}
+	b.WriteString("\n\n")
+	if report.Note != "" {
+		fmt.Fprintf(b, "%s\n\n", ordercheck.Markdown(report.Note))
+	}
+	b.WriteString(o.cancellationText())
 }
 
 func (o *salesOrder) writeFindings(b *strings.Builder) {
@@ -75,22 +86,24 @@ func (o *salesOrder) writeFindings(b *strings.Builder) {
 	b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
 	for i := range findings[:min(len(findings), maxDetailRows)] {
 		f := &findings[i]
-		where := "order"
+		place := "order"
 		if f.LineNumber > 0 {
-			where = fmt.Sprintf("line %d", f.LineNumber)
+			place = fmt.Sprintf("line %d", f.LineNumber)
 		}
-		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, where, stateText(f), ordercheck.Markdown(f.Message), ordercheck.Markdown(f.Fix))
+		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, place, stateText(f),
+			ordercheck.Markdown(f.Message), ordercheck.Markdown(f.Fix))
 	}
 	for i := range omitted[:min(len(omitted), maxDetailRules)] {
 		g := &omitted[i]
-		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n", g.Severity, stateText(g), g.RuleID, ordercheck.Markdown(g.Message))
+		fmt.Fprintf(b, "| %s, not listed%s | rule `%s`: %s | |\n",
+			g.Severity, stateText(g), g.RuleID, ordercheck.Markdown(g.Message))
 	}
 	if more := len(findings) - maxDetailRows; more > 0 {
 		fmt.Fprintf(b, "\nand %d more: see the report.\n", more)
 	}
 }
 
-// stateText says how far a finding has come, if that isn't obvious.
+// stateText describes the state of an error; empty for a warning.
 func stateText(f *ordercheck.Finding) string {
 	switch {
 	case f.Severity != ordercheck.SeverityError:
@@ -98,14 +111,12 @@ func stateText(f *ordercheck.Finding) string {
 	case f.State == ordercheck.FindingPending:
 		return ", pending until " + ordercheck.Moment(f.ConfirmAt)
 	case f.State == ordercheck.FindingOverridden && f.Override != nil:
-		return fmt.Sprintf(", overridden by %s until %s: %s", ordercheck.Markdown(f.Override.By), ordercheck.Moment(f.Override.Until), ordercheck.Markdown(f.Override.Reason))
+		return fmt.Sprintf(", overridden by %s until %s: %s", ordercheck.Markdown(f.Override.By),
+			ordercheck.Moment(f.Override.Until), ordercheck.Markdown(f.Override.Reason))
 	default:
 		return ", since " + ordercheck.Moment(f.FirstSeen)
 	}
 }
-
-// maxDetailTimeline is the number of timeline entries on the run's page in the Web UI.
-const maxDetailTimeline = 20
 
 func (o *salesOrder) writeTimeline(b *strings.Builder) {
 	timeline := o.state.Report.Timeline
@@ -113,8 +124,8 @@ func (o *salesOrder) writeTimeline(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\n**What happened**, the latest first:\n")
-	for i := len(timeline) - 1; i >= max(0, len(timeline)-maxDetailTimeline); i-- {
-		entry := &timeline[i]
+	recent := timeline[max(0, len(timeline)-maxDetailTimeline):]
+	for _, entry := range slices.Backward(recent) {
 		text := entry.Text
 		if entry.Kind == ordercheck.TimelineCommented {
 			text = entry.By + ": " + text

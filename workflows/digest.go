@@ -11,28 +11,30 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// scheduledStart is when the schedule wanted a run to start. It is later than that if the server was
-// down. A run that a person starts has none.
+// scheduledStart is the time that the schedule planned for a run. The run starts later if the
+// server was down. A run that a person starts has none.
 var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
-// SendDigest is the workflow [ordercheck.DigestWorkflowType]. Its id holds the time that the
-// schedule had it for, so the mail of one morning is the same however often it is tried.
+// SendDigest is the workflow [ordercheck.DigestWorkflowType]. Its id holds the planned time, so
+// every attempt of a day sends the same mail.
 func SendDigest(ctx workflow.Context, _ ordercheck.DigestStart) (ordercheck.SentDigest, error) {
-	in := ordercheck.SendDigestInput{Key: workflow.GetInfo(ctx).WorkflowExecution.ID, At: workflow.Now(ctx).UTC()}
+	in := ordercheck.SendDigestInput{
+		Key: workflow.GetInfo(ctx).WorkflowExecution.ID, At: workflow.Now(ctx).UTC(),
+	}
 	if at, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart); ok {
 		in.At = at.UTC()
 	}
 	if workflow.HasLastCompletionResult(ctx) {
 		var last ordercheck.SentDigest
 		if err := workflow.GetLastCompletionResult(ctx, &last); err != nil {
-			return last, fmt.Errorf("read the result of the digest before: %w", err)
+			return last, fmt.Errorf("read the result of the last digest: %w", err)
 		}
 		in.Since = last.ListedAt
 	}
 	return sendDigest.Run(ctx, in)
 }
 
-// sendDigest lists the held orders and mails the list. It is given up before the next one is due.
+// sendDigest lists the held orders and mails the list. It gives up before the next one is due.
 var sendDigest = call.Activity[ordercheck.SendDigestInput, ordercheck.SentDigest]{
 	Name: ordercheck.ActivitySendDigest,
 	Options: workflow.ActivityOptions{

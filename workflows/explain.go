@@ -15,34 +15,38 @@ import (
 // maxErrorText limits an error's message that is repeated, in characters.
 const maxErrorText = 500
 
-// explain turns an activity's failure into the failure of the check. Its message says what to do,
-// because that is what the Web UI shows.
+// explain turns an activity's error into the failure of the check. The Web UI shows its message, so
+// the message says what to do.
 func (o *salesOrder) explain(err error) orderlife.Failure {
 	kind := call.ErrorType(err)
-	var advice string
+	text := ordercheck.Cut(call.ErrorMessage(err), maxErrorText)
+	var timeout *temporal.TimeoutError
 	switch kind {
 	case ordercheck.ErrorOrderNotFound:
-		advice = "InFlow does not know this sales order; was it deleted?"
+		text = "InFlow does not know this sales order; was it deleted?"
 	case ordercheck.ErrorInflowUnauthorized:
-		advice = "InFlow refused the API key; put INFLOW_API_KEY and INFLOW_COMPANY_ID right at the worker, then rerun"
+		text = "InFlow refused the API key; " +
+			"correct INFLOW_API_KEY and INFLOW_COMPANY_ID at the worker, then rerun"
 	case ordercheck.ErrorInflowBadResponse:
 		// The activity knows whether the address, the version or one field of the order is wrong.
-		advice = "InFlow's answer could not be used (" + ordercheck.Cut(call.ErrorMessage(err), maxErrorText) + "); mend what it names, then rerun"
+		text = "InFlow's answer could not be used (" + text + "); fix what it names, then rerun"
 	case ordercheck.ErrorOrderTooLarge:
-		advice = "it is too large for a check; check it by hand, or split it into several orders (" + call.ErrorMessage(err) + ")"
+		text = "it is too large for a check; " +
+			"check it by hand, or split it into several orders (" + text + ")"
 	case ordercheck.ErrorRulesNotInForce:
-		advice = "no worker had the rule set in force for an hour; run one with these rules, or go back with 'gate rules use', then rerun"
+		text = "no worker had the rule set in force for an hour; run one with these rules, " +
+			"or go back with 'gate rules use', then rerun"
 	case ordercheck.ErrorInflowUnavailable, ordercheck.ErrorInflowRateLimited:
-		advice = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back", fetchScheduleToClose)
+		text = fmt.Sprintf("InFlow gave no answer within %v of retries; rerun when it is back",
+			fetchScheduleToClose)
 	default:
-		var timeout *temporal.TimeoutError
+		kind = cmp.Or(kind, "CheckFailed")
 		if errors.As(err, &timeout) {
 			kind = "CheckTimedOut"
-			advice = "an activity did not end in time; is a worker of both task queues running?"
-			break
+			text = "an activity did not end in time; is a worker of both task queues running?"
 		}
-		kind = cmp.Or(kind, "CheckFailed")
-		advice = ordercheck.Cut(call.ErrorMessage(err), maxErrorText)
 	}
-	return orderlife.Failure{Type: kind, Message: fmt.Sprintf("sales order %s was not checked: %s", o.id, advice)}
+	return orderlife.Failure{
+		Type: kind, Message: fmt.Sprintf("sales order %s was not checked: %s", o.id, text),
+	}
 }

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// maxAdmitted is the number of notices after which a run continues as new. Temporal allows a run
-	// 2,000 updates.
+	// maxAdmitted is the number of notices after which a run continues as new. Temporal allows 2,000
+	// updates per run.
 	maxAdmitted = 1000
-	// maxGatherAge is the age from which a run continues as new, so that no run needs a payload key
-	// or a build for longer.
+	// maxGatherAge is the age at which a run continues as new, so that a payload key or a build is
+	// needed no longer than that.
 	maxGatherAge = 24 * time.Hour
 	// maxRepLookups limits the orders that are fetched to find a sales rep's address.
 	maxRepLookups = 10
@@ -25,18 +25,18 @@ const (
 
 // GatherStart is the argument of the workflow [ordercheck.GatherWorkflowType].
 type GatherStart struct {
-	// State is that of the run before; nil begins anew.
+	// State is the receiver's state from the previous run; nil if there is none.
 	State *gathering.State `json:"state,omitempty"`
 }
 
-// NoticeGathering makes the workflow [ordercheck.GatherWorkflowType].
+// NoticeGathering has the workflow [ordercheck.GatherWorkflowType].
 type NoticeGathering struct {
 	Observer Observer // may be nil
 }
 
-// GatherNotices counts the messages to one receiver, and gathers those that exceed the limit. It ends
-// when nothing was sent to the receiver for a day. An operator's cancellation doesn't end it, as
-// nobody else would tell what it has gathered.
+// GatherNotices counts the messages to one receiver, and gathers the notices above the limit into
+// one message. It ends when nothing was sent to the receiver for a day. It ignores an operator's
+// cancellation, which would lose the gathered notices.
 func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	g := &gatherer{
@@ -47,7 +47,7 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 		g.state = &gathering.State{}
 	}
 	if err := setUpdate(ctx, ordercheck.UpdateAdmit, g.admit, nil,
-		"May the receiver be sent a notice now? Else it is gathered."); err != nil {
+		"Decide whether a notice is sent now or gathered."); err != nil {
 		return fmt.Errorf("register update %s: %w", ordercheck.UpdateAdmit, err)
 	}
 	workflow.Go(ctx, g.sendMessages)
@@ -58,7 +58,8 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 		case g.full(ctx) && g.sender.busy:
 			err = g.sender.pause(ctx)
 		case g.full(ctx):
-			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType, GatherStart{State: g.state})
+			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType,
+				GatherStart{State: g.state})
 		case g.state.Due(now):
 			g.state.Begin(now)
 		case g.state.Idle(now, g.since) && workflow.AllHandlersFinished(ctx):
@@ -84,15 +85,17 @@ type gatherer struct {
 	sender   sender
 }
 
-// admit is the update [ordercheck.UpdateAdmit]. It blocks nowhere, so it is never unfinished.
-func (g *gatherer) admit(ctx workflow.Context, a ordercheck.Admission) (ordercheck.Admitted, error) {
+// admit is the update [ordercheck.UpdateAdmit]. It never blocks.
+func (g *gatherer) admit(
+	ctx workflow.Context, a ordercheck.Admission,
+) (ordercheck.Admitted, error) {
 	g.admitted++
 	admitted := g.state.Admit(workflow.Now(ctx), &a)
 	g.changed = g.changed || admitted.Gathered
 	return admitted, nil
 }
 
-// full reports whether the next run is to take over. A run that is only old waits for its message.
+// full reports whether the next run should take over. A run that is only old finishes its message.
 func (g *gatherer) full(ctx workflow.Context) bool {
 	if !workflow.AllHandlersFinished(ctx) || g.admitted == 0 {
 		return false
@@ -115,12 +118,12 @@ func (g *gatherer) details() string {
 	s := g.state
 	text := fmt.Sprintf("Messages to %s: %d in the hour that ends at %s.", g.receiver, s.Count,
 		s.WindowEnd.UTC().Format(time.RFC3339))
-	if waiting := len(s.Waiting.Notices) + s.Waiting.Omitted; waiting > 0 {
+	if waiting := s.Waiting.Count(); waiting > 0 {
 		text += fmt.Sprintf(" Gathered for one message then: %s.", ordercheck.Plural(waiting, "notice"))
 	}
 	if s.Sending != nil {
 		text += fmt.Sprintf(" On its way: one message with %s.",
-			ordercheck.Plural(len(s.Sending.Notices)+s.Sending.Omitted, "notice"))
+			ordercheck.Plural(s.Sending.Count(), "notice"))
 	}
 	return text
 }
@@ -140,8 +143,8 @@ func (g *gatherer) sendMessages(ctx workflow.Context) {
 	})
 }
 
-// send sends the message. For a sales rep it looks the address up by one of the orders, the latest
-// first, and leaves out the orders that have another rep by now.
+// send sends the message. For a sales rep it asks InFlow for the address by one of the orders, the
+// latest first. It leaves out orders that have another rep by now.
 func (g *gatherer) send(ctx workflow.Context) error {
 	activity := sendGathered.WithSummary("one message to " + g.receiver)
 	if ordercheck.ReceiverTarget(g.receiver) != ordercheck.TargetSalesRep {
@@ -156,7 +159,7 @@ func (g *gatherer) send(ctx workflow.Context) error {
 		case err != nil && ctx.Err() != nil:
 			return err
 		case call.ErrorType(err) == ordercheck.ErrorOrderNotFound:
-			continue // another order knows the address
+			continue // another order may have the address
 		case err != nil || !sent.Moved:
 			return err
 		}
@@ -177,7 +180,7 @@ func (g *gatherer) input(lookUp string) ordercheck.SendGatheredInput {
 	}
 }
 
-// latestOrders returns the orders of the message, each once, the latest first.
+// latestOrders returns the orders of the message, the latest first.
 func (g *gatherer) latestOrders() []string {
 	var ids []string
 	for _, n := range slices.Backward(g.state.Sending.Notices) {
@@ -189,8 +192,8 @@ func (g *gatherer) latestOrders() []string {
 }
 
 func (g *gatherer) giveUp(ctx workflow.Context, err error) {
-	workflow.GetLogger(ctx).Error("a message with gathered notices could not be sent and was given up",
-		"receiver", g.receiver, "notices", len(g.state.Sending.Notices)+g.state.Sending.Omitted, "error", err)
+	workflow.GetLogger(ctx).Error("gave up a message with gathered notices: it could not be sent",
+		"receiver", g.receiver, "notices", g.state.Sending.Count(), "error", err)
 	if g.observer == nil || workflow.IsReplaying(ctx) {
 		return
 	}

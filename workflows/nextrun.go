@@ -10,13 +10,16 @@ import (
 // maxDeliveriesInRun keeps a run well under the 10,000 signals that Temporal allows one.
 const maxDeliveriesInRun = 2000
 
-// shouldContinueAsNew reports whether a next run should take over the state. It must not while an
-// update waits, as that would be lost with the run; the next check answers it. Nor while the run ends
-// by an operator's cancellation, as the next run would not be a cancelled one. A cancelled run that
-// has begun a new life hands over at once, so that the next run can be cancelled again.
+// shouldContinueAsNew reports whether the next run should take over the state.
+//
+// It should not while an update waits, because the update would be lost; the next check answers it.
+// Nor while the run ends by an operator's cancellation, because the next run would not be a
+// cancelled one. A cancelled run in which the order began a new life hands over at once, so an
+// operator can cancel the next run again.
 func (o *salesOrder) shouldContinueAsNew(ctx workflow.Context, next orderlife.Next) bool {
 	switch {
-	case !workflow.AllHandlersFinished(ctx), o.state.Cancellation != orderlife.NotCancelled, next.Ends():
+	case !workflow.AllHandlersFinished(ctx), next.Ends(),
+		o.state.Cancellation != orderlife.NotCancelled:
 		return false
 	case o.cancelled:
 		return true

@@ -21,12 +21,12 @@ func (o *salesOrder) sendNotices(ctx workflow.Context) {
 	})
 }
 
-// maxNoticesInTask limits the receivers that are notified in one workflow task. Each has the whole
-// notice, and Temporal takes 4 MiB together.
+// maxNoticesInTask limits the targets that are notified in one workflow task. The input of each
+// activity has the whole notice, and Temporal takes 4 MiB per task.
 const maxNoticesInTask = 8
 
-// send notifies each target by an activity of its own, so a retry repeats only what failed. It
-// returns false if it was interrupted.
+// send sends the first notice to each target with an activity of its own, so a retry repeats only
+// what failed. It returns false if it was interrupted.
 func (o *salesOrder) send(ctx workflow.Context) bool {
 	first := func() *ordercheck.Notice { return &o.state.Outbox[0] }
 	plan, err := o.notifying("").Run(ctx, ordercheck.NotifyInput{Notice: *first()})
@@ -49,7 +49,8 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 			}
 			scheduled = 1
 		}
-		attempt := o.notifying(target).Start(ctx, ordercheck.NotifyInput{Notice: *first(), Target: target})
+		in := ordercheck.NotifyInput{Notice: *first(), Target: target}
+		attempt := o.notifying(target).Start(ctx, in)
 		attempts[i] = &attempt
 	}
 	for i, target := range plan.Targets {
@@ -70,14 +71,16 @@ func (o *salesOrder) send(ctx workflow.Context) bool {
 	return done
 }
 
-// notifying returns the activity that sends the first notice to a target. Without one it asks for the
-// targets.
-func (o *salesOrder) notifying(target string) call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult] {
+// notifying returns the activity that sends the first notice to a target. With an empty target, the
+// activity returns the targets.
+func (o *salesOrder) notifying(
+	target string,
+) call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult] {
 	kind := string(o.state.Outbox[0].Kind)
 	switch target {
 	case "":
 		return notify.WithSummary("who is told that the order is " + kind)
-	case ordercheck.TargetSalesRep: // the address is asked for at InFlow
+	case ordercheck.TargetSalesRep: // InFlow has the address
 		return notify.WithSummary("tell " + target + ": " + kind).OnQueue(ordercheck.InflowTaskQueue)
 	default:
 		return notify.WithSummary("tell " + target + ": " + kind)
@@ -87,7 +90,8 @@ func (o *salesOrder) notifying(target string) call.Activity[ordercheck.NotifyInp
 func (o *salesOrder) giveUpNotice(ctx workflow.Context, target string, err error) {
 	kind := o.state.Outbox[0].Kind
 	o.observe(ctx, func(observer Observer) { observer.NoticeGivenUp(kind) })
-	workflow.GetLogger(ctx).Error("a notice could not be sent and was given up", "kind", kind, "target", target, "error", err)
+	workflow.GetLogger(ctx).Error("gave up a notice: it could not be sent",
+		"kind", kind, "target", target, "error", err)
 	o.state.NoticeGivenUp(workflow.Now(ctx), target, call.ErrorMessage(err))
 	o.changed = true
 }

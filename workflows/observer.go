@@ -8,18 +8,18 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Observer is told what runs do, for metrics: once each, never when a history is replayed.
-// It must not block, and cannot change what a run does.
+// Observer counts what runs do, for metrics. Its methods are called once for each event, never when
+// a history is replayed. They must not block.
 type Observer interface {
-	// Checked is a check that has ended. sinceDelivery is the time from the ingress's acceptance
-	// of the first delivery that it answers; 0 where there was none.
+	// Checked is called after each check. sinceDelivery is the time since the ingress accepted the
+	// first delivery that the check answers; 0 if it answers none.
 	Checked(status ordercheck.Status, sinceDelivery time.Duration)
-	// NoticeGivenUp is a notice that one target could not be told of for a day.
+	// NoticeGivenUp is called when a target could not be sent a notice for a day.
 	NoticeGivenUp(kind ordercheck.NoticeKind)
 }
 
-func (o *salesOrder) observe(ctx workflow.Context, tell func(Observer)) {
+func (o *salesOrder) observe(ctx workflow.Context, report func(Observer)) {
 	if o.observer != nil && !workflow.IsReplaying(ctx) {
-		tell(o.observer)
+		report(o.observer)
 	}
 }

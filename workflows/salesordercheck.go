@@ -1,7 +1,8 @@
-// Package workflows drives the deterministic side of the gate: the life of a sales order under
-// check, the sweep, and the record of the rules in force. The decisions about an order are made in
-// package orderlife. This package does what they say, by activities and timers, and shows the state
-// to operators.
+// Package workflows holds the workflow that checks a sales order, and short ones around it. Its
+// subpackages hold the sweep and the record of the rules in force.
+//
+// Package orderlife decides what happens to an order. This package does it, with activities and
+// timers, and shows the order's state to operators.
 package workflows
 
 import (
@@ -18,22 +19,21 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// SalesOrderChecks makes the workflow [ordercheck.WorkflowType] with the settings of its worker.
+// SalesOrderChecks has the workflow [ordercheck.WorkflowType].
 type SalesOrderChecks struct {
 	Settings orderlife.Settings
-	// Observer may be nil.
-	Observer Observer
+	Observer Observer // may be nil
 }
 
-// SalesOrderCheck is one order's check. It settles, fetches and checks, again after each delivery.
-// The run of an order with errors stays open until it is fixed, no longer waited for, or cancelled.
-// The result is the report.
+// SalesOrderCheck checks one order, and again after each delivery. The run of an order with errors
+// stays open until the order is fixed, the hold expires, or an operator cancels the run. The result
+// is the report. The run fails only if the check could not be done; the error's type says why.
 //
-// It fails only if the check could not be done; the error's type says why.
-//
-// An operator who cancels the run ends the hold, and nothing else, so everything here runs in a
-// context that a cancellation does not reach: see watchForCancellation.
-func (s *SalesOrderChecks) SalesOrderCheck(ctx workflow.Context, start orderlife.Start) (*ordercheck.Report, error) {
+// An operator's cancellation ends the hold and nothing else, so everything here runs in a context
+// that the cancellation doesn't reach: see watchForCancellation.
+func (s *SalesOrderChecks) SalesOrderCheck(
+	ctx workflow.Context, start orderlife.Start,
+) (*ordercheck.Report, error) {
 	connected := ctx
 	ctx, _ = workflow.NewDisconnectedContext(connected)
 	o, err := s.setUp(ctx, start)
@@ -48,19 +48,19 @@ func (s *SalesOrderChecks) SalesOrderCheck(ctx workflow.Context, start orderlife
 type salesOrder struct {
 	id    string
 	state *orderlife.State
-	// changed wakes a run that sleeps: something other than a signal has changed the state.
+	// changed wakes a sleeping run after a change of the state that no signal brought.
 	changed bool
 
 	deliveries workflow.ReceiveChannel
-	// overheard are signals that came while a request waited for its turn, oldest first.
+	// overheard holds signals that overtaken has read and receive has not, oldest first.
 	overheard []converter.RawValue
-	// ownSignals counts the signals that came before a cancellation and are still unread.
+	// ownSignals counts the unread signals that came before a cancellation.
 	ownSignals      int
 	cancelled       bool // an operator cancelled this run
 	deliveriesInRun int
 
-	begun, ended int   // checks
-	cause        error // of state.Failure; nil in the run after the one that failed to check
+	begun, ended int   // numbers of checks
+	cause        error // of state.Failure, if that is a failure of this run
 	kept         *keptOrder
 
 	timer  sleepTimer
@@ -71,9 +71,9 @@ type salesOrder struct {
 	observer      Observer
 }
 
-// run does what the state asks for. It returns only when no check is due, and nothing blocks between
-// the last look at the signals and the return. If a signal comes later, the server refuses the
-// completion and this code runs again.
+// run does what the state asks for, until the run can end. It returns only if no check is due, and
+// nothing blocks between the last receive and the return. If a signal comes later, the server
+// refuses the completion and this code runs again.
 func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 	for {
 		o.receive(ctx)
@@ -92,7 +92,9 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		case next.Do == orderlife.EndByHand:
 			err = o.endByHand(ctx)
 		case !workflow.AllHandlersFinished(ctx):
-			err = workflow.Await(ctx, func() bool { return o.state.Due != nil || workflow.AllHandlersFinished(ctx) })
+			err = workflow.Await(ctx, func() bool {
+				return o.state.Due != nil || workflow.AllHandlersFinished(ctx)
+			})
 		default:
 			return o.end(ctx, next)
 		}
@@ -109,7 +111,7 @@ func (o *salesOrder) end(ctx workflow.Context, next orderlife.Next) (*ordercheck
 	}
 	switch next.Do {
 	case orderlife.Fail:
-		return nil, o.failure(o.state.Report) // the next run finds the overrides in it
+		return nil, o.failure(o.state.Report) // a later run recalls its overrides
 	case orderlife.Cancel:
 		return nil, temporal.NewCanceledError(o.state.Report)
 	default:
@@ -132,7 +134,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 		id:         id,
 		state:      start.State,
 		deliveries: workflow.GetSignalChannel(ctx, ordercheck.SignalWebhookDelivered),
-		published:  alreadyPublished(ctx),
+		published:  startPublished(ctx),
 		observer:   s.Observer,
 	}
 	if o.state == nil {
@@ -153,9 +155,9 @@ func orderOf(ctx workflow.Context, start orderlife.Start) (string, error) {
 	id := ordercheck.CanonicalID(cmp.Or(start.SalesOrderID, named))
 	if workflowID != ordercheck.WorkflowID(id) {
 		// One order, one workflow: under another id it could be checked twice at once.
-		return "", temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("a check of sales order %q must run under the workflow id %q", id, ordercheck.WorkflowID(id)),
-			"WrongWorkflowID", nil)
+		return "", temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+			"a check of sales order %q must run under the workflow id %q",
+			id, ordercheck.WorkflowID(id)), "WrongWorkflowID", nil)
 	}
 	if err := ordercheck.ValidateSalesOrderID(id); err != nil {
 		return "", temporal.NewNonRetryableApplicationError(err.Error(), "WrongWorkflowID", err)
@@ -163,7 +165,7 @@ func orderOf(ctx workflow.Context, start orderlife.Start) (string, error) {
 	return id, nil
 }
 
-// startPriority returns the priority of whoever started the run. A person starts it without one.
+// startPriority returns the priority that the run was started with. A person starts it without one.
 func startPriority(ctx workflow.Context) int {
 	return cmp.Or(workflow.GetInfo(ctx).Priority.PriorityKey, ordercheck.PriorityPerson)
 }
@@ -183,10 +185,12 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	return err
 }
 
-// request has an activity make a request to InFlow, which may wait long for its turn. If somebody
-// more urgent asks before it has begun, it is taken back with errOvertaken. One that has begun goes
-// on.
-func request[In, Out any](ctx workflow.Context, o *salesOrder, a call.Activity[In, Out], in In) (Out, error) {
+// request runs an activity that makes a request to InFlow, and may wait long for its turn. If
+// somebody with a higher priority asks for a check before the request has begun, request takes it
+// back and returns errOvertaken. A request that has begun goes on.
+func request[In, Out any](
+	ctx workflow.Context, o *salesOrder, a call.Activity[In, Out], in In,
+) (Out, error) {
 	requestCtx, takeBack := workflow.WithCancel(ctx)
 	requested := a.WithPriority(o.state.InFlight.Priority).Start(requestCtx, in)
 	for !requested.IsReady() {
@@ -207,5 +211,4 @@ func request[In, Out any](ctx workflow.Context, o *salesOrder, a call.Activity[I
 	return requested.Get(ctx)
 }
 
-// errOvertaken is for a request to InFlow that was taken back.
 var errOvertaken = errors.New("somebody more urgent asked before the request had begun")

@@ -231,7 +231,7 @@ func TestRunFailsWhereTheCheckCouldNotBeDone(t *testing.T) {
 	}{
 		{ordercheck.ErrorOrderNotFound, 2, "was it deleted?"},
 		{ordercheck.ErrorInflowUnauthorized, 1, "INFLOW_API_KEY"},
-		{ordercheck.ErrorInflowBadResponse, 1, "could not be used (no); mend what it names"},
+		{ordercheck.ErrorInflowBadResponse, 1, "could not be used (no); fix what it names"},
 	} {
 		t.Run(tc.errorType, func(t *testing.T) {
 			w := newWorld(t)

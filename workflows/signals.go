@@ -12,8 +12,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// receive takes every signal that has been delivered. A signal that cannot be read counts as "check
-// again": it is an operator's typing error at worst, and is never dropped.
+// receive reports every delivered signal to the state. A malformed signal counts as "check again":
+// it is an operator's typing error at worst, and is never dropped.
 func (o *salesOrder) receive(ctx workflow.Context) {
 	var raw converter.RawValue
 	for o.nextSignal(&raw) {
@@ -21,7 +21,9 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		got, err := readDeliveries(raw)
 		raw = converter.RawValue{}
 		if err != nil {
-			workflow.GetLogger(ctx).Warn("a webhook-delivered signal is not a list of deliveries: taken as a plain check", "error", err)
+			workflow.GetLogger(ctx).Warn(
+				"a webhook-delivered signal is not a list of deliveries; taking it as a plain check",
+				"error", err)
 		}
 		if got.webhooks > 0 {
 			o.state.Delivered(now, got.webhooks, got.accepted)
@@ -39,16 +41,18 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 	}
 }
 
-// signalContent is what a signal brings.
+// signalContent is the content of one signal.
 type signalContent struct {
 	webhooks    int
-	missed      string    // the newest version that the sweep found missed; empty if it found none
-	rulesDigest string    // of the rule set in force, if another took over
-	accepted    time.Time // when the ingress accepted the first of the webhooks; zero if unknown
+	missed      string    // newest version that the sweep found missed; empty if none
+	rulesDigest string    // of the rule set that took over, if any
+	accepted    time.Time // when the ingress accepted the first webhook; zero if unknown
 }
 
-// plain reports whether a person asks to check again, by a signal without content.
-func (s *signalContent) plain() bool { return s.webhooks == 0 && s.missed == "" && s.rulesDigest == "" }
+// plain reports whether the signal is empty: a person asks to check again.
+func (s *signalContent) plain() bool {
+	return s.webhooks == 0 && s.missed == "" && s.rulesDigest == ""
+}
 
 func (s *signalContent) priority() int {
 	switch {
@@ -61,7 +65,7 @@ func (s *signalContent) priority() int {
 	}
 }
 
-// readDeliveries reads a signal.
+// readDeliveries decodes a signal. An entry that cannot be decoded counts as a webhook.
 func readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 	if raw.Payload() == nil {
 		return s, nil
@@ -83,7 +87,7 @@ func readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 			s.rulesDigest = d.RulesDigest
 			continue
 		}
-		s.webhooks++ // also what cannot be read
+		s.webhooks++
 		if readable {
 			s.accepted = orderlife.Earlier(s.accepted, d.ReceivedAt)
 		}
@@ -91,7 +95,7 @@ func readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 	return s, nil
 }
 
-// nextSignal returns the signals in the order in which they came, those overheard first.
+// nextSignal returns the next signal in the order of arrival. overtaken may have read it already.
 func (o *salesOrder) nextSignal(raw *converter.RawValue) bool {
 	if len(o.overheard) > 0 {
 		*raw, o.overheard = o.overheard[0], o.overheard[1:]
@@ -100,7 +104,7 @@ func (o *salesOrder) nextSignal(raw *converter.RawValue) bool {
 	return o.readSignal(raw)
 }
 
-// readSignal takes a signal from Temporal's channel, if one is to be read: see unreadSignals.
+// readSignal takes a signal from Temporal's channel, if unreadSignals counts any.
 func (o *salesOrder) readSignal(raw *converter.RawValue) bool {
 	if o.unreadSignals() == 0 {
 		return false
@@ -111,8 +115,8 @@ func (o *salesOrder) readSignal(raw *converter.RawValue) bool {
 	return o.deliveries.ReceiveAsync(raw)
 }
 
-// unreadSignals counts the signals to read. Those that come after a cancellation are left until the
-// hold has ended: they begin the order's next life.
+// unreadSignals counts the signals to read. Signals after a cancellation wait until the hold has
+// ended, because they begin the order's next life.
 func (o *salesOrder) unreadSignals() int {
 	if o.state.Cancellation == orderlife.CancelRequested {
 		return o.ownSignals
@@ -120,8 +124,8 @@ func (o *salesOrder) unreadSignals() int {
 	return o.deliveries.Len()
 }
 
-// overtaken reports whether somebody more urgent has asked than those the check in flight is for. It
-// reads signals without receiving them; receive takes them later, in their order.
+// overtaken reports whether somebody with a higher priority waits for a check than for the one in
+// flight. It only looks at signals: receive reports them to the state later, in order.
 func (o *salesOrder) overtaken() bool {
 	overtaken := o.state.Outbid()
 	var raw converter.RawValue

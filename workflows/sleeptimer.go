@@ -16,8 +16,9 @@ type sleepTimer struct {
 
 func (t *sleepTimer) fired() bool { return t.future != nil && t.future.IsReady() }
 
-// set makes the timer fire at until, or never if that is zero. It keeps a timer that fires no later,
-// unless replace is true: a new timer for each event of a burst would cost three events each.
+// set makes the timer fire at until, or never if that is zero. It keeps a timer that fires no
+// later, unless replace is true: a new timer for each event of a burst would cost three events
+// each.
 func (t *sleepTimer) set(ctx workflow.Context, until time.Time, why string, replace bool) {
 	if t.future != nil && (replace || t.fired() || t.until.After(until)) {
 		t.cancel()

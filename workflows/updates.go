@@ -27,13 +27,15 @@ func (o *salesOrder) handle(ctx workflow.Context) error {
 }
 
 // setUpdate registers an update. The validator may be nil.
-func setUpdate(ctx workflow.Context, name string, handler, validator any, description string) error {
+func setUpdate(
+	ctx workflow.Context, name string, handler, validator any, description string,
+) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, name, handler,
 		workflow.UpdateHandlerOptions{Validator: validator, Description: description})
 }
 
-// checkNow is the update [ordercheck.UpdateCheck]. It answers with the report of a check whose fetch
-// begins after the update was accepted.
+// checkNow is the update [ordercheck.UpdateCheck]. It returns the report of a check whose fetch
+// began after the update was accepted.
 func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) {
 	o.state.Asked()
 	o.changed = true
@@ -48,12 +50,17 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 	return o.report(), nil
 }
 
-func (o *salesOrder) validateOverride(ctx workflow.Context, request ordercheck.OverrideRequest) error {
+func (o *salesOrder) validateOverride(
+	ctx workflow.Context,
+	request ordercheck.OverrideRequest,
+) error {
 	return o.state.ValidateOverride(workflow.Now(ctx), request)
 }
 
 // override is the update [ordercheck.UpdateOverride].
-func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
+func (o *salesOrder) override(
+	ctx workflow.Context, request ordercheck.OverrideRequest,
+) (*ordercheck.Report, error) {
 	o.state.Override(workflow.Now(ctx), request)
 	o.changed = true
 	if err := o.publish(ctx); err != nil {
@@ -62,16 +69,20 @@ func (o *salesOrder) override(ctx workflow.Context, request ordercheck.OverrideR
 	return o.report(), nil
 }
 
-func validateComment(_ workflow.Context, comment ordercheck.Comment) error { return comment.Validate() }
+func validateComment(_ workflow.Context, comment ordercheck.Comment) error {
+	return comment.Validate()
+}
 
 // comment is the update [ordercheck.UpdateComment].
-func (o *salesOrder) comment(ctx workflow.Context, comment ordercheck.Comment) (*ordercheck.Report, error) {
+func (o *salesOrder) comment(
+	ctx workflow.Context, comment ordercheck.Comment,
+) (*ordercheck.Report, error) {
 	o.state.Comment(workflow.Now(ctx), comment)
 	workflow.SetCurrentDetails(ctx, o.details(ctx))
 	return o.report(), nil
 }
 
-// report returns a copy of the report, because an answer is encoded after the state has gone on.
+// report returns a copy of the report: Temporal encodes an answer after the state may have changed.
 func (o *salesOrder) report() *ordercheck.Report {
 	report := o.state.Report.Clone()
 	return &report

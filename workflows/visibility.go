@@ -21,87 +21,82 @@ var (
 	heldSinceKey    = temporal.NewSearchAttributeKeyTime(ordercheck.SearchHeldSince)
 )
 
-// published is what operators see of a run without opening it.
+// published holds the values of the run's search attributes.
 type published struct {
-	orderNumber  string
-	status       ordercheck.Status
-	errors       int
-	failedRules  []string
-	warningRules []string
-	heldSince    time.Time
-	version      string
+	orderNumber, status, version string
+	errors                       int64
+	failedRules, warningRules    []string
+	heldSince                    time.Time
 }
 
-func (p published) equal(q published) bool {
-	return p.orderNumber == q.orderNumber && p.status == q.status && p.errors == q.errors &&
-		slices.Equal(p.failedRules, q.failedRules) && slices.Equal(p.warningRules, q.warningRules) && p.heldSince.Equal(q.heldSince) && p.version == q.version
-}
-
-// alreadyPublished is what was shown when the run started, by who started it or by the run before it.
-func alreadyPublished(ctx workflow.Context) published {
+// startPublished returns the search attributes that the run began with.
+func startPublished(ctx workflow.Context) (p published) {
 	shown := workflow.GetTypedSearchAttributes(ctx)
-	var p published
 	p.orderNumber, _ = shown.GetKeyword(orderNumberKey)
-	status, _ := shown.GetKeyword(gateStatusKey)
-	p.status = ordercheck.Status(status)
-	errorCount, _ := shown.GetInt64(errorCountKey)
-	p.errors = int(errorCount)
+	p.status, _ = shown.GetKeyword(gateStatusKey)
+	p.version, _ = shown.GetKeyword(versionKey)
+	p.errors, _ = shown.GetInt64(errorCountKey)
 	p.failedRules, _ = shown.GetKeywordList(failedRulesKey)
 	p.warningRules, _ = shown.GetKeywordList(warningRulesKey)
 	p.heldSince, _ = shown.GetTime(heldSinceKey)
-	p.version, _ = shown.GetKeyword(versionKey)
 	return p
 }
 
-// publish shows the report in the Web UI: search attributes for the list of
-// runs, Markdown on the run's own page. An unchanged report costs no event.
-func (o *salesOrder) publish(ctx workflow.Context) error {
-	report := &o.state.Report
-	workflow.SetCurrentDetails(ctx, o.details(ctx))
-	now := published{
-		orderNumber:  ordercheck.Keyword(report.OrderNumber),
-		status:       report.Status,
-		errors:       report.Errors(),
-		failedRules:  ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityError)),
-		warningRules: ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityWarning)),
-		heldSince:    o.state.HeldSince,
-		version:      o.shownVersion(),
+func (p *published) equal(q *published) bool {
+	return p.orderNumber == q.orderNumber && p.status == q.status && p.version == q.version &&
+		p.errors == q.errors && slices.Equal(p.failedRules, q.failedRules) &&
+		slices.Equal(p.warningRules, q.warningRules) && p.heldSince.Equal(q.heldSince)
+}
+
+// updates returns the search attributes to write if p is published and q should be.
+func (p *published) updates(q *published) []temporal.SearchAttributeUpdate {
+	updates := []temporal.SearchAttributeUpdate{
+		gateStatusKey.ValueSet(q.status),
+		errorCountKey.ValueSet(q.errors),
+		failedRulesKey.ValueSet(q.failedRules),
 	}
+	add := func(needed bool, update temporal.SearchAttributeUpdate) {
+		if needed {
+			updates = append(updates, update)
+		}
+	}
+	add(q.orderNumber != "", orderNumberKey.ValueSet(q.orderNumber))
+	add(q.version != "", versionKey.ValueSet(q.version))
+	add(!slices.Equal(p.warningRules, q.warningRules), warningRulesKey.ValueSet(q.warningRules))
+	moved := !p.heldSince.Equal(q.heldSince)
+	add(moved && q.heldSince.IsZero(), heldSinceKey.ValueUnset())
+	add(moved && !q.heldSince.IsZero(), heldSinceKey.ValueSet(q.heldSince))
+	return updates
+}
+
+// publish shows the report in the Web UI: search attributes for the list of runs, Markdown on the
+// run's own page. An unchanged report adds no event to the history.
+func (o *salesOrder) publish(ctx workflow.Context) error {
+	workflow.SetCurrentDetails(ctx, o.details(ctx))
 	if err := o.publishMemo(ctx); err != nil {
 		return err
 	}
-	if o.published.equal(now) {
+	report := &o.state.Report
+	next := published{
+		orderNumber:  ordercheck.Keyword(report.OrderNumber),
+		status:       string(report.Status),
+		version:      o.seenVersion(),
+		errors:       int64(report.Errors()),
+		failedRules:  ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityError)),
+		warningRules: ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityWarning)),
+		heldSince:    o.state.HeldSince,
+	}
+	if next.equal(&o.published) {
 		return nil
 	}
-	updates := []temporal.SearchAttributeUpdate{
-		gateStatusKey.ValueSet(string(now.status)),
-		errorCountKey.ValueSet(int64(now.errors)),
-		failedRulesKey.ValueSet(now.failedRules),
-	}
-	if !slices.Equal(now.warningRules, o.published.warningRules) {
-		updates = append(updates, warningRulesKey.ValueSet(now.warningRules))
-	}
-	if now.orderNumber != "" {
-		updates = append(updates, orderNumberKey.ValueSet(now.orderNumber))
-	}
-	if now.version != "" {
-		updates = append(updates, versionKey.ValueSet(now.version))
-	}
-	switch {
-	case now.heldSince.Equal(o.published.heldSince):
-	case now.heldSince.IsZero():
-		updates = append(updates, heldSinceKey.ValueUnset())
-	default:
-		updates = append(updates, heldSinceKey.ValueSet(now.heldSince))
-	}
-	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
+	if err := workflow.UpsertTypedSearchAttributes(ctx, o.published.updates(&next)...); err != nil {
 		return fmt.Errorf("show the order's status in its search attributes: %w", err)
 	}
-	o.published = now
+	o.published = next
 	return nil
 }
 
-// publishMemo shows in lists of held orders what search attributes don't.
+// publishMemo writes what lists of held orders show beyond search attributes.
 func (o *salesOrder) publishMemo(ctx workflow.Context) error {
 	memo, listed := o.state.DeskMemo()
 	if !listed || memo == o.publishedMemo {
@@ -114,9 +109,10 @@ func (o *salesOrder) publishMemo(ctx workflow.Context) error {
 	return nil
 }
 
-// shownVersion returns the newest version of the order that a check has seen. An order that InFlow lists and does
-// not have counts as seen in the listed version: the next sweep must not find it missed again.
-func (o *salesOrder) shownVersion() string {
+// seenVersion returns the newest version of the order that a check has seen. If InFlow lists a
+// version of an order that it says does not exist, that version counts as seen, so the next sweep
+// doesn't find it missed again.
+func (o *salesOrder) seenVersion() string {
 	version := o.state.Report.OrderVersion
 	if ordercheck.CompareVersions(version, o.state.NotFoundVersion) < 0 {
 		version = o.state.NotFoundVersion
@@ -124,7 +120,7 @@ func (o *salesOrder) shownVersion() string {
 	return ordercheck.Keyword(version)
 }
 
-// rulesWith returns the ids of the rules with findings of a severity, each once, in report order.
+// rulesWith returns the ids of the rules with findings of a severity, in report order.
 func rulesWith(report *ordercheck.Report, severity ordercheck.Severity) []string {
 	ids := []string{}
 	for f := range report.All() {

@@ -53,7 +53,10 @@ type Gathered struct {
 	Unlisted []string `json:"unlisted,omitempty"`
 }
 
-func (g *Gathered) empty() bool { return len(g.Notices) == 0 && g.Omitted == 0 }
+// Count returns the number of notices, listed or not.
+func (g *Gathered) Count() int { return len(g.Notices) + g.Omitted }
+
+func (g *Gathered) empty() bool { return g.Count() == 0 }
 
 // has reports whether a notice of the order is among them.
 func (g *Gathered) has(salesOrderID string) bool {
