@@ -100,6 +100,23 @@ func TestPageLinks(t *testing.T) {
 	}
 }
 
+// TestPagesNameTests checks that the tests that a page names exist.
+func TestPagesNameTests(t *testing.T) {
+	declared := map[string]bool{}
+	for _, path := range sources(t) {
+		if strings.HasSuffix(path, "_test.go") {
+			for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(read(t, path), -1) {
+				declared[match[1]] = true
+			}
+		}
+	}
+	for _, path := range pages(t) {
+		for _, match := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(read(t, path), -1) {
+			assert.True(t, declared[match[1]], "%s names %s, which does not exist", path, match[1])
+		}
+	}
+}
+
 // sources returns the files that people write, without test data.
 func sources(t *testing.T) []string {
 	t.Helper()
