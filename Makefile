@@ -32,7 +32,7 @@ reproducible: go-toolchain ## check that the image's program is the same when bu
 	@set -e; aside=$$(mktemp -d); trap 'rm -rf "$$aside"' EXIT; \
 	flags=$$(sed -n 's/.*go build \(.*\) -ldflags .*/\1/p' Dockerfile); \
 	for place in one two/deeper; do \
-		mkdir -p "$$aside/$$place"; git ls-files -z -- '*.go' '*.mod' '*.sum' internal rules cmd | xargs -0 cp --parents -t "$$aside/$$place"; \
+		mkdir -p "$$aside/$$place"; git ls-files -z -- ':!workshop' | xargs -0 cp --parents -t "$$aside/$$place"; \
 		(cd "$$aside/$$place" && CGO_ENABLED=0 $(GO) build $$flags -ldflags '-X main.version=reproducible' -o gate ./cmd/gate); \
 	done; \
 	cmp "$$aside/one/gate" "$$aside/two/deeper/gate"; sha256sum "$$aside/one/gate" | cut -d' ' -f1
@@ -44,10 +44,12 @@ tools: go-toolchain temporal mailpit workflowcheck packages promtool ## install 
 
 test: go-toolchain installed temporal mailpit workflowcheck ## vet, workflowcheck, and all tests with the race detector
 	$(GO) vet ./...
+	$(GO) vet -C workshop ./...
 	bin/workflowcheck -config .workflowcheck.yaml ./...
-	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
-		$(GO) test $(RACE) -timeout 20m ./...
+	cd workshop && ../bin/workflowcheck -config ../.workflowcheck.yaml ./...
+	export TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+		MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")"; status=0; \
+	for module in . workshop; do $(GO) test -C $$module $(RACE) -timeout 20m ./... || status=1; done; exit $$status
 	@$(say_skipped)
 
 # Rolling restarts, and the tests that behave differently on the production server than on the development server.
@@ -57,14 +59,14 @@ test-production: go-toolchain c-compiler temporal mailpit temporal-server tempor
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
 	TEMPORAL_SERVER_CLI="$$PWD/bin/temporal-server" TEMPORAL_SQL_TOOL_CLI="$$PWD/bin/temporal-sql-tool" \
-	TEST_PRODUCTION=1 $(GO) test $(RACE) -count 1 -v -timeout 20m -run '^Test($(PRODUCTION_TESTS))' ./e2e
+	TEST_PRODUCTION=1 $(GO) test -C workshop $(RACE) -count 1 -v -timeout 20m -run '^Test($(PRODUCTION_TESTS))' ./e2e
 
 # Run in new namespaces: every process that the test starts ends with it, and its ports and networks are private.
 in_namespaces = -exec 'unshare --net --mount --pid --fork --kill-child --mount-proc'
 
 test-systemd: build temporal systemd-nspawn debian-root ## as root: install and run the systemd unit as docs/operations.md says, in a container
 	TEST_SYSTEMD=1 DEBIAN_ROOT='$(debian_root)' TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		$(GO) test -count 1 -v -timeout 30m -run '^TestSystemd$$' $(in_namespaces) ./deploy/livetest
+		$(GO) test -C workshop -count 1 -v -timeout 30m -run '^TestSystemd$$' $(in_namespaces) ./livetest
 
 # The image is built from the module cache, because the test has no network.
 test-compose: go-toolchain temporal mailpit temporal-server temporal-sql-tool temporal-ui otel-collector docker-root ## as root: run docker-compose.yml and the demo as docs/operations.md says (20 minutes)
@@ -72,23 +74,27 @@ test-compose: go-toolchain temporal mailpit temporal-server temporal-sql-tool te
 	$(GO) mod download go.temporal.io/server@v$(TEMPORAL_SERVER_VERSION)
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
-	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -count 1 -v -timeout 2h -run '^TestCompose$$' $(in_namespaces) ./deploy/livetest
+	TEST_COMPOSE=1 DOCKER_ROOT='$(docker_root)' $(GO) test -C workshop -count 1 -v -timeout 2h -run '^TestCompose$$' $(in_namespaces) ./livetest
 
 pictures: go-toolchain installed temporal mailpit ## take the screenshots of the README and docs/desk.md
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
-		PICTURES="$$PWD/docs/pictures" $(GO) test -count 1 -run '^TestPictures$$' ./e2e
+		PICTURES="$$PWD/docs/pictures" $(GO) test -C workshop -count 1 -run '^TestPictures$$' ./e2e
 
 lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, plain English, golangci-lint, workflowcheck, govulncheck
 	$(GO) vet ./...
+	$(GO) vet -C workshop ./...
 	$(GO) test -count 1 -v ./internal/style
 	bin/golangci-lint run --allow-parallel-runners ./...
+	cd workshop && ../bin/golangci-lint run --allow-parallel-runners ./...
 	bin/workflowcheck -config .workflowcheck.yaml ./...
-	@$(run_govulncheck)
+	cd workshop && ../bin/workflowcheck -config ../.workflowcheck.yaml ./...
+	@$(call run_govulncheck,.)
+	@$(call run_govulncheck,workshop)
 
 bench: build temporal ## measure the gate and write docs/performance.md (half an hour); BENCH=regexp selects sections
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		$(GO) run ./bench -only '$(BENCH)'
+		$(GO) run -C workshop ./bench -only '$(BENCH)'
 
 # The same seed makes the same plan: make chaos SEED=…
 CHAOS_DELIVERIES ?= 10000
@@ -99,7 +105,7 @@ SEED             ?= 0
 
 chaos: go-toolchain c-compiler temporal ## kill the gate at random under load; SEED=n repeats a run; writes docs/reliability.md
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		$(GO) test $(RACE) -count 1 -v -timeout 30m -run '^TestChaos$$' ./chaos -chaos.seed=$(SEED) -chaos.deliveries=$(CHAOS_DELIVERIES) \
+		$(GO) test -C workshop $(RACE) -count 1 -v -timeout 30m -run '^TestChaos$$' ./chaos -chaos.seed=$(SEED) -chaos.deliveries=$(CHAOS_DELIVERIES) \
 		-chaos.orders=$(CHAOS_ORDERS) -chaos.kills=$(CHAOS_KILLS) -chaos.during=$(CHAOS_DURING) -chaos.report="$$PWD/docs/reliability.md"
 
 # One folder per release, because runs that an older release started may still be open.
@@ -108,7 +114,7 @@ HISTORIES ?= v1
 record-histories: go-toolchain temporal ## record histories for the replay tests, in the folder HISTORIES (v1)
 	mkdir -p workflows/testdata/histories/$(HISTORIES)
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		RECORD_HISTORIES="$$PWD/workflows/testdata/histories/$(HISTORIES)" $(GO) test -count 1 -run '^TestBranches$$' ./e2e
+		RECORD_HISTORIES="$$PWD/workflows/testdata/histories/$(HISTORIES)" $(GO) test -C workshop -count 1 -run '^TestBranches$$' ./e2e
 
 ORDERS ?= 10000
 
@@ -119,14 +125,14 @@ ROTATIONS ?= 100
 
 rotations: go-toolchain temporal ## kill 'gate webhooks rotate' at ROTATIONS (100) different moments, under load
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
-		$(GO) test $(RACE) -count 1 -v -timeout 60m -run '^TestRotation' ./e2e -rotations=$(ROTATIONS)
+		$(GO) test -C workshop $(RACE) -count 1 -v -timeout 60m -run '^TestRotation' ./e2e -rotations=$(ROTATIONS)
 
 KEY_ROTATIONS ?= 3
 
 key-rotations: go-toolchain c-compiler temporal mailpit ## rotate payload keys KEY_ROTATIONS (3) times under load, and turn encryption on and off
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 	MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")" \
-		$(GO) test $(RACE) -count 1 -v -timeout 60m -run '^TestPayloadKeysRotate$$' ./e2e -key-rotations=$(KEY_ROTATIONS)
+		$(GO) test -C workshop $(RACE) -count 1 -v -timeout 60m -run '^TestPayloadKeysRotate$$' ./e2e -key-rotations=$(KEY_ROTATIONS)
 
 fuzz: go-toolchain ## run every fuzz target for FUZZTIME (60s)
 	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \
@@ -163,7 +169,7 @@ otel-collector: go-toolchain
 	if [ ! -x "$$dir/otel-collector" ]; then \
 		echo "Building otel-collector $(OTEL_COLLECTOR_VERSION), once for this user. This takes minutes …"; \
 		mkdir -p "$$dir"; aside=$$(mktemp -d "$$dir/.build.XXXXXX"); trap 'rm -rf "$$aside"' EXIT; trap 'exit 1' INT TERM; \
-		sed -e 's/vVERSION/v$(OTEL_COLLECTOR_VERSION)/' -e "s|^dist:|&\n  output_path: $$aside/out|" deploy/livetest/images/otel-collector/build.yaml >"$$aside/build.yaml"; \
+		sed -e 's/vVERSION/v$(OTEL_COLLECTOR_VERSION)/' -e "s|^dist:|&\n  output_path: $$aside/out|" workshop/livetest/images/otel-collector/build.yaml >"$$aside/build.yaml"; \
 		{ GOBIN="$$aside" CGO_ENABLED=0 $(GO) install go.opentelemetry.io/collector/cmd/builder@v$(OTEL_COLLECTOR_VERSION) && \
 			"$$aside/builder" --config "$$aside/build.yaml" >"$$aside/log" 2>&1; } || { tail "$$aside/log" >&2; exit 1; }; \
 		mv -f "$$aside/out/otel-collector" "$$dir/otel-collector"; \
@@ -310,10 +316,11 @@ fi; \
 mkdir -p bin; ln -sfn "$$dir/$(1)" bin/$(1)
 endef
 
-# An unreachable vulnerability database is reported and does not fail the build; every other failure does.
+# run_govulncheck checks the module in the folder $(1). An unreachable vulnerability database is
+# reported and does not fail the build; every other failure does.
 define run_govulncheck
-set -e; echo 'bin/govulncheck ./...'; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
-status=0; bin/govulncheck ./... >"$$out" 2>&1 || status=$$?; \
+set -e; echo 'bin/govulncheck -C $(1) ./...'; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+status=0; bin/govulncheck -C $(1) ./... >"$$out" 2>&1 || status=$$?; \
 if [ $$status -ne 0 ] && [ $$status -ne 3 ] && grep -q 'fetching vulnerabilities' "$$out"; then \
 	echo "govulncheck was SKIPPED: its database is unreachable ($$($(GO) env GOVULNDB))"; exit 0; \
 fi; \

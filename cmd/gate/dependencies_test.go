@@ -13,35 +13,73 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryDependencyHasItsReason compares docs/dependencies.md with go.mod.
+// requirement is one line of a go.mod.
+type requirement struct {
+	Path, Version string
+	Indirect      bool
+}
+
+func requirements(t *testing.T, goMod string) []requirement {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json", goMod).Output()
+	require.NoError(t, err)
+	var module struct{ Require []requirement }
+	require.NoError(t, json.Unmarshal(output, &module))
+	require.NotEmpty(t, module.Require)
+	return module.Require
+}
+
+func directPaths(list []requirement) []string {
+	var paths []string
+	for _, r := range list {
+		if !r.Indirect {
+			paths = append(paths, r.Path)
+		}
+	}
+	return paths
+}
+
+// TestEveryDependencyHasItsReason compares docs/dependencies.md with both go.mod files. The page
+// gives a reason for every module that the product requires directly, then for every module that
+// only the workshop requires directly.
 func TestEveryDependencyHasItsReason(t *testing.T) {
 	t.Parallel()
-	output, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json", "../../go.mod").Output()
-	require.NoError(t, err)
-	var module struct {
-		Require []struct {
-			Path     string
-			Indirect bool
-		}
-	}
-	require.NoError(t, json.Unmarshal(output, &module))
-	var direct, listed []string
-	for _, required := range module.Require {
-		if !required.Indirect {
-			direct = append(direct, required.Path)
-		}
-	}
 	page, err := os.ReadFile("../../docs/dependencies.md")
 	require.NoError(t, err)
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|(.*)\\|$").FindAllStringSubmatch(string(page), -1) {
-		listed = append(listed, row[1])
-		assert.NotEmpty(t, strings.TrimSpace(row[2]), "%s has no reason", row[1])
+	product, workshop, ok := strings.Cut(string(page), "\n## The workshop\n")
+	require.True(t, ok)
+
+	direct := directPaths(requirements(t, "../../go.mod"))
+	extra := slices.DeleteFunc(directPaths(requirements(t, "../../workshop/go.mod")), func(path string) bool {
+		return path == "error-check-gate" || slices.Contains(direct, path)
+	})
+	assert.ElementsMatch(t, direct, reasons(t, product), "the product's modules: page and go.mod differ")
+	assert.ElementsMatch(t, extra, reasons(t, workshop), "the workshop's modules: page and go.mod differ")
+}
+
+// reasons returns the modules of a table on the page.
+func reasons(t *testing.T, section string) []string {
+	t.Helper()
+	var paths []string
+	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|(.*)\\|$")
+	for _, cells := range row.FindAllStringSubmatch(section, -1) {
+		paths = append(paths, cells[1])
+		assert.NotEmpty(t, strings.TrimSpace(cells[2]), "%s has no reason", cells[1])
 	}
-	require.NotEmpty(t, direct)
-	for _, path := range direct {
-		assert.True(t, slices.Contains(listed, path), "docs/dependencies.md does not say why go.mod requires %s", path)
+	return paths
+}
+
+// TestWorkshopTestsTheVersionsThatShip compares the versions in the two go.mod files. The tests in
+// the workshop run the product's packages with the workshop's versions.
+func TestWorkshopTestsTheVersionsThatShip(t *testing.T) {
+	t.Parallel()
+	ships := map[string]string{}
+	for _, r := range requirements(t, "../../go.mod") {
+		ships[r.Path] = r.Version
 	}
-	for _, path := range listed {
-		assert.True(t, slices.Contains(direct, path), "docs/dependencies.md has %s, which go.mod does not require directly", path)
+	for _, r := range requirements(t, "../../workshop/go.mod") {
+		if version, shared := ships[r.Path]; shared {
+			assert.Equal(t, version, r.Version, "%s: run 'go get %[1]s@%[2]s' in the other module", r.Path, version)
+		}
 	}
 }

@@ -20,7 +20,7 @@ func promtool(t *testing.T, args ...string) {
 	command, err := childprocess.FindCommand("promtool", "PROMTOOL")
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), command, args...) //nolint:gosec // the operator chooses the command
-	cmd.Dir = "prometheus"
+	cmd.Dir = "../../deploy/prometheus"
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 }
@@ -39,7 +39,7 @@ type alertRule struct {
 
 func alertRules(t *testing.T) []alertRule {
 	t.Helper()
-	data, err := os.ReadFile("prometheus/rules.yml")
+	data, err := os.ReadFile("../../deploy/prometheus/rules.yml")
 	require.NoError(t, err)
 	var file struct{ Groups []struct{ Rules []alertRule } }
 	require.NoError(t, yaml.Unmarshal(data, &file))
@@ -57,11 +57,11 @@ func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 	t.Parallel()
 	var tests string
 	for _, file := range []string{"rules_test.yml", "rules_days_test.yml"} {
-		data, err := os.ReadFile("prometheus/" + file)
+		data, err := os.ReadFile("../../deploy/prometheus/" + file)
 		require.NoError(t, err)
 		tests += string(data)
 	}
-	page, err := os.ReadFile("../docs/operations.md")
+	page, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	for _, rule := range alertRules(t) {
 		assert.Regexp(t, `alertname: `+rule.Alert+`\n\s+exp_alerts:\n`, tests, "%s: no test in which it fires", rule.Alert)

@@ -174,7 +174,7 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 			Rules []struct{ Alert, Expr string }
 		}
 	}
-	data, err := os.ReadFile("../deploy/prometheus/rules.yml")
+	data, err := os.ReadFile("../../deploy/prometheus/rules.yml")
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(data, &alerts))
 	for _, group := range alerts.Groups {
@@ -188,7 +188,7 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 			Targets []struct{ Expr string }
 		}
 	}
-	data, err = os.ReadFile("../deploy/grafana/dashboards/gate.json")
+	data, err = os.ReadFile("../../deploy/grafana/dashboards/gate.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &dashboard))
 	require.NotEmpty(t, dashboard.Panels)

@@ -60,7 +60,7 @@ func startProduction(ctx context.Context) (p *productionServer, err error) {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	if err != nil {
 		return p, err
 	}
@@ -127,7 +127,7 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 	if err := p.psql(ctx, "postgres", "--command", "CREATE DATABASE "+*settings["POSTGRES_DB"]); err != nil {
 		return err
 	}
-	if err := p.psql(ctx, *settings["POSTGRES_DB"], "--file", "../deploy/postgres/databases.sql"); err != nil {
+	if err := p.psql(ctx, *settings["POSTGRES_DB"], "--file", "../../deploy/postgres/databases.sql"); err != nil {
 		return err
 	}
 	sqlTool, err := childprocess.FindCommand("temporal-sql-tool", "TEMPORAL_SQL_TOOL_CLI")
@@ -142,7 +142,7 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 		"SQL_PORT": strconv.Itoa(p.postgresPort), "SQL_PASSWORD_FILE": p.passwordFile,
 	})
 	// Twice: it runs at each start.
-	return errors.Join(p.run(ctx, schema, "sh", "../deploy/temporal/schema.sh"), p.run(ctx, schema, "sh", "../deploy/temporal/schema.sh"))
+	return errors.Join(p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"), p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"))
 }
 
 // findPostgres looks where Debian puts the programs, and for a user that PostgreSQL accepts: root it does not.
@@ -239,7 +239,7 @@ func (p *productionServer) StartTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dynamic, err := filepath.Abs("../deploy/temporal/dynamicconfig.yaml")
+	dynamic, err := filepath.Abs("../../deploy/temporal/dynamicconfig.yaml")
 	if err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (p *productionServer) MakeNamespace(ctx context.Context, name string) error
 	return p.run(ctx, p.environment("temporal-namespace", map[string]string{
 		"PATH": filepath.Dir(temporal) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": p.dir,
 		"TEMPORAL_ADDRESS": p.Addr, "TEMPORAL_NAMESPACE": name,
-	}), "sh", "../deploy/temporal/namespace.sh")
+	}), "sh", "../../deploy/temporal/namespace.sh")
 }
 
 // Stop ends both and throws everything away.

@@ -15,7 +15,7 @@ import (
 // readmeCommands are the commands of the README that follow a marker.
 func readmeCommands(t *testing.T, marker string) []string {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(readme), "<!-- "+marker)
 	require.True(t, found, "the README has no marker %q", marker)

@@ -36,8 +36,8 @@ var demo = []string{"fake-inflow", "mail"}
 var unwatched = []string{"otel-collector"}
 
 const (
-	composeFile = "../docker-compose.yml"
-	demoFile    = "../deploy/demo/docker-compose.yml"
+	composeFile = "../../docker-compose.yml"
+	demoFile    = "../../deploy/demo/docker-compose.yml"
 )
 
 func loadFiles(ctx context.Context, files []string, options ...cli.ProjectOptionsFn) (*types.Project, error) {
@@ -191,7 +191,7 @@ func TestVariablesAreExplained(t *testing.T) {
 	require.NoError(t, err)
 	head, _, ok := strings.Cut(string(file), "\nname: ")
 	require.True(t, ok)
-	example, err := os.ReadFile("../.env.example")
+	example, err := os.ReadFile("../../.env.example")
 	require.NoError(t, err)
 	for _, name := range variables(t, composeFile) {
 		word := regexp.MustCompile(`\b` + name + `\b`)
@@ -207,13 +207,13 @@ func TestImagesArePinned(t *testing.T) {
 			assert.Regexp(t, release, service.Image, name)
 		}
 	}
-	dockerfile, err := os.ReadFile("../Dockerfile")
+	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	bases := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(string(dockerfile), -1)
 	require.Len(t, bases, 2)
 	assert.Regexp(t, release, bases[0][1])
 	assert.Equal(t, "scratch", bases[1][1])
-	module, err := os.ReadFile("../go.mod")
+	module, err := os.ReadFile("../../go.mod")
 	require.NoError(t, err)
 	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
 	assert.Contains(t, bases[0][1], "golang:"+string(language)+".", "go.mod and the Dockerfile name different releases of Go")
@@ -221,7 +221,7 @@ func TestImagesArePinned(t *testing.T) {
 
 // The programs that 'make test-production' and 'make test-compose' run are those that are deployed.
 func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
+	makefile, err := os.ReadFile("../../Makefile")
 	require.NoError(t, err)
 	tested := map[string]string{}
 	for _, match := range regexp.MustCompile(`(?m)^([A-Z_]+)_VERSION *:= *(\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
@@ -316,10 +316,10 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			assert.Contains(t, secretTargets(asked.Services[service]), *asked.Services[service].Environment[variable])
 		}
 	}
-	ignored, err := os.ReadFile("../.gitignore")
+	ignored, err := os.ReadFile("../../.gitignore")
 	require.NoError(t, err)
 	assert.Contains(t, string(ignored), "/secrets/")
-	ignored, err = os.ReadFile("../.dockerignore")
+	ignored, err = os.ReadFile("../../.dockerignore")
 	require.NoError(t, err)
 	for _, private := range []string{"secrets", ".env", ".gate"} {
 		assert.Contains(t, strings.Split(string(ignored), "\n"), private)
@@ -386,7 +386,7 @@ func TestNothingRunsWithPrivileges(t *testing.T) {
 			assert.Equal(t, p.Services["ingress"].Image, service.Image, name)
 		}
 	}
-	dockerfile, err := os.ReadFile("../Dockerfile")
+	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	user := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindSubmatch(dockerfile)
 	require.NotNil(t, user, "the image runs as root")
@@ -410,7 +410,7 @@ func TestLinksInMailsOpenTheDesk(t *testing.T) {
 
 // TestDeskStartsAsItsPageSays runs what docs/desk.md says of containers, in an empty folder.
 func TestDeskStartsAsItsPageSays(t *testing.T) {
-	page, err := os.ReadFile("../docs/desk.md")
+	page, err := os.ReadFile("../../docs/desk.md")
 	require.NoError(t, err)
 	found := regexp.MustCompile(`(?m)^<!-- desk: compose -->\n\n((?:    .*\n)+)`).FindSubmatch(page)
 	require.NotNil(t, found)
@@ -446,7 +446,7 @@ func TestSettingsAreThoseOfTheGate(t *testing.T) {
 		}
 		for _, name := range processes {
 			service := p.Services[name]
-			files := map[string]string{"/etc/gate/rules": "../rules"}
+			files := map[string]string{"/etc/gate/rules": "../../rules"}
 			for _, used := range service.Secrets {
 				files["/run/secrets/"+used.Source] = p.Secrets[used.Source].File
 			}

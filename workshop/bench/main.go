@@ -16,7 +16,7 @@ import (
 	"regexp"
 	"time"
 
-	"error-check-gate/internal/docsection"
+	"error-check-gate/workshop/internal/docsection"
 )
 
 // scale is how much is measured.
@@ -65,8 +65,8 @@ func main() {
 	}
 	var (
 		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, held, desk")
-		page  = flag.String("page", "docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
-		gate  = flag.String("gate", "bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
+		page  = flag.String("page", "../docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
+		gate  = flag.String("gate", "../bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
 		quick = flag.Bool("smoke", false, "measure next to nothing, to see that it works")
 	)
 	flag.Parse()

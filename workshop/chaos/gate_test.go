@@ -24,6 +24,7 @@ import (
 
 	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/dev/temporalserver"
+	"error-check-gate/workshop/internal/product"
 )
 
 // patience is for what ends by itself on a busy machine.
@@ -139,7 +140,8 @@ func (e environment) list() []string {
 
 func newGate(t *testing.T, dir string, inflow environment, secret, notices, auditLog string) *gate {
 	t.Helper()
-	binary := buildGate(t, dir)
+	binary, err := product.Build(t.Context(), "gate", dir)
+	require.NoError(t, err)
 	temporalPort := freePort(t)
 	g := &gate{
 		dir:          dir,
@@ -181,16 +183,6 @@ func newGate(t *testing.T, dir string, inflow environment, secret, notices, audi
 		return server.Child, nil
 	})
 	return g
-}
-
-// buildGate builds the command as 'make build' does.
-func buildGate(t *testing.T, dir string) string {
-	t.Helper()
-	path := filepath.Join(dir, "gate")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../cmd/gate") //nolint:gosec // our own command
-	output, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	return path
 }
 
 func (g *gate) process(role, binary string, environments ...environment) (*childprocess.Child, error) {

@@ -70,7 +70,7 @@ func (s *stack) shellIn(folder, script string) (output string, err error) {
 // TestOperationsPage runs every recipe of docs/operations.md.
 func TestOperationsPage(t *testing.T) {
 	t.Parallel()
-	page := recipes(t, "../docs/operations.md")
+	page := recipes(t, "../../docs/operations.md")
 	tried := map[string]bool{}
 	s := newStack(t, options{settings: orderlife.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,

@@ -28,7 +28,10 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-const kubernetesExample = "kubernetes/overlays/example"
+const (
+	kubernetesBase    = "../../deploy/kubernetes/base"
+	kubernetesExample = "../../deploy/kubernetes/overlays/example"
+)
 
 // cluster is what kustomize makes of a folder, each object as Kubernetes reads it.
 type cluster struct {
@@ -152,7 +155,7 @@ const desk = "gate-desk"
 
 // workloadsOf are the processes that a folder should have.
 func workloadsOf(folder string) []string {
-	if folder == "kubernetes/base" {
+	if folder == kubernetesBase {
 		return workloads
 	}
 	return append([]string{desk}, workloads...)
@@ -166,7 +169,7 @@ func fullOverlay(t *testing.T) string {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	folder := t.TempDir()
-	relative, err := filepath.Rel(folder, filepath.Join(here, "kubernetes"))
+	relative, err := filepath.Rel(folder, filepath.Join(here, "../../deploy/kubernetes"))
 	require.NoError(t, err)
 	text := "resources: [" + relative + "/overlays/example]\ncomponents:\n"
 	left := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example, -1)
@@ -180,7 +183,7 @@ func fullOverlay(t *testing.T) string {
 
 // TestReplicasBelongToTheAutoscaler: a number in the Deployment too is what each apply resets it to.
 func TestReplicasBelongToTheAutoscaler(t *testing.T) {
-	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
+	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
 		minimum := map[string]int32{}
 		for _, scaler := range c.scalers {
@@ -231,7 +234,7 @@ func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
 		}
 		assert.Contains(t, ports, monitor.PodMetricsEndpoints[0].Port)
 	}
-	alerts, err := os.ReadFile("prometheus/rules.yml")
+	alerts, err := os.ReadFile("../../deploy/prometheus/rules.yml")
 	require.NoError(t, err)
 	for _, name := range workloadsOf(full) {
 		assert.Contains(t, string(alerts), `job="`+name+`"`)
@@ -252,8 +255,8 @@ func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
 
 // TestKubernetesNeedsAVersionThatIsSaid: preStop.sleep is in Kubernetes from 1.30 on.
 func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
-	require.NotNil(t, buildCluster(t, "kubernetes/base").deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
-	for _, file := range []string{"kubernetes/base/kustomization.yaml", kubernetesExample + "/kustomization.yaml", "../docs/operations.md"} {
+	require.NotNil(t, buildCluster(t, kubernetesBase).deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
+	for _, file := range []string{kubernetesBase + "/kustomization.yaml", kubernetesExample + "/kustomization.yaml", "../../docs/operations.md"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.True(t, strings.Contains(string(text), "Kubernetes 1.30"), file)
@@ -261,7 +264,7 @@ func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
 }
 
 func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
-	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
+	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
 		assert.ElementsMatch(t, workloadsOf(folder), slices.Collect(maps.Keys(c.deployments)))
 		images := map[string]bool{}
@@ -304,9 +307,9 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			assert.Equal(t, account.Name, c.deployments["gate-worker"].Spec.Template.Spec.ServiceAccountName)
 		}
 	}
-	dockerfile, err := os.ReadFile("../Dockerfile")
+	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
-	user := *buildCluster(t, "kubernetes/base").deployments["gate-worker"].Spec.Template.Spec.SecurityContext.RunAsUser
+	user := *buildCluster(t, kubernetesBase).deployments["gate-worker"].Spec.Template.Spec.SecurityContext.RunAsUser
 	assert.Contains(t, string(dockerfile), fmt.Sprintf("\nUSER %d:%d\n", user, user))
 }
 
@@ -314,7 +317,7 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 	head, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
 	require.NoError(t, err)
-	for _, folder := range []string{"kubernetes/base", kubernetesExample, fullOverlay(t)} {
+	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
 		for name, deployment := range c.deployments {
 			pod := deployment.Spec.Template.Spec

@@ -19,10 +19,10 @@ import (
 // TestSecurityPageNamesWhatExists: a threat whose answer nothing shows is not answered.
 func TestSecurityPageNamesWhatExists(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../docs/security.md")
+	page, err := os.ReadFile("../../docs/security.md")
 	require.NoError(t, err)
 	tests := map[string]bool{}
-	require.NoError(t, filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -38,9 +38,9 @@ func TestSecurityPageNamesWhatExists(t *testing.T) {
 		assert.True(t, tests[string(match[1])], "there is no test %s", match[1])
 	}
 	for _, match := range regexp.MustCompile("`([\\w.-]*(?:/[\\w./-]+|\\.(?:yml|mod|sum)))`|\\]\\((\\w+\\.md)\\)").FindAllSubmatch(page, -1) {
-		path := "../" + string(match[1])
+		path := "../../" + string(match[1])
 		if len(match[2]) > 0 {
-			path = "../docs/" + string(match[2])
+			path = "../../docs/" + string(match[2])
 		}
 		_, err := os.Stat(path)
 		assert.NoError(t, err, "%s", match[0])
@@ -50,7 +50,7 @@ func TestSecurityPageNamesWhatExists(t *testing.T) {
 // TestSecurityPage runs the page's commands with an encrypted order, the real codec server and CLI.
 func TestSecurityPage(t *testing.T) {
 	t.Parallel()
-	page := recipes(t, "../docs/security.md")
+	page := recipes(t, "../../docs/security.md")
 	key := newPayloadKey("2026-01")
 	s := newStack(t, options{payloadKeys: payloadKeys(t, key), settings: orderlife.Settings{
 		SettleQuiet: settleQuiet, SettleMax: 5 * settleQuiet,

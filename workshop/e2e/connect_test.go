@@ -20,7 +20,7 @@ import (
 // TestConnectPage does what docs/connect.md tells a reader to do, with the stand-in for InFlow.
 func TestConnectPage(t *testing.T) {
 	t.Parallel()
-	const path = "../docs/connect.md"
+	const path = "../../docs/connect.md"
 	page := recipes(t, path)
 	s := newSubscriber(t)
 	folder := t.TempDir()

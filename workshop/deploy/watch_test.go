@@ -45,7 +45,7 @@ func TestPrometheusReadsWhatIsThere(t *testing.T) {
 			} `yaml:"dns_sd_configs"`
 		} `yaml:"scrape_configs"`
 	}
-	decode(t, "prometheus/prometheus.yml", &configured)
+	decode(t, "../../deploy/prometheus/prometheus.yml", &configured)
 	p := project(t)
 	var targets []string
 	for _, job := range configured.ScrapeConfigs {
@@ -76,7 +76,7 @@ func TestCollectorHandsTracesToJaeger(t *testing.T) {
 			Pipelines map[string]struct{ Receivers, Processors, Exporters []string }
 		}
 	}
-	decode(t, "otel/collector.yaml", &configured)
+	decode(t, "../../deploy/otel/collector.yaml", &configured)
 	for name, pipeline := range configured.Service.Pipelines {
 		for _, kind := range []struct {
 			used  []string
@@ -107,7 +107,7 @@ func TestGrafanaShowsWhatIsThere(t *testing.T) {
 			IsDefault                    bool `yaml:"isDefault"`
 		}
 	}
-	decode(t, "grafana/provisioning/datasources/datasources.yaml", &sources)
+	decode(t, "../../deploy/grafana/provisioning/datasources/datasources.yaml", &sources)
 	p := project(t)
 	types := map[string]bool{}
 	for _, source := range sources.Datasources {
@@ -126,7 +126,7 @@ func TestGrafanaShowsWhatIsThere(t *testing.T) {
 			Options        struct{ Path string }
 		}
 	}
-	decode(t, "grafana/provisioning/dashboards/dashboards.yaml", &boards)
+	decode(t, "../../deploy/grafana/provisioning/dashboards/dashboards.yaml", &boards)
 	mounted := map[string]bool{}
 	for _, volume := range p.Services["grafana"].Volumes {
 		mounted[volume.Target] = true
@@ -138,7 +138,7 @@ func TestGrafanaShowsWhatIsThere(t *testing.T) {
 
 // TestServiceIsOneThatSystemdUnderstands asks systemd where it is installed.
 func TestServiceIsOneThatSystemdUnderstands(t *testing.T) {
-	const unit = "systemd/gate@.service"
+	const unit = "../../deploy/systemd/gate@.service"
 	text, err := os.ReadFile(unit)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "\nUser=gate\n")

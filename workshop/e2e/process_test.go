@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -26,6 +27,7 @@ import (
 	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workshop/internal/product"
 )
 
 // buildGate builds the command once for all tests.
@@ -34,12 +36,7 @@ var buildGate = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "gate")
-	output, err := exec.Command("go", "build", "-o", path, "../cmd/gate").CombinedOutput() //nolint:gosec,noctx // our own command
-	if err != nil {
-		return "", fmt.Errorf("build gate: %w\n%s", err, output)
-	}
-	return path, nil
+	return product.Build(context.Background(), "gate", folder)
 })
 
 // command is a process of gate's own.

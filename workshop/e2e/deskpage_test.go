@@ -27,7 +27,7 @@ import (
 // deskBlock returns the lines of docs/desk.md below a marker.
 func deskBlock(t *testing.T, marker string) string {
 	t.Helper()
-	page, err := os.ReadFile("../docs/desk.md")
+	page, err := os.ReadFile("../../docs/desk.md")
 	require.NoError(t, err)
 	found := regexp.MustCompile(`(?m)^<!-- ` + marker + ` -->\n\n((?:    .*\n|\n    )+)`).FindSubmatch(page)
 	require.NotNil(t, found, "docs/desk.md has no block %s", marker)

@@ -165,7 +165,7 @@ func (h *dockerHost) background(t *testing.T, script string) (interrupt func()) 
 func (h *dockerHost) buildStandIns(t *testing.T) {
 	t.Helper()
 	run(t, "../..", []string{"CONTEXT=" + filepath.Join(h.root, "images")}, `
-		cp -r deploy/livetest/images "$CONTEXT"
+		cp -r workshop/livetest/images "$CONTEXT"
 		mkdir "$CONTEXT/bin"
 		cp -L "$TEMPORAL_CLI" "$CONTEXT/bin/temporal"
 		cp -L "$MAILPIT_CLI" "$CONTEXT/bin/mailpit"

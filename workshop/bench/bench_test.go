@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"error-check-gate/workshop/internal/product"
 )
 
 func TestMain(m *testing.M) {
@@ -24,9 +24,8 @@ func TestMain(m *testing.M) {
 // TestSmoke runs every section that is measured with processes, as briefly as can be, so that the
 // harness does not rot. What it measured says nothing.
 func TestSmoke(t *testing.T) {
-	gate := filepath.Join(t.TempDir(), "gate")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", gate, "../cmd/gate").CombinedOutput()
-	require.NoError(t, err, "%s", output)
+	gate, err := product.Build(t.Context(), "gate", t.TempDir())
+	require.NoError(t, err)
 	b := &bench{scale: smoke, dir: t.TempDir(), gate: gate}
 	for _, section := range sections {
 		if section.name == "rules" || section.name == "held" {

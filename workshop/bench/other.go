@@ -165,7 +165,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 
 // ruleBenchmarks are those of package rules.
 func ruleBenchmarks(ctx context.Context, b *bench) error {
-	results, err := goBenchmarks(ctx, "-bench", "^Benchmark(Evaluate|Load)$", "-benchtime", b.round.String(), "error-check-gate/internal/rules")
+	results, err := goBenchmarks(ctx, "internal/rules", "^Benchmark(Evaluate|Load)$", b.round.String())
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func heldOrders(ctx context.Context, b *bench) error {
 	if b.scale == smoke {
 		return nil // it has one size
 	}
-	results, err := goBenchmarks(ctx, "-bench", "^Benchmark(Many)?HeldOrders$", "-benchtime", "1x", "error-check-gate/e2e")
+	results, err := goBenchmarks(ctx, "workshop/e2e", "^Benchmark(Many)?HeldOrders$", "1x")
 	if err != nil {
 		return err
 	}

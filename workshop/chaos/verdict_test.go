@@ -21,9 +21,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/docsection"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workshop/internal/docsection"
 )
 
 // verdict is what came of a run, beside what failed in it.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/workshop/internal/product"
 )
 
 // reports are checks of orders that are right, from the delivery to the end of the run,
@@ -152,9 +154,18 @@ func (s *site) numbered(sample, number string) (id string, err error) {
 
 var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
 
-// goBenchmarks runs benchmarks of the repository's own, and returns what they report by name and unit.
-func goBenchmarks(ctx context.Context, arguments ...string) (map[string]map[string]float64, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$"}, arguments...)...) //nolint:gosec // our own tests
+// goBenchmarks runs benchmarks of a folder of the repository. It returns their results by name and
+// unit.
+func goBenchmarks(ctx context.Context, folder, pattern, benchTime string) (
+	map[string]map[string]float64, error,
+) {
+	root, err := product.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, //nolint:gosec // our own tests
+		"go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchTime, ".")
+	command.Dir = filepath.Join(root, folder)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	if err != nil {

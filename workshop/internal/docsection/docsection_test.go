@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/docsection"
+	"error-check-gate/workshop/internal/docsection"
 )
 
 func TestReplace(t *testing.T) {
