@@ -41,7 +41,7 @@ func (h *HandOver) Register(r Registry) {
 // HandOver gives each order its deliveries. It fails, to be tried again for what is left,
 // where Temporal did not take those of an order or the worker is about to stop. What
 // an attempt did without having told of it is done twice, and costs an order a check more.
-func (h *HandOver) HandOver(ctx context.Context, in ordercheck.HandOver) error {
+func (h *HandOver) HandOver(ctx context.Context, in ordercheck.DeliveryBatch) error {
 	left := newLeft(ctx, len(in.Orders))
 	stopBeat := left.beat(ctx)
 	defer stopBeat()

@@ -51,8 +51,8 @@ func (s *signals) SignalWithStartWorkflow(_ context.Context, workflowID, _ strin
 	return nil, nil
 }
 
-func batchOf(n int) ordercheck.HandOver {
-	var batch ordercheck.HandOver
+func batchOf(n int) ordercheck.DeliveryBatch {
+	var batch ordercheck.DeliveryBatch
 	for i := range n {
 		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
 			SalesOrderID: fmt.Sprint(i),
@@ -62,7 +62,7 @@ func batchOf(n int) ordercheck.HandOver {
 	return batch
 }
 
-func handOver(t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment), batch ordercheck.HandOver) error {
+func handOver(t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment), batch ordercheck.DeliveryBatch) error {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()

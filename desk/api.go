@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"error-check-gate/internal/peers"
+	"error-check-gate/internal/edge"
 )
 
 const (
@@ -41,8 +41,8 @@ type api struct {
 	orders   Orders
 	tokens   *tokenFile // nil if the API is off
 	peer     func(*http.Request) netip.Addr
-	failures *peers.Table[rate.Limiter] // by subnet: requests without a valid token
-	refused  rate.Sometimes             // for the log
+	failures *edge.Table[rate.Limiter] // by subnet: requests without a valid token
+	refused  rate.Sometimes            // for the log
 	logger   *slog.Logger
 	now      func() time.Time
 	etag     string // of openAPI
@@ -65,7 +65,7 @@ type apiOptions struct {
 func newAPI(o apiOptions) (*api, error) {
 	a := &api{orders: o.Orders, peer: o.Peer, logger: o.Logger, now: o.Now, checkWithin: checkWithin}
 	if a.peer == nil {
-		a.peer = remotePeer
+		a.peer = func(r *http.Request) netip.Addr { return edge.Remote(r.RemoteAddr) }
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -76,22 +76,13 @@ func newAPI(o apiOptions) (*api, error) {
 			return nil, err
 		}
 	}
-	a.failures = peers.NewTable(func() *rate.Limiter {
+	a.failures = edge.NewTable(func() *rate.Limiter {
 		return rate.NewLimiter(failureRate, failureBurst)
 	})
 	a.refused = rate.Sometimes{First: 1, Interval: time.Minute}
 	sum := sha256.Sum256(openAPI)
 	a.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
 	return a, nil
-}
-
-// remotePeer returns the zero address if the connection is none of IP.
-func remotePeer(r *http.Request) netip.Addr {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return remote.Addr().Unmap().WithZone("")
 }
 
 // follow looks at the token file until ctx ends.

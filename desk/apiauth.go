@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"error-check-gate/internal/peers"
+	"error-check-gate/internal/edge"
 )
 
 // Requests/s without a valid token, for each peer.
@@ -40,7 +40,7 @@ func (a *api) authenticate(r *http.Request) (*token, error) {
 func (a *api) unauthorized(r *http.Request, detail string) error {
 	now := a.now()
 	peer := a.peer(r)
-	if a.failures.Get(peers.Subnet(peer), now).AllowN(now, 1) {
+	if a.failures.Get(edge.Subnet(peer), now).AllowN(now, 1) {
 		return &problem{Status: http.StatusUnauthorized, authenticate: "Bearer", Detail: detail}
 	}
 	a.refused.Do(func() {

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/net/netutil"
 
 	"error-check-gate/internal/desklink"
+	"error-check-gate/internal/edge"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/peers"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/signin"
 	"error-check-gate/internal/watchdog"
@@ -57,7 +57,7 @@ type Options struct {
 	// APITokensFile names the callers of the API, one a line; empty switches the API off.
 	APITokensFile string
 	// TrustedProxies are the peers whose X-Forwarded-For counts, for the limits of each client.
-	TrustedProxies peers.Networks
+	TrustedProxies edge.Networks
 	// TemporalUIURL is for operators' links to runs; nil shows none.
 	TemporalUIURL *url.URL
 	// Location is the time zone of the dates that people read and write; nil is the machine's.
@@ -129,7 +129,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("set up the desk: %w", err)
 	}
 	o.SignIn.Logger, o.SignIn.Now, o.SignIn.UseOnce = o.Logger, o.Now, s.useLinkOnce
-	o.SignIn.Peer = func(r *http.Request) string { return peers.Subnet(o.TrustedProxies.Client(r)).String() }
+	o.SignIn.Peer = func(r *http.Request) string { return edge.Subnet(o.TrustedProxies.Client(r)).String() }
 	o.SignIn.Render = func(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 		s.render(w, r, status, name, "", data)
 	}

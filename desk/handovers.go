@@ -34,7 +34,7 @@ type handOvers struct {
 // contain reports whether a delivery of an order is on its way to the order's run.
 func (h *handOvers) contain(ctx context.Context, salesOrderID string) (bool, error) {
 	open, err := h.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", ordercheck.HandOverType),
+		Query:    fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", ordercheck.HandOverWorkflowType),
 		PageSize: maxHandOvers + 1,
 	})
 	if err != nil {
@@ -68,7 +68,7 @@ func (h *handOvers) read(ctx context.Context, workflowID, runID string) (map[str
 	if err != nil {
 		return nil, fmt.Errorf("read the deliveries on their way: %w", knownError(err))
 	}
-	var handOver ordercheck.HandOver
+	var handOver ordercheck.DeliveryBatch
 	input := event.GetWorkflowExecutionStartedEventAttributes().GetInput()
 	if err := h.converter.FromPayloads(input, &handOver); err != nil {
 		return nil, fmt.Errorf("read the deliveries on their way: %w", err)

@@ -101,16 +101,7 @@ func CheckTokenFile(path string) error {
 // follow looks at the file until ctx ends, so that requests hardly ever wait for a disk, and a
 // fault is logged although no request comes.
 func (f *tokenFile) follow(ctx context.Context) {
-	ticker := time.NewTicker(reload.Interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			f.tokens.Get()
-		}
-	}
+	reload.Follow(ctx, func() { f.tokens.Get() })
 }
 
 // parseTokens reads lines of name:permission:token. Its errors name file and line, and quote

@@ -83,10 +83,10 @@ func TestDeliveriesOnAFullDisk(t *testing.T) {
 		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
 	})
 	require.NoError(t, err)
-	e := startEdge(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Audit = audit }))
+	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Audit = audit }))
 	const deliveries = 20
 	for range deliveries {
-		require.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+		require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	}
 	require.NoError(t, audit.Close(t.Context()))
 	assert.EqualValues(t, deliveries, sum(t, reader, "gate.audit.lost"))

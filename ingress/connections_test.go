@@ -14,73 +14,23 @@ import (
 	"testing"
 	"time"
 
+	"error-check-gate/internal/edge"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-
-	"error-check-gate/internal/inflow"
 )
-
-// dial opens a connection and sends the beginning of something over it.
-func (e *edge) dial(t testing.TB, beginning string) net.Conn {
-	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	_, err = io.WriteString(conn, beginning)
-	require.NoError(t, err)
-	return conn
-}
-
-// openConnections is how many the server has.
-func (e *edge) openConnections() int {
-	e.server.open.mu.Lock()
-	defer e.server.open.mu.Unlock()
-	return e.server.open.open.Len()
-}
-
-func (e *edge) requireConnections(t testing.TB, n int) {
-	t.Helper()
-	require.Eventually(t, func() bool { return e.openConnections() == n }, generous, time.Millisecond, "there are %d connections", n)
-}
-
-// deliver sends a delivery over a connection of its own, or one that is kept.
-func (e *edge) deliver(ctx context.Context, client *http.Client, body string, signature string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+webhookPath, strings.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	r.Header.Set(inflow.SignatureHeader, signature)
-	response, err := client.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.Copy(io.Discard, response.Body)
-	_ = response.Body.Close()
-	return response.StatusCode, err
-}
-
-func isCut(conn net.Conn) bool {
-	_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-	_, err := conn.Read(make([]byte, 1))
-	netErr, ok := err.(net.Error) //nolint:errorlint // of the connection itself
-	return err != nil && (!ok || !netErr.Timeout())
-}
-
-func patience(d time.Duration) setting {
-	return withServer(func(s *Server) { s.open.patience = d })
-}
 
 // TestSlowConnectionsGiveWay: the places are full of connections that bring nothing, whichever way,
 // and deliveries find room; the longest waited for goes first, and one that has brought deliveries last.
 func TestSlowConnectionsGiveWay(t *testing.T) {
 	const places = 5
 	reader := sdkmetric.NewManualReader()
-	e := startEdge(t, &fakeTemporal{}, patience(0), withOptions(func(o *Options) {
+	ts := startServer(t, &fakeTemporal{}, patience(0), withOptions(func(o *Options) {
 		o.MaxConnections = places
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
-	require.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, documentedBody("known"))).status) // its connection is kept
+	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status) // its connection is kept
 	var slow []net.Conn
 	for i, beginning := range []string{
 		"",
@@ -88,26 +38,26 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 		"POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100\r\n\r\n{",
 		"GET /livez HTTP/1.1\r\nHost: gate\r\n\r\n", // answered, and then silent
 	} {
-		slow = append(slow, e.dial(t, beginning))
-		e.requireConnections(t, 2+i)
+		slow = append(slow, ts.dial(t, beginning))
+		ts.requireConnections(t, 2+i)
 	}
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	_, err := bufio.NewReader(slow[3]).ReadString('\n')
 	require.NoError(t, err)
 	body := documentedBody(orderID)
 	for i := range slow {
-		status, err := e.deliver(t.Context(), fresh, body, sign(t, firstSecret, body))
+		status, err := ts.deliver(t.Context(), fresh, body, sign(t, firstSecret, body))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status)
 		require.Eventually(t, func() bool { return isCut(slow[i]) }, generous, time.Millisecond, "slow connection %d", i)
-		e.requireConnections(t, places-1) // the delivery's own has gone
-		slow = append(slow, e.dial(t, ""))
-		e.requireConnections(t, places)
+		ts.requireConnections(t, places-1) // the delivery's own has gone
+		slow = append(slow, ts.dial(t, ""))
+		ts.requireConnections(t, places)
 	}
-	require.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, documentedBody("known"))).status, "over the first connection")
+	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status, "over the first connection")
 	assert.EqualValues(t, len(slow)/2, sum(t, reader, "gate.webhook.connections.evicted"))
 	assert.EqualValues(t, places, sum(t, reader, "gate.webhook.connections"))
-	assert.Equal(t, 1, strings.Count(e.log.String(), "connections are short"))
+	assert.Equal(t, 1, strings.Count(ts.log.String(), "too many connections"))
 }
 
 // TestAnsweringKeepsThePlace: with every place taken by deliveries that Temporal has not committed yet, a newcomer waits for one.
@@ -122,14 +72,14 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	e := startEdge(t, temporal, patience(0), withOptions(func(o *Options) { o.MaxConnections = places }))
+	ts := startServer(t, temporal, patience(0), withOptions(func(o *Options) { o.MaxConnections = places }))
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	statuses := make(chan int, places+1)
 	send := func(i int) {
 		body := documentedBody(fmt.Sprint("order-", i))
 		signature := sign(t, firstSecret, body)
 		go func() {
-			status, err := e.deliver(context.Background(), fresh, body, signature)
+			status, err := ts.deliver(context.Background(), fresh, body, signature)
 			assert.NoError(t, err)
 			statuses <- status
 		}()
@@ -139,7 +89,7 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return temporal.attempted() == places }, generous, time.Millisecond)
 	send(places)
-	e.requireConnections(t, places+1) // accepted, and held back
+	ts.requireConnections(t, places+1) // accepted, and held back
 	assert.Equal(t, places, temporal.attempted())
 	close(release)
 	for range places + 1 {
@@ -150,17 +100,17 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 // TestOnePeerCannotTakeAllPlaces: it is bounded by itself, and trusted proxies are not.
 func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 	for name, tc := range map[string]struct {
-		proxies []string
+		proxies edge.Networks
 		want    int
-	}{"a peer": {nil, 4}, "a proxy": {[]string{"127.0.0.1"}, 12}} {
+	}{"a peer": {nil, 4}, "a proxy": {networks("127.0.0.1"), 12}} {
 		t.Run(name, func(t *testing.T) {
-			e := startEdge(t, &fakeTemporal{}, patience(0), withOptions(func(o *Options) {
+			ts := startServer(t, &fakeTemporal{}, patience(0), withOptions(func(o *Options) {
 				o.MaxConnections, o.PeerMaxConnections, o.TrustedProxies = 100, 4, tc.proxies
 			}))
 			var conns []net.Conn
 			for i := range 12 {
-				conns = append(conns, e.dial(t, "POST"))
-				e.requireConnections(t, min(i+1, tc.want))
+				conns = append(conns, ts.dial(t, "POST"))
+				ts.requireConnections(t, min(i+1, tc.want))
 			}
 			for i, conn := range conns {
 				if i < len(conns)-tc.want {
@@ -175,48 +125,48 @@ func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 
 // TestLimitedServerStops: a newcomer that is held back does not hold the stop up, and is heard out.
 func TestLimitedServerStops(t *testing.T) {
-	e := startEdge(t, &fakeTemporal{}, patience(time.Hour), withOptions(func(o *Options) { o.MaxConnections = 1 }))
-	first := e.dial(t, "")
-	e.requireConnections(t, 1)
+	ts := startServer(t, &fakeTemporal{}, patience(time.Hour), withOptions(func(o *Options) { o.MaxConnections = 1 }))
+	first := ts.dial(t, "")
+	ts.requireConnections(t, 1)
 	body := documentedBody(orderID)
 	request := raw{body: body}.text(t)
-	second := e.dial(t, request)
-	e.requireConnections(t, 2)
-	e.stop()
+	second := ts.dial(t, request)
+	ts.requireConnections(t, 2)
+	ts.stop()
 	response, err := http.ReadResponse(bufio.NewReader(second), nil)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 	require.NoError(t, first.Close())
-	require.NoError(t, <-e.stopped)
-	e.stopped <- nil
+	require.NoError(t, <-ts.stopped)
+	ts.stopped <- nil
 }
 
 // TestLargeBodiesAreBounded: senders of large bodies that do not come to an end cannot fill the memory, and
 // what InFlow sends goes on.
 func TestLargeBodiesAreBounded(t *testing.T) {
-	e := startEdge(t, &fakeTemporal{})
+	ts := startServer(t, &fakeTemporal{})
 	large := func(size int) string {
 		return "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat(" ", size)
 	}
 	var slow []net.Conn
 	for range maxLargeBodies {
-		slow = append(slow, e.dial(t, large(smallBody+1)))
+		slow = append(slow, ts.dial(t, large(smallBody+1)))
 	}
-	require.Eventually(t, func() bool { return len(e.server.large) == maxLargeBodies }, generous, time.Millisecond)
-	e.dial(t, large(smallBody-1))
-	got, err := e.exchange(t.Context(), large(smallBody+1))
+	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == maxLargeBodies }, generous, time.Millisecond)
+	ts.dial(t, large(smallBody-1))
+	got, err := ts.exchange(t.Context(), large(smallBody+1))
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusServiceUnavailable, got.status)
 	assert.Equal(t, "5", got.header.Get("Retry-After"))
 	assertAlike(t, `{"error":"…"}`, got.body)
-	assert.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, documentedBody(orderID))).status)
+	assert.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	for _, conn := range slow {
 		require.NoError(t, conn.Close())
 	}
-	require.Eventually(t, func() bool { return len(e.server.large) == 0 }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == 0 }, generous, time.Millisecond)
 	big := documentedBody(orderID)
-	assert.Equal(t, http.StatusOK, e.do(t, e.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
+	assert.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
 }
 
 // TestSlowLoris: beside 500 slow connections, all that their address may have, which dribble headers,
@@ -225,7 +175,7 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 // busy machine changes them.
 func TestSlowLoris(t *testing.T) {
 	const slow, rounds, deliveries = 500, 3, 100
-	e := startEdge(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
+	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
 		o.Logger = slog.New(slog.DiscardHandler)
 		o.MaxConnections, o.PeerMaxConnections = DefaultMaxConnections, slow+1 // and the one that is kept
 	}))
@@ -241,7 +191,7 @@ func TestSlowLoris(t *testing.T) {
 			body := documentedBody(fmt.Sprint("order-", i))
 			signature := sign(t, firstSecret, body)
 			began := time.Now()
-			status, err := e.deliver(t.Context(), client, body, signature)
+			status, err := ts.deliver(t.Context(), client, body, signature)
 			took = append(took, time.Since(began))
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, status)
@@ -252,13 +202,13 @@ func TestSlowLoris(t *testing.T) {
 	besieged := func() time.Duration {
 		var conns []net.Conn
 		for i := range slow {
-			conns = append(conns, e.dial(t, []string{
+			conns = append(conns, ts.dial(t, []string{
 				"",
 				"POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nX-Slow: ",
 				"POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100000\r\n\r\n",
 			}[i%3]))
 		}
-		e.requireConnections(t, slow+1)
+		ts.requireConnections(t, slow+1)
 		ctx, stop := context.WithCancel(t.Context())
 		var dribbling sync.WaitGroup
 		dribbling.Go(func() {
@@ -280,7 +230,7 @@ func TestSlowLoris(t *testing.T) {
 		for _, conn := range conns {
 			_ = conn.Close()
 		}
-		e.requireConnections(t, 1)
+		ts.requireConnections(t, 1)
 		return took
 	}
 	alone, under := []time.Duration{p99()}, []time.Duration{besieged()}

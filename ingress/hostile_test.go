@@ -1,15 +1,10 @@
 package ingress
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -20,120 +15,6 @@ import (
 
 	"error-check-gate/internal/inflow"
 )
-
-// raw is a request as it goes over the wire.
-type raw struct {
-	line    string // "POST /webhook/inflow HTTP/1.1" where empty
-	host    string // header lines; "Host: gate" where empty
-	headers []string
-	// body is signed and told of by Content-Length, unless headers say otherwise.
-	body string
-	// signature is of the body where empty, and none where "none".
-	signature string
-	sent      string // what is sent for the body, where it differs
-}
-
-func (r raw) text(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	line := r.line
-	if line == "" {
-		line = "POST /webhook/inflow HTTP/1.1"
-	}
-	host := r.host
-	if host == "" {
-		host = "Host: gate\r\n"
-	}
-	b.WriteString(line + "\r\n" + host)
-	signature := r.signature
-	if signature == "" {
-		signature = sign(t, firstSecret, r.body)
-	}
-	if signature != "none" {
-		b.WriteString(inflow.SignatureHeader + ": " + signature + "\r\n")
-	}
-	told := false
-	for _, header := range r.headers {
-		b.WriteString(header + "\r\n")
-		name, _, _ := strings.Cut(strings.ToLower(header), ":")
-		told = told || name == "content-length" || name == "transfer-encoding"
-	}
-	if !told {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(r.body))
-	}
-	b.WriteString("\r\n")
-	if r.sent != "" {
-		b.WriteString(r.sent)
-	} else {
-		b.WriteString(r.body)
-	}
-	return b.String()
-}
-
-// exchange sends a request over a connection of its own and reads the answer.
-func (e *edge) exchange(ctx context.Context, request string) (reply, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(e.url, "http://"))
-	if err != nil {
-		return reply{}, err
-	}
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		_, _ = io.WriteString(conn, request) // the server may part before the end of it
-	}()
-	defer func() {
-		_ = conn.Close()
-		<-sent
-	}()
-	if err := conn.SetReadDeadline(time.Now().Add(generous)); err != nil {
-		return reply{}, err
-	}
-	method, _, _ := strings.Cut(request, " ")
-	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, &http.Request{Method: method})
-	for err == nil && response.StatusCode == http.StatusContinue {
-		response, err = http.ReadResponse(reader, &http.Request{Method: method})
-	}
-	if err != nil {
-		return reply{}, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return reply{response.StatusCode, response.Header, string(body), response.Close}, err
-}
-
-func chunkedBody(body string, size int) string {
-	var b strings.Builder
-	for len(body) > 0 {
-		chunk := body[:min(size, len(body))]
-		body = body[len(chunk):]
-		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(chunk), chunk)
-	}
-	return b.String() + "0\r\n\r\n"
-}
-
-func compressed(t *testing.T, body string) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, err := io.WriteString(w, body)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	return b.String()
-}
-
-// bodyWithSignature has a signature that contains one of the characters.
-func bodyWithSignature(t *testing.T, characters string) (body, signature string) {
-	t.Helper()
-	for i := range 1000 {
-		body = fmt.Sprintf(`{"event":"salesOrder.updated","salesOrderId":"o-%d"}`, i)
-		if signature = sign(t, firstSecret, body); strings.ContainsAny(signature, characters) {
-			return body, signature
-		}
-	}
-	t.Fatal("no such signature")
-	return "", ""
-}
 
 // TestHostile: what an attacker may send, with and without a right signature. Each gets its status, leaves
 // its reason in the audit log, and no memory behind.
@@ -321,9 +202,9 @@ func TestHostile(t *testing.T) {
 
 	// All of them at once, since net/http takes half a second to part from a sender that it did not hear out.
 	const times = 3
-	edges, requests, answers := make([]*edge, len(cases)), make([]string, len(cases)), make([][]reply, len(cases))
+	servers, requests, answers := make([]*testServer, len(cases)), make([]string, len(cases)), make([][]reply, len(cases))
 	for i, tc := range cases {
-		edges[i] = startParallelEdge(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Logger = slog.New(slog.DiscardHandler) }))
+		servers[i] = startParallelServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Logger = slog.New(slog.DiscardHandler) }))
 		requests[i] = tc.request.text(t)
 		answers[i] = make([]reply, times)
 	}
@@ -331,9 +212,9 @@ func TestHostile(t *testing.T) {
 		var group errgroup.Group
 		group.SetLimit(8)
 		for n := range times {
-			for i, e := range edges {
+			for i, ts := range servers {
 				group.Go(func() (err error) {
-					if answers[i][n], err = e.exchange(t.Context(), requests[i]); err != nil {
+					if answers[i][n], err = ts.exchange(t.Context(), requests[i]); err != nil {
 						err = fmt.Errorf("%s: %w", cases[i].name, err)
 					}
 					return err
@@ -354,7 +235,7 @@ func TestHostile(t *testing.T) {
 				}
 				assert.Empty(t, got.header["X-Evil"])
 			}
-			records := edges[i].audited(t)
+			records := servers[i].audited(t)
 			if tc.reason == byNetHTTP {
 				assert.Empty(t, records)
 				return
@@ -370,7 +251,7 @@ func TestHostile(t *testing.T) {
 // TestSmuggling: where a proxy may see one request and the gate two, the gate sees the standard's, and hears nothing
 // more over that connection.
 func TestSmuggling(t *testing.T) {
-	e := startEdge(t, &fakeTemporal{})
+	ts := startServer(t, &fakeTemporal{})
 	smuggled := "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 0\r\n\r\n"
 	for name, head := range map[string]string{
 		"length and chunks": fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n", len("0\r\n\r\n"+smuggled)),
@@ -383,7 +264,7 @@ func TestSmuggling(t *testing.T) {
 			if strings.HasPrefix(name, "HTTP/1.0") {
 				version = "HTTP/1.0"
 			}
-			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 			require.NoError(t, err)
 			defer conn.Close()
 			require.NoError(t, conn.SetDeadline(time.Now().Add(generous)))

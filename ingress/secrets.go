@@ -9,18 +9,18 @@ import (
 	"error-check-gate/internal/reload"
 )
 
-// Secrets gives the verifier for the secrets in force now. It is asked with every request. It may
-// look at files, and is not for callbacks.
+// Secrets returns the verifier for the secrets now in force. The server calls it for every request.
+// It may read files, so don't call it from a metric's callback.
 type Secrets interface {
 	Verifier() *inflow.Verifier
 }
 
-// FixedSecrets are secrets that stay as long as the process, from WEBHOOK_SECRET.
+// FixedSecrets are secrets that never change, from WEBHOOK_SECRET.
 type FixedSecrets struct {
 	verifier *inflow.Verifier
 }
 
-// NewFixedSecrets fails without a secret.
+// NewFixedSecrets needs at least one key.
 func NewFixedSecrets(keys []inflow.SigningKey) (*FixedSecrets, error) {
 	verifier, err := inflow.NewVerifier(keys)
 	if err != nil {
@@ -29,21 +29,21 @@ func NewFixedSecrets(keys []inflow.SigningKey) (*FixedSecrets, error) {
 	return &FixedSecrets{verifier: verifier}, nil
 }
 
-// Verifier is always the same.
+// Verifier always returns the same verifier.
 func (s *FixedSecrets) Verifier() *inflow.Verifier { return s.verifier }
 
-// SecretFile holds secrets one a line, from WEBHOOK_SECRET_FILE, and is read again
-// when it changes, within a second. A change that leaves no usable secrets, or
-// spoils one of them, keeps those from before and is logged.
+// SecretFile holds the secrets of WEBHOOK_SECRET_FILE, one per line. It reads the file again within
+// a second after it changed. If the new content has no secret or an invalid one, the previous
+// secrets stay in force and the fault is logged.
 //
-// Whoever changes the file should write another and rename it, as Kubernetes
-// does: a file written in place can be read when half of it is there.
+// Change the file by renaming another one over it, as Kubernetes does: a file that is written in
+// place may be read half written.
 type SecretFile struct {
 	verifier *reload.Value[*inflow.Verifier]
 }
 
-// OpenSecretFile fails where the file cannot be read, or has a faulty line or no secret. A nil
-// logger is [slog.Default].
+// OpenSecretFile reads a file of secrets. It fails if the file has no secret or an invalid line. A
+// nil logger is [slog.Default].
 func OpenSecretFile(path string, logger *slog.Logger) (*SecretFile, error) {
 	return openSecretFile(path, logger, time.Now)
 }
@@ -67,24 +67,10 @@ func openSecretFile(path string, logger *slog.Logger, now func() time.Time) (*Se
 	return &SecretFile{verifier: verifier}, nil
 }
 
-// Verifier is for the secrets that the file holds now.
+// Verifier returns the verifier for the secrets that are in the file now.
 func (s *SecretFile) Verifier() *inflow.Verifier { return s.verifier.Get() }
 
-// followSecrets keeps the number of secrets for the metrics, and sees a changed file although no
-// request comes.
-func (s *Server) followSecrets(ctx context.Context) {
-	ticker := time.NewTicker(reload.Interval)
-	defer ticker.Stop()
-	for {
-		s.countSecrets(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
+// countSecrets updates the number of secrets for the metrics.
 func (s *Server) countSecrets(ctx context.Context) {
 	defer func() {
 		if panicked := recover(); panicked != nil {

@@ -1,289 +1,178 @@
 package ingress
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"os"
-	"runtime"
-	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"go.opentelemetry.io/otel/trace"
 
+	"error-check-gate/internal/edge"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
-// maxBodySize is far above any webhook of InFlow's, in bytes.
-const maxBodySize = 256 << 10
-
-// What is kept of a body in memory is mostly the sender's choice, before anything vouches for it.
 const (
-	// smallBody is above what InFlow sends, in bytes; each request may have that.
-	smallBody = 16 << 10
-	// maxLargeBodies is how many requests at once may have more: 64 MiB together, half of it room to grow.
-	maxLargeBodies = 128
-)
-
-const (
-	// retryLimited is for a sender over the limit, whose burst fills up again every second.
+	// retryLimited is the Retry-After for a sender over its limit, whose burst refills every second.
 	retryLimited = time.Second
-	// retryUnavailable is for a sender whose delivery Temporal did not take.
+	// retryUnavailable is the Retry-After if Temporal didn't commit the delivery.
 	retryUnavailable = 5 * time.Second
 )
 
-// outcome is what became of a request, as a metric's label.
-type outcome string
+// webhookRequest is a request to the webhook's address. Its fields below origin are what we learn
+// about it on the way. They are recorded whatever the answer is.
+type webhookRequest struct {
+	*http.Request
+	server *Server
+	origin edge.Origin
 
-const (
-	outcomeReceived outcome = "received" // committed
-	outcomeIgnored  outcome = "ignored"  // verified, and not about a sales order
-	outcomeRefused  outcome = "refused"  // the sender's fault
-	outcomeFailed   outcome = "failed"   // ours, or Temporal's
-)
-
-// Reasons for the audit log and metrics, besides those of [inflow.SignatureError]
-// and [inflow.PayloadReason].
-const (
-	reasonReceived        = "received"
-	reasonIgnoredEntity   = "other-entity"
-	reasonIgnoredEvent    = "unknown-event"
-	reasonMethod          = "method-not-allowed"
-	reasonPeer            = "peer-not-allowed"
-	reasonBodyTooLarge    = "body-too-large"
-	reasonBodyTooSlow     = "body-too-slow"
-	reasonBodyIncomplete  = "body-incomplete"
-	reasonContentEncoding = "content-encoding"
-	reasonContentType     = "content-type"
-	reasonRateLimit       = "rate-limit"
-	reasonPeerRateLimit   = "peer-rate-limit"
-	reasonNotCommitted    = "not-committed"
-	reasonTooManyWaiting  = "too-many-waiting"
-	reasonTooManyLarge    = "too-many-large-bodies"
-	reasonPanic           = "panic"
-)
-
-const (
-	internalError   = "internal error"
-	signatureError  = "invalid signature" // one text for all: a forger learns nothing from it
-	notCommittedYet = "the delivery could not be recorded in time; please send it again"
-)
-
-// answer is what a webhook request is answered, and what is recorded of it.
-type answer struct {
-	status     int
-	outcome    outcome
-	reason     string
-	body       gin.H
-	retryAfter time.Duration // 0 is none
-	hangUp     bool          // the rest of the request is not read
-	err        error         // for the log
-
-	origin       origin
-	event        string
-	salesOrderID string
-	bodySize     *int // nil where the body was not read whole
-	bodySHA256   string
-	verified     bool
-	secretIndex  int // where verified
+	bodySize    *int // in bytes; nil if the body was not read to the end
+	bodySHA256  string
+	secretIndex *int           // of the secret that verified the signature; nil if none did
+	verifiedAt  time.Time      // when it did
+	webhook     inflow.Webhook // zero until parsed
 }
 
-func (a *answer) refuse(status int, reason, message string) {
-	a.status, a.outcome, a.reason, a.body = status, outcomeRefused, reason, gin.H{"error": message}
-}
-
-func (a *answer) fail(status int, reason, message string) {
-	a.status, a.outcome, a.reason, a.body = status, outcomeFailed, reason, gin.H{"error": message}
+func (s *Server) newWebhookRequest(r *http.Request) *webhookRequest {
+	return &webhookRequest{Request: r, server: s, origin: edge.OriginOf(r.Context())}
 }
 
 // takeWebhook answers POST /webhook/inflow.
-func (s *Server) takeWebhook(c *gin.Context) {
-	began := time.Now()
-	a := &answer{origin: originOf(c.Request.Context())}
-	s.decide(c, a)
-	s.finish(c, a, began)
-}
-
-// refuseMethod answers a known route asked in the wrong way; gin has set Allow.
-func (s *Server) refuseMethod(c *gin.Context) {
-	began := time.Now()
-	const message = "this address does not take that method; see the Allow header"
-	if c.Request.URL.Path != webhookPath {
-		s.withinBudget(c)
-		fail(c, http.StatusMethodNotAllowed, message)
-		return
-	}
-	a := &answer{origin: originOf(c.Request.Context())}
-	if s.admits(a) {
-		a.refuse(http.StatusMethodNotAllowed, reasonMethod, message)
-	}
-	s.finish(c, a, began)
-}
-
-// decide goes through the cases of the HTTP contract in their order.
-func (s *Server) decide(c *gin.Context, a *answer) {
-	ctx := c.Request.Context()
+func (s *Server) takeWebhook(r *http.Request) (a answer) {
+	q := s.newWebhookRequest(r)
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			s.logPanic(ctx, panicked)
-			a.fail(http.StatusInternalServerError, reasonPanic, internalError)
+			s.logPanic(r.Context(), panicked)
+			a = failed(http.StatusInternalServerError, reasonPanic, internalError)
 		}
+		a.request = q
 	}()
-
-	webhook, received, ok := s.read(c, a)
-	if !ok {
-		return
+	if refused := q.read(); refused != nil {
+		return *refused
 	}
-	if !webhook.IsSalesOrder() {
-		a.status, a.outcome, a.reason = http.StatusOK, outcomeIgnored, reasonIgnoredEntity
-		if !webhook.Known() {
-			a.reason = reasonIgnoredEvent
-		}
-		a.body = gin.H{"status": "ignored", "event": webhook.Event}
-		return
+	if !q.webhook.IsSalesOrder() {
+		return q.ignore()
 	}
-
-	// Not before the signature verified: no stranger can make the process look hung.
-	defer s.watchdog.Begin("a delivery")()
-	err := s.handover.deliver(ctx, webhook.SalesOrderID, ordercheck.Delivery{
-		Event:      webhook.Event,
-		OccurredAt: webhook.OccurredAt,
-		ReceivedAt: received.UTC(),
-	})
-	if err != nil {
-		a.fail(http.StatusServiceUnavailable, reasonNotCommitted, notCommittedYet)
-		if errors.Is(err, errTooManyWaiting) {
-			a.reason = reasonTooManyWaiting
-		}
-		a.retryAfter, a.err = retryUnavailable, err
-		return
-	}
-	a.status, a.outcome, a.reason = http.StatusOK, outcomeReceived, reasonReceived
-	a.body = gin.H{"status": "received", "salesOrderId": webhook.SalesOrderID}
+	return q.commit()
 }
 
-// read gives what a verified request says, and when it was verified, or answers why not. Nothing of
-// the body is looked into before its signature verified, and nothing of it is kept after.
-func (s *Server) read(c *gin.Context, a *answer) (webhook inflow.Webhook, received time.Time, ok bool) {
-	r := c.Request
-	if !s.admits(a) {
-		return inflow.Webhook{}, time.Time{}, false
+// refuseMethod answers a request to a known route with a method that it doesn't take.
+func (s *Server) refuseMethod(r *http.Request) answer {
+	a := refused(http.StatusMethodNotAllowed, reasonMethod,
+		"this address does not take that method; see the Allow header")
+	if r.URL.Path != webhookPath {
+		return a
 	}
-	body, release, ok := s.readBody(c, a)
+	q := s.newWebhookRequest(r)
+	if notAllowed := q.checkPeer(); notAllowed != nil {
+		a = *notAllowed
+	}
+	a.request = q
+	return a
+}
+
+// read reads, verifies and parses the request, in the order of the HTTP contract. It returns nil, or
+// the answer if the request is refused. It doesn't look into the body before the signature is
+// verified, and doesn't keep it afterwards.
+func (q *webhookRequest) read() *answer {
+	if refused := q.checkPeer(); refused != nil {
+		return refused
+	}
+	body, release, refused := q.readBody()
 	defer release()
-	if !ok {
-		return inflow.Webhook{}, time.Time{}, false
+	if refused != nil {
+		return refused
 	}
-	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ""); encoding != "" {
-		a.refuse(http.StatusUnsupportedMediaType, reasonContentEncoding, "the body must be sent as it is, without a Content-Encoding")
-		return inflow.Webhook{}, time.Time{}, false
+	if refused := q.checkHeaders(); refused != nil {
+		return refused
 	}
-	if !isJSON(r.Header.Values("Content-Type")) {
-		a.refuse(http.StatusUnsupportedMediaType, reasonContentType, "the Content-Type must be application/json")
-		return inflow.Webhook{}, time.Time{}, false
+	if refused := q.verify(body); refused != nil {
+		return refused
 	}
-
-	index, err := s.secrets.Verifier().Verify(r.Header.Values(inflow.SignatureHeader), body)
-	if err != nil {
-		a.refuse(http.StatusUnauthorized, err.Error(), signatureError)
-		return inflow.Webhook{}, time.Time{}, false
+	if refused := q.checkRate(); refused != nil {
+		return refused
 	}
-	a.verified, a.secretIndex = true, index
-	vouch(r.Context())
-	received = s.now()
-
-	if reason, ok := s.limits.allow(a.origin.peer, received); !ok {
-		a.refuse(http.StatusTooManyRequests, reason, "too many deliveries at once; please send it again")
-		a.retryAfter = retryLimited
-		return inflow.Webhook{}, time.Time{}, false
-	}
-
-	if webhook, err = inflow.ParseWebhook(body); err != nil {
-		a.refuse(http.StatusBadRequest, payloadReason(err), err.Error())
-		return inflow.Webhook{}, time.Time{}, false
-	}
-	a.event, a.salesOrderID = webhook.Event, webhook.SalesOrderID
-	return webhook, received, true
+	return q.parse(body)
 }
 
-// admits refuses peers that are not on the list, where there is one, before anything of theirs is read.
-func (s *Server) admits(a *answer) bool {
-	if len(s.allowed) == 0 || s.allowed.Contain(a.origin.peer) {
-		return true
+// checkPeer refuses peers that are not on the list of allowed peers, if any.
+func (q *webhookRequest) checkPeer() *answer {
+	if allowed := q.server.allowed; len(allowed) == 0 || allowed.Contain(q.origin.Peer) {
+		return nil
 	}
-	a.refuse(http.StatusForbidden, reasonPeer, "webhooks are not taken from this address")
-	a.hangUp = true
-	return false
+	a := refused(http.StatusForbidden, reasonPeer, "webhooks are not taken from this address")
+	a.close = true
+	return &a
 }
 
-// readBody reads the whole body, or answers why not. Call release once the body is not needed any more.
-func (s *Server) readBody(c *gin.Context, a *answer) (body []byte, release func(), ok bool) {
-	release = func() {}
-	tooLarge := func() {
-		a.refuse(http.StatusRequestEntityTooLarge, reasonBodyTooLarge, fmt.Sprintf("the body is over %d bytes", maxBodySize))
-		a.hangUp = true
+func (q *webhookRequest) checkHeaders() *answer {
+	if strings.Join(q.Header.Values("Content-Encoding"), "") != "" {
+		a := refused(http.StatusUnsupportedMediaType, reasonContentEncoding,
+			"the body must be sent as it is, without a Content-Encoding")
+		return &a
 	}
-	if c.Request.ContentLength > maxBodySize {
-		tooLarge()
-		return nil, release, false
+	if !isJSON(q.Header.Values("Content-Type")) {
+		a := refused(http.StatusUnsupportedMediaType, reasonContentType,
+			"the Content-Type must be application/json")
+		return &a
 	}
-	var content bytes.Buffer
-	limited := http.MaxBytesReader(c.Writer, c.Request.Body, maxBodySize)
-	_, err := io.CopyN(&content, limited, smallBody)
-	if err == nil {
-		select {
-		case s.large <- struct{}{}:
-			release = func() { <-s.large }
-		default:
-			a.fail(http.StatusServiceUnavailable, reasonTooManyLarge, "too many large bodies at once; please send it again")
-			a.retryAfter, a.hangUp = retryUnavailable, true
-			return nil, release, false
-		}
-		_, err = content.ReadFrom(limited)
-	} else if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	var tooMany *http.MaxBytesError
-	switch {
-	case err == nil:
-		size, digest := content.Len(), sha256.Sum256(content.Bytes())
-		a.bodySize, a.bodySHA256 = &size, hex.EncodeToString(digest[:])
-		return content.Bytes(), release, true
-	case errors.As(err, &tooMany):
-		tooLarge()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		a.refuse(http.StatusRequestTimeout, reasonBodyTooSlow, "the body did not come in time")
-		a.hangUp, a.err = true, err
-	default:
-		a.refuse(http.StatusBadRequest, reasonBodyIncomplete, "the body could not be read to its end")
-		a.hangUp, a.err = true, err
-	}
-	return nil, release, false
+	return nil
 }
 
-// isJSON takes application/json and application/…+json with any parameters, and silence.
+// isJSON accepts application/json and application/*+json with any parameters, and no Content-Type.
 func isJSON(contentTypes []string) bool {
 	for _, contentType := range contentTypes {
 		if contentType == "" {
 			continue
 		}
 		mediaType, _, _ := strings.Cut(contentType, ";")
-		subtype, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(mediaType)), "application/")
-		if !ok || (subtype != "json" && !(strings.HasSuffix(subtype, "+json") && len(subtype) > len("+json"))) {
+		mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+		subtype, ok := strings.CutPrefix(mediaType, "application/")
+		isSuffix := strings.HasSuffix(subtype, "+json") && len(subtype) > len("+json")
+		if !ok || subtype != "json" && !isSuffix {
 			return false
 		}
 	}
 	return true
+}
+
+func (q *webhookRequest) verify(body []byte) *answer {
+	index, err := q.server.secrets.Verifier().Verify(q.Header.Values(inflow.SignatureHeader), body)
+	if err != nil {
+		// The same message for every fault, so that a forger learns nothing from it.
+		a := refused(http.StatusUnauthorized, err.Error(), "invalid signature")
+		return &a
+	}
+	q.secretIndex, q.verifiedAt = &index, q.server.now()
+	edge.MarkVerified(q.Context())
+	return nil
+}
+
+// checkRate comes after verify, so that a forger cannot use up InFlow's limit.
+func (q *webhookRequest) checkRate() *answer {
+	err := q.server.limits.Allow(q.origin.Peer, q.verifiedAt)
+	if err == nil {
+		return nil
+	}
+	reason := reasonRateLimit
+	if errors.Is(err, edge.ErrPeerLimit) {
+		reason = reasonPeerRateLimit
+	}
+	a := refused(http.StatusTooManyRequests, reason,
+		"too many deliveries at once; please send it again")
+	a.retryAfter = retryLimited
+	return &a
+}
+
+func (q *webhookRequest) parse(body []byte) *answer {
+	webhook, err := inflow.ParseWebhook(body)
+	if err != nil {
+		a := refused(http.StatusBadRequest, payloadReason(err), err.Error())
+		return &a
+	}
+	q.webhook = webhook
+	return nil
 }
 
 func payloadReason(err error) string {
@@ -294,98 +183,39 @@ func payloadReason(err error) string {
 	return "payload"
 }
 
-// withinBudget charges a request that is refused before anything vouched for it. Over the
-// budget, the connection ends with the answer, unless others' requests come over it too.
-func (s *Server) withinBudget(c *gin.Context) bool {
-	from := originOf(c.Request.Context())
-	within := s.strangers.charge(from.peer, s.now())
-	if !within && !from.proxied {
-		c.Header("Connection", "close")
+// ignore answers a valid webhook that is not about a sales order.
+func (q *webhookRequest) ignore() answer {
+	reason := reasonIgnoredEntity
+	if !q.webhook.Known() {
+		reason = reasonIgnoredEvent
 	}
-	return within
+	return answer{
+		status: http.StatusOK, outcome: outcomeIgnored, reason: reason,
+		body: gin.H{"status": "ignored", "event": q.webhook.Event},
+	}
 }
 
-// finish sends the answer, and records it everywhere.
-func (s *Server) finish(c *gin.Context, a *answer, began time.Time) {
-	if a.verified {
-		defer s.watchdog.Begin("the answer to a delivery")()
+// commit answers a webhook about a sales order, once Temporal has committed it.
+func (q *webhookRequest) commit() answer {
+	// The watch begins only now that the sender is verified: nobody else can make us look hung.
+	defer q.server.watchdog.Begin("a delivery")()
+	err := q.server.committer.commit(q.Context(), q.webhook.SalesOrderID, ordercheck.Delivery{
+		Event:      q.webhook.Event,
+		OccurredAt: q.webhook.OccurredAt,
+		ReceivedAt: q.verifiedAt.UTC(),
+	})
+	if err != nil {
+		reason := reasonNotCommitted
+		if errors.Is(err, errTooManyWaiting) {
+			reason = reasonTooManyWaiting
+		}
+		a := failed(http.StatusServiceUnavailable, reason,
+			"the delivery could not be recorded in time; please send it again")
+		a.retryAfter, a.err = retryUnavailable, err
+		return a
 	}
-	oneByOne := a.verified || a.outcome != outcomeRefused || s.withinBudget(c)
-	if a.retryAfter > 0 {
-		c.Header("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
+	return answer{
+		status: http.StatusOK, outcome: outcomeReceived, reason: reasonReceived,
+		body: gin.H{"status": "received", "salesOrderId": q.webhook.SalesOrderID},
 	}
-	if a.hangUp {
-		c.Header("Connection", "close")
-	}
-	s.partIfDraining(c) // which may have begun since the request did
-	c.AbortWithStatusJSON(a.status, a.body)
-
-	ctx := c.Request.Context()
-	s.metrics.answered(ctx, a)
-	if !oneByOne {
-		s.strangers.count(refusal{a.origin.text(), a.status, a.reason})
-		return
-	}
-	s.auditAnswer(c, a, time.Since(began))
-	attributes := []slog.Attr{
-		slog.String("outcome", string(a.outcome)), slog.String("reason", a.reason), slog.Int("status", a.status), slog.String("peer", a.origin.text()),
-	}
-	if a.event != "" {
-		attributes = append(attributes, slog.String("event", a.event))
-	}
-	if a.salesOrderID != "" {
-		attributes = append(attributes, slog.String("salesOrderId", a.salesOrderID))
-	}
-	if a.err != nil {
-		attributes = append(attributes, slog.Any("error", a.err))
-	}
-	level := slog.LevelInfo
-	if a.outcome == outcomeReceived || a.outcome == outcomeIgnored {
-		level = slog.LevelDebug
-	}
-	s.logger.LogAttrs(ctx, level, "webhook answered", attributes...)
-}
-
-func (s *Server) auditAnswer(c *gin.Context, a *answer, took time.Duration) {
-	if s.audit == nil {
-		return
-	}
-	record := &auditRecord{
-		Time:         s.now().UTC(),
-		Peer:         a.origin.text(),
-		Route:        webhookPath,
-		Method:       auditedMethod(c.Request.Method),
-		Status:       a.status,
-		Reason:       a.reason,
-		Event:        a.event,
-		SalesOrderID: a.salesOrderID,
-		BodySize:     a.bodySize,
-		BodySHA256:   a.bodySHA256,
-		DurationMS:   float64(took.Microseconds()) / 1000,
-	}
-	if a.verified {
-		record.SecretIndex = &a.secretIndex
-	}
-	if id := trace.SpanContextFromContext(c.Request.Context()).TraceID(); id.IsValid() {
-		record.TraceID = id.String()
-	}
-	s.audit.record(record)
-}
-
-// auditedMethod keeps a made-up method from filling the log: HTTP's own are short.
-func auditedMethod(method string) string {
-	const longest = len(http.MethodOptions)
-	if len(method) > longest {
-		return method[:longest] + "…"
-	}
-	return method
-}
-
-// logPanic leaves a panic's value out, unless it is the runtime's own: it could quote a body.
-func (s *Server) logPanic(ctx context.Context, panicked any) {
-	value := fmt.Sprintf("%T", panicked)
-	if err, ok := panicked.(runtime.Error); ok {
-		value = err.Error()
-	}
-	s.logger.ErrorContext(ctx, "the ingress panicked", "panic", value, "stack", string(debug.Stack()))
 }

@@ -154,7 +154,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	})
 	checks := &workflows.SalesOrderChecks{Settings: o.Settings, Observer: metrics}
 	main.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
+	main.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
 	main.RegisterWorkflowWithOptions(sweep.Orders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	main.RegisterWorkflowWithOptions(workflows.DescribeRules, workflow.RegisterOptions{Name: ordercheck.DescribeRulesType})
 	main.RegisterWorkflowWithOptions(workflows.UseSignInLink, workflow.RegisterOptions{Name: ordercheck.UseSignInLinkType})

@@ -94,7 +94,7 @@ var notify = call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult]{
 }
 
 // handOver is retried forever. It resumes from its last heartbeat.
-var handOver = call.Activity[ordercheck.HandOver, call.None]{
+var handOver = call.Activity[ordercheck.DeliveryBatch, call.None]{
 	Name: ordercheck.ActivityHandOver,
 	Options: workflow.ActivityOptions{
 		TaskQueue:           ordercheck.HandOverTaskQueue,

@@ -20,12 +20,12 @@ import (
 // keep deliveries from their orders once their senders have been answered.
 func TestHandOverGoesOn(t *testing.T) {
 	env := workflowtest.NewEnvironment()
-	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
-	in := ordercheck.HandOver{Orders: []ordercheck.OrderDeliveries{
+	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
+	in := ordercheck.DeliveryBatch{Orders: []ordercheck.OrderDeliveries{
 		{SalesOrderID: "1", Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now().UTC()}}},
 	}}
 	attempts := 0
-	env.RegisterActivityWithOptions(func(ctx context.Context, got ordercheck.HandOver) error {
+	env.RegisterActivityWithOptions(func(ctx context.Context, got ordercheck.DeliveryBatch) error {
 		assert.Equal(t, in, got)
 		assert.Equal(t, ordercheck.HandOverTaskQueue, activity.GetInfo(ctx).TaskQueue)
 		assert.Equal(t, 10*time.Second, activity.GetInfo(ctx).HeartbeatTimeout)
@@ -35,7 +35,7 @@ func TestHandOverGoesOn(t *testing.T) {
 		return nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityHandOver})
 	env.RegisterDelayedCallback(env.CancelWorkflow, 5*time.Second)
-	env.ExecuteWorkflow(ordercheck.HandOverType, in)
+	env.ExecuteWorkflow(ordercheck.HandOverWorkflowType, in)
 	require.True(t, env.IsWorkflowCompleted())
 	require.NoError(t, env.GetWorkflowError())
 	assert.Equal(t, 9, attempts)

@@ -33,7 +33,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			// Settings are read from the history: others in force now change nothing.
 			checks := &workflows.SalesOrderChecks{}
 			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
+			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
 			replayer.RegisterWorkflowWithOptions(sweep.Orders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 			gathering := &workflows.NoticeGathering{}
 			replayer.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})

@@ -8,6 +8,7 @@ import (
 
 	"error-check-gate/desk"
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/edge"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/signin"
 	"error-check-gate/internal/telemetry"
@@ -85,7 +86,7 @@ func deskOptions(settings config.Desk) (desk.Options, error) {
 		return desk.Options{}, err
 	}
 	o := desk.Options{Links: links, Location: location, APITokensFile: settings.DeskAPITokensFile,
-		TrustedProxies: settings.TrustedProxies, SignIn: signin.Options{
+		TrustedProxies: edge.NewNetworks(settings.TrustedProxies), SignIn: signin.Options{
 			Mode: signin.Mode(settings.SignIn()), Secrets: secrets, BaseURL: settings.BaseURL(),
 			People: settings.DeskPeople,
 			OIDC: signin.OIDC{

@@ -3,24 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"error-check-gate/ingress"
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/edge"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
 
-// auditStopTimeout is for the last lines of the audit log.
+// auditStopTimeout is how long a stopping process may take to write the last audit lines.
 const auditStopTimeout = 2 * time.Second
 
-// drainNotice is long enough for clients that send all the time to be told, with an
-// answer, that their connection ends: one that is cut between two requests looks like a lost delivery.
+// drainNotice is long enough for busy clients to get an answer that closes their connection. A
+// connection that is cut between two requests looks like a lost delivery.
 const drainNotice = time.Second
 
 func newIngressCommand() *cobra.Command {
@@ -53,7 +53,7 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // Serve closes it, where it comes to that
+	defer listener.Close() // in case Serve is not reached
 	secrets, err := webhookSecrets(settings.Signing, t)
 	if err != nil {
 		return err
@@ -89,8 +89,8 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 
 func ingressOptions(settings config.Ingress) ingress.Options {
 	return ingress.Options{
-		TrustedProxies:     prefixTexts(settings.TrustedProxies),
-		AllowedPeers:       prefixTexts(settings.AllowedPeers),
+		TrustedProxies:     edge.NewNetworks(settings.TrustedProxies),
+		AllowedPeers:       edge.NewNetworks(settings.AllowedPeers),
 		RateLimit:          float64(settings.RateLimit),
 		PeerRateLimit:      float64(settings.PeerRateLimit),
 		PeerFailureLimit:   float64(settings.PeerFailureLimit),
@@ -100,14 +100,6 @@ func ingressOptions(settings config.Ingress) ingress.Options {
 		TLSKeyFile:         settings.TLSKeyFile,
 		DrainNotice:        drainNotice,
 	}
-}
-
-func prefixTexts(prefixes []netip.Prefix) []string {
-	var texts []string
-	for _, prefix := range prefixes {
-		texts = append(texts, prefix.String())
-	}
-	return texts
 }
 
 func webhookSecrets(signing config.Signing, t *telemetry.Telemetry) (ingress.Secrets, error) {

@@ -26,9 +26,9 @@ type Delivery struct {
 	RulesDigest string `json:"rulesDigest,omitempty"`
 }
 
-// HandOver is the argument of [HandOverType] and [ActivityHandOver]: deliveries of
-// several orders that Temporal committed together.
-type HandOver struct {
+// DeliveryBatch holds deliveries of several orders that Temporal committed with one call. It is the
+// argument of [HandOverWorkflowType] and [ActivityHandOver].
+type DeliveryBatch struct {
 	// Orders holds each order once.
 	Orders []OrderDeliveries `json:"orders"`
 }

@@ -14,9 +14,9 @@ import (
 const (
 	// WorkflowType is the workflow that lives as long as one sales order is being checked.
 	WorkflowType = "SalesOrderCheck"
-	// HandOverType is the short workflow that takes [HandOver], the deliveries of many orders
-	// at once, and hands each order its own. Its ids begin with "hand-over-".
-	HandOverType = "HandOverDeliveries"
+	// HandOverWorkflowType is the short workflow that takes a [DeliveryBatch] and hands each order its
+	// deliveries.
+	HandOverWorkflowType = "HandOverDeliveries"
 	// SignalWebhookDelivered carries a JSON list of [Delivery]; an empty list,
 	// or no argument, asks for a plain check now.
 	SignalWebhookDelivered = "webhook-delivered"
@@ -45,8 +45,8 @@ const (
 	// InflowTaskQueue serves every InFlow call; Temporal limits its rate over all workers.
 	InflowTaskQueue = "inflow-api"
 
-	// HandOverTaskQueue serves [ActivityHandOver], a few at a time, so that a great many
-	// batches neither crowd out checks nor overrun Temporal.
+	// HandOverTaskQueue serves [ActivityHandOver], a few at a time, so that many batches neither crowd
+	// out checks nor overrun Temporal.
 	HandOverTaskQueue = "hand-over"
 
 	// ActivityFetchOrder takes [FetchOrderInput], answers [FetchedOrder]; on [InflowTaskQueue].
@@ -61,7 +61,7 @@ const (
 	ActivityReadCancellation = "ReadCancellation"
 	// ActivityLookUpOrders takes [LookUpOrdersInput], answers [RecentOrders]; on [InflowTaskQueue].
 	ActivityLookUpOrders = "LookUpOrders"
-	// ActivityHandOver takes [HandOver]; on [HandOverTaskQueue].
+	// ActivityHandOver takes a [DeliveryBatch]; on [HandOverTaskQueue].
 	ActivityHandOver = "HandOver"
 	// ActivityListOrders takes [ListOrdersInput], answers [ListedOrders]; on [InflowTaskQueue].
 	ActivityListOrders = "ListOrders"
@@ -130,7 +130,7 @@ func SalesOrderID(workflowID string) (id string, ok bool) {
 	return CanonicalID(id), ok && id != ""
 }
 
-// HandOverWorkflowID is the id of a [HandOverType] run; key is a new UUID for each batch.
+// HandOverWorkflowID returns the id of a [HandOverWorkflowType] run. key is a new UUID per batch.
 func HandOverWorkflowID(key string) string { return "hand-over-" + key }
 
 // MaxSalesOrderIDLength is the longest sales order id accepted, in bytes.

@@ -1,9 +1,10 @@
-// Package reload follows files: it holds a value that is made from them, and makes it anew when
-// they change. Secrets and certificates are rotated that way without a restart.
+// Package reload holds values that are made from files, and makes them again when the files change.
+// So secrets, tokens and certificates can be rotated without a restart.
 package reload
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -14,28 +15,31 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"error-check-gate/internal/nowait"
 )
 
 const (
-	// Interval is how often files are looked at, at most, and so how late a change is seen.
+	// Interval is the minimum time between two looks at the files, and so the delay until a change
+	// counts.
 	Interval = time.Second
-	// doubt is how young a file's last change may be for its time and size to say nothing: a second
-	// change within the clock's grain would leave both as they are.
-	doubt = 2 * time.Second
-	// MaxFile is the largest file that is read, in bytes.
+	// minAge is how old a file's last change must be for its time and size to prove that the file is
+	// unchanged. A second change within the clock's granularity would leave both as they are.
+	minAge = 2 * time.Second
+	// MaxFile is the maximum size of a file, in bytes.
 	MaxFile = 1 << 20
-	// LookWithin is how long a look at the files may keep callers waiting. A network disk can hang for
-	// ever.
+	// LookWithin is how long a look at the files may keep callers waiting. A network disk can hang
+	// forever.
 	LookWithin = time.Second
 )
 
-// Value is made from files and made anew when they change. A change that cannot be used leaves the
-// value as it is, and is logged once.
+// Value is made from files and made again when they change. If the new content is invalid, the value
+// stays as it is, and the fault is logged once.
 //
-// The files are looked at when the value is asked for, instead of being watched: that needs no
-// goroutine, misses no change, and sees a Kubernetes mount, where the change is in a symlink two
-// directories above the file, like any other. No lock is held while looking. A look that takes
-// longer than [LookWithin] keeps nobody waiting any more: until it ends, the value stays as it is.
+// The value looks at the files when it is asked for, instead of watching them. That needs no
+// goroutine and misses no change, not even in a Kubernetes mount, where the change is in a symlink
+// two directories above the file. No lock is held during a look. A look that takes longer than
+// [LookWithin] keeps nobody waiting any more; until it ends, the value stays as it is.
 type Value[T any] struct {
 	what   string // for the log
 	paths  []string
@@ -45,27 +49,42 @@ type Value[T any] struct {
 	within time.Duration
 	value  atomic.Pointer[T]
 
-	mu      sync.Mutex
-	looked  time.Time
-	looking chan struct{} // closed when the look in progress ends; nil if there is none
-	late    bool          // the look in progress takes too long
+	mu       sync.Mutex
+	lastLook time.Time
+	looking  chan struct{} // closed when the look in progress ends; nil if there is none
+	late     bool          // the look in progress takes too long
 
-	// What follows belongs to the look in progress.
+	// The fields below belong to the look in progress.
 	files    []os.FileInfo
-	doubtful bool // the files were so young when read that their times prove nothing
+	tooYoung bool // the files were so young when read that their times prove nothing
 	digest   [sha256.Size]byte
-	fault    string // of the last look; empty when all was well
+	fault    string // of the last look; empty if it found none
 }
 
-// Files are what a value is made from.
+// Files are the files of a value.
 type Files struct {
 	What   string // names the value in logs and errors
 	Paths  []string
 	Logger *slog.Logger
-	Now    func() time.Time // nil is [time.Now]
+	Now    func() time.Time // nil means [time.Now]
 }
 
-// Open makes a value from files, which it reads now. parse gets their contents in the order of the
+// Follow calls look once per [Interval] until ctx ends. Let look get a value, so that a change takes
+// effect and a fault is logged even if nobody else asks for the value.
+func Follow(ctx context.Context, look func()) {
+	ticker := time.NewTicker(Interval)
+	defer ticker.Stop()
+	for {
+		look()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Open reads the files and makes a value from them. parse gets their contents in the order of the
 // paths. Its errors are logged, so they must not quote a secret.
 func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
 	what, paths := from.What, from.Paths
@@ -85,15 +104,15 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 	}
 	r.value.Store(&value)
 	r.keep(contents, files)
-	r.looked = r.now()
+	r.lastLook = r.now()
 	return r, nil
 }
 
 // WaitAtMost replaces [LookWithin], before the value is used by several goroutines.
 func (r *Value[T]) WaitAtMost(d time.Duration) { r.within = d }
 
-// Get returns the value as the files have it now, or had it at most [Interval] ago. It waits for a
-// look that has begun, so that nobody gets a value from before it, but no longer than [LookWithin].
+// Get returns the value for the files' content now, or at most [Interval] ago. If a look is in
+// progress, Get waits for its result, but no longer than [LookWithin].
 func (r *Value[T]) Get() T {
 	if look := r.lookIfDue(); look != nil {
 		r.wait(look)
@@ -101,17 +120,17 @@ func (r *Value[T]) Get() T {
 	return *r.value.Load()
 }
 
-// lookIfDue returns the look to wait for; nil is none.
+// lookIfDue starts a look if one is due. It returns the look to wait for, or nil.
 func (r *Value[T]) lookIfDue() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looking == nil {
 		now := r.now()
-		if age := now.Sub(r.looked); age >= 0 && age < Interval {
+		if age := now.Sub(r.lastLook); age >= 0 && age < Interval {
 			return nil
 		}
 		looking := make(chan struct{})
-		r.looked, r.looking, r.late = now, looking, false
+		r.lastLook, r.looking, r.late = now, looking, false
 		go func() {
 			defer close(looking)
 			r.look()
@@ -141,7 +160,7 @@ func (r *Value[T]) wait(look <-chan struct{}) {
 	}
 	r.mu.Unlock()
 	if first {
-		r.logger.Error("files cannot be read in time: what they held before stays in force",
+		r.logger.Error("files cannot be read in time; their previous content stays in force",
 			"what", r.what, "files", r.paths)
 	}
 }
@@ -152,7 +171,7 @@ func (r *Value[T]) look() {
 			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
 		}
 	}()
-	if !r.doubtful && r.unchanged() {
+	if !r.tooYoung && r.unchanged() {
 		return
 	}
 	contents, files, err := readFiles(r.paths)
@@ -176,18 +195,18 @@ func (r *Value[T]) look() {
 	r.keep(contents, files)
 	r.fault = ""
 	if same {
-		r.logger.Info("changed files can be used again, and hold what is in force",
+		r.logger.Info("changed files are valid again; their content is already in force",
 			"what", r.what, "files", r.paths)
 	} else {
-		r.logger.Info("changed files were read anew", "what", r.what, "files", r.paths)
+		r.logger.Info("changed files are in force", "what", r.what, "files", r.paths)
 	}
 }
 
-// failed logs a fault when it comes up, and not with every look.
+// failed logs a fault once, and not with every look.
 func (r *Value[T]) failed(err error) {
 	if fault := err.Error(); fault != r.fault {
 		r.fault = fault
-		r.logger.Error("changed files cannot be used: what they held before stays in force",
+		r.logger.Error("changed files are invalid; their previous content stays in force",
 			"what", r.what, "files", r.paths, "error", fault)
 	}
 }
@@ -199,10 +218,10 @@ func (r *Value[T]) keep(contents [][]byte, files []os.FileInfo) {
 
 func (r *Value[T]) keepFiles(files []os.FileInfo) {
 	r.files = files
-	r.doubtful = false
+	r.tooYoung = false
 	for _, file := range files {
-		if time.Since(file.ModTime()) < doubt {
-			r.doubtful = true
+		if time.Since(file.ModTime()) < minAge {
+			r.tooYoung = true
 		}
 	}
 }
@@ -233,7 +252,7 @@ func readFiles(paths []string) ([][]byte, []os.FileInfo, error) {
 	return contents, files, nil
 }
 
-// readFile reads a small regular file; a pipe could hold the reader up for ever.
+// readFile reads a small regular file. It refuses a pipe, which could block the reader forever.
 func readFile(path string) (content []byte, info os.FileInfo, err error) {
 	if info, err = os.Stat(path); err != nil {
 		return nil, nil, err
@@ -241,12 +260,12 @@ func readFile(path string) (content []byte, info os.FileInfo, err error) {
 	if !info.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := nowait.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// Of the file that was opened: the path may lead to another by now.
+	// The path may lead to another file by now.
 	if info, err = file.Stat(); err != nil {
 		return nil, nil, err
 	}
@@ -260,7 +279,7 @@ func readFile(path string) (content []byte, info os.FileInfo, err error) {
 }
 
 func digestOf(contents [][]byte) [sha256.Size]byte {
-	// Lengths first, so that no two lists of contents are alike.
+	// The lengths come first, so that two different lists of contents never have the same digest.
 	var all bytes.Buffer
 	for _, content := range contents {
 		fmt.Fprintf(&all, "%d ", len(content))

@@ -265,7 +265,7 @@ func TestADeliveryOnItsWayHoldsTheOrder(t *testing.T) {
 	// A batch that no worker takes: its task queue has none.
 	run, err := d.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 		ID: ordercheck.HandOverWorkflowID(uuid.NewString()), TaskQueue: "nobody",
-	}, ordercheck.HandOverType, ordercheck.HandOver{Orders: []ordercheck.OrderDeliveries{
+	}, ordercheck.HandOverWorkflowType, ordercheck.DeliveryBatch{Orders: []ordercheck.OrderDeliveries{
 		{SalesOrderID: strings.ToUpper(id), Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated"}}},
 	}})
 	require.NoError(t, err)

@@ -88,7 +88,7 @@ func TestIngressKilledWhileCommitting(t *testing.T) {
 // the workflow's id when that is done.
 func (s *stack) startHandOver(ids []string) string {
 	s.t.Helper()
-	var batch ordercheck.HandOver
+	var batch ordercheck.DeliveryBatch
 	for _, id := range ids {
 		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
 			SalesOrderID: id, Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now()}},
@@ -96,7 +96,7 @@ func (s *stack) startHandOver(ids []string) string {
 	}
 	run, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
 		ID: ordercheck.HandOverWorkflowID(uuid.NewString()), TaskQueue: ordercheck.TaskQueue,
-	}, ordercheck.HandOverType, batch)
+	}, ordercheck.HandOverWorkflowType, batch)
 	require.NoError(s.t, err)
 	return run.GetID()
 }
@@ -157,7 +157,7 @@ func (s *stack) handOvers() (ids []string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.HandOverType),
+			Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.HandOverWorkflowType),
 		})
 		if err != nil {
 			return false

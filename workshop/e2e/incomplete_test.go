@@ -98,7 +98,7 @@ func TestTwoWorkersWithTwoRuleSets(t *testing.T) {
 	checks := sdkworker.New(s.temporal, ordercheck.TaskQueue, sdkworker.Options{})
 	lives := workflows.SalesOrderChecks{Settings: s.settings}
 	checks.RegisterWorkflowWithOptions(lives.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-	checks.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverType})
+	checks.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
 	(&activities.Activities{Orders: s.inflow, Rules: func() *rules.Set { return after }, PastRuns: s.temporal}).RegisterLocal(checks)
 	start(ordercheck.TaskQueue, checks)
 

@@ -79,7 +79,7 @@ func TestOneTraceFromTheDeliveryToInflow(t *testing.T) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	const handedOver = "POST /webhook/inflow > hand deliveries to Temporal > SignalWithStartWorkflow:SalesOrderCheck > RunWorkflow:SalesOrderCheck"
+	const handedOver = "POST /webhook/inflow > commit deliveries to Temporal > SignalWithStartWorkflow:SalesOrderCheck > RunWorkflow:SalesOrderCheck"
 	var paths []string
 	traces := map[string]bool{}
 	for _, span := range c.spans {

@@ -1,8 +1,6 @@
-package peers
+package edge
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -14,43 +12,20 @@ const ForwardedFor = "X-Forwarded-For"
 // maxHops is the maximum number of trusted proxies in a row, far above any real chain.
 const maxHops = 32
 
-// Networks are addresses and CIDR ranges.
+// Networks are CIDR ranges. An address is a range of one.
 type Networks []netip.Prefix
 
-// ParseNetworks parses addresses and CIDR ranges. The error names each text that is neither, after
-// what it was meant to be.
-func ParseNetworks(what string, texts []string) (Networks, error) {
-	var parsed Networks
-	var errs []error
-	for _, text := range texts {
-		prefix, err := parseNetwork(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s %q is neither an IP address nor a CIDR range", what, text))
-			continue
+// NewNetworks returns the ranges in the form in which addresses are compared: IPv4 mapped to IPv6 as
+// plain IPv4 (::ffff:10.0.0.0/104 means 10.0.0.0/8), and without host bits.
+func NewNetworks(prefixes []netip.Prefix) Networks {
+	var n Networks
+	for _, prefix := range prefixes {
+		if mapped := prefix.Bits() - 96; prefix.Addr().Is4In6() && mapped >= 0 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), mapped)
 		}
-		parsed = append(parsed, prefix)
+		n = append(n, prefix.Masked())
 	}
-	return parsed, errors.Join(errs...)
-}
-
-func parseNetwork(text string) (netip.Prefix, error) {
-	if !strings.Contains(text, "/") {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		address = plain(address)
-		return address.Prefix(address.BitLen())
-	}
-	prefix, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	// ::ffff:10.0.0.0/104 means 10.0.0.0/8. Addresses are unmapped, so as it stands it matches none.
-	if mapped := prefix.Bits() - 96; prefix.Addr().Is4In6() && mapped >= 0 {
-		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), mapped)
-	}
-	return prefix.Masked(), nil
+	return n
 }
 
 // Contain reports whether an address is in one of the networks.
@@ -63,12 +38,12 @@ func (n Networks) Contain(address netip.Addr) bool {
 	return false
 }
 
-// plain returns an address in the one form that is compared, counted and logged: IPv4 in IPv6 is
-// unmapped, and a zone, which can be any text, is dropped.
+// plain returns an address in the one form that we compare, count and log: IPv4 mapped to IPv6 is
+// unmapped, and the zone, which can be any text, is dropped.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// Remote returns the address of the other end of a connection, from its host:port; the zero address
-// if the connection is none of IP.
+// Remote returns the address in the host:port of a connection's other end, or the zero address if the
+// connection isn't IP.
 func Remote(hostPort string) netip.Addr {
 	remote, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
@@ -79,8 +54,8 @@ func Remote(hostPort string) netip.Addr {
 
 // Client returns the real client address of a request. n are the trusted proxies. It walks
 // X-Forwarded-For from right to left and stops at the first hop that is not a trusted proxy, because
-// anything further left can be forged. If a trusted proxy's entry cannot be read, the client is the
-// proxy itself. Other headers don't count: a proxy that doesn't set them passes on the sender's own.
+// anything further left can be forged. If the entry that a trusted proxy added cannot be read, the
+// client is that proxy. No other header counts: a proxy that doesn't set it forwards the sender's.
 func (n Networks) Client(r *http.Request) netip.Addr {
 	address := Remote(r.RemoteAddr)
 	lines := r.Header[ForwardedFor]

@@ -1,4 +1,4 @@
-package peers_test
+package edge_test
 
 import (
 	"net/netip"
@@ -7,28 +7,28 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"error-check-gate/internal/peers"
+	"error-check-gate/internal/edge"
 )
 
 func TestSubnet(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::",
 	} {
-		assert.Equal(t, want, peers.Subnet(netip.MustParseAddr(address)).String())
+		assert.Equal(t, want, edge.Subnet(netip.MustParseAddr(address)).String())
 	}
-	assert.Equal(t, netip.Addr{}, peers.Subnet(netip.Addr{}))
+	assert.Equal(t, netip.Addr{}, edge.Subnet(netip.Addr{}))
 }
 
 func TestTableEvicts(t *testing.T) {
-	table := peers.NewTable(func() *int { return new(int) })
+	table := edge.NewTable(func() *int { return new(int) })
 	now := time.Now()
 	peer := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
-	for i := range peers.Max + 100 {
+	for i := range edge.MaxPeers + 100 {
 		*table.Get(peer(i), now) = i
 	}
-	assert.Equal(t, peers.Max, table.Len())
+	assert.Equal(t, edge.MaxPeers, table.Len())
 	assert.Nil(t, table.Look(peer(0)), "the oldest go first")
 	assert.Equal(t, 100, *table.Look(peer(100)))
-	table.Get(peer(1), now.Add(peers.Idle))
+	table.Get(peer(1), now.Add(edge.Idle))
 	assert.Equal(t, 1, table.Len())
 }

@@ -1,5 +1,4 @@
-// Package peers keeps state for each address that requests come from, within bounds.
-package peers
+package edge
 
 import (
 	"container/list"
@@ -9,20 +8,20 @@ import (
 )
 
 const (
-	// Max is the maximum number of peers that a table has state for.
-	Max = 10_000
-	// Idle is how long a peer is kept without requests. A limiter must be full again after it, so that
-	// evicting the peer changes nothing.
+	// MaxPeers is the maximum number of peers that a [Table] keeps state for.
+	MaxPeers = 10_000
+	// Idle is how long a [Table] keeps a peer without requests. A limiter must be full again by then, so
+	// that evicting the peer changes nothing.
 	Idle = 10 * time.Second
 )
 
-// Table keeps a value for each peer that was lately seen, of at most [Max].
+// Table keeps a value for each peer that was seen in the last [Idle], for at most [MaxPeers].
 type Table[T any] struct {
 	fresh func() *T
 
 	mu     sync.Mutex
 	peers  map[netip.Addr]*entry[T]
-	recent list.List // of the peers, latest used first
+	recent list.List // of netip.Addr, latest used first
 }
 
 type entry[T any] struct {
@@ -31,12 +30,12 @@ type entry[T any] struct {
 	place *list.Element // in recent
 }
 
-// NewTable returns an empty table. fresh makes the value of a peer that is not in it.
+// NewTable returns an empty table. It calls fresh for the value of a new peer.
 func NewTable[T any](fresh func() *T) *Table[T] {
 	return &Table[T]{fresh: fresh, peers: map[netip.Addr]*entry[T]{}}
 }
 
-// Get returns the value of a peer, which it makes if there is none.
+// Get returns the value of a peer and makes one if there is none.
 func (t *Table[T]) Get(peer netip.Addr, now time.Time) *T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +46,7 @@ func (t *Table[T]) Get(peer netip.Addr, now time.Time) *T {
 	}
 	for last := t.recent.Back(); last != nil; last = t.recent.Back() {
 		oldest, _ := last.Value.(netip.Addr)
-		if len(t.peers) < Max && now.Sub(t.peers[oldest].used) < Idle {
+		if len(t.peers) < MaxPeers && now.Sub(t.peers[oldest].used) < Idle {
 			break
 		}
 		t.recent.Remove(last)
@@ -75,8 +74,8 @@ func (t *Table[T]) Len() int {
 	return len(t.peers)
 }
 
-// Subnet returns the addresses that one peer can easily have, as the first of them: an IPv6 network
-// of 64 bits. An IPv4 address stands for itself.
+// Subnet returns the key under which we count a peer: the address itself for IPv4, and the first
+// address of its /64 for IPv6, because one host can have all addresses of a /64.
 func Subnet(address netip.Addr) netip.Addr {
 	if !address.Is6() {
 		return address

@@ -1,84 +1,21 @@
 package ingress
 
 import (
-	"bytes"
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/reload"
 )
-
-// setGlobalPropagator: otelhttp reads a request's trace context with the global propagator.
-func setGlobalPropagator(t *testing.T) {
-	t.Helper()
-	before := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	t.Cleanup(func() { otel.SetTextMapPropagator(before) })
-}
-
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Now()} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) step(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-func writeFile(t *testing.T, path, content string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-}
-
-func writeCertificate(t *testing.T, certFile, keyFile, name string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	writeFile(t, certFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	writeFile(t, keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
-}
 
 func accepts(t *testing.T, secrets Secrets, secret string) bool {
 	t.Helper()
@@ -112,7 +49,7 @@ func TestSecretFile(t *testing.T) {
 	clock.step(reload.Interval)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.True(t, accepts(t, secrets, secondSecret))
-	assert.Equal(t, 1, strings.Count(log.String(), "were read anew"))
+	assert.Equal(t, 1, strings.Count(log.String(), "are in force"))
 
 	// What cannot be used leaves things as they are, and is said once.
 	for name, spoil := range map[string]func(){
@@ -126,14 +63,14 @@ func TestSecretFile(t *testing.T) {
 		"huge":        func() { writeFile(t, path, strings.Repeat("x", reload.MaxFile+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			said := strings.Count(log.String(), "cannot be used")
+			said := strings.Count(log.String(), "files are invalid")
 			spoil()
 			for range 3 {
 				clock.step(reload.Interval)
 				assert.True(t, accepts(t, secrets, firstSecret))
 				assert.True(t, accepts(t, secrets, secondSecret))
 			}
-			assert.Equal(t, said+1, strings.Count(log.String(), "cannot be used"))
+			assert.Equal(t, said+1, strings.Count(log.String(), "files are invalid"))
 			assert.NotContains(t, log.String(), "hunter2")
 
 			require.NoError(t, os.RemoveAll(path))
@@ -237,11 +174,11 @@ func TestSecretFileReloadOverHTTP(t *testing.T) {
 	writeFile(t, path, firstSecret)
 	clock := newClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
-	e := startEdge(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Secrets = secrets }))
+	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Secrets = secrets }))
 	post := func(secret string) int {
-		r := e.webhookRequest(t, documentedBody(orderID))
+		r := ts.webhookRequest(t, documentedBody(orderID))
 		r.Header.Set(inflow.SignatureHeader, sign(t, secret, documentedBody(orderID)))
-		return e.do(t, r).status
+		return ts.do(t, r).status
 	}
 	assert.Equal(t, 200, post(firstSecret))
 	assert.Equal(t, 401, post(secondSecret))
@@ -253,139 +190,4 @@ func TestSecretFileReloadOverHTTP(t *testing.T) {
 	clock.step(reload.Interval)
 	assert.Equal(t, 401, post(firstSecret))
 	assert.Equal(t, 200, post(secondSecret))
-}
-
-func TestAuditLogTargets(t *testing.T) {
-	off, err := OpenAuditLog(AuditOptions{Target: AuditOff})
-	require.NoError(t, err)
-	off.record(&auditRecord{})
-	require.NoError(t, off.Close(t.Context()))
-
-	var out bytes.Buffer
-	stdout, err := OpenAuditLog(AuditOptions{Target: AuditStdout, Stdout: &out})
-	require.NoError(t, err)
-	for range 1000 {
-		stdout.record(&auditRecord{Reason: reasonReceived})
-	}
-	require.NoError(t, stdout.Close(t.Context()))
-	assert.Equal(t, 1000, strings.Count(out.String(), `"reason":"received"`))
-	assert.Equal(t, 1000, strings.Count(out.String(), "\n"))
-
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	for range 2 { // appended to
-		file, err := OpenAuditLog(AuditOptions{Target: path})
-		require.NoError(t, err)
-		file.record(&auditRecord{Reason: reasonReceived})
-		require.NoError(t, file.Close(t.Context()))
-	}
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, 2, bytes.Count(content, []byte("\n")))
-
-	_, err = OpenAuditLog(AuditOptions{Target: filepath.Join(path, "below-a-file")})
-	require.ErrorContains(t, err, "open the audit log")
-}
-
-// faultyDisk takes up to room bytes of each write.
-type faultyDisk struct {
-	room    int
-	written bytes.Buffer
-}
-
-func (d *faultyDisk) Write(p []byte) (int, error) {
-	if len(p) <= d.room {
-		return d.written.Write(p)
-	}
-	n, _ := d.written.Write(p[:d.room])
-	return n, errors.New("no space left on device")
-}
-
-// TestAuditLogOnAFaultyDisk: lines are lost and counted, what comes after them is whole, and the
-// log says so once a minute.
-func TestAuditLogOnAFaultyDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reader := sdkmetric.NewManualReader()
-		var log bytes.Buffer
-		disk := &faultyDisk{room: 1 << 20}
-		audit, err := OpenAuditLog(AuditOptions{
-			Target: AuditStdout, Stdout: disk, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
-		})
-		require.NoError(t, err)
-		record := func(room int, reason string) {
-			disk.room = room
-			audit.record(&auditRecord{Reason: reason})
-			synctest.Wait()
-		}
-		record(1<<20, "first")
-		record(0, "lost")
-		record(10, "torn")
-		record(1<<20, "last")
-		assert.Equal(t, 1, strings.Count(log.String(), "no space left"))
-		time.Sleep(time.Minute)
-		record(0, "lost")
-		assert.Equal(t, 2, strings.Count(log.String(), "no space left"))
-		require.NoError(t, audit.Close(t.Context()))
-		audit.record(&auditRecord{Reason: "after its end"})
-
-		lines := strings.Split(strings.TrimSpace(disk.written.String()), "\n")
-		require.Len(t, lines, 3)
-		assert.Contains(t, lines[0], "first")
-		assert.Contains(t, lines[2], "last")
-		assert.EqualValues(t, 4, sum(t, reader, "gate.audit.lost"))
-	})
-}
-
-// TestAuditLogOnAHangingDisk: nobody waits for it, and its memory is bounded.
-func TestAuditLogOnAHangingDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reader := sdkmetric.NewManualReader()
-		r, w := io.Pipe()
-		audit, err := OpenAuditLog(AuditOptions{
-			Target: AuditStdout, Stdout: w, Logger: slog.New(slog.DiscardHandler),
-			MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
-		})
-		require.NoError(t, err)
-		began := time.Now()
-		audit.record(&auditRecord{})
-		synctest.Wait() // it is being written now, for ever
-		for range auditQueue + 100 {
-			audit.record(&auditRecord{})
-		}
-		assert.Zero(t, time.Since(began))
-		assert.EqualValues(t, 100, sum(t, reader, "gate.audit.lost"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorContains(t, audit.Close(ctx), "last lines of the audit log")
-		require.NoError(t, r.Close())
-		synctest.Wait()
-	})
-}
-
-// sum is what a counter has counted, or how many values a histogram holds.
-func sum(t *testing.T, reader *sdkmetric.ManualReader, name string) int64 {
-	t.Helper()
-	var collected metricdata.ResourceMetrics
-	require.NoError(t, reader.Collect(t.Context(), &collected))
-	var total int64
-	for _, scope := range collected.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if m.Name != name {
-				continue
-			}
-			switch data := m.Data.(type) {
-			case metricdata.Sum[int64]:
-				for _, point := range data.DataPoints {
-					total += point.Value
-				}
-			case metricdata.Histogram[float64]:
-				for _, point := range data.DataPoints {
-					total += int64(point.Count) //nolint:gosec // of a test's requests
-				}
-			default:
-				require.Failf(t, "cannot be summed", "%s is %T", name, data)
-			}
-		}
-	}
-	return total
 }
