@@ -86,11 +86,7 @@ func (o *salesOrder) writeFindings(b *strings.Builder) {
 	b.WriteString("\n| finding | what is wrong | what to do |\n|:---|:---|:---|\n")
 	for i := range findings[:min(len(findings), maxDetailRows)] {
 		f := &findings[i]
-		place := "order"
-		if f.LineNumber > 0 {
-			place = fmt.Sprintf("line %d", f.LineNumber)
-		}
-		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, place, stateText(f),
+		fmt.Fprintf(b, "| %s, %s%s | %s | %s |\n", f.Severity, f.Place(), stateText(f),
 			ordercheck.Markdown(f.Message), ordercheck.Markdown(f.Fix))
 	}
 	for i := range omitted[:min(len(omitted), maxDetailRules)] {

@@ -17,53 +17,57 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
 )
 
-// chatDocs has the form of each service's URL.
+// chatDocs documents the URL of each service.
 const chatDocs = "https://shoutrrr.nickfedor.com/services/"
 
-// notChats are services of shoutrrr's that are no place for a notice: mail goes by SMTP_ADDR,
-// and an order's faults do not belong in the log.
+// notChats lists shoutrrr's services that must not get notices. Mail has its own settings
+// (SMTP_ADDR), and an order's errors don't belong in the log.
 var notChats = []string{"smtp", "logger"}
 
-// checkChat says what is wrong with a URL for shoutrrr, and contacts nobody.
+// checkChat checks a URL for shoutrrr. It opens no connection.
 func checkChat(u *url.URL) error {
 	service, _, _ := strings.Cut(u.Scheme, "+")
 	known := new(router.ServiceRouter).ListServices()
 	slices.Sort(known)
-	known = slices.DeleteFunc(known, func(name string) bool { return slices.Contains(notChats, name) })
+	known = slices.DeleteFunc(known, func(name string) bool {
+		return slices.Contains(notChats, name)
+	})
 	switch {
 	case service == "smtp":
-		return errors.New("is one of smtp://: mail is sent by SMTP_ADDR and MAIL_TO")
+		return errors.New("begins with smtp://: use SMTP_ADDR and MAIL_TO to send mail")
 	case !slices.Contains(known, service):
-		// What stands before :// may be a part of a token.
-		return fmt.Errorf("does not begin with https:// or the name of a service (%s) and ://", strings.Join(known, ", "))
+		// Don't quote the text before ://, which may be part of a token.
+		return fmt.Errorf("does not begin with https:// or the name of a service (%s) and ://",
+			strings.Join(known, ", "))
 	}
 	checked := *u
 	if password, ok := u.User.Password(); ok && service == "matrix" {
-		checked.User = url.UserPassword("", password) // with a user, it would log in at once
+		checked.User = url.UserPassword("", password) // with a user, Locate would log in
 	}
-	// A service's own words quote the URL.
+	// The service's error quotes the URL, so it is not shown.
 	if _, err := new(router.ServiceRouter).Locate(checked.String()); err != nil {
-		return fmt.Errorf("does not have the form of a %s:// URL, which is shown at %s", service, chatDocs)
+		return fmt.Errorf("is not a valid %s:// URL: see %s", service, chatDocs)
 	}
 	return nil
 }
 
-// maxCalls is how many messages go to one chat at once.
+// maxCalls is the number of messages in flight to one chat.
 const maxCalls = 4
 
-// maxOutcomes is how many outcomes of calls are kept that nobody has asked for yet.
+// maxOutcomes is the number of outcomes that are kept until somebody asks for them.
 const maxOutcomes = 1000
 
-// chat posts a text by one of shoutrrr's services. Those take no context, and some have no
-// time limit: a call that was given up may still arrive. So a message that is sent again
-// waits for the call that was made for it, and maxCalls bounds those that never end.
+// chat posts texts through one of shoutrrr's services. They take no context, and some have no
+// timeout, so a message may arrive after its caller gave up. When a caller sends a message again,
+// it therefore waits for the call in flight. maxCalls limits calls that never end.
 type chat struct {
 	service string
 	address string
-	slots   chan types.Service // nil is one that is not made yet
+	// slots holds one service per call that may be made. A nil service is created when needed.
+	slots chan types.Service
 
 	mu    sync.Mutex
-	calls map[string]*call // by the message's id
+	calls map[string]*call // by message id
 }
 
 type call struct {
@@ -92,46 +96,47 @@ func newChat(service, address string) *chat {
 }
 
 func (c *chat) post(ctx context.Context, m message) error {
-	made, err := c.call(ctx, m)
+	current, err := c.call(ctx, m)
 	if err != nil {
 		return err
 	}
 	select {
-	case <-made.done:
+	case <-current.done:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	c.mu.Lock()
-	if c.calls[m.id] == made {
+	if c.calls[m.id] == current {
 		delete(c.calls, m.id)
 	}
 	c.mu.Unlock()
-	return made.err
+	return current.err
 }
 
-// call is the one that is under way for the message, or a new one.
+// call returns the message's call in flight, or starts one.
 func (c *chat) call(ctx context.Context, m message) (*call, error) {
-	if made := c.find(m.id); made != nil {
-		return made, nil
+	if current := c.find(m.id); current != nil {
+		return current, nil
 	}
 	select {
 	case service := <-c.slots:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if made := c.calls[m.id]; made != nil {
+		if current := c.calls[m.id]; current != nil {
 			c.slots <- service
-			return made, nil
+			return current, nil
 		}
-		made := &call{done: make(chan struct{})}
-		c.forget()
-		c.calls[m.id] = made
+		started := &call{done: make(chan struct{})}
+		c.evict()
+		c.calls[m.id] = started
 		go func() {
-			defer close(made.done)
-			made.err = c.send(service, m)
+			defer close(started.done)
+			started.err = c.send(service, m)
 		}()
-		return made, nil
+		return started, nil
 	case <-ctx.Done():
-		return nil, &Error{Reason: fmt.Sprintf("%d earlier messages to it have not ended", maxCalls)}
+		return nil, &Error{Reason: fmt.Sprintf("%d earlier messages to it are still in flight",
+			maxCalls)}
 	}
 }
 
@@ -141,26 +146,26 @@ func (c *chat) find(id string) *call {
 	return c.calls[id]
 }
 
-// forget bounds the outcomes that nobody asked for. The caller holds the mutex.
-func (c *chat) forget() {
+// evict drops outcomes that nobody asked for if there are too many. The caller holds the mutex.
+func (c *chat) evict() {
 	if len(c.calls) < maxOutcomes {
 		return
 	}
-	for id, made := range c.calls {
-		if made.ended() {
+	for id, kept := range c.calls {
+		if kept.ended() {
 			delete(c.calls, id)
 		}
 	}
 }
 
-// send uses up a slot for as long as the service takes.
+// send posts the message, however long the service takes, and then puts the service back.
 func (c *chat) send(service types.Service, m message) (err error) {
 	defer func() {
-		if recover() != nil { // what it panics with may hold the URL
+		if recover() != nil { // the value may contain the URL, so it is not shown
 			err = errors.New("the service's code failed")
 		}
 		if err != nil {
-			service = nil // its session may have ended
+			service = nil // its session may have expired
 			err = c.describe(err)
 		}
 		c.slots <- service
@@ -179,11 +184,11 @@ func (c *chat) send(service types.Service, m message) (err error) {
 	return service.Send(text, parameters)
 }
 
-// withHeader adds a header to a generic:// URL, which takes them as query values.
+// withHeader adds a header to a generic:// URL. The generic service takes headers as query values.
 func withHeader(address, name, value string) string {
 	u, err := url.Parse(address)
 	if err != nil {
-		return address // it was parsed before
+		return address // cannot happen: the URL was parsed before
 	}
 	query := u.Query()
 	query.Set("@"+name, value)
@@ -191,9 +196,10 @@ func withHeader(address, name, value string) string {
 	return u.String()
 }
 
-// content returns the text and the parameters that suit a service: its idempotency key, if it has one, and a
-// title if shoutrrr would make a poor one. It gives Slack an attachment for each line of the text and no text
-// at all, and cuts the summary of a Teams card after 21 bytes, in the middle of the order's number.
+// content returns the text and parameters for the service: its idempotency key, if it has one, and
+// a title if shoutrrr would choose a poor one. For Slack, shoutrrr would turn each line of the text
+// into an attachment and leave the text empty. For Teams, it would cut the card's summary after 21
+// bytes, in the middle of the order number.
 func (c *chat) content(m message) (string, *types.Params) {
 	switch c.service {
 	case "opsgenie":
@@ -210,18 +216,19 @@ func (c *chat) content(m message) (string, *types.Params) {
 	}
 }
 
-// statusText is how shoutrrr's services write the status of an answer that they do not like.
-var statusText = regexp.MustCompile(`(?i)(?:status(?: code)?:? |HTTP )([45]\d\d)\b|: ([45]\d\d)(?: [A-Z][A-Za-z -]+)?$`)
+// statusText finds the HTTP status in an error of a shoutrrr service.
+var statusText = regexp.MustCompile(`(?i)(?:status(?: code)?:? |HTTP )([45]\d\d)\b|` +
+	`: ([45]\d\d)(?: [A-Z][A-Za-z -]+)?$`)
 
-// describe makes an error of a service's one that may be shown: it may quote the URL, the
-// message or the answer.
+// describe turns a service's error into one that is safe to show. The original may quote the URL,
+// the message or the response.
 func (c *chat) describe(err error) error {
 	var answer jsonclient.Error
 	code := 0
 	if errors.As(err, &answer) {
 		code = answer.StatusCode
 	} else if found := statusText.FindStringSubmatch(err.Error()); found != nil {
-		code, _ = strconv.Atoi(found[1] + found[2]) // digits, by the pattern
+		code, _ = strconv.Atoi(found[1] + found[2]) // the pattern only matches digits
 	}
 	if code >= 400 {
 		return httpError(&http.Response{StatusCode: code})
@@ -230,5 +237,6 @@ func (c *chat) describe(err error) error {
 	if errors.As(err, &call) {
 		return &Error{Reason: networkReason(call.Err)}
 	}
-	return &Error{Reason: "the message was refused, or the service could not be reached; its own words are withheld, for they may hold the URL"}
+	return &Error{Reason: "the service refused the message or cannot be reached (its error is " +
+		"not shown because it may contain the URL)"}
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const told = "[OVERRIDDEN] SO-001057: 2 errors\nAcme Kitchens\n• order: the PO number is missing"
+const overriddenText = "[OVERRIDDEN] SO-001057: 2 errors\nAcme Kitchens\n• order: the PO number " +
+	"is missing"
 
 func TestSlackGetsTheNoticeAsItsText(t *testing.T) {
-	text, parameters := newChat("slack", "").content(message{text: told})
+	text, parameters := newChat("slack", "").content(message{text: overriddenText})
 	config := &slack.Config{}
 	resolver := format.NewPropKeyResolver(config)
 	require.NoError(t, resolver.UpdateConfigFromParams(config, parameters))
@@ -24,12 +25,13 @@ func TestSlackGetsTheNoticeAsItsText(t *testing.T) {
 		Attachments []any
 	}
 	require.NoError(t, json.Unmarshal(payload, &body))
-	assert.Equal(t, told, body.Text)
+	assert.Equal(t, overriddenText, body.Text)
 	assert.Empty(t, body.Attachments)
 }
 
 func TestTeamsSummaryIsTheWholeSubject(t *testing.T) {
-	text, parameters := newChat("teams", "").content(message{text: told})
-	assert.Equal(t, "[OVERRIDDEN] SO-001057: 2 errors", (*parameters)["title"], "Teams takes the title for its summary")
+	text, parameters := newChat("teams", "").content(message{text: overriddenText})
+	assert.Equal(t, "[OVERRIDDEN] SO-001057: 2 errors", (*parameters)["title"],
+		"Teams uses the title as summary")
 	assert.Equal(t, "Acme Kitchens\n• order: the PO number is missing", text)
 }

@@ -15,11 +15,12 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// mattermost is a chat at a receiver, with a token that must not be seen.
+// mattermost returns options with a chat at the receiver. Errors must not show its token.
 func mattermost(t *testing.T, r *receiver) notify.Options {
 	t.Helper()
 	return notify.Options{
-		Destinations:  destinations(t, "mattermost://gate@"+strings.TrimPrefix(r.URL, "http://")+"/hush-token?disabletls=yes"),
+		Destinations: destinations(t,
+			"mattermost://gate@"+strings.TrimPrefix(r.URL, "http://")+"/hush-token?disabletls=yes"),
 		TemporalUIURL: "https://temporal.example.com", Namespace: "default",
 	}
 }
@@ -58,10 +59,12 @@ https://app.`), chatText(t, chat))
 	notice := failed()
 	notice.Kind = ordercheck.NoticeOverridden
 	f := notice.Report.Findings[:1]
-	f[0].State, f[0].Override = ordercheck.FindingOverridden, &ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon}
+	f[0].State, f[0].Override = ordercheck.FindingOverridden,
+		&ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon}
 	notice.Report.Findings = f
 	require.NoError(t, send(t, mattermost(t, chat), notice))
-	assert.Contains(t, chatText(t, chat), "→ Type the quantity again. (Ann Chef: agreed by phone)\n")
+	assert.Contains(t, chatText(t, chat),
+		"→ Type the quantity again. (Ann Chef: agreed by phone)\n")
 
 	notice = failed()
 	for range 5 {
@@ -72,7 +75,7 @@ https://app.`), chatText(t, chat))
 	assert.Contains(t, chatText(t, chat), "\nand 2 more\n")
 }
 
-func TestChatIsToldThatTheRulesChanged(t *testing.T) {
+func TestChatTextAfterRulesChanged(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	notice := resolved()
@@ -91,7 +94,7 @@ func TestChatIsToldThatTheRulesChanged(t *testing.T) {
 	assert.NotContains(t, body.Text, "fixed")
 }
 
-func TestOrderCannotCallEverybodyInAChat(t *testing.T) {
+func TestOrderTextCannotMentionEverybody(t *testing.T) {
 	t.Parallel()
 	chat := newReceiver(t)
 	notice := failed()
@@ -107,7 +110,7 @@ func TestOrderCannotCallEverybodyInAChat(t *testing.T) {
 	assert.Less(t, len(text), 2000)
 }
 
-func TestAnswersOfAChat(t *testing.T) {
+func TestChatErrors(t *testing.T) {
 	t.Parallel()
 	chat := newReceiver(t)
 	for _, test := range []struct {
@@ -117,10 +120,12 @@ func TestAnswersOfAChat(t *testing.T) {
 		code      int
 		reason    string
 	}{
-		{"500", status(500), false, 500, "it answered with 500 Internal Server Error"},
-		{"400", status(400), true, 400, "it answered with 400 Bad Request"},
-		{"429", status(429), false, 429, "it answered with 429 Too Many Requests"},
-		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false, 0, "the connection broke"},
+		{"500", status(500), false, 500, "it responded with 500 Internal Server Error"},
+		{"400", status(400), true, 400, "it responded with 400 Bad Request"},
+		{"429", status(429), false, 429, "it responded with 429 Too Many Requests"},
+		{"cut", func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, false, 0, "the connection broke"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			chat.answer(test.answer)
@@ -138,7 +143,7 @@ func TestAnswersOfAChat(t *testing.T) {
 	assert.False(t, sent.Permanent)
 }
 
-func TestWordsOfAServiceAreWithheld(t *testing.T) {
+func TestServiceErrorsDoNotLeakSecrets(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{
 		"generic://127.0.0.1:1/hush-token?disabletls=yes",
@@ -157,7 +162,7 @@ func TestWordsOfAServiceAreWithheld(t *testing.T) {
 	}
 }
 
-func TestGenericWebhookOfShoutrrrGetsTheIdempotencyKey(t *testing.T) {
+func TestGenericServiceGetsIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	host := strings.TrimPrefix(hook.URL, "http://")
@@ -165,7 +170,8 @@ func TestGenericWebhookOfShoutrrrGetsTheIdempotencyKey(t *testing.T) {
 		"generic://" + host + "/hook?disabletls=yes&template=json&@X-Own=mine",
 		"generic+http://" + host + "/hook?template=json&@X-Own=mine",
 	} {
-		require.NoError(t, send(t, notify.Options{Destinations: destinations(t, address)}, failed()))
+		require.NoError(t, send(t, notify.Options{Destinations: destinations(t, address)},
+			failed()))
 		requests := hook.requests()
 		last := requests[len(requests)-1]
 		assert.Equal(t, "run-1-set-1", last.header.Get("Idempotency-Key"))
@@ -175,7 +181,7 @@ func TestGenericWebhookOfShoutrrrGetsTheIdempotencyKey(t *testing.T) {
 	}
 }
 
-// redirected sends every request to a receiver, wherever it was to go.
+// redirected sends every request to a receiver instead of its real host.
 type redirected struct {
 	*receiver
 	hosts []string
@@ -188,7 +194,7 @@ func (r *redirected) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-func TestTelegramTellsEachChatOnItsOwn(t *testing.T) {
+func TestTelegramChatsAreSeparateTargets(t *testing.T) {
 	t.Parallel()
 	api := &redirected{receiver: newReceiver(t)}
 	options := notify.Options{Transport: api, Destinations: destinations(t,
@@ -206,7 +212,8 @@ func TestTelegramTellsEachChatOnItsOwn(t *testing.T) {
 	assert.Equal(t, "/bot110201543:AAHdq-hush/sendMessage", requests[0].path)
 	for i, want := range []string{
 		`{"chat_id":"@team","disable_notification":true,"disable_web_page_preview":true}`,
-		`{"chat_id":"-1002","message_thread_id":7,"disable_notification":true,"disable_web_page_preview":true}`,
+		`{"chat_id":"-1002","message_thread_id":7,"disable_notification":true,` +
+			`"disable_web_page_preview":true}`,
 	} {
 		var got map[string]any
 		require.NoError(t, json.Unmarshal([]byte(requests[i].body), &got))
@@ -220,14 +227,16 @@ func TestTelegramTellsEachChatOnItsOwn(t *testing.T) {
 	}
 }
 
-// shoutrrr's own sender says that it was sent: https://github.com/containrrr/shoutrrr/issues/473.
-func TestTelegramThatCannotBeReachedIsAnError(t *testing.T) {
+// TestUnreachableTelegramIsAnError: shoutrrr's own sender would report success, see
+// https://github.com/containrrr/shoutrrr/issues/473.
+func TestUnreachableTelegramIsAnError(t *testing.T) {
 	t.Parallel()
 	api := &redirected{receiver: newReceiver(t)}
-	options := notify.Options{Transport: api, Destinations: destinations(t, "telegram://110201543:AAHdq-hush@telegram?chats=@team")}
+	options := notify.Options{Transport: api,
+		Destinations: destinations(t, "telegram://110201543:AAHdq-hush@telegram?chats=@team")}
 	api.answer(status(http.StatusBadGateway))
 	sent := sendError(t, options, failed())
-	assert.Equal(t, "it answered with 502 Bad Gateway", sent.Reason)
+	assert.Equal(t, "it responded with 502 Bad Gateway", sent.Reason)
 	assert.False(t, sent.Permanent)
 	api.Close()
 	sent = sendError(t, options, failed())
@@ -236,7 +245,7 @@ func TestTelegramThatCannotBeReachedIsAnError(t *testing.T) {
 	assert.NotContains(t, sent.Error(), "hush")
 }
 
-func TestMessageThatWasGivenUpIsNotPostedTwice(t *testing.T) {
+func TestAbandonedMessageIsNotPostedTwice(t *testing.T) {
 	t.Parallel()
 	chat := newReceiver(t)
 	release, reached := make(chan struct{}), make(chan struct{}, 1)
@@ -256,15 +265,16 @@ func TestMessageThatWasGivenUpIsNotPostedTwice(t *testing.T) {
 	assert.Equal(t, "it was interrupted", sent.Reason)
 
 	close(release)
-	require.NoError(t, n.Send(t.Context(), target, failed()), "the outcome of the call that was made for it")
+	require.NoError(t, n.Send(t.Context(), target, failed()), "the outcome of the first call")
 	assert.Len(t, chat.requests(), 1)
 
-	require.NoError(t, n.Send(t.Context(), target, failed()), "told once, it is told again to who asks again")
+	require.NoError(t, n.Send(t.Context(), target, failed()),
+		"a call's outcome is reported once; the next send posts again")
 	assert.Len(t, chat.requests(), 2)
 	<-reached
 }
 
-func TestCallsThatNeverEndAreBounded(t *testing.T) {
+func TestHangingCallsAreLimited(t *testing.T) {
 	t.Parallel()
 	chat := newReceiver(t)
 	release, reached := make(chan struct{}), make(chan struct{}, 100)
@@ -283,7 +293,8 @@ func TestCallsThatNeverEndAreBounded(t *testing.T) {
 		assert.False(t, sent.Permanent)
 		reasons[sent.Reason]++
 	}
-	assert.Equal(t, map[string]int{"there was no answer within 200ms": 4, "4 earlier messages to it have not ended": 4}, reasons)
+	assert.Equal(t, map[string]int{"there was no response within 200ms": 4,
+		"4 earlier messages to it are still in flight": 4}, reasons)
 	for range 4 {
 		<-reached
 	}
@@ -293,8 +304,10 @@ func TestCallsThatNeverEndAreBounded(t *testing.T) {
 	for i := range 8 {
 		notice := failed()
 		notice.Key = string(rune('a' + i))
-		// A busy machine may need several tries; none sends twice.
-		require.Eventually(t, func() bool { return n.Send(t.Context(), n.Targets(notice)[0], notice) == nil }, time.Minute, time.Millisecond)
+		// On a busy machine, a send may time out and need a retry. No retry posts twice.
+		require.Eventually(t, func() bool {
+			return n.Send(t.Context(), n.Targets(notice)[0], notice) == nil
+		}, time.Minute, time.Millisecond)
 	}
-	assert.Len(t, chat.requests(), 8, "each once")
+	assert.Len(t, chat.requests(), 8, "each message was posted once")
 }

@@ -10,15 +10,16 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// collectionKind labels collective messages in metrics, and in the JSON for software.
+// collectionKind is the kind of collective messages in metrics and in JSON.
 const collectionKind = "collection"
 
-// maxChatNotices is the most notices that a chat lists. The shortest messages that a chat takes have
-// 2,000 characters.
+// maxChatNotices is the maximum number of notices listed in a chat. Some chats allow only 2,000
+// characters per message.
 const maxChatNotices = 10
 
-// Receiver names who would get the message, for limits. It is the target's name, with a digest of the
-// address if the target is a different person for each order. It is empty if nobody can be told.
+// Receiver identifies the person or chat behind the target, for rate limits. It is the target's
+// name, plus a digest of the address if each order has another person. It is empty if the target
+// cannot get any message.
 func (t Target) Receiver() string {
 	switch {
 	case t.fault != "":
@@ -30,21 +31,22 @@ func (t Target) Receiver() string {
 	}
 }
 
-// repReceiver returns the receiver of a sales rep's address. Two reps must not share one, since one
-// of them would get the other's mail, so its digest is longer than a target's.
+// repReceiver returns the receiver for a sales rep's address. Its digest is longer than that of a
+// target's name: if two reps shared one, a rep would get the other's mail.
 func repReceiver(address string) string {
 	return ordercheck.TargetSalesRep + ":" + digestOf(strings.ToLower(address), 6)
 }
 
-// Brief returns a notice as a collective message has it.
+// Brief returns the short form of a notice for a collective message.
 func (n *Notifier) Brief(notice *Notice) ordercheck.GatheredNotice {
 	brief := ordercheck.GatheredNotice{
 		Key: notice.Key, Kind: notice.Kind, SalesOrderID: notice.Report.SalesOrderID,
 		OrderNumber: notice.Report.OrderNumber, Customer: notice.Report.Customer,
-		What: notice.what(n.location), At: notice.At, RunID: notice.RunID, HasSalesRep: notice.HasSalesRep,
+		What: notice.what(n.location), At: notice.At, RunID: notice.RunID,
+		HasSalesRep: notice.HasSalesRep,
 	}
 	if about, _ := notice.about(); len(about) > 0 {
-		brief.First = where(&about[0]) + ": " + about[0].Message
+		brief.First = about[0].Place() + ": " + about[0].Message
 	}
 	brief.Cut()
 	return brief
@@ -61,7 +63,7 @@ func (n *Notifier) SendCollection(ctx context.Context, t Target, c *ordercheck.C
 	})
 }
 
-// collectionSummary says how many notices of which kind a collective message has.
+// collectionSummary counts the notices of a collective message, in total and by kind.
 func collectionSummary(c *ordercheck.Collection) (total, kinds string) {
 	number := map[ordercheck.NoticeKind]int{}
 	for i := range c.Notices {
@@ -76,7 +78,7 @@ func collectionSummary(c *ordercheck.Collection) (total, kinds string) {
 	if c.Omitted > 0 {
 		parts = append(parts, fmt.Sprintf("%d not listed", c.Omitted))
 	}
-	return count(len(c.Notices)+c.Omitted, "notice"), strings.Join(parts, ", ")
+	return ordercheck.Plural(len(c.Notices)+c.Omitted, "notice"), strings.Join(parts, ", ")
 }
 
 func (n *Notifier) collectionView(c *ordercheck.Collection, t Target) *listView {
@@ -84,33 +86,37 @@ func (n *Notifier) collectionView(c *ordercheck.Collection, t Target) *listView 
 	v := &listView{
 		Subject: fmt.Sprintf("[COLLECTED] %s: %s", total, kinds), Label: "COLLECTED",
 		Color: colors[ordercheck.NoticeFailed], Headline: total + " in one mail: " + kinds + ".",
-		Advice: "They are more than NOTICES_PER_HOUR lets through one by one. An order that failed is held until it is fixed in InFlow and saved.",
-		More:   c.Omitted,
+		Advice: "There were too many notices to send each one alone (NOTICES_PER_HOUR). A failed " +
+			"order is held until somebody fixes it in InFlow and saves it.",
+		More: c.Omitted,
 	}
 	for i := range c.Notices {
 		g := &c.Notices[i]
 		v.Rows = append(v.Rows, n.row(&listedOrder{
-			salesOrderID: g.SalesOrderID, runID: g.RunID, number: g.OrderNumber, customer: g.Customer,
-			mark: strings.ToUpper(string(g.Kind)), what: whatOf(g), when: n.time(g.At),
+			salesOrderID: g.SalesOrderID, runID: g.RunID, number: g.OrderNumber,
+			customer: g.Customer,
+			mark:     strings.ToUpper(string(g.Kind)), what: whatOf(g), when: n.time(g.At),
 		}, t, g.At))
 	}
 	return v
 }
 
-// whatOf says on one line what a gathered notice tells.
+// whatOf returns the content of a gathered notice on one line.
 func whatOf(g *ordercheck.GatheredNotice) string {
-	parts := slices.DeleteFunc([]string{g.What, g.First}, func(part string) bool { return part == "" })
+	parts := slices.DeleteFunc([]string{g.What, g.First}, func(part string) bool {
+		return part == ""
+	})
 	return strings.Join(parts, ": ")
 }
 
-// collectionBody is what an https:// destination gets of a collective message.
+// collectionBody is the JSON of a collective message for an https:// destination.
 type collectionBody struct {
 	Kind    string             `json:"kind"`
 	Key     string             `json:"key"`
 	Subject string             `json:"subject"`
 	Text    string             `json:"text"`
 	Notices []collectionNotice `json:"notices"`
-	// NoticesOmitted counts the notices that are not listed.
+	// NoticesOmitted is the number of notices that are not listed.
 	NoticesOmitted int `json:"noticesOmitted,omitempty"`
 }
 
@@ -122,7 +128,8 @@ type collectionNotice struct {
 func (n *Notifier) collectionMessage(c *ordercheck.Collection) message {
 	total, kinds := collectionSummary(c)
 	subject := fmt.Sprintf("[COLLECTED] %s: %s", total, kinds)
-	body := collectionBody{Kind: collectionKind, Key: c.Key, Subject: subject, NoticesOmitted: c.Omitted}
+	body := collectionBody{Kind: collectionKind, Key: c.Key, Subject: subject,
+		NoticesOmitted: c.Omitted}
 	var b strings.Builder
 	b.WriteString(subject + "\n")
 	for i := range c.Notices {
@@ -135,7 +142,8 @@ func (n *Notifier) collectionMessage(c *ordercheck.Collection) message {
 			},
 		})
 		if i < maxChatNotices {
-			fmt.Fprintf(&b, "• [%s] %s", strings.ToUpper(string(g.Kind)), chatText(orderName(g.OrderNumber, g.SalesOrderID), maxName))
+			fmt.Fprintf(&b, "• [%s] %s", strings.ToUpper(string(g.Kind)),
+				chatText(orderName(g.OrderNumber, g.SalesOrderID), maxName))
 			if what := chatText(whatOf(g), maxChatText/2); what != "" {
 				b.WriteString(": " + what)
 			}

@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// collection has a failed and a resolved notice, and one that is not listed.
+// collection returns a failed and a resolved notice, and one that is not listed.
 func collection(t *testing.T, n *notify.Notifier) *ordercheck.Collection {
 	t.Helper()
 	return &ordercheck.Collection{
@@ -47,7 +47,7 @@ func TestCollectiveMail(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, jane.Address, receiver)
 	assert.Equal(t, `3 notices in one mail: 1 failed, 1 resolved, 1 not listed.
-They are more than NOTICES_PER_HOUR lets through one by one. An order that failed is held until it is fixed in InFlow and saved.
+There were too many notices to send each one alone (NOTICES_PER_HOUR). A failed order is held until somebody fixes it in InFlow and saves it.
 
 https://gate.example.com/
 
@@ -84,7 +84,8 @@ func TestCollectiveMessageInChatsAndWebhooks(t *testing.T) {
 	c := collection(t, n)
 	for i := range 500 {
 		brief := n.Brief(failed())
-		brief.OrderNumber, brief.First = fmt.Sprintf("SO-%d", i), strings.Repeat("@channel <wrong> ", 20)
+		brief.OrderNumber, brief.First = fmt.Sprintf("SO-%d", i),
+			strings.Repeat("@channel <wrong> ", 20)
 		c.Notices = append(c.Notices, brief)
 	}
 	sendCollection(t, n, c)
@@ -102,21 +103,23 @@ func TestCollectiveMessageInChatsAndWebhooks(t *testing.T) {
 	assert.Len(t, posted.Notices, 502)
 	assert.Equal(t, 1, posted.NoticesOmitted)
 	assert.Equal(t, deskOrder, posted.Notices[0].Links.Desk)
-	said := chatText(t, chat)
-	assert.Equal(t, said, posted.Text)
-	assert.True(t, strings.HasPrefix(said, "[COLLECTED] 503 notices: 501 failed, 1 resolved, 1 not listed\n• [FAILED] SO-000123: 2 errors: line 2: "), said)
-	assert.True(t, strings.HasSuffix(said, "\nand 493 more\nhttps://gate.example.com/"), said)
-	assert.Less(t, len([]rune(said)), 2000, "what the narrowest chat takes")
-	assert.NotContains(t, said, "@channel")
+	text := chatText(t, chat)
+	assert.Equal(t, text, posted.Text)
+	assert.True(t, strings.HasPrefix(text, "[COLLECTED] 503 notices: 501 failed, 1 resolved, 1 "+
+		"not listed\n• [FAILED] SO-000123: 2 errors: line 2: "), text)
+	assert.True(t, strings.HasSuffix(text, "\nand 493 more\nhttps://gate.example.com/"), text)
+	assert.Less(t, len([]rune(text)), 2000, "the limit of the strictest chat")
+	assert.NotContains(t, text, "@channel")
 }
 
-func TestReceiversAreLimitedEachOnTheirOwn(t *testing.T) {
+func TestEachReceiverHasItsOwnName(t *testing.T) {
 	t.Parallel()
 	options := to("127.0.0.1:1", jane)
 	options.SalesRep = true
 	n := notifier(t, options)
 	receivers := map[string]bool{}
-	for _, rep := range []string{"ann@example.com", "bob@example.com", "ANN@example.com", "not an address"} {
+	for _, rep := range []string{"ann@example.com", "bob@example.com", "ANN@example.com",
+		"not an address"} {
 		notice := failed()
 		notice.HasSalesRep, notice.SalesRepEmail = true, rep
 		for _, target := range n.Targets(notice) {
@@ -133,7 +136,7 @@ func TestReceiversAreLimitedEachOnTheirOwn(t *testing.T) {
 	}
 }
 
-func TestCollectiveMailOfATrial(t *testing.T) {
+func TestCollectiveMailInATrial(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options := to(s.SMTPAddr, jane)

@@ -17,52 +17,44 @@ import (
 // Destination is a chat or a webhook that notices are posted to. Printing it does not show its URL.
 type Destination struct {
 	name string
-	// poster makes what posts to it, and has the URL: fmt prints a struct's hidden fields, but no function's.
+	// poster creates the poster for the URL. The URL is in a closure because fmt prints
+	// unexported fields, but cannot look into a function.
 	poster func(transport http.RoundTripper) poster
 }
 
-// String is the destination's name: the service, and a few digits of the URL's digest.
+// String returns the destination's name: the service and a few digits of the URL's digest.
 func (d Destination) String() string { return d.name }
 
-// poster posts a message once. The error is an [Error] without a target, except where ctx
-// is done.
+// poster posts a message once. The error is an [Error] without a target, unless ctx is done.
 type poster interface {
 	post(ctx context.Context, m message) error
 }
 
-// message is a notice as destinations get it.
-type message struct {
-	// id is the notice's key.
-	id   string
-	text string
-	body any // the JSON for software: a webhookBody or a collectionBody
-}
-
 var (
-	nextURL = regexp.MustCompile(`[\s,]+[A-Za-z][A-Za-z0-9+.-]*://`)
-	around  = " \t\r\n,"
+	nextURL    = regexp.MustCompile(`[\s,]+[A-Za-z][A-Za-z0-9+.-]*://`)
+	separators = " \t\r\n,"
 )
 
-// splitURLs separates URLs at commas or white space. A comma that no scheme follows is a
-// part of a URL: chat services take lists in theirs.
+// splitURLs splits a list at commas and white space. A comma without a scheme after it is part of
+// the URL, because some chat services have lists in their URLs.
 func splitURLs(list string) []string {
 	var urls []string
-	list = strings.Trim(list, around)
+	list = strings.Trim(list, separators)
 	for list != "" {
 		end := len(list)
 		if at := nextURL.FindStringIndex(list); at != nil {
 			end = at[0]
 		}
-		urls = append(urls, strings.Trim(list[:end], around))
-		list = strings.TrimLeft(list[end:], around)
+		urls = append(urls, strings.Trim(list[:end], separators))
+		list = strings.TrimLeft(list[end:], separators)
 	}
 	return urls
 }
 
-// ParseDestinations reads URLs separated by commas or white space. An https:// URL gets the
-// whole notice as JSON (http:// too, on this machine); those of shoutrrr's chat services
-// (slack://, teams://, discord://, …) get a short text. Every fault is told at once, by
-// the URL's place in the list: errors do not hold any of its text.
+// ParseDestinations parses URLs separated by commas or white space. An https:// URL (or http:// on
+// this machine) gets the whole notice as JSON. URLs of shoutrrr's chat services (slack://,
+// teams://, discord://, …) get a short text. The error lists every fault with the URL's position in
+// the list, but does not quote any URL.
 func ParseDestinations(list string) ([]Destination, error) {
 	urls := splitURLs(list)
 	var destinations []Destination
@@ -70,7 +62,7 @@ func ParseDestinations(list string) ([]Destination, error) {
 	for i, text := range urls {
 		parsed, err := parseDestination(text)
 		if err == nil && slices.Contains(urls[:i], text) {
-			err = errors.New("is there twice")
+			err = errors.New("is listed twice")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("URL %d of %d %w", i+1, len(urls), err))
@@ -84,14 +76,15 @@ func ParseDestinations(list string) ([]Destination, error) {
 func parseDestination(text string) ([]Destination, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("is not a URL: is there a space or a % in it that must be written %20 or %25?")
+		return nil, errors.New("is not a URL: write a space as %20 and a % as %25")
 	}
 	if u.Scheme == "https" || u.Scheme == "http" {
 		if u.Hostname() == "" {
 			return nil, errors.New("has no host after ://")
 		}
 		if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-			return nil, errors.New("begins with http:// and its host is another machine: the notice would travel unprotected; write https://")
+			return nil, errors.New("begins with http://, but its host is another machine: write " +
+				"https://, so notices are encrypted on the way")
 		}
 		return []Destination{{
 			name:   destinationName("webhook", text),
@@ -111,11 +104,11 @@ func parseDestination(text string) ([]Destination, error) {
 	}}, nil
 }
 
-// destinationName tells destinations apart and stays the same for the same URL. The digest
-// is cut to what a handful of URLs needs, so that it gives no guess at a URL away.
+// destinationName returns a stable name for a URL. The digest is just long enough to distinguish a
+// handful of URLs, too short to verify a guess of the URL.
 func destinationName(service, text string) string { return service + ":" + digestOf(text, 3) }
 
-// digestOf returns the first bytes of a text's digest, as hex digits.
+// digestOf returns the first bytes of the text's SHA-256 in hex.
 func digestOf(text string, bytes int) string {
 	digest := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(digest[:bytes])

@@ -8,33 +8,33 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// digestKind labels digests in metrics.
+// digestKind is the kind of digests in metrics.
 const digestKind = "digest"
 
 // Digest is a list of all held orders.
 type Digest struct {
-	// Key is the same however often sending the digest is tried.
+	// Key identifies the digest. It is the same for every attempt to send it.
 	Key string
 	// At is when the digest was due.
 	At time.Time
-	// Orders are those held longest, at most [ordercheck.MaxDigestOrders].
+	// Orders lists the orders that are held longest, at most [ordercheck.MaxDigestOrders].
 	Orders []DigestOrder
-	// Held is the number of held orders, New how many of them the digest before didn't have, and
-	// Pending the number of orders within their grace period.
+	// Held is the number of held orders. New is the number of them that were not in the previous
+	// digest. Pending is the number of orders in their grace period.
 	Held, New, Pending int
 }
 
 // DigestOrder is a held order.
 type DigestOrder struct {
 	SalesOrderID, RunID string
-	// Number, Customer, SalesRep and First, the message of the first error, may be empty.
+	// First is the message of the first error. Each of these may be empty.
 	Number, Customer, SalesRep, First string
 	Errors                            int
 	HeldSince                         time.Time
 	New                               bool
 }
 
-// DigestTargets returns the receivers of a digest: MAIL_TO, or who stands in for them in a trial.
+// DigestTargets returns the receivers of a digest: MAIL_TO, or NOTIFY_REDIRECT in a trial.
 func (n *Notifier) DigestTargets() []Target {
 	return n.redirected(n.mailTargets(), nil)
 }
@@ -49,10 +49,12 @@ func (n *Notifier) SendDigest(ctx context.Context, t Target, d *Digest) error {
 
 func (n *Notifier) digestView(d *Digest, t Target) *listView {
 	v := &listView{
-		Subject: fmt.Sprintf("[HELD] %s on %s", count(d.Held, "order"), d.At.In(n.location).Format("2 Jan 2006")),
-		Label:   "HELD",
-		Color:   colors[ordercheck.NoticeFailed],
-		Advice:  "Fix an order in InFlow and save it. It is checked again by itself, and released when its errors are gone.",
+		Subject: fmt.Sprintf("[HELD] %s on %s", ordercheck.Plural(d.Held, "order"),
+			d.At.In(n.location).Format("2 Jan 2006")),
+		Label: "HELD",
+		Color: colors[ordercheck.NoticeFailed],
+		Advice: "Fix an order in InFlow and save it. It is then checked again automatically, " +
+			"and released when all its errors are gone.",
 	}
 	v.Headline = fmt.Sprintf("%d orders are held", d.Held)
 	if d.Held == 1 {
@@ -65,15 +67,18 @@ func (n *Notifier) digestView(d *Digest, t Target) *listView {
 	switch d.Pending {
 	case 0:
 	case 1:
-		v.Advice = "1 more order has errors within their grace period. " + v.Advice
+		v.Advice = "1 more order has new errors. It will be held if nobody fixes them in time. " +
+			v.Advice
 	default:
-		v.Advice = fmt.Sprintf("%d more orders have errors within their grace period. ", d.Pending) + v.Advice
+		v.Advice = fmt.Sprintf("%d more orders have new errors. They will be held if nobody "+
+			"fixes them in time. ", d.Pending) + v.Advice
 	}
 	for i := range d.Orders {
 		o := &d.Orders[i]
 		listed := listedOrder{
 			salesOrderID: o.SalesOrderID, runID: o.RunID, number: o.Number, customer: o.Customer,
-			salesRep: o.SalesRep, when: "since " + n.time(o.HeldSince), what: count(o.Errors, "error"),
+			salesRep: o.SalesRep, when: "since " + n.time(o.HeldSince),
+			what: ordercheck.Plural(o.Errors, "error"),
 		}
 		if o.First != "" {
 			listed.what += ": " + o.First

@@ -20,7 +20,8 @@ func digest() *notify.Digest {
 		Key: "digest-2026-11-23T08:00:00Z", At: noon, Held: 2, New: 1, Pending: 3,
 		Orders: []notify.DigestOrder{
 			{
-				SalesOrderID: orderID, RunID: "run-1", Number: "SO-000123", Customer: "Acme <b>Kitchens</b>", SalesRep: "Ann",
+				SalesOrderID: orderID, RunID: "run-1", Number: "SO-000123",
+				Customer: "Acme <b>Kitchens</b>", SalesRep: "Ann",
 				First: "The PO number is missing.", Errors: 2, HeldSince: noon.Add(-48 * time.Hour),
 			},
 			{SalesOrderID: "an-order", Errors: 1, HeldSince: noon.Add(-time.Hour), New: true},
@@ -36,14 +37,14 @@ func sendDigest(t *testing.T, o notify.Options, d *notify.Digest) {
 	}
 }
 
-func TestDigestListsWhatIsHeld(t *testing.T) {
+func TestDigestListsHeldOrders(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	sendDigest(t, to(s.SMTPAddr, jane), digest())
 	m := received(t, s)
 	assert.Equal(t, "[HELD] 2 orders on 23 Nov 2026", m.Subject)
 	assert.Equal(t, `2 orders are held, 1 of them new.
-3 more orders have errors within their grace period. Fix an order in InFlow and save it. It is checked again by itself, and released when its errors are gone.
+3 more orders have new errors. They will be held if nobody fixes them in time. Fix an order in InFlow and save it. It is then checked again automatically, and released when all its errors are gone.
 
 * SO-000123, Acme <b>Kitchens</b> (Ann)
   2 errors: The PO number is missing.
@@ -68,7 +69,7 @@ Error Check Gate · 23 Nov 2026 12:00 UTC
 	assert.Greater(t, support, 90.0)
 }
 
-func TestDigestIsTheSameMailHoweverOftenItIsTried(t *testing.T) {
+func TestRepeatedDigestIsTheSameMail(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options, signer := atDesk(t, to(s.SMTPAddr, jane, jim))
@@ -98,15 +99,16 @@ func TestDigestIsTheSameMailHoweverOftenItIsTried(t *testing.T) {
 	assert.Len(t, ids, 2)
 }
 
-func TestDigestListsOnlySoMany(t *testing.T) {
+func TestDigestLimitsListedOrders(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	d := digest()
 	d.Held, d.Pending, d.New, d.Orders = 1700, 1, 0, nil
 	for i := range ordercheck.MaxDigestOrders {
 		d.Orders = append(d.Orders, notify.DigestOrder{
-			SalesOrderID: fmt.Sprintf("order-%d", i), Number: fmt.Sprintf("SO-%06d", i), Customer: strings.Repeat("C", 5000),
-			First: strings.Repeat("wrong ", 1000), Errors: 1, HeldSince: noon,
+			SalesOrderID: fmt.Sprintf("order-%d", i), Number: fmt.Sprintf("SO-%06d", i),
+			Customer: strings.Repeat("C", 5000),
+			First:    strings.Repeat("wrong ", 1000), Errors: 1, HeldSince: noon,
 		})
 	}
 	options, _ := atDesk(t, to(s.SMTPAddr, jane))
@@ -117,7 +119,7 @@ func TestDigestListsOnlySoMany(t *testing.T) {
 	assert.Equal(t, "[TRIAL] [HELD] 1700 orders on 23 Nov 2026", m.Subject)
 	for _, part := range []string{m.Text, m.HTML} {
 		assert.Contains(t, part, "and 1200 more")
-		assert.Contains(t, part, "1 more order has errors")
+		assert.Contains(t, part, "1 more order has new errors")
 		assert.Contains(t, part, "jane@example.com")
 		assert.Less(t, len(part), 1<<20)
 	}

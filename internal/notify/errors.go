@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// Error is why a notice did not reach a target. It holds no secret, no URL, nothing that a
-// server said in its own words and nothing of the notice.
+// Error says why a notice did not reach a target. It contains no secret, no URL, no text from a
+// server and nothing of the notice.
 type Error struct {
-	// Target is the [Target.Name].
+	// Target is the target's [Target.Name].
 	Target string
-	// Permanent: the same notice to the same target would be refused again. What an
-	// operator can mend (a password, a certificate, a server that is down) is not.
+	// Permanent: a retry would be refused too. Problems that an operator can fix (a wrong
+	// password, a bad certificate, a server that is down) are not permanent.
 	Permanent bool
-	// Code is the status of SMTP or HTTP; 0 where there was no answer.
+	// Code is the SMTP or HTTP status, or 0 if there was no response.
 	Code int
-	// RetryAfter is how long the target asked to be left alone; 0 where it did not.
+	// RetryAfter is the wait that the target asked for, or 0.
 	RetryAfter time.Duration
-	// Reason says what happened and, where it is known, what to do.
+	// Reason says what happened and, if known, what to do.
 	Reason string
 }
 
 func (e *Error) Error() string { return "notice to " + e.Target + ": " + e.Reason }
 
-// networkReason says why a call had no answer. Of the network's errors it tells the host
-// at most, and of a certificate's what is wrong with it.
+// networkReason says why a request got no response. It names the host at most, and what is wrong
+// with a certificate.
 func networkReason(err error) string {
 	var (
 		timeout     net.Error
@@ -45,13 +45,13 @@ func networkReason(err error) string {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("the host %s cannot be found", dns.Name)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "there was no answer in time"
+		return "there was no response in time"
 	case errors.As(err, &certificate):
 		return fmt.Sprintf("its certificate is not trusted: %v", certificate.Err)
 	case errors.As(err, &noTLS):
-		return "it does not speak TLS there"
+		return "it does not use TLS on this port"
 	case errors.As(err, &alert):
-		return fmt.Sprintf("it ended TLS: %v", alert)
+		return fmt.Sprintf("TLS failed: %v", alert)
 	case errors.As(err, &number):
 		return number.Error()
 	default:

@@ -19,41 +19,55 @@ const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// failed is a notice of an order with two confirmed errors, one that is pending and a warning.
+// failed returns a notice about an order with two confirmed errors, a pending error and a warning.
 func failed() *notify.Notice {
-	return &notify.Notice{WorkflowID: "sales-order-" + orderID, RunID: "run-1", Notice: ordercheck.Notice{
-		Kind: ordercheck.NoticeFailed, Key: "run-1-set-1", At: noon,
-		Report: ordercheck.Report{
-			SalesOrderID: orderID, OrderNumber: "SO-000123", OrderVersion: "0000000000310AB6", Customer: "Acme Kitchens",
-			Status: ordercheck.StatusFailed, CheckedAt: noon, RuleSet: ordercheck.RuleSet{Name: "cabinetry"},
-			Findings: []ordercheck.Finding{
-				{
-					ID: "line-subtotal/l1", RuleID: "line-subtotal", Severity: ordercheck.SeverityError, Scope: ordercheck.ScopeLine, LineNumber: 2,
-					Message: "The line's subtotal is not quantity × price less discount.", Expected: "15.00", Actual: "10.00", Fix: "Type the quantity again.",
-					State: ordercheck.FindingConfirmed, FirstSeen: noon.Add(-30 * time.Minute), ConfirmAt: noon,
-				},
-				{
-					ID: "po-number", RuleID: "po-number", Severity: ordercheck.SeverityError, Scope: ordercheck.ScopeOrder,
-					Message: "The PO number is missing.", Fix: "Ask the customer for it.",
-					State: ordercheck.FindingConfirmed, FirstSeen: noon.Add(-40 * time.Minute), ConfirmAt: noon.Add(-10 * time.Minute),
-				},
-				{
-					ID: "ship-date", RuleID: "ship-date", Severity: ordercheck.SeverityError, Scope: ordercheck.ScopeOrder,
-					Message: "The ship date has passed.", State: ordercheck.FindingPending, FirstSeen: noon, ConfirmAt: noon.Add(30 * time.Minute),
-				},
-				{
-					ID: "phone", RuleID: "phone", Severity: ordercheck.SeverityWarning, Scope: ordercheck.ScopeOrder,
-					Message: "There is no phone number.", State: ordercheck.FindingConfirmed, FirstSeen: noon,
+	return &notify.Notice{WorkflowID: "sales-order-" + orderID, RunID: "run-1",
+		Notice: ordercheck.Notice{
+			Kind: ordercheck.NoticeFailed, Key: "run-1-set-1", At: noon,
+			Report: ordercheck.Report{
+				SalesOrderID: orderID, OrderNumber: "SO-000123", OrderVersion: "0000000000310AB6",
+				Customer: "Acme Kitchens",
+				Status:   ordercheck.StatusFailed, CheckedAt: noon,
+				RuleSet: ordercheck.RuleSet{Name: "cabinetry"},
+				Findings: []ordercheck.Finding{
+					{
+						ID: "line-subtotal/l1", RuleID: "line-subtotal",
+						Severity: ordercheck.SeverityError, Scope: ordercheck.ScopeLine,
+						LineNumber: 2,
+						Message:    "The line's subtotal is not quantity × price less discount.",
+						Expected:   "15.00", Actual: "10.00", Fix: "Type the quantity again.",
+						State: ordercheck.FindingConfirmed, FirstSeen: noon.Add(-30 * time.Minute),
+						ConfirmAt: noon,
+					},
+					{
+						ID: "po-number", RuleID: "po-number", Severity: ordercheck.SeverityError,
+						Scope:   ordercheck.ScopeOrder,
+						Message: "The PO number is missing.", Fix: "Ask the customer for it.",
+						State: ordercheck.FindingConfirmed, FirstSeen: noon.Add(-40 * time.Minute),
+						ConfirmAt: noon.Add(-10 * time.Minute),
+					},
+					{
+						ID: "ship-date", RuleID: "ship-date", Severity: ordercheck.SeverityError,
+						Scope:   ordercheck.ScopeOrder,
+						Message: "The ship date has passed.", State: ordercheck.FindingPending,
+						FirstSeen: noon, ConfirmAt: noon.Add(30 * time.Minute),
+					},
+					{
+						ID: "phone", RuleID: "phone", Severity: ordercheck.SeverityWarning,
+						Scope:   ordercheck.ScopeOrder,
+						Message: "There is no phone number.", State: ordercheck.FindingConfirmed,
+						FirstSeen: noon,
+					},
 				},
 			},
-		},
-	}}
+		}}
 }
 
 func resolved() *notify.Notice {
 	n := failed()
 	n.Kind, n.Key, n.Thread = ordercheck.NoticeResolved, "run-1-resolved-1", n.Key
-	n.Resolved, n.Report.Findings, n.Report.Status = n.Report.Findings[:2], n.Report.Findings[3:], ordercheck.StatusWarning
+	n.Resolved, n.Report.Findings, n.Report.Status = n.Report.Findings[:2], n.Report.Findings[3:],
+		ordercheck.StatusWarning
 	return n
 }
 
@@ -71,7 +85,7 @@ func catcher(t *testing.T, o mailcatcher.Options) *mailcatcher.Server {
 	return s
 }
 
-// to sends mail to one recipient by the server at addr, without TLS.
+// to returns options that send mail to the recipients through the server at addr, without TLS.
 func to(addr string, recipients ...mail.Address) notify.Options {
 	return notify.Options{
 		SMTP: notify.SMTP{Addr: addr, TLS: notify.TLSNone, From: gate}, To: recipients,
@@ -102,7 +116,7 @@ func send(t *testing.T, o notify.Options, notice *notify.Notice) error {
 	return n.Send(t.Context(), targets[0], notice)
 }
 
-// sendError is the error of a notice that must not be sent. No part of it is in the error.
+// sendError sends a notice, which must fail, and returns the error. It must not quote the notice.
 func sendError(t *testing.T, o notify.Options, notice *notify.Notice) *notify.Error {
 	t.Helper()
 	err := send(t, o, notice)
@@ -113,7 +127,7 @@ func sendError(t *testing.T, o notify.Options, notice *notify.Notice) *notify.Er
 	return asError(t, err)
 }
 
-// sendAll sends a notice to all its targets, and gives the errors by their names.
+// sendAll sends a notice to all its targets and returns the errors by target name.
 func sendAll(t *testing.T, n *notify.Notifier, notice *notify.Notice) map[string]error {
 	t.Helper()
 	errs := map[string]error{}
@@ -132,7 +146,7 @@ func asError(t *testing.T, err error) *notify.Error {
 	return sent
 }
 
-// received is the only mail that came.
+// received returns the only mail that has arrived.
 func received(t *testing.T, s *mailcatcher.Server) *mailcatcher.Mail {
 	t.Helper()
 	list, err := s.List(t.Context())

@@ -9,14 +9,15 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// linker makes the links of a notice, besides the one to InFlow.
+// linker makes all links of a notice except the one to InFlow.
 type linker struct {
 	uiURL, namespace string
 	deskURL          string
 	signer           *desklink.Signer
 }
 
-// toDesk returns an order's page at the desk, signed for a receiver; empty if there is no desk.
+// toDesk returns the URL of an order's page at the desk, signed for a receiver. It is empty if
+// there is no desk.
 func (l *linker) toDesk(salesOrderID, receiver string, at time.Time) string {
 	page := l.page(salesOrderID)
 	if page == "" || l.signer == nil {
@@ -24,12 +25,14 @@ func (l *linker) toDesk(salesOrderID, receiver string, at time.Time) string {
 	}
 	key, err := l.signer.Sign(salesOrderID, receiver, at)
 	if err != nil {
-		return page // an id that no run has; a link that asks for a sign-in is better than no mail
+		// an invalid id; the plain link, which asks for a sign-in, is better than no mail
+		return page
 	}
 	return page + "?k=" + key
 }
 
-// page returns an order's page at the desk, which asks for a sign-in; empty if there is no desk.
+// page returns the unsigned URL of an order's page at the desk, which asks for a sign-in. It is
+// empty if there is no desk.
 func (l *linker) page(salesOrderID string) string {
 	if l.deskURL == "" {
 		return ""
@@ -37,7 +40,8 @@ func (l *linker) page(salesOrderID string) string {
 	return strings.TrimRight(l.deskURL, "/") + "/orders/" + url.PathEscape(salesOrderID)
 }
 
-// toRun returns the order's run in Temporal's Web UI; empty if that has no address.
+// toRun returns the URL of the order's run in Temporal's Web UI, or "" if the Web UI's address is
+// not set.
 func (l *linker) toRun(workflowID, runID string) string {
 	if l.uiURL == "" || workflowID == "" {
 		return ""
@@ -50,7 +54,8 @@ func (l *linker) toRun(workflowID, runID string) string {
 	return address
 }
 
-// forChat returns the one link that a chat has. A chat has many readers, so it is not signed.
+// forChat returns the link that chats get besides InFlow's. It is not signed because a chat has
+// many readers.
 func (l *linker) forChat(notice *Notice) string {
 	if page := l.page(notice.Report.SalesOrderID); page != "" {
 		return page
@@ -58,10 +63,11 @@ func (l *linker) forChat(notice *Notice) string {
 	return l.toRun(notice.WorkflowID, notice.RunID)
 }
 
-// forSoftware returns all links.
+// forSoftware returns all links, for JSON.
 func (l *linker) forSoftware(notice *Notice) links {
 	return links{
-		Order: inflow.OrderPageURL(notice.Report.SalesOrderID), Desk: l.page(notice.Report.SalesOrderID),
-		Run: l.toRun(notice.WorkflowID, notice.RunID),
+		Order: inflow.OrderPageURL(notice.Report.SalesOrderID),
+		Desk:  l.page(notice.Report.SalesOrderID),
+		Run:   l.toRun(notice.WorkflowID, notice.RunID),
 	}
 }

@@ -29,7 +29,7 @@ func atDesk(t *testing.T, o notify.Options) (notify.Options, *desklink.Signer) {
 
 var deskLink = regexp.MustCompile(`https://gate\.example\.com/orders/[^\s"<]+`)
 
-// keyIn returns the key that both parts of a mail have.
+// keyIn returns the link's key, which must be the same in both parts of the mail.
 func keyIn(t *testing.T, m *mailcatcher.Mail) string {
 	t.Helper()
 	links := deskLink.FindAllString(m.Text, -1)
@@ -42,7 +42,7 @@ func keyIn(t *testing.T, m *mailcatcher.Mail) string {
 	return parsed.Query().Get("k")
 }
 
-func TestEachReceiverOfAMailHasALinkOfTheirOwn(t *testing.T) {
+func TestMailLinksAreSignedForTheirReceiver(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options := to(s.SMTPAddr, jane, jim)
@@ -63,16 +63,16 @@ func TestEachReceiverOfAMailHasALinkOfTheirOwn(t *testing.T) {
 		assert.Equal(t, m.To[0].Address, receiver)
 		keys[receiver] = key
 		_, err = signer.Verify(key, orderID, noon.Add(720*time.Hour))
-		require.ErrorIs(t, err, desklink.ErrExpired, "30 days after what the notice tells")
+		require.ErrorIs(t, err, desklink.ErrExpired, "30 days after the notice's date")
 		for _, part := range []string{m.Text, m.HTML} {
 			assert.Contains(t, part, "app.inflowinventory.com")
-			assert.NotContains(t, part, "temporal.example.com", "in place of the run")
+			assert.NotContains(t, part, "temporal.example.com", "the desk replaces the run")
 		}
 	}
 	assert.Len(t, keys, 3)
 }
 
-func TestMailWithASignedLinkThatIsRepeatedIsTheSame(t *testing.T) {
+func TestRepeatedMailHasTheSameLink(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options, _ := atDesk(t, to(s.SMTPAddr, jane))
@@ -86,7 +86,7 @@ func TestMailWithASignedLinkThatIsRepeatedIsTheSame(t *testing.T) {
 	assert.Equal(t, keyIn(t, read(t, s, list[0].ID)), keyIn(t, read(t, s, list[1].ID)))
 }
 
-func TestTrialsLinkIsSignedForItsReceiver(t *testing.T) {
+func TestTrialLinkIsSignedForItsReceiver(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options, signer := atDesk(t, to(s.SMTPAddr, jane))
@@ -97,7 +97,7 @@ func TestTrialsLinkIsSignedForItsReceiver(t *testing.T) {
 	assert.Equal(t, "trial@example.com", receiver)
 }
 
-func TestChatsAndWebhooksGetThePlainLink(t *testing.T) {
+func TestChatsAndWebhooksGetUnsignedLinks(t *testing.T) {
 	t.Parallel()
 	hook, chat := newReceiver(t), newReceiver(t)
 	options := mattermost(t, chat)
@@ -122,7 +122,7 @@ func TestChatsAndWebhooksGetThePlainLink(t *testing.T) {
 	assert.NotContains(t, hook.requests()[0].body, "?k=")
 }
 
-func TestDeskWithoutSecretsIsLinkedPlainly(t *testing.T) {
+func TestLinksAreUnsignedWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	options := to(s.SMTPAddr, jane)

@@ -25,25 +25,26 @@ var (
 	textList = texttemplate.Must(texttemplate.New("list.txt").Parse(listText))
 )
 
-// maxListText is the longest message in a list, in characters. A list of 500 orders stays well
-// below what mail servers take.
+// maxListText is the maximum length of a message in a list, in characters. With it, a list of 500
+// orders stays well below the size limits of mail servers.
 const maxListText = 200
 
-// listView is what both parts of a mail about several orders show. Texts are on one line each.
+// listView is the template data of a mail about several orders, for its text and its HTML. Each
+// text is one line.
 type listView struct {
 	Subject, Label, Color string
 	Headline, Advice      string
 	IntendedFor           []string // as in mailView
 	Rows                  []rowView
-	More                  int // orders or notices that are left out
-	// BoardURL is the desk's list of held orders; may be empty.
+	More                  int // number of orders or notices that are not listed
+	// BoardURL is the URL of the desk's list of held orders. It may be empty.
 	BoardURL string
 	Footer   string
 }
 
 // rowView is one order.
 type rowView struct {
-	// Mark says what is special about the order; may be empty.
+	// Mark says what is special about the order, such as NEW. It may be empty.
 	Mark, Name, Customer, What, When string
 	DeskURL, RunURL, OrderURL        string // as in mailView
 }
@@ -55,7 +56,7 @@ type listedOrder struct {
 	mark, what, when           string
 }
 
-// row returns what a receiver sees of an order. at is what the link's validity counts from.
+// row returns an order's row for a receiver. The signed link's validity starts at at.
 func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
 	v := rowView{
 		Mark: o.mark, Name: orderName(o.number, o.salesOrderID),
@@ -71,8 +72,10 @@ func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
 	return v
 }
 
-// composeList makes a mail about several orders to one receiver.
-func (n *Notifier) composeList(view *listView, key string, at time.Time, t Target) (*gomail.Msg, error) {
+// composeList creates a mail about several orders to one receiver.
+func (n *Notifier) composeList(
+	view *listView, key string, at time.Time, t Target,
+) (*gomail.Msg, error) {
 	view.IntendedFor, view.BoardURL = t.intendedFor, n.links.deskURL
 	view.Footer = "Error Check Gate · " + n.time(at)
 	var text, html bytes.Buffer
@@ -82,5 +85,6 @@ func (n *Notifier) composeList(view *listView, key string, at time.Time, t Targe
 	if err := htmlList.Execute(&html, view); err != nil {
 		return nil, fmt.Errorf("make the mail's HTML: %w", err)
 	}
-	return n.envelope(&letter{subject: view.Subject, key: key, at: at, text: text.String(), html: html.String()}, t), nil
+	return n.envelope(&letter{subject: view.Subject, key: key, at: at, text: text.String(),
+		html: html.String()}, t), nil
 }

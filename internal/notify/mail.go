@@ -29,7 +29,7 @@ var (
 	textMail = texttemplate.Must(texttemplate.New("mail.txt").Parse(mailText))
 )
 
-// Bounds of what a mail shows; the run and InFlow show the rest.
+// Limits of a mail. The desk, the run and InFlow show the rest.
 const (
 	maxErrors = 25
 	maxOthers = 10
@@ -37,17 +37,20 @@ const (
 	maxAmount = 60  // characters of an expected or actual value
 )
 
-// mailView is what both parts of a mail show. Texts are on one line each.
+// mailView is the template data of a mail about one order, for its text and its HTML. Each text is
+// one line.
 type mailView struct {
 	Subject, Label, Color string
 	Headline, Advice      string
-	// IntendedFor are the targets that a trial withheld the notice from; empty outside trials.
+	// IntendedFor lists the receivers that would get the notice outside a trial. It is empty
+	// outside trials.
 	IntendedFor []string
 	Facts       []fact
 	Groups      []group
 	RuleErrors  []string
 	OrderURL    string
-	// DeskURL is the order's page at the desk, RunURL its run at Temporal. At most one is set.
+	// DeskURL is the order's page at the desk. RunURL is its run in Temporal's Web UI. At most one
+	// of them is set.
 	DeskURL, RunURL string
 	Footer          string
 }
@@ -57,7 +60,7 @@ type fact struct{ Name, Value string }
 type group struct {
 	Title    string
 	Findings []findingView
-	More     int // that are left out
+	More     int // number of findings that are not listed
 }
 
 type findingView struct {
@@ -65,19 +68,23 @@ type findingView struct {
 	Gone                                                     bool
 }
 
-// colors of a kind; all are dark enough for white text on them.
+// colors maps each kind to its color. All are dark enough for white text.
 var colors = map[ordercheck.NoticeKind]string{
-	ordercheck.NoticeFailed: "#b3261e", ordercheck.NoticeReminder: "#9a5b00", ordercheck.NoticeResolved: "#1a7a3c", ordercheck.NoticeOverridden: "#2f5d9b", ordercheck.NoticeEnded: "#4a5561",
+	ordercheck.NoticeFailed: "#b3261e", ordercheck.NoticeReminder: "#9a5b00",
+	ordercheck.NoticeResolved: "#1a7a3c", ordercheck.NoticeOverridden: "#2f5d9b",
+	ordercheck.NoticeEnded:     "#4a5561",
 	ordercheck.NoticeUnchecked: "#b3261e", ordercheck.NoticeWarning: "#9a5b00",
 }
 
 func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 	report := &notice.Report
 	v := mailView{
-		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)), Color: colors[notice.Kind],
+		Subject: notice.subject(n.location), Label: strings.ToUpper(string(notice.Kind)),
+		Color:       colors[notice.Kind],
 		IntendedFor: t.intendedFor, OrderURL: inflow.OrderPageURL(report.SalesOrderID),
 	}
-	if v.DeskURL = n.links.toDesk(report.SalesOrderID, t.to.Address, n.date(notice)); v.DeskURL == "" {
+	if v.DeskURL = n.links.toDesk(report.SalesOrderID, t.to.Address,
+		n.date(notice)); v.DeskURL == "" {
 		v.RunURL = n.links.toRun(notice.WorkflowID, notice.RunID)
 	}
 	v.Headline, v.Advice = notice.headline()
@@ -106,7 +113,7 @@ func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 		limit    int
 	}{
 		{"Errors", f.standing, maxErrors},
-		{"Errors within their grace period", f.pending, maxOthers},
+		{"New errors, not confirmed yet", f.pending, maxOthers},
 		{"Overridden", f.overridden, maxErrors},
 		{"Warnings", f.warnings, maxOthers},
 	} {
@@ -116,7 +123,8 @@ func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 	}
 	for i := range report.RuleErrors[:min(len(report.RuleErrors), maxOthers)] {
 		e := &report.RuleErrors[i]
-		v.RuleErrors = append(v.RuleErrors, oneLine(e.RuleID, maxName)+": "+oneLine(e.Error, maxText))
+		v.RuleErrors = append(v.RuleErrors,
+			oneLine(e.RuleID, maxName)+": "+oneLine(e.Error, maxText))
 	}
 	v.Footer = "Error Check Gate"
 	if name := oneLine(report.RuleSet.Name, maxName); name != "" {
@@ -135,8 +143,10 @@ func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int,
 	for i := range shown {
 		f := &shown[i]
 		view := findingView{
-			Where: where(f), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText), Rule: oneLine(f.RuleID, maxName),
-			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount), Gone: gone,
+			Where: f.Place(), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText),
+			Rule:     oneLine(f.RuleID, maxName),
+			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount),
+			Gone: gone,
 		}
 		if gone {
 			view.Fix = ""
@@ -147,28 +157,32 @@ func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int,
 		switch {
 		case f.State == ordercheck.FindingOverridden && f.Override != nil:
 			view.Note = fmt.Sprintf("Overridden by %s until %s: %s",
-				oneLine(f.Override.By, maxName), n.time(f.Override.Until), oneLine(f.Override.Reason, maxText))
+				oneLine(f.Override.By, maxName), n.time(f.Override.Until),
+				oneLine(f.Override.Reason, maxText))
 		case f.State == ordercheck.FindingPending && !f.ConfirmAt.IsZero():
-			view.Note = "It is confirmed at " + n.time(f.ConfirmAt) + ", unless it is fixed before"
+			view.Note = "It is confirmed at " + n.time(f.ConfirmAt) +
+				", unless somebody fixes it first"
 		}
 		g.Findings = append(g.Findings, view)
 	}
 	return g
 }
 
-// time is a time for people.
-func (n *Notifier) time(t time.Time) string { return t.In(n.location).Format("2 Jan 2006 15:04 MST") }
+// time formats a time for people.
+func (n *Notifier) time(t time.Time) string {
+	return t.In(n.location).Format("2 Jan 2006 15:04 MST")
+}
 
-// compose makes the mail to one recipient. The same notice to the same recipient is the same
-// mail, byte for byte: mail programs and servers know a repeated one by its Message-ID.
+// compose creates the mail to one recipient. The same notice to the same recipient always gives the
+// same bytes, so mail programs and servers recognize a repeated mail by its Message-ID.
 func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	view := n.mailView(notice, t)
 	var text, html bytes.Buffer
 	if err := textMail.Execute(&text, view); err != nil {
-		return nil, fmt.Errorf("make the mail's text: %w", err)
+		return nil, fmt.Errorf("write the mail's text: %w", err)
 	}
 	if err := htmlMail.Execute(&html, view); err != nil {
-		return nil, fmt.Errorf("make the mail's HTML: %w", err)
+		return nil, fmt.Errorf("write the mail's HTML: %w", err)
 	}
 	return n.envelope(&letter{
 		subject: view.Subject, key: notice.Key, thread: notice.Thread, at: n.date(notice),
@@ -176,11 +190,11 @@ func (n *Notifier) compose(notice *Notice, t Target) (*gomail.Msg, error) {
 	}, t), nil
 }
 
-// letter is what a mail says, and what it is known by.
+// letter is the content of a mail, without its sender and recipient.
 type letter struct {
 	subject string
-	// key identifies what the mail says, thread the first mail of the conversation; empty if this
-	// is the first.
+	// key identifies the content. thread is the key of the conversation's first mail, or empty if
+	// this is the first one.
 	key, thread string
 	at          time.Time
 	text, html  string
@@ -193,7 +207,8 @@ func (n *Notifier) envelope(l *letter, t Target) *gomail.Msg {
 	if len(t.intendedFor) > 0 {
 		subject = "[TRIAL] " + subject
 	}
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithBoundary(boundary(id)))
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP),
+		gomail.WithBoundary(boundary(id)))
 	from, to := n.mail.From, t.to
 	msg.FromMailAddress(&from)
 	msg.ToMailAddress(&to)
@@ -211,13 +226,14 @@ func (n *Notifier) envelope(l *letter, t Target) *gomail.Msg {
 	return msg
 }
 
-// setAutomatic asks mail programs for no answer: RFC 3834, 5. Exchange looks at the second header.
+// setAutomatic asks mail programs not to send automatic replies (RFC 3834, 5). Exchange reads the
+// second header.
 func setAutomatic(msg *gomail.Msg) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 }
 
-// date is the mail's, which is when what it tells happened.
+// date returns the date of the mail: the time of the event that it is about.
 func (n *Notifier) date(notice *Notice) time.Time {
 	if notice.At.IsZero() {
 		return time.Now()
@@ -225,7 +241,7 @@ func (n *Notifier) date(notice *Notice) time.Time {
 	return notice.At
 }
 
-// messageID is stable, unique, and of the sender's domain: RFC 5322, 3.6.4.
+// messageID returns a stable, unique ID in the sender's domain (RFC 5322, 3.6.4).
 func (n *Notifier) messageID(key string, t Target) string {
 	digest := sha256.Sum256([]byte(key + "\x00" + t.name + "\x00" + t.to.Address))
 	return hex.EncodeToString(digest[:16]) + "@" + domain(n.mail.From.Address)
@@ -236,5 +252,6 @@ func boundary(messageID string) string {
 	return "gate-" + name
 }
 
-// sameAddress: the domain is compared without case, and the rest too, as every mail server in use does.
+// sameAddress compares addresses without case. Only the domain is officially case-insensitive, but
+// mail servers ignore the case of the whole address.
 func sameAddress(a, b mail.Address) bool { return strings.EqualFold(a.Address, b.Address) }

@@ -18,7 +18,7 @@ import (
 )
 
 const failedText = `This order is held: 2 errors must be fixed before goods leave.
-Fix the order in InFlow and save it. It is checked again by itself, and released when its errors are gone.
+Fix the order in InFlow and save it. It is then checked again automatically, and released when all its errors are gone.
 
 Order     SO-000123
 Customer  Acme Kitchens
@@ -38,10 +38,10 @@ Errors
   Fix: Ask the customer for it.
   (since 23 Nov 2026 11:20 UTC, rule po-number)
 
-Errors within their grace period
+New errors, not confirmed yet
 
 * order: The ship date has passed.
-  It is confirmed at 23 Nov 2026 12:30 UTC, unless it is fixed before.
+  It is confirmed at 23 Nov 2026 12:30 UTC, unless somebody fixes it first.
   (since 23 Nov 2026 12:00 UTC, rule ship-date)
 
 Warnings
@@ -53,7 +53,7 @@ Warnings
 Error Check Gate · rule set cabinetry · checked 23 Nov 2026 12:00 UTC
 `
 
-func TestMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+func TestMailSaysWhatIsWrongAndHowToFixIt(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	require.NoError(t, send(t, to(s.SMTPAddr, jane), failed()))
@@ -69,18 +69,22 @@ func TestMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	assert.Equal(t, failedText, strings.ReplaceAll(m.Text, "\r\n", "\n"))
 
 	for _, text := range []string{
-		"This order is held: 2 errors must be fixed before goods leave.", "SO-000123", "Acme Kitchens",
-		"line 2", "The line&#39;s subtotal is not quantity × price less discount.", "Expected 15.00, is 10.00.", "Fix: Type the quantity again.",
+		"This order is held: 2 errors must be fixed before goods leave.", "SO-000123",
+		"Acme Kitchens",
+		"line 2", "The line&#39;s subtotal is not quantity × price less discount.",
+		"Expected 15.00, is 10.00.", "Fix: Type the quantity again.",
 		"since 23 Nov 2026 11:30 UTC · rule line-subtotal", "The PO number is missing.",
-		"Errors within their grace period", "The ship date has passed.", "Warnings", "There is no phone number.",
+		"New errors, not confirmed yet", "The ship date has passed.", "Warnings",
+		"There is no phone number.",
 		`href="https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001"`,
 		`href="https://temporal.example.com/namespaces/default/workflows/sales-order-8a3c6d4e-0000-4000-8000-000000000001/run-1/user-metadata"`,
 		"background-color:#b3261e",
 	} {
 		assert.Contains(t, m.HTML, text)
 	}
-	assert.NotContains(t, m.HTML, "ZgotmplZ", "html/template found a value unsafe where it stands")
-	assert.Less(t, strings.Index(m.HTML, "The PO number"), strings.Index(m.HTML, "There is no phone"), "warnings apart")
+	assert.NotContains(t, m.HTML, "ZgotmplZ", "html/template found an unsafe value")
+	assert.Less(t, strings.Index(m.HTML, "The PO number"),
+		strings.Index(m.HTML, "There is no phone"), "warnings come last")
 
 	support, err := s.HTMLSupport(t.Context(), m.ID)
 	require.NoError(t, err)
@@ -88,14 +92,15 @@ func TestMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	assert.Greater(t, support, 90.0)
 }
 
-func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
+func TestSubjectAndHeadlineOfEachKind(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	overridden := func(n *notify.Notice) {
 		n.Report.Findings = slices.Delete(n.Report.Findings, 2, 3) // two errors and a warning
 		for i := range n.Report.Findings {
 			n.Report.Findings[i].State = ordercheck.FindingOverridden
-			n.Report.Findings[i].Override = &ordercheck.Override{By: "Ann Chef", Reason: "agreed by phone", Until: noon.Add(48 * time.Hour)}
+			n.Report.Findings[i].Override = &ordercheck.Override{By: "Ann Chef",
+				Reason: "agreed by phone", Until: noon.Add(48 * time.Hour)}
 		}
 	}
 	for _, test := range []struct {
@@ -104,37 +109,61 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 		subject string
 		texts   []string
 	}{
-		{ordercheck.NoticeFailed, func(n *notify.Notice) { n.Report.Findings = n.Report.Findings[1:2] }, "[FAILED] SO-000123: 1 error",
+		{ordercheck.NoticeFailed, func(n *notify.Notice) {
+			n.Report.Findings = n.Report.Findings[1:2]
+		}, "[FAILED] SO-000123: 1 error",
 			[]string{"This order is held: 1 error must be fixed"}},
-		{ordercheck.NoticeFailed, func(n *notify.Notice) { n.Report.OrderNumber = "" }, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
-		{ordercheck.NoticeReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026", []string{"still held: 2 errors"}},
-		{ordercheck.NoticeResolved, func(n *notify.Notice) { *n = *resolved() }, "[RESOLVED] SO-000123",
-			[]string{"the errors that were reported are gone", "Fixed\n", "Expected 15.00, was 10.00.\n  (since", "The PO number is missing.", "Status    warning", "There is no phone number."}},
+		{ordercheck.NoticeFailed, func(n *notify.Notice) {
+			n.Report.OrderNumber = ""
+		}, "[FAILED] " + orderID + ": 2 errors", []string{"Order     " + orderID}},
+		{ordercheck.NoticeReminder, nil, "[REMINDER] SO-000123: 2 errors since 23 Nov 2026",
+			[]string{"still held: 2 errors"}},
+		{ordercheck.NoticeResolved, func(n *notify.Notice) {
+			*n = *resolved()
+		}, "[RESOLVED] SO-000123",
+			[]string{"the reported errors are gone", "Fixed\n",
+				"Expected 15.00, was 10.00.\n  (since", "The PO number is missing.",
+				"Status    warning", "There is no phone number."}},
 		{ordercheck.NoticeOverridden, overridden, "[OVERRIDDEN] SO-000123: 2 errors",
-			[]string{"somebody answers for 2 errors", "Overridden by Ann Chef until 25 Nov 2026 12:00 UTC: agreed by phone."}},
-		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndExpired }, "[ENDED] SO-000123: not fixed in time",
-			[]string{"nobody fixed it in time", "The PO number is missing."}},
-		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndCancelled }, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
-		{ordercheck.NoticeEnded, func(n *notify.Notice) { n.EndReason = ordercheck.EndDeleted }, "[ENDED] SO-000123: order deleted", []string{"is not in InFlow any more"}},
+			[]string{"somebody took responsibility for its 2 errors",
+				"Overridden by Ann Chef until 25 Nov 2026 12:00 UTC: agreed by phone."}},
 		{ordercheck.NoticeEnded, func(n *notify.Notice) {
-			n.EndReason, n.Report.Note = ordercheck.EndByHand, "temporal-cli:anna@desk ended the watch over this order by hand."
-		}, "[ENDED] SO-000123: ended by hand", []string{"temporal-cli:anna@desk ended the watch", "nobody answers for them", "The PO number is missing."}},
+			n.EndReason = ordercheck.EndExpired
+		}, "[ENDED] SO-000123: not fixed in time",
+			[]string{"nobody fixed it in time", "The PO number is missing."}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) {
+			n.EndReason = ordercheck.EndCancelled
+		}, "[ENDED] SO-000123: order cancelled", []string{"was cancelled in InFlow"}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) {
+			n.EndReason = ordercheck.EndDeleted
+		}, "[ENDED] SO-000123: order deleted", []string{"was deleted in InFlow"}},
+		{ordercheck.NoticeEnded, func(n *notify.Notice) {
+			n.EndReason, n.Report.Note = ordercheck.EndByHand,
+				"temporal-cli:anna@desk ended the watch over this order by hand."
+		}, "[ENDED] SO-000123: ended by hand",
+			[]string{"temporal-cli:anna@desk ended the watch",
+				"nobody took responsibility for them", "The PO number is missing."}},
 		{ordercheck.NoticeEnded, func(n *notify.Notice) {
 			*n = *resolved()
-			n.Kind, n.EndReason, n.Resolved, n.Lifted = ordercheck.NoticeEnded, ordercheck.EndRulesChanged, nil, n.Resolved[:1]
+			n.Kind, n.EndReason, n.Resolved, n.Lifted = ordercheck.NoticeEnded,
+				ordercheck.EndRulesChanged, nil, n.Resolved[:1]
 		}, "[ENDED] SO-000123: rules changed", []string{
-			"no longer held: the rule that it broke no longer applies.", "The rule no longer applies\n", "Expected 15.00, was 10.00.\n  (since",
+			"no longer held: the rule that it broke no longer applies.",
+			"The rule no longer applies\n", "Expected 15.00, was 10.00.\n  (since",
 		}},
 		{ordercheck.NoticeResolved, func(n *notify.Notice) {
 			*n = *resolved()
 			n.Report.OrderNumber = "SO-000124"
 			n.Resolved, n.Lifted = n.Resolved[:1], n.Resolved[1:]
 		}, "[RESOLVED] SO-000124", []string{
-			"its errors are fixed, or their rules no longer apply", "Fixed\n", "The rule no longer applies\n\n* order: The PO number is missing.",
+			"its errors are fixed, or their rules no longer apply", "Fixed\n",
+			"The rule no longer applies\n\n* order: The PO number is missing.",
 		}},
 		{ordercheck.NoticeFailed, func(n *notify.Notice) {
-			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit", Error: "the customer has no limit"}}
-		}, "[FAILED] SO-000123: 2 errors", []string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},
+			n.Report.RuleErrors = []ordercheck.RuleError{{RuleID: "credit",
+				Error: "the customer has no limit"}}
+		}, "[FAILED] SO-000123: 2 errors",
+			[]string{"Rules that could not be evaluated", "* credit: the customer has no limit"}},
 	} {
 		t.Run(test.subject, func(t *testing.T) {
 			notice := failed()
@@ -156,7 +185,7 @@ func TestEveryKindHasItsSubjectAndItsSentence(t *testing.T) {
 	}
 }
 
-func TestRepliesStandUnderTheMailThatTheyFollow(t *testing.T) {
+func TestFollowUpMailsAreThreaded(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	for _, notice := range []*notify.Notice{failed(), resolved()} {
@@ -180,10 +209,10 @@ func TestRepliesStandUnderTheMailThatTheyFollow(t *testing.T) {
 		assert.NotEqual(t, first[recipient], "<"+m.MessageID+">")
 	}
 	assert.Len(t, first, 2)
-	assert.NotEqual(t, first[jane.Address], first[jim.Address], "a mail of its own for each")
+	assert.NotEqual(t, first[jane.Address], first[jim.Address], "each gets a mail of its own")
 }
 
-func TestRepeatedMailIsTheSameByteForByte(t *testing.T) {
+func TestRepeatedMailIsIdentical(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	other := failed()
@@ -198,7 +227,7 @@ func TestRepeatedMailIsTheSameByteForByte(t *testing.T) {
 	for _, summary := range list {
 		content, err := s.Raw(t.Context(), summary.ID)
 		require.NoError(t, err)
-		// What the server adds on the way in is not the sender's.
+		// Skip the headers that the server added.
 		_, own, found := strings.Cut(string(content), "\r\nDate:")
 		require.True(t, found, "%s", content)
 		raw = append(raw, own)
@@ -208,7 +237,7 @@ func TestRepeatedMailIsTheSameByteForByte(t *testing.T) {
 	assert.NotEqual(t, list[0].MessageID, list[1].MessageID)
 }
 
-func TestTextOfAnOrderIsEscaped(t *testing.T) {
+func TestOrderTextIsEscapedInHTML(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	const attack = `<script>alert(1)</script><img src=x onerror=alert(1)>"'&</td></table>{{.}}`
@@ -220,7 +249,8 @@ func TestTextOfAnOrderIsEscaped(t *testing.T) {
 	notice.RunID = `javascript:alert(1)">`
 	f := &notice.Report.Findings[0]
 	f.Message, f.Expected, f.Actual, f.Fix, f.RuleID = attack, attack, attack, attack, attack
-	f.State, f.Override = ordercheck.FindingOverridden, &ordercheck.Override{By: attack, Reason: attack}
+	f.State, f.Override = ordercheck.FindingOverridden,
+		&ordercheck.Override{By: attack, Reason: attack}
 	notice.Report.RuleErrors = []ordercheck.RuleError{{RuleID: attack, Error: attack}}
 	require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
 	m := received(t, s)
@@ -229,25 +259,29 @@ func TestTextOfAnOrderIsEscaped(t *testing.T) {
 	assert.NotContains(t, m.HTML, "<b>")
 	assert.NotContains(t, m.HTML, `"onmouseover`)
 	assert.Contains(t, m.HTML, "&lt;script&gt;alert(1)&lt;/script&gt;")
-	assert.Contains(t, m.HTML, `href="https://app.inflowinventory.com/sales-orders/x%22onmouseover=%22alert%281%29"`)
+	assert.Contains(t, m.HTML,
+		`href="https://app.inflowinventory.com/sales-orders/x%22onmouseover=%22alert%281%29"`)
 	assert.Equal(t, 1, strings.Count(m.HTML, "</body>"))
-	assert.Contains(t, m.Text, attack, "the text is what it is")
+	assert.Contains(t, m.Text, attack, "plain text needs no escaping")
 }
 
-func TestHeadersCannotBeWrittenByAnOrder(t *testing.T) {
+func TestOrderTextCannotAddHeaders(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	for _, test := range []struct {
 		name, orderNumber, subject string
 	}{
-		{"line breaks", "SO-1\r\nBcc: evil@example.com\r\n\r\nbody", "[FAILED] SO-1 Bcc: evil@example.com body: 2 errors"},
+		{"line breaks", "SO-1\r\nBcc: evil@example.com\r\n\r\nbody",
+			"[FAILED] SO-1 Bcc: evil@example.com body: 2 errors"},
 		{"bare line feed", "SO-1\nX-Evil: yes", "[FAILED] SO-1 X-Evil: yes: 2 errors"},
 		{"bare carriage return", "SO-1\rX-Evil: yes", "[FAILED] SO-1 X-Evil: yes: 2 errors"},
-		{"other line ends", "SO-1\u2028X-Evil: yes\u0085\v\fa\x00b", "[FAILED] SO-1 X-Evil: yes a b: 2 errors"},
+		{"other line ends", "SO-1\u2028X-Evil: yes\u0085\v\fa\x00b",
+			"[FAILED] SO-1 X-Evil: yes a b: 2 errors"},
 		{"not ASCII", "Großauftrag №7 厨房", "[FAILED] Großauftrag №7 厨房: 2 errors"},
 		{"not UTF-8", "SO-\xff1", "[FAILED] SO-\uFFFD1: 2 errors"},
 		{"turned direction", "SO-\u202e321", "[FAILED] SO- 321: 2 errors"},
-		{"an encoded word", "=?utf-8?q?=0AX-Evil:_yes?=", "[FAILED] = ?utf-8?q?=0AX-Evil:_yes?=: 2 errors"},
+		{"an encoded word", "=?utf-8?q?=0AX-Evil:_yes?=", "[FAILED] = ?utf-8?q?=0AX-Evil:_yes?=: " +
+			"2 errors"},
 		{"long", strings.Repeat("x", 5000), "[FAILED] " + strings.Repeat("x", 59) + "…: 2 errors"},
 		{"blank", " \r\n ", "[FAILED] " + orderID + ": 2 errors"},
 	} {
@@ -279,7 +313,7 @@ func TestHeadersCannotBeWrittenByAnOrder(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyFindingsAreShown(t *testing.T) {
+func TestMailLimitsListedFindings(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	notice := failed()
@@ -290,7 +324,8 @@ func TestOnlySoManyFindingsAreShown(t *testing.T) {
 			severity = ordercheck.SeverityWarning
 		}
 		notice.Report.Findings = append(notice.Report.Findings, ordercheck.Finding{
-			ID: fmt.Sprint(i), RuleID: "rule", Severity: severity, LineNumber: i + 1, Message: strings.Repeat("wrong ", 1000),
+			ID: fmt.Sprint(i), RuleID: "rule", Severity: severity, LineNumber: i + 1,
+			Message: strings.Repeat("wrong ", 1000),
 		})
 	}
 	require.NoError(t, send(t, to(s.SMTPAddr, jane), notice))
@@ -310,7 +345,7 @@ func TestMailToTheSalesRep(t *testing.T) {
 	options := to(s.SMTPAddr, jane)
 	notice := failed()
 	notice.HasSalesRep, notice.SalesRepEmail = true, "rep@example.com"
-	assert.Equal(t, []string{"mail:8c87b4"}, names(notifier(t, options), notice), "not unless it is on")
+	assert.Equal(t, []string{"mail:8c87b4"}, names(notifier(t, options), notice), "off by default")
 
 	options.SalesRep = true
 	n := notifier(t, options)
@@ -319,27 +354,31 @@ func TestMailToTheSalesRep(t *testing.T) {
 	assert.Equal(t, "rep@example.com", received(t, s).To[0].Address)
 
 	notice.SalesRepEmail = "JANE@example.com"
-	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice), "one mail is enough for her")
+	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice), "she gets one mail only")
 	notice.SalesRepEmail = ""
-	assert.Equal(t, ordercheck.TargetSalesRep, names(n, notice)[1], "her address is not in the history")
+	assert.Equal(t, ordercheck.TargetSalesRep, names(n, notice)[1],
+		"her address is not in the target's name")
 	notice.HasSalesRep = false
 	assert.Equal(t, []string{"mail:8c87b4"}, names(n, notice))
 	notice.HasSalesRep = true
 
-	for _, bad := range []string{"rep", "rep@example.com\r\nBcc: evil@example.com", "a@example.com, b@example.com", "<>", `"a b"@example.com`, "jörg@example.com", strings.Repeat("x", 250) + "@example.com"} {
+	for _, bad := range []string{"rep", "rep@example.com\r\nBcc: evil@example.com",
+		"a@example.com, b@example.com", "<>", `"a b"@example.com`, "jörg@example.com",
+		strings.Repeat("x", 250) + "@example.com"} {
 		notice.SalesRepEmail = bad
 		targets := n.Targets(notice)
 		require.Len(t, targets, 2, bad)
 		sent := asError(t, n.Send(t.Context(), targets[1], notice))
 		assert.True(t, sent.Permanent, bad)
-		assert.EqualError(t, sent, "notice to mail:sales-rep: what InFlow has as the sales rep's e-mail is not an address that mail can be sent to")
+		assert.EqualError(t, sent, "notice to mail:sales-rep: the sales rep's e-mail address in "+
+			"InFlow is not valid")
 	}
 	list, err := s.List(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
 }
 
-func TestTrialSendsEverythingToOneAddress(t *testing.T) {
+func TestTrialSendsAllMailToOneAddress(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	hook := newReceiver(t)
@@ -354,7 +393,8 @@ func TestTrialSendsEverythingToOneAddress(t *testing.T) {
 	assert.Equal(t, "[TRIAL] [FAILED] SO-000123: 2 errors", m.Subject)
 	assert.Equal(t, []*mail.Address{{Address: "trial@example.com"}}, m.To)
 	for _, part := range []string{m.Text, m.HTML} {
-		for _, intended := range []string{"jane@example.com", "jim@example.com", "rep@example.com", "webhook:"} {
+		for _, intended := range []string{"jane@example.com", "jim@example.com", "rep@example.com",
+			"webhook:"} {
 			assert.Contains(t, part, intended)
 		}
 		assert.NotContains(t, part, "token")
@@ -362,7 +402,7 @@ func TestTrialSendsEverythingToOneAddress(t *testing.T) {
 	assert.Empty(t, hook.requests())
 
 	options.To, options.SalesRep, options.Destinations = nil, false, nil
-	assert.Empty(t, notifier(t, options).Targets(notice), "there is nobody to stand in for")
+	assert.Empty(t, notifier(t, options).Targets(notice), "no receiver to replace")
 }
 
 func names(n *notify.Notifier, notice *notify.Notice) []string {
@@ -373,8 +413,8 @@ func names(n *notify.Notifier, notice *notify.Notice) []string {
 	return all
 }
 
-// TestAWarningIsNotCalledAHold: an order that has only warnings waits for nobody.
-func TestAWarningIsNotCalledAHold(t *testing.T) {
+// TestWarningNoticeSaysNotHeld sends the notice of an order that has only warnings.
+func TestWarningNoticeSaysNotHeld(t *testing.T) {
 	t.Parallel()
 	warning := failed()
 	warning.Kind, warning.Report.Status = ordercheck.NoticeWarning, ordercheck.StatusWarning
@@ -383,8 +423,8 @@ func TestAWarningIsNotCalledAHold(t *testing.T) {
 	require.NoError(t, send(t, to(s.SMTPAddr, jane), warning))
 	m := received(t, s)
 	assert.Equal(t, "[WARNING] SO-000123: 1 warning", m.Subject)
-	assert.Equal(t, `This order is not held. It has 1 warning, and no errors.
-Look whether the order is as it should be. The gate does not wait for anybody, and does not remind of it.
+	assert.Equal(t, `This order is not held. It has 1 warning and no errors.
+Please make sure that the order is right. Goods may leave, and you will get no reminder.
 
 Order     SO-000123
 Customer  Acme Kitchens
@@ -408,7 +448,7 @@ Error Check Gate · rule set cabinetry · checked 23 Nov 2026 12:00 UTC
 	assert.Equal(t, "warning", posted.Kind)
 	assert.Equal(t, `[WARNING] SO-000123: 1 warning
 Acme Kitchens
-This order is not held. It has 1 warning, and no errors.
+This order is not held. It has 1 warning and no errors.
 • order: There is no phone number.
 https://app.inflowinventory.com/sales-orders/8a3c6d4e-0000-4000-8000-000000000001`, posted.Text)
 }

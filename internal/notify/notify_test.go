@@ -16,31 +16,33 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-func TestNothingConfiguredTellsNobody(t *testing.T) {
+func TestNoOptionsMeanNoTargets(t *testing.T) {
 	t.Parallel()
 	assert.Empty(t, notifier(t, notify.Options{}).Targets(failed()))
 }
 
 func TestMailNeedsAMailServer(t *testing.T) {
 	t.Parallel()
-	for _, options := range []notify.Options{{To: to("", jane).To}, {SalesRep: true}, {Redirect: jane}} {
+	for _, options := range []notify.Options{{To: to("", jane).To}, {SalesRep: true},
+		{Redirect: jane}} {
 		_, err := notify.New(options)
-		require.ErrorContains(t, err, "there is no mail server to send mail by")
+		require.ErrorContains(t, err, "there is no mail server to send mail with")
 	}
 }
 
-func TestNamesOfTargetsAreStable(t *testing.T) {
+func TestTargetNamesAreStable(t *testing.T) {
 	t.Parallel()
 	options := to("127.0.0.1:25", jane, jim)
 	options.To[0].Address = "Jane@Example.com"
 	options.To = append(options.To, jane)
-	options.Destinations = destinations(t, "https://hooks.example.com/hush-token", "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook")
+	options.Destinations = destinations(t, "https://hooks.example.com/hush-token",
+		"slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook")
 	want := []string{"mail:8c87b4", "mail:05fb2d", "webhook:060104", "slack:d316d7"}
 	assert.Equal(t, want, names(notifier(t, options), failed()))
 	assert.Equal(t, want, names(notifier(t, options), resolved()))
 }
 
-func TestPartialSuccessRepeatsOnlyWhatFailed(t *testing.T) {
+func TestRetryOfOneFailedTarget(t *testing.T) {
 	t.Parallel()
 	s := catcher(t, mailcatcher.Options{})
 	down, up := newReceiver(t), newReceiver(t)
@@ -51,13 +53,13 @@ func TestPartialSuccessRepeatsOnlyWhatFailed(t *testing.T) {
 	n := notifier(t, options)
 	all := names(n, failed())
 	errs := sendAll(t, n, failed())
-	require.Len(t, errs, 1, "one that fails keeps nothing from the others")
+	require.Len(t, errs, 1, "a failing target does not affect the others")
 	sent := asError(t, errs[all[1]])
-	assert.EqualError(t, sent, "notice to "+all[1]+": it answered with 503 Service Unavailable")
+	assert.EqualError(t, sent, "notice to "+all[1]+": it responded with 503 Service Unavailable")
 	assert.Equal(t, all[1], sent.Target)
 	assert.Equal(t, 30*time.Second, sent.RetryAfter)
 
-	// Another process repeats what failed, by its name.
+	// Another process retries the failed target, which it finds by name.
 	down.answer(nil)
 	n = notifier(t, options)
 	for _, target := range n.Targets(failed()) {
@@ -70,7 +72,7 @@ func TestPartialSuccessRepeatsOnlyWhatFailed(t *testing.T) {
 	received(t, s)
 }
 
-func TestNoticeThatLacksSomethingIsRefused(t *testing.T) {
+func TestInvalidNoticeIsNotSent(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	for _, test := range []struct {
@@ -78,19 +80,27 @@ func TestNoticeThatLacksSomethingIsRefused(t *testing.T) {
 		change func(*notify.Notice)
 		want   string
 	}{
-		{"kind", func(n *notify.Notice) { n.Kind = "fialed" }, `the kind "fialed" is not known`},
+		{"kind", func(n *notify.Notice) { n.Kind = "fialed" }, `the kind "fialed" is unknown`},
 		{"key", func(n *notify.Notice) { n.Key = "" }, "the key is empty"},
-		{"key with a line break", func(n *notify.Notice) { n.Key = "a\r\nX-Evil: yes" }, "the key has a space, a control character or a letter outside ASCII"},
-		{"long key", func(n *notify.Notice) { n.Key = string(make([]byte, 201)) }, "the key has 201 bytes, at most 200 are carried"},
-		{"order", func(n *notify.Notice) { n.Report.SalesOrderID = "" }, "the sales order id is empty"},
-		{"end", func(n *notify.Notice) { n.Kind = ordercheck.NoticeEnded }, `the end reason "" is not known`},
+		{"key with a line break", func(n *notify.Notice) {
+			n.Key = "a\r\nX-Evil: yes"
+		}, "the key has a space, a control character or a letter outside ASCII"},
+		{"long key", func(n *notify.Notice) {
+			n.Key = string(make([]byte, 201))
+		}, "the key has 201 bytes, and at most 200 are allowed"},
+		{"order", func(n *notify.Notice) {
+			n.Report.SalesOrderID = ""
+		}, "the sales order id is empty"},
+		{"end", func(n *notify.Notice) {
+			n.Kind = ordercheck.NoticeEnded
+		}, `the end reason "" is unknown`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			notice := failed()
 			test.change(notice)
 			sent := sendError(t, notify.Options{Destinations: destinations(t, hook.URL)}, notice)
 			assert.True(t, sent.Permanent)
-			assert.Equal(t, "the notice cannot be sent: "+test.want, sent.Reason)
+			assert.Equal(t, "the notice is invalid: "+test.want, sent.Reason)
 		})
 	}
 	assert.Empty(t, hook.requests())
@@ -120,11 +130,12 @@ func TestAttemptsAreCounted(t *testing.T) {
 		kind, _ := point.Attributes.Value("kind")
 		counts[kind.AsString()+" "+via.AsString()+" "+outcome.AsString()] = point.Value
 	}
-	assert.Equal(t, map[string]int64{"failed webhook sent": 1, "failed webhook failed": 1, "failed webhook refused": 1}, counts)
+	assert.Equal(t, map[string]int64{"failed webhook sent": 1, "failed webhook failed": 1,
+		"failed webhook refused": 1}, counts)
 }
 
-// Not parallel: it counts.
-func TestNothingGoesOnAfterATargetHasFailed(t *testing.T) {
+// TestFailedTargetsLeaveNoGoroutines is not parallel because it counts goroutines.
+func TestFailedTargetsLeaveNoGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	t.Run("send", func(t *testing.T) {
 		silentMail := newScript(t, map[string]string{"RCPT": silence})
@@ -135,12 +146,15 @@ func TestNothingGoesOnAfterATargetHasFailed(t *testing.T) {
 		chat.answer(hang)
 		transport := &http.Transport{DisableKeepAlives: true}
 		options := to(silentMail.addr, jane)
-		options.Destinations = append(destinations(t, hook.URL), mattermost(t, chat).Destinations...)
+		options.Destinations = append(destinations(t, hook.URL),
+			mattermost(t, chat).Destinations...)
 		options.Timeout, options.Transport = 50*time.Millisecond, transport
 		n := notifier(t, options)
 		assert.Len(t, sendAll(t, n, failed()), 3)
 		close(release)
 	})
-	// One is the condition's own.
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, time.Minute, time.Millisecond)
+	// Eventually runs the condition in a goroutine of its own.
+	assert.Eventually(t, func() bool {
+		return runtime.NumGoroutine() <= before+1
+	}, time.Minute, time.Millisecond)
 }

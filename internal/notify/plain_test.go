@@ -31,7 +31,7 @@ func TestSendText(t *testing.T) {
 	assert.NotContains(t, m.Header, "Bcc")
 }
 
-func TestSendTextThatFails(t *testing.T) {
+func TestSendTextErrors(t *testing.T) {
 	t.Parallel()
 	server := catcher(t, mailcatcher.Options{})
 	smtp := to(server.SMTPAddr).SMTP
@@ -39,7 +39,7 @@ func TestSendTextThatFails(t *testing.T) {
 		"", "jane", "jane@example.com\r\nBcc: jim@example.com", "jane@example.com, jim@example.com",
 	} {
 		err := smtp.SendText(t.Context(), address, "Sign in", "text")
-		assert.EqualError(t, err, "send a mail: its receiver is not a mail address")
+		assert.EqualError(t, err, "send a mail: the receiver is not a valid e-mail address")
 	}
 	broken := smtp
 	broken.From.Address = ""

@@ -20,36 +20,37 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TLSMode is how mail is protected on its way to the mail server.
+// TLSMode says how the connection to the mail server is encrypted.
 type TLSMode string
 
-// The modes of TLS.
+// TLS modes.
 const (
-	TLSNone     TLSMode = "none"     // not at all
-	TLSStartTLS TLSMode = "starttls" // from the command STARTTLS on, which is required; port 587 as a rule
-	TLSImplicit TLSMode = "tls"      // from the first byte on; port 465 as a rule
+	TLSNone TLSMode = "none" // not encrypted
+	// encrypted after STARTTLS, which is required; usually port 587
+	TLSStartTLS TLSMode = "starttls"
+	TLSImplicit TLSMode = "tls" // encrypted from the start; usually port 465
 )
 
-// SMTP is the mail server that takes the notices.
+// SMTP describes the mail server.
 type SMTP struct {
-	// Addr is its host:port.
+	// Addr is host:port.
 	Addr string
-	// Username and Password are both set, or neither.
+	// Username and Password are both set or both empty.
 	Username string
 	Password inflow.Secret
 	TLS      TLSMode
 	From     mail.Address
-	// RootCAs are who may sign its certificate; nil is the system's.
+	// RootCAs verify the server's certificate. Nil means the system's.
 	RootCAs *x509.CertPool
 }
 
-// SMTPFault is what is wrong with one field of [SMTP].
+// SMTPFault describes a fault of one field of [SMTP].
 type SMTPFault struct {
-	Field   string // its Go name
-	Problem string // begins with "is", and has no secret in it
+	Field   string // name of the Go field
+	Problem string // begins with "is" and contains no secret
 }
 
-// Faults are all that is wrong with the settings, as far as it can be told without the server.
+// Faults returns everything that is wrong with the settings. It does not contact the server.
 func (s *SMTP) Faults() []SMTPFault {
 	var faults []SMTPFault
 	add := func(field, format string, args ...any) {
@@ -57,42 +58,46 @@ func (s *SMTP) Faults() []SMTPFault {
 	}
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil || host == "" {
-		add("Addr", "is %q, which is not the address of a mail server: write host:port, such as smtp.example.com:587", s.Addr)
+		add("Addr", "is %q, which is not the address of a mail server: write host:port, such as "+
+			"smtp.example.com:587", s.Addr)
 	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		add("Addr", "is %q, whose port is not one from 1 to 65535", s.Addr)
+		add("Addr", "is %q, but the port must be from 1 to 65535", s.Addr)
 	}
 	switch s.TLS {
 	case TLSNone:
 		if s.Username != "" && !isLoopback(host) {
-			add("TLS", "is none, and the mail server is another machine: the password would travel unprotected; write starttls or tls")
+			add("TLS", "is none, but the mail server is another machine: write starttls or tls, "+
+				"so the password is encrypted on the way")
 		}
 	case TLSStartTLS, TLSImplicit:
 	default:
-		add("TLS", "is %q, which is not a mode: write none, starttls or tls", s.TLS)
+		add("TLS", "is %q, which is not a TLS mode: write none, starttls or tls", s.TLS)
 	}
 	switch {
 	case s.Username != "" && s.Password == "":
-		add("Password", "is not set, and the user is: set both, or neither where the mail server asks for none")
+		add("Password", "is not set, but the user is: set both, or neither if the mail server "+
+			"needs none")
 	case s.Username == "" && s.Password != "":
-		add("Username", "is not set, and the password is: set both, or neither where the mail server asks for none")
+		add("Username", "is not set, but the password is: set both, or neither if the mail "+
+			"server needs none")
 	}
 	if s.From.Address == "" {
-		add("From", "is not set: write the address that mail is from, such as gate@example.com")
+		add("From", "is not set: write the sender's address, such as gate@example.com")
 	}
 	return faults
 }
 
-// mailer hands mails to the mail server, with a connection for each.
+// mailer sends mails to the mail server, over a new connection for each mail.
 type mailer struct {
 	SMTP
 	timeout time.Duration
 }
 
-// quitPatience is how long the server may take to say goodbye.
-const quitPatience = 2 * time.Second
+// quitTimeout limits the wait for the server's response to QUIT.
+const quitTimeout = 2 * time.Second
 
-// send hands a mail over. The mail was taken where it returns nil, even if the
-// conversation broke after that: it must not be sent again.
+// send sends a mail. It returns nil if the server accepted the mail, even if the connection broke
+// afterwards: the mail must not be sent twice.
 func (s *mailer) send(ctx context.Context, msg *gomail.Msg) error {
 	var conn connection
 	defer conn.close()
@@ -104,16 +109,16 @@ func (s *mailer) send(ctx context.Context, msg *gomail.Msg) error {
 		return describeDialError(err)
 	}
 	err = client.Send(msg)
-	conn.hurry(quitPatience)
-	_ = client.Close() // QUIT: by now the mail was taken, or was not
+	conn.setDeadline(quitTimeout)
+	_ = client.Close() // sends QUIT; whether the mail was accepted is already known
 	if msg.IsDelivered() {
 		return nil
 	}
 	return describeSendError(err)
 }
 
-// connection is one to the mail server that ends with a context: go-mail looks at the context
-// only while it dials.
+// connection is a connection to the mail server that is closed when a context ends. go-mail itself
+// checks the context only while it dials.
 type connection struct {
 	net.Conn
 	stop func() bool
@@ -129,19 +134,20 @@ func (c *connection) dial(ctx, dialCtx context.Context, network, addr string) er
 	return nil
 }
 
-func (c *connection) hurry(d time.Duration) { _ = c.SetDeadline(time.Now().Add(d)) }
+func (c *connection) setDeadline(d time.Duration) { _ = c.SetDeadline(time.Now().Add(d)) }
 
 func (c *connection) close() {
 	if c.Conn != nil {
 		c.stop()
-		_ = c.Conn.Close() // closed by QUIT, as a rule
+		_ = c.Conn.Close() // usually already closed by QUIT
 	}
 }
 
-// ownTimeLimit is how much later go-mail's own time limit is: the context's comes first, and says why.
-const ownTimeLimit = 5 * time.Second
+// extraTimeout makes go-mail's own timeout longer than the context's. The context then always ends
+// first, and its error says why.
+const extraTimeout = 5 * time.Second
 
-// client is one for a single mail.
+// client returns a client for a single mail.
 func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, error) {
 	host, portText, err := net.SplitHostPort(s.Addr)
 	if err != nil {
@@ -167,11 +173,13 @@ func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, 
 		policy = gomail.TLSMandatory
 	}
 	options := []gomail.Option{
-		gomail.WithPort(port), gomail.WithTimeout(s.timeout + ownTimeLimit), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(tlsConfig),
+		gomail.WithPort(port), gomail.WithTimeout(s.timeout + extraTimeout),
+		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(tlsConfig),
 		gomail.WithDialContextFunc(dial), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.Username != "" {
-		options = append(options, gomail.WithSMTPAuthCustom(&auth{host: host, username: s.Username, password: string(s.Password)}))
+		options = append(options, gomail.WithSMTPAuthCustom(&auth{host: host, username: s.Username,
+			password: string(s.Password)}))
 	}
 	client, err := gomail.NewClient(host, options...)
 	if err != nil {
@@ -180,24 +188,31 @@ func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, 
 	return client, nil
 }
 
-// auth logs in by the first mechanism that both sides have. go-mail chooses too, but takes a
-// connection for unprotected that it did not dial itself.
+// auth logs in with the first mechanism that both sides support. go-mail can choose one too, but it
+// treats connections that it did not dial as unencrypted.
 type auth struct {
 	host, username, password string
-	gosmtp.Auth              // the chosen one
+	gosmtp.Auth              // the chosen mechanism
 }
 
 var errNoAuth = errors.New("no common mechanism")
 
-// Start implements [gosmtp.Auth]. PLAIN and LOGIN refuse to go without TLS, except to this machine.
+// Start implements [gosmtp.Auth]. PLAIN and LOGIN require TLS, unless the server is on this
+// machine.
 func (a *auth) Start(server *gosmtp.ServerInfo) (mechanism string, toServer []byte, err error) {
 	for _, offered := range []struct {
 		name string
 		auth func() gosmtp.Auth
 	}{
-		{"PLAIN", func() gosmtp.Auth { return gosmtp.PlainAuth("", a.username, a.password, a.host, false) }},
-		{"LOGIN", func() gosmtp.Auth { return gosmtp.LoginAuth(a.username, a.password, a.host, false) }},
-		{"SCRAM-SHA-256", func() gosmtp.Auth { return gosmtp.ScramSHA256Auth(a.username, a.password) }},
+		{"PLAIN", func() gosmtp.Auth {
+			return gosmtp.PlainAuth("", a.username, a.password, a.host, false)
+		}},
+		{"LOGIN", func() gosmtp.Auth {
+			return gosmtp.LoginAuth(a.username, a.password, a.host, false)
+		}},
+		{"SCRAM-SHA-256", func() gosmtp.Auth {
+			return gosmtp.ScramSHA256Auth(a.username, a.password)
+		}},
 		{"CRAM-MD5", func() gosmtp.Auth { return gosmtp.CRAMMD5Auth(a.username, a.password) }},
 	} {
 		if slices.Contains(server.Auth, offered.name) {
@@ -208,38 +223,43 @@ func (a *auth) Start(server *gosmtp.ServerInfo) (mechanism string, toServer []by
 	return "", nil, errNoAuth
 }
 
-// noSTARTTLS is how go-mail says so; it has no error value for it.
+// noSTARTTLS is part of go-mail's error if the server has no STARTTLS. There is no error value for
+// it.
 const noSTARTTLS = "does not support STARTTLS"
 
-// authFailed begins go-mail's errors of logging in.
+// authFailed is how go-mail's login errors begin.
 const authFailed = "SMTP AUTH failed"
 
-// describeDialError tells what failed before the mail's own turn. An operator can mend all
-// of it, so that none is permanent.
+// describeDialError describes an error that happened before the mail itself was sent. An operator
+// can fix all of these, so none is permanent.
 func describeDialError(err error) *Error {
 	var reply *textproto.Error
 	errors.As(err, &reply)
 	switch {
 	case errors.Is(err, errNoAuth):
-		return &Error{Reason: "the mail server offers no way to log in that the gate knows (PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5)"}
+		return &Error{Reason: "the mail server supports no login method that the gate knows " +
+			"(PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5)"}
 	case strings.Contains(err.Error(), noSTARTTLS):
-		return &Error{Reason: "the mail server offers no STARTTLS there: set SMTP_TLS=tls, or another port"}
+		return &Error{Reason: "the mail server has no STARTTLS on this port: set SMTP_TLS=tls, " +
+			"or use another port"}
 	case reply != nil && strings.HasPrefix(err.Error(), authFailed):
-		return &Error{Code: reply.Code, Reason: fmt.Sprintf("the mail server refused the user or the password (%d)", reply.Code)}
+		return &Error{Code: reply.Code, Reason: fmt.Sprintf("the mail server refused the user or "+
+			"the password (%d)", reply.Code)}
 	case reply != nil:
-		return &Error{Code: reply.Code, Reason: fmt.Sprintf("the mail server does not serve the gate (%d)", reply.Code)}
+		return &Error{Code: reply.Code, Reason: fmt.Sprintf("the mail server refused the "+
+			"connection (%d)", reply.Code)}
 	default:
 		return &Error{Reason: "the mail server cannot be reached: " + networkReason(err)}
 	}
 }
 
-// describeSendError tells why a mail was not taken. It is permanent where the server refused
+// describeSendError says why a mail was not accepted. The error is permanent if the server refused
 // the recipient or the mail itself.
 func describeSendError(err error) *Error {
 	var sent *gomail.SendError
 	if !errors.As(err, &sent) || sent.ErrorCode() == 0 {
-		// go-mail keeps what is under its errors to itself.
-		return &Error{Reason: "the connection to the mail server broke before it had taken the mail"}
+		// go-mail does not wrap the underlying error.
+		return &Error{Reason: "the connection broke before the mail server accepted the mail"}
 	}
 	code := sent.ErrorCode()
 	reply := strconv.Itoa(code)
@@ -258,21 +278,23 @@ func describeSendError(err error) *Error {
 	case code < 500:
 		e.Reason = fmt.Sprintf("the mail server refused %s for now (%s)", refused, reply)
 	case code >= 530 && code <= 538: // RFC 4954, 6
-		e.Reason = fmt.Sprintf("the mail server wants the gate to log in (%s): set SMTP_USERNAME and SMTP_PASSWORD", reply)
+		e.Reason = fmt.Sprintf("the mail server requires a login (%s): set SMTP_USERNAME and "+
+			"SMTP_PASSWORD", reply)
 	case sent.Reason != gomail.ErrSMTPMailFrom:
 		e.Permanent = true
 	}
 	return e
 }
 
-// statusMeaning is what an enhanced status code is about: RFC 3463, 3.
+// statusMeaning returns the subject of an enhanced status code (RFC 3463, 3).
 func statusMeaning(enhanced string) string {
 	parts := strings.Split(enhanced, ".")
 	if len(parts) != 3 {
 		return ""
 	}
 	meaning := map[string]string{
-		"1": "the address", "2": "the mailbox", "3": "the receiving system", "4": "the network or the routing",
+		"1": "the address", "2": "the mailbox", "3": "the receiving system",
+		"4": "the network or the routing",
 		"5": "the protocol", "6": "the content", "7": "security or policy",
 	}[parts[1]]
 	if meaning == "" {

@@ -13,11 +13,11 @@ import (
 
 const telegramService = "telegram"
 
-// telegramAPI takes a bot's messages: https://core.telegram.org/bots/api#sendmessage.
+// telegramAPI is the URL of a bot's methods: https://core.telegram.org/bots/api#sendmessage.
 const telegramAPI = "https://api.telegram.org/bot"
 
-// telegramChat posts to one chat. shoutrrr's own sender is not used: where Telegram cannot be
-// reached, it says that the message was sent.
+// telegramChat posts to one chat. It does not use shoutrrr's sender, which reports success even if
+// Telegram cannot be reached.
 type telegramChat struct {
 	token   string
 	message telegramMessage
@@ -32,12 +32,12 @@ type telegramMessage struct {
 	DisablePreview      bool   `json:"disable_web_page_preview,omitempty"`
 }
 
-// parseTelegram makes a destination of each chat that a telegram:// URL of shoutrrr's form
-// names, so that each is told on its own.
+// parseTelegram returns one destination for each chat in a telegram:// URL of shoutrrr's form, so
+// each chat can fail on its own.
 func parseTelegram(u *url.URL) ([]Destination, error) {
 	config := telegram.Config{Preview: true, Notification: true}
 	if err := config.SetURL(u); err != nil {
-		return nil, errors.New("does not have the form of a telegram:// URL") // checkChat has told it before
+		return nil, errors.New("is not a valid telegram:// URL") // cannot happen after checkChat
 	}
 	var destinations []Destination
 	for _, chat := range config.Chats {
@@ -48,13 +48,14 @@ func parseTelegram(u *url.URL) ([]Destination, error) {
 		var err error
 		if to.message.ChatID, thread, _ = strings.Cut(chat, ":"); thread != "" {
 			if to.message.ThreadID, err = strconv.Atoi(thread); err != nil {
-				return nil, errors.New("names a chat's thread after a colon that is no number")
+				return nil, errors.New("has a thread after a chat's colon that is not a number")
 			}
 		}
 		destinations = append(destinations, Destination{
 			name: destinationName(telegramService, config.Token+" "+chat),
 			poster: func(transport http.RoundTripper) poster {
-				return &telegramChat{token: to.token, message: to.message, client: newClient(transport)}
+				return &telegramChat{token: to.token, message: to.message,
+					client: newClient(transport)}
 			},
 		})
 	}

@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// oneLine is an order's text on one line, without control characters and marks that turn
-// the direction of writing, and cut to a number of characters.
+// oneLine makes an order's text safe to show on one line. It removes control characters and marks
+// that change the writing direction, and cuts the text to limit characters.
 func oneLine(text string, limit int) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "\uFFFD"), separates), " ")
 	if runes := []rune(text); len(runes) > limit {
@@ -16,12 +16,13 @@ func oneLine(text string, limit int) string {
 }
 
 func separates(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
+		unicode.Is(unicode.Bidi_Control, r)
 }
 
-// chatText is an order's text for a chat, whose marks for "tell everyone" and for links
-// with a text of their own it must not be able to write.
+// chatText makes an order's text safe for a chat. It breaks mentions such as @everyone, and links
+// that show another text than their URL.
 func chatText(text string, limit int) string { return chatMarks.Replace(oneLine(text, limit)) }
 
-// A word joiner has no width and keeps what stands on either side of it together.
+// chatMarks inserts a word joiner (U+2060), which is invisible and does not allow a line break.
 var chatMarks = strings.NewReplacer("@", "@\u2060", "<", "<\u2060", "](", "]\u2060(")

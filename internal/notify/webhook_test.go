@@ -18,7 +18,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// receiver is a listener that takes posts, and answers as it is told.
+// receiver is a server that records requests. answer sets its response.
 type receiver struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -76,14 +76,15 @@ func status(code int, header ...string) http.HandlerFunc {
 			w.Header().Set(header[i], header[i+1])
 		}
 		w.WriteHeader(code)
-		_, _ = io.WriteString(w, "the server's own words, hush-token")
+		_, _ = io.WriteString(w, "the server's text, hush-token")
 	}
 }
 
 func TestWebhookGetsTheWholeNotice(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
-	options := notify.Options{Destinations: destinations(t, hook.URL+"/hook?token=hush"), TemporalUIURL: "http://ui.example", Namespace: "ns"}
+	options := notify.Options{Destinations: destinations(t, hook.URL+"/hook?token=hush"),
+		TemporalUIURL: "http://ui.example", Namespace: "ns"}
 	notice := failed()
 	notice.HasSalesRep, notice.SalesRepEmail = true, "rep@example.com"
 	require.NoError(t, send(t, options, notice))
@@ -108,12 +109,13 @@ func TestWebhookGetsTheWholeNotice(t *testing.T) {
 	assert.Equal(t, notice.Report, body.Report)
 	assert.Equal(t, map[string]string{
 		"order": "https://app.inflowinventory.com/sales-orders/" + orderID,
-		"run":   "http://ui.example/namespaces/ns/workflows/sales-order-" + orderID + "/run-1/user-metadata",
+		"run": "http://ui.example/namespaces/ns/workflows/sales-order-" + orderID +
+			"/run-1/user-metadata",
 	}, body.Links)
 	assert.NotContains(t, requests[0].body, "rep@example.com")
 }
 
-func TestAnswersOfAWebhook(t *testing.T) {
+func TestWebhookErrors(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	options := notify.Options{Destinations: destinations(t, hook.URL+"/hush-token")}
@@ -125,16 +127,23 @@ func TestAnswersOfAWebhook(t *testing.T) {
 		wait      time.Duration
 		reason    string
 	}{
-		{"500", status(500), false, 500, 0, "it answered with 500 Internal Server Error"},
-		{"503 with a delay", status(503, "Retry-After", "120"), false, 503, 2 * time.Minute, "it answered with 503 Service Unavailable"},
-		{"400", status(400), true, 400, 0, "it answered with 400 Bad Request"},
-		{"404", status(404, "Retry-After", "120"), true, 404, 0, "it answered with 404 Not Found"},
-		{"408", status(408), false, 408, 0, "it answered with 408 Request Timeout"},
-		{"429 for a day", status(429, "Retry-After", "86400"), false, 429, time.Hour, "it answered with 429 Too Many Requests"},
-		{"429 without sense", status(429, "Retry-After", "soon"), false, 429, 0, "it answered with 429 Too Many Requests"},
-		{"429 in the past", status(429, "Retry-After", "Mon, 02 Jan 2006 15:04:05 GMT"), false, 429, 0, "it answered with 429 Too Many Requests"},
-		{"redirect", status(307, "Location", "/elsewhere"), true, 307, 0, "it answered with 307 Temporary Redirect, which leads elsewhere: write the URL that it leads to"},
-		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false, 0, 0, "the connection broke"},
+		{"500", status(500), false, 500, 0, "it responded with 500 Internal Server Error"},
+		{"503 with a delay", status(503, "Retry-After", "120"), false, 503, 2 * time.Minute,
+			"it responded with 503 Service Unavailable"},
+		{"400", status(400), true, 400, 0, "it responded with 400 Bad Request"},
+		{"404", status(404, "Retry-After", "120"), true, 404, 0, "it responded with 404 Not Found"},
+		{"408", status(408), false, 408, 0, "it responded with 408 Request Timeout"},
+		{"429 for a day", status(429, "Retry-After", "86400"), false, 429, time.Hour,
+			"it responded with 429 Too Many Requests"},
+		{"429 without sense", status(429, "Retry-After", "soon"), false, 429, 0,
+			"it responded with 429 Too Many Requests"},
+		{"429 in the past", status(429, "Retry-After", "Mon, 02 Jan 2006 15:04:05 GMT"), false, 429,
+			0, "it responded with 429 Too Many Requests"},
+		{"redirect", status(307, "Location", "/elsewhere"), true, 307, 0,
+			"it responded with 307 Temporary Redirect, a redirect: use the URL that it points to"},
+		{"cut", func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, false, 0, 0, "the connection broke"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hook.answer(test.answer)
@@ -154,16 +163,17 @@ func TestAnswersOfAWebhook(t *testing.T) {
 	}
 }
 
-func TestWebhookThatDoesNotAnswer(t *testing.T) {
+func TestWebhookTimesOut(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	release := make(chan struct{})
 	hook.answer(func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
-	options := notify.Options{Destinations: destinations(t, hook.URL+"/hush-token"), Timeout: 50 * time.Millisecond}
+	options := notify.Options{Destinations: destinations(t, hook.URL+"/hush-token"),
+		Timeout: 50 * time.Millisecond}
 	sent := sendError(t, options, failed())
 	assert.False(t, sent.Permanent)
-	assert.Equal(t, "there was no answer within 50ms", sent.Reason)
+	assert.Equal(t, "there was no response within 50ms", sent.Reason)
 
 	options.Timeout = 0
 	n := notifier(t, options)
@@ -174,23 +184,25 @@ func TestWebhookThatDoesNotAnswer(t *testing.T) {
 	assert.Equal(t, "it was interrupted", sent.Reason)
 }
 
-func TestWebhookThatCannotBeReached(t *testing.T) {
+func TestUnreachableWebhook(t *testing.T) {
 	t.Parallel()
 	hook := newReceiver(t)
 	hook.Close()
-	sent := sendError(t, notify.Options{Destinations: destinations(t, hook.URL+"/hush-token")}, failed())
+	sent := sendError(t, notify.Options{Destinations: destinations(t, hook.URL+"/hush-token")},
+		failed())
 	assert.False(t, sent.Permanent)
 	assert.Equal(t, "connection refused", sent.Reason)
 	assert.NotContains(t, sent.Error(), "hush-token")
 }
 
-func TestWebhooksCertificateIsVerified(t *testing.T) {
+func TestWebhookCertificateIsVerified(t *testing.T) {
 	t.Parallel()
 	hook := startReceiver(t, httptest.NewTLSServer)
 	options := notify.Options{Destinations: destinations(t, hook.URL+"/hush-token")}
 	sent := sendError(t, options, failed())
 	assert.False(t, sent.Permanent)
-	assert.True(t, strings.HasPrefix(sent.Reason, "its certificate is not trusted: x509:"), sent.Reason)
+	assert.True(t, strings.HasPrefix(sent.Reason, "its certificate is not trusted: x509:"),
+		sent.Reason)
 	assert.Empty(t, hook.requests())
 
 	options.Transport = hook.Client().Transport

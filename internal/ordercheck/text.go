@@ -24,11 +24,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		where := "order"
-		if f.LineNumber > 0 {
-			where = fmt.Sprintf("line %d", f.LineNumber)
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", f.Severity, where, f.RuleID, printable(f.Message))
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", f.Severity, f.Place(), f.RuleID, printable(f.Message))
 		if f.Fix != "" {
 			fmt.Fprintf(table, "\t\t\t→ %s\n", printable(f.Fix))
 		}
@@ -164,6 +160,14 @@ var markdownEscapes = strings.NewReplacer(
 
 // Markdown returns text as plain text in Markdown, cut to 500 characters.
 func Markdown(text string) string { return markdownEscapes.Replace(Cut(text, maxMarkdown)) }
+
+// Place says which part of the order the finding is about: "line 2" or "order".
+func (f *Finding) Place() string {
+	if f.LineNumber > 0 {
+		return fmt.Sprintf("line %d", f.LineNumber)
+	}
+	return "order"
+}
 
 // Plural counts things, such as "1 error" or "3 errors".
 func Plural(n int, noun string) string {
