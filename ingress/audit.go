@@ -24,57 +24,57 @@ const (
 )
 
 const (
-	// auditQueue is how many lines may wait for a slow disk.
+	// auditQueue is the maximum number of lines that wait for a slow disk.
 	auditQueue = 8192
-	// auditWriteSize is when lines are written that could be gathered longer, in bytes.
+	// auditWriteSize is the size, in bytes, from which waiting lines are written even if more are coming.
 	auditWriteSize = 64 << 10
 )
 
-// AuditOptions say where an audit log goes and who is told when it cannot be written.
+// AuditOptions configure [OpenAuditLog].
 type AuditOptions struct {
-	// Target is [AuditOff], [AuditStdout] or a path; a file is made with mode 0600,
-	// and appended to. One that somebody else puts aside is made anew within a second. Empty is off.
+	// Target is [AuditOff], [AuditStdout] or a path. Empty means off. A file is created with mode 0600
+	// and appended to. If another program renames or removes it, a new one is created within a second.
 	Target string
-	// Stdout is what [AuditStdout] means; nil is [os.Stdout].
+	// Stdout replaces [os.Stdout] for [AuditStdout].
 	Stdout io.Writer
-	// MaxSize is how many bytes a file may have before it is put aside as Target.1; 0 leaves that to
-	// others. See [DefaultAuditMaxSize].
+	// MaxSize is the size in bytes from which a file is rotated to Target.1; see [DefaultAuditMaxSize].
+	// 0 means never.
 	MaxSize int64
-	// Keep is how many files that were put aside are kept, 1 or more; see [DefaultAuditKeep].
+	// Keep is the number of rotated files to keep, 1 or more; see [DefaultAuditKeep].
 	Keep int
-	// Logger is told of lost lines once a minute; nil is [slog.Default].
+	// Logger reports lost lines once a minute; nil means [slog.Default].
 	Logger *slog.Logger
 	// MeterProvider counts lost lines in gate.audit.lost and failed rotations in
-	// gate.audit.rotation.failures; nil is OpenTelemetry's global one.
+	// gate.audit.rotation.failures; nil means OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
 
-// AuditLog writes one line of JSON per webhook request: who sent what, and what
-// became of it; of a flood of forged ones, a line for many. It holds neither a body nor a secret nor a signature.
+// AuditLog writes one line of JSON per webhook request: who sent what, and what became of it. A flood
+// of forged requests gets one line for many. No line contains a body, a secret or a signature.
 //
-// Lines are written behind the requests' backs, in order: neither a full disk nor one
-// that hangs holds a delivery up. A line that cannot be written is lost, counted
-// and, once a minute, logged. A nil AuditLog is one that is off.
+// Lines are written in the background, in order, so neither a full disk nor a hanging one delays a
+// delivery. A line that cannot be written is lost. Lost lines are counted and, once a minute, logged.
+// A nil AuditLog writes nothing.
 type AuditLog struct {
-	name   string
-	out    io.Writer
-	close  func() error // nil where there is nothing to close
-	logger *slog.Logger
-	lost   metric.Int64Counter
-	stuck  metric.Int64Counter
-	faults rate.Sometimes // of lines
-	stucks rate.Sometimes // of rotations
+	name            string
+	out             io.Writer
+	closeOut        func() error // nil if there is nothing to close
+	logger          *slog.Logger
+	lost            metric.Int64Counter
+	failedRotations metric.Int64Counter
+	logLost         rate.Sometimes
+	logRotation     rate.Sometimes
 
-	mu      sync.RWMutex // guards records against a send after its close
+	mu      sync.RWMutex // prevents a send on records after it was closed
 	closed  bool
 	records chan *auditRecord
 	done    chan struct{}
 
-	torn     bool  // the latest write ended within a line
-	closeErr error // read once done is closed
+	torn     bool  // the latest write ended in the middle of a line
+	closeErr error // valid once done is closed
 }
 
-// auditRecord is a line of the audit log.
+// auditRecord is one line of the audit log.
 type auditRecord struct {
 	Time   time.Time `json:"time"`
 	Peer   string    `json:"peer"`
@@ -85,35 +85,57 @@ type auditRecord struct {
 	Reason       string `json:"reason"`
 	Event        string `json:"event,omitempty"`
 	SalesOrderID string `json:"salesOrderId,omitempty"`
-	// BodySize is in bytes; with BodySHA256 it is absent where the body was not read whole.
+	// BodySize is in bytes. It and BodySHA256 are absent if the body was not read to its end.
 	BodySize   *int   `json:"bodySize,omitempty"`
 	BodySHA256 string `json:"bodySha256,omitempty"`
-	// SecretIndex is the place, from 0, of the secret that the signature verified with.
+	// SecretIndex is the index, from 0, of the secret that verified the signature.
 	SecretIndex *int    `json:"secretIndex,omitempty"`
 	DurationMS  float64 `json:"durationMs"`
 	TraceID     string  `json:"traceId,omitempty"`
-	// Requests is how many requests the line stands for, from Since on; absent is one. See [Options].PeerFailureLimit.
+	// Requests is the number of requests since Since that the line stands for; absent means one. See
+	// [Options].PeerFailureLimit.
 	Requests int       `json:"requests,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 }
 
-// OpenAuditLog fails where the file cannot be opened. Close it after the server has stopped.
+// OpenAuditLog opens an audit log. Close it after the server has stopped.
 func OpenAuditLog(options AuditOptions) (*AuditLog, error) {
 	if options.Target == AuditOff || options.Target == "" {
 		return nil, nil
 	}
 	a := &AuditLog{
-		name:    options.Target,
-		logger:  options.Logger,
-		faults:  rate.Sometimes{First: 1, Interval: time.Minute},
-		stucks:  rate.Sometimes{First: 1, Interval: time.Minute},
-		records: make(chan *auditRecord, auditQueue),
-		done:    make(chan struct{}),
+		name:        options.Target,
+		logger:      options.Logger,
+		logLost:     rate.Sometimes{First: 1, Interval: time.Minute},
+		logRotation: rate.Sometimes{First: 1, Interval: time.Minute},
+		records:     make(chan *auditRecord, auditQueue),
+		done:        make(chan struct{}),
 	}
 	if a.logger == nil {
 		a.logger = slog.Default()
 	}
-	provider := options.MeterProvider
+	if err := a.addMetrics(options.MeterProvider); err != nil {
+		return nil, fmt.Errorf("set up the audit log's metrics: %w", err)
+	}
+	if options.Target == AuditStdout {
+		if a.out = options.Stdout; a.out == nil {
+			a.out = os.Stdout
+		}
+	} else {
+		file := &auditFile{
+			path: options.Target, maxSize: options.MaxSize, keep: max(1, options.Keep),
+			now: time.Now, reportFault: a.rotationFailed,
+		}
+		if err := file.open(); err != nil {
+			return nil, fmt.Errorf("open the audit log: %w", err)
+		}
+		a.out, a.closeOut = file, func() error { return file.file.Close() }
+	}
+	go a.write()
+	return a, nil
+}
+
+func (a *AuditLog) addMetrics(provider metric.MeterProvider) error {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
@@ -121,30 +143,18 @@ func OpenAuditLog(options AuditOptions) (*AuditLog, error) {
 	var errs [2]error
 	a.lost, errs[0] = meter.Int64Counter("gate.audit.lost", metric.WithUnit("{line}"),
 		metric.WithDescription("Lines that could not be written to the audit log."))
-	a.stuck, errs[1] = meter.Int64Counter("gate.audit.rotation.failures", metric.WithUnit("{rotation}"),
-		metric.WithDescription("Times that the audit log's file could not be put aside, and went on growing."))
+	a.failedRotations, errs[1] = meter.Int64Counter("gate.audit.rotation.failures",
+		metric.WithUnit("{rotation}"),
+		metric.WithDescription("Failed rotations of the audit log's file, which keeps growing meanwhile."))
 	if err := errors.Join(errs[:]...); err != nil {
-		return nil, fmt.Errorf("set up the audit log's metrics: %w", err)
+		return err
 	}
-	a.lost.Add(context.Background(), 0) // so that it is there before the first loss
-	a.stuck.Add(context.Background(), 0)
-	switch options.Target {
-	case AuditStdout:
-		if a.out = options.Stdout; a.out == nil {
-			a.out = os.Stdout
-		}
-	default:
-		file := &auditFile{path: options.Target, maxSize: options.MaxSize, keep: max(1, options.Keep), now: time.Now, fault: a.notRotated}
-		if err := file.open(); err != nil {
-			return nil, fmt.Errorf("open the audit log: %w", err)
-		}
-		a.out, a.close = file, func() error { return file.file.Close() }
-	}
-	go a.write()
-	return a, nil
+	a.lost.Add(context.Background(), 0) // so that the series exist before the first loss
+	a.failedRotations.Add(context.Background(), 0)
+	return nil
 }
 
-// record never waits.
+// record queues a line. It never blocks.
 func (a *AuditLog) record(r *auditRecord) {
 	if a == nil {
 		return
@@ -158,11 +168,12 @@ func (a *AuditLog) record(r *auditRecord) {
 	select {
 	case a.records <- r:
 	default:
-		a.lose(1, errors.New("lines come faster than they can be written"))
+		a.lose(1, errors.New("lines arrive faster than they can be written"))
 	}
 }
 
-// Close writes what is waiting, until ctx ends, and closes the file. It may be called again.
+// Close writes the queued lines and closes the file, or gives up when ctx ends. It may be called
+// again.
 func (a *AuditLog) Close(ctx context.Context) error {
 	if a == nil {
 		return nil
@@ -185,32 +196,32 @@ func (a *AuditLog) write() {
 	defer close(a.done)
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
-	gathered := 0
+	buffered := 0 // lines
 	for r := range a.records {
 		if err := encoder.Encode(r); err != nil {
 			a.lose(1, err)
 			continue
 		}
-		gathered++
+		buffered++
 		if len(a.records) > 0 && lines.Len() < auditWriteSize {
 			continue
 		}
-		a.flush(lines.Bytes(), gathered)
+		a.flush(lines.Bytes(), buffered)
 		lines.Reset()
-		gathered = 0
+		buffered = 0
 	}
-	if gathered > 0 {
-		a.flush(lines.Bytes(), gathered)
+	if buffered > 0 {
+		a.flush(lines.Bytes(), buffered)
 	}
-	if a.close != nil {
-		if err := a.close(); err != nil {
+	if a.closeOut != nil {
+		if err := a.closeOut(); err != nil {
 			a.closeErr = fmt.Errorf("close the audit log: %w", err)
 		}
 	}
 }
 
 func (a *AuditLog) flush(lines []byte, count int) {
-	if a.torn { // so that what follows begins on a line of its own
+	if a.torn { // start on a new line
 		lines = append([]byte("\n"), lines...)
 	}
 	n, err := a.out.Write(lines)
@@ -226,16 +237,16 @@ func (a *AuditLog) flush(lines []byte, count int) {
 
 func (a *AuditLog) lose(lines int, err error) {
 	a.lost.Add(context.Background(), int64(max(lines, 0)))
-	a.faults.Do(func() {
-		a.logger.Error("the audit log cannot be written: lines are lost, deliveries are not",
+	a.logLost.Do(func() {
+		a.logger.Error("the audit log cannot be written; lines are lost, deliveries are not",
 			"auditLog", a.name, "error", err)
 	})
 }
 
-func (a *AuditLog) notRotated(err error) {
-	a.stuck.Add(context.Background(), 1)
-	a.stucks.Do(func() {
-		a.logger.Error("the audit log goes on in the file it has: no line is lost by that, but the file grows",
+func (a *AuditLog) rotationFailed(err error) {
+	a.failedRotations.Add(context.Background(), 1)
+	a.logRotation.Do(func() {
+		a.logger.Error("the audit log cannot be rotated; no line is lost, but the file grows",
 			"auditLog", a.name, "error", err)
 	})
 }

@@ -10,44 +10,44 @@ import (
 	"time"
 )
 
-// Sizes of an audit log that suit a small machine: 1.1 GiB at most, some four million lines.
+// Sizes that suit a small machine: at most 1.1 GiB, about four million lines.
 const (
 	DefaultAuditMaxSize = 100 << 20 // bytes
-	DefaultAuditKeep    = 10        // old files
+	DefaultAuditKeep    = 10        // rotated files
 )
 
 const (
-	// auditLookInterval is how often it is asked whether the path still leads to the open file.
+	// auditLookInterval is how often we check that the path still leads to the open file.
 	auditLookInterval = time.Second
-	// rotateAgain is how long a file that could not be put aside goes on growing.
-	rotateAgain = time.Minute
+	// rotationRetry is the delay after a rotation that failed.
+	rotationRetry = time.Minute
 )
 
-// auditFile is appended to, and put aside as path.1, path.2 … when it has grown to
-// its size. Where somebody else puts it aside, as logrotate does, or removes it, it is begun anew.
+// auditFile is a file that is appended to, and rotated to path.1, path.2 … when it reaches its
+// maximum size. If another program, such as logrotate, renames or removes it, a new file is created.
 //
-// It is our own since a rotation that fails must cost no line, and go on being said: lumberjack
-// refuses each write from then on, never notices a file put aside by others, and
-// leaves a goroutine behind.
+// We don't use lumberjack: after a failed rotation it refuses every write, it never notices that
+// another program renamed the file, and it leaks a goroutine. A failed rotation must not lose lines.
 type auditFile struct {
 	path    string
-	maxSize int64 // bytes; 0 is no bound
-	keep    int   // old files, 1 or more
+	maxSize int64 // bytes; 0 means no limit
+	keep    int   // rotated files, 1 or more
 	now     func() time.Time
-	fault   func(error) // is told what went wrong though lines were written
+	// reportFault gets faults that didn't prevent lines from being written.
+	reportFault func(error)
 
-	file   *os.File
-	info   os.FileInfo // of file
-	size   int64
-	looked time.Time
-	retry  time.Time // no rotation before it
+	file     *os.File
+	info     os.FileInfo // of file
+	size     int64
+	lastLook time.Time
+	retryAt  time.Time // no rotation before it
 }
 
 func (f *auditFile) open() error {
-	// Without O_NONBLOCK, opening a pipe would wait for its reader for ever.
+	// Without O_NONBLOCK, opening a pipe would wait forever for its reader.
 	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if errors.Is(err, syscall.ENXIO) {
-		return fmt.Errorf("%s is a pipe that nobody reads: start its reader first", f.path)
+		return fmt.Errorf("%s is a pipe without a reader; start its reader first", f.path)
 	}
 	if err != nil {
 		return err
@@ -56,22 +56,22 @@ func (f *auditFile) open() error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	before := f.file
+	previous := f.file
 	f.file, f.info, f.size = file, info, info.Size()
-	if before != nil {
-		return before.Close()
+	if previous != nil {
+		return previous.Close()
 	}
 	return nil
 }
 
-// Write takes whole lines.
+// Write appends lines, which must be complete.
 func (f *auditFile) Write(lines []byte) (int, error) {
 	now := f.now()
-	if age := now.Sub(f.looked); age < 0 || age >= auditLookInterval {
+	if age := now.Sub(f.lastLook); age < 0 || age >= auditLookInterval {
 		f.look(now)
 	}
-	if f.full(lines) && !now.Before(f.retry) {
-		f.look(now) // another process may have put it aside
+	if f.full(lines) && !now.Before(f.retryAt) {
+		f.look(now) // another process may have rotated it
 		if f.full(lines) {
 			f.rotate(now)
 		}
@@ -82,37 +82,38 @@ func (f *auditFile) Write(lines []byte) (int, error) {
 }
 
 func (f *auditFile) full(lines []byte) bool {
-	return f.maxSize > 0 && f.info.Mode().IsRegular() && f.size > 0 && f.size+int64(len(lines)) > f.maxSize
+	return f.maxSize > 0 && f.info.Mode().IsRegular() && f.size > 0 &&
+		f.size+int64(len(lines)) > f.maxSize
 }
 
-// look opens the path again where it leads elsewhere by now.
+// look opens the path again if it no longer leads to the open file.
 func (f *auditFile) look(now time.Time) {
-	f.looked = now
+	f.lastLook = now
 	if info, err := os.Stat(f.path); err == nil && os.SameFile(info, f.info) {
 		f.size = info.Size()
 		return
 	}
 	if err := f.open(); err != nil {
-		f.fault(fmt.Errorf("open it anew: %w", err))
+		f.reportFault(fmt.Errorf("reopen: %w", err))
 	}
 }
 
 func (f *auditFile) rotate(now time.Time) {
-	// What is put aside is the file, not a link to it.
+	// Rename the file, not a link to it.
 	path, err := filepath.EvalSymlinks(f.path)
 	if err == nil {
-		err = putAside(path, f.keep)
+		err = shiftFiles(path, f.keep)
 	}
 	if err != nil {
-		f.retry = now.Add(rotateAgain)
-		f.fault(fmt.Errorf("rotate it: %w", err))
+		f.retryAt = now.Add(rotationRetry)
+		f.reportFault(fmt.Errorf("rotate: %w", err))
 	}
 	f.look(now)
 }
 
-// putAside renames path to path.1 after path.1 to path.2 and so on, up to path.keep. What
-// has a higher number is left from a time when more were kept, and removed.
-func putAside(path string, keep int) error {
+// shiftFiles renames path to path.1, after renaming path.1 to path.2 and so on up to path.keep. It
+// removes files with higher numbers, which remain if more files were kept before.
+func shiftFiles(path string, keep int) error {
 	old := func(i int) string { return path + "." + strconv.Itoa(i) }
 	for i := keep; i > 1; i-- {
 		if err := os.Rename(old(i-1), old(i)); err != nil && !errors.Is(err, os.ErrNotExist) {

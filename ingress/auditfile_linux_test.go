@@ -43,13 +43,13 @@ func TestAuditLogOnAFullDisk(t *testing.T) {
 	})
 }
 
-// TestAuditLogThatIsAPipe: a pipe that nobody reads is refused at once. One
+// TestAuditLogThatIsAPipe: a pipe without a reader is refused at once. One
 // that comes to lie at the path is not waited for, and lines go on to the file that is open.
 func TestAuditLogThatIsAPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	_, err := OpenAuditLog(AuditOptions{Target: pipe})
-	require.ErrorContains(t, err, "a pipe that nobody reads")
+	require.ErrorContains(t, err, "a pipe without a reader")
 
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.log")
