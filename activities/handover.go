@@ -15,14 +15,15 @@ import (
 )
 
 const (
-	// handOverCalls is how many orders of a batch are handed their deliveries at once.
+	// handOverCalls is the number of orders of a batch that are signalled at the same time.
 	handOverCalls = 4
-	// handOverCallTimeout is for one order; a busy one is tried again in the next attempt.
+	// handOverCallTimeout is for one order. The next attempt tries a busy order again.
 	handOverCallTimeout = 5 * time.Second
-	// handOverBeat is how often an attempt says what is left; see the worker's option.
-	handOverBeat = time.Second
+	// handOverHeartbeat is the time between two heartbeats; the worker's heartbeat throttling must not
+	// be longer.
+	handOverHeartbeat = time.Second
 
-	// errorNotHandedOver is the type of the error for orders that have not got their deliveries. Retried.
+	// errorNotHandedOver is the error type if some orders have not got their deliveries. Retried.
 	errorNotHandedOver = "NotHandedOver"
 	// metricHandOverDelay is the time from the receipt of an order's oldest delivery to its signal.
 	metricHandOverDelay = "gate_handover_delay"
@@ -35,35 +36,37 @@ type HandOver struct {
 
 // Register registers the activity of [ordercheck.HandOverTaskQueue].
 func (h *HandOver) Register(r Registry) {
-	r.RegisterActivityWithOptions(h.HandOver, activity.RegisterOptions{Name: ordercheck.ActivityHandOver})
+	r.RegisterActivityWithOptions(h.HandOver,
+		activity.RegisterOptions{Name: ordercheck.ActivityHandOver})
 }
 
-// HandOver gives each order its deliveries. It fails, to be tried again for what is left,
-// where Temporal did not take those of an order or the worker is about to stop. What
-// an attempt did without having told of it is done twice, and costs an order a check more.
+// HandOver signals each order of a batch its deliveries. It fails if Temporal refused those of an
+// order or the worker is stopping. The heartbeat holds the remaining orders, so the next attempt
+// goes on with them. An order that was signalled after the last heartbeat is signalled twice, which
+// costs it one more check.
 func (h *HandOver) HandOver(ctx context.Context, in ordercheck.DeliveryBatch) error {
-	left := newLeft(ctx, len(in.Orders))
-	stopBeat := left.beat(ctx)
-	defer stopBeat()
+	remaining := resumeRemaining(ctx, len(in.Orders))
+	stopHeartbeat := remaining.startHeartbeat(ctx)
+	defer stopHeartbeat()
 
 	work := make(chan int)
 	var group sync.WaitGroup
 	for range handOverCalls {
 		group.Go(func() {
 			for i := range work {
-				left.done(i, h.toOrder(ctx, &in.Orders[i]))
+				remaining.finish(i, h.signalOrder(ctx, &in.Orders[i]))
 			}
 		})
 	}
-	feed(ctx, work, left.indexes())
+	feed(ctx, work, remaining.indexes())
 	group.Wait()
-	return left.fault(in.Orders)
+	return remaining.err(in.Orders)
 }
 
-// feed stops where the worker does, or ctx ends.
-func feed(ctx context.Context, work chan<- int, list []int) {
+// feed sends the indexes to work, until the worker stops or ctx ends.
+func feed(ctx context.Context, work chan<- int, indexes []int) {
 	defer close(work)
-	for _, i := range list {
+	for _, i := range indexes {
 		select {
 		case work <- i:
 		case <-activity.GetWorkerStopChannel(ctx):
@@ -74,73 +77,81 @@ func feed(ctx context.Context, work chan<- int, list []int) {
 	}
 }
 
-func (h *HandOver) toOrder(ctx context.Context, order *ordercheck.OrderDeliveries) (err error) {
+func (h *HandOver) signalOrder(
+	ctx context.Context, order *ordercheck.OrderDeliveries,
+) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, handOverCallTimeout)
 	defer cancel()
-	defer func() { // of another goroutine than the activity's own, whose panics the SDK catches
+	defer func() { // the SDK recovers only panics of the activity's own goroutine
 		if panicked := recover(); panicked != nil {
 			err = fmt.Errorf("panic: %v", panicked)
 		}
 	}()
-	if err := ordersignal.Send(ctx, h.Temporal, order.SalesOrderID, ordercheck.PriorityWebhook, order.Deliveries); err != nil {
+	err = ordersignal.Send(ctx, h.Temporal, order.SalesOrderID,
+		ordercheck.PriorityWebhook, order.Deliveries)
+	if err != nil {
 		return err
 	}
 	if len(order.Deliveries) > 0 {
-		activity.GetMetricsHandler(ctx).Timer(metricHandOverDelay).Record(time.Since(order.Deliveries[0].ReceivedAt))
+		delay := time.Since(order.Deliveries[0].ReceivedAt)
+		activity.GetMetricsHandler(ctx).Timer(metricHandOverDelay).Record(delay)
 	}
 	return nil
 }
 
-// leftOrders are the indexes of orders that have not got their deliveries yet. They are
-// what an attempt leaves to the next one.
-type leftOrders struct {
-	mu    sync.Mutex
-	list  []int // ascending
-	err   error // of the first order that failed
-	which int
+// remainingOrders holds the indexes of the orders that have not got their deliveries yet.
+type remainingOrders struct {
+	mu          sync.Mutex
+	list        []int // ascending
+	firstErr    error
+	firstFailed int // index of the order of firstErr
 }
 
-func newLeft(ctx context.Context, orders int) *leftOrders {
-	var left leftOrders
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &left.list) == nil &&
-		!slices.ContainsFunc(left.list, func(i int) bool { return i < 0 || i >= orders }) {
-		return &left
+// resumeRemaining returns the orders that the previous attempt left, or all orders if there is no
+// previous attempt or its heartbeat makes no sense.
+func resumeRemaining(ctx context.Context, orders int) *remainingOrders {
+	var r remainingOrders
+	isInvalid := func(i int) bool { return i < 0 || i >= orders }
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &r.list) == nil &&
+		!slices.ContainsFunc(r.list, isInvalid) {
+		return &r
 	}
-	left.list = make([]int, orders)
-	for i := range left.list {
-		left.list[i] = i
+	r.list = make([]int, orders)
+	for i := range r.list {
+		r.list[i] = i
 	}
-	return &left
+	return &r
 }
 
-func (l *leftOrders) indexes() []int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.list)
+func (r *remainingOrders) indexes() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.list)
 }
 
-func (l *leftOrders) done(i int, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch at, found := slices.BinarySearch(l.list, i); {
+// finish removes an order from the list if err is nil.
+func (r *remainingOrders) finish(i int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch at, found := slices.BinarySearch(r.list, i); {
 	case err == nil && found:
-		l.list = slices.Delete(l.list, at, at+1)
-	case err != nil && l.err == nil:
-		l.err, l.which = err, i
+		r.list = slices.Delete(r.list, at, at+1)
+	case err != nil && r.firstErr == nil:
+		r.firstErr, r.firstFailed = err, i
 	}
 }
 
-// beat tells what is left until stop is called, which tells it a last time.
-func (l *leftOrders) beat(ctx context.Context) (stop func()) {
+// startHeartbeat records the list regularly. stop records it a last time.
+func (r *remainingOrders) startHeartbeat(ctx context.Context) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(handOverBeat)
+		ticker := time.NewTicker(handOverHeartbeat)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, l.indexes())
+				activity.RecordHeartbeat(ctx, r.indexes())
 			case <-end:
 				return
 			}
@@ -149,21 +160,23 @@ func (l *leftOrders) beat(ctx context.Context) (stop func()) {
 	return func() {
 		close(end)
 		<-ended
-		activity.RecordHeartbeat(ctx, l.indexes())
+		activity.RecordHeartbeat(ctx, r.indexes())
 	}
 }
 
-// fault is nil when nothing is left.
-func (l *leftOrders) fault(orders []ordercheck.OrderDeliveries) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.list) == 0 {
+// err returns nil if no order remains.
+func (r *remainingOrders) err(orders []ordercheck.OrderDeliveries) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.list) == 0 {
 		return nil
 	}
-	left := fmt.Sprintf("%d of %d orders have not got their deliveries yet: ", len(l.list), len(orders))
-	if l.err == nil {
-		return temporal.NewApplicationError(left+"the worker is about to stop", errorNotHandedOver)
+	message := fmt.Sprintf("%d of %d orders have not got their deliveries yet: ",
+		len(r.list), len(orders))
+	if r.firstErr == nil {
+		return temporal.NewApplicationError(message+"the worker is stopping", errorNotHandedOver)
 	}
 	return temporal.NewApplicationErrorWithCause(
-		fmt.Sprintf("%ssales order %s: %v", left, orders[l.which].SalesOrderID, l.err), errorNotHandedOver, l.err)
+		fmt.Sprintf("%ssales order %s: %v", message, orders[r.firstFailed].SalesOrderID, r.firstErr),
+		errorNotHandedOver, r.firstErr)
 }

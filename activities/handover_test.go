@@ -145,7 +145,7 @@ func TestHandOverStopsWithItsWorker(t *testing.T) {
 			assert.NoError(t, details.Get(&left))
 		})
 	}, batchOf(2000))
-	require.ErrorContains(t, err, "the worker is about to stop")
+	require.ErrorContains(t, err, "the worker is stopping")
 	require.NotEmpty(t, left)
 	require.Len(t, s.got, 2000-len(left))
 	for _, i := range left {

@@ -121,7 +121,8 @@ func New(o Options) (*Server, error) {
 		rules:  &ruleList{temporal: o.Temporal},
 	}
 	s.runs = &runs{
-		temporal: o.Temporal, board: s.board, handOvers: &handOvers{temporal: o.Temporal, converter: o.Converter},
+		temporal: o.Temporal, board: s.board,
+		batches: &batches{temporal: o.Temporal, converter: o.Converter},
 	}
 	s.orders, s.timeline = s.runs, s.runs.timeline
 	var err error

@@ -33,8 +33,8 @@ type runs struct {
 	temporal client.Client
 	board    *board
 	past     past
-	// handOvers are deliveries that the orders' runs may not know of yet.
-	handOvers *handOvers
+	// batches finds deliveries that the orders' runs may not know of yet.
+	batches *batches
 }
 
 // List implements [Orders].
@@ -82,7 +82,7 @@ func (o *runs) latest(ctx context.Context, id string) (*Order, error) {
 	if view != nil && release(view.Report.Status, view.CheckOwed) != ReleaseYes {
 		return newOrder(view, true), nil
 	}
-	onTheWay, err := o.handOvers.contain(ctx, id)
+	onTheWay, err := o.batches.contain(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func TestHungHealthQuestion(t *testing.T) {
 		assert.Zero(t, gauge(t, reader, "gate.temporal.reachable"))
 		got := ts.get(t, livePath)
 		assert.Equal(t, 503, got.status)
-		assert.JSONEq(t, `{"error":"the question to Temporal how it is has been hanging for 1m1s"}`, got.body)
+		assert.JSONEq(t, `{"error":"Temporal's health check has been hanging for 1m1s"}`, got.body)
 	}
 	assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log.String())
 	assert.EqualValues(t, 2, questions.Load(), "none is asked beside it")

@@ -75,12 +75,12 @@ const inflowSlots = 8
 const inflowPollers = inflowSlots
 
 const (
-	// handOverSlots is how many batches of deliveries one worker hands over at once: Temporal starts
-	// no more runs a second by being asked for more at a time.
+	// handOverSlots is the number of batches that one worker hands over at the same time. More would
+	// not help: Temporal can only start so many runs per second.
 	handOverSlots = 2
-	// handOverBeat is how often Temporal is told what is left of a batch at most, so that a worker that dies
-	// leaves little to be done twice.
-	handOverBeat = time.Second
+	// handOverHeartbeat is the minimum time between two heartbeats of a hand-over. It is short so that
+	// little is repeated after a worker died.
+	handOverHeartbeat = time.Second
 )
 
 // deadlockAfter is how long a workflow task may compute before it counts as stuck. The SDK's own second is too
@@ -193,7 +193,7 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 		DisableWorkflowWorker:              true,
 		DeploymentOptions:                  o.deployment(),
 		MaxConcurrentActivityExecutionSize: handOverSlots,
-		MaxHeartbeatThrottleInterval:       handOverBeat,
+		MaxHeartbeatThrottleInterval:       handOverHeartbeat,
 		Interceptors:                       []interceptor.WorkerInterceptor{attempts},
 	})
 	(&activities.HandOver{Temporal: c}).Register(handOver)

@@ -5,7 +5,7 @@ import (
 	"error-check-gate/internal/codec"
 )
 
-// NewDesk returns a desk over the runs in Temporal. o.SignIn is required.
+// NewDesk returns a desk. o.SignIn is required.
 func (g *Gate) NewDesk(o desk.Options) (*desk.Server, error) {
 	o.Temporal, o.Namespace, o.Converter = g.Temporal, g.Namespace, codec.NewDataConverter(g.PayloadKeys)
 	if t := g.Telemetry; t != nil {

@@ -1,5 +1,5 @@
-// Package gate puts the gate's two processes together. 'gate ingress', 'gate worker', 'gate dev' and
-// the end-to-end tests all run what it builds, so what the tests try is what runs in production.
+// Package gate assembles the gate's processes. 'gate ingress', 'gate worker', 'gate desk', the
+// development stack and the end-to-end tests all use it, so the tests run what runs in production.
 package gate
 
 import (
@@ -14,18 +14,18 @@ import (
 	"error-check-gate/worker"
 )
 
-// Gate is what both processes stand on.
+// Gate holds what the processes have in common.
 type Gate struct {
 	Temporal client.Client
-	// Namespace is the one that Temporal was dialed with. Only a worker needs it.
+	// Namespace is the namespace of Temporal. The worker and the desk need it.
 	Namespace string
-	// PayloadKeys are those that Temporal was dialed with; nil if payloads are not encrypted.
+	// PayloadKeys are the keys of Temporal's client; nil if payloads are not encrypted.
 	PayloadKeys *codec.Keys
-	// Telemetry takes logs, metrics and traces; nil drops them.
+	// Telemetry gets logs, metrics and traces; nil drops them.
 	Telemetry *telemetry.Telemetry
 }
 
-// NewIngress returns an ingress that hands deliveries over to Temporal. o.Secrets is required.
+// NewIngress returns an ingress. o.Secrets is required.
 func (g *Gate) NewIngress(o ingress.Options) (*ingress.Server, error) {
 	o.Temporal = g.Temporal
 	if t := g.Telemetry; t != nil {

@@ -1,4 +1,4 @@
-// Package nowait opens files without waiting for anybody.
+// Package nowait opens files without blocking.
 package nowait
 
 import (
@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// Open opens a file to be read. A named pipe that nobody writes to is empty, where [os.Open] would
-// wait for a writer, deaf to every context and signal that is caught.
+// Open opens a file for reading. A named pipe without a writer is empty. [os.Open] would wait for a
+// writer, and neither a context nor a caught signal could end that.
 func Open(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller's choice
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller chooses the path
 }
 
-// ReadFile reads a file that [Open] opens.
+// ReadFile opens a file with [Open] and reads it to the end.
 func ReadFile(path string) ([]byte, error) {
 	file, err := Open(path)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package ordersignal is the one call by which deliveries get to an order's run: the
-// ingress makes it for one order, a worker for each order of many that were
-// handed over together, and the sweep for what it found missed.
+// Package ordersignal signals deliveries to an order's workflow. The ingress does so for one order, a
+// worker for each order of a batch, and the sweep for deliveries that were missed.
 package ordersignal
 
 import (
@@ -15,26 +14,29 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Temporal is the part of Temporal's client that signals a run, and starts it where there is none.
+// Temporal is the part of Temporal's client that signals a run and starts it if there is none.
 type Temporal interface {
 	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
 		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
 }
 
-// shownAtStart is what a run would show first of all by itself.
+// shownAtStart are the search attributes that a run itself would set first.
 var shownAtStart = temporal.NewSearchAttributes(
 	temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus).ValueSet(string(ordercheck.StatusChecking)),
 	temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount).ValueSet(0),
 	temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules).ValueSet([]string{}),
 )
 
-// Send returns nil once Temporal has committed the deliveries to the order's run,
-// and the error of Temporal's client otherwise: then they may have been committed or not. The
-// priority, such as [ordercheck.PriorityWebhook], is that of a run that is started.
+// Send returns nil once Temporal has committed the deliveries to the order's run. If it returns an
+// error, they may or may not have been committed. priority, such as [ordercheck.PriorityWebhook],
+// applies if a run is started.
 //
-// A run that is started shows from its first moment that it is being checked. The server refuses that
-// while its namespace does not know the search attributes: then the run is left to show it.
-func Send(ctx context.Context, t Temporal, salesOrderID string, priority int, deliveries []ordercheck.Delivery) error {
+// A new run shows from its start that its order is being checked. If the namespace doesn't know the
+// search attributes yet, the server refuses them, and Send starts the run without.
+func Send(
+	ctx context.Context, t Temporal, salesOrderID string, priority int,
+	deliveries []ordercheck.Delivery,
+) error {
 	salesOrderID = ordercheck.CanonicalID(salesOrderID)
 	options := client.StartWorkflowOptions{
 		ID:                    ordercheck.WorkflowID(salesOrderID),

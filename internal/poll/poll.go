@@ -1,5 +1,5 @@
-// Package poll keeps the answer to a question fresh in the background. Whoever reads the answer
-// never waits for the question: not a metric's callback, not a probe, not a delivery.
+// Package poll asks a question regularly in the background and keeps the latest answer. Readers of the
+// answer never wait: no metric callback, no probe and no delivery.
 package poll
 
 import (
@@ -12,9 +12,9 @@ import (
 	"error-check-gate/internal/watchdog"
 )
 
-// Options say how often a question is asked, and how long an answer counts.
+// Options say how often a question is asked and how long an answer is valid.
 type Options struct {
-	// Name is the question's in errors and in the watchdog's reports.
+	// Name names the question in errors and in the watchdog's reports.
 	Name string
 	// Every is the time from an answer to the next question.
 	Every time.Duration
@@ -22,13 +22,13 @@ type Options struct {
 	Timeout time.Duration
 	// MaxAge is the age from which an answer is stale. It must leave room for Every and Timeout.
 	MaxAge time.Duration
-	// Watchdog learns of questions that hang in spite of Timeout; nil is nobody.
+	// Watchdog reports questions that hang in spite of Timeout; it may be nil.
 	Watchdog *watchdog.Watchdog
-	// Now is the clock that answers age by; nil is time.Now.
+	// Now is the clock for the age of answers; nil means time.Now.
 	Now func() time.Time
 }
 
-// Value is the latest answer to a question. [Value.Run] asks it.
+// Value holds the latest answer to a question. [Value.Run] asks the question.
 type Value[T any] struct {
 	ask     func(context.Context) (T, error)
 	options Options
@@ -50,7 +50,7 @@ func New[T any](ask func(context.Context) (T, error), options Options) *Value[T]
 	return &Value[T]{ask: ask, options: options, first: make(chan struct{})}
 }
 
-// Run asks until ctx ends. It does not wait for a question that hangs then.
+// Run asks regularly until ctx ends. It doesn't wait for a question that hangs then.
 func (v *Value[T]) Run(ctx context.Context) {
 	for {
 		answered := make(chan struct{})
@@ -86,7 +86,7 @@ func (v *Value[T]) askOnce(ctx context.Context) {
 	}
 }
 
-// askSafely turns a panic into an error: no question is worth the process.
+// askSafely turns a panic into an error.
 func (v *Value[T]) askSafely(ctx context.Context) (value T, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -96,8 +96,8 @@ func (v *Value[T]) askSafely(ctx context.Context) (value T, err error) {
 	return v.ask(ctx)
 }
 
-// Get returns the latest answer at once. It is an error while there is none, if the latest
-// question failed, and if the answer is stale because a question hangs.
+// Get returns the latest answer without waiting. It fails if there is no answer yet, if the latest
+// question failed, or if the answer is older than MaxAge because a question hangs.
 func (v *Value[T]) Get() (T, error) {
 	var none T
 	latest := v.latest.Load()
@@ -115,7 +115,7 @@ func (v *Value[T]) Get() (T, error) {
 
 var errNoAnswer = errors.New("no answer yet")
 
-// Wait returns when there is a first answer or ctx ends. Afterwards it never waits.
+// Wait returns when there is an answer or ctx ends.
 func (v *Value[T]) Wait(ctx context.Context) {
 	select {
 	case <-v.first:

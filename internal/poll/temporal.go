@@ -12,20 +12,22 @@ import (
 const (
 	healthEvery   = time.Second
 	healthTimeout = time.Second
-	healthMaxAge  = 10 * time.Second // a busy machine may be late, a hung question never ends
+	healthMaxAge  = 10 * time.Second // room for a busy machine
 )
 
-// Temporal is the part of Temporal's client that tells how its server is.
+// Temporal is the part of Temporal's client that checks the health of its server.
 type Temporal interface {
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
 }
 
-// TemporalHealth polls whether Temporal can be reached, once a second. w and now may be nil.
-func TemporalHealth(t Temporal, w *watchdog.Watchdog, now func() time.Time) *Value[*client.CheckHealthResponse] {
+// TemporalHealth checks once per second whether Temporal can be reached. w and now may be nil.
+func TemporalHealth(
+	t Temporal, w *watchdog.Watchdog, now func() time.Time,
+) *Value[*client.CheckHealthResponse] {
 	return New(func(ctx context.Context) (*client.CheckHealthResponse, error) {
 		return t.CheckHealth(ctx, &client.CheckHealthRequest{})
 	}, Options{
-		Name: "the question to Temporal how it is", Every: healthEvery, Timeout: healthTimeout, MaxAge: healthMaxAge,
-		Watchdog: w, Now: now,
+		Name: "Temporal's health check", Every: healthEvery, Timeout: healthTimeout,
+		MaxAge: healthMaxAge, Watchdog: w, Now: now,
 	})
 }

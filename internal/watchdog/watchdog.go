@@ -1,5 +1,5 @@
-// Package watchdog notices operations that hang, so that a liveness probe can tell a process that
-// is up from one that can still do its work.
+// Package watchdog finds operations that hang, so that a liveness probe fails for a process that is up
+// but can no longer do its work.
 package watchdog
 
 import (
@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// Limit is far above the time limit of every operation that is watched: about 25 s at most.
+	// Limit is how long an operation may run. It is far above the time limit of every operation that is
+	// watched, which is 25 s at most.
 	Limit = time.Minute
 
 	checkEvery = 10 * time.Second
-	// giveUpAfter failed checks in a row, 2 minutes, Run ends. A liveness probe acts within
-	// seconds; this is for supervisors without one. Consecutive checks, and not one
-	// long time, because a process that was suspended has done nothing wrong.
+	// giveUpAfter is the number of failed checks in a row, 2 minutes, after which Run returns an error.
+	// A liveness probe acts within seconds; this is for supervisors without probes. We count checks
+	// instead of time because a process that was suspended has done nothing wrong.
 	giveUpAfter = 12
 )
 
-// Watchdog knows the operations that are running. A nil Watchdog watches nothing.
+// Watchdog watches the operations that are running. A nil Watchdog watches nothing.
 type Watchdog struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	mu       sync.Mutex // held for moments, never while anything else is called
+	mu       sync.Mutex // never held during a call of anything else
 	running  map[*operation]struct{}
 	reported bool // the current hang has been logged
 }
@@ -36,7 +37,7 @@ type operation struct {
 	began time.Time
 }
 
-// New returns a Watchdog that logs hangs to logger. A nil now is time.Now.
+// New returns a Watchdog that logs hangs. A nil now means time.Now.
 func New(logger *slog.Logger, now func() time.Time) *Watchdog {
 	if now == nil {
 		now = time.Now
@@ -44,7 +45,7 @@ func New(logger *slog.Logger, now func() time.Time) *Watchdog {
 	return &Watchdog{logger: logger, now: now, running: map[*operation]struct{}{}}
 }
 
-// Begin notes that an operation begins. Call end when it has returned, however it did.
+// Begin starts watching an operation. Call end when the operation has returned, even if it failed.
 func (w *Watchdog) Begin(name string) (end func()) {
 	if w == nil {
 		return func() {}
@@ -60,8 +61,8 @@ func (w *Watchdog) Begin(name string) (end func()) {
 	}
 }
 
-// Check returns an error if an operation has been running for over [Limit]; it names the oldest.
-// It logs the first such error and the end of the hang, and waits for nothing.
+// Check returns an error if an operation has been running for longer than [Limit]. The error names the
+// oldest one. Check logs the start and the end of a hang. It never blocks.
 func (w *Watchdog) Check() error {
 	if w == nil {
 		return nil
@@ -75,7 +76,7 @@ func (w *Watchdog) Check() error {
 	}
 	err := fmt.Errorf("%s has been hanging for %v", oldest.name, w.now().Sub(oldest.began).Round(time.Second))
 	if changed {
-		w.logger.Error("this process hangs: it is not alive until that ends, and should be restarted",
+		w.logger.Error("this process hangs; restart it",
 			"error", err, "operations", count)
 	}
 	return err
@@ -98,8 +99,8 @@ func (w *Watchdog) look() (oldest operation, count int, changed bool) {
 	return oldest, count, changed
 }
 
-// Run checks until ctx ends, so that a hang is logged although nobody probes. It returns an error
-// if the hang goes on: then the process should exit, for its supervisor to restart it.
+// Run checks until ctx ends, so that a hang is logged even without probes. It returns an error if a
+// hang lasts; the process should exit then, so that its supervisor restarts it.
 func (w *Watchdog) Run(ctx context.Context) error {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
