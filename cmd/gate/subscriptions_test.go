@@ -158,7 +158,7 @@ func TestWebhooksSubscribeWarns(t *testing.T) {
 	_, stderr, status := runAccount(t, "subscribe", "https://gate.example.com/hooks", "--event", "product.created")
 	assert.Zero(t, status)
 	assert.Contains(t, stderr, `warning: the path is "/hooks"`)
-	assert.Contains(t, stderr, "warning: no event is of sales orders")
+	assert.Contains(t, stderr, "warning: there is no sales order event")
 }
 
 // gateOf is an ingress with the secrets of a file. No delivery of an order comes.
@@ -230,7 +230,7 @@ func TestWebhooksRotate(t *testing.T) {
 	assert.Equal(t, 1, status)
 	assert.Contains(t, out, "secret ")
 	assert.Contains(t, stderr, "Give this secret to every ingress now")
-	assert.Contains(t, stderr, "goes on as before")
+	assert.Contains(t, stderr, "still works")
 	out, _, _ = runAccount(t, "list", "--json")
 	assert.Equal(t, []shownSubscription{{ID: next.ID, URL: address, Events: old.Events}}, decode[[]shownSubscription](t, out))
 }

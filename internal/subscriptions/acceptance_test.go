@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-func TestRefusalsAreExplained(t *testing.T) {
+func TestProbeExplainsRefusals(t *testing.T) {
 	key, err := inflow.ParseSecret(newSecret)
 	require.NoError(t, err)
 	status, body := http.StatusOK, ""
@@ -26,23 +26,25 @@ func TestRefusalsAreExplained(t *testing.T) {
 	}))
 	defer edge.Close()
 	for code, want := range map[int]string{
-		200: "not as a gate answers", 202: "not as a gate answers", 301: "redirect", 400: "changed on its way", 401: "does not know the secret", 403: "ALLOWED_PEERS",
-		404: WebhookPath, 405: WebhookPath, 429: "too much", 500: "not what a gate", 502: "a proxy", 503: "a proxy",
+		200: "not from a gate", 202: "not from a gate", 301: "redirect", 400: "changed the request",
+		401: "does not know the secret", 403: "ALLOWED_PEERS",
+		404: WebhookPath, 405: WebhookPath, 429: "too many", 500: "a gate does not respond",
+		502: "a proxy", 503: "a proxy",
 	} {
 		status = code
 		assert.Contains(t, probe(t.Context(), edge.URL, key), want)
 	}
 	status, body = 200, `{"status":"received","salesOrderId":"x"}`
-	assert.Contains(t, probe(t.Context(), edge.URL, key), "not as a gate answers")
+	assert.Contains(t, probe(t.Context(), edge.URL, key), "not from a gate")
 	body = `{"status":"ignored","event":"gate.probe"}`
 	assert.Empty(t, probe(t.Context(), edge.URL, key))
 	edge.Close()
-	assert.Contains(t, probe(t.Context(), edge.URL, key), "nobody listens")
+	assert.Contains(t, probe(t.Context(), edge.URL, key), "nothing listens")
 	assert.NotEmpty(t, probe(t.Context(), "https://no-such-host.invalid/", key))
 }
 
-// TestEachProbeHasItsConnection, or a balancer would send them all to one ingress.
-func TestEachProbeHasItsConnection(t *testing.T) {
+// TestEachProbeHasItsOwnConnection: otherwise a load balancer would send all probes to one ingress.
+func TestEachProbeHasItsOwnConnection(t *testing.T) {
 	w := newWorld(t, 0)
 	require.NoError(t, w.keeper().Keep(fresh()))
 	var connections atomic.Int64
@@ -57,8 +59,8 @@ func TestEachProbeHasItsConnection(t *testing.T) {
 	assert.EqualValues(t, 7, connections.Load())
 }
 
-// TestAcceptedInARow: a refusal in between starts the count anew.
-func TestAcceptedInARow(t *testing.T) {
+// TestRefusalRestartsTheCount: only accepted probes in a row count.
+func TestRefusalRestartsTheCount(t *testing.T) {
 	key, err := inflow.ParseSecret(newSecret)
 	require.NoError(t, err)
 	var n atomic.Int64
@@ -75,13 +77,13 @@ func TestAcceptedInARow(t *testing.T) {
 	m, lines := w.manager(w.client)
 	require.NoError(t, m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 4}))
 	assert.EqualValues(t, 10, n.Load())
-	assert.Len(t, lines.lines, 1, "the same reason is said once")
+	assert.Len(t, lines.lines, 1, "the same reason is shown once")
 
-	m.pause = waits(10, betweenProbes)
+	m.pause = waits(10, probeDelay)
 	err = m.Test(t.Context(), edge.URL, key, Acceptance{InARow: 1 << 30})
 	var refused *NotAccepted
 	require.ErrorAs(t, err, &refused)
-	assert.Contains(t, refused.Reason, "in a row are needed")
+	assert.Contains(t, refused.Reason, "deliveries in a row")
 }
 
 func countNew(n *atomic.Int64) func(c net.Conn, state http.ConnState) {

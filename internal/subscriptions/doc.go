@@ -1,7 +1,7 @@
-// Package subscriptions keeps the account's webhook subscriptions at InFlow: it makes
-// one, gives one a new secret, and sees that the ingress knows the secret.
+// Package subscriptions manages the account's webhook subscriptions at InFlow. It creates
+// subscriptions, rotates their secrets, and checks that the ingress accepts a new secret.
 //
-// InFlow shows a subscription's secret once, in the answer that makes it. So a place
-// for the secret is found before anything is asked of InFlow, an answer that was lost
-// is looked into, and a secret that nobody has is replaced.
+// InFlow shows a subscription's secret only once, in the response that creates it. The package
+// therefore checks that it can store the secret before it asks InFlow for one. If that response is
+// lost, it finds out what happened and replaces a subscription whose secret nobody has.
 package subscriptions

@@ -16,58 +16,58 @@ import (
 	"error-check-gate/internal/nowait"
 )
 
-// Keeper takes a new subscription's secret to where the ingress finds it, or to whoever
-// brings it there.
+// Keeper stores a new subscription's secret for the ingress, or hands it to a person who does.
 type Keeper interface {
-	// Ready fails where Keep would. It is called before anything is asked of InFlow.
+	// Ready fails if Keep would fail. It is called before any request to InFlow.
 	Ready() error
-	// Keep has the secret safe once it returns nil.
+	// Keep stores the secret. When it returns nil, the secret is safe.
 	Keep(subscription inflow.Subscription) error
-	// Withdraw undoes what Keep did for a subscription that was given up.
+	// Withdraw undoes Keep for a subscription that was given up.
 	Withdraw(subscription inflow.Subscription) error
 }
 
-// Show keeps a secret by showing it to a person.
+// Show is a [Keeper] that shows the secret to a person.
 type Show func(subscription inflow.Subscription) error
 
-// Ready has nothing to find out.
+// Ready always succeeds.
 func (s Show) Ready() error { return nil }
 
 // Keep shows the subscription with its secret.
 func (s Show) Keep(subscription inflow.Subscription) error { return s(subscription) }
 
-// Withdraw does nothing: what was seen was seen.
+// Withdraw does nothing, because the secret has already been shown.
 func (s Show) Withdraw(inflow.Subscription) error { return nil }
 
 const (
-	// DefaultSecretMode is for the owner alone.
+	// DefaultSecretMode allows only the owner to read the file.
 	DefaultSecretMode fs.FileMode = 0o600
-	// maxSecretFile is far more than secrets need, in bytes; a wrong path may lead to anything.
+	// maxSecretFile limits the file's size, in bytes. Secrets need far less, but a wrong path may
+	// be any file.
 	maxSecretFile = 64 << 10
-	// trialSecret is longer than InFlow's secrets, to find out whether one more would fit on the disk.
+	// trialSecret is longer than InFlow's secrets. Writing it shows whether the disk has space.
 	trialSecret = "trial-of-the-disk-trial-of-the-disk-trial-of-the-disk-trial-of-the-disk"
 )
 
-// SecretFile keeps secrets in a file as WEBHOOK_SECRET_FILE names it: one a line, the
-// newest first, since the first one signs what 'gate webhooks send' sends. What the file
-// holds stays in it. It is never seen half written, and never readable by more users than
-// it is to be: each time another file is written beside it, and put in its place. Its owner stays.
+// SecretFile stores secrets in the file that WEBHOOK_SECRET_FILE names. It has one secret per line,
+// the newest first, because 'gate webhooks send' signs with the first one. Existing secrets stay.
+// The file is never half written, and never readable by more users than its mode says: each change
+// writes a temporary file beside it, which then replaces it. The owner stays the same.
 type SecretFile struct {
-	// Path of the file, or of a link to it. The file may not exist yet.
+	// Path is the path of the file or of a link to it. The file may not exist yet.
 	Path string
-	// Mode of the file; 0 is [DefaultSecretMode].
+	// Mode is the file's mode. 0 means [DefaultSecretMode].
 	Mode fs.FileMode
-	// Say gets a line where the file's mode was wider before; nil is silence.
+	// Say gets a message if the file's mode was wider before. May be nil.
 	Say func(line string)
 
-	existed bool // before the first Keep
-	before  fs.FileMode
+	existed bool        // whether the file existed before the first Keep
+	before  fs.FileMode // its mode before the first Keep
 	kept    bool
 }
 
-// Lock keeps other commands that write secrets to this folder away, until unlock or the end of
-// the process: two that write at once could lose a secret, and two rotations of one
-// subscription remove each other's.
+// Lock keeps other commands from writing secrets to this folder until unlock or the end of the
+// process. Two concurrent writers could lose a secret, and two rotations of the same subscription
+// would remove each other's successor.
 func (f *SecretFile) Lock() (unlock func(), err error) {
 	path, _, _, err := f.read()
 	if err != nil {
@@ -79,28 +79,29 @@ func (f *SecretFile) Lock() (unlock func(), err error) {
 	}
 	err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errors.New("another 'gate webhooks subscribe' or 'rotate' writes to its folder: wait until that has ended")
+		err = errors.New("another 'gate webhooks subscribe' or 'rotate' is writing to its " +
+			"folder: wait until it has ended")
 	}
 	if err != nil {
 		return nil, errors.Join(f.failed(err), folder.Close())
 	}
-	return func() { _ = folder.Close() }, nil // which unlocks it
+	return func() { _ = folder.Close() }, nil // closing releases the lock
 }
 
-// Ready writes beside the file as Keep does, and leaves nothing behind.
+// Ready writes a temporary file beside the file, as Keep does, and removes it.
 func (f *SecretFile) Ready() error {
 	path, content, info, err := f.read()
 	if err != nil {
 		return err
 	}
-	aside, err := f.writeAside(path, withSecret(content, trialSecret), info, DefaultSecretMode)
+	temp, err := f.writeTemp(path, withSecret(content, trialSecret), info, DefaultSecretMode)
 	if err != nil {
 		return err
 	}
-	return f.failed(os.Remove(aside))
+	return f.failed(os.Remove(temp))
 }
 
-// Keep puts the secret before those that the file has.
+// Keep inserts the secret as the first one.
 func (f *SecretFile) Keep(subscription inflow.Subscription) error {
 	return f.replace(func(content []byte, info os.FileInfo) replacement {
 		if !f.kept {
@@ -116,7 +117,7 @@ func (f *SecretFile) Keep(subscription inflow.Subscription) error {
 	})
 }
 
-// Withdraw takes the secret out, and leaves the file as it was before Keep.
+// Withdraw removes the secret and restores the file as it was before Keep.
 func (f *SecretFile) Withdraw(subscription inflow.Subscription) error {
 	if !f.kept {
 		return nil
@@ -136,24 +137,25 @@ func (f *SecretFile) Withdraw(subscription inflow.Subscription) error {
 
 func (f *SecretFile) mode() fs.FileMode { return cmp.Or(f.Mode, DefaultSecretMode) }
 
-// ParseSecretMode reads a mode for a [SecretFile], in octal.
+// ParseSecretMode parses the octal mode of a [SecretFile].
 func ParseSecretMode(text string) (fs.FileMode, error) {
 	mode, err := strconv.ParseUint(text, 8, 32)
 	if err != nil || mode&^0o666 != 0 || mode&0o400 == 0 || mode&0o002 != 0 {
-		return 0, fmt.Errorf("%q is no mode for a file of secrets: write one such as 600, or 440 for a group that may read it", text)
+		return 0, fmt.Errorf("%q is not a mode for a secret file: write 600, or 440 if a group "+
+			"may read it", text)
 	}
 	return fs.FileMode(mode), nil
 }
 
-// replacement is what takes a file's place, or that nothing does.
+// replacement is the new content and mode of a file. If gone is true, the file is removed.
 type replacement struct {
 	content []byte
 	mode    fs.FileMode
 	gone    bool
 }
 
-// replace puts something else in the file's place. It fails where somebody else has
-// changed the file meanwhile. info is nil where there is no file.
+// replace replaces the file. It fails if somebody else changes the file at the same time. info is
+// nil if the file does not exist.
 func (f *SecretFile) replace(change func(content []byte, info os.FileInfo) replacement) error {
 	path, before, info, err := f.read()
 	if err != nil {
@@ -166,25 +168,27 @@ func (f *SecretFile) replace(change func(content []byte, info os.FileInfo) repla
 		}
 		return f.failed(os.Remove(path))
 	}
-	aside, err := f.writeAside(path, next.content, info, next.mode)
+	temp, err := f.writeTemp(path, next.content, info, next.mode)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(aside) //nolint:errcheck // it is gone where all went well
+	defer os.Remove(temp) //nolint:errcheck // after a successful rename it does not exist
 	if _, now, _, err := f.read(); err != nil || !bytes.Equal(now, before) {
-		return errors.Join(err, fmt.Errorf("%s was changed by somebody else at the same time: nothing was written", f.Path))
+		return errors.Join(err, fmt.Errorf("somebody else changed %s at the same time: nothing "+
+			"was written", f.Path))
 	}
-	if err := os.Rename(aside, path); err != nil {
+	if err := os.Rename(temp, path); err != nil {
 		return f.failed(err)
 	}
 	if info != nil && f.Say != nil && info.Mode().Perm()&^next.mode != 0 {
-		f.Say(fmt.Sprintf("%s had mode %#o and has %#o now: see that the ingress's user can read it", f.Path, info.Mode().Perm(), next.mode))
+		f.Say(fmt.Sprintf("changed the mode of %s from %#o to %#o: make sure that the ingress's "+
+			"user can read it", f.Path, info.Mode().Perm(), next.mode))
 	}
 	return f.failed(syncFolder(filepath.Dir(path)))
 }
 
-// read gives the file's content, and a nil info where it does not exist. path is the
-// file's own, where Path is a link.
+// read returns the file's content. If the file does not exist, info is nil. If Path is a link, path
+// is its target.
 func (f *SecretFile) read() (path string, content []byte, info os.FileInfo, err error) {
 	if f.Path == "" {
 		return "", nil, nil, errors.New("the secret file has no name")
@@ -192,10 +196,12 @@ func (f *SecretFile) read() (path string, content []byte, info os.FileInfo, err 
 	path, err = filepath.EvalSymlinks(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(f.Path); err == nil {
-			return "", nil, nil, fmt.Errorf("the secret file %s is a link to a file that does not exist", f.Path)
+			return "", nil, nil, fmt.Errorf("the secret file %s is a link to a file that does "+
+				"not exist", f.Path)
 		}
 		if folder, err := os.Stat(filepath.Dir(f.Path)); err != nil || !folder.IsDir() {
-			return "", nil, nil, fmt.Errorf("the folder of the secret file does not exist: make it with 'mkdir -m 700 %s'", filepath.Dir(f.Path))
+			return "", nil, nil, fmt.Errorf("the folder of the secret file does not exist: "+
+				"create it with 'mkdir -m 700 %s'", filepath.Dir(f.Path))
 		}
 		return f.Path, nil, nil, nil
 	}
@@ -209,22 +215,26 @@ func (f *SecretFile) read() (path string, content []byte, info os.FileInfo, err 
 		return "", nil, nil, fmt.Errorf("the secret file %s is not a regular file", f.Path)
 	}
 	if info.Size() > maxSecretFile {
-		return "", nil, nil, fmt.Errorf("the secret file %s has over %d bytes: is it the right file?", f.Path, maxSecretFile)
+		return "", nil, nil, fmt.Errorf("the secret file %s is larger than %d bytes: check that "+
+			"it is the right file", f.Path, maxSecretFile)
 	}
 	if content, err = nowait.ReadFile(path); err != nil {
 		return "", nil, nil, f.failed(err)
 	}
 	if len(bytes.TrimSpace(content)) > 0 {
 		if _, err := inflow.ParseSecretLines(content); err != nil {
-			return "", nil, nil, fmt.Errorf("the secret file %s holds something else than secrets, one a line: %w", f.Path, err)
+			return "", nil, nil, fmt.Errorf("the secret file %s must contain only secrets, one "+
+				"per line: %w", f.Path, err)
 		}
 	}
 	return path, content, info, nil
 }
 
-// writeAside writes a file beside another, on the disk when it returns. It has mode 0600
-// from its first moment, and its own at the end.
-func (f *SecretFile) writeAside(path string, content []byte, info os.FileInfo, mode fs.FileMode) (aside string, err error) {
+// writeTemp writes a temporary file beside the file and syncs it to disk. The temporary file is
+// created with mode 0600 and gets its final mode after it is written.
+func (f *SecretFile) writeTemp(
+	path string, content []byte, info os.FileInfo, mode fs.FileMode,
+) (temp string, err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return "", f.failed(err)
@@ -232,7 +242,7 @@ func (f *SecretFile) writeAside(path string, content []byte, info os.FileInfo, m
 	defer func() {
 		if err != nil {
 			_ = os.Remove(file.Name())
-			aside, err = "", f.failed(err)
+			temp, err = "", f.failed(err)
 		}
 	}()
 	_, err = file.Write(content)
@@ -240,7 +250,8 @@ func (f *SecretFile) writeAside(path string, content []byte, info os.FileInfo, m
 	return file.Name(), err
 }
 
-// keepOwner: an ingress that runs as another user must go on reading the file.
+// keepOwner gives the new file the owner of the old one, so an ingress that runs as another user
+// can still read it.
 func keepOwner(file *os.File, info os.FileInfo) error {
 	if info == nil {
 		return nil
@@ -255,9 +266,10 @@ func keepOwner(file *os.File, info os.FileInfo) error {
 		return nil
 	}
 	if err := file.Chown(int(was.Uid), int(was.Gid)); err != nil && was.Uid != is.Uid {
-		return fmt.Errorf("the file belongs to user %d: run this as that user, or as root: %w", was.Uid, err)
+		return fmt.Errorf("the file belongs to user %d: run this command as that user or as "+
+			"root: %w", was.Uid, err)
 	}
-	return nil // of the group nothing depends: the mode gives it nothing
+	return nil // a wrong group is fine, because the default mode gives the group no access
 }
 
 func syncFolder(path string) error {
@@ -272,7 +284,7 @@ func (f *SecretFile) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("the secret file %s cannot be written: %w", f.Path, err)
+	return fmt.Errorf("cannot write the secret file %s: %w", f.Path, err)
 }
 
 const byteOrderMark = "\ufeff"
@@ -295,14 +307,14 @@ func withoutSecret(content []byte, secret string) []byte {
 	return rest
 }
 
-// usable fails for a secret that neither a file nor an ingress could take as it is.
-func usable(secret inflow.Secret) error {
+// checkSecret fails for a secret that cannot be stored in a file or used by an ingress as it is.
+func checkSecret(secret inflow.Secret) error {
 	keys, err := inflow.ParseSecretLines([]byte(secret))
 	if err == nil && (len(keys) != 1 || strings.TrimSpace(string(secret)) != string(secret)) {
-		err = errors.New("it is not one line without white space around it")
+		err = errors.New("it must be one line without white space around it")
 	}
 	if err != nil {
-		return fmt.Errorf("the secret that InFlow gave cannot be used: %w", err)
+		return fmt.Errorf("the secret from InFlow cannot be used: %w", err)
 	}
 	return nil
 }

@@ -46,14 +46,15 @@ func namesIn(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-func TestSecretFileKeepsWhatIsThere(t *testing.T) {
+func TestSecretFileKeepsExistingSecrets(t *testing.T) {
 	for name, tc := range map[string]struct{ before, after string }{
 		"one":             {oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
 		"no line break":   {oldSecret, newSecret + "\n" + oldSecret},
 		"Windows":         {oldSecret + "\r\n\r\n", newSecret + "\n" + oldSecret + "\r\n\r\n"},
 		"byte order mark": {byteOrderMark + oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
 		"empty":           {"", newSecret + "\n"},
-		"there already":   {oldSecret + "\n" + newSecret + "\n", oldSecret + "\n" + newSecret + "\n"},
+		"there already": {oldSecret + "\n" + newSecret + "\n",
+			oldSecret + "\n" + newSecret + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "secrets")
@@ -65,18 +66,19 @@ func TestSecretFileKeepsWhatIsThere(t *testing.T) {
 			assert.Equal(t, tc.after, readText(t, path))
 			_, err := inflow.ParseSecretLines([]byte(readText(t, path)))
 			require.NoError(t, err)
-			assert.Equal(t, []string{"secrets"}, namesIn(t, filepath.Dir(path)), "nothing is left beside it")
+			assert.Equal(t, []string{"secrets"}, namesIn(t, filepath.Dir(path)),
+				"no temporary file is left")
 		})
 	}
 }
 
-func TestSecretFileIsWithdrawn(t *testing.T) {
+func TestSecretFileWithdraw(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	file := &SecretFile{Path: path}
 	require.NoError(t, file.Withdraw(fresh()), "nothing was kept")
 	require.NoError(t, file.Keep(fresh()))
 	require.NoError(t, file.Withdraw(fresh()))
-	assert.NoFileExists(t, path, "as there was none before")
+	assert.NoFileExists(t, path, "the file did not exist before")
 	require.NoError(t, file.Withdraw(fresh()))
 
 	for _, before := range []string{"", oldSecret + "\n"} {
@@ -87,11 +89,12 @@ func TestSecretFileIsWithdrawn(t *testing.T) {
 		assert.Equal(t, fs.FileMode(0o600), modeOf(t, path))
 		require.NoError(t, file.Withdraw(fresh()))
 		assert.Equal(t, before, readText(t, path))
-		assert.Equal(t, fs.FileMode(0o640), modeOf(t, path), "as it was")
+		assert.Equal(t, fs.FileMode(0o640), modeOf(t, path), "the mode is restored")
 	}
 }
 
-// TestSecretFileIsNeverReadableByOthers looks on while the file is written many times, under a umask that forbids nothing.
+// TestSecretFileIsNeverReadableByOthers reads the file while it is written many times, with umask
+// 0.
 func TestSecretFileIsNeverReadableByOthers(t *testing.T) {
 	before := syscall.Umask(0)
 	defer syscall.Umask(before)
@@ -110,7 +113,7 @@ func TestSecretFileIsNeverReadableByOthers(t *testing.T) {
 			}
 			if content, err := os.ReadFile(path); err == nil {
 				_, err := inflow.ParseSecretLines(content)
-				assert.NoError(t, err, "the file is whole at every moment")
+				assert.NoError(t, err, "the file is always complete")
 			}
 			select {
 			case <-stop:
@@ -131,18 +134,18 @@ func TestSecretFileIsNeverReadableByOthers(t *testing.T) {
 	assert.Len(t, strings.Fields(readText(t, path)), 100)
 }
 
-func TestSecretFileTightensAWideMode(t *testing.T) {
+func TestSecretFileReducesTooWideMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(path, []byte(oldSecret), 0o600))
 	require.NoError(t, os.Chmod(path, 0o644))
-	var lines said
+	var lines messages
 	require.NoError(t, (&SecretFile{Path: path, Say: lines.add}).Keep(fresh()))
 	assert.Equal(t, fs.FileMode(0o600), modeOf(t, path))
 	assert.Contains(t, lines.text(), "0644")
 	assert.NotContains(t, lines.text(), newSecret)
 }
 
-func TestSecretFileHasTheModeAskedFor(t *testing.T) {
+func TestSecretFileHasTheRequestedMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	mode, err := ParseSecretMode("440")
 	require.NoError(t, err)
@@ -150,13 +153,13 @@ func TestSecretFileHasTheModeAskedFor(t *testing.T) {
 	assert.Equal(t, fs.FileMode(0o440), modeOf(t, path))
 	for _, text := range []string{"", "rw", "800", "0", "4600", "700", "602", "77777"} {
 		_, err := ParseSecretMode(text)
-		require.ErrorContains(t, err, "is no mode", text)
+		require.ErrorContains(t, err, "is not a mode", text)
 	}
 }
 
 func TestSecretFileKeepsItsOwner(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root gives files away")
+		t.Skip("only root can change owners")
 	}
 	path := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(path, []byte(oldSecret), 0o600))
@@ -178,7 +181,7 @@ func TestSecretFileFollowsALink(t *testing.T) {
 	assert.Equal(t, newSecret+"\n"+oldSecret, readText(t, path))
 	info, err := os.Lstat(link)
 	require.NoError(t, err)
-	assert.NotZero(t, info.Mode()&fs.ModeSymlink, "it still is a link")
+	assert.NotZero(t, info.Mode()&fs.ModeSymlink, "it is still a link")
 }
 
 func TestSecretFileFaults(t *testing.T) {
@@ -208,14 +211,17 @@ func TestSecretFileFaults(t *testing.T) {
 	}
 }
 
-// TestSecretFileChangedMeanwhile: what somebody else adds between the reading and the writing is not lost.
-func TestSecretFileChangedMeanwhile(t *testing.T) {
+// TestSecretFileDetectsConcurrentChange: a line that somebody adds between read and write is not
+// lost.
+func TestSecretFileDetectsConcurrentChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(path, []byte(oldSecret), 0o600))
 	file := &SecretFile{Path: path}
 	var once sync.Once
 	err := file.replace(func(content []byte, _ os.FileInfo) replacement {
-		once.Do(func() { require.NoError(t, os.WriteFile(path, []byte(oldSecret+"\n"+oldSecret+"3\n"), 0o600)) })
+		once.Do(func() {
+			require.NoError(t, os.WriteFile(path, []byte(oldSecret+"\n"+oldSecret+"3\n"), 0o600))
+		})
 		return replacement{content: withSecret(content, newSecret), mode: DefaultSecretMode}
 	})
 	require.ErrorContains(t, err, "somebody else")
@@ -224,9 +230,11 @@ func TestSecretFileChangedMeanwhile(t *testing.T) {
 }
 
 func TestUnusableSecrets(t *testing.T) {
-	for _, secret := range []inflow.Secret{"", "short", "two-lines-of-a-secret\nsecond-line-of-secret", " blank-before-the-secret", "base64:not base64 at all!"} {
-		err := usable(secret)
+	for _, secret := range []inflow.Secret{"", "short",
+		"two-lines-of-a-secret\nsecond-line-of-secret", " blank-before-the-secret",
+		"base64:not base64 at all!"} {
+		err := checkSecret(secret)
 		require.Error(t, err, "%q", string(secret))
 	}
-	require.NoError(t, usable(newSecret))
+	require.NoError(t, checkSecret(newSecret))
 }

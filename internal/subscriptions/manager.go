@@ -15,7 +15,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// API is what is asked of InFlow; [*inflow.Client] does it.
+// API is the part of InFlow's API that the package needs. [*inflow.Client] implements it.
 type API interface {
 	Subscriptions(ctx context.Context) ([]inflow.Subscription, error)
 	Subscription(ctx context.Context, id string) (*inflow.Subscription, error)
@@ -24,24 +24,24 @@ type API interface {
 }
 
 const (
-	// maxTries of one step, whose answers are lost.
+	// maxTries is how often one step is tried.
 	maxTries = 4
-	// maxWait is the longest that InFlow may ask to wait; a longer one is a person's decision.
+	// maxWait is the longest Retry-After that we follow. Whether to wait longer is up to a person.
 	maxWait = 2 * time.Minute
-	// allowanceWait is where InFlow does not say how long: its allowance is of a minute.
-	allowanceWait = 15 * time.Second
-	// tidyWithin is for putting things right after the caller's context has ended.
-	tidyWithin = 30 * time.Second
+	// quotaWait is used after a 429 without Retry-After. InFlow's quota is per minute.
+	quotaWait = 15 * time.Second
+	// cleanupTimeout limits the cleanup after the caller's context has ended.
+	cleanupTimeout = 30 * time.Second
 )
 
-// Manager changes subscriptions of one account.
+// Manager changes the subscriptions of one account.
 type Manager struct {
-	// API of the account. Required.
+	// API is the account's API. Required.
 	API API
-	// Say gets lines on what is going on, for the person who waits; nil is silence.
+	// Say gets progress messages for the person who waits. May be nil.
 	Say func(line string)
 
-	// pause waits as [Manager.wait] does; nil is by the clock.
+	// pause replaces the real wait in tests. Nil means to wait.
 	pause func(ctx context.Context, d time.Duration) error
 }
 
@@ -65,25 +65,26 @@ func (m *Manager) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tidying is a context for what must be put right though ctx has ended.
-func tidying(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
+// cleanupContext returns a context for cleanup that must happen even if ctx has ended.
+func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 }
 
-// patiently repeats a call that failed for a passing reason and may be repeated.
-func (m *Manager) patiently(ctx context.Context, repeatable func(error) bool, call func() error) error {
+// retry calls call again while its error is retryable, with an increasing delay.
+func (m *Manager) retry(ctx context.Context, retryable func(error) bool, call func() error) error {
 	wait := time.Second
 	for try := 1; ; try++ {
 		err := call()
 		var failed *inflow.Error
-		if err == nil || try == maxTries || ctx.Err() != nil || !errors.As(err, &failed) || !repeatable(err) || failed.RetryAfter > maxWait {
+		if err == nil || try == maxTries || ctx.Err() != nil || !errors.As(err, &failed) ||
+			!retryable(err) || failed.RetryAfter > maxWait {
 			return err
 		}
 		pause := max(wait, failed.RetryAfter)
 		if failed.Kind == inflow.KindRateLimited && failed.RetryAfter == 0 {
-			pause = allowanceWait
+			pause = quotaWait
 		}
-		m.say("%v; once more in %v", err, pause)
+		m.say("%v; retrying in %v", err, pause)
 		if m.wait(ctx, pause) != nil {
 			return err
 		}
@@ -91,25 +92,27 @@ func (m *Manager) patiently(ctx context.Context, repeatable func(error) bool, ca
 	}
 }
 
-// passing is a failure that a later try may not meet.
-func passing(err error) bool {
+// retryable reports whether a later try may succeed.
+func retryable(err error) bool {
 	var failed *inflow.Error
-	return errors.As(err, &failed) && (failed.Kind == inflow.KindUnavailable || failed.Kind == inflow.KindRateLimited)
+	return errors.As(err, &failed) &&
+		(failed.Kind == inflow.KindUnavailable || failed.Kind == inflow.KindRateLimited)
 }
 
-// applied says whether a request that failed may have been applied all the same.
-func applied(err error) bool {
+// mayBeApplied reports whether InFlow may have applied a request although it failed.
+func mayBeApplied(err error) bool {
 	var failed *inflow.Error
 	if !errors.As(err, &failed) {
-		return false // it was never made
+		return false // the request was never sent
 	}
 	switch failed.Kind {
 	case inflow.KindUnavailable:
 		var op *net.OpError
 		var certificate *tls.CertificateVerificationError
-		neverSent := errors.As(err, &op) && op.Op == "dial" || errors.As(err, new(*net.DNSError)) || errors.As(err, &certificate)
+		neverSent := errors.As(err, &op) && op.Op == "dial" || errors.As(err, new(*net.DNSError)) ||
+			errors.As(err, &certificate)
 		return !neverSent
-	case inflow.KindBadResponse, inflow.KindTooLarge: // an answer, and one that cannot be read
+	case inflow.KindBadResponse, inflow.KindTooLarge: // there was a response, but it is unreadable
 		return failed.StatusCode >= 200 && failed.StatusCode <= 299
 	default:
 		return false
@@ -118,47 +121,54 @@ func applied(err error) bool {
 
 // List gets the account's subscriptions, without their secrets.
 func (m *Manager) List(ctx context.Context) (list []inflow.Subscription, err error) {
-	err = m.patiently(ctx, passing, func() error {
+	err = m.retry(ctx, retryable, func() error {
 		list, err = m.API.Subscriptions(ctx)
 		return err
 	})
 	return list, err
 }
 
-// Get gets one subscription, without its secret. An id that InFlow does not know is an
+// Get gets one subscription, without its secret. If InFlow does not know the id, the error is an
 // [*inflow.Error] of [inflow.KindNotFound].
-func (m *Manager) Get(ctx context.Context, id string) (subscription *inflow.Subscription, err error) {
-	err = m.patiently(ctx, passing, func() error {
+func (m *Manager) Get(
+	ctx context.Context, id string,
+) (subscription *inflow.Subscription, err error) {
+	err = m.retry(ctx, retryable, func() error {
 		subscription, err = m.API.Subscription(ctx, id)
 		return err
 	})
 	return subscription, err
 }
 
-// put makes or changes a subscription. It repeats only what was surely not applied.
-func (m *Manager) put(ctx context.Context, request inflow.SubscriptionRequest) (subscription *inflow.Subscription, err error) {
+// put creates or changes a subscription. It only retries requests that were certainly not applied.
+func (m *Manager) put(
+	ctx context.Context, request inflow.SubscriptionRequest,
+) (subscription *inflow.Subscription, err error) {
 	request.RequestID = uuid.NewString()
-	err = m.patiently(ctx, func(err error) bool { return passing(err) && !applied(err) }, func() error {
+	err = m.retry(ctx, func(err error) bool {
+		return retryable(err) && !mayBeApplied(err)
+	}, func() error {
 		subscription, err = m.API.Subscribe(ctx, request)
 		return err
 	})
 	return subscription, err
 }
 
-// Unsubscribe removes a subscription. One that InFlow does not know is an [*inflow.Error] of [inflow.KindNotFound].
+// Unsubscribe removes a subscription. If InFlow does not know it, the error is an [*inflow.Error]
+// of [inflow.KindNotFound].
 func (m *Manager) Unsubscribe(ctx context.Context, id string) error {
 	tries := 0
-	return m.patiently(ctx, passing, func() error {
+	return m.retry(ctx, retryable, func() error {
 		tries++
 		err := m.API.Unsubscribe(ctx, id)
 		if tries > 1 && isUnknown(err) {
-			return nil // by an earlier try, whose answer was lost
+			return nil // an earlier try removed it, but the response was lost
 		}
 		return err
 	})
 }
 
-// remove has a subscription gone, whoever removed it.
+// remove removes a subscription. It is not an error if the subscription is already gone.
 func (m *Manager) remove(ctx context.Context, id string) error {
 	if err := m.Unsubscribe(ctx, id); !isUnknown(err) {
 		return err
@@ -171,21 +181,25 @@ func isUnknown(err error) bool {
 	return errors.As(err, &failed) && failed.Kind == inflow.KindNotFound
 }
 
-// find is the subscription of an id, or nil.
+// find returns the subscription with an id, or nil.
 func find(list []inflow.Subscription, id string) *inflow.Subscription {
-	i := slices.IndexFunc(list, func(s inflow.Subscription) bool { return strings.EqualFold(s.ID, id) })
+	i := slices.IndexFunc(list, func(s inflow.Subscription) bool {
+		return strings.EqualFold(s.ID, id)
+	})
 	if i < 0 {
 		return nil
 	}
 	return &list[i]
 }
 
-// create makes a subscription and has its secret kept. Where the answer with the secret
-// is lost, what was made of it is removed, and another subscription made under another
-// id. After an error nothing is left at InFlow, or the error says what may be.
-func (m *Manager) create(ctx context.Context, newID func() string, address string, events []string, keeper Keeper) (*inflow.Subscription, error) {
-	var lost []string // ids under which a subscription may exist whose secret nobody has
-	created, err := m.createAnswered(ctx, newID, address, events, &lost)
+// create creates a subscription and stores its secret. If the response with the secret is lost, it
+// removes that subscription and creates another one with a new id. If it fails, nothing is left at
+// InFlow, or the error says what may be.
+func (m *Manager) create(
+	ctx context.Context, newID func() string, address string, events []string, keeper Keeper,
+) (*inflow.Subscription, error) {
+	var lost []string // ids of subscriptions that may exist, but whose secret is lost
+	created, err := m.createWithSecret(ctx, newID, address, events, &lost)
 	if err != nil {
 		return nil, errors.Join(err, m.removeLost(ctx, lost))
 	}
@@ -198,16 +212,18 @@ func (m *Manager) create(ctx context.Context, newID func() string, address strin
 	return created, nil
 }
 
-// keep has a secret kept that can be used.
+// keep checks a subscription's secret and stores it.
 func keep(keeper Keeper, subscription *inflow.Subscription) error {
-	if err := usable(subscription.Secret); err != nil {
+	if err := checkSecret(subscription.Secret); err != nil {
 		return err
 	}
 	return keeper.Keep(*subscription)
 }
 
-// createAnswered repeats until an answer with a secret has come.
-func (m *Manager) createAnswered(ctx context.Context, newID func() string, address string, events []string, lost *[]string) (*inflow.Subscription, error) {
+// createWithSecret creates a subscription. It tries again until a response with a secret arrives.
+func (m *Manager) createWithSecret(
+	ctx context.Context, newID func() string, address string, events []string, lost *[]string,
+) (*inflow.Subscription, error) {
 	id := newID()
 	for try := 1; ; try++ {
 		created, err := m.put(ctx, inflow.SubscriptionRequest{ID: id, URL: address, Events: events})
@@ -215,29 +231,32 @@ func (m *Manager) createAnswered(ctx context.Context, newID func() string, addre
 			*lost = slices.DeleteFunc(*lost, func(other string) bool { return other == id })
 			return created, nil
 		}
-		if err != nil && !applied(err) {
+		if err != nil && !mayBeApplied(err) {
 			return nil, err
 		}
 		if !slices.Contains(*lost, id) {
 			*lost = append(*lost, id)
 		}
 		if err == nil {
-			err = errors.New("InFlow's answer had no secret")
+			err = errors.New("InFlow's response has no secret")
 		}
 		if try == maxTries || ctx.Err() != nil {
-			return nil, fmt.Errorf("the answer that holds the new subscription's secret was lost: %w", err)
+			return nil, fmt.Errorf("the response with the new subscription's secret was lost: %w",
+				err)
 		}
-		m.say("the answer that holds the new subscription's secret was lost (%v): looking whether it was made", err)
+		m.say("the response with the new subscription's secret was lost (%v): checking whether "+
+			"it was created", err)
 		list, listErr := m.List(ctx)
 		if listErr != nil {
 			return nil, errors.Join(err, listErr)
 		}
 		if find(list, id) == nil {
-			// Under the same id: should the lost request still come to be applied, it changes nothing.
-			m.say("it was not made: asking again")
+			// Keep the id: if the lost request is applied late, it changes nothing.
+			m.say("it was not created: trying again")
 			continue
 		}
-		m.say("subscription %s was made, and nobody has its secret, which InFlow shows once: it is rotated, another takes its place", id)
+		m.say("subscription %s was created, but its secret, which InFlow shows only once, is "+
+			"lost: replacing it by another subscription", id)
 		if err := m.remove(ctx, id); err != nil {
 			return nil, err
 		}
@@ -245,13 +264,13 @@ func (m *Manager) createAnswered(ctx context.Context, newID func() string, addre
 	}
 }
 
-// removeLost makes sure that no subscription is left whose secret nobody has: a
-// request whose answer was lost may have been applied late.
+// removeLost removes subscriptions whose secret is lost. They may exist even if they were not there
+// before, because a request without a response may be applied late.
 func (m *Manager) removeLost(ctx context.Context, lost []string) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	ctx, cancel := tidying(ctx)
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	list, err := m.List(ctx)
 	for _, id := range lost {
@@ -259,20 +278,26 @@ func (m *Manager) removeLost(ctx context.Context, lost []string) error {
 			err = m.remove(ctx, id)
 		}
 		if err != nil {
-			return fmt.Errorf("subscription %s may exist at InFlow, with a secret that nobody has: look with 'gate webhooks list' when InFlow answers again, and if it is there, 'gate webhooks unsubscribe %s': %w", id, id, err)
+			return fmt.Errorf("subscription %s may exist at InFlow, but its secret is lost: when "+
+				"InFlow responds again, run 'gate webhooks list', and if it is listed, 'gate "+
+				"webhooks unsubscribe %s': %w", id, id, err)
 		}
 	}
 	return nil
 }
 
-// giveUp removes a new subscription, and joins what comes of that to the reason.
-func (m *Manager) giveUp(ctx context.Context, created *inflow.Subscription, keeper Keeper, reason error) error {
-	ctx, cancel := tidying(ctx)
+// giveUp removes a new subscription and its secret. It returns the reason, joined with any error of
+// the removal.
+func (m *Manager) giveUp(
+	ctx context.Context, created *inflow.Subscription, keeper Keeper, reason error,
+) error {
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	if err := m.remove(ctx, created.ID); err != nil {
-		return errors.Join(reason, fmt.Errorf("the new subscription could not be removed again: run 'gate webhooks unsubscribe %s' when InFlow answers: %w", created.ID, err))
+		return errors.Join(reason, fmt.Errorf("cannot remove the new subscription: run 'gate "+
+			"webhooks unsubscribe %s' when InFlow responds again: %w", created.ID, err))
 	}
-	m.say("the new subscription %s was removed again, and its secret is void", created.ID)
+	m.say("the new subscription %s was removed again; its secret is no longer valid", created.ID)
 	if err := keeper.Withdraw(*created); err != nil {
 		return errors.Join(reason, err)
 	}

@@ -17,10 +17,11 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// rotationCalls is how many calls a rotation makes of InFlow: list, make, list, change, remove, list.
+// rotationCalls is the number of calls to InFlow per rotation: list, create, list, change, remove,
+// list.
 const rotationCalls = 6
 
-// editing saves an order before and after each call of InFlow.
+// editing returns an API that saves an order before and after each call.
 func (w *world) editing() *hookedAPI {
 	edit := func(int) error {
 		w.edit()
@@ -41,7 +42,8 @@ func TestRotateRefusesNoDelivery(t *testing.T) {
 	assert.Equal(t, result.New.ID, now.ID)
 	assert.Equal(t, old.ID, result.Old)
 	assert.NotEqual(t, old.ID, now.ID)
-	assert.Equal(t, []string{string(result.New.Secret), string(old.Secret)}, w.secrets(), "the new one first; the old one is kept for retries")
+	assert.Equal(t, []string{string(result.New.Secret), string(old.Secret)}, w.secrets(),
+		"the new secret comes first; the old one stays for retries")
 
 	again, _, err := w.rotate(w.client, old.ID, w.keeper())
 	require.NoError(t, err)
@@ -54,8 +56,8 @@ func TestRotateRefusesNoDelivery(t *testing.T) {
 	assert.Equal(t, next.New.ID, w.works().ID)
 }
 
-// TestRotateKilledAnywhere: a run that is killed before or after any call leaves a state
-// in which no delivery is refused, and the next run finishes.
+// TestRotateKilledAnywhere kills a run before or after each call. No delivery may be refused, and
+// the next run must finish the rotation.
 func TestRotateKilledAnywhere(t *testing.T) {
 	for call := 1; call <= rotationCalls; call++ {
 		for _, after := range []bool{false, true} {
@@ -77,7 +79,7 @@ func TestRotateKilledAnywhere(t *testing.T) {
 				require.ErrorIs(t, err, errCrash)
 				before := w.delivered()
 				w.edit()
-				require.Greater(t, w.delivered(), before, "orders are still announced")
+				require.Greater(t, w.delivered(), before, "InFlow still sends deliveries")
 
 				result, lines, err := w.rotate(w.editing(), old.ID, w.keeper())
 				require.NoError(t, err, lines.text())
@@ -88,7 +90,7 @@ func TestRotateKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestRotateKilledWithTheSecret: the run is killed before or after it has written the secret.
+// TestRotateKilledWithTheSecret kills the run before or after it has written the secret.
 func TestRotateKilledWithTheSecret(t *testing.T) {
 	for name, write := range map[string]bool{"before": false, "after": true} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +117,7 @@ func TestRotateKilledWithTheSecret(t *testing.T) {
 			w.delivered()
 			_, lines, err := w.rotate(w.editing(), old.ID, w.keeper())
 			require.NoError(t, err)
-			assert.Contains(t, lines.text(), "left by an earlier run")
+			assert.Contains(t, lines.text(), "which an earlier run left")
 			w.works()
 		})
 	}
@@ -123,10 +125,12 @@ func TestRotateKilledWithTheSecret(t *testing.T) {
 
 func TestRotateWithLostAnswers(t *testing.T) {
 	for name, fault := range map[string]fakeinflow.Fault{
-		"applied, no answer": {AnswerLost: true}, "half an answer": {Cut: true}, "not applied": {Dropped: true},
-		"a fault at InFlow": {Status: 500}, "allowance spent": {Status: 429, RetryAfter: 3 * time.Second},
+		"applied, no answer": {AnswerLost: true}, "half an answer": {Cut: true},
+		"not applied":  {Dropped: true},
+		"server error": {Status: 500}, "quota used up": {Status: 429, RetryAfter: 3 * time.Second},
 	} {
-		for _, route := range []string{fakeinflow.RouteListWebhooks, fakeinflow.RoutePutWebhook, fakeinflow.RouteDeleteWebhook} {
+		for _, route := range []string{fakeinflow.RouteListWebhooks, fakeinflow.RoutePutWebhook,
+			fakeinflow.RouteDeleteWebhook} {
 			for skip := range 2 { // a rotation makes two PUTs
 				if skip > 0 && route != fakeinflow.RoutePutWebhook {
 					continue
@@ -152,33 +156,38 @@ func TestRotateWithLostAnswers(t *testing.T) {
 	}
 }
 
-func TestRotateRollsBackWhereTheIngressDoesNotAccept(t *testing.T) {
+func TestRotateRollsBackIfTheIngressRefuses(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
 	file := w.keeper()
 	m, lines := w.manager(w.editing())
-	m.pause = waits(10, afterRefusal)
-	_, err := m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: &elsewhere{t.TempDir() + "/secrets", &SecretFile{}}})
+	m.pause = waits(10, retryDelay)
+	_, err := m.Rotate(t.Context(), old.ID,
+		RotateOptions{Keeper: &elsewhere{t.TempDir() + "/secrets", &SecretFile{}}})
 	var refused *NotAccepted
 	require.ErrorAs(t, err, &refused)
 	assert.Contains(t, refused.Reason, "does not know the secret")
-	require.ErrorContains(t, err, "goes on as before")
+	require.ErrorContains(t, err, "still works")
 	assert.Contains(t, lines.text(), "was removed again")
 	assert.Equal(t, old.ID, w.works().ID)
 	assert.Equal(t, []string{string(old.Secret)}, w.secrets())
 
-	// Stopped by a person while it waits.
+	// A person stops the command while it waits.
 	ctx, cancel := context.WithCancel(t.Context())
 	m.Say = func(string) { cancel() }
-	_, err = m.Rotate(ctx, old.ID, RotateOptions{Keeper: Show(func(inflow.Subscription) error { return nil })})
+	_, err = m.Rotate(ctx, old.ID, RotateOptions{Keeper: Show(func(inflow.Subscription) error {
+		return nil
+	})})
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, old.ID, w.works().ID)
 
-	// In the very file of the ingress, which asks elsewhere: the file is as it was.
+	// The secret is in the ingress's file, but another URL refuses it: the file is restored.
 	dead := httptest.NewServer(http.NotFoundHandler())
 	defer dead.Close()
-	m.pause = waits(10, afterRefusal)
-	_, err = m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: file, Acceptance: Acceptance{URLs: []string{w.url, dead.URL}, InARow: 2}})
+	m.pause = waits(10, retryDelay)
+	_, err = m.Rotate(t.Context(), old.ID,
+		RotateOptions{Keeper: file,
+			Acceptance: Acceptance{URLs: []string{w.url, dead.URL}, InARow: 2}})
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, dead.URL, refused.URL, "the first URL accepts, the second does not")
 	assert.Contains(t, refused.Reason, "404")
@@ -186,7 +195,7 @@ func TestRotateRollsBackWhereTheIngressDoesNotAccept(t *testing.T) {
 	assert.Equal(t, []string{string(old.Secret)}, w.secrets())
 }
 
-// elsewhere keeps secrets where no ingress looks.
+// elsewhere stores secrets in a file that no ingress reads.
 type elsewhere struct {
 	path string
 	*SecretFile
@@ -197,8 +206,9 @@ func (e *elsewhere) Ready() error {
 	return e.SecretFile.Ready()
 }
 
-// TestRotateByHand: a person puts the printed secret where the ingress finds it, while the command waits.
-func TestRotateByHand(t *testing.T) {
+// TestRotateWithManualSecret: a person copies the printed secret to the ingress while the command
+// waits.
+func TestRotateWithManualSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
 	var given inflow.Subscription
@@ -208,16 +218,17 @@ func TestRotateByHand(t *testing.T) {
 			assert.NoError(t, w.keeper().Keep(given))
 		}
 	}
-	result, err := m.Rotate(t.Context(), old.ID, RotateOptions{Keeper: Show(func(s inflow.Subscription) error {
-		given = s
-		return nil
-	})})
+	result, err := m.Rotate(t.Context(), old.ID,
+		RotateOptions{Keeper: Show(func(s inflow.Subscription) error {
+			given = s
+			return nil
+		})})
 	require.NoError(t, err)
 	assert.Equal(t, given.ID, result.New.ID)
 	w.works()
 }
 
-// TestRotateBehindABalancer: one of two ingresses learns the secret later; nothing is moved before.
+// TestRotateBehindABalancer: one of two ingresses learns the secret later. Rotate waits for it.
 func TestRotateBehindABalancer(t *testing.T) {
 	w := newWorld(t, 0)
 	slow := t.TempDir() + "/secrets"
@@ -231,7 +242,8 @@ func TestRotateBehindABalancer(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		slowEdge(recorder, r)
 		if recorder.Code == http.StatusUnauthorized && refused.Add(1) == 3 {
-			assert.NoError(t, (&SecretFile{Path: slow}).Keep(inflow.Subscription{Secret: inflow.Secret(w.secrets()[0])}))
+			assert.NoError(t,
+				(&SecretFile{Path: slow}).Keep(inflow.Subscription{Secret: inflow.Secret(w.secrets()[0])}))
 		}
 		out.WriteHeader(recorder.Code)
 		_, _ = recorder.Body.WriteTo(out)
@@ -242,45 +254,51 @@ func TestRotateBehindABalancer(t *testing.T) {
 	require.NoError(t, (&SecretFile{Path: slow}).Keep(old.Subscription))
 	_, lines, err := w.rotate(w.editing(), old.ID, w.keeper())
 	require.NoError(t, err, lines.text())
-	assert.EqualValues(t, 3, refused.Load(), "of the test deliveries")
+	assert.EqualValues(t, 3, refused.Load(), "refused test deliveries")
 	w.works()
 }
 
-// TestRotateWhereInflowGivesAnotherSecret when the events are changed, which its description rules out.
-func TestRotateWhereInflowGivesAnotherSecret(t *testing.T) {
+// TestRotateWhenInflowChangesTheSecret: InFlow changes the secret together with the events,
+// although its documentation says that it does not.
+func TestRotateWhenInflowChangesTheSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
-	result, lines, err := w.rotate(&resecreting{w.client}, old.ID, w.keeper())
+	result, lines, err := w.rotate(&secretChanger{w.client}, old.ID, w.keeper())
 	require.NoError(t, err)
-	assert.Contains(t, lines.text(), "another secret")
+	assert.Contains(t, lines.text(), "changed the secret")
 	assert.Len(t, w.secrets(), 3)
 	assert.Equal(t, string(result.New.Secret), w.secrets()[0])
 	w.works()
 }
 
-type resecreting struct{ API }
+type secretChanger struct{ API }
 
-func (r *resecreting) Subscribe(ctx context.Context, request inflow.SubscriptionRequest) (*inflow.Subscription, error) {
+func (r *secretChanger) Subscribe(
+	ctx context.Context, request inflow.SubscriptionRequest,
+) (*inflow.Subscription, error) {
 	if err := r.Unsubscribe(ctx, request.ID); err != nil && !isUnknown(err) {
 		return nil, err
 	}
 	return r.API.Subscribe(ctx, request)
 }
 
-// TestRotateWhereInflowDoesNotChange the events, though it says so: the old subscription stays.
-func TestRotateWhereInflowDoesNotChange(t *testing.T) {
+// TestRotateWhenInflowKeepsTheEvents: InFlow confirms a change that it does not make. The old
+// subscription stays.
+func TestRotateWhenInflowKeepsTheEvents(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
-	_, _, err := w.rotate(&unchanging{w.client}, old.ID, w.keeper())
-	require.ErrorContains(t, err, "and they were not")
+	_, _, err := w.rotate(&eventKeeper{w.client}, old.ID, w.keeper())
+	require.ErrorContains(t, err, "did not change them")
 	assert.NotNil(t, find(w.list(), old.ID))
 	w.edit()
 	assert.Equal(t, 1, w.delivered())
 }
 
-type unchanging struct{ API }
+type eventKeeper struct{ API }
 
-func (u *unchanging) Subscribe(ctx context.Context, request inflow.SubscriptionRequest) (*inflow.Subscription, error) {
+func (u *eventKeeper) Subscribe(
+	ctx context.Context, request inflow.SubscriptionRequest,
+) (*inflow.Subscription, error) {
 	list, err := u.Subscriptions(ctx)
 	if err != nil {
 		return nil, err
@@ -291,7 +309,8 @@ func (u *unchanging) Subscribe(ctx context.Context, request inflow.SubscriptionR
 	return u.API.Subscribe(ctx, request)
 }
 
-// TestRotateAfterALostSecret: nobody has the subscription's secret, and all it sends is refused.
+// TestRotateAfterALostSecret rotates a subscription whose secret nobody has, so that all its
+// deliveries are refused.
 func TestRotateAfterALostSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	orphan := w.newSubscription(w.url, DefaultEvents()...)
@@ -300,8 +319,8 @@ func TestRotateAfterALostSecret(t *testing.T) {
 	w.works()
 }
 
-// TestTwoRotationsAtOnce: the second takes the first one's new subscription for a leftover.
-func TestTwoRotationsAtOnce(t *testing.T) {
+// TestConcurrentRotations: the second run removes the first one's subscription as a leftover.
+func TestConcurrentRotations(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
 	var second *Rotated
@@ -310,11 +329,11 @@ func TestTwoRotationsAtOnce(t *testing.T) {
 		second, _, err = w.rotate(w.editing(), old.ID, w.keeper())
 		return err
 	}))
-	require.ErrorContains(t, err, "was removed meanwhile")
+	require.ErrorContains(t, err, "during the rotation")
 	assert.Equal(t, second.New.ID, w.works().ID)
 }
 
-func TestRotateOfAnUnknownSubscription(t *testing.T) {
+func TestRotateUnknownSubscription(t *testing.T) {
 	w := newWorld(t, 0)
 	_, _, err := w.rotate(w.client, "7c0e4a52-0000-4000-8000-000000000001", w.keeper())
 	require.ErrorContains(t, err, "gate webhooks subscribe")
@@ -324,10 +343,11 @@ func TestRotateOfAnUnknownSubscription(t *testing.T) {
 	assert.Equal(t, old.ID, w.works().ID)
 }
 
-func TestRotateLeavesOthersAlone(t *testing.T) {
+func TestRotateKeepsOtherSubscriptions(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
-	same := w.newSubscription(w.url, "vendor.created") // as a rotation's in its first step, but somebody's own
+	// looks like a staged one, but is not a successor
+	same := w.newSubscription(w.url, "vendor.created")
 	_, _, err := w.rotate(w.client, old.ID, w.keeper())
 	require.NoError(t, err)
 	assert.NotNil(t, find(w.list(), same))
@@ -345,5 +365,5 @@ func TestSuccessorsAreRecognized(t *testing.T) {
 		assert.False(t, isSuccessor(uuid.NewString(), old))
 	}
 	assert.NotEqual(t, successorID(old), successorID(old))
-	assert.False(t, isSuccessor("no GUID", old))
+	assert.False(t, isSuccessor("not a GUID", old))
 }

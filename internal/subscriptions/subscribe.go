@@ -9,32 +9,33 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// SubscribeOptions say what to subscribe to.
+// SubscribeOptions says what to subscribe to.
 type SubscribeOptions struct {
-	// URL as [CheckURL] gives it. Required.
+	// URL is a URL from [CheckURL]. Required.
 	URL string
-	// Events as [CheckEvents] gives them. Required.
+	// Events are events from [CheckEvents]. Required.
 	Events []string
-	// ChangeEvents changes those of a subscription that exists; its secret stays.
+	// ChangeEvents allows changing the events of an existing subscription. Its secret stays.
 	ChangeEvents bool
-	// Keeper gets the secret of a new subscription. Required.
+	// Keeper stores the secret of a new subscription. Required.
 	Keeper Keeper
 }
 
-// Subscribed is what came of a [Manager.Subscribe].
+// Subscribed is the result of [Manager.Subscribe].
 type Subscribed struct {
-	// Subscription has a secret only where it was created.
+	// Subscription has a secret only if it was created.
 	inflow.Subscription
-	// Created and Changed are both false where the subscription existed and was left as it is.
+	// Created and Changed are both false if the subscription existed and was not changed.
 	Created, Changed bool
-	// OtherEvents: the subscription existed, and its events are others than asked for.
+	// OtherEvents: the subscription existed and has other events than requested.
 	OtherEvents bool
-	// Also are further subscriptions of the same URL: each sends every delivery once more.
+	// Also lists further subscriptions with the same URL. Each sends every delivery once more.
 	Also []inflow.Subscription
 }
 
-// Subscribe makes a subscription unless one has the same URL: then it changes nothing,
-// or the events where it is told to. An error leaves nothing behind at InFlow, or says what.
+// Subscribe creates a subscription unless one with the same URL exists. In that case it changes
+// nothing, or only the events if o.ChangeEvents is set. If it fails, nothing is left at InFlow, or
+// the error says what is.
 func (m *Manager) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscribed, error) {
 	if err := o.Keeper.Ready(); err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func (m *Manager) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscribe
 		return &Subscribed{Subscription: *created, Created: true}, nil
 	}
 	result := &Subscribed{Subscription: same[0], Also: same[1:]}
-	for i, subscription := range same { // of several, the one that is as asked
+	for i, subscription := range same { // prefer one with the requested events
 		if SameEvents(subscription.Events, o.Events) {
 			same[0], same[i] = same[i], same[0]
 			result.Subscription = same[0]
@@ -73,9 +74,11 @@ func (m *Manager) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscribe
 		return nil, err
 	}
 	if changed.Secret != "" {
-		// InFlow gives one at creation only, says its description.
+		// According to InFlow's documentation, this does not happen.
 		if err := keep(o.Keeper, changed); err != nil {
-			return nil, fmt.Errorf("InFlow gave subscription %s another secret with its events, and it is lost: run 'gate webhooks rotate %s': %w", changed.ID, changed.ID, err)
+			return nil, fmt.Errorf("InFlow changed the secret of subscription %s together with "+
+				"its events, and the new secret is lost: run 'gate webhooks rotate %s': %w",
+				changed.ID, changed.ID, err)
 		}
 	}
 	result.Subscription, result.Changed, result.OtherEvents = *changed, true, false

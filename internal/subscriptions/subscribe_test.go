@@ -34,7 +34,9 @@ func TestSubscribeIsIdempotentByURL(t *testing.T) {
 	assert.False(t, again.Created || again.Changed || again.OtherEvents)
 	assert.Empty(t, again.Secret)
 	m, _ := w.manager(w.client)
-	differs, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url + "/", Events: []string{"SalesOrderUpdatedV1"}, Keeper: w.keeper()})
+	differs, err := m.Subscribe(t.Context(),
+		SubscribeOptions{URL: w.url + "/", Events: []string{"SalesOrderUpdatedV1"},
+			Keeper: w.keeper()})
 	require.NoError(t, err)
 	assert.True(t, differs.OtherEvents)
 	assert.Equal(t, created.ID, differs.ID)
@@ -44,7 +46,9 @@ func TestSubscribeIsIdempotentByURL(t *testing.T) {
 	assert.Equal(t, before, w.list())
 	assert.Len(t, w.secrets(), 1)
 
-	changed, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: []string{"SalesOrderUpdatedV1"}, ChangeEvents: true, Keeper: w.keeper()})
+	changed, err := m.Subscribe(t.Context(),
+		SubscribeOptions{URL: w.url, Events: []string{"SalesOrderUpdatedV1"}, ChangeEvents: true,
+			Keeper: w.keeper()})
 	require.NoError(t, err)
 	assert.True(t, changed.Changed)
 	assert.Equal(t, created.ID, changed.ID)
@@ -54,19 +58,19 @@ func TestSubscribeIsIdempotentByURL(t *testing.T) {
 	assert.NotNil(t, find(w.list(), other))
 }
 
-func TestSubscribeNamesSubscriptionsOfTheSameURL(t *testing.T) {
+func TestSubscribeReportsSubscriptionsWithTheSameURL(t *testing.T) {
 	w := newWorld(t, 0)
 	second := w.newSubscription(w.url, "customer.created")
 	first := w.newSubscription(w.url, DefaultEvents()...)
 	got, _, err := w.subscribe(w.client)
 	require.NoError(t, err)
-	assert.Equal(t, first, got.ID, "of several, the one that is as asked")
+	assert.Equal(t, first, got.ID, "the one with the requested events")
 	require.Len(t, got.Also, 1)
 	assert.Equal(t, second, got.Also[0].ID)
 }
 
-// TestSubscribeWithLostAnswers: whatever InFlow made of requests whose answers were lost, in the
-// end there is one subscription, and its secret is known.
+// TestSubscribeWithLostAnswers loses responses. In the end there must be exactly one subscription,
+// with a known secret.
 func TestSubscribeWithLostAnswers(t *testing.T) {
 	put := func(fault fakeinflow.Fault) fakeinflow.Fault {
 		fault.Route = fakeinflow.RoutePutWebhook
@@ -74,15 +78,22 @@ func TestSubscribeWithLostAnswers(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		faults  []fakeinflow.Fault
-		rotated bool // the subscription was replaced, and that was said
+		rotated bool // whether the subscription is replaced, and a message says so
 	}{
-		"applied, no answer":      {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true, Times: 1})}, true},
-		"applied, half an answer": {[]fakeinflow.Fault{put(fakeinflow.Fault{Cut: true, Times: 1})}, true},
-		"applied, three times":    {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true, Times: 3})}, true},
-		"not applied":             {[]fakeinflow.Fault{put(fakeinflow.Fault{Dropped: true, Times: 2})}, false},
-		"a fault at InFlow":       {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 500, Times: 2})}, false},
-		"not JSON":                {[]fakeinflow.Fault{put(fakeinflow.Fault{Body: "<html>", Times: 1})}, false},
-		"allowance spent":         {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 429, RetryAfter: time.Second, Times: 2})}, false},
+		"applied, no answer": {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true,
+			Times: 1})}, true},
+		"applied, half an answer": {[]fakeinflow.Fault{put(fakeinflow.Fault{Cut: true, Times: 1})},
+			true},
+		"applied, three times": {[]fakeinflow.Fault{put(fakeinflow.Fault{AnswerLost: true,
+			Times: 3})}, true},
+		"not applied": {[]fakeinflow.Fault{put(fakeinflow.Fault{Dropped: true,
+			Times: 2})}, false},
+		"server error": {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 500, Times: 2})},
+			false},
+		"not JSON": {[]fakeinflow.Fault{put(fakeinflow.Fault{Body: "<html>",
+			Times: 1})}, false},
+		"quota used up": {[]fakeinflow.Fault{put(fakeinflow.Fault{Status: 429,
+			RetryAfter: time.Second, Times: 2})}, false},
 		"list fails too": {[]fakeinflow.Fault{
 			put(fakeinflow.Fault{AnswerLost: true, Times: 1}),
 			{Route: fakeinflow.RouteDeleteWebhook, AnswerLost: true, Times: 2},
@@ -100,19 +111,21 @@ func TestSubscribeWithLostAnswers(t *testing.T) {
 			assert.Equal(t, []string{string(result.Secret)}, w.secrets())
 			w.works()
 			if tc.rotated {
-				assert.Contains(t, lines.text(), "nobody has its secret")
-				assert.Contains(t, lines.text(), "rotated")
+				assert.Contains(t, lines.text(), "is lost: replacing it")
+				assert.Contains(t, lines.text(), "replacing it")
 			} else {
-				assert.NotContains(t, lines.text(), "rotated")
+				assert.NotContains(t, lines.text(), "replacing it")
 			}
 		})
 	}
 }
 
-// TestAnOrphanIsRemovedAtOnce: what it sends is refused.
-func TestAnOrphanIsRemovedAtOnce(t *testing.T) {
+// TestOrphanIsRemovedAtOnce: the ingress would refuse the deliveries of a subscription whose secret
+// is lost.
+func TestOrphanIsRemovedAtOnce(t *testing.T) {
 	w := newWorld(t, 0)
-	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 1}))
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+		AnswerLost: true, Times: 1}))
 	_, _, err := w.subscribe(w.client)
 	require.NoError(t, err)
 	var routes []string
@@ -120,39 +133,46 @@ func TestAnOrphanIsRemovedAtOnce(t *testing.T) {
 		routes = append(routes, request.Route)
 	}
 	assert.Equal(t, []string{
-		fakeinflow.RouteListWebhooks, fakeinflow.RoutePutWebhook, // whose answer is lost
+		fakeinflow.RouteListWebhooks, fakeinflow.RoutePutWebhook, // the response is lost
 		fakeinflow.RouteListWebhooks, fakeinflow.RouteDeleteWebhook,
-		fakeinflow.RoutePutWebhook, fakeinflow.RouteListWebhooks, // is it really gone?
+		fakeinflow.RoutePutWebhook, fakeinflow.RouteListWebhooks, // checks that the orphan is gone
 	}, routes)
 }
 
-// impatient gives its first request for a subscription up as soon as it is sent.
+// impatient cancels its first request for a subscription as soon as it is sent.
 type impatient struct {
 	API
 	gaveUp bool
 }
 
-func (i *impatient) Subscribe(ctx context.Context, request inflow.SubscriptionRequest) (*inflow.Subscription, error) {
+func (i *impatient) Subscribe(
+	ctx context.Context, request inflow.SubscriptionRequest,
+) (*inflow.Subscription, error) {
 	if !i.gaveUp {
 		i.gaveUp = true
 		var giveUp context.CancelFunc
 		ctx, giveUp = context.WithCancel(ctx)
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { giveUp() }})
+		ctx = httptrace.WithClientTrace(ctx,
+			&httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) {
+				giveUp()
+			}})
 	}
 	return i.API.Subscribe(ctx, request)
 }
 
-// TestSubscribeAppliedLate: the request is applied after the client has given it up.
+// TestSubscribeAppliedLate: InFlow applies the request after the client has given up.
 func TestSubscribeAppliedLate(t *testing.T) {
 	const late = 500 * time.Millisecond
 	w := newWorld(t, 0)
-	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Latency: late, Times: 1}))
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+		Latency: late, Times: 1}))
 	result, lines, err := w.subscribe(&impatient{API: w.client})
 	require.NoError(t, err, lines.text())
 	assert.Equal(t, string(result.Secret), w.secrets()[0])
-	require.Eventually(t, func() bool { // the late request has been dealt with
+	require.Eventually(t, func() bool { // wait until InFlow has handled the late request
 		for _, request := range w.fake.Requests() {
-			if request.Route == fakeinflow.RoutePutWebhook && request.End.Sub(request.Start) >= late {
+			if request.Route == fakeinflow.RoutePutWebhook &&
+				request.End.Sub(request.Start) >= late {
 				return true
 			}
 		}
@@ -161,10 +181,11 @@ func TestSubscribeAppliedLate(t *testing.T) {
 	w.works()
 }
 
-func TestSubscribeGivesUpAndLeavesNothing(t *testing.T) {
+func TestFailedSubscribeLeavesNothing(t *testing.T) {
 	t.Run("every answer is lost", func(t *testing.T) {
 		w := newWorld(t, 0)
-		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true}))
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+			AnswerLost: true}))
 		_, _, err := w.subscribe(w.client)
 		require.ErrorContains(t, err, "secret was lost")
 		assert.Empty(t, w.list())
@@ -172,13 +193,14 @@ func TestSubscribeGivesUpAndLeavesNothing(t *testing.T) {
 	})
 	t.Run("InFlow says no", func(t *testing.T) {
 		w := newWorld(t, 0)
-		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Status: 422}))
+		require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+			Status: 422}))
 		_, _, err := w.subscribe(w.client)
 		require.ErrorContains(t, err, "HTTP 422")
 		assert.Empty(t, w.list())
-		assert.Equal(t, 1, puts(w), "it is not asked again")
+		assert.Equal(t, 1, puts(w), "no retry")
 	})
-	t.Run("stopped while the answer is under way", func(t *testing.T) {
+	t.Run("stopped while waiting for the response", func(t *testing.T) {
 		w := newWorld(t, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		api := &hookedAPI{API: w.client, after: func(call int) error {
@@ -189,26 +211,33 @@ func TestSubscribeGivesUpAndLeavesNothing(t *testing.T) {
 			return nil
 		}}
 		m, _ := w.manager(api)
-		_, err := m.Subscribe(ctx, SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: w.keeper()})
+		_, err := m.Subscribe(ctx, SubscribeOptions{URL: w.url, Events: DefaultEvents(),
+			Keeper: w.keeper()})
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Empty(t, w.list())
 	})
-	t.Run("the secret cannot be kept", func(t *testing.T) {
+	t.Run("the secret cannot be stored", func(t *testing.T) {
 		w := newWorld(t, 0)
 		m, _ := w.manager(w.client)
 		broken := errors.New("the pipe is closed")
-		_, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: Show(func(inflow.Subscription) error { return broken })})
+		_, err := m.Subscribe(t.Context(),
+			SubscribeOptions{URL: w.url, Events: DefaultEvents(),
+				Keeper: Show(func(inflow.Subscription) error {
+					return broken
+				})})
 		require.ErrorIs(t, err, broken)
 		assert.Empty(t, w.list())
 	})
-	t.Run("no place for the secret", func(t *testing.T) {
+	t.Run("the secret file is invalid", func(t *testing.T) {
 		w := newWorld(t, 0)
 		m, _ := w.manager(w.client)
-		_, err := m.Subscribe(t.Context(), SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: &SecretFile{Path: t.TempDir()}})
+		_, err := m.Subscribe(t.Context(),
+			SubscribeOptions{URL: w.url, Events: DefaultEvents(),
+				Keeper: &SecretFile{Path: t.TempDir()}})
 		require.ErrorContains(t, err, "not a regular file")
-		assert.Empty(t, w.fake.Requests(), "InFlow was not asked")
+		assert.Empty(t, w.fake.Requests(), "no request to InFlow")
 	})
-	t.Run("nothing can be found out", func(t *testing.T) {
+	t.Run("InFlow is down afterwards", func(t *testing.T) {
 		w := newWorld(t, 0)
 		api := &hookedAPI{API: w.client, after: func(call int) error {
 			if call >= 2 {
@@ -238,7 +267,7 @@ func puts(w *world) (n int) {
 	return n
 }
 
-func TestListAndGetWaitForInflow(t *testing.T) {
+func TestListAndGetRetry(t *testing.T) {
 	w := newWorld(t, 0)
 	created := w.mustSubscribe()
 	m, lines := w.manager(w.client)
@@ -252,10 +281,11 @@ func TestListAndGetWaitForInflow(t *testing.T) {
 	got, err := m.Get(t.Context(), created.ID)
 	require.NoError(t, err)
 	assert.Equal(t, list[0], *got)
-	assert.Contains(t, lines.text(), allowanceWait.String())
+	assert.Contains(t, lines.text(), quotaWait.String())
 
-	// A wait that is too long is for a person to decide.
-	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteListWebhooks, Status: 429, RetryAfter: time.Hour, Times: 1}))
+	// If InFlow asks for a long wait, a person decides.
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteListWebhooks,
+		Status: 429, RetryAfter: time.Hour, Times: 1}))
 	_, err = m.List(t.Context())
 	require.ErrorContains(t, err, "1h0m0s")
 	_, err = m.Get(t.Context(), "no-such-id")
@@ -266,8 +296,10 @@ func TestUnsubscribe(t *testing.T) {
 	w := newWorld(t, 0)
 	created := w.mustSubscribe()
 	m, _ := w.manager(w.client)
-	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteDeleteWebhook, AnswerLost: true, Times: 1}))
-	require.NoError(t, m.Unsubscribe(t.Context(), created.ID), "the second try finds it gone")
+	require.NoError(t, w.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteDeleteWebhook,
+		AnswerLost: true, Times: 1}))
+	require.NoError(t, m.Unsubscribe(t.Context(), created.ID),
+		"the second try finds that it is gone")
 	assert.Empty(t, w.list())
 	w.edit()
 	assert.Zero(t, w.delivered())

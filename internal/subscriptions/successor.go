@@ -8,20 +8,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// successorID makes an id for the subscription that replaces another. It is random in its
-// first half and, from that and the other's id, derived in its second, so that a run that was
-// interrupted is recognized by the next one: InFlow keeps no note beside a subscription.
+// successorID returns an id for the subscription that replaces another one. The first half is
+// random. The second half is derived from the first half and the other id. That way, a run
+// recognizes the subscription of an interrupted earlier run, although InFlow stores no note with a
+// subscription.
 func successorID(of string) string {
 	id := uuid.New()
-	id[6] = 0x80 | id[6]&0x0f // version 8, RFC 9562: of one's own making
+	id[6] = 0x80 | id[6]&0x0f // version 8 of RFC 9562: custom format
 	copy(id[8:], successorMark(id, of))
 	return id.String()
 }
 
-// isSuccessor says whether [successorID] made an id for the subscription of.
+// isSuccessor reports whether id is a [successorID] of the subscription of.
 func isSuccessor(id, of string) bool {
 	parsed, err := uuid.Parse(id)
-	return err == nil && parsed[6]>>4 == 8 && subtle.ConstantTimeCompare(parsed[8:], successorMark(parsed, of)) == 1
+	return err == nil && parsed[6]>>4 == 8 &&
+		subtle.ConstantTimeCompare(parsed[8:], successorMark(parsed, of)) == 1
 }
 
 func successorMark(id uuid.UUID, of string) []byte {

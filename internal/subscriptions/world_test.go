@@ -22,14 +22,14 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// world is an account at the stand-in, which tries each delivery once, and an edge that
-// knows the secrets of a file, as they are with each request.
+// world is a fake InFlow account and an edge. The fake tries each delivery once. The edge reads the
+// secret file for each request.
 type world struct {
 	t      *testing.T
 	fake   *fakeinflow.Server
 	client *inflow.Client
-	url    string // of the edge's webhook
-	file   string // of the edge's secrets
+	url    string // the edge's webhook URL
+	file   string // the edge's secret file
 	order  string
 }
 
@@ -56,7 +56,7 @@ func newWorld(t *testing.T, timeout time.Duration) *world {
 	return w
 }
 
-// edgeOf answers as the ingress does.
+// edgeOf responds as the ingress does, with the secrets in file.
 func edgeOf(file string) http.HandlerFunc {
 	return func(out http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -86,13 +86,16 @@ func edgeOf(file string) http.HandlerFunc {
 	}
 }
 
-// manager does not wait by the clock.
-func (w *world) manager(api API) (*Manager, *said) {
-	var lines said
-	return &Manager{API: api, Say: lines.add, pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}, &lines
+// manager returns a manager that does not really wait, and its messages.
+func (w *world) manager(api API) (*Manager, *messages) {
+	var lines messages
+	return &Manager{API: api, Say: lines.add,
+		pause: func(ctx context.Context, _ time.Duration) error {
+			return ctx.Err()
+		}}, &lines
 }
 
-// waits lets a manager wait n times for so long, and says then that the time is over.
+// waits returns a pause that allows n waits of d, and then reports that the time is over.
 func waits(n int, d time.Duration) func(context.Context, time.Duration) error {
 	return func(ctx context.Context, asked time.Duration) error {
 		if asked == d {
@@ -104,18 +107,18 @@ func waits(n int, d time.Duration) func(context.Context, time.Duration) error {
 	}
 }
 
-type said struct {
+type messages struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (s *said) add(line string) {
+func (s *messages) add(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, line)
 }
 
-func (s *said) text() string {
+func (s *messages) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.lines, "\n")
@@ -123,9 +126,10 @@ func (s *said) text() string {
 
 func (w *world) keeper() *SecretFile { return &SecretFile{Path: w.file} }
 
-func (w *world) subscribe(api API) (*Subscribed, *said, error) {
+func (w *world) subscribe(api API) (*Subscribed, *messages, error) {
 	m, lines := w.manager(api)
-	result, err := m.Subscribe(w.t.Context(), SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: w.keeper()})
+	result, err := m.Subscribe(w.t.Context(),
+		SubscribeOptions{URL: w.url, Events: DefaultEvents(), Keeper: w.keeper()})
 	return result, lines, err
 }
 
@@ -137,9 +141,10 @@ func (w *world) mustSubscribe() *Subscribed {
 	return result
 }
 
-func (w *world) rotate(api API, id string, keeper Keeper) (*Rotated, *said, error) {
+func (w *world) rotate(api API, id string, keeper Keeper) (*Rotated, *messages, error) {
 	m, lines := w.manager(api)
-	result, err := m.Rotate(w.t.Context(), id, RotateOptions{Keeper: keeper, Acceptance: Acceptance{InARow: 3}})
+	result, err := m.Rotate(w.t.Context(), id,
+		RotateOptions{Keeper: keeper, Acceptance: Acceptance{InARow: 3}})
 	return result, lines, err
 }
 
@@ -150,24 +155,25 @@ func (w *world) list() []inflow.Subscription {
 	return list
 }
 
-// edit saves an order, and waits until every subscriber was told.
+// edit saves an order and waits until every subscriber got it.
 func (w *world) edit() {
 	w.t.Helper()
 	require.NoError(w.t, w.fake.EditOrder(w.order, func(map[string]any) {}))
 	require.NoError(w.t, w.fake.WaitIdle(w.t.Context()))
 }
 
-// delivered is how many deliveries there were; none was refused.
+// delivered returns the number of deliveries. None may have been refused.
 func (w *world) delivered() int {
 	w.t.Helper()
 	deliveries := w.fake.Deliveries()
 	for _, delivery := range deliveries {
-		require.Equal(w.t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d to %s: %+v", delivery.Number, delivery.SubscriptionID, delivery.Attempts)
+		require.Equal(w.t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d to %s: %+v",
+			delivery.Number, delivery.SubscriptionID, delivery.Attempts)
 	}
 	return len(deliveries)
 }
 
-// works: there is one subscription, as asked for, and what it sends is accepted.
+// works checks that there is exactly one subscription, and that its deliveries are accepted.
 func (w *world) works() inflow.Subscription {
 	w.t.Helper()
 	list := w.list()
@@ -187,7 +193,7 @@ func (w *world) secrets() []string {
 	return strings.Fields(string(content))
 }
 
-// hookedAPI is asked before and after each call, which gets the hook's error for its own.
+// hookedAPI runs hooks before and after each call. If a hook fails, the call fails.
 type hookedAPI struct {
 	API
 	before, after func(call int) error
@@ -215,7 +221,9 @@ func (h *hookedAPI) Subscriptions(ctx context.Context) ([]inflow.Subscription, e
 	return hooked(h, func() ([]inflow.Subscription, error) { return h.API.Subscriptions(ctx) })
 }
 
-func (h *hookedAPI) Subscribe(ctx context.Context, request inflow.SubscriptionRequest) (*inflow.Subscription, error) {
+func (h *hookedAPI) Subscribe(
+	ctx context.Context, request inflow.SubscriptionRequest,
+) (*inflow.Subscription, error) {
 	return hooked(h, func() (*inflow.Subscription, error) { return h.API.Subscribe(ctx, request) })
 }
 
@@ -224,10 +232,10 @@ func (h *hookedAPI) Unsubscribe(ctx context.Context, id string) error {
 	return err
 }
 
-// errCrash is of a process that is no more: after it nothing succeeds.
+// errCrash is the error of every call after the process was killed.
 var errCrash = errors.New("the process was killed")
 
-// newSubscription is one of somebody else's.
+// newSubscription creates a subscription directly at InFlow, as somebody else would.
 func (w *world) newSubscription(url string, events ...string) string {
 	w.t.Helper()
 	created, err := w.client.Subscribe(w.t.Context(), inflow.SubscriptionRequest{

@@ -233,7 +233,7 @@ func TestRotationWhileTheIngressIsDown(t *testing.T) {
 	require.NoError(t, err)
 	failed := startGate(t, s.env, "webhooks", "rotate", old.ID, "--secret-file", s.secrets, "--wait", "2s")
 	assert.Equal(t, 1, failed.exit())
-	assert.Contains(t, failed.stderr.String(), "nobody listens there")
+	assert.Contains(t, failed.stderr.String(), "nothing listens there")
 	assert.Equal(t, old, s.theSubscription())
 	after, err := os.ReadFile(s.secrets)
 	require.NoError(t, err)
