@@ -7,11 +7,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// CancelledByOperator takes that an operator cancelled the run. Checks that are due come first.
+// CancelledByOperator records that an operator cancelled the run. Due checks come first.
 func (s *State) CancelledByOperator() { s.Cancellation = CancelRequested }
 
-// EndedByHand ends the hold for an operator who cancelled the run. Every delivery that came before
-// the cancellation has been fetched and checked by then. The run ends once its notices are sent.
+// EndedByHand ends the hold for an operator who cancelled the run, after a check of every delivery
+// that came before the cancellation. The run ends once its notices are sent.
 func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 	s.Cancellation = Cancelled
 	text := byHand(by)
@@ -30,7 +30,7 @@ func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 	s.Abandoned = true
 }
 
-// byHand is the note of a report whose hold was ended by hand.
+// byHand returns the report's note for a hold that an operator ended.
 func byHand(by ordercheck.Cancellation) string {
 	note := cmp.Or(by.Identity, "An operator") +
 		" ended the watch over this order by hand, by cancelling its run."
@@ -40,11 +40,13 @@ func byHand(by ordercheck.Cancellation) string {
 	return note
 }
 
-// startAfresh begins a new life of an order whose run was cancelled: somebody asked for a check
-// while the run was still sending notices. Like a new run it remembers nothing but overrides, known
-// warnings and what is to be sent.
+// startAfresh begins a new life in a cancelled run: somebody asked for a check while the run was
+// still sending notices. The new life keeps overrides, known warnings, unsent notices and the
+// timeline, and nothing else.
 func (s *State) startAfresh() {
-	known := func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingOverridden || f.Told }
+	known := func(f ordercheck.Finding) bool {
+		return f.State == ordercheck.FindingOverridden || f.Told
+	}
 	fresh := State{
 		Settings: s.Settings,
 		Report:   newReport(s.Report.SalesOrderID),

@@ -9,20 +9,20 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Begin begins the check that is due, and returns who asked for it. Report its outcome by Checked,
-// NotChecked or Overtaken.
+// Begin begins the due check and returns its request. Report the outcome with Checked, NotChecked
+// or Overtaken.
 func (s *State) Begin() Request {
 	s.InFlight, s.Due = s.Due, nil
 	return *s.InFlight
 }
 
-// Outbid reports whether somebody more urgent asks for a check than those the one in flight is for.
+// Outbid reports whether the due check is more urgent than the one in flight.
 func (s *State) Outbid() bool {
 	return s.InFlight != nil && s.Due != nil && s.Due.Priority < s.InFlight.Priority
 }
 
-// Overtaken takes back the check in flight, because somebody more urgent asked before its fetch had
-// begun: it is due again.
+// Overtaken makes the check in flight due again: somebody more urgent asked before its fetch had
+// begun.
 func (s *State) Overtaken() {
 	overtaken := s.InFlight
 	s.InFlight = nil
@@ -30,15 +30,14 @@ func (s *State) Overtaken() {
 	due.Accepted = Earlier(overtaken.Accepted, due.Accepted)
 }
 
-// Fetched names the order of the check in flight, so that its number shows even if the check goes
-// no further.
+// Fetched takes the order's number and customer, which people see even if the check fails later.
 func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
 	if s.Report.CheckedAt.IsZero() {
 		s.Report.OrderNumber, s.Report.Customer = fetched.OrderNumber, fetched.Customer
 	}
 }
 
-// Knows reports whether the report is complete, and of this version of the order and these rules.
+// Knows reports whether the report is complete, and was made from the same order version and rules.
 func (s *State) Knows(fetched *ordercheck.FetchedOrder) bool {
 	report := &s.Report
 	return !report.CheckedAt.IsZero() && report.Note != NoteDeleted &&
@@ -47,9 +46,11 @@ func (s *State) Knows(fetched *ordercheck.FetchedOrder) bool {
 		fetched.RuleSet.Digest == report.RuleSet.Digest
 }
 
-// BilledWith returns what Billed becomes with a check: the order as it was first seen invoiced; nil
-// if it is not invoiced, or no longer. If the fetch doesn't tell, what was known stands.
-func (s *State) BilledWith(fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups) *ordercheck.Billed {
+// BilledWith returns the next value of Billed: the order as it was first seen invoiced, or nil if
+// it isn't invoiced. The value stays the same if the fetch lacks the data to decide.
+func (s *State) BilledWith(
+	fetched *ordercheck.FetchedOrder, lookups ordercheck.Lookups,
+) *ordercheck.Billed {
 	unknown := !slices.Contains(fetched.Asked, ordercheck.LookupBilled) ||
 		slices.Contains(fetched.Missing, ordercheck.IncludeLines) ||
 		slices.Contains(lookups.Failed, ordercheck.LookupBilled)
@@ -64,32 +65,34 @@ func (s *State) BilledWith(fetched *ordercheck.FetchedOrder, lookups ordercheck.
 	return fetched.Billed
 }
 
-// WantsRecall reports whether the driver has to look up the order's last run before it reports this
-// check. It is looked up once in a life: a person who answers for an error must not be asked again
-// because the run was cancelled meanwhile. It matters if the rules found an error, or may have
-// missed one, or people are notified of warnings.
+// WantsRecall reports whether the driver must look up the order's last run before it reports this
+// check. A life needs that once: a person who answers for an error must not be asked again because
+// the last run was cancelled. It only matters if the rules found an error, or may have missed one,
+// or if people are notified of warnings.
 func (s *State) WantsRecall(checked *ordercheck.CheckedOrder) bool {
-	return !s.Recalled && (len(checked.RuleErrors) > 0 || slices.ContainsFunc(checked.Findings, func(f ordercheck.Finding) bool {
+	matters := func(f ordercheck.Finding) bool {
 		return f.Severity == ordercheck.SeverityError || s.Settings.NotifyWarnings
-	}))
+	}
+	return !s.Recalled &&
+		(len(checked.RuleErrors) > 0 || slices.ContainsFunc(checked.Findings, matters))
 }
 
-// RecallsFailure is the same for a check that failed: people must not be told twice that an order is
-// too large.
+// RecallsFailure does the same for a check that failed: people must not be notified twice that an
+// order is too large.
 func (s *State) RecallsFailure(failure Failure) bool {
 	return failure.Type == ordercheck.ErrorOrderTooLarge && !s.TooLarge && s.Report.CheckedAt.IsZero()
 }
 
-// Result is everything that one check brings.
+// Result is the outcome of a check.
 type Result struct {
 	// Began is when the fetch began.
 	Began   time.Time
 	Fetched ordercheck.FetchedOrder
-	// Lookups.Billed is [State.BilledWith].
+	// Lookups.Billed is the result of [State.BilledWith].
 	Lookups ordercheck.Lookups
-	// Checked is nil if the state knows the fetched order.
+	// Checked is nil if [State.Knows] the fetched order.
 	Checked *ordercheck.CheckedOrder
-	// Recalled is the order's last run; nil if it was not asked for.
+	// Recalled is the order's last run, if [State.WantsRecall]; else nil.
 	Recalled *ordercheck.RecalledRun
 }
 
@@ -122,13 +125,14 @@ func noteOf(fetched *ordercheck.FetchedOrder, missing []string) string {
 	case fetched.IsCancelled:
 		return NoteCancelled
 	case len(missing) > 0:
-		return fmt.Sprintf("The check lacked %s: InFlow left it out, or a look-up failed. Check the order again.", strings.Join(missing, ", "))
+		return fmt.Sprintf("The check lacked %s: InFlow left it out, or a look-up failed. "+
+			"Check the order again.", strings.Join(missing, ", "))
 	default:
 		return ""
 	}
 }
 
-// recall takes over what somebody answers for since the order's last run.
+// recall takes over the overrides and known warnings of the order's last run.
 func (s *State) recall(recalled *ordercheck.RecalledRun) {
 	if recalled == nil {
 		return
@@ -138,7 +142,8 @@ func (s *State) recall(recalled *ordercheck.RecalledRun) {
 		return
 	}
 	known := slices.Concat(recalled.Overridden, recalled.Told)
-	s.Report.SetFindings(filter(known, func(f ordercheck.Finding) bool { return f.Count == 0 }),
+	s.Report.SetFindings(
+		filter(known, func(f ordercheck.Finding) bool { return f.Count == 0 }),
 		filter(known, func(f ordercheck.Finding) bool { return f.Count > 0 }))
 }
 
@@ -156,13 +161,14 @@ func (s *State) takeChecked(result *Result) {
 	fetched, checked := &result.Fetched, result.Checked
 	s.Report.OrderVersion, s.Report.RuleSet = fetched.OrderVersion, checked.RuleSet
 	s.Report.Skipped, s.Report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
-	s.Report.Missing = union(fetched.Missing, checked.Missing)
+	missing := slices.Concat(fetched.Missing, checked.Missing)
+	s.Report.Missing = slices.Compact(slices.Sorted(slices.Values(missing)))
 	s.Terms, s.RulesSince = checked.Terms, checked.RulesSince
 	s.Billed = result.Lookups.Billed
 }
 
-// NotChecked ends the check in flight, which could not be done. recalled is the order's last run if
-// RecallsFailure asks for it, else nil.
+// NotChecked ends the check in flight, which could not be done. recalled is the order's last run,
+// if RecallsFailure; else nil.
 func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
 	overrides := s.overridesInForce()
 	s.InFlight, s.Failure = nil, nil
@@ -180,7 +186,7 @@ func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.
 	s.conclude(now, conclusion{checked: true})
 }
 
-// deleted takes that an order which was checked before is gone.
+// deleted clears the report of an order that InFlow no longer has.
 func (s *State) deleted(now time.Time) {
 	s.Report.SetFindings([]ordercheck.Finding{}, nil)
 	s.Report.Status, s.Report.Note, s.Report.CheckedAt = ordercheck.StatusUnchecked, NoteDeleted, now
@@ -199,8 +205,8 @@ func (s *State) failed(now time.Time, failure Failure, recalled *ordercheck.Reca
 	}
 }
 
-// notifyTooLarge tells people that nobody checks the order. They are told once until a check of it
-// succeeds, because nobody would look for it among the failed runs.
+// notifyTooLarge notifies people that the gate cannot check the order, because nobody would look
+// for it among the failed runs. It does so once until a check succeeds.
 func (s *State) notifyTooLarge(now time.Time, recalled *ordercheck.RecalledRun) {
 	if s.TooLarge {
 		return
@@ -208,16 +214,9 @@ func (s *State) notifyTooLarge(now time.Time, recalled *ordercheck.RecalledRun) 
 	s.TooLarge = true
 	s.Report.Note = noteTooLarge
 	if recalled != nil && recalled.Failure == ordercheck.ErrorOrderTooLarge {
-		return // the last run has told them
+		return // the last run has notified them
 	}
 	s.notify(now, notice{kind: ordercheck.NoticeUnchecked})
-}
-
-// union returns the names of both lists, sorted, each once.
-func union(a, b []string) []string {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 func notNil[T any](list []T) []T {

@@ -6,7 +6,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// conclusion is what conclude has to know besides the report.
+// conclusion tells conclude what happened besides the report.
 type conclusion struct {
 	// checked is true after a check, false after an override.
 	checked bool
@@ -15,14 +15,14 @@ type conclusion struct {
 	overridesEnded []ordercheck.Override
 }
 
-// conclude decides, after a check or an override, who is notified of what.
+// conclude decides which notice to send after a check or an override, if any, and whether the hold
+// begins or ends.
 func (s *State) conclude(now time.Time, c conclusion) {
 	if s.Failure != nil {
 		return
 	}
 	confirmed := s.errors(ordercheck.FindingConfirmed)
-	news := s.hasNews(confirmed)
-	s.settleNotified(confirmed, c.lift)
+	news := s.updateNotified(confirmed, c.lift)
 	switch {
 	case s.Abandoned:
 	case news:
@@ -35,7 +35,7 @@ func (s *State) conclude(now time.Time, c conclusion) {
 	case !s.held():
 		s.concludeHold(now)
 	case !c.checked:
-	case isDue(now, s.HeldSince, s.longestHold()):
+	case isDue(now, s.HeldSince, s.longestHold(ordercheck.FindingConfirmed)):
 		s.expire(now)
 	case isDue(now, s.NotifiedAt, s.remindEvery()):
 		s.notify(now, notice{kind: ordercheck.NoticeReminder})
@@ -43,7 +43,7 @@ func (s *State) conclude(now time.Time, c conclusion) {
 	}
 }
 
-// concludeHold ends the hold of an order that is not held any more.
+// concludeHold ends the hold of an order that is no longer held.
 func (s *State) concludeHold(now time.Time) {
 	switch {
 	case !s.NotifiedAt.IsZero():
@@ -58,16 +58,16 @@ func (s *State) concludeHold(now time.Time) {
 	thread := s.Thread
 	s.endHold()
 	if s.overridden() {
-		s.Thread = thread // when the override ends, people go on reading there
+		s.Thread = thread // later notices join it when the override ends
 	}
 }
 
-// isDue reports whether some time has passed since a moment. It never has if either is zero.
+// isDue reports whether a time after since has come; false if since or after is zero.
 func isDue(now, since time.Time, after time.Duration) bool {
 	return !since.IsZero() && after > 0 && !now.Before(since.Add(after))
 }
 
-// ending returns the notice for a hold that ended and that people know of.
+// ending returns the notice for the end of a hold that people know of.
 func (s *State) ending() notice {
 	switch {
 	case s.Report.Note == NoteDeleted:
@@ -89,9 +89,10 @@ func (s *State) endHold() {
 	s.Resolved, s.Lifted = Gone{}, Gone{}
 }
 
-// warningsAreNews reports whether the order has only warnings, and people don't know one of them.
+// warningsAreNews reports whether the order has only warnings, and people don't know all of them.
 func (s *State) warningsAreNews() bool {
-	if !s.Settings.NotifyWarnings || s.Report.Status != ordercheck.StatusWarning || s.Report.Note == NoteCancelled {
+	if !s.Settings.NotifyWarnings || s.Report.Status != ordercheck.StatusWarning ||
+		s.Report.Note == NoteCancelled {
 		return false
 	}
 	for f := range s.Report.All() {

@@ -6,11 +6,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// maxFirst is the longest message in a list of orders, in characters.
+// maxFirst limits a message in a list of orders, in characters.
 const maxFirst = 200
 
-// DeskMemo returns what lists of held orders show of the order. ok is false if it is in no list,
-// because it has no errors.
+// DeskMemo returns what lists of held orders show. ok is false if the order has no errors, and so
+// is in no list.
 func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 	memo = ordercheck.DeskMemo{Customer: s.Report.Customer, SalesRep: s.SalesRep}
 	var first *ordercheck.Finding
@@ -40,8 +40,8 @@ func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 	return memo, true
 }
 
-// DeskView returns what the desk shows of the order. owed is true if an event that the state does
-// not know of yet asks for a check.
+// DeskView returns what the desk shows of the order. owed is true if an event asks for a check and
+// the state doesn't know it yet.
 func (s *State) DeskView(owed bool) ordercheck.DeskView {
 	view := ordercheck.DeskView{
 		Report: s.Report, CheckOwed: owed || s.Due != nil || s.InFlight != nil,

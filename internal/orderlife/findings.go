@@ -7,14 +7,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// judge gives each finding of a check its state and its clock. began is when the check's fetch
-// began: an error is confirmed only by a check that began after its grace had ended.
+// judge gives each finding of a check its state, and takes the findings into the report. began is
+// when the check's fetch began: an error is confirmed only by a check that began after its grace
+// period.
 //
-// A finding keeps its clock while each check finds it, whatever its message and amounts are, and
-// loses it when a check doesn't find it. A rule that could not look clears nothing that it found
-// before.
+// A finding keeps its first-seen time while each check finds it, whatever its message and amounts
+// are, and loses it when a check doesn't find it. A rule that could not look at the order clears
+// none of its earlier findings.
 //
-// The findings of a rule that the report doesn't list share one clock, the oldest. A finding keeps
+// Findings of a rule that the report doesn't list share the oldest first-seen time. A finding keeps
 // it when it becomes listed.
 func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time) {
 	before := s.findingsBefore()
@@ -35,9 +36,11 @@ func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time)
 		unlisted = append(unlisted, s.judgeOne(g, s.pastOfOmitted(g, again), began, now))
 	}
 	standing := func(findings []ordercheck.Finding) []ordercheck.Finding {
-		kept := filter(findings, func(f ordercheck.Finding) bool { return !again[f.ID] && s.couldNotLook(f.RuleID) })
+		kept := filter(findings, func(f ordercheck.Finding) bool {
+			return !again[f.ID] && s.couldNotLook(f.RuleID)
+		})
 		for i := range kept {
-			kept[i] = stands(kept[i], began, now)
+			endOverride(&kept[i], began, now)
 		}
 		return kept
 	}
@@ -56,58 +59,65 @@ func (s *State) couldNotLook(ruleID string) bool {
 	concerns := func(id string) bool {
 		return id == ruleID || id == ordercheck.OtherRules || ruleID == ordercheck.OtherRules
 	}
-	return slices.ContainsFunc(s.Report.RuleErrors, func(e ordercheck.RuleError) bool { return concerns(e.RuleID) }) ||
-		slices.ContainsFunc(s.Report.Skipped, func(k ordercheck.Skipped) bool { return concerns(k.RuleID) && len(k.Missing) > 0 })
+	return slices.ContainsFunc(s.Report.RuleErrors, func(e ordercheck.RuleError) bool {
+		return concerns(e.RuleID)
+	}) || slices.ContainsFunc(s.Report.Skipped, func(k ordercheck.Skipped) bool {
+		return concerns(k.RuleID) && len(k.Missing) > 0
+	})
 }
 
-// stands returns a finding as it is while its rule cannot look. An override ends all the same.
-func stands(f ordercheck.Finding, began, now time.Time) ordercheck.Finding {
+// endOverride ends the override of a finding whose rule could not look, if its time has come.
+func endOverride(f *ordercheck.Finding, began, now time.Time) {
 	if f.Override == nil || now.Before(f.Override.Until) {
-		return f
+		return
 	}
 	f.State, f.Override = ordercheck.FindingConfirmed, nil
 	if began.Before(f.ConfirmAt) {
 		f.State = ordercheck.FindingPending
 	}
-	return f
 }
 
-func (s *State) judgeOne(f ordercheck.Finding, before *ordercheck.Finding, began, now time.Time) ordercheck.Finding {
-	f.FirstSeen, f.State, f.Override, f.ConfirmAt = now, ordercheck.FindingConfirmed, nil, time.Time{}
-	if before != nil {
-		f.FirstSeen = before.FirstSeen
-		f.Told = before.Told && f.Severity == ordercheck.SeverityWarning
+// judgeOne gives a finding its state. past is the same finding after the previous check, or nil.
+func (s *State) judgeOne(
+	f ordercheck.Finding, past *ordercheck.Finding, began, now time.Time,
+) ordercheck.Finding {
+	f.State, f.Override = ordercheck.FindingConfirmed, nil
+	f.FirstSeen, f.ConfirmAt = now, time.Time{}
+	if past != nil {
+		f.FirstSeen = past.FirstSeen
+		f.Told = past.Told && f.Severity == ordercheck.SeverityWarning
 	}
 	if f.Severity != ordercheck.SeverityError {
 		return f
 	}
-	grace := s.grace(f.RuleID)
+	grace := ownOr(s.terms(f.RuleID).Grace, s.Settings.GracePeriod)
 	f.ConfirmAt = f.FirstSeen.Add(grace)
 	switch {
-	case before != nil && before.Override != nil && now.Before(before.Override.Until) && before.Facts() == f.Facts():
-		f.State, f.Override = ordercheck.FindingOverridden, before.Override
-	case before != nil && isConfirmed(before):
-	case grace <= 0, !began.Before(f.ConfirmAt):
-	default:
+	case past != nil && past.Override != nil && now.Before(past.Override.Until) &&
+		past.Facts() == f.Facts():
+		f.State, f.Override = ordercheck.FindingOverridden, past.Override
+	case past != nil && isConfirmed(past):
+	case grace > 0 && began.Before(f.ConfirmAt):
 		f.State = ordercheck.FindingPending
 	}
 	return f
 }
 
-// isConfirmed reports whether a finding is a confirmed error. A warning has no grace to outlast, so it
-// gets one if its rule becomes an error.
+// isConfirmed reports whether a finding is a confirmed error. A warning never is, so it gets a
+// grace period if its rule becomes an error.
 func isConfirmed(f *ordercheck.Finding) bool {
 	return f.Severity == ordercheck.SeverityError && f.State == ordercheck.FindingConfirmed
 }
 
-// grace returns the rule's own grace period, if any, else the company's.
-func (s *State) grace(ruleID string) time.Duration {
-	if terms := s.terms(ruleID); terms.Grace != nil {
-		return *terms.Grace
+// ownOr returns a rule's own setting, or the company's if the rule has none.
+func ownOr(own *time.Duration, company time.Duration) time.Duration {
+	if own != nil {
+		return *own
 	}
-	return s.Settings.GracePeriod
+	return company
 }
 
+// terms returns the rule file's terms for a rule.
 func (s *State) terms(ruleID string) ordercheck.Terms {
 	i := slices.IndexFunc(s.Terms, func(t ordercheck.Terms) bool { return t.RuleID == ruleID })
 	if i < 0 {
@@ -116,24 +126,20 @@ func (s *State) terms(ruleID string) ordercheck.Terms {
 	return s.Terms[i]
 }
 
-// severe returns the findings of severity error, and the entries for those that are not listed.
-func (s *State) severe() []*ordercheck.Finding {
+// errors returns the findings of severity error in any of the given states. An entry for unlisted
+// findings counts as one.
+func (s *State) errors(states ...ordercheck.FindingState) []*ordercheck.Finding {
 	var found []*ordercheck.Finding
 	for f := range s.Report.All() {
-		if f.Severity == ordercheck.SeverityError {
+		if f.Severity == ordercheck.SeverityError && slices.Contains(states, f.State) {
 			found = append(found, f)
 		}
 	}
 	return found
 }
 
-// errors returns the severe findings in a state.
-func (s *State) errors(state ordercheck.FindingState) []*ordercheck.Finding {
-	return slices.DeleteFunc(s.severe(), func(f *ordercheck.Finding) bool { return f.State != state })
-}
-
-// status returns the status that the report's findings amount to. A confirmed error outweighs a rule
-// that could not look: the order is wrong either way.
+// status returns the status that follows from the findings. A confirmed error outweighs a rule that
+// could not look: the order is wrong either way.
 func (s *State) status() ordercheck.Status {
 	switch {
 	case len(s.errors(ordercheck.FindingConfirmed)) > 0:

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// notice is what a notice says besides the report.
+// notice is the content of a notice besides the report.
 type notice struct {
 	kind           ordercheck.NoticeKind
 	reason         ordercheck.EndReason
@@ -19,19 +19,19 @@ type notice struct {
 }
 
 const (
-	// maxOutbox limits the notices that wait for their receivers. One more replaces the last one, as
-	// it says what has become of the order since.
+	// maxOutbox limits the notices that wait. One more replaces the last one, because it has newer
+	// news.
 	maxOutbox = 4
 	// maxUnsent limits the descriptions of notices that were given up.
 	maxUnsent = 10
-	// maxErrorText limits an error's message that is kept, in characters.
+	// maxErrorText limits an error's message, in characters.
 	maxErrorText = 500
 )
 
-// notify puts a notice of the report as it stands into the outbox.
+// notify puts a notice with the current report into the outbox.
 func (s *State) notify(now time.Time, n notice) {
 	if n.kind == ordercheck.NoticeReminder && len(s.Outbox) > 0 {
-		return // what waits to be sent is a reminder as well
+		return // the notice that waits reminds people as well
 	}
 	s.Notices++
 	out := ordercheck.Notice{
@@ -50,7 +50,7 @@ func (s *State) notify(now time.Time, n notice) {
 	if n.kind == ordercheck.NoticeResolved || n.reason == ordercheck.EndRulesChanged {
 		out.Lifted, out.LiftedOmitted = slices.Clone(s.Lifted.Findings), s.Lifted.Omitted
 	}
-	out.Report.Timeline = nil // for the order's page
+	out.Report.Timeline = nil // the order's page shows it
 	out.Bound()
 	if s.Thread == "" {
 		s.Thread = out.Key
@@ -65,10 +65,12 @@ func (s *State) notify(now time.Time, n notice) {
 	s.noteWarningsNotified()
 }
 
-// noticeKey is the same however often sending a notice is tried, and differs between any two notices.
+// noticeKey returns the key of the next notice. Attempts to send a notice share its key; any two
+// notices differ.
 func (s *State) noticeKey(now time.Time, n notice) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%d %s%s\n%s\n", s.Report.SalesOrderID, s.Notices, n.kind, n.reason, now.UTC().Format(time.RFC3339Nano))
+	fmt.Fprintf(&b, "%s\n%d %s%s\n%s\n", s.Report.SalesOrderID, s.Notices, n.kind, n.reason,
+		now.UTC().Format(time.RFC3339Nano))
 	for _, f := range s.errors(ordercheck.FindingConfirmed) {
 		b.WriteString(f.ID + "\n")
 	}
@@ -76,25 +78,26 @@ func (s *State) noticeKey(now time.Time, n notice) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// NoticeSent records that a target has the first notice of the outbox.
+// NoticeSent records that the first notice of the outbox was sent to a target.
 func (s *State) NoticeSent(target string) {
 	s.Outbox[0].Sent = append(s.Outbox[0].Sent, target)
 }
 
-// NoticeGathered records that a target gets the first notice of the outbox in a collective message.
+// NoticeGathered records that a target gets the first notice in a collective message.
 func (s *State) NoticeGathered(target string) {
 	s.Outbox[0].Gathered = append(s.Outbox[0].Gathered, target)
 }
 
-// NoticeGivenUp records that a target could not be sent the first notice of the outbox.
+// NoticeGivenUp records that the first notice could not be sent to a target.
 func (s *State) NoticeGivenUp(now time.Time, target, reason string) {
 	first := &s.Outbox[0]
-	s.note(now, ordercheck.TimelineNotified, fmt.Sprintf("Not told: %s (%s notice), given up after a day.", target, first.Kind))
+	s.note(now, ordercheck.TimelineNotified,
+		fmt.Sprintf("Not told: %s (%s notice), given up after a day.", target, first.Kind))
 	s.addUnsent(fmt.Sprintf("%s notice of %s to %s: %s", first.Kind,
 		now.UTC().Format(time.RFC3339), target, ordercheck.Cut(reason, maxErrorText)))
 }
 
-// NoticeDone takes the first notice out of the outbox: every target has it, or was given up.
+// NoticeDone removes the first notice from the outbox: every target has it, or was given up.
 func (s *State) NoticeDone(now time.Time) {
 	s.noteNotified(now, &s.Outbox[0])
 	s.Outbox = slices.Delete(s.Outbox, 0, 1)

@@ -7,35 +7,44 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// hasNews reports whether people don't know one of the confirmed errors. If a rule has more than the
-// report lists, they change places, and only their number counts.
-func (s *State) hasNews(confirmed []*ordercheck.Finding) bool {
-	crowded := s.crowded(confirmed)
-	known := countByRule(pointers(s.Notified))
-	now := countByRule(confirmed)
-	return slices.ContainsFunc(confirmed, func(f *ordercheck.Finding) bool {
-		if crowded[f.RuleID] {
-			return now[f.RuleID] > known[f.RuleID]
-		}
-		return !s.isKnown(f)
-	})
-}
-
-// isKnown reports whether people know an error.
-func (s *State) isKnown(f *ordercheck.Finding) bool {
-	return slices.ContainsFunc(s.Notified, func(known ordercheck.Finding) bool { return known.ID == f.ID })
-}
-
-// crowded has the rules with confirmed errors that the report doesn't list, or that the latest
-// notice didn't.
-func (s *State) crowded(confirmed []*ordercheck.Finding) map[string]bool {
+// updateNotified compares the confirmed errors with those that people know of. It reports whether
+// there are new ones, and forgets errors that no longer stand: these are news when they come again.
+//
+// If a rule has more findings than the report lists, other findings may be listed after each check.
+// Then only the number of the rule's findings counts.
+func (s *State) updateNotified(confirmed []*ordercheck.Finding, lift lift) (news bool) {
+	before := pointers(s.Notified)
+	known, now := countByRule(before), countByRule(confirmed)
 	crowded := map[string]bool{}
-	for _, f := range slices.Concat(pointers(s.Notified), confirmed) {
-		if f.Count > 0 {
-			crowded[f.RuleID] = true
+	for _, f := range slices.Concat(before, confirmed) {
+		crowded[f.RuleID] = crowded[f.RuleID] || f.Count > 0
+	}
+	var still []*ordercheck.Finding
+	for _, f := range confirmed {
+		isKnown := crowded[f.RuleID] || has(before, f.ID)
+		if isKnown {
+			still = append(still, f)
+		}
+		news = news || !isKnown || crowded[f.RuleID] && now[f.RuleID] > known[f.RuleID]
+	}
+	counted := map[string]bool{}
+	for _, f := range before {
+		switch rule := f.RuleID; {
+		case crowded[rule] && now[rule] > 0:
+			if !counted[rule] {
+				s.goneFor(rule, lift).Omitted += max(0, known[rule]-now[rule])
+			}
+			counted[rule] = true
+		case !has(confirmed, f.ID):
+			s.noteGone(*f, lift)
 		}
 	}
-	return crowded
+	s.Notified = ordercheck.Brief(still)
+	return news
+}
+
+func has(findings []*ordercheck.Finding, id string) bool {
+	return slices.ContainsFunc(findings, func(f *ordercheck.Finding) bool { return f.ID == id })
 }
 
 func countByRule(findings []*ordercheck.Finding) map[string]int {
@@ -46,7 +55,7 @@ func countByRule(findings []*ordercheck.Finding) map[string]int {
 	return counts
 }
 
-// NotifiedRules returns the rules with errors that people know of.
+// NotifiedRules returns the ids of rules with errors that people know of.
 func (s *State) NotifiedRules() []string {
 	var ids []string
 	for i := range s.Notified {
@@ -57,7 +66,7 @@ func (s *State) NotifiedRules() []string {
 	return ids
 }
 
-// lift tells which findings may be gone although nobody fixed the order.
+// lift says which findings may be gone although nobody fixed the order.
 type lift struct {
 	// all is true if only the rules have changed since the check before.
 	all bool
@@ -65,7 +74,7 @@ type lift struct {
 	rules []string
 }
 
-// liftBy returns the lift of a check, whose result has not been taken over yet.
+// liftBy returns the lift of a check. Call it before the report has the check's result.
 func (s *State) liftBy(fetched *ordercheck.FetchedOrder, checked *ordercheck.CheckedOrder) lift {
 	return lift{
 		all: fetched.OrderVersion != "" && fetched.OrderVersion == s.Report.OrderVersion &&
@@ -77,32 +86,9 @@ func (s *State) liftBy(fetched *ordercheck.FetchedOrder, checked *ordercheck.Che
 // of reports whether a finding of a rule is gone because the rules changed.
 func (l lift) of(ruleID string) bool { return l.all || slices.Contains(l.rules, ruleID) }
 
-// settleNotified takes errors that no longer stand, or are overridden, from those that people know
-// of. They are news when they come again.
-func (s *State) settleNotified(confirmed []*ordercheck.Finding, lift lift) {
-	crowded := s.crowded(confirmed)
-	known, now := countByRule(pointers(s.Notified)), countByRule(confirmed)
-	counted := map[string]bool{}
-	for _, f := range s.Notified {
-		switch rule := f.RuleID; {
-		case crowded[rule] && now[rule] > 0:
-			if !counted[rule] {
-				s.goneFor(rule, lift).Omitted += max(0, known[rule]-now[rule])
-			}
-			counted[rule] = true
-		case slices.ContainsFunc(confirmed, func(g *ordercheck.Finding) bool { return g.ID == f.ID }):
-		default:
-			s.noteGone(f, lift)
-		}
-	}
-	s.Notified = ordercheck.Brief(slices.DeleteFunc(slices.Clone(confirmed), func(f *ordercheck.Finding) bool {
-		return !crowded[f.RuleID] && !s.isKnown(f)
-	}))
-}
-
-// noteGone records that an error people know of is gone: it was fixed, or its rule no longer applies.
+// noteGone records that an error people know of was fixed, or that its rule no longer applies.
 func (s *State) noteGone(f ordercheck.Finding, lift lift) {
-	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // it came again, and is gone again
+	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // gone for the second time
 	s.Resolved.Findings = slices.DeleteFunc(s.Resolved.Findings, same)
 	s.Lifted.Findings = slices.DeleteFunc(s.Lifted.Findings, same)
 	gone := s.goneFor(f.RuleID, lift)
@@ -114,6 +100,7 @@ func (s *State) noteGone(f ordercheck.Finding, lift lift) {
 	gone.Findings = append(gone.Findings, f)
 }
 
+// goneFor returns the list for errors of a rule that are gone.
 func (s *State) goneFor(ruleID string, lift lift) *Gone {
 	if lift.of(ruleID) {
 		return &s.Lifted

@@ -8,10 +8,10 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// An order may have more findings than its report lists. The others are counted by rule in
-// [ordercheck.Report.Omitted], and findings move between the two lists from check to check.
+// An order may have more findings than its report lists. [ordercheck.Report.Omitted] counts the
+// others by rule. From check to check, findings move between the two lists.
 
-// findingsBefore returns the findings of the checks before, by id.
+// findingsBefore returns the findings of earlier checks by id.
 func (s *State) findingsBefore() map[string]*ordercheck.Finding {
 	before := make(map[string]*ordercheck.Finding, len(s.Report.Findings))
 	for _, list := range [][]ordercheck.Finding{s.Unlisted, s.Report.Findings} {
@@ -22,8 +22,8 @@ func (s *State) findingsBefore() map[string]*ordercheck.Finding {
 	return before
 }
 
-// omittedBefore returns the past of a finding that was not listed before, or nil. An override of
-// several findings together is not taken for one of a single finding.
+// omittedBefore returns the past of a finding that was not listed before, or nil. An override of an
+// entry for several findings doesn't pass to a single one of them.
 func (s *State) omittedBefore(f ordercheck.Finding) *ordercheck.Finding {
 	var past *ordercheck.Finding
 	for i := range s.Report.Omitted {
@@ -34,13 +34,13 @@ func (s *State) omittedBefore(f ordercheck.Finding) *ordercheck.Finding {
 	return past
 }
 
-// standsFor reports whether an entry for findings that are not listed may stand for f.
+// standsFor reports whether f may be one of the unlisted findings that the entry g counts.
 func standsFor(g, f *ordercheck.Finding) bool {
 	return g.Severity == f.Severity && (g.RuleID == f.RuleID || g.RuleID == ordercheck.OtherRules)
 }
 
-// pastOfOmitted returns the past of an entry for findings that are not listed, or nil. They were in
-// such an entry before, or were listed.
+// pastOfOmitted returns the past of an entry for unlisted findings, or nil. Before, they were in
+// such an entry or were listed.
 func (s *State) pastOfOmitted(g ordercheck.Finding, again map[string]bool) *ordercheck.Finding {
 	past := s.omittedBefore(g)
 	for i := range s.Report.Findings {
@@ -48,17 +48,21 @@ func (s *State) pastOfOmitted(g ordercheck.Finding, again map[string]bool) *orde
 			past = older(past, f)
 		}
 	}
-	same := filter(s.Report.Omitted, func(p ordercheck.Finding) bool { return p.ID == g.ID && p.Severity == g.Severity })
+	same := filter(s.Report.Omitted, func(p ordercheck.Finding) bool {
+		return p.ID == g.ID && p.Severity == g.Severity
+	})
 	if past != nil && len(same) == 1 {
 		past.Override, past.FactsDigest = same[0].Override, same[0].FactsDigest
 	}
 	return past
 }
 
-// older joins the pasts of two findings: the clock that has run longer, and confirmed if either is.
+// older joins the pasts of two findings: the earlier first-seen time, and confirmed if either is.
 // past may be nil.
 func older(past, f *ordercheck.Finding) *ordercheck.Finding {
-	joined := &ordercheck.Finding{Severity: f.Severity, FirstSeen: f.FirstSeen, State: f.State, Told: f.Told}
+	joined := &ordercheck.Finding{
+		Severity: f.Severity, FirstSeen: f.FirstSeen, State: f.State, Told: f.Told,
+	}
 	if past == nil {
 		return joined
 	}
@@ -72,22 +76,30 @@ func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	return joined
 }
 
-// unlistedOverrides returns the overridden findings that may still stand though the report no longer
-// lists them.
-func (s *State) unlistedOverrides(again map[string]bool, omitted []ordercheck.Finding, now time.Time) []ordercheck.Finding {
+// unlistedOverrides returns the overridden findings that the report no longer lists and that may
+// still stand.
+func (s *State) unlistedOverrides(
+	again map[string]bool, omitted []ordercheck.Finding, now time.Time,
+) []ordercheck.Finding {
 	var kept []ordercheck.Finding
 	for _, f := range slices.Concat(s.Unlisted, s.Report.Findings) {
 		kept = slices.DeleteFunc(kept, func(k ordercheck.Finding) bool { return k.ID == f.ID })
-		if f.Override == nil || again[f.ID] || !now.Before(f.Override.Until) ||
-			!slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return standsFor(&g, &f) }) {
-			continue
+		mayStand := f.Override != nil && !again[f.ID] && now.Before(f.Override.Until) &&
+			slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return standsFor(&g, &f) })
+		if mayStand {
+			kept = append(kept, f)
 		}
-		kept = append(kept, f)
 	}
 	slices.SortFunc(kept, func(a, b ordercheck.Finding) int { return cmp.Compare(a.ID, b.ID) })
 	return ordercheck.Unlisted(kept)
 }
 
-func filter(findings []ordercheck.Finding, keep func(ordercheck.Finding) bool) []ordercheck.Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f ordercheck.Finding) bool { return !keep(f) })
+func filter(
+	findings []ordercheck.Finding,
+	keep func(ordercheck.Finding) bool,
+) []ordercheck.Finding {
+	return slices.DeleteFunc(
+		slices.Clone(findings),
+		func(f ordercheck.Finding) bool { return !keep(f) },
+	)
 }

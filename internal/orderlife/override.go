@@ -9,7 +9,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// ValidateOverride says everything that is wrong with a request.
+// ValidateOverride returns everything that is wrong with a request.
 func (s *State) ValidateOverride(now time.Time, request ordercheck.OverrideRequest) error {
 	faults := request.Faults(now)
 	faults = append(faults, s.findingFaults(request.Findings)...)
@@ -21,14 +21,14 @@ func (s *State) ValidateOverride(now time.Time, request ordercheck.OverrideReque
 	return errors.Join(faults...)
 }
 
-// maxFindingFaults limits the faults of findings that are reported at once.
+// maxFindingFaults limits the faults of findings in one answer.
 const maxFindingFaults = 10
 
 func (s *State) findingFaults(ids []string) []error {
 	var faults []error
 	for i, id := range ids {
 		if len(faults) == maxFindingFaults {
-			return append(faults, fmt.Errorf("%d more findings were not looked at", len(ids)-i))
+			return append(faults, fmt.Errorf("%d more findings were not validated", len(ids)-i))
 		}
 		if err := s.findingFault(id); err != nil {
 			faults = append(faults, err)
@@ -53,12 +53,12 @@ func (s *State) findingFault(id string) error {
 	case f.Severity != ordercheck.SeverityError:
 		return fmt.Errorf("finding %q is a warning, which holds nothing", name)
 	case s.terms(f.RuleID).NotOverridable:
-		return fmt.Errorf("rule %q cannot be overridden: the order is to be put right", f.RuleID)
+		return fmt.Errorf("rule %q cannot be overridden: correct the order", f.RuleID)
 	}
 	return nil
 }
 
-// fits fails if the report cannot take the override's text.
+// fits fails if the report has no room for the override's text.
 func (s *State) fits(now time.Time, request ordercheck.OverrideRequest) error {
 	covered := s.covered(request)
 	var others []*ordercheck.Override
@@ -70,8 +70,8 @@ func (s *State) fits(now time.Time, request ordercheck.OverrideRequest) error {
 	return request.Override(now).FitsReport(len(covered), others)
 }
 
-// covered returns the errors that a request asks for. "all" includes those that the report does not
-// list. A person who names ids has seen only what these say.
+// covered returns the errors that a request covers. "all" includes unlisted findings; ids don't,
+// because the person hasn't seen what they say.
 func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Finding {
 	all := slices.Contains(request.Findings, ordercheck.AllFindings)
 	return slices.DeleteFunc(s.overridable(), func(f *ordercheck.Finding) bool {
@@ -79,7 +79,7 @@ func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Findin
 	})
 }
 
-// Override accepts a request without faults: from now on a person answers for the findings.
+// Override accepts a valid request: from now on a person answers for the findings.
 func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	override := request.Override(now)
 	covered := s.covered(request)
@@ -92,8 +92,8 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 		s.Asked() // an override rests on a check that could be done
 		return
 	}
-	// During a check the report is still that of the check before. Its status says what its findings
-	// have become, if that check could be done. The check in flight concludes.
+	// During a check the report is still the previous one. Its status follows its findings, and the
+	// check in flight concludes.
 	if s.Report.Status != ordercheck.StatusUnchecked && s.Report.Status != ordercheck.StatusChecking {
 		s.Report.Status = s.status()
 	}
@@ -104,8 +104,13 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 
 // overridable returns the errors that somebody may answer for.
 func (s *State) overridable() []*ordercheck.Finding {
-	return slices.DeleteFunc(s.severe(), func(f *ordercheck.Finding) bool {
-		// Some of several rules together may have to be put right.
+	all := s.errors(
+		ordercheck.FindingPending,
+		ordercheck.FindingConfirmed,
+		ordercheck.FindingOverridden,
+	)
+	return slices.DeleteFunc(all, func(f *ordercheck.Finding) bool {
+		// An entry for several rules may include one that is not overridable.
 		return s.terms(f.RuleID).NotOverridable || f.RuleID == ordercheck.OtherRules
 	})
 }

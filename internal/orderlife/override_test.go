@@ -37,7 +37,7 @@ func TestValidatorOfOverrides(t *testing.T) {
 			`"fixed-price" cannot be overridden`},
 		"a finding that was just fixed": {ordercheck.OverrideRequest{Findings: []string{"balance"}, By: "Anna", Reason: "r", Until: week}, `no finding "balance"`},
 		"many unknown findings": {ordercheck.OverrideRequest{Findings: strings.Split("abcdefghijkl", ""), By: "Anna", Reason: "r", Until: week},
-			"2 more findings were not looked at"},
+			"2 more findings were not validated"},
 		"everything in order": {ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna", Reason: "r", Until: week}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

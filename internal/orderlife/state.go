@@ -1,9 +1,26 @@
-// Package orderlife holds the life of one sales order as a value: what happened to it, what its
-// latest check found, who answers for it, who was notified, and what to do next. It does no I/O and
-// reads no clock, so every sequence of events can be tried in memory.
+// Package orderlife decides what happens to one sales order. It does no I/O and reads no clock, so
+// tests can try every sequence of events in memory.
 //
-// The driver in package workflows reports each event to the [State] with the time, asks
-// [State.Next] what to do, does it, and reports the outcome.
+// The driver in package workflows reports each event and its time to the [State], asks [State.Next]
+// what to do, does it, and reports the outcome. The notices in [State.Outbox] are sent meanwhile.
+//
+// # The life of an order
+//
+// A webhook makes a check due ([State.Due]). The check begins when nobody has saved the order for
+// [Settings.SettleQuiet]. It fetches the order and evaluates the rules on it. If no error is found,
+// the life is complete, and the next webhook begins a new one.
+//
+// A new error is pending: people save half-finished orders. When its grace period ends, the order
+// is checked again. An error that still stands is then confirmed, people are notified, and the
+// order is held. The gate checks a held order again after each webhook. The hold ends when
+//   - the errors are gone, or the order is cancelled or deleted in InFlow,
+//   - a person has overridden every error, that is, answers for it until some time. When the first
+//     override ends, the order is checked again,
+//   - the order was held for [Settings.HoldMax],
+//   - or an operator cancelled the run.
+//
+// A check that could not be done is repeated while the order is watched. Otherwise the run fails,
+// and an operator reruns it.
 package orderlife
 
 import (
@@ -12,18 +29,18 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Settings are the company's decisions about the life of an order. A run reads them once, at its
-// start, and records them in its history, so changing them never breaks the replay of an open run.
+// Settings are the company's settings. A run reads them once and records them in its history, so
+// changing them never breaks the replay of an open run.
 type Settings struct {
-	// SettleQuiet is how long an order must be quiet before it is fetched, because people save an
-	// order several times in a row. Zero fetches at once.
+	// SettleQuiet is how long an order must be quiet before it is fetched: people save an order
+	// several times in a row. Zero fetches at once.
 	SettleQuiet time.Duration `json:"settleQuiet"`
 	// SettleMax limits the settling, counted from the first delivery since the latest fetch.
 	SettleMax time.Duration `json:"settleMax"`
 	// GracePeriod is how long an error may stand before it is confirmed. Zero confirms it at once.
 	GracePeriod time.Duration `json:"gracePeriod,omitempty"`
-	// HoldMax is the longest time an order is held, counted from its first confirmed error, and the
-	// longest time it stays open after its latest override. Zero has no limit.
+	// HoldMax limits the time that an order is held after its first confirmed error, and the time
+	// that it stays open after its latest override. Zero has no limit.
 	HoldMax time.Duration `json:"holdMax,omitempty"`
 	// RemindEvery is the time between reminders of a held order. Zero sends none.
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
@@ -34,93 +51,93 @@ type Settings struct {
 // Start is the argument of the workflow [ordercheck.WorkflowType].
 type Start struct {
 	ordercheck.Start
-	// State is the order's life so far, from the run that continued as this one. Nil begins a new life.
+	// State is the order's life so far, from the previous run; nil begins a new life.
 	State *State `json:"state,omitempty"`
 }
 
-// State is the whole life of an order. It travels as JSON to the next run when a run continues as
-// new, so all its times are absolute. Only its methods change it.
+// State is the life of an order. Only its methods change it. It travels as JSON to the next run
+// when a run continues as new, so all its times are absolute.
 type State struct {
-	// Settings are those of the run that the state is in.
 	Settings Settings `json:"settings"`
-	// Report is the outcome of the latest check, with the overrides accepted since.
+	// Report is the outcome of the latest check, including overrides accepted since.
 	Report ordercheck.Report `json:"report"`
 
 	// Due is the check to make next, if any.
 	Due *Request `json:"due,omitempty"`
-	// InFlight is the check that has begun and not ended, if any.
+	// InFlight is the check that has begun and not yet ended, if any.
 	InFlight *Request `json:"inFlight,omitempty"`
-	// Failure is the reason the latest check could not be done; nil if it was done.
+	// Failure is why the latest check could not be done; nil if it was done.
 	Failure *Failure `json:"failure,omitempty"`
 	// MissedVersion is the latest order version that the sweep found and no webhook announced.
 	MissedVersion string `json:"missedVersion,omitempty"`
-	// NotFoundVersion is the version that InFlow's list has of an order InFlow says does not exist.
+	// NotFoundVersion is the MissedVersion of an order that InFlow says does not exist.
 	NotFoundVersion string `json:"notFoundVersion,omitempty"`
 	// RetryAt is when to repeat a check that could not be done; zero if the run doesn't repeat it.
 	RetryAt time.Time `json:"retryAt,omitzero"`
-	// TooLarge is true once people know that the order is too large to be checked.
+	// TooLarge is true once people know that the order is too large for a check.
 	TooLarge bool `json:"tooLarge,omitempty"`
 
-	// Terms are what the rule file says about the rules with findings.
+	// Terms are the rule file's own terms for rules with findings, such as a grace period.
 	Terms []ordercheck.Terms `json:"terms,omitempty"`
-	// RulesSince is [ordercheck.CheckedOrder.RulesSince] of the latest check.
+	// RulesSince is when the rule set of the latest check took over.
 	RulesSince time.Time `json:"rulesSince,omitzero"`
-	// Billed is the order as it was first seen invoiced; nil while it isn't.
+	// Billed is the order as it was first seen invoiced; nil if it isn't invoiced.
 	Billed *ordercheck.Billed `json:"billed,omitempty"`
-	// HasSalesRep is [ordercheck.FetchedOrder.HasSalesRep] of the latest check.
+	// HasSalesRep is true if notices go to the order's sales rep too.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
-	// SalesRep is the name of the order's sales rep in the latest check; empty if there is none.
+	// SalesRep is the sales rep's name; empty if there is none.
 	SalesRep string `json:"salesRep,omitempty"`
 	// Recalled is true once the order's last run before this life has been looked up.
 	Recalled bool `json:"recalled,omitempty"`
 
 	// HeldSince is when the first error was confirmed; zero while none is.
 	HeldSince time.Time `json:"heldSince,omitzero"`
-	// Notified are the confirmed errors that people know of, in brief.
+	// Notified lists the confirmed errors that people know of, in brief.
 	Notified []ordercheck.Finding `json:"notified,omitempty"`
-	// NotifiedAt is when the latest notice of failure or reminder was made; zero if none was, or
-	// people know since that all is well.
+	// NotifiedAt is when people were last notified or reminded of errors; zero if they were not, or
+	// know that the hold has ended.
 	NotifiedAt time.Time `json:"notifiedAt,omitzero"`
-	// Resolved are errors that people know of and that were fixed; Lifted are those that are gone
+	// Resolved lists errors that people know of and somebody fixed. Lifted lists errors that are gone
 	// because the rules changed.
 	Resolved Gone `json:"resolved,omitzero"`
 	Lifted   Gone `json:"lifted,omitzero"`
-	// Unlisted are overridden findings that the report no longer lists, in brief, so the override
-	// is still in force if they are listed again.
+	// Unlisted holds overridden findings that the report no longer lists, in brief. Their overrides
+	// are still in force when they are listed again.
 	Unlisted []ordercheck.Finding `json:"unlisted,omitempty"`
 	// OverriddenAt is when the latest override was accepted; zero if none was.
 	OverriddenAt time.Time `json:"overriddenAt,omitzero"`
-	// Abandoned is true if the gate no longer waits for a wrong order: its hold expired, or an
-	// operator ended it.
+	// Abandoned is true if the gate no longer watches a wrong order: its hold expired, or an operator
+	// ended it.
 	Abandoned bool `json:"abandoned,omitempty"`
-	// Cancellation says how far an operator's cancellation of the run has come.
+	// Cancellation is the progress of an operator's cancellation of the run.
 	Cancellation Cancellation `json:"cancellation,omitempty"`
 
 	// Outbox holds the notices to send, oldest first.
 	Outbox []ordercheck.Notice `json:"outbox,omitempty"`
-	// Notices counts the notices ever made, so that no two share a key.
+	// Notices counts all notices, so that no two share a key.
 	Notices int `json:"notices,omitempty"`
-	// Thread is the key of the first notice of the hold.
+	// Thread is the key of the hold's first notice; people read the others below it.
 	Thread string `json:"thread,omitempty"`
-	// Unsent describes the notices that were given up, latest last.
+	// Unsent describes the notices that were given up, oldest first.
 	Unsent []string `json:"unsent,omitempty"`
-	// DeliveriesNoted is the number of webhooks in the timeline's last entry; zero if it is closed.
+	// DeliveriesNoted is the number of webhooks in the timeline's last entry; zero if the next webhook
+	// gets an entry of its own.
 	DeliveriesNoted int `json:"deliveriesNoted,omitempty"`
 }
 
 // Gone lists errors that no longer stand.
 type Gone struct {
 	Findings []ordercheck.Finding `json:"findings,omitempty"`
-	// Omitted counts those that Findings doesn't list.
+	// Omitted counts errors that Findings doesn't list.
 	Omitted int `json:"omitted,omitempty"`
 }
 
-// IsZero reports whether g lists nothing, so that an empty list is carried to the next run as none.
+// IsZero reports whether g is empty. Its JSON is then left out.
 func (g Gone) IsZero() bool { return g.count() == 0 }
 
 func (g *Gone) count() int { return len(g.Findings) + g.Omitted }
 
-// Failure is the reason a check could not be done: type and message of an application error.
+// Failure is why a check could not be done, as the type and message of an application error.
 type Failure struct {
 	Type    string `json:"type"`
 	Message string `json:"message"`
@@ -132,19 +149,19 @@ type Cancellation string
 // The stages of a [Cancellation].
 const (
 	NotCancelled    Cancellation = ""
-	CancelRequested Cancellation = "requested" // checks that are due come first
-	Cancelled       Cancellation = "done"      // the run ends when its notices are sent
+	CancelRequested Cancellation = "requested" // due checks come first
+	Cancelled       Cancellation = "done"      // the run ends once its notices are sent
 )
 
-// Notes of a report on an order that needs no watching any more.
+// Notes of a report.
 const (
 	NoteDeleted   = "The order was deleted in InFlow."
 	NoteCancelled = "The order is cancelled."
-	noteTooLarge  = "The order is too large for the gate, so nobody has checked it. Check it by hand, or split it into several orders."
+	noteTooLarge  = "The order is too large for the gate, so nobody has checked it. " +
+		"Check it by hand, or split it into several orders."
 )
 
-// New returns the life of an order that begins with a check at the given priority, which is one of
-// ordercheck's.
+// New returns a life that begins with a check at one of package ordercheck's priorities.
 func New(salesOrderID string, settings Settings, priority int) *State {
 	return &State{
 		Settings: settings,

@@ -14,7 +14,7 @@ func (s *State) note(now time.Time, kind ordercheck.TimelineKind, text string) {
 	s.noteBy(now, kind, "", text)
 }
 
-// noteBy adds an entry about something that a person did.
+// noteBy adds an entry about an action of a person.
 func (s *State) noteBy(now time.Time, kind ordercheck.TimelineKind, by, text string) {
 	s.Report.AddToTimeline(ordercheck.TimelineEntry{At: now.UTC(), Kind: kind, Text: text, By: by})
 }
@@ -62,10 +62,10 @@ func (s *State) noteCheck(now time.Time) {
 		ordercheck.Plural(s.Report.Errors(), "error"), ordercheck.Plural(s.Report.Warnings(), "warning")))
 }
 
-// maxNamed is the number of rules or receivers that a sentence names.
+// maxNamed limits the rules or receivers that a sentence names.
 const maxNamed = 5
 
-// listNames joins the first names with commas, and counts the others.
+// listNames joins the first names with commas and counts the others.
 func listNames(names []string) string {
 	text := strings.Join(names[:min(len(names), maxNamed)], ", ")
 	if more := len(names) - maxNamed; more > 0 {
@@ -74,7 +74,7 @@ func listNames(names []string) string {
 	return text
 }
 
-// noteConfirmed notes the errors that have outlasted their grace period.
+// noteConfirmed notes the errors that outlasted their grace period.
 func (s *State) noteConfirmed(now time.Time, confirmed []*ordercheck.Finding) {
 	var rules []string
 	number := 0
@@ -89,16 +89,28 @@ func (s *State) noteConfirmed(now time.Time, confirmed []*ordercheck.Finding) {
 }
 
 // noteOverride notes that somebody answers for findings.
-func (s *State) noteOverride(now time.Time, override *ordercheck.Override, covered []*ordercheck.Finding) {
+func (s *State) noteOverride(
+	now time.Time, override *ordercheck.Override, covered []*ordercheck.Finding,
+) {
 	number := 0
 	for _, f := range covered {
 		number += f.Findings()
 	}
-	s.noteBy(now, ordercheck.TimelineOverridden, override.By, fmt.Sprintf("%s overrides %s until %s: %s",
-		override.By, ordercheck.Plural(number, "error"), ordercheck.Moment(override.Until), override.Reason))
+	s.noteBy(
+		now,
+		ordercheck.TimelineOverridden,
+		override.By,
+		fmt.Sprintf(
+			"%s overrides %s until %s: %s",
+			override.By,
+			ordercheck.Plural(number, "error"),
+			ordercheck.Moment(override.Until),
+			override.Reason,
+		),
+	)
 }
 
-// noteEndedOverrides notes the overrides that a check has ended. before are those in force before it.
+// noteEndedOverrides notes the overrides that a check ended. before were in force before it.
 func (s *State) noteEndedOverrides(now time.Time, before []ordercheck.Override) {
 	for _, ended := range before {
 		if slices.ContainsFunc(s.overridesInForce(), ended.Same) {
@@ -108,7 +120,8 @@ func (s *State) noteEndedOverrides(now time.Time, before []ordercheck.Override) 
 		if now.Before(ended.Until) {
 			why = "is over: the error is gone, or its facts have changed"
 		}
-		s.noteBy(now, ordercheck.TimelineOverrideEnded, ended.By, fmt.Sprintf("The override by %s %s.", ended.By, why))
+		s.noteBy(now, ordercheck.TimelineOverrideEnded, ended.By,
+			fmt.Sprintf("The override by %s %s.", ended.By, why))
 	}
 }
 
@@ -128,11 +141,13 @@ const maxOverridesEnded = 10
 
 // endedOverrides returns the overrides that have ended by now, each once.
 func (s *State) endedOverrides(now time.Time) []ordercheck.Override {
-	ended := slices.DeleteFunc(s.overridesInForce(), func(o ordercheck.Override) bool { return now.Before(o.Until) })
+	ended := slices.DeleteFunc(s.overridesInForce(), func(o ordercheck.Override) bool {
+		return now.Before(o.Until)
+	})
 	return ended[:min(len(ended), maxOverridesEnded)]
 }
 
-// noteNotified notes who has a notice, and who is still to get it.
+// noteNotified notes who has a notice, and who gets it in a collective message.
 func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
 	kind, what := ordercheck.TimelineNotified, "Told"
 	if notice.Kind == ordercheck.NoticeReminder {
@@ -140,7 +155,10 @@ func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
 	}
 	var sentences []string
 	if len(notice.Sent) > 0 {
-		sentences = append(sentences, fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind))
+		sentences = append(
+			sentences,
+			fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind),
+		)
 	}
 	if len(notice.Gathered) > 0 {
 		sentences = append(sentences, fmt.Sprintf("%s will be told in the next collective message: %s.",
