@@ -52,7 +52,8 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 		return nil
 	case err != nil:
 		failure := o.explain(err)
-		recalled := o.recallFailure(ctx, failure)
+		// Without the last run, people may be notified twice.
+		recalled, _ := o.recall(ctx, o.state.RecallsFailure(failure))
 		o.cause = err
 		o.state.NotChecked(workflow.Now(ctx), failure, recalled)
 	default:
@@ -100,7 +101,8 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlif
 			return nil, err
 		}
 		if len(result.Checked.NotAsked) == 0 {
-			return result, o.recall(ctx, result)
+			result.Recalled, err = o.recall(ctx, o.state.WantsRecall(result.Checked))
+			return result, err
 		}
 		also = append(also, result.Checked.NotAsked...)
 	}
@@ -110,9 +112,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlif
 //
 // A new order may be missing or incomplete for a second or two. So fetch tries twice before it
 // believes that there is no such order, and several times before it takes an incomplete one.
-func (o *salesOrder) fetch(
-	ctx workflow.Context, also []string,
-) (ordercheck.FetchedOrder, error) {
+func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.FetchedOrder, error) {
 	activity := fetchOrder.WithSummary("fetch sales order " + o.id + " from InFlow")
 	incomplete, missing := 0, false
 	for {
@@ -185,27 +185,12 @@ func (o *salesOrder) evaluate(
 	return err
 }
 
-// recall looks up the order's last run if the state needs it.
-func (o *salesOrder) recall(ctx workflow.Context, result *orderlife.Result) (err error) {
-	if o.state.WantsRecall(result.Checked) {
-		result.Recalled, err = recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
+// recall looks up the order's last run, if wanted.
+func (o *salesOrder) recall(ctx workflow.Context, wanted bool) (*ordercheck.RecalledRun, error) {
+	if !wanted {
+		return nil, nil
 	}
-	return err
-}
-
-// recallFailure does the same for a check that failed. Without the last run, people may be notified
-// twice.
-func (o *salesOrder) recallFailure(
-	ctx workflow.Context, failure orderlife.Failure,
-) *ordercheck.RecalledRun {
-	if !o.state.RecallsFailure(failure) {
-		return nil
-	}
-	recalled, err := recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
-	if err != nil {
-		return nil
-	}
-	return recalled
+	return recallRun.Run(ctx, ordercheck.RecallRunInput{SalesOrderID: o.id})
 }
 
 // rememberBilled keeps the order as it was first seen invoiced in a memo, for later runs.

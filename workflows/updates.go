@@ -19,9 +19,12 @@ func (o *salesOrder) handle(ctx workflow.Context) error {
 		}),
 		setUpdate(ctx, ordercheck.UpdateCheck, o.checkNow, nil,
 			"Check the order now and answer with the report."),
-		setUpdate(ctx, ordercheck.UpdateOverride, o.override, o.validateOverride,
-			"Take responsibility for findings."),
-		setUpdate(ctx, ordercheck.UpdateComment, o.comment, validateComment,
+		setUpdate(ctx, ordercheck.UpdateOverride, o.override,
+			func(ctx workflow.Context, request ordercheck.OverrideRequest) error {
+				return o.state.ValidateOverride(workflow.Now(ctx), request)
+			}, "Take responsibility for findings."),
+		setUpdate(ctx, ordercheck.UpdateComment, o.comment,
+			func(comment ordercheck.Comment) error { return comment.Validate() },
 			"Write a comment into the order's timeline."),
 	)
 }
@@ -50,13 +53,6 @@ func (o *salesOrder) checkNow(ctx workflow.Context) (*ordercheck.Report, error) 
 	return o.report(), nil
 }
 
-func (o *salesOrder) validateOverride(
-	ctx workflow.Context,
-	request ordercheck.OverrideRequest,
-) error {
-	return o.state.ValidateOverride(workflow.Now(ctx), request)
-}
-
 // override is the update [ordercheck.UpdateOverride].
 func (o *salesOrder) override(
 	ctx workflow.Context, request ordercheck.OverrideRequest,
@@ -67,10 +63,6 @@ func (o *salesOrder) override(
 		return nil, err
 	}
 	return o.report(), nil
-}
-
-func validateComment(_ workflow.Context, comment ordercheck.Comment) error {
-	return comment.Validate()
 }
 
 // comment is the update [ordercheck.UpdateComment].

@@ -82,8 +82,8 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 		status:       string(report.Status),
 		version:      o.seenVersion(),
 		errors:       int64(report.Errors()),
-		failedRules:  ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityError)),
-		warningRules: ordercheck.KeywordList(rulesWith(report, ordercheck.SeverityWarning)),
+		failedRules:  ordercheck.KeywordList(report.RulesWith(ordercheck.SeverityError)),
+		warningRules: ordercheck.KeywordList(report.RulesWith(ordercheck.SeverityWarning)),
 		heldSince:    o.state.HeldSince,
 	}
 	if next.equal(&o.published) {
@@ -118,15 +118,4 @@ func (o *salesOrder) seenVersion() string {
 		version = o.state.NotFoundVersion
 	}
 	return ordercheck.Keyword(version)
-}
-
-// rulesWith returns the ids of the rules with findings of a severity, in report order.
-func rulesWith(report *ordercheck.Report, severity ordercheck.Severity) []string {
-	ids := []string{}
-	for f := range report.All() {
-		if f.Severity == severity && !slices.Contains(ids, f.RuleID) {
-			ids = append(ids, f.RuleID)
-		}
-	}
-	return ids
 }

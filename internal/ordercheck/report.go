@@ -195,3 +195,15 @@ func (r *Report) count(severity Severity) int {
 	}
 	return n
 }
+
+// RulesWith returns the ids of the rules with findings of a severity, in report order. It is never
+// nil.
+func (r *Report) RulesWith(severity Severity) []string {
+	ids := []string{}
+	for f := range r.All() {
+		if f.Severity == severity && !slices.Contains(ids, f.RuleID) {
+			ids = append(ids, f.RuleID)
+		}
+	}
+	return ids
+}

@@ -126,12 +126,13 @@ func (s *State) terms(ruleID string) ordercheck.Terms {
 	return s.Terms[i]
 }
 
-// errors returns the findings of severity error in any of the given states. An entry for unlisted
-// findings counts as one.
+// errors returns the findings of severity error in one of the states; without states, all of them. An
+// entry for unlisted findings is one of them.
 func (s *State) errors(states ...ordercheck.FindingState) []*ordercheck.Finding {
 	var found []*ordercheck.Finding
 	for f := range s.Report.All() {
-		if f.Severity == ordercheck.SeverityError && slices.Contains(states, f.State) {
+		if f.Severity == ordercheck.SeverityError &&
+			(len(states) == 0 || slices.Contains(states, f.State)) {
 			found = append(found, f)
 		}
 	}

@@ -57,10 +57,17 @@ func countByRule(findings []*ordercheck.Finding) map[string]int {
 
 // NotifiedRules returns the ids of rules with errors that people know of.
 func (s *State) NotifiedRules() []string {
+	return slices.DeleteFunc(ruleIDs(pointers(s.Notified)), func(id string) bool {
+		return id == ordercheck.OtherRules
+	})
+}
+
+// ruleIDs returns the ids of the findings' rules, each once.
+func ruleIDs(findings []*ordercheck.Finding) []string {
 	var ids []string
-	for i := range s.Notified {
-		if id := s.Notified[i].RuleID; id != ordercheck.OtherRules && !slices.Contains(ids, id) {
-			ids = append(ids, id)
+	for _, f := range findings {
+		if !slices.Contains(ids, f.RuleID) {
+			ids = append(ids, f.RuleID)
 		}
 	}
 	return ids

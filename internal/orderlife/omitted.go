@@ -94,12 +94,8 @@ func (s *State) unlistedOverrides(
 	return ordercheck.Unlisted(kept)
 }
 
-func filter(
-	findings []ordercheck.Finding,
-	keep func(ordercheck.Finding) bool,
-) []ordercheck.Finding {
-	return slices.DeleteFunc(
-		slices.Clone(findings),
-		func(f ordercheck.Finding) bool { return !keep(f) },
-	)
+// filter returns the findings that keep accepts, in a new list.
+func filter(all []ordercheck.Finding, keep func(ordercheck.Finding) bool) []ordercheck.Finding {
+	drop := func(f ordercheck.Finding) bool { return !keep(f) }
+	return slices.DeleteFunc(slices.Clone(all), drop)
 }

@@ -104,12 +104,7 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 
 // overridable returns the errors that somebody may answer for.
 func (s *State) overridable() []*ordercheck.Finding {
-	all := s.errors(
-		ordercheck.FindingPending,
-		ordercheck.FindingConfirmed,
-		ordercheck.FindingOverridden,
-	)
-	return slices.DeleteFunc(all, func(f *ordercheck.Finding) bool {
+	return slices.DeleteFunc(s.errors(), func(f *ordercheck.Finding) bool {
 		// An entry for several rules may include one that is not overridable.
 		return s.terms(f.RuleID).NotOverridable || f.RuleID == ordercheck.OtherRules
 	})

@@ -76,38 +76,24 @@ func listNames(names []string) string {
 
 // noteConfirmed notes the errors that outlasted their grace period.
 func (s *State) noteConfirmed(now time.Time, confirmed []*ordercheck.Finding) {
-	var rules []string
-	number := 0
-	for _, f := range confirmed {
-		number += f.Findings()
-		if !slices.Contains(rules, f.RuleID) {
-			rules = append(rules, f.RuleID)
-		}
-	}
 	s.note(now, ordercheck.TimelineConfirmed,
-		fmt.Sprintf("Confirmed: %s (%s).", ordercheck.Plural(number, "error"), listNames(rules)))
+		fmt.Sprintf("Confirmed: %s (%s).", countErrors(confirmed), listNames(ruleIDs(confirmed))))
 }
 
 // noteOverride notes that somebody answers for findings.
-func (s *State) noteOverride(
-	now time.Time, override *ordercheck.Override, covered []*ordercheck.Finding,
-) {
-	number := 0
-	for _, f := range covered {
-		number += f.Findings()
+func (s *State) noteOverride(now time.Time, o *ordercheck.Override, covered []*ordercheck.Finding) {
+	text := fmt.Sprintf("%s overrides %s until %s: %s",
+		o.By, countErrors(covered), ordercheck.Moment(o.Until), o.Reason)
+	s.noteBy(now, ordercheck.TimelineOverridden, o.By, text)
+}
+
+// countErrors returns a count such as "3 errors".
+func countErrors(findings []*ordercheck.Finding) string {
+	n := 0
+	for _, f := range findings {
+		n += f.Findings()
 	}
-	s.noteBy(
-		now,
-		ordercheck.TimelineOverridden,
-		override.By,
-		fmt.Sprintf(
-			"%s overrides %s until %s: %s",
-			override.By,
-			ordercheck.Plural(number, "error"),
-			ordercheck.Moment(override.Until),
-			override.Reason,
-		),
-	)
+	return ordercheck.Plural(n, "error")
 }
 
 // noteEndedOverrides notes the overrides that a check ended. before were in force before it.
@@ -149,22 +135,19 @@ func (s *State) endedOverrides(now time.Time) []ordercheck.Override {
 
 // noteNotified notes who has a notice, and who gets it in a collective message.
 func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
-	kind, what := ordercheck.TimelineNotified, "Told"
+	kind, verb := ordercheck.TimelineNotified, "Told"
 	if notice.Kind == ordercheck.NoticeReminder {
-		kind, what = ordercheck.TimelineReminded, "Reminded"
+		kind, verb = ordercheck.TimelineReminded, "Reminded"
 	}
-	var sentences []string
+	var text string
 	if len(notice.Sent) > 0 {
-		sentences = append(
-			sentences,
-			fmt.Sprintf("%s %s: %s.", what, listNames(notice.Sent), notice.Kind),
-		)
+		text = fmt.Sprintf("%s %s: %s. ", verb, listNames(notice.Sent), notice.Kind)
 	}
 	if len(notice.Gathered) > 0 {
-		sentences = append(sentences, fmt.Sprintf("%s will be told in the next collective message: %s.",
-			listNames(notice.Gathered), notice.Kind))
+		text += fmt.Sprintf("%s will be told in the next collective message: %s.",
+			listNames(notice.Gathered), notice.Kind)
 	}
-	if len(sentences) > 0 {
-		s.note(now, kind, strings.Join(sentences, " "))
+	if text != "" {
+		s.note(now, kind, strings.TrimSpace(text))
 	}
 }
