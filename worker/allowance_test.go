@@ -41,7 +41,10 @@ func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
 	env.SetWorkerOptions(sdkworker.Options{Interceptors: []interceptor.WorkerInterceptor{a}})
 	requests := 0
 	var answer error
-	env.RegisterActivityWithOptions(func(context.Context) error { requests++; return answer }, activity.RegisterOptions{Name: "ask"})
+	env.RegisterActivityWithOptions(
+		func(context.Context) error { requests++; return answer },
+		activity.RegisterOptions{Name: "ask"},
+	)
 	ask := func() time.Duration {
 		_, err := env.ExecuteActivity("ask")
 		if err == nil {
@@ -56,7 +59,11 @@ func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
 		return failed.NextRetryDelay()
 	}
 	limited := func(wait time.Duration) error {
-		return temporal.NewApplicationErrorWithOptions("429", ordercheck.ErrorInflowRateLimited, temporal.ApplicationErrorOptions{NextRetryDelay: wait})
+		return temporal.NewApplicationErrorWithOptions(
+			"429",
+			ordercheck.ErrorInflowRateLimited,
+			temporal.ApplicationErrorOptions{NextRetryDelay: wait},
+		)
 	}
 	const webhook = 2 * headStart // an activity without a priority
 

@@ -10,15 +10,18 @@ import (
 	"go.temporal.io/sdk/interceptor"
 )
 
-// attempts counts attempts at activities, which the SDK's own metrics do not tell from retries.
+// attempts counts attempts at activities. The SDK's own metrics don't tell first attempts from
+// retries.
 type attempts struct {
 	interceptor.WorkerInterceptorBase
 	counter metric.Int64Counter
 }
 
 func newAttempts(provider metric.MeterProvider) (*attempts, error) {
-	counter, err := provider.Meter(scopeName).Int64Counter("gate.activity.attempts", metric.WithUnit("{attempt}"),
-		metric.WithDescription("Attempts at activities by activity, by attempt (first, retry) and by outcome (done, failed)."))
+	counter, err := provider.Meter(scopeName).
+		Int64Counter("gate.activity.attempts", metric.WithUnit("{attempt}"),
+			metric.WithDescription("Attempts at activities by activity, by attempt (first, retry) "+
+				"and by outcome (done, failed)."))
 	if err != nil {
 		return nil, fmt.Errorf("set up the metrics of activities: %w", err)
 	}
@@ -26,8 +29,14 @@ func newAttempts(provider metric.MeterProvider) (*attempts, error) {
 }
 
 // InterceptActivity is called by the SDK for each attempt.
-func (a *attempts) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &countedActivity{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, counter: a.counter}
+func (a *attempts) InterceptActivity(
+	_ context.Context,
+	next interceptor.ActivityInboundInterceptor,
+) interceptor.ActivityInboundInterceptor {
+	return &countedActivity{
+		ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next},
+		counter:                        a.counter,
+	}
 }
 
 type countedActivity struct {
@@ -35,8 +44,11 @@ type countedActivity struct {
 	counter metric.Int64Counter
 }
 
-// ExecuteActivity counts the attempt when it has ended.
-func (c *countedActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+// ExecuteActivity counts the attempt when it ends.
+func (c *countedActivity) ExecuteActivity(
+	ctx context.Context,
+	in *interceptor.ExecuteActivityInput,
+) (any, error) {
 	result, err := c.Next.ExecuteActivity(ctx, in)
 	attempt, outcome := "first", "done"
 	info := activity.GetInfo(ctx)
@@ -47,6 +59,12 @@ func (c *countedActivity) ExecuteActivity(ctx context.Context, in *interceptor.E
 		outcome = "failed"
 	}
 	c.counter.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("activity", info.ActivityType.Name), attribute.String("attempt", attempt), attribute.String("outcome", outcome)))
+		attribute.String(
+			"activity",
+			info.ActivityType.Name,
+		),
+		attribute.String("attempt", attempt),
+		attribute.String("outcome", outcome),
+	))
 	return result, err
 }

@@ -11,28 +11,28 @@ import (
 )
 
 const (
-	// runSize is what an open run takes in memory, in bytes: 60 kB on the heap by 'make bench' (a held
-	// order), and what the garbage collector lets the heap grow beyond that.
+	// runSize is the memory of an open run, in bytes: 60 kB of heap for a held order, as measured by
+	// 'make bench', plus what the garbage collector lets the heap grow.
 	runSize = 96 << 10
-	// maxCachedRuns is the SDK's own default.
+	// maxCachedRuns is the SDK's default.
 	maxCachedRuns = 10_000
-	// minCachedRuns keeps a worker with little memory from replaying every run at every turn.
+	// minCachedRuns keeps a worker with little memory from replaying every run at every step.
 	minCachedRuns = 100
 )
 
-// CachedRuns returns how many open runs a worker may keep in memory. Half of the memory limit is
-// for them (GOMEMLIMIT, which 'gate worker' derives from the container's limit); without a limit it
-// is 10,000. A run that is not in memory is replayed from its history when it goes on.
+// CachedRuns returns how many open runs fit into half of the memory limit (GOMEMLIMIT, which 'gate
+// worker' derives from the container's limit); 10,000 without a limit. A run that is not in memory
+// is replayed from its history when it continues.
 func CachedRuns() int {
-	limit := debug.SetMemoryLimit(-1) // negative: asks only
+	limit := debug.SetMemoryLimit(-1) // a negative limit changes nothing
 	if limit == math.MaxInt64 {
 		return maxCachedRuns
 	}
 	return int(min(max(limit/2/runSize, minCachedRuns), maxCachedRuns))
 }
 
-// setCache bounds the runs in the memory of this process, and shows the bound. All workers of a process
-// share one cache: the SDK reads its size when the first of them starts.
+// setCache limits the open runs in this process's memory, and registers a metric of the limit. All
+// workers of a process share one cache. The SDK reads its size when the first of them starts.
 func setCache(runs int, meter metric.MeterProvider) (unregister func() error, err error) {
 	if runs == 0 {
 		runs = CachedRuns()
@@ -40,7 +40,7 @@ func setCache(runs int, meter metric.MeterProvider) (unregister func() error, er
 	sdkworker.SetStickyWorkflowCacheSize(runs)
 	m := meter.Meter(scopeName)
 	limit, err := m.Int64ObservableGauge("gate.worker.cached_runs.limit", metric.WithUnit("{run}"),
-		metric.WithDescription("Open runs that this worker keeps in memory at most."))
+		metric.WithDescription("Maximum number of open runs that this worker keeps in memory."))
 	if err != nil {
 		return nil, fmt.Errorf("make the metric of the worker's cache: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// checkMetrics count what runs do; a [workflows.Observer].
+// checkMetrics counts what runs do. It implements [workflows.Observer].
 type checkMetrics struct {
 	checks   metric.Int64Counter
 	toReport metric.Float64Histogram
@@ -23,16 +23,27 @@ func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
 	meter := provider.Meter(scopeName)
 	var m checkMetrics
 	var errs [3]error
-	m.checks, errs[0] = meter.Int64Counter("gate.checks", metric.WithUnit("{check}"),
-		metric.WithDescription("Checks by the status they ended with; unchecked are those that could not be done."))
-	m.toReport, errs[1] = meter.Float64Histogram("gate.delivery.to.report", metric.WithUnit("s"),
-		metric.WithDescription("Time from the ingress's acceptance of a delivery to the report of the check that followed; of deliveries that share a check, the first's."))
+	m.checks, errs[0] = meter.Int64Counter(
+		"gate.checks",
+		metric.WithUnit("{check}"),
+		metric.WithDescription(
+			"Checks by resulting status; unchecked means that the check could not be done.",
+		),
+	)
+	m.toReport, errs[1] = meter.Float64Histogram(
+		"gate.delivery.to.report",
+		metric.WithUnit("s"),
+		metric.WithDescription(
+			"Time from the ingress's acceptance of a delivery to the report of its check. "+
+				"Of deliveries that share a check, only the first counts.",
+		),
+	)
 	m.givenUp, errs[2] = meter.Int64Counter("gate.notices.given_up", metric.WithUnit("{notice}"),
-		metric.WithDescription("Notices that one target could not be told of for a day, by kind."))
+		metric.WithDescription("Notices that could not be sent to a target for a day, by kind."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of checks: %w", err)
 	}
-	// A rate begins with the first reading: what alerts look for must not be new with its first case.
+	// Start every series at 0: a rate over a series that begins at 1 misses the first event.
 	for _, status := range ordercheck.Statuses() {
 		m.checks.Add(context.Background(), 0, statusLabel(status))
 	}

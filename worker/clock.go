@@ -12,40 +12,49 @@ import (
 )
 
 const (
-	// clockWarning is more than clocks differ by that NTP keeps: milliseconds.
+	// clockWarning is far more than the milliseconds by which clocks that use NTP differ.
 	clockWarning = time.Second
 	// clockLimit is half of CheckOrder's 10 seconds. Temporal's SDK takes an attempt's deadline from
-	// Temporal's clock and waits for it by the worker's: a worker whose clock is ahead cuts each
-	// attempt by the difference, and one whose clock is behind goes on when Temporal has given up on it.
+	// Temporal's clock, and waits for it by the worker's clock. If that is ahead, every attempt gets
+	// less time. If it is behind, an attempt goes on after Temporal has given it up.
 	clockLimit = 5 * time.Second
 	// clockRepeat is the time between log lines about a clock that stays wrong.
 	clockRepeat = 5 * time.Minute
 )
 
-// clock compares this machine's time with Temporal's. No call of Temporal's API answers with its
-// time, but the pollers of a task queue are listed with the time of their latest poll. If that
-// has changed from one question to the next, the poll began between the two. So the difference
-// lies between two bounds, and what is told is the one nearer to zero: on a slow machine or network the
-// bounds are further apart, and a clock that is right is never taken for a wrong one.
+// clock compares this machine's clock with Temporal's. No call of Temporal's API returns the
+// server's time, but it lists the pollers of a task queue with the time of their latest poll. If
+// that has changed between two requests, the poll began between them. So the offset lies between
+// two bounds, and clock reports the smallest offset within them. On a slow machine or network the
+// bounds are further apart, but a correct clock is never reported as wrong.
 type clock struct {
 	now    func() time.Time
 	logger *slog.Logger
-	offset atomic.Pointer[time.Duration] // of the local clock, at least; nil until known
+	// offset is the smallest possible offset of the local clock; nil until known.
+	offset atomic.Pointer[time.Duration]
 
-	// Only the goroutine that asks uses these.
+	// Only the polling goroutine uses these.
 	lastAsked, lastPoll time.Time
 	lastLogged          time.Time
 	lastLevel           slog.Level
 }
 
-func newClock(now func() time.Time, logger *slog.Logger, provider metric.MeterProvider) (c *clock, stop func() error, err error) {
+func newClock(
+	now func() time.Time, logger *slog.Logger, provider metric.MeterProvider,
+) (c *clock, stop func() error, err error) {
 	if now == nil {
 		now = time.Now
 	}
 	c = &clock{now: now, logger: logger}
 	meter := provider.Meter(scopeName)
-	offset, err := meter.Float64ObservableGauge("gate.clock.offset", metric.WithUnit("s"),
-		metric.WithDescription("Time that this machine's clock is ahead of Temporal's (negative: behind), at least; 0 if they may agree. Without a value until known."))
+	offset, err := meter.Float64ObservableGauge(
+		"gate.clock.offset",
+		metric.WithUnit("s"),
+		metric.WithDescription(
+			"Smallest possible time by which this machine's clock is ahead of Temporal's "+
+				"(negative: behind); 0 if they may agree. No value until known.",
+		),
+	)
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up the metric of the clock: %w", err)
 	}
@@ -61,10 +70,12 @@ func newClock(now func() time.Time, logger *slog.Logger, provider metric.MeterPr
 	return c, registration.Unregister, nil
 }
 
-// observe takes Temporal's answer to a question that was asked at a time by the local clock.
-func (c *clock) observe(ctx context.Context, asked time.Time, answer *workflowservice.DescribeTaskQueueResponse) {
+// observe takes Temporal's answer to a request that was made at asked by the local clock.
+func (c *clock) observe(
+	ctx context.Context, asked time.Time, answer *workflowservice.DescribeTaskQueueResponse,
+) {
 	answered := c.now()
-	// Wall clocks are compared: a difference of monotonic readings would hide a clock that was set.
+	// Compare wall clocks: monotonic readings would hide a clock that was set.
 	asked, answered = asked.Round(0), answered.Round(0)
 	var poll time.Time
 	for _, poller := range answer.GetPollers() {
@@ -81,14 +92,14 @@ func (c *clock) observe(ctx context.Context, asked time.Time, answer *workflowse
 	}
 	c.lastPoll = poll
 	if !known {
-		return // the poll may be a while ago
+		return // the poll may have been a while ago
 	}
 	offset := nearest(before.Sub(poll), answered.Sub(poll))
 	c.offset.Store(&offset)
 	c.log(ctx, offset)
 }
 
-// nearest returns the duration between low and high that is nearest to zero.
+// nearest returns the duration from low to high that is nearest to zero.
 func nearest(low, high time.Duration) time.Duration {
 	switch {
 	case low > 0:
@@ -104,23 +115,27 @@ func (c *clock) log(ctx context.Context, offset time.Duration) {
 	level, message := slog.LevelInfo, "this machine's clock agrees with Temporal's again"
 	switch {
 	case offset.Abs() > clockLimit:
-		level, message = slog.LevelError, "this machine's clock is wrong, and checks fail or are done twice: synchronise it, by NTP say"
+		level = slog.LevelError
+		message = "this machine's clock is wrong, so checks fail or are done twice; " +
+			"synchronize it, for example with NTP"
 	case offset.Abs() > clockWarning:
-		level, message = slog.LevelWarn, "this machine's clock differs from Temporal's: synchronise it, by NTP say"
+		level = slog.LevelWarn
+		message = "this machine's clock differs from Temporal's; synchronize it, for example with NTP"
 	}
 	now := time.Now()
 	if level == c.lastLevel && (level == slog.LevelInfo || now.Sub(c.lastLogged) < clockRepeat) {
 		return
 	}
 	c.lastLevel, c.lastLogged = level, now
-	c.logger.Log(ctx, level, message, "difference", describeOffset(offset), "limit", clockLimit.String())
+	c.logger.Log(ctx, level, message,
+		"difference", describeOffset(offset), "limit", clockLimit.String())
 }
 
-// ready fails if the clock is known to be further from Temporal's than checks allow.
+// ready fails if the clock is known to be too far from Temporal's for checks.
 func (c *clock) ready() error {
 	if offset := c.offset.Load(); offset != nil && offset.Abs() > clockLimit {
-		return fmt.Errorf("this machine's clock is %s, at least: synchronise it, by NTP say; at most %v are allowed",
-			describeOffset(*offset), clockLimit)
+		return fmt.Errorf("this machine's clock is at least %s, and at most %v is allowed: "+
+			"synchronize it, for example with NTP", describeOffset(*offset), clockLimit)
 	}
 	return nil
 }

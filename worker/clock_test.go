@@ -20,34 +20,47 @@ type observation struct{ asked, answered, lastPoll time.Duration }
 
 func TestClock(t *testing.T) {
 	steady := []observation{{0, 1, -time.Second}, {5 * time.Second, 5 * time.Second, 3 * time.Second}}
-	slow := []observation{{0, time.Minute, time.Second}, {61 * time.Second, 5 * time.Minute, 4 * time.Minute}}
+	slow := []observation{
+		{0, time.Minute, time.Second},
+		{61 * time.Second, 5 * time.Minute, 4 * time.Minute},
+	}
 	for name, tc := range map[string]struct {
 		ahead        time.Duration
 		observations []observation
 		says         string // the error of /readyz
 		level        string // of the log's line
 	}{
-		"right":                      {0, steady, "", ""},
-		"right, on a slow machine":   {0, slow, "", ""},
-		"right, polled long ago":     {0, []observation{{0, 1, -time.Hour}, {5 * time.Second, 5 * time.Second, -time.Hour}}, "", ""},
-		"an hour ahead":              {time.Hour, steady, "59m57s ahead of Temporal's", "ERROR"},
-		"an hour behind":             {-time.Hour, steady, "59m58s behind Temporal's", "ERROR"},
-		"five seconds ahead":         {5 * time.Second, steady, "", "WARN"},
-		"ahead, polled long ago":     {time.Hour, []observation{{0, 1, -time.Hour}}, "", ""},
-		"nobody polls":               {time.Hour, []observation{{0, 1, -1000 * time.Hour}, {2, 3, -1000 * time.Hour}}, "", ""},
+		"right":                    {0, steady, "", ""},
+		"right, on a slow machine": {0, slow, "", ""},
+		"right, polled long ago": {0, []observation{
+			{0, 1, -time.Hour}, {5 * time.Second, 5 * time.Second, -time.Hour},
+		}, "", ""},
+		"an hour ahead":          {time.Hour, steady, "59m57s ahead of Temporal's", "ERROR"},
+		"an hour behind":         {-time.Hour, steady, "59m58s behind Temporal's", "ERROR"},
+		"five seconds ahead":     {5 * time.Second, steady, "", "WARN"},
+		"ahead, polled long ago": {time.Hour, []observation{{0, 1, -time.Hour}}, "", ""},
+		"nobody polls": {time.Hour, []observation{
+			{0, 1, -1000 * time.Hour}, {2, 3, -1000 * time.Hour},
+		}, "", ""},
 		"an hour ahead, slow answer": {time.Hour, slow, "56m0s ahead of Temporal's", "ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			epoch := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 			var now time.Time
 			var log bytes.Buffer
-			c, stop, err := newClock(func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)), noop.NewMeterProvider())
+			c, stop, err := newClock(
+				func() time.Time { return now },
+				slog.New(slog.NewTextHandler(&log, nil)),
+				noop.NewMeterProvider(),
+			)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, stop()) }()
 			for _, o := range tc.observations {
 				now = epoch.Add(o.answered + tc.ahead)
 				answer := &workflowservice.DescribeTaskQueueResponse{Pollers: []*taskqueuepb.PollerInfo{
-					{LastAccessTime: timestamppb.New(epoch.Add(-2000 * time.Hour))}, {LastAccessTime: timestamppb.New(epoch.Add(o.lastPoll))},
+					{
+						LastAccessTime: timestamppb.New(epoch.Add(-2000 * time.Hour)),
+					}, {LastAccessTime: timestamppb.New(epoch.Add(o.lastPoll))},
 				}}
 				c.observe(t.Context(), epoch.Add(o.asked+tc.ahead), answer)
 				c.observe(t.Context(), epoch.Add(o.asked+tc.ahead), answer) // the same poll says nothing new

@@ -24,76 +24,85 @@ import (
 )
 
 const (
-	// rulesPoll is the time between two looks at the record.
+	// rulesPoll is the time between reads of the record.
 	rulesPoll = 2 * time.Second
-	// rulesTimeout is for one look, and for a proposal, which a worker must answer.
+	// rulesTimeout limits one read, and one proposal, which a worker must answer.
 	rulesTimeout = 5 * time.Second
-	// keysEvery is the time between two looks at the payload keys of the record. Workers with several keys
-	// may write it while they are restarted one after the other, so that once is not enough.
+	// keysEvery is the time between checks of the record's payload keys. One check is not enough:
+	// while workers are restarted one after the other, workers with different keys may write it.
 	keysEvery = 10 * time.Minute
-	// rulesMaxAge is how old the record may be that an order is checked by. It is read again before
-	// an older one is used. The record's workflow waits longer than that before it has open orders checked.
+	// rulesMaxAge is the age at which the record is read again before an order is checked. After a
+	// change, the record's workflow waits longer than that before it has open orders checked.
 	rulesMaxAge = 5 * time.Second
 )
 
-// rulesRecord follows the record of the rule set in force, and proposes this worker's own set when it
-// is a new one. It implements [activities.RulesRecord].
+// rulesRecord follows the record of the rule set in force. If this worker's files have a new set,
+// it proposes that. It implements [activities.RulesRecord].
 type rulesRecord struct {
 	temporal client.Client
-	keyID    string // of the payload key that this worker writes with; empty is none
-	// own returns the set of this worker's files.
-	own    func() *rules.Set
-	logger *slog.Logger
-	// build is this worker's build, if workers are versioned.
-	build string
-	// filesDecide goes back to a set that was in force before without a person's command.
+	keyID    string            // of the payload key that this worker writes with; empty is none
+	own      func() *rules.Set // returns the set of this worker's files
+	logger   *slog.Logger
+	build    string // this worker's build, if workers are versioned
+	// filesDecide lets an own set take over even if it was in force before.
 	filesDecide bool
 
 	known atomic.Pointer[knownRules]
-	// proposed is the latest set that this worker proposed, whatever came of it: checks do not wait for a
-	// proposal that fails, which is made again with the next look.
+	// proposed is the latest set that this worker proposed, with success or not. The next poll repeats
+	// a failed proposal; checks don't wait for it.
 	proposed atomic.Pointer[rules.Set]
-	// looking has room for one look at a time.
-	looking chan struct{}
+	polling  chan struct{} // holds one value while a poll runs
 
 	mu sync.Mutex
-	// kept is the latest set in force that this worker had: its files may have changed since.
+	// kept is the latest set in force that this worker had. Its files may have changed since.
 	kept *rules.Set
-	// said is what the log was last told: the own set and the one in force.
-	said [2]string
+	// logged holds the digests of the last log line: the own set and the one in force.
+	logged [2]string
 }
 
-// knownRules is the record as it was read.
+// knownRules is the record as it was last read.
 type knownRules struct {
 	ordercheck.InForce
 	asked time.Time
-	// For the metrics, whose callback only reads.
+	// The rest is for metrics, whose callback must not block.
 	ownInForce, held  int64
 	ownLabels, labels metric.MeasurementOption
 }
 
-func newRulesRecord(o *Options, c client.Client, keyID string, logger *slog.Logger, provider metric.MeterProvider) (r *rulesRecord, stop func() error, err error) {
-	r = &rulesRecord{temporal: c, keyID: keyID, own: o.Activities.Rules, logger: logger, build: o.BuildID, filesDecide: o.RuleFilesDecide, looking: make(chan struct{}, 1)}
+// newRulesRecord makes a record and registers its metrics; stop unregisters them.
+func newRulesRecord(
+	o *Options, c client.Client, keyID string, provider metric.MeterProvider,
+) (r *rulesRecord, stop func() error, err error) {
+	r = &rulesRecord{
+		temporal: c, keyID: keyID, own: o.Activities.Rules, logger: o.Logger, build: o.BuildID,
+		filesDecide: o.RuleFilesDecide, polling: make(chan struct{}, 1),
+	}
 	meter := provider.Meter(scopeName)
 	inForce, err := meter.Int64ObservableGauge("gate.rules.in_force", metric.WithUnit("{set}"),
-		metric.WithDescription("1 if the rule set of this worker's files, which the labels name, is in force in the namespace, else 0. Without a value until known."))
+		metric.WithDescription("1 if the rule set of this worker's files (see the labels) is in force "+
+			"in the namespace, else 0. No value until known."))
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
 	}
 	held, err := meter.Int64ObservableGauge("gate.rules.held", metric.WithUnit("{set}"),
-		metric.WithDescription("1 if this worker has the rule set in force, which the labels name, and can check orders, else 0. Without a value until known."))
+		metric.WithDescription("1 if this worker has the rule set in force (see the labels) and can "+
+			"check orders, else 0. No value until known."))
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
 	}
-	registration, err := meter.RegisterCallback(func(_ context.Context, observer metric.Observer) error {
-		known := r.known.Load()
-		if known == nil {
+	registration, err := meter.RegisterCallback(
+		func(_ context.Context, observer metric.Observer) error {
+			known := r.known.Load()
+			if known == nil {
+				return nil
+			}
+			observer.ObserveInt64(inForce, known.ownInForce, known.ownLabels)
+			observer.ObserveInt64(held, known.held, known.labels)
 			return nil
-		}
-		observer.ObserveInt64(inForce, known.ownInForce, known.ownLabels)
-		observer.ObserveInt64(held, known.held, known.labels)
-		return nil
-	}, inForce, held)
+		},
+		inForce,
+		held,
+	)
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up the metrics of the rule set in force: %w", err)
 	}
@@ -107,12 +116,15 @@ func one(yes bool) int64 {
 	return 0
 }
 
-// rulesLabels names a set. A process shows one set at a time, so that series end with their sets.
+// rulesLabels returns the labels for a set. A process reports one set at a time, so the series of
+// an old set ends.
 func rulesLabels(set ordercheck.RuleSet) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String("rule_set", set.Name), attribute.String("digest", shortDigest(set.Digest)))
+	return metric.WithAttributes(
+		attribute.String("rule_set", set.Name),
+		attribute.String("digest", shortDigest(set.Digest)))
 }
 
-// shortDigest is enough of a digest to tell sets apart.
+// shortDigest returns enough of a digest to tell sets apart.
 func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
 
 // run follows the record until ctx is done.
@@ -120,41 +132,46 @@ func (r *rulesRecord) run(ctx context.Context, w *watchdog.Watchdog) {
 	failing := false
 	var keysSeen time.Time
 	poll.New(func(asked context.Context) (struct{}, error) {
-		err := r.look(asked)
+		err := r.poll(asked)
 		if err == nil && time.Since(keysSeen) > keysEvery {
 			if err = r.renew(asked); err == nil {
 				keysSeen = time.Now()
 			}
 		}
 		if err != nil && ctx.Err() == nil && !failing {
-			r.logger.WarnContext(ctx, "it cannot be asked which rule set is in force; it is tried again", "error", err)
+			r.logger.WarnContext(ctx, "cannot read which rule set is in force; trying again", "error", err)
 		}
 		failing = err != nil
 		return struct{}{}, err
 	}, poll.Options{
-		Name: "the question to Temporal which rule set is in force", Every: rulesPoll, Timeout: 2 * rulesTimeout, Watchdog: w,
+		Name:  "the question to Temporal which rule set is in force",
+		Every: rulesPoll, Timeout: 2 * rulesTimeout, Watchdog: w,
 	}).Run(ctx)
 }
 
-// renew has the record continue in a new run if the present one has payloads that this worker would write
-// with another key. The record never ends, so it would need every key that it was ever written with.
+// renew asks for a new run of the record if the current run has payloads with another key than this
+// worker's. The record never ends, so otherwise it would need every key that it was ever written
+// with.
 func (r *rulesRecord) renew(ctx context.Context) error {
-	events := r.temporal.GetWorkflowHistory(ctx, ordercheck.RulesWorkflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := r.temporal.GetWorkflowHistory(ctx, ordercheck.RulesWorkflowID, "", false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {
-			return fmt.Errorf("look at the payload keys of the record: %w", err)
+			return fmt.Errorf("read the payload keys of the record: %w", err)
 		}
 		same, err := codec.AllWrittenWith(ctx, r.keyID, event)
 		if err != nil {
-			return fmt.Errorf("look at the payload keys of the record: %w", err)
+			return fmt.Errorf("read the payload keys of the record: %w", err)
 		}
 		if same {
 			continue
 		}
-		r.logger.InfoContext(ctx, "the record of the rule set in force is written anew, with the payload key of now", "key", r.keyID)
-		if err := r.temporal.SignalWorkflow(ctx, ordercheck.RulesWorkflowID, "", ordercheck.SignalRenew, nil); err != nil {
-			return fmt.Errorf("have the record written with another payload key: %w", err)
+		r.logger.InfoContext(ctx,
+			"rewriting the record of the rule set in force with the current payload key", "key", r.keyID)
+		err = r.temporal.SignalWorkflow(ctx, ordercheck.RulesWorkflowID, "", ordercheck.SignalRenew, nil)
+		if err != nil {
+			return fmt.Errorf("rewrite the record with the current payload key: %w", err)
 		}
 		return nil
 	}
@@ -162,34 +179,36 @@ func (r *rulesRecord) renew(ctx context.Context) error {
 }
 
 // InForce implements [activities.RulesRecord].
-func (r *rulesRecord) InForce(ctx context.Context, notBefore time.Time) (ordercheck.InForce, *rules.Set, error) {
+func (r *rulesRecord) InForce(
+	ctx context.Context, notBefore time.Time,
+) (ordercheck.InForce, *rules.Set, error) {
 	known := r.known.Load()
 	stale := known == nil || time.Since(known.asked) > rulesMaxAge || known.Since.Before(notBefore)
 	if stale || r.proposes(&known.InForce) && r.proposed.Load() != r.own() {
 		asked, cancel := context.WithTimeout(ctx, rulesTimeout)
 		defer cancel()
-		if err := r.look(asked); err != nil && stale {
-			return ordercheck.InForce{}, nil, fmt.Errorf("ask which rule set is in force: %w", err)
+		if err := r.poll(asked); err != nil && stale {
+			return ordercheck.InForce{}, nil, fmt.Errorf("read which rule set is in force: %w", err)
 		}
 		known = r.known.Load()
 	}
 	set := r.set(known.Digest)
 	if set == nil && known.Build != r.build && r.build != "" {
-		// Orders that stay with this build cannot wait for a worker of another one: no other worker
-		// gets them. All workers of a build have its rules.
+		// Only workers of this build get orders that stay with it, so these are checked with the
+		// build's own set. All workers of a build have its rules.
 		own := r.own()
 		return ordercheck.InForce{RuleSet: own.RuleSet(), Build: r.build}, own, nil
 	}
 	return known.InForce, set, nil
 }
 
-// proposes reports whether this worker's own set is to take over.
+// proposes reports whether this worker's own set should take over.
 func (r *rulesRecord) proposes(inForce *ordercheck.InForce) bool {
 	own := r.own().Digest()
 	return own != inForce.Digest && (r.filesDecide || !inForce.WasInForce(own))
 }
 
-// set returns the set of a digest if this worker has it, else nil.
+// set returns the set with a digest; nil if this worker doesn't have it.
 func (r *rulesRecord) set(digest string) *rules.Set {
 	if own := r.own(); own.Digest() == digest {
 		return own
@@ -202,11 +221,12 @@ func (r *rulesRecord) set(digest string) *rules.Set {
 	return nil
 }
 
-// look reads the record, makes it if there is none, and proposes this worker's set if it is a new one.
-func (r *rulesRecord) look(ctx context.Context) error {
+// poll reads the record, or creates it if there is none, and proposes this worker's set if it is
+// new.
+func (r *rulesRecord) poll(ctx context.Context) error {
 	select {
-	case r.looking <- struct{}{}:
-		defer func() { <-r.looking }()
+	case r.polling <- struct{}{}:
+		defer func() { <-r.polling }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -241,8 +261,8 @@ func (r *rulesRecord) look(ctx context.Context) error {
 	return nil
 }
 
-// read returns the record. The first worker of a namespace makes it, with its own set; if the
-// record's run was ended by hand, a new run goes on with what it had.
+// read returns the record. The first worker of a namespace creates it with its own set. If somebody
+// ended the record's run, a new run continues with the same record.
 func (r *rulesRecord) read(ctx context.Context) (ordercheck.InForce, error) {
 	inForce, open, err := operations.RulesInForce(ctx, r.temporal)
 	if err != nil || open {
@@ -259,20 +279,24 @@ func (r *rulesRecord) read(ctx context.Context) (ordercheck.InForce, error) {
 		StaticSummary:            "Which rule set is in force in this namespace",
 	}, ordercheck.RulesWorkflowType, inForce)
 	if err != nil {
-		return inForce, fmt.Errorf("make the record of the rule set in force: %w", err)
+		return inForce, fmt.Errorf("create the record of the rule set in force: %w", err)
 	}
-	inForce, open, err = operations.RulesInForce(ctx, r.temporal) // another worker may have made it
+	inForce, open, err = operations.RulesInForce(ctx, r.temporal) // another worker may have created it
 	if err == nil && !open {
 		err = errors.New("the record of the rule set in force has just ended")
 	}
 	return inForce, err
 }
 
-// propose offers a set, and returns the record as it is then.
-func (r *rulesRecord) propose(ctx context.Context, inForce ordercheck.InForce, set ordercheck.RuleSet) (ordercheck.InForce, error) {
-	name, argument := ordercheck.UpdateProposeRules, any(ordercheck.ProposedRules{RuleSet: set, Build: r.build})
+// propose proposes a set and returns the updated record.
+func (r *rulesRecord) propose(
+	ctx context.Context, inForce ordercheck.InForce, set ordercheck.RuleSet,
+) (ordercheck.InForce, error) {
+	name := ordercheck.UpdateProposeRules
+	argument := any(ordercheck.ProposedRules{RuleSet: set, Build: r.build})
 	if inForce.WasInForce(set.Digest) {
-		name, argument = ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: set.Digest, By: "the rule files"}
+		name = ordercheck.UpdateUseRules
+		argument = ordercheck.UseRules{Digest: set.Digest, By: "the rule files"}
 	}
 	handle, err := r.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: ordercheck.RulesWorkflowID, UpdateName: name, Args: []any{argument},
@@ -282,7 +306,8 @@ func (r *rulesRecord) propose(ctx context.Context, inForce ordercheck.InForce, s
 		err = handle.Get(ctx, &inForce)
 	}
 	var refused *temporal.ApplicationError
-	if errors.As(err, &refused) && refused.Type() == ordercheck.ErrorRulesOlder { // another took over meanwhile
+	if errors.As(err, &refused) && refused.Type() == ordercheck.ErrorRulesOlder {
+		// Another set took over meanwhile.
 		inForce, _, err = operations.RulesInForce(ctx, r.temporal)
 		return inForce, err
 	}
@@ -292,24 +317,40 @@ func (r *rulesRecord) propose(ctx context.Context, inForce ordercheck.InForce, s
 	return inForce, nil
 }
 
-// log says once which set is in force, and what this worker does about it.
-func (r *rulesRecord) log(ctx context.Context, own ordercheck.RuleSet, inForce *ordercheck.InForce) {
+// log logs which set is in force and what this worker does, once for each change.
+func (r *rulesRecord) log(
+	ctx context.Context,
+	own ordercheck.RuleSet,
+	inForce *ordercheck.InForce,
+) {
+	digests := [2]string{own.Digest, inForce.Digest}
 	r.mu.Lock()
-	said := r.said
-	r.said = [2]string{own.Digest, inForce.Digest}
+	known := r.logged == digests
+	r.logged = digests
 	r.mu.Unlock()
-	if said == [2]string{own.Digest, inForce.Digest} {
+	if known {
 		return
 	}
-	about := []any{"ruleSet", inForce.Name, "digest", inForce.Digest, "since", inForce.Since, "files", own.Digest}
+	about := []any{
+		"ruleSet", inForce.Name, "digest", inForce.Digest,
+		"since", inForce.Since, "files", own.Digest,
+	}
+	use := "run 'gate rules use " + shortDigest(own.Digest) + "'"
 	switch {
 	case own.Digest == inForce.Digest:
 		r.logger.InfoContext(ctx, "the rule set of this worker's files is in force", about...)
 	case r.set(inForce.Digest) != nil:
-		r.logger.WarnContext(ctx, "the rule files say what was in force before, and a newer rule set stays in force, which this worker goes on with until it ends; "+
-			"to go back, run 'gate rules use "+shortDigest(own.Digest)+"'", about...)
+		r.logger.WarnContext(
+			ctx,
+			"the rule files have a set that was in force before, and a newer set stays "+
+				"in force, which this worker uses until it ends; to go back, "+use,
+			about...)
 	default:
-		r.logger.WarnContext(ctx, "the rule files say what was in force before, and this worker does not have the newer rule set in force: other workers check orders; "+
-			"give it the newer files, or, to go back, run 'gate rules use "+shortDigest(own.Digest)+"'", about...)
+		r.logger.WarnContext(
+			ctx,
+			"the rule files have a set that was in force before, and this worker does not "+
+				"have the newer set in force, so other workers check orders; give it the newer files, or, "+
+				"to go back, "+use,
+			about...)
 	}
 }

@@ -3,10 +3,17 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"error-check-gate/internal/codec"
+
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 )
 
 // scheduleRetry is the delay between attempts to bring a schedule up to date.
@@ -15,9 +22,9 @@ const scheduleRetry = 5 * time.Second
 // keptSchedule is a schedule that workers bring up to date when they start.
 type keptSchedule struct {
 	id string
-	// ensure brings it up to date once. done says what it did; empty if nothing.
+	// ensure tries once. done says what it did; empty if nothing.
 	ensure func(ctx context.Context) (done string, err error)
-	// denied is logged if the worker may not write schedules.
+	// denied is the log line if the worker may not write schedules.
 	denied string
 	logger *slog.Logger
 }
@@ -31,7 +38,7 @@ func (k *keptSchedule) keep(ctx context.Context) {
 		switch {
 		case err == nil:
 			if done != "" {
-				logger.InfoContext(ctx, "a schedule was brought up to date", "done", done)
+				logger.InfoContext(ctx, "brought a schedule up to date", "done", done)
 			}
 			return
 		case ctx.Err() != nil:
@@ -40,7 +47,7 @@ func (k *keptSchedule) keep(ctx context.Context) {
 			logger.ErrorContext(ctx, k.denied, "error", err)
 			return
 		}
-		logger.WarnContext(ctx, "a schedule could not be brought up to date and is tried again", "error", err)
+		logger.WarnContext(ctx, "cannot bring a schedule up to date; trying again", "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -53,4 +60,41 @@ func mayNotSchedule(err error) bool {
 	var denied *serviceerror.PermissionDenied
 	var unimplemented *serviceerror.Unimplemented
 	return errors.As(err, &denied) || errors.As(err, &unimplemented)
+}
+
+// createOrUpdate creates a schedule, or lets apply change it if it exists. apply says what it did;
+// empty if nothing. Several workers may call createOrUpdate at once.
+func createOrUpdate(
+	ctx context.Context, schedules client.ScheduleClient, options client.ScheduleOptions,
+	apply func(*client.Schedule) (done string),
+) (done string, err error) {
+	_, err = schedules.Create(ctx, options)
+	if err == nil {
+		return "was created", nil
+	}
+	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return "", fmt.Errorf("create the schedule %s: %w", options.ID, err)
+	}
+	err = schedules.GetHandle(ctx, options.ID).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			schedule := in.Description.Schedule
+			if done = apply(&schedule); done == "" {
+				return nil, temporal.ErrSkipScheduleUpdate
+			}
+			return &client.ScheduleUpdate{Schedule: &schedule}, nil
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("update the schedule %s: %w", options.ID, err)
+	}
+	return done, nil
+}
+
+// hasOtherKey reports whether an argument was written with another payload key. A schedule never
+// ends, so it would need that key forever.
+func hasOtherKey(action *client.ScheduleWorkflowAction, keyID string) bool {
+	return slices.ContainsFunc(action.Args, func(arg any) bool {
+		payload, raw := arg.(*commonpb.Payload)
+		return raw && codec.KeyID(payload) != keyID
+	})
 }

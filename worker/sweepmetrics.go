@@ -21,9 +21,9 @@ const (
 	sweepTimeout = 10 * time.Second
 )
 
-// lastSweep keeps, for metrics, the last sweep that completed. It asks Temporal, so that every
-// worker says the same, and one that has just started too. What it has seen stands while Temporal
-// is away: the metric is a time, which does not get stale.
+// lastSweep keeps the last sweep that completed, for metrics. It asks Temporal, so all workers
+// report the same, even right after their start. While Temporal is away it keeps the last answer:
+// the metric is a point in time, which doesn't get stale.
 type lastSweep struct {
 	temporal client.Client
 	logger   *slog.Logger
@@ -37,16 +37,25 @@ type goodSweep struct {
 	missed  int
 }
 
-func (s Sweep) observe(c client.Client, logger *slog.Logger, provider metric.MeterProvider) (*lastSweep, error) {
+func (s Sweep) observe(
+	c client.Client,
+	logger *slog.Logger,
+	provider metric.MeterProvider,
+) (*lastSweep, error) {
 	l := &lastSweep{temporal: c, logger: logger}
 	meter := provider.Meter(scopeName)
 	every, err := meter.Float64ObservableGauge("gate.sweep.every", metric.WithUnit("s"),
-		metric.WithDescription("Time between two sweeps, as the settings have it; 0 is off."))
+		metric.WithDescription("Time between sweeps, from the settings; 0 is off."))
 	if err != nil {
 		return nil, fmt.Errorf("set up the metrics of sweeps: %w", err)
 	}
-	success, err := meter.Float64ObservableGauge("gate.sweep.last.success", metric.WithUnit("s"),
-		metric.WithDescription("When the last good sweep ended, in seconds since 1970. Without a value while there was none."))
+	success, err := meter.Float64ObservableGauge(
+		"gate.sweep.last.success",
+		metric.WithUnit("s"),
+		metric.WithDescription(
+			"When the last good sweep ended, in seconds since 1970. No value before the first one.",
+		),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("set up the metrics of sweeps: %w", err)
 	}
@@ -75,7 +84,7 @@ func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 	poll.New(func(asked context.Context) (*goodSweep, error) {
 		err := l.look(asked)
 		if err != nil && ctx.Err() == nil {
-			l.logger.WarnContext(ctx, "the last good sweep could not be looked for", "error", err)
+			l.logger.WarnContext(ctx, "cannot find the last good sweep", "error", err)
 		}
 		return l.seen.Load(), err
 	}, poll.Options{
@@ -86,22 +95,26 @@ func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 func (l *lastSweep) look(ctx context.Context) error {
 	runs, err := l.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 1,
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed'", ordercheck.SweepWorkflowType),
+		Query: fmt.Sprintf(
+			"WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
+			ordercheck.SweepWorkflowType,
+		),
 	})
 	if err != nil {
 		return fmt.Errorf("list the sweeps: %w", err)
 	}
 	if len(runs.GetExecutions()) == 0 {
-		return nil // none yet, or past Temporal's retention: what was seen stands
+		return nil // none yet, or past Temporal's retention: keep the last answer
 	}
 	last := runs.GetExecutions()[0]
 	if seen := l.seen.Load(); seen != nil && last.GetExecution().GetRunId() == seen.runID {
 		return nil
 	}
 	var sweep ordercheck.Sweep
-	if err := l.temporal.GetWorkflow(ctx, last.GetExecution().GetWorkflowId(), last.GetExecution().GetRunId()).Get(ctx, &sweep); err != nil {
+	workflowID, runID := last.GetExecution().GetWorkflowId(), last.GetExecution().GetRunId()
+	if err := l.temporal.GetWorkflow(ctx, workflowID, runID).Get(ctx, &sweep); err != nil {
 		return fmt.Errorf("read the result of the last sweep: %w", err)
 	}
-	l.seen.Store(&goodSweep{last.GetExecution().GetRunId(), last.GetCloseTime().AsTime(), sweep.Missed})
+	l.seen.Store(&goodSweep{runID, last.GetCloseTime().AsTime(), sweep.Missed})
 	return nil
 }
