@@ -1,9 +1,9 @@
-# One image for every process of the gate: docker run … ingress, … worker, … desk. It holds the
-# program and the certificates of public CAs, and nothing to get a foothold with.
+# One image for every process of the gate: docker run … ingress, … worker, … desk. It only has the program and the
+# certificates of public CAs, so an attacker finds no tools in it.
 #
-# The program is the same, byte for byte, whoever builds it ('make reproducible' shows it), and with
+# Every build of the program gives the same bytes ('make reproducible' checks this). To get the same image too:
 #   docker buildx build --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" --output type=image,rewrite-timestamp=true .
-# the image too. The base is named by its release; where your registry keeps digests, add this one's.
+# The base image is pinned by release. If your registry keeps digests, add the digest.
 FROM golang:1.26.8-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -11,7 +11,7 @@ ENV GOCACHE=/go/build-cache
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
-# timetzdata: the image has no time zones of its own, and TZ should mean something.
+# timetzdata compiles the time zones in, because the image has none and TZ needs them.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "-X main.version=${VERSION}" -o /out/gate ./cmd/gate
 
@@ -19,7 +19,7 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/gate /usr/local/bin/gate
 ENV HOME=/
-# No such user exists on the host, as a rule. It writes nowhere.
+# Usually no user on the host has this id. The process writes no files.
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/gate"]
 CMD ["--help"]

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the gate's namespace where it does not exist. TEMPORAL_ADDRESS,
-# TEMPORAL_NAMESPACE and RETENTION come from outside. The worker adds the search attributes.
+# Creates the gate's namespace if it does not exist. Set TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and RETENTION. The worker
+# adds the search attributes.
 set -eu
 
-# The port opens a little before the server answers.
+# The port opens shortly before the server answers.
 attempts=30
 until temporal operator cluster health >/dev/null 2>&1; do
 	attempts=$((attempts - 1))
@@ -20,8 +20,8 @@ else
 	temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
 fi
 
-# A new namespace is known to every part of the server only some seconds later; a
-# worker that asks before that ends with an error.
+# It takes some seconds until every part of the server knows a new namespace. A worker that starts earlier exits with
+# an error.
 attempts=30
 until temporal operator search-attribute list --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; do
 	attempts=$((attempts - 1))

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Makes and upgrades the tables of Temporal's two databases, as its version of
-# temporal-sql-tool wants them. Each step does nothing where it has been done.
-# SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD_FILE and SQL_PLUGIN come from outside.
+# Creates and upgrades the tables of Temporal's two databases for the installed version of temporal-sql-tool. You can
+# run it again: a step that is done does nothing. Set SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD_FILE and SQL_PLUGIN.
 set -eu
 
 SQL_PASSWORD=$(cat "$SQL_PASSWORD_FILE")
