@@ -19,8 +19,8 @@ const (
 	handOverCalls = 4
 	// handOverCallTimeout is for one order. The next attempt tries a busy order again.
 	handOverCallTimeout = 5 * time.Second
-	// handOverHeartbeat is the time between two heartbeats; the worker's heartbeat throttling must not
-	// be longer.
+	// handOverHeartbeat is the time between two heartbeats; the worker's heartbeat throttling must
+	// not be longer.
 	handOverHeartbeat = time.Second
 
 	// errorNotHandedOver is the error type if some orders have not got their deliveries. Retried.

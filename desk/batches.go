@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// maxOpenBatches is the maximum number of open batches that are read. If more are open, every order
-	// counts as having a delivery on its way.
+	// maxOpenBatches is the maximum number of open batches that are read. If more are open, every
+	// order counts as having a delivery on its way.
 	maxOpenBatches = 20
 	// maxBatchesKept is the maximum number of batches whose orders are kept in memory.
 	maxBatchesKept = 100
 )
 
-// batches finds the deliveries that Temporal has committed in batches, until their orders' runs have
-// got them. InFlow has its answer by then, and the runs may not know for some seconds.
+// batches finds the deliveries that Temporal has committed in batches, until their orders' runs
+// have got them. InFlow has its answer by then, and the runs may not know for some seconds.
 type batches struct {
 	temporal  client.Client
 	converter converter.DataConverter
@@ -34,7 +34,8 @@ type batches struct {
 // contain reports whether a delivery of an order is on its way to the order's run.
 func (b *batches) contain(ctx context.Context, salesOrderID string) (bool, error) {
 	open, err := b.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query:    fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", ordercheck.HandOverWorkflowType),
+		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'",
+			ordercheck.HandOverWorkflowType),
 		PageSize: maxOpenBatches + 1,
 	})
 	if err != nil {
@@ -63,7 +64,8 @@ func (b *batches) read(ctx context.Context, workflowID, runID string) (map[strin
 	if ok {
 		return known, nil
 	}
-	history := b.temporal.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	history := b.temporal.GetWorkflowHistory(ctx, workflowID, runID, false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	event, err := history.Next()
 	if err != nil {
 		return nil, fmt.Errorf("read the deliveries on their way: %w", knownError(err))

@@ -26,19 +26,21 @@ const (
 const (
 	// auditQueue is the maximum number of lines that wait for a slow disk.
 	auditQueue = 8192
-	// auditWriteSize is the size, in bytes, from which waiting lines are written even if more are coming.
+	// auditWriteSize is the size, in bytes, from which waiting lines are written even if more are
+	// coming.
 	auditWriteSize = 64 << 10
 )
 
 // AuditOptions configure [OpenAuditLog].
 type AuditOptions struct {
-	// Target is [AuditOff], [AuditStdout] or a path. Empty means off. A file is created with mode 0600
-	// and appended to. If another program renames or removes it, a new one is created within a second.
+	// Target is [AuditOff], [AuditStdout] or a path. Empty means off. A file is created with mode
+	// 0600 and appended to. If another program renames or removes it, a new one is created within a
+	// second.
 	Target string
 	// Stdout replaces [os.Stdout] for [AuditStdout].
 	Stdout io.Writer
-	// MaxSize is the size in bytes from which a file is rotated to Target.1; see [DefaultAuditMaxSize].
-	// 0 means never.
+	// MaxSize is the size in bytes from which a file is rotated to Target.1; see
+	// [DefaultAuditMaxSize]. 0 means never.
 	MaxSize int64
 	// Keep is the number of rotated files to keep, 1 or more; see [DefaultAuditKeep].
 	Keep int
@@ -49,12 +51,13 @@ type AuditOptions struct {
 	MeterProvider metric.MeterProvider
 }
 
-// AuditLog writes one line of JSON per webhook request: who sent what, and what became of it. A flood
-// of forged requests gets one line for many. No line contains a body, a secret or a signature.
+// AuditLog writes one line of JSON per webhook request: who sent what, and what became of it. A
+// flood of forged requests gets one line for many. No line contains a body, a secret or a
+// signature.
 //
 // Lines are written in the background, in order, so neither a full disk nor a hanging one delays a
-// delivery. A line that cannot be written is lost. Lost lines are counted and, once a minute, logged.
-// A nil AuditLog writes nothing.
+// delivery. A line that cannot be written is lost. Lost lines are counted and, once a minute,
+// logged. A nil AuditLog writes nothing.
 type AuditLog struct {
 	name            string
 	out             io.Writer
@@ -92,8 +95,8 @@ type auditRecord struct {
 	SecretIndex *int    `json:"secretIndex,omitempty"`
 	DurationMS  float64 `json:"durationMs"`
 	TraceID     string  `json:"traceId,omitempty"`
-	// Requests is the number of requests since Since that the line stands for; absent means one. See
-	// [Options].PeerFailureLimit.
+	// Requests is the number of requests since Since that the line stands for; absent means one.
+	// See [Options].PeerFailureLimit.
 	Requests int       `json:"requests,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 }
@@ -145,7 +148,7 @@ func (a *AuditLog) addMetrics(provider metric.MeterProvider) error {
 		metric.WithDescription("Lines that could not be written to the audit log."))
 	a.failedRotations, errs[1] = meter.Int64Counter("gate.audit.rotation.failures",
 		metric.WithUnit("{rotation}"),
-		metric.WithDescription("Failed rotations of the audit log's file, which keeps growing meanwhile."))
+		metric.WithDescription("Failed rotations of the audit log's file, which keeps growing."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}

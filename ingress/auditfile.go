@@ -24,10 +24,12 @@ const (
 )
 
 // auditFile is a file that is appended to, and rotated to path.1, path.2 … when it reaches its
-// maximum size. If another program, such as logrotate, renames or removes it, a new file is created.
+// maximum size. If another program, such as logrotate, renames or removes it, a new file is
+// created.
 //
 // We don't use lumberjack: after a failed rotation it refuses every write, it never notices that
-// another program renamed the file, and it leaks a goroutine. A failed rotation must not lose lines.
+// another program renamed the file, and it leaks a goroutine. A failed rotation must not lose
+// lines.
 type auditFile struct {
 	path    string
 	maxSize int64 // bytes; 0 means no limit

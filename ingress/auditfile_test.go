@@ -57,7 +57,8 @@ func reasonsIn(t *testing.T, path string) []string {
 	return reasons
 }
 
-// TestAuditLogRotates: no file is above its size, no more are kept than wanted, and no line is lost or torn.
+// TestAuditLogRotates: no file is above its size, no more are kept than wanted, and no line is lost
+// or torn.
 func TestAuditLogRotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxSize, keep, lines = 2000, 3, 100

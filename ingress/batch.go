@@ -9,16 +9,16 @@ import (
 
 const (
 	// Temporal can only start so many runs per second, so at most maxCalls calls are in flight.
-	// Deliveries that arrive meanwhile wait in their queues. Once minBatchOrders orders are waiting, the
-	// next call commits them as one batch, by starting one short workflow that hands each order its
-	// deliveries. For fewer orders that would cost more than it saves.
+	// Deliveries that arrive meanwhile wait in their queues. Once minBatchOrders orders are
+	// waiting, the next call commits them as one batch, by starting one short workflow that hands
+	// each order its deliveries. For fewer orders that would cost more than it saves.
 	maxCalls       = 4
 	minBatchOrders = 4
 	// maxBatch is the maximum number of deliveries in a batch: about 200 KiB of the 2 MiB that a
 	// payload may have.
 	maxBatch = 1000
-	// slowCall is when a call in flight stops counting towards maxCalls. Its order is busy or Temporal
-	// is slow, and other orders must not wait for that.
+	// slowCall is when a call in flight stops counting towards maxCalls. Its order is busy or
+	// Temporal is slow, and other orders must not wait for that.
 	slowCall = 100 * time.Millisecond
 )
 

@@ -39,8 +39,8 @@ func commitEach(t *testing.T, c *committer, n int) []error {
 	return errs
 }
 
-// TestBatch checks that one call commits the deliveries of all orders that wait while maxCalls calls
-// are in flight.
+// TestBatch checks that one call commits the deliveries of all orders that wait while maxCalls
+// calls are in flight.
 func TestBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: waitFor(20 * time.Millisecond)}
@@ -88,8 +88,8 @@ func TestNoBatchOfFewOrders(t *testing.T) {
 	})
 }
 
-// TestManyDeliveriesOfManyOrders checks that every delivery is in exactly one call, that it succeeds
-// only after the commit, and that the deliveries of an order keep their order.
+// TestManyDeliveriesOfManyOrders checks that every delivery is in exactly one call, that it
+// succeeds only after the commit, and that the deliveries of an order keep their order.
 func TestManyDeliveriesOfManyOrders(t *testing.T) {
 	for _, tc := range []struct{ orders, deliveries int }{{20, 1000}, {700, 1400}, {2200, 2200}, {3, 900}} {
 		t.Run(fmt.Sprintf("%d on %d", tc.deliveries, tc.orders), func(t *testing.T) {

@@ -17,8 +17,8 @@ const (
 	maxBodySize = 256 << 10
 	// smallBody is above what InFlow sends, in bytes. Each request may have that much.
 	smallBody = 16 << 10
-	// maxLargeBodies is how many requests may have more at once: 64 MiB in total, half of it slack in
-	// buffers that grow.
+	// maxLargeBodies is how many requests may have more at once: 64 MiB in total, half of it slack
+	// in buffers that grow.
 	maxLargeBodies = 128
 )
 

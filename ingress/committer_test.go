@@ -26,7 +26,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// newTestCommitter returns a committer that is closed when the test ends. tracers and log may be nil.
+// newTestCommitter returns a committer that is closed when the test ends. tracers and log may be
+// nil.
 func newTestCommitter(
 	t *testing.T, temporal Temporal, tracers trace.TracerProvider, log *bytes.Buffer,
 ) *committer {
@@ -127,8 +128,9 @@ func TestCommitGivesUpInTime(t *testing.T) {
 	}
 }
 
-// TestOneAttemptMayTakeAllTheTime checks the deadline that Temporal's client sees. It ends an attempt
-// after half of the time until its context's deadline, and one commit may take all of a delivery's.
+// TestOneAttemptMayTakeAllTheTime checks the deadline that Temporal's client sees. It ends an
+// attempt after half of the time until its context's deadline, and one commit may take all of a
+// delivery's.
 func TestOneAttemptMayTakeAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen time.Duration

@@ -22,7 +22,8 @@ import (
 )
 
 // TestSlowConnectionsGiveWay: the places are full of connections that bring nothing, whichever way,
-// and deliveries find room; the longest waited for goes first, and one that has brought deliveries last.
+// and deliveries find room; the longest waited for goes first, and one that has brought deliveries
+// last.
 func TestSlowConnectionsGiveWay(t *testing.T) {
 	const places = 5
 	reader := sdkmetric.NewManualReader()
@@ -60,7 +61,8 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(ts.log.String(), "too many connections"))
 }
 
-// TestAnsweringKeepsThePlace: with every place taken by deliveries that Temporal has not committed yet, a newcomer waits for one.
+// TestAnsweringKeepsThePlace: with every place taken by deliveries that Temporal has not committed
+// yet, a newcomer waits for one.
 func TestAnsweringKeepsThePlace(t *testing.T) {
 	const places = 3
 	release := make(chan struct{})
@@ -142,8 +144,8 @@ func TestLimitedServerStops(t *testing.T) {
 	ts.stopped <- nil
 }
 
-// TestLargeBodiesAreBounded: senders of large bodies that do not come to an end cannot fill the memory, and
-// what InFlow sends goes on.
+// TestLargeBodiesAreBounded: senders of large bodies that do not come to an end cannot fill the
+// memory, and what InFlow sends goes on.
 func TestLargeBodiesAreBounded(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	large := func(size int) string {
@@ -169,10 +171,10 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	assert.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
 }
 
-// TestSlowLoris: beside 500 slow connections, all that their address may have, which dribble headers,
-// bodies or nothing, every delivery is answered, and nothing grows. It logs the times, which show whether deliveries
-// beside the slow connections keep under twice the p99 that they have alone; no test fails for them, since a
-// busy machine changes them.
+// TestSlowLoris: beside 500 slow connections, all that their address may have, which dribble
+// headers, bodies or nothing, every delivery is answered, and nothing grows. It logs the times,
+// which show whether deliveries beside the slow connections keep under twice the p99 that they have
+// alone; no test fails for them, since a busy machine changes them.
 func TestSlowLoris(t *testing.T) {
 	const slow, rounds, deliveries = 500, 3, 100
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {

@@ -75,9 +75,9 @@ func TestDrain(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestDrainUnderLoad: with a notice, clients that keep their connections and go
-// on sending see no broken one: they are answered, or find the door shut. A
-// connection that the kernel had queued and nobody accepted when the door shut is reset; it was never in.
+// TestDrainUnderLoad: with a notice, clients that keep their connections and go on sending see no
+// broken one: they are answered, or find the door shut. A connection that the kernel had queued and
+// nobody accepted when the door shut is reset; it was never in.
 func TestDrainUnderLoad(t *testing.T) {
 	const workers = 8
 	temporal := &fakeTemporal{signal: waitFor(time.Millisecond)}
@@ -141,7 +141,8 @@ func TestDrainUnderLoad(t *testing.T) {
 	})
 }
 
-// TestDrainHearsOutAcceptedConnections: net/http's own Shutdown drops what they send after it began.
+// TestDrainHearsOutAcceptedConnections: net/http's own Shutdown drops what they send after it
+// began.
 func TestDrainHearsOutAcceptedConnections(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	dial := func() net.Conn {

@@ -43,8 +43,8 @@ func TestReadiness(t *testing.T) {
 	assert.Contains(t, ts.log.String(), errDown.Error(), "the log says why, the answer does not")
 }
 
-// TestHungHealthQuestion: a question to Temporal never returns, not even when its time is over. No probe,
-// scrape or delivery waits for it, and after a minute /livez says that the process hangs.
+// TestHungHealthQuestion: a question to Temporal never returns, not even when its time is over. No
+// probe, scrape or delivery waits for it, and after a minute /livez says that the process hangs.
 func TestHungHealthQuestion(t *testing.T) {
 	var questions atomic.Int32
 	hang := make(chan struct{})

@@ -16,8 +16,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TestHostile: what an attacker may send, with and without a right signature. Each gets its status, leaves
-// its reason in the audit log, and no memory behind.
+// TestHostile: what an attacker may send, with and without a right signature. Each gets its status,
+// leaves its reason in the audit log, and no memory behind.
 func TestHostile(t *testing.T) {
 	const (
 		invalidSignature = `{"error":"invalid signature"}`
@@ -200,7 +200,8 @@ func TestHostile(t *testing.T) {
 		{"an event with a version of 50 digits", raw{body: `{"event":"SalesOrderUpdatedV` + strings.Repeat("9", 40) + `","salesOrderId":"a"}`}, 200, received("a"), "received"},
 	}
 
-	// All of them at once, since net/http takes half a second to part from a sender that it did not hear out.
+	// All of them at once, since net/http takes half a second to part from a sender that it did not
+	// hear out.
 	const times = 3
 	servers, requests, answers := make([]*testServer, len(cases)), make([]string, len(cases)), make([][]reply, len(cases))
 	for i, tc := range cases {
@@ -248,8 +249,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestSmuggling: where a proxy may see one request and the gate two, the gate sees the standard's, and hears nothing
-// more over that connection.
+// TestSmuggling: where a proxy may see one request and the gate two, the gate sees the standard's,
+// and hears nothing more over that connection.
 func TestSmuggling(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	smuggled := "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 0\r\n\r\n"

@@ -20,8 +20,8 @@ const scopeName = "error-check-gate/ingress"
 // one is being rotated.
 const maxSecretLabel = 9
 
-// metrics are the ingress's metrics. otelhttp adds those of HTTP itself. Every label has few values,
-// and no sender can choose one.
+// metrics are the ingress's metrics. otelhttp adds those of HTTP itself. Every label has few
+// values, and no sender can choose one.
 type metrics struct {
 	requests metric.Int64Counter
 	// frequent holds the labels of frequent requests: making them costs as much as counting.
@@ -45,7 +45,7 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		metric.WithDescription("Webhook requests by outcome and reason."))
 	m.commitDuration, errs[1] = meter.Float64Histogram("gate.webhook.commit.duration",
 		metric.WithUnit("s"),
-		metric.WithDescription("Time from accepting a delivery until Temporal committed it or we gave up."))
+		metric.WithDescription("Time from a delivery's acceptance to its commit, or until we gave up."))
 	m.batchSize, errs[2] = meter.Int64Histogram("gate.webhook.batch.size",
 		metric.WithUnit("{delivery}"),
 		metric.WithDescription("Deliveries that shared one call to Temporal."),

@@ -22,7 +22,7 @@ import (
 const (
 	DefaultRateLimit          = 2000 // verified deliveries per second, over all peers
 	DefaultPeerRateLimit      = 1000 // verified deliveries per second and address
-	DefaultPeerFailureLimit   = 10   // refused requests per second and peer that are recorded one by one
+	DefaultPeerFailureLimit   = 10   // refused requests per second and peer that get their own record
 	DefaultMaxConnections     = 2000 // open connections
 	DefaultPeerMaxConnections = 500  // open connections per address
 )
@@ -33,31 +33,33 @@ type Options struct {
 	Temporal Temporal
 	// Secrets verify the signatures: [FixedSecrets] or [SecretFile]. Required.
 	Secrets Secrets
-	// TrustedProxies are the peers whose X-Forwarded-For and trace context we believe; none by default.
+	// TrustedProxies are the peers whose X-Forwarded-For and trace context we believe; none by
+	// default.
 	TrustedProxies edge.Networks
-	// AllowedPeers are the clients that may send webhooks; others get 403. Behind a trusted proxy, the
-	// client is the one that the proxy names. Empty means everybody. GET is open to everybody.
+	// AllowedPeers are the clients that may send webhooks; others get 403. Behind a trusted proxy,
+	// the client is the one that the proxy names. Empty means everybody. GET is open to everybody.
 	AllowedPeers edge.Networks
-	// RateLimit is the maximum rate of verified deliveries per second, and PeerRateLimit that of one
-	// address. Bursts may be twice as large. 0 means no limit.
+	// RateLimit is the maximum rate of verified deliveries per second, and PeerRateLimit that of
+	// one address. Bursts may be twice as large. 0 means no limit.
 	RateLimit, PeerRateLimit float64
-	// PeerFailureLimit is how many requests per second of one peer are recorded one by one in the audit
-	// log, the log and the traces if they are refused before their signature is verified. Bursts may be
-	// ten times as large. Requests over the limit get the same answer and lose their connection, but
-	// are only counted, in gate.webhook.requests and not in HTTP's own metrics. 0 means no limit.
+	// PeerFailureLimit is how many requests per second of one peer are recorded one by one in the
+	// audit log, the log and the traces if they are refused before their signature is verified.
+	// Bursts may be ten times as large. Requests over the limit get the same answer and lose their
+	// connection, but are only counted, in gate.webhook.requests and not in HTTP's own metrics. 0
+	// means no limit.
 	PeerFailureLimit float64
 	// MaxConnections is the maximum number of open connections, and PeerMaxConnections that of one
 	// address; see [edge.Connections]. 0 means no limit. Only [Server.Serve] enforces them.
 	MaxConnections, PeerMaxConnections int
-	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are read again when they
-	// change. Set both or neither.
+	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are read again when
+	// they change. Set both or neither.
 	TLSCertFile, TLSKeyFile string
-	// DrainNotice is how long a stopping server still accepts connections. Meanwhile /readyz answers
-	// 503 and every answer closes its connection, so that load balancers and clients with open
-	// connections move on. It is part of the 25 s that a stop may take.
+	// DrainNotice is how long a stopping server still accepts connections. Meanwhile /readyz
+	// answers 503 and every answer closes its connection, so that load balancers and clients with
+	// open connections move on. It is part of the 25 s that a stop may take.
 	DrainNotice time.Duration
-	// Audit gets a line per webhook request; nil means no audit log. The caller closes it after Serve
-	// has returned.
+	// Audit gets a line per webhook request; nil means no audit log. The caller closes it after
+	// Serve has returned.
 	Audit *AuditLog
 	// Watchdog watches deliveries and health checks, and GET /livez asks it; it may be nil.
 	Watchdog *watchdog.Watchdog
@@ -166,12 +168,13 @@ func (s *Server) instrumented(o Options) http.Handler {
 	return otelhttp.NewHandler(s.routes(), "ingress",
 		otelhttp.WithTracerProvider(o.TracerProvider),
 		otelhttp.WithMeterProvider(o.MeterProvider),
-		// A flood is only counted. Its spans would fill the collector, its quick answers would hide slow
-		// ones in the histograms, and recording it would cost about as much as refusing it.
+		// A flood is only counted. Its spans would fill the collector, its quick answers would hide
+		// slow ones in the histograms, and recording it would cost about as much as refusing it.
 		otelhttp.WithFilter(func(r *http.Request) bool {
 			return !isProbe(r.URL.Path) && !edge.OriginOf(r.Context()).Flooding
 		}),
-		// We link to the trace context of an unknown sender but don't adopt it: it could force sampling.
+		// We link to the trace context of an unknown sender but don't adopt it: it could force
+		// sampling.
 		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool {
 			return !edge.OriginOf(r.Context()).ViaProxy
 		}),

@@ -3,14 +3,14 @@ package ingress
 import "time"
 
 const (
-	// Consecutive calls for the same order are spaced out: the gap doubles from minSpacing to maxSpacing
-	// while deliveries keep arriving. Otherwise a fast Temporal would get a signal for nearly every
-	// delivery of a burst, and a run has room for 10,000 signals. The gap loses nothing: the workflow
-	// waits for quiet anyway.
+	// Consecutive calls for the same order are spaced out: the gap doubles from minSpacing to
+	// maxSpacing while deliveries keep arriving. Otherwise a fast Temporal would get a signal for
+	// nearly every delivery of a burst, and a run has room for 10,000 signals. The gap loses
+	// nothing: the workflow waits for quiet anyway.
 	minSpacing = 25 * time.Millisecond
 	maxSpacing = 400 * time.Millisecond
-	// A gap ends early if fullQueue deliveries are waiting, or if none arrives for quietAfter: waiting
-	// longer would gain nothing.
+	// A gap ends early if fullQueue deliveries are waiting, or if none arrives for quietAfter:
+	// waiting longer would gain nothing.
 	fullQueue  = 64
 	quietAfter = 15 * time.Millisecond
 )

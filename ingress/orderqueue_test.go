@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBurst checks that every delivery of a burst is in exactly one call and succeeds only after the
-// commit, and that there are few calls even if Temporal is fast and the burst slow.
+// TestBurst checks that every delivery of a burst is in exactly one call and succeeds only after
+// the commit, and that there are few calls even if Temporal is fast and the burst slow.
 func TestBurst(t *testing.T) {
 	const deliveries = 200
 	for _, tc := range []struct {

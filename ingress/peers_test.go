@@ -86,7 +86,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestAllowedPeers: who is not on the list is refused before its body is read, and cannot talk itself onto it.
+// TestAllowedPeers: who is not on the list is refused before its body is read, and cannot talk
+// itself onto it.
 func TestAllowedPeers(t *testing.T) {
 	post := func(t *testing.T, ts *testServer, forwardedFor string) reply {
 		t.Helper()

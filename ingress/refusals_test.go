@@ -98,7 +98,8 @@ func TestFloodThroughAProxy(t *testing.T) {
 	assert.Equal(t, 5, requestsIn(ts.audited(t))["signature-mismatch"])
 }
 
-// TestStrangeAddressesAreCharged: requests for what is not there are neither audited nor traced without end.
+// TestStrangeAddressesAreCharged: requests for what is not there are neither audited nor traced
+// without end.
 func TestStrangeAddressesAreCharged(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	now := newClock()

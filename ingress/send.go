@@ -134,9 +134,9 @@ func (c *committer) logFailure(b batch, err error) {
 		"error", err, "temporal", health)
 }
 
-// startSpan starts the span of a call. Its parent is the request of the first delivery, and it links
-// to the requests of the others. It takes over nothing else from a request's context: baggage would
-// let a sender write into a workflow's history.
+// startSpan starts the span of a call. Its parent is the request of the first delivery, and it
+// links to the requests of the others. It takes over nothing else from a request's context: baggage
+// would let a sender write into a workflow's history.
 func (c *committer) startSpan(b batch) (context.Context, trace.Span) {
 	first := b[0].deliveries[0]
 	var links []trace.Link

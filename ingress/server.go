@@ -34,7 +34,8 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second // header and body
 	idleTimeout       = 60 * time.Second
-	// writeTimeout starts at the end of the header. It covers a slow body, the commit and the answer.
+	// writeTimeout starts at the end of the header. It covers a slow body, the commit and the
+	// answer.
 	writeTimeout   = readTimeout + commitWithin + 6*time.Second
 	maxHeaderBytes = 16 << 10
 	// maxStreams is the maximum number of concurrent requests on an HTTP/2 connection.
@@ -121,8 +122,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(fmt.Errorf("serve on %s: %w", listener.Addr(), serveErr),
 			s.drain(drainCtx, server))
 	}
-	// Close the listener before Shutdown. Shutdown would also drop requests that arrive from then on
-	// over connections that we have already accepted, without an answer.
+	// Close the listener before Shutdown. Shutdown would also drop requests that arrive from then
+	// on over connections that we have already accepted, without an answer.
 	err := listener.Close()
 	<-served
 	return errors.Join(err, s.drain(drainCtx, server))

@@ -61,7 +61,8 @@ func TestTLSReload(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestHTTP2 is what a sender of HTTP/2 gets, and what one that resets its requests as soon as it made them does not.
+// TestHTTP2 is what a sender of HTTP/2 gets, and what one that resets its requests as soon as it
+// made them does not.
 func TestHTTP2(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")

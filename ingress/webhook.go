@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// retryLimited is the Retry-After for a sender over its limit, whose burst refills every second.
+	// retryLimited is the Retry-After for a sender over its limit, whose burst refills every
+	// second.
 	retryLimited = time.Second
 	// retryUnavailable is the Retry-After if Temporal didn't commit the delivery.
 	retryUnavailable = 5 * time.Second
@@ -72,8 +73,8 @@ func (s *Server) refuseMethod(r *http.Request) answer {
 	return a
 }
 
-// read reads, verifies and parses the request, in the order of the HTTP contract. It returns nil, or
-// the answer if the request is refused. It doesn't look into the body before the signature is
+// read reads, verifies and parses the request, in the order of the HTTP contract. It returns nil,
+// or the answer if the request is refused. It doesn't look into the body before the signature is
 // verified, and doesn't keep it afterwards.
 func (q *webhookRequest) read() *answer {
 	if refused := q.checkPeer(); refused != nil {

@@ -43,7 +43,9 @@ SIGTERM it finishes what it has accepted, within 25 seconds.`,
 				return &exitError{code: exitUsage, err: err}
 			}
 			return process(cmd.Context(), "gate-ingress", settings.Log, settings.Admin,
-				func(ctx context.Context, t *telemetry.Telemetry) error { return runIngress(ctx, settings, t) })
+				func(ctx context.Context, t *telemetry.Telemetry) error {
+					return runIngress(ctx, settings, t)
+				})
 		},
 	}
 }
@@ -64,8 +66,8 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	}
 	defer temporal.Close()
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
-		Target: settings.AuditLog, MaxSize: int64(settings.AuditLogMaxSize) << 20, Keep: settings.AuditLogKeep,
-		Logger: t.Logger, MeterProvider: t.MeterProvider,
+		Target: settings.AuditLog, MaxSize: int64(settings.AuditLogMaxSize) << 20,
+		Keep: settings.AuditLogKeep, Logger: t.Logger, MeterProvider: t.MeterProvider,
 	})
 	if err != nil {
 		return err

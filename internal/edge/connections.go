@@ -20,9 +20,11 @@ const connectionPatience = time.Second
 
 // ConnectionOptions configure [NewConnections].
 type ConnectionOptions struct {
-	// Max is the maximum number of open connections, and PeerMax that of one subnet. 0 means no limit.
+	// Max is the maximum number of open connections, and PeerMax that of one subnet. 0 means no
+	// limit.
 	Max, PeerMax int
-	// TrustedProxies are not limited by PeerMax: their connections carry the requests of many clients.
+	// TrustedProxies are not limited by PeerMax: their connections carry the requests of many
+	// clients.
 	TrustedProxies Networks
 	// Opened is called with 1 for each connection that opens and -1 for each that closes.
 	Opened func(change int)
@@ -175,8 +177,8 @@ func (c *Connections) makeRoom(newcomer *connection) (evict *connection, wait ti
 }
 
 // slowest returns the connection to close for a newcomer: the oldest without a verified request, or
-// else the oldest. The peer limits the choice to its own connections, unless it is the zero address.
-// If no connection may be closed yet, it returns how long to wait. The caller holds mu.
+// else the oldest. The peer limits the choice to its own connections, unless it is the zero
+// address. If no connection may be closed yet, it returns how long to wait. The caller holds mu.
 func (c *Connections) slowest(
 	newcomer *connection, peer netip.Addr,
 ) (evict *connection, wait time.Duration) {

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// FailureBurst is the burst of a [FailureBudget], in seconds of its rate. A budget that is idle for
-	// [Idle] is full again.
+	// FailureBurst is the burst of a [FailureBudget], in seconds of its rate. A budget that is idle
+	// for [Idle] is full again.
 	FailureBurst = 10
 	// OverallFailures caps all peers together, as a multiple of the per-peer rate, so having many
 	// addresses doesn't help.

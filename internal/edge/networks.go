@@ -15,8 +15,8 @@ const maxHops = 32
 // Networks are CIDR ranges. An address is a range of one.
 type Networks []netip.Prefix
 
-// NewNetworks returns the ranges in the form in which addresses are compared: IPv4 mapped to IPv6 as
-// plain IPv4 (::ffff:10.0.0.0/104 means 10.0.0.0/8), and without host bits.
+// NewNetworks returns the ranges in the form in which addresses are compared: IPv4 mapped to IPv6
+// as plain IPv4 (::ffff:10.0.0.0/104 means 10.0.0.0/8), and without host bits.
 func NewNetworks(prefixes []netip.Prefix) Networks {
 	var n Networks
 	for _, prefix := range prefixes {
@@ -42,8 +42,8 @@ func (n Networks) Contain(address netip.Addr) bool {
 // unmapped, and the zone, which can be any text, is dropped.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// Remote returns the address in the host:port of a connection's other end, or the zero address if the
-// connection isn't IP.
+// Remote returns the address in the host:port of a connection's other end, or the zero address if
+// the connection isn't IP.
 func Remote(hostPort string) netip.Addr {
 	remote, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
@@ -53,9 +53,10 @@ func Remote(hostPort string) netip.Addr {
 }
 
 // Client returns the real client address of a request. n are the trusted proxies. It walks
-// X-Forwarded-For from right to left and stops at the first hop that is not a trusted proxy, because
-// anything further left can be forged. If the entry that a trusted proxy added cannot be read, the
-// client is that proxy. No other header counts: a proxy that doesn't set it forwards the sender's.
+// X-Forwarded-For from right to left and stops at the first hop that is not a trusted proxy,
+// because anything further left can be forged. If the entry that a trusted proxy added cannot be
+// read, the client is that proxy. No other header counts: a proxy that doesn't set it forwards the
+// sender's.
 func (n Networks) Client(r *http.Request) netip.Addr {
 	address := Remote(r.RemoteAddr)
 	lines := r.Header[ForwardedFor]

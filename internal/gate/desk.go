@@ -7,9 +7,11 @@ import (
 
 // NewDesk returns a desk. o.SignIn is required.
 func (g *Gate) NewDesk(o desk.Options) (*desk.Server, error) {
-	o.Temporal, o.Namespace, o.Converter = g.Temporal, g.Namespace, codec.NewDataConverter(g.PayloadKeys)
+	o.Temporal, o.Namespace = g.Temporal, g.Namespace
+	o.Converter = codec.NewDataConverter(g.PayloadKeys)
 	if t := g.Telemetry; t != nil {
-		o.Logger, o.TracerProvider, o.MeterProvider, o.Watchdog = t.Logger, t.TracerProvider, t.MeterProvider, t.Watchdog
+		o.Logger, o.Watchdog = t.Logger, t.Watchdog
+		o.TracerProvider, o.MeterProvider = t.TracerProvider, t.MeterProvider
 	}
 	return desk.New(o)
 }

@@ -29,7 +29,8 @@ type Gate struct {
 func (g *Gate) NewIngress(o ingress.Options) (*ingress.Server, error) {
 	o.Temporal = g.Temporal
 	if t := g.Telemetry; t != nil {
-		o.Logger, o.TracerProvider, o.MeterProvider, o.Watchdog = t.Logger, t.TracerProvider, t.MeterProvider, t.Watchdog
+		o.Logger, o.Watchdog = t.Logger, t.Watchdog
+		o.TracerProvider, o.MeterProvider = t.TracerProvider, t.MeterProvider
 	}
 	return ingress.New(o)
 }

@@ -10,7 +10,7 @@ import (
 // Open opens a file for reading. A named pipe without a writer is empty. [os.Open] would wait for a
 // writer, and neither a context nor a caught signal could end that.
 func Open(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller chooses the path
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller's path
 }
 
 // ReadFile opens a file with [Open] and reads it to the end.

@@ -1,5 +1,5 @@
-// Package ordersignal signals deliveries to an order's workflow. The ingress does so for one order, a
-// worker for each order of a batch, and the sweep for deliveries that were missed.
+// Package ordersignal signals deliveries to an order's workflow. The ingress does so for one order,
+// a worker for each order of a batch, and the sweep for deliveries that were missed.
 package ordersignal
 
 import (
@@ -16,13 +16,16 @@ import (
 
 // Temporal is the part of Temporal's client that signals a run and starts it if there is none.
 type Temporal interface {
-	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
-		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
+	SignalWithStartWorkflow(
+		ctx context.Context, workflowID, signalName string, signalArg any,
+		options client.StartWorkflowOptions, workflow any, workflowArgs ...any,
+	) (client.WorkflowRun, error)
 }
 
 // shownAtStart are the search attributes that a run itself would set first.
 var shownAtStart = temporal.NewSearchAttributes(
-	temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus).ValueSet(string(ordercheck.StatusChecking)),
+	temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus).
+		ValueSet(string(ordercheck.StatusChecking)),
 	temporal.NewSearchAttributeKeyInt64(ordercheck.SearchErrorCount).ValueSet(0),
 	temporal.NewSearchAttributeKeyKeywordList(ordercheck.SearchFailedRules).ValueSet([]string{}),
 )
@@ -47,7 +50,8 @@ func Send(
 		TypedSearchAttributes: shownAtStart,
 	}
 	send := func() error {
-		_, err := t.SignalWithStartWorkflow(ctx, options.ID, ordercheck.SignalWebhookDelivered, deliveries,
+		_, err := t.SignalWithStartWorkflow(ctx, options.ID,
+			ordercheck.SignalWebhookDelivered, deliveries,
 			options, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
 		return err
 	}

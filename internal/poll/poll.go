@@ -1,5 +1,5 @@
-// Package poll asks a question regularly in the background and keeps the latest answer. Readers of the
-// answer never wait: no metric callback, no probe and no delivery.
+// Package poll asks a question regularly in the background and keeps the latest answer. Readers of
+// the answer never wait: no metric callback, no probe and no delivery.
 package poll
 
 import (

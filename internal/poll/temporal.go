@@ -17,7 +17,9 @@ const (
 
 // Temporal is the part of Temporal's client that checks the health of its server.
 type Temporal interface {
-	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
+	CheckHealth(
+		ctx context.Context, request *client.CheckHealthRequest,
+	) (*client.CheckHealthResponse, error)
 }
 
 // TemporalHealth checks once per second whether Temporal can be reached. w and now may be nil.

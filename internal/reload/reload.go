@@ -23,8 +23,8 @@ const (
 	// Interval is the minimum time between two looks at the files, and so the delay until a change
 	// counts.
 	Interval = time.Second
-	// minAge is how old a file's last change must be for its time and size to prove that the file is
-	// unchanged. A second change within the clock's granularity would leave both as they are.
+	// minAge is how old a file's last change must be for its time and size to prove that the file
+	// is unchanged. A second change within the clock's granularity would leave both as they are.
 	minAge = 2 * time.Second
 	// MaxFile is the maximum size of a file, in bytes.
 	MaxFile = 1 << 20
@@ -33,8 +33,8 @@ const (
 	LookWithin = time.Second
 )
 
-// Value is made from files and made again when they change. If the new content is invalid, the value
-// stays as it is, and the fault is logged once.
+// Value is made from files and made again when they change. If the new content is invalid, the
+// value stays as it is, and the fault is logged once.
 //
 // The value looks at the files when it is asked for, instead of watching them. That needs no
 // goroutine and misses no change, not even in a Kubernetes mount, where the change is in a symlink
@@ -69,8 +69,8 @@ type Files struct {
 	Now    func() time.Time // nil means [time.Now]
 }
 
-// Follow calls look once per [Interval] until ctx ends. Let look get a value, so that a change takes
-// effect and a fault is logged even if nobody else asks for the value.
+// Follow calls look once per [Interval] until ctx ends. Let look get a value, so that a change
+// takes effect and a fault is logged even if nobody else asks for the value.
 func Follow(ctx context.Context, look func()) {
 	ticker := time.NewTicker(Interval)
 	defer ticker.Stop()

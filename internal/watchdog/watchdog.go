@@ -1,5 +1,5 @@
-// Package watchdog finds operations that hang, so that a liveness probe fails for a process that is up
-// but can no longer do its work.
+// Package watchdog finds operations that hang, so that a liveness probe fails for a process that is
+// up but can no longer do its work.
 package watchdog
 
 import (
@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// Limit is how long an operation may run. It is far above the time limit of every operation that is
-	// watched, which is 25 s at most.
+	// Limit is how long an operation may run. It is far above the time limit of every operation
+	// that is watched, which is 25 s at most.
 	Limit = time.Minute
 
 	checkEvery = 10 * time.Second
-	// giveUpAfter is the number of failed checks in a row, 2 minutes, after which Run returns an error.
-	// A liveness probe acts within seconds; this is for supervisors without probes. We count checks
-	// instead of time because a process that was suspended has done nothing wrong.
+	// giveUpAfter is the number of failed checks in a row, 2 minutes, after which Run returns an
+	// error. A liveness probe acts within seconds; this is for supervisors without probes. We count
+	// checks instead of time because a process that was suspended has done nothing wrong.
 	giveUpAfter = 12
 )
 
@@ -61,8 +61,8 @@ func (w *Watchdog) Begin(name string) (end func()) {
 	}
 }
 
-// Check returns an error if an operation has been running for longer than [Limit]. The error names the
-// oldest one. Check logs the start and the end of a hang. It never blocks.
+// Check returns an error if an operation has been running for longer than [Limit]. The error names
+// the oldest one. Check logs the start and the end of a hang. It never blocks.
 func (w *Watchdog) Check() error {
 	if w == nil {
 		return nil
@@ -74,7 +74,8 @@ func (w *Watchdog) Check() error {
 		}
 		return nil
 	}
-	err := fmt.Errorf("%s has been hanging for %v", oldest.name, w.now().Sub(oldest.began).Round(time.Second))
+	age := w.now().Sub(oldest.began).Round(time.Second)
+	err := fmt.Errorf("%s has been hanging for %v", oldest.name, age)
 	if changed {
 		w.logger.Error("this process hangs; restart it",
 			"error", err, "operations", count)
