@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestBurstOverHTTP: 200 deliveries for one order at once are all taken, with few calls,
-// and none is answered before its call was committed. The first call waits for all of them.
+// TestBurstOverHTTP checks that 200 concurrent deliveries of one order need two calls, and that
+// none is answered before its call is committed. The first call hangs until all have arrived.
 func TestBurstOverHTTP(t *testing.T) {
 	const deliveries = 200
 	release := make(chan struct{})
@@ -24,7 +24,8 @@ func TestBurstOverHTTP(t *testing.T) {
 	answered := make([]time.Time, deliveries)
 	var group sync.WaitGroup
 	for i := range deliveries {
-		body := fmt.Sprintf(`{"event":"salesOrder.updated","data":{"salesOrderId":%q},"timestamp":"%d"}`, orderID, i)
+		body := fmt.Sprintf(
+			`{"event":"salesOrder.updated","data":{"salesOrderId":%q},"timestamp":"%d"}`, orderID, i)
 		r := ts.webhookRequest(t, body)
 		group.Go(func() {
 			response, err := ts.client.Do(r)
@@ -52,10 +53,13 @@ func TestBurstOverHTTP(t *testing.T) {
 	}
 	require.Len(t, carried, deliveries)
 	for i, at := range answered {
-		assert.False(t, at.Before(carried[fmt.Sprint(i)]), "delivery %d was answered before its commit", i)
+		assert.False(t, at.Before(carried[fmt.Sprint(i)]),
+			"delivery %d was answered before its commit", i)
 	}
 }
 
+// TestIdenticalBodiesAreAllCarried checks that we never deduplicate by body: two real edits can
+// send the same bytes.
 func TestIdenticalBodiesAreAllCarried(t *testing.T) {
 	temporal := &fakeTemporal{}
 	ts := startServer(t, temporal)
@@ -92,7 +96,7 @@ func TestTemporalDownAndBack(t *testing.T) {
 	}, generous, time.Millisecond)
 }
 
-// TestClientHangsUp: its delivery goes on, and so do those that share the call.
+// TestClientHangsUp checks that neither its own delivery nor others in the same call are cancelled.
 func TestClientHangsUp(t *testing.T) {
 	release := make(chan struct{})
 	began := make(chan struct{}, 10)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -28,10 +29,10 @@ func TestReadiness(t *testing.T) {
 	ts := startServer(t, temporal)
 	becomes := func(status int) {
 		t.Helper()
-		require.Eventually(t, func() bool { return ts.get(t, readyPath).status == status }, 30*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return ts.get(t, readyPath).status == status },
+			generous, 10*time.Millisecond)
 	}
-	assert.Equal(t, 200, ts.get(t, readyPath).status, "the first probe waits for the first answer")
-
+	becomes(200)
 	down.Store(true)
 	becomes(503)
 	got := ts.get(t, readyPath)
@@ -43,13 +44,42 @@ func TestReadiness(t *testing.T) {
 	assert.Contains(t, ts.log.String(), errDown.Error(), "the log says why, the answer does not")
 }
 
-// TestHungHealthQuestion: a question to Temporal never returns, not even when its time is over. No
-// probe, scrape or delivery waits for it, and after a minute /livez says that the process hangs.
-func TestHungHealthQuestion(t *testing.T) {
-	var questions atomic.Int32
+// TestFirstProbeWaits checks that a probe right after the start waits for Temporal's first answer.
+func TestFirstProbeWaits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		takes, waits time.Duration
+		want         error
+	}{
+		"an answer in time": {firstAnswer / 2, firstAnswer / 2, nil},
+		"no answer yet":     {time.Hour, firstAnswer, errUnreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				secrets, err := NewFixedSecrets(parseKeys(t, firstSecret))
+				require.NoError(t, err)
+				temporal := &fakeTemporal{health: func(ctx context.Context) error {
+					return waitFor(tc.takes)(ctx, 0)
+				}}
+				server, err := New(Options{
+					Temporal: temporal, Secrets: secrets, Logger: slog.New(slog.DiscardHandler),
+				})
+				require.NoError(t, err)
+				go server.health.Run(t.Context())
+				began := time.Now()
+				require.ErrorIs(t, server.Ready(t.Context()), tc.want)
+				assert.Equal(t, tc.waits, time.Since(began))
+			})
+		})
+	}
+}
+
+// TestHungHealthCheck checks that no probe, scrape or delivery waits for a health check of Temporal
+// that hangs in spite of its deadline, and that /livez fails after a minute.
+func TestHungHealthCheck(t *testing.T) {
+	var checks atomic.Int32
 	hang := make(chan struct{})
 	temporal := &fakeTemporal{health: func(context.Context) error {
-		if questions.Add(1) > 1 {
+		if checks.Add(1) > 1 {
 			<-hang
 		}
 		return nil
@@ -61,14 +91,14 @@ func TestHungHealthQuestion(t *testing.T) {
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
 	defer close(hang)
+	require.Eventually(t, func() bool { return checks.Load() == 2 }, generous, time.Millisecond)
 	require.Equal(t, 200, ts.get(t, readyPath).status)
-	require.Eventually(t, func() bool { return questions.Load() == 2 }, 30*time.Second, time.Millisecond)
 
 	clock.step(watchdog.Limit)
 	assert.Equal(t, 200, ts.get(t, livePath).status)
 	clock.step(time.Second)
 	for range 3 {
-		assert.Equal(t, 503, ts.get(t, readyPath).status, "the answer is old")
+		assert.Equal(t, 503, ts.get(t, readyPath).status, "the answer is stale")
 		assert.Equal(t, 200, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 		assert.Zero(t, gauge(t, reader, "gate.temporal.reachable"))
 		got := ts.get(t, livePath)
@@ -76,11 +106,11 @@ func TestHungHealthQuestion(t *testing.T) {
 		assert.JSONEq(t, `{"error":"Temporal's health check has been hanging for 1m1s"}`, got.body)
 	}
 	assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log.String())
-	assert.EqualValues(t, 2, questions.Load(), "none is asked beside it")
+	assert.EqualValues(t, 2, checks.Load(), "there is one check at a time")
 }
 
-// TestHungCall: a call to Temporal never returns. Its deliveries are answered in time, and after a
-// minute /livez says that the process hangs.
+// TestHungCall checks that deliveries are answered in time if a call to Temporal never returns, and
+// that /livez fails after a minute.
 func TestHungCall(t *testing.T) {
 	hang := make(chan struct{})
 	temporal := &fakeTemporal{signal: func(context.Context, int) error {
@@ -89,13 +119,17 @@ func TestHungCall(t *testing.T) {
 	}}
 	clock := newClock()
 	dog := watchdog.New(slog.New(slog.DiscardHandler), clock.now)
-	ts := startServer(t, temporal, withOptions(func(o *Options) { o.Now, o.Watchdog = clock.now, dog }), commitTime(10*time.Millisecond))
+	ts := startServer(t, temporal, commitTime(time.Millisecond), withOptions(func(o *Options) {
+		o.Now, o.Watchdog = clock.now, dog
+	}))
 	assert.Equal(t, 503, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	assert.Equal(t, 200, ts.get(t, livePath).status)
 	clock.step(watchdog.Limit + time.Second)
 	got := ts.get(t, livePath)
 	assert.Equal(t, 503, got.status)
-	assert.Contains(t, got.body, "a call that commits deliveries to Temporal has been hanging for 1m1s")
+	assert.Contains(t, got.body,
+		"a call that commits deliveries to Temporal has been hanging for 1m1s")
 	close(hang)
-	require.Eventually(t, func() bool { return ts.get(t, livePath).status == 200 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return ts.get(t, livePath).status == 200 },
+		generous, time.Millisecond)
 }

@@ -99,7 +99,7 @@ func TestAllowedPeers(t *testing.T) {
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.AllowedPeers = networks("203.0.113.0/24") }))
 		got := post(t, ts, "203.0.113.5")
 		assert.Equal(t, http.StatusForbidden, got.status)
-		assert.True(t, got.parted)
+		assert.True(t, got.closed)
 		assertAlike(t, `{"error":"…"}`, got.body)
 		big := ts.webhookRequest(t, strings.Repeat(" ", maxBodySize+1))
 		assert.Equal(t, http.StatusForbidden, ts.do(t, big).status, "nothing of a body is read")

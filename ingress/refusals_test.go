@@ -52,7 +52,7 @@ func TestForgerOverItsBudget(t *testing.T) {
 		got := ts.do(t, ts.forgedRequest(t, documentedBody(fmt.Sprint(i))))
 		require.Equal(t, http.StatusUnauthorized, got.status)
 		require.Equal(t, `{"error":"invalid signature"}`, got.body)
-		require.Equal(t, i >= limit*edge.FailureBurst, got.parted, "request %d", i)
+		require.Equal(t, i >= limit*edge.FailureBurst, got.closed, "request %d", i)
 	}
 	put := ts.forgedRequest(t, documentedBody(orderID))
 	put.Method = http.MethodPut
@@ -60,11 +60,11 @@ func TestForgerOverItsBudget(t *testing.T) {
 	for range 2 {
 		got := ts.do(t, ts.webhookRequest(t, documentedBody(orderID)))
 		require.Equal(t, http.StatusOK, got.status, "a sender at the forger's address")
-		require.False(t, got.parted)
+		require.False(t, got.closed)
 	}
 	require.Equal(t, http.StatusTooManyRequests, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	now.step(5 * time.Second)
-	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).parted, "the budget comes back")
+	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).closed, "the budget comes back")
 
 	records := ts.audited(t)
 	assert.Len(t, records, limit*edge.FailureBurst+3+1+2, "the forged ones within the budget, the deliveries, and a line for each kind of the rest")
@@ -93,7 +93,7 @@ func TestFloodThroughAProxy(t *testing.T) {
 	for range 5 {
 		r := ts.forgedRequest(t, "{}")
 		r.Header.Set("X-Forwarded-For", "198.51.100.7")
-		require.False(t, ts.do(t, r).parted)
+		require.False(t, ts.do(t, r).closed)
 	}
 	assert.Equal(t, 5, requestsIn(ts.audited(t))["signature-mismatch"])
 }
@@ -110,7 +110,7 @@ func TestStrangeAddressesAreCharged(t *testing.T) {
 	for i := range 50 {
 		got := ts.get(t, fmt.Sprintf("/wp-admin/%d", i))
 		require.Equal(t, http.StatusNotFound, got.status)
-		require.Equal(t, i >= edge.FailureBurst, got.parted)
+		require.Equal(t, i >= edge.FailureBurst, got.closed)
 	}
 	assert.Empty(t, ts.audited(t))
 	assert.Len(t, spans.Ended(), edge.FailureBurst)

@@ -44,17 +44,18 @@ func liveBody(id string) string {
 	return `{"eventType":"SalesOrderUpdatedV2","salesOrderId":"` + id + `"}`
 }
 
-// webhookRequest is a rightly signed delivery, until a test makes it otherwise.
+// webhookRequest returns a delivery with a valid signature.
 func (ts *testServer) webhookRequest(t testing.TB, body string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.url+webhookPath, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, ts.url+webhookPath, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(inflow.SignatureHeader, sign(t, firstSecret, body))
 	return r
 }
 
-// forgedRequest is signed with a secret that is none of the gate's.
+// forgedRequest returns a delivery that is signed with an unknown secret.
 func (ts *testServer) forgedRequest(t testing.TB, body string) *http.Request {
 	t.Helper()
 	r := ts.webhookRequest(t, body)
@@ -66,7 +67,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
-	parted bool // the server closed the connection after it
+	closed bool // the server closed the connection after it
 }
 
 func (ts *testServer) do(t testing.TB, r *http.Request) reply {
@@ -86,20 +87,22 @@ func (ts *testServer) get(t testing.TB, path string) reply {
 	return ts.do(t, r)
 }
 
-// assertAlike takes … in want for any text.
+// assertAlike compares two texts. "…" in want stands for any text.
 func assertAlike(t *testing.T, want, got string) {
 	t.Helper()
-	before, after, open := strings.Cut(want, "…")
-	if !open {
+	before, after, hasGap := strings.Cut(want, "…")
+	if !hasGap {
 		assert.Equal(t, want, got)
 		return
 	}
-	assert.True(t, strings.HasPrefix(got, before) && strings.HasSuffix(got, after) && len(got) > len(before)+len(after), "%s is not like %s", got, want)
+	alike := strings.HasPrefix(got, before) && strings.HasSuffix(got, after) &&
+		len(got) > len(before)+len(after)
+	assert.True(t, alike, "%s is not like %s", got, want)
 	assert.LessOrEqual(t, len(got), 250)
 	assert.True(t, json.Valid([]byte(got)), got)
 }
 
-// dial opens a connection and sends the beginning of something over it.
+// dial opens a connection and sends the beginning of a request.
 func (ts *testServer) dial(t testing.TB, beginning string) net.Conn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
@@ -110,7 +113,7 @@ func (ts *testServer) dial(t testing.TB, beginning string) net.Conn {
 	return conn
 }
 
-// deliver sends a delivery over a connection of its own, or one that is kept.
+// deliver sends a delivery with a client, which may keep its connection.
 func (ts *testServer) deliver(ctx context.Context, client *http.Client, body string, signature string) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, ts.url+webhookPath, strings.NewReader(body))
 	if err != nil {
@@ -126,10 +129,11 @@ func (ts *testServer) deliver(ctx context.Context, client *http.Client, body str
 	return response.StatusCode, err
 }
 
+// isCut reports whether the server has closed a connection.
 func isCut(conn net.Conn) bool {
 	_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := conn.Read(make([]byte, 1))
-	netErr, ok := err.(net.Error) //nolint:errorlint // of the connection itself
+	netErr, ok := err.(net.Error) //nolint:errorlint // the connection returns it unwrapped
 	return err != nil && (!ok || !netErr.Timeout())
 }
 
@@ -143,16 +147,16 @@ func (ts *testServer) requireConnections(t testing.TB, n int) {
 	require.Eventually(t, func() bool { return ts.openConnections() == n }, generous, time.Millisecond, "there are %d connections", n)
 }
 
-// raw is a request as it goes over the wire.
+// raw is a request as it is sent over the wire.
 type raw struct {
-	line    string // "POST /webhook/inflow HTTP/1.1" where empty
-	host    string // header lines; "Host: gate" where empty
+	line    string // default "POST /webhook/inflow HTTP/1.1"
+	host    string // header lines; default "Host: gate"
 	headers []string
-	// body is signed and told of by Content-Length, unless headers say otherwise.
+	// body is signed, and its length sent as Content-Length unless headers say otherwise.
 	body string
-	// signature is of the body where empty, and none where "none".
+	// signature is that of the body if empty; "none" omits it.
 	signature string
-	sent      string // what is sent for the body, where it differs
+	sent      string // sent instead of the body
 }
 
 func (r raw) text(t *testing.T) string {
@@ -174,13 +178,13 @@ func (r raw) text(t *testing.T) string {
 	if signature != "none" {
 		b.WriteString(inflow.SignatureHeader + ": " + signature + "\r\n")
 	}
-	told := false
+	hasLength := false
 	for _, header := range r.headers {
 		b.WriteString(header + "\r\n")
 		name, _, _ := strings.Cut(strings.ToLower(header), ":")
-		told = told || name == "content-length" || name == "transfer-encoding"
+		hasLength = hasLength || name == "content-length" || name == "transfer-encoding"
 	}
-	if !told {
+	if !hasLength {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(r.body))
 	}
 	b.WriteString("\r\n")
@@ -192,7 +196,7 @@ func (r raw) text(t *testing.T) string {
 	return b.String()
 }
 
-// exchange sends a request over a connection of its own and reads the answer.
+// exchange sends a request over a new connection and reads the answer.
 func (ts *testServer) exchange(ctx context.Context, request string) (reply, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(ts.url, "http://"))
 	if err != nil {
@@ -201,7 +205,7 @@ func (ts *testServer) exchange(ctx context.Context, request string) (reply, erro
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = io.WriteString(conn, request) // the server may part before the end of it
+		_, _ = io.WriteString(conn, request) // the server may close the connection early
 	}()
 	defer func() {
 		_ = conn.Close()
@@ -244,7 +248,7 @@ func compressed(t *testing.T, body string) string {
 	return b.String()
 }
 
-// bodyWithSignature has a signature that contains one of the characters.
+// bodyWithSignature returns a body whose signature contains one of the characters.
 func bodyWithSignature(t *testing.T, characters string) (body, signature string) {
 	t.Helper()
 	for i := range 1000 {

@@ -41,13 +41,13 @@ const (
 	orderID      = "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
 )
 
-// generous is how long a test waits for what must come. A busy machine may take its time: only
-// a test that fails waits this long.
+// generous is how long a test waits for something that must happen. A busy machine may be slow;
+// only a test that fails waits this long.
 const generous = 5 * time.Minute
 
 var errDown = errors.New("connection refused")
 
-// edge is a server of the ingress on a real listener.
+// testServer is an ingress on a real listener.
 type testServer struct {
 	server   *Server
 	url      string
@@ -76,20 +76,23 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// setting changes the options of a test server, or the server itself.
 type setting func(*Options, *Server)
 
-// startServer serves until the test ends, and then looks for what was left behind: not
-// for tests that run beside others.
+// startServer serves until the test ends, and then checks that no goroutine leaked. Parallel tests
+// use startParallelServer.
 func startServer(t *testing.T, temporal *fakeTemporal, settings ...setting) *testServer {
 	t.Helper()
 	t.Cleanup(func() { requireNoGoroutines(t) }) // runs last
 	return startParallelServer(t, temporal, settings...)
 }
 
-// startParallelServer serves until the test ends. Settings are called twice: with the
-// options, and with the server before it serves. The server's time limits are generous: a test of
-// one sets it.
-func startParallelServer(t *testing.T, temporal *fakeTemporal, settings ...setting) *testServer {
+// startParallelServer serves until the test ends. It calls each setting twice: with the options,
+// and with the server before it serves. The server's time limits are generous, so that no other
+// test depends on the machine's speed; a test of a limit sets it.
+func startParallelServer(
+	t *testing.T, temporal *fakeTemporal, settings ...setting,
+) *testServer {
 	t.Helper()
 	ts := &testServer{
 		temporal: temporal,
@@ -152,16 +155,17 @@ func withServer(set func(*Server)) setting {
 	}
 }
 
-// commitTime sets how long a delivery waits for Temporal.
+// commitTime replaces commitWithin.
 func commitTime(d time.Duration) setting {
 	return withServer(func(s *Server) { s.committer.commitWithin = d })
 }
 
+// patience replaces how long a connection may keep its place without a verified request.
 func patience(d time.Duration) setting {
 	return withServer(func(s *Server) { s.connections.SetPatience(d) })
 }
 
-// requireWaiting waits until so many deliveries wait for Temporal.
+// requireWaiting waits until n deliveries wait for Temporal.
 func (ts *testServer) requireWaiting(t testing.TB, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -171,27 +175,27 @@ func (ts *testServer) requireWaiting(t testing.TB, n int) {
 	}, generous, time.Millisecond, "%d deliveries", n)
 }
 
-// requireNoGoroutines fails where a goroutine of this package outlived its server.
+// requireNoGoroutines fails if a goroutine of this package outlives its server.
 func requireNoGoroutines(t *testing.T) {
 	t.Helper()
-	var left string
+	var leaked string
 	assert.Eventually(t, func() bool {
-		left = ""
+		leaked = ""
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
 			if strings.Contains(stack, "error-check-gate/ingress.(*") {
-				left += stack + "\n\n"
+				leaked += stack + "\n\n"
 			}
 		}
-		return left == ""
+		return leaked == ""
 	}, generous, 5*time.Millisecond)
-	if left != "" {
-		t.Errorf("goroutines were left behind:\n%s", left)
+	if leaked != "" {
+		t.Errorf("leaked goroutines:\n%s", leaked)
 	}
 }
 
-// audited stops the server and reads its audit log.
+// audited stops the server and returns the records of its audit log.
 func (ts *testServer) audited(t *testing.T) []map[string]any {
 	t.Helper()
 	ts.stop()
@@ -233,7 +237,7 @@ func (c *clock) step(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// gauge is the sum of a gauge's values.
+// gauge returns the sum of a gauge's values.
 func gauge(t *testing.T, reader *sdkmetric.ManualReader, name string) (total int64) {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
@@ -252,7 +256,7 @@ func gauge(t *testing.T, reader *sdkmetric.ManualReader, name string) (total int
 	return total
 }
 
-// sum is what a counter has counted, or how many values a histogram holds.
+// sum returns the value of a counter, or the number of values in a histogram.
 func sum(t *testing.T, reader *sdkmetric.ManualReader, name string) int64 {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
@@ -273,19 +277,19 @@ func sum(t *testing.T, reader *sdkmetric.ManualReader, name string) int64 {
 					total += int64(point.Count) //nolint:gosec // of a test's requests
 				}
 			default:
-				require.Failf(t, "cannot be summed", "%s is %T", name, data)
+				require.Failf(t, "unknown kind of metric", "%s is %T", name, data)
 			}
 		}
 	}
 	return total
 }
 
-// setGlobalPropagator: otelhttp reads a request's trace context with the global propagator.
+// setGlobalPropagator sets the propagator with which otelhttp reads a request's trace context.
 func setGlobalPropagator(t *testing.T) {
 	t.Helper()
-	before := otel.GetTextMapPropagator()
+	previous := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	t.Cleanup(func() { otel.SetTextMapPropagator(before) })
+	t.Cleanup(func() { otel.SetTextMapPropagator(previous) })
 }
 
 func writeFile(t *testing.T, path, content string) {

@@ -15,21 +15,21 @@ import (
 
 var _ Temporal = client.Client(nil)
 
-// fakeTemporal takes signals as Temporal's client does, and remembers those that it committed.
+// fakeTemporal is a client of Temporal that remembers what it committed.
 type fakeTemporal struct {
-	// signal decides what becomes of the nth attempt, from 0; nil commits at once.
+	// signal returns the result of the nth attempt, from 0; nil commits at once.
 	signal func(ctx context.Context, n int) error
 	health func(ctx context.Context) error
-	forget bool // commits are not remembered
+	forget bool // don't remember commits
 
 	mu       sync.Mutex
 	attempts int
-	calls    []signalCall // committed; those of an order that was started with others too
+	calls    []signalCall // committed, including the orders of batches
 	starts   []startCall  // committed
 	checks   int          // of health
 }
 
-// startCall is a start of the workflow that hands deliveries over.
+// startCall is a start of the workflow HandOverDeliveries.
 type startCall struct {
 	options  client.StartWorkflowOptions
 	workflow any
@@ -45,7 +45,8 @@ type signalCall struct {
 	committedAt            time.Time
 }
 
-func (f *fakeTemporal) SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
+func (f *fakeTemporal) SignalWithStartWorkflow(
+	ctx context.Context, workflowID, signalName string, signalArg any,
 	options client.StartWorkflowOptions, workflow any, workflowArgs ...any,
 ) (client.WorkflowRun, error) {
 	if err := f.attempt(ctx); err != nil {
@@ -57,13 +58,16 @@ func (f *fakeTemporal) SignalWithStartWorkflow(ctx context.Context, workflowID, 
 		return nil, nil
 	}
 	f.calls = append(f.calls, signalCall{
-		workflowID, signalName, slices.Clone(signalArg.([]ordercheck.Delivery)), options, workflow, workflowArgs, time.Now(),
+		workflowID, signalName, slices.Clone(signalArg.([]ordercheck.Delivery)),
+		options, workflow, workflowArgs, time.Now(),
 	})
 	return nil, nil
 }
 
-// ExecuteWorkflow hands the deliveries over at once.
-func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+// ExecuteWorkflow starts HandOverDeliveries and hands over its deliveries at once.
+func (f *fakeTemporal) ExecuteWorkflow(
+	ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any,
+) (client.WorkflowRun, error) {
 	if err := f.attempt(ctx); err != nil {
 		return nil, err
 	}
@@ -73,7 +77,9 @@ func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, options client.Start
 	f.starts = append(f.starts, call)
 	for _, order := range call.batch.Orders {
 		f.calls = append(f.calls, signalCall{
-			workflowID: ordercheck.WorkflowID(order.SalesOrderID), deliveries: slices.Clone(order.Deliveries), committedAt: time.Now(),
+			workflowID:  ordercheck.WorkflowID(order.SalesOrderID),
+			deliveries:  slices.Clone(order.Deliveries),
+			committedAt: time.Now(),
 		})
 	}
 	return nil, nil
@@ -90,7 +96,9 @@ func (f *fakeTemporal) attempt(ctx context.Context) error {
 	return f.signal(ctx, n)
 }
 
-func (f *fakeTemporal) CheckHealth(ctx context.Context, _ *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
+func (f *fakeTemporal) CheckHealth(
+	ctx context.Context, _ *client.CheckHealthRequest,
+) (*client.CheckHealthResponse, error) {
 	f.mu.Lock()
 	f.checks++
 	f.mu.Unlock()
@@ -120,7 +128,7 @@ func (f *fakeTemporal) attempted() int {
 	return f.attempts
 }
 
-// waitFor is a commit that takes its time.
+// waitFor returns an attempt that takes d to commit.
 func waitFor(d time.Duration) func(context.Context, int) error {
 	return func(ctx context.Context, _ int) error {
 		timer := time.NewTimer(d)
@@ -134,6 +142,7 @@ func waitFor(d time.Duration) func(context.Context, int) error {
 	}
 }
 
+// hang is an attempt that ends with its context.
 func hang(ctx context.Context, _ int) error {
 	<-ctx.Done()
 	return serviceerror.NewCanceled(ctx.Err().Error())
