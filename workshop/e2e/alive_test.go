@@ -1,14 +1,10 @@
 package e2e_test
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -17,96 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
 
 // These tests hold invariant 12: a scrape, a probe, a log, a trace or a metric never stops a
 // process that is up from serving, whatever else is down.
-
-const testSecret = "a-secret-of-the-test-that-is-long"
-
-// gateProcess is 'gate ingress' or 'gate worker', with its admin page.
-type gateProcess struct {
-	*command
-	admin string
-}
-
-// startProcess starts a production process that reaches Temporal at the address. A stack's
-// deliveries go to the last ingress that was started.
-func (s *stack) startProcess(t testing.TB, role, temporalAddr string, env ...string) *gateProcess {
-	t.Helper()
-	c, admin := s.newProcess(t, role, temporalAddr, env...)
-	c.start()
-	return &gateProcess{command: c, admin: admin}
-}
-
-func (s *stack) newProcess(t testing.TB, role, temporalAddr string, env ...string) (c *command, admin string) {
-	t.Helper()
-	address := localAddress(freePort(t))
-	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + address}
-	switch role {
-	case "ingress":
-		listenAddr := localAddress(freePort(t))
-		settings = append(settings, "LISTEN_ADDR="+listenAddr, "WEBHOOK_SECRET="+testSecret)
-		var err error
-		s.keys, err = inflow.ParseSecrets(testSecret)
-		require.NoError(t, err)
-		s.url = "http://" + listenAddr + "/webhook/inflow"
-	case "worker":
-		settings = append(settings, "INFLOW_API_URL="+s.inflowURL, "INFLOW_COMPANY_ID="+s.fake.CompanyID(), "INFLOW_API_KEY="+s.fake.APIKey(),
-			"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0")
-	}
-	return newGate(t, slices.Concat(settings, env), role), "http://" + address
-}
-
-// ask gets a page of the admin server; status 0 is no answer within the time of a Prometheus scrape.
-func (p *gateProcess) ask(path string) (status int, body string) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, http.NoBody)
-	require.NoError(p.t, err)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return response.StatusCode, string(data)
-}
-
-func (p *gateProcess) waitFor(path string, status int) {
-	p.t.Helper()
-	var got int
-	var body string
-	require.Eventually(p.t, func() bool {
-		got, body = p.ask(path)
-		return got == status
-	}, 3*waitFor, tick, "GET %s is not answered with %d", path, status)
-	_ = body
-}
-
-// stop ends the process as an operator does.
-func (p *gateProcess) stop() {
-	p.t.Helper()
-	began := time.Now()
-	require.NoError(p.t, p.Process.Signal(syscall.SIGTERM))
-	require.Equal(p.t, 0, p.exit())
-	p.t.Logf("%s ended %v after SIGTERM", p.Args[1], time.Since(began).Round(time.Millisecond))
-}
-
-// addOrder makes a sample order that InFlow announces to nobody here.
-func (s *stack) addOrder(sample string) (id string) {
-	s.t.Helper()
-	s.stopIngress()
-	id, err := s.fake.AddOrder(s.recent(sample))
-	require.NoError(s.t, err)
-	return id
-}
 
 // checked delivers until it is answered with 200, and waits for the report.
 func (s *stack) checked(id string) {
@@ -334,5 +245,3 @@ func hangingCollector(t *testing.T) (url string, used func() bool) {
 	t.Cleanup(func() { _ = collector.Close() })
 	return "http://" + collector.Addr().String(), func() bool { return connections.Load() >= 2 }
 }
-
-func localAddress(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -22,7 +22,6 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/orderlife"
 )
 
 // recordVariable, where set, is the folder that histories are recorded into: see 'make record-histories'.
@@ -290,29 +289,6 @@ func TestBranches(t *testing.T) {
 			branch(t, name)
 		})
 	}
-}
-
-// holding are settings that hold an order, with a grace period.
-func holding(grace time.Duration) orderlife.Settings {
-	return orderlife.Settings{
-		SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: grace, HoldMax: time.Hour,
-	}
-}
-
-// fix puts the sample balance-wrong right at InFlow, which announces it.
-func (s *stack) fix(id string) {
-	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "683.94" }))
-}
-
-// signal delivers n at once, past the ingress.
-func (s *stack) signal(id string, n int) {
-	s.t.Helper()
-	deliveries := make([]ordercheck.Delivery, n)
-	for i := range deliveries {
-		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: time.Now()}
-	}
-	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, deliveries))
 }
 
 // deliveredDuringCheck is an order whose first check meets a signal with n deliveries.

@@ -1,10 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,82 +13,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/notify"
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 )
-
-// receiver is a webhook that notices are posted to.
-type receiver struct {
-	mu  sync.Mutex
-	got []received
-	// before is asked before each notice is taken; false refuses it for now. nil takes all.
-	before func() bool
-	server *httptest.Server
-}
-
-type received struct {
-	Kind      ordercheck.NoticeKind `json:"kind"`
-	Key       string                `json:"key"`
-	EndReason ordercheck.EndReason  `json:"endReason"`
-	Report    ordercheck.Report     `json:"report"`
-}
-
-func newReceiver(t *testing.T) *receiver {
-	t.Helper()
-	r := &receiver{}
-	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		r.mu.Lock()
-		before := r.before
-		r.mu.Unlock()
-		if before != nil && !before() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		var notice received
-		assert.NoError(t, json.NewDecoder(request.Body).Decode(&notice))
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.got = append(r.got, notice)
-	}))
-	t.Cleanup(r.server.Close)
-	return r
-}
-
-func (r *receiver) ask(before func() bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.before = before
-}
-
-func (r *receiver) notifier(t *testing.T) *notify.Notifier {
-	t.Helper()
-	destinations, err := notify.ParseDestinations(r.server.URL)
-	require.NoError(t, err)
-	n, err := notify.New(notify.Options{Destinations: destinations, Transport: r.server.Client().Transport})
-	require.NoError(t, err)
-	return n
-}
-
-// about returns the notices of an order, oldest first.
-func (r *receiver) about(id string) (notices []received) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, notice := range r.got {
-		if notice.Report.SalesOrderID == id {
-			notices = append(notices, notice)
-		}
-	}
-	return notices
-}
-
-func (r *receiver) kinds(id string) string {
-	kinds := []string{}
-	for _, notice := range r.about(id) {
-		kinds = append(kinds, string(notice.Kind)+string(notice.EndReason))
-	}
-	return strings.Join(kinds, " ")
-}
 
 // cancel is 'temporal workflow cancel --reason …' by Anna.
 func (s *stack) cancel(id string) error {

@@ -73,13 +73,6 @@ func (s *stack) failedTasks(id, keyID string) int {
 	return n
 }
 
-func (s *stack) runStatus(id string) enumspb.WorkflowExecutionStatus {
-	s.t.Helper()
-	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
-	require.NoError(s.t, err)
-	return answer.GetWorkflowExecutionInfo().GetStatus()
-}
-
 // TestAnOrderWaitsForTheKeyThatItsWorkerLacks: the run of an order is neither failed nor does
 // it lose a delivery when its worker cannot decrypt; it goes on when one can.
 func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {

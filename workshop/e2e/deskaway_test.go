@@ -25,7 +25,7 @@ func (d *deskStack) away(boss *browser, id string) {
 	d.t.Helper()
 	var asked sync.WaitGroup
 	asked.Go(func() {
-		status, page := boss.get("/orders/" + id)
+		status, page := boss.getOnce("/orders/" + id)
 		assert.Equal(d.t, http.StatusServiceUnavailable, status)
 		assert.Contains(d.t, page, "Nothing is lost")
 	})
@@ -37,23 +37,15 @@ func (d *deskStack) away(boss *browser, id string) {
 func (d *deskStack) back(boss *browser, id string) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
-		status, _ := boss.get("/orders/" + id)
+		status, _ := boss.getOnce("/orders/" + id)
 		return status == http.StatusOK && d.apiStatus(id) == http.StatusOK
 	}, waitFor, tick)
 }
 
 func (d *deskStack) apiStatus(id string) int {
-	request, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, d.at("/api/v1/orders/"+id), nil)
-	if !assert.NoError(d.t, err) {
-		return 0
-	}
-	request.Header.Set("Authorization", "Bearer "+deskToken)
-	answer, err := d.server.Client().Do(request)
-	if !assert.NoError(d.t, err) {
-		return 0
-	}
-	assert.NoError(d.t, answer.Body.Close())
-	return answer.StatusCode
+	d.t.Helper()
+	status, _ := d.api("/api/v1/orders/" + id)
+	return status
 }
 
 func containsAll(text string, parts ...string) bool {

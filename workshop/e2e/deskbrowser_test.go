@@ -207,9 +207,3 @@ func TestDeskInABrowser(t *testing.T) {
 	sound("no-such-page")
 	assert.Empty(t, wrong.All(), "the browser has nothing to complain of")
 }
-
-// setBalance changes an order's balance at InFlow.
-func (s *stack) setBalance(id, balance string) {
-	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = balance }))
-}

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,55 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/dev/fakeinflow"
-	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 )
-
-func newCatcher(t *testing.T) *mailcatcher.Server {
-	t.Helper()
-	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
-	return catcher
-}
-
-// mailNotifier mails two people by the catcher.
-func mailNotifier(t *testing.T, catcher *mailcatcher.Server) *notify.Notifier {
-	t.Helper()
-	notifier, err := notify.New(notify.Options{
-		SMTP: notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
-		To:   []mail.Address{{Address: "office@example.com"}, {Address: "boss@example.com"}},
-	})
-	require.NoError(t, err)
-	return notifier
-}
-
-var toldOf = regexp.MustCompile(`(?m)^\* \[([A-Z]+)\] (SO-\d+)|^Subject: \[([A-Z]+)\] (SO-\d+)`)
-
-// told returns how often each receiver was told of an order's state, such as "office@example.com
-// FAILED SO-000123", and the number of collective mails of each receiver.
-func told(t *testing.T, catcher *mailcatcher.Server) (times, collective map[string]int) {
-	t.Helper()
-	times, collective = map[string]int{}, map[string]int{}
-	list, err := catcher.List(t.Context())
-	require.NoError(t, err)
-	for _, summary := range list {
-		receiver := summary.To[0].Address
-		text := "Subject: " + summary.Subject
-		if strings.HasPrefix(summary.Subject, "[COLLECTED]") {
-			collective[receiver]++
-			m, err := catcher.Read(t.Context(), summary.ID)
-			require.NoError(t, err)
-			text = strings.ReplaceAll(m.Text, "\r\n", "\n")
-		}
-		for _, found := range toldOf.FindAllStringSubmatch(text, -1) {
-			times[receiver+" "+found[1]+found[3]+" "+found[2]+found[4]]++
-		}
-	}
-	return times, collective
-}
 
 // endWindow restarts the worker with a window that is over at once, and holds one more order, whose
 // notice brings the new setting. It returns the order's number.

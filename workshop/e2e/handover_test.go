@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"net"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -99,57 +98,6 @@ func (s *stack) startHandOver(ids []string) string {
 	}, ordercheck.HandOverWorkflowType, batch)
 	require.NoError(s.t, err)
 	return run.GetID()
-}
-
-// silentOrders are orders at InFlow that it has not announced.
-func (s *stack) silentOrders(n int) (ids []string) {
-	s.t.Helper()
-	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))
-	for range n {
-		ids = append(ids, s.create("plain"))
-	}
-	return ids
-}
-
-// postAll delivers once for each order, all at once, and again and again until the channel is
-// closed, where there is one. It returns when each that was answered with 200 last was, and says how
-// many those are whenever there is one more.
-func (s *stack) postAll(ids []string, until <-chan struct{}, answered func(int)) map[string]time.Time {
-	s.t.Helper()
-	var mu sync.Mutex
-	var posting sync.WaitGroup
-	answers := map[string]time.Time{}
-	took := func(id string) {
-		mu.Lock()
-		defer mu.Unlock()
-		_, again := answers[id]
-		answers[id] = time.Now()
-		if !again {
-			answered(len(answers))
-		}
-	}
-	for _, id := range ids {
-		posting.Go(func() {
-			body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id, time.Now())
-			if !assert.NoError(s.t, err) {
-				return
-			}
-			for again := true; again; {
-				// No answer at all is no fault: the ingress may be dead.
-				if answer, err := inflow.PostWebhook(s.t.Context(), s.url, inflow.Sign(s.keys[0], body), body); err == nil && answer.Accepted() {
-					took(id)
-				}
-				again = until != nil
-				select {
-				case <-until:
-					again = false
-				default:
-				}
-			}
-		})
-	}
-	posting.Wait()
-	return answers
 }
 
 // handOvers are the ids of the batches that Temporal knows of.

@@ -7,32 +7,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/converter"
 
 	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/ordercheck"
 )
-
-// gateStatus is what the list of runs shows of an order's latest run, which needs no worker.
-func (s *stack) gateStatus(id string) ordercheck.Status {
-	s.t.Helper()
-	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
-	if err != nil {
-		return ""
-	}
-	payload, ok := answer.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields()[ordercheck.SearchGateStatus]
-	if !ok {
-		return ""
-	}
-	var status ordercheck.Status
-	require.NoError(s.t, converter.GetDefaultDataConverter().FromPayload(payload, &status))
-	return status
-}
-
-func (s *stack) waitForStatus(id string, want ordercheck.Status) {
-	s.t.Helper()
-	require.Eventually(s.t, func() bool { return s.gateStatus(id) == want }, waitFor, tick, "the order did not become %s", want)
-}
 
 // TestHeldOrderSurvivesItsWorkers takes a wrong order through pending, failed and
 // fixed with real mail, and kills the worker in each state.

@@ -16,7 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/workflowservice/v1"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.yaml.in/yaml/v3"
 
 	"error-check-gate/internal/dev/fakeinflow"
@@ -232,9 +233,21 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	}
 }
 
-// count asks Temporal's list how many runs fit a query.
-func (s *stack) count(t require.TestingT, query string) int {
-	answer, err := s.temporal.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
-	require.NoError(t, err)
-	return int(answer.GetCount())
+// gaugeValues returns the gauges that a worker has recorded so far, by name.
+func gaugeValues(t *testing.T, reader sdkmetric.Reader) map[string]float64 {
+	t.Helper()
+	gauges := map[string]float64{}
+	var all metricdata.ResourceMetrics
+	_ = reader.Collect(t.Context(), &all) // fails while some gauges have no value yet
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Gauge[float64]:
+				gauges[m.Name] = data.DataPoints[0].Value
+			case metricdata.Gauge[int64]:
+				gauges[m.Name] = float64(data.DataPoints[0].Value)
+			}
+		}
+	}
+	return gauges
 }

@@ -1,12 +1,9 @@
 package e2e_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -22,133 +19,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/dev/temporalserver"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workshop/internal/product"
 )
-
-// buildGate builds the command once for all tests.
-var buildGate = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "gate")
-	if err != nil {
-		return "", err
-	}
-	return product.Build(context.Background(), "gate", folder)
-})
-
-// command is a process of gate's own.
-type command struct {
-	*exec.Cmd
-	t      testing.TB
-	lines  chan string   // of standard output
-	stderr bytes.Buffer  // not before done is closed
-	done   chan struct{} // closed when the process has ended
-}
-
-func startGate(t testing.TB, env []string, args ...string) *command {
-	t.Helper()
-	c := newGate(t, env, args...)
-	c.start()
-	return c
-}
-
-func newGate(t testing.TB, env []string, args ...string) *command {
-	t.Helper()
-	gate, err := buildGate()
-	require.NoError(t, err)
-	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan struct{})} //nolint:gosec // our own command
-	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
-	c.Dir = t.TempDir()
-	c.Stderr = &c.stderr
-	return c
-}
-
-// start reads standard output, unless the test has put it elsewhere.
-func (c *command) start() {
-	c.t.Helper()
-	if c.Stdout != nil {
-		require.NoError(c.t, c.Start())
-		close(c.lines)
-		go func() {
-			_ = c.Wait() // ProcessState says how it ended
-			close(c.done)
-		}()
-		return
-	}
-	stdout, err := c.StdoutPipe()
-	require.NoError(c.t, err)
-	require.NoError(c.t, c.Start())
-	go func() {
-		scanner := bufio.NewScanner(stdout)
-		for scanner.Scan() {
-			c.lines <- scanner.Text()
-		}
-		close(c.lines)
-		_ = c.Wait() // ProcessState says how it ended
-		close(c.done)
-	}()
-}
-
-// waitForLine reads standard output up to a line that fits.
-func (c *command) waitForLine(fits func(string) bool) string {
-	c.t.Helper()
-	timeout := time.After(waitFor)
-	for {
-		select {
-		case line, ok := <-c.lines:
-			if !ok {
-				<-c.done
-				require.Failf(c.t, "the process ended", "%s", c.stderr.String())
-			}
-			if fits(line) {
-				return line
-			}
-		case <-timeout:
-			require.Fail(c.t, "the line did not come")
-		}
-	}
-}
-
-// exit waits for the end, and returns the status.
-func (c *command) exit() int {
-	c.t.Helper()
-	select {
-	case <-c.done:
-		return c.ProcessState.ExitCode()
-	case <-time.After(waitFor):
-		require.Fail(c.t, "the process did not end")
-		return -1
-	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	port, err := choosePort()
-	require.NoError(t, err)
-	return port
-}
 
 // chosenPorts are those that choosePort has returned.
 var chosenPorts sync.Map
-
-// choosePort is a port that no other test here gets, below those that the system gives to whoever
-// asks, so that it is free until its process starts, and after a restart. In PostgreSQL
-// Temporal's server keeps its ports as numbers below 32768.
-func choosePort() (port int, err error) {
-	for range 100 {
-		candidate := 20_000 + rand.IntN(12_000) //nolint:gosec // no secret
-		if _, taken := chosenPorts.LoadOrStore(candidate, true); taken {
-			continue
-		}
-		if port, err = childprocess.ChoosePort(candidate); err == nil {
-			return port, nil
-		}
-	}
-	return 0, fmt.Errorf("no port from 20000 on is free: %w", err)
-}
 
 type devPorts struct{ ingress, desk, admin, inflow, temporal, ui, smtp, mail, codec int }
 

@@ -43,7 +43,7 @@ const (
 	inflowKeyVariable  = "E2E_INFLOW_KEY"
 	checkingLine       = "checking"
 	handingOverLine    = "handing over"
-	stuckWorkerTimeout = time.Minute
+	stuckWorkerTimeout = 2 * waitFor
 )
 
 // playRole is a real process that can be killed: a worker which gets stuck, and says so, when it
@@ -150,16 +150,6 @@ func (p *rolePlayer) waitForLine(want string) {
 	require.Equal(p.t, want, strings.TrimSpace(line))
 }
 
-func withoutTimes(report *ordercheck.Report) ordercheck.Report {
-	r := *report
-	r.CheckedAt, r.Timeline = time.Time{}, nil
-	r.Findings = append([]ordercheck.Finding(nil), r.Findings...)
-	for i := range r.Findings {
-		r.Findings[i].FirstSeen, r.Findings[i].ConfirmAt = time.Time{}, time.Time{}
-	}
-	return r
-}
-
 func TestTemporalDownAndBack(t *testing.T) {
 	t.Parallel()
 	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
@@ -177,10 +167,9 @@ func TestTemporalDownAndBack(t *testing.T) {
 	s.becomes("/readyz", http.StatusOK)
 
 	require.NoError(t, own.Kill())
-	began := time.Now()
+	// That this takes at most 4 s is tested by TestCommitGivesUpInTime, without a real clock.
 	status, _ := s.post(id)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
-	assert.Less(t, time.Since(began), 5*time.Second)
 	s.becomes("/readyz", http.StatusServiceUnavailable)
 	assert.Equal(t, http.StatusOK, s.get("/livez"))
 

@@ -217,7 +217,7 @@ func TestTwoRotationsOfOneFile(t *testing.T) {
 	require.Eventually(t, func() bool { return s.puts() > puts }, waitFor, tick)
 	second := s.startRotation(s.env, old.ID)
 	assert.Equal(t, 1, second.exit())
-	assert.Contains(t, second.stderr.String(), "wait until that has ended")
+	assert.Contains(t, second.stderr.String(), "wait until it has ended")
 	assert.Zero(t, first.exit(), first.stderr.String())
 	assert.NotEqual(t, old.ID, s.theSubscription().ID)
 	assert.Greater(t, s.nothingLost(stop), 0)

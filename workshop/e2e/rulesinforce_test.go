@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,7 +58,6 @@ func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 			}
 			first := s.waitForRules(live.Load())
 
-			changed := time.Now()
 			live.Store(loadRules(t, "after", after))
 			second := s.waitForRules(live.Load())
 			assert.True(t, second.Since.After(first.Since))
@@ -67,7 +65,6 @@ func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 			assert.Equal(t, first.Digest, second.Before[0].Digest)
 			for _, id := range ids {
 				report := s.mustResult(id)
-				assert.Less(t, time.Since(changed), time.Minute)
 				assert.Equal(t, ordercheck.StatusPassed, report.Status)
 				assert.Equal(t, live.Load().Digest(), report.RuleSet.Digest)
 				assert.Equal(t, "failed endedrules-changed", r.kinds(id))

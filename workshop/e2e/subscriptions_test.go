@@ -185,7 +185,7 @@ func TestLostSecretAndKilledRotation(t *testing.T) {
 	s := newSubscriber(t)
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Cut: true, Times: 1}))
 	_, stderr := s.webhooks("subscribe", s.url, "--secret-file", s.secrets)
-	assert.Contains(t, stderr, "nobody has its secret")
+	assert.Contains(t, stderr, "its secret, which InFlow shows only once, is lost")
 	s.startIngress()
 	s.webhooks("subscribe", s.url, "--secret-file", s.secrets, "--test")
 	old := s.theSubscription()
@@ -201,7 +201,7 @@ func TestLostSecretAndKilledRotation(t *testing.T) {
 
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 2}))
 	_, stderr = s.webhooks("rotate", old.ID, "--secret-file", s.secrets, "--overlap", "0s")
-	assert.Contains(t, stderr, "left by an earlier run")
+	assert.Contains(t, stderr, "which an earlier run left")
 	now := s.theSubscription()
 	before := len(s.fake.Deliveries())
 	require.Eventually(t, func() bool { return len(s.fake.Deliveries()) > before+5 }, waitFor, tick)

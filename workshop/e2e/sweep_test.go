@@ -11,11 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -90,32 +88,6 @@ func (s *stack) miss(id, version string) {
 		[]ordercheck.Delivery{{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now(), OrderVersion: version}}))
 }
 
-// recent is a copy of a sample order of yesterday.
-func (s *stack) recent(name string) map[string]any {
-	s.t.Helper()
-	return fakeinflow.Sample{Order: s.sample(name)}.Recent(time.Now()).Order
-}
-
-func (s *stack) createRecent(name string) (id string) {
-	s.t.Helper()
-	id, err := s.fake.AddOrder(s.recent(name))
-	require.NoError(s.t, err)
-	return id
-}
-
-// save is an edit that leaves the order as right as it was.
-func (s *stack) save(id string) {
-	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["orderRemarks"] = uuid.NewString() }))
-}
-
-func (s *stack) version(id string) string {
-	s.t.Helper()
-	order, err := s.fake.Order(id)
-	require.NoError(s.t, err)
-	return order["timestamp"].(string)
-}
-
 // sees waits until a check has seen the order as it is now.
 func (s *stack) sees(id string) {
 	s.t.Helper()
@@ -124,14 +96,6 @@ func (s *stack) sees(id string) {
 		var report ordercheck.Report
 		return err == nil && answer.Get(&report) == nil && report.OrderVersion == s.version(id)
 	}, waitFor, tick, "the last version of order %s is not checked", id)
-}
-
-func (s *stack) fetchCounts(ids []string) map[string]int {
-	counts := map[string]int{}
-	for _, id := range ids {
-		counts[id] = len(s.fetches(id))
-	}
-	return counts
 }
 
 func missedIDs(sweep *ordercheck.Sweep) []string {
@@ -440,19 +404,7 @@ func TestMetricsOfSweeps(t *testing.T) {
 	})
 	var gauges map[string]float64
 	require.Eventually(t, func() bool {
-		gauges = map[string]float64{}
-		var all metricdata.ResourceMetrics
-		_ = reader.Collect(t.Context(), &all) // other gauges may not be known yet
-		for _, scope := range all.ScopeMetrics {
-			for _, m := range scope.Metrics {
-				switch data := m.Data.(type) {
-				case metricdata.Gauge[float64]:
-					gauges[m.Name] = data.DataPoints[0].Value
-				case metricdata.Gauge[int64]:
-					gauges[m.Name] = float64(data.DataPoints[0].Value)
-				}
-			}
-		}
+		gauges = gaugeValues(t, reader)
 		return gauges["gate.sweep.last.success"] > 0
 	}, waitFor, tick)
 	assert.InDelta(t, float64(sweep.EndedAt.Unix()), gauges["gate.sweep.last.success"], 60)

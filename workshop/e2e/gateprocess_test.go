@@ -1,0 +1,218 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/dev/childprocess"
+	"error-check-gate/internal/inflow"
+	"error-check-gate/workshop/internal/product"
+)
+
+// buildGate builds the command once for all tests.
+var buildGate = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "gate")
+	if err != nil {
+		return "", err
+	}
+	return product.Build(context.Background(), "gate", folder)
+})
+
+// command is a process of gate's own.
+type command struct {
+	*exec.Cmd
+	t      testing.TB
+	lines  chan string   // of standard output
+	stderr bytes.Buffer  // not before done is closed
+	done   chan struct{} // closed when the process has ended
+}
+
+func startGate(t testing.TB, env []string, args ...string) *command {
+	t.Helper()
+	c := newGate(t, env, args...)
+	c.start()
+	return c
+}
+
+func newGate(t testing.TB, env []string, args ...string) *command {
+	t.Helper()
+	gate, err := buildGate()
+	require.NoError(t, err)
+	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan struct{})} //nolint:gosec // our own command
+	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	c.Dir = t.TempDir()
+	c.Stderr = &c.stderr
+	return c
+}
+
+// start reads standard output, unless the test has put it elsewhere.
+func (c *command) start() {
+	c.t.Helper()
+	if c.Stdout != nil {
+		require.NoError(c.t, c.Start())
+		close(c.lines)
+		go func() {
+			_ = c.Wait() // ProcessState says how it ended
+			close(c.done)
+		}()
+		return
+	}
+	stdout, err := c.StdoutPipe()
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.Start())
+	go func() {
+		scanner := bufio.NewScanner(stdout)
+		for scanner.Scan() {
+			c.lines <- scanner.Text()
+		}
+		close(c.lines)
+		_ = c.Wait() // ProcessState says how it ended
+		close(c.done)
+	}()
+}
+
+// waitForLine reads standard output up to a line that fits.
+func (c *command) waitForLine(fits func(string) bool) string {
+	c.t.Helper()
+	timeout := time.After(waitFor)
+	for {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				<-c.done
+				require.Failf(c.t, "the process ended", "%s", c.stderr.String())
+			}
+			if fits(line) {
+				return line
+			}
+		case <-timeout:
+			require.Fail(c.t, "the line did not come")
+		}
+	}
+}
+
+// exit waits for the end, and returns the status.
+func (c *command) exit() int {
+	c.t.Helper()
+	select {
+	case <-c.done:
+		return c.ProcessState.ExitCode()
+	case <-time.After(waitFor):
+		require.Fail(c.t, "the process did not end")
+		return -1
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	port, err := choosePort()
+	require.NoError(t, err)
+	return port
+}
+
+// choosePort is a port that no other test here gets, below those that the system gives to whoever
+// asks, so that it is free until its process starts, and after a restart. In PostgreSQL
+// Temporal's server keeps its ports as numbers below 32768.
+func choosePort() (port int, err error) {
+	for range 100 {
+		candidate := 20_000 + rand.IntN(12_000) //nolint:gosec // no secret
+		if _, taken := chosenPorts.LoadOrStore(candidate, true); taken {
+			continue
+		}
+		if port, err = childprocess.ChoosePort(candidate); err == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no port from 20000 on is free: %w", err)
+}
+
+const testSecret = "a-secret-of-the-test-that-is-long"
+
+// gateProcess is 'gate ingress' or 'gate worker', with its admin page.
+type gateProcess struct {
+	*command
+	admin string
+}
+
+// startProcess starts a production process that reaches Temporal at the address. A stack's
+// deliveries go to the last ingress that was started.
+func (s *stack) startProcess(t testing.TB, role, temporalAddr string, env ...string) *gateProcess {
+	t.Helper()
+	c, admin := s.newProcess(t, role, temporalAddr, env...)
+	c.start()
+	return &gateProcess{command: c, admin: admin}
+}
+
+func (s *stack) newProcess(t testing.TB, role, temporalAddr string, env ...string) (c *command, admin string) {
+	t.Helper()
+	address := localAddress(freePort(t))
+	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + address}
+	switch role {
+	case "ingress":
+		listenAddr := localAddress(freePort(t))
+		settings = append(settings, "LISTEN_ADDR="+listenAddr, "WEBHOOK_SECRET="+testSecret)
+		var err error
+		s.keys, err = inflow.ParseSecrets(testSecret)
+		require.NoError(t, err)
+		s.url = "http://" + listenAddr + "/webhook/inflow"
+	case "worker":
+		settings = append(settings, "INFLOW_API_URL="+s.inflowURL, "INFLOW_COMPANY_ID="+s.fake.CompanyID(), "INFLOW_API_KEY="+s.fake.APIKey(),
+			"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0")
+	}
+	return newGate(t, slices.Concat(settings, env), role), "http://" + address
+}
+
+// ask gets a page of the admin server. The status is 0 if there is no response within a minute.
+func (p *gateProcess) ask(path string) (status int, body string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, http.NoBody)
+	require.NoError(p.t, err)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(data)
+}
+
+func (p *gateProcess) waitFor(path string, status int) {
+	p.t.Helper()
+	var got int
+	var body string
+	require.Eventually(p.t, func() bool {
+		got, body = p.ask(path)
+		return got == status
+	}, 3*waitFor, tick, "GET %s is not answered with %d", path, status)
+	_ = body
+}
+
+// stop ends the process as an operator does.
+func (p *gateProcess) stop() {
+	p.t.Helper()
+	began := time.Now()
+	require.NoError(p.t, p.Process.Signal(syscall.SIGTERM))
+	require.Equal(p.t, 0, p.exit())
+	p.t.Logf("%s ended %v after SIGTERM", p.Args[1], time.Since(began).Round(time.Millisecond))
+}
+
+func localAddress(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

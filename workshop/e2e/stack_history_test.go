@@ -1,0 +1,95 @@
+package e2e_test
+
+import (
+	"fmt"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"error-check-gate/internal/dev/fakeinflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+// fetches are the requests for an order that InFlow saw, in the order of their start.
+func (s *stack) fetches(id string) []fakeinflow.Request {
+	var fetches []fakeinflow.Request
+	for _, request := range s.fake.Requests() {
+		if request.Route == fakeinflow.RouteGetSalesOrder && request.SalesOrderID == id {
+			fetches = append(fetches, request)
+		}
+	}
+	return fetches
+}
+
+// runs are an order's runs, oldest first.
+func (s *stack) runs(id string) []string {
+	s.t.Helper()
+	var ids []string
+	require.Eventually(s.t, func() bool {
+		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowId = '%s'", ordercheck.WorkflowID(id)),
+		})
+		if err != nil || len(answer.GetExecutions()) == 0 {
+			return false
+		}
+		ids = ids[:0]
+		for _, execution := range answer.GetExecutions() {
+			ids = append([]string{execution.GetExecution().GetRunId()}, ids...)
+		}
+		return true
+	}, waitFor, tick)
+	return ids
+}
+
+// history is every event of an order's runs.
+func (s *stack) history(id string) []*historypb.HistoryEvent {
+	s.t.Helper()
+	var events []*historypb.HistoryEvent
+	for _, run := range s.runs(id) {
+		events = append(events, s.runHistory(id, run)...)
+	}
+	return events
+}
+
+func (s *stack) runHistory(id, run string) []*historypb.HistoryEvent {
+	s.t.Helper()
+	return s.events(ordercheck.WorkflowID(id), run)
+}
+
+// events are those of one run; without its id, of the latest one.
+func (s *stack) events(workflowID, run string) []*historypb.HistoryEvent {
+	s.t.Helper()
+	var events []*historypb.HistoryEvent
+	iterator := s.temporal.GetWorkflowHistory(s.t.Context(), workflowID, run, false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iterator.HasNext() {
+		event, err := iterator.Next()
+		require.NoError(s.t, err)
+		events = append(events, event)
+	}
+	return events
+}
+
+// count asks Temporal's list how many runs fit a query.
+func (s *stack) count(t require.TestingT, query string) int {
+	answer, err := s.temporal.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+	require.NoError(t, err)
+	return int(answer.GetCount())
+}
+
+func (s *stack) runStatus(id string) enumspb.WorkflowExecutionStatus {
+	s.t.Helper()
+	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+	require.NoError(s.t, err)
+	return answer.GetWorkflowExecutionInfo().GetStatus()
+}
+
+func (s *stack) fetchCounts(ids []string) map[string]int {
+	counts := map[string]int{}
+	for _, id := range ids {
+		counts[id] = len(s.fetches(id))
+	}
+	return counts
+}

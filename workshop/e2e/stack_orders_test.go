@@ -1,0 +1,101 @@
+package e2e_test
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/dev/fakeinflow"
+)
+
+// sample is a copy of a sample order of the stand-in, under an id of its own.
+func (s *stack) sample(name string) map[string]any {
+	s.t.Helper()
+	samples, err := fakeinflow.Samples()
+	require.NoError(s.t, err)
+	for _, sample := range samples {
+		if sample.Name == name {
+			sample.Order["salesOrderId"] = uuid.NewString()
+			return sample.Order
+		}
+	}
+	require.Failf(s.t, "no such sample", "%q", name)
+	return nil
+}
+
+// create makes a sample order at InFlow, which announces it.
+func (s *stack) create(name string) (id string) {
+	s.t.Helper()
+	id, err := s.fake.AddOrder(s.sample(name))
+	require.NoError(s.t, err)
+	return id
+}
+
+// recent is a copy of a sample order of yesterday.
+func (s *stack) recent(name string) map[string]any {
+	s.t.Helper()
+	return fakeinflow.Sample{Order: s.sample(name)}.Recent(time.Now()).Order
+}
+
+func (s *stack) createRecent(name string) (id string) {
+	s.t.Helper()
+	id, err := s.fake.AddOrder(s.recent(name))
+	require.NoError(s.t, err)
+	return id
+}
+
+// save is an edit that leaves the order as right as it was.
+func (s *stack) save(id string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["orderRemarks"] = uuid.NewString() }))
+}
+
+func (s *stack) version(id string) string {
+	s.t.Helper()
+	order, err := s.fake.Order(id)
+	require.NoError(s.t, err)
+	return order["timestamp"].(string)
+}
+
+// addOrder makes a sample order that InFlow announces to nobody here.
+func (s *stack) addOrder(sample string) (id string) {
+	s.t.Helper()
+	s.stopIngress()
+	id, err := s.fake.AddOrder(s.recent(sample))
+	require.NoError(s.t, err)
+	return id
+}
+
+// quietOrders are copies of a sample order that InFlow announces to nobody.
+func (s *stack) quietOrders(n int) []string {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = s.create("plain")
+	}
+	return ids
+}
+
+// silentOrders are orders at InFlow that it has not announced.
+func (s *stack) silentOrders(n int) (ids []string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))
+	for range n {
+		ids = append(ids, s.create("plain"))
+	}
+	return ids
+}
+
+// fix puts the sample balance-wrong right at InFlow, which announces it.
+func (s *stack) fix(id string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "683.94" }))
+}
+
+// setBalance changes an order's balance at InFlow.
+func (s *stack) setBalance(id, balance string) {
+	s.t.Helper()
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = balance }))
+}
