@@ -192,8 +192,7 @@ func (a *allowance) close(d time.Duration) {
 
 // InterceptActivity implements [interceptor.WorkerInterceptor].
 func (a *allowance) InterceptActivity(
-	_ context.Context,
-	next interceptor.ActivityInboundInterceptor,
+	_ context.Context, next interceptor.ActivityInboundInterceptor,
 ) interceptor.ActivityInboundInterceptor {
 	return &allowedActivity{
 		ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next},
@@ -240,10 +239,7 @@ func (i *allowedActivity) ExecuteActivity(
 
 // later returns an error that retries the activity after the wait, most urgent priority first.
 func later(
-	message string,
-	wait time.Duration,
-	priority int,
-	o temporal.ApplicationErrorOptions,
+	message string, wait time.Duration, priority int, o temporal.ApplicationErrorOptions,
 ) error {
 	o.NextRetryDelay = wait + time.Duration(priority-1)*headStart
 	return temporal.NewApplicationErrorWithOptions(message, ordercheck.ErrorInflowRateLimited, o)

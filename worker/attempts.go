@@ -30,8 +30,7 @@ func newAttempts(provider metric.MeterProvider) (*attempts, error) {
 
 // InterceptActivity is called by the SDK for each attempt.
 func (a *attempts) InterceptActivity(
-	_ context.Context,
-	next interceptor.ActivityInboundInterceptor,
+	_ context.Context, next interceptor.ActivityInboundInterceptor,
 ) interceptor.ActivityInboundInterceptor {
 	return &countedActivity{
 		ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next},
@@ -46,8 +45,7 @@ type countedActivity struct {
 
 // ExecuteActivity counts the attempt when it ends.
 func (c *countedActivity) ExecuteActivity(
-	ctx context.Context,
-	in *interceptor.ExecuteActivityInput,
+	ctx context.Context, in *interceptor.ExecuteActivityInput,
 ) (any, error) {
 	result, err := c.Next.ExecuteActivity(ctx, in)
 	attempt, outcome := "first", "done"
@@ -59,10 +57,7 @@ func (c *countedActivity) ExecuteActivity(
 		outcome = "failed"
 	}
 	c.counter.Add(ctx, 1, metric.WithAttributes(
-		attribute.String(
-			"activity",
-			info.ActivityType.Name,
-		),
+		attribute.String("activity", info.ActivityType.Name),
 		attribute.String("attempt", attempt),
 		attribute.String("outcome", outcome),
 	))

@@ -34,10 +34,7 @@ const digestNote = "kept by the gate's workers: DIGEST_AT, DIGEST_DAYS and TZ sa
 // keepSchedule brings the digest's schedule up to date with the settings. keyID is the payload key
 // that it is written with.
 func (d Digest) keepSchedule(
-	ctx context.Context,
-	c client.Client,
-	keyID string,
-	logger *slog.Logger,
+	ctx context.Context, c client.Client, keyID string, logger *slog.Logger,
 ) {
 	kept := keptSchedule{
 		id: ordercheck.DigestScheduleID,
@@ -106,9 +103,7 @@ func (d Digest) options() client.ScheduleOptions {
 // apply rewrites the schedule if the settings or the payload key have changed, and says what it
 // did. Otherwise a person's changes stay.
 func (d Digest) apply(
-	schedule *client.Schedule,
-	want *client.ScheduleOptions,
-	keyID string,
+	schedule *client.Schedule, want *client.ScheduleOptions, keyID string,
 ) string {
 	have, ok := schedule.Action.(*client.ScheduleWorkflowAction)
 	action, wanted := want.Action.(*client.ScheduleWorkflowAction)

@@ -319,9 +319,7 @@ func (r *rulesRecord) propose(
 
 // log logs which set is in force and what this worker does, once for each change.
 func (r *rulesRecord) log(
-	ctx context.Context,
-	own ordercheck.RuleSet,
-	inForce *ordercheck.InForce,
+	ctx context.Context, own ordercheck.RuleSet, inForce *ordercheck.InForce,
 ) {
 	digests := [2]string{own.Digest, inForce.Digest}
 	r.mu.Lock()

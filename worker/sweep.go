@@ -37,10 +37,7 @@ const (
 // keepSchedule brings the sweep's schedule up to date with the settings. keyID is the payload key
 // that it is written with.
 func (s Sweep) keepSchedule(
-	ctx context.Context,
-	c client.Client,
-	keyID string,
-	logger *slog.Logger,
+	ctx context.Context, c client.Client, keyID string, logger *slog.Logger,
 ) {
 	if s.Days == 0 {
 		return

@@ -38,9 +38,7 @@ type goodSweep struct {
 }
 
 func (s Sweep) observe(
-	c client.Client,
-	logger *slog.Logger,
-	provider metric.MeterProvider,
+	c client.Client, logger *slog.Logger, provider metric.MeterProvider,
 ) (*lastSweep, error) {
 	l := &lastSweep{temporal: c, logger: logger}
 	meter := provider.Meter(scopeName)
@@ -95,10 +93,8 @@ func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 func (l *lastSweep) look(ctx context.Context) error {
 	runs, err := l.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 1,
-		Query: fmt.Sprintf(
-			"WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
-			ordercheck.SweepWorkflowType,
-		),
+		Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
+			ordercheck.SweepWorkflowType),
 	})
 	if err != nil {
 		return fmt.Errorf("list the sweeps: %w", err)

@@ -1,10 +1,10 @@
-// Package gathering counts the messages to one receiver and gathers the notices that exceed the
-// limit, as a value that reads no clock and does no I/O. The workflow
-// [ordercheck.GatherWorkflowType] drives it.
+// Package gathering decides which notices a receiver gets at once, and which are gathered into one
+// message. It reads no clock and does no I/O. The workflow [ordercheck.GatherWorkflowType] drives
+// it.
 //
-// The count is per window of, as a rule, an hour. Once the limit is reached, everything that follows
-// is gathered until the window ends, and then goes out as one message. A notice is also gathered if
-// an earlier one of the same order has not gone out, so that an order's notices keep their order.
+// Messages are counted per window, usually an hour. Once the limit is reached, further notices are
+// gathered until the window ends, and then sent as one message. A notice is also gathered if an
+// earlier one of the same order has not been sent, so that an order's notices keep their order.
 package gathering
 
 import (
@@ -17,39 +17,38 @@ import (
 )
 
 const (
-	// remember is how long the answer about a notice is kept. An order's run asks again about the
-	// same notice for a day at most: then it gives up.
+	// remember is how long the answer about a notice is kept. An order's run asks again about the same
+	// notice for at most a day.
 	remember = 25 * time.Hour
-	// maxDecisions limits the answers that are kept. The state must fit into one of Temporal's
-	// payloads.
+	// maxDecisions limits the answers. The state must fit one of Temporal's payloads.
 	maxDecisions = 5000
-	// maxListSize limits the notices of one message, in bytes of JSON, and maxUnlisted the orders of
-	// those that it doesn't list.
+	// maxListSize limits the notices that one message lists, in bytes of JSON. maxUnlisted limits the
+	// orders of the other notices.
 	maxListSize = 512 << 10
 	maxUnlisted = 2000
 )
 
-// State is what is known of one receiver. It travels as JSON to the next run.
+// State is the state of one receiver. It travels as JSON to the next run.
 type State struct {
-	// WindowEnd is when the count begins anew.
+	// WindowEnd is when the count starts again.
 	WindowEnd time.Time `json:"windowEnd,omitzero"`
-	// Window is the length of a window, as the latest admission had it.
+	// Window is the length of a window, from the latest admission.
 	Window time.Duration `json:"window,omitempty"`
 	// Count is the number of messages in this window.
 	Count int `json:"count,omitempty"`
-	// Waiting goes out at WindowEnd. Sending is on its way; nil if nothing is.
+	// Waiting is sent at WindowEnd. Sending is the message on its way, if any.
 	Waiting Gathered  `json:"waiting,omitzero"`
 	Sending *Gathered `json:"sending,omitempty"`
-	// Decisions are the latest answers, oldest first.
+	// Decisions holds the latest answers, oldest first.
 	Decisions []Decision `json:"decisions,omitempty"`
 }
 
-// Gathered are notices that go out together.
+// Gathered holds notices that are sent together.
 type Gathered struct {
 	ordercheck.Collection
-	// Size is that of the listed notices, in bytes of JSON.
+	// Size is the size of the listed notices, in bytes of JSON.
 	Size int `json:"size,omitempty"`
-	// Unlisted are the orders of the notices that are not listed, the first ones.
+	// Unlisted holds the first orders with notices that are not listed.
 	Unlisted []string `json:"unlisted,omitempty"`
 }
 
@@ -58,10 +57,11 @@ func (g *Gathered) Count() int { return len(g.Notices) + g.Omitted }
 
 func (g *Gathered) empty() bool { return g.Count() == 0 }
 
-// has reports whether a notice of the order is among them.
+// has reports whether g has a notice of the order.
 func (g *Gathered) has(salesOrderID string) bool {
 	return slices.Contains(g.Unlisted, salesOrderID) ||
-		slices.ContainsFunc(g.Notices, func(n ordercheck.GatheredNotice) bool { return n.SalesOrderID == salesOrderID })
+		slices.ContainsFunc(g.Notices,
+			func(n ordercheck.GatheredNotice) bool { return n.SalesOrderID == salesOrderID })
 }
 
 func (g *Gathered) add(n *ordercheck.GatheredNotice) {
@@ -87,8 +87,8 @@ type Decision struct {
 	Gathered bool      `json:"g,omitempty"`
 }
 
-// Admit decides whether a notice is sent now or gathered. It answers the same when it is asked
-// again: whoever asks may not have heard the answer.
+// Admit decides whether a notice is sent now or gathered. Asked again about the same notice, it
+// gives the same answer: the caller may not have received it.
 func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitted {
 	known := slices.IndexFunc(s.Decisions, func(d Decision) bool { return d.Key == a.Notice.Key })
 	if known >= 0 {
@@ -124,12 +124,12 @@ func (s *State) decide(d Decision) {
 	s.Decisions = s.Decisions[forget:]
 }
 
-// Due reports whether a collective message is to be sent.
+// Due reports whether it is time to send the waiting notices.
 func (s *State) Due(now time.Time) bool {
 	return s.Sending == nil && !s.Waiting.empty() && !now.Before(s.WindowEnd)
 }
 
-// Begin takes what waits as the message to send. The message is the first one of a new window.
+// Begin starts sending the waiting notices as one message, the first of a new window.
 func (s *State) Begin(now time.Time) {
 	sending := s.Waiting
 	sending.At = now.UTC()
@@ -137,27 +137,30 @@ func (s *State) Begin(now time.Time) {
 	s.WindowEnd, s.Count = now.Add(s.Window), 1
 }
 
-// Moved drops an order's notices from the message that is on its way: somebody else is told of them.
+// Moved removes an order's notices from the message on its way: the order has another sales rep.
 func (s *State) Moved(salesOrderID string) {
-	s.Sending.Notices = slices.DeleteFunc(slices.Clone(s.Sending.Notices), func(n ordercheck.GatheredNotice) bool {
-		return n.SalesOrderID == salesOrderID
-	})
+	s.Sending.Notices = slices.DeleteFunc(
+		slices.Clone(s.Sending.Notices),
+		func(n ordercheck.GatheredNotice) bool {
+			return n.SalesOrderID == salesOrderID
+		},
+	)
 }
 
-// Done ends the message that is on its way: it was sent, or given up.
+// Done ends the message on its way. It was sent or given up.
 func (s *State) Done() { s.Sending = nil }
 
-// Wake returns when to look at the state again, and why. since is when the run began, in case nobody
-// has asked yet.
+// Wake returns when to look at the state again, and why. since is when the run began, in case there
+// is no decision yet.
 func (s *State) Wake(since time.Time) (at time.Time, why string) {
 	at, why = s.forgetAt(since), "forget the receiver: nothing was sent for a day"
 	if s.Sending == nil && !s.Waiting.empty() {
-		return s.WindowEnd, "send what was gathered in one message"
+		return s.WindowEnd, "send the gathered notices in one message"
 	}
 	return at, why
 }
 
-// Idle reports whether nothing is left to send or to remember.
+// Idle reports whether nothing must be sent or remembered any more.
 func (s *State) Idle(now, since time.Time) bool {
 	return s.Sending == nil && s.Waiting.empty() && !now.Before(s.forgetAt(since))
 }

@@ -1,5 +1,4 @@
-// Package operations holds what people do to orders from the command line,
-// through Temporal.
+// Package operations does what people ask for from the command line and the desk, through Temporal.
 package operations
 
 import (
@@ -16,14 +15,16 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// tryAgainAfter is the wait before a run that was just closing, or whose task failed, is asked again.
+// tryAgainAfter is the delay before a call is repeated, if a run was closing or one of its tasks
+// failed.
 const tryAgainAfter = 100 * time.Millisecond
 
-// CheckNow has an order fetched and checked now, in its open run or in a new
-// one, and waits for the report. The error of a check that could not be done is a
-// [temporal.ApplicationError] with a type of package ordercheck; ctx bounds the
-// wait, not the check, which goes on.
-func CheckNow(ctx context.Context, c client.Client, salesOrderID string) (*ordercheck.Report, error) {
+// CheckNow has an order fetched and checked now, in its open run or in a new one, and waits for the
+// report. If the check could not be done, the error is a [temporal.ApplicationError] with a type of
+// package ordercheck. ctx limits the wait, not the check, which goes on.
+func CheckNow(
+	ctx context.Context, c client.Client, salesOrderID string,
+) (*ordercheck.Report, error) {
 	if err := ordercheck.ValidateSalesOrderID(salesOrderID); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,9 @@ func CheckNow(ctx context.Context, c client.Client, salesOrderID string) (*order
 	}
 }
 
-func checkOnce(ctx context.Context, c client.Client, salesOrderID string) (*ordercheck.Report, error) {
+func checkOnce(
+	ctx context.Context, c client.Client, salesOrderID string,
+) (*ordercheck.Report, error) {
 	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 		ID:                       ordercheck.WorkflowID(salesOrderID),
 		TaskQueue:                ordercheck.TaskQueue,
@@ -66,10 +69,11 @@ func checkOnce(ctx context.Context, c client.Client, salesOrderID string) (*orde
 	return &report, nil
 }
 
-// wasClosing: the run ended between the look at it and the update; another try starts a new one.
+// wasClosing reports whether the run ended before it had the update. Another try starts a new run.
 func wasClosing(err error) bool {
 	var application *temporal.ApplicationError
-	if err == nil || errors.As(err, &application) && application.Type() != "AcceptedUpdateCompletedWorkflow" {
+	if err == nil ||
+		errors.As(err, &application) && application.Type() != "AcceptedUpdateCompletedWorkflow" {
 		return false
 	}
 	var notFound *serviceerror.NotFound

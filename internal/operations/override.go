@@ -9,22 +9,27 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Override takes responsibility for findings of an order that is pending or held,
-// and returns the report as it is then. What the validator refuses is a
-// [temporal.ApplicationError] that says every fault.
-func Override(ctx context.Context, c client.Client, salesOrderID string, request ordercheck.OverrideRequest) (*ordercheck.Report, error) {
-	return updateOrder(ctx, c, salesOrderID, ordercheck.UpdateOverride, request, "override findings of")
+// Override takes responsibility for findings of a pending or held order, and returns the updated
+// report. If the validator refuses the request, the error is a [temporal.ApplicationError] that
+// names every fault.
+func Override(
+	ctx context.Context, c client.Client, salesOrderID string, request ordercheck.OverrideRequest,
+) (*ordercheck.Report, error) {
+	return updateOrder(ctx, c, salesOrderID, ordercheck.UpdateOverride, request,
+		"override findings of")
 }
 
-// Comment writes a comment into the timeline of an order with an open run, and returns the report as
-// it is then. What the validator refuses is a [temporal.ApplicationError] that says every fault.
+// Comment adds a comment to the timeline of an order with an open run, and returns the updated
+// report. If the validator refuses the request, the error is a [temporal.ApplicationError] that
+// names every fault.
 func Comment(
 	ctx context.Context, c client.Client, salesOrderID string, comment ordercheck.Comment,
 ) (*ordercheck.Report, error) {
 	return updateOrder(ctx, c, salesOrderID, ordercheck.UpdateComment, comment, "comment on")
 }
 
-// updateOrder sends an update to an order's open run and returns its answer. doing begins the error.
+// updateOrder sends an update to an order's open run and returns the report. doing describes the
+// update in errors.
 func updateOrder(
 	ctx context.Context, c client.Client, salesOrderID, name string, argument any, doing string,
 ) (*ordercheck.Report, error) {

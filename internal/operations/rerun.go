@@ -16,30 +16,33 @@ import (
 
 const rerunPage = 200
 
-// RerunOptions choose what [Rerun] runs again.
+// RerunOptions selects the orders for [Rerun].
 type RerunOptions struct {
-	// Query narrows the failed runs further, in Temporal's list filter; empty is all of them.
+	// Query narrows the failed runs further, as a Temporal list filter; empty selects all.
 	Query string
 	// DryRun starts nothing.
 	DryRun bool
-	// Progress is called for every run that was looked at, with how many there are; nil is nobody.
+	// Progress is called for every run, with the number of runs done and in total; may be nil.
 	Progress func(done, total int)
-	// Each is called for every order that is run again, or would be; nil is nobody.
+	// Each is called for every order that is run again, or would be; may be nil.
 	Each func(salesOrderID string) error
 }
 
 // RerunResult counts orders.
 type RerunResult struct {
 	Rerun int
-	// Skipped orders have had another run since, or have one now.
+	// Skipped counts orders that had another run since, or have one now.
 	Skipped int
 }
 
-// Rerun checks again every order whose latest run failed. The server itself
-// refuses to start an order that has an open run, or whose latest run did not
-// fail, so no order that is well is disturbed, whatever happens meanwhile.
+// Rerun checks again every order whose latest run failed. The server refuses to start an order that
+// has an open run, or whose latest run did not fail, so Rerun never disturbs another order,
+// whatever happens meanwhile.
 func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, error) {
-	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')", ordercheck.WorkflowType)
+	query := fmt.Sprintf(
+		"WorkflowType = '%s' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')",
+		ordercheck.WorkflowType,
+	)
 	if o.Query != "" {
 		query += " AND (" + o.Query + ")"
 	}
@@ -92,15 +95,19 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 	}
 }
 
-// rerunOne says whether the order was started, or would have been.
-func rerunOne(ctx context.Context, c client.Client, salesOrderID string, dryRun bool) (bool, error) {
-	// Temporal's reuse policy alone would also start an order whose hold somebody ended by hand.
+// rerunOne reports whether the order was started, or would have been.
+func rerunOne(
+	ctx context.Context, c client.Client, salesOrderID string, dryRun bool,
+) (bool, error) {
+	// Temporal's reuse policy alone would also start an order whose run an operator cancelled.
 	latest, err := c.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(salesOrderID), "")
 	if err != nil {
 		return false, fmt.Errorf("look at the latest run of sales order %s: %w", salesOrderID, err)
 	}
 	switch latest.GetWorkflowExecutionInfo().GetStatus() {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED,
+		enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+		enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
 	default:
 		return false, nil
 	}
@@ -114,7 +121,7 @@ func rerunOne(ctx context.Context, c client.Client, salesOrderID string, dryRun 
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            ordercheck.Summary(salesOrderID),
-		// Many orders at once are no single person's wait.
+		// No single person waits for a rerun of many orders.
 		Priority: temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
 	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
 	var started *serviceerror.WorkflowExecutionAlreadyStarted

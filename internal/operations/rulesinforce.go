@@ -12,12 +12,17 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// ErrNoRulesInForce says that no worker has made the record of the rule set in force in this namespace.
-var ErrNoRulesInForce = errors.New("no rule set is in force in this namespace: the first worker that starts puts its own in force")
+// ErrNoRulesInForce means that no worker has created the record of the rule set in force in this
+// namespace.
+var ErrNoRulesInForce = errors.New(
+	"no rule set is in force in this namespace: the first worker that starts puts its own in force",
+)
 
-// RulesInForce reads which rule set is in force, without a worker. open is false if nothing keeps
+// RulesInForce reads which rule set is in force, without a worker. open is false if no run keeps
 // the record now: then it is the record of an earlier run, or empty.
-func RulesInForce(ctx context.Context, c client.Client) (inForce ordercheck.InForce, open bool, err error) {
+func RulesInForce(
+	ctx context.Context, c client.Client,
+) (inForce ordercheck.InForce, open bool, err error) {
 	description, err := c.DescribeWorkflow(ctx, ordercheck.RulesWorkflowID, "")
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) {
@@ -35,8 +40,8 @@ func RulesInForce(ctx context.Context, c client.Client) (inForce ordercheck.InFo
 	return inForce, description.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }
 
-// UseRules goes back to a rule set that was in force, whose digest begins with a text, and returns
-// the record as it is then. A worker must be running.
+// UseRules goes back to an earlier rule set whose digest begins with a text, and returns the
+// updated record. It needs a running worker.
 func UseRules(ctx context.Context, c client.Client, digest, by string) (ordercheck.InForce, error) {
 	inForce, open, err := RulesInForce(ctx, c)
 	if err != nil {

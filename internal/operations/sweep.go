@@ -13,29 +13,28 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// schedulePoll is the time between two looks at the schedule for a sweep that is to begin.
+// schedulePoll is the time between checks whether the sweep has begun.
 const schedulePoll = 250 * time.Millisecond
 
-// ErrNoSweepSchedule says that no worker has made the schedule of sweeps in this namespace.
+// ErrNoSweepSchedule means that no worker has created the schedule of sweeps in this namespace.
 var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID +
 	" does not exist in this namespace: a worker makes it when it starts, whatever SWEEP_EVERY is")
 
-// SweepOptions say who follows a sweep. The zero value is nobody.
+// SweepOptions has callbacks that follow a sweep. Each may be nil.
 type SweepOptions struct {
-	// UnderWay is called with the workflow id of a sweep that runs already.
+	// UnderWay is called with the workflow id of a sweep that is already running.
 	UnderWay func(workflowID string)
 	// Progress is called every few seconds while the sweep runs.
 	Progress func(ordercheck.SweepProgress)
 }
 
-// progressPoll is the time between two questions how far a sweep has come.
+// progressPoll is the time between queries for the progress of a sweep.
 const progressPoll = 2 * time.Second
 
-// SweepNow looks for missed webhooks now and returns what was found. The sweep begins after the
-// call: if one is under way, the next one follows it.
-// It is the schedule's own, so that two never overlap and marks are kept; a pause of the
-// schedule does not prevent it. The error of a sweep that failed is a [temporal.ApplicationError].
-// ctx bounds the wait, not the sweep, which goes on.
+// SweepNow looks for missed webhooks and returns the result. The sweep begins after the call: if
+// another one is running, it follows. The schedule starts it, so two sweeps never overlap and marks
+// are kept; a pause of the schedule doesn't prevent it. If the sweep fails, the error is a
+// [temporal.ApplicationError]. ctx limits the wait, not the sweep, which goes on.
 func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck.Sweep, error) {
 	handle := c.ScheduleClient().GetHandle(ctx, ordercheck.SweepScheduleID)
 	before, err := describeSchedule(ctx, handle)
@@ -50,13 +49,16 @@ func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck
 	}
 	for _, running := range before.Info.RunningWorkflows {
 		known[running.FirstExecutionRunID] = true
-		// The schedule notes the end of a workflow only when it has something else to do.
+		// The schedule notices the end of a workflow only when it has something else to do.
 		run, err := c.DescribeWorkflowExecution(ctx, running.WorkflowID, "")
-		if err == nil && run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && o.UnderWay != nil {
+		if err == nil &&
+			run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING &&
+			o.UnderWay != nil {
 			o.UnderWay(running.WorkflowID)
 		}
 	}
-	if err := handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
+	next := client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}
+	if err := handle.Trigger(ctx, next); err != nil {
 		return nil, fmt.Errorf("start a sweep: %w", err)
 	}
 	started, err := nextSweep(ctx, handle, known)
@@ -66,14 +68,17 @@ func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck
 	stop := o.follow(ctx, c, started)
 	defer stop()
 	var sweep ordercheck.Sweep
-	if err := c.GetWorkflow(ctx, started.WorkflowID, started.FirstExecutionRunID).Get(ctx, &sweep); err != nil {
+	run := c.GetWorkflow(ctx, started.WorkflowID, started.FirstExecutionRunID)
+	if err := run.Get(ctx, &sweep); err != nil {
 		return nil, fmt.Errorf("wait for the sweep %s: %w", started.WorkflowID, err)
 	}
 	return &sweep, nil
 }
 
-// follow asks how far the sweep has come, until stop. A question that fails is asked again.
-func (o *SweepOptions) follow(ctx context.Context, c client.Client, sweep *client.ScheduleWorkflowExecution) (stop func()) {
+// follow reports the progress of the sweep until stop is called. It ignores failed queries.
+func (o *SweepOptions) follow(
+	ctx context.Context, c client.Client, sweep *client.ScheduleWorkflowExecution,
+) (stop func()) {
 	if o.Progress == nil {
 		return func() {}
 	}
@@ -86,7 +91,8 @@ func (o *SweepOptions) follow(ctx context.Context, c client.Client, sweep *clien
 		for {
 			var progress ordercheck.SweepProgress
 			// Without a run id: a long sweep continues as new.
-			if answer, err := c.QueryWorkflow(ctx, sweep.WorkflowID, "", ordercheck.QueryProgress); err == nil && answer.Get(&progress) == nil {
+			answer, err := c.QueryWorkflow(ctx, sweep.WorkflowID, "", ordercheck.QueryProgress)
+			if err == nil && answer.Get(&progress) == nil {
 				o.Progress(progress)
 			}
 			select {
@@ -99,7 +105,9 @@ func (o *SweepOptions) follow(ctx context.Context, c client.Client, sweep *clien
 	return func() { cancel(); <-done }
 }
 
-func describeSchedule(ctx context.Context, handle client.ScheduleHandle) (*client.ScheduleDescription, error) {
+func describeSchedule(
+	ctx context.Context, handle client.ScheduleHandle,
+) (*client.ScheduleDescription, error) {
 	description, err := handle.Describe(ctx)
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) {
@@ -111,8 +119,10 @@ func describeSchedule(ctx context.Context, handle client.ScheduleHandle) (*clien
 	return description, nil
 }
 
-// nextSweep waits for a sweep that is not known: whoever asked for it, it began after.
-func nextSweep(ctx context.Context, handle client.ScheduleHandle, known map[string]bool) (*client.ScheduleWorkflowExecution, error) {
+// nextSweep waits for a sweep that is not in known. Whoever asked for it, it began later.
+func nextSweep(
+	ctx context.Context, handle client.ScheduleHandle, known map[string]bool,
+) (*client.ScheduleWorkflowExecution, error) {
 	ticker := time.NewTicker(schedulePoll)
 	defer ticker.Stop()
 	for {

@@ -9,9 +9,12 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// update sends an update to an open run and waits until it has ended. It is sent again where Temporal
-// dropped it since a task of the run failed, which a run gets over by itself: nothing has come of it then.
-func update(ctx context.Context, c client.Client, options client.UpdateWorkflowOptions, result any) error {
+// update sends an update to an open run and waits until it has ended. It sends the update again if
+// Temporal dropped it because a task of the run failed. The run recovers by itself, and a dropped
+// update has no effect.
+func update(
+	ctx context.Context, c client.Client, options client.UpdateWorkflowOptions, result any,
+) error {
 	options.WaitForStage = client.WorkflowUpdateStageCompleted
 	for {
 		handle, err := c.UpdateWorkflow(ctx, options)
@@ -29,7 +32,7 @@ func update(ctx context.Context, c client.Client, options client.UpdateWorkflowO
 	}
 }
 
-// wasDropped: a task of the run failed before it took the update.
+// wasDropped reports whether a task of the run failed before it took the update.
 func wasDropped(err error) bool {
 	var notReady *serviceerror.WorkflowNotReady
 	return errors.As(err, &notReady)

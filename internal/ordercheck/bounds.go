@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// Bounds of a report. Temporal ends a run whose payload is over 2 MiB, and a report travels
-// with what else a run carries when it continues as new.
+// Limits of a report. Temporal ends a run whose payload is over 2 MiB, and a run that continues as
+// new carries more than the report.
 const (
-	// MaxFindings is the most findings that a report lists.
+	// MaxFindings limits the findings that a report lists.
 	MaxFindings = 500
-	// MaxText is the longest text of a finding, in characters.
+	// MaxText limits a text of a finding, in characters.
 	MaxText = 1000
-	// maxGroups is the most entries of [Report.Omitted].
+	// maxGroups limits the entries of [Report.Omitted].
 	maxGroups = 50
-	// maxRules is the most entries of Skipped, maxRuleErrors of RuleErrors.
+	// maxRules limits the entries of Skipped, maxRuleErrors the entries of RuleErrors.
 	maxRules      = 500
 	maxRuleErrors = 100
 
@@ -30,35 +30,35 @@ const (
 	maxShadowSize     = 64 << 10
 )
 
-// OtherRules is the rule id of an entry that stands for several rules, since there are too many
-// to list each.
+// OtherRules is the rule id of an entry that counts findings of several rules.
 const OtherRules = "…"
 
-// textLimits are tried one after the other until a list has the size that it may have, in characters.
+// textLimits are tried in turn, in characters, until a list fits.
 var textLimits = []int{MaxText, 400, 150, 60}
 
-// Bound makes the result of a check fit Temporal. It lists at most [MaxFindings] findings,
-// errors first, and counts the others in Omitted.
+// Bound makes the result of a check fit Temporal. It lists at most [MaxFindings] findings, errors
+// first, and counts the others in Omitted.
 func (c *CheckedOrder) Bound() {
-	c.Findings, c.Omitted = boundFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize, errorsFirst)
+	c.Findings, c.Omitted = boundFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize,
+		errorsFirst)
 	c.Skipped = boundSkipped(c.Skipped, maxRules, maxRulesSize)
 	c.RuleErrors = boundRuleErrors(c.RuleErrors, maxRuleErrors, maxRuleErrorsSize)
 	c.Terms = slices.DeleteFunc(c.Terms, func(t Terms) bool {
 		ofRule := func(f Finding) bool { return f.RuleID == t.RuleID }
 		return !slices.ContainsFunc(c.Findings, ofRule) && !slices.ContainsFunc(c.Omitted, ofRule)
 	})
-	c.Shadow = fit(c.Shadow, maxShadowSize, func(s *ShadowResult, limit int) { s.Error = Cut(s.Error, limit) })
+	c.Shadow = fit(c.Shadow, maxShadowSize,
+		func(s *ShadowResult, limit int) { s.Error = Cut(s.Error, limit) })
 }
 
-// BoundFindings bounds the report's findings like [CheckedOrder.Bound], for one to which
-// findings were added.
+// BoundFindings bounds the report's findings like [CheckedOrder.Bound].
 func (r *Report) BoundFindings() {
-	// A finding of a report has a state, two times and perhaps an override besides.
+	// A finding in a report also has a state, two times and perhaps an override.
 	const more = MaxFindings*160 + maxOverridesSize
 	r.SetFindings(boundFindings(r.Findings, r.Omitted, MaxFindings, maxFindingsSize+more, errorsFirst))
 }
 
-// SetFindings sets what is listed and what is not.
+// SetFindings sets the listed findings and the entries that count the others.
 func (r *Report) SetFindings(listed, omitted []Finding) {
 	r.Findings, r.Omitted, r.FindingsOmitted = listed, omitted, 0
 	for i := range omitted {
@@ -66,8 +66,8 @@ func (r *Report) SetFindings(listed, omitted []Finding) {
 	}
 }
 
-// OmittedFrom moves findings that a report does not list to the entries that count them.
-// Findings of one rule in one state, under one override, share an entry.
+// OmittedFrom adds findings to the entries that count unlisted findings. Findings of one rule in
+// one state, under one override, share an entry.
 func OmittedFrom(omitted, findings []Finding) []Finding {
 	for i := range findings {
 		omitted = omit(omitted, &findings[i])
@@ -78,7 +78,8 @@ func OmittedFrom(omitted, findings []Finding) []Finding {
 func omit(omitted []Finding, f *Finding) []Finding {
 	same := func(ruleID string) int {
 		return slices.IndexFunc(omitted, func(g Finding) bool {
-			return g.RuleID == ruleID && g.Severity == f.Severity && g.State == f.State && g.Override.equal(f.Override)
+			return g.RuleID == ruleID && g.Severity == f.Severity && g.State == f.State &&
+				g.Override.equal(f.Override)
 		})
 	}
 	ruleID := f.RuleID
@@ -108,9 +109,11 @@ func omit(omitted []Finding, f *Finding) []Finding {
 	return omitted
 }
 
-// boundFindings lists at most so many findings, the first ones by compare. Those that it leaves
-// out are counted in omitted. What is listed, and how much of its texts, depends on nothing else.
-func boundFindings(found, omitted []Finding, most, size int, compare func(a, b Finding) int) (listed, left []Finding) {
+// boundFindings lists at most most findings, the first ones by compare, and counts the others in
+// omitted. The result depends on nothing else.
+func boundFindings(
+	found, omitted []Finding, most, size int, compare func(a, b Finding) int,
+) (listed, unlisted []Finding) {
 	omitted = slices.Clone(omitted)
 	if len(found) > most {
 		found = slices.SortedStableFunc(slices.Values(found), compare)
@@ -131,18 +134,19 @@ func errorsFirst(a, b Finding) int {
 	return strings.Compare(string(a.Severity), string(b.Severity)) // "error" before "warning"
 }
 
-// Cut shortens the texts to so many characters each. The facts stay what they were.
+// Cut shortens each text to limit characters. The facts stay the same.
 func (f *Finding) Cut(limit int) {
 	whole := *f
 	f.Message, f.Fix = Cut(f.Message, limit), Cut(f.Fix, limit)
 	f.Expected, f.Actual = Cut(f.Expected, limit), Cut(f.Actual, limit)
-	if f.Message != whole.Message || f.Fix != whole.Fix || f.Expected != whole.Expected || f.Actual != whole.Actual {
+	if f.Message != whole.Message || f.Fix != whole.Fix || f.Expected != whole.Expected ||
+		f.Actual != whole.Actual {
 		f.FactsDigest = whole.Facts()
 	}
 }
 
-// Facts identify what a finding says of the order, whatever its line's position: an
-// override covers these facts and no others. They are a hash of the texts before any was cut.
+// Facts identifies what a finding says about the order, whatever its line's position. An override
+// covers these facts only. It is a hash of the texts before they were cut.
 func (f *Finding) Facts() string {
 	if f.FactsDigest != "" {
 		return f.FactsDigest
@@ -157,11 +161,12 @@ func (f *Finding) Facts() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// addDigest adds a finding to the digest of some findings, which does not depend on their order.
+// addDigest adds a finding to the digest of several findings. The order of additions doesn't
+// matter.
 func addDigest(digest string, f *Finding) string {
 	sum := sha256.Sum256([]byte(f.ID + "\x00" + f.Facts()))
 	added := sum[:16]
-	if f.Count > 0 { // it is such a digest already
+	if f.Count > 0 { // its facts are such a digest already
 		added, _ = hex.DecodeString(f.FactsDigest)
 	}
 	before, err := hex.DecodeString(digest)
@@ -176,11 +181,15 @@ func addDigest(digest string, f *Finding) string {
 
 func boundSkipped(list []Skipped, most, size int) []Skipped {
 	all := list
-	list = fit(slices.Clone(list[:min(len(list), most)]), size, func(s *Skipped, limit int) { s.Reason = Cut(s.Reason, limit) })
-	if left := all[len(list):]; len(left) > 0 {
-		others := Skipped{RuleID: OtherRules, Reason: fmt.Sprintf("%d more rules are not listed", len(left))}
-		for i := range left {
-			others.Missing = append(others.Missing, left[i].Missing...)
+	list = fit(slices.Clone(list[:min(len(list), most)]), size,
+		func(s *Skipped, limit int) { s.Reason = Cut(s.Reason, limit) })
+	if dropped := all[len(list):]; len(dropped) > 0 {
+		others := Skipped{
+			RuleID: OtherRules,
+			Reason: fmt.Sprintf("%d more rules are not listed", len(dropped)),
+		}
+		for i := range dropped {
+			others.Missing = append(others.Missing, dropped[i].Missing...)
 		}
 		slices.Sort(others.Missing)
 		others.Missing = slices.Compact(others.Missing)
@@ -191,15 +200,19 @@ func boundSkipped(list []Skipped, most, size int) []Skipped {
 
 func boundRuleErrors(list []RuleError, most, size int) []RuleError {
 	all := len(list)
-	list = fit(slices.Clone(list[:min(len(list), most)]), size, func(e *RuleError, limit int) { e.Error = Cut(e.Error, limit) })
-	if left := all - len(list); left > 0 {
-		list = append(list, RuleError{RuleID: OtherRules, Error: fmt.Sprintf("%d more rules could not be evaluated", left)})
+	list = fit(slices.Clone(list[:min(len(list), most)]), size,
+		func(e *RuleError, limit int) { e.Error = Cut(e.Error, limit) })
+	if dropped := all - len(list); dropped > 0 {
+		list = append(list, RuleError{
+			RuleID: OtherRules,
+			Error:  fmt.Sprintf("%d more rules could not be evaluated", dropped),
+		})
 	}
 	return list
 }
 
-// fit cuts the texts of a list until its JSON has at most size bytes. If they cannot be cut that
-// far, it drops entries from the end.
+// fit cuts the texts of a list until its JSON has at most size bytes. If that is not enough, it
+// drops entries from the end.
 func fit[T any](list []T, size int, cut func(entry *T, limit int)) []T {
 	sizes := make([]int, len(list))
 	for _, limit := range textLimits {
@@ -222,7 +235,7 @@ func fit[T any](list []T, size int, cut func(entry *T, limit int)) []T {
 	return list
 }
 
-// jsonSize is the size of a value that always marshals.
+// jsonSize returns the size of a value that always marshals.
 func jsonSize(value any) int {
 	data, err := json.Marshal(value)
 	if err != nil {

@@ -12,17 +12,17 @@ import (
 
 // Delivery is one accepted webhook request, as the signal [SignalWebhookDelivered] carries it.
 type Delivery struct {
-	// Event is InFlow's name of what happened, as it was sent.
+	// Event is InFlow's name of the event, as sent.
 	Event string `json:"event"`
-	// OccurredAt is the time InFlow gave, as it was sent; empty where it gave none.
+	// OccurredAt is InFlow's time of the event, as sent; empty if there is none.
 	OccurredAt string `json:"occurredAt,omitempty"`
-	// ReceivedAt is when the ingress had verified the request, or the sweep found that none came.
+	// ReceivedAt is when the ingress verified the request, or when the sweep found that none came.
 	ReceivedAt time.Time `json:"receivedAt"`
-	// OrderVersion is the version that the sweep saw, where Event is [EventMissedWebhook]: a
-	// check that saw it, or a newer one, has nothing to do.
+	// OrderVersion is the version that the sweep found, if Event is [EventMissedWebhook]. A check that
+	// saw this version or a newer one has nothing to do.
 	OrderVersion string `json:"orderVersion,omitempty"`
-	// RulesDigest is that of the set in force, if Event is [EventRulesChanged]: an order that was
-	// checked with it has nothing to do.
+	// RulesDigest is the digest of the set in force, if Event is [EventRulesChanged]. An order that
+	// was checked with this set has nothing to do.
 	RulesDigest string `json:"rulesDigest,omitempty"`
 }
 
@@ -42,12 +42,12 @@ type OrderDeliveries struct {
 // FetchOrderInput is the argument of [ActivityFetchOrder].
 type FetchOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	// KnowsBilled: the run knows the order as it was invoiced, so nobody needs to look for it.
+	// KnowsBilled is true if the run knows the order as it was invoiced. Nobody needs to look it up.
 	KnowsBilled bool `json:"knowsBilled,omitempty"`
-	// Also lists includes and look-ups to ask for besides those that the rules in force need: another
-	// worker may have another rule set.
+	// Also lists includes and look-ups to request in addition to the needs of the rules in force:
+	// another worker may have another rule set.
 	Also []string `json:"also,omitempty"`
-	// AcceptMissing takes an order as it is, even if InFlow left something out.
+	// AcceptMissing accepts an order even if InFlow left something out.
 	AcceptMissing bool `json:"acceptMissing,omitempty"`
 }
 
@@ -58,24 +58,24 @@ type FetchedOrder struct {
 	OrderVersion string `json:"orderVersion"`
 	Customer     string `json:"customer"`
 	IsCancelled  bool   `json:"isCancelled,omitempty"`
-	// HasSalesRep: notices go to the sales rep, who has an e-mail address.
+	// HasSalesRep is true if notices go to the sales rep, who has an e-mail address.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
 	// SalesRep is the sales rep's name, cut for display; empty if there is none.
 	SalesRep string `json:"salesRep,omitempty"`
-	// RuleSet names the rules in force when the order was fetched: they decide what was included.
+	// RuleSet names the rules in force when the order was fetched. They decide what was included.
 	RuleSet RuleSet `json:"ruleSet"`
-	// Asked lists the includes and look-ups that were asked for.
+	// Asked lists the includes and look-ups that were requested.
 	Asked []string `json:"asked"`
-	// Missing lists the includes that InFlow left out although the order says that they exist. Unless
-	// that was to be accepted, there are no look-ups and no digest.
+	// Missing lists the includes that InFlow left out although the order has them. Unless
+	// AcceptMissing was set, there are then no look-ups and no digest.
 	Missing []string `json:"missing,omitempty"`
-	// Lookups is what the rules need beyond the order, as far as it is known already.
+	// Lookups holds the data that rules need beyond the order, if already known.
 	Lookups Lookups `json:"lookups,omitzero"`
-	// LookUp is what must be looked up at InFlow still; nil is nothing.
+	// LookUp is a look-up at InFlow that is still needed; nil if none is.
 	LookUp *LookUpOrdersInput `json:"lookUp,omitempty"`
-	// Billed is what the order is billed for now, where a rule asks; nil while it is not invoiced.
+	// Billed is what the order is billed for now, if a rule needs it; nil if it isn't invoiced.
 	Billed *Billed `json:"billed,omitempty"`
-	// Order is what the rules may look at, and no more.
+	// Order is the part of the order that rules may see.
 	Order Digest `json:"order"`
 }
 
@@ -83,9 +83,9 @@ type FetchedOrder struct {
 type LookUpOrdersInput struct {
 	SalesOrderID string `json:"salesOrderId"`
 	CustomerID   string `json:"customerId"`
-	// ProductIDs are those of the order: lines of other products are only counted.
+	// ProductIDs are the order's products. Lines of other products are only counted.
 	ProductIDs []string `json:"productIds,omitempty"`
-	// ProductsOmitted is true if the order has more of them than are listed.
+	// ProductsOmitted is true if the order has more products than listed.
 	ProductsOmitted bool `json:"productsOmitted,omitempty"`
 }
 
@@ -94,13 +94,13 @@ type RecallRunInput struct {
 	SalesOrderID string `json:"salesOrderId"`
 }
 
-// RecalledRun is what a new run has to know of the order's last run.
+// RecalledRun is the information from the order's last run that a new run needs.
 type RecalledRun struct {
-	// Overridden are the findings that somebody answers for, those that were not listed too.
+	// Overridden lists the findings that somebody answers for, including unlisted ones.
 	Overridden []Finding `json:"overridden"`
-	// Told are the warnings that people have been told of.
+	// Told lists the warnings that people know of.
 	Told []Finding `json:"told,omitempty"`
-	// Failure is the type of the error that the order's latest run failed with; empty if it did not.
+	// Failure is the error type of the order's latest run; empty if that run did not fail.
 	Failure string `json:"failure,omitempty"`
 }
 
@@ -110,21 +110,21 @@ type CheckOrderInput struct {
 	Order        Digest `json:"order"`
 	// At is the time that rules see as now.
 	At time.Time `json:"at"`
-	// Lookups is what was looked up for the order.
+	// Lookups holds the data that was looked up for the order.
 	Lookups Lookups `json:"lookups,omitzero"`
 	// Asked is [FetchedOrder.Asked].
 	Asked []string `json:"asked"`
-	// Told lists the rules with errors that people have been told of: see [CheckedOrder.NotInForce].
+	// Told lists the rules with errors that people know of: see [CheckedOrder.NotInForce].
 	Told []string `json:"told,omitempty"`
-	// RulesSince is [CheckedOrder.RulesSince] of the check before: an order is not checked with a set that
-	// was in force earlier than that one.
+	// RulesSince is [CheckedOrder.RulesSince] of the previous check. An order is never checked with a
+	// set that took over earlier.
 	RulesSince time.Time `json:"rulesSince,omitzero"`
-	// Final evaluates the order even if the rules need more than was asked for.
+	// Final evaluates the rules even if they need more than was fetched.
 	Final bool `json:"final,omitempty"`
 }
 
-// CheckedOrder is the result of [ActivityCheckOrder]: what the rules found,
-// before time, people and grace have a say.
+// CheckedOrder is the result of [ActivityCheckOrder]: what the rules found. Grace periods and
+// overrides come later.
 type CheckedOrder struct {
 	RuleSet RuleSet `json:"ruleSet"`
 	// RulesSince is when the rule set took over in this namespace.
@@ -135,60 +135,60 @@ type CheckedOrder struct {
 	Omitted    []Finding   `json:"omitted,omitempty"`
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
-	// Terms are those of the rules with findings that the rule file gives terms of their own.
+	// Terms lists the rules with findings for which the rule file has terms.
 	Terms []Terms `json:"terms,omitempty"`
 	// Missing lists the includes and look-ups that rules lacked.
 	Missing []string `json:"missing,omitempty"`
-	// NotAsked lists what the rules of this worker need and was not asked for. Nothing was evaluated
-	// then: the order is to be fetched again.
+	// NotAsked lists the includes and look-ups that this worker's rules need and were not requested.
+	// Then nothing was evaluated, and the order must be fetched again.
 	NotAsked []string `json:"notAsked,omitempty"`
-	// NotInForce lists the rules of [CheckOrderInput.Told] that the set no longer has, or has switched
-	// off or on trial.
+	// NotInForce lists the rules of [CheckOrderInput.Told] that the set no longer has, has switched
+	// off, or has on trial.
 	NotInForce []string `json:"notInForce,omitempty"`
-	// Shadow is what rules on trial would have said. It is counted, and is no part of a report.
+	// Shadow lists the results of rules on trial. They are counted, and are not part of a report.
 	Shadow []ShadowResult `json:"shadow,omitempty"`
 }
 
-// Terms are what a rule file says of the life of a rule's findings.
+// Terms are a rule file's own settings for the findings of a rule.
 type Terms struct {
 	RuleID string `json:"ruleId"`
-	// Grace is the rule's own grace period, in nanoseconds; nil is the company's.
+	// Grace is the rule's grace period, in nanoseconds; nil for the company's.
 	Grace *time.Duration `json:"grace,omitempty"`
-	// HoldMax and RemindEvery are the rule's own too, in nanoseconds; nil is the company's.
+	// HoldMax and RemindEvery are the rule's own, in nanoseconds; nil for the company's.
 	HoldMax     *time.Duration `json:"holdMax,omitempty"`
 	RemindEvery *time.Duration `json:"remindEvery,omitempty"`
-	// NotOverridable rules are to be put right; nobody can take responsibility for them.
+	// NotOverridable is true if nobody can take responsibility: the order must be corrected.
 	NotOverridable bool `json:"notOverridable,omitempty"`
 }
 
-// ShadowResult is the outcome of a rule that is evaluated on trial.
+// ShadowResult is the result of a rule on trial.
 type ShadowResult struct {
 	RuleID   string `json:"ruleId"`
 	Findings int    `json:"findings"`
 	Error    string `json:"error,omitempty"`
 }
 
-// Digest is the part of an order that rules may look at, as JSON. Where it is
-// large it travels compressed: a payload in Temporal's history ends at 2 MiB.
+// Digest is the part of an order that rules may see, as JSON. A large one travels compressed: a
+// payload in Temporal's history has at most 2 MiB.
 type Digest []byte
 
 const (
 	compressDigestOver = 64 << 10
-	// MaxDigestSize is the largest digest read back, in bytes before compression.
+	// MaxDigestSize limits a digest that is read, in bytes before compression.
 	MaxDigestSize = 64 << 20
-	// maxDigestPayload leaves room under Temporal's 2 MiB for what is looked up for an order.
+	// maxDigestPayload leaves room under Temporal's 2 MiB for the order's look-ups.
 	maxDigestPayload = 1300 << 10
 )
 
-// ErrDigestTooLarge is for an order whose digest does not fit a payload even compressed.
+// ErrDigestTooLarge means that an order's digest does not fit a payload even when compressed.
 var ErrDigestTooLarge = errors.New("the order is too large for Temporal's history")
 
 type compressedDigest struct {
 	Gzip []byte `json:"gzip"`
 }
 
-// MarshalJSON writes the digest itself, or {"gzip":"<base64>"} where it is large.
-// It fails with [ErrDigestTooLarge].
+// MarshalJSON writes the digest itself, or {"gzip":"<base64>"} if it is large. It fails with
+// [ErrDigestTooLarge].
 func (d Digest) MarshalJSON() ([]byte, error) {
 	if len(d) == 0 {
 		return []byte("null"), nil
@@ -209,12 +209,13 @@ func (d Digest) MarshalJSON() ([]byte, error) {
 		return nil, fmt.Errorf("compress the order's digest: %w", err)
 	}
 	if len(out) > maxDigestPayload {
-		return nil, fmt.Errorf("%w: %d bytes after compression, at most %d", ErrDigestTooLarge, len(out), maxDigestPayload)
+		return nil, fmt.Errorf("%w: %d bytes after compression, at most %d", ErrDigestTooLarge, len(out),
+			maxDigestPayload)
 	}
 	return out, nil
 }
 
-// CheckSize fails with [ErrDigestTooLarge] where the digest would not fit a payload.
+// CheckSize fails with [ErrDigestTooLarge] if the digest does not fit a payload.
 func (d Digest) CheckSize() error {
 	if len(d) <= compressDigestOver {
 		return nil
@@ -258,9 +259,10 @@ type Start struct {
 	SalesOrderID string `json:"salesOrderId"`
 }
 
-// Cancellation is the result of [ActivityReadCancellation]. Both are empty if Temporal was not told.
+// Cancellation is the result of [ActivityReadCancellation]: who cancelled the run, and why. Either
+// may be empty.
 type Cancellation struct {
-	// Identity is that of the client that cancelled the run, such as temporal-cli:anna@host.
+	// Identity names the client that cancelled the run, such as temporal-cli:anna@host.
 	Identity string `json:"identity,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 }

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// MaxKeyword is the longest keyword that a run shows, in characters. PostgreSQL stores 255.
+	// MaxKeyword limits a keyword in search attributes, in characters. PostgreSQL stores 255.
 	MaxKeyword = 200
-	// maxKeywordList is the largest list of keywords, in bytes of its JSON. Temporal takes 2 KiB.
+	// maxKeywordList limits a list of keywords, in bytes of JSON. Temporal takes 2 KiB.
 	maxKeywordList = 1500
-	// maxShortID is the longest id that is kept as it is, in bytes. InFlow's ids are UUIDs.
+	// maxShortID limits an id that is kept as it is, in bytes. InFlow's ids are UUIDs.
 	maxShortID = 128
-	// maxSummaryName is the longest name in the summary of an activity, in bytes. Temporal takes
-	// 400 bytes, encrypted ones included.
+	// maxSummaryName limits a name in the summary of an activity, in bytes. Temporal takes 400 bytes,
+	// after encryption.
 	maxSummaryName = 120
 )
 
@@ -40,8 +40,8 @@ func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// Keyword returns text as a search attribute takes it on every database: one line of at
-// most [MaxKeyword] characters.
+// Keyword returns text for a search attribute of any database: one line of at most [MaxKeyword]
+// characters.
 func Keyword(text string) string {
 	oneLine := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -52,8 +52,8 @@ func Keyword(text string) string {
 	return Cut(oneLine, MaxKeyword)
 }
 
-// KeywordList returns the first of some keywords, as many as a search attribute takes. If
-// it leaves some out, the last entry says how many: "+12 more".
+// KeywordList returns as many of the keywords as fit a search attribute. If it leaves some out, the
+// last entry says how many: "+12 more".
 func KeywordList(keywords []string) []string {
 	size := 0
 	for i, keyword := range keywords {
@@ -66,8 +66,8 @@ func KeywordList(keywords []string) []string {
 	return keywords
 }
 
-// ShortID returns an id of InFlow's as it is, or a hash if it is longer than any id should be
-// or has characters that ids don't have. Different ids stay different.
+// ShortID returns an id of InFlow's, or its hash if the id is unusually long or has unusual
+// characters. Different ids stay different.
 func ShortID(id string) string {
 	plain := len(id) <= maxShortID
 	for i := 0; plain && i < len(id); i++ {
@@ -80,8 +80,8 @@ func ShortID(id string) string {
 	return "~" + hex.EncodeToString(sum[:16])
 }
 
-// ShortText returns a text that is only compared, without case, as it is, or a hash if it is
-// longer than people write. Different texts stay different.
+// ShortText returns a text that is only compared, ignoring case, or its hash if the text is
+// unusually long. Different texts stay different.
 func ShortText(text string) string {
 	if short := storable(text); utf8.RuneCountInString(short) <= MaxKeyword {
 		return short
@@ -89,7 +89,7 @@ func ShortText(text string) string {
 	return ShortID("~" + strings.ToLower(text))
 }
 
-// SummaryName returns a name as the summary of an activity takes it.
+// SummaryName returns a name cut for the summary of an activity.
 func SummaryName(name string) string {
 	name = Keyword(name)
 	if len(name) <= maxSummaryName {

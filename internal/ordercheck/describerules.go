@@ -1,6 +1,6 @@
 package ordercheck
 
-// Names of the workflow that tells what the rules in force are, to processes without rule files.
+// Names of the workflow that describes the rules in force to processes without rule files.
 const (
 	// DescribeRulesType is a short workflow that answers [DescribedRules].
 	DescribeRulesType = "DescribeRules"
@@ -11,7 +11,7 @@ const (
 // DescribeRulesWorkflowID is the id of the [DescribeRulesType] runs of a rule set.
 func DescribeRulesWorkflowID(digest string) string { return "describe-rules-" + digest }
 
-// DescribedRules are the rules of the set in force, in the order of the file.
+// DescribedRules lists the rules of the set in force, in the order of the file.
 type DescribedRules struct {
 	RuleSet RuleSet         `json:"ruleSet"`
 	Rules   []DescribedRule `json:"rules"`
@@ -19,21 +19,21 @@ type DescribedRules struct {
 	Omitted int `json:"omitted,omitempty"`
 }
 
-// Bounds of [DescribedRules], which has to fit into one of Temporal's payloads.
+// Limits of [DescribedRules], which must fit one of Temporal's payloads.
 const (
 	MaxDescribedRules = 1000
 	// MaxRuleDescription is in characters.
 	MaxRuleDescription = 300
 )
 
-// DescribedRule is one rule, for people.
+// DescribedRule describes one rule to people.
 type DescribedRule struct {
 	ID          string   `json:"id"`
 	Description string   `json:"description"`
 	Severity    Severity `json:"severity"`
-	// Enabled is false for a rule that is switched off, and Shadow is true for one on trial.
+	// Enabled is false for a rule that is switched off. Shadow is true for a rule on trial.
 	Enabled bool `json:"enabled"`
 	Shadow  bool `json:"shadow,omitempty"`
-	// Terms are the rule's own; nil if it follows the company's settings.
+	// Terms are the rule's own terms; nil if it follows the company's settings.
 	Terms *Terms `json:"terms,omitempty"`
 }

@@ -5,11 +5,11 @@ import "time"
 // QueryDesk answers with [DeskView].
 const QueryDesk = "desk"
 
-// DeskView is what the desk asks a run for.
+// DeskView is an order as the desk shows it: the answer to [QueryDesk].
 type DeskView struct {
 	Report Report `json:"report"`
-	// CheckOwed is true while a delivery, or a person, waits for a check. The report then tells of
-	// an older state of the order.
+	// CheckOwed is true while a delivery or a person waits for a check. The report then describes an
+	// older state of the order.
 	CheckOwed bool `json:"checkOwed"`
 	// SalesRep is the name of the order's sales rep; empty if it has none.
 	SalesRep string `json:"salesRep,omitempty"`
@@ -23,21 +23,21 @@ type DeskView struct {
 // an error has none.
 const MemoDesk = "Desk"
 
-// DeskMemo is what a list of held orders shows beyond search attributes. A memo is encrypted with
-// the history; search attributes are not.
+// DeskMemo holds what a list of held orders shows beyond search attributes. Unlike these, a memo is
+// encrypted.
 type DeskMemo struct {
 	Customer string `json:"customer,omitempty"`
 	// SalesRep is the name of the order's sales rep; empty if it has none.
 	SalesRep string `json:"salesRep,omitempty"`
 	// First is the message of the first error, cut for display.
 	First string `json:"first,omitempty"`
-	// NextAt is when the first pending error is confirmed or, if there is none, when the first
-	// override ends; zero if the order only waits for people.
+	// NextAt is when the first pending error is confirmed. Without pending errors, it is when the
+	// first override ends; zero if the order only waits for people.
 	NextAt time.Time `json:"nextAt,omitzero"`
 }
 
-// UseSignInLinkType is a workflow that does nothing. Temporal refuses to start it twice under one id,
-// so a link that signs somebody in is good once, whatever desk takes it.
+// UseSignInLinkType is a workflow that does nothing. Temporal refuses to start it twice under one
+// id, so a sign-in link works once, whichever desk gets it.
 const UseSignInLinkType = "UseSignInLink"
 
 // UseSignInLinkWorkflowID is the id of the run that uses a link.

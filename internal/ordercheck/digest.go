@@ -10,7 +10,7 @@ const (
 	DigestScheduleID = "digest"
 	// ActivitySendDigest takes [SendDigestInput] and answers [SentDigest]; on [TaskQueue].
 	ActivitySendDigest = "SendDigest"
-	// MaxDigestOrders is the most orders that a digest lists.
+	// MaxDigestOrders limits the orders that a digest lists.
 	MaxDigestOrders = 500
 )
 
@@ -22,12 +22,12 @@ type DigestStart struct {
 
 // SendDigestInput is the argument of [ActivitySendDigest].
 type SendDigestInput struct {
-	// Key is the same however often sending the digest is tried.
+	// Key is the same for every attempt to send the digest.
 	Key string `json:"key"`
 	// At is when the digest was due.
 	At time.Time `json:"at"`
-	// Since is when the digest before was made: orders held since then are new. Zero if there was
-	// none.
+	// Since is when the previous digest was made; zero if there was none. Orders held since then are
+	// new.
 	Since time.Time `json:"since,omitzero"`
 }
 
@@ -35,13 +35,13 @@ type SendDigestInput struct {
 type SentDigest struct {
 	// ListedAt is when the orders were listed.
 	ListedAt time.Time `json:"listedAt"`
-	// Held is the number of held orders, New how many of them the digest before didn't have, and
-	// Pending the number of orders within their grace period.
+	// Held is the number of held orders, New how many of them the previous digest did not have, and
+	// Pending the number of orders in their grace period.
 	Held    int `json:"held"`
 	New     int `json:"new"`
 	Pending int `json:"pending"`
-	// Sent are the targets that have the mail, Refused those whose mail server refused it. There
-	// are none if nothing is held.
+	// Sent lists the targets that have the mail, Refused the targets whose mail server refused it.
+	// Both are empty if nothing is held.
 	Sent    []string `json:"sent,omitempty"`
 	Refused []string `json:"refused,omitempty"`
 }

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// GatherWorkflowType counts the messages to one receiver, and gathers the notices that exceed
-	// the limit into one message. Its id is [GatherWorkflowID].
+	// GatherWorkflowType counts the messages to one receiver, and gathers the notices above the limit
+	// into one message. Its id is [GatherWorkflowID].
 	GatherWorkflowType = "GatherNotices"
 	// UpdateAdmit takes [Admission] and answers [Admitted].
 	UpdateAdmit = "admit"
@@ -15,14 +15,14 @@ const (
 	// for sales reps, on [InflowTaskQueue].
 	ActivitySendGathered = "SendGathered"
 
-	// MaxGathered is the most notices that a collective message lists.
+	// MaxGathered limits the notices that a collective message lists.
 	MaxGathered = 500
 
 	gatherWorkflowIDPrefix = "notices-"
 )
 
-// GatherWorkflowID is the id of the [GatherWorkflowType] run for a receiver. The receiver is the name
-// of a target, and for a sales rep also a digest of the address.
+// GatherWorkflowID returns the id of a receiver's [GatherWorkflowType] run. The receiver is the
+// name of a target, and for a sales rep also a digest of the address.
 func GatherWorkflowID(receiver string) string { return gatherWorkflowIDPrefix + receiver }
 
 // GatherReceiver is the inverse of [GatherWorkflowID].
@@ -30,7 +30,7 @@ func GatherReceiver(workflowID string) string {
 	return strings.TrimPrefix(workflowID, gatherWorkflowIDPrefix)
 }
 
-// ReceiverTarget returns the target that a receiver is told by.
+// ReceiverTarget returns the target of a receiver.
 func ReceiverTarget(receiver string) string {
 	if strings.HasPrefix(receiver, TargetSalesRep+":") {
 		return TargetSalesRep
@@ -44,24 +44,25 @@ type Admission struct {
 	// Limit is the number of messages that the receiver may get in Window.
 	Limit  int           `json:"limit"`
 	Window time.Duration `json:"window"`
-	// Gather has the notice gathered whatever the limit says.
+	// Gather has the notice gathered, whatever the limit says.
 	Gather bool `json:"gather,omitempty"`
 }
 
 // Admitted is the answer to [Admission]. The same notice always gets the same answer.
 type Admitted struct {
-	// Gathered is true if the notice comes with the next collective message: don't send it.
+	// Gathered is true if the notice comes with the next collective message. Don't send it.
 	Gathered bool `json:"gathered"`
 }
 
-// GatheredNotice is a notice in brief, as a collective message has it.
+// GatheredNotice is a notice in brief, for a collective message.
 type GatheredNotice struct {
 	Key          string     `json:"key"`
 	Kind         NoticeKind `json:"kind"`
 	SalesOrderID string     `json:"salesOrderId"`
 	OrderNumber  string     `json:"orderNumber,omitempty"`
 	Customer     string     `json:"customer,omitempty"`
-	// What says in a few words what happened, such as "2 errors". First is the first finding.
+	// What describes the notice in a few words, such as "2 errors". First is the message of the first
+	// finding.
 	What  string    `json:"what,omitempty"`
 	First string    `json:"first,omitempty"`
 	At    time.Time `json:"at"`
@@ -81,7 +82,7 @@ type Collection struct {
 	// Key is the same however often sending the message is tried.
 	Key string    `json:"key"`
 	At  time.Time `json:"at,omitzero"`
-	// Notices are in the order in which they came. Omitted counts those that are not listed.
+	// Notices are in the order of arrival. Omitted counts notices that are not listed.
 	Notices []GatheredNotice `json:"notices"`
 	Omitted int              `json:"omitted,omitempty"`
 }

@@ -2,9 +2,9 @@ package ordercheck
 
 import "strings"
 
-// CanonicalID returns a UUID in lower case, and any other id as it is. InFlow's ids are UUIDs, whose
-// case means nothing, so every id that comes from outside goes through here before it is compared or
-// names a workflow.
+// CanonicalID returns a UUID in lower case, and any other id as it is. InFlow's ids are UUIDs,
+// whose case means nothing, so every id that comes from outside goes through here before it is
+// compared or names a workflow.
 func CanonicalID(id string) string {
 	if !isUUID(id) {
 		return id

@@ -6,18 +6,18 @@ import (
 	"github.com/govalues/decimal"
 )
 
-// Lookups is what rules may need to know beyond the order itself. A part that is nil
-// was not looked up: rules that need it are skipped.
+// Lookups holds the data that rules may need beyond the order itself. A part that is nil was not
+// looked up, and rules that need it are skipped.
 type Lookups struct {
 	// RecentOrders are the latest orders of the order's customer.
 	RecentOrders *RecentOrders `json:"recentOrders,omitempty"`
 	// Billed is the order as the gate first saw it invoiced.
 	Billed *Billed `json:"billed,omitempty"`
-	// Failed lists the look-ups that were tried in vain.
+	// Failed lists the look-ups that failed.
 	Failed []string `json:"failed,omitempty"`
 }
 
-// Names of what a rule may need beyond the order itself, next to the names of includes.
+// Names of look-ups. Rules name what they need by these and by names of includes.
 const (
 	LookupRecentOrders = "recentOrders"
 	LookupBilled       = "billed"
@@ -30,16 +30,17 @@ const (
 	IncludeSalesRep = "salesRepTeamMember"
 )
 
-// RecentOrders is an answer of InFlow's list of sales orders, reduced to what rules compare.
+// RecentOrders is a reduced answer of InFlow's list of sales orders.
 type RecentOrders struct {
 	Orders []RecentOrder `json:"orders"`
 }
 
-// maxRecentSize is the largest answer of [RecentOrders.Of], in bytes of JSON: it travels with the digest.
+// maxRecentSize limits the result of [RecentOrders.Of], in bytes of JSON: it travels with the
+// digest.
 const maxRecentSize = 300 << 10
 
-// Of returns the orders that the look-up asks for: all but the order itself, with the goods of its
-// products only. If they are too large together, the last of them lose their goods.
+// Of returns the orders for a look-up: all but the order itself, with only the goods of its
+// products. If they are too large together, the last orders lose their goods.
 func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 	if r == nil {
 		return nil
@@ -80,9 +81,9 @@ type RecentOrder struct {
 	IsCancelled  bool      `json:"isCancelled,omitempty"`
 	// Lines counts all lines of the order.
 	Lines int `json:"lines"`
-	// Goods are its lines; after [RecentOrders.Of] only those whose product matters.
+	// Goods are its lines; after [RecentOrders.Of] only lines with a product of the look-up.
 	Goods []RecentGoods `json:"goods,omitempty"`
-	// GoodsOmitted is true if some that matter are left out.
+	// GoodsOmitted is true if such lines are missing.
 	GoodsOmitted bool `json:"goodsOmitted,omitempty"`
 }
 
@@ -94,12 +95,12 @@ type RecentGoods struct {
 	UnitPrice decimal.Decimal `json:"unitPrice"`
 }
 
-// Billed is what an invoiced order was billed for.
+// Billed is the billed content of an invoiced order.
 type Billed struct {
 	OrderVersion string          `json:"orderVersion"`
 	Total        decimal.Decimal `json:"total"`
 	// Fingerprint changes with products, quantities, prices, discounts and charges.
 	Fingerprint string `json:"fingerprint"`
-	// Sold is the same without returns and taxes, which a return may change at any time.
+	// Sold is a fingerprint without returns and taxes, which a return may change at any time.
 	Sold string `json:"sold,omitempty"`
 }

@@ -1,7 +1,6 @@
-// Package ordercheck holds the vocabulary that the ingress, the workflows, the
-// activities and the command line share: names known to Temporal, the inputs
-// and outputs of activities, and the report. It holds data and no I/O, so that
-// workflow code may import it.
+// Package ordercheck defines what the ingress, the workflows, the activities, the desk and the
+// command line share: names known to Temporal, inputs and results of activities, and the report. It
+// does no I/O, so workflow code may import it.
 package ordercheck
 
 import (
@@ -12,37 +11,37 @@ import (
 
 // Names registered at Temporal. Operators' scripts use them as written here.
 const (
-	// WorkflowType is the workflow that lives as long as one sales order is being checked.
+	// WorkflowType is the workflow that checks one sales order.
 	WorkflowType = "SalesOrderCheck"
 	// HandOverWorkflowType is the short workflow that takes a [DeliveryBatch] and hands each order its
 	// deliveries.
 	HandOverWorkflowType = "HandOverDeliveries"
-	// SignalWebhookDelivered carries a JSON list of [Delivery]; an empty list,
-	// or no argument, asks for a plain check now.
+	// SignalWebhookDelivered carries a JSON list of [Delivery]. An empty list, or no argument, asks
+	// for a check now.
 	SignalWebhookDelivered = "webhook-delivered"
-	// EventMissedWebhook is the event of a [Delivery] that the sweep makes, since no webhook came.
+	// EventMissedWebhook is the event of a [Delivery] by the sweep, for a webhook that never came.
 	EventMissedWebhook = "missed-webhook"
 	// QueryReport answers with the current [Report].
 	QueryReport = "report"
-	// UpdateOverride takes [OverrideRequest], and answers with the [Report].
+	// UpdateOverride takes [OverrideRequest] and returns the [Report].
 	UpdateOverride = "override"
-	// UpdateComment takes [Comment], and answers with the [Report].
+	// UpdateComment takes [Comment] and returns the [Report].
 	UpdateComment = "comment"
-	// UpdateCheck asks for a check that starts after the update was accepted,
-	// and answers with its [Report].
+	// UpdateCheck asks for a check that starts after the update was accepted, and returns its
+	// [Report].
 	UpdateCheck = "check"
 
-	// SweepWorkflowType is the workflow that looks for orders whose webhook never came. It
-	// takes [SweepStart], answers [Sweep].
+	// SweepWorkflowType is the workflow that looks for orders whose webhook never came. It takes
+	// [SweepStart] and returns [Sweep].
 	SweepWorkflowType = "SweepOrders"
-	// QueryProgress answers how far a sweep has come: [SweepProgress].
+	// QueryProgress returns the progress of a sweep: [SweepProgress].
 	QueryProgress = "progress"
-	// SweepScheduleID is the schedule that starts it, and the beginning of its workflows' ids.
+	// SweepScheduleID is the schedule that starts the sweep, and the prefix of its workflow ids.
 	SweepScheduleID = "sweep-orders"
 
 	// TaskQueue serves workflows and every activity that does not call InFlow.
 	TaskQueue = "error-check-gate"
-	// InflowTaskQueue serves every InFlow call; Temporal limits its rate over all workers.
+	// InflowTaskQueue serves every InFlow call. Temporal limits its rate over all workers.
 	InflowTaskQueue = "inflow-api"
 
 	// HandOverTaskQueue serves [ActivityHandOver], a few at a time, so that many batches neither crowd
@@ -71,15 +70,15 @@ const (
 	ActivityRecallSweep = "RecallSweep"
 )
 
-// Priorities of a run and of its requests to InFlow: where the allowance is spent, the
-// lowest number is next, and within one the request that has waited longest. Temporal knows
-// 1 to 5; a run started without one was started by hand, and counts as [PriorityPerson].
+// Priorities of a run and of its requests to InFlow. When requests have to wait, the lowest number
+// goes first, and among equals the one that has waited longest. Temporal has priorities 1 to 5. A
+// run without one was started by hand, and counts as [PriorityPerson].
 const (
-	// PriorityPerson is for what a person waits for.
+	// PriorityPerson is for checks that a person waits for.
 	PriorityPerson = 1
-	// PriorityWebhook is for deliveries, for what the gate checks again by itself, and for reruns.
+	// PriorityWebhook is for webhooks, for checks that the gate repeats by itself, and for reruns.
 	PriorityWebhook = 3
-	// PrioritySweep is for what nobody waits for.
+	// PrioritySweep is for checks that nobody waits for.
 	PrioritySweep = 5
 )
 
@@ -92,13 +91,13 @@ const (
 	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
 	// SearchWarningRules is a KeywordList: the ids of the rules with warnings.
 	SearchWarningRules = "WarningRules"
-	// SearchOrderVersion is a Keyword: the version of the order that the latest check saw, as
+	// SearchOrderVersion is a Keyword: the order version of the latest check, as
 	// [Report.OrderVersion].
 	SearchOrderVersion = "OrderVersion"
 )
 
-// MemoBilled is the memo of a [WorkflowType] run that holds [Billed]: the order as the
-// gate first saw it invoiced. A run of an order that is not invoiced has none.
+// MemoBilled is the memo of a [WorkflowType] run that holds [Billed]: the order as the gate first
+// saw it invoiced. The run of an order that isn't invoiced has none.
 const MemoBilled = "Billed"
 
 // Types of the application errors that end a run or are retried.
@@ -119,12 +118,12 @@ const (
 
 const workflowIDPrefix = "sales-order-"
 
-// WorkflowID is the id of the workflow that checks a sales order: one order, one workflow, however
-// its id is spelled.
+// WorkflowID returns the id of the workflow that checks a sales order. Every spelling of an order's
+// id gives the same workflow id.
 func WorkflowID(salesOrderID string) string { return workflowIDPrefix + CanonicalID(salesOrderID) }
 
-// SalesOrderID is the inverse of [WorkflowID]; the id is canonical. ok is false for the id of another
-// workflow.
+// SalesOrderID is the inverse of [WorkflowID] and returns a canonical id. ok is false for the id of
+// another workflow.
 func SalesOrderID(workflowID string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(workflowID, workflowIDPrefix)
 	return CanonicalID(id), ok && id != ""
@@ -133,17 +132,18 @@ func SalesOrderID(workflowID string) (id string, ok bool) {
 // HandOverWorkflowID returns the id of a [HandOverWorkflowType] run. key is a new UUID per batch.
 func HandOverWorkflowID(key string) string { return "hand-over-" + key }
 
-// MaxSalesOrderIDLength is the longest sales order id accepted, in bytes.
+// MaxSalesOrderIDLength limits a sales order id, in bytes.
 const MaxSalesOrderIDLength = 128
 
-// ValidateSalesOrderID says what is wrong with a sales order id: empty, over
-// [MaxSalesOrderIDLength] bytes, or outside [A-Za-z0-9._:-]. InFlow's own ids are UUIDs.
+// ValidateSalesOrderID fails if a sales order id is empty, over [MaxSalesOrderIDLength] bytes, or
+// has characters outside [A-Za-z0-9._:-]. InFlow's own ids are UUIDs.
 func ValidateSalesOrderID(id string) error {
 	if id == "" {
 		return errors.New("the sales order id is empty")
 	}
 	if len(id) > MaxSalesOrderIDLength {
-		return fmt.Errorf("the sales order id has %d bytes, at most %d are accepted", len(id), MaxSalesOrderIDLength)
+		return fmt.Errorf("the sales order id has %d bytes, at most %d are accepted", len(id),
+			MaxSalesOrderIDLength)
 	}
 	for i := range len(id) {
 		c := id[i]
@@ -151,11 +151,12 @@ func ValidateSalesOrderID(id string) error {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case c == '.', c == '_', c == ':', c == '-':
 		default:
-			return fmt.Errorf("the sales order id has a character outside A-Z a-z 0-9 . _ : - at byte %d", i+1)
+			return fmt.Errorf("the sales order id has a character outside A-Z a-z 0-9 . _ : - at byte %d",
+				i+1)
 		}
 	}
 	return nil
 }
 
-// Summary is the one line that Temporal's Web UI shows for an order's run.
+// Summary returns the one-line description of an order's run in Temporal's Web UI.
 func Summary(salesOrderID string) string { return "Sales order " + salesOrderID }

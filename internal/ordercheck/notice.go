@@ -5,23 +5,26 @@ import (
 	"time"
 )
 
-// NoticeKind is what a notice tells.
+// NoticeKind is the kind of a notice.
 type NoticeKind string
 
 // The kinds of notices.
 const (
 	NoticeFailed     NoticeKind = "failed"     // errors were confirmed
-	NoticeReminder   NoticeKind = "reminder"   // they still stand
-	NoticeResolved   NoticeKind = "resolved"   // all of them are gone, after a notice of failure
-	NoticeOverridden NoticeKind = "overridden" // somebody answers for all of them
-	NoticeEnded      NoticeKind = "ended"      // the gate has stopped waiting for it
+	NoticeReminder   NoticeKind = "reminder"   // the errors still stand
+	NoticeResolved   NoticeKind = "resolved"   // all errors are gone, after a notice of failure
+	NoticeOverridden NoticeKind = "overridden" // somebody answers for every error
+	NoticeEnded      NoticeKind = "ended"      // the gate no longer watches the order
 	NoticeUnchecked  NoticeKind = "unchecked"  // the order is too large to be checked
 	NoticeWarning    NoticeKind = "warning"    // it has warnings and no errors, and is not held
 )
 
-// NoticeKinds are all of them.
+// NoticeKinds returns all kinds.
 func NoticeKinds() []NoticeKind {
-	return []NoticeKind{NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded, NoticeUnchecked, NoticeWarning}
+	return []NoticeKind{
+		NoticeFailed, NoticeReminder, NoticeResolved, NoticeOverridden, NoticeEnded, NoticeUnchecked,
+		NoticeWarning,
+	}
 }
 
 // EndReason is why the gate stopped waiting for an order.
@@ -29,43 +32,45 @@ type EndReason string
 
 // The reasons of [NoticeEnded].
 const (
-	EndExpired   EndReason = "expired"   // it was held as long as it may
+	EndExpired   EndReason = "expired"   // it was held for the longest time allowed
 	EndCancelled EndReason = "cancelled" // in InFlow
 	EndDeleted   EndReason = "deleted"   // in InFlow
 	EndByHand    EndReason = "by-hand"   // an operator cancelled the run
-	// EndRulesChanged: the rules were changed, and find none of the errors that people were told of.
+	// EndRulesChanged means that after a change, the rules find none of the errors that people know
+	// of.
 	EndRulesChanged EndReason = "rules-changed"
 )
 
-// Notice is what people are told of an order, once.
+// Notice is one message to people about an order.
 type Notice struct {
 	Kind NoticeKind `json:"kind"`
-	// Key is the same for the same confirmed set of findings, however often sending it is tried.
+	// Key is the same for every attempt to send the notice.
 	Key string `json:"key"`
-	// Thread is the key of the notice that the hold began with; empty for that one.
+	// Thread is the key of the hold's first notice; empty in that one.
 	Thread string    `json:"thread,omitempty"`
 	At     time.Time `json:"at"`
 	Report Report    `json:"report"`
-	// Resolved are the findings people were told of that are gone, for [NoticeResolved];
-	// ResolvedOmitted is the number of those that it does not list.
+	// Resolved lists errors that people know of and that are fixed, for [NoticeResolved].
+	// ResolvedOmitted counts the others.
 	Resolved        []Finding `json:"resolved,omitempty"`
 	ResolvedOmitted int       `json:"resolvedOmitted,omitempty"`
-	// Lifted are findings people were told of that are gone because the rules were changed, not the
-	// order, for [NoticeResolved] and [EndRulesChanged]; LiftedOmitted counts the others.
+	// Lifted lists errors that people know of and that are gone because the rules changed, for
+	// [NoticeResolved] and [EndRulesChanged]. LiftedOmitted counts the others.
 	Lifted        []Finding `json:"lifted,omitempty"`
 	LiftedOmitted int       `json:"liftedOmitted,omitempty"`
-	// OverridesEnded are overrides that have ended, for [NoticeFailed]: the order is held again.
+	// OverridesEnded lists overrides that have ended, for [NoticeFailed]: the order is held again.
 	OverridesEnded []Override `json:"overridesEnded,omitempty"`
 	EndReason      EndReason  `json:"endReason,omitempty"` // for [NoticeEnded]
-	// HasSalesRep: the order's sales rep has an e-mail address, which is asked for when it is
-	// needed: it is not for histories.
+	// HasSalesRep is true if the order's sales rep has an e-mail address. The address is looked up
+	// when needed, because it must not be in histories.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
-	// Sent are the targets that have it, Gathered those that get it in their next collective message.
+	// Sent lists the targets that have the notice, Gathered the targets that get it in their next
+	// collective message.
 	Sent     []string `json:"sent,omitempty"`
 	Gathered []string `json:"gathered,omitempty"`
 }
 
-// IsDoneFor reports whether nothing is left to do to tell a target.
+// IsDoneFor reports whether a target has the notice, or gets it in a collective message.
 func (n *Notice) IsDoneFor(target string) bool {
 	return slices.Contains(n.Sent, target) || slices.Contains(n.Gathered, target)
 }
@@ -73,17 +78,20 @@ func (n *Notice) IsDoneFor(target string) bool {
 // NotifyInput is the argument of [ActivityNotify].
 type NotifyInput struct {
 	Notice Notice `json:"notice"`
-	// Target is who is told now; empty asks who is to be told, and tells nobody.
+	// Target is the target to notify. If it is empty, nobody is notified and the result lists the
+	// targets.
 	Target string `json:"target,omitempty"`
 }
 
-// TargetSalesRep is the target that stands for the order's sales rep.
+// TargetSalesRep is the target for the order's sales rep.
 const TargetSalesRep = "mail:sales-rep"
 
 // NotifyResult is the result of [ActivityNotify].
 type NotifyResult struct {
-	// Targets are stable names, without secrets and addresses; only where no target was given.
+	// Targets are stable names without secrets and addresses. They are only set if no target was
+	// given.
 	Targets []string `json:"targets,omitempty"`
-	// Gathered is true if the target had too many messages: it is told in a collective one.
+	// Gathered is true if the target's receiver had too many messages, and gets the notice in a
+	// collective one.
 	Gathered bool `json:"gathered,omitempty"`
 }

@@ -5,29 +5,31 @@ import (
 	"slices"
 )
 
-// Bounds of a notice. It goes to each receiver in a payload of its own, and several may wait
-// for a mail server that is down. Sizes are in bytes of JSON.
+// Limits of a notice. Each receiver's notice has its own payload, and several may wait for a mail
+// server that is down. Sizes are in bytes of JSON.
 const (
 	maxNoticeFindings     = 100
 	maxNoticeFindingsSize = 64 << 10
 	maxNoticeRules        = 50
 	maxNoticeRulesSize    = 8 << 10
-	// MaxResolved is the most findings that a notice lists as fixed.
+	// MaxResolved limits the findings that a notice lists as fixed.
 	MaxResolved = 50
-	// maxBriefSize is for the findings that people were told of.
+	// maxBriefSize limits the list of findings that people know of.
 	maxBriefSize = 128 << 10
 )
 
-// Bound makes a notice fit Temporal and a mail: it has the most urgent findings of its report,
+// Bound makes a notice fit Temporal and a mail: it lists the most urgent findings of its report,
 // and counts the others.
 func (n *Notice) Bound() {
 	r := &n.Report
-	r.SetFindings(boundFindings(r.Findings, r.Omitted, maxNoticeFindings, maxNoticeFindingsSize, urgentFirst))
+	r.SetFindings(
+		boundFindings(r.Findings, r.Omitted, maxNoticeFindings, maxNoticeFindingsSize, urgentFirst),
+	)
 	r.Skipped = boundSkipped(r.Skipped, maxNoticeRules, maxNoticeRulesSize)
 	r.RuleErrors = boundRuleErrors(r.RuleErrors, maxNoticeRules, maxNoticeRulesSize)
 }
 
-// urgentFirst compares by what a reader has to do about a finding.
+// urgentFirst compares findings by how urgently a reader must act.
 func urgentFirst(a, b Finding) int { return cmp.Compare(urgency(&a), urgency(&b)) }
 
 func urgency(f *Finding) int {
@@ -43,7 +45,8 @@ func urgency(f *Finding) int {
 	}
 }
 
-// Brief returns findings with what is needed to know them again, and to say that they are gone.
+// Brief returns findings with only the fields needed to recognize them and to say that they are
+// gone.
 func Brief(findings []*Finding) []Finding {
 	brief := make([]Finding, len(findings))
 	for _, limit := range []int{200, 60, 0} {
@@ -51,7 +54,9 @@ func Brief(findings []*Finding) []Finding {
 		for i, f := range findings {
 			brief[i] = Finding{
 				ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope, LineNumber: f.LineNumber, Count: f.Count, FirstSeen: f.FirstSeen,
-				Message: Cut(f.Message, limit), Expected: Cut(f.Expected, min(limit, 60)), Actual: Cut(f.Actual, min(limit, 60)),
+				Message:  Cut(f.Message, limit),
+				Expected: Cut(f.Expected, min(limit, 60)),
+				Actual:   Cut(f.Actual, min(limit, 60)),
 			}
 			size += jsonSize(&brief[i])
 		}
@@ -62,11 +67,11 @@ func Brief(findings []*Finding) []Finding {
 	return slices.Clip(brief)
 }
 
-// maxUnlistedSize is for the overridden findings that a report no longer lists.
+// maxUnlistedSize limits the overridden findings that a report no longer lists.
 const maxUnlistedSize = 64 << 10
 
-// Unlisted returns findings with what is needed to know an override of them again. It drops the
-// last ones if they are too large together: somebody answers for them again then.
+// Unlisted returns findings with only the fields needed to recognize their overrides. If they are
+// too large together, it drops the last ones, and somebody has to override them again.
 func Unlisted(findings []Finding) []Finding {
 	brief := make([]Finding, len(findings))
 	for i := range findings {

@@ -9,33 +9,32 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of an override. A report repeats who and why for each finding that it covers.
+// Limits of an override. A report repeats its text for each finding that it covers.
 const (
 	// MaxOverrideBy and MaxOverrideReason are in characters.
 	MaxOverrideBy     = 200
 	MaxOverrideReason = 2000
-	// maxOverridesSize is what the overrides of a report have together at most, in bytes of JSON.
+	// maxOverridesSize limits all overrides of a report together, in bytes of JSON.
 	maxOverridesSize = 192 << 10
 )
 
 // OverrideRequest is the argument of [UpdateOverride].
 type OverrideRequest struct {
-	// Findings are ids, or the one word "all".
+	// Findings holds ids, or only the word "all".
 	Findings []string `json:"findings"`
 	By       string   `json:"by"`
 	Reason   string   `json:"reason"`
-	// Until is when the override ends. For, a duration such as "72h", may be given in its place:
-	// it counts from the acceptance of the request, by Temporal's clock and not by the sender's.
+	// Until is when the override ends. It may be replaced by For, a duration such as "72h" from the
+	// acceptance of the request, by Temporal's clock.
 	Until time.Time `json:"until,omitzero"`
 	For   string    `json:"for,omitempty"`
 }
 
-// AllFindings in place of ids stands for every error that can be overridden, those that the
-// report does not list too.
+// AllFindings in place of ids means every error that can be overridden, including unlisted ones.
 const AllFindings = "all"
 
-// Faults says what is wrong with the request, whatever the order is. now is the time by
-// which it must not have ended.
+// Faults returns everything that is wrong with the request itself, whatever the order. The override
+// must end after now.
 func (r *OverrideRequest) Faults(now time.Time) []error {
 	var faults []error
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -56,22 +55,25 @@ func (r *OverrideRequest) Faults(now time.Time) []error {
 	case len(r.Findings) == 0:
 		add(`"findings" is missing: give ids of findings, or ["all"]`)
 	case len(r.Findings) > MaxFindings:
-		add(`"findings" has %d ids, more than a report lists; give at most %d, or ["all"]`, len(r.Findings), MaxFindings)
+		add(`"findings" has %d ids, more than a report lists; give at most %d, or ["all"]`,
+			len(r.Findings), MaxFindings)
 	}
 	return faults
 }
 
-// blank reports whether a text has nothing that people see.
+// blank reports whether a text has no visible characters.
 func blank(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
+	return !strings.ContainsFunc(text,
+		func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
 }
 
-// endFault says what is wrong with the end of the override.
+// endFault returns the fault with Until and For, or nil.
 func (r *OverrideRequest) endFault(now time.Time) error {
 	if r.For == "" {
 		switch {
 		case r.Until.IsZero():
-			return errors.New(`"until" is missing: say when the override ends, as in 2026-12-31T00:00:00Z, or give "for" a duration, such as 72h`)
+			return errors.New(`"until" is missing: say when the override ends, ` +
+				`as in 2026-12-31T00:00:00Z, or give "for" a duration, such as 72h`)
 		case !now.Before(r.Until):
 			return errors.New(`"until" is in the past`)
 		}
@@ -83,18 +85,21 @@ func (r *OverrideRequest) endFault(now time.Time) error {
 	d, err := time.ParseDuration(r.For)
 	switch {
 	case err != nil:
-		return fmt.Errorf(`"for" is %q, which is no duration: give hours and minutes, such as 72h or 1h30m`, Cut(r.For, maxShownDuration))
+		return fmt.Errorf(
+			`"for" is %q, which is no duration: give hours and minutes, such as 72h or 1h30m`,
+			Cut(r.For, maxShownDuration),
+		)
 	case d < time.Second:
 		return fmt.Errorf(`"for" is %q: give one second or more`, Cut(r.For, maxShownDuration))
 	}
 	return nil
 }
 
-// maxShownDuration bounds what a fault repeats of a duration, in bytes.
+// maxShownDuration limits the part of a duration that an error repeats, in characters.
 const maxShownDuration = 40
 
-// Override returns what the request puts on each of its findings, if it is accepted at now.
-// The request has no [OverrideRequest.Faults].
+// Override returns the override that is put on each finding if the request is accepted at now. The
+// request must have no [OverrideRequest.Faults].
 func (r *OverrideRequest) Override(now time.Time) *Override {
 	until := r.Until
 	if d, err := time.ParseDuration(r.For); err == nil {
@@ -103,7 +108,7 @@ func (r *OverrideRequest) Override(now time.Time) *Override {
 	return &Override{By: r.By, Reason: r.Reason, Until: until}
 }
 
-// FitsReport fails if a report would be too large with one more override that covers so many
+// FitsReport fails if the report would be too large with this override on the given number of
 // findings. others are the overrides that stay.
 func (o *Override) FitsReport(findings int, others []*Override) error {
 	remaining := maxOverridesSize
@@ -117,5 +122,9 @@ func (o *Override) FitsReport(findings int, others []*Override) error {
 	if most < 1 {
 		return errors.New("the overrides of this order have too much text together: give fewer findings")
 	}
-	return fmt.Errorf(`"by" and "reason" are too long for %d findings: give at most %d letters together`, findings, most)
+	return fmt.Errorf(
+		`"by" and "reason" are too long for %d findings: give at most %d letters together`,
+		findings,
+		most,
+	)
 }

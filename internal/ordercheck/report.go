@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Status is where an order stands; it is also the search attribute [SearchGateStatus].
+// Status is the status of an order. It is also the search attribute [SearchGateStatus].
 type Status string
 
 // The statuses of a report.
@@ -21,14 +21,15 @@ const (
 	StatusUnchecked  Status = "unchecked"  // the check could not be done; the run failed
 )
 
-// Statuses are all of them, in the order in which an order meets them.
+// Statuses returns all statuses, in the order in which an order meets them.
 func Statuses() []Status {
 	return []Status{
-		StatusChecking, StatusPassed, StatusWarning, StatusPending, StatusFailed, StatusOverridden, StatusIncomplete, StatusUnchecked,
+		StatusChecking, StatusPassed, StatusWarning, StatusPending, StatusFailed, StatusOverridden,
+		StatusIncomplete, StatusUnchecked,
 	}
 }
 
-// Severity is how bad a broken rule is.
+// Severity is the severity of a rule.
 type Severity string
 
 // The severities of a rule.
@@ -37,7 +38,7 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
-// Scope is what one finding of a rule is about.
+// Scope says whether a finding is about the order or one of its lines.
 type Scope string
 
 // The scopes of a rule.
@@ -46,7 +47,7 @@ const (
 	ScopeLine  Scope = "line"
 )
 
-// FindingState is how far a finding has come.
+// FindingState is the state of a finding.
 type FindingState string
 
 // The states of a finding.
@@ -56,8 +57,8 @@ const (
 	FindingOverridden FindingState = "overridden" // a named person answers for it
 )
 
-// Report is the outcome of the latest check of one order: the answer of
-// [QueryReport] and the result of the workflow. Lists are never null.
+// Report is the outcome of the latest check of an order: the answer to [QueryReport] and the result
+// of the workflow. Lists are never null.
 type Report struct {
 	SalesOrderID string    `json:"salesOrderId"`
 	OrderNumber  string    `json:"orderNumber"`  // empty before the first fetch
@@ -69,21 +70,21 @@ type Report struct {
 	// Findings are ordered by rule order in the file, then line number. If there are more than
 	// [MaxFindings], errors are listed first.
 	Findings []Finding `json:"findings"`
-	// FindingsOmitted is the number of findings that are not listed, and Omitted counts them by
-	// rule. Status and counts include them.
+	// FindingsOmitted is the number of unlisted findings. Omitted counts them by rule. Status and
+	// counts include them.
 	FindingsOmitted int       `json:"findingsOmitted,omitempty"`
 	Omitted         []Finding `json:"omitted,omitempty"`
 
 	Skipped    []Skipped   `json:"skipped"`
 	RuleErrors []RuleError `json:"ruleErrors"`
-	// Missing lists what InFlow was asked for and left out: names of includes and look-ups. It makes the
-	// report incomplete, unless something worse was found.
+	// Missing lists the includes and look-ups that InFlow left out. They make the report incomplete,
+	// unless something worse was found.
 	Missing []string `json:"missing,omitempty"`
-	// Timeline is what happened to the order, oldest first: at most the last 50 things. It is nil for a report
-	// that no run made.
+	// Timeline lists the last 50 events of the order, oldest first. It is nil in a report that no run
+	// made.
 	Timeline []TimelineEntry `json:"timeline,omitzero"`
-	// Note says what the status does not: that the order was cancelled or
-	// deleted, or that the gate has stopped waiting for it.
+	// Note adds to the status that the order was cancelled or deleted, or that the gate no longer
+	// watches it.
 	Note string `json:"note,omitempty"`
 }
 
@@ -95,8 +96,8 @@ type RuleSet struct {
 
 // Finding is one rule broken at one place of one order. Amounts are decimal strings.
 type Finding struct {
-	// ID is the finding's identity: rule id, line id and, where one place can
-	// break a rule twice, a stable discriminator. Never its message or amounts.
+	// ID identifies the finding: rule id, line id, and a stable discriminator if one place can break a
+	// rule twice. Message and amounts are not part of it.
 	ID         string   `json:"id"`
 	RuleID     string   `json:"ruleId"`
 	Severity   Severity `json:"severity"`
@@ -112,18 +113,18 @@ type Finding struct {
 	FirstSeen time.Time    `json:"firstSeen,omitzero"`
 	ConfirmAt time.Time    `json:"confirmAt,omitzero"`
 	Override  *Override    `json:"override,omitempty"`
-	// Told is true for a warning that people have been told of, if NOTIFY_WARNINGS is set.
+	// Told is true for a warning that people know of, if NOTIFY_WARNINGS is set.
 	Told bool `json:"told,omitempty"`
 
-	// Count is set in [Report.Omitted] only: an entry there stands for so many findings of a
-	// rule. They have one state and one clock, and its facts are the facts of all of them.
+	// Count is only set in [Report.Omitted]: the number of findings of a rule that the entry stands
+	// for. They share one state, one first-seen time and one digest of facts.
 	Count int `json:"count,omitempty"`
-	// FactsDigest is [Finding.Facts] if the texts don't tell them: some were cut, or the entry
-	// stands for several findings.
+	// FactsDigest is [Finding.Facts] if it cannot be computed from the texts: some were cut, or the
+	// entry stands for several findings.
 	FactsDigest string `json:"facts,omitempty"`
 }
 
-// Findings returns how many findings the entry stands for.
+// Findings returns the number of findings that the entry stands for.
 func (f *Finding) Findings() int { return max(f.Count, 1) }
 
 // Override is a named person's responsibility for a finding.
@@ -136,7 +137,7 @@ type Override struct {
 // Same reports whether other is the same override.
 func (o *Override) Same(other Override) bool { return o.equal(&other) }
 
-// equal compares overrides, either of which may be nil.
+// equal compares overrides. Either may be nil.
 func (o *Override) equal(other *Override) bool {
 	if o == nil || other == nil {
 		return o == other
@@ -144,30 +145,30 @@ func (o *Override) equal(other *Override) bool {
 	return o.By == other.By && o.Reason == other.Reason && o.Until.Equal(other.Until)
 }
 
-// Skipped is a rule that did not look at the order, or at some of its lines, with the reason.
+// Skipped is a rule that did not look at the order, or at some of its lines.
 type Skipped struct {
 	RuleID string `json:"ruleId"`
 	Reason string `json:"reason"`
-	// Missing lists the includes and look-ups that the rule lacked. It is empty for a rule that does not
-	// apply, or that the company gave no table or setting for.
+	// Missing lists the includes and look-ups that the rule lacked. It is empty if the rule doesn't
+	// apply, or if the company has no table or setting for it.
 	Missing []string `json:"missing,omitempty"`
 }
 
-// RuleError is a rule that could not be evaluated. It makes a report
-// incomplete, and is never a finding.
+// RuleError is a rule that could not be evaluated. It makes a report incomplete, and is never a
+// finding.
 type RuleError struct {
 	RuleID string `json:"ruleId"`
 	Error  string `json:"error"`
 }
 
-// Clone is a copy whose findings are its own.
+// Clone returns a copy with its own lists of findings.
 func (r *Report) Clone() Report {
 	clone := *r
 	clone.Findings, clone.Omitted = slices.Clone(r.Findings), slices.Clone(r.Omitted)
 	return clone
 }
 
-// All iterates over the findings that are listed, then over the entries for those that are not.
+// All iterates over the listed findings, then over the entries for unlisted ones.
 func (r *Report) All() iter.Seq[*Finding] {
 	return func(yield func(*Finding) bool) {
 		for _, list := range [][]Finding{r.Findings, r.Omitted} {
@@ -180,10 +181,10 @@ func (r *Report) All() iter.Seq[*Finding] {
 	}
 }
 
-// Errors counts the findings of severity error, those that are not listed too.
+// Errors counts the findings of severity error, listed or not.
 func (r *Report) Errors() int { return r.count(SeverityError) }
 
-// Warnings counts the findings of severity warning, those that are not listed too.
+// Warnings counts the findings of severity warning, listed or not.
 func (r *Report) Warnings() int { return r.count(SeverityWarning) }
 
 func (r *Report) count(severity Severity) int {

@@ -7,54 +7,56 @@ import (
 	"time"
 )
 
-// Names of the record of the rule set in force. A namespace has one record, so that all workers
-// check orders with the same rules, whatever files each of them has.
+// Names of the record of the rule set in force. A namespace has one record, so all workers check
+// orders with the same rules, whatever files each of them has.
 const (
-	// RulesWorkflowType is the workflow that keeps the record. It takes and remembers [InForce].
+	// RulesWorkflowType is the workflow that keeps the record. It takes [InForce].
 	RulesWorkflowType = "RulesInForce"
 	// RulesWorkflowID is the id of its only run.
 	RulesWorkflowID = "rules-in-force"
-	// QueryInForce answers with [InForce].
+	// QueryInForce returns [InForce].
 	QueryInForce = "in-force"
-	// UpdateProposeRules takes [ProposedRules] that a worker has loaded. A set that was never in force
-	// takes over; one that was is refused with [ErrorRulesOlder].
+	// UpdateProposeRules takes [ProposedRules] that a worker has loaded. A set that never was in force
+	// takes over. Any other set is refused with [ErrorRulesOlder].
 	UpdateProposeRules = "propose"
-	// UpdateUseRules takes [UseRules]: a person's decision to go back to a set.
+	// UpdateUseRules takes [UseRules]: a person decides to go back to a set.
 	UpdateUseRules = "use"
-	// SignalRenew has the record continue in a new run, whose payloads are written anew.
+	// SignalRenew continues the record in a new run, whose payloads have the current key.
 	SignalRenew = "renew"
-	// MemoInForce is the memo that holds [InForce], so that it can be read without a worker.
+	// MemoInForce is the memo that holds [InForce]. It can be read without a worker.
 	MemoInForce = "InForce"
-	// ActivityRecheckOrders takes [RecheckOrders], answers [RecheckedOrders]; on [TaskQueue].
+	// ActivityRecheckOrders takes [RecheckOrders] and returns [RecheckedOrders]; on [TaskQueue].
 	ActivityRecheckOrders = "RecheckOrders"
-	// EventRulesChanged is the event of a [Delivery] to an open order: check it with the set in force.
+	// EventRulesChanged is the event of a [Delivery] that asks an open order to check itself with the
+	// set in force.
 	EventRulesChanged = "rules-changed"
 )
 
 // Types of application errors about the rule set in force.
 const (
-	// ErrorRulesNotInForce: this worker does not have the rule set in force. Retried, since another may.
+	// ErrorRulesNotInForce: this worker does not have the rule set in force. Retried, because another
+	// worker may have it.
 	ErrorRulesNotInForce = "RulesNotInForce"
 	// ErrorRulesOlder: the proposed set was in force before, so only a person may go back to it.
 	ErrorRulesOlder = "RulesOlder"
-	// ErrorRulesUnknown: no set in the record has that digest.
+	// ErrorRulesUnknown: the record has no set with that digest.
 	ErrorRulesUnknown = "RulesUnknown"
 )
 
-// InForce is the rule set in force, and those that were before it.
+// InForce is the rule set in force, and the sets before it.
 type InForce struct {
 	RuleSet
-	// Since is when the set took over, later for each set that does. It is zero in the record of the
-	// first set before its workflow has run: then it is the run's start.
+	// Since is when the set took over. Each set has a later time than the one before. In the record of
+	// the first set it is zero until the workflow has run; then it is the run's start.
 	Since time.Time `json:"since,omitzero"`
 	// Build is the worker build that proposed the set, if workers are versioned. Workers of other
-	// builds may not have the set, and go on with their own.
+	// builds may not have the set, and use their own.
 	Build string `json:"build,omitempty"`
 	// By is the person who went back to the set; empty if a worker proposed it.
 	By string `json:"by,omitempty"`
 	// Before lists the sets that were in force, the latest last, at most [MaxRulesBefore].
 	Before []RulesBefore `json:"before,omitempty"`
-	// Unsent is true while open orders are still to be checked with the set.
+	// Unsent is true until all open orders are asked to check themselves with the set.
 	Unsent bool `json:"unsent,omitempty"`
 }
 
@@ -66,11 +68,11 @@ type RulesBefore struct {
 	Until time.Time `json:"until"`
 }
 
-// MaxRulesBefore is how many earlier sets are remembered. A worker that comes with an older one
-// still counts as new; 50 sets are years of changes, and a memo of about 10 KB.
+// MaxRulesBefore limits the earlier sets that are remembered. A worker with an older set counts as
+// new. 50 sets are years of changes, and a memo of about 10 KB.
 const MaxRulesBefore = 50
 
-// WasInForce reports whether a set was in force before the present one.
+// WasInForce reports whether a set was in force before the current one.
 func (f *InForce) WasInForce(digest string) bool {
 	return slices.ContainsFunc(f.Before, func(b RulesBefore) bool { return b.Digest == digest })
 }
@@ -78,15 +80,18 @@ func (f *InForce) WasInForce(digest string) bool {
 // TakeOver puts a set in force.
 func (f *InForce) TakeOver(set ProposedRules, now time.Time, by string) {
 	if !now.After(f.Since) {
-		now = f.Since.Add(time.Millisecond) // a record is told from the one before by Since
+		now = f.Since.Add(time.Millisecond) // Since distinguishes a record from the one before
 	}
-	f.Before = slices.DeleteFunc(slices.Clone(f.Before), func(b RulesBefore) bool { return b.Digest == set.Digest })
-	f.Before = append(f.Before, RulesBefore{RuleSet: f.RuleSet, Build: f.Build, Since: f.Since, Until: now})
+	f.Before = slices.DeleteFunc(slices.Clone(f.Before),
+		func(b RulesBefore) bool { return b.Digest == set.Digest })
+	f.Before = append(f.Before,
+		RulesBefore{RuleSet: f.RuleSet, Build: f.Build, Since: f.Since, Until: now})
 	f.Before = slices.Delete(f.Before, 0, max(0, len(f.Before)-MaxRulesBefore))
 	f.RuleSet, f.Build, f.Since, f.By, f.Unsent = set.RuleSet, set.Build, now, by, true
 }
 
-// Find returns the set whose digest begins with a text, in force or before; "sha256:" may be left out.
+// Find returns the set, in force now or before, whose digest begins with a text. The text may leave
+// out "sha256:".
 func (f *InForce) Find(digest string) (ProposedRules, error) {
 	prefix := "sha256:" + strings.TrimPrefix(strings.TrimSpace(digest), "sha256:")
 	var found []ProposedRules
@@ -103,9 +108,16 @@ func (f *InForce) Find(digest string) (ProposedRules, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return ProposedRules{}, fmt.Errorf("no rule set with the digest %q was in force: see 'gate rules in-force'", digest)
+		return ProposedRules{}, fmt.Errorf(
+			"no rule set with the digest %q was in force: see 'gate rules in-force'",
+			digest,
+		)
 	default:
-		return ProposedRules{}, fmt.Errorf("%d rule sets have a digest that begins with %q: give more of it", len(found), digest)
+		return ProposedRules{}, fmt.Errorf(
+			"%d rule sets have a digest that begins with %q: give more of it",
+			len(found),
+			digest,
+		)
 	}
 }
 
@@ -129,8 +141,8 @@ type RecheckOrders struct {
 
 // RecheckedOrders is the result of [ActivityRecheckOrders].
 type RecheckedOrders struct {
-	// Orders is how many open orders were asked to check themselves anew.
+	// Orders is the number of open orders that were asked to check themselves.
 	Orders int `json:"orders"`
-	// NextPage is where the list of runs goes on; empty at its end.
+	// NextPage is the token of the next page of the list of runs; empty at its end.
 	NextPage []byte `json:"nextPage,omitempty"`
 }

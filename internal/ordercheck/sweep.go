@@ -6,7 +6,7 @@ import "time"
 type ListedOrder struct {
 	SalesOrderID string `json:"salesOrderId"`
 	OrderNumber  string `json:"orderNumber,omitempty"`
-	// OrderVersion is as [ParseVersion] writes it.
+	// OrderVersion is in the form of [ParseVersion].
 	OrderVersion string `json:"orderVersion"`
 }
 
@@ -14,16 +14,16 @@ type ListedOrder struct {
 type ListOrdersInput struct {
 	// From is the order date of the oldest orders that matter.
 	From time.Time `json:"from"`
-	// After is the entry that the page begins after; the zero value is the list's beginning.
+	// After is the entry before the page; the zero value asks for the first page.
 	After ListedOrder `json:"after,omitzero"`
-	// AfterAt is how many entries of the list come before After, and BySkip has the page asked for by that
-	// number, since InFlow was seen to ignore an entry's id.
+	// AfterAt is the number of entries before After. If BySkip is true, the page is requested by this
+	// number, because InFlow was seen to ignore an entry's id.
 	AfterAt int  `json:"afterAt,omitempty"`
 	BySkip  bool `json:"bySkip,omitempty"`
-	// First is the id of the list's first entry: a page that begins with it in place of After tells that InFlow
+	// First is the id of the list's first entry. If a page begins with it instead of After, InFlow
 	// ignores ids.
 	First string `json:"first,omitempty"`
-	// Mark is the newest version that does not matter; empty is none.
+	// Mark is the newest version that does not matter; empty if every version matters.
 	Mark string `json:"mark,omitempty"`
 }
 
@@ -31,79 +31,81 @@ type ListOrdersInput struct {
 type ListedOrders struct {
 	// Listed counts the orders of the page.
 	Listed int `json:"listed"`
-	// Orders are those that are newer than the mark.
+	// Orders are the orders newer than the mark.
 	Orders []ListedOrder `json:"orders"`
-	// Highest is the newest version of the page; empty where it has no order.
+	// Highest is the newest version of the page; empty if the page has no orders.
 	Highest string `json:"highest,omitempty"`
-	// Tail is the end of the page: the next one begins after the last of these.
+	// Tail is the end of the page. The next page begins after its last entry.
 	Tail []ListedOrder `json:"tail"`
-	// Moved: the entry that the page should begin after has changed its place or is gone, so
-	// that this is not the page that was asked for, and has nothing in it.
+	// Moved is true if After has moved in the list or is gone. Then this is not the requested page,
+	// and it is empty.
 	Moved bool `json:"moved,omitempty"`
-	// StartIgnored is true for a page that has moved since InFlow ignored the id that it was asked for by.
+	// StartIgnored is true for a moved page if InFlow ignored the id that it was requested by.
 	StartIgnored bool `json:"startIgnored,omitempty"`
 	// First is the id of the list's first entry; only in the first page.
 	First string `json:"first,omitempty"`
-	// Entries counts what the page has after the entry that it was asked for by, Unreadable those of it that
-	// could not be read. TailAt has the place of each entry of Tail among them, from 0.
+	// Entries counts the entries of the page after After; Unreadable counts the ones that could not be
+	// read.
 	Entries    int   `json:"entries,omitempty"`
 	Unreadable int   `json:"unreadable,omitempty"`
 	TailAt     []int `json:"tailAt,omitempty"`
-	// Total is how many entries the whole list has; only in the first page, 0 if InFlow does not say.
+	// Total is the number of entries of the whole list, only in the first page; 0 if unknown.
 	Total int `json:"total,omitempty"`
-	// Last: nothing follows.
+	// Last is true if nothing follows.
 	Last bool `json:"last,omitempty"`
 }
 
 // CheckMissedInput is the argument of [ActivityCheckMissed].
 type CheckMissedInput struct {
-	// Orders are those of a page that are newer than the mark.
+	// Orders are the orders of a page that are newer than the mark.
 	Orders []ListedOrder `json:"orders"`
-	// Waiting are orders of pages before, whose checks wait for InFlow's allowance.
+	// Waiting are orders of earlier pages whose checks wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 }
 
 // CheckedMissed is the result of [ActivityCheckMissed].
 type CheckedMissed struct {
-	// Missed are the orders that a check was started for.
+	// Missed lists the orders for which a check was started.
 	Missed []ListedOrder `json:"missed"`
-	// UnderWay counts the orders that had a check under way, which will see what is newest.
+	// UnderWay counts the orders with a check in progress that will see the newest version.
 	UnderWay int `json:"underWay,omitempty"`
-	// Waiting are the orders whose checks wait for InFlow's allowance still.
+	// Waiting are the orders whose checks still wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 }
 
 // SweepStart is the argument of [SweepWorkflowType].
 type SweepStart struct {
-	// Days is how old, by their order date, the orders are at most that are looked at; 0 is [DefaultSweepDays].
+	// Days limits the sweep to orders with an order date in the last days; 0 is [DefaultSweepDays].
 	Days int `json:"days,omitempty"`
-	// Account names the company's account at InFlow; the marks of another one do not count.
+	// Account names the company's account at InFlow. Marks of another account don't count.
 	Account string `json:"account,omitempty"`
-	// Carried is what the run before this one had; nil in the first run of a sweep.
+	// Carried is the state from the previous run; nil in the first run of a sweep.
 	Carried *CarriedSweep `json:"carried,omitempty"`
 }
 
-// DefaultSweepDays is for a sweep that is started without a number.
+// DefaultSweepDays is used if a sweep is started without a number of days.
 const DefaultSweepDays = 30
 
-// CarriedSweep is how far a sweep has come, for the run that goes on with it.
+// CarriedSweep is the state of a sweep, for the run that continues it.
 type CarriedSweep struct {
-	// Sweep is the result so far. Its marks are those of the sweep before.
+	// Sweep is the result so far. Its marks are from the last sweep.
 	Sweep Sweep `json:"sweep"`
 	// Highest is the newest version seen.
 	Highest string `json:"highest,omitempty"`
-	// Tail is that of the latest page; empty is before the first one. TailAt has the place of each in the list.
+	// Tail is the end of the latest page; empty before the first one. TailAt has the place of each
+	// entry in the list.
 	Tail   []ListedOrder `json:"tail,omitempty"`
 	TailAt []int         `json:"tailAt,omitempty"`
-	// Read counts the entries of the list up to the end of Tail. First and BySkip are as in [ListOrdersInput].
+	// Read counts the entries of the list up to the end of Tail. First and BySkip are as in
+	// [ListOrdersInput].
 	Read   int    `json:"read,omitempty"`
 	Total  int    `json:"total,omitempty"` // entries of the list when the sweep began; 0 if InFlow did not say
 	First  string `json:"first,omitempty"`
 	BySkip bool   `json:"bySkip,omitempty"`
-	// Waiting are the orders whose checks wait for InFlow's allowance.
+	// Waiting are the orders whose checks wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 	Pages   int           `json:"pages"`
-	// Restarts counts how often the list was begun again.
+	// Restarts counts how often the list was read again from its beginning.
 	Restarts int `json:"restarts,omitempty"`
 }
 
@@ -113,44 +115,43 @@ type Sweep struct {
 	From    time.Time `json:"from"`
 	BeganAt time.Time `json:"beganAt"`
 	EndedAt time.Time `json:"endedAt,omitzero"`
-	// Listed counts the orders since From, Changed those of them that are newer than the mark.
+	// Listed counts the orders since From, Changed how many of them are newer than the mark.
 	Listed  int `json:"listed"`
 	Changed int `json:"changed"`
 	// Unreadable counts entries of the list that could not be read; their orders were not compared.
 	Unreadable int `json:"unreadable,omitempty"`
-	// UnderWay counts the changed orders whose check was under way.
+	// UnderWay counts the changed orders with a check in progress.
 	UnderWay int `json:"underWay"`
-	// Missed counts the orders that a check was started for; Orders are the first
-	// [MaxSweepOrders] of them.
+	// Missed counts the orders for which a check was started. Orders are the first [MaxSweepOrders].
 	Missed int           `json:"missed"`
 	Orders []ListedOrder `json:"orders"`
 	// Marks are for the next sweep.
 	Marks SweepMarks `json:"marks"`
 }
 
-// SweepProgress is how far a sweep has come, as the query [QueryProgress] answers.
+// SweepProgress is the progress of a sweep: the answer to [QueryProgress].
 type SweepProgress struct {
-	// Read counts the entries of the list that were compared, of Total; 0 is not known.
+	// Read counts the entries of the list that were compared. Total is 0 if unknown.
 	Read  int `json:"read"`
 	Total int `json:"total,omitempty"`
-	// Missed counts the orders that a check was started for.
+	// Missed counts the orders for which a check was started.
 	Missed int `json:"missed"`
 }
 
-// MaxSweepOrders bounds the orders that the result of a sweep names: each run begins with the
-// result of the last one.
+// MaxSweepOrders limits the orders that the result of a sweep names. Each run begins with the last
+// result.
 const MaxSweepOrders = 200
 
-// SweepMarks are what one sweep has to know of those before.
+// SweepMarks is the information that a sweep needs about earlier ones.
 type SweepMarks struct {
-	// Mark: every order of this version or an older one has been compared with its latest
-	// check. Empty while no sweep has ended.
+	// Mark is a version: every order of this version or an older one has been compared with its latest
+	// check. It is empty before the first sweeps have ended.
 	Mark string `json:"mark,omitempty"`
-	// Next is the newest version that was seen by the time SeenAt. It becomes the mark of
-	// the sweep after the next one.
+	// Next is the newest version that was seen by the time SeenAt. It becomes the mark of a later
+	// sweep.
 	Next   string    `json:"next,omitempty"`
 	SeenAt time.Time `json:"seenAt,omitzero"`
-	// From is the order date that the mark holds from, Account the account that it is of.
+	// The mark holds for orders of Account with an order date of From or later.
 	From    time.Time `json:"from,omitzero"`
 	Account string    `json:"account,omitempty"`
 }

@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// WriteText writes the report for a person at a terminal. Text from the order
-// is stripped of control characters.
+// WriteText writes the report for a terminal. Control characters in texts of the order are
+// replaced.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	name := r.OrderNumber
 	if name == "" {
 		name = r.SalesOrderID
 	}
-	fmt.Fprintf(&b, "%s  %s  %s\n", printable(name), strings.ToUpper(string(r.Status)), printable(r.Customer))
+	fmt.Fprintf(&b, "%s  %s  %s\n", printable(name), strings.ToUpper(string(r.Status)),
+		printable(r.Customer))
 	if r.Note != "" {
 		fmt.Fprintf(&b, "  %s\n", printable(r.Note))
 	}
@@ -38,15 +39,18 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.FindingsOmitted > 0 {
 		fmt.Fprintf(&b, "  and %d more findings that are not listed:\n", r.FindingsOmitted)
 		for i := range r.Omitted {
-			fmt.Fprintf(&b, "  %s  %d more of rule %s\n", r.Omitted[i].Severity, r.Omitted[i].Findings(), r.Omitted[i].RuleID)
+			fmt.Fprintf(&b, "  %s  %d more of rule %s\n", r.Omitted[i].Severity, r.Omitted[i].Findings(),
+				r.Omitted[i].RuleID)
 		}
 	}
 	for i := range r.RuleErrors {
-		fmt.Fprintf(&b, "  rule %s could not be evaluated: %s\n", r.RuleErrors[i].RuleID, printable(r.RuleErrors[i].Error))
+		fmt.Fprintf(&b, "  rule %s could not be evaluated: %s\n", r.RuleErrors[i].RuleID,
+			printable(r.RuleErrors[i].Error))
 	}
 	r.writeSkipped(&b)
 	if !r.CheckedAt.IsZero() {
-		fmt.Fprintf(&b, "  checked %s with rule set %s\n", r.CheckedAt.Format(time.RFC3339), r.RuleSet.Name)
+		fmt.Fprintf(&b, "  checked %s with rule set %s\n", r.CheckedAt.Format(time.RFC3339),
+			r.RuleSet.Name)
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -54,15 +58,15 @@ func (r *Report) WriteText(w io.Writer) error {
 	return nil
 }
 
-// textTime is for a person: to the second, with the zone.
+// textTime is a time format for people: to the second, with the zone.
 const textTime = "2 Jan 2006 15:04:05 MST"
 
-// stateText says how far an error has come, and who answers for it; empty for a warning and for an error that
-// the check is the first to find.
+// stateText describes the state of a finding; empty for a warning and for a new error.
 func (f *Finding) stateText(checkedAt time.Time) string {
 	switch {
 	case f.Override != nil:
-		return fmt.Sprintf("overridden by %s until %s: %s", f.Override.By, f.Override.Until.Local().Format(textTime), f.Override.Reason)
+		return fmt.Sprintf("overridden by %s until %s: %s", f.Override.By,
+			f.Override.Until.Local().Format(textTime), f.Override.Reason)
 	case f.Severity != SeverityError:
 		return ""
 	case f.State == FindingPending:
@@ -74,11 +78,11 @@ func (f *Finding) stateText(checkedAt time.Time) string {
 	}
 }
 
-// maxSkippedNames is how many skipped rules a line names.
+// maxSkippedNames limits the skipped rules that a line names.
 const maxSkippedNames = 5
 
-// writeSkipped writes a line for each kind of data that rules lack, and one for all other skipped rules: most of
-// these have no table or setting, every time.
+// writeSkipped writes a line for each kind of data that rules lacked, and one line for all other
+// skipped rules. Most of these never have a table or setting.
 func (r *Report) writeSkipped(b *strings.Builder) {
 	lacking := map[string]int{}
 	var others []string
@@ -101,7 +105,8 @@ func (r *Report) writeSkipped(b *strings.Builder) {
 		i := slices.IndexFunc(r.Skipped, func(s Skipped) bool { return s.RuleID == others[0] })
 		fmt.Fprintf(b, "  rule %s skipped: %s\n", others[0], printable(r.Skipped[i].Reason))
 	case n > maxSkippedNames:
-		fmt.Fprintf(b, "  %d rules skipped: %s and %d more; --json says why\n", n, strings.Join(others[:maxSkippedNames], ", "), n-maxSkippedNames)
+		fmt.Fprintf(b, "  %d rules skipped: %s and %d more; --json says why\n", n,
+			strings.Join(others[:maxSkippedNames], ", "), n-maxSkippedNames)
 	case n > 0:
 		fmt.Fprintf(b, "  %d rules skipped: %s; --json says why\n", n, strings.Join(others, ", "))
 	}
@@ -114,13 +119,14 @@ func countRules(n int, id string) string {
 	return fmt.Sprintf("%d rules", n)
 }
 
-// WriteText writes what the sweep found for a person at a terminal. Text from orders is
-// stripped of control characters.
+// WriteText writes the result of the sweep for a terminal. Control characters in texts of orders
+// are replaced.
 func (s *Sweep) WriteText(w io.Writer) error {
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i := range s.Orders {
-		fmt.Fprintf(table, "%s\t%s\tmissed, is checked now\n", printable(s.Orders[i].OrderNumber), printable(s.Orders[i].SalesOrderID))
+		fmt.Fprintf(table, "%s\t%s\tmissed, is checked now\n", printable(s.Orders[i].OrderNumber),
+			printable(s.Orders[i].SalesOrderID))
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write what the sweep found: %w", err)
@@ -128,10 +134,21 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	if more := s.Missed - len(s.Orders); more > 0 {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
-	fmt.Fprintf(&b, "orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, %d with a check under way\n",
-		s.From.Format(time.DateOnly), s.Listed, s.Changed, s.Missed, s.UnderWay)
+	fmt.Fprintf(
+		&b,
+		"orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, %d with a check under way\n",
+		s.From.Format(time.DateOnly),
+		s.Listed,
+		s.Changed,
+		s.Missed,
+		s.UnderWay,
+	)
 	if s.Unreadable > 0 {
-		fmt.Fprintf(&b, "%d entries of InFlow's list could not be read, and their orders were not compared; the worker's log names them\n", s.Unreadable)
+		fmt.Fprintf(
+			&b,
+			"%d entries of InFlow's list could not be read, and their orders were not compared; the worker's log names them\n",
+			s.Unreadable,
+		)
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write what the sweep found: %w", err)
@@ -139,7 +156,7 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	return nil
 }
 
-// printable keeps an order's text from moving the terminal's cursor.
+// printable replaces control characters, which could move the terminal's cursor.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
@@ -169,7 +186,7 @@ func (f *Finding) Place() string {
 	return "order"
 }
 
-// Plural counts things, such as "1 error" or "3 errors".
+// Plural returns a count such as "1 error" or "3 errors".
 func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -177,5 +194,5 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Moment writes a time for people, in UTC and to the second.
+// Moment formats a time for people, in UTC and to the second.
 func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// TimelineKind says what sort of thing happened to an order.
+// TimelineKind is the kind of a timeline entry.
 type TimelineKind string
 
 // The kinds of timeline entries.
@@ -17,18 +17,18 @@ const (
 	TimelineChecked       TimelineKind = "checked"        // a check ended
 	TimelineNotChecked    TimelineKind = "not-checked"    // a check could not be done
 	TimelineConfirmed     TimelineKind = "confirmed"      // errors outlasted their grace period
-	TimelineNotified      TimelineKind = "notified"       // people were told
+	TimelineNotified      TimelineKind = "notified"       // people were notified
 	TimelineReminded      TimelineKind = "reminded"       // people were reminded
 	TimelineOverridden    TimelineKind = "overridden"     // somebody took responsibility
-	TimelineOverrideEnded TimelineKind = "override-ended" // and does not have it any more
+	TimelineOverrideEnded TimelineKind = "override-ended" // an override ended
 	TimelineResolved      TimelineKind = "resolved"       // the errors are gone
 	TimelineCancelled     TimelineKind = "cancelled"      // the order at InFlow, or its run by an operator
-	TimelineDeleted       TimelineKind = "deleted"        // InFlow does not have the order any more
-	TimelineExpired       TimelineKind = "expired"        // the gate stopped waiting
+	TimelineDeleted       TimelineKind = "deleted"        // InFlow no longer has the order
+	TimelineExpired       TimelineKind = "expired"        // the gate stopped watching
 	TimelineCommented     TimelineKind = "commented"      // somebody wrote something
 )
 
-// TimelineEntry is one thing that happened to an order.
+// TimelineEntry is one event in an order's timeline.
 type TimelineEntry struct {
 	At   time.Time    `json:"at"`
 	Kind TimelineKind `json:"kind"`
@@ -36,15 +36,16 @@ type TimelineEntry struct {
 	By   string       `json:"by,omitempty"` // who did it, if a person did
 }
 
-// Bounds of a timeline. It is part of the report, which has to fit into one of Temporal's payloads.
+// Limits of a timeline. It is part of the report, which must fit one of Temporal's payloads.
 const (
 	maxTimeline     = 50
 	maxTimelineSize = 128 << 10 // bytes of JSON
-	maxTimelineText = 500       // characters of a sentence; a comment has a bound of its own
+	maxTimelineText = 500       // characters of a sentence; a comment has its own limit
 )
 
-// AddToTimeline adds an entry, unless the last one says the same: an order that cannot be checked is tried again
-// every 15 minutes, for weeks. Comments are always added. The oldest entries go when there are more than 50, or they are too large together.
+// AddToTimeline adds an entry, unless the last entry says the same: an order that cannot be checked
+// is retried every 15 minutes, for weeks. Comments are always added. The oldest entries are dropped
+// if there are more than 50, or if they are too large together.
 func (r *Report) AddToTimeline(entry TimelineEntry) {
 	if entry.Kind != TimelineCommented {
 		entry.Text = Cut(entry.Text, maxTimelineText)
@@ -53,7 +54,7 @@ func (r *Report) AddToTimeline(entry TimelineEntry) {
 		r.Timeline[n-1].Kind == entry.Kind && r.Timeline[n-1].Text == entry.Text {
 		return
 	}
-	// A new list: reports share theirs.
+	// Make a new list, because reports share the old one.
 	timeline := append(make([]TimelineEntry, 0, len(r.Timeline)+1), r.Timeline...)
 	timeline = append(timeline, entry)
 	size, first := 0, len(timeline)
@@ -66,7 +67,7 @@ func (r *Report) AddToTimeline(entry TimelineEntry) {
 	r.Timeline = timeline[first:]
 }
 
-// MaxComment is the longest text of a comment, in characters.
+// MaxComment limits the text of a comment, in characters.
 const MaxComment = 2000
 
 // Comment is the argument of [UpdateComment].
@@ -75,7 +76,7 @@ type Comment struct {
 	Text string `json:"text"`
 }
 
-// Validate says what is wrong with the comment.
+// Validate returns everything that is wrong with the comment.
 func (c *Comment) Validate() error {
 	var faults []error
 	if blank(c.By) {

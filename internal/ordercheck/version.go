@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// ParseVersion reads InFlow's version of an order, a rowversion of at most 16 hex digits that
-// grows over the whole account, and writes it with all 16, in capitals: versions written so
-// are in the order of their texts. ok is false for any other text.
+// ParseVersion reads InFlow's version of an order: a rowversion of at most 16 hex digits that grows
+// over the whole account. It returns all 16 digits in capitals, so versions sort as texts. ok is
+// false for any other text.
 func ParseVersion(text string) (version string, ok bool) {
 	text = strings.TrimSpace(text)
 	n, err := strconv.ParseUint(text, 16, 64)
@@ -19,8 +19,8 @@ func ParseVersion(text string) (version string, ok bool) {
 	return fmt.Sprintf("%016X", n), true
 }
 
-// CompareVersions is negative where a is the older version. A text that is no version, such as
-// an empty one, is older than every version.
+// CompareVersions returns a negative number if a is the older version. A text that is no version,
+// such as an empty one, is older than every version.
 func CompareVersions(a, b string) int {
 	x, _ := ParseVersion(a)
 	y, _ := ParseVersion(b)

@@ -126,8 +126,8 @@ func (s *State) terms(ruleID string) ordercheck.Terms {
 	return s.Terms[i]
 }
 
-// errors returns the findings of severity error in one of the states; without states, all of them. An
-// entry for unlisted findings is one of them.
+// errors returns the findings of severity error in one of the states; without states, all of them.
+// An entry for unlisted findings is one of them.
 func (s *State) errors(states ...ordercheck.FindingState) []*ordercheck.Finding {
 	var found []*ordercheck.Finding
 	for f := range s.Report.All() {
