@@ -24,36 +24,51 @@ const (
 
 	// maxStilted is the number of stilted phrases that the repository may have. "where" has honest uses, so it
 	// is not zero. Lower it when you rewrite something; never raise it.
-	maxStilted = 1260
+	maxStilted = 900
 
-	maxColumns = 400 // of a line of a page
+	maxColumns = 120 // of a line of a page
+
+	goColumns    = 100 // of a line of Go, counting a tab as one column
+	maxLongLines = 4000
 )
 
 // stilted matches phrases that usually mark a sentence to be rewritten. CONTRIBUTING.md has examples.
 var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what is|what was|that which|` +
 	`th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long as|so many)\b`)
 
+// idiomatic matches phrases that stilted would match, and that are fine.
+var idiomatic = regexp.MustCompile(`(?i)\bwhat is (wrong|missing)\b`)
+
 // TestPlainEnglish counts stilted phrases in every file, of both modules, and prints the worst files.
 func TestPlainEnglish(t *testing.T) {
-	type file struct {
-		path  string
-		count int
-	}
 	var files []file
-	total := 0
 	for _, path := range sources(t) {
-		count := len(stilted.FindAllString(prose(t, path), -1))
-		if count > 0 {
-			files = append(files, file{path, count})
-			total += count
+		text := idiomatic.ReplaceAllString(prose(t, path), "")
+		files = append(files, file{path, len(stilted.FindAllString(text, -1))})
+	}
+	total := logWorst(t, files)
+	assert.LessOrEqual(t, total, maxStilted,
+		"too many stilted phrases (%s): see CONTRIBUTING.md, \"Style\"", stilted)
+	t.Logf("%d stilted phrases, at most %d are allowed", total, maxStilted)
+}
+
+// file is a file with a number of faults.
+type file struct {
+	path   string
+	faults int
+}
+
+// logWorst logs the files with the most faults, and returns the number of all faults.
+func logWorst(t *testing.T, files []file) (total int) {
+	t.Helper()
+	slices.SortStableFunc(files, func(a, b file) int { return b.faults - a.faults })
+	for i, f := range files {
+		total += f.faults
+		if i < 10 && f.faults > 0 {
+			t.Logf("%4d  %s", f.faults, strings.TrimPrefix(f.path, root+"/"))
 		}
 	}
-	slices.SortStableFunc(files, func(a, b file) int { return b.count - a.count })
-	for _, f := range files[:min(10, len(files))] {
-		t.Logf("%4d  %s", f.count, f.path)
-	}
-	assert.LessOrEqual(t, total, maxStilted, "too many stilted phrases (%s): see CONTRIBUTING.md, \"Style\"", stilted)
-	t.Logf("%d stilted phrases in %d files, at most %d are allowed", total, len(files), maxStilted)
+	return total
 }
 
 // TestProse checks what TestPlainEnglish reads of each kind of file.
@@ -69,11 +84,31 @@ func TestProse(t *testing.T) {
 	}
 }
 
-// TestPageLines checks that the pages can be read in a terminal. Tables and commands may be longer.
+// TestGoLines counts lines of Go that are too long, and prints the worst files.
+func TestGoLines(t *testing.T) {
+	var files []file
+	for _, path := range sources(t) {
+		if filepath.Ext(path) != ".go" {
+			continue
+		}
+		long := 0
+		for line := range strings.Lines(read(t, path)) {
+			if len([]rune(strings.TrimRight(line, "\n"))) > goColumns {
+				long++
+			}
+		}
+		files = append(files, file{path, long})
+	}
+	total := logWorst(t, files)
+	assert.LessOrEqual(t, total, maxLongLines, "too many lines over %d columns", goColumns)
+	t.Logf("%d lines over %d columns, at most %d are allowed", total, goColumns, maxLongLines)
+}
+
+// TestPageLines checks that the pages can be read in a terminal. Tables, HTML and commands may be longer.
 func TestPageLines(t *testing.T) {
 	for _, path := range pages(t) {
 		for number, line := range pageText(t, path) {
-			if !strings.HasPrefix(line, "|") && strings.Contains(strings.TrimSpace(line), " ") {
+			if !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "<") && strings.Contains(strings.TrimSpace(line), " ") {
 				assert.LessOrEqual(t, len([]rune(line)), maxColumns, "%s:%d is too long", path, number+1)
 			}
 		}
