@@ -1,16 +1,16 @@
 // Package reload holds values that are made from files, and makes them again when the files change.
-// So secrets, tokens and certificates can be rotated without a restart.
+// So secrets, tokens and certificates can be rotated without a restart. A [Snapshot] notices changes of
+// files that a caller reads itself.
 package reload
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,9 +23,6 @@ const (
 	// Interval is the minimum time between two looks at the files, and so the delay until a change
 	// counts.
 	Interval = time.Second
-	// minAge is how old a file's last change must be for its time and size to prove that the file
-	// is unchanged. A second change within the clock's granularity would leave both as they are.
-	minAge = 2 * time.Second
 	// MaxFile is the maximum size of a file, in bytes.
 	MaxFile = 1 << 20
 	// LookWithin is how long a look at the files may keep callers waiting. A network disk can hang
@@ -55,10 +52,9 @@ type Value[T any] struct {
 	late     bool          // the look in progress takes too long
 
 	// The fields below belong to the look in progress.
-	files    []os.FileInfo
-	tooYoung bool // the files were so young when read that their times prove nothing
-	digest   [sha256.Size]byte
-	fault    string // of the last look; empty if it found none
+	seen    Snapshot
+	digests []string // of the content that the value was made from
+	fault   string   // of the last look; empty if it found none
 }
 
 // Files are the files of a value.
@@ -94,7 +90,7 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 	if r.now == nil {
 		r.now = time.Now
 	}
-	contents, files, err := readFiles(paths)
+	contents, digests, err := r.readFiles()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
@@ -103,7 +99,7 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 		return nil, fmt.Errorf("read %s from %s: %w", what, strings.Join(paths, " and "), err)
 	}
 	r.value.Store(&value)
-	r.keep(contents, files)
+	r.digests = digests
 	r.lastLook = r.now()
 	return r, nil
 }
@@ -171,28 +167,25 @@ func (r *Value[T]) look() {
 			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
 		}
 	}()
-	if !r.tooYoung && r.unchanged() {
+	if !r.seen.Changed(func(path string, _ int64) ([]byte, error) { return readFile(path) }) {
 		return
 	}
-	contents, files, err := readFiles(r.paths)
+	contents, digests, err := r.readFiles()
 	if err != nil {
-		r.files = nil // look again next time
 		r.failed(err)
 		return
 	}
-	same := digestOf(contents) == r.digest
+	same := slices.Equal(digests, r.digests)
 	if same && r.fault == "" {
-		r.keep(contents, files)
 		return
 	}
 	value, err := r.parse(contents)
 	if err != nil {
-		r.keepFiles(files)
 		r.failed(err)
 		return
 	}
 	r.value.Store(&value)
-	r.keep(contents, files)
+	r.digests = digests
 	r.fault = ""
 	if same {
 		r.logger.Info("changed files are valid again; their content is already in force",
@@ -211,81 +204,42 @@ func (r *Value[T]) failed(err error) {
 	}
 }
 
-func (r *Value[T]) keep(contents [][]byte, files []os.FileInfo) {
-	r.digest = digestOf(contents)
-	r.keepFiles(files)
-}
-
-func (r *Value[T]) keepFiles(files []os.FileInfo) {
-	r.files = files
-	r.tooYoung = false
-	for _, file := range files {
-		if time.Since(file.ModTime()) < minAge {
-			r.tooYoung = true
+// readFiles reads all files and takes a snapshot of them.
+func (r *Value[T]) readFiles() (contents [][]byte, digests []string, err error) {
+	read := map[string]string{}
+	for _, path := range r.paths {
+		content, readErr := readFile(path)
+		if readErr != nil {
+			err = errors.Join(err, readErr)
+			read[path] = ""
+			continue
 		}
+		read[path] = Digest(content)
+		contents, digests = append(contents, content), append(digests, read[path])
 	}
-}
-
-func (r *Value[T]) unchanged() bool {
-	if len(r.files) != len(r.paths) {
-		return false
-	}
-	for i, path := range r.paths {
-		file, err := os.Stat(path)
-		if err != nil || !os.SameFile(file, r.files[i]) ||
-			file.Size() != r.files[i].Size() || !file.ModTime().Equal(r.files[i].ModTime()) {
-			return false
-		}
-	}
-	return true
-}
-
-func readFiles(paths []string) ([][]byte, []os.FileInfo, error) {
-	contents := make([][]byte, len(paths))
-	files := make([]os.FileInfo, len(paths))
-	for i, path := range paths {
-		var err error
-		if contents[i], files[i], err = readFile(path); err != nil {
-			return nil, nil, err
-		}
-	}
-	return contents, files, nil
+	r.seen = Take(read)
+	return contents, digests, err
 }
 
 // readFile reads a small regular file. It refuses a pipe, which could block the reader forever.
-func readFile(path string) (content []byte, info os.FileInfo, err error) {
-	if info, err = os.Stat(path); err != nil {
-		return nil, nil, err
+func readFile(path string) (content []byte, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	file, err := nowait.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// The path may lead to another file by now.
-	if info, err = file.Stat(); err != nil {
-		return nil, nil, err
-	}
 	if content, err = io.ReadAll(io.LimitReader(file, MaxFile+1)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(content) > MaxFile {
-		return nil, nil, fmt.Errorf("%s has over %d bytes", path, MaxFile)
+		return nil, fmt.Errorf("%s has over %d bytes", path, MaxFile)
 	}
-	return content, info, nil
-}
-
-func digestOf(contents [][]byte) [sha256.Size]byte {
-	// The lengths come first, so that two different lists of contents never have the same digest.
-	var all bytes.Buffer
-	for _, content := range contents {
-		fmt.Fprintf(&all, "%d ", len(content))
-	}
-	for _, content := range contents {
-		all.Write(content)
-	}
-	return sha256.Sum256(all.Bytes())
+	return content, nil
 }
