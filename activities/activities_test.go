@@ -16,7 +16,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
@@ -32,7 +32,7 @@ func environment(t *testing.T, handler http.HandlerFunc) *testsuite.TestActivity
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	a := &activities.Activities{Orders: client, Rules: rules.Default}
+	a := &activities.Activities{Orders: client, Rules: rulefile.Default}
 	a.RegisterInflow(env)
 	a.RegisterLocal(env)
 	return env
@@ -75,12 +75,12 @@ func TestFetchOrderBringsWhatTheRulesNeedAndNoMore(t *testing.T) {
 	})
 	fetched, err := fetch(env)
 	require.NoError(t, err)
-	assert.Subset(t, strings.Split(include, ","), rules.Default().Includes())
+	assert.Subset(t, strings.Split(include, ","), rulefile.Default().Includes())
 	assert.Contains(t, strings.Split(include, ","), "customer")
 	assert.Equal(t, "SO-000123", fetched.OrderNumber)
 	assert.Equal(t, "0000000000310AB6", fetched.OrderVersion)
 	assert.Equal(t, "Acme", fetched.Customer)
-	assert.Equal(t, rules.Default().Digest(), fetched.RuleSet.Digest)
+	assert.Equal(t, rulefile.Default().Digest(), fetched.RuleSet.Digest)
 	for _, private := range []string{"Jane", "jane@example.com", "secret@example.com"} {
 		assert.NotContains(t, string(fetched.Order), private)
 	}

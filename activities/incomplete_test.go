@@ -17,7 +17,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 // withField is the order with one field changed.
@@ -131,7 +131,7 @@ func TestACheckIsOfTheRulesThatItWasFetchedFor(t *testing.T) {
 	assert.Contains(t, include, "lines.product.reorderSettings", "what another worker's rules need")
 	assert.NotContains(t, include, ordercheck.LookupBilled, "that is no include")
 	assert.NotContains(t, include, ordercheck.LookupRecentOrders)
-	assert.Subset(t, fetched.Asked, append(rules.Default().Needs(nil), "lines.product.reorderSettings"))
+	assert.Subset(t, fetched.Asked, append(rulefile.Default().Needs(nil), "lines.product.reorderSettings"))
 	checked = check(ordercheck.CheckOrderInput{Order: fetched.Order, Asked: fetched.Asked})
 	assert.Empty(t, checked.NotAsked)
 	assert.NotEmpty(t, checked.Findings)

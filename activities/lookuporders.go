@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/checks"
 )
 
 const (
@@ -47,7 +47,7 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 				listed[i].SalesOrderID), ordercheck.ErrorInflowUnavailable)
 		}
 	}
-	recent := rules.RecentOrders(listed)
+	recent := checks.RecentOrders(listed)
 	a.recent.put(in.CustomerID, recent, time.Now())
 	return recent.Of(&in), nil
 }
@@ -71,7 +71,7 @@ func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, i
 	if !slices.Contains(fetched.Asked, ordercheck.LookupBilled) || slices.Contains(fetched.Missing, inflow.IncludeLines) {
 		return nil
 	}
-	fetched.Billed = rules.BilledOf(order)
+	fetched.Billed = checks.BilledOf(order)
 	if fetched.Billed == nil || in.KnowsBilled {
 		return nil
 	}

@@ -24,7 +24,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 const listedOrders = `[
@@ -45,7 +45,7 @@ func lookupEnvironment(t *testing.T, a *activities.Activities, order, list http.
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env = suite.NewTestActivityEnvironment()
-	a.Orders, a.Rules = orders, rules.Default
+	a.Orders, a.Rules = orders, rulefile.Default
 	a.RegisterInflow(env)
 	return env, lists
 }

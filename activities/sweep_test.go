@@ -25,7 +25,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 func version(n int) string { return fmt.Sprintf("%016X", n) }
@@ -197,7 +197,7 @@ func (r *orderRuns) SignalWithStartWorkflow(_ context.Context, workflowID, signa
 func sweepEnvironment(runs *orderRuns) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	a := &activities.Activities{Rules: rules.Default, Runs: runs, WebhookPatience: time.Millisecond}
+	a := &activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Millisecond}
 	a.RegisterLocal(env)
 	return env
 }
@@ -317,7 +317,7 @@ func TestASweepLeavesAWorkerThatStops(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Rules: rules.Default, Runs: runs, WebhookPatience: time.Hour}).RegisterLocal(env)
+	(&activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Hour}).RegisterLocal(env)
 	stopping := make(chan struct{})
 	close(stopping)
 	env.SetWorkerStopChannel(stopping)
@@ -338,7 +338,7 @@ func TestAServerThatRepeatsItselfEnds(t *testing.T) {
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Orders: orders, Rules: rules.Default}).RegisterInflow(env)
+	(&activities.Activities{Orders: orders, Rules: rulefile.Default}).RegisterInflow(env)
 	value, err := env.ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{After: listed(3, 103)})
 	require.NoError(t, err)
 	var page ordercheck.ListedOrders

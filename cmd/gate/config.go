@@ -15,7 +15,7 @@ import (
 	"error-check-gate/desk"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/notify"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
@@ -176,7 +176,7 @@ func (c *configuration) checkRules(ctx context.Context, environment config.Envir
 	if path == "" || len(names) == 0 || c.faulty(variable) {
 		return
 	}
-	if _, err := rules.Load(ctx, rules.Paths(path)...); err != nil {
+	if _, err := rulefile.Load(ctx, rulefile.Paths(path)...); err != nil {
 		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: names})
 	}
 }

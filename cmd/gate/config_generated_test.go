@@ -16,7 +16,7 @@ import (
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/gate"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
@@ -130,8 +130,8 @@ func putTogether(t *testing.T) error {
 	if _, err := newNotifier(worker, "default", telemetry); err != nil {
 		return err
 	}
-	if paths := rules.Paths(worker.RulesFile); len(paths) > 0 {
-		if _, err := rules.Load(t.Context(), paths...); err != nil {
+	if paths := rulefile.Paths(worker.RulesFile); len(paths) > 0 {
+		if _, err := rulefile.Load(t.Context(), paths...); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"error-check-gate/ingress"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/dev"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/live"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 )
 
@@ -71,7 +72,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		return &exitError{code: exitUsage, err: err}
 	}
 	defer stopTelemetry(ctx, t)
-	ruleSets, err := rules.Follow(ctx, rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := live.Follow(ctx, rulefile.Paths(settings.RulesFile), live.Options{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}

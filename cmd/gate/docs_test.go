@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 // docBlock is a fenced block of a page: a file to write, lines to add to one, or commands
@@ -108,13 +108,13 @@ func TestDocsRulesPage(t *testing.T) {
 		if filepath.Ext(name) != ".yaml" || name == "ours.yaml" { // ours.yaml changes the default set
 			continue
 		}
-		set, err := rules.Load(t.Context(), name)
+		set, err := rulefile.Load(t.Context(), name)
 		require.NoError(t, err, name)
 		for _, result := range set.Test(t.Context()) {
 			assert.Empty(t, result.Problem, result.Place)
 		}
 		for _, rule := range set.Rules() {
-			broken, fine := set.Examples(rule.ID)
+			broken, fine := set.ExampleCounts(rule.ID)
 			assert.True(t, broken > 0 && fine > 0, "%s: rule %s of the page has no examples", name, rule.ID)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/checks"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 func newRulesCommand() *cobra.Command {
@@ -68,9 +70,9 @@ Exit status: 0 nothing is wrong, 2 something is.`,
   gate rules validate rules/default.yaml our-rules.yaml`,
 		Args: ruleFilesArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := rules.Load(cmd.Context(), args...)
+			set, err := rulefile.Load(cmd.Context(), args...)
 			if asJSON {
-				faults := rules.Faults{}
+				faults := rulefile.Faults{}
 				if err != nil && !errors.As(err, &faults) {
 					return &exitError{code: exitNotChecked, err: err}
 				}
@@ -101,7 +103,7 @@ Exit status: 0 nothing is wrong, 2 something is.`,
 
 // faulty shows what is wrong with rule files, one fault a line, and ends the command.
 func faulty(w io.Writer, err error) error {
-	var faults rules.Faults
+	var faults rulefile.Faults
 	if !errors.As(err, &faults) {
 		return &exitError{code: exitNotChecked, err: err}
 	}
@@ -126,12 +128,12 @@ func (f *rulesFlag) register(cmd *cobra.Command) {
 func (f *rulesFlag) load(cmd *cobra.Command) (*rules.Set, error) {
 	files := f.files
 	if len(files) == 0 {
-		files = rules.Paths(os.Getenv("RULES_FILE"))
+		files = rulefile.Paths(os.Getenv("RULES_FILE"))
 	}
 	if len(files) == 0 {
-		return rules.Default(), nil
+		return rulefile.Default(), nil
 	}
-	set, err := rules.Load(cmd.Context(), files...)
+	set, err := rulefile.Load(cmd.Context(), files...)
 	if err != nil {
 		return nil, faulty(cmd.ErrOrStderr(), err)
 	}
@@ -314,7 +316,7 @@ parameters that a rule file can give them.`,
 			out := cmd.OutOrStdout()
 			if builtins {
 				if asJSON {
-					return json.NewEncoder(out).Encode(rules.Builtins())
+					return json.NewEncoder(out).Encode(checks.All())
 				}
 				return writeBuiltins(out)
 			}
@@ -346,12 +348,12 @@ parameters that a rule file can give them.`,
 }
 
 func writeBuiltins(out io.Writer) error {
-	for _, b := range rules.Builtins() {
+	for _, b := range checks.All() {
 		if _, err := fmt.Fprintf(out, "%s  (scope %s)\n  %s\n", b.Name, b.Scope, b.Description); err != nil {
 			return err
 		}
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		for _, s := range b.Settings {
+		for _, s := range b.Parameters {
 			standard := ""
 			if s.Default != "" {
 				standard = "default " + s.Default
@@ -379,7 +381,7 @@ is faulty.`,
 		Example: `  gate rules test rules/cabinetry.yaml`,
 		Args:    ruleFilesArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := rules.Load(cmd.Context(), args...)
+			set, err := rulefile.Load(cmd.Context(), args...)
 			if err != nil {
 				return faulty(cmd.ErrOrStderr(), err)
 			}
@@ -418,7 +420,7 @@ func testRules(cmd *cobra.Command, set *rules.Set, asJSON, verbose bool) error {
 		}
 		var without []string
 		for _, rule := range set.Rules() {
-			if broken, fine := set.Examples(rule.ID); broken == 0 || fine == 0 {
+			if broken, fine := set.ExampleCounts(rule.ID); broken == 0 || fine == 0 {
 				without = append(without, rule.ID)
 			}
 		}

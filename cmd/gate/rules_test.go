@@ -14,6 +14,8 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/checks"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 // runRules runs a command as main does, and gives what it printed and its exit status.
@@ -60,15 +62,15 @@ func TestRulesValidate(t *testing.T) {
 	out, stderr, status := runRules(t, "", "validate", broken)
 	assert.Equal(t, 2, status)
 	assert.Equal(t, broken+`:4:63: a Decimal does not mix with an int: write dec(5): "5"`+"\n"+
-		broken+`:5:20: there is no built-in rule of this name, did you mean balance?; gate rules list --builtins shows them: "balanc"`+"\n", out)
+		broken+`:5:20: there is no built-in rule of this name, did you mean balance?; gate rules list --builtins lists them: "balanc"`+"\n", out)
 	assert.Contains(t, stderr, "2 faults in the rule files")
 
 	out, _, status = runRules(t, "", "validate", "--json", broken)
 	assert.Equal(t, 2, status)
-	var faults rules.Faults
+	var faults rulefile.Faults
 	require.NoError(t, json.Unmarshal([]byte(out), &faults))
 	require.Len(t, faults, 2)
-	assert.Equal(t, rules.Fault{File: broken, Line: 4, Column: 63, Text: "5", Message: "a Decimal does not mix with an int: write dec(5)"}, faults[0])
+	assert.Equal(t, rulefile.Fault{File: broken, Line: 4, Column: 63, Text: "5", Message: "a Decimal does not mix with an int: write dec(5)"}, faults[0])
 	out, _, status = runRules(t, "", "validate", "--json", own)
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "[]\n", out)
@@ -114,7 +116,7 @@ func TestRulesEvalReport(t *testing.T) {
 	order := writeFile(t, "order.json", `{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`)
 	out, _, status := runRules(t, "", "eval", "--rules", own, "--order", order, "--json", "--now", "2026-01-31")
 	assert.Equal(t, 1, status)
-	set, err := rules.Load(t.Context(), own)
+	set, err := rulefile.Load(t.Context(), own)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"salesOrderId":"o","orderNumber":"SO-1","orderVersion":"0000000000310AB6","customer":"Oak","status":"failed","checkedAt":"2026-01-31T00:00:00Z",
 		"ruleSet":{"name":"own","digest":"`+set.Digest()+`"},
@@ -241,7 +243,7 @@ func TestRulesList(t *testing.T) {
 	assert.Contains(t, out, "fee-by-category  (scope order)")
 	assert.Contains(t, out, "default 0.01")
 	out, _, _ = runRules(t, "", "list", "--builtins", "--json")
-	var builtins []rules.Builtin
+	var builtins []checks.Builtin
 	require.NoError(t, json.Unmarshal([]byte(out), &builtins))
 	assert.NotEmpty(t, builtins)
 }

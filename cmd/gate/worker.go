@@ -12,7 +12,8 @@ import (
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/live"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
@@ -42,7 +43,7 @@ worker' shows every setting. On SIGTERM it finishes what is under way.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
-	ruleSets, err := rules.Follow(ctx, rules.Paths(settings.RulesFile), rules.LiveOptions{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := live.Follow(ctx, rulefile.Paths(settings.RulesFile), live.Options{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
 	}

@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/codec"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/nowait"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 func (c *Ingress) validate(f *Faults) {
@@ -51,7 +51,7 @@ func (c *Worker) validate(f *Faults) {
 	c.DeskLinks.validate(f)
 	c.Payloads.validate(f)
 	checkPositive(f, "INFLOW_REQUESTS_PER_MINUTE", c.InflowRequestsPerMinute)
-	for _, path := range rules.Paths(c.RulesFile) {
+	for _, path := range rulefile.Paths(c.RulesFile) {
 		checkFile(f, "RULES_FILE", path)
 	}
 	c.Stop.validate(f)
@@ -129,7 +129,7 @@ func (c *Dev) validate(f *Faults) {
 	hold.validate(f)
 	sweep := Sweep{SweepEvery: c.SweepEvery, SweepDays: c.SweepDays}
 	sweep.validate(f)
-	for _, path := range rules.Paths(c.RulesFile) {
+	for _, path := range rulefile.Paths(c.RulesFile) {
 		checkFile(f, "RULES_FILE", path)
 	}
 	if isRemote(c.CodecListenAddr) {

@@ -34,7 +34,7 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/live"
 	"error-check-gate/internal/signin"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
@@ -62,7 +62,7 @@ type Options struct {
 	// Ingress are the ingress's own settings; what dev provides is set here.
 	Ingress ingress.Options
 	// Rules are followed as their files change.
-	Rules *rules.Live
+	Rules *live.Rules
 	// PayloadKeys encrypt Temporal's history; where there are any, a codec server listens on
 	// CodecAddr for the Web UI.
 	PayloadKeys *codec.Keys

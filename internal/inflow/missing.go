@@ -41,7 +41,7 @@ var related = map[string]struct {
 		})
 	}},
 	IncludePackLines: {lacks: func(o *SalesOrder) bool {
-		return o.PackLines == nil && o.ShowShipping && o.isFulfilled()
+		return o.PackLines == nil && o.ShowShipping && o.IsFulfilled()
 	}},
 	IncludePaymentLines: {
 		lacks: func(o *SalesOrder) bool {
@@ -56,7 +56,7 @@ var related = map[string]struct {
 		return without(o.PaymentTermsID, o.PaymentTerms, nil)
 	}},
 	IncludePickLines: {lacks: func(o *SalesOrder) bool {
-		return o.PickLines == nil && o.isFulfilled()
+		return o.PickLines == nil && o.IsFulfilled()
 	}},
 	IncludePricingScheme: {lacks: func(o *SalesOrder) bool {
 		return without(o.PricingSchemeID, o.PricingScheme, nil)
@@ -65,7 +65,7 @@ var related = map[string]struct {
 		return without(o.SalesRepTeamMemberID, o.SalesRepTeamMember, nil)
 	}},
 	IncludeShipLines: {lacks: func(o *SalesOrder) bool {
-		return o.ShipLines == nil && o.ShowShipping && o.isFulfilled()
+		return o.ShipLines == nil && o.ShowShipping && o.IsFulfilled()
 	}},
 	IncludeTaxingScheme: {lacks: func(o *SalesOrder) bool {
 		return o.TaxingSchemeID != "" && o.TaxingScheme == nil
@@ -99,7 +99,7 @@ func (o *SalesOrder) Missing(include []string) []string {
 func (o *SalesOrder) mustHaveLines() bool {
 	return !isZero(o.SubTotal) || !o.SubTotal.Valid && !isZero(o.Total) ||
 		len(o.PickLines) > 0 || len(o.PackLines) > 0 || len(o.ShipLines) > 0 ||
-		o.isFulfilled() || strings.EqualFold(o.InventoryStatus, "Started")
+		o.IsFulfilled() || strings.EqualFold(o.InventoryStatus, "Started")
 }
 
 // without reports whether an entity is missing although the order has its id: the entity is nil,
@@ -119,7 +119,7 @@ func customerID(c *Customer) string { return c.CustomerID }
 
 func productID(p *Product) string { return p.ProductID }
 
-func (o *SalesOrder) isFulfilled() bool { return strings.EqualFold(o.InventoryStatus, "Fulfilled") }
+func (o *SalesOrder) IsFulfilled() bool { return strings.EqualFold(o.InventoryStatus, "Fulfilled") }
 
 func isPaid(status string) bool {
 	return strings.EqualFold(status, "Paid") || strings.EqualFold(status, "Partial")

@@ -7,32 +7,41 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// inZone returns the order with its dates moved to the zone that people read them in, so
-// that days are counted as people count them. A date with an offset of its own keeps it,
-// and midnight UTC is how InFlow writes a plain day. The order itself is not changed.
+// inZone returns the order with its dates in the time zone that people read them in, so that days
+// are counted as people count them. A date with an offset of its own keeps it. Midnight UTC stays
+// too, because InFlow writes a plain day that way. The order itself is not changed.
 func inZone(order *inflow.SalesOrder, zone *time.Location) *inflow.SalesOrder {
 	if zone == time.UTC {
 		return order
 	}
 	moved := *order
 	for _, date := range []*inflow.Time{
-		&moved.OrderDate, &moved.DueDate, &moved.InvoicedDate, &moved.RequestedShipDate, &moved.ExchangeRateAutoPulled,
+		&moved.OrderDate, &moved.DueDate, &moved.InvoicedDate, &moved.RequestedShipDate,
+		&moved.ExchangeRateAutoPulled,
 	} {
-		date.Time = dayIn(date.Time, zone)
+		date.Time = DayIn(date.Time, zone)
 	}
-	moved.Lines = datesInZone(order.Lines, zone, func(l *inflow.SalesOrderLine) *inflow.Time { return &l.ReturnDate })
-	moved.PaymentLines = datesInZone(order.PaymentLines, zone, func(p *inflow.PaymentLine) *inflow.Time { return &p.DatePaid })
-	moved.PickLines = datesInZone(order.PickLines, zone, func(p *inflow.PickLine) *inflow.Time { return &p.PickDate })
-	moved.ShipLines = datesInZone(order.ShipLines, zone, func(s *inflow.ShipLine) *inflow.Time { return &s.ShippedDate })
+	moved.Lines = datesInZone(order.Lines, zone, func(l *inflow.SalesOrderLine) *inflow.Time {
+		return &l.ReturnDate
+	})
+	moved.PaymentLines = datesInZone(order.PaymentLines, zone, func(p *inflow.PaymentLine) *inflow.Time {
+		return &p.DatePaid
+	})
+	moved.PickLines = datesInZone(order.PickLines, zone, func(p *inflow.PickLine) *inflow.Time {
+		return &p.PickDate
+	})
+	moved.ShipLines = datesInZone(order.ShipLines, zone, func(s *inflow.ShipLine) *inflow.Time {
+		return &s.ShippedDate
+	})
 	return &moved
 }
 
-// datesInZone is list, or a copy of it if a date in it has to move.
+// datesInZone returns list, or a copy of it if a date changes.
 func datesInZone[E any](list []E, zone *time.Location, date func(*E) *inflow.Time) []E {
 	copied := false
 	for i := range list {
 		t := date(&list[i]).Time
-		moved := dayIn(t, zone)
+		moved := DayIn(t, zone)
 		if moved.Location() == t.Location() {
 			continue
 		}
@@ -44,8 +53,8 @@ func datesInZone[E any](list []E, zone *time.Location, date func(*E) *inflow.Tim
 	return list
 }
 
-// dayIn returns t in the zone whose calendar its day is counted by.
-func dayIn(t time.Time, zone *time.Location) time.Time {
+// DayIn returns t in the time zone by which its day is counted.
+func DayIn(t time.Time, zone *time.Location) time.Time {
 	if _, offset := t.Zone(); offset != 0 || t.IsZero() || t.Equal(t.UTC().Truncate(24*time.Hour)) {
 		return t
 	}

@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"error-check-gate/internal/rules/rulefile"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +21,7 @@ func docChecks(t *testing.T, page string) string {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|[^|]*\\|[^|]*\\|[^|]*(\\|[^|]+\\|[^|]+\\|)$").FindAllStringSubmatch(page, -1) {
 		written[row[1]] = row[2]
 	}
-	set := Default()
+	set := rulefile.Default()
 	var b strings.Builder
 	b.WriteString("\n| check | severity | what it finds | what it does not look at | why this severity | to tighten it |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, rule := range set.Rules() {
@@ -44,6 +46,6 @@ func TestDocsTightenEveryCheck(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "ours.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(ours), 0o600))
-	_, err = Load(t.Context(), "../../rules/default.yaml", file)
+	_, err = rulefile.Load(t.Context(), "../../rules/default.yaml", file)
 	require.NoError(t, err)
 }

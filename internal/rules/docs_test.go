@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"fmt"
@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/money"
+	"error-check-gate/internal/rules/checks"
 	"error-check-gate/internal/rules/ordercel"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 const docsFile = "../../docs/rules.md"
@@ -30,7 +32,7 @@ func newDocEvaluator(t *testing.T) *docEvaluator {
 	require.NoError(t, err)
 	env, err := ordercel.NewEnv(nil)
 	require.NoError(t, err)
-	return &docEvaluator{t, env, ordercel.NewOrder(parseOrder(t, string(content)))}
+	return &docEvaluator{t, env, ordercel.NewOrder(rulestest.ParseOrder(t, string(content)))}
 }
 
 // value is what an expression gives, as text.
@@ -119,9 +121,9 @@ func (d *docEvaluator) functions() string {
 func docBuiltins() string {
 	var b strings.Builder
 	b.WriteString("\n| built-in rule | scope | what is wrong where it is broken | parameters |\n| --- | --- | --- | --- |\n")
-	for _, builtin := range Builtins() {
+	for _, builtin := range checks.All() {
 		var settings []string
-		for _, s := range builtin.Settings {
+		for _, s := range builtin.Parameters {
 			text := fmt.Sprintf("`%s` (%s", s.Name, s.Kind)
 			if s.Default != "" {
 				text += fmt.Sprintf(", `%s`", strings.ReplaceAll(s.Default, "|", `\|`))
@@ -164,7 +166,7 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 func TestDocsNameEveryKey(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
 	require.NoError(t, err)
-	_, loadErr := tryLoad(t, "x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: 1, expect: {x: 1}}]}}\n")
+	_, loadErr := rulestest.TryLoad(t, "x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: 1, expect: {x: 1}}]}}\n")
 	require.Error(t, loadErr)
 	keys := regexp.MustCompile(`there are ([A-Za-z, ]+)`).FindAllStringSubmatch(loadErr.Error(), -1)
 	require.Len(t, keys, 7, "a rule file, a table, defaults, a rule, examples, an example, expect: %v", loadErr)

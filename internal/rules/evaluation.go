@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/govalues/decimal"
-
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules/ordercel"
@@ -20,120 +18,76 @@ import (
 
 var errNoOrder = errors.New("not evaluated: no order was given")
 
-// skipError is a check's way to say that it does not judge this order.
-type skipError struct {
-	reason string
-	// deliberate is true if the check is not for such orders, rather than something being missing.
-	deliberate bool
-}
+// Evaluation is the evaluation of one rule on one order. Checks read the order from it and record
+// in it what is wrong.
+type Evaluation struct {
+	// Order is the order, with its dates in the time zone of Now. Checks must not change it.
+	Order *inflow.SalesOrder
+	// Now is the time that rules see. Days are counted in its time zone.
+	Now time.Time
+	// Lookups holds what was looked up for the order.
+	Lookups ordercheck.Lookups
 
-func (e *skipError) Error() string { return e.reason }
-
-// skip is for an order that lacks what the check needs.
-func skip(reason string) error {
-	return &skipError{reason: reason}
-}
-
-// outOfScope is for an order that the check is not for.
-func outOfScope(format string, args ...any) error {
-	return &skipError{reason: fmt.Sprintf(format, args...), deliberate: true}
-}
-
-// subject is an order under evaluation by all rules, one after the other.
-type subject struct {
-	order    *inflow.SalesOrder
-	now      time.Time
-	lookups  ordercheck.Lookups
-	lineKeys []string
-
-	view *ordercel.Order
-	cel  *ordercel.Evaluation
-	// held is what conditions that rules share came to.
-	held map[*ordercel.Program]condition
-	// met is what became of each requirement.
-	met map[string]need
-	// asked lists the includes and look-ups that were asked for; nil if that is not known.
-	asked []string
-}
-
-type condition struct {
-	holds bool
-	err   error
-}
-
-func newSubject(order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) *subject {
-	s := &subject{now: now, lookups: lookups, held: map[*ordercel.Program]condition{}, met: map[string]need{}}
-	if order != nil {
-		order = inZone(order, now.Location())
-		s.order = order
-		s.lineKeys = lineKeys(order.Lines)
-		s.view = ordercel.NewOrder(order)
-		s.cel = ordercel.NewEvaluation(s.view, now)
-	}
-	return s
-}
-
-func (s *subject) holds(program *ordercel.Program) (bool, error) {
-	c, known := s.held[program]
-	if !known {
-		c.holds, c.err = s.cel.Bool(program, nil)
-		s.held[program] = c
-	}
-	return c.holds, c.err
-}
-
-// evaluation is one rule at work on one order.
-type evaluation struct {
 	*subject
 	ctx      context.Context //nolint:containedctx // lives as long as the call that it belongs to
-	rule     *rule
+	rule     *Rule
 	findings []ordercheck.Finding
 	gaps     []gap
 }
 
-// gap is a line that a rule could not look at.
+func newEvaluation(ctx context.Context, r *Rule, s *subject) *Evaluation {
+	return &Evaluation{
+		Order: s.order, Now: s.now, Lookups: s.lookups, subject: s, ctx: ctx, rule: r,
+	}
+}
+
+// gap is a line that a rule could not judge.
 type gap struct {
 	line   int // from 0
 	reason string
 }
 
-// breach is what a check has to say about one place.
-type breach struct {
-	// discriminator tells apart findings of one rule at one place; it must not
-	// change with amounts.
-	discriminator    string
-	message          string
-	expected, actual string
-	fix              string
-	// warning lowers this one finding of an error rule to a warning.
-	warning bool
+// Breach is what a check finds wrong at one place.
+type Breach struct {
+	// Discriminator tells findings of one rule at one place apart. It must not change with
+	// amounts.
+	Discriminator    string
+	Message          string
+	Expected, Actual string
+	Fix              string
+	// Warning lowers the severity of this finding to warning.
+	Warning bool
 }
 
-// onOrder records a finding about the order as a whole.
-func (e *evaluation) onOrder(b breach) {
+// OnOrder records a finding about the order as a whole.
+func (e *Evaluation) OnOrder(b Breach) {
 	e.add(e.finding(b, e.rule.ID))
 }
 
-// onLine records a finding about the line at index i.
-func (e *evaluation) onLine(i int, b breach) {
+// OnLine records a finding about the line at index i.
+func (e *Evaluation) OnLine(i int, b Breach) {
 	f := e.finding(b, e.rule.ID+"/"+e.lineKeys[i])
-	f.LineID = ordercheck.ShortID(e.order.Lines[i].SalesOrderLineID)
+	f.LineID = ordercheck.ShortID(e.Order.Lines[i].SalesOrderLineID)
 	f.LineNumber = i + 1
 	e.add(f)
 }
 
-// add cuts the texts at once: a text of the order's may be in the message of each line.
-func (e *evaluation) add(f ordercheck.Finding) {
+// Broken reports whether a finding has been recorded.
+func (e *Evaluation) Broken() bool { return len(e.findings) > 0 }
+
+// add shortens the texts at once, because each line's message may quote the same long text of
+// the order.
+func (e *Evaluation) add(f ordercheck.Finding) {
 	f.Cut(ordercheck.MaxText)
 	e.findings = append(e.findings, f)
 }
 
-func (e *evaluation) finding(b breach, id string) ordercheck.Finding {
-	if b.discriminator != "" {
-		id += "/" + b.discriminator
+func (e *Evaluation) finding(b Breach, id string) ordercheck.Finding {
+	if b.Discriminator != "" {
+		id += "/" + b.Discriminator
 	}
 	severity := e.rule.Severity
-	if b.warning {
+	if b.Warning {
 		severity = ordercheck.SeverityWarning
 	}
 	return ordercheck.Finding{
@@ -141,15 +95,15 @@ func (e *evaluation) finding(b breach, id string) ordercheck.Finding {
 		RuleID:   e.rule.ID,
 		Severity: severity,
 		Scope:    e.rule.Scope,
-		Message:  b.message,
-		Expected: b.expected,
-		Actual:   b.actual,
-		Fix:      b.fix,
+		Message:  b.Message,
+		Expected: b.Expected,
+		Actual:   b.Actual,
+		Fix:      b.Fix,
 	}
 }
 
-// inOrder is the findings by line number, those about one place by their ids.
-func (e *evaluation) inOrder() []ordercheck.Finding {
+// sorted returns the findings by line number, then by id.
+func (e *Evaluation) sorted() []ordercheck.Finding {
 	slices.SortStableFunc(e.findings, func(a, b ordercheck.Finding) int {
 		if a.LineNumber != b.LineNumber {
 			return a.LineNumber - b.LineNumber
@@ -159,14 +113,58 @@ func (e *evaluation) inOrder() []ordercheck.Finding {
 	return e.findings
 }
 
-// notLookedAt records why the line at index i could not be judged. The report lists it
-// next to the rule's findings.
-func (e *evaluation) notLookedAt(i int, reason string) {
+// SkipLine records why the line at index i could not be judged. The report lists the reason next
+// to the rule's findings.
+func (e *Evaluation) SkipLine(i int, reason string) {
 	e.gaps = append(e.gaps, gap{i, reason})
 }
 
-// gapText lists the gaps for the report, lines with the same reason together.
-func (e *evaluation) gapText() string {
+// SkipLineWithoutProduct records that InFlow left out the product of the line at index i.
+func (e *Evaluation) SkipLineWithoutProduct(i int) { e.SkipLine(i, noProduct) }
+
+var noProduct = withoutInclude(inflow.IncludeLinesProduct)
+
+// EachLine runs check on every line. If the rule needs products, it skips the lines without one.
+// The error is that of the first line that could not be evaluated, and says how many more there
+// are.
+func (e *Evaluation) EachLine(check func(i int, line *inflow.SalesOrderLine) error) error {
+	const checkContextEvery = 256 // lines
+	needsProducts := e.rule.needsProducts()
+	var first error
+	failed := 0
+	for i := range e.Order.Lines {
+		if i%checkContextEvery == 0 && e.ctx.Err() != nil {
+			return fmt.Errorf("not evaluated: %w", e.ctx.Err())
+		}
+		line := &e.Order.Lines[i]
+		if needsProducts && line.ProductID != "" && line.Product == nil {
+			e.SkipLineWithoutProduct(i)
+			continue
+		}
+		err := check(i, line)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, ordercel.ErrBudget) || errors.As(err, new(*skipError)) {
+			return err
+		}
+		if failed++; first == nil {
+			first = fmt.Errorf("line %d: %w", i+1, err)
+		}
+	}
+	if failed > 1 {
+		return fmt.Errorf("%w (and %d more lines)", first, failed-1)
+	}
+	return first
+}
+
+// LineName names the line at index i for a message: by its number, and its product if known.
+func (e *Evaluation) LineName(i int) string {
+	return ordercel.LineLabel(i+1, e.Order.Lines[i].Product)
+}
+
+// gapText lists the gaps for the report, with the lines of each reason together.
+func (e *Evaluation) gapText() string {
 	var reasons []string
 	lines := map[string][]int{}
 	for _, g := range e.gaps {
@@ -177,13 +175,13 @@ func (e *evaluation) gapText() string {
 	}
 	slices.Sort(reasons) // the order of lines must not matter
 	for i, reason := range reasons {
-		reasons[i] = linesText(lines[reason]) + ": " + reason
+		reasons[i] = LinesText(lines[reason]) + ": " + reason
 	}
 	return strings.Join(reasons, "; ")
 }
 
-// linesText names lines by their numbers: "line 2", "lines 2, 3 and 5".
-func linesText(indexes []int) string {
+// LinesText names lines, given as indexes, by their numbers: "line 2", "lines 2, 3 and 5".
+func LinesText(indexes []int) string {
 	const most = 10
 	numbers := make([]string, 0, len(indexes))
 	for _, i := range indexes {
@@ -199,51 +197,17 @@ func linesText(indexes []int) string {
 	}
 }
 
-// noProduct is why a rule does not look at a line whose product InFlow left out.
-var noProduct = withoutInclude(inflow.IncludeLinesProduct)
-
-// eachLine runs check over the lines, but for lines without the product that the rule
-// needs: these become gaps. An error names the first line that could
-// not be evaluated and how many more there were.
-func (e *evaluation) eachLine(check func(i int, line *inflow.SalesOrderLine) error) error {
-	const checkContextEvery = 256
-	var first error
-	failed := 0
-	for i := range e.order.Lines {
-		if i%checkContextEvery == 0 && e.ctx.Err() != nil {
-			return fmt.Errorf("not evaluated: %w", e.ctx.Err())
-		}
-		if line := &e.order.Lines[i]; e.rule.needsProducts && line.ProductID != "" && line.Product == nil {
-			e.notLookedAt(i, noProduct)
-			continue
-		}
-		err := check(i, &e.order.Lines[i])
-		if errors.Is(err, ordercel.ErrBudget) || errors.As(err, new(*skipError)) {
-			return err
-		}
-		if err != nil {
-			if failed++; first == nil {
-				first = fmt.Errorf("line %d: %w", i+1, err)
-			}
-		}
-	}
-	if failed > 1 {
-		return fmt.Errorf("%w (and %d more lines)", first, failed-1)
-	}
-	return first
-}
-
-// lineKeys names each line for the ids of findings: by its own id, which stays when
-// lines move; a line without one by its product and a count among such lines. Keys
-// are unique.
+// lineKeys returns a unique key for each line, for the ids of findings. The key is the line's own
+// id, which stays the same when lines move. A line without an id gets its product's id and a
+// count.
 func lineKeys(lines []inflow.SalesOrderLine) []string {
 	keys := make([]string, len(lines))
 	seen := make(map[string]int, len(lines))
 	for i := range lines {
-		key := idPart(lines[i].SalesOrderLineID)
+		key := IDPart(lines[i].SalesOrderLineID)
 		counted := key == ""
 		if counted {
-			key = "product-" + idPart(lines[i].ProductID)
+			key = "product-" + IDPart(lines[i].ProductID)
 		}
 		seen[key]++
 		if n := seen[key]; counted || n > 1 {
@@ -254,14 +218,15 @@ func lineKeys(lines []inflow.SalesOrderLine) []string {
 	return keys
 }
 
-// idPart is an id of InFlow's as a part of a finding's. InFlow's ids are UUIDs; what
-// looks otherwise is hashed, so that parts stay short and apart.
-func idPart(id string) string {
+// IDPart returns one of InFlow's ids as a part of a finding's id. InFlow's ids are UUIDs. Any id
+// that is longer, or has other characters, is hashed, so that the part stays short and unique.
+func IDPart(id string) string {
 	const longest = 64
 	plain := len(id) <= longest
 	for i := 0; plain && i < len(id); i++ {
 		c := id[i]
-		plain = c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		plain = c == '-' || c == '_' || c == '.' ||
+			'0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 	}
 	if plain {
 		return id
@@ -270,24 +235,21 @@ func idPart(id string) string {
 	return "~" + hex.EncodeToString(sum[:12])
 }
 
-// lineName is how messages speak of a line: its number, and its product if known.
-func (e *evaluation) lineName(i int) string {
-	return ordercel.LineLabel(i+1, e.order.Lines[i].Product)
+// skipError is returned by a check that does not judge the order.
+type skipError struct {
+	reason string
+	// deliberate is true if the check is not meant for such orders.
+	deliberate bool
 }
 
-func productName(p *inflow.Product) string { return ordercel.ProductName(p) }
+func (e *skipError) Error() string { return e.reason }
 
-func shorten(text string) string { return ordercel.Shorten(text) }
-
-// quantity is what the unit price multiplies: the quantity in the line's own unit of measure.
-func quantity(line *inflow.SalesOrderLine) decimal.Decimal {
-	if line.Quantity.UomQuantity.Valid {
-		return line.Quantity.UomQuantity.Decimal
-	}
-	return line.Quantity.StandardQuantity.Decimal
+// MissingData returns the error of a check that lacks data to judge the order.
+func MissingData(reason string) error {
+	return &skipError{reason: reason}
 }
 
-// discounted reports whether a line has a discount above 0.
-func discounted(line *inflow.SalesOrderLine) bool {
-	return line.Discount != nil && line.Discount.Value.Decimal.IsPos()
+// OutOfScope returns the error of a check that is not meant for the order.
+func OutOfScope(format string, args ...any) error {
+	return &skipError{reason: fmt.Sprintf(format, args...), deliberate: true}
 }

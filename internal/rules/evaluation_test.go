@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"testing"
@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 func TestALineWithoutItsProductHidesNoOtherLine(t *testing.T) {
-	set := loadText(t, `
+	set := rulestest.LoadText(t, `
 version: 1
 name: x
 rules:
@@ -19,14 +20,14 @@ rules:
 - {id: gone, builtin: inactive, severity: error}
 - {id: all, scope: order, severity: error, when: "order.lines.exists(l, l.product.hasCode('TUK'))", message: "'a kit'"}
 `)
-	order := parseOrder(t, `{"salesOrderId":"o","lines":[
+	order := rulestest.ParseOrder(t, `{"salesOrderId":"o","lines":[
 		{"salesOrderLineId":"a","productId":"p","product":{"productId":"p","name":"TUK","isActive":false},"discount":{"value":"5"}},
 		{"salesOrderLineId":"b","productId":"q"},
 		{"salesOrderLineId":"c","productId":"r"},
 		{"salesOrderLineId":"d","description":"a line without any product"}]}`)
-	checked := evaluate(t, set, order)
+	checked := rulestest.Evaluate(t, set, order)
 	assert.Empty(t, checked.RuleErrors)
-	assert.Equal(t, []string{"coded/a", "gone/product-p"}, findingIDs(checked))
+	assert.Equal(t, []string{"coded/a", "gone/product-p"}, rulestest.FindingIDs(checked))
 	assert.Equal(t, []ordercheck.Skipped{
 		{RuleID: "coded", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
 		{RuleID: "gone", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
@@ -36,7 +37,7 @@ rules:
 }
 
 func TestARuleSkipsAndWarnsAsItsFileSays(t *testing.T) {
-	set := loadText(t, `
+	set := rulestest.LoadText(t, `
 version: 1
 name: x
 rules:
@@ -63,7 +64,7 @@ rules:
 		`{"balance":"-1","lines":[{"quantity":{"uomQuantity":"-1"}}],"isQuote":true}`:    "the order is a quote",
 		`{"balance":"-0.01","lines":[{"quantity":{"uomQuantity":"1"}}],"isQuote":false}`: "error",
 	} {
-		checked := evaluate(t, set, parseOrder(t, order))
+		checked := rulestest.Evaluate(t, set, rulestest.ParseOrder(t, order))
 		got := ""
 		for _, f := range checked.Findings {
 			got += string(f.Severity)
@@ -76,7 +77,7 @@ rules:
 		assert.Equal(t, want, got, order)
 	}
 
-	_, err := tryLoad(t, `
+	_, err := rulestest.TryLoad(t, `
 version: 1
 name: x
 rules:
@@ -89,7 +90,7 @@ rules:
 }
 
 func TestDaysAreThoseOfTheDatesOffsetOrOfTheZone(t *testing.T) {
-	set := loadText(t, `
+	set := rulestest.LoadText(t, `
 version: 1
 name: x
 rules:
@@ -102,17 +103,17 @@ rules:
 		now                 time.Time
 		want                []string
 	}{
-		{"an evening order for the same day", "2026-01-05T21:00:00-05:00", "2026-01-05T00:00:00-05:00", noon.AddDate(-1, 0, 0), []string{}},
-		{"the day before", "2026-01-05T01:00:00-05:00", "2026-01-04T23:00:00-05:00", noon.AddDate(-1, 0, 0), []string{"early"}},
-		{"the evening in UTC, for people in New York", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", noon.AddDate(-1, 0, 0).In(newYork), []string{}},
-		{"the same, for people in UTC", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", noon.AddDate(-1, 0, 0), []string{"early"}},
+		{"an evening order for the same day", "2026-01-05T21:00:00-05:00", "2026-01-05T00:00:00-05:00", rulestest.Noon.AddDate(-1, 0, 0), []string{}},
+		{"the day before", "2026-01-05T01:00:00-05:00", "2026-01-04T23:00:00-05:00", rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
+		{"the evening in UTC, for people in New York", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", rulestest.Noon.AddDate(-1, 0, 0).In(newYork), []string{}},
+		{"the same, for people in UTC", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
 		{"today is still today in New York", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z", time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC).In(newYork), []string{}},
 		{"and is tomorrow in UTC", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z", time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC), []string{"late"}},
 	} {
-		order := parseOrder(t, `{"orderDate":"`+test.ordered+`","requestedShipDate":"`+test.ship+`"}`)
+		order := rulestest.ParseOrder(t, `{"orderDate":"`+test.ordered+`","requestedShipDate":"`+test.ship+`"}`)
 		before := *order
 		checked := set.Evaluate(t.Context(), order, test.now, ordercheck.Lookups{})
-		assert.Equal(t, test.want, findingIDs(checked), test.name)
+		assert.Equal(t, test.want, rulestest.FindingIDs(checked), test.name)
 		assert.Equal(t, before, *order, "the order is not changed")
 	}
 }

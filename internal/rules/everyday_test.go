@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"encoding/json"
@@ -12,6 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/checks"
+	"error-check-gate/internal/rules/rulefile"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 // everydayNow is the time that the everyday orders are looked at.
@@ -32,7 +35,7 @@ func TestEverydayOrders(t *testing.T) {
 	require.LessOrEqual(t, len(warnings), 10)
 	files, err := filepath.Glob("../../rules/examples/everyday/*.json")
 	require.NoError(t, err)
-	set, orders := Default(), 0
+	set, orders := rulefile.Default(), 0
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".json")
 		if strings.HasSuffix(name, ".lookups") {
@@ -46,8 +49,8 @@ func TestEverydayOrders(t *testing.T) {
 			require.NoError(t, json.Unmarshal(content, &about))
 			assert.Regexp(t, `^[A-Z].*\.$`, about.About, "a sentence of what it is")
 
-			order := parseOrder(t, string(content))
-			lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: BilledOf(order)}
+			order := rulestest.ParseOrder(t, string(content))
+			lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)}
 			if given, err := os.ReadFile(strings.TrimSuffix(file, ".json") + ".lookups.json"); err == nil {
 				require.NoError(t, json.Unmarshal(given, &lookups))
 			}
@@ -83,7 +86,7 @@ func TestMistakesThatOncePassed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			content, err := os.ReadFile(filepath.Join("testdata", "mistakes", name+".json")) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
-			checked := Default().Evaluate(t.Context(), parseOrder(t, string(content)), everydayNow, ordercheck.Lookups{})
+			checked := rulefile.Default().Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow, ordercheck.Lookups{})
 			assert.Empty(t, checked.RuleErrors)
 			require.Len(t, checked.Findings, 1)
 			got := checked.Findings[0]

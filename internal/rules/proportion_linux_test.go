@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"runtime"
@@ -11,6 +11,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 // rusageThread is RUSAGE_THREAD of getrusage(2).
@@ -33,7 +34,7 @@ func TestALargeOrderCostsInProportion(t *testing.T) {
 		for range rounds {
 			before := used()
 			for range times {
-				require.Empty(t, set.Evaluate(t.Context(), order, noon, lookups).RuleErrors)
+				require.Empty(t, set.Evaluate(t.Context(), order, rulestest.Noon, lookups).RuleErrors)
 			}
 			best = min(best, (used()-before)/time.Duration(times))
 		}

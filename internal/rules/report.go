@@ -9,9 +9,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Report is the report of an evaluation on its own: no time has passed and no grace is
-// given, so findings are confirmed at once.
-func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.Time) ordercheck.Report {
+// Report returns the report of a single evaluation. There is no grace period, so findings are
+// confirmed at once.
+func Report(
+	order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.Time,
+) ordercheck.Report {
 	report := ordercheck.Report{
 		SalesOrderID: order.SalesOrderID,
 		OrderNumber:  ordercheck.Keyword(order.OrderNumber),
@@ -44,7 +46,7 @@ func Report(order *inflow.SalesOrder, checked ordercheck.CheckedOrder, at time.T
 	return report
 }
 
-// missingNote says what the order lacks, and how to get it.
+// missingNote says what the order lacks, and how to fetch it.
 func missingNote(checked ordercheck.CheckedOrder) string {
 	rules := map[string]bool{}
 	for _, s := range checked.Skipped {
@@ -55,9 +57,10 @@ func missingNote(checked ordercheck.CheckedOrder) string {
 	what := fmt.Sprintf("%d rules", len(rules))
 	switch len(rules) {
 	case 0:
-		what = "Some rules" // a list came empty that must not be
+		what = "Some rules" // a list is empty that must not be
 	case 1:
 		what = "1 rule"
 	}
-	return fmt.Sprintf("%s could not look at everything: fetch the order with include=%s", what, strings.Join(checked.Missing, ","))
+	return fmt.Sprintf("%s could not look at everything: fetch the order with include=%s",
+		what, strings.Join(checked.Missing, ","))
 }

@@ -10,13 +10,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// What rules may require beyond the order itself, next to includes.
-const (
-	lookupRecentOrders = ordercheck.LookupRecentOrders
-	lookupBilled       = ordercheck.LookupBilled
-)
-
-// includes are the related entities that rules may require.
+// includes are the related entities that rules can require.
 var includes = []string{
 	inflow.IncludeCurrency,
 	inflow.IncludeCustomer,
@@ -36,18 +30,21 @@ var includes = []string{
 	inflow.IncludeTaxingSchemeTaxCodes,
 }
 
-var requirements = append(slices.Clone(includes), lookupBilled, lookupRecentOrders)
+// Requirements lists the includes and look-ups that rules can require.
+var Requirements = append(slices.Clone(includes),
+	ordercheck.LookupBilled, ordercheck.LookupRecentOrders)
 
-// need is what became of one requirement on one order.
+// need is the state of a requirement, or of several, on one order.
 type need struct {
-	// reason says why a rule with the requirement cannot look; it is empty if the rule can.
+	// reason says why a rule with the requirement cannot judge the order. It is empty if it can.
 	reason string
 	// missing lists what InFlow should have sent, or should have been asked for.
 	missing []string
 }
 
-// needs says whether a rule with these requirements can look at the order. The reason is that of the
-// first requirement that is not met. partial is true if some lines may be without their product.
+// needs returns whether a rule with these requirements can judge the order. The reason is that
+// of the first requirement that is not met. If partial is true, some lines may lack their
+// product.
 func (s *subject) needs(requires []string, partial bool) need {
 	var all need
 	for _, name := range requires {
@@ -58,7 +55,7 @@ func (s *subject) needs(requires []string, partial bool) need {
 		}
 		all.missing = append(all.missing, n.missing...)
 		if partial && name == inflow.IncludeLinesProduct && hasProducts(s.order) {
-			continue // the lines without become gaps
+			continue // lines without a product become gaps
 		}
 		all.reason = cmp.Or(all.reason, n.reason)
 	}
@@ -70,12 +67,12 @@ func (s *subject) need(name string) need {
 	switch {
 	case !s.askedFor(name):
 		return need{fmt.Sprintf("needs %q, which was not asked for", name), []string{name}}
-	case name == lookupRecentOrders:
+	case name == ordercheck.LookupRecentOrders:
 		if s.lookups.RecentOrders != nil {
 			return need{}
 		}
 		return s.lookup(name, "needs the customer's recent orders, which were not looked up")
-	case name == lookupBilled:
+	case name == ordercheck.LookupBilled:
 		if !s.order.IsInvoiced || s.lookups.Billed != nil {
 			return need{}
 		}
@@ -87,14 +84,16 @@ func (s *subject) need(name string) need {
 	case none:
 		return need{reason: fmt.Sprintf("needs %q, which no product of the order has", name)}
 	}
-	// A list that came empty and must not be: the rules look, and the verdict is incomplete.
+	// A list is empty that must not be. The rule is evaluated, but the verdict is incomplete.
 	return need{missing: s.order.Missing([]string{name})}
 }
 
-// askedFor reports whether an include or a look-up was asked for, or whether that is not known.
-func (s *subject) askedFor(name string) bool { return s.asked == nil || slices.Contains(s.asked, name) }
+// askedFor reports whether an include or a look-up was asked for. It is true if that is unknown.
+func (s *subject) askedFor(name string) bool {
+	return s.asked == nil || slices.Contains(s.asked, name)
+}
 
-// lookup is a look-up that brought nothing.
+// lookup returns the need of a look-up without a result.
 func (s *subject) lookup(name, reason string) need {
 	if slices.Contains(s.lookups.Failed, name) {
 		return need{reason + ": it failed", []string{name}}
@@ -102,7 +101,7 @@ func (s *subject) lookup(name, reason string) need {
 	return need{reason: reason}
 }
 
-// lacks reports whether the order lacks an include, or an entity that it is nested in.
+// lacks reports whether the order lacks an include, or an entity around it.
 func (s *subject) lacks(include string) bool {
 	for i := range include {
 		if include[i] != '.' || !s.order.Lacks(include[:i]) {
@@ -123,10 +122,11 @@ func withoutInclude(name string) string {
 	return fmt.Sprintf("needs %q, which the order was fetched without", name)
 }
 
-// ofProducts are includes of which the order itself does not tell whether a product has them.
+// ofProducts are the includes that a product may legitimately lack, so that the order alone does
+// not show whether InFlow left them out.
 var ofProducts = map[string]struct {
 	has func(*inflow.Product) bool
-	// usual reports whether a product of such an order mostly has it.
+	// usual reports whether most products of such an order have it.
 	usual func(*inflow.SalesOrder, *inflow.Product) bool
 }{
 	inflow.IncludeLinesProductCategory: {
@@ -135,11 +135,11 @@ var ofProducts = map[string]struct {
 	},
 	inflow.IncludeLinesProductCost: {
 		func(p *inflow.Product) bool { return p.Cost != nil },
-		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return isStocked(p) },
+		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return IsStocked(p) },
 	},
 	inflow.IncludeLinesProductInventoryLines: {
 		func(p *inflow.Product) bool { return p.TotalQuantityOnHand.Valid },
-		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return isStocked(p) },
+		func(_ *inflow.SalesOrder, p *inflow.Product) bool { return IsStocked(p) },
 	},
 	inflow.IncludeLinesProductPrices: {
 		func(p *inflow.Product) bool { return p.Prices != nil },
@@ -147,7 +147,8 @@ var ofProducts = map[string]struct {
 	},
 }
 
-// ofNoProduct reports whether there are products and none has the include, and whether that is unusual.
+// ofNoProduct reports whether the order has products but none has the include, and whether that
+// is unusual.
 func ofNoProduct(o *inflow.SalesOrder, include string) (none, unusual bool) {
 	of, found := ofProducts[include]
 	if !found {
@@ -166,4 +167,5 @@ func ofNoProduct(o *inflow.SalesOrder, include string) (none, unusual bool) {
 	return none, unusual
 }
 
-func fulfilled(o *inflow.SalesOrder) bool { return strings.EqualFold(o.InventoryStatus, "fulfilled") }
+// IsStocked reports whether InFlow keeps stock of the product.
+func IsStocked(p *inflow.Product) bool { return strings.EqualFold(p.ItemType, "StockedProduct") }

@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"testing"
@@ -6,8 +6,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 // whole is an order with everything that rules may ask for.
@@ -23,16 +24,16 @@ const whole = `{
 	"subTotal": "10", "total": "10", "amountPaid": "10", "balance": "0"}`
 
 // everyNeed is a rule set in which each requirement has a rule of its own, and one rule needs nothing.
-func everyNeed(t *testing.T) *Set {
+func everyNeed(t *testing.T) *rules.Set {
 	text := "version: 1\nname: x\ndefaults: {severity: error}\nrules:\n- {id: none, scope: order, when: 'order.isQuote', message: \"'x'\"}\n"
-	for _, name := range requirements {
+	for _, name := range rules.Requirements {
 		text += "- {id: needs-" + name + ", scope: order, when: 'order.isQuote', message: \"'x'\", requires: [" + name + "]}\n"
 	}
-	return loadText(t, text)
+	return rulestest.LoadText(t, text)
 }
 
 func TestWhatIsMissingMakesTheVerdictIncomplete(t *testing.T) {
-	set := loadText(t, `
+	set := rulestest.LoadText(t, `
 version: 1
 name: x
 defaults: {severity: error}
@@ -52,13 +53,13 @@ rules:
 - {id: named, scope: order, when: "order.pricingScheme.name == 'x'", message: "'x'"}
 - {id: guarded, scope: order, applies: "order.lines.exists(l, l.product.hasCode('KIT'))", when: "true", message: "'x'"}
 `)
-	complete := set.Evaluate(t.Context(), parseOrder(t, whole), noon, ordercheck.Lookups{})
+	complete := set.Evaluate(t.Context(), rulestest.ParseOrder(t, whole), rulestest.Noon, ordercheck.Lookups{})
 	assert.Empty(t, complete.Missing)
 	assert.Empty(t, complete.Findings)
 	assert.Empty(t, complete.RuleErrors)
 	require.Len(t, complete.Skipped, 1, "only what the file rules out")
 	assert.Equal(t, "guarded", complete.Skipped[0].RuleID)
-	report := Report(parseOrder(t, whole), complete, noon)
+	report := rules.Report(rulestest.ParseOrder(t, whole), complete, rulestest.Noon)
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 	assert.Empty(t, report.Note)
 
@@ -92,10 +93,10 @@ rules:
 		`{"lines":[{"productId":"p","product":{"categoryId":"k","prices":[]}}]}`:     {"lines.product.category"},
 	} {
 		t.Run(change, func(t *testing.T) {
-			order := changedFrom(t, whole, change)
-			checked := set.Evaluate(t.Context(), order, noon, ordercheck.Lookups{})
+			order := rulestest.ChangedFrom(t, whole, change)
+			checked := set.Evaluate(t.Context(), order, rulestest.Noon, ordercheck.Lookups{})
 			assert.ElementsMatch(t, want, checked.Missing)
-			report := Report(order, checked, noon)
+			report := rules.Report(order, checked, rulestest.Noon)
 			if want == nil {
 				assert.Equal(t, ordercheck.StatusPassed, report.Status)
 				return
@@ -114,17 +115,17 @@ rules:
 // TestWhatWasAskedForDecides: the workflow knows what InFlow was asked for, which an order does not tell.
 func TestWhatWasAskedForDecides(t *testing.T) {
 	set := everyNeed(t)
-	order := parseOrder(t, `{"salesOrderId":"o","lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}],"subTotal":"0","taxingScheme":{"taxCodes":[]}}`)
+	order := rulestest.ParseOrder(t, `{"salesOrderId":"o","lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}],"subTotal":"0","taxingScheme":{"taxCodes":[]}}`)
 
 	all := set.Needs(nil)
-	assert.ElementsMatch(t, requirements, all)
+	assert.ElementsMatch(t, rules.Requirements, all)
 	assert.Empty(t, set.Needs(all))
 	assert.Equal(t, []string{"customer"}, set.Needs(without(all, "customer")))
-	checked := set.EvaluateFetched(t.Context(), order, noon, ordercheck.Lookups{}, all)
+	checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{}, all)
 	assert.Empty(t, checked.Missing, "it was asked for, and nothing says that it exists")
 
-	for _, name := range requirements {
-		checked := set.EvaluateFetched(t.Context(), order, noon, ordercheck.Lookups{}, without(all, name))
+	for _, name := range rules.Requirements {
+		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{}, without(all, name))
 		assert.Equal(t, []string{name}, checked.Missing, name)
 		require.NotEmpty(t, checked.Skipped)
 		for _, s := range checked.Skipped {
@@ -136,19 +137,19 @@ func TestWhatWasAskedForDecides(t *testing.T) {
 
 	for _, name := range []string{ordercheck.LookupRecentOrders, ordercheck.LookupBilled} {
 		order.IsInvoiced = true
-		checked := set.EvaluateFetched(t.Context(), order, noon, ordercheck.Lookups{Failed: []string{name}}, all)
+		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{Failed: []string{name}}, all)
 		assert.Equal(t, []string{name}, checked.Missing, "a look-up that failed")
 	}
 }
 
 func TestRulesOnTrialMakeNoVerdictIncomplete(t *testing.T) {
-	set := loadText(t, `
+	set := rulestest.LoadText(t, `
 version: 1
 name: x
 rules:
 - {id: trial, scope: order, severity: error, shadow: true, when: "order.customer.name == 'x'", message: "'x'"}
 `)
-	checked := set.Evaluate(t.Context(), parseOrder(t, `{"salesOrderId":"o","customerId":"c","lines":[]}`), noon, ordercheck.Lookups{})
+	checked := set.Evaluate(t.Context(), rulestest.ParseOrder(t, `{"salesOrderId":"o","customerId":"c","lines":[]}`), rulestest.Noon, ordercheck.Lookups{})
 	assert.Empty(t, checked.Missing)
 }
 
@@ -160,20 +161,4 @@ func without(list []string, name string) []string {
 		}
 	}
 	return out
-}
-
-func TestEveryIncludeHasEvidenceOrIsOfProducts(t *testing.T) {
-	for _, name := range includes {
-		lacks := false
-		for _, order := range []string{
-			`{"inventoryStatus":"Fulfilled","showShipping":true,"customerId":"c","currencyId":"c","paymentTermsId":"t","pricingSchemeId":"s","taxingSchemeId":"x","amountPaid":"1","subTotal":"1"}`,
-			`{"lines":[{"productId":"p"}],"taxingScheme":{}}`,
-			`{"lines":[{"product":{"categoryId":"k"}}]}`,
-		} {
-			lacks = lacks || parseOrder(t, order).Lacks(name)
-		}
-		_, products := ofProducts[name]
-		assert.True(t, lacks || products, name)
-	}
-	assert.True(t, parseOrder(t, `{"salesRepTeamMemberId":"r"}`).Lacks(inflow.IncludeSalesRepTeamMember))
 }

@@ -1,4 +1,4 @@
-package rules
+package rules_test
 
 import (
 	"bytes"
@@ -23,6 +23,10 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/checks"
+	"error-check-gate/internal/rules/rulefile"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 const (
@@ -31,17 +35,17 @@ const (
 )
 
 // shipped are the rule sets that ship with the gate, by name.
-func shipped(t testing.TB) map[string]*Set {
+func shipped(t testing.TB) map[string]*rules.Set {
 	t.Helper()
 	sets, err := shippedOnce()
 	require.NoError(t, err)
 	return sets
 }
 
-var shippedOnce = sync.OnceValues(func() (map[string]*Set, error) {
-	sets := map[string]*Set{}
+var shippedOnce = sync.OnceValues(func() (map[string]*rules.Set, error) {
+	sets := map[string]*rules.Set{}
 	for _, files := range [][]string{{defaultFile}, {cabinetryFile}, {defaultFile, cabinetryFile}} {
-		set, err := Load(context.Background(), files...)
+		set, err := rulefile.Load(context.Background(), files...)
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +57,15 @@ var shippedOnce = sync.OnceValues(func() (map[string]*Set, error) {
 // TestExamples has a test for each example in the rule files: a rule without enough of them fails.
 func TestExamples(t *testing.T) {
 	for file, least := range map[string]int{defaultFile: 1, cabinetryFile: 3} {
-		set, err := Load(t.Context(), file)
+		set, err := rulefile.Load(t.Context(), file)
 		require.NoError(t, err)
-		results := map[string][]ExampleResult{}
+		results := map[string][]rules.ExampleResult{}
 		for _, result := range set.Test(t.Context()) {
 			results[result.RuleID] = append(results[result.RuleID], result)
 		}
 		for _, rule := range set.Rules() {
 			t.Run(set.Name()+"/"+rule.ID, func(t *testing.T) {
-				broken, fine := set.Examples(rule.ID)
+				broken, fine := set.ExampleCounts(rule.ID)
 				assert.GreaterOrEqual(t, broken, least, "examples that break the rule")
 				assert.GreaterOrEqual(t, fine, least, "examples that do not")
 				for _, result := range results[rule.ID] {
@@ -75,8 +79,8 @@ func TestExamples(t *testing.T) {
 }
 
 func TestExamplesThatDifferAreTold(t *testing.T) {
-	dir := write(t, map[string]string{
-		"sound.json": sound, "two.json": "{} {}", "none.json": "x",
+	dir := rulestest.Write(t, map[string]string{
+		"sound.json": rulestest.Sound, "two.json": "{} {}", "none.json": "x",
 		"rules.yaml": `
 version: 1
 name: x
@@ -117,7 +121,7 @@ rules:
     fine:
     - {name: today, order: {dueDate: "2026-01-01"}, now: 2026-01-01}
 `})
-	set, err := Load(t.Context(), filepath.Join(dir, "rules.yaml"))
+	set, err := rulefile.Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	var got []string
 	for _, result := range set.Test(t.Context()) {
@@ -134,11 +138,11 @@ rules:
 		"a, no file: the example none.yaml cannot be read: no such file or directory",
 		"a, no JSON: the example none.json is not JSON: invalid character 'x' looking for beginning of value",
 		"a, two: the example two.json has more than one JSON document",
-		"a, no order: the example is no sales order: json: cannot unmarshal number into Go struct field SalesOrder.lines of type []inflow.SalesOrderLine",
-		"a, no such line: change: lines: the list has 3 entries: there is no 7",
-		`a, no number: change: lines: a list is changed by the numbers of its entries, from 1, not by "first"`,
+		"a, no order: the example is not a sales order: json: cannot unmarshal number into Go struct field SalesOrder.lines of type []inflow.SalesOrderLine",
+		"a, no such line: change: lines: the list has 3 entries: there is no entry 7",
+		`a, no number: change: lines: to change a list, use the numbers of its entries as keys, from 1, not "first"`,
 		"a, broken: must not break the rule, but: returned",
-		`a, not judged: must not break the rule, but nothing was looked at: needs "lines", which the order was fetched without`,
+		`a, not judged: must not break the rule, but it was skipped: needs "lines", which the order was fetched without`,
 		"b, no date: the rule could not be evaluated: dueDate of Order is null, or Order itself is: ask has() first",
 	}, got)
 }
@@ -146,7 +150,7 @@ rules:
 func TestShippedSets(t *testing.T) {
 	sets := shipped(t)
 	assert.ElementsMatch(t, []string{"default", "cabinetry", "default+cabinetry"}, slices.Collect(maps.Keys(sets)))
-	assert.Equal(t, sets["default"].Digest(), Default().Digest(), "what is embedded is what is in the file")
+	assert.Equal(t, sets["default"].Digest(), rulefile.Default().Digest(), "what is embedded is what is in the file")
 	assert.Len(t, sets["default"].Rules(), 48)
 	assert.Len(t, sets["cabinetry"].Rules(), 9)
 	for _, set := range sets {
@@ -190,17 +194,14 @@ var corpusOnce = sync.OnceValues(func() ([]corpusEntry, error) {
 		return nil, err
 	}
 	var out []corpusEntry
-	for _, r := range sets["default+cabinetry"].order {
-		for _, e := range r.examples {
-			order, lookups, err := e.read(context.Background(), diskFiles{})
+	set := sets["default+cabinetry"]
+	for _, r := range set.Rules() {
+		for _, e := range set.Examples(r.ID) {
+			order, lookups, err := e.Read(context.Background())
 			if err != nil {
 				return nil, err
 			}
-			now := e.now
-			if now.IsZero() {
-				now = exampleNow(order)
-			}
-			out = append(out, corpusEntry{r.ID + "/" + e.Name, order, lookups, now})
+			out = append(out, corpusEntry{r.ID + "/" + e.Name, order, lookups, e.Time(order)})
 		}
 	}
 	return out, nil
@@ -254,10 +255,12 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 		var tree map[string]any
 		require.NoError(t, decoder.Decode(&tree))
 		poNumber, remarks := tree["poNumber"], tree["orderRemarks"]
-		padded := padAmounts(r, tree).(map[string]any)
+		padded := rulestest.PadAmounts(r, tree).(map[string]any)
 		padded["poNumber"], padded["orderRemarks"] = poNumber, remarks
 		var order inflow.SalesOrder
-		require.NoError(t, reread(padded, &order))
+		paddedText, err := json.Marshal(padded)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(paddedText, &order))
 		for i := range order.Lines { // names are no amounts
 			if order.Lines[i].Product != nil {
 				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name, c.order.Lines[i].Product.SKU
@@ -269,7 +272,7 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 
 func TestSameReportAgainFromShippedSets(t *testing.T) {
 	first := shipped(t)["default+cabinetry"]
-	second, err := Load(t.Context(), defaultFile, cabinetryFile)
+	second, err := rulefile.Load(t.Context(), defaultFile, cabinetryFile)
 	require.NoError(t, err)
 	for _, c := range corpus(t) {
 		a, err := json.Marshal(first.Evaluate(t.Context(), c.order, c.now, c.lookups))
@@ -316,8 +319,8 @@ func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 	} {
 		content, err := os.ReadFile(filepath.Join("../../rules/examples", name))
 		require.NoError(t, err)
-		order := parseOrder(t, string(content))
-		checked := set.Evaluate(t.Context(), order, exampleNow(order), ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: BilledOf(order)})
+		order := rulestest.ParseOrder(t, string(content))
+		checked := set.Evaluate(t.Context(), order, new(rules.Example).Time(order), ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)})
 		assert.Empty(t, checked.RuleErrors)
 		assert.Empty(t, checked.Findings, name)
 		var skipped []string
@@ -343,7 +346,7 @@ func TestGoldenReports(t *testing.T) {
 		for _, sample := range samples {
 			content, err := os.ReadFile(sample) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
-			report := Report(parseOrder(t, string(content)), set.Evaluate(t.Context(), parseOrder(t, string(content)), now, ordercheck.Lookups{}), now)
+			report := rules.Report(rulestest.ParseOrder(t, string(content)), set.Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), now, ordercheck.Lookups{}), now)
 			report.RuleSet.Digest = "" // changes with every rule
 			got, err := json.MarshalIndent(report, "", "  ")
 			require.NoError(t, err)
@@ -377,12 +380,12 @@ func FuzzEvaluate(f *testing.F) {
 		if json.Unmarshal(text, &order) != nil {
 			return
 		}
-		checked := set.Evaluate(t.Context(), &order, noon, lookups)
+		checked := set.Evaluate(t.Context(), &order, rulestest.Noon, lookups)
 		first, err := json.Marshal(checked)
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := json.Marshal(set.Evaluate(t.Context(), &order, noon, lookups))
+		second, err := json.Marshal(set.Evaluate(t.Context(), &order, rulestest.Noon, lookups))
 		if err != nil || !bytes.Equal(first, second) {
 			t.Fatalf("another report of the same order: %s, %s", first, second)
 		}
@@ -417,7 +420,7 @@ func wide(t testing.TB, n int) *inflow.SalesOrder {
 	t.Helper()
 	content, err := os.ReadFile("../../rules/examples/order.json")
 	require.NoError(t, err)
-	order := parseOrder(t, string(content))
+	order := rulestest.ParseOrder(t, string(content))
 	lines := order.Lines
 	order.Lines = make([]inflow.SalesOrderLine, n)
 	for i := range order.Lines {
@@ -437,7 +440,11 @@ func wide(t testing.TB, n int) *inflow.SalesOrder {
 		order.PickLines[i] = inflow.PickLine{ProductID: order.Lines[i].ProductID, Quantity: order.Lines[i].Quantity}
 	}
 	var c money.Calc
-	subTotal := linesSubtotal(&c, order, nil)
+	var total money.Total
+	for i := range order.Lines {
+		total.Add(order.Lines[i].SubTotal.Decimal)
+	}
+	subTotal := c.SumOf(&total)
 	order.SubTotal = inflow.NewAmount(subTotal)
 	order.Tax1 = inflow.NewAmount(c.Percent(order.Tax1Rate.Decimal, subTotal))
 	order.Total = inflow.NewAmount(c.Sum(subTotal, order.Tax1.Decimal, order.OrderFreight.Decimal))
@@ -455,11 +462,11 @@ func BenchmarkEvaluate(b *testing.B) {
 				lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}}
 				b.ReportAllocs()
 				for b.Loop() {
-					if checked := set.Evaluate(b.Context(), order, noon, lookups); len(checked.RuleErrors) > 0 {
+					if checked := set.Evaluate(b.Context(), order, rulestest.Noon, lookups); len(checked.RuleErrors) > 0 {
 						b.Fatal(checked.RuleErrors)
 					}
 				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.rules)), "ns/rule/line")
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.Rules())), "ns/rule/line")
 			})
 		}
 	}
@@ -470,7 +477,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Load(b.Context(), file); err != nil {
+				if _, err := rulefile.Load(b.Context(), file); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 // TestSampleOrdersOfToday: a healthy sample order, as the fake InFlow has it today, has no finding
@@ -25,7 +25,7 @@ func TestSampleOrdersOfToday(t *testing.T) {
 		require.NoError(t, err)
 		var order inflow.SalesOrder
 		require.NoError(t, json.Unmarshal(text, &order))
-		checked := rules.Default().Evaluate(t.Context(), &order, now, ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}})
+		checked := rulefile.Default().Evaluate(t.Context(), &order, now, ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}})
 		assert.Empty(t, checked.RuleErrors, sample.Name)
 		if sample.Fault == "" {
 			assert.Empty(t, checked.Findings, sample.Name)

@@ -5,70 +5,43 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/money"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules/ordercel"
 )
 
-// engineRevision is part of every digest. Raise it when a change of this package or
-// the expression language can change the findings of an unchanged rule set: held
-// orders are then evaluated anew.
+// engineRevision is part of every digest. Raise it if a change of this package, the checks or the
+// expression language can change the findings of an unchanged rule set: orders under watch are
+// then evaluated again.
 const engineRevision = 5
 
-// Description says what a rule is, for people.
-type Description struct {
-	ID          string              `json:"id"`
-	Severity    ordercheck.Severity `json:"severity"`
-	Scope       ordercheck.Scope    `json:"scope"`
-	Description string              `json:"description"`
-	// Enabled is false for a rule that a rule file switches off: it is listed, and not evaluated.
-	Enabled bool `json:"enabled"`
-	// Shadow is true for a rule on trial: it is evaluated and counted, and never a finding.
-	Shadow bool `json:"shadow,omitempty"`
-	// Requires lists what must have been included or looked up for the rule.
-	Requires []string `json:"requires,omitempty"`
-}
-
-// Set is a list of rules, ready to evaluate. It is immutable and safe for
-// concurrent use. Make one with [Load] or [Default].
+// Set is a list of rules, ready to evaluate. It is immutable and safe for concurrent use.
 type Set struct {
 	name   string
 	digest string
-	// rules are those that are evaluated, order has those that are switched off too.
-	rules, order []*rule
+	// all are the rules in the order of their files.
+	all []*Rule
+	// enabled are the rules that are evaluated.
+	enabled []*Rule
 }
 
-// rule is one compiled rule.
-type rule struct {
-	Description
-	identity identity
-	// skip says why the rule cannot be evaluated as long as its files stay as they are.
-	skip string
-	// skipFor gives the reason not to look at an order, or an empty text.
-	skipFor     *ordercel.Program
-	applies     *ordercel.Program
-	appliesText string
-	check       check
-	// needsProducts is true if the rule cannot judge a line without its product.
-	needsProducts bool
-	// partial is true for a rule on the order that can do without some of the products.
-	partial bool
-	// terms are those that the file gives the rule's findings; nil where it gives none.
-	terms *ordercheck.Terms
-	// wants are includes that make messages better.
-	wants    []string
-	examples []*Example
+// NewSet returns a set of rules. tables has the hash of each table that the rules read.
+func NewSet(name string, all []*Rule, tables map[string]string) *Set {
+	s := &Set{name: name, all: all}
+	for _, r := range all {
+		if r.Enabled {
+			s.enabled = append(s.enabled, r)
+		}
+	}
+	s.digest = s.digestWith(tables)
+	return s
 }
 
-// identity is what decides a rule's evaluation, for the digest.
+// identity is everything about a rule that decides its findings. Its JSON goes into the digest.
 type identity struct {
 	ID, Severity, Scope, Builtin         string
 	When, Message, Fix, Expected, Actual string
@@ -79,11 +52,20 @@ type identity struct {
 	Terms                                *ordercheck.Terms
 }
 
-// seal gives the set its digest.
-func (s *Set) seal(tables map[string]string) {
-	identities := make([]identity, len(s.rules))
-	for i, r := range s.rules {
-		identities[i] = r.identity
+func (r *Rule) identity() identity {
+	w := &r.Written
+	return identity{
+		ID: r.ID, Severity: string(r.Severity), Scope: string(r.Scope), Builtin: w.Builtin,
+		When: w.When, Message: w.Message, Fix: w.Fix, Expected: w.Expected, Actual: w.Actual,
+		Applies: r.AppliesText, Skip: r.Unavailable, SkipFor: w.SkipFor, WarnIf: w.WarnIf,
+		Settings: w.Settings, Requires: r.Requires, Shadow: r.Shadow, Terms: r.Terms,
+	}
+}
+
+func (s *Set) digestWith(tables map[string]string) string {
+	identities := make([]identity, len(s.enabled))
+	for i, r := range s.enabled {
+		identities[i] = r.identity()
 	}
 	text, err := json.Marshal(struct {
 		Engine int
@@ -91,31 +73,31 @@ func (s *Set) seal(tables map[string]string) {
 		Rules  []identity
 		Tables map[string]string
 	}{engineRevision, s.name, identities, tables})
-	if err != nil {
-		panic(fmt.Sprintf("rules: the identity of set %q does not marshal: %v", s.name, err)) // it is made of texts
+	if err != nil { // cannot happen: an identity has only strings, booleans and durations
+		panic(fmt.Sprintf("rules: marshal the identity of set %q: %v", s.name, err))
 	}
 	sum := sha256.Sum256(text)
-	s.digest = "sha256:" + hex.EncodeToString(sum[:])
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Name is the set's name, as reports show it: that of each file, with a + between.
+// Name returns the set's name, as reports show it: the names of its files, joined with "+".
 func (s *Set) Name() string { return s.name }
 
-// Digest is "sha256:" and 64 hex digits over everything that decides an evaluation.
+// Digest returns "sha256:" and 64 hex digits, a hash of everything that decides an evaluation.
 func (s *Set) Digest() string { return s.digest }
 
-// RuleSet is name and digest as reports carry them.
+// RuleSet returns the name and digest for a report.
 func (s *Set) RuleSet() ordercheck.RuleSet {
 	return ordercheck.RuleSet{Name: ordercheck.Keyword(s.name), Digest: s.digest}
 }
 
-// Includes lists, sorted, the related entities that the rules look at: the values
-// of InFlow's include parameter.
+// Includes returns the related entities that the rules look at, sorted, as values of InFlow's
+// include parameter.
 func (s *Set) Includes() []string {
 	seen := map[string]bool{}
-	for _, r := range s.rules {
-		for _, name := range slices.Concat(r.Requires, r.wants) {
-			// What is nested in an entity needs that one too.
+	for _, r := range s.enabled {
+		for _, name := range slices.Concat(r.Requires, r.Wants) {
+			// A nested entity needs the entities around it too.
 			for i := range name {
 				if name[i] == '.' {
 					seen[name[:i]] = true
@@ -128,10 +110,10 @@ func (s *Set) Includes() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// Needs lists the includes and look-ups that the set cannot be evaluated without, less those asked for.
+// Needs returns the includes and look-ups that the rules need, except those asked for already.
 func (s *Set) Needs(asked []string) []string {
 	needs := s.Includes()
-	for _, name := range []string{lookupBilled, lookupRecentOrders} {
+	for _, name := range []string{ordercheck.LookupBilled, ordercheck.LookupRecentOrders} {
 		if s.needs(name) {
 			needs = append(needs, name)
 		}
@@ -139,63 +121,68 @@ func (s *Set) Needs(asked []string) []string {
 	return slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(asked, name) })
 }
 
-// NotInForce lists those of some rules that the set does not have, or has switched off or on trial.
+// NotInForce returns the ids of rules that the set lacks, has switched off, or has on trial.
 func (s *Set) NotInForce(ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-		return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.ID == id && !r.Shadow })
+		return slices.ContainsFunc(s.enabled, func(r *Rule) bool { return r.ID == id && !r.Shadow })
 	})
 }
 
-// NeedsRecentOrders reports whether a rule compares the order with other orders of its
-// customer, so that they should be looked up.
-func (s *Set) NeedsRecentOrders() bool { return s.needs(lookupRecentOrders) }
+// NeedsRecentOrders reports whether a rule compares the order with other orders of its customer.
+func (s *Set) NeedsRecentOrders() bool { return s.needs(ordercheck.LookupRecentOrders) }
 
-// NeedsBilled reports whether a rule compares the order with what it was when it was invoiced.
-func (s *Set) NeedsBilled() bool { return s.needs(lookupBilled) }
+// NeedsBilled reports whether a rule compares the order with its state when it was invoiced.
+func (s *Set) NeedsBilled() bool { return s.needs(ordercheck.LookupBilled) }
 
 func (s *Set) needs(name string) bool {
-	return slices.ContainsFunc(s.rules, func(r *rule) bool { return slices.Contains(r.Requires, name) })
+	return slices.ContainsFunc(s.enabled, func(r *Rule) bool {
+		return slices.Contains(r.Requires, name)
+	})
 }
 
-// Rules describes the rules in their order, those that are switched off included.
-func (s *Set) Rules() []Description {
-	out := make([]Description, len(s.order))
-	for i, r := range s.order {
-		out[i] = r.Description
+// Rules describes the rules in order, including those that are switched off.
+func (s *Set) Rules() []Info {
+	out := make([]Info, len(s.all))
+	for i, r := range s.all {
+		out[i] = r.Info
 	}
 	return out
 }
 
-// Terms returns what the rule file says about the life of a rule's findings; nil if it says nothing.
+// Terms returns the terms that the rule file sets for a rule's findings, or nil.
 func (s *Set) Terms(ruleID string) *ordercheck.Terms {
-	for _, r := range s.order {
+	for _, r := range s.all {
 		if r.ID == ruleID {
-			return r.terms
+			return r.Terms
 		}
 	}
 	return nil
 }
 
-// Evaluate runs every rule over the order, which it does not change. now is the time that
-// rules see, and its location is the zone that they count days in; dates with an offset of
-// their own keep that. Findings are ordered by rule, then line number; see also
-// [ordercheck.CheckedOrder.Bound].
+// Evaluate runs every enabled rule on the order, which it does not change. now is the time that
+// rules see, and its location is the time zone in which they count days. Dates with an offset of
+// their own keep it. Findings are ordered by rule, then by line number.
 //
-// A rule that cannot be evaluated (an amount beyond 19 digits, an unexpected null, too
-// much work, a cancelled ctx, a fault in the rule itself) is an entry of RuleErrors and
-// has no finding; one that does not apply, or lacks an include, a look-up or a table, is
-// an entry of Skipped. A rule that could judge only some of the lines has its findings and
-// an entry of Skipped for the others. Lists are never nil, but for Terms, Missing and Shadow.
+// A rule that cannot be evaluated has no finding and becomes an entry of RuleErrors. Causes are
+// an amount beyond 19 digits, an unexpected null, too much work, a cancelled ctx, or a fault in
+// the rule itself. A rule that does not apply, or lacks an include, a look-up or a table, becomes
+// an entry of Skipped. A rule that could judge only some lines has both findings and an entry of
+// Skipped for the other lines. Findings, Skipped and RuleErrors are never nil.
 //
-// A rule that is skipped because InFlow left something out, or was not asked for it, makes the verdict
-// incomplete: see Missing.
-func (s *Set) Evaluate(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) ordercheck.CheckedOrder {
+// If a rule is skipped because InFlow left something out, or was not asked for it, the entry is
+// listed in Missing and the verdict is incomplete. See also [ordercheck.CheckedOrder.Bound].
+func (s *Set) Evaluate(
+	ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups,
+) ordercheck.CheckedOrder {
 	return s.EvaluateFetched(ctx, order, now, lookups, nil)
 }
 
-// EvaluateFetched is [Set.Evaluate] for an order of which it is known what InFlow was asked for: includes
-// and look-ups.
-func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups, asked []string) ordercheck.CheckedOrder {
+// EvaluateFetched is [Set.Evaluate] for an order whose fetch asked for the given includes and
+// look-ups.
+func (s *Set) EvaluateFetched(
+	ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups,
+	asked []string,
+) ordercheck.CheckedOrder {
 	out := ordercheck.CheckedOrder{
 		RuleSet:    s.RuleSet(),
 		Findings:   []ordercheck.Finding{},
@@ -204,34 +191,12 @@ func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now
 	}
 	subject := newSubject(order, now, lookups)
 	subject.asked = asked
-	for _, r := range s.rules {
+	for _, r := range s.enabled {
 		result, err := r.evaluate(ctx, subject)
-		if !r.Shadow {
-			out.Missing = append(out.Missing, result.missing...)
-		}
-		switch {
-		case r.Shadow:
-			if shadow := (ordercheck.ShadowResult{RuleID: r.ID, Findings: len(result.findings)}); err != nil {
-				shadow.Error = err.Error()
-				out.Shadow = append(out.Shadow, shadow)
-			} else if result.skipped == "" {
-				out.Shadow = append(out.Shadow, shadow)
-			}
-		case err != nil:
-			out.RuleErrors = append(out.RuleErrors, ordercheck.RuleError{RuleID: r.ID, Error: err.Error()})
-		case result.skipped != "":
-			out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.skipped, Missing: result.missing})
-		default:
-			// A report lists no more than that of one rule, and a thousand rules may find a thousand lines.
-			listed := min(len(result.findings), ordercheck.MaxFindings)
-			out.Findings = append(out.Findings, result.findings[:listed]...)
-			out.Omitted = ordercheck.OmittedFrom(out.Omitted, result.findings[listed:])
-			if len(result.findings) > 0 && r.terms != nil {
-				out.Terms = append(out.Terms, *r.terms)
-			}
-			if result.gaps != "" {
-				out.Skipped = append(out.Skipped, ordercheck.Skipped{RuleID: r.ID, Reason: result.gaps, Missing: result.missing})
-			}
+		if r.Shadow {
+			addShadow(&out, r, result, err)
+		} else {
+			addOutcome(&out, r, result, err)
 		}
 	}
 	slices.Sort(out.Missing)
@@ -240,83 +205,43 @@ func (s *Set) EvaluateFetched(ctx context.Context, order *inflow.SalesOrder, now
 	return out
 }
 
-// outcome is what one rule says of one order.
-type outcome struct {
-	findings []ordercheck.Finding
-	// gaps says which lines the findings leave out, and why.
-	gaps string
-	// skipped says why the order was not looked at at all.
-	skipped string
-	// missing lists includes and look-ups that the rule needs, and that should be there.
-	missing []string
-	// deliberate is true if the rule is not for such orders, rather than something being missing.
-	deliberate bool
+// addOutcome adds what a rule found to the result of the evaluation.
+func addOutcome(out *ordercheck.CheckedOrder, r *Rule, result outcome, err error) {
+	out.Missing = append(out.Missing, result.missing...)
+	if err != nil {
+		out.RuleErrors = append(out.RuleErrors, ordercheck.RuleError{RuleID: r.ID, Error: err.Error()})
+		return
+	}
+	skipped := func(reason string) {
+		out.Skipped = append(out.Skipped, ordercheck.Skipped{
+			RuleID: r.ID, Reason: reason, Missing: result.missing,
+		})
+	}
+	if result.skipped != "" {
+		skipped(result.skipped)
+		return
+	}
+	// Keep no more findings per rule than a report lists, or many rules on many lines would
+	// use up the memory.
+	listed := min(len(result.findings), ordercheck.MaxFindings)
+	out.Findings = append(out.Findings, result.findings[:listed]...)
+	out.Omitted = ordercheck.OmittedFrom(out.Omitted, result.findings[listed:])
+	if len(result.findings) > 0 && r.Terms != nil {
+		out.Terms = append(out.Terms, *r.Terms)
+	}
+	if result.gaps != "" {
+		skipped(result.gaps)
+	}
 }
 
-// evaluate runs one rule.
-func (r *rule) evaluate(ctx context.Context, subject *subject) (result outcome, err error) {
-	defer func() {
-		// The order's text may be in the value: it stays out of reports and history.
-		if p := recover(); p != nil {
-			result, err = outcome{}, fmt.Errorf("the rule panicked (%T): this is a fault in the gate, please report it", p)
-		}
-	}()
-	if err := ctx.Err(); err != nil {
-		return outcome{}, fmt.Errorf("not evaluated: %w", err)
+// addShadow adds the result of a rule on trial, which only counts findings.
+func addShadow(out *ordercheck.CheckedOrder, r *Rule, result outcome, err error) {
+	shadow := ordercheck.ShadowResult{RuleID: r.ID, Findings: len(result.findings)}
+	switch {
+	case err != nil:
+		shadow.Error = err.Error()
+	case result.skipped != "":
+		return
 	}
-	if subject.order == nil {
-		return outcome{}, errNoOrder
-	}
-	if r.skip != "" {
-		return outcome{skipped: r.skip}, nil
-	}
-	if r.applies != nil {
-		if n := subject.needs(r.applies.Includes(), false); n.reason != "" {
-			return outcome{skipped: n.reason, missing: n.missing}, nil
-		}
-		applies, err := subject.holds(r.applies)
-		if err != nil {
-			return outcome{}, fmt.Errorf("whether the rule applies: %w", err)
-		}
-		if !applies {
-			return outcome{skipped: r.inapplicable(subject.order), deliberate: true}, nil
-		}
-	}
-	if r.skipFor != nil && subject.needs(r.skipFor.Includes(), false).reason == "" {
-		switch reason, err := subject.cel.Text(r.skipFor, nil, money.Text); {
-		case err != nil:
-			return outcome{}, fmt.Errorf("whether to skip the order: %w", err)
-		case reason != "":
-			return outcome{skipped: shorten(reason), deliberate: true}, nil
-		}
-	}
-	n := subject.needs(r.Requires, r.partial || r.Scope == ordercheck.ScopeLine)
-	if n.reason != "" {
-		return outcome{skipped: n.reason, missing: n.missing}, nil
-	}
-	e := &evaluation{subject: subject, rule: r, ctx: ctx}
-	if err := r.check(e); err != nil {
-		var skip *skipError
-		if errors.As(err, &skip) {
-			if skip.deliberate {
-				return outcome{skipped: skip.reason, deliberate: true}, nil
-			}
-			return outcome{skipped: skip.reason, missing: n.missing}, nil
-		}
-		return outcome{}, err
-	}
-	return outcome{findings: e.inOrder(), gaps: e.gapText(), missing: n.missing}, nil
-}
-
-const (
-	cancelledReason    = "the order is cancelled"
-	inapplicablePrefix = "applies only where "
-)
-
-// inapplicable says why a rule does not apply.
-func (r *rule) inapplicable(order *inflow.SalesOrder) string {
-	if order.IsCancelled && strings.ReplaceAll(r.appliesText, " ", "") == "!order.isCancelled" {
-		return cancelledReason
-	}
-	return inapplicablePrefix + shorten(r.appliesText)
+	out.Shadow = append(out.Shadow, shadow)
 }

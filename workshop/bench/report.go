@@ -17,7 +17,7 @@ import (
 
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/workshop/internal/product"
 )
 
@@ -112,7 +112,7 @@ func (s *site) runBare(ctx context.Context) (workflowID string, err error) {
 
 // fetchOnce has the bare workflow get an order and pass it on.
 func (s *site) fetchOnce(ctx context.Context, bare *process, order string) (workflowID string, err error) {
-	url := fmt.Sprintf("%s/%s/sales-orders/%s?include=%s", s.inflow, s.fake.CompanyID(), order, strings.Join(rules.Default().Includes(), ","))
+	url := fmt.Sprintf("%s/%s/sales-orders/%s?include=%s", s.inflow, s.fake.CompanyID(), order, strings.Join(rulefile.Default().Includes(), ","))
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, bare.url+"/"+order, strings.NewReader(url))
 	if err != nil {
 		return "", err

@@ -23,7 +23,7 @@ import (
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/live"
 	"error-check-gate/internal/telemetry"
 )
 
@@ -161,7 +161,7 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: nothing to look up\nrules:\n- {id: negative, scope: order, severity: error, when: 'order.total < dec(0)', message: '\"Negative\"'}\n"), 0o600))
-	live, err := rules.Follow(t.Context(), []string{path}, rules.LiveOptions{Logger: slog.New(slog.DiscardHandler)})
+	live, err := live.Follow(t.Context(), []string{path}, live.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s := newStack(t, options{noWorker: true, rules: live.Set})
 	s.allowance = 1

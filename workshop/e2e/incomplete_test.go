@@ -18,6 +18,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/workflows"
 )
 
@@ -126,7 +127,7 @@ func loadRules(t *testing.T, name, list string) *rules.Set {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".yaml")
 	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: "+name+"\nrules:\n"+list+"\n"), 0o600))
-	set, err := rules.Load(t.Context(), path)
+	set, err := rulefile.Load(t.Context(), path)
 	require.NoError(t, err)
 	return set
 }

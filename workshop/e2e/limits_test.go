@@ -23,6 +23,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 // hugeRules returns a rule set that finds three errors on each line, and one of each of forty rules with long ids and
@@ -40,7 +41,7 @@ func hugeRules(t *testing.T) func() *rules.Set {
 	}
 	path := filepath.Join(t.TempDir(), "huge.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
-	set, err := rules.Load(t.Context(), path)
+	set, err := rulefile.Load(t.Context(), path)
 	require.NoError(t, err)
 	return func() *rules.Set { return set }
 }

@@ -16,6 +16,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 func TestDeliveryBecomesAReport(t *testing.T) {
@@ -36,7 +37,7 @@ func TestDeliveryBecomesAReport(t *testing.T) {
 			assert.NotEmpty(t, report.OrderNumber)
 			assert.NotEmpty(t, report.Customer)
 			assert.Equal(t, s.fetches(right)[0].OrderVersion, report.OrderVersion)
-			assert.Equal(t, rules.Default().Digest(), report.RuleSet.Digest)
+			assert.Equal(t, rulefile.Default().Digest(), report.RuleSet.Digest)
 			assert.Equal(t, report, s.report(right), "the query and the result are the same report")
 
 			wrong := s.create("line-subtotal-wrong")
@@ -136,7 +137,7 @@ func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 			case evaluated <- "":
 			default:
 			}
-			return rules.Default()
+			return rulefile.Default()
 		},
 	})
 	for range rounds {

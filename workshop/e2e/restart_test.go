@@ -28,6 +28,7 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/worker"
 )
 
@@ -53,7 +54,7 @@ func playRole(role string) int {
 	defer cancel()
 	var dialOptions []grpc.DialOption
 	calls := 0
-	answerRules := rules.Default
+	answerRules := rulefile.Default
 	switch role {
 	case roleStuckWorker:
 		answerRules = func() *rules.Set {
@@ -61,7 +62,7 @@ func playRole(role string) int {
 				fmt.Println(checkingLine)
 				<-ctx.Done()
 			}
-			return rules.Default()
+			return rulefile.Default()
 		}
 	case roleStuckHandOver:
 		var signals atomic.Int32

@@ -11,7 +11,7 @@ import (
 
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/live"
 )
 
 // TestChangedRulesHoldFromTheNextCheckOn changes a rule file under an order that is held.
@@ -30,7 +30,7 @@ rules:
 `), 0o600))
 	}
 	write("1")
-	live, err := rules.Follow(t.Context(), []string{path}, rules.LiveOptions{Logger: slog.New(slog.DiscardHandler)})
+	live, err := live.Follow(t.Context(), []string{path}, live.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s := newStack(t, options{settings: holding(0), rules: live.Set})
 	id := s.create("plain")

@@ -25,6 +25,7 @@ import (
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 	"error-check-gate/worker"
@@ -80,7 +81,7 @@ func newStack(t testing.TB, o options) *stack {
 		o.settings = holding(0)
 	}
 	if o.rules == nil {
-		o.rules = rules.Default
+		o.rules = rulefile.Default
 	}
 	if o.allowance == 0 {
 		o.allowance = plenty

@@ -16,6 +16,7 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/rules"
+	"error-check-gate/internal/rules/rulefile"
 )
 
 var (
@@ -28,7 +29,7 @@ func generalChecks(t testing.TB) *rules.Set {
 	t.Helper()
 	company := filepath.Join(t.TempDir(), "company.yaml")
 	require.NoError(t, os.WriteFile(company, []byte(companyRules), 0o600))
-	set, err := rules.Load(t.Context(), "../../../rules/default.yaml", company)
+	set, err := rulefile.Load(t.Context(), "../../../rules/default.yaml", company)
 	require.NoError(t, err)
 	return set
 }

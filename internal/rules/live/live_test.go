@@ -1,0 +1,173 @@
+package live_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/rules/live"
+	"error-check-gate/internal/rules/rulefile"
+	"error-check-gate/internal/rules/rulestest"
+)
+
+const liveRules = `
+version: 1
+name: live
+defaults: {severity: error}
+tables:
+  limits: {file: limits.csv, key: Customer}
+rules:
+- id: limit
+  scope: order
+  when: "order.customer.name in tables.limits && order.total > dec(tables.limits[order.customer.name].Limit)"
+  message: "'more than ' + tables.limits[order.customer.name].Limit"
+`
+
+func TestLiveFollowsItsFiles(t *testing.T) {
+	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	rulesFile, table := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "limits.csv")
+	change := func(path, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	var log bytes.Buffer
+	reader := sdkmetric.NewManualReader()
+	followed, err := live.Follow(t.Context(), []string{rulesFile}, live.Options{
+		Logger: slog.New(slog.NewTextHandler(&log, nil)), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+	})
+	require.NoError(t, err)
+	findings := func() []string {
+		return rulestest.FindingIDs(rulestest.Evaluate(t, followed.Set(), rulestest.Changed(t, `{}`)))
+	}
+	assert.Equal(t, []string{"limit"}, findings())
+	first := followed.Set().Digest()
+	assert.False(t, followed.Reload(t.Context()), "nothing changed")
+
+	// The same size within the clock's grain: only the content tells.
+	change(table, "Customer,Limit\nOak & Sons,900\n")
+	assert.True(t, followed.Reload(t.Context()))
+	assert.Empty(t, findings())
+	assert.NotEqual(t, first, followed.Set().Digest())
+	assert.Contains(t, log.String(), "loaded a new rule set")
+
+	log.Reset()
+	second := followed.Set().Digest()
+	change(rulesFile, strings.Replace(liveRules, "order.total >", "order.totl >", 1))
+	assert.False(t, followed.Reload(t.Context()))
+	assert.Equal(t, second, followed.Set().Digest(), "a broken file keeps the set before")
+	assert.Contains(t, log.String(), "kept the previous rule set")
+	assert.Contains(t, log.String(), "rules.yaml:10:56: unknown field of Order, did you mean total?")
+	log.Reset()
+	assert.False(t, followed.Reload(t.Context()))
+	assert.Empty(t, log.String(), "what is broken is said once")
+
+	require.NoError(t, os.Remove(table))
+	change(rulesFile, liveRules)
+	assert.False(t, followed.Reload(t.Context()))
+	assert.Contains(t, log.String(), "limits.csv")
+	log.Reset()
+	change(table, "Customer,Limit\nOak & Sons,900\n")
+	assert.False(t, followed.Reload(t.Context()))
+	assert.Contains(t, log.String(), "valid again")
+	assert.Equal(t, second, followed.Set().Digest())
+
+	change(rulesFile, strings.Replace(liveRules, "'more than '", "'above '", 1))
+	assert.True(t, followed.Reload(t.Context()))
+
+	assert.Equal(t, map[string]int64{
+		"gate.rules.reloads outcome=loaded": 2, "gate.rules.reloads outcome=failed": 2,
+		"gate.rules.findings rule=limit shadow=false": 0, "gate.rules.unevaluated rule=limit shadow=false": 0,
+	}, counted(t, reader), "what has not happened is there too")
+}
+
+// counted is what a meter counted, by instrument and attributes.
+func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
+	t.Helper()
+	var collected metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &collected))
+	counts := map[string]int64{}
+	for _, scope := range collected.ScopeMetrics {
+		for _, instrument := range scope.Metrics {
+			sum, ok := instrument.Data.(metricdata.Sum[int64])
+			require.True(t, ok)
+			for _, point := range sum.DataPoints {
+				key := instrument.Name
+				for _, attribute := range point.Attributes.ToSlice() {
+					key += " " + string(attribute.Key) + "=" + attribute.Value.String()
+				}
+				counts[key] = point.Value
+			}
+		}
+	}
+	return counts
+}
+
+func TestChecksAreCountedByRule(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	followed, err := live.Follow(t.Context(), nil, live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	require.NoError(t, err)
+	followed.Count(t.Context(), ordercheck.CheckedOrder{
+		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
+		RuleErrors: []ordercheck.RuleError{{RuleID: "c"}},
+		Shadow:     []ordercheck.ShadowResult{{RuleID: "d", Findings: 3}, {RuleID: "e", Error: "null"}},
+	})
+	happened := counted(t, reader)
+	maps.DeleteFunc(happened, func(_ string, times int64) bool { return times == 0 })
+	assert.Equal(t, map[string]int64{
+		"gate.rules.findings rule=a shadow=false": 2, "gate.rules.findings rule=b shadow=false": 1, "gate.rules.findings rule=d shadow=true": 3,
+		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
+	}, happened)
+
+	silent, err := live.Follow(t.Context(), nil, live.Options{})
+	require.NoError(t, err)
+	silent.Count(t.Context(), ordercheck.CheckedOrder{Findings: []ordercheck.Finding{{RuleID: "a"}}})
+}
+
+func TestLiveRunsUntilItIsStopped(t *testing.T) {
+	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	followed, err := live.Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")}, live.Options{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { assert.NoError(t, followed.Run(ctx)) })
+	before := followed.Set().Digest()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600))
+	require.Eventually(t, func() bool { return followed.Set().Digest() != before }, time.Minute, time.Millisecond)
+	cancel()
+	done.Wait()
+}
+
+func TestLiveOfTheDefaultSet(t *testing.T) {
+	followed, err := live.Follow(t.Context(), nil, live.Options{})
+	require.NoError(t, err)
+	assert.Same(t, rulefile.Default(), followed.Set())
+	assert.False(t, followed.Reload(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, followed.Run(ctx))
+}
+
+func TestLiveRefusesToStartBroken(t *testing.T) {
+	dir := rulestest.Write(t, map[string]string{"rules.yaml": "version: 7"})
+	_, err := live.Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")}, live.Options{})
+	var faults rulefile.Faults
+	require.ErrorAs(t, err, &faults)
+}
+
+func TestPaths(t *testing.T) {
+	assert.Equal(t, []string{"a.yaml", "b c.yaml"}, rulefile.Paths(" a.yaml, b c.yaml ,,"))
+	assert.Empty(t, rulefile.Paths("  "))
+}
