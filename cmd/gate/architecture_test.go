@@ -23,8 +23,8 @@ type layer struct {
 	mayImport []string // names of layers
 }
 
-// TestImportRules checks the imports of both modules against the table in docs/architecture.md. It ignores
-// the imports of tests.
+// TestImportRules checks the imports of both modules against the table in docs/architecture.md. It
+// ignores the imports of tests.
 func TestImportRules(t *testing.T) {
 	t.Parallel()
 	layers := importRules(t)
@@ -48,7 +48,7 @@ func TestImportRules(t *testing.T) {
 	}
 	for _, l := range layers {
 		for _, pattern := range l.patterns {
-			assert.True(t, used[pattern], "docs/architecture.md names %s, and there is no such package", pattern)
+			assert.True(t, used[pattern], "docs/architecture.md names %s, which does not exist", pattern)
 		}
 		for _, name := range l.mayImport {
 			assert.True(t, used[l.name+" -> "+name],
@@ -109,7 +109,7 @@ func importRules(t *testing.T) []layer {
 	return layers
 }
 
-// layerOf returns the layer of a package, and the pattern that matches it. The longest pattern wins.
+// layerOf returns the layer of a package and the pattern that matches it. The longest pattern wins.
 func layerOf(layers []layer, path string) (found *layer, pattern string) {
 	for i := range layers {
 		for _, p := range layers[i].patterns {
@@ -123,18 +123,21 @@ func layerOf(layers []layer, path string) (found *layer, pattern string) {
 	return found, pattern
 }
 
-// packageImports returns the packages of both modules, each with the packages of ours that it imports.
+// packageImports returns the packages of both modules, each with the packages of these modules that
+// it imports.
 func packageImports(t *testing.T) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}
 	for _, folder := range []string{"../..", "../../workshop"} {
-		list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+		const format = `{{.ImportPath}} {{join .Imports " "}}`
+		list := exec.CommandContext(t.Context(), "go", "list", "-f", format, "./...")
 		list.Dir = folder
 		output, err := list.Output()
 		require.NoError(t, err, folder)
 		for line := range strings.Lines(string(output)) {
-			words := strings.Fields(line)
-			ours := slices.DeleteFunc(words, func(path string) bool { return !strings.HasPrefix(path, module) })
+			ours := slices.DeleteFunc(strings.Fields(line), func(path string) bool {
+				return !strings.HasPrefix(path, module)
+			})
 			for i := range ours {
 				ours[i] = strings.TrimPrefix(ours[i], module)
 			}

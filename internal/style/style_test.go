@@ -1,5 +1,5 @@
-// Package style_test checks the prose of the repository: plain English in comments, docs, help and log texts,
-// short lines in docs, and links that lead somewhere.
+// Package style_test checks the prose of the repository: plain English in comments, docs, help and
+// log texts, short lines, and links that lead somewhere.
 package style_test
 
 import (
@@ -22,8 +22,8 @@ import (
 const (
 	root = "../.."
 
-	// maxStilted is the number of stilted phrases that the repository may have. "where" has honest uses, so it
-	// is not zero. Lower it when you rewrite something; never raise it.
+	// maxStilted is the number of stilted phrases that the repository may have. It is not zero,
+	// because "where" has good uses. Lower it when you rewrite something; never raise it.
 	maxStilted = 900
 
 	maxColumns = 120 // of a line of a page
@@ -32,14 +32,14 @@ const (
 	maxLongLines = 4000
 )
 
-// stilted matches phrases that usually mark a sentence to be rewritten. CONTRIBUTING.md has examples.
-var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what is|what was|that which|` +
-	`th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long as|so many)\b`)
+// stilted matches phrases that usually mark a sentence to rewrite. CONTRIBUTING.md has examples.
+var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what is|what was|` +
+	`that which|th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long as|so many)\b`)
 
 // idiomatic matches phrases that stilted would match, and that are fine.
 var idiomatic = regexp.MustCompile(`(?i)\bwhat is (wrong|missing)\b`)
 
-// TestPlainEnglish counts stilted phrases in every file, of both modules, and prints the worst files.
+// TestPlainEnglish counts stilted phrases in both modules, and prints the worst files.
 func TestPlainEnglish(t *testing.T) {
 	var files []file
 	for _, path := range sources(t) {
@@ -74,7 +74,10 @@ func logWorst(t *testing.T, files []file) (total int) {
 // TestProse checks what TestPlainEnglish reads of each kind of file.
 func TestProse(t *testing.T) {
 	for name, texts := range map[string][2]string{
-		"a.go":   {"package a\n\n// where one\nvar b = \"where it is two\" // where three\nconst c = `where`", "where one where three where it is two"},
+		"a.go": {
+			"package a\n\n// where one\nvar b = \"where it is two\" // where three\nconst c = `where`",
+			"where one where three where it is two",
+		},
 		"a.md":   {"where one\n\n    where two\n```\nwhere three\n```\n`where` four", "where one four"},
 		"a.yaml": {"a: where # where one\n# where two\nb: c", "where one where two"},
 	} {
@@ -104,19 +107,20 @@ func TestGoLines(t *testing.T) {
 	t.Logf("%d lines over %d columns, at most %d are allowed", total, goColumns, maxLongLines)
 }
 
-// TestPageLines checks that the pages can be read in a terminal. Tables, HTML and commands may be longer.
+// TestPageLines checks that pages fit into a terminal. Tables, HTML and commands may be longer.
 func TestPageLines(t *testing.T) {
 	for _, path := range pages(t) {
 		for number, line := range pageText(t, path) {
-			if !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "<") && strings.Contains(strings.TrimSpace(line), " ") {
+			breakable := strings.Contains(strings.TrimSpace(line), " ") && !strings.ContainsAny(line[:1], "|<")
+			if breakable {
 				assert.LessOrEqual(t, len([]rune(line)), maxColumns, "%s:%d is too long", path, number+1)
 			}
 		}
 	}
 }
 
-// TestPageLinks checks that each link to a file of the repository leads to a file, and to a heading if it
-// names one.
+// TestPageLinks checks that each link to a file of the repository leads to a file, and to a heading
+// if it names one.
 func TestPageLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]+)?\)`)
 	for _, path := range pages(t) {
@@ -129,7 +133,8 @@ func TestPageLinks(t *testing.T) {
 				if !assert.FileExists(t, target, "%s:%d: %s", path, number+1, match[0]) || match[2] == "" {
 					continue
 				}
-				assert.Contains(t, anchors(t, target), match[2], "%s:%d: %s has no such heading", path, number+1, target)
+				assert.Contains(t, anchors(t, target), match[2],
+					"%s:%d: %s has no such heading", path, number+1, target)
 			}
 		}
 	}
@@ -137,16 +142,18 @@ func TestPageLinks(t *testing.T) {
 
 // TestPagesNameTests checks that the tests that a page names exist.
 func TestPagesNameTests(t *testing.T) {
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	name := regexp.MustCompile("`(Test[A-Z]\\w+)`")
 	declared := map[string]bool{}
 	for _, path := range sources(t) {
 		if strings.HasSuffix(path, "_test.go") {
-			for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(read(t, path), -1) {
+			for _, match := range declaration.FindAllStringSubmatch(read(t, path), -1) {
 				declared[match[1]] = true
 			}
 		}
 	}
 	for _, path := range pages(t) {
-		for _, match := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(read(t, path), -1) {
+		for _, match := range name.FindAllStringSubmatch(read(t, path), -1) {
 			assert.True(t, declared[match[1]], "%s names %s, which does not exist", path, match[1])
 		}
 	}
@@ -167,7 +174,8 @@ func sources(t *testing.T) []string {
 			}
 			return nil
 		}
-		known := slices.Contains([]string{".go", ".md", ".yaml", ".yml", ".sh", ".html"}, filepath.Ext(name)) ||
+		extensions := []string{".go", ".md", ".yaml", ".yml", ".sh", ".html"}
+		known := slices.Contains(extensions, filepath.Ext(name)) ||
 			slices.Contains([]string{"Makefile", "Dockerfile", ".env.example"}, name)
 		if known && !strings.HasSuffix(path, "internal/style/style_test.go") {
 			paths = append(paths, path)
@@ -193,14 +201,16 @@ func prose(t *testing.T, path string) string {
 	case ".md":
 		text := strings.Join(pageText(t, path), "\n")
 		if filepath.Base(path) == "CONTRIBUTING.md" {
-			text = regexp.MustCompile(`(?m)^\|.*$`).ReplaceAllString(text, "") // its table shows stilted sentences
+			// Its table shows stilted sentences.
+			text = regexp.MustCompile(`(?m)^\|.*$`).ReplaceAllString(text, "")
 		}
 		return regexp.MustCompile("`[^`\n]*`").ReplaceAllString(text, "")
 	case ".html":
 		return read(t, path)
 	default:
 		var comments []string
-		for _, match := range regexp.MustCompile(`(?m)(?:^|\s)#+ ?(.*)$`).FindAllStringSubmatch(read(t, path), -1) {
+		comment := regexp.MustCompile(`(?m)(?:^|\s)#+ ?(.*)$`)
+		for _, match := range comment.FindAllStringSubmatch(read(t, path), -1) {
 			comments = append(comments, match[1])
 		}
 		return strings.Join(comments, "\n")
@@ -210,7 +220,7 @@ func prose(t *testing.T, path string) string {
 // goProse returns the comments of a Go file, and its string literals of more than two words.
 func goProse(t *testing.T, path string) string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 	require.NoError(t, err)
 	var texts []string
 	for _, group := range parsed.Comments {
