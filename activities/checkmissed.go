@@ -20,43 +20,49 @@ import (
 	"error-check-gate/internal/ordersignal"
 )
 
-// OrderRuns is the part of Temporal's client that looks at orders' runs and starts them.
+// OrderRuns is the part of Temporal's client that describes orders' runs and starts them.
 type OrderRuns interface {
-	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	DescribeWorkflowExecution(ctx context.Context,
+		workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	ordersignal.Temporal
 }
 
 const (
-	// webhookPatience is how long a webhook may be on its way, from the list that shows the
-	// change, before the sweep takes it for missed.
+	// webhookPatience is how long the sweep waits for a webhook, after InFlow lists a change, before
+	// it counts as missed.
 	webhookPatience = 10 * time.Second
-	// maxSweepWaiting bounds the checks of a sweep that wait for InFlow's allowance. There are
-	// enough of them to leave none of it unused, and so few that the last one waits for
-	// seconds: a fetch is given up after six hours, and where Temporal does not know priorities,
+	// maxSweepWaiting limits the checks of a sweep that wait for their turn at InFlow. They are enough
+	// to use the whole allowance, and so few that the last one waits only for seconds. That matters
+	// because a fetch is given up after six hours, and if Temporal does not support priorities,
 	// webhooks wait behind them.
 	maxSweepWaiting = 20
-	// waitingPoll is the time between two looks at the checks that wait.
+	// waitingPoll is the time between checks of the orders that wait.
 	waitingPoll = 2 * time.Second
-	// stalledAfter is how long not one of them may get on before the sweep fails: then InFlow
-	// answers none of those orders, and more checks would only wait as well.
+	// stalledAfter is how long no waiting check may make progress before the sweep fails. InFlow then
+	// answers for none of these orders, and further checks would only wait too.
 	stalledAfter = time.Hour
 
 	errorSweepStalled = "SweepStalled"
 )
 
-// CheckMissed compares listed orders with their latest checks, and starts a check of each
-// that no check has seen as it is now. An order that has an open run gets a signal, and its
-// workflow decides: it alone knows what it is about to fetch.
+// CheckMissed compares listed orders with their latest checks, and starts a check of each order
+// whose listed version no check has seen. An order with an open run gets a signal, and its workflow
+// decides, because only it knows what it is about to fetch.
 //
-// Temporal's list of runs lags behind, so each order's latest run is looked at itself.
-func (a *Activities) CheckMissed(ctx context.Context, in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
-	m := missedOrders{runs: a.Runs, result: ordercheck.CheckedMissed{Missed: []ordercheck.ListedOrder{}, Waiting: in.Waiting}}
+// Temporal's list of runs lags behind, so CheckMissed describes each order's latest run.
+func (a *Activities) CheckMissed(
+	ctx context.Context, in ordercheck.CheckMissedInput,
+) (ordercheck.CheckedMissed, error) {
+	m := missedOrders{
+		runs:   a.Runs,
+		result: ordercheck.CheckedMissed{Missed: []ordercheck.ListedOrder{}, Waiting: in.Waiting},
+	}
 	if a.Runs == nil {
-		return m.result, errors.New("this worker has no client of Temporal to start checks with")
+		return m.result, errors.New("this worker has no Temporal client to start checks with")
 	}
 	if activity.HasHeartbeatDetails(ctx) { // an attempt was interrupted
 		if err := activity.GetHeartbeatDetails(ctx, &m.result); err != nil {
-			return m.result, fmt.Errorf("go on from the attempt before: %w", err)
+			return m.result, fmt.Errorf("resume from the last attempt: %w", err)
 		}
 	}
 	var suspects []ordercheck.ListedOrder
@@ -73,7 +79,8 @@ func (a *Activities) CheckMissed(ctx context.Context, in ordercheck.CheckMissedI
 		return m.result, nil
 	}
 	patience := cmp.Or(a.WebhookPatience, webhookPatience)
-	if err := m.pause(ctx, min(patience, patience-time.Since(activity.GetInfo(ctx).ScheduledTime))); err != nil {
+	elapsed := time.Since(activity.GetInfo(ctx).ScheduledTime)
+	if err := m.pause(ctx, min(patience, patience-elapsed)); err != nil {
 		return m.result, err
 	}
 	m.result.UnderWay = 0
@@ -85,16 +92,17 @@ func (a *Activities) CheckMissed(ctx context.Context, in ordercheck.CheckMissedI
 	return m.result, nil
 }
 
-// missedOrders is one attempt of [Activities.CheckMissed].
+// missedOrders is the state of one attempt of [Activities.CheckMissed].
 type missedOrders struct {
 	runs   OrderRuns
 	result ordercheck.CheckedMissed
 }
 
-// check starts a check of an order unless its latest run has seen it, or is about to.
+// check starts a check of an order, unless its latest run has seen the listed version or will fetch
+// it.
 func (m *missedOrders) check(ctx context.Context, order ordercheck.ListedOrder) error {
 	if slices.Contains(m.result.Missed, order) {
-		return nil // the attempt before has started it
+		return nil // an earlier attempt has started it
 	}
 	run, err := m.look(ctx, order)
 	if err != nil || run.saw(order) {
@@ -108,8 +116,13 @@ func (m *missedOrders) check(ctx context.Context, order ordercheck.ListedOrder) 
 	if err := m.room(ctx); err != nil {
 		return err
 	}
-	delivery := ordercheck.Delivery{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now().UTC(), OrderVersion: order.OrderVersion}
-	err = ordersignal.Send(ctx, m.runs, order.SalesOrderID, ordercheck.PrioritySweep, []ordercheck.Delivery{delivery})
+	delivery := ordercheck.Delivery{
+		Event:        ordercheck.EventMissedWebhook,
+		ReceivedAt:   time.Now().UTC(),
+		OrderVersion: order.OrderVersion,
+	}
+	err = ordersignal.Send(ctx, m.runs, order.SalesOrderID, ordercheck.PrioritySweep,
+		[]ordercheck.Delivery{delivery})
 	if err != nil {
 		return fmt.Errorf("start a check of sales order %s: %w", order.SalesOrderID, err)
 	}
@@ -119,14 +132,14 @@ func (m *missedOrders) check(ctx context.Context, order ordercheck.ListedOrder) 
 	return nil
 }
 
-// wait counts an order among those that wait for InFlow's allowance.
+// wait adds an order to the ones that wait for their turn at InFlow.
 func (m *missedOrders) wait(order ordercheck.ListedOrder) {
 	if !slices.Contains(m.result.Waiting, order) {
 		m.result.Waiting = append(m.result.Waiting, order)
 	}
 }
 
-// room waits until fewer checks wait for the allowance than may.
+// room waits until fewer than maxSweepWaiting orders wait for their turn.
 func (m *missedOrders) room(ctx context.Context) error {
 	moved := time.Now()
 	for len(m.result.Waiting) >= maxSweepWaiting {
@@ -149,7 +162,8 @@ func (m *missedOrders) room(ctx context.Context) error {
 		}
 		if time.Since(moved) > stalledAfter {
 			return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-				"%d checks that the sweep started have waited for InFlow for %v, and none has got on; the next sweep goes on when InFlow answers them",
+				"%d checks of the sweep have waited for InFlow for %v without progress; "+
+					"the next sweep continues when InFlow answers",
 				len(still), stalledAfter), errorSweepStalled, nil)
 		}
 		if err := m.pause(ctx, waitingPoll); err != nil {
@@ -159,9 +173,9 @@ func (m *missedOrders) room(ctx context.Context) error {
 	return nil
 }
 
-var errWorkerStops = errors.New("the worker stops: another one goes on")
+var errWorkerStops = errors.New("the worker stops; another one continues")
 
-// pause ends early where the activity is cancelled or its worker stops.
+// pause waits. It ends early if the activity is cancelled or its worker stops.
 func (m *missedOrders) pause(ctx context.Context, wait time.Duration) error {
 	activity.RecordHeartbeat(ctx, m.result)
 	timer := time.NewTimer(max(wait, 0))
@@ -176,31 +190,32 @@ func (m *missedOrders) pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// latestRun is what an order's latest run shows of itself. The zero value is no run.
+// latestRun describes an order's latest run. The zero value means that there is none.
 type latestRun struct {
 	open bool
-	// version of the order that its latest check saw; empty is none.
+	// version is the order version of its latest check; empty if there is none.
 	version string
-	// begun: its workflow has run.
+	// begun is true if its workflow has run at least once.
 	begun bool
-	// fetch is the state of its fetch, where one is to be made or under way.
+	// fetch is the state of its pending fetch, if any.
 	fetch enumspb.PendingActivityState
-	// moving: its workflow is about to run.
+	// moving is true if its workflow is about to run.
 	moving bool
 }
 
-// saw says whether a check has seen the order as it was listed, or newer.
+// saw reports whether a check has seen the listed version of the order, or a newer one.
 func (r latestRun) saw(order ordercheck.ListedOrder) bool {
 	return r.version != "" && ordercheck.CompareVersions(r.version, order.OrderVersion) >= 0
 }
 
-// willFetch says whether a fetch will surely begin from now on, and so see what is newest.
-// One that has begun may have been answered before the order changed.
+// willFetch reports whether a fetch will begin later, and so see the newest version. A fetch that
+// has begun may have been answered before the order changed.
 func (r latestRun) willFetch() bool {
-	return r.open && (!r.begun || r.fetch == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED || r.fetch == enumspb.PENDING_ACTIVITY_STATE_PAUSED)
+	return r.open && (!r.begun || r.fetch == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED ||
+		r.fetch == enumspb.PENDING_ACTIVITY_STATE_PAUSED)
 }
 
-// waits says whether a check is on its way.
+// waits reports whether a check is in progress.
 func (r latestRun) waits() bool {
 	return r.open && (!r.begun || r.moving || r.fetch != enumspb.PENDING_ACTIVITY_STATE_UNSPECIFIED)
 }
@@ -213,7 +228,8 @@ func (m *missedOrders) look(ctx context.Context, order ordercheck.ListedOrder) (
 		return latestRun{}, nil
 	}
 	if err != nil {
-		return latestRun{}, fmt.Errorf("look at the latest run of sales order %s: %w", order.SalesOrderID, err)
+		return latestRun{}, fmt.Errorf("describe the latest run of sales order %s: %w",
+			order.SalesOrderID, err)
 	}
 	info := answer.GetWorkflowExecutionInfo()
 	run := latestRun{
@@ -230,7 +246,7 @@ func (m *missedOrders) look(ctx context.Context, order ordercheck.ListedOrder) (
 	return run, nil
 }
 
-// keyword is a search attribute of a run; empty where it has none.
+// keyword returns a search attribute of a run; empty if the run doesn't have it.
 func keyword(info *workflowpb.WorkflowExecutionInfo, name string) string {
 	var value string
 	payload := info.GetSearchAttributes().GetIndexedFields()[name]

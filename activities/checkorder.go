@@ -11,16 +11,18 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// errorBadDigest is the type of the error for a digest that is none. Not retried.
+// errorBadDigest is the error type for a digest that cannot be read. Not retried.
 const errorBadDigest = "BadDigest"
 
-// CheckOrder evaluates the rules in force on a fetched order, with days counted in the
-// zone of TZ. It fails on a digest that is none, and, to be retried by another worker, if this one does
-// not have the rule set in force. A rule that cannot be evaluated is part of the result.
+// CheckOrder evaluates the rules in force on a fetched order, with days counted in the zone of TZ.
+// A rule that cannot be evaluated is part of the result. CheckOrder fails if the digest cannot be
+// read, or if this worker does not have the rule set in force; then another worker retries.
 //
-// The order may have been fetched by a worker with another rule set. If the rules of this
-// worker need more than was asked for then, CheckOrder says so and evaluates nothing.
-func (a *Activities) CheckOrder(ctx context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
+// The order may have been fetched by a worker with another rule set. If this worker's rules need
+// more data than was fetched, CheckOrder says so and evaluates nothing.
+func (a *Activities) CheckOrder(
+	ctx context.Context, in ordercheck.CheckOrderInput,
+) (ordercheck.CheckedOrder, error) {
 	var order inflow.SalesOrder
 	if err := json.Unmarshal(in.Order, &order); err != nil {
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(

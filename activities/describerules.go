@@ -7,8 +7,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// DescribeRules tells what the rules in force are. A worker that does not have them leaves the
-// answer to another.
+// DescribeRules describes the rules in force. On a worker that does not have them it fails, and
+// another worker retries.
 func (a *Activities) DescribeRules(ctx context.Context) (ordercheck.DescribedRules, error) {
 	set, _, err := a.setInForce(ctx, time.Time{})
 	if err != nil {
@@ -21,8 +21,9 @@ func (a *Activities) DescribeRules(ctx context.Context) (ordercheck.DescribedRul
 			continue
 		}
 		described.Rules = append(described.Rules, ordercheck.DescribedRule{
-			ID: ordercheck.Keyword(rule.ID), Description: ordercheck.Cut(rule.Description, ordercheck.MaxRuleDescription),
-			Severity: rule.Severity, Enabled: rule.Enabled, Shadow: rule.Shadow, Terms: set.Terms(rule.ID),
+			ID:          ordercheck.Keyword(rule.ID),
+			Description: ordercheck.Cut(rule.Description, ordercheck.MaxRuleDescription),
+			Severity:    rule.Severity, Enabled: rule.Enabled, Shadow: rule.Shadow, Terms: set.Terms(rule.ID),
 		})
 	}
 	return described, nil

@@ -11,27 +11,34 @@ import (
 )
 
 const (
-	// rateLimitedDelay is for a 429 without Retry-After: InFlow's allowance is per minute.
+	// rateLimitedDelay is used after a 429 without Retry-After; InFlow's quota is per minute.
 	rateLimitedDelay = 20 * time.Second
-	// maxRetryAfter bounds what InFlow may ask for, so that a mistaken header does not park an order for days.
+	// maxRetryAfter limits the delay that InFlow may ask for, so that a faulty header does not delay
+	// an order for days.
 	maxRetryAfter = 15 * time.Minute
 )
 
-// failures says, for each way InFlow can fail, what the run is told and whether trying again can help.
+// failures maps each kind of InFlow failure to the error type for the run, and says whether a retry
+// can help.
 var failures = map[inflow.Kind]struct {
 	errorType string
-	retried   bool
-	delay     time.Duration // before the next attempt, where InFlow names none; 0 is the policy's backoff
+	retryable bool
+	delay     time.Duration // before a retry, if InFlow gives none; 0 is the policy's backoff
 }{
 	inflow.KindNotFound:     {errorType: ordercheck.ErrorOrderNotFound},
 	inflow.KindUnauthorized: {errorType: ordercheck.ErrorInflowUnauthorized},
 	inflow.KindBadResponse:  {errorType: ordercheck.ErrorInflowBadResponse},
 	inflow.KindTooLarge:     {errorType: ordercheck.ErrorOrderTooLarge},
-	inflow.KindUnavailable:  {errorType: ordercheck.ErrorInflowUnavailable, retried: true},
-	inflow.KindRateLimited:  {errorType: ordercheck.ErrorInflowRateLimited, retried: true, delay: rateLimitedDelay},
+	inflow.KindUnavailable:  {errorType: ordercheck.ErrorInflowUnavailable, retryable: true},
+	inflow.KindRateLimited: {
+		errorType: ordercheck.ErrorInflowRateLimited,
+		retryable: true,
+		delay:     rateLimitedDelay,
+	},
 }
 
-// applicationError gives an error of InFlow's client the type that Temporal and operators know it by.
+// applicationError turns an error of InFlow's client into the application error that Temporal and
+// operators know.
 func applicationError(err error) error {
 	var failed *inflow.Error
 	if !errors.As(err, &failed) {
@@ -42,11 +49,9 @@ func applicationError(err error) error {
 		return err
 	}
 	delay := failure.delay
-	if failure.retried && failed.RetryAfter > 0 {
+	if failure.retryable && failed.RetryAfter > 0 {
 		delay = min(failed.RetryAfter, maxRetryAfter)
 	}
-	return temporal.NewApplicationErrorWithOptions(failed.Error(), failure.errorType, temporal.ApplicationErrorOptions{
-		NonRetryable:   !failure.retried,
-		NextRetryDelay: delay,
-	})
+	return temporal.NewApplicationErrorWithOptions(failed.Error(), failure.errorType,
+		temporal.ApplicationErrorOptions{NonRetryable: !failure.retryable, NextRetryDelay: delay})
 }

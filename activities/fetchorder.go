@@ -12,16 +12,17 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// FetchOrder asks InFlow for the order, once, with what the rules in force need
-// included, and returns the part of it that rules may look at. Its errors have
-// the types of package ordercheck; those that pass by themselves are retried.
+// FetchOrder makes one request to InFlow for the order, including all that the rules in force need,
+// and returns the part that rules may see. Its errors have the types of package ordercheck.
 //
-// An order from which InFlow left something out has no digest unless it is to be accepted as it is:
-// the workflow asks again for a while.
-func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
+// An order from which InFlow left something out has no digest, unless in.AcceptMissing: the
+// workflow tries again for a while.
+func (a *Activities) FetchOrder(
+	ctx context.Context, in ordercheck.FetchOrderInput,
+) (ordercheck.FetchedOrder, error) {
 	set, inForce := a.setForFetch(ctx)
 	asked := slices.Concat(set.Needs(nil), in.Also)
-	// The report names the customer, whatever the rules look at.
+	// The report names the customer, whatever the rules need.
 	asked = append(asked, inflow.IncludeCustomer)
 	if a.SalesRep {
 		asked = append(asked, inflow.IncludeSalesRepTeamMember)
@@ -33,8 +34,10 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	})
 	include := needed
 	if !a.SalesRep {
-		// The desk shows the sales rep's name. A check that lacks it is complete all the same.
-		include = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(needed), inflow.IncludeSalesRepTeamMember))))
+		// The desk shows the sales rep's name. A check without it is still complete.
+		include = append(slices.Clone(needed), inflow.IncludeSalesRepTeamMember)
+		slices.Sort(include)
+		include = slices.Compact(include)
 	}
 	order, err := a.Orders.SalesOrder(ctx, in.SalesOrderID, include)
 	if err != nil {
@@ -51,7 +54,7 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if order.Customer != nil {
 		fetched.Customer = ordercheck.Keyword(order.Customer.Name)
 	}
-	// The address is not for the history: Notify asks for it when it is needed.
+	// The e-mail address must not be in the history. Notify looks it up when needed.
 	if rep := order.SalesRepTeamMember; rep != nil {
 		fetched.HasSalesRep = a.SalesRep && rep.Email != ""
 		fetched.SalesRep = ordercheck.Keyword(rep.Name)
@@ -59,9 +62,10 @@ func (a *Activities) FetchOrder(ctx context.Context, in ordercheck.FetchOrderInp
 	if len(fetched.Missing) > 0 && !in.AcceptMissing {
 		return fetched, nil
 	}
-	order.SalesRepTeamMember = nil // no rule looks at it
+	order.SalesRepTeamMember = nil // no rule needs it
 	if fetched.Order, err = json.Marshal(order); err != nil {
-		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w", in.SalesOrderID, err)
+		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w",
+			in.SalesOrderID, err)
 	}
 	if err := a.addLookups(ctx, order, in, &fetched); err != nil {
 		return ordercheck.FetchedOrder{}, err

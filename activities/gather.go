@@ -14,17 +14,21 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Gatherers is the part of Temporal's client that asks the runs that count receivers' messages.
+// Gatherers is the part of Temporal's client that reaches the runs that count receivers' messages.
 type Gatherers interface {
-	NewWithStartWorkflowOperation(options client.StartWorkflowOptions, workflow any, args ...any) client.WithStartWorkflowOperation
-	UpdateWithStartWorkflow(ctx context.Context, options client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error)
+	NewWithStartWorkflowOperation(options client.StartWorkflowOptions, workflow any,
+		args ...any) client.WithStartWorkflowOperation
+	UpdateWithStartWorkflow(ctx context.Context,
+		options client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error)
 }
 
-// admitTimeout leaves the activity, which has a minute, time to send.
+// admitTimeout leaves the activity, which has a minute, enough time to send.
 const admitTimeout = 20 * time.Second
 
-// admit asks a receiver's run whether a notice is sent now. The run starts if there is none.
-func (a *Activities) admit(ctx context.Context, receiver string, admission *ordercheck.Admission) (ordercheck.Admitted, error) {
+// admit asks a receiver's run whether to send a notice now. It starts the run if there is none.
+func (a *Activities) admit(
+	ctx context.Context, receiver string, admission *ordercheck.Admission,
+) (ordercheck.Admitted, error) {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	admission.Limit, admission.Window = a.NoticesPerHour, cmp.Or(a.NoticeWindow, time.Hour)
@@ -46,18 +50,20 @@ func (a *Activities) admit(ctx context.Context, receiver string, admission *orde
 		err = handle.Get(ctx, &admitted)
 	}
 	if err != nil {
-		return admitted, fmt.Errorf("ask the run %s whether the notice may be sent: %w", id, err)
+		return admitted, fmt.Errorf("ask run %s whether to send the notice: %w", id, err)
 	}
 	return admitted, nil
 }
 
-// SendGathered sends a collective message. For a sales rep, whose address no history has, it asks
-// InFlow who the rep of one of the orders is.
-func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) {
+// SendGathered sends a collective message. The address of a sales rep is in no history, so it asks
+// InFlow for the sales rep of one of the orders.
+func (a *Activities) SendGathered(
+	ctx context.Context, in ordercheck.SendGatheredInput,
+) (ordercheck.SentGathered, error) {
 	if a.Notifier == nil {
 		return ordercheck.SentGathered{}, nil
 	}
-	var whose notify.Notice // has what decides on the targets
+	var whose notify.Notice // with the fields that decide on the targets
 	for i := range in.Message.Notices {
 		whose.HasSalesRep = whose.HasSalesRep || in.Message.Notices[i].HasSalesRep
 	}
@@ -67,7 +73,7 @@ func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGathere
 		case err != nil:
 			return ordercheck.SentGathered{}, err
 		case email == "":
-			return ordercheck.SentGathered{Moved: true}, nil // there is no sales rep any more
+			return ordercheck.SentGathered{Moved: true}, nil // the order no longer has a sales rep
 		}
 		whose.SalesRepEmail = email
 	}
@@ -75,7 +81,9 @@ func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGathere
 	for _, target := range a.Notifier.Targets(&whose) {
 		switch {
 		case target.Receiver() == in.Receiver:
-			return ordercheck.SentGathered{}, noticeError(a.Notifier.SendCollection(ctx, target, &in.Message))
+			return ordercheck.SentGathered{}, noticeError(
+				a.Notifier.SendCollection(ctx, target, &in.Message),
+			)
 		case target.Name() == ordercheck.TargetSalesRep:
 			other = target.Receiver()
 		}
@@ -84,12 +92,17 @@ func (a *Activities) SendGathered(ctx context.Context, in ordercheck.SendGathere
 		return a.moveGathered(ctx, &in, other)
 	}
 	return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Receiver), errorNoticeRefused, nil)
+		fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Receiver),
+		errorNoticeRefused,
+		nil,
+	)
 }
 
-// moveGathered has an order's notices gathered for its sales rep of now, if it is somebody who is
-// not told already.
-func (a *Activities) moveGathered(ctx context.Context, in *ordercheck.SendGatheredInput, rep string) (ordercheck.SentGathered, error) {
+// moveGathered has an order's notices gathered for its new sales rep, unless the new one gets every
+// notice anyway.
+func (a *Activities) moveGathered(
+	ctx context.Context, in *ordercheck.SendGatheredInput, rep string,
+) (ordercheck.SentGathered, error) {
 	if rep == "" || a.Gatherers == nil {
 		return ordercheck.SentGathered{Moved: true}, nil
 	}

@@ -10,23 +10,28 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// listTail is how many entries at the end of a page are remembered: as many of them
-// may move before the list has to be read from its beginning again.
+// listTail is the number of entries at the end of a page that are remembered. If more of them move,
+// the list must be read again from its beginning.
 const listTail = 10
 
-// ListOrders asks InFlow for a page of its sales orders, once.
+// ListOrders makes one request to InFlow for a page of its sales orders.
 //
-// The page is asked for from the last entry of the page before, that entry included: if it
-// comes first and has the version that it had, then nothing can have come between, and
-// every order that was not changed meanwhile is in one of the two pages. If it has
-// moved or is gone, the answer says so, and the page is to be asked for from an earlier one.
-func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInput) (ordercheck.ListedOrders, error) {
-	page := ordercheck.ListedOrders{Orders: []ordercheck.ListedOrder{}, Tail: []ordercheck.ListedOrder{}}
-	where := inflow.ListPage{Start: in.After.SalesOrderID}
-	if in.BySkip {
-		where = inflow.ListPage{Skip: in.AfterAt}
+// The request begins with the last entry of the previous page. If that entry comes first and has
+// the same version, nothing can have moved in between, and every order that did not change is in
+// one of the two pages. If it has moved or is gone, the result says so, and the page must be
+// requested from an earlier entry.
+func (a *Activities) ListOrders(
+	ctx context.Context, in ordercheck.ListOrdersInput,
+) (ordercheck.ListedOrders, error) {
+	page := ordercheck.ListedOrders{
+		Orders: []ordercheck.ListedOrder{},
+		Tail:   []ordercheck.ListedOrder{},
 	}
-	list, err := a.Orders.ListSalesOrders(ctx, in.From, where)
+	from := inflow.ListPage{Start: in.After.SalesOrderID}
+	if in.BySkip {
+		from = inflow.ListPage{Skip: in.AfterAt}
+	}
+	list, err := a.Orders.ListSalesOrders(ctx, in.From, from)
 	entries := list.Orders
 	var failed *inflow.Error
 	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound && in.After.SalesOrderID != "" {
@@ -37,9 +42,11 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 		return page, applicationError(err)
 	}
 	if in.After.SalesOrderID != "" {
-		if len(entries) == 0 || entries[0].SalesOrderID != in.After.SalesOrderID || entries[0].Timestamp != in.After.OrderVersion {
+		if len(entries) == 0 || entries[0].SalesOrderID != in.After.SalesOrderID ||
+			entries[0].Timestamp != in.After.OrderVersion {
 			page.Moved = true
-			page.StartIgnored = !in.BySkip && len(entries) > 0 && in.First != "" && entries[0].SalesOrderID == in.First
+			page.StartIgnored = !in.BySkip && len(entries) > 0 && in.First != "" &&
+				entries[0].SalesOrderID == in.First
 			return page, nil
 		}
 		entries = entries[1:]
@@ -52,12 +59,17 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 		e := &entries[i]
 		if e.Problem != "" {
 			page.Unreadable++
-			activity.GetLogger(ctx).Warn("an entry of InFlow's list cannot be read, and its order is not compared",
-				"salesOrderId", ordercheck.Keyword(e.SalesOrderID), "orderNumber", ordercheck.Keyword(e.OrderNumber), "problem", e.Problem)
+			activity.GetLogger(ctx).Warn("cannot read an entry of InFlow's list; its order is not compared",
+				"salesOrderId", ordercheck.Keyword(e.SalesOrderID),
+				"orderNumber", ordercheck.Keyword(e.OrderNumber), "problem", e.Problem)
 			continue
 		}
-		order := ordercheck.ListedOrder{SalesOrderID: e.SalesOrderID, OrderNumber: ordercheck.Keyword(e.OrderNumber), OrderVersion: e.Timestamp}
-		if len(order.SalesOrderID) <= maxID { // else the next page has it once more
+		order := ordercheck.ListedOrder{
+			SalesOrderID: e.SalesOrderID,
+			OrderNumber:  ordercheck.Keyword(e.OrderNumber),
+			OrderVersion: e.Timestamp,
+		}
+		if len(order.SalesOrderID) <= maxID { // a longer id comes again in the next page
 			page.Tail = append(page.Tail[max(0, len(page.Tail)+1-listTail):], order)
 			page.TailAt = append(page.TailAt[max(0, len(page.TailAt)+1-listTail):], i)
 		}
@@ -69,15 +81,18 @@ func (a *Activities) ListOrders(ctx context.Context, in ordercheck.ListOrdersInp
 		page.Highest = max(page.Highest, order.OrderVersion)
 		switch err := ordercheck.ValidateSalesOrderID(order.SalesOrderID); {
 		case err != nil:
-			activity.GetLogger(ctx).Warn("InFlow lists an order that cannot be checked", "orderNumber", order.OrderNumber, "error", err)
+			activity.GetLogger(ctx).Warn("InFlow lists an order that cannot be checked",
+				"orderNumber", order.OrderNumber, "error", err)
 		case ordercheck.CompareVersions(order.OrderVersion, in.Mark) > 0:
 			page.Orders = append(page.Orders, order)
 		}
 	}
-	// A server may put fewer entries into a page than were asked for: only an empty one is the last.
+	// A page may have fewer entries than requested. Only an empty page is the last one.
 	page.Last = len(entries) == 0
 	if older > 0 {
-		activity.GetLogger(ctx).Warn("InFlow lists orders older than asked for: does it still know filter[orderDate]?", "orders", older)
+		activity.GetLogger(ctx).Warn(
+			"InFlow lists older orders than requested: does it still support filter[orderDate]?",
+			"orders", older)
 	}
 	return page, nil
 }

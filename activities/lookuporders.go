@@ -20,20 +20,21 @@ import (
 )
 
 const (
-	// recentFor is how long a customer's orders are taken for the latest. An order that
-	// comes within it is compared when the next check of its customer's orders lists them.
+	// recentFor is how long a customer's orders are cached. The next check after that time sees an
+	// order that came within it.
 	recentFor = 10 * time.Minute
-	// recentCustomers bounds the customers whose orders are kept.
+	// recentCustomers limits the customers in the cache.
 	recentCustomers = 64
-	// maxProductIDs bounds the products whose history is looked up, and maxID the length of an id
-	// that is worth a look-up, in bytes.
+	// maxProductIDs limits the products of a look-up, and maxID the length of an id, in bytes.
 	maxProductIDs = 1000
 	maxID         = 128
 )
 
-// LookUpOrders lists the latest orders of the order's customer: one request to InFlow,
-// whose answer serves later checks of the customer's orders too.
-func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
+// LookUpOrders lists the latest orders of the order's customer with one request to InFlow. Later
+// checks of the customer's orders use the same answer.
+func (a *Activities) LookUpOrders(
+	ctx context.Context, in ordercheck.LookUpOrdersInput,
+) (*ordercheck.RecentOrders, error) {
 	if recent := a.recent.get(in.CustomerID, time.Now()); recent != nil {
 		return recent.Of(&in), nil
 	}
@@ -43,8 +44,11 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 	}
 	for i := range listed {
 		if listed[i].Lacks(inflow.IncludeLines) {
-			return nil, temporal.NewApplicationError(fmt.Sprintf("list the customer's sales orders: InFlow left out the lines of %s",
-				listed[i].SalesOrderID), ordercheck.ErrorInflowUnavailable)
+			return nil, temporal.NewApplicationError(
+				fmt.Sprintf("list the customer's sales orders: InFlow left out the lines of %s",
+					listed[i].SalesOrderID),
+				ordercheck.ErrorInflowUnavailable,
+			)
 		}
 	}
 	recent := checks.RecentOrders(listed)
@@ -52,14 +56,24 @@ func (a *Activities) LookUpOrders(ctx context.Context, in ordercheck.LookUpOrder
 	return recent.Of(&in), nil
 }
 
-// addLookups adds what the rules need beyond the order, or what must be looked up for it.
-func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, in ordercheck.FetchOrderInput, fetched *ordercheck.FetchedOrder) error {
-	wanted := slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) && order.CustomerID != "" && !order.IsCancelled
+// addLookups adds the data that rules need beyond the order, or the look-ups that are still needed.
+func (a *Activities) addLookups(
+	ctx context.Context,
+	order *inflow.SalesOrder,
+	in ordercheck.FetchOrderInput,
+	fetched *ordercheck.FetchedOrder,
+) error {
+	wanted := slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) &&
+		order.CustomerID != "" &&
+		!order.IsCancelled
 	switch {
 	case wanted && len(order.CustomerID) > maxID:
 		fetched.Lookups.Failed = append(fetched.Lookups.Failed, ordercheck.LookupRecentOrders)
 	case wanted:
-		lookUp := &ordercheck.LookUpOrdersInput{SalesOrderID: order.SalesOrderID, CustomerID: order.CustomerID}
+		lookUp := &ordercheck.LookUpOrdersInput{
+			SalesOrderID: order.SalesOrderID,
+			CustomerID:   order.CustomerID,
+		}
 		lookUp.ProductIDs, lookUp.ProductsOmitted = productIDs(order)
 		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
 			fetched.Lookups.RecentOrders = recent.Of(lookUp)
@@ -67,8 +81,9 @@ func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, i
 			fetched.LookUp = lookUp
 		}
 	}
-	// An order without its lines does not show what it was billed for.
-	if !slices.Contains(fetched.Asked, ordercheck.LookupBilled) || slices.Contains(fetched.Missing, inflow.IncludeLines) {
+	// An order without its lines does not show its billed content.
+	if !slices.Contains(fetched.Asked, ordercheck.LookupBilled) ||
+		slices.Contains(fetched.Missing, inflow.IncludeLines) {
 		return nil
 	}
 	fetched.Billed = checks.BilledOf(order)
@@ -77,7 +92,8 @@ func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, i
 	}
 	billed, err := a.recallBilled(ctx, in.SalesOrderID)
 	if errors.Is(err, errNotRecalled) {
-		activity.GetLogger(ctx).Warn("what the order was billed for was not recalled: a rule is skipped", "error", err)
+		activity.GetLogger(ctx).
+			Warn("cannot recall what the order was billed for; skipping a rule", "error", err)
 		fetched.Lookups.Failed = append(fetched.Lookups.Failed, ordercheck.LookupBilled)
 		return nil
 	}
@@ -85,7 +101,7 @@ func (a *Activities) addLookups(ctx context.Context, order *inflow.SalesOrder, i
 	return err
 }
 
-// productIDs are the order's products, each once. omitted is true if they are not all.
+// productIDs returns the order's products, each once. omitted is true if some are left out.
 func productIDs(order *inflow.SalesOrder) (ids []string, omitted bool) {
 	seen := map[string]bool{}
 	for i := range order.Lines {
@@ -103,12 +119,15 @@ func productIDs(order *inflow.SalesOrder) (ids []string, omitted bool) {
 	return ids, omitted
 }
 
-// errNotRecalled is for a look at the run before that failed. One rule is skipped then.
-var errNotRecalled = errors.New("the run before was not found")
+// errNotRecalled means that the previous run could not be read. One rule is then skipped.
+var errNotRecalled = errors.New("cannot read the previous run")
 
-// recallBilled returns the order as the run before this one knew it invoiced, or nil. A failed look is
-// [errNotRecalled]. What another worker could decrypt is another error, lest it be overwritten.
-func (a *Activities) recallBilled(ctx context.Context, salesOrderID string) (*ordercheck.Billed, error) {
+// recallBilled returns the order as the previous run knew it invoiced, or nil. If the run cannot be
+// read, the error is [errNotRecalled]. If another worker could decrypt it, the error is another
+// one, so that the memo is not overwritten.
+func (a *Activities) recallBilled(
+	ctx context.Context, salesOrderID string,
+) (*ordercheck.Billed, error) {
 	if a.PastRuns == nil {
 		return nil, nil
 	}
@@ -151,7 +170,7 @@ func (a *Activities) converter() converter.DataConverter {
 	return a.Converter
 }
 
-// recentOrders keeps customers' latest orders for a while. The zero value is ready for use.
+// recentOrders caches customers' latest orders. The zero value is ready for use.
 type recentOrders struct {
 	mu     sync.Mutex
 	listed map[string]listedOrders

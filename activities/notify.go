@@ -19,9 +19,11 @@ const (
 	errorNoticeRefused = "NoticeRefused" // not retried
 )
 
-// Notify tells one target, or says who is to be told. A retry of the same notice has
-// the same Message-ID and idempotency key.
-func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {
+// Notify sends a notice to one target, or returns the targets if none is given. A retry of the same
+// notice has the same Message-ID and idempotency key.
+func (a *Activities) Notify(
+	ctx context.Context, in ordercheck.NotifyInput,
+) (ordercheck.NotifyResult, error) {
 	if a.Notifier == nil {
 		return ordercheck.NotifyResult{}, nil
 	}
@@ -30,7 +32,7 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	if in.Target == ordercheck.TargetSalesRep {
 		email, err := a.salesRepEmail(ctx, notice.Report.SalesOrderID)
 		if err != nil || email == "" {
-			return ordercheck.NotifyResult{}, err // without an address there is no sales rep any more
+			return ordercheck.NotifyResult{}, err // the order may no longer have a sales rep
 		}
 		notice.SalesRepEmail = email
 	}
@@ -44,14 +46,17 @@ func (a *Activities) Notify(ctx context.Context, in ordercheck.NotifyInput) (ord
 	}
 	for i := range targets {
 		if targets[i].Name() == in.Target {
-			return a.tell(ctx, targets[i], &notice)
+			return a.notifyTarget(ctx, targets[i], &notice)
 		}
 	}
 	if in.Target == ordercheck.TargetSalesRep {
-		return ordercheck.NotifyResult{}, nil // is one of those who get every notice
+		return ordercheck.NotifyResult{}, nil // the sales rep gets every notice anyway
 	}
 	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s is no longer told of anything: the settings were changed", in.Target), errorNoticeRefused, nil)
+		fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Target),
+		errorNoticeRefused,
+		nil,
+	)
 }
 
 // salesRepEmail asks InFlow for the address of an order's sales rep; empty if there is none.
@@ -61,15 +66,19 @@ func (a *Activities) salesRepEmail(ctx context.Context, salesOrderID string) (st
 	case err != nil:
 		return "", applicationError(err)
 	case order.Lacks(inflow.IncludeSalesRepTeamMember):
-		return "", temporal.NewApplicationError("InFlow left out the order's sales rep, and so the address", errorNoticeNotSent)
+		return "", temporal.NewApplicationError("InFlow left out the order's sales rep",
+			errorNoticeNotSent)
 	case order.SalesRepTeamMember == nil:
 		return "", nil
 	}
 	return order.SalesRepTeamMember.Email, nil
 }
 
-// tell sends a notice to a target, or has it gathered if the target's receiver has had enough.
-func (a *Activities) tell(ctx context.Context, target notify.Target, notice *notify.Notice) (ordercheck.NotifyResult, error) {
+// notifyTarget sends a notice to a target, or has it gathered if the target's receiver had too
+// many.
+func (a *Activities) notifyTarget(
+	ctx context.Context, target notify.Target, notice *notify.Notice,
+) (ordercheck.NotifyResult, error) {
 	if receiver := target.Receiver(); a.NoticesPerHour > 0 && a.Gatherers != nil && receiver != "" {
 		admitted, err := a.admit(ctx, receiver, &ordercheck.Admission{Notice: a.Notifier.Brief(notice)})
 		if err != nil || admitted.Gathered {

@@ -13,24 +13,27 @@ import (
 )
 
 const (
-	// cancellationPage and maxCancellationPages bound the search for the cancellation. It is among
-	// the latest events; only what was accepted before it may have happened since.
+	// cancellationPage and maxCancellationPages limit the search for the cancellation. It is among the
+	// latest events: only work that was accepted before it may have happened since.
 	cancellationPage     = 100
 	maxCancellationPages = 10
-	// maxCancellationText is the longest identity or reason that is kept, in characters.
+	// maxCancellationText limits an identity or reason, in characters.
 	maxCancellationText = 200
 )
 
-// ReadCancellation returns who cancelled the run that asks, and why. Both are empty if the
-// history does not say.
+// ReadCancellation returns who cancelled the calling run, and why. Both are empty if the history
+// does not say.
 func (a *Activities) ReadCancellation(ctx context.Context) (ordercheck.Cancellation, error) {
 	if a.PastRuns == nil {
 		return ordercheck.Cancellation{}, nil
 	}
 	info := activity.GetInfo(ctx)
 	request := &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
-		Namespace:       info.Namespace,
-		Execution:       &commonpb.WorkflowExecution{WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID},
+		Namespace: info.Namespace,
+		Execution: &commonpb.WorkflowExecution{
+			WorkflowId: info.WorkflowExecution.ID,
+			RunId:      info.WorkflowExecution.RunID,
+		},
 		MaximumPageSize: cancellationPage,
 	}
 	for range maxCancellationPages {

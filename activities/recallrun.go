@@ -12,23 +12,26 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// PastRuns is the part of Temporal's client that finds an order's runs before this one, and
-// reads their histories.
+// PastRuns is the part of Temporal's client that finds an order's earlier runs and reads their
+// histories.
 type PastRuns interface {
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	ListWorkflow(
+		ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest,
+	) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	GetWorkflow(ctx context.Context, workflowID string, runID string) client.WorkflowRun
 	WorkflowService() workflowservice.WorkflowServiceClient
 }
 
-// maxPastRuns bounds how many runs are looked at for the last one that checked the order: the
-// runs after it failed one after the other.
+// maxPastRuns limits the search for the last run that checked the order. Later runs all failed.
 const maxPastRuns = 100
 
-// RecallRun finds the order's last run that checked it, and returns what a new one has to know
-// of it: the findings that somebody answers for, the warnings that people were told of, and how the
-// latest run failed. A run that was
-// terminated left no report.
-func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
+// RecallRun finds the order's last run that checked it, and returns the data that a new run needs:
+// the overridden findings, the warnings that people know of, and the failure of the latest run. A
+// terminated run left no report.
+func (a *Activities) RecallRun(
+	ctx context.Context, in ordercheck.RecallRunInput,
+) (ordercheck.RecalledRun, error) {
 	recalled := ordercheck.RecalledRun{Overridden: []ordercheck.Finding{}}
 	if a.PastRuns == nil {
 		return recalled, nil
@@ -36,13 +39,15 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 	id := ordercheck.WorkflowID(in.SalesOrderID)
 	runs, err := a.PastRuns.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: maxPastRuns,
-		Query:    fmt.Sprintf("WorkflowId = '%s' AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed')", id),
+		Query: fmt.Sprintf("WorkflowId = '%s' AND ExecutionStatus IN ('Completed', 'Canceled', 'Failed')",
+			id),
 	})
 	if err != nil {
-		return recalled, fmt.Errorf("look for the run before: %w", err)
+		return recalled, fmt.Errorf("list the order's earlier runs: %w", err)
 	}
 	for i, run := range runs.GetExecutions() { // the latest one first
-		report, failure, err := lastReport(ctx, a.PastRuns.GetWorkflow(ctx, id, run.GetExecution().GetRunId()))
+		report, failure, err := lastReport(ctx,
+			a.PastRuns.GetWorkflow(ctx, id, run.GetExecution().GetRunId()))
 		if err != nil {
 			return recalled, err
 		}
@@ -50,7 +55,7 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 			recalled.Failure = failure
 		}
 		if report.CheckedAt.IsZero() {
-			continue // it ended before it had checked the order
+			continue // it ended before its first check
 		}
 		for f := range report.All() {
 			if f.State == ordercheck.FindingOverridden && f.Override != nil {
@@ -65,15 +70,16 @@ func (a *Activities) RecallRun(ctx context.Context, in ordercheck.RecallRunInput
 	return recalled, nil
 }
 
-// lastReport reads the report of a run that has ended: it is the result, or comes with the
-// failure or cancellation. The report of a run that left none is empty. failure is the type of
-// the error that the run failed with, if it did.
-func lastReport(ctx context.Context, run client.WorkflowRun) (report ordercheck.Report, failure string, err error) {
+// lastReport reads the report of a run that has ended. It is the result, or comes with the failure
+// or cancellation. It is empty if the run left none. failure is the run's error type, if it failed.
+func lastReport(
+	ctx context.Context, run client.WorkflowRun,
+) (report ordercheck.Report, failure string, err error) {
 	err = run.Get(ctx, &report)
 	var ended *temporal.WorkflowExecutionError
 	if !errors.As(err, &ended) {
 		if err != nil {
-			err = fmt.Errorf("read the report of the run before: %w", err)
+			err = fmt.Errorf("read the report of an earlier run: %w", err)
 		}
 		return report, "", err
 	}
@@ -90,7 +96,7 @@ func lastReport(ctx context.Context, run client.WorkflowRun) (report ordercheck.
 		err = failed.Details(&report)
 	}
 	if err != nil {
-		err = fmt.Errorf("read the report of the run before: %w", err)
+		err = fmt.Errorf("read the report of an earlier run: %w", err)
 	}
 	return report, failure, err
 }

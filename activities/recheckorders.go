@@ -16,19 +16,22 @@ import (
 )
 
 const (
-	// recheckEvery is the least time between two orders, which makes at most 100 a second;
-	// recheckJitter is the most that is added.
+	// recheckEvery is the minimum time between two orders, which gives at most 100 per second.
+	// recheckJitter is the maximum that is added.
 	recheckEvery  = 10 * time.Millisecond
 	recheckJitter = 4 * time.Millisecond
-	// recheckPage is how many open orders are listed at once.
+	// recheckPage is the number of open orders per page.
 	recheckPage = 200
-	// recheckCallTimeout is for one order; an attempt that fails is followed by another.
+	// recheckCallTimeout limits one order. A failed attempt is followed by another.
 	recheckCallTimeout = 10 * time.Second
 )
 
 // OpenRuns is the part of Temporal's client that lists orders' open runs and signals them.
 type OpenRuns interface {
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	ListWorkflow(
+		ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest,
+	) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
 }
 
@@ -39,27 +42,31 @@ type RecheckOrders struct {
 
 // Register registers the activity of [ordercheck.TaskQueue].
 func (r *RecheckOrders) Register(registry Registry) {
-	registry.RegisterActivityWithOptions(r.RecheckOrders, activity.RegisterOptions{Name: ordercheck.ActivityRecheckOrders})
+	registry.RegisterActivityWithOptions(r.RecheckOrders,
+		activity.RegisterOptions{Name: ordercheck.ActivityRecheckOrders})
 }
 
-// RecheckOrders asks every open order to check itself with a rule set that has taken over, at most 100 a
-// second. An order that was checked with that set already does nothing. An attempt that is
-// interrupted is followed by one that goes on at the same page.
-func (r *RecheckOrders) RecheckOrders(ctx context.Context, in ordercheck.RecheckOrders) (ordercheck.RecheckedOrders, error) {
+// RecheckOrders asks every open order to check itself with a rule set that took over, at most 100
+// per second. An order that was checked with that set ignores it. An interrupted attempt resumes at
+// the same page.
+func (r *RecheckOrders) RecheckOrders(
+	ctx context.Context, in ordercheck.RecheckOrders,
+) (ordercheck.RecheckedOrders, error) {
 	var done ordercheck.RecheckedOrders
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &done); err != nil {
-			return done, fmt.Errorf("go on from the attempt before: %w", err)
+			return done, fmt.Errorf("resume from the last attempt: %w", err)
 		}
 	}
 	for {
 		page, err := r.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 			PageSize: recheckPage, NextPageToken: done.NextPage,
-			Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", ordercheck.WorkflowType),
+			Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'",
+				ordercheck.WorkflowType),
 		})
 		var invalid *serviceerror.InvalidArgument
 		if errors.As(err, &invalid) && len(done.NextPage) > 0 {
-			done = ordercheck.RecheckedOrders{} // a token of another server: begin anew
+			done = ordercheck.RecheckedOrders{} // a token of another server: start again
 			activity.RecordHeartbeat(ctx, done)
 			continue
 		}
@@ -74,9 +81,12 @@ func (r *RecheckOrders) RecheckOrders(ctx context.Context, in ordercheck.Recheck
 				return done, err
 			}
 			done.Orders++
-			// The page is the same until all of it is done: another attempt asks its orders twice at worst.
-			activity.RecordHeartbeat(ctx, ordercheck.RecheckedOrders{Orders: done.Orders, NextPage: done.NextPage})
-			if err := pause(ctx, recheckEvery+rand.N(recheckJitter)); err != nil { //nolint:gosec // no secret
+			// The page stays the same until all of it is done. At worst, another attempt asks its orders
+			// again.
+			activity.RecordHeartbeat(ctx,
+				ordercheck.RecheckedOrders{Orders: done.Orders, NextPage: done.NextPage})
+			jitter := rand.N(recheckJitter) //nolint:gosec // no secret
+			if err := pause(ctx, recheckEvery+jitter); err != nil {
 				return done, err
 			}
 		}
@@ -91,17 +101,23 @@ func (r *RecheckOrders) RecheckOrders(ctx context.Context, in ordercheck.Recheck
 func (r *RecheckOrders) ask(ctx context.Context, workflowID string, set ordercheck.RuleSet) error {
 	ctx, cancel := context.WithTimeout(ctx, recheckCallTimeout)
 	defer cancel()
-	err := r.Temporal.SignalWorkflow(ctx, workflowID, "", ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{{
-		Event: ordercheck.EventRulesChanged, ReceivedAt: time.Now().UTC(), RulesDigest: set.Digest,
-	}})
+	err := r.Temporal.SignalWorkflow(
+		ctx,
+		workflowID,
+		"",
+		ordercheck.SignalWebhookDelivered,
+		[]ordercheck.Delivery{{
+			Event: ordercheck.EventRulesChanged, ReceivedAt: time.Now().UTC(), RulesDigest: set.Digest,
+		}},
+	)
 	var ended *serviceerror.NotFound
 	if err == nil || errors.As(err, &ended) {
 		return nil
 	}
-	return fmt.Errorf("ask %s to check itself anew: %w", workflowID, err)
+	return fmt.Errorf("ask %s to check itself again: %w", workflowID, err)
 }
 
-// pause ends early if the activity is cancelled or its worker stops.
+// pause waits. It ends early if the activity is cancelled or its worker stops.
 func pause(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

@@ -21,28 +21,36 @@ import (
 )
 
 const (
-	// digestPage is the most runs that Temporal lists at once, and maxDigestPages limits the pages.
-	// Nobody holds 100,000 orders.
+	// digestPage is the largest page that Temporal lists, and maxDigestPages limits the pages. Nobody
+	// holds 100,000 orders.
 	digestPage     = 1000
 	maxDigestPages = 100
 )
 
 // OrderList is the part of Temporal's client that lists orders.
 type OrderList interface {
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
+	ListWorkflow(
+		ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest,
+	) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	CountWorkflow(
+		ctx context.Context,
+		request *workflowservice.CountWorkflowExecutionsRequest,
+	) (*workflowservice.CountWorkflowExecutionsResponse, error)
 }
 
 var _ OrderList = client.Client(nil)
 
 // SendDigest mails a list of all held orders to everybody who gets all notices. It lists and sends
-// in one activity, since the history must not hold customers unencrypted, nor addresses at all. An
-// attempt that is interrupted is followed by one that leaves out those who have the mail.
-func (a *Activities) SendDigest(ctx context.Context, in ordercheck.SendDigestInput) (ordercheck.SentDigest, error) {
+// in one activity, because the history must not hold addresses, or customers unencrypted. An
+// interrupted attempt is followed by one that skips targets that have the mail.
+func (a *Activities) SendDigest(
+	ctx context.Context, in ordercheck.SendDigestInput,
+) (ordercheck.SentDigest, error) {
 	var done ordercheck.SentDigest
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &done); err != nil {
-			return done, fmt.Errorf("go on from the attempt before: %w", err)
+			return done, fmt.Errorf("resume from the last attempt: %w", err)
 		}
 	}
 	if a.Notifier == nil || a.Held == nil {
@@ -75,21 +83,28 @@ func (a *Activities) SendDigest(ctx context.Context, in ordercheck.SendDigestInp
 	case failed != nil:
 		return done, noticeError(failed)
 	case len(done.Sent) == 0 && len(done.Refused) > 0:
-		return done, temporal.NewNonRetryableApplicationError("every receiver's mail server refused the digest", errorNoticeRefused, nil)
+		return done, temporal.NewNonRetryableApplicationError(
+			"every receiver's mail server refused the digest",
+			errorNoticeRefused,
+			nil,
+		)
 	}
 	return done, nil
 }
 
-// listHeld lists the held orders, and counts them in done.
-func (a *Activities) listHeld(ctx context.Context, in ordercheck.SendDigestInput, done *ordercheck.SentDigest) (*notify.Digest, error) {
+// listHeld lists the held orders and counts them in done.
+func (a *Activities) listHeld(
+	ctx context.Context, in ordercheck.SendDigestInput, done *ordercheck.SentDigest,
+) (*notify.Digest, error) {
 	listedAt := time.Now().UTC()
 	orders, err := a.heldOrders(ctx, func() { activity.RecordHeartbeat(ctx, *done) })
 	if err != nil {
 		return nil, err
 	}
-	pending, err := a.Held.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: openWith(ordercheck.StatusPending)})
+	pending, err := a.Held.CountWorkflow(ctx,
+		&workflowservice.CountWorkflowExecutionsRequest{Query: openWith(ordercheck.StatusPending)})
 	if err != nil {
-		return nil, fmt.Errorf("count the orders within their grace period: %w", err)
+		return nil, fmt.Errorf("count the orders in their grace period: %w", err)
 	}
 	newOrders := 0
 	for i := range orders {
@@ -97,7 +112,7 @@ func (a *Activities) listHeld(ctx context.Context, in ordercheck.SendDigestInput
 			newOrders++
 		}
 	}
-	if done.ListedAt.IsZero() { // a later attempt must not hide what was held since
+	if done.ListedAt.IsZero() { // a later attempt must not hide orders held since the first
 		done.ListedAt = listedAt
 	}
 	done.Held, done.New, done.Pending = len(orders), newOrders, int(pending.GetCount())
@@ -115,7 +130,9 @@ func openWith(status ordercheck.Status) string {
 		ordercheck.WorkflowType, ordercheck.SearchGateStatus, status)
 }
 
-func (a *Activities) heldOrders(ctx context.Context, heartbeat func()) ([]notify.DigestOrder, error) {
+func (a *Activities) heldOrders(
+	ctx context.Context, heartbeat func(),
+) ([]notify.DigestOrder, error) {
 	var orders []notify.DigestOrder
 	var token []byte
 	for range maxDigestPages {
@@ -138,8 +155,8 @@ func (a *Activities) heldOrders(ctx context.Context, heartbeat func()) ([]notify
 	return orders, nil
 }
 
-// heldOrder reads what Temporal lists of a run. What cannot be read stays empty: the order is
-// listed all the same.
+// heldOrder reads a listed run. A field that cannot be read stays empty, and the order is still
+// listed.
 func (a *Activities) heldOrder(run *workflowpb.WorkflowExecutionInfo) (notify.DigestOrder, bool) {
 	id, ok := ordercheck.SalesOrderID(run.GetExecution().GetWorkflowId())
 	if !ok {

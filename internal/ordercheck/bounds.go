@@ -92,7 +92,8 @@ func omit(omitted []Finding, f *Finding) []Finding {
 		i = len(omitted)
 		omitted = append(omitted, Finding{
 			ID: ruleID + "/*", RuleID: ruleID, Severity: f.Severity, Scope: f.Scope,
-			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt, Override: f.Override, Told: f.Told,
+			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt,
+			Override: f.Override, Told: f.Told,
 		})
 	}
 	g := &omitted[i]

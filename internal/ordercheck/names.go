@@ -88,7 +88,8 @@ const (
 	SearchGateStatus  = "GateStatus"  // Keyword, a [Status]
 	SearchErrorCount  = "ErrorCount"  // Int
 	SearchFailedRules = "FailedRules" // KeywordList, ids of the rules with errors
-	SearchHeldSince   = "HeldSince"   // Datetime, when the order's first error was confirmed; unset while none is
+	// SearchHeldSince is a Datetime: when the order's first error was confirmed; unset while none is.
+	SearchHeldSince = "HeldSince"
 	// SearchWarningRules is a KeywordList: the ids of the rules with warnings.
 	SearchWarningRules = "WarningRules"
 	// SearchOrderVersion is a Keyword: the order version of the latest check, as

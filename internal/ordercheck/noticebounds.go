@@ -53,7 +53,8 @@ func Brief(findings []*Finding) []Finding {
 		size := 0
 		for i, f := range findings {
 			brief[i] = Finding{
-				ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope, LineNumber: f.LineNumber, Count: f.Count, FirstSeen: f.FirstSeen,
+				ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope,
+				LineNumber: f.LineNumber, Count: f.Count, FirstSeen: f.FirstSeen,
 				Message:  Cut(f.Message, limit),
 				Expected: Cut(f.Expected, min(limit, 60)),
 				Actual:   Cut(f.Actual, min(limit, 60)),

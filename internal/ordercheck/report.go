@@ -17,7 +17,7 @@ const (
 	StatusPending    Status = "pending"    // errors within their grace period
 	StatusFailed     Status = "failed"     // confirmed errors
 	StatusOverridden Status = "overridden" // a named person answers for every error
-	StatusIncomplete Status = "incomplete" // a rule could not be evaluated, or data was missing, and nothing worse was found
+	StatusIncomplete Status = "incomplete" // a rule failed or lacked data, and nothing worse was found
 	StatusUnchecked  Status = "unchecked"  // the check could not be done; the run failed
 )
 
@@ -62,10 +62,10 @@ const (
 type Report struct {
 	SalesOrderID string    `json:"salesOrderId"`
 	OrderNumber  string    `json:"orderNumber"`  // empty before the first fetch
-	OrderVersion string    `json:"orderVersion"` // InFlow's timestamp of the order: a rowversion, 16 hex digits
+	OrderVersion string    `json:"orderVersion"` // InFlow's rowversion of the order, 16 hex digits
 	Customer     string    `json:"customer"`
 	Status       Status    `json:"status"`
-	CheckedAt    time.Time `json:"checkedAt,omitzero"` // when the latest check ended; zero before the first
+	CheckedAt    time.Time `json:"checkedAt,omitzero"` // end of the latest check; zero before
 	RuleSet      RuleSet   `json:"ruleSet"`
 	// Findings are ordered by rule order in the file, then line number. If there are more than
 	// [MaxFindings], errors are listed first.
@@ -90,8 +90,9 @@ type Report struct {
 
 // RuleSet identifies the rules that a report was made with.
 type RuleSet struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest"` // "sha256:" and 64 hex digits over everything that decides an evaluation
+	Name string `json:"name"`
+	// Digest is "sha256:" and 64 hex digits over everything that decides an evaluation.
+	Digest string `json:"digest"`
 }
 
 // Finding is one rule broken at one place of one order. Amounts are decimal strings.

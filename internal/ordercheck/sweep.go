@@ -99,7 +99,7 @@ type CarriedSweep struct {
 	// Read counts the entries of the list up to the end of Tail. First and BySkip are as in
 	// [ListOrdersInput].
 	Read   int    `json:"read,omitempty"`
-	Total  int    `json:"total,omitempty"` // entries of the list when the sweep began; 0 if InFlow did not say
+	Total  int    `json:"total,omitempty"` // entries of the list at the start; 0 if unknown
 	First  string `json:"first,omitempty"`
 	BySkip bool   `json:"bySkip,omitempty"`
 	// Waiting are the orders whose checks wait for their turn at InFlow.

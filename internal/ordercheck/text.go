@@ -136,7 +136,8 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(
 		&b,
-		"orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, %d with a check under way\n",
+		"orders since %s: %d listed, %d changed since the last sweeps, %d of these missed, "+
+			"%d with a check in progress\n",
 		s.From.Format(time.DateOnly),
 		s.Listed,
 		s.Changed,
@@ -146,7 +147,8 @@ func (s *Sweep) WriteText(w io.Writer) error {
 	if s.Unreadable > 0 {
 		fmt.Fprintf(
 			&b,
-			"%d entries of InFlow's list could not be read, and their orders were not compared; the worker's log names them\n",
+			"%d entries of InFlow's list could not be read, and their orders were not compared; "+
+				"the worker's log names them\n",
 			s.Unreadable,
 		)
 	}

@@ -13,7 +13,7 @@ type TimelineKind string
 // The kinds of timeline entries.
 const (
 	TimelineDelivery      TimelineKind = "delivery"       // a webhook announced the order
-	TimelineSweep         TimelineKind = "sweep"          // the sweep found a version that no webhook announced
+	TimelineSweep         TimelineKind = "sweep"          // the sweep found an unannounced version
 	TimelineChecked       TimelineKind = "checked"        // a check ended
 	TimelineNotChecked    TimelineKind = "not-checked"    // a check could not be done
 	TimelineConfirmed     TimelineKind = "confirmed"      // errors outlasted their grace period
@@ -22,7 +22,7 @@ const (
 	TimelineOverridden    TimelineKind = "overridden"     // somebody took responsibility
 	TimelineOverrideEnded TimelineKind = "override-ended" // an override ended
 	TimelineResolved      TimelineKind = "resolved"       // the errors are gone
-	TimelineCancelled     TimelineKind = "cancelled"      // the order at InFlow, or its run by an operator
+	TimelineCancelled     TimelineKind = "cancelled"      // the order, or its run by an operator
 	TimelineDeleted       TimelineKind = "deleted"        // InFlow no longer has the order
 	TimelineExpired       TimelineKind = "expired"        // the gate stopped watching
 	TimelineCommented     TimelineKind = "commented"      // somebody wrote something
@@ -82,7 +82,8 @@ func (c *Comment) Validate() error {
 	if blank(c.By) {
 		faults = append(faults, errors.New(`"by" is missing: say who comments`))
 	} else if n := utf8.RuneCountInString(c.By); n > MaxOverrideBy {
-		faults = append(faults, fmt.Errorf(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy))
+		faults = append(faults,
+			fmt.Errorf(`"by" has %d characters; give a name of at most %d`, n, MaxOverrideBy))
 	}
 	if blank(c.Text) {
 		faults = append(faults, errors.New(`"text" is missing: write the comment`))
