@@ -24,8 +24,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-build: go-toolchain ## build bin/gate
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gate ./cmd/gate
+build: go-toolchain ## build bin/gate and bin/gate-dev
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/gate ./cmd/gate-dev
 
 # The libraries come from the cache; the gate's own packages are compiled in each folder.
 reproducible: go-toolchain ## check that the image's program is the same when built in two folders
@@ -38,7 +38,7 @@ reproducible: go-toolchain ## check that the image's program is the same when bu
 	cmp "$$aside/one/gate" "$$aside/two/deeper/gate"; sha256sum "$$aside/one/gate" | cut -d' ' -f1
 
 dev: build temporal mailpit ## run everything on this machine, with sample orders
-	@bin/gate dev
+	@bin/gate-dev
 
 tools: go-toolchain temporal mailpit workflowcheck packages promtool ## install all that the tests need; may ask for your sudo password
 

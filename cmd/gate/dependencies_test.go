@@ -83,3 +83,18 @@ func TestWorkshopTestsTheVersionsThatShip(t *testing.T) {
 		}
 	}
 }
+
+// TestGateLinksNothingThatForgesWebhooks keeps the stand-in for InFlow, and everything else that
+// only development and tests run, out of the program that runs in production.
+func TestGateLinksNothingThatForgesWebhooks(t *testing.T) {
+	t.Parallel()
+	output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	packages := strings.Fields(string(output))
+	require.Contains(t, packages, "error-check-gate/ingress")
+	for _, path := range packages {
+		for _, folder := range []string{"error-check-gate/internal/dev", "error-check-gate/workshop"} {
+			assert.False(t, path == folder || strings.HasPrefix(path, folder+"/"), "gate links %s", path)
+		}
+	}
+}

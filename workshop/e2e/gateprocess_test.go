@@ -23,10 +23,13 @@ import (
 	"error-check-gate/workshop/internal/product"
 )
 
-// buildGate builds the command once for all tests.
+// buildGate builds gate and gate-dev once for all tests. It returns the path of gate.
 var buildGate = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "gate")
 	if err != nil {
+		return "", err
+	}
+	if _, err := product.Build(context.Background(), "gate-dev", folder); err != nil {
 		return "", err
 	}
 	return product.Build(context.Background(), "gate", folder)

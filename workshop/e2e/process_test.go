@@ -121,7 +121,7 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
 	assert.Equal(t, 1, second.exit())
-	assert.Equal(t, "gate: the Temporal development server ended by itself (signal: killed)\n", second.stderr.String())
+	assert.Equal(t, "gate-dev: the Temporal development server ended by itself (signal: killed)\n", second.stderr.String())
 	assert.Empty(t, childrenOf(t, dir))
 }
 
