@@ -15,7 +15,20 @@ ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "-X main.version=${VERSION}" -o /out/gate ./cmd/gate
 
-FROM scratch
+FROM build AS build-dev
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
+    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-X main.version=${VERSION}" -o /out/gate-dev ./cmd/gate-dev
+
+# The stand-in for InFlow, for the demo only: deploy/demo. Its health check is gate's.
+FROM scratch AS gate-dev
+COPY --from=build-dev /out/gate /out/gate-dev /usr/local/bin/
+ENV HOME=/
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/gate-dev"]
+EXPOSE 5010
+
+# The last stage is the one that 'docker build .' makes.
+FROM scratch AS gate
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/gate /usr/local/bin/gate
 ENV HOME=/

@@ -30,7 +30,7 @@ build: go-toolchain ## build bin/gate and bin/gate-dev
 # The libraries come from the cache; the gate's own packages are compiled in each folder.
 reproducible: go-toolchain ## check that the image's program is the same when built in two folders
 	@set -e; aside=$$(mktemp -d); trap 'rm -rf "$$aside"' EXIT; \
-	flags=$$(sed -n 's/.*go build \(.*\) -ldflags .*/\1/p' Dockerfile); \
+	flags=$$(sed -n 's,.*go build \(.*\) -ldflags .* ./cmd/gate$$,\1,p' Dockerfile); \
 	for place in one two/deeper; do \
 		mkdir -p "$$aside/$$place"; git ls-files -z -- ':!workshop' | xargs -0 cp --parents -t "$$aside/$$place"; \
 		(cd "$$aside/$$place" && CGO_ENABLED=0 $(GO) build $$flags -ldflags '-X main.version=reproducible' -o gate ./cmd/gate); \

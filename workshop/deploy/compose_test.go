@@ -203,16 +203,18 @@ func TestImagesArePinned(t *testing.T) {
 	release := regexp.MustCompile(`:v?\d+\.\d+`)
 	p := everything(t)
 	for name, service := range p.Services {
-		if service.Image != p.Services["ingress"].Image {
+		if service.Build == nil {
 			assert.Regexp(t, release, service.Image, name)
 		}
 	}
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	bases := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(string(dockerfile), -1)
-	require.Len(t, bases, 2)
+	require.Len(t, bases, 4)
 	assert.Regexp(t, release, bases[0][1])
-	assert.Equal(t, "scratch", bases[1][1])
+	for i, base := range []string{"build", "scratch", "scratch"} {
+		assert.Equal(t, base, bases[1+i][1])
+	}
 	module, err := os.ReadFile("../../go.mod")
 	require.NoError(t, err)
 	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
@@ -381,16 +383,32 @@ func TestNothingRunsWithPrivileges(t *testing.T) {
 		if name != "postgres" {
 			assert.Empty(t, service.CapAdd, name)
 		}
-		if slices.Contains(append(gate, "fake-inflow"), name) {
-			assert.True(t, service.ReadOnly, name)
+		if slices.Contains(gate, name) {
 			assert.Equal(t, p.Services["ingress"].Image, service.Image, name)
+			assert.Equal(t, "gate", service.Build.Target, name)
+		}
+		if service.Build != nil {
+			assert.True(t, service.ReadOnly, name)
 		}
 	}
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
-	user := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindSubmatch(dockerfile)
-	require.NotNil(t, user, "the image runs as root")
-	assert.NotEqual(t, "0", string(user[1]))
+	users := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindAllSubmatch(dockerfile, -1)
+	require.Len(t, users, strings.Count(string(dockerfile), "\nFROM scratch "), "an image runs as root")
+	for _, user := range users {
+		assert.NotEqual(t, "0", string(user[1]))
+	}
+}
+
+// TestProductionImageHasOnlyTheGate: the stand-in forges InFlow's webhooks, and is for the demo.
+func TestProductionImageHasOnlyTheGate(t *testing.T) {
+	dockerfile, err := os.ReadFile("../../Dockerfile")
+	require.NoError(t, err)
+	_, last, found := strings.Cut(string(dockerfile), "\nFROM scratch AS gate\n")
+	require.True(t, found)
+	assert.NotContains(t, last, "\nFROM ", "'docker build .' makes the last stage")
+	assert.NotContains(t, last, "gate-dev")
+	assert.Equal(t, "gate-dev", demoProject(t).Services["fake-inflow"].Build.Target)
 }
 
 // TestLinksInMailsOpenTheDesk: the worker signs links with the desk's secret, for the address where the desk is published.
