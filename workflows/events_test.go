@@ -346,7 +346,7 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	for _, n := range s.notices {
 		if keys[n.notice.Key] {
 			// The test environment takes an attempt back that has begun, which Temporal does not do:
-			// see TestNoticeOnItsWayWhenTheRunContinues of the end-to-end tests.
+			// see TestNoticeInFlightIsSentOnce of the end-to-end tests.
 			if s.runs == 1 && !s.continued {
 				fault("notice %s was sent twice", n.notice.Kind)
 			}

@@ -16,10 +16,10 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// These tests hold invariant 12: a scrape, a probe, a log, a trace or a metric never stops a
-// process that is up from serving, whatever else is down.
+// These tests cover invariant 12: a scrape, probe, log, trace or metric never stops a running
+// process from serving, whatever else is down.
 
-// checked delivers until it is answered with 200, and waits for the report.
+// checked posts a delivery until the response is 200, and waits for the report.
 func (s *stack) checked(id string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -29,12 +29,13 @@ func (s *stack) checked(id string) {
 	assert.Equal(s.t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
 
-// TestScrapedFirst: nothing has called Temporal before the first scrape of each process.
-func TestScrapedFirst(t *testing.T) {
+// TestFirstScrapeBeforeAnyTemporalCall scrapes each process before it has called Temporal.
+func TestFirstScrapeBeforeAnyTemporalCall(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
 	id := s.addOrder("plain")
-	processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr), s.startProcess(t, "worker", server.Addr)}
+	processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr),
+		s.startProcess(t, "worker", server.Addr)}
 	for _, p := range processes {
 		p.waitFor("/metrics", http.StatusOK)
 		p.waitFor("/readyz", http.StatusOK)
@@ -47,9 +48,9 @@ func TestScrapedFirst(t *testing.T) {
 	}
 }
 
-// TestScrapedWhileTemporalIsAway: the processes are idle, and are scraped. When Temporal is back, the ingress
-// takes deliveries and the worker polls.
-func TestScrapedWhileTemporalIsAway(t *testing.T) {
+// TestScrapesWorkWithoutTemporal scrapes idle processes while Temporal is away. When it is back,
+// the ingress accepts deliveries and the worker polls.
+func TestScrapesWorkWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	for name, takeAway := range awayTemporal {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +61,7 @@ func TestScrapedWhileTemporalIsAway(t *testing.T) {
 			processes := s.startIdle(t, way)
 
 			bringBack := takeAway(way)
-			// A scrape is the first to see it: no probe has asked since.
+			// Scrape first: no probe has noticed yet that Temporal is away.
 			for _, p := range processes {
 				status, page := p.ask("/metrics")
 				require.Equal(t, http.StatusOK, status, page)
@@ -83,8 +84,8 @@ func TestScrapedWhileTemporalIsAway(t *testing.T) {
 	}
 }
 
-// TestStopsWhileTemporalIsAway: a process ends when it is told to, and says that all is well.
-func TestStopsWhileTemporalIsAway(t *testing.T) {
+// TestStopsWithoutTemporal: a process stops on SIGTERM with exit status 0.
+func TestStopsWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	for name, takeAway := range awayTemporal {
 		t.Run(name, func(t *testing.T) {
@@ -101,24 +102,25 @@ func TestStopsWhileTemporalIsAway(t *testing.T) {
 	}
 }
 
-// awayTemporal are the ways in which Temporal can be away.
+// awayTemporal lists the ways in which Temporal can be away.
 var awayTemporal = map[string]func(*link) (bringBack func()){
-	"refuses": func(l *link) func() { l.cut(); return l.mend },
+	"refuses": func(l *link) func() { l.cut(); return l.restore },
 	"hangs":   func(l *link) func() { return l.stall() },
 }
 
-// startIdle starts both processes, and waits until they are ready.
+// startIdle starts both processes and waits until they are ready.
 func (s *stack) startIdle(t *testing.T, way *link) []*gateProcess {
 	t.Helper()
-	processes := []*gateProcess{s.startProcess(t, "ingress", way.addr), s.startProcess(t, "worker", way.addr)}
+	processes := []*gateProcess{s.startProcess(t, "ingress", way.addr),
+		s.startProcess(t, "worker", way.addr)}
 	for _, p := range processes {
 		p.waitFor("/readyz", http.StatusOK)
 	}
 	return processes
 }
 
-// TestStopsWhateverTheCollectorDoes: traces and metrics are sent to a collector that is healthy, away, or
-// takes connections and never answers.
+// TestStopsWhateverTheCollectorDoes: the processes send traces and metrics to a collector that is
+// healthy, away, or accepts connections and never responds.
 func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -126,20 +128,23 @@ func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 		interval string // of metrics, in ms
 	}{
 		"healthy": {healthyCollector, "60000"}, "away": {absentCollector, "60000"},
-		"hanging at the end": {hangingCollector, "60000"}, "hanging all the time": {hangingCollector, "200"},
+		"hanging at the end":   {hangingCollector, "60000"},
+		"hanging all the time": {hangingCollector, "200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			collector, used := tc.start(t)
 			s := newStack(t, options{noWorker: true})
 			id := s.addOrder("plain")
-			telemetry := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector, "OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_METRIC_EXPORT_INTERVAL=" + tc.interval}
-			processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr, telemetry...), s.startProcess(t, "worker", server.Addr, telemetry...)}
+			telemetry := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector,
+				"OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_METRIC_EXPORT_INTERVAL=" + tc.interval}
+			processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr, telemetry...),
+				s.startProcess(t, "worker", server.Addr, telemetry...)}
 			for _, p := range processes {
 				p.waitFor("/readyz", http.StatusOK)
 			}
 			s.checked(id)
-			require.Eventually(t, used, waitFor, tick, "nothing is sent to the collector")
+			require.Eventually(t, used, waitFor, tick, "the collector gets nothing")
 			for _, p := range processes {
 				status, page := p.ask("/metrics")
 				assert.Equal(t, http.StatusOK, status, page)
@@ -149,11 +154,12 @@ func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 	}
 }
 
-// TestOutputThatNobodyReads: the reader of standard output and error hangs, as a log driver may, or
-// has ended. The processes go on, and stop when they are told to.
-func TestOutputThatNobodyReads(t *testing.T) {
+// TestUnreadOutputDoesNotStopTheGate: the reader of standard output and error hangs, as a log
+// driver may, or has ended. The processes still work, and stop on SIGTERM.
+func TestUnreadOutputDoesNotStopTheGate(t *testing.T) {
 	t.Parallel()
-	for name, ended := range map[string]bool{"the reader hangs": false, "the reader has ended": true} {
+	for name, ended := range map[string]bool{"the reader hangs": false,
+		"the reader has ended": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t, options{noWorker: true})
@@ -180,14 +186,15 @@ func TestOutputThatNobodyReads(t *testing.T) {
 				assert.Equal(t, http.StatusOK, status, page)
 				require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 				code := p.exit()
-				// Lines of the audit log that cannot be written are a failure, though not of a delivery.
-				assert.True(t, code == 0 || code == 1 && p.Args[1] == "ingress" && !ended, "%s: status %d", p.Args[1], code)
+				// Lost lines of the audit log give exit status 1, but no delivery fails.
+				assert.True(t, code == 0 || code == 1 && p.Args[1] == "ingress" && !ended,
+					"%s: status %d", p.Args[1], code)
 			}
 		})
 	}
 }
 
-// fullPipe is a pipe into which not a byte more fits.
+// fullPipe returns a pipe whose buffer is full.
 func fullPipe(t *testing.T) (reader, writer *os.File) {
 	t.Helper()
 	reader, writer, err := os.Pipe()
@@ -235,7 +242,7 @@ func hangingCollector(t *testing.T) (url string, used func() bool) {
 			if err != nil {
 				break
 			}
-			open = append(open, conn) // and say nothing
+			open = append(open, conn) // and never respond
 			connections.Add(1)
 		}
 		for _, conn := range open {

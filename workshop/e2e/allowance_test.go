@@ -27,7 +27,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// starts are the starts of all requests that InFlow saw, in order.
+// starts returns the start times of all requests to InFlow, in order.
 func (s *stack) starts() []time.Time {
 	var starts []time.Time
 	for _, request := range s.fake.Requests() {
@@ -37,7 +37,7 @@ func (s *stack) starts() []time.Time {
 	return starts
 }
 
-// rateLimited counts the requests that InFlow refused for the allowance.
+// rateLimited counts the requests that InFlow refused with 429.
 func (s *stack) rateLimited() (n int) {
 	for _, request := range s.fake.Requests() {
 		if request.Status == http.StatusTooManyRequests {
@@ -47,7 +47,8 @@ func (s *stack) rateLimited() (n int) {
 	return n
 }
 
-// mostWithin is the most of the times, which ascend, that fall into any span of the length.
+// mostWithin returns the largest number of times in any window of the given length. times is
+// sorted.
 func mostWithin(length time.Duration, times []time.Time) (most int) {
 	first := 0
 	for last := range times {
@@ -59,32 +60,37 @@ func mostWithin(length time.Duration, times []time.Time) (most int) {
 	return most
 }
 
-// TestTwoWorkersShareTheAllowance takes a minute: only then a minute is over. With a
-// limit for each worker, or with 60 requests a minute and a burst on top, InFlow would have refused one.
+// TestTwoWorkersShareTheAllowance takes a minute, because InFlow's quota is per minute. If each
+// worker had its own limit, or if a burst came on top of it, InFlow would refuse a request.
 func TestTwoWorkersShareTheAllowance(t *testing.T) {
 	t.Parallel()
 	const perMinute, orders = 60, 62
 	s := newStack(t, options{allowance: perMinute})
 	s.startWorker()
 	ids := s.quietOrders(orders)
-	// Attempts after a failure are requests too.
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusInternalServerError, Times: 3}))
+	// Retries count as requests too.
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Status: http.StatusInternalServerError, Times: 3}))
 	s.deliver(ids)
 
 	require.Eventually(t, func() bool {
-		return !slices.ContainsFunc(ids, func(id string) bool { return len(s.fetches(id)) == 0 }) || s.rateLimited() > 0
+		return !slices.ContainsFunc(ids, func(id string) bool {
+			return len(s.fetches(id)) == 0
+		}) || s.rateLimited() > 0
 	}, waitFor, tick)
 	starts := s.starts()
-	assert.Zero(t, s.rateLimited(), "InFlow refused none for its allowance")
+	assert.Zero(t, s.rateLimited(), "InFlow refused no request")
 	assert.LessOrEqual(t, mostWithin(time.Minute, starts), perMinute)
-	assert.GreaterOrEqual(t, mostWithin(time.Minute, starts), perMinute*3/4, "most of the allowance is of use")
-	assert.Greater(t, len(starts), perMinute, "more was asked for than a minute has")
+	assert.GreaterOrEqual(t, mostWithin(time.Minute, starts), perMinute*3/4,
+		"most of the quota is used")
+	assert.Greater(t, len(starts), perMinute, "there were more requests than fit into a minute")
 }
 
 func TestAStormOfEditsCostsFewFetches(t *testing.T) {
 	t.Parallel()
-	// The settings of production: a storm lasts some seconds, as people save.
-	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second}})
+	// Use production settings: people save for some seconds.
+	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 2 * time.Second,
+		SettleMax: 30 * time.Second}})
 	ids := s.quietOrders(20)
 	var mu sync.Mutex
 	answered := map[string]time.Time{}
@@ -117,22 +123,25 @@ func TestAStormOfEditsCostsFewFetches(t *testing.T) {
 	assert.LessOrEqual(t, fetches, 40)
 }
 
-// waitForTurn waits until a request for the order stands in InFlow's queue with the priority.
+// waitForTurn waits until a fetch of the order is queued with the priority.
 func (s *stack) waitForTurn(id string, priority int32) {
 	s.t.Helper()
 	var waiting []*workflowpb.PendingActivityInfo
 	require.Eventually(s.t, func() bool {
-		run, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+		run, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id),
+			"")
 		waiting = run.GetPendingActivities()
 		if err != nil || len(waiting) != 1 {
 			return false
 		}
 		pending := waiting[0]
-		return pending.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED && pending.GetPriority().GetPriorityKey() == priority
-	}, waitFor, tick, "no request of priority %d waits for order %s, but %v", priority, id, &waiting)
+		return pending.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED &&
+			pending.GetPriority().GetPriorityKey() == priority
+	}, waitFor, tick, "no request of priority %d waits for order %s, but %v", priority, id,
+		&waiting)
 }
 
-// startAsSweep starts a check as nobody waits for it.
+// startAsSweep starts a check with the lowest priority, as a sweep does.
 func (s *stack) startAsSweep(id string) {
 	s.t.Helper()
 	_, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
@@ -142,10 +151,12 @@ func (s *stack) startAsSweep(id string) {
 	require.NoError(s.t, err)
 }
 
-// fetched are the orders, in the order of their first fetch.
+// fetched returns the orders in the order of their first fetch.
 func (s *stack) fetched() []string {
 	requests := s.fake.Requests()
-	slices.SortStableFunc(requests, func(a, b fakeinflow.Request) int { return a.Start.Compare(b.Start) })
+	slices.SortStableFunc(requests, func(a, b fakeinflow.Request) int {
+		return a.Start.Compare(b.Start)
+	})
 	var ids []string
 	for _, request := range requests {
 		if id := request.SalesOrderID; id != "" && !slices.Contains(ids, id) {
@@ -155,13 +166,16 @@ func (s *stack) fetched() []string {
 	return ids
 }
 
-// TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep has the allowance of one worker spent, so that everything waits,
-// and another worker bring a larger one. What waits longest is the least urgent.
-func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
+// TestPeopleGoBeforeWebhooksAndWebhooksBeforeTheSweep uses up the quota of one worker, so all
+// fetches queue up, the least urgent ones first. Then another worker raises the quota.
+func TestPeopleGoBeforeWebhooksAndWebhooksBeforeTheSweep(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: nothing to look up\nrules:\n- {id: negative, scope: order, severity: error, when: 'order.total < dec(0)', message: '\"Negative\"'}\n"), 0o600))
-	live, err := live.Follow(t.Context(), []string{path}, live.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: nothing to look "+
+		"up\nrules:\n- {id: negative, scope: order, severity: error, when: 'order.total < "+
+		"dec(0)', message: '\"Negative\"'}\n"), 0o600))
+	live, err := live.Follow(t.Context(), []string{path},
+		live.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s := newStack(t, options{noWorker: true, rules: live.Set})
 	s.allowance = 1
@@ -178,7 +192,7 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 		s.postAccepted(id)
 		s.waitForTurn(id, ordercheck.PriorityWebhook)
 	}
-	// A new order; one that a webhook announced; a plain signal for one that the sweep found.
+	// A new order, an order with a webhook, and a plain signal for an order that a sweep found.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var people sync.WaitGroup
@@ -190,18 +204,19 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 			}
 		})
 	}
-	require.NoError(t, s.temporal.SignalWorkflow(t.Context(), ordercheck.WorkflowID(asked[2]), "", ordercheck.SignalWebhookDelivered, nil))
+	require.NoError(t, s.temporal.SignalWorkflow(t.Context(), ordercheck.WorkflowID(asked[2]), "",
+		ordercheck.SignalWebhookDelivered, nil))
 	for _, id := range asked {
 		s.waitForTurn(id, ordercheck.PriorityPerson)
 	}
-	require.Equal(t, []string{spent}, s.fetched(), "the allowance is spent")
+	require.Equal(t, []string{spent}, s.fetched(), "the quota is used up")
 
 	stop()
 	s.allowance = 60
 	s.startWorker()
 	people.Wait()
 	require.Eventually(t, func() bool { return len(s.fetched()) == len(orders) }, waitFor, tick)
-	var got []int // the priorities of the fetches, in their order
+	var got []int // priorities of the fetches, in order
 	for _, id := range s.fetched()[1:] {
 		switch {
 		case slices.Contains(asked, id):
@@ -220,27 +235,30 @@ func TestPeopleGoBeforeWebhooksAndThoseBeforeTheSweep(t *testing.T) {
 			}
 		}
 	}
-	// In order of arrival there are 27. Where the machine is busy, two neighbors may reach InFlow in the other order.
+	// First come, first served would give 27. On a busy machine, neighbors may swap on the way to
+	// InFlow.
 	assert.LessOrEqual(t, overtaken, 2, "people first, then webhooks, then the sweep: %v", got)
 	for _, id := range orders {
 		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
-		assert.Len(t, s.fetches(id), 1, "what was taken back was no request")
+		assert.Len(t, s.fetches(id), 1, "fetches that were cancelled in the queue made no request")
 	}
 }
 
-// scrape reads a process's page of metrics.
+// scrape returns the metrics page.
 func scrape(t *testing.T, recorded *telemetry.Telemetry) string {
 	t.Helper()
 	page := httptest.NewRecorder()
-	recorded.MetricsHandler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	recorded.MetricsHandler().ServeHTTP(page,
+		httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
 	require.Equal(t, http.StatusOK, page.Code)
 	return page.Body.String()
 }
 
-// TestInflowSaysWait: somebody else has spent the allowance.
-func TestInflowSaysWait(t *testing.T) {
+// TestRetryAfterOfInflowIsObeyed: somebody else has used up the quota.
+func TestRetryAfterOfInflowIsObeyed(t *testing.T) {
 	t.Parallel()
-	recorded, err := telemetry.Start(t.Context(), telemetry.Options{Service: "gate-worker", LogWriter: t.Output()})
+	recorded, err := telemetry.Start(t.Context(),
+		telemetry.Options{Service: "gate-worker", LogWriter: t.Output()})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, recorded.Shutdown(context.WithoutCancel(t.Context()))) })
 	s := newStack(t, options{noWorker: true, telemetry: recorded})
@@ -248,7 +266,8 @@ func TestInflowSaysWait(t *testing.T) {
 	s.startWorker()
 	ids := s.quietOrders(20)
 	const retryAfter = 3 * time.Second
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusTooManyRequests, RetryAfter: retryAfter}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Status: http.StatusTooManyRequests, RetryAfter: retryAfter}))
 	s.deliver(ids)
 	var first fakeinflow.Request
 	require.Eventually(t, func() bool {
@@ -267,7 +286,8 @@ func TestInflowSaysWait(t *testing.T) {
 
 	early := 0
 	for _, request := range s.fake.Requests() {
-		if request.Route == fakeinflow.RouteGetSalesOrder && request.Start.Before(first.Start.Add(retryAfter)) {
+		if request.Route == fakeinflow.RouteGetSalesOrder &&
+			request.Start.Before(first.Start.Add(retryAfter)) {
 			early++
 		}
 	}
@@ -290,5 +310,5 @@ func TestInflowSaysWait(t *testing.T) {
 		for _, want := range wanted {
 			assert.Contains(c, page, want)
 		}
-	}, waitFor, tick, "the worker asks Temporal about the queue every few seconds")
+	}, waitFor, tick, "the worker reads the queue's state every few seconds")
 }

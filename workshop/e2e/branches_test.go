@@ -24,11 +24,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// recordVariable, where set, is the folder that histories are recorded into: see 'make record-histories'.
+// recordVariable names the folder for recorded histories, if set: see 'make record-histories'.
 const recordVariable = "RECORD_HISTORIES"
 
-// TestBranches takes a real run through each branch of the workflow. Their
-// recorded histories are what package workflows replays.
+// TestBranches takes a real run through each branch of the workflow. Package workflows replays the
+// recorded histories.
 func TestBranches(t *testing.T) {
 	t.Parallel()
 	for name, branch := range map[string]func(t *testing.T, name string){
@@ -48,7 +48,7 @@ func TestBranches(t *testing.T) {
 					shown++
 				}
 			}
-			assert.Equal(t, 1, shown, "what the delivery has shown already is no event")
+			assert.Equal(t, 1, shown, "values that the delivery set are not set again")
 			s.record(name, id)
 		},
 		"failed": func(t *testing.T, name string) {
@@ -59,14 +59,18 @@ func TestBranches(t *testing.T) {
 		},
 		"retried": func(t *testing.T, name string) {
 			s := newStack(t, options{})
-			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 503, Times: 2}))
+			require.NoError(t,
+				s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 503,
+					Times: 2}))
 			id := s.create("plain")
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
 		},
 		"not-found": func(t *testing.T, name string) {
 			s := newStack(t, options{})
-			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 404}))
+			require.NoError(t,
+				s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+					Status: 404}))
 			id := s.create("plain")
 			_, err := s.result(id)
 			require.Error(t, err)
@@ -118,9 +122,11 @@ func TestBranches(t *testing.T) {
 			s := newStack(t, options{settings: holding(0)})
 			id := s.create("balance-wrong")
 			s.waitForStatus(id, ordercheck.StatusFailed)
-			report, err := operations.Override(t.Context(), s.temporal, id, ordercheck.OverrideRequest{
-				Findings: []string{"balance"}, By: "Anna", Reason: "agreed", Until: time.Now().AddDate(50, 0, 0),
-			})
+			report, err := operations.Override(t.Context(), s.temporal, id,
+				ordercheck.OverrideRequest{
+					Findings: []string{"balance"}, By: "Anna", Reason: "agreed",
+					Until: time.Now().AddDate(50, 0, 0),
+				})
 			require.NoError(t, err)
 			assert.Equal(t, ordercheck.StatusOverridden, report.Status)
 			s.fix(id)
@@ -173,7 +179,9 @@ func TestBranches(t *testing.T) {
 		},
 		"hold-failed-fetch": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(0)})
-			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 401}))
+			require.NoError(t,
+				s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+					Status: 401}))
 			id := s.create("balance-wrong")
 			_, err := s.result(id)
 			require.ErrorContains(t, err, "INFLOW_API_KEY")
@@ -187,7 +195,8 @@ func TestBranches(t *testing.T) {
 			s.signal(id, 2001)
 			require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
 			require.Eventually(t, func() bool { return len(s.fetches(id)) >= 2 }, waitFor, tick)
-			assert.Equal(t, firstSeen, s.report(id).Findings[0].FirstSeen, "no clock starts again")
+			assert.Equal(t, firstSeen, s.report(id).Findings[0].FirstSeen,
+				"the error's age does not restart")
 			s.fix(id)
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
@@ -221,12 +230,13 @@ func TestBranches(t *testing.T) {
 			s.holds([]string{id})
 			s.endWindow(stop)
 			require.Eventually(t, func() bool {
-				_, collective := told(t, catcher)
+				_, collective := notified(t, catcher)
 				return len(collective) == 2
 			}, waitFor, tick)
 			s.record(name+"-order", id)
 			for i, target := range s.notifier.Receivers() {
-				s.recordEvents(fmt.Sprintf("%s-%d", name, i+1), s.events(ordercheck.GatherWorkflowID(target.Name), ""))
+				s.recordEvents(fmt.Sprintf("%s-%d", name, i+1),
+					s.events(ordercheck.GatherWorkflowID(target.Name), ""))
 			}
 		},
 		"sweep-missed": func(t *testing.T, name string) {
@@ -248,7 +258,7 @@ func TestBranches(t *testing.T) {
 			s.save(id)
 			assert.Equal(t, 1, s.sweepNow().Missed)
 			s.sees(id)
-			// A sweep that looked a moment earlier.
+			// Signal of a sweep that listed the orders a moment earlier.
 			s.miss(id, "0000000000000001")
 			s.fix(id)
 			assert.Equal(t, 1, s.sweepNow().Missed)
@@ -258,15 +268,19 @@ func TestBranches(t *testing.T) {
 		},
 		"sweep-moved": func(t *testing.T, name string) {
 			hooked := &hookedOrders{entries: 2}
-			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
-				hooked.Client = c
-				return hooked
-			}})
+			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand,
+				orders: func(c *inflow.Client) activities.Orders {
+					hooked.Client = c
+					return hooked
+				}})
 			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
-			ids := []string{s.createRecent("plain"), s.createRecent("plain"), s.createRecent("plain")}
+			ids := []string{s.createRecent("plain"), s.createRecent("plain"),
+				s.createRecent("plain")}
 			hooked.before = func(page int) {
 				if page == 2 {
-					assert.NoError(t, s.fake.EditOrder(s.inList()[1], func(order map[string]any) { order["orderRemarks"] = "x" }))
+					assert.NoError(t, s.fake.EditOrder(s.inList()[1], func(order map[string]any) {
+						order["orderRemarks"] = "x"
+					}))
 				}
 			}
 			s.sweepNow()
@@ -291,7 +305,7 @@ func TestBranches(t *testing.T) {
 	}
 }
 
-// deliveredDuringCheck is an order whose first check meets a signal with n deliveries.
+// deliveredDuringCheck returns an order that gets n deliveries during its first check.
 func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
 	t.Helper()
 	slow := &slowOrders{fetched: make(chan struct{}), goOn: make(chan struct{})}
@@ -306,14 +320,16 @@ func deliveredDuringCheck(t *testing.T, n int) (s *stack, id string) {
 	return s, id
 }
 
-// slowOrders lets the first fetch of an order end when goOn is closed.
+// slowOrders delays the end of the first fetch until goOn is closed.
 type slowOrders struct {
 	*inflow.Client
 	once          sync.Once
 	fetched, goOn chan struct{}
 }
 
-func (o *slowOrders) SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error) {
+func (o *slowOrders) SalesOrder(
+	ctx context.Context, id string, include []string,
+) (*inflow.SalesOrder, error) {
 	order, err := o.Client.SalesOrder(ctx, id, include)
 	o.once.Do(func() {
 		close(o.fetched)
@@ -322,7 +338,7 @@ func (o *slowOrders) SalesOrder(ctx context.Context, id string, include []string
 	return order, err
 }
 
-// record writes an order's histories, a file per run, where that was asked for.
+// record writes an order's histories, one file per run, if recordVariable is set.
 func (s *stack) record(name, id string) {
 	s.t.Helper()
 	for i, run := range s.runs(id) {
@@ -346,5 +362,6 @@ func (s *stack) recordEvents(file string, events []*historypb.HistoryEvent) {
 	writer := gzip.NewWriter(&compressed)
 	_, err = writer.Write(data)
 	require.NoError(s.t, errors.Join(err, writer.Close()))
-	require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json.gz"), compressed.Bytes(), 0o644))
+	require.NoError(s.t, os.WriteFile(filepath.Join(folder, file+".json.gz"), compressed.Bytes(),
+		0o644))
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// manyHeldOrders is the size of BenchmarkManyHeldOrders.
-var manyHeldOrders = flag.Int("held-orders", 20_000, "orders that BenchmarkManyHeldOrders holds")
+// manyHeldOrders is the number of orders in BenchmarkManyHeldOrders.
+var manyHeldOrders = flag.Int("held-orders", 20_000, "number of orders in BenchmarkManyHeldOrders")
 
-// hold creates wrong orders, and waits until all of them are held.
+// hold creates wrong orders and waits until all are held.
 func (s *stack) hold(n int) (ids []string) {
 	s.t.Helper()
 	for i := range n {
@@ -34,9 +34,9 @@ func (s *stack) hold(n int) (ids []string) {
 	return ids
 }
 
-// TestMoreHeldOrdersThanTheWorkerKeeps: the runs that leave the worker's memory go on when something
-// happens to them.
-func TestMoreHeldOrdersThanTheWorkerKeeps(t *testing.T) {
+// TestMoreHeldOrdersThanTheCacheKeeps: runs that were evicted from the worker's cache continue when
+// something happens to them.
+func TestMoreHeldOrdersThanTheCacheKeeps(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
 	p := s.startProcess(t, "worker", server.Addr, "WORKER_CACHED_RUNS=10", "SWEEP_EVERY=0")
@@ -47,26 +47,30 @@ func TestMoreHeldOrdersThanTheWorkerKeeps(t *testing.T) {
 	kept := metricValue(t, page, "temporal_sticky_cache_size")
 	assert.LessOrEqual(t, kept, 10.0)
 	assert.Equal(t, 10.0, metricValue(t, page, "gate_worker_cached_runs_limit"))
-	for _, id := range ids[:3] { // the first to leave
+	for _, id := range ids[:3] { // evicted first
 		s.fix(id)
 		assert.Zero(t, s.mustResult(id).Errors())
 	}
 }
 
-// BenchmarkManyHeldOrders has a worker with 512 MiB hold 20,000 orders.
+// BenchmarkManyHeldOrders holds 20,000 orders in a worker with 512 MiB.
 func BenchmarkManyHeldOrders(b *testing.B) {
 	const container = 512 << 20
 	s := newStack(b, options{noWorker: true})
-	rules := filepath.Join(b.TempDir(), "rules.yaml") // without look-ups, which would compare each order with all others
-	require.NoError(b, os.WriteFile(rules, []byte("version: 1\nname: wrong\nrules:\n- id: wrong\n  scope: order\n  severity: error\n  when: 'true'\n  message: \"'Each order is wrong'\"\n"), 0o600))
-	p := s.startProcess(b, "worker", server.Addr, fmt.Sprintf("GOMEMLIMIT=%d", container*9/10), "SWEEP_EVERY=0", "INFLOW_REQUESTS_PER_MINUTE=60000",
+	// no look-ups, which would compare each order with all others
+	rules := filepath.Join(b.TempDir(), "rules.yaml")
+	require.NoError(b, os.WriteFile(rules, []byte("version: 1\nname: wrong\nrules:\n- id: "+
+		"wrong\n  scope: order\n  severity: error\n  when: 'true'\n  message: \"'Each order is "+
+		"wrong'\"\n"), 0o600))
+	p := s.startProcess(b, "worker", server.Addr, fmt.Sprintf("GOMEMLIMIT=%d", container*9/10),
+		"SWEEP_EVERY=0", "INFLOW_REQUESTS_PER_MINUTE=60000",
 		"RULES_FILE="+rules)
 	s.hold(*manyHeldOrders)
 	b.ReportMetric(float64(peakMemory(b, p.Process.Pid))/container, "peak/512MiB")
 	p.stop()
 }
 
-// metricValue returns the largest value of a metric's series.
+// metricValue returns the largest value of all series of a metric.
 func metricValue(t testing.TB, page, name string) float64 {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^`+name+`(?:\{.*\})? (\S+)$`).FindAllStringSubmatch(page, -1)
@@ -80,7 +84,7 @@ func metricValue(t testing.TB, page, name string) float64 {
 	return largest
 }
 
-// peakMemory returns the most memory that a process had at once, in bytes.
+// peakMemory returns a process's peak memory, in bytes.
 func peakMemory(t testing.TB, pid int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

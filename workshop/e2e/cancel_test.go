@@ -17,16 +17,18 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// cancel is 'temporal workflow cancel --reason …' by Anna.
+// cancel does what Anna does with 'temporal workflow cancel --reason …'.
 func (s *stack) cancel(id string) error {
-	_, err := s.temporal.WorkflowService().RequestCancelWorkflowExecution(s.t.Context(), &workflowservice.RequestCancelWorkflowExecutionRequest{
-		Namespace: s.namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(id)},
-		Identity: "temporal-cli:anna@desk", Reason: "goods are needed",
-	})
+	_, err := s.temporal.WorkflowService().RequestCancelWorkflowExecution(s.t.Context(),
+		&workflowservice.RequestCancelWorkflowExecutionRequest{
+			Namespace:         s.namespace,
+			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(id)},
+			Identity:          "temporal-cli:anna@desk", Reason: "goods are needed",
+		})
 	return err
 }
 
-// cancelled waits for the end of an order's run as cancelled, and returns the report that it left.
+// cancelled waits until an order's run ends as cancelled, and returns its last report.
 func (s *stack) cancelled(id string) *ordercheck.Report {
 	s.t.Helper()
 	_, err := s.result(id)
@@ -37,20 +39,22 @@ func (s *stack) cancelled(id string) *ordercheck.Report {
 	return &report
 }
 
-// requireNoFailedTask: a workflow task that fails is tried for ever, and burns a processor.
+// requireNoFailedTask checks that no workflow task failed. Temporal would retry it forever.
 func (s *stack) requireNoFailedTask(id string) {
 	s.t.Helper()
 	for _, event := range s.history(id) {
 		if failed := event.GetWorkflowTaskFailedEventAttributes(); failed != nil {
-			require.Equal(s.t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, failed.GetCause(), "%s", failed.GetFailure().GetMessage())
+			require.Equal(s.t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+				failed.GetCause(), "%s", failed.GetFailure().GetMessage())
 		}
 	}
 }
 
-const byAnna = "temporal-cli:anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed"
+const byAnna = "temporal-cli:anna@desk ended the watch over this order by hand, by cancelling " +
+	"its run. Reason: goods are needed"
 
-// TestCancelInOneTaskWithDeliveries: no worker runs while an order is delivered and cancelled,
-// so that the workflow meets all of it in one task.
+// TestCancelInOneTaskWithDeliveries: no worker runs while an order gets deliveries and is
+// cancelled, so the workflow sees all of it in one task.
 func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -59,8 +63,11 @@ func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 	ids := s.silentOrders(orders)
 	for i, id := range ids {
 		if i%2 == 1 {
-			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
-			require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "1.00" }))
+			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true,
+				Times: 1}))
+			require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) {
+				order["balance"] = "1.00"
+			}))
 		}
 	}
 	burst := func(id string, i int) {
@@ -91,10 +98,12 @@ func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 		s.requireNoFailedTask(id)
 	}
 
-	// The next delivery starts a run that checks the order afresh. Again, this time while held.
+	// The next delivery starts a new run. Repeat the same while the order is held.
 	wrong := ids[1]
 	s.postAccepted(wrong)
-	require.Eventually(t, func() bool { return r.kinds(wrong) == "failed endedby-hand failed" }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return r.kinds(wrong) == "failed endedby-hand failed"
+	}, waitFor, tick)
 	stop()
 	before := len(s.fetches(wrong))
 	burst(wrong, 2)
@@ -105,12 +114,13 @@ func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 	s.requireNoFailedTask(wrong)
 }
 
-// TestCancelsAmongDeliveries cancels orders at any moment while they are delivered: while
-// they settle, are fetched, are held. Whatever was answered with 200 is fetched after it.
+// TestCancelsAmongDeliveries cancels orders at random moments between deliveries: while they
+// settle, are fetched or held. A fetch must follow every delivery that got a 200.
 func TestCancelsAmongDeliveries(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: holding(0)})
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Every: 2, Latency: 200 * time.Millisecond}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Every: 2, Latency: 200 * time.Millisecond}))
 	ids := s.silentOrders(12)
 	answers := make([]time.Time, len(ids))
 	var busy sync.WaitGroup
@@ -119,7 +129,7 @@ func TestCancelsAmongDeliveries(t *testing.T) {
 			for n := range 12 {
 				answers[i] = s.postAccepted(id)
 				if n%3 == i%3 {
-					_ = s.cancel(id) // the run may have ended, or be cancelled already
+					_ = s.cancel(id) // fails if the run has ended or is already cancelled
 				}
 			}
 		})
@@ -128,7 +138,8 @@ func TestCancelsAmongDeliveries(t *testing.T) {
 	require.Eventually(t, func() bool {
 		for i, id := range ids {
 			fetches := s.fetches(id)
-			if len(fetches) == 0 || !fetches[len(fetches)-1].Start.After(answers[i]) || s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			if len(fetches) == 0 || !fetches[len(fetches)-1].Start.After(answers[i]) ||
+				s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 				return false
 			}
 		}
@@ -139,7 +150,7 @@ func TestCancelsAmongDeliveries(t *testing.T) {
 	}
 }
 
-// TestDeliveryAfterACancel: the receiver of notices is down, so that the cancelled run is still open.
+// TestDeliveryAfterACancel: the receiver of notices is down, so the cancelled run is still open.
 func TestDeliveryAfterACancel(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -149,21 +160,25 @@ func TestDeliveryAfterACancel(t *testing.T) {
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	require.NoError(t, s.cancel(id))
 	require.Eventually(t, func() bool { return s.report(id).Note == byAnna }, waitFor, tick)
-	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, s.runStatus(id), "its notices are not sent")
+	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, s.runStatus(id),
+		"its notices are not sent yet")
 	before := len(s.fetches(id))
 	s.postAccepted(id)
 	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
 	require.Eventually(t, func() bool { return len(s.fetches(id)) == before+1 }, waitFor, tick)
 	r.ask(nil)
-	require.Eventually(t, func() bool { return r.kinds(id) == "failed endedby-hand failed" }, waitFor, tick)
-	require.NoError(t, s.cancel(id), "the next run can be cancelled as well")
+	require.Eventually(t, func() bool {
+		return r.kinds(id) == "failed endedby-hand failed"
+	}, waitFor, tick)
+	require.NoError(t, s.cancel(id), "the next run can be cancelled too")
 	assert.Equal(t, byAnna, s.cancelled(id).Note)
 	assert.Equal(t, "failed endedby-hand failed endedby-hand", r.kinds(id))
 	s.requireNoFailedTask(id)
 }
 
-// TestNoticeOnItsWayWhenTheRunContinues is sent once: the attempt is waited for.
-func TestNoticeOnItsWayWhenTheRunContinues(t *testing.T) {
+// TestNoticeInFlightIsSentOnce: before the run continues as new, it waits for the attempt in
+// flight.
+func TestNoticeInFlightIsSentOnce(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	arrived, release := make(chan struct{}, 1), make(chan struct{})
@@ -179,8 +194,10 @@ func TestNoticeOnItsWayWhenTheRunContinues(t *testing.T) {
 	id := s.create("balance-wrong")
 	<-arrived
 	s.signal(id, 2001)
-	s.postAccepted(id) // wakes a run that has been told to hurry
-	require.Eventually(t, func() bool { return s.asks(id, enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED) }, waitFor, tick)
+	s.postAccepted(id) // wakes a run that should continue as new
+	require.Eventually(t, func() bool {
+		return s.asks(id, enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED)
+	}, waitFor, tick)
 	close(release)
 	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
 	s.fix(id)
@@ -188,7 +205,7 @@ func TestNoticeOnItsWayWhenTheRunContinues(t *testing.T) {
 	assert.Equal(t, "failed resolved", r.kinds(id))
 }
 
-// asks says whether the latest run of an order has an event of a type.
+// asks reports whether the order's latest run has an event of a type.
 func (s *stack) asks(id string, eventType enumspb.EventType) bool {
 	s.t.Helper()
 	for _, event := range s.events(ordercheck.WorkflowID(id), "") {
@@ -199,7 +216,7 @@ func (s *stack) asks(id string, eventType enumspb.EventType) bool {
 	return false
 }
 
-// wrongTwice is an order with errors of two rules, of which one is answered for.
+// wrongTwice creates an order with errors of two rules, one of which is overridden.
 func (s *stack) wrongTwice() (id string) {
 	s.t.Helper()
 	order := s.sample("no-lines")
@@ -210,23 +227,29 @@ func (s *stack) wrongTwice() (id string) {
 	report := s.report(id)
 	require.Greater(s.t, len(report.Findings), 1)
 	_, err = operations.Override(s.t.Context(), s.temporal, id, ordercheck.OverrideRequest{
-		Findings: []string{report.Findings[0].ID}, By: "Anna", Reason: "agreed", Until: time.Now().AddDate(50, 0, 0),
+		Findings: []string{report.Findings[0].ID}, By: "Anna", Reason: "agreed",
+		Until: time.Now().AddDate(50, 0, 0),
 	})
 	require.NoError(s.t, err)
 	return id
 }
 
-// TestOverrideSurvivesACancelledRun, and a run after it that could not check the order.
+// TestOverrideSurvivesACancelledRun, and also a later run that could not check the order.
 func TestOverrideSurvivesACancelledRun(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: holding(0)})
 	id := s.wrongTwice()
 	require.NoError(t, s.cancel(id))
 	s.cancelled(id)
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 401, Times: 1}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Status: 401, Times: 1}))
 	s.postAccepted(id)
-	require.Eventually(t, func() bool { return s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED }, waitFor, tick)
-	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick, "Temporal's list is behind")
+	require.Eventually(t, func() bool {
+		return s.runStatus(id) == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	}, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return len(s.runs(id)) == 2
+	}, waitFor, tick, "Temporal's list does not show the second run")
 	s.postAccepted(id)
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	first := s.report(id).Findings[0]
@@ -234,7 +257,7 @@ func TestOverrideSurvivesACancelledRun(t *testing.T) {
 	require.NotNil(t, first.Override)
 	assert.Equal(t, "Anna", first.Override.By)
 
-	// The order has a failed run, and its latest one was cancelled by hand: a rerun leaves it alone.
+	// The order has a failed run, but its latest run was cancelled by hand, so a rerun skips it.
 	require.NoError(t, s.cancel(id))
 	s.cancelled(id)
 	rerun, err := operations.Rerun(t.Context(), s.temporal, operations.RerunOptions{})
@@ -242,14 +265,15 @@ func TestOverrideSurvivesACancelledRun(t *testing.T) {
 	assert.Equal(t, operations.RerunResult{Skipped: 1}, rerun)
 }
 
-// TestTerminateAndReset: what comes after either is checked, in a new run.
+// TestTerminateAndReset: deliveries after a terminate or reset are checked in a new run.
 func TestTerminateAndReset(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: holding(0)})
 
 	terminated := s.create("balance-wrong")
 	s.waitForStatus(terminated, ordercheck.StatusFailed)
-	require.NoError(t, s.temporal.TerminateWorkflow(t.Context(), ordercheck.WorkflowID(terminated), "", "test"))
+	require.NoError(t, s.temporal.TerminateWorkflow(t.Context(), ordercheck.WorkflowID(terminated),
+		"", "test"))
 	s.postAccepted(terminated)
 	require.Eventually(t, func() bool { return len(s.runs(terminated)) == 2 }, waitFor, tick)
 	s.waitForStatus(terminated, ordercheck.StatusFailed)
@@ -259,19 +283,23 @@ func TestTerminateAndReset(t *testing.T) {
 	reset := s.wrongTwice()
 	s.postAccepted(reset)
 	require.Eventually(t, func() bool { return len(s.fetches(reset)) == 2 }, waitFor, tick)
-	answer, err := s.temporal.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-		Namespace: s.namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(reset)},
-		Reason: "test", RequestId: "reset-" + reset, WorkflowTaskFinishEventId: firstTask(s, reset),
-	})
+	answer, err := s.temporal.ResetWorkflowExecution(t.Context(),
+		&workflowservice.ResetWorkflowExecutionRequest{
+			Namespace:         s.namespace,
+			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(reset)},
+			Reason:            "test", RequestId: "reset-" + reset, WorkflowTaskFinishEventId: firstTask(s, reset),
+		})
 	require.NoError(t, err)
 	require.NotEmpty(t, answer.GetRunId())
-	require.Eventually(t, func() bool { return len(s.fetches(reset)) > 2 }, waitFor, tick, "it begins again")
+	require.Eventually(t, func() bool {
+		return len(s.fetches(reset)) > 2
+	}, waitFor, tick, "the reset run starts again")
 	s.waitForStatus(reset, ordercheck.StatusFailed)
 	require.NoError(t, s.cancel(reset))
 	s.cancelled(reset)
 }
 
-// firstTask is the event of the first workflow task that an order's run completed.
+// firstTask returns the id of the first WorkflowTaskCompleted event of an order's run.
 func firstTask(s *stack, id string) int64 {
 	s.t.Helper()
 	for _, event := range s.events(ordercheck.WorkflowID(id), "") {

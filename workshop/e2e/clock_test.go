@@ -13,9 +13,9 @@ import (
 	"error-check-gate/worker"
 )
 
-// TestClockIsComparedWithTemporals: a worker whose clock is wrong says so and is not ready, and one
-// whose clock is right stays ready.
-func TestClockIsComparedWithTemporals(t *testing.T) {
+// TestClockIsComparedWithTemporal: a worker with a wrong clock is not ready and says why. A worker
+// with the right clock stays ready.
+func TestClockIsComparedWithTemporal(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		ahead time.Duration
@@ -32,10 +32,11 @@ func TestClockIsComparedWithTemporals(t *testing.T) {
 			ready := make(chan func(context.Context) error, 1)
 			serve(t, func(ctx context.Context) error {
 				return s.gate().RunWorker(ctx, worker.Options{
-					Settings: s.settings, InflowRequestsPerMinute: plenty, StopTimeout: 5 * time.Second,
-					Meter:   metric.NewMeterProvider(metric.WithReader(reader)),
-					Started: func(check func(context.Context) error) { ready <- check },
-					Now:     func() time.Time { return time.Now().Add(tc.ahead) },
+					Settings: s.settings, InflowRequestsPerMinute: plenty,
+					StopTimeout: 5 * time.Second,
+					Meter:       metric.NewMeterProvider(metric.WithReader(reader)),
+					Started:     func(check func(context.Context) error) { ready <- check },
+					Now:         func() time.Time { return time.Now().Add(tc.ahead) },
 				}, &activities.Activities{Orders: s.inflow, Rules: s.rules})
 			})
 			check := <-ready
@@ -46,11 +47,13 @@ func TestClockIsComparedWithTemporals(t *testing.T) {
 					_, compared := gaugeValues(t, reader)["gate.clock.offset"]
 					return compared
 				}, waitFor, tick)
-				require.Eventually(t, func() bool { return check(t.Context()) == nil }, waitFor, tick)
+				require.Eventually(t, func() bool {
+					return check(t.Context()) == nil
+				}, waitFor, tick)
 				return
 			}
 			require.EventuallyWithT(t, func(c *assert.CollectT) {
-				s.checkNow(id) // a worker without work polls once a minute
+				s.checkNow(id) // without work, a worker polls only once a minute
 				assert.ErrorContains(c, check(t.Context()), tc.says)
 			}, waitFor, tick)
 		})

@@ -23,7 +23,7 @@ import (
 	"error-check-gate/worker"
 )
 
-// newPayloadKey is a fresh key as PAYLOAD_KEYS has it.
+// newPayloadKey returns a new key in the format of PAYLOAD_KEYS.
 func newPayloadKey(id string) string {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
@@ -37,7 +37,7 @@ func payloadKeys(t testing.TB, entries ...string) *codec.Keys {
 	return keys
 }
 
-// workerWithKeys runs a worker that has other keys than the rest of the stack.
+// workerWithKeys runs a worker with other keys than the rest of the stack.
 func (s *stack) workerWithKeys(keys *codec.Keys) (stop func()) {
 	s.t.Helper()
 	g := gate.Gate{Temporal: s.clientWithKeys(keys), Namespace: s.namespace, PayloadKeys: keys}
@@ -52,13 +52,14 @@ func (s *stack) workerWithKeys(keys *codec.Keys) (stop func()) {
 
 func (s *stack) clientWithKeys(keys *codec.Keys) client.Client {
 	s.t.Helper()
-	c, err := temporalconn.Lazy(temporalconn.Options{Address: server.Addr, Namespace: s.namespace, PayloadKeys: keys})
+	c, err := temporalconn.Lazy(temporalconn.Options{Address: server.Addr, Namespace: s.namespace,
+		PayloadKeys: keys})
 	require.NoError(s.t, err)
 	s.t.Cleanup(c.Close)
 	return c
 }
 
-// failedTasks counts the workflow tasks of an order's run that failed for want of a key.
+// failedTasks counts the workflow tasks of an order's run that failed because of a missing key.
 func (s *stack) failedTasks(id, keyID string) int {
 	s.t.Helper()
 	n := 0
@@ -68,22 +69,24 @@ func (s *stack) failedTasks(id, keyID string) int {
 			continue
 		}
 		n++
-		assert.Contains(s.t, failed.GetFailure().GetMessage(), fmt.Sprintf("no key %q: add it to PAYLOAD_KEYS", keyID))
+		assert.Contains(s.t, failed.GetFailure().GetMessage(),
+			fmt.Sprintf("no key %q: add it to PAYLOAD_KEYS", keyID))
 	}
 	return n
 }
 
-// TestAnOrderWaitsForTheKeyThatItsWorkerLacks: the run of an order is neither failed nor does
-// it lose a delivery when its worker cannot decrypt; it goes on when one can.
+// TestAnOrderWaitsForTheKeyThatItsWorkerLacks: while no worker can decrypt an order's history, its
+// run neither fails nor loses a delivery. It continues when a worker has the key.
 func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	t.Parallel()
 	right, other := newPayloadKey("right"), newPayloadKey("other")
 	s := newStack(t, options{
 		noWorker: true, payloadKeys: payloadKeys(t, right),
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second,
+			HoldMax: time.Hour},
 	})
 
-	// At the start of its run.
+	// At the start of the run.
 	id := s.create("balance-wrong")
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
 	stop := s.workerWithKeys(payloadKeys(t, "plain", other))
@@ -94,15 +97,17 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	stop()
 
-	// In the middle of a hold: what the history has, the signal of the ingress, an operator's plain one.
+	// In the middle of a hold: with a signal from the ingress, and a plain one from an operator.
 	stop = s.workerWithKeys(&codec.Keys{})
 	failed := s.failedTasks(id, "right")
 	before := len(s.fetches(id))
 	answered := s.postAccepted(id)
-	operator, err := client.NewLazyClient(client.Options{HostPort: server.Addr, Namespace: s.namespace})
+	operator, err := client.NewLazyClient(client.Options{HostPort: server.Addr,
+		Namespace: s.namespace})
 	require.NoError(t, err)
 	t.Cleanup(operator.Close)
-	require.NoError(t, operator.SignalWorkflow(t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, []string{}))
+	require.NoError(t, operator.SignalWorkflow(t.Context(), ordercheck.WorkflowID(id), "",
+		ordercheck.SignalWebhookDelivered, []string{}))
 	require.Eventually(t, func() bool { return s.failedTasks(id, "right") > failed }, waitFor, tick)
 	stop()
 	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, s.runStatus(id))
@@ -114,6 +119,7 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 	fetches := s.fetches(id)
 	require.Greater(t, len(fetches), before)
-	assert.True(t, fetches[len(fetches)-1].Start.After(answered), "the delivery that waited was followed by a fetch")
+	assert.True(t, fetches[len(fetches)-1].Start.After(answered),
+		"a fetch followed the waiting delivery")
 	assert.Len(t, s.runs(id), 1)
 }

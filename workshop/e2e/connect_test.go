@@ -17,7 +17,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestConnectPage does what docs/connect.md tells a reader to do, with the stand-in for InFlow.
+// TestConnectPage runs every command of docs/connect.md against the fake InFlow.
 func TestConnectPage(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/connect.md"
@@ -27,18 +27,20 @@ func TestConnectPage(t *testing.T) {
 	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/webhook/inflow")
 	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 
-	// The page's settings, with values of this test.
+	// Use the page's settings with this test's values.
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(text), "```sh\n")
 	require.True(t, found)
 	block, _, _ := strings.Cut(rest, "```")
 	settings := map[string]string{
-		"INFLOW_COMPANY_ID": s.fake.CompanyID(), "INFLOW_API_KEY": s.fake.APIKey(), "TEMPORAL_ADDRESS": server.Addr, "WEBHOOK_SECRET_FILE": "",
+		"INFLOW_COMPANY_ID": s.fake.CompanyID(), "INFLOW_API_KEY": s.fake.APIKey(),
+		"TEMPORAL_ADDRESS": server.Addr, "WEBHOOK_SECRET_FILE": "",
 	}
 	env := []string{
 		"INFLOW_API_URL=" + s.inflowURL, "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms",
-		"LISTEN_ADDR=" + address, "ADMIN_ADDR=" + admin, "TEMPORAL_NAMESPACE=" + s.namespace, "AUDIT_LOG=audit.log",
+		"LISTEN_ADDR=" + address, "ADMIN_ADDR=" + admin, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"AUDIT_LOG=audit.log",
 	}
 	for line := range strings.Lines(block) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -49,7 +51,8 @@ func TestConnectPage(t *testing.T) {
 		}
 		env = append(env, name+"="+value)
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(folder, ".env"), []byte(strings.Join(env, "\n")+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ".env"),
+		[]byte(strings.Join(env, "\n")+"\n"), 0o600))
 	load := commandOf(t, string(text), "set -a;")
 
 	id, subscriptionID := s.create("plain"), ""
@@ -58,7 +61,8 @@ func TestConnectPage(t *testing.T) {
 		t.Helper()
 		tried[recipe] = true
 		require.Len(t, page[recipe], 1, "the page's recipe %q", recipe)
-		script := strings.NewReplacer("https://gate.example.com/webhook/inflow", s.url, "SALES_ORDER_ID", id, "SUBSCRIPTION_ID", subscriptionID).Replace(page[recipe][0])
+		script := strings.NewReplacer("https://gate.example.com/webhook/inflow", s.url,
+			"SALES_ORDER_ID", id, "SUBSCRIPTION_ID", subscriptionID).Replace(page[recipe][0])
 		return s.shellIn(folder, load+"\n"+script)
 	}
 	run := func(recipe string) string {
@@ -89,7 +93,7 @@ func TestConnectPage(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), info.Mode())
 	assert.Contains(t, run("config"), "WEBHOOK_SECRET_FILE")
 	start("ingress")
-	start("worker", "ADMIN_ADDR=127.0.0.1:0") // the page's port may be taken here
+	start("worker", "ADMIN_ADDR=127.0.0.1:0") // the page's port may be in use here
 	assert.Contains(t, run("test"), "accepted a signed test delivery")
 
 	assert.Contains(t, run("check"), "PASSED")
@@ -97,7 +101,9 @@ func TestConnectPage(t *testing.T) {
 	s.mustResult(id)
 	saved := s.create("percent-discount")
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(saved).Status)
-	require.Eventually(t, func() bool { return strings.Contains(run("orders"), ordercheck.WorkflowID(saved)) }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return strings.Contains(run("orders"), ordercheck.WorkflowID(saved))
+	}, waitFor, tick)
 
 	old := subscriptionID
 	assert.Contains(t, run("rotate"), "Subscription "+old+" is removed")
@@ -107,23 +113,28 @@ func TestConnectPage(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(another).Status)
 	metrics := getText(t, "http://"+admin+"/metrics")
 	counter := regexp.MustCompile(`curl -s http://\S+/metrics \| grep (\w+)`).FindStringSubmatch(string(text))
-	require.NotNil(t, counter, "the page says how to see whether the old secret is used")
-	assert.Contains(t, strings.Join(regexp.MustCompile(`(?m)^`+counter[1]+`\{.*$`).FindAllString(metrics, -1), "\n"), `secret_index="0"`)
+	require.NotNil(t, counter, "the page does not say how to see whether the old secret is still "+
+		"used")
+	assert.Contains(t,
+		strings.Join(regexp.MustCompile(`(?m)^`+counter[1]+`\{.*$`).FindAllString(metrics, -1),
+			"\n"), `secret_index="0"`)
 	audit, err := os.ReadFile(filepath.Join(folder, "audit.log"))
 	require.NoError(t, err)
 	assert.Contains(t, string(audit), `"reason":"received"`)
 
-	// An order whose webhook is lost on its way.
+	// The webhook of this order is lost.
 	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
 	missed := s.createRecent("fully-paid")
 	assert.Contains(t, run("sweep"), missed)
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(missed).Status)
 
-	// A request that was signed with another subscription's secret, as nc writes it down.
+	// A request signed with another subscription's secret, as nc records it.
 	body := `{"event":"salesOrder.updated","data":{"salesOrderId":"` + id + `"}}`
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "request.http"), []byte("POST /webhook/inflow HTTP/1.1\r\nHost: gate.example.com\r\n"+
-		"Content-Type: application/json\r\nx-inflow-hmac-sha256: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"+
-		fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body))+body), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "request.http"),
+		[]byte("POST /webhook/inflow HTTP/1.1\r\nHost: gate.example.com\r\n"+
+			"Content-Type: application/json\r\nx-inflow-hmac-sha256: "+
+			"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"+
+			fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body))+body), 0o600))
 	output, err := try("explain")
 	require.Error(t, err)
 	assert.Contains(t, output, "Check that the secret belongs to this subscription")
@@ -131,9 +142,9 @@ func TestConnectPage(t *testing.T) {
 	assert.Contains(t, run("unsubscribe"), "unsubscribed")
 	assert.Empty(t, s.subscriptions())
 	for recipe := range page {
-		assert.True(t, tried[recipe], "recipe %q of the page is not tried here", recipe)
+		assert.True(t, tried[recipe], "recipe %q of the page is not tested", recipe)
 	}
-	// What stands in the middle of a sentence is one of the commands above.
+	// Commands within sentences must exist.
 	for _, match := range regexp.MustCompile("`(gate [^`]*)`").FindAllStringSubmatch(string(text), -1) {
 		words := strings.Fields(match[1])
 		_, err := s.shellIn(folder, strings.Join(words[:min(len(words), 3)], " ")+" --help")
@@ -141,7 +152,7 @@ func TestConnectPage(t *testing.T) {
 	}
 }
 
-// commandOf is the page's command that begins so.
+// commandOf returns the page's command with the given beginning.
 func commandOf(t *testing.T, page, begins string) string {
 	t.Helper()
 	for line := range strings.Lines(page) {

@@ -16,10 +16,11 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestAnOrderFromItsMistakeToItsRelease is the story that the desk exists for.
+// TestAnOrderFromItsMistakeToItsRelease plays the main use of the desk from beginning to end.
 func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	t.Parallel()
-	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet, HoldMax: time.Hour}})
+	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet,
+		HoldMax: time.Hour}})
 
 	// An order breaks, and the sales rep gets a mail.
 	id := d.create("balance-wrong")
@@ -37,11 +38,13 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	assert.NotContains(t, page, `name="reason"`, "taking responsibility needs signing in")
 
 	// The rep comments and checks again. The link allows nothing else.
-	_, page = dana.post("/orders/"+id+"/comment", url.Values{"text": {"The customer paid by check."}})
+	_, page = dana.post("/orders/"+id+"/comment",
+		url.Values{"text": {"The customer paid by check."}})
 	assert.Contains(t, page, "The customer paid by check.")
 	_, page = dana.post("/orders/"+id+"/check", nil)
 	assert.Contains(t, page, "The order was checked just now.")
-	status, page = dana.post("/orders/"+id+"/override", url.Values{"finding": {"all"}, "reason": {"trust me"}, "until": {"2999-01-01"}})
+	status, page = dana.post("/orders/"+id+"/override",
+		url.Values{"finding": {"all"}, "reason": {"trust me"}, "until": {"2999-01-01"}})
 	assert.Equal(t, http.StatusUnprocessableEntity, status)
 	assert.Contains(t, page, "You may not take responsibility")
 	_, page = dana.get("/")
@@ -69,45 +72,53 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	_, page = dana.get("/orders/" + id)
 	assert.Contains(t, page, "<strong>Yes</strong>")
 
-	// The timeline tells all of it.
+	// The timeline shows all of it.
 	kinds := map[ordercheck.TimelineKind]bool{}
 	for _, entry := range d.report(id).Timeline {
 		kinds[entry.Kind] = true
 	}
 	for _, kind := range []ordercheck.TimelineKind{
-		ordercheck.TimelineDelivery, ordercheck.TimelineConfirmed, ordercheck.TimelineNotified, ordercheck.TimelineCommented,
-		ordercheck.TimelineOverridden, ordercheck.TimelineOverrideEnded, ordercheck.TimelineResolved,
+		ordercheck.TimelineDelivery, ordercheck.TimelineConfirmed, ordercheck.TimelineNotified,
+		ordercheck.TimelineCommented,
+		ordercheck.TimelineOverridden, ordercheck.TimelineOverrideEnded,
+		ordercheck.TimelineResolved,
 	} {
 		assert.True(t, kinds[kind], kind)
 	}
 	assert.Contains(t, page, "The check is in the mail.")
 	for _, sentence := range []string{
-		"InFlow announced", "Checked: 1 error", "Checked: nothing is wrong.", "Held from now on, because of 1 error",
-		"Told the sales rep: the order is held.", "Took responsibility for 1 error until", "This responsibility has ended.",
+		"InFlow announced", "Checked: 1 error", "Checked: nothing is wrong.",
+		"Held from now on, because of 1 error",
+		"Told the sales rep: the order is held.", "Took responsibility for 1 error until",
+		"This responsibility has ended.",
 	} {
-		assert.Contains(t, page, sentence, "the page tells it in people's words")
+		assert.Contains(t, page, sentence, "the page says it in plain words")
 	}
 }
 
-// TestADeliveryOnItsWayHoldsTheOrder: InFlow was told that a delivery in a batch was received, and the
-// order's own run does not know of it yet.
+// TestADeliveryOnItsWayHoldsTheOrder: the ingress has accepted a delivery as part of a batch, but
+// the order's run does not know about it yet.
 func TestADeliveryOnItsWayHoldsTheOrder(t *testing.T) {
 	t.Parallel()
-	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet, HoldMax: time.Hour}})
+	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet,
+		HoldMax: time.Hour}})
 	id, other := d.create("plain"), d.create("plain")
 	d.mustResult(id)
 	d.mustResult(other)
 	require.Equal(t, "yes", d.release(id))
 
-	// A batch that no worker takes: its task queue has none.
+	// No worker handles this batch, because its task queue has none.
 	run, err := d.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 		ID: ordercheck.HandOverWorkflowID(uuid.NewString()), TaskQueue: "nobody",
-	}, ordercheck.HandOverWorkflowType, ordercheck.DeliveryBatch{Orders: []ordercheck.OrderDeliveries{
-		{SalesOrderID: strings.ToUpper(id), Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated"}}},
-	}})
+	}, ordercheck.HandOverWorkflowType,
+		ordercheck.DeliveryBatch{Orders: []ordercheck.OrderDeliveries{
+			{SalesOrderID: strings.ToUpper(id),
+				Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated"}}},
+		}})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return d.release(id) == "unknown" }, waitFor, tick)
 	assert.Equal(t, "yes", d.release(other))
-	require.NoError(t, d.temporal.TerminateWorkflow(t.Context(), run.GetID(), run.GetRunID(), "the test has seen it"))
+	require.NoError(t, d.temporal.TerminateWorkflow(t.Context(), run.GetID(), run.GetRunID(),
+		"the test has seen it"))
 	require.Eventually(t, func() bool { return d.release(id) == "yes" }, waitFor, tick)
 }

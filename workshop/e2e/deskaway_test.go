@@ -20,7 +20,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// away asserts that the desk says that it cannot answer about an order, on the page and in the API.
+// away checks that page and API respond with 503 for an order.
 func (d *deskStack) away(boss *browser, id string) {
 	d.t.Helper()
 	var asked sync.WaitGroup
@@ -33,7 +33,7 @@ func (d *deskStack) away(boss *browser, id string) {
 	asked.Wait()
 }
 
-// back waits until the desk answers again, by itself.
+// back waits until page and API work again.
 func (d *deskStack) back(boss *browser, id string) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
@@ -49,12 +49,14 @@ func (d *deskStack) apiStatus(id string) int {
 }
 
 func containsAll(text string, parts ...string) bool {
-	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
+	return !slices.ContainsFunc(parts, func(part string) bool {
+		return !strings.Contains(text, part)
+	})
 }
 
-// TestDeskWhileOthersAreAway: workers go, then Temporal goes. The history is encrypted, and two people
-// override at once.
-func TestDeskWhileOthersAreAway(t *testing.T) {
+// TestDeskWithoutWorkersOrTemporal stops the workers, then Temporal. The history is encrypted, and
+// two people override at the same time.
+func TestDeskWithoutWorkersOrTemporal(t *testing.T) {
 	t.Parallel()
 	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
 	own, err := temporalserver.Start(t.Context(), o)
@@ -75,22 +77,25 @@ func TestDeskWhileOthersAreAway(t *testing.T) {
 	boss := d.browser()
 	boss.signIn(manager, "/")
 	require.Eventually(t, func() bool {
-		_, page := boss.get("/?q=oak") // by the customer, who is encrypted in Temporal
+		_, page := boss.get("/?q=oak") // by customer, which is encrypted in Temporal
 		_, rules := boss.get("/rules")
-		return containsAll(page, "Oak &amp; Anvil", "The balance is") && containsAll(rules, "order-subtotal")
+		return containsAll(page, "Oak &amp; Anvil", "The balance is") &&
+			containsAll(rules, "order-subtotal")
 	}, waitFor, tick)
 
 	var both sync.WaitGroup
 	for _, reason := range []string{"The first reason.", "The second reason."} {
 		both.Go(func() {
-			status, page := boss.post("/orders/"+id+"/override", url.Values{"finding": {"all"}, "reason": {reason}, "until": {"2999-12-31"}})
+			status, page := boss.post("/orders/"+id+"/override",
+				url.Values{"finding": {"all"}, "reason": {reason}, "until": {"2999-12-31"}})
 			assert.Equal(t, http.StatusOK, status)
 			assert.Contains(t, page, "You have taken responsibility.")
 		})
 	}
 	both.Wait()
 	_, page := boss.get("/orders/" + id)
-	assert.True(t, containsAll(page, "The first reason.", "The second reason.", "until <time"), "the timeline has both, the error the latest")
+	assert.True(t, containsAll(page, "The first reason.", "The second reason.", "until <time"),
+		"the timeline has both reasons, and the error has the latest")
 
 	stopWorker()
 	d.away(boss, id)

@@ -24,17 +24,18 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// deskBlock returns the lines of docs/desk.md below a marker.
+// deskBlock returns the indented lines of docs/desk.md after a marker.
 func deskBlock(t *testing.T, marker string) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/desk.md")
 	require.NoError(t, err)
-	found := regexp.MustCompile(`(?m)^<!-- ` + marker + ` -->\n\n((?:    .*\n|\n    )+)`).FindSubmatch(page)
+	found := regexp.MustCompile(`(?m)^<!-- ` + marker +
+		` -->\n\n((?:    .*\n|\n    )+)`).FindSubmatch(page)
 	require.NotNil(t, found, "docs/desk.md has no block %s", marker)
 	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")
 }
 
-// runIn runs a script in a folder and returns what it printed.
+// runIn runs a script in a folder and returns its output and exit status.
 func runIn(t *testing.T, folder, script string, env ...string) (output string, status int) {
 	t.Helper()
 	shell := exec.CommandContext(t.Context(), "sh", "-c", script)
@@ -47,17 +48,19 @@ func runIn(t *testing.T, folder, script string, env ...string) (output string, s
 	return string(data), shell.ProcessState.ExitCode()
 }
 
-// TestDeskPageSettings reads the settings of docs/desk.md as the desk does.
+// TestDeskPageSettings checks that the desk accepts the settings of docs/desk.md.
 func TestDeskPageSettings(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	_, status := runIn(t, folder, "openssl rand -hex 32 > desk_secret; echo a-client-secret > desk_oidc_client_secret")
+	_, status := runIn(t, folder, "openssl rand -hex 32 > desk_secret; echo a-client-secret > "+
+		"desk_oidc_client_secret")
 	require.Zero(t, status)
 	file := func(name string) string { return filepath.Join(folder, name) }
 	for name, signIn := range map[string]string{
 		"mail": config.SignInMail, "google": config.SignInOIDC, "microsoft": config.SignInOIDC,
 	} {
-		text := strings.ReplaceAll(deskBlock(t, "desk-settings: "+name), "=desk_oidc", "="+file("desk_oidc"))
+		text := strings.ReplaceAll(deskBlock(t, "desk-settings: "+name), "=desk_oidc",
+			"="+file("desk_oidc"))
 		settings, err := config.LoadDesk(config.Environ(append(strings.Fields(text),
 			"DESK_SECRET_FILE="+file("desk_secret"), "DESK_ADDR=0.0.0.0:5030")))
 		require.NoError(t, err, name)
@@ -66,7 +69,8 @@ func TestDeskPageSettings(t *testing.T) {
 
 	// A rotation puts the new secret first.
 	secrets := func() []string {
-		settings, err := config.LoadDesk(config.Environ([]string{"DESK_SECRET_FILE=" + file("desk_secret")}))
+		settings, err := config.LoadDesk(config.Environ([]string{"DESK_SECRET_FILE=" +
+			file("desk_secret")}))
 		require.NoError(t, err)
 		list, err := settings.Secrets()
 		require.NoError(t, err)
@@ -80,7 +84,7 @@ func TestDeskPageSettings(t *testing.T) {
 	assert.Equal(t, before[0], after[1])
 }
 
-// TestDeskPageStartsADesk starts one as docs/desk.md says for a first look.
+// TestDeskPageStartsADesk starts a desk as docs/desk.md says for a first look.
 func TestDeskPageStartsADesk(t *testing.T) {
 	t.Parallel()
 	makeSecret, start, ok := strings.Cut(strings.TrimSpace(deskBlock(t, "desk: try")), "\n")
@@ -93,13 +97,16 @@ func TestDeskPageStartsADesk(t *testing.T) {
 	s := newStack(t, options{noWorker: true})
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	process := newGate(t, []string{setting, "DESK_ADDR=" + address, "ADMIN_ADDR=127.0.0.1:0",
-		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}, strings.Fields(args)...)
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace},
+		strings.Fields(args)...)
 	process.Dir = folder
 	process.start()
-	require.Eventually(t, func() bool { return answers(t.Context(), "http://"+address+"/readyz") }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return answers(t.Context(), "http://"+address+"/readyz")
+	}, waitFor, tick)
 }
 
-// scanner is the folder of a warehouse's software, with what docs/desk.md has it make.
+// scanner is a warehouse's software: a folder with the files that docs/desk.md creates.
 type scanner struct {
 	t      *testing.T
 	folder string
@@ -133,20 +140,22 @@ func (s *scanner) mayLeave(order string) bool {
 func TestWarehouseLetsOnlyRightOrdersLeave(t *testing.T) {
 	t.Parallel()
 	s := newScanner(t)
-	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet, HoldMax: time.Hour}})
+	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet,
+		HoldMax: time.Hour}})
 	certificate := filepath.Join(s.folder, "certificate.pem")
 	require.NoError(t, os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{
 		Type: "CERTIFICATE", Bytes: d.server.Certificate().Raw,
 	}), 0o600))
 	s.env = []string{"CURL_CA_BUNDLE=" + certificate, "DESK_URL=" + d.server.URL}
 	token := func(text string) {
-		require.NoError(t, os.WriteFile(filepath.Join(s.folder, "warehouse_token"), []byte("Authorization: Bearer "+text+"\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(s.folder, "warehouse_token"),
+			[]byte("Authorization: Bearer "+text+"\n"), 0o600))
 	}
 
 	id := d.create("balance-wrong")
 	d.waitForStatus(id, ordercheck.StatusFailed)
 	number := d.report(id).OrderNumber
-	assert.False(t, s.mayLeave(number), "the token that the page made is not the desk's")
+	assert.False(t, s.mayLeave(number), "the desk does not know this token yet")
 	token(deskToken)
 	for _, name := range []string{number, id, "SO-999999", "", ".", "..", "a/b?c#d", "x y"} {
 		assert.False(t, s.mayLeave(name), name)
@@ -166,15 +175,17 @@ func TestWarehouseLetsOnlyRightOrdersLeave(t *testing.T) {
 	assert.False(t, s.mayLeave(number))
 }
 
-// TestWarehouseKeepsOrdersWhenTheAnswerIsNone runs the script of docs/desk.md against desks that
-// fail in all the ways that a network has.
-func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
+// TestWarehouseKeepsOrdersWithoutAClearAnswer runs the script of docs/desk.md against desks that
+// fail in every way that a network can.
+func TestWarehouseKeepsOrdersWithoutAClearAnswer(t *testing.T) {
 	t.Parallel()
 	const yes = `{"salesOrderId":"1","release":"yes"}`
 	s := newScanner(t)
 	var handler atomic.Pointer[http.HandlerFunc]
 	answer := func(next http.HandlerFunc) { handler.Store(&next) }
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load())(w, r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load())(w, r)
+	}))
 	t.Cleanup(server.Close)
 	s.env = []string{"DESK_URL=" + server.URL}
 	says := func(status int, body string) http.HandlerFunc {
@@ -184,25 +195,27 @@ func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
 		}
 	}
 	answer(says(http.StatusOK, yes))
-	require.True(t, s.mayLeave("SO-1"), "else the others show nothing")
+	require.True(t, s.mayLeave("SO-1"), "otherwise the other cases prove nothing")
 
 	for name, next := range map[string]http.HandlerFunc{
-		"unknown":         says(http.StatusOK, `{"release":"unknown"}`),
-		"no":              says(http.StatusOK, `{"release":"no"}`),
-		"another word":    says(http.StatusOK, `{"release":"Yes"}`),
-		"true":            says(http.StatusOK, `{"release":true}`),
-		"nothing":         says(http.StatusOK, ""),
-		"no release":      says(http.StatusOK, `{}`),
-		"deeper":          says(http.StatusOK, `{"order":{"release":"yes"}}`),
-		"a list":          says(http.StatusOK, `[`+yes+`]`),
-		"two answers":     says(http.StatusOK, yes+yes),
-		"broken JSON":     says(http.StatusOK, yes[:len(yes)-1]),
-		"a page":          says(http.StatusOK, `<p>"release":"yes"</p>`),
-		"not done":        says(http.StatusAccepted, yes),
-		"unauthorised":    says(http.StatusUnauthorized, yes),
-		"away":            says(http.StatusServiceUnavailable, yes),
-		"server error":    says(http.StatusInternalServerError, yes),
-		"sent elsewhere":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/yes", http.StatusFound) },
+		"unknown":      says(http.StatusOK, `{"release":"unknown"}`),
+		"no":           says(http.StatusOK, `{"release":"no"}`),
+		"another word": says(http.StatusOK, `{"release":"Yes"}`),
+		"true":         says(http.StatusOK, `{"release":true}`),
+		"nothing":      says(http.StatusOK, ""),
+		"no release":   says(http.StatusOK, `{}`),
+		"deeper":       says(http.StatusOK, `{"order":{"release":"yes"}}`),
+		"a list":       says(http.StatusOK, `[`+yes+`]`),
+		"two answers":  says(http.StatusOK, yes+yes),
+		"broken JSON":  says(http.StatusOK, yes[:len(yes)-1]),
+		"a page":       says(http.StatusOK, `<p>"release":"yes"</p>`),
+		"not done":     says(http.StatusAccepted, yes),
+		"unauthorized": says(http.StatusUnauthorized, yes),
+		"away":         says(http.StatusServiceUnavailable, yes),
+		"server error": says(http.StatusInternalServerError, yes),
+		"sent elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/yes", http.StatusFound)
+		},
 		"connection ends": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"cut off": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
@@ -220,5 +233,5 @@ func TestWarehouseKeepsOrdersWhenTheAnswerIsNone(t *testing.T) {
 	s.env = append(s.env, "DESK_TIMEOUT=1")
 	assert.False(t, s.mayLeave("SO-1"), "a response that never ends")
 	server.Close()
-	assert.False(t, s.mayLeave("SO-1"), "nobody listens")
+	assert.False(t, s.mayLeave("SO-1"), "nothing listens")
 }

@@ -34,7 +34,7 @@ const (
 	rep        = "dana@northgatecabinets.example"
 )
 
-// deskStack is a gate with a desk and a mail server. The desk speaks HTTPS unless options say else.
+// deskStack is a gate with a desk and a mail server. The desk uses HTTPS unless plainDesk is set.
 type deskStack struct {
 	*stack
 	mails  *mailcatcher.Server
@@ -46,7 +46,8 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	mails, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, mails.Stop()) })
-	smtp := notify.SMTP{Addr: mails.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}}
+	smtp := notify.SMTP{Addr: mails.SMTPAddr, TLS: notify.TLSNone,
+		From: mail.Address{Address: "gate@example.com"}}
 
 	d := &deskStack{mails: mails, server: httptest.NewUnstartedServer(nil)}
 	scheme, start := "https://", d.server.StartTLS
@@ -56,7 +57,8 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	address := scheme + d.server.Listener.Addr().String()
 	links, err := desklink.New([]string{deskSecret}, time.Hour)
 	require.NoError(t, err)
-	o.notifier, err = notify.New(notify.Options{SMTP: smtp, SalesRep: true, DeskURL: address, DeskLinks: links})
+	o.notifier, err = notify.New(notify.Options{SMTP: smtp, SalesRep: true, DeskURL: address,
+		DeskLinks: links})
 	require.NoError(t, err)
 	o.salesRep = true
 	d.stack = newStack(t, o)
@@ -68,7 +70,8 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	server, err := d.gate().NewDesk(desk.Options{
 		Links: links, APITokensFile: tokens, Location: time.UTC,
 		SignIn: signin.Options{
-			Mode: signin.ModeMail, Secrets: []string{deskSecret}, BaseURL: base, People: []string{manager}, Mail: smtp.SendText,
+			Mode: signin.ModeMail, Secrets: []string{deskSecret}, BaseURL: base,
+			People: []string{manager}, Mail: smtp.SendText,
 		},
 	})
 	require.NoError(t, err)
@@ -79,7 +82,7 @@ func newDeskStack(t *testing.T, o options) *deskStack {
 	return d
 }
 
-// browser is somebody's browser.
+// browser is a person's browser with its own cookies.
 type browser struct {
 	d      *deskStack
 	client *http.Client
@@ -91,7 +94,8 @@ func (d *deskStack) browser() *browser {
 	return &browser{d, &http.Client{Transport: d.server.Client().Transport, Jar: jar}}
 }
 
-// get opens a page. While the desk responds with 503, which a busy machine can cause, it tries again.
+// get opens a page. While the desk responds with 503, which a busy machine can cause, it tries
+// again.
 func (b *browser) get(address string) (status int, body string) {
 	b.d.t.Helper()
 	require.Eventually(b.d.t, func() bool {
@@ -129,7 +133,7 @@ func (d *deskStack) at(address string) string {
 	return d.server.URL + address
 }
 
-// mailTo waits for a mail to somebody whose subject and text have a text each, and returns it.
+// mailTo waits for a mail to an address whose subject and text contain the given strings.
 func (d *deskStack) mailTo(address, subject, text string) *mailcatcher.Mail {
 	d.t.Helper()
 	var found *mailcatcher.Mail
@@ -138,7 +142,9 @@ func (d *deskStack) mailTo(address, subject, text string) *mailcatcher.Mail {
 		require.NoError(d.t, err)
 		for _, summary := range list {
 			if !strings.Contains(summary.Subject, subject) ||
-				!slices.ContainsFunc(summary.To, func(to *mail.Address) bool { return to.Address == address }) {
+				!slices.ContainsFunc(summary.To, func(to *mail.Address) bool {
+					return to.Address == address
+				}) {
 				continue
 			}
 			found, err = d.mails.Read(d.t.Context(), summary.ID)
@@ -154,7 +160,7 @@ func (d *deskStack) mailTo(address, subject, text string) *mailcatcher.Mail {
 
 var linkInMail = regexp.MustCompile(`https?://127\.0\.0\.1:\d+/\S+`)
 
-// signIn signs somebody in by mail.
+// signIn signs a person in by mail.
 func (b *browser) signIn(address, next string) {
 	b.d.t.Helper()
 	status, _ := b.post("/sign-in", url.Values{"email": {address}, "next": {next}})
@@ -203,7 +209,8 @@ func (d *deskStack) release(id string) string {
 // api gets something from the desk's API.
 func (d *deskStack) api(path string) (status int, body []byte) {
 	d.t.Helper()
-	request, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, d.at(path), http.NoBody)
+	request, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, d.at(path),
+		http.NoBody)
 	if !assert.NoError(d.t, err) {
 		return 0, nil
 	}

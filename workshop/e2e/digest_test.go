@@ -18,14 +18,15 @@ import (
 	"error-check-gate/worker"
 )
 
-// rarely is a digest that no test lives to see by itself.
-var rarely = worker.Digest{Days: []time.Weekday{time.Sunday}, Hour: 3, Minute: 33, TimeZone: "Pacific/Kiritimati"}
+// rarely is a schedule that never triggers during a test.
+var rarely = worker.Digest{Days: []time.Weekday{time.Sunday}, Hour: 3, Minute: 33,
+	TimeZone: "Pacific/Kiritimati"}
 
 func (s *stack) digestSchedule() client.ScheduleHandle {
 	return s.temporal.ScheduleClient().GetHandle(s.t.Context(), ordercheck.DigestScheduleID)
 }
 
-// digestNow has the schedule send a digest, and waits for it.
+// digestNow triggers the schedule and waits for the digest.
 func (s *stack) digestNow() *ordercheck.SentDigest {
 	s.t.Helper()
 	handle := s.digestSchedule()
@@ -49,16 +50,17 @@ func (s *stack) digestNow() *ordercheck.SentDigest {
 		return true
 	}, waitFor, tick)
 	var sent ordercheck.SentDigest
-	require.NoError(s.t, s.temporal.GetWorkflow(s.t.Context(), run.WorkflowID, run.FirstExecutionRunID).Get(s.t.Context(), &sent))
+	require.NoError(s.t, s.temporal.GetWorkflow(s.t.Context(), run.WorkflowID,
+		run.FirstExecutionRunID).Get(s.t.Context(), &sent))
 	for _, event := range s.events(run.WorkflowID, run.FirstExecutionRunID) {
 		data, err := json.Marshal(event)
 		require.NoError(s.t, err)
-		assert.NotContains(s.t, string(data), "office@example.com", "an address in a history")
+		assert.NotContains(s.t, string(data), "office@example.com", "no history has an address")
 	}
 	return &sent
 }
 
-// latestDigest is the id of the workflow that the schedule started last.
+// latestDigest returns the id of the workflow that the schedule started last.
 func (s *stack) latestDigest() string {
 	s.t.Helper()
 	described, err := s.digestSchedule().Describe(s.t.Context())
@@ -67,24 +69,27 @@ func (s *stack) latestDigest() string {
 	return actions[len(actions)-1].StartWorkflowResult.WorkflowID
 }
 
-// listed waits until Temporal's list of runs has so many held orders.
+// listed waits until Temporal's list of runs shows the given number of held orders.
 func (s *stack) listed(held int64) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		count, err := s.temporal.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
-			Query: "WorkflowType = 'SalesOrderCheck' AND ExecutionStatus = 'Running' AND GateStatus = 'failed'",
-		})
+		count, err := s.temporal.CountWorkflow(s.t.Context(),
+			&workflowservice.CountWorkflowExecutionsRequest{
+				Query: "WorkflowType = 'SalesOrderCheck' AND ExecutionStatus = 'Running' AND " +
+					"GateStatus = 'failed'",
+			})
 		return err == nil && count.GetCount() == held
 	}, waitFor, tick)
 }
 
-// TestDigestTellsWhatIsHeld: one mail with all held orders, oldest first, those marked that the
-// digest before did not have; nothing held, no mail.
-func TestDigestTellsWhatIsHeld(t *testing.T) {
+// TestDigestListsHeldOrders: one mail lists all held orders, oldest first. Orders that the previous
+// digest did not have are marked. If nothing is held, there is no mail.
+func TestDigestListsHeldOrders(t *testing.T) {
 	t.Parallel()
 	catcher := newCatcher(t)
 	notifier, err := notify.New(notify.Options{
-		SMTP:    notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
+		SMTP: notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone,
+			From: mail.Address{Address: "gate@example.com"}},
 		To:      []mail.Address{{Address: "office@example.com"}},
 		DeskURL: "https://gate.example.com",
 	})
@@ -105,7 +110,7 @@ func TestDigestTellsWhatIsHeld(t *testing.T) {
 		return mails
 	}
 	assert.Equal(t, 0, s.digestNow().Held)
-	assert.Empty(t, digests(), "nothing held, no mail")
+	assert.Empty(t, digests(), "nothing is held, so there is no mail")
 
 	older := s.create("total-wrong")
 	olderNumber := s.waitForReport(older, ordercheck.StatusFailed).OrderNumber
@@ -142,7 +147,8 @@ func TestDigestTellsWhatIsHeld(t *testing.T) {
 	assert.NotContains(t, text, newer)
 }
 
-// TestScheduleOfTheDigestFollowsTheSettings: made, changed with its zone, removed.
+// TestScheduleOfTheDigestFollowsTheSettings: it is created, changed with its time zone, and
+// removed.
 func TestScheduleOfTheDigestFollowsTheSettings(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
@@ -164,7 +170,8 @@ func TestScheduleOfTheDigestFollowsTheSettings(t *testing.T) {
 		require.NoError(t, err)
 		return func(d *client.ScheduleDescription) bool {
 			at := d.Info.NextActionTimes[0].In(location)
-			return d.Schedule.Spec.TimeZoneName == zone && at.Hour() == hour && at.Weekday() == time.Sunday
+			return d.Schedule.Spec.TimeZoneName == zone && at.Hour() == hour &&
+				at.Weekday() == time.Sunday
 		}
 	}
 	restart(rarely)
@@ -173,11 +180,13 @@ func TestScheduleOfTheDigestFollowsTheSettings(t *testing.T) {
 	changed.Hour, changed.TimeZone = 5, "America/Bogota"
 	restart(changed)
 	becomes("changed", next(5, "America/Bogota"))
-	require.NoError(t, s.digestSchedule().Pause(t.Context(), client.SchedulePauseOptions{Note: "holidays"}))
+	require.NoError(t, s.digestSchedule().Pause(t.Context(),
+		client.SchedulePauseOptions{Note: "holidays"}))
 	restart(changed)
 	restart(rarely)
 	becomes("changed, and still paused", func(d *client.ScheduleDescription) bool {
-		return next(3, rarely.TimeZone)(d) && d.Schedule.State.Paused && d.Schedule.State.Note == "holidays"
+		return next(3, rarely.TimeZone)(d) && d.Schedule.State.Paused &&
+			d.Schedule.State.Note == "holidays"
 	})
 	restart(worker.Digest{})
 	require.Eventually(t, func() bool {

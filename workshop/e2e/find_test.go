@@ -15,12 +15,13 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestOrdersAreFoundByTheirNumber: people know SO-001051 and not its UUID, and a number that belongs to no order
-// leaves no failed run behind.
+// TestOrdersAreFoundByTheirNumber: people know SO-001051, not its UUID. A number without an order
+// leaves no failed run.
 func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})
-	orders, err := inflow.NewClient(inflow.Options{BaseURL: s.inflowURL, CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey()})
+	orders, err := inflow.NewClient(inflow.Options{BaseURL: s.inflowURL,
+		CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey()})
 	require.NoError(t, err)
 
 	id := s.create("plain")
@@ -29,7 +30,7 @@ func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, err := operations.Find(t.Context(), s.temporal, nil, number)
 		return err == nil && found == id
-	}, waitFor, tick, "Temporal's list has the number")
+	}, waitFor, tick, "Temporal's list does not have the number")
 
 	unseen, err := s.fake.AddOrder(s.sample("balance-wrong"))
 	require.NoError(t, err)
@@ -39,7 +40,8 @@ func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, unseen, found)
 
-	for name, says := range map[string]string{"SO-999999": "InFlow has no order with the number SO-999999", "": "neither an order's id nor its number", "a'b": "neither"} {
+	for name, says := range map[string]string{"SO-999999": "InFlow has no order with the number " +
+		"SO-999999", "": "neither an order's id nor its number", "a'b": "neither"} {
 		_, err = operations.Find(t.Context(), s.temporal, orders, name)
 		assert.True(t, operations.IsUnknownOrder(err), name)
 		require.ErrorContains(t, err, says)
@@ -52,9 +54,11 @@ func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	found, err = operations.Find(t.Context(), s.temporal, orders, strings.ToUpper(id))
 	require.NoError(t, err)
 	assert.Equal(t, id, found)
-	count, err := s.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowId IN ('%s', '%s')", ordercheck.WorkflowID("SO-999999"), ordercheck.WorkflowID(absent)),
-	})
+	count, err := s.temporal.CountWorkflow(t.Context(),
+		&workflowservice.CountWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowId IN ('%s', '%s')", ordercheck.WorkflowID("SO-999999"),
+				ordercheck.WorkflowID(absent)),
+		})
 	require.NoError(t, err)
 	assert.Zero(t, count.GetCount())
 }

@@ -35,12 +35,12 @@ var buildGate = sync.OnceValues(func() (string, error) {
 	return product.Build(context.Background(), "gate", folder)
 })
 
-// command is a process of gate's own.
+// command is a running gate command.
 type command struct {
 	*exec.Cmd
 	t      testing.TB
-	lines  chan string   // of standard output
-	stderr bytes.Buffer  // not before done is closed
+	lines  chan string   // lines of standard output
+	stderr bytes.Buffer  // may be read after done is closed
 	done   chan struct{} // closed when the process has ended
 }
 
@@ -55,21 +55,23 @@ func newGate(t testing.TB, env []string, args ...string) *command {
 	t.Helper()
 	gate, err := buildGate()
 	require.NoError(t, err)
-	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t, lines: make(chan string, 1000), done: make(chan struct{})} //nolint:gosec // our own command
+	//nolint:gosec // our own command
+	c := &command{Cmd: exec.CommandContext(t.Context(), gate, args...), t: t,
+		lines: make(chan string, 1000), done: make(chan struct{})}
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	c.Dir = t.TempDir()
 	c.Stderr = &c.stderr
 	return c
 }
 
-// start reads standard output, unless the test has put it elsewhere.
+// start starts the process. It reads standard output, unless the test has redirected it.
 func (c *command) start() {
 	c.t.Helper()
 	if c.Stdout != nil {
 		require.NoError(c.t, c.Start())
 		close(c.lines)
 		go func() {
-			_ = c.Wait() // ProcessState says how it ended
+			_ = c.Wait() // ProcessState has the result
 			close(c.done)
 		}()
 		return
@@ -83,12 +85,12 @@ func (c *command) start() {
 			c.lines <- scanner.Text()
 		}
 		close(c.lines)
-		_ = c.Wait() // ProcessState says how it ended
+		_ = c.Wait() // ProcessState has the result
 		close(c.done)
 	}()
 }
 
-// waitForLine reads standard output up to a line that fits.
+// waitForLine reads standard output until a line matches, and returns that line.
 func (c *command) waitForLine(fits func(string) bool) string {
 	c.t.Helper()
 	timeout := time.After(waitFor)
@@ -145,14 +147,14 @@ func choosePort() (port int, err error) {
 
 const testSecret = "a-secret-of-the-test-that-is-long"
 
-// gateProcess is 'gate ingress' or 'gate worker', with its admin page.
+// gateProcess is a running 'gate ingress' or 'gate worker'.
 type gateProcess struct {
 	*command
 	admin string
 }
 
-// startProcess starts a production process that reaches Temporal at the address. A stack's
-// deliveries go to the last ingress that was started.
+// startProcess starts a production process that uses the Temporal server at the address. The
+// stack's deliveries go to the ingress that was started last.
 func (s *stack) startProcess(t testing.TB, role, temporalAddr string, env ...string) *gateProcess {
 	t.Helper()
 	c, admin := s.newProcess(t, role, temporalAddr, env...)
@@ -160,10 +162,13 @@ func (s *stack) startProcess(t testing.TB, role, temporalAddr string, env ...str
 	return &gateProcess{command: c, admin: admin}
 }
 
-func (s *stack) newProcess(t testing.TB, role, temporalAddr string, env ...string) (c *command, admin string) {
+func (s *stack) newProcess(
+	t testing.TB, role, temporalAddr string, env ...string,
+) (c *command, admin string) {
 	t.Helper()
 	address := localAddress(freePort(t))
-	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + address}
+	settings := []string{"TEMPORAL_ADDRESS=" + temporalAddr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=" + address}
 	switch role {
 	case "ingress":
 		listenAddr := localAddress(freePort(t))
@@ -173,7 +178,8 @@ func (s *stack) newProcess(t testing.TB, role, temporalAddr string, env ...strin
 		require.NoError(t, err)
 		s.url = "http://" + listenAddr + "/webhook/inflow"
 	case "worker":
-		settings = append(settings, "INFLOW_API_URL="+s.inflowURL, "INFLOW_COMPANY_ID="+s.fake.CompanyID(), "INFLOW_API_KEY="+s.fake.APIKey(),
+		settings = append(settings, "INFLOW_API_URL="+s.inflowURL,
+			"INFLOW_COMPANY_ID="+s.fake.CompanyID(), "INFLOW_API_KEY="+s.fake.APIKey(),
 			"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0")
 	}
 	return newGate(t, slices.Concat(settings, env), role), "http://" + address
@@ -205,11 +211,11 @@ func (p *gateProcess) waitFor(path string, status int) {
 	require.Eventually(p.t, func() bool {
 		got, body = p.ask(path)
 		return got == status
-	}, 3*waitFor, tick, "GET %s is not answered with %d", path, status)
+	}, 3*waitFor, tick, "GET %s does not respond with %d", path, status)
 	_ = body
 }
 
-// stop ends the process as an operator does.
+// stop ends the process with SIGTERM, as an operator does.
 func (p *gateProcess) stop() {
 	p.t.Helper()
 	began := time.Now()

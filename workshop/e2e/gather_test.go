@@ -17,8 +17,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// endWindow restarts the worker with a window that is over at once, and holds one more order, whose
-// notice brings the new setting. It returns the order's number.
+// endWindow restarts the worker with a window that ends at once. Then it holds one more order,
+// whose notice carries the new setting, and returns the order's number.
 func (s *stack) endWindow(stop func()) (number string) {
 	s.t.Helper()
 	stop()
@@ -33,30 +33,35 @@ func (s *stack) endWindow(stop func()) (number string) {
 	return "SO-999"
 }
 
-// holds waits until all orders are held, and their timelines say who was told or will be.
+// holds waits until all orders are held and their timelines say who was or will be notified.
 func (s *stack) holds(ids []string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		for _, id := range ids {
-			answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+			answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+				ordercheck.QueryReport)
 			var report ordercheck.Report
 			if err != nil || answer.Get(&report) != nil || !slices.ContainsFunc(report.Timeline,
-				func(e ordercheck.TimelineEntry) bool { return e.Kind == ordercheck.TimelineNotified }) {
+				func(e ordercheck.TimelineEntry) bool {
+					return e.Kind == ordercheck.TimelineNotified
+				}) {
 				return false
 			}
 		}
 		return true
-	}, 3*waitFor, time.Second, "a worker that ends leaves what it was doing to time-outs")
+	}, 3*waitFor, time.Second, "activities of a stopped worker continue after a timeout")
 }
 
-// TestBurstOfNoticesIsOneMail: 60 orders are confirmed at once, and workers come and go. Each receiver
-// gets 5 mails and then a collective one, and is told of each order once, by one or the other.
+// TestBurstOfNoticesIsOneMail confirms 60 orders at once, while the worker restarts. Each receiver
+// gets 5 single mails and one collective mail, and is notified of each order exactly once.
 func TestBurstOfNoticesIsOneMail(t *testing.T) {
 	t.Parallel()
 	catcher := newCatcher(t)
 	s := newStack(t, options{
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
-		notifier: mailNotifier(t, catcher), noWorker: true, noticesPerWindow: 5, noticeWindow: 10 * time.Hour,
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second,
+			HoldMax: time.Hour},
+		notifier: mailNotifier(t, catcher), noWorker: true, noticesPerWindow: 5,
+		noticeWindow: 10 * time.Hour,
 	})
 	stop := s.startWorker()
 	receivers := []string{"office@example.com", "boss@example.com"}
@@ -75,23 +80,25 @@ func TestBurstOfNoticesIsOneMail(t *testing.T) {
 		}
 	}
 	s.holds(ids[:orders/2])
-	stop() // in the middle of it
+	stop() // while notices are in flight
 	stop = s.startWorker()
 	s.holds(ids)
-	gathered := map[string]int{} // by what the timeline says of both receivers
+	gathered := map[string]int{} // number of receivers per order that wait for a collective mail
 	for _, id := range ids {
 		for _, entry := range s.report(id).Timeline {
-			if strings.Contains(entry.Text, "will be told in the next collective message: failed.") {
+			if strings.Contains(entry.Text,
+				"will be told in the next collective message: failed.") {
 				gathered[id]++
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, len(gathered), orders-5, "the timelines say who is still to be told")
-	times, collective := told(t, catcher)
+	assert.GreaterOrEqual(t, len(gathered), orders-5,
+		"the timelines say who will be notified later")
+	times, collective := notified(t, catcher)
 	assert.Len(t, times, 2*5)
 	assert.Empty(t, collective)
 
-	// A resolved one never overtakes the failed one that waits.
+	// A "resolved" notice never overtakes the waiting "failed" notice.
 	for id := range gathered {
 		s.fix(id)
 		number := s.mustResult(id).OrderNumber
@@ -105,7 +112,7 @@ func TestBurstOfNoticesIsOneMail(t *testing.T) {
 		want[receiver+" FAILED "+last] = 1
 	}
 	require.Eventually(t, func() bool {
-		times, collective = told(t, catcher)
+		times, collective = notified(t, catcher)
 		return len(times) == len(want)
 	}, 3*waitFor, time.Second, "%v", times)
 	assert.Equal(t, want, times)
@@ -117,24 +124,28 @@ func TestBurstOfNoticesIsOneMail(t *testing.T) {
 	}
 }
 
-// TestSalesRepsAreLimitedEachOnTheirOwn, and their addresses are in no history.
-func TestSalesRepsAreLimitedEachOnTheirOwn(t *testing.T) {
+// TestEachSalesRepHasItsOwnLimit: notices to one sales rep do not count for another.
+func TestEachSalesRepHasItsOwnLimit(t *testing.T) {
 	t.Parallel()
 	catcher := newCatcher(t)
 	notifier, err := notify.New(notify.Options{
-		SMTP:     notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
+		SMTP: notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone,
+			From: mail.Address{Address: "gate@example.com"}},
 		SalesRep: true,
 	})
 	require.NoError(t, err)
 	s := newStack(t, options{
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, HoldMax: time.Hour},
-		notifier: notifier, salesRep: true, noWorker: true, noticesPerWindow: 1, noticeWindow: 10 * time.Hour,
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second,
+			HoldMax: time.Hour},
+		notifier: notifier, salesRep: true, noWorker: true, noticesPerWindow: 1,
+		noticeWindow: 10 * time.Hour,
 	})
 	stop := s.startWorker()
 	rep := func(name string) map[string]any {
 		return map[string]any{"teamMemberId": name, "name": name, "email": name + "@example.com"}
 	}
-	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true})) // each is checked once
+	// so each order is checked once
+	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
 	hold := func(number, name, says string) {
 		t.Helper()
 		order := s.sample("balance-wrong")
@@ -146,7 +157,8 @@ func TestSalesRepsAreLimitedEachOnTheirOwn(t *testing.T) {
 		timeline := s.report(id).Timeline
 		assert.Equal(t, says, timeline[len(timeline)-1].Text)
 	}
-	const now, later = "Told mail:sales-rep: failed.", "mail:sales-rep will be told in the next collective message: failed."
+	const now, later = "Told mail:sales-rep: failed.", "mail:sales-rep will be told in the next " +
+		"collective message: failed."
 	hold("SO-1", "ann", now)
 	hold("SO-2", "ann", later)
 	hold("SO-3", "bob", now)
@@ -155,12 +167,13 @@ func TestSalesRepsAreLimitedEachOnTheirOwn(t *testing.T) {
 	s.startWorker()
 	hold("SO-4", "ann", later) // ends the window
 	want := map[string]int{
-		"ann@example.com FAILED SO-1": 1, "ann@example.com FAILED SO-2": 1, "ann@example.com FAILED SO-4": 1,
+		"ann@example.com FAILED SO-1": 1, "ann@example.com FAILED SO-2": 1,
+		"ann@example.com FAILED SO-4": 1,
 		"bob@example.com FAILED SO-3": 1,
 	}
 	var times map[string]int
 	require.Eventually(t, func() bool {
-		times, _ = told(t, catcher)
+		times, _ = notified(t, catcher)
 		return len(times) == len(want)
 	}, 3*waitFor, time.Second, "%v", times)
 	assert.Equal(t, want, times)

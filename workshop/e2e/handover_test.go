@@ -18,8 +18,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestWorkerKilledWhileHandingOver: the worker that hands a batch of deliveries to their orders is
-// killed in the middle of it.
+// TestWorkerKilledWhileHandingOver kills a worker while it hands a batch of deliveries to their
+// orders.
 func TestWorkerKilledWhileHandingOver(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
@@ -33,20 +33,20 @@ func TestWorkerKilledWhileHandingOver(t *testing.T) {
 	stuck := s.startRole(roleStuckHandOver)
 	stuck.waitForLine(handingOverLine)
 	require.NoError(t, stuck.Process.Kill())
-	_ = stuck.Wait() // killed, as it says
+	_ = stuck.Wait() // returns the kill as an error
 
 	s.startWorker()
 	s.requireFetchesAfter(answers)
 	require.NoError(t, s.temporal.GetWorkflow(t.Context(), handOver, "").Get(t.Context(), nil))
 	for _, event := range s.events(handOver, "") {
 		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled != nil {
-			assert.Zero(t, scheduled.GetRetryPolicy().GetMaximumAttempts(), "it is tried for ever")
+			assert.Zero(t, scheduled.GetRetryPolicy().GetMaximumAttempts(), "it is retried forever")
 			assert.Zero(t, scheduled.GetScheduleToCloseTimeout().AsDuration())
 		}
 	}
 }
 
-// TestIngressKilledWhileCommitting: what was answered is not lost with the process.
+// TestIngressKilledWhileCommitting: no delivery that got a 200 is lost with the process.
 func TestIngressKilledWhileCommitting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
@@ -54,7 +54,8 @@ func TestIngressKilledWhileCommitting(t *testing.T) {
 	const secret = "a-secret-of-the-test-that-is-long"
 	port := freePort(t)
 	edge := startGate(t, []string{
-		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0",
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=127.0.0.1:0",
 		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET=" + secret, "AUDIT_LOG=off",
 	}, "ingress")
 	var err error
@@ -62,7 +63,8 @@ func TestIngressKilledWhileCommitting(t *testing.T) {
 	require.NoError(t, err)
 	s.url = fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", port)
 	require.Eventually(t, func() bool {
-		connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // to this machine
+		//nolint:noctx // to this machine
+		connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		return err == nil && connection.Close() == nil
 	}, waitFor, tick)
 
@@ -83,14 +85,15 @@ func TestIngressKilledWhileCommitting(t *testing.T) {
 	assert.NotEmpty(t, s.handOvers())
 }
 
-// startHandOver commits a delivery for each order at once, as the ingress does. It returns
-// the workflow's id when that is done.
+// startHandOver commits one delivery for each order as a batch, as the ingress does, and returns
+// the workflow's id.
 func (s *stack) startHandOver(ids []string) string {
 	s.t.Helper()
 	var batch ordercheck.DeliveryBatch
 	for _, id := range ids {
 		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
-			SalesOrderID: id, Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now()}},
+			SalesOrderID: id, Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated",
+				ReceivedAt: time.Now()}},
 		})
 	}
 	run, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
@@ -100,13 +103,14 @@ func (s *stack) startHandOver(ids []string) string {
 	return run.GetID()
 }
 
-// handOvers are the ids of the batches that Temporal knows of.
+// handOvers returns the ids of all batches in Temporal.
 func (s *stack) handOvers() (ids []string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.HandOverWorkflowType),
-		})
+		answer, err := s.temporal.ListWorkflow(s.t.Context(),
+			&workflowservice.ListWorkflowExecutionsRequest{
+				Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.HandOverWorkflowType),
+			})
 		if err != nil {
 			return false
 		}
@@ -118,13 +122,14 @@ func (s *stack) handOvers() (ids []string) {
 	return ids
 }
 
-// requireFetchesAfter is invariant 1.
+// requireFetchesAfter checks invariant 1.
 func (s *stack) requireFetchesAfter(answers map[string]time.Time) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		last := map[string]time.Time{}
 		for _, request := range s.fake.Requests() {
-			if request.Route == fakeinflow.RouteGetSalesOrder && request.Start.After(last[request.SalesOrderID]) {
+			if request.Route == fakeinflow.RouteGetSalesOrder &&
+				request.Start.After(last[request.SalesOrderID]) {
 				last[request.SalesOrderID] = request.Start
 			}
 		}
@@ -134,5 +139,5 @@ func (s *stack) requireFetchesAfter(answers map[string]time.Time) {
 			}
 		}
 		return true
-	}, waitFor, tick, "a delivery that was answered with 200 was not followed by a fetch")
+	}, waitFor, tick, "no fetch followed a delivery that got a 200")
 }

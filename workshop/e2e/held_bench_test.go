@@ -13,11 +13,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// heldOrders at once: what each costs is the same for thousands.
+// heldOrders is enough: the cost per order is the same for thousands.
 const heldOrders = 500
 
-// BenchmarkHeldOrders holds five hundred orders and looks at what they cost while
-// nothing happens to them: nothing but their timers.
+// BenchmarkHeldOrders holds 500 orders and measures their cost while nothing happens to them. It
+// should be only their timers.
 func BenchmarkHeldOrders(b *testing.B) {
 	s := newStack(b, options{settings: holding(0), noWorker: true})
 	s.startWorker()
@@ -32,18 +32,22 @@ func BenchmarkHeldOrders(b *testing.B) {
 		last = id
 	}
 	count := func(query string) int64 {
-		answer, err := s.temporal.CountWorkflow(b.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		answer, err := s.temporal.CountWorkflow(b.Context(),
+			&workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		require.NoError(b, err)
 		return answer.GetCount()
 	}
-	require.Eventually(b, func() bool { return count("GateStatus = 'failed' AND ExecutionStatus = 'Running'") == heldOrders },
+	require.Eventually(b, func() bool {
+		return count("GateStatus = 'failed' AND ExecutionStatus = 'Running'") == heldOrders
+	},
 		2*time.Minute, 250*time.Millisecond)
 	b.ReportMetric(heldOrders/time.Since(began).Seconds(), "held/s")
 	b.ReportMetric(float64(heap()-heapBefore)/heldOrders, "worker-B/held")
 
-	described, err := s.temporal.DescribeWorkflowExecution(b.Context(), ordercheck.WorkflowID(last), "")
+	described, err := s.temporal.DescribeWorkflowExecution(b.Context(), ordercheck.WorkflowID(last),
+		"")
 	require.NoError(b, err)
-	require.Empty(b, described.GetPendingActivities(), "a held order waits for nobody")
+	require.Empty(b, described.GetPendingActivities(), "a held order has no pending activity")
 	events := s.history(last)
 	timers := 0
 	for _, event := range events {
@@ -56,7 +60,8 @@ func BenchmarkHeldOrders(b *testing.B) {
 	}
 	require.Equal(b, 1, timers, "one timer each")
 	b.ReportMetric(float64(len(events)), "events/held")
-	b.ReportMetric(float64(described.GetWorkflowExecutionInfo().GetHistorySizeBytes()), "history-B/held")
+	b.ReportMetric(float64(described.GetWorkflowExecutionInfo().GetHistorySizeBytes()),
+		"history-B/held")
 }
 
 func heap() int64 {

@@ -12,8 +12,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestHeldOrderSurvivesItsWorkers takes a wrong order through pending, failed and
-// fixed with real mail, and kills the worker in each state.
+// TestHeldOrderSurvivesItsWorkers takes a wrong order through pending, failed and fixed, with real
+// mail, and kills the worker in each state.
 func TestHeldOrderSurvivesItsWorkers(t *testing.T) {
 	t.Parallel()
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
@@ -32,10 +32,13 @@ func TestHeldOrderSurvivesItsWorkers(t *testing.T) {
 	s := newStack(t, options{noWorker: true})
 	startWorker := func() *command {
 		return startGate(t, []string{
-			"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0",
-			"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey(),
+			"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+			"ADMIN_ADDR=127.0.0.1:0",
+			"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+			"INFLOW_API_KEY=" + s.fake.APIKey(),
 			"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=4s",
-			"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@example.com", "MAIL_TO=office@example.com",
+			"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@example.com",
+			"MAIL_TO=office@example.com",
 		}, "worker")
 	}
 	kill := func(c *command) {
@@ -49,7 +52,7 @@ func TestHeldOrderSurvivesItsWorkers(t *testing.T) {
 	require.NoError(t, err)
 	s.waitForStatus(id, ordercheck.StatusPending)
 	kill(work)
-	assert.Empty(t, subjects(), "nobody is told within grace")
+	assert.Empty(t, subjects(), "no mail during the grace period")
 
 	work = startWorker()
 	s.waitForStatus(id, ordercheck.StatusFailed)

@@ -22,21 +22,23 @@ import (
 	"error-check-gate/workflows"
 )
 
-// asInProduction is the life of an order with the settings that ship, but for settling.
+// asInProduction returns production settings, except for the settle time.
 var asInProduction = orderlife.Settings{
-	SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour,
+	SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, GracePeriod: 30 * time.Minute,
+	HoldMax: 720 * time.Hour,
 }
 
-// TestWhatInflowLeavesOutNeverPasses: InFlow answers 200 without something that it was asked for, for a
-// while or for good.
-func TestWhatInflowLeavesOutNeverPasses(t *testing.T) {
+// TestIncompleteOrdersNeverPass: InFlow responds with 200, but leaves out a part that was
+// requested, for a while or for good.
+func TestIncompleteOrdersNeverPass(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: asInProduction})
 	leftOut := map[string][]string{}
 	begin := func(sample string, times int, left ...string) string {
 		order := s.sample(sample)
 		id, _ := order["salesOrderId"].(string)
-		require.NoError(t, s.fake.SetFault(fakeinflow.Fault{SalesOrderID: id, LeftOut: left, Times: times}))
+		require.NoError(t, s.fake.SetFault(fakeinflow.Fault{SalesOrderID: id, LeftOut: left,
+			Times: times}))
 		_, err := s.fake.AddOrder(order)
 		require.NoError(t, err)
 		leftOut[id] = left
@@ -45,23 +47,27 @@ func TestWhatInflowLeavesOutNeverPasses(t *testing.T) {
 	late := begin("plain", 2, "lines")
 	broken := begin("balance-wrong", 0, "lines")
 	never := []string{
-		begin("plain", 0, "lines"), begin("plain", 0, "customer"), begin("plain", 0, "lines.product"), begin("plain", 0, "taxingScheme"),
+		begin("plain", 0, "lines"), begin("plain", 0, "customer"),
+		begin("plain", 0, "lines.product"), begin("plain", 0, "taxingScheme"),
 		begin("fully-paid", 0, "lines", "customer"),
 	}
 	report := s.mustResult(late)
-	assert.Contains(t, []ordercheck.Status{ordercheck.StatusPassed, ordercheck.StatusWarning}, report.Status, "it came in the end")
+	assert.Contains(t, []ordercheck.Status{ordercheck.StatusPassed, ordercheck.StatusWarning},
+		report.Status, "InFlow sent the missing part in the end")
 	assert.Empty(t, report.Missing)
 	assert.Len(t, s.fetches(late), 3)
 	for _, id := range never {
 		report := s.mustResult(id)
 		assert.Equal(t, ordercheck.StatusIncomplete, report.Status)
-		assert.ElementsMatch(t, leftOut[id], intersection(report.Missing, leftOut[id]), "%v", report.Missing)
+		assert.ElementsMatch(t, leftOut[id], intersection(report.Missing, leftOut[id]), "%v",
+			report.Missing)
 		assert.NotEmpty(t, report.Note)
 		assert.Len(t, s.fetches(id), 5)
 		assert.Equal(t, ordercheck.StatusIncomplete, s.gateStatus(id))
 	}
 	s.waitForStatus(broken, ordercheck.StatusPending)
-	assert.Contains(t, brokenRules(s.report(broken)), "balance", "what can be seen is found")
+	assert.Contains(t, brokenRules(s.report(broken)), "balance",
+		"errors in the visible part are found")
 }
 
 func intersection(a, b []string) []string {
@@ -76,12 +82,13 @@ func intersection(a, b []string) []string {
 	return both
 }
 
-// TestTwoWorkersWithTwoRuleSets: while a rule file is being changed, one worker fetches for the old set
-// and another checks against the new one.
-func TestTwoWorkersWithTwoRuleSets(t *testing.T) {
+// TestFetchAndCheckWithDifferentRuleSets: while a rule file changes, one worker fetches for the old
+// set and another worker checks with the new one.
+func TestFetchAndCheckWithDifferentRuleSets(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: asInProduction, noWorker: true})
-	before := loadRules(t, "before", `- {id: quote, scope: order, severity: error, when: "order.isQuote && order.total < dec(0)", message: "'a quote'"}`)
+	before := loadRules(t, "before", `- {id: quote, scope: order, severity: error,`+
+		` when: "order.isQuote && order.total < dec(0)", message: "'a quote'"}`)
 	after := loadRules(t, "after", `
 - {id: has-lines, scope: order, severity: warning, when: "order.lines.exists(l, l.product.name != '')", message: "'it has lines'"}
 - {id: other, builtin: near-duplicate, severity: warning, params: {days: 3000, overlap: 10}}
@@ -93,14 +100,21 @@ func TestTwoWorkersWithTwoRuleSets(t *testing.T) {
 		require.NoError(t, w.Start(), queue)
 		t.Cleanup(w.Stop)
 	}
-	fetches := sdkworker.New(s.temporal, ordercheck.InflowTaskQueue, sdkworker.Options{DisableWorkflowWorker: true})
-	(&activities.Activities{Orders: s.inflow, Rules: func() *rules.Set { return before }, PastRuns: s.temporal}).RegisterInflow(fetches)
+	fetches := sdkworker.New(s.temporal, ordercheck.InflowTaskQueue,
+		sdkworker.Options{DisableWorkflowWorker: true})
+	(&activities.Activities{Orders: s.inflow, Rules: func() *rules.Set {
+		return before
+	}, PastRuns: s.temporal}).RegisterInflow(fetches)
 	start(ordercheck.InflowTaskQueue, fetches)
 	checks := sdkworker.New(s.temporal, ordercheck.TaskQueue, sdkworker.Options{})
 	lives := workflows.SalesOrderChecks{Settings: s.settings}
-	checks.RegisterWorkflowWithOptions(lives.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-	checks.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
-	(&activities.Activities{Orders: s.inflow, Rules: func() *rules.Set { return after }, PastRuns: s.temporal}).RegisterLocal(checks)
+	checks.RegisterWorkflowWithOptions(lives.SalesOrderCheck,
+		workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+	checks.RegisterWorkflowWithOptions(workflows.HandOverDeliveries,
+		workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
+	(&activities.Activities{Orders: s.inflow, Rules: func() *rules.Set {
+		return after
+	}, PastRuns: s.temporal}).RegisterLocal(checks)
 	start(ordercheck.TaskQueue, checks)
 
 	ids := make([]string, 4)
@@ -115,8 +129,9 @@ func TestTwoWorkersWithTwoRuleSets(t *testing.T) {
 	for _, id := range ids {
 		report := s.mustResult(id)
 		assert.Equal(t, after.Digest(), report.RuleSet.Digest)
-		assert.Contains(t, brokenRules(report), "has-lines", "the rules of the digest have looked")
-		assert.Contains(t, brokenRules(report), "other", "at the look-ups too")
+		assert.Contains(t, brokenRules(report), "has-lines",
+			"the rules that need the digest were evaluated")
+		assert.Contains(t, brokenRules(report), "other", "and the rules that need look-ups")
 		assert.Empty(t, report.Missing)
 		assert.Len(t, s.fetches(id), 2)
 	}
@@ -126,7 +141,8 @@ func TestTwoWorkersWithTwoRuleSets(t *testing.T) {
 func loadRules(t *testing.T, name, list string) *rules.Set {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".yaml")
-	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: "+name+"\nrules:\n"+list+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: "+name+"\nrules:\n"+list+"\n"),
+		0o600))
 	set, err := rulefile.Load(t.Context(), path)
 	require.NoError(t, err)
 	return set

@@ -36,28 +36,28 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-var keyRotations = flag.Int("key-rotations", 0, "how often payload keys are rotated, with 50 orders and two processes of each kind; 0 is once, with few")
+var keyRotations = flag.Int("key-rotations", 0, "how often to rotate payload keys, with 50 "+
+	"orders and two processes of each kind; 0 means once, with few orders")
 
-// keyRotation is a gate whose processes and commands have payload keys, on a Temporal that keeps its
-// database in a file.
+// keyRotation is a gate with payload keys. Its Temporal keeps the database in a file.
 type keyRotation struct {
 	*stack
 	t         *testing.T
 	database  string // the file
 	serverLog string // the file
-	rulesFile string // beside it
-	processes int    // ingresses, and workers
+	rulesFile string // next to the database
+	processes int    // number of ingresses, and of workers
 	members   []*member
-	env       map[*member][]string // all but the keys
-	account   []string             // the environment of commands, but for the keys
+	env       map[*member][]string // environment without the keys
+	account   []string             // environment of commands, without the keys
 	orders    []string
 	wrong     int    // the first orders are held
 	overrides int    // held orders that were overridden
 	keys      string // PAYLOAD_KEYS of all processes
 	sweep     *command
-	encrypted time.Time       // since when all processes encrypt; zero before
-	runs      map[string]bool // those whose histories were looked at
-	payloads  int             // that were looked at
+	encrypted time.Time       // when all processes began to encrypt; zero before
+	runs      map[string]bool // runs whose histories were checked
+	payloads  int             // number of checked payloads
 	restarts  int
 }
 
@@ -65,14 +65,14 @@ func (r *keyRotation) held() string    { return r.orders[0] }
 func (r *keyRotation) right() string   { return r.orders[r.wrong] }
 func (r *keyRotation) failing() string { return r.orders[r.wrong+1] }
 
-// rulesBefore are the rules until all processes encrypt.
+// rulesBefore are the rules that are used until all processes encrypt.
 const rulesBefore = `version: 1
 name: before
 rules:
 - {id: before, scope: order, severity: error, when: "order.balance != order.total - order.amountPaid", message: "'The balance is wrong'"}
 `
 
-// plantedRules find the same, and ask for all that a rule can ask for.
+// plantedRules find the same errors and read everything that a rule can read.
 const plantedRules = `version: 1
 name: zqplantrulesetqz
 description: zqplantrulesdescriptionqz
@@ -94,8 +94,10 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 	t.Helper()
 	dir := t.TempDir()
 	r := &keyRotation{
-		t: t, database: filepath.Join(dir, "temporal.db"), serverLog: filepath.Join(dir, "temporal.log"),
-		rulesFile: "before.yaml", processes: processes, env: map[*member][]string{}, wrong: wrong, orders: make([]string, orders), runs: map[string]bool{},
+		t: t, database: filepath.Join(dir, "temporal.db"),
+		serverLog: filepath.Join(dir, "temporal.log"),
+		rulesFile: "before.yaml", processes: processes, env: map[*member][]string{}, wrong: wrong,
+		orders: make([]string, orders), runs: map[string]bool{},
 	}
 	for name, content := range map[string]string{"before": rulesBefore, "planted": plantedRules} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(content), 0o600))
@@ -104,7 +106,8 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })
 	server, err := temporalserver.Start(t.Context(), temporalserver.Options{
-		DBFile: r.database, Output: log, LogLevel: "info", Pragmas: []string{"journal_mode=WAL", "synchronous=OFF"},
+		DBFile: r.database, Output: log, LogLevel: "info",
+		Pragmas: []string{"journal_mode=WAL", "synchronous=OFF"},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
@@ -118,7 +121,9 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 		temporalconn.Options{Address: server.Addr, Namespace: "default", PayloadKeys: keys},
 		slices.Repeat([]time.Duration{200 * time.Millisecond}, 100))
 	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr}
-	r.account = slices.Concat(temporal, []string{"INFLOW_API_URL=" + r.inflowURL, "INFLOW_COMPANY_ID=" + r.fake.CompanyID(), "INFLOW_API_KEY=" + r.fake.APIKey()})
+	r.account = slices.Concat(temporal,
+		[]string{"INFLOW_API_URL=" + r.inflowURL, "INFLOW_COMPANY_ID=" + r.fake.CompanyID(),
+			"INFLOW_API_KEY=" + r.fake.APIKey()})
 	var backends []string
 	for i := range 2 * processes {
 		m := &member{t: t, role: "ingress", admin: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
@@ -126,13 +131,16 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 		if i < processes {
 			backends = append(backends, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
 			r.env[m] = slices.Concat(env, temporal, []string{
-				"LISTEN_ADDR=" + backends[i], "WEBHOOK_SECRET_FILE=" + secretFile, "TRUSTED_PROXIES=127.0.0.1", "AUDIT_LOG=off",
+				"LISTEN_ADDR=" + backends[i], "WEBHOOK_SECRET_FILE=" + secretFile,
+				"TRUSTED_PROXIES=127.0.0.1", "AUDIT_LOG=off",
 			})
 		} else {
 			m.role = "worker"
 			r.env[m] = slices.Concat(env, r.account, []string{
-				"INFLOW_REQUESTS_PER_MINUTE=60000", "SETTLE_QUIET=20ms", "SETTLE_MAX=1s", "GRACE_PERIOD=0", "SWEEP_EVERY=0",
-				"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@shop.example", "MAIL_TO=" + planted("office") + "@shop.example", "NOTIFY_SALES_REP=true",
+				"INFLOW_REQUESTS_PER_MINUTE=60000", "SETTLE_QUIET=20ms", "SETTLE_MAX=1s",
+				"GRACE_PERIOD=0", "SWEEP_EVERY=0",
+				"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@shop.example",
+				"MAIL_TO=" + planted("office") + "@shop.example", "NOTIFY_SALES_REP=true",
 			})
 		}
 		r.members = append(r.members, m)
@@ -141,9 +149,10 @@ func newKeyRotation(t *testing.T, keys *codec.Keys, processes, orders, wrong int
 	return r
 }
 
-// planted is the text in a field. Nothing else has it, and no encoding writes it otherwise.
+// planted returns the planted text of a field. It is unique, and no encoding changes it.
 func planted(field string) string {
-	return "zqplant" + strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(field, "")) + "qz"
+	return "zqplant" + strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(field,
+		"")) + "qz"
 }
 
 var (
@@ -151,7 +160,7 @@ var (
 	base64Text  = regexp.MustCompile(`^[A-Za-z0-9+/]+`)
 )
 
-// plantedIn returns the planted texts that some contents have, in any letters or in base64.
+// plantedIn returns the planted texts in contents, in any case or in base64.
 func plantedIn(contents ...[]byte) []string {
 	found := map[string]bool{}
 	look := func(content []byte) {
@@ -161,7 +170,8 @@ func plantedIn(contents ...[]byte) []string {
 	}
 	for _, content := range contents {
 		look(content)
-		for before, skip := range []int{0, 2, 3} { // a group of three bytes may begin before the text
+		// base64 groups of three bytes may begin before the text
+		for before, skip := range []int{0, 2, 3} {
 			encoded := base64.RawStdEncoding.EncodeToString([]byte("xx"[:before] + "zqplant"))
 			encoded = encoded[skip : (before+len("zqplant"))*8/6]
 			for rest := content; ; {
@@ -181,24 +191,25 @@ func plantedIn(contents ...[]byte) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-func TestPlantedTextsAreFound(t *testing.T) {
+func TestSearchFindsPlantedTexts(t *testing.T) {
 	t.Parallel()
 	text := planted("a.b")
 	for before := range 3 {
 		encoded := base64.StdEncoding.EncodeToString([]byte(`{"x"}`[:before] + text + "more"))
-		assert.Equal(t, []string{text}, plantedIn([]byte("\x00\x01"+encoded)), "%d bytes before it", before)
+		assert.Equal(t, []string{text}, plantedIn([]byte("\x00\x01"+encoded)), "%d bytes before it",
+			before)
 	}
 	assert.Equal(t, []string{text}, plantedIn([]byte("x"+strings.ToUpper(text)+"x")))
 	assert.Empty(t, plantedIn([]byte("zqplant")))
 }
 
-// notText are fields of which InFlow chooses the value.
+// notText matches fields whose value InFlow chooses.
 var notText = regexp.MustCompile(`Ids?$|^timestamp$|^inventoryStatus$|^paymentStatus$|^addressType$|^itemType$|^isoCode$|^negativeType$|Separator$|^paymentType$|^priceType$|Dttm$|DateTime$`)
 
-// amountOrDate are values of other fields that are no texts.
+// amountOrDate matches values that are not texts.
 var amountOrDate = regexp.MustCompile(`^-?\d+\.\d+$|^\d{4}-\d\d-\d\dT`)
 
-// plantEverywhere puts a text into each field of a document that has one, or may have.
+// plantEverywhere puts a text into each field of a document that has or may have a text.
 func plantEverywhere(path string, value any) any {
 	name := path[strings.LastIndex(path, ".")+1:]
 	switch value := value.(type) {
@@ -242,7 +253,7 @@ const (
 	wrongBalance = "383.94"
 )
 
-// addOrders makes the orders: some are wrong, one cannot be fetched, two are of one customer.
+// addOrders adds the orders. Some are wrong, one cannot be fetched, and two have the same customer.
 func (r *keyRotation) addOrders() {
 	r.t.Helper()
 	together := uuid.NewString()
@@ -255,14 +266,17 @@ func (r *keyRotation) addOrders() {
 		r.orders[i] = order["salesOrderId"].(string)
 		order["orderNumber"], order["customerId"] = fmt.Sprintf("SO-%06d", i), customer
 		order["customer"].(map[string]any)["customerId"] = customer
-		// What the sample lacks.
+		// Fields that the sample does not have.
 		order["customer"].(map[string]any)["customFields"] = map[string]any{"custom1": ""}
 		line := order["lines"].([]any)[0].(map[string]any)
 		line["quantity"].(map[string]any)["serialNumbers"] = []any{""}
 		line["product"].(map[string]any)["customFields"] = map[string]any{"custom1": ""}
-		order["shipLines"] = []any{map[string]any{"carrier": "", "trackingNumber": "", "containers": []any{""}}}
-		order["packLines"] = []any{map[string]any{"containerNumber": "", "description": "", "quantity": map[string]any{"standardQuantity": "1.0000", "serialNumbers": []any{""}}}}
-		order["pickLines"] = []any{map[string]any{"description": "", "sublocation": "", "quantity": map[string]any{"standardQuantity": "1.0000", "serialNumbers": []any{""}}}}
+		order["shipLines"] = []any{map[string]any{"carrier": "", "trackingNumber": "",
+			"containers": []any{""}}}
+		order["packLines"] = []any{map[string]any{"containerNumber": "", "description": "",
+			"quantity": map[string]any{"standardQuantity": "1.0000", "serialNumbers": []any{""}}}}
+		order["pickLines"] = []any{map[string]any{"description": "", "sublocation": "",
+			"quantity": map[string]any{"standardQuantity": "1.0000", "serialNumbers": []any{""}}}}
 		if i >= r.wrong {
 			order["balance"] = rightBalance
 		}
@@ -277,12 +291,13 @@ func (r *keyRotation) addOrders() {
 func (r *keyRotation) makeFail() {
 	r.t.Helper()
 	require.NoError(r.t, r.fake.SetFault(fakeinflow.Fault{
-		Route: fakeinflow.RouteGetSalesOrder, SalesOrderID: r.failing(), Status: http.StatusUnprocessableEntity, Body: planted("error of InFlow"),
+		Route: fakeinflow.RouteGetSalesOrder, SalesOrderID: r.failing(),
+		Status: http.StatusUnprocessableEntity, Body: planted("error of InFlow"),
 	}))
 }
 
-// editing saves the orders by turns until ctx is done. The last one stays as it is: a sweep cannot
-// read a list of which every order changes before the next page.
+// editing saves the orders in turn until ctx is done, except the last one: a sweep cannot read a
+// list if every order changes before the next page.
 func (r *keyRotation) editing(ctx context.Context) error {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
@@ -292,20 +307,22 @@ func (r *keyRotation) editing(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := r.fake.EditOrder(r.orders[i%(len(r.orders)-1)], func(map[string]any) {}); err != nil {
+		if err := r.fake.EditOrder(r.orders[i%(len(r.orders)-1)],
+			func(map[string]any) {}); err != nil {
 			return err
 		}
 	}
 }
 
-// checkedVersions are the newest version of each order that a check has seen.
+// checkedVersions returns the newest version of each order that a check has seen.
 func (r *keyRotation) checkedVersions() map[string]string {
 	r.t.Helper()
 	versions := map[string]string{}
 	for _, run := range r.list("WorkflowType = '" + ordercheck.WorkflowType + "'") {
 		var version string
 		payload := run.GetSearchAttributes().GetIndexedFields()[ordercheck.SearchOrderVersion]
-		if payload == nil || converter.GetDefaultDataConverter().FromPayload(payload, &version) != nil {
+		if payload == nil || converter.GetDefaultDataConverter().FromPayload(payload,
+			&version) != nil {
 			continue
 		}
 		id, _ := ordercheck.SalesOrderID(run.GetExecution().GetWorkflowId())
@@ -318,7 +335,9 @@ func (r *keyRotation) list(query string) (runs []*workflowpb.WorkflowExecutionIn
 	r.t.Helper()
 	var page []byte
 	for {
-		answer, err := r.temporal.ListWorkflow(r.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000, NextPageToken: page})
+		answer, err := r.temporal.ListWorkflow(r.t.Context(),
+			&workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000,
+				NextPageToken: page})
 		require.NoError(r.t, err)
 		runs = append(runs, answer.GetExecutions()...)
 		if page = answer.GetNextPageToken(); len(page) == 0 {
@@ -327,8 +346,8 @@ func (r *keyRotation) list(query string) (runs []*workflowpb.WorkflowExecutionIn
 	}
 }
 
-// caughtUp waits until each order was checked as it is now, or newer. Since a process is restarted
-// only after that, no check waits for a restart that comes later: it would be late.
+// caughtUp waits until the current version of each order, or a newer one, has been checked.
+// Processes are restarted only after that, so no check depends on a later restart.
 func (r *keyRotation) caughtUp(when string) {
 	r.t.Helper()
 	waiting := map[string]string{}
@@ -342,27 +361,29 @@ func (r *keyRotation) caughtUp(when string) {
 		if len(waiting) == 0 {
 			return
 		}
-		require.False(r.t, time.Now().After(deadline), "%s: orders wait for a check of a version: %v", when, waiting)
+		require.False(r.t, time.Now().After(deadline), "%s: orders wait for a check of a "+
+			"version: %v", when, waiting)
 	}
 }
 
-// command runs one of gate's commands.
+// command runs a gate command.
 func (r *keyRotation) command(keys string, want int, args ...string) {
 	r.t.Helper()
 	c := startGate(r.t, append(slices.Clone(r.account), "PAYLOAD_KEYS="+keys), args...)
 	require.Equal(r.t, want, c.exit(), "gate %s: %s", strings.Join(args, " "), c.stderr.String())
 }
 
-// commands runs each that writes. The sweep goes on beside the rest.
+// commands runs every command that writes. The sweep runs at the same time as the others.
 func (r *keyRotation) commands() {
 	r.t.Helper()
 	r.sweep = startGate(r.t, append(slices.Clone(r.account), "PAYLOAD_KEYS="+r.keys), "sweep")
 	r.command(r.keys, 1, "check", r.held())
 	r.command(r.keys, 0, "check", r.right())
-	r.overrides++ // an order that somebody answers for is no longer held
+	r.overrides++ // an overridden order is no longer held
 	id := r.orders[r.overrides]
 	r.waitForStatus(id, ordercheck.StatusFailed)
-	r.command(r.keys, 0, "override", id, "--by", planted("override by"), "--reason", planted("override reason"), "--until", "24h")
+	r.command(r.keys, 0, "override", id, "--by", planted("override by"), "--reason",
+		planted("override reason"), "--until", "24h")
 	r.command(r.keys, 0, "rerun")
 	inForce, _, err := operations.RulesInForce(r.t.Context(), r.temporal)
 	require.NoError(r.t, err)
@@ -377,7 +398,8 @@ func (r *keyRotation) sweepEnds() {
 	}
 }
 
-// restart gives every process other keys, one after the other: once the ingresses first, once the workers.
+// restart gives all processes other keys, one after the other, in two orders: ingresses first, then
+// workers first.
 func (r *keyRotation) restart(keys string) {
 	r.t.Helper()
 	slices.Reverse(r.members)
@@ -386,7 +408,7 @@ func (r *keyRotation) restart(keys string) {
 		r.start(m, keys)
 		step := fmt.Sprintf("%s -> %s, %s", keyIDs(r.keys), keyIDs(keys), m.role)
 		r.caughtUp(step)
-		// People's commands have the keys of before, or of after.
+		// Commands run with the old keys or the new ones.
 		r.command([]string{keys, r.keys}[i%2], 1, "check", r.held())
 		r.restarts++
 	}
@@ -396,17 +418,18 @@ func (r *keyRotation) restart(keys string) {
 
 func (r *keyRotation) start(m *member, keys string) {
 	r.t.Helper()
-	m.env = append(slices.Clone(r.env[m]), "PAYLOAD_KEYS="+keys, "RULES_FILE="+filepath.Join(filepath.Dir(r.database), r.rulesFile))
+	m.env = append(slices.Clone(r.env[m]), "PAYLOAD_KEYS="+keys,
+		"RULES_FILE="+filepath.Join(filepath.Dir(r.database), r.rulesFile))
 	m.start()
 }
 
-// keyIDs shortens keys to what may be logged.
+// keyIDs returns the ids of keys, which may be logged.
 func keyIDs(keys string) string {
 	return regexp.MustCompile(`:[^,]*`).ReplaceAllString(keys, "")
 }
 
-// passTime has the watch over all orders end, and takes away all runs that began before a time, as
-// HOLD_MAX and the namespace's retention do. Then nothing needs another key than the first one.
+// passTime ends the watch over all orders and deletes all runs that began before a time, as
+// HOLD_MAX and the namespace's retention do. After that, only the first key is needed.
 func (r *keyRotation) passTime(before time.Time) {
 	r.t.Helper()
 	r.fake.ClearFaults()
@@ -414,19 +437,23 @@ func (r *keyRotation) passTime(before time.Time) {
 		r.setBalance(id, rightBalance)
 	}
 	r.lookAtHistories()
-	query := fmt.Sprintf("StartTime < '%s' AND WorkflowType != '%s'", before.UTC().Format(time.RFC3339Nano), ordercheck.RulesWorkflowType)
-	// A run that counts a receiver's messages goes on as a new one each day.
-	for _, run := range r.list(query + " AND ExecutionStatus = 'Running' AND WorkflowType = '" + ordercheck.GatherWorkflowType + "'") {
+	query := fmt.Sprintf("StartTime < '%s' AND WorkflowType != '%s'",
+		before.UTC().Format(time.RFC3339Nano), ordercheck.RulesWorkflowType)
+	// Runs that count a receiver's messages continue as new each day.
+	for _, run := range r.list(query + " AND ExecutionStatus = 'Running' AND WorkflowType = '" +
+		ordercheck.GatherWorkflowType + "'") {
 		execution := run.GetExecution()
-		require.NoError(r.t, r.temporal.TerminateWorkflow(r.t.Context(), execution.GetWorkflowId(), execution.GetRunId(), "its day is over"))
+		require.NoError(r.t, r.temporal.TerminateWorkflow(r.t.Context(), execution.GetWorkflowId(),
+			execution.GetRunId(), "its day is over"))
 	}
 	require.Eventually(r.t, func() bool {
 		runs := r.list(query)
 		for _, run := range runs {
 			if run.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-				_, _ = r.temporal.WorkflowService().DeleteWorkflowExecution(r.t.Context(), &workflowservice.DeleteWorkflowExecutionRequest{
-					Namespace: r.namespace, WorkflowExecution: run.GetExecution(),
-				})
+				_, _ = r.temporal.WorkflowService().DeleteWorkflowExecution(r.t.Context(),
+					&workflowservice.DeleteWorkflowExecutionRequest{
+						Namespace: r.namespace, WorkflowExecution: run.GetExecution(),
+					})
 			}
 		}
 		return len(runs) == 0
@@ -439,17 +466,18 @@ func (r *keyRotation) passTime(before time.Time) {
 			}
 		}
 		return true
-	}, settled, tick, "the record of the rule set in force needs another key still")
+	}, settled, tick, "the record of the rule set in force still needs another key")
 	r.makeFail()
 	for _, id := range r.orders[:r.wrong] {
 		r.setBalance(id, wrongBalance)
 	}
-	r.setBalance(r.orders[len(r.orders)-1], rightBalance) // nobody else edits it, and its run was taken away
+	// nobody else edits it, and its run was deleted
+	r.setBalance(r.orders[len(r.orders)-1], rightBalance)
 	r.overrides = 0
 	r.waitForStatus(r.held(), ordercheck.StatusFailed)
 }
 
-// writingKeyID is the id of the key that a process encrypts with.
+// writingKeyID returns the id of the key that a process encrypts with.
 func writingKeyID(keys string) string {
 	id, _, _ := strings.Cut(keys, ":")
 	if strings.HasPrefix(id, "plain") {
@@ -458,12 +486,12 @@ func writingKeyID(keys string) string {
 	return id
 }
 
-// ownPayloads are types of runs with payloads that are not encrypted: Temporal's own state of a schedule, in which those of the
-// gate are, and the ids of the workers' keys.
+// ownPayloads are types of runs with unencrypted payloads: Temporal's own state of a schedule,
+// which contains the gate's payloads, and the record of the workers' key ids.
 var ownPayloads = []string{"temporal-sys-scheduler-workflow", "PayloadKeys"}
 
-// lookAtHistories looks at each run's history as Temporal has it: no task failed, unless its run got more
-// to do meanwhile, and whatever was written since all processes encrypt is encrypted.
+// lookAtHistories checks each run's history in Temporal. No task failed, unless its run got more
+// work at the same time. Everything that was written since all processes encrypt is encrypted.
 func (r *keyRotation) lookAtHistories() (histories [][]byte) {
 	r.t.Helper()
 	runs := r.list("")
@@ -473,33 +501,42 @@ func (r *keyRotation) lookAtHistories() (histories [][]byte) {
 	for _, run := range runs {
 		name := run.GetExecution().GetWorkflowId() + " " + run.GetExecution().GetRunId()
 		r.runs[name] = true
-		for _, event := range r.events(run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId()) {
+		for _, event := range r.events(run.GetExecution().GetWorkflowId(),
+			run.GetExecution().GetRunId()) {
 			data, err := proto.Marshal(event)
 			require.NoError(r.t, err)
 			histories = append(histories, data)
 			if failed := event.GetWorkflowTaskFailedEventAttributes(); failed != nil {
-				assert.Equal(r.t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, failed.GetCause(), "%s: %v", name, failed)
+				assert.Equal(r.t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+					failed.GetCause(), "%s: %v", name, failed)
 			}
-			if r.encrypted.IsZero() || event.GetEventTime().AsTime().Before(r.encrypted) || slices.Contains(ownPayloads, run.GetType().GetName()) {
+			if r.encrypted.IsZero() || event.GetEventTime().AsTime().Before(r.encrypted) ||
+				slices.Contains(ownPayloads, run.GetType().GetName()) {
 				continue
 			}
-			assert.NoError(r.t, proxy.VisitPayloads(r.t.Context(), event, proxy.VisitPayloadsOptions{
-				SkipSearchAttributes: true,
-				Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
-					for _, payload := range payloads {
-						if string(payload.GetData()) == `"ACTIVITY_ID_NOT_STARTED"` {
-							continue // Temporal's own details of an activity that was cancelled in its queue
+			assert.NoError(r.t, proxy.VisitPayloads(r.t.Context(), event,
+				proxy.VisitPayloadsOptions{
+					SkipSearchAttributes: true,
+					Visitor: func(_ *proxy.VisitPayloadsContext,
+						payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+						for _, payload := range payloads {
+							if string(payload.GetData()) == `"ACTIVITY_ID_NOT_STARTED"` {
+								// Temporal's own details of an activity that was cancelled in the queue
+								continue
+							}
+							r.payloads++
+							assert.Equal(r.t, codec.Encoding,
+								string(payload.GetMetadata()[converter.MetadataEncoding]), "%s: %s: %s",
+								name, event.GetEventType(), payload.GetData())
 						}
-						r.payloads++
-						assert.Equal(r.t, codec.Encoding, string(payload.GetMetadata()[converter.MetadataEncoding]), "%s: %s: %s", name, event.GetEventType(), payload.GetData())
-					}
-					return payloads, nil
-				},
-			}), "%s", name)
+						return payloads, nil
+					},
+				}), "%s", name)
 		}
-		described, err := r.temporal.WorkflowService().DescribeWorkflowExecution(r.t.Context(), &workflowservice.DescribeWorkflowExecutionRequest{
-			Namespace: r.namespace, Execution: run.GetExecution(),
-		})
+		described, err := r.temporal.WorkflowService().DescribeWorkflowExecution(r.t.Context(),
+			&workflowservice.DescribeWorkflowExecutionRequest{
+				Namespace: r.namespace, Execution: run.GetExecution(),
+			})
 		require.NoError(r.t, err)
 		data, err := proto.Marshal(described)
 		require.NoError(r.t, err)
@@ -508,7 +545,7 @@ func (r *keyRotation) lookAtHistories() (histories [][]byte) {
 	return histories
 }
 
-// search returns the planted texts that Temporal has, by where they are.
+// search returns the planted texts in Temporal, by location.
 func (r *keyRotation) search() map[string][]string {
 	r.t.Helper()
 	found := map[string][]string{"histories": plantedIn(r.lookAtHistories()...)}
@@ -516,7 +553,7 @@ func (r *keyRotation) search() map[string][]string {
 	require.NoError(r.t, err)
 	require.NotEmpty(r.t, log)
 	found["log"] = plantedIn(log)
-	// First the log of writes: what leaves it meanwhile is in the other file.
+	// Read the write-ahead log first: entries that leave it are in the other file.
 	var database [][]byte
 	for _, file := range []string{r.database + "-wal", r.database} {
 		content, err := os.ReadFile(file)
@@ -528,7 +565,8 @@ func (r *keyRotation) search() map[string][]string {
 	return found
 }
 
-// nothingLost: after stop, no delivery was refused, and each order's last report is of its last version.
+// nothingLost checks that no delivery was refused, and that each order's report is about its latest
+// version.
 func (r *keyRotation) nothingLost(stop func()) {
 	r.t.Helper()
 	stop()
@@ -548,7 +586,8 @@ func (r *keyRotation) nothingLost(stop func()) {
 	}
 	answers := map[string]int{}
 	for _, delivery := range r.fake.Deliveries() {
-		assert.Equal(r.t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d", delivery.Number)
+		assert.Equal(r.t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d",
+			delivery.Number)
 		for _, attempt := range delivery.Attempts {
 			answer := fmt.Sprint(attempt.Status)
 			if attempt.Status == 0 {
@@ -557,20 +596,23 @@ func (r *keyRotation) nothingLost(stop func()) {
 			answers[answer]++
 		}
 	}
-	// 502 is the balancer's, when no ingress is there.
+	// The balancer responds with 502 if there is no ingress.
 	for _, expected := range []string{"200", "none", "502", "503"} {
-		r.t.Logf("%d attempts at %d deliveries were answered %s", answers[expected], len(r.fake.Deliveries()), expected)
+		r.t.Logf("%d attempts at %d deliveries were answered %s", answers[expected],
+			len(r.fake.Deliveries()), expected)
 		delete(answers, expected)
 	}
 	assert.Empty(r.t, answers, "refused")
-	r.t.Logf("%d runs, %d payloads were encrypted as they should be, %d restarts", len(r.runs), r.payloads, r.restarts)
+	r.t.Logf("%d runs, %d payloads were encrypted as they should be, %d restarts", len(r.runs),
+		r.payloads, r.restarts)
 }
 
-// inClear are what is never encrypted: search attributes.
+// inClear lists search attributes, which are never encrypted.
 var inClear = []string{planted("orderNumber"), planted("rule")}
 
-// withoutEncryption are what Temporal has of all that is planted. The gate never sends it the rest: contacts,
-// addresses of mail, phone numbers, streets, remarks on payments and shipping, and the words of InFlow's errors.
+// withoutEncryption lists the planted texts that the gate sends to Temporal. It never sends the
+// others: contacts, mail addresses, phone numbers, streets, remarks on payments and shipping, and
+// InFlow's error texts.
 var withoutEncryption = func() []string {
 	texts := slices.Clone(inClear)
 	for field := range strings.FieldsSeq(`
@@ -587,8 +629,9 @@ var withoutEncryption = func() []string {
 	return texts
 }()
 
-// TestPayloadKeysRotate rotates payload keys as docs/security.md says, one process after the other, while orders are
-// delivered. 'make key-rotations' does it several times, and switches encryption on and off.
+// TestPayloadKeysRotate rotates payload keys as docs/security.md says, one process after the other,
+// while deliveries arrive. 'make key-rotations' repeats it, and also switches encryption on and
+// off.
 func TestPayloadKeysRotate(t *testing.T) {
 	t.Parallel()
 	long := *keyRotations > 0
@@ -600,7 +643,8 @@ func TestPayloadKeysRotate(t *testing.T) {
 	for i := 3; i <= *keyRotations+1; i++ {
 		keys = append(keys, newPayloadKey(fmt.Sprintf("k%d", i)))
 	}
-	r := newKeyRotation(t, payloadKeys(t, append([]string{"plain"}, keys...)...), processes, orders, wrong)
+	r := newKeyRotation(t, payloadKeys(t, append([]string{"plain"}, keys...)...), processes, orders,
+		wrong)
 	if !long {
 		r.encrypted, r.keys, r.rulesFile = time.Now(), keys[0], "planted.yaml"
 	}
@@ -614,7 +658,7 @@ func TestPayloadKeysRotate(t *testing.T) {
 		r.restart("plain," + keys[0])
 		r.restart(keys[0])
 		r.encrypted, r.rulesFile = time.Now(), "planted.yaml"
-		r.restart(keys[0]) // with rules that have planted texts
+		r.restart(keys[0]) // with rules that contain planted texts
 	}
 	for _, id := range r.orders {
 		r.plant(id)
@@ -639,7 +683,7 @@ func TestPayloadKeysRotate(t *testing.T) {
 		assert.Equal(t, inClear, texts, where)
 	}
 
-	// Without encryption, the same texts are found by the same search.
+	// Without encryption, the same search finds the texts.
 	r.encrypted = time.Time{}
 	now := keys[len(keys)-1]
 	r.restart("plain," + now)

@@ -26,18 +26,22 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// hugeRules returns a rule set that finds three errors on each line, and one of each of forty rules with long ids and
-// long messages on the order.
+// hugeRules returns a rule set that finds three errors on each line, and 40 errors on the order,
+// whose rules have long ids and messages.
 func hugeRules(t *testing.T) func() *rules.Set {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("version: 1\nname: huge\nrules:\n")
 	for i := range 3 {
-		fmt.Fprintf(&b, "- id: line-%d\n  scope: line\n  severity: error\n  when: \"line.description != 'right'\"\n  message: \"'Line ' + string(line.number) + ' is wrong'\"\n", i)
+		fmt.Fprintf(&b, "- id: line-%d\n  scope: line\n  severity: error\n  when: "+
+			"\"line.description != 'right'\"\n  message: \"'Line ' + string(line.number) + ' is "+
+			"wrong'\"\n", i)
 	}
 	for i := range 40 {
 		id := fmt.Sprintf("r%02d-%s", i, strings.Repeat("x", 60))
-		fmt.Fprintf(&b, "- id: %s\n  scope: order\n  severity: error\n  when: \"order.orderRemarks != ''\"\n  message: \"order.orderRemarks\"\n  fix: \"order.orderRemarks\"\n", id)
+		fmt.Fprintf(&b, "- id: %s\n  scope: order\n  severity: error\n  when: "+
+			"\"order.orderRemarks != ''\"\n  message: \"order.orderRemarks\"\n  fix: "+
+			"\"order.orderRemarks\"\n", id)
 	}
 	path := filepath.Join(t.TempDir(), "huge.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
@@ -46,12 +50,15 @@ func hugeRules(t *testing.T) func() *rules.Set {
 	return func() *rules.Set { return set }
 }
 
-// TestValuesOverTemporalsLimits makes each value of an order ten times too large for Temporal, alone and together. No run
-// is terminated, hangs or fails without a word: the order is held, and what was cut says so.
+// TestValuesOverTemporalsLimits makes each value of an order ten times too large for Temporal,
+// alone and together. No run may be terminated, hang or fail: the order is held, and reports say
+// what was cut.
 func TestValuesOverTemporalsLimits(t *testing.T) {
 	t.Parallel()
 	var notices atomic.Int64
-	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { notices.Add(1) }))
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		notices.Add(1)
+	}))
 	t.Cleanup(receiver.Close)
 	const receivers = 8
 	var urls []string
@@ -64,7 +71,8 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		rules: hugeRules(t), notifier: notifier,
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second,
+			HoldMax: time.Hour},
 	})
 
 	lines := func(n int) func(order map[string]any) {
@@ -91,12 +99,14 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 		change   []func(map[string]any)
 		findings int
 	}{
-		"forty rules with long ids":       {[]func(map[string]any){lines(1), field("orderRemarks", "x")}, 43},
+		"forty rules with long ids": {[]func(map[string]any){lines(1),
+			field("orderRemarks", "x")}, 43},
 		"texts of 120,000 characters":     {[]func(map[string]any){lines(1), remarks}, 43},
 		"a number of 3,000 characters":    {[]func(map[string]any){lines(1), number}, 3},
 		"335 lines and eight receivers":   {[]func(map[string]any){lines(335)}, 1005},
 		"5,000 lines with three findings": {[]func(map[string]any){lines(5000)}, 15_000},
-		"all together":                    {[]func(map[string]any){lines(2000), remarks, number}, 6040},
+		"all together": {[]func(map[string]any){lines(2000), remarks, number},
+			6040},
 	} {
 		order := s.sample("plain")
 		order["orderRemarks"] = ""
@@ -107,18 +117,21 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 		require.NoError(t, err, name)
 		report := s.checkNow(id)
 		assert.Equal(t, ordercheck.StatusFailed, report.Status, name)
-		assert.Equal(t, tc.findings, report.Errors(), "%s: the count is of all findings", name)
+		assert.Equal(t, tc.findings, report.Errors(), "%s: the count includes all findings", name)
 		assert.LessOrEqual(t, len(report.Findings), ordercheck.MaxFindings, name)
 		assert.Equal(t, tc.findings, len(report.Findings)+report.FindingsOmitted, name)
 		s.waitForStatus(id, ordercheck.StatusFailed)
 		run, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
 		require.NoError(t, err)
-		assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, run.GetWorkflowExecutionInfo().GetStatus(), "%s: the order is held", name)
+		assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+			run.GetWorkflowExecutionInfo().GetStatus(), "%s: the order is held", name)
 
-		require.Eventually(t, func() bool { return notices.Load() >= receivers }, 2*waitFor, tick, "%s: everybody is told", name)
+		require.Eventually(t, func() bool {
+			return notices.Load() >= receivers
+		}, 2*waitFor, tick, "%s: all receivers are notified", name)
 		notices.Store(0)
 
-		// A later delivery is fetched and checked: the order is right now, and the hold ends.
+		// Fix the order. The next delivery ends the hold.
 		require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) {
 			lines(1)(order)
 			order["lines"].([]any)[0].(map[string]any)["description"] = "right"
@@ -126,16 +139,21 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 		}), name)
 		s.postAccepted(id)
 		assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status, name)
-		require.Eventually(t, func() bool { return notices.Load() >= receivers }, 2*waitFor, tick, "%s: everybody is told that it is fixed", name)
+		require.Eventually(t, func() bool {
+			return notices.Load() >= receivers
+		}, 2*waitFor, tick, "%s: all receivers are notified that it is fixed", name)
 		notices.Store(0)
 	}
 }
 
-// TestAnOrderThatIsTooLargeIsTold: an order whose digest alone is too large for Temporal is not checked, and people hear of it.
-func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
+// TestTooLargeOrderIsReported: an order whose digest is too large for Temporal cannot be checked,
+// and people are notified.
+func TestTooLargeOrderIsReported(t *testing.T) {
 	t.Parallel()
-	told := make(chan struct{}, 16)
-	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	noticed := make(chan struct{}, 16)
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		noticed <- struct{}{}
+	}))
 	t.Cleanup(receiver.Close)
 	destinations, err := notify.ParseDestinations(receiver.URL)
 	require.NoError(t, err)
@@ -143,10 +161,11 @@ func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
 	require.NoError(t, err)
 	s := newStack(t, options{
 		notifier: notifier,
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second,
+			HoldMax: time.Hour},
 	})
 	order := s.sample("plain")
-	// Random texts do not compress: 20,000 of them are 2 MB, of which gzip leaves 1.5 MB.
+	// Random texts compress badly: 20,000 of them are 2 MB, and 1.5 MB after gzip.
 	random := rand.NewChaCha8([32]byte{1})
 	serials := make([]string, 20_000)
 	for i := range serials {
@@ -166,8 +185,8 @@ func TestAnOrderThatIsTooLargeIsTold(t *testing.T) {
 	assert.Contains(t, failed.Message(), "too large")
 	assert.NotContains(t, failed.Message(), "INFLOW_API_URL")
 	select {
-	case <-told:
+	case <-noticed:
 	case <-time.After(waitFor):
-		t.Error("nobody was told")
+		t.Error("nobody was notified")
 	}
 }

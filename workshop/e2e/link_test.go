@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// link is a way to a server that can be cut, or stalled, and mended. While it is cut, its address refuses
-// connections, and the ones that were open are closed. While it is stalled, connections are
-// accepted, and nothing comes through.
+// link is a TCP proxy to a server that can be cut, stalled and restored. While it is cut, it
+// refuses connections and closes open ones. While it is stalled, it accepts connections but
+// forwards nothing.
 type link struct {
 	t      *testing.T
 	addr   string
@@ -27,12 +27,12 @@ type link struct {
 func startLink(t *testing.T, target string) *link {
 	t.Helper()
 	l := &link{t: t, target: target, addr: localAddress(freePort(t))}
-	l.mend()
+	l.restore()
 	t.Cleanup(l.cut)
 	return l
 }
 
-func (l *link) mend() {
+func (l *link) restore() {
 	l.t.Helper()
 	var lc net.ListenConfig
 	var err error
@@ -52,14 +52,14 @@ func (l *link) mend() {
 	})
 }
 
-// cut may be called again.
+// cut may be called more than once.
 func (l *link) cut() {
 	_ = l.listener.Close()
 	l.cutOff()
 	l.running.Wait()
 }
 
-// stall lasts until the function it returns is called.
+// stall stops forwarding until resume is called.
 func (l *link) stall() (resume func()) {
 	l.flow.Lock()
 	resume = sync.OnceFunc(l.flow.Unlock)
@@ -67,7 +67,7 @@ func (l *link) stall() (resume func()) {
 	return resume
 }
 
-// pass copies until either end goes.
+// pass copies until one side closes.
 func (l *link) pass(to io.Writer, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {

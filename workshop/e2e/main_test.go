@@ -2,8 +2,8 @@
 // deliveries over HTTP. Tests judge what an outsider can see: the fake's log of requests, reports,
 // notices, metrics and Temporal's history.
 //
-// To write a test, call newStack, which starts a gate with its own InFlow and namespace. Helpers are
-// grouped by what a test does next:
+// To write a test, call newStack, which starts a gate with its own InFlow and namespace. Helpers
+// are grouped by what a test does next:
 //
 //	stack_orders_test.go      create and edit orders at InFlow
 //	stack_deliveries_test.go  send deliveries to the ingress
@@ -28,11 +28,10 @@ import (
 	"error-check-gate/internal/dev/temporalserver"
 )
 
-// Each test has a namespace of its own on one server, so that tests run side by
-// side and no worker takes another test's work.
+// All tests share one server. Each has its own namespace, so tests can run in parallel.
 var (
 	server         *temporalserver.Server
-	production     *productionServer // where it takes the development server's place
+	production     *productionServer // nil unless it replaces the development server
 	namespaces     = make([]string, 64)
 	namespacesUsed atomic.Int32
 )
@@ -44,7 +43,7 @@ func TestMain(m *testing.M) {
 	for i := range namespaces {
 		namespaces[i] = fmt.Sprintf("e2e-%02d", i)
 	}
-	// These tests wait for each other's Temporal more than they compute.
+	// The tests mostly wait, so run more of them than there are processors.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,10 +59,11 @@ func TestMain(m *testing.M) {
 		folder, err = os.MkdirTemp("", "e2e")
 	}
 	if err == nil && production == nil {
-		// Its in-memory database is lost with the connection that a query's time limit closes, which a
-		// busy machine brings about.
+		// Use a file. On a busy machine, queries time out and close their connection, which would
+		// delete an in-memory database.
 		server, err = temporalserver.Start(context.Background(), temporalserver.Options{
-			Namespaces: namespaces, DBFile: filepath.Join(folder, "temporal.db"), Pragmas: []string{"synchronous=OFF"},
+			Namespaces: namespaces, DBFile: filepath.Join(folder, "temporal.db"),
+			Pragmas: []string{"synchronous=OFF"},
 		})
 	}
 	if err != nil {
@@ -85,10 +85,10 @@ func TestMain(m *testing.M) {
 
 const (
 	settleQuiet = 50 * time.Millisecond
-	// webhookPatience is more than a delivery takes on its way here.
+	// webhookPatience is how long a sweep waits for a delivery that may be in flight.
 	webhookPatience = 200 * time.Millisecond
-	// waitFor limits the wait for something that happens by itself, such as an entry in Temporal's
-	// list of runs. It is long enough for a machine with ten times more work than processors.
+	// waitFor limits the wait for something that happens by itself, such as a new entry in
+	// Temporal's list of runs. It is long enough for a load average of ten per processor.
 	waitFor = 5 * time.Minute
 	tick    = 50 * time.Millisecond
 )

@@ -24,7 +24,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// scraped are the series of metrics pages: by metric, the labels of each series.
+// scraped holds the labels of each series, by metric.
 type scraped map[string][]map[string]string
 
 var (
@@ -57,7 +57,7 @@ func scrapePages(t *testing.T, pages ...string) scraped {
 	return found
 }
 
-// gates counts the series that the gate makes of its own doing, without the runtime's.
+// gates counts the series of each metric of the gate, without those of the runtime.
 func (s scraped) gates() map[string]int {
 	counts := map[string]int{}
 	for name, series := range s {
@@ -73,8 +73,7 @@ var (
 	usedLabel  = regexp.MustCompile(`([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)"`)
 )
 
-// check holds an expression of PromQL to the metrics that exist, their labels, and the
-// values that it wants.
+// check checks that the metrics, labels and label values of a PromQL expression exist.
 func (s scraped) check(t *testing.T, where, expr string) {
 	t.Helper()
 	used := usedMetric.FindAllStringSubmatch(expr, -1)
@@ -89,7 +88,7 @@ func (s scraped) check(t *testing.T, where, expr string) {
 		for _, label := range usedLabel.FindAllStringSubmatch(metric[2], -1) {
 			name, operator, value := label[1], label[2], label[3]
 			if name == "job" || name == "instance" {
-				continue // Prometheus' own
+				continue // added by Prometheus
 			}
 			assert.True(t, slices.ContainsFunc(series, func(labels map[string]string) bool {
 				has, ok := labels[name]
@@ -99,8 +98,8 @@ func (s scraped) check(t *testing.T, where, expr string) {
 	}
 }
 
-// TestMetricsThatAlertsAndDashboardsUse runs the two production processes through what the
-// metrics tell of, then holds every alert and every panel to the pages they serve.
+// TestMetricsThatAlertsAndDashboardsUse makes the two production processes produce all metrics,
+// then checks every alert and every panel against their metrics pages.
 func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
@@ -109,12 +108,15 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	ports := [3]int{freePort(t), freePort(t), freePort(t)}
 	const secret = "a-secret-of-the-test-that-is-long"
 	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}
-	account := []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey()}
+	account := []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + s.fake.APIKey()}
 	startGate(t, slices.Concat(temporal, []string{
-		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports[0]), fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ports[1]), "WEBHOOK_SECRET=" + secret,
+		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports[0]),
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ports[1]), "WEBHOOK_SECRET=" + secret,
 	}), "ingress")
 	startGate(t, slices.Concat(temporal, account, []string{
-		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports[2]), "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0",
+		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports[2]), "INFLOW_REQUESTS_PER_MINUTE=6000",
+		"SETTLE_QUIET=50ms", "GRACE_PERIOD=0",
 		"NOTIFY_URLS=" + notices.URL,
 	}), "worker")
 	var err error
@@ -122,18 +124,21 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	require.NoError(t, err)
 	base := fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	s.url = base + "/webhook/inflow"
-	pages := []string{fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0]), fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[2])}
+	pages := []string{fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0]),
+		fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[2])}
 	for _, probe := range []string{base + "/readyz", pages[1]} {
 		require.Eventually(t, func() bool {
 			response, err := http.Get(probe) //nolint:gosec,noctx // this test's own process
-			return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
+			return err == nil && response.Body.Close() == nil &&
+				response.StatusCode == http.StatusOK
 		}, 3*waitFor, tick, "%s does not answer", probe)
 	}
 
-	// An order that is right, one that is wrong, one that InFlow does not know, one whose
-	// first fetch fails, a stranger, and a sweep.
+	// A right order, a wrong one, one that InFlow does not know, one whose first fetch fails, an
+	// untrusted sender, and a sweep.
 	deliverAll := func() {
-		require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 500, Times: 1}))
+		require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+			Status: 500, Times: 1}))
 		for _, sample := range []string{"plain", "balance-wrong"} {
 			order := s.recent(sample)
 			_, err := s.fake.AddOrder(order)
@@ -144,9 +149,11 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 		status, _ := s.post("unknown-order")
 		require.Equal(t, 200, status)
 		for i := range 20 {
-			status, _ := s.send([]byte(fmt.Sprintf(`{"forged":%d}`, i)), http.Header{"Content-Type": {"application/json"}})
+			status, _ := s.send([]byte(fmt.Sprintf(`{"forged":%d}`, i)),
+				http.Header{"Content-Type": {"application/json"}})
 			require.Equal(t, 401, status)
-			response, err := http.Get(fmt.Sprintf("%s/nothing/here/%d", base, i)) //nolint:gosec,noctx // this test's own process
+			//nolint:gosec,noctx // this test's own process
+			response, err := http.Get(fmt.Sprintf("%s/nothing/here/%d", base, i))
 			require.NoError(t, err)
 			_, _ = io.Copy(io.Discard, response.Body)
 			require.NoError(t, response.Body.Close())
@@ -164,9 +171,11 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	settled(1)
 	sweep := startGate(t, slices.Concat(temporal, account), "sweep")
 	require.Equal(t, 0, sweep.exit(), sweep.stderr.String())
-	// The worker compares clocks when its first poll is answered, which takes up to a minute.
+	// The worker compares clocks after its first poll, which takes up to a minute.
 	for _, late := range []string{"gate_sweep_last_missed", "gate_clock_offset_seconds"} {
-		require.Eventually(t, func() bool { return len(scrapePages(t, pages[1])[late]) > 0 }, 3*waitFor, 10*tick, late)
+		require.Eventually(t, func() bool {
+			return len(scrapePages(t, pages[1])[late]) > 0
+		}, 3*waitFor, 10*tick, late)
 	}
 
 	found := scrapePages(t, pages...)
@@ -206,15 +215,15 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 		assert.True(t, buckets[le], "the time to answer has no bucket of %s s", le)
 	}
 
-	// More of the same makes no new series.
+	// More of the same must not add series.
 	before := found.gates()
 	for round := range 3 {
 		deliverAll()
-		settled(2 + round) // else deliveries of one order would share a run
+		settled(2 + round) // otherwise deliveries of one order would share a run
 	}
 	last := scrapePages(t, pages...)
 	after := last.gates()
-	// Each activity has at most four: first or retry, done or failed.
+	// Each activity has at most four series: first or retry, completed or failed.
 	activities := map[string]bool{}
 	for _, labels := range last["gate_activity_attempts_total"] {
 		activities[labels["activity"]] = true
@@ -227,7 +236,8 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 		for _, labels := range series {
 			for value := range maps.Values(labels) {
 				assert.NotContains(t, value, "unknown-order", name)
-				assert.False(t, strings.HasPrefix(name, "http_") && strings.Contains(value, "nothing/here"), name)
+				assert.False(t, strings.HasPrefix(name, "http_") &&
+					strings.Contains(value, "nothing/here"), name)
 			}
 		}
 	}

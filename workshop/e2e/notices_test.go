@@ -18,11 +18,12 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// receiver is a webhook that notices are posted to.
+// receiver is a webhook that records notices.
 type receiver struct {
 	mu  sync.Mutex
 	got []received
-	// before is asked before each notice is taken; false refuses it for now. nil takes all.
+	// before is called before each notice. If it returns false, the notice is refused for now. Nil
+	// accepts all.
 	before func() bool
 	server *httptest.Server
 }
@@ -37,7 +38,8 @@ type received struct {
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{}
-	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter,
+		request *http.Request) {
 		r.mu.Lock()
 		before := r.before
 		r.mu.Unlock()
@@ -65,12 +67,13 @@ func (r *receiver) notifier(t *testing.T) *notify.Notifier {
 	t.Helper()
 	destinations, err := notify.ParseDestinations(r.server.URL)
 	require.NoError(t, err)
-	n, err := notify.New(notify.Options{Destinations: destinations, Transport: r.server.Client().Transport})
+	n, err := notify.New(notify.Options{Destinations: destinations,
+		Transport: r.server.Client().Transport})
 	require.NoError(t, err)
 	return n
 }
 
-// about returns the notices of an order, oldest first.
+// about returns the notices about an order, oldest first.
 func (r *receiver) about(id string) (notices []received) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,22 +101,23 @@ func newCatcher(t *testing.T) *mailcatcher.Server {
 	return catcher
 }
 
-// mailNotifier mails two people by the catcher.
+// mailNotifier sends mail to two people through the catcher.
 func mailNotifier(t *testing.T, catcher *mailcatcher.Server) *notify.Notifier {
 	t.Helper()
 	notifier, err := notify.New(notify.Options{
-		SMTP: notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
-		To:   []mail.Address{{Address: "office@example.com"}, {Address: "boss@example.com"}},
+		SMTP: notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone,
+			From: mail.Address{Address: "gate@example.com"}},
+		To: []mail.Address{{Address: "office@example.com"}, {Address: "boss@example.com"}},
 	})
 	require.NoError(t, err)
 	return notifier
 }
 
-var toldOf = regexp.MustCompile(`(?m)^\* \[([A-Z]+)\] (SO-\d+)|^Subject: \[([A-Z]+)\] (SO-\d+)`)
+var noticeLine = regexp.MustCompile(`(?m)^\* \[([A-Z]+)\] (SO-\d+)|^Subject: \[([A-Z]+)\] (SO-\d+)`)
 
-// told returns how often each receiver was told of an order's state, such as "office@example.com
-// FAILED SO-000123", and the number of collective mails of each receiver.
-func told(t *testing.T, catcher *mailcatcher.Server) (times, collective map[string]int) {
+// notified returns how often each receiver was notified, by receiver and notice, such as
+// "office@example.com FAILED SO-000123", and the number of collective mails per receiver.
+func notified(t *testing.T, catcher *mailcatcher.Server) (times, collective map[string]int) {
 	t.Helper()
 	times, collective = map[string]int{}, map[string]int{}
 	list, err := catcher.List(t.Context())
@@ -127,7 +131,7 @@ func told(t *testing.T, catcher *mailcatcher.Server) (times, collective map[stri
 			require.NoError(t, err)
 			text = strings.ReplaceAll(m.Text, "\r\n", "\n")
 		}
-		for _, found := range toldOf.FindAllStringSubmatch(text, -1) {
+		for _, found := range noticeLine.FindAllStringSubmatch(text, -1) {
 			times[receiver+" "+found[1]+found[3]+" "+found[2]+found[4]]++
 		}
 	}

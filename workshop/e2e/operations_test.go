@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// recipes are the commands of a page, by the name in the comment before them.
+// recipes returns the commands of a page by the name in the comment before them.
 func recipes(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	file, err := os.Open(page)
@@ -47,21 +47,24 @@ func recipes(t *testing.T, page string) map[string][]string {
 	return found
 }
 
-// shell runs a command of a page word for word, with the real temporal and gate commands.
+// shell runs a command of a page unchanged, with the real temporal and gate commands.
 func (s *stack) shell(command, id string) (output string, err error) {
 	s.t.Helper()
 	return s.shellIn("", strings.ReplaceAll(command, "SALES_ORDER_ID", id))
 }
 
-// shellIn is shell in a folder; empty is the test's own.
+// shellIn runs a script in a folder. Empty means the current one.
 func (s *stack) shellIn(folder, script string) (output string, err error) {
 	s.t.Helper()
 	cli, err := temporalserver.FindCLI()
 	require.NoError(s.t, err)
 	gate, err := buildGate()
 	require.NoError(s.t, err)
-	shell := exec.CommandContext(s.t.Context(), "sh", "-c", `temporal() { "$TEMPORAL" "$@"; }; gate() { "$GATE" "$@"; }; `+script) //nolint:gosec // the page's own words
-	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "GATE="+gate, "TEMPORAL_ADDRESS="+server.Addr, "TEMPORAL_NAMESPACE="+s.namespace)
+	//nolint:gosec // a command from the docs
+	shell := exec.CommandContext(s.t.Context(), "sh", "-c",
+		`temporal() { "$TEMPORAL" "$@"; }; gate() { "$GATE" "$@"; }; `+script)
+	shell.Env = append(os.Environ(), "TEMPORAL="+cli, "GATE="+gate, "TEMPORAL_ADDRESS="+server.Addr,
+		"TEMPORAL_NAMESPACE="+s.namespace)
 	shell.Dir = folder
 	data, err := shell.CombinedOutput()
 	return string(data), err
@@ -91,13 +94,16 @@ func TestOperationsPage(t *testing.T) {
 		t.Helper()
 		id := s.create(sample)
 		s.waitForRun(id)
-		require.Eventually(t, func() bool { return s.report(id).Status == ordercheck.StatusFailed }, waitFor, tick)
+		require.Eventually(t, func() bool {
+			return s.report(id).Status == ordercheck.StatusFailed
+		}, waitFor, tick)
 		return id
 	}
 	ended := func(id string, want enumspb.WorkflowExecutionStatus) {
 		t.Helper()
 		require.Eventually(t, func() bool {
-			answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
+			answer, err := s.temporal.DescribeWorkflowExecution(t.Context(),
+				ordercheck.WorkflowID(id), "")
 			return err == nil && answer.GetWorkflowExecutionInfo().GetStatus() == want
 		}, waitFor, tick)
 	}
@@ -105,16 +111,22 @@ func TestOperationsPage(t *testing.T) {
 	run("cluster-health", "")
 	run("backlog", "")
 	run("retention", "")
-	namespace, err := s.temporal.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: s.namespace})
+	namespace, err := s.temporal.WorkflowService().DescribeNamespace(t.Context(),
+		&workflowservice.DescribeNamespaceRequest{Namespace: s.namespace})
 	require.NoError(t, err)
-	assert.Equal(t, 360*time.Hour, namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
+	assert.Equal(t, 360*time.Hour,
+		namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
 	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	startGate(t, []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=" + admin,
+	startGate(t, []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=" + admin,
 		"LISTEN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET=whsec-0123456789abcdef"}, "ingress")
-	require.Eventually(t, func() bool { return answers(t.Context(), "http://"+admin+"/readyz") }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return answers(t.Context(), "http://"+admin+"/readyz")
+	}, waitFor, tick)
 	for recipe, environment := range map[string]string{
 		"health": "ADMIN_ADDR=" + admin,
-		"config": "WEBHOOK_SECRET=whsec-0123456789abcdef INFLOW_COMPANY_ID=6f1c INFLOW_API_KEY=an-api-key",
+		"config": "WEBHOOK_SECRET=whsec-0123456789abcdef INFLOW_COMPANY_ID=6f1c " +
+			"INFLOW_API_KEY=an-api-key",
 	} {
 		tried[recipe] = true
 		require.Len(t, page[recipe], 1)
@@ -123,10 +135,14 @@ func TestOperationsPage(t *testing.T) {
 	}
 
 	held := hold("balance-wrong")
-	require.Eventually(t, func() bool { return strings.Contains(run("count", ""), "Running") }, waitFor, tick)
-	require.Eventually(t, func() bool { return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held)) }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return strings.Contains(run("count", ""), "Running")
+	}, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held))
+	}, waitFor, tick)
 	run("list-handing-over", "")
-	s.digestNow() // its schedule is there
+	s.digestNow() // waits until the schedule exists
 	run("digest-now", "")
 	run("list-warnings", "")
 	assert.Contains(t, run("report", held), "balance")
@@ -137,19 +153,20 @@ func TestOperationsPage(t *testing.T) {
 	}
 	run("allowance-backlog", held)
 	run("allowance-lower", held)
-	queue, err := s.temporal.WorkflowService().DescribeTaskQueue(t.Context(), &workflowservice.DescribeTaskQueueRequest{
-		Namespace: s.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
-		TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportConfig: true,
-	})
+	queue, err := s.temporal.WorkflowService().DescribeTaskQueue(t.Context(),
+		&workflowservice.DescribeTaskQueueRequest{
+			Namespace: s.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
+			TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportConfig: true,
+		})
 	require.NoError(t, err)
 	assert.Equal(t, "import done", queue.GetConfig().GetQueueRateLimit().GetMetadata().GetReason())
 	tried["check"] = true
 	output, err := s.shell(page["check"][0], held)
-	require.Error(t, err, "an order with errors")
+	require.Error(t, err, "the order has errors")
 	assert.Contains(t, output, "balance")
-	assert.Len(t, s.runs(held), 1, "none of it disturbed the hold")
+	assert.Len(t, s.runs(held), 1, "the hold was not disturbed")
 
-	// Rerunning leaves it alone, as it leaves an order alone that passed.
+	// A rerun skips held orders and orders that passed.
 	passed := s.create("plain")
 	s.mustResult(passed)
 	key := s.fake.APIKey()
@@ -176,12 +193,12 @@ func TestOperationsPage(t *testing.T) {
 	assert.NotContains(t, output, held)
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(failed[1]).Status)
 	assert.Len(t, s.runs(held), 1)
-	assert.Len(t, s.runs(passed), 1, "an order that passed is not rerun")
+	assert.Len(t, s.runs(passed), 1, "a passed order is not rerun")
 
 	run("override", held)
 	report := s.waitForReport(held, ordercheck.StatusOverridden)
 	assert.Equal(t, "Anna Meier", report.Findings[0].Override.By)
-	// A later delivery does not ask for the same responsibility again.
+	// After another delivery, the override is still in force.
 	fetches := len(s.fetches(held))
 	s.postAccepted(held)
 	require.Eventually(t, func() bool { return len(s.fetches(held)) > fetches }, waitFor, tick)
@@ -201,16 +218,19 @@ func TestOperationsPage(t *testing.T) {
 
 	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
 	unannounced := s.createRecent("plain")
-	assert.Regexp(t, regexp.MustCompile(`(?m)`+unannounced+` +missed, is checked now$`), run("sweep", ""))
+	assert.Regexp(t, regexp.MustCompile(`(?m)`+unannounced+` +missed, is checked now$`),
+		run("sweep", ""))
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(unannounced).Status)
 	assert.Contains(t, run("sweep-schedule", ""), ordercheck.SweepWorkflowType)
-	require.Eventually(t, func() bool { return strings.Contains(run("sweep-list", ""), ordercheck.SweepScheduleID) }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return strings.Contains(run("sweep-list", ""), ordercheck.SweepScheduleID)
+	}, waitFor, tick)
 	run("sweep-pause", "")
 	described, err := s.schedule().Describe(t.Context())
 	require.NoError(t, err)
 	assert.False(t, described.Schedule.State.Paused)
 
 	for name := range page {
-		assert.True(t, tried[name], fmt.Sprintf("recipe %q of the page is not tried here", name))
+		assert.True(t, tried[name], fmt.Sprintf("recipe %q of the page is not tested", name))
 	}
 }

@@ -46,11 +46,14 @@ func TestDeliveryBecomesAReport(t *testing.T) {
 
 			require.NoError(t, s.fake.EditOrder(wrong, func(order map[string]any) {
 				right := s.sample("plain")
-				for _, field := range []string{"lines", "subTotal", "orderFreight", "tax1", "tax2", "total", "amountPaid", "balance"} {
+				for _, field := range []string{"lines", "subTotal", "orderFreight", "tax1", "tax2",
+					"total", "amountPaid", "balance"} {
 					order[field] = right[field]
 				}
 			}))
-			require.Eventually(t, func() bool { return s.report(wrong).Status == ordercheck.StatusPassed }, waitFor, tick)
+			require.Eventually(t, func() bool {
+				return s.report(wrong).Status == ordercheck.StatusPassed
+			}, waitFor, tick)
 		})
 	}
 }
@@ -63,9 +66,11 @@ func TestListOfRunsSaysWhichOrdersAreWrong(t *testing.T) {
 	s.mustResult(s.create("plain"))
 
 	require.Eventually(t, func() bool {
-		answer, err := s.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: `GateStatus = "failed" AND ErrorCount > 0 AND FailedRules = "` + report.Findings[0].RuleID + `"`,
-		})
+		answer, err := s.temporal.ListWorkflow(t.Context(),
+			&workflowservice.ListWorkflowExecutionsRequest{
+				Query: `GateStatus = "failed" AND ErrorCount > 0 AND FailedRules = "` +
+					report.Findings[0].RuleID + `"`,
+			})
 		require.NoError(t, err)
 		if len(answer.GetExecutions()) != 1 {
 			return false
@@ -74,13 +79,15 @@ func TestListOfRunsSaysWhichOrdersAreWrong(t *testing.T) {
 		var number string
 		require.NoError(t, converter.GetDefaultDataConverter().FromPayload(
 			execution.GetSearchAttributes().GetIndexedFields()["OrderNumber"], &number))
-		return number == report.OrderNumber && execution.GetExecution().GetWorkflowId() == ordercheck.WorkflowID(id)
+		return number == report.OrderNumber &&
+			execution.GetExecution().GetWorkflowId() == ordercheck.WorkflowID(id)
 	}, waitFor, tick)
 }
 
 func TestBurstOnOneOrderCostsFewSignalsAndFetches(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 500 * time.Millisecond, SettleMax: 30 * time.Second}})
+	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 500 * time.Millisecond,
+		SettleMax: 30 * time.Second}})
 	id, err := s.fake.AddOrder(s.sample("plain"))
 	require.NoError(t, err)
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
@@ -109,18 +116,22 @@ func TestBurstOnOneOrderCostsFewSignalsAndFetches(t *testing.T) {
 		}
 		signals++
 		var list []ordercheck.Delivery
-		require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(event.GetWorkflowExecutionSignaledEventAttributes().GetInput(), &list))
+		require.NoError(t,
+			converter.GetDefaultDataConverter().FromPayloads(event.GetWorkflowExecutionSignaledEventAttributes().GetInput(), &list))
 		delivered += len(list)
 	}
 	fetches := s.fetches(id)
 	t.Logf("%d deliveries: %d signals, %d fetches", deliveries, signals, len(fetches))
-	assert.GreaterOrEqual(t, delivered, deliveries+1, "every delivery is in the history, and the one of the order's creation")
+	assert.GreaterOrEqual(t, delivered, deliveries+1, "the history has every delivery, and that "+
+		"of the order's creation")
 	assert.LessOrEqual(t, signals, 10)
 	assert.LessOrEqual(t, len(fetches), 3)
-	assert.True(t, fetches[len(fetches)-1].Start.After(last), "the last fetch begins after the last delivery was answered")
+	assert.True(t, fetches[len(fetches)-1].Start.After(last),
+		"the last fetch begins after the last response")
 }
 
-// Invariant 1, where it is hardest: the run is just about to complete.
+// TestDeliveryWhileTheRunCompletesIsFollowedByAFetch checks the hardest case of invariant 1: a
+// delivery arrives just when the run completes.
 func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 	t.Parallel()
 	const rounds = 15
@@ -143,7 +154,7 @@ func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 	for range rounds {
 		id, err := s.fake.AddOrder(s.sample("plain"))
 		require.NoError(t, err)
-		// A delivery at the moment of the check meets the run in its last workflow task, or just after it.
+		// A delivery during the check arrives in the last workflow task, or just after it.
 		for range 3 {
 			<-evaluated
 			answers <- answer{id, s.postAccepted(id)}
@@ -155,7 +166,7 @@ func TestDeliveryWhileTheRunCompletesIsFollowedByAFetch(t *testing.T) {
 		require.Eventually(t, func() bool {
 			fetches := s.fetches(answered.id)
 			return fetches[len(fetches)-1].Start.After(answered.at)
-		}, waitFor, tick, "a delivery that was answered with 200 was not followed by a fetch")
+		}, waitFor, tick, "no fetch followed a delivery that got a 200")
 	}
 }
 
@@ -163,18 +174,20 @@ func TestInflowsFailuresEndAsTheContractSays(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		fault     fakeinflow.Fault
-		errorType string // empty: the run gets over it
+		errorType string // empty if the run recovers
 		attempts  int
 	}{
-		"500":             {fakeinflow.Fault{Status: 500, Times: 1}, "", 2},
-		"429":             {fakeinflow.Fault{Status: 429, RetryAfter: time.Second, Times: 1}, "", 2},
+		"500": {fakeinflow.Fault{Status: 500, Times: 1}, "", 2},
+		"429": {fakeinflow.Fault{Status: 429, RetryAfter: time.Second, Times: 1}, "",
+			2},
 		"cut connection":  {fakeinflow.Fault{Cut: true, Times: 1}, "", 2},
 		"slow body":       {fakeinflow.Fault{SlowBody: 5 * time.Second, Times: 1}, "", 2},
 		"404 for good":    {fakeinflow.Fault{Status: 404}, ordercheck.ErrorOrderNotFound, 2},
 		"404 for a while": {fakeinflow.Fault{Status: 404, Times: 1}, "", 2},
 		"401":             {fakeinflow.Fault{Status: 401}, ordercheck.ErrorInflowUnauthorized, 1},
 		"403":             {fakeinflow.Fault{Status: 403}, ordercheck.ErrorInflowUnauthorized, 1},
-		"garbage":         {fakeinflow.Fault{Body: "<html>not here</html>"}, ordercheck.ErrorInflowBadResponse, 1},
+		"garbage": {fakeinflow.Fault{Body: "<html>not here</html>"},
+			ordercheck.ErrorInflowBadResponse, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,7 +202,8 @@ func TestInflowsFailuresEndAsTheContractSays(t *testing.T) {
 				assert.Equal(t, ordercheck.StatusPassed, report.Status)
 				if tc.fault.RetryAfter > 0 {
 					fetches := s.fetches(id)
-					assert.GreaterOrEqual(t, fetches[1].Start.Sub(fetches[0].End), tc.fault.RetryAfter, "Retry-After is obeyed")
+					assert.GreaterOrEqual(t, fetches[1].Start.Sub(fetches[0].End),
+						tc.fault.RetryAfter, "the retry waits for Retry-After")
 				}
 				return
 			}

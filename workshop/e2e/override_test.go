@@ -13,9 +13,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestOverrideWithoutAWorker: the command ends, and says that it does not know what came of the
-// override: what no worker has accepted may take effect when one runs, and Temporal may forget it. To give it again
-// is no harm.
+// TestOverrideWithoutAWorker: the command ends and says that the outcome is unknown. The override
+// may take effect when a worker runs, or Temporal may drop it. Repeating the command does no harm.
 func TestOverrideWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true, settings: orderlife.Settings{
@@ -24,13 +23,18 @@ func TestOverrideWithoutAWorker(t *testing.T) {
 	stop := s.startWorker()
 	id := s.create("balance-wrong")
 	s.waitForRun(id)
-	require.Eventually(t, func() bool { return s.report(id).Status == ordercheck.StatusFailed }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return s.report(id).Status == ordercheck.StatusFailed
+	}, waitFor, tick)
 	stop()
 
 	const override = ` override SALES_ORDER_ID --by Anna --reason agreed --until 72h`
 	for command, says := range map[string]string{
-		"gate" + override + " --wait 2s":                                        "no worker answered within 2s: it is not known whether the override was accepted",
-		`timeout --preserve-status -s INT 8 "$GATE"` + override + " --wait 10m": "interrupted: it is not known whether the override was accepted",
+		"gate" + override +
+			" --wait 2s": "no worker answered within 2s: " +
+			"it is not known whether the override was accepted",
+		`timeout --preserve-status -s INT 8 "$GATE"` + override +
+			" --wait 10m": "interrupted: it is not known whether the override was accepted",
 	} {
 		output, err := s.shell(command, id)
 		var exit *exec.ExitError
@@ -43,9 +47,11 @@ func TestOverrideWithoutAWorker(t *testing.T) {
 
 	s.startWorker()
 	if output, err := s.shell("gate"+override, id); err != nil {
-		assert.Contains(t, output, "no error that could be overridden", "the first override took effect meanwhile")
+		assert.Contains(t, output, "no error that could be overridden",
+			"the first override has taken effect")
 	}
 	report := s.waitForReport(id, ordercheck.StatusOverridden)
 	require.NotNil(t, report.Findings[0].Override)
-	assert.WithinDuration(t, time.Now().Add(72*time.Hour), report.Findings[0].Override.Until, 30*time.Minute)
+	assert.WithinDuration(t, time.Now().Add(72*time.Hour), report.Findings[0].Override.Until,
+		30*time.Minute)
 }

@@ -20,13 +20,14 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// sendsNothing are the commands that start no process of their own and never write to Temporal.
+// sendsNothing lists the commands that never write to Temporal.
 var sendsNothing = []string{
-	"codec", "config", "desk", "fake-inflow", "health", "help", "version", "completion", "rules", "webhooks",
-	"dev", // it has a Temporal of its own
+	"codec", "config", "desk", "fake-inflow", "health", "help", "version", "completion", "rules",
+	"webhooks",
+	"dev", // has its own Temporal
 }
 
-// gateCommands are the names of gate's commands, as its help has them.
+// gateCommands returns the names of all gate commands, from the help text.
 func gateCommands(t *testing.T) (names []string) {
 	t.Helper()
 	help := startGate(t, nil, "--help")
@@ -46,15 +47,17 @@ func gateCommands(t *testing.T) (names []string) {
 	return names
 }
 
-// writtenTo is the length of every history of a namespace, by the run.
+// writtenTo returns the length of each history in a namespace, by run.
 func (s *stack) writtenTo(c client.Client) map[string]int64 {
 	s.t.Helper()
 	lengths := map[string]int64{}
 	for _, query := range []string{"", "TemporalNamespaceDivision IS NOT NULL"} {
-		runs, err := c.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: query})
+		runs, err := c.ListWorkflow(s.t.Context(),
+			&workflowservice.ListWorkflowExecutionsRequest{Query: query})
 		require.NoError(s.t, err)
 		for _, run := range runs.GetExecutions() {
-			described, err := c.DescribeWorkflowExecution(s.t.Context(), run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId())
+			described, err := c.DescribeWorkflowExecution(s.t.Context(),
+				run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId())
 			require.NoError(s.t, err)
 			lengths[run.GetExecution().String()] = described.GetWorkflowExecutionInfo().GetHistoryLength()
 		}
@@ -62,15 +65,18 @@ func (s *stack) writtenTo(c client.Client) map[string]int64 {
 	return lengths
 }
 
-// TestNothingIsSentWithoutTheKeys runs every command and process that writes to Temporal, with
-// other payload keys than the worker has.
+// TestNothingIsSentWithoutTheKeys runs every command and process that writes to Temporal with other
+// payload keys than the worker's.
 func TestNothingIsSentWithoutTheKeys(t *testing.T) {
 	t.Parallel()
 	k1, k2 := newPayloadKey("k1"), newPayloadKey("k2")
 	for name, tc := range map[string]struct{ worker, command, says string }{
-		"keys at the worker only":  {k1, "", `there is no key "k1": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
-		"other keys at the worker": {k1, k2, `there is no key "k1": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
-		"keys at the command only": {"", k2, `its workers have no key "k2": add it to their PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
+		"keys at the worker only": {k1, "",
+			`there is no key "k1": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
+		"other keys at the worker": {k1, k2,
+			`there is no key "k1": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
+		"keys at the command only": {"", k2,
+			`its workers have no key "k2": add it to their PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,8 +92,10 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 		keys = payloadKeys(t, workerKeys)
 	}
 	s := newStack(t, options{noWorker: true, payloadKeys: keys})
-	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0"}
-	account := []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey()}
+	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=127.0.0.1:0"}
+	account := []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + s.fake.APIKey()}
 	working := slices.Concat(temporal, account, []string{
 		"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0", "SWEEP_EVERY=0",
 	})
@@ -97,15 +105,19 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	missing := uuid.NewString()
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
 	s.postAccepted(missing)
-	require.Eventually(t, func() bool { return s.runStatus(missing) == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return s.runStatus(missing) == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	}, waitFor, tick)
 	c, err := client.NewLazyClient(client.Options{HostPort: server.Addr, Namespace: s.namespace})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s.waitForRecheck() // which writes to the open order
+	s.waitForRecheck() // it writes to the open order
 	before := s.writtenTo(c)
 	require.GreaterOrEqual(t, len(before), 4, "two orders, the schedule and the record of keys")
 
-	with := func(keys string) []string { return slices.Concat(temporal, account, []string{"PAYLOAD_KEYS=" + keys}) }
+	with := func(keys string) []string {
+		return slices.Concat(temporal, account, []string{"PAYLOAD_KEYS=" + keys})
+	}
 	override := []string{"override", held, "--by", "Anna", "--reason", "agreed", "--until", "24h"}
 	writing := map[string]func(){}
 	for name, args := range map[string][]string{
@@ -119,12 +131,13 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 			}
 			assert.Equal(t, want, command.exit(), name)
 			assert.Contains(t, command.stderr.String(), says, name)
-			assert.Contains(t, command.stderr.String(), "nothing was sent to namespace "+s.namespace, name)
+			assert.Contains(t, command.stderr.String(),
+				"nothing was sent to namespace "+s.namespace, name)
 		}
 	}
 	writing["worker"] = func() {
 		if workerKeys == "" {
-			return // a worker may bring new keys: encryption is switched on there
+			return // a worker may have new keys: encryption starts there
 		}
 		work := startGate(t, append(working, "PAYLOAD_KEYS="+commandKeys), "worker")
 		assert.Equal(t, 1, work.exit())
@@ -133,20 +146,23 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	writing["ingress"] = func() {
 		const secret = "a-secret-of-the-test-that-is-long"
 		port := freePort(t)
-		edge := startGate(t, append(with(commandKeys), fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET="+secret), "ingress")
+		edge := startGate(t, append(with(commandKeys),
+			fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET="+secret), "ingress")
 		require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
 		url := fmt.Sprintf("http://127.0.0.1:%d", port)
-		send := startGate(t, []string{"WEBHOOK_SECRET=" + secret}, "webhooks", "send", held, "--url", url+"/webhook/inflow")
+		send := startGate(t, []string{"WEBHOOK_SECRET=" + secret}, "webhooks", "send", held,
+			"--url", url+"/webhook/inflow")
 		assert.Equal(t, 1, send.exit())
 		assert.Contains(t, <-send.lines, "503")
-		require.EventuallyWithT(t, func(c *assert.CollectT) { // until Temporal has answered, it says that
+		require.EventuallyWithT(t, func(c *assert.CollectT) { // until Temporal has responded
 			response, err := http.Get(url + "/readyz")
 			require.NoError(c, err)
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
 			require.NoError(c, err)
 			assert.Equal(c, http.StatusServiceUnavailable, response.StatusCode)
-			assert.JSONEq(c, `{"error":"nothing may be sent to Temporal; the log says why"}`, string(body))
+			assert.JSONEq(c, `{"error":"nothing may be sent to Temporal; the log says why"}`,
+				string(body))
 		}, waitFor, tick)
 		require.NoError(t, edge.Process.Signal(syscall.SIGTERM))
 		assert.Zero(t, edge.exit())
@@ -155,7 +171,8 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	for _, name := range gateCommands(t) {
 		run, ok := writing[name]
 		if !ok {
-			assert.Contains(t, sendsNothing, name, "does this command write to Temporal?")
+			assert.Contains(t, sendsNothing, name, "add the command here, or to sendsNothing if "+
+				"it never writes to Temporal")
 			continue
 		}
 		run()
@@ -165,7 +182,7 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	assert.Equal(t, before, s.writtenTo(c))
 	assert.Equal(t, ordercheck.StatusFailed, s.report(held).Status)
 
-	// With the worker's keys the same commands write.
+	// With the worker's keys, the same commands do write.
 	rerun := startGate(t, with(workerKeys), "rerun")
 	assert.Zero(t, rerun.exit(), rerun.stderr.String())
 	command := startGate(t, with(workerKeys), override...)

@@ -45,8 +45,10 @@ func TestPictures(t *testing.T) {
 		picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
 		require.NoError(t, err)
 		assert.Less(t, len(picture), maxPicture, name)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), picture, 0o644)) //nolint:gosec // everybody may see it
+		//nolint:gosec // everybody may see it
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), picture, 0o644))
 	}
 	take("orders.png", 800, chromedp.Navigate(desk+"/"), browsertest.Contains("table", "SO-001041"))
-	take("order.png", 850, chromedp.Navigate(desk+"/?q=SO-001041"), chromedp.Click(`table a`), browsertest.Contains("h1", "SO-001041"))
+	take("order.png", 850, chromedp.Navigate(desk+"/?q=SO-001041"), chromedp.Click(`table a`),
+		browsertest.Contains("h1", "SO-001041"))
 }

@@ -32,42 +32,54 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// What is planted. Each text is in no other place, and has nothing in it that an encoding
-// would write otherwise.
+// Planted texts. Each is unique, and has no character that an encoding would change.
 var (
-	// plantedSecrets are for nobody's eyes.
+	// plantedSecrets must not show up anywhere.
 	plantedSecrets = map[string]string{
-		"INFLOW_API_KEY": "zqinflowkey", "WEBHOOK_SECRET": "zqwebhooksecret0123", "SMTP_PASSWORD": "zqsmtppassword",
-		"NOTIFY_URLS": "zqchattoken", "TEMPORAL_API_KEY": "zqtemporalkey",
+		"INFLOW_API_KEY": "zqinflowkey", "WEBHOOK_SECRET": "zqwebhooksecret0123",
+		"SMTP_PASSWORD": "zqsmtppassword",
+		"NOTIFY_URLS":   "zqchattoken", "TEMPORAL_API_KEY": "zqtemporalkey",
 	}
-	// plantedPrivate are fields of an order, by their path, that the gate has no use for.
+	// plantedPrivate has fields of an order that the gate does not use, by path.
 	plantedPrivate = map[string]string{
 		"contactName": "zqcontact", "email": "zqmail@customer.example", "phone": "zqphone5550108",
-		"billingAddress.address1": "zqbillingstreet", "billingAddress.address2": "zqbillingsuite", "billingAddress.city": "zqbillingtown",
+		"billingAddress.address1": "zqbillingstreet", "billingAddress.address2": "zqbillingsuite",
+		"billingAddress.city":       "zqbillingtown",
 		"billingAddress.postalCode": "zqbillingzip", "billingAddress.remarks": "zqbillingremarks",
-		"shippingAddress.address1": "zqshippingstreet", "shippingAddress.address2": "zqshippingsuite", "shippingAddress.city": "zqshippingtown",
-		"shippingAddress.postalCode": "zqshippingzip", "shippingAddress.remarks": "zqshippingremarks",
-		"salesRep": "zqtypedrep", "salesRepTeamMember.name": "zqrepname", "salesRepTeamMember.email": "zqrep@shop.example",
-		"lastModifiedBy.name": "zqeditor", "lastModifiedBy.email": "zqeditor@shop.example",
-		"returnRemarks": "zqreturnremarks", "shipRemarks": "zqshipremarks", "pickRemarks": "zqpickremarks", "packRemarks": "zqpackremarks",
+		"shippingAddress.address1": "zqshippingstreet",
+		"shippingAddress.address2": "zqshippingsuite", "shippingAddress.city": "zqshippingtown",
+		"shippingAddress.postalCode": "zqshippingzip",
+		"shippingAddress.remarks":    "zqshippingremarks",
+		"salesRep":                   "zqtypedrep", "salesRepTeamMember.name": "zqrepname",
+		"salesRepTeamMember.email": "zqrep@shop.example",
+		"lastModifiedBy.name":      "zqeditor", "lastModifiedBy.email": "zqeditor@shop.example",
+		"returnRemarks": "zqreturnremarks", "shipRemarks": "zqshipremarks",
+		"pickRemarks": "zqpickremarks", "packRemarks": "zqpackremarks",
 		"shipToCompanyName": "zqshipto", "externalId": "zqexternal",
-		"customer.contactName": "zqcustomercontact", "customer.email": "zqcustomermail@customer.example", "customer.phone": "zqcustomerphone",
-		"customer.fax": "zqcustomerfax", "customer.website": "zqcustomerwebsite", "customer.remarks": "zqcustomerremarks",
-		"customer.taxExemptNumber": "zqtaxexempt", "paymentLines.0.referenceNumber": "zqreference", "paymentLines.0.remarks": "zqpaymentremarks",
+		"customer.contactName": "zqcustomercontact",
+		"customer.email":       "zqcustomermail@customer.example",
+		"customer.phone":       "zqcustomerphone",
+		"customer.fax":         "zqcustomerfax", "customer.website": "zqcustomerwebsite",
+		"customer.remarks":         "zqcustomerremarks",
+		"customer.taxExemptNumber": "zqtaxexempt", "paymentLines.0.referenceNumber": "zqreference",
+		"paymentLines.0.remarks": "zqpaymentremarks",
 	}
-	// plantedForRules are fields that rules may look at, so that the digest has them.
+	// plantedForRules has fields that rules may use, so the digest contains them.
 	plantedForRules = map[string]string{
-		"customer.name": "zqcustomername", "orderRemarks": "zqorderremarks", "poNumber": "zqponumber", "customFields.custom1": "zqcustomone",
-		"customFields.custom10": "zqcustomten", "billingAddress.state": "zqstate", "billingAddress.country": "zqcountry", "lines.0.description": "zqdescription",
+		"customer.name": "zqcustomername", "orderRemarks": "zqorderremarks",
+		"poNumber": "zqponumber", "customFields.custom1": "zqcustomone",
+		"customFields.custom10": "zqcustomten", "billingAddress.state": "zqstate",
+		"billingAddress.country": "zqcountry", "lines.0.description": "zqdescription",
 	}
-	// plantedPeople are those who get notices, and who answers for an error.
-	plantedAddresses = []string{"zqoffice@shop.example", "zqrefused@shop.example", "zqgate@shop.example"}
-	plantedOverride  = []string{"zqanna", "zqreason"}
+	// plantedPeople has the receivers of notices and the person who overrides an error.
+	plantedAddresses = []string{"zqoffice@shop.example", "zqrefused@shop.example",
+		"zqgate@shop.example"}
+	plantedOverride = []string{"zqanna", "zqreason"}
 )
 
 const plantedNumber = "zqnumber1"
 
-// plant fills an order's fields, each named by its path.
+// plant fills an order's fields, by path.
 func plant(t *testing.T, order map[string]any, fields map[string]string) {
 	t.Helper()
 	for path, text := range fields {
@@ -95,8 +107,8 @@ func values(fields map[string]string) []string {
 	return list
 }
 
-// smtpRelay passes mail on to a mail catcher. Like a careless server, it quotes in its
-// refusals what it heard: it refuses the first login, and the recipient zqrefused.
+// smtpRelay forwards mail to a mail catcher. It refuses the first login and the recipient
+// zqrefused. Like a careless server, it quotes the client in its errors.
 type smtpRelay struct {
 	addr     string
 	upstream string
@@ -166,9 +178,9 @@ func (r *smtpRelay) relay(client net.Conn) {
 	}
 }
 
-// TestHistoryLogsTracesAndMetricsArePrivate takes an order full of planted texts through its
-// life, with every process of the gate and everything that can go wrong on the way, and then looks
-// for the texts in all that is kept of it.
+// TestHistoryLogsTracesAndMetricsArePrivate takes an order full of planted texts through its life,
+// with all processes of the gate and everything that can go wrong. Then it searches everything that
+// is stored for the texts.
 func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]string{"plain": "", "encrypted": newPayloadKey("2026-01")} {
@@ -186,7 +198,7 @@ func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
 			shown := slices.Concat(values(plantedForRules), plantedOverride)
 			for what, content := range kept {
 				require.NotEmpty(t, content, what)
-				// A memo tells the desk whose order it is; only payload keys encrypt it.
+				// A memo has the customer's name for the desk. Only payload keys encrypt it.
 				forDesk := key == "" && (what == "history" || what == "list and descriptions")
 				for _, text := range private {
 					if forDesk && text == "zqrepname" {
@@ -196,7 +208,9 @@ func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
 				}
 				for _, text := range shown {
 					if what == "history" && key == "" {
-						assert.True(t, contains(content, text), "history lacks %s, which is no secret: does this test see anything?", text)
+						assert.True(t, contains(content, text),
+							"history lacks %s, which is no secret: does this test see anything?",
+							text)
 						continue
 					}
 					if forDesk && text == "zqcustomername" {
@@ -205,10 +219,11 @@ func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
 					assert.False(t, contains(content, text), "%s has %s", what, text)
 				}
 			}
-			// What is never encrypted: see docs/security.md.
+			// These are never encrypted: see docs/security.md.
 			assert.True(t, contains(kept["history"], plantedNumber))
 			assert.True(t, contains(kept["list and descriptions"], plantedNumber))
-			assert.True(t, contains(kept["log of the worker"], ordercheck.ActivityFetchOrder), "the log is that of debugging")
+			assert.True(t, contains(kept["log of the worker"], ordercheck.ActivityFetchOrder),
+				"the log is at debug level")
 			assert.True(t, contains(kept["traces"], "RunActivity:Notify"))
 			assert.True(t, contains(kept["metrics of the worker"], "gate_notices"))
 			assert.True(t, contains(kept["audit log"], `"status":400`))
@@ -216,7 +231,7 @@ func TestHistoryLogsTracesAndMetricsArePrivate(t *testing.T) {
 	}
 }
 
-// contains looks for a text and for its base64, without case.
+// contains reports whether content has the text or its base64, without case.
 func contains(content []byte, text string) bool {
 	content = bytes.ToLower(content)
 	if bytes.Contains(content, bytes.ToLower([]byte(text))) {
@@ -233,7 +248,8 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	traced := httptest.NewServer(traces)
 	t.Cleanup(traced.Close)
 	users := filepath.Join(t.TempDir(), "users")
-	require.NoError(t, os.WriteFile(users, []byte("gate:"+plantedSecrets["SMTP_PASSWORD"]+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(users, []byte("gate:"+plantedSecrets["SMTP_PASSWORD"]+"\n"),
+		0o600))
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{AuthFile: users})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
@@ -255,24 +271,33 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	ingressPort, ingressAdmin, workerAdmin := freePort(t), freePort(t), freePort(t)
 	env := []string{
-		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "TEMPORAL_API_KEY=" + plantedSecrets["TEMPORAL_API_KEY"], "TEMPORAL_TLS=false",
-		"LOG_LEVEL=debug", "PAYLOAD_KEYS=" + key, "OTEL_EXPORTER_OTLP_ENDPOINT=" + traced.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_METRICS_EXPORTER=none",
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"TEMPORAL_API_KEY=" + plantedSecrets["TEMPORAL_API_KEY"], "TEMPORAL_TLS=false",
+		"LOG_LEVEL=debug", "PAYLOAD_KEYS=" + key, "OTEL_EXPORTER_OTLP_ENDPOINT=" + traced.URL,
+		"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_METRICS_EXPORTER=none",
 	}
 	edge := startGate(t, slices.Concat(env, []string{
-		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ingressPort), fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ingressAdmin),
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ingressPort),
+		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ingressAdmin),
 		"WEBHOOK_SECRET=" + plantedSecrets["WEBHOOK_SECRET"], "AUDIT_LOG=" + audit,
 	}), "ingress")
 	work := startGate(t, slices.Concat(env, []string{
-		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", workerAdmin), "INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
-		"INFLOW_API_KEY=" + plantedSecrets["INFLOW_API_KEY"], "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "GRACE_PERIOD=0", "SWEEP_EVERY=0",
-		"SMTP_ADDR=" + relay.addr, "SMTP_TLS=none", "SMTP_USERNAME=gate", "SMTP_PASSWORD=" + plantedSecrets["SMTP_PASSWORD"],
-		"MAIL_FROM=" + plantedAddresses[2], "MAIL_TO=" + plantedAddresses[0] + "," + plantedAddresses[1], "NOTIFY_SALES_REP=true",
+		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", workerAdmin), "INFLOW_API_URL=" + s.inflowURL,
+		"INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + plantedSecrets["INFLOW_API_KEY"], "INFLOW_REQUESTS_PER_MINUTE=6000",
+		"SETTLE_QUIET=50ms", "GRACE_PERIOD=0", "SWEEP_EVERY=0",
+		"SMTP_ADDR=" + relay.addr, "SMTP_TLS=none", "SMTP_USERNAME=gate",
+		"SMTP_PASSWORD=" + plantedSecrets["SMTP_PASSWORD"],
+		"MAIL_FROM=" + plantedAddresses[2], "MAIL_TO=" + plantedAddresses[0] + "," +
+			plantedAddresses[1], "NOTIFY_SALES_REP=true",
 		"NOTIFY_URLS=" + chat.URL + "/" + plantedSecrets["NOTIFY_URLS"],
 	}), "worker")
 	s.url = fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", ingressPort)
-	require.Eventually(t, func() bool { return listensOn(ingressPort) && listensOn(ingressAdmin) && listensOn(workerAdmin) }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return listensOn(ingressPort) && listensOn(ingressAdmin) && listensOn(workerAdmin)
+	}, waitFor, tick)
 
-	// An order with errors: people are told, one of them cannot be, and one takes responsibility.
+	// An order with errors: people are notified, one notice fails, and a person overrides.
 	held := s.sample("balance-wrong")
 	plant(t, held, plantedPrivate)
 	plant(t, held, plantedForRules)
@@ -293,19 +318,24 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	toldOf := func(n int) {
 		t.Helper()
 		require.Eventually(t, func() bool {
-			return len(mails()) == 2*n && relay.rejected.Load() == int32(n) && posted.Load() == int32(n) && s.failedActivities(id) == 2*n //nolint:gosec // small
+			//nolint:gosec // small
+			return len(mails()) == 2*n && relay.rejected.Load() == int32(n) &&
+				posted.Load() == int32(n) && s.failedActivities(id) == 2*n
 		}, waitFor, tick, "told: %v", mails())
 	}
 	toldOf(1)
-	assert.ElementsMatch(t, []string{plantedAddresses[0], plantedPrivate["salesRepTeamMember.email"]}, mails())
-	override := startGate(t, env, "override", id, "--by", plantedOverride[0], "--reason", plantedOverride[1], "--until", "24h")
+	assert.ElementsMatch(t, []string{plantedAddresses[0],
+		plantedPrivate["salesRepTeamMember.email"]}, mails())
+	override := startGate(t, env, "override", id, "--by", plantedOverride[0], "--reason",
+		plantedOverride[1], "--until", "24h")
 	require.Equal(t, 0, override.exit(), override.stderr.String())
 	s.waitForStatus(id, ordercheck.StatusOverridden)
 	toldOf(2)
 
-	// Checks that cannot be done: InFlow quotes what it was sent, and answers what nobody understands.
+	// Checks that fail: InFlow quotes the request, and sends responses that cannot be read.
 	runs := 1
-	everything := strings.Join(slices.Concat(values(plantedSecrets), values(plantedPrivate), values(plantedForRules)), " ")
+	everything := strings.Join(slices.Concat(values(plantedSecrets), values(plantedPrivate),
+		values(plantedForRules)), " ")
 	for _, fault := range []fakeinflow.Fault{
 		{Status: 401, Body: `{"message":"the key ` + everything + `"}`},
 		{Status: 422, Body: everything},
@@ -330,17 +360,20 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	rerun := startGate(t, env, "rerun", "--dry-run")
 	assert.Equal(t, 0, rerun.exit())
 
-	// Requests that are refused, by whoever sends them.
+	// Refused requests.
 	forged := []byte(`{"event":"salesOrder.updated","data":{"salesOrderId":"` + everything + `"}}`)
-	status, _ := s.send(forged, http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {everything}})
+	status, _ := s.send(forged, http.Header{"Content-Type": {"application/json"},
+		inflow.SignatureHeader: {everything}})
 	require.Equal(t, http.StatusUnauthorized, status)
 	for _, body := range [][]byte{forged, []byte(everything)} {
-		status, _ = s.send(body, http.Header{"Content-Type": {"application/json"}, inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)}})
+		status, _ = s.send(body, http.Header{"Content-Type": {"application/json"},
+			inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)}})
 		require.Equal(t, http.StatusBadRequest, status)
 	}
 
 	kept := map[string][]byte{}
-	for what, port := range map[string]int{"metrics of the ingress": ingressAdmin, "metrics of the worker": workerAdmin} {
+	for what, port := range map[string]int{"metrics of the ingress": ingressAdmin,
+		"metrics of the worker": workerAdmin} {
 		kept[what] = getPage(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
 	}
 	for _, c := range []*command{edge, work} {
@@ -355,14 +388,16 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 		kept["traces"] = append(kept["traces"], span.String()...)
 	}
 	traces.mu.Unlock()
-	// Every run of the namespace, whatever it is.
-	listed, err := s.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
+	// The histories of all runs in the namespace.
+	listed, err := s.temporal.ListWorkflow(t.Context(),
+		&workflowservice.ListWorkflowExecutionsRequest{})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(listed.GetExecutions()), runs)
 	kept["list and descriptions"] = append(kept["list and descriptions"], listed.String()...)
 	toTheRep := 0
 	for _, run := range listed.GetExecutions() {
-		events := s.temporal.GetWorkflowHistory(t.Context(), run.GetExecution().GetWorkflowId(), run.GetExecution().GetRunId(), false,
+		events := s.temporal.GetWorkflowHistory(t.Context(), run.GetExecution().GetWorkflowId(),
+			run.GetExecution().GetRunId(), false,
 			enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		for events.HasNext() {
 			event, err := events.Next()
@@ -371,21 +406,23 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 			require.NoError(t, err)
 			kept["history"] = append(kept["history"], data...)
 			scheduled := event.GetActivityTaskScheduledEventAttributes()
-			if scheduled.GetActivityType().GetName() == ordercheck.ActivityNotify && scheduled.GetTaskQueue().GetName() == ordercheck.InflowTaskQueue {
+			if scheduled.GetActivityType().GetName() == ordercheck.ActivityNotify &&
+				scheduled.GetTaskQueue().GetName() == ordercheck.InflowTaskQueue {
 				toTheRep++
 			}
 		}
-		described, err := s.temporal.WorkflowService().DescribeWorkflowExecution(t.Context(), &workflowservice.DescribeWorkflowExecutionRequest{
-			Namespace: s.namespace, Execution: run.GetExecution(),
-		})
+		described, err := s.temporal.WorkflowService().DescribeWorkflowExecution(t.Context(),
+			&workflowservice.DescribeWorkflowExecutionRequest{
+				Namespace: s.namespace, Execution: run.GetExecution(),
+			})
 		require.NoError(t, err)
 		kept["list and descriptions"] = append(kept["list and descriptions"], described.String()...)
 	}
-	assert.Equal(t, 2, toTheRep, "the sales rep's address is asked for within InFlow's allowance")
+	assert.Equal(t, 2, toTheRep, "the lookup of the sales rep's address respects InFlow's quota")
 	return kept
 }
 
-// output is all that a process has written; it must have ended.
+// output returns everything that an ended process has written.
 func (c *command) output() []byte {
 	output := bytes.Clone(c.stderr.Bytes())
 	for line := range c.lines {

@@ -25,7 +25,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// chosenPorts are those that choosePort has returned.
+// chosenPorts are the ports that choosePort has returned.
 var chosenPorts sync.Map
 
 type devPorts struct{ ingress, desk, admin, inflow, temporal, ui, smtp, mail, codec int }
@@ -36,9 +36,11 @@ func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 	require.NoError(t, err)
 	mailpit, err := mailcatcher.FindCLI()
 	require.NoError(t, err)
-	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
+	ports = devPorts{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t),
+		freePort(t), freePort(t), freePort(t)}
 	return []string{
-		"TEMPORAL_CLI=" + cli, "MAILPIT_CLI=" + mailpit, "DEV_DIR=" + dir, "SETTLE_QUIET=100ms", "GRACE_PERIOD=1s",
+		"TEMPORAL_CLI=" + cli, "MAILPIT_CLI=" + mailpit, "DEV_DIR=" + dir, "SETTLE_QUIET=100ms",
+		"GRACE_PERIOD=1s",
 		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", ports.ingress),
 		fmt.Sprintf("DESK_ADDR=127.0.0.1:%d", ports.desk),
 		fmt.Sprintf("ADMIN_ADDR=127.0.0.1:%d", ports.admin),
@@ -47,13 +49,13 @@ func devEnvironment(t *testing.T, dir string) (env []string, ports devPorts) {
 		fmt.Sprintf("DEV_TEMPORAL_UI_PORT=%d", ports.ui),
 		fmt.Sprintf("DEV_SMTP_PORT=%d", ports.smtp),
 		fmt.Sprintf("DEV_MAIL_ADDR=127.0.0.1:%d", ports.mail),
-		// With keys, so that there is a codec server too.
+		// With keys, there is a codec server too.
 		"PAYLOAD_KEYS=" + newPayloadKey("dev"),
 		fmt.Sprintf("CODEC_LISTEN_ADDR=127.0.0.1:%d", ports.codec),
 	}, ports
 }
 
-// childrenOf are the processes whose command line names dir.
+// childrenOf returns the processes whose command line contains dir.
 func childrenOf(t *testing.T, dir string) (pids []int) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -61,7 +63,7 @@ func childrenOf(t *testing.T, dir string) (pids []int) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil || !bytes.Contains(data, []byte(dir)) {
-			continue // it ended meanwhile, or is another's
+			continue // it has ended, or belongs to somebody else
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		require.NoError(t, err)
@@ -84,16 +86,19 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 			return false
 		}
 		seen[fields[1]] = true
-		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 80, "a row fits a terminal: %s", line)
-		return strings.HasPrefix(line, "SO-001041") && fields[1] == "failed" // the edit that makes a mistake
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 80,
+			"a row fits a terminal: %s", line)
+		// after the edit that adds an error
+		return strings.HasPrefix(line, "SO-001041") && fields[1] == "failed"
 	})
 	assert.True(t, seen["passed"])
 	assert.True(t, seen["failed"])
 	require.NotEmpty(t, childrenOf(t, dir))
 	require.NoError(t, first.Process.Signal(syscall.SIGINT))
 	assert.Equal(t, 0, first.exit(), first.stderr.String())
-	assert.Empty(t, childrenOf(t, dir), "no process is left")
-	for _, port := range []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec} {
+	assert.Empty(t, childrenOf(t, dir), "no child process is left")
+	for _, port := range []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal,
+		ports.ui, ports.smtp, ports.mail, ports.codec} {
 		var lc net.ListenConfig
 		l, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		require.NoError(t, err)
@@ -105,8 +110,10 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 	second.waitForLine(func(line string) bool { return strings.HasPrefix(line, "SO-") })
 	cli, err := temporalserver.FindCLI()
 	require.NoError(t, err)
-	output, err := exec.CommandContext(t.Context(), cli, "workflow", "count", //nolint:gosec // the temporal command
-		"--address", fmt.Sprintf("127.0.0.1:%d", ports.temporal), "--query", "StartTime < '"+restarted+"'", "-o", "json").Output()
+	//nolint:gosec // the temporal command
+	output, err := exec.CommandContext(t.Context(), cli, "workflow", "count",
+		"--address", fmt.Sprintf("127.0.0.1:%d", ports.temporal), "--query",
+		"StartTime < '"+restarted+"'", "-o", "json").Output()
 	require.NoError(t, err)
 	var counted struct {
 		Count string `json:"count"`
@@ -114,25 +121,29 @@ func TestDevShowsSampleOrdersAndLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, json.Unmarshal(output, &counted))
 	count, err := strconv.Atoi(counted.Count)
 	require.NoError(t, err)
-	assert.GreaterOrEqual(t, count, 17, "the history of the first start is kept")
+	assert.GreaterOrEqual(t, count, 17, "the history of the first start is still there")
 
-	// A dead child: one line, and an exit status.
+	// If a child process dies, gate prints one line and exits with status 1.
 	for _, pid := range childrenOf(t, filepath.Join(dir, "temporal.db")) {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
 	assert.Equal(t, 1, second.exit())
-	assert.Equal(t, "gate-dev: the Temporal development server ended by itself (signal: killed)\n", second.stderr.String())
+	assert.Equal(t, "gate-dev: the Temporal development server ended by itself (signal: killed)\n",
+		second.stderr.String())
 	assert.Empty(t, childrenOf(t, dir))
 }
 
-func TestDevNamesAPortInUse(t *testing.T) {
+func TestDevReportsAPortInUse(t *testing.T) {
 	t.Parallel()
-	for i, variable := range []string{"LISTEN_ADDR", "DESK_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR", "DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR", "CODEC_LISTEN_ADDR"} {
+	for i, variable := range []string{"LISTEN_ADDR", "DESK_ADDR", "ADMIN_ADDR", "DEV_INFLOW_ADDR",
+		"DEV_TEMPORAL_PORT", "DEV_TEMPORAL_UI_PORT", "DEV_SMTP_PORT", "DEV_MAIL_ADDR",
+		"CODEC_LISTEN_ADDR"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "state")
 			env, ports := devEnvironment(t, dir)
-			port := []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal, ports.ui, ports.smtp, ports.mail, ports.codec}[i]
+			port := []int{ports.ingress, ports.desk, ports.admin, ports.inflow, ports.temporal,
+				ports.ui, ports.smtp, ports.mail, ports.codec}[i]
 			var lc net.ListenConfig
 			taken, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			require.NoError(t, err)
@@ -159,18 +170,22 @@ func TestDevWithoutTheTemporalCommand(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(c.stderr.String(), "\n"))
 }
 
-// TestProductionProcesses runs 'gate ingress' and 'gate worker' as an operator
-// does, delivers to one and stops both.
+// TestProductionProcesses runs 'gate ingress' and 'gate worker' as an operator does, sends
+// deliveries and stops both.
 func TestProductionProcesses(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
-	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0"}
+	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=127.0.0.1:0"}
 
 	const secret = "a-secret-of-the-test-that-is-long"
 	port := freePort(t)
-	edge := startGate(t, append(temporal, fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET="+secret), "ingress")
-	work := startGate(t, append(temporal, "INFLOW_API_URL="+s.inflowURL, "INFLOW_COMPANY_ID="+s.fake.CompanyID(),
-		"INFLOW_API_KEY="+s.fake.APIKey(), "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms"), "worker")
+	edge := startGate(t, append(temporal, fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port),
+		"WEBHOOK_SECRET="+secret), "ingress")
+	work := startGate(t, append(temporal, "INFLOW_API_URL="+s.inflowURL,
+		"INFLOW_COMPANY_ID="+s.fake.CompanyID(),
+		"INFLOW_API_KEY="+s.fake.APIKey(), "INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms"),
+		"worker")
 
 	var err error
 	s.keys, err = inflow.ParseSecrets(secret)
@@ -219,11 +234,12 @@ func TestProductionProcesses(t *testing.T) {
 	}
 }
 
-func TestProcessesTellEveryFaultAtOnce(t *testing.T) {
+func TestProcessesReportAllFaultsOfTheirSettings(t *testing.T) {
 	t.Parallel()
 	c := startGate(t, []string{"SETTLE_QUIET=soon", "INFLOW_REQUESTS_PER_MINUTE=0"}, "worker")
 	assert.Equal(t, 2, c.exit())
-	for _, variable := range []string{"INFLOW_COMPANY_ID", "INFLOW_API_KEY", "SETTLE_QUIET", "INFLOW_REQUESTS_PER_MINUTE"} {
+	for _, variable := range []string{"INFLOW_COMPANY_ID", "INFLOW_API_KEY", "SETTLE_QUIET",
+		"INFLOW_REQUESTS_PER_MINUTE"} {
 		assert.Contains(t, c.stderr.String(), variable)
 	}
 	c = startGate(t, []string{"WEBHOOK_SECRET=short"}, "ingress")

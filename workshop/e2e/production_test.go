@@ -33,29 +33,30 @@ import (
 
 const (
 	productionOrders = 200
-	// productionPause between two edits makes twenty deliveries a second.
+	// productionPause is the pause between two edits; it gives 20 deliveries per second.
 	productionPause = 50 * time.Millisecond
-	// stepLoad is how many more deliveries have to come through after each restart.
+	// stepLoad is the number of deliveries that must arrive after each restart.
 	stepLoad = 100
-	// settled is how long everything may take to be checked once nobody edits any more.
+	// settled limits how long the checks may take after the last edit.
 	settled = 3 * time.Minute
 )
 
-// member is one process of the gate, as a company runs it: two ingresses behind a balancer, two workers.
+// member is one process of a production gate: two ingresses behind a load balancer, and two
+// workers.
 type member struct {
 	t       *testing.T
 	role    string
 	env     []string
-	admin   string // host:port of its operators' page
+	admin   string // host:port of its admin server
 	process *command
 }
 
-// start returns when the process says that it is ready.
+// start starts the process and waits until it is ready.
 func (m *member) start() {
 	m.t.Helper()
 	m.process = startGate(m.t, m.env, m.role)
 	go func(lines <-chan string) {
-		for range lines { // or it would wait for a reader
+		for range lines { // so the process never blocks on its output
 		}
 	}(m.process.lines)
 	deadline := time.After(settled)
@@ -64,7 +65,8 @@ func (m *member) start() {
 	for !answers(m.t.Context(), "http://"+m.admin+"/readyz") {
 		select {
 		case <-m.process.done:
-			require.Failf(m.t, "the process ended", "%s: %v\n%s", m.role, m.process.ProcessState, m.process.stderr.String())
+			require.Failf(m.t, "the process ended", "%s: %v\n%s", m.role, m.process.ProcessState,
+				m.process.stderr.String())
 		case <-deadline:
 			require.Failf(m.t, "the process is not ready", "%s at %s", m.role, m.admin)
 		case <-ticker.C:
@@ -72,7 +74,7 @@ func (m *member) start() {
 	}
 }
 
-// stop asks the process to end, as a container engine does.
+// stop sends SIGTERM, as a container engine does.
 func (m *member) stop() {
 	m.t.Helper()
 	require.NoError(m.t, m.process.Process.Signal(syscall.SIGTERM))
@@ -92,8 +94,8 @@ func answers(ctx context.Context, url string) bool {
 	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
-// balancer is the proxy in front of the ingresses: by turns to those that are ready, and to
-// the next where one does not take the connection.
+// balancer is the proxy in front of the ingresses. It uses the ready ones in turn, and tries the
+// next one if a connection fails.
 type balancer struct {
 	backends []string // host:port
 	healthy  []atomic.Bool
@@ -109,7 +111,7 @@ func newBalancer(backends []string) *balancer {
 			r.SetXForwarded()
 		},
 		Transport: b,
-		ErrorLog:  log.New(io.Discard, "", 0), // the sender says what it saw
+		ErrorLog:  log.New(io.Discard, "", 0), // the sender reports errors
 	}
 	return b
 }
@@ -136,7 +138,7 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// watch asks the backends how they are, several times within the time that a stopping ingress gives.
+// watch probes the backends several times within the grace time of a stopping ingress.
 func (b *balancer) watch(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -168,12 +170,12 @@ func balance(t *testing.T, front net.Listener, backends []string) {
 	})
 }
 
-// fleet is a gate of two ingresses and two workers with its own InFlow.
+// fleet is a gate with two ingresses, two workers and its own InFlow.
 type fleet struct {
 	*stack
 	members []*member
 	orders  []string
-	wrong   map[string]bool // as it was last saved
+	wrong   map[string]bool // orders that are wrong as last saved
 	edits   atomic.Int64
 }
 
@@ -182,22 +184,28 @@ func newFleet(t *testing.T, namespace string, workerEnv ...string) *fleet {
 	require.NoError(t, production.MakeNamespace(t.Context(), namespace))
 	front := listen(t)
 	// At once, then after ever longer, as InFlow does; soon enough for a test.
-	s, secretFile := newCompany(t, "http://"+front.Addr().String()+"/webhook/inflow", temporalconn.Options{Address: production.Addr, Namespace: namespace}, []time.Duration{
-		0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute,
-	})
+	s, secretFile := newCompany(t, "http://"+front.Addr().String()+"/webhook/inflow",
+		temporalconn.Options{Address: production.Addr, Namespace: namespace}, []time.Duration{
+			0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
+			32 * time.Second, time.Minute,
+		})
 	f := &fleet{stack: s, wrong: map[string]bool{}}
 
 	var backends []string
 	for i := range 4 {
 		m := &member{t: t, role: "ingress", admin: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-		m.env = []string{"TEMPORAL_ADDRESS=" + production.Addr, "TEMPORAL_NAMESPACE=" + namespace, "ADMIN_ADDR=" + m.admin, "LOG_LEVEL=warn"}
+		m.env = []string{"TEMPORAL_ADDRESS=" + production.Addr, "TEMPORAL_NAMESPACE=" + namespace,
+			"ADMIN_ADDR=" + m.admin, "LOG_LEVEL=warn"}
 		if i < 2 {
 			backends = append(backends, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
-			m.env = append(m.env, "LISTEN_ADDR="+backends[i], "WEBHOOK_SECRET_FILE="+secretFile, "TRUSTED_PROXIES=127.0.0.1", "AUDIT_LOG=off")
+			m.env = append(m.env, "LISTEN_ADDR="+backends[i], "WEBHOOK_SECRET_FILE="+secretFile,
+				"TRUSTED_PROXIES=127.0.0.1", "AUDIT_LOG=off")
 		} else {
 			m.role = "worker"
-			m.env = append(append(m.env, "INFLOW_API_URL="+f.inflowURL, "INFLOW_COMPANY_ID="+f.fake.CompanyID(), "INFLOW_API_KEY="+f.fake.APIKey(),
-				"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=500ms", "SETTLE_MAX=5s", "GRACE_PERIOD=2s"), workerEnv...)
+			m.env = append(append(m.env, "INFLOW_API_URL="+f.inflowURL,
+				"INFLOW_COMPANY_ID="+f.fake.CompanyID(), "INFLOW_API_KEY="+f.fake.APIKey(),
+				"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=500ms", "SETTLE_MAX=5s",
+				"GRACE_PERIOD=2s"), workerEnv...)
 		}
 		f.members = append(f.members, m)
 	}
@@ -205,9 +213,11 @@ func newFleet(t *testing.T, namespace string, workerEnv ...string) *fleet {
 	return f
 }
 
-// newCompany returns a stack without any process of the gate's own: an InFlow that delivers to url, and the file with the
-// secret that it signs with.
-func newCompany(t *testing.T, url string, connection temporalconn.Options, retryDelays []time.Duration) (s *stack, secretFile string) {
+// newCompany returns a stack without any process of the gate: only an InFlow that delivers to url,
+// and the file with its signing secret.
+func newCompany(
+	t *testing.T, url string, connection temporalconn.Options, retryDelays []time.Duration,
+) (s *stack, secretFile string) {
 	t.Helper()
 	s = &stack{t: t, namespace: connection.Namespace, url: url}
 	var err error
@@ -221,10 +231,12 @@ func newCompany(t *testing.T, url string, connection temporalconn.Options, retry
 	page := listen(t)
 	serve(t, func(ctx context.Context) error { return s.fake.Serve(ctx, page) })
 	s.inflowURL = "http://" + page.Addr().String()
-	s.inflow, err = inflow.NewClient(inflow.Options{BaseURL: s.inflowURL, CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey()})
+	s.inflow, err = inflow.NewClient(inflow.Options{BaseURL: s.inflowURL,
+		CompanyID: s.fake.CompanyID(), APIKey: s.fake.APIKey()})
 	require.NoError(t, err)
 	subscription, err := s.inflow.Subscribe(t.Context(), inflow.SubscriptionRequest{
-		ID: uuid.NewString(), RequestID: uuid.NewString(), URL: s.url, Events: []string{"salesOrder.created", "salesOrder.updated"},
+		ID: uuid.NewString(), RequestID: uuid.NewString(), URL: s.url,
+		Events: []string{"salesOrder.created", "salesOrder.updated"},
 	})
 	require.NoError(t, err)
 	secretFile = filepath.Join(t.TempDir(), "webhook_secret")
@@ -232,19 +244,20 @@ func newCompany(t *testing.T, url string, connection temporalconn.Options, retry
 	return s, secretFile
 }
 
-// addOrder makes an order that is right, of a customer who has no other.
+// addOrder adds a right order of a customer who has no other order.
 func (f *fleet) addOrder(number int) {
 	f.t.Helper()
 	order := f.sample("balance-wrong")
 	customer := uuid.NewString()
-	order["orderNumber"], order["balance"], order["customerId"] = fmt.Sprintf("SO-%06d", number), "683.94", customer
+	order["orderNumber"], order["balance"], order["customerId"] = fmt.Sprintf("SO-%06d", number),
+		"683.94", customer
 	order["customer"].(map[string]any)["customerId"] = customer
 	id, err := f.fake.AddOrder(order)
 	require.NoError(f.t, err)
 	f.orders = append(f.orders, id)
 }
 
-// load edits orders until ctx is done: most are right, some get an error and lose it with a later edit.
+// load edits orders until ctx is done. Some edits add an error, which a later edit removes.
 func (f *fleet) load(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
 	ticker := time.NewTicker(productionPause)
@@ -257,7 +270,8 @@ func (f *fleet) load(ctx context.Context) error {
 		}
 		id := f.orders[random.IntN(len(f.orders))]
 		wrong := random.IntN(10) == 0
-		if err := f.fake.SetField(id, "balance", map[bool]string{true: "383.94", false: "683.94"}[wrong]); err != nil {
+		if err := f.fake.SetField(id, "balance",
+			map[bool]string{true: "383.94", false: "683.94"}[wrong]); err != nil {
 			return err
 		}
 		f.wrong[id] = wrong
@@ -265,14 +279,14 @@ func (f *fleet) load(ctx context.Context) error {
 	}
 }
 
-// waitForLoad returns when as many more edits were made.
+// waitForLoad waits until n more edits have been made.
 func (f *fleet) waitForLoad(n int64) {
 	f.t.Helper()
 	want := f.edits.Load() + n
 	require.Eventually(f.t, func() bool { return f.edits.Load() >= want }, settled, tick)
 }
 
-// failedAttempts are what the sender saw go wrong of what it sent from one time to another.
+// failedAttempts returns the deliveries that failed between two times.
 func (f *fleet) failedAttempts(from, to time.Time) []string {
 	var failed []string
 	for _, delivery := range f.fake.Deliveries() {
@@ -285,9 +299,8 @@ func (f *fleet) failedAttempts(from, to time.Time) []string {
 	return failed
 }
 
-// TestRollingRestartUnderLoad restarts every process of a company's gate, one after the other, while
-// orders are edited, and at last what the gate stands on. What is judged is the stand-in's
-// log and the reports.
+// TestRollingRestartUnderLoad restarts all processes of a gate, one after the other, while orders
+// are edited, and then Temporal and PostgreSQL. It judges the fake InFlow's log and the reports.
 func TestRollingRestartUnderLoad(t *testing.T) {
 	if production == nil {
 		t.Skip("needs Temporal's production server and PostgreSQL: 'make test-production' runs it")
@@ -297,7 +310,8 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 		engine    bool // restart Temporal and PostgreSQL too
 	}{
 		"without worker versioning": {nil, true},
-		"with worker versioning":    {[]string{"WORKER_DEPLOYMENT=error-check-gate", "WORKER_BUILD_ID=one"}, false},
+		"with worker versioning": {[]string{"WORKER_DEPLOYMENT=error-check-gate",
+			"WORKER_BUILD_ID=one"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, "rolling-"+strings.ReplaceAll(name, " ", "-"), tc.workerEnv...)
@@ -306,7 +320,8 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 			}
 			if tc.workerEnv != nil {
 				require.Eventually(t, func() bool {
-					_, err := f.shell("temporal worker deployment set-current-version --deployment-name error-check-gate --build-id one --yes", "")
+					_, err := f.shell("temporal worker deployment set-current-version "+
+						"--deployment-name error-check-gate --build-id one --yes", "")
 					return err == nil
 				}, settled, tick)
 			}
@@ -322,9 +337,10 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 				m.stop()
 				m.start()
 				f.waitForLoad(stepLoad)
-				t.Logf("%s %d restarted after %v", m.role, i%2+1, time.Since(began).Round(time.Second))
+				t.Logf("%s %d restarted after %v", m.role, i%2+1,
+					time.Since(began).Round(time.Second))
 			}
-			assert.Empty(t, f.failedAttempts(began, time.Now()), "the sender saw a rolling restart")
+			assert.Empty(t, f.failedAttempts(began, time.Now()), "the sender noticed the restart")
 			if tc.engine {
 				require.NoError(t, production.StopTemporal())
 				require.NoError(t, production.StartTemporal(t.Context()))
@@ -336,7 +352,8 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 				t.Logf("PostgreSQL restarted after %v", time.Since(began).Round(time.Second))
 			}
 			stopLoad()
-			t.Logf("%d edits of %d orders, %d attempts failed", f.edits.Load(), len(f.orders), len(f.failedAttempts(began, time.Now())))
+			t.Logf("%d edits of %d orders, %d attempts failed", f.edits.Load(), len(f.orders),
+				len(f.failedAttempts(began, time.Now())))
 			f.assertNothingIsLost()
 			t.Logf("everything checked after %v", time.Since(began).Round(time.Second))
 
@@ -347,7 +364,7 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	}
 }
 
-// assertNothingIsLost waits until every order was checked as it was last saved.
+// assertNothingIsLost waits until each order's latest version has been checked.
 func (f *fleet) assertNothingIsLost() {
 	t := f.t
 	t.Helper()
@@ -362,21 +379,25 @@ func (f *fleet) assertNothingIsLost() {
 	}, settled, tick)
 	for _, id := range waiting {
 		report := f.report(id)
-		t.Errorf("order %s: the last report says %s of version %s: %v", id, report.Status, report.OrderVersion, brokenRules(report))
+		t.Errorf("order %s: the last report says %s of version %s: %v", id, report.Status,
+			report.OrderVersion, brokenRules(report))
 	}
 
 	lastFetch := map[string]time.Time{}
 	for _, request := range f.fake.Requests() {
-		if request.Route == fakeinflow.RouteGetSalesOrder && request.Start.After(lastFetch[request.SalesOrderID]) {
+		if request.Route == fakeinflow.RouteGetSalesOrder &&
+			request.Start.After(lastFetch[request.SalesOrderID]) {
 			lastFetch[request.SalesOrderID] = request.Start
 		}
 	}
 	for _, delivery := range f.fake.Deliveries() {
-		if !assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d", delivery.Number) {
+		if !assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d",
+			delivery.Number) {
 			continue
 		}
 		answered := delivery.Attempts[len(delivery.Attempts)-1].End
-		assert.True(t, lastFetch[delivery.SalesOrderID].After(answered), "delivery %d of order %s was answered and not followed by a fetch",
+		assert.True(t, lastFetch[delivery.SalesOrderID].After(answered),
+			"delivery %d of order %s was answered and not followed by a fetch",
 			delivery.Number, delivery.SalesOrderID)
 	}
 
@@ -392,13 +413,15 @@ func (f *fleet) assertNothingIsLost() {
 		"ExecutionStatus IN ('Failed', 'TimedOut')":                      0,
 	} {
 		assert.Eventually(t, func() bool {
-			answer, err := f.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+			answer, err := f.temporal.CountWorkflow(t.Context(),
+				&workflowservice.CountWorkflowExecutionsRequest{Query: query})
 			return err == nil && answer.GetCount() == int64(want)
 		}, waitFor, tick, "%s: not %d", query, want)
 	}
 }
 
-// checkedAsSaved says whether an order's last report is of its last version, and says the right thing.
+// checkedAsSaved reports whether an order's report is about its latest version and has the right
+// status.
 func (f *fleet) checkedAsSaved(id string) bool {
 	document, err := f.fake.Order(id)
 	require.NoError(f.t, err)
@@ -406,7 +429,8 @@ func (f *fleet) checkedAsSaved(id string) bool {
 	if f.wrong[id] {
 		want = ordercheck.StatusFailed
 	}
-	answer, err := f.temporal.QueryWorkflow(f.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+	answer, err := f.temporal.QueryWorkflow(f.t.Context(), ordercheck.WorkflowID(id), "",
+		ordercheck.QueryReport)
 	if err != nil {
 		return false
 	}

@@ -24,35 +24,34 @@ import (
 	"error-check-gate/internal/dev/temporalserver"
 )
 
-// productionVariable makes every test of this package run against Temporal's production
-// server on PostgreSQL: 'make test-production' sets it.
+// productionVariable makes all tests of this package use Temporal's production server on
+// PostgreSQL. 'make test-production' sets it.
 const productionVariable = "TEST_PRODUCTION"
 
 const (
-	productionReady = 2 * time.Minute // of a machine with much else to do
+	productionReady = 2 * time.Minute // enough for a busy machine
 	productionPoll  = 100 * time.Millisecond
 )
 
-// productionServer is the Temporal server and the PostgreSQL of docker-compose.yml, with
-// the settings, the dynamic configuration and the scripts that stand there, as processes
-// of this machine.
+// productionServer runs Temporal and PostgreSQL as in docker-compose.yml, with the same settings,
+// dynamic configuration and scripts, but as processes of this machine.
 type productionServer struct {
 	Addr string
 
 	project        *types.Project
-	dir            string // all of it, thrown away at the end
-	data           string // PostgreSQL's
+	dir            string // holds all files; removed at the end
+	data           string // PostgreSQL's data
 	passwordFile   string
 	postgresPort   int
-	serverPorts    map[string]int // by the variable that sets it
+	serverPorts    map[string]int // by variable
 	postgresTool   func(name string) (string, error)
-	asPostgresUser []string // what a command of PostgreSQL is run by
+	asPostgresUser []string // prefix that runs a command as the PostgreSQL user
 	postgres       *childprocess.Child
 	temporal       *childprocess.Child
 	logs           []*os.File
 }
 
-// startProduction returns once both serve. Every namespace is still to be made.
+// startProduction starts both and waits until they serve. It creates no namespaces.
 func startProduction(ctx context.Context) (p *productionServer, err error) {
 	p = &productionServer{serverPorts: map[string]int{}}
 	defer func() {
@@ -60,7 +59,8 @@ func startProduction(ctx context.Context) (p *productionServer, err error) {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"},
+		cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	if err != nil {
 		return p, err
 	}
@@ -70,11 +70,13 @@ func startProduction(ctx context.Context) (p *productionServer, err error) {
 	if p.dir, err = os.MkdirTemp("", "gate-production"); err != nil {
 		return p, err
 	}
-	if err := os.Chmod(p.dir, 0o755); err != nil { //nolint:gosec // PostgreSQL's user goes through it
+	//nolint:gosec // PostgreSQL's user goes through it
+	if err := os.Chmod(p.dir, 0o755); err != nil {
 		return p, err
 	}
 	p.passwordFile = filepath.Join(p.dir, "postgres_password")
-	if err := os.WriteFile(p.passwordFile, []byte("of-this-run-only\n"), 0o644); err != nil { //nolint:gosec // PostgreSQL's user reads it
+	//nolint:gosec // PostgreSQL's user reads it
+	if err := os.WriteFile(p.passwordFile, []byte("of-this-run-only\n"), 0o644); err != nil {
 		return p, err
 	}
 	if err := p.choosePorts(); err != nil {
@@ -101,7 +103,8 @@ func (p *productionServer) choosePorts() (err error) {
 	return err
 }
 
-// makeDatabases does what the postgres image does when its volume is empty, and what the job temporal-schema does.
+// makeDatabases does what the postgres image does with an empty volume, and what the job
+// temporal-schema does.
 func (p *productionServer) makeDatabases(ctx context.Context) error {
 	settings := p.project.Services["postgres"].Environment
 	user := *settings["POSTGRES_USER"]
@@ -116,7 +119,8 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := append(append([]string{}, p.asPostgresUser...), initdb, "--pgdata", p.data, "--username", user,
+	args := append(append([]string{}, p.asPostgresUser...), initdb, "--pgdata", p.data,
+		"--username", user,
 		"--pwfile", p.passwordFile, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync")
 	if err := p.run(ctx, nil, args...); err != nil {
 		return err
@@ -124,10 +128,12 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 	if err := p.StartPostgres(ctx); err != nil {
 		return err
 	}
-	if err := p.psql(ctx, "postgres", "--command", "CREATE DATABASE "+*settings["POSTGRES_DB"]); err != nil {
+	if err := p.psql(ctx, "postgres", "--command",
+		"CREATE DATABASE "+*settings["POSTGRES_DB"]); err != nil {
 		return err
 	}
-	if err := p.psql(ctx, *settings["POSTGRES_DB"], "--file", "../../deploy/postgres/databases.sql"); err != nil {
+	if err := p.psql(ctx, *settings["POSTGRES_DB"], "--file",
+		"../../deploy/postgres/databases.sql"); err != nil {
 		return err
 	}
 	sqlTool, err := childprocess.FindCommand("temporal-sql-tool", "TEMPORAL_SQL_TOOL_CLI")
@@ -138,14 +144,17 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 		return err
 	}
 	schema := p.environment("temporal-schema", map[string]string{
-		"PATH": filepath.Dir(sqlTool) + string(os.PathListSeparator) + os.Getenv("PATH"), "SQL_HOST": "127.0.0.1",
+		"PATH":     filepath.Dir(sqlTool) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"SQL_HOST": "127.0.0.1",
 		"SQL_PORT": strconv.Itoa(p.postgresPort), "SQL_PASSWORD_FILE": p.passwordFile,
 	})
-	// Twice: it runs at each start.
-	return errors.Join(p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"), p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"))
+	// Run it twice, because it runs at each start.
+	return errors.Join(p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"),
+		p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"))
 }
 
-// findPostgres looks where Debian puts the programs, and for a user that PostgreSQL accepts: root it does not.
+// findPostgres looks for the programs where Debian puts them, and for a user. PostgreSQL does not
+// run as root.
 func (p *productionServer) findPostgres() error {
 	p.postgresTool = func(name string) (string, error) {
 		if path, err := exec.LookPath(name); err == nil {
@@ -153,18 +162,20 @@ func (p *productionServer) findPostgres() error {
 		}
 		found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
 		if err != nil || len(found) == 0 {
-			return "", fmt.Errorf("PostgreSQL's %s is not installed: 'make test-production' says how", name)
+			return "", fmt.Errorf("PostgreSQL's %s is not installed: 'make test-production' says "+
+				"how", name)
 		}
 		return found[len(found)-1], nil
 	}
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	p.asPostgresUser = []string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=QUIT"}
+	p.asPostgresUser = []string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
+		"--pdeathsig=QUIT"}
 	return p.run(context.Background(), nil, "chown", "postgres:postgres", p.data)
 }
 
-// environment is that of a service in the compose file, but for what is different here.
+// environment returns the environment of a service in the compose file, with some changes.
 func (p *productionServer) environment(service string, here map[string]string) []string {
 	all := map[string]string{"PATH": os.Getenv("PATH")}
 	for name, value := range p.project.Services[service].Environment {
@@ -181,7 +192,8 @@ func (p *productionServer) environment(service string, here map[string]string) [
 }
 
 func (p *productionServer) run(ctx context.Context, env []string, args ...string) error {
-	command := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // PostgreSQL's and the project's own
+	//nolint:gosec // PostgreSQL's and the project's own
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = env
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, output)
@@ -190,14 +202,18 @@ func (p *productionServer) run(ctx context.Context, env []string, args ...string
 }
 
 func (p *productionServer) psql(ctx context.Context, database string, args ...string) error {
-	return p.run(ctx, []string{"PATH=" + os.Getenv("PATH"), "PGPASSWORD=of-this-run-only"}, append([]string{
-		"psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--host", "127.0.0.1", "--port", strconv.Itoa(p.postgresPort),
-		"--username", *p.project.Services["postgres"].Environment["POSTGRES_USER"], "--dbname", database,
-	}, args...)...)
+	return p.run(ctx, []string{"PATH=" + os.Getenv("PATH"), "PGPASSWORD=of-this-run-only"},
+		append([]string{
+			"psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--host", "127.0.0.1",
+			"--port", strconv.Itoa(p.postgresPort),
+			"--username", *p.project.Services["postgres"].Environment["POSTGRES_USER"], "--dbname",
+			database,
+		}, args...)...)
 }
 
 func (p *productionServer) start(name string, command *exec.Cmd) (*childprocess.Child, error) {
-	output, err := os.OpenFile(filepath.Join(p.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	output, err := os.OpenFile(filepath.Join(p.dir, name+".log"),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -206,23 +222,28 @@ func (p *productionServer) start(name string, command *exec.Cmd) (*childprocess.
 	return childprocess.Start(name, command)
 }
 
-// StartPostgres returns once the database answers.
+// StartPostgres starts PostgreSQL and waits until it responds.
 func (p *productionServer) StartPostgres(ctx context.Context) (err error) {
 	postgres, err := p.postgresTool("postgres")
 	if err != nil {
 		return err
 	}
-	args := append(append([]string{}, p.asPostgresUser...), postgres, "-D", p.data, "-p", strconv.Itoa(p.postgresPort),
+	args := append(append([]string{}, p.asPostgresUser...), postgres, "-D", p.data, "-p",
+		strconv.Itoa(p.postgresPort),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
-	if p.postgres, err = p.start("postgres", exec.Command(args[0], args[1:]...)); err != nil { //nolint:gosec,noctx // Stop ends it
+	//nolint:gosec,noctx // Stop ends it
+	if p.postgres, err = p.start("postgres", exec.Command(args[0], args[1:]...)); err != nil {
 		return err
 	}
-	return p.await(ctx, p.postgres, func(ctx context.Context) error { return p.psql(ctx, "postgres", "--command", "SELECT 1") })
+	return p.await(ctx, p.postgres, func(ctx context.Context) error {
+		return p.psql(ctx, "postgres", "--command", "SELECT 1")
+	})
 }
 
-// StopPostgres is PostgreSQL's fast shutdown: whoever is connected is cut off.
+// StopPostgres does a fast shutdown, which closes all connections.
 func (p *productionServer) StopPostgres() error {
-	if err := syscall.Kill(p.postgres.PID(), syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(p.postgres.PID(), syscall.SIGINT); err != nil &&
+		!errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	select {
@@ -233,7 +254,7 @@ func (p *productionServer) StopPostgres() error {
 	}
 }
 
-// StartTemporal returns once the server answers.
+// StartTemporal starts the server and waits until it responds.
 func (p *productionServer) StartTemporal(ctx context.Context) error {
 	binary, err := childprocess.FindCommand("temporal-server", "TEMPORAL_SERVER_CLI")
 	if err != nil {
@@ -244,8 +265,9 @@ func (p *productionServer) StartTemporal(ctx context.Context) error {
 		return err
 	}
 	here := map[string]string{
-		"POSTGRES_SEEDS": "127.0.0.1", "DB_PORT": strconv.Itoa(p.postgresPort), "POSTGRES_PWD": "of-this-run-only",
-		"BIND_ON_IP": "127.0.0.1", "DYNAMIC_CONFIG_FILE_PATH": dynamic, "LOG_LEVEL": "warn",
+		"POSTGRES_SEEDS": "127.0.0.1", "DB_PORT": strconv.Itoa(p.postgresPort),
+		"POSTGRES_PWD": "of-this-run-only",
+		"BIND_ON_IP":   "127.0.0.1", "DYNAMIC_CONFIG_FILE_PATH": dynamic, "LOG_LEVEL": "warn",
 	}
 	for variable, port := range p.serverPorts {
 		here[variable] = strconv.Itoa(port)
@@ -256,21 +278,25 @@ func (p *productionServer) StartTemporal(ctx context.Context) error {
 	if p.temporal, err = p.start("temporal", command); err != nil {
 		return err
 	}
-	c, err := client.NewLazyClient(client.Options{HostPort: p.Addr, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	c, err := client.NewLazyClient(client.Options{HostPort: p.Addr,
+		Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	return p.await(ctx, p.temporal, func(ctx context.Context) error {
-		_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: "temporal-system"})
+		_, err := c.WorkflowService().DescribeNamespace(ctx,
+			&workflowservice.DescribeNamespaceRequest{Namespace: "temporal-system"})
 		return err
 	})
 }
 
-// StopTemporal asks the server to end, as a container engine does.
+// StopTemporal sends SIGTERM, as a container engine does.
 func (p *productionServer) StopTemporal() error { return p.temporal.Stop() }
 
-func (p *productionServer) await(ctx context.Context, child *childprocess.Child, ready func(context.Context) error) error {
+func (p *productionServer) await(
+	ctx context.Context, child *childprocess.Child, ready func(context.Context) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, productionReady)
 	defer cancel()
 	ticker := time.NewTicker(productionPoll)
@@ -292,7 +318,7 @@ func (p *productionServer) await(ctx context.Context, child *childprocess.Child,
 	}
 }
 
-// lastWords are the ends of the logs, which are thrown away with the rest.
+// lastWords returns the ends of the logs, which are removed with everything else.
 func (p *productionServer) lastWords() error {
 	var errs []error
 	for _, output := range p.logs {
@@ -315,12 +341,13 @@ func (p *productionServer) MakeNamespace(ctx context.Context, name string) error
 		return err
 	}
 	return p.run(ctx, p.environment("temporal-namespace", map[string]string{
-		"PATH": filepath.Dir(temporal) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": p.dir,
+		"PATH":             filepath.Dir(temporal) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME":             p.dir,
 		"TEMPORAL_ADDRESS": p.Addr, "TEMPORAL_NAMESPACE": name,
 	}), "sh", "../../deploy/temporal/namespace.sh")
 }
 
-// Stop ends both and throws everything away.
+// Stop ends both and removes all files.
 func (p *productionServer) Stop() error {
 	var errs []error
 	if p.temporal != nil {

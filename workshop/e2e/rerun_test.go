@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// readmeCommands are the commands of the README that follow a marker.
+// readmeCommands returns the commands of the README after a marker.
 func readmeCommands(t *testing.T, marker string) []string {
 	t.Helper()
 	readme, err := os.ReadFile("../../README.md")
@@ -46,7 +46,7 @@ func TestFailedRunIsRerunWithTheCommandsOfTheReadme(t *testing.T) {
 	require.Eventually(t, func() bool {
 		output, err := s.shell(list, id)
 		return assert.NoError(t, err, output) && strings.Contains(output, ordercheck.WorkflowID(id))
-	}, waitFor, tick, "the list shows the failed run")
+	}, waitFor, tick, "the list does not show the failed run")
 
 	s.fake.SetAPIKey(key)
 	output, err := s.shell(rerun, id)

@@ -32,7 +32,7 @@ import (
 	"error-check-gate/worker"
 )
 
-// The test binary plays a worker that is killed in the middle of a check, or of a hand-over.
+// The test binary itself runs as a worker that is killed during a check or a hand-over.
 const (
 	roleVariable       = "E2E_ROLE"
 	roleStuckWorker    = "stuck-worker"
@@ -47,8 +47,8 @@ const (
 	stuckWorkerTimeout = 2 * waitFor
 )
 
-// playRole is a real process that can be killed: a worker which gets stuck, and says so, when it
-// comes to check an order that it fetched, or when it has handed over deliveries of a few orders.
+// playRole runs a worker that hangs at a certain point and prints a line there: before it checks an
+// order that it has fetched, or after it has handed over the deliveries of a few orders.
 func playRole(role string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
 	defer cancel()
@@ -58,7 +58,7 @@ func playRole(role string) int {
 	switch role {
 	case roleStuckWorker:
 		answerRules = func() *rules.Set {
-			if calls++; calls > 1 { // the first is the fetch's
+			if calls++; calls > 1 { // the first call belongs to the fetch
 				fmt.Println(checkingLine)
 				<-ctx.Done()
 			}
@@ -66,16 +66,18 @@ func playRole(role string) int {
 		}
 	case roleStuckHandOver:
 		var signals atomic.Int32
-		dialOptions = append(dialOptions, grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any,
-			cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-		) error {
-			if strings.HasSuffix(method, "/SignalWithStartWorkflowExecution") && signals.Add(1) > 5 {
-				fmt.Println(handingOverLine)
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}))
+		dialOptions = append(dialOptions,
+			grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any,
+				cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+			) error {
+				if strings.HasSuffix(method, "/SignalWithStartWorkflowExecution") &&
+					signals.Add(1) > 5 {
+					fmt.Println(handingOverLine)
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return invoke(ctx, method, req, reply, cc, opts...)
+			}))
 	default:
 		fmt.Fprintln(os.Stderr, "unknown role", role)
 		return 2
@@ -90,14 +92,16 @@ func playRole(role string) int {
 		return 1
 	}
 	orders, err := inflow.NewClient(inflow.Options{
-		BaseURL: os.Getenv(inflowURLVariable), CompanyID: os.Getenv(inflowCoVariable), APIKey: os.Getenv(inflowKeyVariable),
+		BaseURL: os.Getenv(inflowURLVariable), CompanyID: os.Getenv(inflowCoVariable),
+		APIKey: os.Getenv(inflowKeyVariable),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	g := gate.Gate{Temporal: c}
-	err = g.RunWorker(ctx, worker.Options{InflowRequestsPerMinute: plenty}, &activities.Activities{Orders: orders, Rules: answerRules})
+	err = g.RunWorker(ctx, worker.Options{InflowRequestsPerMinute: plenty},
+		&activities.Activities{Orders: orders, Rules: answerRules})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -112,18 +116,19 @@ func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {
 	id := s.create("order-subtotal-wrong")
 	stuck.waitForLine(checkingLine)
 	require.NoError(t, stuck.Process.Kill())
-	_ = stuck.Wait() // killed, as it says
+	_ = stuck.Wait() // returns the kill as an error
 
 	s.startWorker()
 	interrupted := s.waitForReport(id, ordercheck.StatusFailed)
-	assert.Len(t, s.fetches(id), 1, "what was fetched is in the history")
+	assert.Len(t, s.fetches(id), 1, "the fetched order is in the history")
 
 	again := s.checkNow(id)
 	assert.Equal(t, interrupted.OrderVersion, again.OrderVersion)
-	assert.Equal(t, withoutTimes(interrupted), withoutTimes(again), "the same report as an undisturbed check's")
+	assert.Equal(t, withoutTimes(interrupted), withoutTimes(again),
+		"the report is the same as without the kill")
 }
 
-// rolePlayer is a process that can be killed.
+// rolePlayer is the test binary in a role; see playRole.
 type rolePlayer struct {
 	*exec.Cmd
 	t      testing.TB
@@ -132,10 +137,12 @@ type rolePlayer struct {
 
 func (s *stack) startRole(role string) *rolePlayer {
 	s.t.Helper()
-	p := &rolePlayer{Cmd: exec.CommandContext(s.t.Context(), os.Args[0]), t: s.t} //nolint:gosec // this test's own binary
+	//nolint:gosec // this test's own binary
+	p := &rolePlayer{Cmd: exec.CommandContext(s.t.Context(), os.Args[0]), t: s.t}
 	p.Env = append(os.Environ(),
 		roleVariable+"="+role, temporalVariable+"="+server.Addr, namespaceVariable+"="+s.namespace,
-		inflowURLVariable+"="+s.inflowURL, inflowCoVariable+"="+s.fake.CompanyID(), inflowKeyVariable+"="+s.fake.APIKey())
+		inflowURLVariable+"="+s.inflowURL, inflowCoVariable+"="+s.fake.CompanyID(),
+		inflowKeyVariable+"="+s.fake.APIKey())
 	p.Stderr = os.Stderr
 	output, err := p.StdoutPipe()
 	require.NoError(s.t, err)

@@ -21,9 +21,9 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 )
 
-var rotationKills = flag.Int("rotations", 8, "at how many moments 'gate webhooks rotate' is killed with kill -9")
+var rotationKills = flag.Int("rotations", 8, "how often 'gate webhooks rotate' is killed")
 
-// rotating is a subscriber with a rotation's flags, whose orders are edited until the test ends.
+// rotating returns a subscriber whose order is edited until stop is called.
 func rotating(t *testing.T) (s *subscriber, stop func()) {
 	t.Helper()
 	s = newSubscriber(t)
@@ -37,10 +37,11 @@ func rotating(t *testing.T) (s *subscriber, stop func()) {
 
 func (s *subscriber) startRotation(env []string, id string) *command {
 	s.t.Helper()
-	return startGate(s.t, env, "webhooks", "rotate", id, "--secret-file", s.secrets, "--overlap", "300ms", "--in-a-row", "3")
+	return startGate(s.t, env, "webhooks", "rotate", id, "--secret-file", s.secrets, "--overlap",
+		"300ms", "--in-a-row", "3")
 }
 
-// rotated runs a rotation that must succeed, and returns what replaces the subscription.
+// rotated runs a rotation, which must succeed, and returns the new subscription.
 func (s *subscriber) rotated(old subscription) subscription {
 	s.t.Helper()
 	rotation := s.startRotation(s.env, old.ID)
@@ -52,7 +53,8 @@ func (s *subscriber) rotated(old subscription) subscription {
 	return now
 }
 
-// nothingLost: after stop, no delivery was refused, and each order was fetched as it is.
+// nothingLost stops the edits and checks that no delivery was refused and that each order's latest
+// version was fetched.
 func (s *subscriber) nothingLost(stop func()) (deliveries int) {
 	s.t.Helper()
 	stop()
@@ -77,14 +79,14 @@ func (s *subscriber) puts() (n int) {
 	return n
 }
 
-// TestRotationKilledAtAnyMoment kills 'gate webhooks rotate' again and again, at moments spread
-// over its whole run, two thirds of them after the ingress has accepted the new secret, and runs it
-// again at once. InFlow is well in every fourth run only.
+// TestRotationKilledAtAnyMoment kills 'gate webhooks rotate' at moments spread over its whole run,
+// two thirds of them after the ingress has accepted the new secret, and runs it again at once.
+// InFlow works without faults only in every fourth run.
 func TestRotationKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	const (
 		beforeAcceptance = 3 * time.Second
-		afterAcceptance  = 4 * time.Second // until five seconds have passed since the start
+		afterAcceptance  = 4 * time.Second // until 5 s after the start
 	)
 	groups := min(4, *rotationKills)
 	for group := range groups {
@@ -95,7 +97,8 @@ func TestRotationKilledAtAnyMoment(t *testing.T) {
 			killed := 0
 			for moment := group; moment < *rotationKills; moment += groups {
 				share := float64(moment) / float64(*rotationKills)
-				routes := []string{fakeinflow.RoutePutWebhook, fakeinflow.RouteDeleteWebhook, fakeinflow.RouteListWebhooks}
+				routes := []string{fakeinflow.RoutePutWebhook, fakeinflow.RouteDeleteWebhook,
+					fakeinflow.RouteListWebhooks}
 				fault := fakeinflow.Fault{Route: routes[moment/4%3], Times: 1}
 				switch moment % 4 {
 				case 1:
@@ -113,7 +116,9 @@ func TestRotationKilledAtAnyMoment(t *testing.T) {
 				wait := time.Duration(3 * share * float64(beforeAcceptance))
 				if share >= 1.0/3 {
 					wait = time.Duration(1.5 * (share - 1.0/3) * float64(afterAcceptance))
-					require.Eventually(t, func() bool { return s.puts() >= puts+2 }, waitFor, 5*time.Millisecond)
+					require.Eventually(t, func() bool {
+						return s.puts() >= puts+2
+					}, waitFor, 5*time.Millisecond)
 				}
 				select {
 				case <-rotation.done:
@@ -137,11 +142,11 @@ func TestRotationKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// slowInflow stands before the stand-in. It holds one request back, and passes it on after its
-// sender is dead.
+// slowInflow is a proxy in front of the fake InFlow. It delays one request until its sender is
+// dead.
 type slowInflow struct {
 	upstream  string
-	holds     int64 // which request
+	holds     int64 // number of the delayed request
 	requests  atomic.Int64
 	held      chan struct{}
 	release   chan struct{}
@@ -156,7 +161,8 @@ func (p *slowInflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-p.release
 		defer close(p.forwarded)
 	}
-	request, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, p.upstream+r.URL.RequestURI(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method,
+		p.upstream+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		return
 	}
@@ -174,17 +180,19 @@ func (p *slowInflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, response.Body)
 }
 
-// TestRotationKilledWithARequestUnderWay: InFlow applies each request two seconds after the
-// rotation that sent it was killed, while the next one runs.
-func TestRotationKilledWithARequestUnderWay(t *testing.T) {
+// TestRotationKilledWithARequestInFlight: InFlow applies a request two seconds after the rotation
+// that sent it was killed, while the next rotation runs.
+func TestRotationKilledWithARequestInFlight(t *testing.T) {
 	t.Parallel()
-	for i, name := range []string{"list", "make", "list again", "move the events", "remove", "last look"} {
+	for i, name := range []string{"list", "make", "list again", "move the events", "remove",
+		"last look"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, stop := rotating(t)
 			slow := &slowInflow{
 				upstream: s.inflowURL, holds: int64(i + 1),
-				held: make(chan struct{}), release: make(chan struct{}), forwarded: make(chan struct{}),
+				held: make(chan struct{}), release: make(chan struct{}),
+				forwarded: make(chan struct{}),
 			}
 			api := httptest.NewServer(slow)
 			t.Cleanup(api.Close)
@@ -195,7 +203,7 @@ func TestRotationKilledWithARequestUnderWay(t *testing.T) {
 			select {
 			case <-slow.held:
 			case <-rotation.done:
-				require.Fail(t, "it ended", rotation.stderr.String())
+				require.Fail(t, "the rotation ended too early", rotation.stderr.String())
 			}
 			require.NoError(t, rotation.Process.Kill())
 			<-rotation.done
@@ -208,8 +216,8 @@ func TestRotationKilledWithARequestUnderWay(t *testing.T) {
 	}
 }
 
-// TestTwoRotationsOfOneFile: the second one ends before it asks InFlow for anything.
-func TestTwoRotationsOfOneFile(t *testing.T) {
+// TestRotationLocksItsFile: a second rotation of the same file ends before it calls InFlow.
+func TestRotationLocksItsFile(t *testing.T) {
 	t.Parallel()
 	s, stop := rotating(t)
 	old, puts := s.theSubscription(), s.puts()
@@ -223,7 +231,7 @@ func TestTwoRotationsOfOneFile(t *testing.T) {
 	assert.Greater(t, s.nothingLost(stop), 0)
 }
 
-// TestRotationWhileTheIngressIsDown changes nothing, and works when the ingress is back.
+// TestRotationWhileTheIngressIsDown: it changes nothing, and succeeds when the ingress is back.
 func TestRotationWhileTheIngressIsDown(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
@@ -231,7 +239,8 @@ func TestRotationWhileTheIngressIsDown(t *testing.T) {
 	old := s.theSubscription()
 	before, err := os.ReadFile(s.secrets)
 	require.NoError(t, err)
-	failed := startGate(t, s.env, "webhooks", "rotate", old.ID, "--secret-file", s.secrets, "--wait", "2s")
+	failed := startGate(t, s.env, "webhooks", "rotate", old.ID, "--secret-file", s.secrets,
+		"--wait", "2s")
 	assert.Equal(t, 1, failed.exit())
 	assert.Contains(t, failed.stderr.String(), "nothing listens there")
 	assert.Equal(t, old, s.theSubscription())

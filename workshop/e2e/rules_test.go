@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/rules/live"
 )
 
-// TestChangedRulesHoldFromTheNextCheckOn changes a rule file under an order that is held.
-func TestChangedRulesHoldFromTheNextCheckOn(t *testing.T) {
+// TestChangedRulesApplyFromTheNextCheck changes the rule file while an order is held.
+func TestChangedRulesApplyFromTheNextCheck(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rules.yaml")
 	write := func(limit string) {
@@ -30,7 +30,8 @@ rules:
 `), 0o600))
 	}
 	write("1")
-	live, err := live.Follow(t.Context(), []string{path}, live.Options{Logger: slog.New(slog.DiscardHandler)})
+	live, err := live.Follow(t.Context(), []string{path},
+		live.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s := newStack(t, options{settings: holding(0), rules: live.Set})
 	id := s.create("plain")
@@ -40,20 +41,22 @@ rules:
 
 	write("broken")
 	assert.False(t, live.Reload(t.Context()))
-	assert.Equal(t, before.RuleSet, s.checkNow(id).RuleSet, "a broken file keeps the set before")
+	assert.Equal(t, before.RuleSet, s.checkNow(id).RuleSet, "after a fault in the file, the "+
+		"previous set stays")
 
 	write("1000000")
 	assert.True(t, live.Reload(t.Context()))
 	s.waitForRules(live.Set())
 	after := s.checkNow(id)
-	assert.Equal(t, ordercheck.StatusPassed, after.Status, "the same version of the order is evaluated again")
+	assert.Equal(t, ordercheck.StatusPassed, after.Status, "the same version of the order is "+
+		"evaluated again")
 	assert.Equal(t, before.OrderVersion, after.OrderVersion)
 	assert.NotEqual(t, before.RuleSet.Digest, after.RuleSet.Digest)
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
 
-// TestOtherOrdersAreLookedUpOnce: rules that compare orders cost one request more, and none for
-// the customer's next order.
+// TestOtherOrdersAreLookedUpOnce: rules that compare orders cost one more request, but none for the
+// customer's next order.
 func TestOtherOrdersAreLookedUpOnce(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})

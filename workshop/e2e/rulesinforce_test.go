@@ -13,9 +13,10 @@ import (
 	"error-check-gate/internal/rules"
 )
 
-const tooLarge = `- {id: too-large, scope: order, severity: error, when: "order.total > dec(1)", message: "'The order is too large'"}`
+const tooLarge = `- {id: too-large, scope: order, severity: error, when: "order.total > dec(1)",` +
+	` message: "'The order is too large'"}`
 
-// waitForRules waits until a set is in force.
+// waitForRules waits until a rule set is in force.
 func (s *stack) waitForRules(set *rules.Set) ordercheck.InForce {
 	s.t.Helper()
 	var inForce ordercheck.InForce
@@ -27,8 +28,8 @@ func (s *stack) waitForRules(set *rules.Set) ordercheck.InForce {
 	return inForce
 }
 
-// waitForRecheck waits until every worker knows the set in force, and each open order was asked to check
-// itself with it.
+// waitForRecheck waits until every worker knows the set in force and every open order was asked to
+// check itself again.
 func (s *stack) waitForRecheck() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -37,19 +38,23 @@ func (s *stack) waitForRecheck() {
 	}, waitFor, tick, "the open orders were not asked to check themselves")
 }
 
-// TestOrdersAreCheckedAgainWhenTheRulesChange: nobody saves the held orders, and InFlow is not asked.
+// TestOrdersAreCheckedAgainWhenTheRulesChange: held orders are checked again without a delivery and
+// without a request to InFlow.
 func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]string{
-		"switched off": `- {id: another, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`,
-		"on trial":     `- {id: too-large, scope: order, severity: error, shadow: true, when: "order.total > dec(1)", message: "'The order is too large'"}`,
+		"switched off": `- {id: another, scope: order, severity: error,` +
+			` when: "order.total < dec(0)", message: "'no'"}`,
+		"on trial": `- {id: too-large, scope: order, severity: error, shadow: true,` +
+			` when: "order.total > dec(1)", message: "'The order is too large'"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t)
 			var live atomic.Pointer[rules.Set]
 			live.Store(loadRules(t, "before", tooLarge))
-			s := newStack(t, options{settings: holding(0), rules: live.Load, notifier: r.notifier(t)})
+			s := newStack(t, options{settings: holding(0), rules: live.Load,
+				notifier: r.notifier(t)})
 			var ids []string
 			for range 3 {
 				id := s.create("plain")
@@ -68,19 +73,20 @@ func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 				assert.Equal(t, ordercheck.StatusPassed, report.Status)
 				assert.Equal(t, live.Load().Digest(), report.RuleSet.Digest)
 				assert.Equal(t, "failed endedrules-changed", r.kinds(id))
-				assert.Len(t, s.fetches(id), 1, "the order is checked as it was kept")
+				assert.Len(t, s.fetches(id), 1, "the stored order is checked")
 				assert.Len(t, s.runs(id), 1)
 			}
 		})
 	}
 }
 
-// TestWorkersWithTwoRuleSets: one unchanged order is not told failed, resolved, failed while two
-// workers have two sets, and a worker that starts with the older set changes nothing.
+// TestWorkersWithTwoRuleSets: while two workers have different sets, an unchanged order does not
+// switch between failed and resolved. A worker that starts with the older set changes nothing.
 func TestWorkersWithTwoRuleSets(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	older := loadRules(t, "older", `- {id: another, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`)
+	older := loadRules(t, "older", `- {id: another, scope: order, severity: error,`+
+		` when: "order.total < dec(0)", message: "'no'"}`)
 	newer := loadRules(t, "newer", tooLarge)
 	s := newStack(t, options{settings: holding(0), noWorker: true, notifier: r.notifier(t)})
 	startWorker := func(set *rules.Set) (stop func()) {
@@ -91,7 +97,7 @@ func TestWorkersWithTwoRuleSets(t *testing.T) {
 	s.waitForRules(older)
 	stopNewer := startWorker(newer)
 	s.waitForRules(newer)
-	s.waitForRecheck() // a worker may go on with the set before for 5 seconds
+	s.waitForRecheck() // for 5 s, a worker may still use the previous set
 	inForce := s.waitForRules(newer)
 
 	id := s.create("plain")
@@ -105,9 +111,10 @@ func TestWorkersWithTwoRuleSets(t *testing.T) {
 		assert.Equal(t, newer.Digest(), s.checkNow(id).RuleSet.Digest)
 	}
 	assert.Equal(t, "failed", r.kinds(id))
-	assert.Equal(t, inForce, s.waitForRules(newer), "a worker that restarts with an older set changes nothing")
+	assert.Equal(t, inForce, s.waitForRules(newer), "a worker that restarts with an older set "+
+		"changes nothing")
 
-	// No worker has the set in force. A person goes back to the one that there is.
+	// No worker has the set in force. A person switches back to the older one.
 	stopNewer()
 	_, err := operations.UseRules(t.Context(), s.temporal, "sha256:00", "Anna")
 	require.ErrorContains(t, err, "no rule set with the digest")
@@ -119,14 +126,15 @@ func TestWorkersWithTwoRuleSets(t *testing.T) {
 
 	startWorker(newer)
 	assert.Equal(t, ordercheck.StatusPassed, s.checkNow(s.create("plain")).Status)
-	assert.Equal(t, older.Digest(), s.waitForRules(older).Digest, "the set that a person went back from is an older one now")
+	assert.Equal(t, older.Digest(), s.waitForRules(older).Digest, "the older set stays in force")
 }
 
-// TestRuleFileThatIsEditedBack: the only worker goes on with the set in force until a person decides.
-func TestRuleFileThatIsEditedBack(t *testing.T) {
+// TestRevertedRuleFile: the only worker keeps the set in force until a person decides.
+func TestRevertedRuleFile(t *testing.T) {
 	t.Parallel()
 	var live atomic.Pointer[rules.Set]
-	before, after := loadRules(t, "before", `- {id: another, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`), loadRules(t, "after", tooLarge)
+	before, after := loadRules(t, "before", `- {id: another, scope: order, severity: error,`+
+		` when: "order.total < dec(0)", message: "'no'"}`), loadRules(t, "after", tooLarge)
 	live.Store(before)
 	s := newStack(t, options{settings: holding(0), rules: live.Load})
 	s.waitForRules(before)
@@ -141,10 +149,12 @@ func TestRuleFileThatIsEditedBack(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
 
-// TestRecordOfTheRulesIsEndedByHand: the next run goes on with what was in force.
-func TestRecordOfTheRulesIsEndedByHand(t *testing.T) {
+// TestTerminatedRulesRecord: the next run of the record continues with the set that was in force.
+func TestTerminatedRulesRecord(t *testing.T) {
 	t.Parallel()
-	older, newer := loadRules(t, "older", tooLarge), loadRules(t, "newer", `- {id: another, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`)
+	older, newer := loadRules(t, "older", tooLarge),
+		loadRules(t, "newer", `- {id: another, scope: order, severity: error,`+
+			` when: "order.total < dec(0)", message: "'no'"}`)
 	var live atomic.Pointer[rules.Set]
 	live.Store(older)
 	s := newStack(t, options{settings: holding(0), rules: live.Load})
@@ -152,7 +162,8 @@ func TestRecordOfTheRulesIsEndedByHand(t *testing.T) {
 	live.Store(newer)
 	before := s.waitForRules(newer)
 	live.Store(older)
-	require.NoError(t, s.temporal.TerminateWorkflow(t.Context(), ordercheck.RulesWorkflowID, "", "a test"))
+	require.NoError(t, s.temporal.TerminateWorkflow(t.Context(), ordercheck.RulesWorkflowID, "",
+		"a test"))
 	require.Eventually(t, func() bool {
 		_, open, err := operations.RulesInForce(t.Context(), s.temporal)
 		return err == nil && open

@@ -16,8 +16,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestSecurityPageNamesWhatExists: a threat whose answer nothing shows is not answered.
-func TestSecurityPageNamesWhatExists(t *testing.T) {
+// TestSecurityPageNamesExistingTests: every test and file that the page names must exist.
+func TestSecurityPageNamesExistingTests(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")
 	require.NoError(t, err)
@@ -27,7 +27,8 @@ func TestSecurityPageNamesWhatExists(t *testing.T) {
 			return err
 		}
 		source, err := os.ReadFile(path)
-		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source,
+			-1) {
 			tests[string(match[1])] = true
 		}
 		return err
@@ -59,24 +60,27 @@ func TestSecurityPage(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(key+"\n"), 0o600))
 	require.Equal(t, []string{"gate codec"}, page["codec"])
 	port := freePort(t)
-	startGate(t, []string{"PAYLOAD_KEYS_FILE=" + file, fmt.Sprintf("CODEC_LISTEN_ADDR=127.0.0.1:%d", port)}, "codec")
+	startGate(t, []string{"PAYLOAD_KEYS_FILE=" + file,
+		fmt.Sprintf("CODEC_LISTEN_ADDR=127.0.0.1:%d", port)}, "codec")
 	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
 
-	s.waitForRecheck() // which would signal the order
+	s.waitForRecheck() // otherwise it would signal the order
 	id := s.create("balance-wrong")
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	run := func(recipe string) string {
 		t.Helper()
 		require.Len(t, page[recipe], 1)
 		require.Contains(t, page[recipe][0], " --codec-endpoint http://127.0.0.1:5020")
-		output, err := s.shell(strings.ReplaceAll(page[recipe][0], "http://127.0.0.1:5020", endpoint), id)
+		output, err := s.shell(strings.ReplaceAll(page[recipe][0], "http://127.0.0.1:5020",
+			endpoint), id)
 		require.NoError(t, err, output)
 		return output
 	}
 	without := func(recipe string) string {
 		t.Helper()
-		output, err := s.shell(strings.ReplaceAll(page[recipe][0], "--codec-endpoint http://127.0.0.1:5020", ""), id)
+		output, err := s.shell(strings.ReplaceAll(page[recipe][0],
+			"--codec-endpoint http://127.0.0.1:5020", ""), id)
 		require.NoError(t, err, output)
 		return output
 	}
@@ -95,7 +99,9 @@ func TestSecurityPage(t *testing.T) {
 	require.Eventually(t, func() bool { return len(s.fetches(id)) > before }, waitFor, tick)
 	before = len(s.fetches(id))
 	without("signal")
-	require.Eventually(t, func() bool { return len(s.fetches(id)) > before }, waitFor, tick, "an operator's plain signal works too")
+	require.Eventually(t, func() bool {
+		return len(s.fetches(id)) > before
+	}, waitFor, tick, "an operator's plain signal works too")
 	encrypted := 0
 	for _, event := range s.history(id) {
 		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
@@ -104,10 +110,13 @@ func TestSecurityPage(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, encrypted, 2, "the delivery's, which a busy machine gets twice, and the one by the codec server")
+	assert.GreaterOrEqual(t, encrypted, 2, "the delivery's, which a busy machine gets twice, and "+
+		"the one by the codec server")
 
-	// The record of keys is not in the way of the question which runs are older than a key, and an order is.
-	older := strings.ReplaceAll(page["older-runs"][0], "2026-11-26T12:00:00Z", time.Now().UTC().Format(time.RFC3339Nano))
+	// The record of keys is not in the way of the question which runs are older than a key, and an
+	// order is.
+	older := strings.ReplaceAll(page["older-runs"][0], "2026-11-26T12:00:00Z",
+		time.Now().UTC().Format(time.RFC3339Nano))
 	output, err := s.shell(older, id)
 	require.NoError(t, err, output)
 	assert.Equal(t, "Total: 1", strings.TrimSpace(output))

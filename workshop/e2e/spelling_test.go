@@ -17,12 +17,13 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestCapitalsInAnIDAreTheSameOrder: a webhook, a check, an override and a sweep that spell an
-// order's UUID in capitals reach the run that the order has.
-func TestCapitalsInAnIDAreTheSameOrder(t *testing.T) {
+// TestUpperCaseIDIsTheSameOrder: a webhook, check, override and sweep with the order's UUID in
+// upper case reach the order's existing run.
+func TestUpperCaseIDIsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second}, sweep: byHand,
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: 5 * time.Second},
+		sweep:    byHand,
 	})
 	sample := s.recent("balance-wrong")
 	lower, _ := sample["salesOrderId"].(string)
@@ -34,7 +35,8 @@ func TestCapitalsInAnIDAreTheSameOrder(t *testing.T) {
 	s.waitForStatus(lower, ordercheck.StatusFailed)
 
 	for _, form := range []inflow.PayloadForm{inflow.FormDocumented, inflow.FormLive} {
-		body, err := inflow.NewWebhookBody(form, inflow.EventName(form, inflow.ActionUpdated), upper, time.Now())
+		body, err := inflow.NewWebhookBody(form, inflow.EventName(form, inflow.ActionUpdated),
+			upper, time.Now())
 		require.NoError(t, err)
 		status, answer := s.send(body, http.Header{
 			"Content-Type":         {"application/json"},
@@ -45,7 +47,8 @@ func TestCapitalsInAnIDAreTheSameOrder(t *testing.T) {
 	}
 	assert.Equal(t, lower, s.checkNow(upper).SalesOrderID)
 	report, err := operations.Override(t.Context(), s.temporal, upper, ordercheck.OverrideRequest{
-		Findings: []string{ordercheck.AllFindings}, By: "Jo", Reason: "agreed", Until: time.Now().Add(time.Hour),
+		Findings: []string{ordercheck.AllFindings}, By: "Jo", Reason: "agreed",
+		Until: time.Now().Add(time.Hour),
 	})
 	require.NoError(t, err)
 	assert.Equal(t, ordercheck.StatusOverridden, report.Status)

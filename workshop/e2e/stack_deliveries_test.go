@@ -17,7 +17,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// post delivers by hand, so that the test knows what was answered and when.
+// post sends one delivery, and returns the response's status and time.
 func (s *stack) post(id string) (status int, answered time.Time) {
 	s.t.Helper()
 	body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id, time.Now())
@@ -31,7 +31,8 @@ func (s *stack) post(id string) (status int, answered time.Time) {
 
 func (s *stack) send(body []byte, header http.Header) (status int, answer map[string]string) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url,
+		bytes.NewReader(body))
 	if !assert.NoError(s.t, err) {
 		return 0, nil
 	}
@@ -50,17 +51,18 @@ func (s *stack) send(body []byte, header http.Header) (status int, answer map[st
 	return response.StatusCode, decodeAnswer(s.t, data)
 }
 
-// decodeAnswer reads the JSON object of texts that every answer is.
+// decodeAnswer decodes a response. Each is a JSON object of strings.
 func decodeAnswer(t testing.TB, data []byte) (answer map[string]string) {
 	t.Helper()
 	assert.NoError(t, json.Unmarshal(data, &answer), "%s", data)
 	return answer
 }
 
-// get asks the ingress for a page beside the webhook.
+// get requests another path of the ingress.
 func (s *stack) get(path string) (status int) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, strings.TrimSuffix(s.url, "/webhook/inflow")+path, http.NoBody)
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet,
+		strings.TrimSuffix(s.url, "/webhook/inflow")+path, http.NoBody)
 	require.NoError(s.t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(s.t, err)
@@ -68,14 +70,16 @@ func (s *stack) get(path string) (status int) {
 	return response.StatusCode
 }
 
-// becomes waits until path is answered with status.
+// becomes waits until the ingress responds to path with status.
 func (s *stack) becomes(path string, status int) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return s.get(path) == status }, waitFor, tick, "%s is not answered with %d", path, status)
+	require.Eventually(s.t, func() bool {
+		return s.get(path) == status
+	}, waitFor, tick, "%s does not respond with %d", path, status)
 }
 
-// postAccepted posts until the delivery is accepted, as InFlow does: a machine that is busy
-// with other tests may be told to come again.
+// postAccepted posts until the delivery is accepted, as InFlow does. On a busy machine, the ingress
+// may ask for a retry.
 func (s *stack) postAccepted(id string) (answered time.Time) {
 	s.t.Helper()
 	assert.Eventually(s.t, func() bool {
@@ -86,7 +90,7 @@ func (s *stack) postAccepted(id string) (answered time.Time) {
 	return answered
 }
 
-// deliver posts one delivery for each order, several at a time, and wants each accepted.
+// deliver posts one delivery for each order, several at a time. Each must be accepted.
 func (s *stack) deliver(ids []string) {
 	s.t.Helper()
 	var senders sync.WaitGroup
@@ -105,10 +109,11 @@ func (s *stack) deliver(ids []string) {
 	senders.Wait()
 }
 
-// postAll delivers once for each order, all at once, and again and again until the channel is
-// closed, where there is one. It returns when each that was answered with 200 last was, and says how
-// many those are whenever there is one more.
-func (s *stack) postAll(ids []string, until <-chan struct{}, answered func(int)) map[string]time.Time {
+// postAll posts one delivery for each order, all at once. If the channel is not nil, it repeats
+// that until the channel is closed. It returns when each order last got a 200, and reports how many
+// orders have one whenever the number grows.
+func (s *stack) postAll(ids []string, until <-chan struct{},
+	answered func(int)) map[string]time.Time {
 	s.t.Helper()
 	var mu sync.Mutex
 	var posting sync.WaitGroup
@@ -124,13 +129,15 @@ func (s *stack) postAll(ids []string, until <-chan struct{}, answered func(int))
 	}
 	for _, id := range ids {
 		posting.Go(func() {
-			body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id, time.Now())
+			body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", id,
+				time.Now())
 			if !assert.NoError(s.t, err) {
 				return
 			}
 			for again := true; again; {
-				// No answer at all is no fault: the ingress may be dead.
-				if answer, err := inflow.PostWebhook(s.t.Context(), s.url, inflow.Sign(s.keys[0], body), body); err == nil && answer.Accepted() {
+				// No response is fine: the ingress may be dead.
+				if answer, err := inflow.PostWebhook(s.t.Context(), s.url,
+					inflow.Sign(s.keys[0], body), body); err == nil && answer.Accepted() {
 					took(id)
 				}
 				again = until != nil
@@ -146,12 +153,13 @@ func (s *stack) postAll(ids []string, until <-chan struct{}, answered func(int))
 	return answers
 }
 
-// signal delivers n at once, past the ingress.
+// signal sends n deliveries in one signal, without the ingress.
 func (s *stack) signal(id string, n int) {
 	s.t.Helper()
 	deliveries := make([]ordercheck.Delivery, n)
 	for i := range deliveries {
 		deliveries[i] = ordercheck.Delivery{Event: "salesOrder.updated", ReceivedAt: time.Now()}
 	}
-	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered, deliveries))
+	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+		ordercheck.SignalWebhookDelivered, deliveries))
 }

@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// fetches are the requests for an order that InFlow saw, in the order of their start.
+// fetches returns InFlow's requests for an order, sorted by start.
 func (s *stack) fetches(id string) []fakeinflow.Request {
 	var fetches []fakeinflow.Request
 	for _, request := range s.fake.Requests() {
@@ -23,14 +23,15 @@ func (s *stack) fetches(id string) []fakeinflow.Request {
 	return fetches
 }
 
-// runs are an order's runs, oldest first.
+// runs returns the ids of an order's runs, oldest first.
 func (s *stack) runs(id string) []string {
 	s.t.Helper()
 	var ids []string
 	require.Eventually(s.t, func() bool {
-		answer, err := s.temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("WorkflowId = '%s'", ordercheck.WorkflowID(id)),
-		})
+		answer, err := s.temporal.ListWorkflow(s.t.Context(),
+			&workflowservice.ListWorkflowExecutionsRequest{
+				Query: fmt.Sprintf("WorkflowId = '%s'", ordercheck.WorkflowID(id)),
+			})
 		if err != nil || len(answer.GetExecutions()) == 0 {
 			return false
 		}
@@ -43,7 +44,7 @@ func (s *stack) runs(id string) []string {
 	return ids
 }
 
-// history is every event of an order's runs.
+// history returns the events of all runs of an order.
 func (s *stack) history(id string) []*historypb.HistoryEvent {
 	s.t.Helper()
 	var events []*historypb.HistoryEvent
@@ -58,7 +59,7 @@ func (s *stack) runHistory(id, run string) []*historypb.HistoryEvent {
 	return s.events(ordercheck.WorkflowID(id), run)
 }
 
-// events are those of one run; without its id, of the latest one.
+// events returns the events of one run. An empty id means the latest run.
 func (s *stack) events(workflowID, run string) []*historypb.HistoryEvent {
 	s.t.Helper()
 	var events []*historypb.HistoryEvent
@@ -72,16 +73,18 @@ func (s *stack) events(workflowID, run string) []*historypb.HistoryEvent {
 	return events
 }
 
-// count asks Temporal's list how many runs fit a query.
+// count returns how many runs in Temporal's list match a query.
 func (s *stack) count(t require.TestingT, query string) int {
-	answer, err := s.temporal.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+	answer, err := s.temporal.CountWorkflow(s.t.Context(),
+		&workflowservice.CountWorkflowExecutionsRequest{Query: query})
 	require.NoError(t, err)
 	return int(answer.GetCount())
 }
 
 func (s *stack) runStatus(id string) enumspb.WorkflowExecutionStatus {
 	s.t.Helper()
-	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id),
+		"")
 	require.NoError(s.t, err)
 	return answer.GetWorkflowExecutionInfo().GetStatus()
 }

@@ -9,7 +9,7 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 )
 
-// sample is a copy of a sample order of the stand-in, under an id of its own.
+// sample returns a copy of a sample order with a new id.
 func (s *stack) sample(name string) map[string]any {
 	s.t.Helper()
 	samples, err := fakeinflow.Samples()
@@ -24,7 +24,7 @@ func (s *stack) sample(name string) map[string]any {
 	return nil
 }
 
-// create makes a sample order at InFlow, which announces it.
+// create adds a sample order at InFlow, which sends a delivery.
 func (s *stack) create(name string) (id string) {
 	s.t.Helper()
 	id, err := s.fake.AddOrder(s.sample(name))
@@ -32,7 +32,7 @@ func (s *stack) create(name string) (id string) {
 	return id
 }
 
-// recent is a copy of a sample order of yesterday.
+// recent returns a copy of a sample order with yesterday's date.
 func (s *stack) recent(name string) map[string]any {
 	s.t.Helper()
 	return fakeinflow.Sample{Order: s.sample(name)}.Recent(time.Now()).Order
@@ -45,10 +45,12 @@ func (s *stack) createRecent(name string) (id string) {
 	return id
 }
 
-// save is an edit that leaves the order as right as it was.
+// save edits an order without making it right or wrong.
 func (s *stack) save(id string) {
 	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["orderRemarks"] = uuid.NewString() }))
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) {
+		order["orderRemarks"] = uuid.NewString()
+	}))
 }
 
 func (s *stack) version(id string) string {
@@ -58,7 +60,7 @@ func (s *stack) version(id string) string {
 	return order["timestamp"].(string)
 }
 
-// addOrder makes a sample order that InFlow announces to nobody here.
+// addOrder adds a sample order. The stack's ingress is stopped, so nobody gets its delivery.
 func (s *stack) addOrder(sample string) (id string) {
 	s.t.Helper()
 	s.stopIngress()
@@ -67,7 +69,7 @@ func (s *stack) addOrder(sample string) (id string) {
 	return id
 }
 
-// quietOrders are copies of a sample order that InFlow announces to nobody.
+// quietOrders adds copies of a sample order without any delivery.
 func (s *stack) quietOrders(n int) []string {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
@@ -78,7 +80,7 @@ func (s *stack) quietOrders(n int) []string {
 	return ids
 }
 
-// silentOrders are orders at InFlow that it has not announced.
+// silentOrders adds orders whose deliveries are lost.
 func (s *stack) silentOrders(n int) (ids []string) {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))
@@ -88,14 +90,18 @@ func (s *stack) silentOrders(n int) (ids []string) {
 	return ids
 }
 
-// fix puts the sample balance-wrong right at InFlow, which announces it.
+// fix corrects a balance-wrong order at InFlow, which sends a delivery.
 func (s *stack) fix(id string) {
 	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = "683.94" }))
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) {
+		order["balance"] = "683.94"
+	}))
 }
 
 // setBalance changes an order's balance at InFlow.
 func (s *stack) setBalance(id, balance string) {
 	s.t.Helper()
-	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) { order["balance"] = balance }))
+	require.NoError(s.t, s.fake.EditOrder(id, func(order map[string]any) {
+		order["balance"] = balance
+	}))
 }

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// checkNow is what 'gate check' does.
+// checkNow checks an order as 'gate check' does.
 func (s *stack) checkNow(id string) *ordercheck.Report {
 	s.t.Helper()
 	report, err := operations.CheckNow(s.t.Context(), s.temporal, id)
@@ -26,7 +26,8 @@ func (s *stack) result(id string) (*ordercheck.Report, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*waitFor)
 	defer cancel()
 	var report ordercheck.Report
-	if err := s.temporal.GetWorkflow(ctx, ordercheck.WorkflowID(id), "").Get(ctx, &report); err != nil {
+	if err := s.temporal.GetWorkflow(ctx, ordercheck.WorkflowID(id), "").Get(ctx,
+		&report); err != nil {
 		return nil, err
 	}
 	return &report, nil
@@ -39,17 +40,18 @@ func (s *stack) mustResult(id string) *ordercheck.Report {
 	return report
 }
 
-// report is the answer to the query, of the latest run.
+// report queries the latest run for its report.
 func (s *stack) report(id string) *ordercheck.Report {
 	s.t.Helper()
-	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+		ordercheck.QueryReport)
 	require.NoError(s.t, err)
 	var report ordercheck.Report
 	require.NoError(s.t, answer.Get(&report))
 	return &report
 }
 
-// waitForReport waits until the latest run of an order, which may stay open, reports a status.
+// waitForReport waits until the order's latest run reports a status. The run may be open.
 func (s *stack) waitForReport(id string, want ordercheck.Status) *ordercheck.Report {
 	s.t.Helper()
 	s.waitForRun(id)
@@ -61,7 +63,7 @@ func (s *stack) waitForReport(id string, want ordercheck.Status) *ordercheck.Rep
 	return report
 }
 
-// waitForRun waits until an order has a run: a delivery may still be on its way.
+// waitForRun waits until an order has a run.
 func (s *stack) waitForRun(id string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -78,10 +80,11 @@ func brokenRules(report *ordercheck.Report) []string {
 	return ids
 }
 
-// gateStatus is what the list of runs shows of an order's latest run, which needs no worker.
+// gateStatus returns the status of the order's latest run in Temporal's list. It needs no worker.
 func (s *stack) gateStatus(id string) ordercheck.Status {
 	s.t.Helper()
-	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id), "")
+	answer, err := s.temporal.DescribeWorkflowExecution(s.t.Context(), ordercheck.WorkflowID(id),
+		"")
 	if err != nil {
 		return ""
 	}
@@ -96,7 +99,9 @@ func (s *stack) gateStatus(id string) ordercheck.Status {
 
 func (s *stack) waitForStatus(id string, want ordercheck.Status) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return s.gateStatus(id) == want }, waitFor, tick, "the order did not become %s", want)
+	require.Eventually(s.t, func() bool {
+		return s.gateStatus(id) == want
+	}, waitFor, tick, "the order did not become %s", want)
 }
 
 func withoutTimes(report *ordercheck.Report) ordercheck.Report {

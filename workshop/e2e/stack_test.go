@@ -31,7 +31,7 @@ import (
 	"error-check-gate/worker"
 )
 
-// stack is one gate with its own InFlow.
+// stack is a gate with its own InFlow and namespace.
 type stack struct {
 	t testing.TB
 	options
@@ -41,8 +41,8 @@ type stack struct {
 	inflow    *inflow.Client
 	keys      []inflow.SigningKey
 	inflowURL string
-	url       string // of the webhook
-	// stopIngress ends the ingress that the stack began with.
+	url       string // URL of the webhook
+	// stopIngress stops the ingress that newStack started.
 	stopIngress func()
 }
 
@@ -51,25 +51,25 @@ type options struct {
 	rules         func() *rules.Set
 	inflowTimeout time.Duration
 	form          fakeinflow.PayloadForm
-	allowance     int // requests a minute, of worker and InFlow; 0 is plenty
+	allowance     int // requests per minute of worker and InFlow; 0 means plenty
 	ingress       ingress.Options
 	telemetry     *telemetry.Telemetry
-	temporalAddr  string // empty is the server that tests share
+	temporalAddr  string // empty means the shared server
 	payloadKeys   *codec.Keys
 	noWorker      bool
-	retryDelays   []time.Duration // of InFlow's deliveries; nil is the stand-in's own
+	retryDelays   []time.Duration // for InFlow's deliveries; nil means the fake's default
 	sweep         worker.Sweep
 	digest        worker.Digest
-	// noticesPerWindow is the limit of messages to one receiver, in noticeWindow.
+	// noticesPerWindow limits the messages to one receiver per noticeWindow.
 	noticesPerWindow int
 	noticeWindow     time.Duration
-	// notifier tells people; nil tells nobody.
+	// notifier sends notices; nil sends none.
 	notifier *notify.Notifier
-	// salesRep has the notifier tell the order's sales rep too.
+	// salesRep sends notices to the order's sales rep too.
 	salesRep bool
-	// plainDesk serves a desk without TLS, as on loopback.
+	// plainDesk serves the desk without TLS.
 	plainDesk bool
-	// orders stands between the worker and its client of InFlow.
+	// orders wraps the worker's InFlow client.
 	orders func(*inflow.Client) activities.Orders
 }
 
@@ -94,11 +94,13 @@ func newStack(t testing.TB, o options) *stack {
 	}
 
 	var err error
-	s.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: address, Namespace: s.namespace, Telemetry: o.telemetry, PayloadKeys: o.payloadKeys})
+	s.temporal, err = temporalconn.Lazy(temporalconn.Options{Address: address,
+		Namespace: s.namespace, Telemetry: o.telemetry, PayloadKeys: o.payloadKeys})
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 
-	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form, RequestsPerMinute: o.allowance, RetryDelays: o.retryDelays})
+	s.fake, err = fakeinflow.New(fakeinflow.Options{PayloadForm: o.form,
+		RequestsPerMinute: o.allowance, RetryDelays: o.retryDelays})
 	require.NoError(t, err)
 	t.Cleanup(s.fake.Close)
 	fakeListener := listen(t)
@@ -129,7 +131,7 @@ func newStack(t testing.TB, o options) *stack {
 	return s
 }
 
-// newNamespace is one that no test has had; past those that the server began with, it is made.
+// newNamespace returns an unused namespace. It creates one when the initial ones are used up.
 func newNamespace(t testing.TB) string {
 	t.Helper()
 	n := int(namespacesUsed.Add(1))
@@ -140,9 +142,10 @@ func newNamespace(t testing.TB) string {
 	c, err := temporalconn.Lazy(temporalconn.Options{Address: server.Addr, Namespace: name})
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = c.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{
-		Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
-	})
+	_, err = c.WorkflowService().RegisterNamespace(t.Context(),
+		&workflowservice.RegisterNamespaceRequest{
+			Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+		})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return temporalconn.EnsureSearchAttributes(t.Context(), c, name) == nil
@@ -178,16 +181,18 @@ func (s *stack) startWorker() (stop func()) {
 			Digest:                  s.digest,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
-		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience, Notifier: s.notifier,
+		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience,
+			Notifier:       s.notifier,
 			NoticesPerHour: s.noticesPerWindow, NoticeWindow: s.noticeWindow, SalesRep: s.salesRep})
 	})
 }
 
 func (s *stack) gate() *gate.Gate {
-	return &gate.Gate{Temporal: s.temporal, Namespace: s.namespace, PayloadKeys: s.payloadKeys, Telemetry: s.telemetry}
+	return &gate.Gate{Temporal: s.temporal, Namespace: s.namespace, PayloadKeys: s.payloadKeys,
+		Telemetry: s.telemetry}
 }
 
-// meter is nil where a test looks at no metrics.
+// meter returns nil if the test does not look at metrics.
 func (s *stack) meter() metric.MeterProvider {
 	if s.telemetry == nil {
 		return nil
@@ -203,7 +208,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// serve runs a part until the test ends, or until stop is called; it must end without error.
+// serve runs a component until the test ends or stop is called. It must end without an error.
 func serve(t testing.TB, run func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -222,7 +227,7 @@ func serve(t testing.TB, run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// holding are settings that hold an order, with a grace period.
+// holding returns settings with a grace period that hold orders for up to an hour.
 func holding(grace time.Duration) orderlife.Settings {
 	return orderlife.Settings{
 		SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: grace, HoldMax: time.Hour,

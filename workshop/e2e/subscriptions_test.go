@@ -17,19 +17,21 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 )
 
-// subscriber is a stack whose webhooks come by a subscription of 'gate webhooks', to an
-// ingress that is a process of its own and has its secrets from a file.
+// subscriber is a stack with a subscription made by 'gate webhooks', and an ingress process that
+// reads its secrets from a file.
 type subscriber struct {
 	*stack
 	t       *testing.T
-	env     []string // of gate's commands
+	env     []string // environment of gate commands
 	secrets string   // the file
 }
 
 func newSubscriber(t *testing.T) *subscriber {
 	t.Helper()
-	s := &subscriber{stack: newStack(t, options{}), t: t, secrets: filepath.Join(t.TempDir(), "secrets")}
-	s.env = []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey()}
+	s := &subscriber{stack: newStack(t, options{}), t: t,
+		secrets: filepath.Join(t.TempDir(), "secrets")}
+	s.env = []string{"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + s.fake.APIKey()}
 	for _, own := range s.subscriptions() { // the stack's
 		s.webhooks("unsubscribe", own.ID)
 	}
@@ -42,8 +44,10 @@ func (s *subscriber) startIngress() {
 	s.t.Helper()
 	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/webhook/inflow")
 	startGate(s.t, []string{
-		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "LISTEN_ADDR=" + address,
-		"ADMIN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET_FILE=" + s.secrets, "AUDIT_LOG=off", "LOG_LEVEL=error",
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"LISTEN_ADDR=" + address,
+		"ADMIN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET_FILE=" + s.secrets, "AUDIT_LOG=off",
+		"LOG_LEVEL=error",
 	}, "ingress")
 }
 
@@ -72,7 +76,7 @@ func (s *subscriber) subscriptions() (list []subscription) {
 	return list
 }
 
-// theSubscription is the only one.
+// theSubscription returns the only subscription.
 func (s *subscriber) theSubscription() subscription {
 	s.t.Helper()
 	list := s.subscriptions()
@@ -80,7 +84,7 @@ func (s *subscriber) theSubscription() subscription {
 	return list[0]
 }
 
-// editing saves orders by turns, 20 times a second, until stop is called.
+// editing saves the orders in turn, 20 times per second, until stop is called.
 func (s *subscriber) editing(ids []string) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -88,7 +92,9 @@ func (s *subscriber) editing(ids []string) (stop func()) {
 		ticker := time.NewTicker(time.Second / 20)
 		defer ticker.Stop()
 		for i := 0; ; i++ {
-			assert.NoError(s.t, s.fake.EditOrder(ids[i%len(ids)], func(document map[string]any) { document["orderRemarks"] = fmt.Sprint(i) }))
+			assert.NoError(s.t, s.fake.EditOrder(ids[i%len(ids)], func(document map[string]any) {
+				document["orderRemarks"] = fmt.Sprint(i)
+			}))
 			select {
 			case <-ticker.C:
 			case <-done:
@@ -104,8 +110,8 @@ func (s *subscriber) editing(ids []string) (stop func()) {
 	return stop
 }
 
-// noneRefused: in the sender's own log no attempt was answered with anything but 2xx, or 503, which
-// asks for the delivery again. The answer is how many deliveries each subscription sent.
+// noneRefused checks that all deliveries got 2xx, or 503, which asks for a retry. It returns the
+// number of deliveries per subscription.
 func (s *subscriber) noneRefused() map[string]int {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.WaitIdle(s.t.Context()))
@@ -117,15 +123,16 @@ func (s *subscriber) noneRefused() map[string]int {
 		sent[delivery.SubscriptionID]++
 		require.NotEmpty(s.t, delivery.Attempts)
 		for _, attempt := range delivery.Attempts {
-			require.Contains(s.t, []int{http.StatusOK, http.StatusServiceUnavailable}, attempt.Status, "delivery %d of %s: %+v",
+			require.Contains(s.t, []int{http.StatusOK, http.StatusServiceUnavailable},
+				attempt.Status, "delivery %d of %s: %+v",
 				delivery.Number, delivery.SubscriptionID, delivery.Attempts)
 		}
 	}
 	return sent
 }
 
-// TestSubscribeRotateUnsubscribe is a subscription's life, with its secret replaced while
-// 20 deliveries a second come.
+// TestSubscribeRotateUnsubscribe takes a subscription through its life. Its secret is rotated at 20
+// deliveries per second.
 func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
@@ -142,7 +149,9 @@ func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	s.mustResult(ids[0])
 	stop := s.editing(ids)
 	before := len(s.fake.Deliveries())
-	require.Eventually(t, func() bool { return len(s.fake.Deliveries()) > before+20 }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return len(s.fake.Deliveries()) > before+20
+	}, waitFor, tick)
 	s.webhooks("rotate", old.ID, "--secret-file", s.secrets, "--overlap", "1s")
 	after := len(s.fake.Deliveries())
 	require.Eventually(t, func() bool { return len(s.fake.Deliveries()) > after+20 }, waitFor, tick)
@@ -163,7 +172,7 @@ func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode())
 
-	// Each order was fetched as its last delivery left it.
+	// Each order's latest version was fetched.
 	for _, order := range s.fake.Orders() {
 		require.Eventually(t, func() bool {
 			fetches := s.fetches(order.ID)
@@ -175,15 +184,16 @@ func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	assert.Empty(t, s.subscriptions())
 	before = len(s.fake.Deliveries())
 	require.NoError(t, s.fake.EditOrder(ids[0], func(map[string]any) {}))
-	assert.Len(t, s.fake.Deliveries(), before, "nobody is told any more")
+	assert.Len(t, s.fake.Deliveries(), before, "there are no more deliveries")
 }
 
-// TestLostSecretAndKilledRotation: the answer with the secret is cut off, and a rotation
-// is killed in its middle; the next command mends it, and no delivery is refused.
+// TestLostSecretAndKilledRotation: the response with the secret is cut off, and a rotation is
+// killed half way. The next command repairs it, and no delivery is refused.
 func TestLostSecretAndKilledRotation(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Cut: true, Times: 1}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+		Cut: true, Times: 1}))
 	_, stderr := s.webhooks("subscribe", s.url, "--secret-file", s.secrets)
 	assert.Contains(t, stderr, "its secret, which InFlow shows only once, is lost")
 	s.startIngress()
@@ -197,9 +207,10 @@ func TestLostSecretAndKilledRotation(t *testing.T) {
 	killed.waitForLine(func(line string) bool { return strings.HasPrefix(line, "secret ") })
 	require.NoError(t, killed.Process.Kill())
 	killed.exit()
-	require.Len(t, s.subscriptions(), 2, "it was in its middle")
+	require.Len(t, s.subscriptions(), 2, "the rotation was killed half way")
 
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 2}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook,
+		AnswerLost: true, Times: 2}))
 	_, stderr = s.webhooks("rotate", old.ID, "--secret-file", s.secrets, "--overlap", "0s")
 	assert.Contains(t, stderr, "which an earlier run left")
 	now := s.theSubscription()
@@ -208,5 +219,5 @@ func TestLostSecretAndKilledRotation(t *testing.T) {
 	stop()
 	sent := s.noneRefused()
 	assert.Greater(t, sent[now.ID], 5)
-	assert.Len(t, sent, 2, "what was made in between never sent an order's delivery")
+	assert.Len(t, sent, 2, "the orphaned subscriptions sent no deliveries for orders")
 }

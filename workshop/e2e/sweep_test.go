@@ -27,10 +27,10 @@ import (
 	"error-check-gate/worker"
 )
 
-// byHand is a schedule that does nothing by itself while a test runs.
+// byHand is a schedule that never triggers during a test.
 var byHand = worker.Sweep{Every: 1000 * time.Hour, Days: 30, Account: "company"}
 
-// sweepNow is what 'gate sweep' does.
+// sweepNow does what 'gate sweep' does.
 func (s *stack) sweepNow() *ordercheck.Sweep {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*waitFor)
@@ -41,7 +41,7 @@ func (s *stack) sweepNow() *ordercheck.Sweep {
 	return sweep
 }
 
-// waitForSchedule: a worker that has just started is making it.
+// waitForSchedule waits until a new worker has created the schedule.
 func (s *stack) waitForSchedule() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -54,7 +54,7 @@ func (s *stack) schedule() client.ScheduleHandle {
 	return s.temporal.ScheduleClient().GetHandle(s.t.Context(), ordercheck.SweepScheduleID)
 }
 
-// latestSweep is the id of the workflow that the schedule started last.
+// latestSweep returns the id of the workflow that the schedule started last.
 func (s *stack) latestSweep() string {
 	s.t.Helper()
 	var actions []client.ScheduleActionResult
@@ -69,11 +69,13 @@ func (s *stack) latestSweep() string {
 	return actions[len(actions)-1].StartWorkflowResult.WorkflowID
 }
 
-// inList are InFlow's orders as its list has them by number.
+// inList returns the ids of InFlow's orders, sorted by number.
 func (s *stack) inList() []string {
 	s.t.Helper()
 	orders := s.fake.Orders()
-	slices.SortStableFunc(orders, func(a, b fakeinflow.OrderSummary) int { return strings.Compare(a.Number, b.Number) })
+	slices.SortStableFunc(orders, func(a, b fakeinflow.OrderSummary) int {
+		return strings.Compare(a.Number, b.Number)
+	})
 	ids := make([]string, len(orders))
 	for i := range orders {
 		ids[i] = orders[i].ID
@@ -81,18 +83,21 @@ func (s *stack) inList() []string {
 	return ids
 }
 
-// miss is the sweep's signal, of a sweep that knows less than the run.
+// miss sends the signal of a sweep that knows an older version than the run.
 func (s *stack) miss(id, version string) {
 	s.t.Helper()
-	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.SignalWebhookDelivered,
-		[]ordercheck.Delivery{{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now(), OrderVersion: version}}))
+	require.NoError(s.t, s.temporal.SignalWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+		ordercheck.SignalWebhookDelivered,
+		[]ordercheck.Delivery{{Event: ordercheck.EventMissedWebhook, ReceivedAt: time.Now(),
+			OrderVersion: version}}))
 }
 
-// sees waits until a check has seen the order as it is now.
+// sees waits until a check has seen the order's latest version.
 func (s *stack) sees(id string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "", ordercheck.QueryReport)
+		answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+			ordercheck.QueryReport)
 		var report ordercheck.Report
 		return err == nil && answer.Get(&report) == nil && report.OrderVersion == s.version(id)
 	}, waitFor, tick, "the last version of order %s is not checked", id)
@@ -106,15 +111,17 @@ func missedIDs(sweep *ordercheck.Sweep) []string {
 	return ids
 }
 
-// TestMissedWebhooksAreFound: while the ingress is down, InFlow gives deliveries up.
+// TestMissedWebhooksAreFound: while the ingress is down, InFlow gives up deliveries.
 func TestMissedWebhooksAreFound(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
-		settings:    orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second, GracePeriod: time.Hour, HoldMax: time.Hour},
+		settings: orderlife.Settings{SettleQuiet: settleQuiet, SettleMax: time.Second,
+			GracePeriod: time.Hour, HoldMax: time.Hour},
 		retryDelays: []time.Duration{0, time.Second}, sweep: byHand,
 	})
 	var ids []string
-	for _, name := range []string{"plain", "percent-discount", "compound-tax", "fully-paid", "balance-wrong", "total-wrong"} {
+	for _, name := range []string{"plain", "percent-discount", "compound-tax", "fully-paid",
+		"balance-wrong", "total-wrong"} {
 		ids = append(ids, s.createRecent(name))
 	}
 	old := s.create("plain")
@@ -145,7 +152,7 @@ func TestMissedWebhooksAreFound(t *testing.T) {
 	edge, err := lc.Listen(t.Context(), "tcp", address)
 	require.NoError(t, err)
 	serve(t, s.newIngress(edge))
-	s.save(unseen) // this one is announced
+	s.save(unseen) // its delivery arrives
 	s.sees(unseen)
 
 	found := s.sweepNow()
@@ -161,7 +168,7 @@ func TestMissedWebhooksAreFound(t *testing.T) {
 	before[unseen]++
 	before[created] = 1
 	all := append(slices.Clone(ids), old, created)
-	assert.Equal(t, before, s.fetchCounts(all), "exactly the missed orders are fetched")
+	assert.Equal(t, before, s.fetchCounts(all), "only the missed orders are fetched")
 	assert.Len(t, s.runs(held), 1, "the order's open run has checked it")
 	assert.Len(t, s.runs(completed), 2)
 	s.startedBySweep(created)
@@ -171,21 +178,25 @@ func TestMissedWebhooksAreFound(t *testing.T) {
 	assert.Equal(t, before, s.fetchCounts(all))
 }
 
-// startedBySweep: the order's history says why it was checked.
+// startedBySweep checks that the order's history says that a sweep found it.
 func (s *stack) startedBySweep(id string) {
 	s.t.Helper()
 	var reasons []string
 	for _, event := range s.history(id) {
 		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
-			if reason := string(payload.GetData()); !strings.Contains(reason, ordercheck.EventRulesChanged) { // the first set's, in a new namespace
+			// the first rule set in a new namespace
+			if reason := string(payload.GetData()); !strings.Contains(reason,
+				ordercheck.EventRulesChanged) {
 				reasons = append(reasons, reason)
 			}
 		}
 		if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil {
-			assert.EqualValues(s.t, ordercheck.PrioritySweep, started.GetPriority().GetPriorityKey())
+			assert.EqualValues(s.t, ordercheck.PrioritySweep,
+				started.GetPriority().GetPriorityKey())
 		}
 		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {
-			assert.EqualValues(s.t, ordercheck.PrioritySweep, scheduled.GetPriority().GetPriorityKey())
+			assert.EqualValues(s.t, ordercheck.PrioritySweep,
+				scheduled.GetPriority().GetPriorityKey())
 		}
 	}
 	require.Len(s.t, reasons, 1)
@@ -193,8 +204,9 @@ func (s *stack) startedBySweep(id string) {
 	assert.Contains(s.t, reasons[0], `"orderVersion":"`+s.version(id)+`"`)
 }
 
-// TestMarksOutliveWorkersAndTheSchedule: what one sweep saw, the next one knows.
-func TestMarksOutliveWorkersAndTheSchedule(t *testing.T) {
+// TestSweepMarksSurvive: a sweep knows what the previous one saw, even with a new worker or
+// schedule.
+func TestSweepMarksSurvive(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand, noWorker: true})
 	stop := s.startWorker()
@@ -207,11 +219,12 @@ func TestMarksOutliveWorkersAndTheSchedule(t *testing.T) {
 	stop()
 	stop = s.startWorker()
 	second := s.sweepNow()
-	assert.Equal(t, first.Marks.SeenAt, second.Marks.SeenAt, "within a minute, what the first one saw is no mark yet, and is kept")
+	assert.Equal(t, first.Marks.SeenAt, second.Marks.SeenAt,
+		"within a minute, what the first one saw is no mark yet, and is kept")
 	assert.Equal(t, first.Marks.Next, second.Marks.Next)
 
-	// A schedule made anew has no last result: the last sweep is looked for. It is found as
-	// soon as Temporal's list has it.
+	// A new schedule has no last result, so the sweep looks for the previous sweep in Temporal's
+	// list.
 	require.NoError(t, s.schedule().Delete(t.Context()))
 	require.Eventually(t, func() bool {
 		_, err := s.schedule().Describe(t.Context())
@@ -219,10 +232,12 @@ func TestMarksOutliveWorkersAndTheSchedule(t *testing.T) {
 	}, waitFor, tick)
 	stop()
 	s.startWorker()
-	require.Eventually(t, func() bool { return s.sweepNow().Marks.SeenAt.Equal(first.Marks.SeenAt) }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return s.sweepNow().Marks.SeenAt.Equal(first.Marks.SeenAt)
+	}, waitFor, tick)
 }
 
-// hookedOrders gives pages of a few entries, and does something before a page is asked for.
+// hookedOrders returns small pages, and runs a hook before each page.
 type hookedOrders struct {
 	*inflow.Client
 	entries int
@@ -232,7 +247,9 @@ type hookedOrders struct {
 	before func(page int)
 }
 
-func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page inflow.ListPage) (inflow.SalesOrderList, error) {
+func (h *hookedOrders) ListSalesOrders(
+	ctx context.Context, from time.Time, page inflow.ListPage,
+) (inflow.SalesOrderList, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.page++
@@ -244,9 +261,9 @@ func (h *hookedOrders) ListSalesOrders(ctx context.Context, from time.Time, page
 	return list, err
 }
 
-// TestEditsWhileTheListIsRead: orders change their place, their version and their number while
-// a sweep reads, and no webhook tells of it.
-func TestEditsWhileTheListIsRead(t *testing.T) {
+// TestEditsDuringASweep: orders change their position, version and number while a sweep reads the
+// list, and all webhooks are lost.
+func TestEditsDuringASweep(t *testing.T) {
 	t.Parallel()
 	hooked := &hookedOrders{entries: 3}
 	s := newStack(t, options{sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
@@ -263,16 +280,18 @@ func TestEditsWhileTheListIsRead(t *testing.T) {
 		require.NoError(t, err)
 	}
 	renumber := func(id, number string) {
-		assert.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order["orderNumber"] = number }))
+		assert.NoError(t, s.fake.EditOrder(id, func(order map[string]any) {
+			order["orderNumber"] = number
+		}))
 	}
 	hooked.before = func(page int) {
 		switch page {
 		case 2:
-			renumber(ids[2], "SO-999") // where the page should begin: moves to the end
-			s.save(ids[0])             // has been read, and changes before the last one does
+			renumber(ids[2], "SO-999") // the next page begins with it, but it moves to the end
+			s.save(ids[0])             // already read; it changes before the last page
 			assert.NoError(t, s.fake.DeleteOrder(ids[1]))
 		case 4:
-			renumber(ids[6], "SO-050") // not read yet: moves to where the sweep has been
+			renumber(ids[6], "SO-050") // not read yet; it moves to a page that was read
 			s.save(ids[7])
 		}
 	}
@@ -281,7 +300,8 @@ func TestEditsWhileTheListIsRead(t *testing.T) {
 	hooked.before = nil
 	hooked.mu.Unlock()
 	second := s.sweepNow()
-	assert.LessOrEqual(t, second.Missed, 3, "what the first one read and did not change is not checked again: %v", second.Orders)
+	assert.LessOrEqual(t, second.Missed, 3, "what the first one read and did not change is not "+
+		"checked again: %v", second.Orders)
 	for i, id := range ids {
 		if i != 1 {
 			s.sees(id)
@@ -293,7 +313,7 @@ func TestEditsWhileTheListIsRead(t *testing.T) {
 	assert.GreaterOrEqual(t, first.Missed, 6)
 }
 
-// TestTwoWorkersKeepOneSchedule follows the schedule through the settings.
+// TestTwoWorkersKeepOneSchedule changes the settings and looks at the schedule.
 func TestTwoWorkersKeepOneSchedule(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: worker.Sweep{Every: time.Hour, Days: 30, Account: "company"}})
@@ -320,7 +340,8 @@ func TestTwoWorkersKeepOneSchedule(t *testing.T) {
 	assert.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Policy.Overlap)
 	assert.Equal(t, time.Hour, schedule.Policy.CatchupWindow)
 	assert.False(t, schedule.State.Paused)
-	assert.Equal(t, ordercheck.PrioritySweep, schedule.Action.(*client.ScheduleWorkflowAction).Priority.PriorityKey)
+	assert.Equal(t, ordercheck.PrioritySweep,
+		schedule.Action.(*client.ScheduleWorkflowAction).Priority.PriorityKey)
 
 	restart := func(sweep worker.Sweep) {
 		stop()
@@ -335,20 +356,24 @@ func TestTwoWorkersKeepOneSchedule(t *testing.T) {
 	becomes("paused", func(schedule *client.Schedule) bool {
 		return schedule.State.Paused && strings.Contains(schedule.State.Note, "SWEEP_EVERY is 0")
 	})
-	assert.Zero(t, s.sweepNow().Listed, "a person may sweep all the same")
+	assert.Zero(t, s.sweepNow().Listed, "a person can still sweep")
 
 	restart(worker.Sweep{Every: time.Hour, Days: 7, Account: "company"})
-	becomes("on again", func(schedule *client.Schedule) bool { return !schedule.State.Paused && every(time.Hour)(schedule) })
+	becomes("on again", func(schedule *client.Schedule) bool {
+		return !schedule.State.Paused && every(time.Hour)(schedule)
+	})
 
-	require.NoError(t, s.schedule().Pause(t.Context(), client.SchedulePauseOptions{Note: "stocktaking"}))
+	require.NoError(t, s.schedule().Pause(t.Context(),
+		client.SchedulePauseOptions{Note: "stocktaking"}))
 	restart(worker.Sweep{Every: 3 * time.Hour, Days: 7, Account: "company"})
 	becomes("changed, and still paused", func(schedule *client.Schedule) bool {
-		return every(3*time.Hour)(schedule) && schedule.State.Paused && schedule.State.Note == "stocktaking"
+		return every(3*time.Hour)(schedule) && schedule.State.Paused &&
+			schedule.State.Note == "stocktaking"
 	})
 }
 
-// TestSweepFollowsOneThatIsUnderWay: two never overlap.
-func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
+// TestSweepsDoNotOverlap: a second sweep waits for the first one.
+func TestSweepsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	reading, goOn := make(chan struct{}), make(chan struct{})
 	hooked := &hookedOrders{entries: 100}
@@ -367,7 +392,10 @@ func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
 	<-reading
 	underWay := make(chan string, 1)
 	go func() {
-		sweep, err := operations.SweepNow(t.Context(), s.temporal, operations.SweepOptions{UnderWay: func(id string) { underWay <- id }})
+		sweep, err := operations.SweepNow(t.Context(), s.temporal,
+			operations.SweepOptions{UnderWay: func(id string) {
+				underWay <- id
+			}})
 		assert.NoError(t, err)
 		results <- sweep
 	}()
@@ -376,10 +404,11 @@ func TestSweepFollowsOneThatIsUnderWay(t *testing.T) {
 	first, second := <-results, <-results
 	require.NotNil(t, first)
 	require.NotNil(t, second)
-	assert.False(t, second.BeganAt.Before(first.EndedAt), "the second one begins when the first has ended")
+	assert.False(t, second.BeganAt.Before(first.EndedAt), "the second sweep begins after the "+
+		"first has ended")
 }
 
-// TestMetricsOfSweeps: a worker that has just started knows when the last good one was.
+// TestMetricsOfSweeps: a new worker knows when the last successful sweep was.
 func TestMetricsOfSweeps(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand})
@@ -387,11 +416,13 @@ func TestMetricsOfSweeps(t *testing.T) {
 	s.createRecent("plain")
 	sweep := s.sweepNow()
 	require.Equal(t, 1, sweep.Missed)
-	// Temporal's list lags behind, and a worker looks there twice a minute.
+	// Wait for Temporal's list, because a worker reads it only twice a minute.
 	require.Eventually(t, func() bool {
-		count, err := s.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
-			Namespace: s.namespace, Query: "WorkflowType = 'SweepOrders' AND ExecutionStatus = 'Completed'",
-		})
+		count, err := s.temporal.CountWorkflow(t.Context(),
+			&workflowservice.CountWorkflowExecutionsRequest{
+				Namespace: s.namespace, Query: "WorkflowType = 'SweepOrders' AND ExecutionStatus = " +
+					"'Completed'",
+			})
 		return err == nil && count.GetCount() == 1
 	}, waitFor, tick)
 
@@ -412,8 +443,8 @@ func TestMetricsOfSweeps(t *testing.T) {
 	assert.InDelta(t, byHand.Every.Seconds(), gauges["gate.sweep.every"], 0)
 }
 
-// TestCommandsThatWaitedLongEnough say so, and that what they started goes on.
-func TestCommandsThatWaitedLongEnough(t *testing.T) {
+// TestCommandsStopWaiting: when --wait is over, a command says so, and that its work continues.
+func TestCommandsStopWaiting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand})
 	s.waitForSchedule()
@@ -422,8 +453,10 @@ func TestCommandsThatWaitedLongEnough(t *testing.T) {
 		status int
 		says   string
 	}{
-		"sweep --wait 4s":          {1, "the sweep has not ended within 4s and goes on: see workflow type SweepOrders"},
-		"check an-order --wait 4s": {2, "no report within 4s: the check goes on as workflow sales-order-an-order"},
+		"sweep --wait 4s": {1, "the sweep has not ended within 4s and goes on: see " +
+			"workflow type SweepOrders"},
+		"check an-order --wait 4s": {2, "no report within 4s: the check goes on as workflow " +
+			"sales-order-an-order"},
 	} {
 		output, err := s.shell("gate "+command, "")
 		var exit *exec.ExitError

@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// collector is an OpenTelemetry collector that keeps what it gets.
+// collector is an OpenTelemetry collector that stores all spans.
 type collector struct {
 	mu    sync.Mutex
 	spans map[string]*tracepb.Span // by id
@@ -46,7 +46,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// path is the names of a span and its ancestors, outermost first.
+// path returns the names of a span and its ancestors, outermost first.
 func (c *collector) path(span *tracepb.Span) string {
 	names := []string{}
 	for span != nil {
@@ -70,7 +70,8 @@ func TestOneTraceFromTheDeliveryToInflow(t *testing.T) {
 	s := newStack(t, options{telemetry: tel, ingress: ingress.Options{
 		Logger: tel.Logger, TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
 	}})
-	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: 500, Times: 1}))
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Status: 500, Times: 1}))
 	id, err := s.fake.AddOrder(s.sample("plain"))
 	require.NoError(t, err)
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
@@ -79,7 +80,8 @@ func TestOneTraceFromTheDeliveryToInflow(t *testing.T) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	const handedOver = "POST /webhook/inflow > commit deliveries to Temporal > SignalWithStartWorkflow:SalesOrderCheck > RunWorkflow:SalesOrderCheck"
+	const handedOver = "POST /webhook/inflow > commit deliveries to Temporal > " +
+		"SignalWithStartWorkflow:SalesOrderCheck > RunWorkflow:SalesOrderCheck"
 	var paths []string
 	traces := map[string]bool{}
 	for _, span := range c.spans {
@@ -100,11 +102,13 @@ func TestOneTraceFromTheDeliveryToInflow(t *testing.T) {
 	}
 	all := strings.Join(paths, "\n")
 	assert.Equal(t, 1, count(""), all)
-	assert.Equal(t, 2, count(" > StartActivity:FetchOrder > RunActivity:FetchOrder"), "each attempt is a span\n%s", all)
-	assert.Equal(t, 2, count(" > StartActivity:FetchOrder > RunActivity:FetchOrder > inflow GET sales-order"), all)
+	assert.Equal(t, 2, count(" > StartActivity:FetchOrder > RunActivity:FetchOrder"),
+		"each attempt is a span\n%s", all)
+	assert.Equal(t, 2, count(" > StartActivity:FetchOrder > RunActivity:FetchOrder > inflow GET "+
+		"sales-order"), all)
 	assert.Equal(t, 1, count(" > StartActivity:CheckOrder > RunActivity:CheckOrder"), all)
 	for _, span := range c.spans {
-		assert.NotContains(t, span.String(), s.fake.APIKey(), "no secret in a trace")
+		assert.NotContains(t, span.String(), s.fake.APIKey(), "no trace has a secret")
 	}
 	assert.NotContains(t, logs.String(), s.fake.APIKey())
 }

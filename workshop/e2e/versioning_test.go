@@ -13,8 +13,7 @@ import (
 	"error-check-gate/worker"
 )
 
-// TestOpenRunsStayWithTheirBuild rolls a new build out, with rules that the first does not have,
-// beside an order that is held.
+// TestOpenRunsStayWithTheirBuild rolls out a new build with new rules while an order is held.
 func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 	t.Parallel()
 	const deployment = "error-check-gate"
@@ -30,10 +29,12 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := s.shell("temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
 			return err == nil
-		}, settled, tick, "the server does not know build %s", build) // a new namespace has its versions late
+			// in a new namespace, this takes a while
+		}, settled, tick, "the server does not know build %s", build)
 	}
 	buildOf := func(id string) string {
-		answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id), "")
+		answer, err := s.temporal.DescribeWorkflowExecution(t.Context(), ordercheck.WorkflowID(id),
+			"")
 		require.NoError(t, err)
 		return answer.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
 	}
@@ -41,7 +42,8 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 	startBuild("one", s.rules)
 	held := s.create("balance-wrong")
 	s.waitForStatus(held, ordercheck.StatusFailed)
-	newer := loadRules(t, "newer", `- {id: negative, scope: order, severity: error, when: "order.total < dec(0)", message: "'no'"}`)
+	newer := loadRules(t, "newer", `- {id: negative, scope: order, severity: error,`+
+		` when: "order.total < dec(0)", message: "'no'"}`)
 	startBuild("two", func() *rules.Set { return newer })
 	s.waitForRules(newer)
 	next := s.create("percent-discount")
@@ -49,7 +51,7 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 	assert.Equal(t, "two", buildOf(next))
 	assert.Equal(t, newer.Digest(), s.report(next).RuleSet.Digest)
 
-	s.fix(held) // only the first build can check it, and does so with its own rules
+	s.fix(held) // the first build must check it, with its own rules
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(held).Status)
 	assert.Equal(t, "one", buildOf(held))
 }

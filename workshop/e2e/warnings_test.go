@@ -20,8 +20,8 @@ rules:
 - {id: no-contact, scope: order, severity: warning, when: "!order.hasContactName", message: "'There is no contact.'"}
 `
 
-// TestWarningsReachPeople: with NOTIFY_WARNINGS a worker mails an order that has only warnings, once for each
-// warning, though each check is a run of its own; the list of runs finds them by rule.
+// TestWarningsReachPeople: with NOTIFY_WARNINGS, a worker mails each warning of an order once,
+// although each check is a new run. The list of runs can be filtered by rule.
 func TestWarningsReachPeople(t *testing.T) {
 	t.Parallel()
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
@@ -31,10 +31,14 @@ func TestWarningsReachPeople(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "warnings.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(warningRules), 0o600))
 	startGate(t, []string{
-		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace, "ADMIN_ADDR=127.0.0.1:0", "RULES_FILE=" + file,
-		"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey(),
-		"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "NOTIFY_WARNINGS=true", "SWEEP_EVERY=0",
-		"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@example.com", "MAIL_TO=office@example.com",
+		"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+		"ADMIN_ADDR=127.0.0.1:0", "RULES_FILE=" + file,
+		"INFLOW_API_URL=" + s.inflowURL, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + s.fake.APIKey(),
+		"INFLOW_REQUESTS_PER_MINUTE=6000", "SETTLE_QUIET=50ms", "NOTIFY_WARNINGS=true",
+		"SWEEP_EVERY=0",
+		"SMTP_ADDR=" + catcher.SMTPAddr, "SMTP_TLS=none", "MAIL_FROM=gate@example.com",
+		"MAIL_TO=office@example.com",
 	}, "worker")
 
 	order := s.sample("plain")
@@ -46,7 +50,7 @@ func TestWarningsReachPeople(t *testing.T) {
 		t.Helper()
 		report := s.checkNow(id)
 		assert.Equal(t, wantStatus, report.Status)
-		s.mustResult(id) // a run ends when its notices are sent
+		s.mustResult(id) // the run ends after its notices are sent
 		list, err := catcher.List(t.Context())
 		require.NoError(t, err)
 		var subjects []string
@@ -59,7 +63,9 @@ func TestWarningsReachPeople(t *testing.T) {
 	check(ordercheck.StatusWarning, first)
 	set := func(field, value string) {
 		t.Helper()
-		require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) { order[field] = value }))
+		require.NoError(t, s.fake.EditOrder(id, func(order map[string]any) {
+			order[field] = value
+		}))
 		require.NoError(t, s.fake.WaitIdle(t.Context()))
 	}
 	set("poNumber", "PO-9") // another version of the order, with the same warning
@@ -68,11 +74,14 @@ func TestWarningsReachPeople(t *testing.T) {
 	check(ordercheck.StatusWarning, first, second)
 
 	found := func(query string) int64 {
-		count, err := s.temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		count, err := s.temporal.CountWorkflow(t.Context(),
+			&workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		require.NoError(t, err)
 		return count.GetCount()
 	}
-	require.Eventually(t, func() bool { return found("WarningRules = 'no-contact'") > 0 }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return found("WarningRules = 'no-contact'") > 0
+	}, waitFor, tick)
 	assert.Greater(t, found("WarningRules = 'no-remarks'"), found("WarningRules = 'no-contact'"))
 	assert.Zero(t, found("WarningRules = 'no-remarks' AND FailedRules = 'no-remarks'"))
 
@@ -80,6 +89,6 @@ func TestWarningsReachPeople(t *testing.T) {
 	set("contactName", "Jo")
 	check(ordercheck.StatusPassed, first, second)
 	set("contactName", "")
-	third := first // it was gone in between, so it is news again
+	third := first // the warning had disappeared, so it is reported again
 	check(ordercheck.StatusWarning, first, second, third)
 }
