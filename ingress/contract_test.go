@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,95 +18,205 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
+// contractCase is a row of the HTTP contract's table, or a variation of one.
+type contractCase struct {
+	name   string
+	body   string
+	change func(*http.Request) // nil changes nothing
+	status int
+	want   string // the body; "…" stands for any text
+	reason string // in the audit log
+}
+
+func setHeader(key, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(key, value) }
+}
+
+func addHeader(key, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Add(key, value) }
+}
+
+func removeHeader(key string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Del(key) }
+}
+
+func signature(value string) func(*http.Request) {
+	return setHeader(inflow.SignatureHeader, value)
+}
+
+func chunked(r *http.Request) { r.ContentLength = -1 }
+
+const (
+	someError        = `{"error":"…"}`
+	invalidSignature = `{"error":"invalid signature"}`
+	foreignSecret    = "a secret of somebody else's"
+)
+
+// received returns the answer to a delivery that was committed.
+func received(salesOrderID string) string {
+	return `{"salesOrderId":"` + salesOrderID + `","status":"received"}`
+}
+
+func receivedCases(t *testing.T) []contractCase {
+	body := documentedBody(orderID)
+	padding := strings.Repeat(" ", maxBodySize-len(body))
+	ok, committed := http.StatusOK, received(orderID)
+	return []contractCase{
+		{"documented form", body, nil, ok, committed, "received"},
+		{"live form", liveBody(orderID), nil, ok, committed, "received"},
+		{
+			"signed with the second secret", body, signature(sign(t, secondSecret, body)),
+			ok, committed, "received",
+		},
+		{"chunked", body, chunked, ok, committed, "received"},
+		{
+			"JSON with a charset", body, setHeader("Content-Type", "Application/JSON; charset=utf-8"),
+			ok, committed, "received",
+		},
+		{
+			"JSON suffix", body, setHeader("Content-Type", "application/vnd.inflow+json"),
+			ok, committed, "received",
+		},
+		{"no Content-Type", body, removeHeader("Content-Type"), ok, committed, "received"},
+		{"empty Content-Type", body, setHeader("Content-Type", ""), ok, committed, "received"},
+		{"exactly 256 KiB", body + padding, nil, ok, committed, "received"},
+		{"exactly 256 KiB, chunked", body + padding, chunked, ok, committed, "received"},
+	}
+}
+
+func refusedCases(t *testing.T) []contractCase {
+	body := documentedBody(orderID)
+	limit := strings.Repeat(" ", maxBodySize)
+	good := sign(t, firstSecret, body)
+	encoding := func(value string) func(*http.Request) { return setHeader("Content-Encoding", value) }
+	contentType := func(value string) func(*http.Request) { return setHeader("Content-Type", value) }
+	const tooLarge, unsupported = http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType
+	const unauthorized = http.StatusUnauthorized
+	return []contractCase{
+		{"1 byte over 256 KiB", limit + " ", nil, tooLarge, someError, "body-too-large"},
+		{"1 byte over 256 KiB, chunked", limit + " ", chunked, tooLarge, someError, "body-too-large"},
+		{"8 MiB, chunked", strings.Repeat(limit, 32), chunked, tooLarge, someError, "body-too-large"},
+
+		{"gzip", body, encoding("gzip"), unsupported, someError, "content-encoding"},
+		{"identity", body, encoding("identity"), unsupported, someError, "content-encoding"},
+		{
+			"a form", body, contentType("application/x-www-form-urlencoded"),
+			unsupported, someError, "content-type",
+		},
+		{"text", body, contentType("text/plain"), unsupported, someError, "content-type"},
+		{"JSON Lines", body, contentType("application/jsonl"), unsupported, someError, "content-type"},
+		{"no subtype", body, contentType("application/+json"), unsupported, someError, "content-type"},
+		{
+			"two Content-Types", body, addHeader("Content-Type", "text/plain"),
+			unsupported, someError, "content-type",
+		},
+
+		{
+			"no signature", body, removeHeader(inflow.SignatureHeader),
+			unauthorized, invalidSignature, "signature-missing",
+		},
+		{
+			"empty signature", body, signature(""),
+			unauthorized, invalidSignature, "signature-missing",
+		},
+		{
+			"doubled signature", body, addHeader(inflow.SignatureHeader, good),
+			unauthorized, invalidSignature, "signature-doubled",
+		},
+		{
+			"joined signatures", body, signature(good + ", " + good),
+			unauthorized, invalidSignature, "signature-doubled",
+		},
+		{
+			"malformed signature", body, signature("sha256=" + good),
+			unauthorized, invalidSignature, "signature-malformed",
+		},
+		{
+			"wrong signature", body, signature(sign(t, foreignSecret, body)),
+			unauthorized, invalidSignature, "signature-mismatch",
+		},
+		{
+			"signature of another body", documentedBody("another"), signature(good),
+			unauthorized, invalidSignature, "signature-mismatch",
+		},
+	}
+}
+
+func payloadCases() []contractCase {
+	longEvent := `{"event":"<script>\u001b[31m` + strings.Repeat("x", 1000) + `"}`
+	ok, bad := http.StatusOK, http.StatusBadRequest
+	return []contractCase{
+		{
+			"empty body", "", nil,
+			bad, `{"error":"the body is empty; expected a JSON object"}`, "payload-not-json",
+		},
+		{
+			"not JSON", "event=x", nil,
+			bad, `{"error":"the body is not valid JSON at byte …"}`, "payload-not-json",
+		},
+		{
+			"an array", "[]", nil,
+			bad, `{"error":"the body is not a JSON object"}`, "payload-not-an-object",
+		},
+		{
+			"two objects", "{}{}", nil,
+			bad, `{"error":"the body is not valid JSON …"}`, "payload-not-json",
+		},
+		{
+			"no id", `{"event":"salesOrder.updated"}`, nil,
+			bad, `{"error":"the sales order event has no id…"}`, "order-id-missing",
+		},
+		{
+			"empty id", documentedBody(""), nil,
+			bad, `{"error":"data.salesOrderId: the sales order id is empty"}`, "order-id-invalid",
+		},
+		{
+			"id of 129 bytes", documentedBody(strings.Repeat("x", 129)), nil,
+			bad, `{"error":"data.salesOrderId: the sales order id has 129 bytes…"}`, "order-id-invalid",
+		},
+		{
+			"id with a slash", liveBody("a/b"), nil,
+			bad, `{"error":"salesOrderId: …"}`, "order-id-invalid",
+		},
+		{
+			"two ids",
+			`{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"b"}}`, nil,
+			bad, `{"error":"data.salesOrderId and salesOrderId name different orders"}`, "order-id-clash",
+		},
+		{
+			"a customer's event", `{"event":"customer.updated","data":{"customerId":"1"}}`, nil,
+			ok, `{"event":"customer.updated","status":"ignored"}`, "other-entity",
+		},
+		{
+			"an unknown event", `{"event":"salesOrder.deleted"}`, nil,
+			ok, `{"event":"salesOrder.deleted","status":"ignored"}`, "unknown-event",
+		},
+		{"no event", `{}`, nil, ok, `{"event":"","status":"ignored"}`, "unknown-event"},
+		{
+			"an event with markup", longEvent, nil,
+			ok, `{"event":"\u003cscript\u003e?[31m…x","status":"ignored"}`, "unknown-event",
+		},
+	}
+}
+
 func TestContract(t *testing.T) {
-	big := strings.Repeat(" ", maxBodySize)
-	set := func(key, value string) func(*testing.T, *http.Request) {
-		return func(_ *testing.T, r *http.Request) { r.Header.Set(key, value) }
-	}
-	add := func(key, value string) func(*testing.T, *http.Request) {
-		return func(_ *testing.T, r *http.Request) { r.Header.Add(key, value) }
-	}
-	remove := func(key string) func(*testing.T, *http.Request) {
-		return func(_ *testing.T, r *http.Request) { r.Header.Del(key) }
-	}
-	signature := func(value string) func(*testing.T, *http.Request) {
-		return set(inflow.SignatureHeader, value)
-	}
-	chunked := func(_ *testing.T, r *http.Request) { r.ContentLength = -1 }
-	const invalidSignature = `{"error":"invalid signature"}`
-	received := `{"salesOrderId":"` + orderID + `","status":"received"}`
-	good := sign(t, firstSecret, documentedBody(orderID))
-
-	for _, tc := range []struct {
-		name   string
-		body   string
-		change func(*testing.T, *http.Request)
-		status int
-		want   string // the body; "…" in it is anything
-		reason string // in the audit log
-	}{
-		{"documented form", documentedBody(orderID), nil, 200, received, "received"},
-		{"live form", liveBody(orderID), nil, 200, received, "received"},
-		{"signed with the second secret", documentedBody(orderID), signature(sign(t, secondSecret, documentedBody(orderID))), 200, received, "received"},
-		{"chunked", documentedBody(orderID), chunked, 200, received, "received"},
-		{"JSON in another charset's name", documentedBody(orderID), set("Content-Type", "Application/JSON; charset=utf-8"), 200, received, "received"},
-		{"a kind of JSON", documentedBody(orderID), set("Content-Type", "application/vnd.inflow+json"), 200, received, "received"},
-		{"no Content-Type", documentedBody(orderID), remove("Content-Type"), 200, received, "received"},
-		{"empty Content-Type", documentedBody(orderID), set("Content-Type", ""), 200, received, "received"},
-		{"exactly 256 KiB", documentedBody(orderID) + big[len(documentedBody(orderID)):], nil, 200, received, "received"},
-		{"exactly 256 KiB, chunked", documentedBody(orderID) + big[len(documentedBody(orderID)):], chunked, 200, received, "received"},
-
-		{"one byte over 256 KiB", big + " ", nil, 413, `{"error":"…"}`, "body-too-large"},
-		{"one byte over 256 KiB, chunked", big + " ", chunked, 413, `{"error":"…"}`, "body-too-large"},
-		{"8 MiB, chunked", strings.Repeat(big, 32), chunked, 413, `{"error":"…"}`, "body-too-large"},
-
-		{"gzip", documentedBody(orderID), set("Content-Encoding", "gzip"), 415, `{"error":"…"}`, "content-encoding"},
-		{"identity", documentedBody(orderID), set("Content-Encoding", "identity"), 415, `{"error":"…"}`, "content-encoding"},
-		{"a form", documentedBody(orderID), set("Content-Type", "application/x-www-form-urlencoded"), 415, `{"error":"…"}`, "content-type"},
-		{"text", documentedBody(orderID), set("Content-Type", "text/plain"), 415, `{"error":"…"}`, "content-type"},
-		{"JSON Lines", documentedBody(orderID), set("Content-Type", "application/jsonl"), 415, `{"error":"…"}`, "content-type"},
-		{"no subtype before +json", documentedBody(orderID), set("Content-Type", "application/+json"), 415, `{"error":"…"}`, "content-type"},
-		{"two Content-Types", documentedBody(orderID), add("Content-Type", "text/plain"), 415, `{"error":"…"}`, "content-type"},
-
-		{"no signature", documentedBody(orderID), remove(inflow.SignatureHeader), 401, invalidSignature, "signature-missing"},
-		{"empty signature", documentedBody(orderID), signature(""), 401, invalidSignature, "signature-missing"},
-		{"doubled signature", documentedBody(orderID), add(inflow.SignatureHeader, good), 401, invalidSignature, "signature-doubled"},
-		{"joined signatures", documentedBody(orderID), signature(good + ", " + good), 401, invalidSignature, "signature-doubled"},
-		{"malformed signature", documentedBody(orderID), signature("sha256=" + good), 401, invalidSignature, "signature-malformed"},
-		{"wrong signature", documentedBody(orderID), signature(sign(t, "a secret of somebody else's", documentedBody(orderID))), 401, invalidSignature, "signature-mismatch"},
-		{"signature of another body", documentedBody("another"), signature(good), 401, invalidSignature, "signature-mismatch"},
-
-		{"empty body", "", nil, 400, `{"error":"the body is empty; expected a JSON object"}`, "payload-not-json"},
-		{"not JSON", "event=x", nil, 400, `{"error":"the body is not valid JSON at byte …"}`, "payload-not-json"},
-		{"an array", "[]", nil, 400, `{"error":"the body is not a JSON object"}`, "payload-not-an-object"},
-		{"two objects", "{}{}", nil, 400, `{"error":"the body is not valid JSON …"}`, "payload-not-json"},
-		{"no id", `{"event":"salesOrder.updated"}`, nil, 400, `{"error":"the sales order event has no id…"}`, "order-id-missing"},
-		{"empty id", documentedBody(""), nil, 400, `{"error":"data.salesOrderId: the sales order id is empty"}`, "order-id-invalid"},
-		{"id of 129 bytes", documentedBody(strings.Repeat("x", 129)), nil, 400, `{"error":"data.salesOrderId: the sales order id has 129 bytes, at most 128 are accepted"}`, "order-id-invalid"},
-		{"id with a slash", liveBody("a/b"), nil, 400, `{"error":"salesOrderId: …"}`, "order-id-invalid"},
-		{"two ids", `{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"b"}}`, nil, 400, `{"error":"data.salesOrderId and salesOrderId name different orders"}`, "order-id-clash"},
-
-		{"a customer's event", `{"event":"customer.updated","data":{"customerId":"1"}}`, nil, 200, `{"event":"customer.updated","status":"ignored"}`, "other-entity"},
-		{"an unknown event", `{"event":"salesOrder.deleted"}`, nil, 200, `{"event":"salesOrder.deleted","status":"ignored"}`, "unknown-event"},
-		{"no event", `{}`, nil, 200, `{"event":"","status":"ignored"}`, "unknown-event"},
-		{"an event to break the page with", `{"event":"<script>\u001b[31m` + strings.Repeat("x", 1000) + `"}`, nil, 200, `{"event":"\u003cscript\u003e?[31m…x","status":"ignored"}`, "unknown-event"},
-	} {
+	for _, tc := range slices.Concat(receivedCases(t), refusedCases(t), payloadCases()) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &fakeTemporal{}
 			ts := startParallelServer(t, temporal)
 			r := ts.webhookRequest(t, tc.body)
 			if tc.change != nil {
-				tc.change(t, r)
+				tc.change(r)
 			}
-			got := ts.do(t, r)
+			got := ts.doOnce(t, r)
 			assert.Equal(t, tc.status, got.status)
 			assert.Equal(t, "application/json; charset=utf-8", got.header.Get("Content-Type"))
 			assertAlike(t, tc.want, got.body)
 			assert.Empty(t, got.header.Get("Retry-After"))
 
 			wantCalls := 0
-			if strings.Contains(tc.want, "received") {
+			if tc.reason == "received" {
 				wantCalls = 1
 			}
 			assert.Len(t, temporal.committed(), wantCalls)
@@ -118,46 +229,87 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestContractOrder: a request with several faults is answered for the first of
-// them, in the order of the contract's table.
-func TestContractOrder(t *testing.T) {
-	// Each fault leaves room for those after it, so the body is changed and signed last.
-	const (
-		tooLarge = 1 << iota
-		wrongType
-		wrongSignature
-		overLimit
-		notObject
-		otherEntity
-		temporalDown
-	)
-	want := []struct{ fault, status int }{
-		{tooLarge, 413}, {wrongType, 415}, {wrongSignature, 401}, {overLimit, 429}, {notObject, 400}, {otherEntity, 200}, {temporalDown, 503},
-	}
-	combinations := []int{0, 1<<len(want) - 1 - otherEntity, 1<<len(want) - 1 - notObject} // no body is both
-	for i, first := range want {
-		for _, second := range want[i:] {
+// fault is a set of faults of one request.
+type fault int
+
+const (
+	tooLarge fault = 1 << iota
+	wrongType
+	wrongSignature
+	overLimit
+	notObject
+	otherEntity
+	temporalDown
+	allFaults = 1<<iota - 1
+)
+
+// faultStatuses are the answers to single faults, in the order of the HTTP contract.
+var faultStatuses = []struct {
+	fault  fault
+	status int
+}{
+	{tooLarge, 413}, {wrongType, 415}, {wrongSignature, 401}, {overLimit, 429},
+	{notObject, 400}, {otherEntity, 200}, {temporalDown, 503},
+}
+
+// faultCombinations returns no fault, each fault, each pair, and all faults that a body can have.
+func faultCombinations() []fault {
+	combinations := []fault{0, allFaults &^ otherEntity, allFaults &^ notObject}
+	for i, first := range faultStatuses {
+		for _, second := range faultStatuses[i:] {
+			// No body has both of these.
 			if pair := first.fault | second.fault; pair != notObject|otherEntity {
 				combinations = append(combinations, pair)
 			}
 		}
 	}
-	for _, faults := range combinations {
-		status := 200
-		var names []string
-		for _, w := range want {
-			if faults&w.fault != 0 {
-				names = append(names, fmt.Sprint(w.status))
-			}
+	return combinations
+}
+
+// status returns the answer to the first of the faults, and a name for the test.
+func (f fault) status() (status int, name string) {
+	status = http.StatusOK
+	var names []string
+	for _, single := range slices.Backward(faultStatuses) {
+		if f&single.fault != 0 {
+			status = single.status
+			names = append(names, fmt.Sprint(single.status))
 		}
-		for _, w := range want {
-			if faults&w.fault != 0 {
-				status = w.status
-				break
-			}
-		}
-		t.Run(strings.Join(append(names, "is"), "+")+fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel() // net/http takes half a second to part from a sender of too much
+	}
+	slices.Reverse(names)
+	return status, fmt.Sprintf("%s is %d", strings.Join(names, "+"), status)
+}
+
+// request returns a request with the faults that a request can have.
+func (f fault) request(t *testing.T, ts *testServer) *http.Request {
+	t.Helper()
+	body := documentedBody(orderID)
+	if f&notObject != 0 {
+		body = "[]"
+	}
+	if f&otherEntity != 0 {
+		body = `{"event":"customer.updated"}`
+	}
+	if f&tooLarge != 0 {
+		body += strings.Repeat(" ", maxBodySize)
+	}
+	r := ts.webhookRequest(t, body)
+	if f&wrongType != 0 {
+		r.Header.Set("Content-Type", "text/plain")
+	}
+	if f&wrongSignature != 0 {
+		r.Header.Set(inflow.SignatureHeader, sign(t, foreignSecret, body))
+	}
+	return r
+}
+
+// TestContractOrder checks that a request with several faults gets the answer to the first of them,
+// in the order of the contract's table.
+func TestContractOrder(t *testing.T) {
+	for _, faults := range faultCombinations() {
+		status, name := faults.status()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // net/http waits half a second before it resets a connection with unread data
 			temporal := &fakeTemporal{}
 			var settings []setting
 			if faults&temporalDown != 0 {
@@ -167,32 +319,16 @@ func TestContractOrder(t *testing.T) {
 			if faults&overLimit != 0 {
 				now := time.Now()
 				settings = append(settings, withOptions(func(o *Options) {
-					o.RateLimit = 0.5 // one delivery at once
+					o.RateLimit = 0.5 // a burst of one
 					o.Now = func() time.Time { return now }
 				}))
 			}
 			ts := startParallelServer(t, temporal, settings...)
 			if faults&overLimit != 0 {
-				require.Equal(t, 200, ts.do(t, ts.webhookRequest(t, `{"event":"customer.updated"}`)).status)
+				first := ts.webhookRequest(t, `{"event":"customer.updated"}`)
+				require.Equal(t, http.StatusOK, ts.do(t, first).status)
 			}
-			body := documentedBody(orderID)
-			if faults&notObject != 0 {
-				body = "[]"
-			}
-			if faults&otherEntity != 0 {
-				body = `{"event":"customer.updated"}`
-			}
-			if faults&tooLarge != 0 {
-				body += strings.Repeat(" ", maxBodySize)
-			}
-			r := ts.webhookRequest(t, body)
-			if faults&wrongType != 0 {
-				r.Header.Set("Content-Type", "text/plain")
-			}
-			if faults&wrongSignature != 0 {
-				r.Header.Set(inflow.SignatureHeader, sign(t, "a secret of somebody else's", body))
-			}
-			got := ts.do(t, r)
+			got := ts.doOnce(t, faults.request(t, ts))
 			assert.Equal(t, status, got.status, got.body)
 			wantRetry := map[int]string{429: "1", 503: "5"}[status]
 			assert.Equal(t, wantRetry, got.header.Get("Retry-After"))
@@ -238,13 +374,14 @@ func TestOtherRoutes(t *testing.T) {
 	assert.Empty(t, ts.temporal.committed())
 }
 
-// TestKnownOversizeIsNotRead: the answer comes before a byte of the body.
+// TestKnownOversizeIsNotRead checks that the answer comes before any byte of the body.
 func TestKnownOversizeIsNotRead(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, conn.Close()) }()
-	_, err = io.WriteString(conn, "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 10737418240\r\n\r\n")
+	_, err = io.WriteString(conn, "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\n"+
+		"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 10737418240\r\n\r\n")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
@@ -253,9 +390,10 @@ func TestKnownOversizeIsNotRead(t *testing.T) {
 	assert.True(t, response.Close, "the connection cannot be used again")
 }
 
+// TestBodyThatDoesNotCome sends only the first byte of a body, and then waits or hangs up.
 func TestBodyThatDoesNotCome(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
-	// The handler alone, behind a server that is quicker to lose patience.
+	// The handler behind a server with a short limit for reading a request.
 	impatient := httptest.NewUnstartedServer(ts.server.Handler())
 	impatient.Config.ReadHeaderTimeout, impatient.Config.ReadTimeout = generous, time.Millisecond
 	impatient.Start()
@@ -264,7 +402,8 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 	begin := func(listener net.Addr) net.Conn {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.String())
 		require.NoError(t, err)
-		_, err = io.WriteString(conn, "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100\r\n\r\n{")
+		_, err = io.WriteString(conn,
+			"POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100\r\n\r\n{")
 		require.NoError(t, err)
 		return conn
 	}
@@ -294,7 +433,9 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 }
 
 func TestPanicIsAnswered(t *testing.T) {
-	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Secrets = panickingSecrets{} }))
+	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
+		o.Secrets = panickingSecrets{}
+	}))
 	got := ts.do(t, ts.webhookRequest(t, documentedBody(orderID)))
 	assert.Equal(t, 500, got.status)
 	assert.JSONEq(t, `{"error":"internal error"}`, got.body)
@@ -308,7 +449,10 @@ func TestNewRefuses(t *testing.T) {
 		DrainNotice: time.Minute,
 		TLSCertFile: "cert.pem",
 	})
-	for _, want := range []string{"no Temporal client", "no webhook secrets", "rate limit is negative", "drain notice", "both a certificate file and a key file"} {
+	for _, want := range []string{
+		"no Temporal client", "no webhook secrets", "rate limit is negative", "drain notice",
+		"both a certificate file and a key file",
+	} {
 		require.ErrorContains(t, err, want)
 	}
 

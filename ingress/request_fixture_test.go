@@ -80,6 +80,17 @@ func (ts *testServer) do(t testing.TB, r *http.Request) reply {
 	return reply{response.StatusCode, response.Header, string(body), response.Close}
 }
 
+// doOnce sends a request over a new connection. Unlike do, it gets the answer even if the server
+// answers early and closes the connection while the body is being sent.
+func (ts *testServer) doOnce(t testing.TB, r *http.Request) reply {
+	t.Helper()
+	var wire bytes.Buffer
+	require.NoError(t, r.Write(&wire))
+	got, err := ts.exchange(t.Context(), wire.String())
+	require.NoError(t, err)
+	return got
+}
+
 func (ts *testServer) get(t testing.TB, path string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, ts.url+path, nil)
