@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,196 +16,715 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TestHostile: what an attacker may send, with and without a right signature. Each gets its status,
-// leaves its reason in the audit log, and no memory behind.
-func TestHostile(t *testing.T) {
-	const (
-		invalidSignature = `{"error":"invalid signature"}`
-		ignored          = `{"event":"…","status":"ignored"}`
-		someError        = `{"error":"…"}`
-		byNetHTTP        = "" // as the reason: net/http refuses it before it is a request, in its own words
-	)
-	received := func(id string) string { return `{"salesOrderId":"` + id + `","status":"received"}` }
+// byNetHTTP is the reason in cases that net/http refuses itself: they are not in the audit log.
+const byNetHTTP = ""
+
+const ignored = `{"event":"…","status":"ignored"}`
+
+// hostileCase is a request that an attacker may send.
+type hostileCase struct {
+	name    string
+	request raw
+	status  int
+	want    string // the body; "…" stands for any text
+	reason  string // in the audit log
+}
+
+// withField returns a valid body with another field.
+func withField(field string) string {
+	return `{"event":"salesOrder.updated","salesOrderId":"` + orderID + `",` + field + `}`
+}
+
+// withID returns a body whose id is any JSON value.
+func withID(id string) string {
+	return `{"event":"salesOrder.updated","data":{"salesOrderId":` + id + `}}`
+}
+
+// list returns n elements with commas between them.
+func list(n int, element func(i int) string) string {
+	elements := make([]string, n)
+	for i := range elements {
+		elements[i] = element(i)
+	}
+	return strings.Join(elements, ",")
+}
+
+func zero(int) string { return "0" }
+
+// hostileBodies returns bodies with a length or an encoding that is wrong, large or unusual.
+func hostileBodies(t *testing.T) []hostileCase {
 	good := documentedBody(orderID)
 	goodSignature := sign(t, firstSecret, good)
-	withField := func(field string) string {
-		return `{"event":"salesOrder.updated","salesOrderId":"` + orderID + `",` + field + `}`
+	bomb := compressed(t, strings.Repeat(" ", 50<<20)) // 50 MiB in 50 KiB
+	return []hostileCase{
+		{
+			"a length over 256 KiB", raw{headers: []string{"Content-Length: 262145"}},
+			413, someError, "body-too-large",
+		},
+		{
+			"a length of 8 EiB", raw{headers: []string{"Content-Length: 9223372036854775807"}},
+			413, someError, "body-too-large",
+		},
+		{
+			"a length that no number holds",
+			raw{headers: []string{"Content-Length: 99999999999999999999"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a negative length", raw{headers: []string{"Content-Length: -1"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a length in hexadecimal", raw{headers: []string{"Content-Length: 0x10"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"two lengths",
+			raw{
+				body: good,
+				headers: []string{
+					"Content-Length: 5",
+					fmt.Sprintf("Content-Length: %d", len(good)),
+				},
+			},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"chunks over 256 KiB",
+			raw{
+				headers: []string{"Transfer-Encoding: chunked"},
+				sent:    chunkedBody(strings.Repeat(" ", maxBodySize+1), 4096),
+			},
+			413, someError, "body-too-large",
+		},
+		{
+			"chunks without end",
+			raw{
+				headers: []string{"Transfer-Encoding: chunked"},
+				sent:    chunkedBody(strings.Repeat(" ", 8*maxBodySize), 65536),
+			},
+			413, someError, "body-too-large",
+		},
+		{
+			"chunks of one byte",
+			raw{
+				body:    good,
+				headers: []string{"Transfer-Encoding: chunked"},
+				sent:    chunkedBody(good, 1),
+			},
+			200, received(orderID), "received",
+		},
+		{
+			"chunks that are mostly extensions",
+			raw{
+				headers: []string{"Transfer-Encoding: chunked"},
+				sent:    strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\n \r\n", 100),
+			},
+			400, someError, "body-incomplete",
+		},
+		{
+			"a chunk with an endless size",
+			raw{headers: []string{"Transfer-Encoding: chunked"}, sent: strings.Repeat("0", 10_000)},
+			400, someError, "body-incomplete",
+		},
+		{
+			"a chunk of a negative size",
+			raw{headers: []string{"Transfer-Encoding: chunked"}, sent: "-1\r\n \r\n"},
+			400, someError, "body-incomplete",
+		},
+		{
+			"trailers",
+			raw{
+				body:    good,
+				headers: []string{"Transfer-Encoding: chunked", "Trailer: X-Sum"},
+				sent:    strings.TrimSuffix(chunkedBody(good, 50), "\r\n") + "X-Sum: 1\r\n\r\n",
+			},
+			200, received(orderID), "received",
+		},
+		{
+			"the signature as a trailer",
+			raw{
+				body:      good,
+				signature: "none",
+				headers: []string{
+					"Transfer-Encoding: chunked",
+					"Trailer: " + inflow.SignatureHeader,
+				},
+				sent: strings.TrimSuffix(chunkedBody(good, 50), "\r\n") + inflow.SignatureHeader +
+					": " + goodSignature + "\r\n\r\n",
+			},
+			401, invalidSignature, "signature-missing",
+		},
+		{
+			"trailers without end",
+			raw{
+				headers: []string{"Transfer-Encoding: chunked"},
+				sent: "0\r\n" +
+					strings.Repeat("X-Trailer: "+strings.Repeat("x", 1000)+"\r\n", 1000),
+			},
+			400, someError, "body-incomplete",
+		},
+		{
+			"compressed",
+			raw{body: compressed(t, good), headers: []string{"Content-Encoding: gzip"}},
+			415, someError, "content-encoding",
+		},
+		{
+			"compressed, to 50 MiB", raw{body: bomb, headers: []string{"Content-Encoding: gzip"}},
+			415, someError, "content-encoding",
+		},
+		{
+			"compressed, and not said so", raw{body: compressed(t, good)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"encoded as itself", raw{body: good, headers: []string{"Content-Encoding: identity"}},
+			415, someError, "content-encoding",
+		},
+		{
+			"two encodings",
+			raw{body: good, headers: []string{"Content-Encoding:", "Content-Encoding: br"}},
+			415, someError, "content-encoding",
+		},
+		{
+			"an empty encoding", raw{body: good, headers: []string{"Content-Encoding:"}},
+			200, received(orderID), "received",
+		},
+		{
+			"compressed in transfer",
+			raw{body: good, headers: []string{"Transfer-Encoding: gzip, chunked"}},
+			501, "…", byNetHTTP,
+		},
+		{
+			"a transfer encoding that is none",
+			raw{body: good, headers: []string{"Transfer-Encoding: xchunked"}},
+			501, "…", byNetHTTP,
+		},
+		{
+			"two transfer encodings",
+			raw{
+				body:    good,
+				headers: []string{"Transfer-Encoding: chunked", "Transfer-Encoding: chunked"},
+			},
+			501, "…", byNetHTTP,
+		},
 	}
-	withID := func(id string) string { return `{"event":"salesOrder.updated","data":{"salesOrderId":` + id + `}}` }
-	paddedBody, paddedSignature := bodyWithSignature(t, "+/")
-	urlSafe := strings.NewReplacer("+", "-", "/", "_").Replace(paddedSignature)
+}
+
+// hostileHeaders returns header lines.
+func hostileHeaders(t *testing.T) []hostileCase {
+	good := documentedBody(orderID)
+	goodSignature := sign(t, firstSecret, good)
+	return []hostileCase{
+		{
+			"a folded header",
+			raw{body: good, signature: goodSignature[:20] + "\r\n " + goodSignature[20:]},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"a NUL in a header", raw{body: good, headers: []string{"X-Nul: a\x00b"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a space after a header's name",
+			raw{body: good, headers: []string{"Content-Length : 5"}},
+			400, "400 Bad Request: invalid header name", byNetHTTP,
+		},
+		{
+			"a line that is no header", raw{body: good, headers: []string{"nonsense"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a header of 32 KiB",
+			raw{body: good, headers: []string{"X-Long: " + strings.Repeat("x", 32<<10)}},
+			431, "431 Request Header Fields Too Large", byNetHTTP,
+		},
+		{
+			"20,000 headers",
+			raw{
+				body:    good,
+				headers: strings.Split(strings.Repeat("X-A: 1\n", 20_000), "\n")[:20_000],
+			},
+			431, "431 Request Header Fields Too Large", byNetHTTP,
+		},
+		{
+			"no host", raw{body: good, host: "X-No: host\r\n"},
+			400, "400 Bad Request: missing required Host header", byNetHTTP,
+		},
+		{
+			"two hosts", raw{body: good, host: "Host: gate\r\nHost: other\r\n"},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a host to break out with", raw{body: good, host: "Host: gate\"><script>\r\n"},
+			400, "400 Bad Request: malformed Host header", byNetHTTP,
+		},
+		{
+			"a broken Content-Type",
+			raw{body: good, headers: []string{"Content-Type: application/json\x01"}},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"an endless Content-Type",
+			raw{
+				body:    good,
+				headers: []string{"Content-Type: " + strings.Repeat("application/", 1000)},
+			},
+			415, someError, "content-type",
+		},
+		{
+			"expects 100-continue", raw{body: good, headers: []string{"Expect: 100-continue"}},
+			200, received(orderID), "received",
+		},
+		{
+			"expects something else", raw{body: good, headers: []string{"Expect: a-miracle"}},
+			417, "", byNetHTTP,
+		},
+		{
+			"wants another protocol",
+			raw{
+				body: good,
+				headers: []string{
+					"Connection: Upgrade, HTTP2-Settings",
+					"Upgrade: h2c",
+					"HTTP2-Settings: AAMAAABkAAQAAP__",
+				},
+			},
+			200, received(orderID), "received",
+		},
+		{
+			"a header that overrides the method",
+			raw{body: good, headers: []string{"X-HTTP-Method-Override: DELETE"}},
+			200, received(orderID), "received",
+		},
+		{
+			"a header that rewrites the address",
+			raw{
+				body:    good,
+				headers: []string{"X-Original-URL: /metrics", "X-Rewrite-URL: /metrics"},
+			},
+			200, received(orderID), "received",
+		},
+	}
+}
+
+// hostileRequestLines returns request lines.
+func hostileRequestLines() []hostileCase {
+	good := documentedBody(orderID)
+	return []hostileCase{
+		{
+			"HTTP/1.0", raw{line: "POST /webhook/inflow HTTP/1.0", body: good},
+			200, received(orderID), "received",
+		},
+		{
+			"HTTP/9.9", raw{line: "POST /webhook/inflow HTTP/9.9", body: good},
+			505, "505 HTTP Version Not Supported: unsupported protocol version", byNetHTTP,
+		},
+		{
+			"no protocol", raw{line: "POST /webhook/inflow", body: good},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a whole URL",
+			raw{line: "POST http://elsewhere.example/webhook/inflow HTTP/1.1", body: good},
+			200, received(orderID), "received",
+		},
+		{
+			"a query", raw{line: "POST /webhook/inflow?salesOrderId=other HTTP/1.1", body: good},
+			200, received(orderID), "received",
+		},
+		{
+			"an escaped slash", raw{line: "POST /webhook%2Finflow HTTP/1.1", body: good},
+			200, received(orderID), "received",
+		},
+		{
+			"two slashes", raw{line: "POST //webhook/inflow HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"a slash at the end", raw{line: "POST /webhook/inflow/ HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"dots", raw{line: "POST /livez/../webhook/inflow HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"escaped dots", raw{line: "POST /livez/%2e%2e/webhook/inflow HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"another case", raw{line: "POST /Webhook/Inflow HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"a NUL at the end", raw{line: "POST /webhook/inflow%00 HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"line breaks", raw{line: "POST /webhook/inflow%0d%0aX-Evil:%201 HTTP/1.1", body: good},
+			404, someError, byNetHTTP,
+		},
+		{
+			"a broken escape", raw{line: "POST /webhook/%zz HTTP/1.1", body: good},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"a method in small letters", raw{line: "post /webhook/inflow HTTP/1.1", body: good},
+			405, someError, "method-not-allowed",
+		},
+		{
+			"TRACE", raw{line: "TRACE /webhook/inflow HTTP/1.1", body: good},
+			405, someError, "method-not-allowed",
+		},
+		{
+			"a long method",
+			raw{line: strings.Repeat("M", 10_000) + " /webhook/inflow HTTP/1.1", body: good},
+			405, someError, "method-not-allowed",
+		},
+		{
+			"a method that is none", raw{line: "PO(ST /webhook/inflow HTTP/1.1", body: good},
+			400, "400 Bad Request", byNetHTTP,
+		},
+		{
+			"GET with a body", raw{line: "GET /webhook/inflow HTTP/1.1", body: good},
+			200, `{"status":"listening"}`, byNetHTTP,
+		},
+	}
+}
+
+// hostileSignatures returns signatures.
+func hostileSignatures(t *testing.T) []hostileCase {
+	good := documentedBody(orderID)
+	goodSignature := sign(t, firstSecret, good)
+	otherBody, otherSignature := bodyWithSignature(t, "+/")
+	urlSafe := strings.NewReplacer("+", "-", "/", "_").Replace(otherSignature)
+	// The last character before the padding has two bits that must be zero.
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	last := len(goodSignature) - 2
-	leftOver := goodSignature[:last] + string(alphabet[strings.IndexByte(alphabet, goodSignature[last])+1]) + "="
-	bombed := compressed(t, strings.Repeat(" ", 50<<20)) // 50 MiB in 50 KiB
-	many := func(n int, element func(i int) string) string {
-		var b strings.Builder
-		for i := range n {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(element(i))
-		}
-		return b.String()
-	}
-	zero := func(int) string { return "0" }
-
-	type hostile struct {
-		name    string
-		request raw
-		status  int
-		want    string // the body; "…" in it is anything
-		reason  string // in the audit log
-	}
-	cases := []hostile{
-		// Bodies.
-		{"a length over 256 KiB", raw{headers: []string{"Content-Length: 262145"}}, 413, someError, "body-too-large"},
-		{"a length of 8 EiB", raw{headers: []string{"Content-Length: 9223372036854775807"}}, 413, someError, "body-too-large"},
-		{"a length that no number holds", raw{headers: []string{"Content-Length: 99999999999999999999"}}, 400, "400 Bad Request", byNetHTTP},
-		{"a negative length", raw{headers: []string{"Content-Length: -1"}}, 400, "400 Bad Request", byNetHTTP},
-		{"a length in hexadecimal", raw{headers: []string{"Content-Length: 0x10"}}, 400, "400 Bad Request", byNetHTTP},
-		{"two lengths", raw{body: good, headers: []string{"Content-Length: 5", fmt.Sprintf("Content-Length: %d", len(good))}}, 400, "400 Bad Request", byNetHTTP},
-		{"chunks over 256 KiB", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: chunkedBody(strings.Repeat(" ", maxBodySize+1), 4096)}, 413, someError, "body-too-large"},
-		{"chunks without end", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: chunkedBody(strings.Repeat(" ", 8*maxBodySize), 65536)}, 413, someError, "body-too-large"},
-		{"chunks of one byte", raw{body: good, headers: []string{"Transfer-Encoding: chunked"}, sent: chunkedBody(good, 1)}, 200, received(orderID), "received"},
-		{"chunks that are mostly extensions", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\n \r\n", 100)}, 400, someError, "body-incomplete"},
-		{"a chunk with an endless size", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: strings.Repeat("0", 10_000)}, 400, someError, "body-incomplete"},
-		{"a chunk of a negative size", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: "-1\r\n \r\n"}, 400, someError, "body-incomplete"},
-		{"trailers", raw{body: good, headers: []string{"Transfer-Encoding: chunked", "Trailer: X-Sum"}, sent: strings.TrimSuffix(chunkedBody(good, 50), "\r\n") + "X-Sum: 1\r\n\r\n"}, 200, received(orderID), "received"},
-		{"the signature as a trailer", raw{body: good, signature: "none", headers: []string{"Transfer-Encoding: chunked", "Trailer: " + inflow.SignatureHeader}, sent: strings.TrimSuffix(chunkedBody(good, 50), "\r\n") + inflow.SignatureHeader + ": " + goodSignature + "\r\n\r\n"}, 401, invalidSignature, "signature-missing"},
-		{"trailers without end", raw{headers: []string{"Transfer-Encoding: chunked"}, sent: "0\r\n" + strings.Repeat("X-Trailer: "+strings.Repeat("x", 1000)+"\r\n", 1000)}, 400, someError, "body-incomplete"},
-		{"compressed", raw{body: compressed(t, good), headers: []string{"Content-Encoding: gzip"}}, 415, someError, "content-encoding"},
-		{"compressed, to 50 MiB", raw{body: bombed, headers: []string{"Content-Encoding: gzip"}}, 415, someError, "content-encoding"},
-		{"compressed, and not said so", raw{body: compressed(t, good)}, 400, someError, "payload-not-json"},
-		{"encoded as itself", raw{body: good, headers: []string{"Content-Encoding: identity"}}, 415, someError, "content-encoding"},
-		{"two encodings", raw{body: good, headers: []string{"Content-Encoding:", "Content-Encoding: br"}}, 415, someError, "content-encoding"},
-		{"an empty encoding", raw{body: good, headers: []string{"Content-Encoding:"}}, 200, received(orderID), "received"},
-		{"compressed in transfer", raw{body: good, headers: []string{"Transfer-Encoding: gzip, chunked"}}, 501, "…", byNetHTTP},
-		{"a transfer encoding that is none", raw{body: good, headers: []string{"Transfer-Encoding: xchunked"}}, 501, "…", byNetHTTP},
-		{"two transfer encodings", raw{body: good, headers: []string{"Transfer-Encoding: chunked", "Transfer-Encoding: chunked"}}, 501, "…", byNetHTTP},
-
-		// Header.
-		{"a folded header", raw{body: good, signature: goodSignature[:20] + "\r\n " + goodSignature[20:]}, 401, invalidSignature, "signature-malformed"},
-		{"a NUL in a header", raw{body: good, headers: []string{"X-Nul: a\x00b"}}, 400, "400 Bad Request", byNetHTTP},
-		{"a space after a header's name", raw{body: good, headers: []string{"Content-Length : 5"}}, 400, "400 Bad Request: invalid header name", byNetHTTP},
-		{"a line that is no header", raw{body: good, headers: []string{"nonsense"}}, 400, "400 Bad Request", byNetHTTP},
-		{"a header of 32 KiB", raw{body: good, headers: []string{"X-Long: " + strings.Repeat("x", 32<<10)}}, 431, "431 Request Header Fields Too Large", byNetHTTP},
-		{"20,000 headers", raw{body: good, headers: strings.Split(strings.Repeat("X-A: 1\n", 20_000), "\n")[:20_000]}, 431, "431 Request Header Fields Too Large", byNetHTTP},
-		{"no host", raw{body: good, host: "X-No: host\r\n"}, 400, "400 Bad Request: missing required Host header", byNetHTTP},
-		{"two hosts", raw{body: good, host: "Host: gate\r\nHost: other\r\n"}, 400, "400 Bad Request", byNetHTTP},
-		{"a host to break out with", raw{body: good, host: "Host: gate\"><script>\r\n"}, 400, "400 Bad Request: malformed Host header", byNetHTTP},
-		{"a broken Content-Type", raw{body: good, headers: []string{"Content-Type: application/json\x01"}}, 400, "400 Bad Request", byNetHTTP},
-		{"an endless Content-Type", raw{body: good, headers: []string{"Content-Type: " + strings.Repeat("application/", 1000)}}, 415, someError, "content-type"},
-		{"expects 100-continue", raw{body: good, headers: []string{"Expect: 100-continue"}}, 200, received(orderID), "received"},
-		{"expects something else", raw{body: good, headers: []string{"Expect: a-miracle"}}, 417, "", byNetHTTP},
-		{"wants another protocol", raw{body: good, headers: []string{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"}}, 200, received(orderID), "received"},
-		{"a header that overrides the method", raw{body: good, headers: []string{"X-HTTP-Method-Override: DELETE"}}, 200, received(orderID), "received"},
-		{"a header that rewrites the address", raw{body: good, headers: []string{"X-Original-URL: /metrics", "X-Rewrite-URL: /metrics"}}, 200, received(orderID), "received"},
-
-		// Request lines.
-		{"HTTP/1.0", raw{line: "POST /webhook/inflow HTTP/1.0", body: good}, 200, received(orderID), "received"},
-		{"HTTP/9.9", raw{line: "POST /webhook/inflow HTTP/9.9", body: good}, 505, "505 HTTP Version Not Supported: unsupported protocol version", byNetHTTP},
-		{"no protocol", raw{line: "POST /webhook/inflow", body: good}, 400, "400 Bad Request", byNetHTTP},
-		{"a whole URL", raw{line: "POST http://elsewhere.example/webhook/inflow HTTP/1.1", body: good}, 200, received(orderID), "received"},
-		{"a query", raw{line: "POST /webhook/inflow?salesOrderId=other HTTP/1.1", body: good}, 200, received(orderID), "received"},
-		{"an escaped slash", raw{line: "POST /webhook%2Finflow HTTP/1.1", body: good}, 200, received(orderID), "received"},
-		{"two slashes", raw{line: "POST //webhook/inflow HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"a slash at the end", raw{line: "POST /webhook/inflow/ HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"dots", raw{line: "POST /livez/../webhook/inflow HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"escaped dots", raw{line: "POST /livez/%2e%2e/webhook/inflow HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"another case", raw{line: "POST /Webhook/Inflow HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"a NUL at the end", raw{line: "POST /webhook/inflow%00 HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"line breaks", raw{line: "POST /webhook/inflow%0d%0aX-Evil:%201 HTTP/1.1", body: good}, 404, someError, byNetHTTP},
-		{"a broken escape", raw{line: "POST /webhook/%zz HTTP/1.1", body: good}, 400, "400 Bad Request", byNetHTTP},
-		{"a method in small letters", raw{line: "post /webhook/inflow HTTP/1.1", body: good}, 405, someError, "method-not-allowed"},
-		{"TRACE", raw{line: "TRACE /webhook/inflow HTTP/1.1", body: good}, 405, someError, "method-not-allowed"},
-		{"a long method", raw{line: strings.Repeat("M", 10_000) + " /webhook/inflow HTTP/1.1", body: good}, 405, someError, "method-not-allowed"},
-		{"a method that is none", raw{line: "PO(ST /webhook/inflow HTTP/1.1", body: good}, 400, "400 Bad Request", byNetHTTP},
-		{"GET with a body", raw{line: "GET /webhook/inflow HTTP/1.1", body: good}, 200, `{"status":"listening"}`, byNetHTTP},
-
-		// Signatures.
+	next := alphabet[strings.IndexByte(alphabet, goodSignature[last])+1]
+	strayBits := goodSignature[:last] + string(next) + "="
+	return []hostileCase{
 		{"none", raw{body: good, signature: "none"}, 401, invalidSignature, "signature-missing"},
-		{"two", raw{body: good, headers: []string{inflow.SignatureHeader + ": " + goodSignature}}, 401, invalidSignature, "signature-doubled"},
-		{"two, the second in another case", raw{body: good, headers: []string{"X-INFLOW-HMAC-SHA256: " + goodSignature}}, 401, invalidSignature, "signature-doubled"},
-		{"in another header too", raw{body: good, headers: []string{"X-Hub-Signature-256: sha256=1"}}, 200, received(orderID), "received"},
-		{"white space around", raw{body: good, signature: "  " + goodSignature + "\t"}, 200, received(orderID), "received"},
-		{"white space within", raw{body: good, signature: goodSignature[:20] + " " + goodSignature[21:]}, 401, invalidSignature, "signature-malformed"},
-		{"the URL's alphabet", raw{body: paddedBody, signature: urlSafe}, 401, invalidSignature, "signature-malformed"},
-		{"no padding", raw{body: good, signature: strings.TrimRight(goodSignature, "=")}, 401, invalidSignature, "signature-malformed"},
-		{"bits left over", raw{body: good, signature: leftOver}, 401, invalidSignature, "signature-malformed"},
-		{"small letters", raw{body: good, signature: strings.ToLower(goodSignature)}, 401, invalidSignature, "signature-mismatch"},
-		{"hexadecimal", raw{body: good, signature: strings.Repeat("0123456789abcdef", 4)}, 401, invalidSignature, "signature-malformed"},
-		{"zeros", raw{body: good, signature: strings.Repeat("A", 43) + "="}, 401, invalidSignature, "signature-mismatch"},
-		{"14 KiB", raw{body: good, signature: strings.Repeat("A", 14<<10)}, 401, invalidSignature, "signature-malformed"},
-		{"of another body", raw{body: documentedBody("another"), signature: goodSignature}, 401, invalidSignature, "signature-mismatch"},
-		{"of a body and what follows it", raw{body: good + " ", signature: goodSignature}, 401, invalidSignature, "signature-mismatch"},
-		{"a JSON bomb with none", raw{body: strings.Repeat("[", 100_000), signature: "none"}, 401, invalidSignature, "signature-missing"},
+		{
+			"two",
+			raw{body: good, headers: []string{inflow.SignatureHeader + ": " + goodSignature}},
+			401, invalidSignature, "signature-doubled",
+		},
+		{
+			"two, the second in another case",
+			raw{body: good, headers: []string{"X-INFLOW-HMAC-SHA256: " + goodSignature}},
+			401, invalidSignature, "signature-doubled",
+		},
+		{
+			"in another header too",
+			raw{body: good, headers: []string{"X-Hub-Signature-256: sha256=1"}},
+			200, received(orderID), "received",
+		},
+		{
+			"white space around", raw{body: good, signature: "  " + goodSignature + "\t"},
+			200, received(orderID), "received",
+		},
+		{
+			"white space within",
+			raw{body: good, signature: goodSignature[:20] + " " + goodSignature[21:]},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"the URL's alphabet", raw{body: otherBody, signature: urlSafe},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"no padding", raw{body: good, signature: strings.TrimRight(goodSignature, "=")},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"bits left over", raw{body: good, signature: strayBits},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"small letters", raw{body: good, signature: strings.ToLower(goodSignature)},
+			401, invalidSignature, "signature-mismatch",
+		},
+		{
+			"hexadecimal", raw{body: good, signature: strings.Repeat("0123456789abcdef", 4)},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"zeros", raw{body: good, signature: strings.Repeat("A", 43) + "="},
+			401, invalidSignature, "signature-mismatch",
+		},
+		{
+			"14 KiB", raw{body: good, signature: strings.Repeat("A", 14<<10)},
+			401, invalidSignature, "signature-malformed",
+		},
+		{
+			"of another body", raw{body: documentedBody("another"), signature: goodSignature},
+			401, invalidSignature, "signature-mismatch",
+		},
+		{
+			"of a body and what follows it", raw{body: good + " ", signature: goodSignature},
+			401, invalidSignature, "signature-mismatch",
+		},
+		{
+			"a JSON bomb with none", raw{body: strings.Repeat("[", 100_000), signature: "none"},
+			401, invalidSignature, "signature-missing",
+		},
+	}
+}
 
-		// JSON, rightly signed.
-		{"arrays 100,000 deep", raw{body: strings.Repeat("[", 100_000)}, 400, someError, "payload-not-json"},
-		{"arrays 100,000 deep, closed", raw{body: strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)}, 400, someError, "payload-not-json"},
-		{"objects 40,000 deep", raw{body: strings.Repeat(`{"a":`, 40_000)}, 400, someError, "payload-not-json"},
-		{"depth in a field", raw{body: withField(`"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000))}, 400, someError, "payload-not-json"},
-		{"depth in data", raw{body: `{"event":"salesOrder.updated","data":{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`}, 400, someError, "payload-not-json"},
-		{"a number of 200 KiB", raw{body: strings.Repeat("9", 200<<10)}, 400, someError, "payload-not-an-object"},
-		{"a number of 200 KiB in a field", raw{body: withField(`"x":` + strings.Repeat("9", 200<<10))}, 200, received(orderID), "received"},
-		{"a number beyond all", raw{body: withField(`"x":1e999999999`)}, 200, received(orderID), "received"},
-		{"an id of 200 KiB of digits", raw{body: withID(strings.Repeat("9", 200<<10))}, 400, someError, "order-id-invalid"},
-		{"a string of 200 KiB", raw{body: withField(`"x":"` + strings.Repeat("x", 200<<10) + `"`)}, 200, received(orderID), "received"},
-		{"a string of 40,000 escapes", raw{body: withField(`"x":"` + strings.Repeat(`\u0041`, 40_000) + `"`)}, 200, received(orderID), "received"},
-		{"an array of 20,000", raw{body: "[" + many(20_000, zero) + "]"}, 400, someError, "payload-not-an-object"},
-		{"an array of 20,000 in a field", raw{body: withField(`"x":[` + many(20_000, zero) + `]`)}, 200, received(orderID), "received"},
-		{"5,000 fields", raw{body: withField(many(5_000, func(i int) string { return fmt.Sprintf(`"k%d":0`, i) }))}, 200, received(orderID), "received"},
-		{"an event twice", raw{body: `{"event":"customer.updated","event":"salesOrder.updated","salesOrderId":"a"}`}, 400, someError, "payload-duplicate-key"},
-		{"an id twice", raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrderId":"b"}`}, 400, someError, "payload-duplicate-key"},
-		{"an id twice, alike", raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrderId":"a"}`}, 400, someError, "payload-duplicate-key"},
-		{"an id twice, once escaped", raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrder\u0049d":"b"}`}, 400, someError, "payload-duplicate-key"},
-		{"an id twice in data", raw{body: `{"event":"salesOrder.updated","data":{"salesOrderId":"a","salesOrderId":"b"}}`}, 400, someError, "payload-duplicate-key"},
-		{"an id in another case too", raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","SALESORDERID":"b"}`}, 200, received("a"), "received"},
-		{"data twice", raw{body: `{"event":"salesOrder.updated","data":{"salesOrderId":"a"},"data":{"salesOrderId":"b"}}`}, 400, someError, "payload-duplicate-key"},
-		{"a field 40,000 times", raw{body: "{" + many(40_000, func(int) string { return `"a":0` }) + "}"}, 400, someError, "payload-duplicate-key"},
-		{"two orders", raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"b"}}`}, 400, someError, "order-id-clash"},
-		{"text that is not UTF-8", raw{body: withID("\"\xff\xfe\"")}, 400, someError, "payload-not-json"},
+// hostileJSON returns JSON with a valid signature.
+func hostileJSON() []hostileCase {
+	good := documentedBody(orderID)
+	return []hostileCase{
+		{
+			"arrays 100,000 deep", raw{body: strings.Repeat("[", 100_000)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"arrays 100,000 deep, closed",
+			raw{body: strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"objects 40,000 deep", raw{body: strings.Repeat(`{"a":`, 40_000)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"depth in a field",
+			raw{
+				body: withField(`"x":` + strings.Repeat("[", 100_000) +
+					strings.Repeat("]", 100_000)),
+			},
+			400, someError, "payload-not-json",
+		},
+		{
+			"depth in data",
+			raw{
+				body: `{"event":"salesOrder.updated","data":{"x":` + strings.Repeat("[", 100_000) +
+					strings.Repeat("]", 100_000) + `}}`,
+			},
+			400, someError, "payload-not-json",
+		},
+		{
+			"a number of 200 KiB", raw{body: strings.Repeat("9", 200<<10)},
+			400, someError, "payload-not-an-object",
+		},
+		{
+			"a number of 200 KiB in a field",
+			raw{body: withField(`"x":` + strings.Repeat("9", 200<<10))},
+			200, received(orderID), "received",
+		},
+		{
+			"a number beyond all", raw{body: withField(`"x":1e999999999`)},
+			200, received(orderID), "received",
+		},
+		{
+			"an id of 200 KiB of digits", raw{body: withID(strings.Repeat("9", 200<<10))},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"a string of 200 KiB",
+			raw{body: withField(`"x":"` + strings.Repeat("x", 200<<10) + `"`)},
+			200, received(orderID), "received",
+		},
+		{
+			"a string of 40,000 escapes",
+			raw{body: withField(`"x":"` + strings.Repeat(`\u0041`, 40_000) + `"`)},
+			200, received(orderID), "received",
+		},
+		{
+			"an array of 20,000", raw{body: "[" + list(20_000, zero) + "]"},
+			400, someError, "payload-not-an-object",
+		},
+		{
+			"an array of 20,000 in a field",
+			raw{body: withField(`"x":[` + list(20_000, zero) + `]`)},
+			200, received(orderID), "received",
+		},
+		{
+			"5,000 fields",
+			raw{
+				body: withField(list(5_000, func(i int) string { return fmt.Sprintf(`"k%d":0`, i) })),
+			},
+			200, received(orderID), "received",
+		},
+		{
+			"an event twice",
+			raw{
+				body: `{"event":"customer.updated","event":"salesOrder.updated","salesOrderId":"a"}`,
+			},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"an id twice",
+			raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrderId":"b"}`},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"an id twice, alike",
+			raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrderId":"a"}`},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"an id twice, once escaped",
+			raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","salesOrder\u0049d":"b"}`},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"an id twice in data",
+			raw{
+				body: `{"event":"salesOrder.updated","data":{"salesOrderId":"a","salesOrderId":"b"}}`,
+			},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"an id in another case too",
+			raw{body: `{"event":"salesOrder.updated","salesOrderId":"a","SALESORDERID":"b"}`},
+			200, received("a"), "received",
+		},
+		{
+			"data twice",
+			raw{
+				body: `{"event":"salesOrder.updated","data":{"salesOrderId":"a"},"data":{"salesOrderId":"b"}}`,
+			},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"a field 40,000 times",
+			raw{body: "{" + list(40_000, func(int) string { return `"a":0` }) + "}"},
+			400, someError, "payload-duplicate-key",
+		},
+		{
+			"two orders",
+			raw{
+				body: `{"event":"salesOrder.updated","salesOrderId":"a","data":{"salesOrderId":"b"}}`,
+			},
+			400, someError, "order-id-clash",
+		},
+		{
+			"text that is not UTF-8", raw{body: withID("\"\xff\xfe\"")},
+			400, someError, "payload-not-json",
+		},
 		{"an overlong NUL", raw{body: withID("\"\xc0\x80\"")}, 400, someError, "payload-not-json"},
-		{"a surrogate in UTF-8", raw{body: withID("\"\xed\xa0\x80\"")}, 400, someError, "payload-not-json"},
+		{
+			"a surrogate in UTF-8", raw{body: withID("\"\xed\xa0\x80\"")},
+			400, someError, "payload-not-json",
+		},
 		{"UTF-16", raw{body: "\xff\xfe{\x00}\x00"}, 400, someError, "payload-not-json"},
 		{"a byte order mark", raw{body: "\ufeff" + good}, 200, received(orderID), "received"},
-		{"two byte order marks", raw{body: "\ufeff\ufeff" + good}, 400, someError, "payload-not-json"},
+		{
+			"two byte order marks", raw{body: "\ufeff\ufeff" + good},
+			400, someError, "payload-not-json",
+		},
 		{"a NUL at the end", raw{body: good + "\x00"}, 400, someError, "payload-not-json"},
-		{"NULs alone", raw{body: strings.Repeat("\x00", 200<<10)}, 400, someError, "payload-not-json"},
-		{"white space alone", raw{body: strings.Repeat(" ", 200<<10)}, 400, someError, "payload-not-json"},
-		{"garbage at the end", raw{body: good + `{"salesOrderId":"b"}`}, 400, someError, "payload-not-json"},
+		{
+			"NULs alone", raw{body: strings.Repeat("\x00", 200<<10)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"white space alone", raw{body: strings.Repeat(" ", 200<<10)},
+			400, someError, "payload-not-json",
+		},
+		{
+			"garbage at the end", raw{body: good + `{"salesOrderId":"b"}`},
+			400, someError, "payload-not-json",
+		},
 		{"comments", raw{body: `/**/` + good}, 400, someError, "payload-not-json"},
 		{"NaN", raw{body: withField(`"x":NaN`)}, 400, someError, "payload-not-json"},
-		{"a field to poison prototypes with", raw{body: withField(`"__proto__":{"salesOrderId":"b"}`)}, 200, received(orderID), "received"},
+		{
+			"a field to poison prototypes with",
+			raw{body: withField(`"__proto__":{"salesOrderId":"b"}`)},
+			200, received(orderID), "received",
+		},
+	}
+}
 
-		// Ids and events.
-		{"an id of 128 bytes", raw{body: withID(`"` + strings.Repeat("x", 128) + `"`)}, 200, received(strings.Repeat("x", 128)), "received"},
-		{"an id of 129 bytes", raw{body: withID(`"` + strings.Repeat("x", 129) + `"`)}, 400, someError, "order-id-invalid"},
-		{"an id of 200 KiB", raw{body: withID(`"` + strings.Repeat("x", 200<<10) + `"`)}, 400, someError, "order-id-invalid"},
-		{"an id that looks like another", raw{body: withID(`"оrder-1"`)}, 400, someError, "order-id-invalid"}, // its о is Cyrillic
-		{"an id with a lone surrogate", raw{body: withID(`"a\ud800b"`)}, 400, someError, "order-id-invalid"},
+// hostileIDs returns order ids and events.
+func hostileIDs() []hostileCase {
+	return []hostileCase{
+		{
+			"an id of 128 bytes", raw{body: withID(`"` + strings.Repeat("x", 128) + `"`)},
+			200, received(strings.Repeat("x", 128)), "received",
+		},
+		{
+			"an id of 129 bytes", raw{body: withID(`"` + strings.Repeat("x", 129) + `"`)},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"an id of 200 KiB", raw{body: withID(`"` + strings.Repeat("x", 200<<10) + `"`)},
+			400, someError, "order-id-invalid",
+		},
+		{ // its о is Cyrillic
+			"an id that looks like another", raw{body: withID(`"оrder-1"`)},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"an id with a lone surrogate", raw{body: withID(`"a\ud800b"`)},
+			400, someError, "order-id-invalid",
+		},
 		{"an id with a NUL", raw{body: withID(`"a\u0000b"`)}, 400, someError, "order-id-invalid"},
-		{"an id with a line break", raw{body: withID(`"a\r\nX-Evil: 1"`)}, 400, someError, "order-id-invalid"},
-		{"an id that is a path", raw{body: withID(`"../../customers"`)}, 400, someError, "order-id-invalid"},
-		{"an id that is a query", raw{body: withID(`"a' OR 1=1"`)}, 400, someError, "order-id-invalid"},
-		{"an id with spaces around", raw{body: withID(`" a "`)}, 400, someError, "order-id-invalid"},
+		{
+			"an id with a line break", raw{body: withID(`"a\r\nX-Evil: 1"`)},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"an id that is a path", raw{body: withID(`"../../customers"`)},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"an id that is a query", raw{body: withID(`"a' OR 1=1"`)},
+			400, someError, "order-id-invalid",
+		},
+		{
+			"an id with spaces around", raw{body: withID(`" a "`)},
+			400, someError, "order-id-invalid",
+		},
 		{"a number for an id", raw{body: withID(`5`)}, 400, someError, "order-id-invalid"},
 		{"a list of ids", raw{body: withID(`["a","b"]`)}, 400, someError, "order-id-invalid"},
 		{"an id that is null", raw{body: withID(`null`)}, 400, someError, "order-id-missing"},
-		{"an event of 200 KiB", raw{body: `{"event":"` + strings.Repeat("e", 200<<10) + `"}`}, 200, `{"event":"` + strings.Repeat("e", 64) + `","status":"ignored"}`, "unknown-event"},
-		{"an event with lone surrogates", raw{body: `{"event":"\ud800\udfff\udc00"}`}, 200, ignored, "unknown-event"},
-		{"an event to forge a line of the log with", raw{body: `{"event":"x\"}\n{\"reason\":\"received\""}`}, 200, ignored, "unknown-event"},
-		{"a number for an event", raw{body: `{"event":1e999999999}`}, 200, `{"event":"","status":"ignored"}`, "unknown-event"},
-		{"an event with a version of 50 digits", raw{body: `{"event":"SalesOrderUpdatedV` + strings.Repeat("9", 40) + `","salesOrderId":"a"}`}, 200, received("a"), "received"},
+		{
+			"an event of 200 KiB", raw{body: `{"event":"` + strings.Repeat("e", 200<<10) + `"}`},
+			200, `{"event":"` + strings.Repeat("e", 64) + `","status":"ignored"}`, "unknown-event",
+		},
+		{
+			"an event with lone surrogates", raw{body: `{"event":"\ud800\udfff\udc00"}`},
+			200, ignored, "unknown-event",
+		},
+		{
+			"an event to forge a line of the log with",
+			raw{body: `{"event":"x\"}\n{\"reason\":\"received\""}`},
+			200, ignored, "unknown-event",
+		},
+		{
+			"a number for an event", raw{body: `{"event":1e999999999}`},
+			200, `{"event":"","status":"ignored"}`, "unknown-event",
+		},
+		{
+			"an event with a version of 50 digits",
+			raw{
+				body: `{"event":"SalesOrderUpdatedV` + strings.Repeat("9", 40) + `","salesOrderId":"a"}`,
+			},
+			200, received("a"), "received",
+		},
 	}
+}
 
-	// All of them at once, since net/http takes half a second to part from a sender that it did not
-	// hear out.
+// TestHostile sends what an attacker may send, with and without a valid signature. Each request
+// must get its status, be recorded with its reason, and leave no memory behind.
+func TestHostile(t *testing.T) {
+	cases := slices.Concat(hostileBodies(t), hostileHeaders(t), hostileRequestLines(),
+		hostileSignatures(t), hostileJSON(), hostileIDs())
+	// Send them concurrently: net/http waits half a second before it resets a connection with
+	// unread data.
 	const times = 3
-	servers, requests, answers := make([]*testServer, len(cases)), make([]string, len(cases)), make([][]reply, len(cases))
+	servers := make([]*testServer, len(cases))
+	requests := make([]string, len(cases))
+	answers := make([][]reply, len(cases))
 	for i, tc := range cases {
-		servers[i] = startParallelServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Logger = slog.New(slog.DiscardHandler) }))
+		servers[i] = startParallelServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
+			o.Logger = slog.New(slog.DiscardHandler)
+		}))
 		requests[i] = tc.request.text(t)
 		answers[i] = make([]reply, times)
 	}
@@ -225,7 +744,7 @@ func TestHostile(t *testing.T) {
 		require.NoError(t, group.Wait())
 	}
 	send(1)
-	requireNoGrowth(t, 512<<10, func() { send(times) }) // some of these send 200 KiB each time
+	requireNoGrowth(t, 512<<10, func() { send(times) }) // some requests have 200 KiB
 
 	for i, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -249,29 +768,28 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestSmuggling: where a proxy may see one request and the gate two, the gate sees the standard's,
-// and hears nothing more over that connection.
+// TestSmuggling sends requests that a proxy may see as one and the gate as two. The gate must read
+// them as the standard says and close the connection after the first answer.
 func TestSmuggling(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	smuggled := "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 0\r\n\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n", len("0\r\n\r\n"+smuggled))
+	const chunks = "Transfer-Encoding: chunked\r\n"
 	for name, head := range map[string]string{
-		"length and chunks": fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n", len("0\r\n\r\n"+smuggled)),
-		"chunks and length": fmt.Sprintf("Transfer-Encoding: chunked\r\nContent-Length: %d\r\n", len("0\r\n\r\n"+smuggled)),
+		"length and chunks": length + chunks,
+		"chunks and length": chunks + length,
 		"chunks, hidden":    "Transfer-Encoding:\x0bchunked\r\nContent-Length: 5\r\n",
-		"HTTP/1.0 chunks":   "Transfer-Encoding: chunked\r\n",
+		"HTTP/1.0 chunks":   chunks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			version := "HTTP/1.1"
 			if strings.HasPrefix(name, "HTTP/1.0") {
 				version = "HTTP/1.0"
 			}
-			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
-			require.NoError(t, err)
-			defer conn.Close()
+			conn := ts.dial(t, "POST /webhook/inflow "+version+"\r\nHost: gate\r\n"+
+				head+"\r\n0\r\n\r\n"+smuggled)
 			require.NoError(t, conn.SetDeadline(time.Now().Add(generous)))
-			_, err = io.WriteString(conn, "POST /webhook/inflow "+version+"\r\nHost: gate\r\n"+head+"\r\n0\r\n\r\n"+smuggled)
-			require.NoError(t, err)
-			answers, _ := io.ReadAll(conn) // to the end: the server parts
+			answers, _ := io.ReadAll(conn) // until the server closes the connection
 			assert.Equal(t, 1, strings.Count(string(answers), "HTTP/1."), "%s", answers)
 		})
 	}
