@@ -1,6 +1,8 @@
-// Package desk serves the people who act on held orders: a page that lists them, a page for each
-// order, and an API for other software. It needs Temporal and nothing else. What it shows comes from
-// the runs of orders, and every action is an update of a run.
+// Package desk serves the people and the programs that act on held orders. It needs Temporal and
+// nothing else.
+//
+// It puts three packages together: orders reads and changes orders through their runs in Temporal,
+// pages shows them to people, and api serves them to programs.
 package desk
 
 import (
@@ -22,9 +24,11 @@ import (
 	"go.temporal.io/sdk/converter"
 	"golang.org/x/net/netutil"
 
+	"error-check-gate/desk/api"
+	"error-check-gate/desk/orders"
+	"error-check-gate/desk/pages"
 	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/edge"
-	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/signin"
 	"error-check-gate/internal/watchdog"
@@ -33,79 +37,65 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second // header and body
-	// writeTimeout leaves room for a check, which a request may wait for; see checkWithin.
-	writeTimeout   = readTimeout + checkWithin + 10*time.Second
+	// writeTimeout leaves time for a check, which a request may wait for.
+	writeTimeout   = readTimeout + orders.CheckTimeout + 10*time.Second
 	idleTimeout    = time.Minute
 	maxHeaderBytes = 32 << 10
 	// maxConnections is far more than the people of one company need.
 	maxConnections = 1000
-	// stopWithin is how long a stopping server waits for its requests. Checks go on without it.
-	stopWithin = 20 * time.Second
+	// stopTimeout is how long a stopping server waits for requests. Checks go on without it.
+	stopTimeout = 20 * time.Second
 )
 
-// Options are what a server needs.
+// Options configure a [Server].
 type Options struct {
 	// Temporal and Namespace are where the runs are. Both are required.
 	Temporal  client.Client
 	Namespace string
-	// Converter decodes memos; nil is the SDK's default.
+	// Converter decodes memos; nil means the SDK's default.
 	Converter converter.DataConverter
-	// SignIn says who may sign in, and how. The desk itself sets Render, UseOnce, Logger and Now.
+	// SignIn says who may sign in, and how. It is required. New sets UseOnce, and the pages set
+	// Render, Peer, Logger and Now.
 	SignIn signin.Options
-	// Links verifies the links in mails; nil takes none.
+	// Links verifies links from mails; nil refuses them all.
 	Links *desklink.Signer
-	// APITokensFile names the callers of the API, one a line; empty switches the API off.
+	// APITokensFile is the path of the API's token file. The API is off if it is empty.
 	APITokensFile string
-	// TrustedProxies are the peers whose X-Forwarded-For counts, for the limits of each client.
+	// TrustedProxies are the proxies whose X-Forwarded-For we believe, for limits per client.
 	TrustedProxies edge.Networks
-	// TemporalUIURL is for operators' links to runs; nil shows none.
+	// TemporalUIURL makes links to runs, for operators; nil makes none.
 	TemporalUIURL *url.URL
-	// Location is the time zone of the dates that people read and write; nil is the machine's.
+	// Location is the time zone of dates on the pages; nil means the machine's.
 	Location *time.Location
-	// Watchdog learns of questions that hang; nil is nobody.
+	// Watchdog learns of calls that hang; nil means none.
 	Watchdog *watchdog.Watchdog
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
 	// TracerProvider and MeterProvider are OpenTelemetry's global ones if nil.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Now is the clock of pages; nil is time.Now.
+	// Now is time.Now if nil.
 	Now func() time.Time
 }
 
-// Server is the desk of one process.
+// Server serves the pages, the API and the probes.
 type Server struct {
-	orders   Orders
-	board    *board
-	runs     *runs
-	signIn   *signin.Service
-	links    *desklink.Signer
+	orders   *orders.Runs
+	pages    *pages.Handler
+	api      *api.Handler
 	health   *poll.Value[*client.CheckHealthResponse]
 	watchdog *watchdog.Watchdog
-	pages    *pages
-	rules    *ruleList
-	// timeline returns what happened to an order, oldest first.
-	timeline func(context.Context, *Order) ([]ordercheck.TimelineEntry, error)
-	api      *api
-	uiURL    *url.URL
-	space    string
-	location *time.Location
-	open     bool // nobody has to sign in
 	logger   *slog.Logger
-	now      func() time.Time
 	handler  http.Handler
 }
 
-// New fails if a required option is missing.
+// New returns an error if a required option is missing or an option has a fault.
 func New(o Options) (*Server, error) {
 	if o.Temporal == nil || o.Namespace == "" {
 		return nil, errors.New("set up the desk: Temporal and its namespace are required")
 	}
 	if o.Converter == nil {
 		o.Converter = converter.GetDefaultDataConverter()
-	}
-	if o.Location == nil {
-		o.Location = time.Local
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -114,49 +104,72 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{
-		links: o.Links, open: o.SignIn.Mode == signin.ModeNone, watchdog: o.Watchdog, uiURL: o.TemporalUIURL,
-		space: o.Namespace, location: o.Location, logger: o.Logger, now: o.Now,
-		health: poll.TemporalHealth(o.Temporal, o.Watchdog, o.Now),
-		board:  newBoard(o.Temporal, o.Converter, o.Logger, o.Watchdog, o.Now),
-		rules:  &ruleList{temporal: o.Temporal},
+		orders: orders.NewRuns(orders.Options{
+			Temporal: o.Temporal, Converter: o.Converter, Watchdog: o.Watchdog,
+			Logger: o.Logger, Now: o.Now,
+		}),
+		health:   poll.TemporalHealth(o.Temporal, o.Watchdog, o.Now),
+		watchdog: o.Watchdog, logger: o.Logger,
 	}
-	s.runs = &runs{
-		temporal: o.Temporal, board: s.board,
-		batches: &batches{temporal: o.Temporal, converter: o.Converter},
+	o.SignIn.UseOnce = func(ctx context.Context, linkID string) (bool, error) {
+		return useLinkOnce(ctx, o.Temporal, linkID)
 	}
-	s.orders, s.timeline = s.runs, s.runs.timeline
 	var err error
-	if s.pages, err = newPages(s); err != nil {
-		return nil, fmt.Errorf("set up the desk: %w", err)
-	}
-	o.SignIn.Logger, o.SignIn.Now, o.SignIn.UseOnce = o.Logger, o.Now, s.useLinkOnce
-	o.SignIn.Peer = func(r *http.Request) string { return edge.Subnet(o.TrustedProxies.Client(r)).String() }
-	o.SignIn.Render = func(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
-		s.render(w, r, status, name, "", data)
-	}
-	if s.signIn, err = signin.New(context.Background(), o.SignIn); err != nil {
-		return nil, fmt.Errorf("set up the desk: %w", err)
-	}
-	mux := http.NewServeMux()
-	s.routes(mux)
-	if s.api, err = newAPI(apiOptions{
-		Orders: s.orders, TokensFile: o.APITokensFile, Peer: o.TrustedProxies.Client, Logger: o.Logger, Now: o.Now,
+	if s.pages, err = pages.New(pages.Options{
+		Orders: s.orders, SignIn: o.SignIn, Links: o.Links, TrustedProxies: o.TrustedProxies,
+		TemporalUIURL: o.TemporalUIURL, Namespace: o.Namespace, Location: o.Location,
+		Logger: o.Logger, Now: o.Now,
 	}); err != nil {
 		return nil, fmt.Errorf("set up the desk: %w", err)
 	}
-	s.handler = otelhttp.NewHandler(s.recovered(s.api.intercept(mux)), "desk",
+	if s.api, err = api.New(api.Options{
+		Orders: s.orders, TokensFile: o.APITokensFile, Peer: o.TrustedProxies.Client,
+		Logger: o.Logger, Now: o.Now,
+	}); err != nil {
+		return nil, fmt.Errorf("set up the desk: %w", err)
+	}
+	s.handler = otelhttp.NewHandler(s.routes(), "desk",
 		otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
 		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
 		otelhttp.WithFilter(traced))
 	return s, nil
 }
 
-// traced leaves out probes, and addresses that are secrets themselves: the links that sign people in.
-func traced(r *http.Request) bool {
-	return r.URL.Path != "/livez" && r.URL.Path != "/readyz" && !strings.HasPrefix(r.URL.Path, "/sign-in/")
+func (s *Server) routes() http.Handler {
+	probes := http.NewServeMux()
+	probes.HandleFunc("GET /livez", probe(func(context.Context) error { return s.watchdog.Check() }))
+	probes.HandleFunc("GET /readyz", probe(s.Ready))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case api.Owns(path):
+			s.api.ServeHTTP(w, r)
+		case path == "/livez" || path == "/readyz":
+			probes.ServeHTTP(w, r)
+		default:
+			s.pages.ServeHTTP(w, r)
+		}
+	})
 }
 
-// Handler answers the desk's routes.
+func probe(check func(context.Context) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := check(r.Context()); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, `{"status":"unavailable"}`)
+			return
+		}
+		fmt.Fprintln(w, `{"status":"ok"}`)
+	}
+}
+
+// traced skips probes, and addresses that contain a secret: sign-in links.
+func traced(r *http.Request) bool {
+	return r.URL.Path != "/livez" && r.URL.Path != "/readyz" &&
+		!strings.HasPrefix(r.URL.Path, "/sign-in/")
+}
+
+// Handler answers the requests to the desk.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Ready returns an error while Temporal cannot be reached.
@@ -165,17 +178,17 @@ func (s *Server) Ready(context.Context) error {
 	return err
 }
 
-// Run keeps what the handler reads up to date until ctx ends. Serve calls it.
+// Run does the background work of the handler until ctx ends. Serve calls it.
 func (s *Server) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.health.Run(ctx) })
-	running.Go(func() { s.board.run(ctx) })
-	running.Go(func() { s.signIn.Run(ctx) })
-	running.Go(func() { s.api.follow(ctx) })
+	running.Go(func() { s.orders.Run(ctx) })
+	running.Go(func() { s.pages.Run(ctx) })
+	running.Go(func() { s.api.Run(ctx) })
 	running.Wait()
 }
 
-// Serve answers requests on listener until ctx ends, then waits for those that have begun.
+// Serve answers requests on listener until ctx ends. Then it waits for the requests in flight.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
@@ -195,10 +208,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", stopWithin, err), server.Close())
+		return errors.Join(
+			fmt.Errorf("requests were cut off after %v: %w", stopTimeout, err), server.Close())
 	}
 	return nil
 }

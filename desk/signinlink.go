@@ -13,16 +13,16 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// useLinkWithin limits the wait for Temporal when a link signs somebody in.
-const useLinkWithin = 5 * time.Second
+// useLinkTimeout bounds the wait for Temporal when somebody signs in with a link.
+const useLinkTimeout = 5 * time.Second
 
-// useLinkOnce reports whether a sign-in link is used for the first time. Temporal knows: it refuses
-// to start a workflow twice under one id for as long as it keeps ended runs, which is days, and a
-// link is good for minutes.
-func (s *Server) useLinkOnce(ctx context.Context, linkID string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, useLinkWithin)
+// useLinkOnce reports whether a sign-in link is used for the first time. Temporal remembers that for
+// all desks: it refuses to start a second workflow with the same id for as long as it keeps closed
+// runs. That is days, and a link is valid for minutes.
+func useLinkOnce(ctx context.Context, temporal client.Client, linkID string) (first bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, useLinkTimeout)
 	defer cancel()
-	_, err := s.runs.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	_, err = temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: ordercheck.UseSignInLinkWorkflowID(linkID), TaskQueue: ordercheck.TaskQueue,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
@@ -35,7 +35,7 @@ func (s *Server) useLinkOnce(ctx context.Context, linkID string) (bool, error) {
 	case errors.As(err, &used):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("note that a link was used: %w", err)
+		return false, fmt.Errorf("record that a sign-in link was used: %w", err)
 	}
 	return true, nil
 }

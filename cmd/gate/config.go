@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
-	"error-check-gate/desk"
+	"error-check-gate/desk/api"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/notify"
 	"error-check-gate/internal/rules/rulefile"
@@ -188,7 +188,7 @@ func (c *configuration) checkTokens(environment config.Environment, names []stri
 	if path == "" || !slices.Contains(names, "desk") || c.faulty(variable) {
 		return
 	}
-	if err := desk.CheckTokenFile(path); err != nil {
+	if err := api.CheckTokenFile(path); err != nil {
 		c.Faults = append(c.Faults, config.ProcessFault{
 			Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: []string{"desk"},
 		})

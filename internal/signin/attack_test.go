@@ -82,7 +82,7 @@ func TestReplayedLink(t *testing.T) {
 	thief := d.browser(t)
 	answer := thief.post(link)
 	assert.Equal(t, http.StatusGone, answer.status)
-	assert.Contains(t, answer.body, "This link was used already")
+	assert.Contains(t, answer.body, "This link has already been used")
 	assert.Equal(t, "nobody", thief.who())
 	// Another spelling of the same key is the same link, or none.
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -50,11 +50,11 @@ func TestSignInByMailInABrowser(t *testing.T) {
 		t.Helper()
 		require.NoError(t, chromedp.Do(tab, steps...), what)
 	}
-	do("ask for a link", chromedp.Navigate(d.URL+"/sign-in?next=/orders/SO-1"), shows("Mail address"),
+	do("ask for a link", chromedp.Navigate(d.URL+"/sign-in?next=/orders/SO-1"), shows("Email address"),
 		chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(jane), chromedp.KeyEvent(kb.Enter),
 		shows("on its way"))
 	_, link := d.mail(t)
-	do("use it", chromedp.Navigate(link), shows("You sign in as "+jane),
+	do("use it", chromedp.Navigate(link), shows("sign in as "+jane),
 		chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter), shows("mail "+jane+" may override"))
 	place, err := chromedp.Run(tab, chromedp.Evaluate[string](`location.pathname`))
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestSignInByMailInABrowser(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, cookies, "no script sees the session")
 	do("come back later", chromedp.Navigate(d.URL+"/who"), shows("mail "+jane+" may override"))
-	do("use it again", chromedp.Navigate(link), shows("You sign in as"))
+	do("use it again", chromedp.Navigate(link), shows("sign in as"))
 }
 
 func TestSignInByOpenIDConnectInABrowser(t *testing.T) {

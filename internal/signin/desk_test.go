@@ -132,7 +132,7 @@ func renderer(t *testing.T) func(http.ResponseWriter, *http.Request, int, string
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"sign-in", "sign-in-sent", "sign-in-confirm", "sign-in-failed"} {
 		page, err := template.Must(template.New("layout").Parse(layout)).
-			ParseFiles("../../desk/pages/" + name + ".html")
+			ParseFiles("../../desk/pages/templates/" + name + ".html")
 		require.NoError(t, err)
 		pages[name] = page
 	}

@@ -15,8 +15,8 @@ const (
 	maxPeers = 10_000
 )
 
-// newPeerLimiter evicts the peer that was quiet longest when it is full. Somebody with 10,000
-// addresses needs no eviction to get past the limit.
+// newPeerLimiter returns a limiter that evicts the least recent peer when it is full. That helps no
+// attacker: somebody with 10,000 addresses gets past the limit anyway.
 func newPeerLimiter() *limiter {
 	return newLimiter(peerLimit, peerWindow, maxPeers, true)
 }
@@ -39,19 +39,19 @@ type uses struct {
 }
 
 // newLimiter returns a limiter that keeps state for a maximum number of keys. If all of them were
-// used within the window, a new key takes the place of the one that was used least recently, or,
-// without evict, is not allowed.
+// used within the window, a new key evicts the least recently used one. Without evict, the new key
+// is refused.
 func newLimiter(limit int, window time.Duration, keys int, evict bool) *limiter {
 	return &limiter{
 		limit: limit, window: window, keys: keys, evict: evict, uses: map[string]*list.Element{},
 	}
 }
 
-// take uses the key once, or returns how long to wait before it may be used again.
+// take counts one use of the key. If the key is over its limit, it returns how long to wait.
 func (l *limiter) take(key string, now time.Time) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.forget(now)
+	l.removeOld(now)
 	element := l.uses[key]
 	if element == nil {
 		if len(l.uses) >= l.keys {
@@ -75,8 +75,8 @@ func (l *limiter) take(key string, now time.Time) (wait time.Duration, ok bool) 
 	return 0, true
 }
 
-// forget removes the keys that were not used within the window.
-func (l *limiter) forget(now time.Time) {
+// removeOld removes the keys that were not used within the window.
+func (l *limiter) removeOld(now time.Time) {
 	for {
 		last := l.recent.Back()
 		if last == nil {
@@ -95,8 +95,8 @@ func (l *limiter) remove(element *list.Element) {
 	delete(l.uses, used.key)
 }
 
-// connectionPeer returns the address at the other end of the connection. Headers don't count:
-// anybody can send them. One customer of a provider has a whole /64 network of IPv6.
+// connectionPeer returns the address at the other end of the connection. It ignores headers, because
+// anybody can send them. An IPv6 customer usually has a whole /64 network, so that is one peer.
 func connectionPeer(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// askForLink answers the same whether the address is known or not.
+// askForLink gives the same answer for known and unknown addresses.
 func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		s.failForm(w, r, err)
@@ -20,7 +20,7 @@ func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 	address, err := parseAddress(r.PostForm.Get("email"))
 	if err != nil {
 		s.render(w, r, http.StatusBadRequest, "sign-in", signInPage{
-			Mode: s.mode, Next: next, Fault: "Write your mail address, such as jane@example.com.",
+			Mode: s.mode, Next: next, Fault: "Enter your email address, such as jane@example.com.",
 		})
 		return
 	}
@@ -28,7 +28,7 @@ func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "sign-in-sent", sentPage{Address: address, Again: Path(next)})
 }
 
-// showLink uses nothing up: mail scanners open every link.
+// showLink does not use the link, because mail scanners open every link.
 func (s *Service) showLink(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
 	l, ok := s.openLink(w, r, key)
@@ -38,7 +38,7 @@ func (s *Service) showLink(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "sign-in-confirm", confirmPage{Address: l.Address, Key: key})
 }
 
-// useOnceTimeout is how long a person waits for an answer about one link.
+// useOnceTimeout bounds the wait for UseOnce.
 const useOnceTimeout = 10 * time.Second
 
 func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +53,7 @@ func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	first, err := s.mail.useOnce(ctx, l.ID)
 	if err != nil {
-		s.logger.ErrorContext(r.Context(), "a sign-in link could not be used; it stays good",
+		s.logger.ErrorContext(r.Context(), "a sign-in link could not be used; it stays valid",
 			"error", err)
 		s.failAgain(w, r, faultUnavailable, r.URL.EscapedPath())
 		return
@@ -70,7 +70,7 @@ func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
 	s.welcome(w, r, l.Address, l.Next)
 }
 
-// openLink answers the request itself if the key is no good.
+// openLink returns the link of a key. If the key is not valid, it answers the request.
 func (s *Service) openLink(w http.ResponseWriter, r *http.Request, key string) (link, bool) {
 	l, err := s.mail.open(key)
 	switch {
@@ -88,7 +88,7 @@ func (s *Service) openLink(w http.ResponseWriter, r *http.Request, key string) (
 	return l, true
 }
 
-// welcome starts the session and leads on.
+// welcome starts a session and redirects to the page that the person wanted.
 func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next string) {
 	if err := s.startSession(w, r, address); err != nil {
 		s.logger.ErrorContext(r.Context(), "a session could not be started", "error", err)
@@ -98,8 +98,8 @@ func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next 
 	http.Redirect(w, r, LocalPath(next), http.StatusSeeOther)
 }
 
-// within charges the peer. It answers 429 if the peer is over its limit; again is where to go on
-// later.
+// within counts the request. If its peer is over the limit, it answers 429, with a link to the
+// address again.
 func (s *Service) within(
 	w http.ResponseWriter, r *http.Request, limit *limiter, again string,
 ) bool {

@@ -20,20 +20,20 @@ const (
 	// also bounds the memory for counting. People who are named themselves are counted apart, so a
 	// flood of invented addresses of a known domain doesn't lock them out.
 	maxMailboxes = 10_000
-	// maxRequests bounds the requests that wait to be looked at, which takes microseconds.
+	// maxRequests is the maximum number of queued requests. Each takes microseconds.
 	maxRequests = 1000
-	// maxMails bounds the mails that wait for the mail server.
+	// maxMails is the maximum number of queued mails.
 	maxMails = 100
 	senders  = 2
-	// mailTimeout is as long as a notice may take.
+	// mailTimeout bounds the sending of one mail. Notices have the same.
 	mailTimeout = 30 * time.Second
-	// stopWithin is how long queued mails may take when the process stops.
-	stopWithin = 5 * time.Second
-	// complainEvery limits the log lines that a flood of requests can cause.
-	complainEvery = time.Minute
+	// stopTimeout is how long a stopping process goes on sending queued mails.
+	stopTimeout = 5 * time.Second
+	// logInterval limits the log lines that a flood of requests can cause.
+	logInterval = time.Minute
 )
 
-// link is what the key in a mailed link says.
+// link is the content of the key in a sign-in link.
 type link struct {
 	Address string `json:"a"`
 	ID      string `json:"i"`
@@ -41,11 +41,11 @@ type link struct {
 	Next    string `json:"n,omitempty"`
 }
 
-// linkRequest is one request for a link. The address was not looked up yet.
+// linkRequest is a request for a link. Its address may be unknown.
 type linkRequest struct{ address, next string }
 
-// mailer sends links. A request is queued before its address is looked up, so how long the answer
-// takes doesn't tell whether the address is known.
+// mailer sends links. It queues a request before it looks up the address, so the time of an answer
+// doesn't show whether the address is known.
 type mailer struct {
 	links    *sealer
 	baseURL  string
@@ -77,13 +77,13 @@ func newMailer(o *Options, s *Service) (*mailer, error) {
 		byDomain: newLimiter(mailLimit, mailWindow, maxMailboxes, false),
 		requests: make(chan linkRequest, maxRequests),
 		logger:   o.Logger, now: o.Now,
-		overflow: rate.Sometimes{Interval: complainEvery},
-		limited:  rate.Sometimes{Interval: complainEvery},
+		overflow: rate.Sometimes{Interval: logInterval},
+		limited:  rate.Sometimes{Interval: logInterval},
 	}, nil
 }
 
-// ask queues a request. A full queue drops it, because the caller's answer must not depend on
-// anything.
+// ask queues a request, or drops it if the queue is full. It returns nothing, because the answer
+// must be the same for all requests.
 func (m *mailer) ask(ctx context.Context, request linkRequest) {
 	select {
 	case m.requests <- request:
@@ -97,7 +97,7 @@ func (m *mailer) ask(ctx context.Context, request linkRequest) {
 func (m *mailer) run(ctx context.Context) {
 	sendCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopWithin, cancel) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, cancel) })()
 	var sending sync.WaitGroup
 	mails := make(chan linkRequest, maxMails)
 	for range senders {
@@ -122,7 +122,7 @@ func (m *mailer) run(ctx context.Context) {
 	sending.Wait()
 }
 
-// decide queues the mail that a request asked for, if its address gets one.
+// decide queues a mail for a request, if its address is known and within its limit.
 func (m *mailer) decide(ctx context.Context, request linkRequest, mails chan<- linkRequest) {
 	known, named := m.people.match(request.address)
 	if !known {
@@ -149,7 +149,7 @@ func (m *mailer) decide(ctx context.Context, request linkRequest, mails chan<- l
 
 const mailSubject = "Sign in to the order desk"
 
-// sendLink signs the link only now, so that time in the queue doesn't count.
+// sendLink signs the link just before it sends it, so the time in the queue doesn't count.
 func (m *mailer) sendLink(ctx context.Context, request linkRequest) {
 	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	defer cancel()
@@ -167,19 +167,20 @@ func (m *mailer) sendLink(ctx context.Context, request linkRequest) {
 }
 
 func mailText(address, link string) string {
-	return fmt.Sprintf(`Somebody, probably you, asked to sign in to the order desk as %s.
+	return fmt.Sprintf(`Somebody (probably you) wants to sign in to the order desk as %s.
 
 Open this link and press the button on the page:
 
 %s
 
-The link is good for 15 minutes, and works once.
+The link works once, for 15 minutes.
 
-If you did not ask for it, ignore this mail. Do not pass it on: the link signs in whoever has it.
+If you did not ask for this, ignore this email. Do not forward it: everybody who has the link can
+sign in as you.
 `, address, link)
 }
 
-// open returns what a key says. The error is errForged, or errExpired with what the key said.
+// open returns the link of a key. It returns errForged, or errExpired together with the link.
 func (m *mailer) open(key string) (link, error) {
 	var l link
 	if err := m.links.open(key, &l); err != nil {

@@ -31,14 +31,14 @@ func TestSignInByMail(t *testing.T) {
 	mail, link := d.mail(t)
 	assert.Equal(t, jane, mail.to)
 	assert.Equal(t, "Sign in to the order desk", mail.subject)
-	assert.Contains(t, mail.text, "good for 15 minutes, and works once")
-	assert.Contains(t, mail.text, "ignore this mail")
+	assert.Contains(t, mail.text, "The link works once, for 15 minutes.")
+	assert.Contains(t, mail.text, "ignore this email")
 	assert.NotContains(t, link, "=")
 	assert.Equal(t, "nobody", b.who())
 
 	confirm := b.get(link)
 	assert.Equal(t, http.StatusOK, confirm.status)
-	assert.Contains(t, confirm.body, "You sign in as <strong>"+jane)
+	assert.Contains(t, confirm.body, "sign in as <strong>"+jane)
 	assert.Equal(t, "no-store", confirm.header.Get("Cache-Control"))
 	b.stay()
 	done := b.post(link)
@@ -218,7 +218,7 @@ func TestFaultsOfTheForm(t *testing.T) {
 	} {
 		answer := b.post("/sign-in", "email", address, "next", "/rules")
 		assert.Equal(t, http.StatusBadRequest, answer.status, name)
-		assert.Contains(t, answer.body, "Write your mail address", name)
+		assert.Contains(t, answer.body, "Enter your email address", name)
 		assert.Contains(t, answer.body, `value="/rules"`, name)
 	}
 	large := b.post("/sign-in", "email", jane, "rest", strings.Repeat("x", 64<<10))

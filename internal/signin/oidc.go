@@ -16,12 +16,12 @@ import (
 
 const (
 	stateCookie = "__Host-desk-oidc"
-	// stateValid is how long somebody may take at the provider.
+	// stateValid is the maximum time that somebody can spend at the provider.
 	stateValid = 10 * time.Minute
 )
 
-// oidcState is what the desk remembers of somebody who is at the provider. It is in a sealed
-// cookie, so only the browser that started can finish.
+// oidcState is the state of a sign-in while the person is at the provider. It is in a sealed cookie,
+// so only the browser that started the sign-in can finish it.
 type oidcState struct {
 	State    string `json:"s"`
 	Nonce    string `json:"o"`
@@ -105,13 +105,13 @@ func (s *Service) finishOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if known, _ := s.Allowed(address); !known {
-		s.failAgain(w, r, faultStranger, chooseAgain)
+		s.failAgain(w, r, faultUnknown, chooseAgain)
 		return
 	}
 	s.welcome(w, r, address, state.Next)
 }
 
-// takeState returns what the browser's cookie says, if it belongs to this answer, and deletes it.
+// takeState deletes the browser's state cookie, and returns the state if it belongs to this answer.
 func (s *Service) takeState(w http.ResponseWriter, r *http.Request) (oidcState, bool) {
 	cookie, err := r.Cookie(stateCookie)
 	if err != nil {
@@ -134,8 +134,8 @@ func (s *Service) takeState(w http.ResponseWriter, r *http.Request) (oidcState, 
 	return state, true
 }
 
-// failByProvider shows why the provider sent somebody back. What it says is anybody's text, so only
-// codes of the standards are acted on or logged.
+// failByProvider shows a page for an error code of the provider. Anybody can write such an address,
+// so we log only the codes of the standards.
 func (s *Service) failByProvider(w http.ResponseWriter, r *http.Request, next, code string) {
 	switch code {
 	case "server_error", "temporarily_unavailable":
@@ -154,12 +154,12 @@ func (s *Service) failProvider(w http.ResponseWriter, r *http.Request, next stri
 	s.failAgain(w, r, faultProvider, withNext(startPath, next))
 }
 
-// refusedError says that the provider answered, and that the answer signs nobody in.
+// refusedError means that the provider answered, but the answer signs nobody in.
 type refusedError struct{ reason string }
 
 func (e *refusedError) Error() string { return e.reason }
 
-// identify exchanges the code for what the provider knows of a person.
+// identify exchanges the code for the identity of the person.
 func (c *connection) identify(ctx context.Context, code string, state oidcState) (identity, error) {
 	token, err := c.oauth.Exchange(ctx, code, oauth2.VerifierOption(state.Verifier))
 	var answered *oauth2.RetrieveError
@@ -187,13 +187,13 @@ func (c *connection) identify(ctx context.Context, code string, state oidcState)
 	if person.Email != "" || c.provider.UserInfoEndpoint() == "" {
 		return person, nil
 	}
-	// Some providers keep the address out of the ID token.
+	// Some providers don't put the address into the ID token.
 	info, err := c.provider.UserInfo(ctx, oauth2.StaticTokenSource(token))
 	if err != nil {
 		return identity{}, fmt.Errorf("ask who signed in: %w", shortened{err})
 	}
 	if info.Subject != idToken.Subject {
-		return identity{}, &refusedError{"the user info is about somebody else than the ID token"}
+		return identity{}, &refusedError{"the user info and the ID token are about different people"}
 	}
 	person = identity{}
 	if err := info.Claims(&person); err != nil {
@@ -202,16 +202,16 @@ func (c *connection) identify(ctx context.Context, code string, state oidcState)
 	return person, nil
 }
 
-// identity is what a provider knows of a person.
+// identity holds a provider's claims about a person.
 type identity struct {
 	Email string `json:"email"`
 	// EmailVerified is nil if the provider doesn't say.
 	EmailVerified *claimBool `json:"email_verified"`
-	// DomainVerified is Microsoft's: its tenants own the domain of the address.
+	// DomainVerified is a claim of Microsoft's: the tenant owns the domain of the address.
 	DomainVerified claimBool `json:"xms_edov"`
 }
 
-// microsoftHosts are the issuers whose claim xms_edov we believe. They never send email_verified.
+// microsoftHosts are the issuers whose claim xms_edov we trust. They never send email_verified.
 var microsoftHosts = map[string]bool{
 	"login.microsoftonline.com": true, "login.microsoftonline.us": true,
 	"login.partner.microsoftonline.cn": true,
@@ -226,8 +226,8 @@ func (i *identity) verified(issuer string) bool {
 	return err == nil && microsoftHosts[u.Hostname()] && bool(i.DomainVerified)
 }
 
-// claimBool is true for true, "true", 1 and "1", which are what providers send, and false for all
-// else.
+// claimBool is true for the values that providers send, true, "true", 1 and "1", and false for all
+// others.
 type claimBool bool
 
 // UnmarshalJSON implements [json.Unmarshaler]. It never fails.

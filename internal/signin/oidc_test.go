@@ -182,7 +182,7 @@ func TestForeignState(t *testing.T) {
 	mixed.RawQuery = query.Encode()
 	answer := victim.get(mixed.String())
 	assert.Equal(t, http.StatusBadRequest, answer.status)
-	assert.Contains(t, answer.body, "The provider did not confirm who you are")
+	assert.Contains(t, answer.body, "Your sign-in was not confirmed")
 	assert.Equal(t, "nobody", victim.who())
 
 	// The same answer twice.
@@ -227,7 +227,7 @@ func TestProviderIsAway(t *testing.T) {
 	answer := b.get("/sign-in/oidc?next=/rules")
 	assert.Equal(t, http.StatusServiceUnavailable, answer.status)
 	assert.NotEmpty(t, answer.header.Get("Retry-After"))
-	assert.Contains(t, answer.body, "The provider does not answer")
+	assert.Contains(t, answer.body, "The sign-in service does not answer")
 	assert.Contains(t, answer.body, `href="/sign-in/oidc?next=%2Frules"`)
 
 	d.provider.SetDown(false)
@@ -287,7 +287,7 @@ func TestOtherModesDoNotApply(t *testing.T) {
 		b.post("/sign-in", "email", jane), b.get("/sign-in/key"), b.post("/sign-in/key"),
 	} {
 		assert.Equal(t, http.StatusNotFound, answer.status)
-		assert.Contains(t, answer.body, "People do not sign in this way here")
+		assert.Contains(t, answer.body, "You cannot sign in this way")
 	}
 	byMail := newDesk(t, nil)
 	assert.Equal(t, http.StatusNotFound, byMail.browser(t).get("/sign-in/oidc").status)

@@ -43,7 +43,7 @@ func TestFaultsOfTheOptions(t *testing.T) {
 		},
 		"no pages": {
 			signin.ModeNone, func(o *options) { o.Render = nil },
-			"nothing renders its pages",
+			"nothing renders the pages",
 		},
 		"no secret": {
 			signin.ModeMail, func(o *options) { o.Secrets = nil },

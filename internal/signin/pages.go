@@ -11,14 +11,14 @@ type signInPage struct {
 	Mode      Mode
 	Next      string
 	Provider  string // of OpenID Connect, for people
-	Fault     string // what is wrong with the address that was sent
+	Fault     string // of the address that was entered
 	SignedOut bool
 }
 
 // sentPage is the data of page sign-in-sent.
 type sentPage struct {
 	Address string
-	Again   string // where to ask for another link
+	Again   string // address to ask for another link
 }
 
 // confirmPage is the data of page sign-in-confirm.
@@ -27,91 +27,91 @@ type confirmPage struct{ Address, Key string }
 // failedPage is the data of page sign-in-failed.
 type failedPage struct {
 	fault
-	URL string // where the way out leads
+	URL string // address to go on
 }
 
-// fault is one reason why somebody is not signed in. Its texts are constant, so an attacker learns
-// nothing from them.
+// fault is a reason why somebody is not signed in. Its texts are constant, so they tell an attacker
+// nothing.
 type fault struct {
 	Status int
 	Title  string
 	Text   string // what happened and what to do
-	Action string // names the way out
+	Action string // label of the link to go on
 }
 
 var (
 	faultInvalid = fault{
 		http.StatusBadRequest, "This link does not work",
-		"It is cut off, or this desk did not make it. Open the link exactly as it is in the mail, " +
-			"or ask for a new one.",
+		"It may be incomplete. Open the link exactly as it is in the email, or ask for a new one.",
 		"Ask for a new link",
 	}
 	faultExpired = fault{
 		http.StatusGone, "This link has expired",
-		"A link is good for 15 minutes. Ask for a new one.", "Ask for a new link",
+		"A link works for 15 minutes. Ask for a new one.", "Ask for a new link",
 	}
 	faultUsed = fault{
-		http.StatusGone, "This link was used already",
-		"A link works once. Ask for a new one.", "Ask for a new link",
+		http.StatusGone, "This link has already been used",
+		"A link works only once. Ask for a new one.", "Ask for a new link",
 	}
 	faultRemoved = fault{
 		http.StatusGone, "This link no longer works",
-		"Its address may no longer sign in here. Ask the person who runs the desk.",
-		"Sign in as somebody else",
+		"Your address may not sign in here any more. Ask the person who runs the order desk.",
+		"Use another address",
 	}
 	faultUnavailable = fault{
-		http.StatusServiceUnavailable, "Signing in does not work right now",
-		"Nothing was used up. Try again in a minute.", "Try again",
+		http.StatusServiceUnavailable, "Signing in does not work at the moment",
+		"Wait a minute, then try again.", "Try again",
 	}
 	faultTooMany = fault{
 		http.StatusTooManyRequests, "Too many tries",
-		"Too many sign-ins were asked for from your network. Wait a minute, then try again.", "Try again",
+		"Too many people in your network tried to sign in. Wait a minute, then try again.", "Try again",
 	}
 	faultTooLarge = fault{
 		http.StatusRequestEntityTooLarge, "The form is too large",
-		"A mail address has at most 254 characters. Type it again.", "Try again",
+		"An email address has at most 254 characters. Enter it again.", "Try again",
 	}
 	faultForm = fault{
 		http.StatusBadRequest, "The form could not be read",
 		"Fill in the form again.", "Try again",
 	}
 	faultMode = fault{
-		http.StatusNotFound, "People do not sign in this way here",
-		"See how to sign in at this desk.", "Sign in",
+		http.StatusNotFound, "You cannot sign in this way",
+		"This order desk uses another way to sign in.", "Sign in",
 	}
 	faultState = fault{
 		http.StatusBadRequest, "This sign-in was not started here",
-		"It began in another browser or another tab, or took more than 10 minutes. Start again.",
+		"You started in another browser or tab, or more than 10 minutes ago. Start again.",
 		"Start again",
 	}
 	faultRefused = fault{
 		http.StatusBadRequest, "You are not signed in",
-		"The provider did not confirm who you are. Start again.", "Start again",
+		"Your sign-in was not confirmed. Start again.", "Start again",
 	}
 	faultUnverified = fault{
 		http.StatusForbidden, "Your address is not verified",
-		"The provider has not verified that the mail address of your account is yours. " +
-			"Verify it there, or use another account.",
+		"Nobody has verified the email address of your account. " +
+			"Verify it in your account, or use another account.",
 		"Use another account",
 	}
-	faultStranger = fault{
+	faultUnknown = fault{
 		http.StatusForbidden, "This account may not sign in here",
-		"Its mail address is not one of this desk's people. Use another account, " +
-			"or ask the person who runs the desk.",
+		"Its email address is not on the list. Use another account, " +
+			"or ask the person who runs the order desk.",
 		"Use another account",
 	}
 	faultProvider = fault{
-		http.StatusServiceUnavailable, "The provider does not answer",
-		"The desk could not reach the provider that signs people in. Try again in a minute.", "Try again",
+		http.StatusServiceUnavailable, "The sign-in service does not answer",
+		"The order desk could not reach the service that signs you in. Try again in a minute.",
+		"Try again",
 	}
 )
 
-// fail shows a fault. Its way out is the page for signing in.
+// fail shows a fault with a link to the sign-in page.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, f fault, next string) {
 	s.failAgain(w, r, f, Path(next))
 }
 
-// failAgain shows a fault with a way out of its own.
+// failAgain shows a fault with a link to the address.
 func (s *Service) failAgain(w http.ResponseWriter, r *http.Request, f fault, address string) {
 	if f.Status == http.StatusServiceUnavailable {
 		setRetryAfter(w, unavailableFor)
@@ -119,10 +119,10 @@ func (s *Service) failAgain(w http.ResponseWriter, r *http.Request, f fault, add
 	s.render(w, r, f.Status, "sign-in-failed", failedPage{fault: f, URL: address})
 }
 
-// unavailableFor is a guess: it is as long as the pages tell people to wait.
+// unavailableFor is the Retry-After of status 503. The pages tell people to wait as long.
 const unavailableFor = time.Minute
 
-// setRetryAfter rounds up to whole seconds.
+// setRetryAfter sets the header in whole seconds, rounded up.
 func setRetryAfter(w http.ResponseWriter, wait time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 }

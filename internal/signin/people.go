@@ -61,8 +61,8 @@ func parsePeople(entries []string) (people, error) {
 	return p, errors.Join(faults...)
 }
 
-// match looks up an address that parseAddress returned. named is true if the list has the address
-// itself, not only its domain.
+// match looks up an address that parseAddress returned. named is true if the list contains the
+// address itself and not only its domain.
 func (p people) match(address string) (known, named bool) {
 	named = p.addresses[address]
 	return named || p.domains[domain(address)], named

@@ -13,17 +13,20 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 	"golang.org/x/sync/singleflight"
+
+	"error-check-gate/internal/ordercheck"
 )
 
 const (
-	// providerTimeout is how long the provider has for one call.
+	// providerTimeout bounds one call to the provider.
 	providerTimeout = 10 * time.Second
-	// maxProviderAnswer is far more than any provider's metadata, keys or tokens, in bytes.
+	// maxProviderAnswer is the maximum size of an answer, in bytes. Metadata, keys and tokens are far
+	// smaller.
 	maxProviderAnswer = 1 << 20
 )
 
-// provider is the OpenID Connect provider. The desk asks for its metadata when somebody signs in,
-// not at the start, and asks again after a failure.
+// provider is the OpenID Connect provider. The desk reads its metadata when the first person signs
+// in, not when it starts, and tries again after a failure.
 type provider struct {
 	settings  OIDC
 	name      string // for people
@@ -36,7 +39,7 @@ type provider struct {
 	connected atomic.Pointer[connection]
 }
 
-// connection is what the provider's metadata makes possible.
+// connection is ready to use the endpoints in the provider's metadata.
 type connection struct {
 	provider *oidc.Provider
 	oauth    oauth2.Config
@@ -82,14 +85,14 @@ func providerName(host string) string {
 	return host
 }
 
-// connect returns the connection, asking for the provider's metadata if need be. Callers at the
-// same time share one call.
+// connect returns the connection. It reads the provider's metadata if necessary; concurrent callers
+// share one read.
 func (p *provider) connect(ctx context.Context) (*connection, error) {
 	if c := p.connected.Load(); c != nil {
 		return c, nil
 	}
 	result := p.asking.DoChan("", func() (any, error) {
-		// The call goes on for the others when one of them leaves.
+		// The read goes on for the other callers when one of them leaves.
 		ctx, cancel := context.WithTimeout(p.context(context.WithoutCancel(ctx)), providerTimeout)
 		defer cancel()
 		c, err := p.discover(ctx)
@@ -142,14 +145,14 @@ func (p *provider) discover(ctx context.Context) (*connection, error) {
 	}, nil
 }
 
-// trusted reports whether an endpoint may get secrets.
+// trusted reports whether we may send secrets to an endpoint.
 func (p *provider) trusted(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Host != "" &&
 		(u.Scheme == "https" || p.insecure && u.Scheme == "http" && isLoopback(u.Hostname()))
 }
 
-// boundedTransport cuts off answers that are too long to be meant.
+// boundedTransport cuts off answers at maxProviderAnswer.
 type boundedTransport struct{ http.RoundTripper }
 
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -164,16 +167,12 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// shortened is an error that may quote an answer of the provider's at length.
+// maxErrorText is the maximum length of an error of the provider's, in characters.
+const maxErrorText = 200
+
+// shortened cuts the text of an error that may quote a long answer of the provider's.
 type shortened struct{ error }
 
 func (e shortened) Unwrap() error { return e.error }
 
-func (e shortened) Error() string {
-	const limit = 200
-	text := e.error.Error()
-	if len(text) <= limit {
-		return text
-	}
-	return text[:limit] + "…"
-}
+func (e shortened) Error() string { return ordercheck.Cut(e.error.Error(), maxErrorText) }

@@ -15,15 +15,15 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// sealer signs and encrypts values for one purpose. A value that was sealed for another purpose
-// cannot be opened: keys and securecookie's name differ. Encryption keeps addresses of people out
-// of other systems' logs.
+// sealer signs and encrypts values for one purpose. It cannot open a value that was sealed for
+// another purpose, because the keys and securecookie's name differ. Encryption keeps people's
+// addresses out of other systems' logs.
 type sealer struct {
 	purpose string
 	codecs  []securecookie.Codec // the first one seals, all of them open
 }
 
-var errForged = errors.New("nobody here signed it for this purpose")
+var errForged = errors.New("it was not signed here for this purpose")
 
 func checkSecrets(secrets []string) error {
 	if len(secrets) == 0 {
@@ -53,24 +53,25 @@ func newSealer(secrets []string, purpose string) (*sealer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("derive a key: %w", err)
 		}
-		// securecookie has a clock of its own, so values carry their time themselves.
+		// securecookie checks times with its own clock, which tests cannot set. So values contain
+		// their time and we check it.
 		s.codecs = append(s.codecs,
 			securecookie.New(hashKey, blockKey).MaxAge(0).SetSerializer(plainJSON{}))
 	}
 	return s, nil
 }
 
-// seal returns a text of characters that a URL carries as they are.
+// seal returns text that needs no escaping in a URL.
 func (s *sealer) seal(value any) (string, error) {
 	text, err := securecookie.EncodeMulti(s.purpose, value, s.codecs...)
 	if err != nil {
 		return "", fmt.Errorf("sign a %s: %w", s.purpose, err)
 	}
-	// Some mail programs end a link before a "=".
+	// Some mail programs cut off a "=" at the end of a link.
 	return strings.TrimRight(text, "="), nil
 }
 
-// open returns errForged for everything that seal did not return.
+// open decodes a text that seal returned. For any other text it returns errForged.
 func (s *sealer) open(text string, value any) error {
 	if padding := len(text) % 4; padding != 0 {
 		text += strings.Repeat("=", 4-padding)
@@ -81,8 +82,7 @@ func (s *sealer) open(text string, value any) error {
 	return nil
 }
 
-// plainJSON is JSON without escapes for HTML, which would make a sealed path up to six times as
-// long.
+// plainJSON is JSON without HTML escapes. They would make a sealed path up to six times as long.
 type plainJSON struct{}
 
 func (plainJSON) Serialize(value any) ([]byte, error) {
@@ -102,10 +102,10 @@ func randomID() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// clockSkew is how far apart the clocks of two desks may be.
+// clockSkew is the tolerated difference between the clocks of two desks.
 const clockSkew = time.Minute
 
-// expired reports whether something from issued, in Unix seconds, that is good for valid is over.
+// expired reports whether a value that was issued at a Unix time is older than valid.
 func expired(issued int64, valid time.Duration, now time.Time) bool {
 	age := now.Sub(time.Unix(issued, 0))
 	return age >= valid || age < -clockSkew

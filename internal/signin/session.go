@@ -13,7 +13,7 @@ const (
 	sessionValid = 12 * time.Hour
 )
 
-// session is what the cookie says.
+// session is the content of the session cookie.
 type session struct {
 	Address string `json:"a"`
 	ID      string `json:"i"`
@@ -21,7 +21,7 @@ type session struct {
 	Method  Mode   `json:"m"`
 }
 
-// Who returns who sent a request. It looks the person up in [Options.People] every time.
+// Who returns the person who sent a request. It looks the person up in [Options.People] every time.
 func (s *Service) Who(r *http.Request) (Person, bool) {
 	if s.mode == ModeNone {
 		return Person{Method: ModeNone, MayOverride: true}, true
@@ -37,7 +37,8 @@ func (s *Service) Who(r *http.Request) (Person, bool) {
 	return Person{Address: current.Address, MayOverride: mayOverride, Method: current.Method}, true
 }
 
-// session returns the session of a request, whether or not its person is still in People.
+// session returns the valid session of a request. It doesn't check whether the person is still in
+// People.
 func (s *Service) session(r *http.Request) (session, bool) {
 	if s.sessions == nil {
 		return session{}, false
@@ -51,7 +52,7 @@ func (s *Service) session(r *http.Request) (session, bool) {
 		return session{}, false
 	}
 	now := s.now()
-	// A changed mode ends the sessions of the old one.
+	// When the mode changes, the sessions of the old mode end.
 	if expired(current.Issued, sessionValid, now) || current.Method != s.mode ||
 		s.revoked.has(current.ID, now) {
 		return session{}, false
@@ -59,7 +60,7 @@ func (s *Service) session(r *http.Request) (session, bool) {
 	return current, true
 }
 
-// startSession signs a person in, and ends the session that the browser had before.
+// startSession signs a person in, and ends the browser's previous session.
 func (s *Service) startSession(w http.ResponseWriter, r *http.Request, address string) error {
 	now := s.now()
 	value, err := s.sessions.seal(session{
@@ -79,8 +80,8 @@ func (s *Service) endSession(r *http.Request) {
 	}
 }
 
-// newCookie deletes the cookie if valid is 0. SameSite is Lax, not Strict, because people come from
-// links in mails and from the provider's page.
+// newCookie returns a cookie, or one that deletes the cookie if valid is 0. SameSite is Lax, not
+// Strict, because people come from links in mails and from the provider's page.
 func newCookie(name, value string, valid time.Duration) *http.Cookie {
 	maxAge := int(valid / time.Second)
 	if valid == 0 {
@@ -102,8 +103,8 @@ func (s *Service) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/sign-in?signed-out", http.StatusSeeOther)
 }
 
-// maxRevoked is the maximum number of ended sessions that we remember. Only somebody who is signed
-// in can add one.
+// maxRevoked is the maximum number of ended sessions that we remember. Only people who are signed in
+// can add one.
 const maxRevoked = 10_000
 
 // revocations remembers ended sessions until they would have expired.
@@ -121,7 +122,7 @@ func (v *revocations) has(id string, now time.Time) bool {
 	return ok && now.Before(expires)
 }
 
-// add forgets the session that expires first if there are too many.
+// add remembers an ended session. If there are too many, it forgets the one that expires first.
 func (v *revocations) add(id string, expires, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

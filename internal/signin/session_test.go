@@ -134,7 +134,7 @@ func TestNobodySignsInWithoutAMode(t *testing.T) {
 	})
 	b := d.browser(t)
 	assert.Equal(t, "none  may override", b.who())
-	assert.Contains(t, b.get("/sign-in").body, "Nobody needs to sign in here")
+	assert.Contains(t, b.get("/sign-in").body, "You do not have to sign in here")
 	known, mayOverride := d.service.Allowed("anybody@example.com")
 	assert.True(t, known && mayOverride)
 	for _, answer := range []page{

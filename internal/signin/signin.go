@@ -1,6 +1,5 @@
-// Package signin knows who uses the desk. People sign in by a link in a mail or by OpenID Connect;
-// the desk keeps no user database. A session is a signed cookie, so any process with the same
-// secret accepts it.
+// Package signin signs people in to the desk, by a link in a mail or by OpenID Connect. There is no
+// user database. A session is a signed cookie, so every process with the same secret accepts it.
 //
 // A session ends 12 hours after signing in, when the secret that signed it is removed, when the
 // person is removed from [Options.People], and at sign-out. Sign-out deletes the browser's cookie,
@@ -20,27 +19,27 @@ import (
 	"time"
 )
 
-// Mode is the way to sign in. One applies at a time.
+// Mode is the way to sign in. A desk has one.
 type Mode string
 
 // The modes.
 const (
-	// ModeMail sends a link to whoever asks for one and is in [Options.People].
+	// ModeMail sends a link to people in [Options.People] who ask for one.
 	ModeMail Mode = "mail"
 	// ModeOIDC asks an OpenID Connect provider.
 	ModeOIDC Mode = "oidc"
-	// ModeNone lets everybody act. It is for a desk that only this machine can reach.
+	// ModeNone lets everybody act. Use it only if nobody but this machine can reach the desk.
 	ModeNone Mode = "none"
 )
 
-// Person is who sent a request.
+// Person is the person who sent a request.
 type Person struct {
 	// Address is the person's mail address, with ASCII letters in lower case. It is empty in
 	// [ModeNone].
 	Address string
 	// MayOverride is true if the person may take responsibility for findings.
 	MayOverride bool
-	// Method is the mode that the person signed in by.
+	// Method is how the person signed in.
 	Method Mode
 }
 
@@ -56,17 +55,17 @@ type OIDC struct {
 // MinSecret is the shortest secret, in bytes.
 const MinSecret = 32
 
-// Options are what a [Service] needs. Secrets, BaseURL and People are required unless Mode is
-// [ModeNone].
+// Options configure a [Service]. Render is required, and so are Secrets, BaseURL and People unless
+// Mode is [ModeNone].
 type Options struct {
 	Mode Mode
 	// Secrets sign cookies and links. The first one signs, all of them verify.
 	Secrets []string
 	// BaseURL is the desk's address for browsers, such as https://desk.example.com.
 	BaseURL *url.URL
-	// People may sign in: mail addresses, or @domain for everybody in a domain.
+	// People lists who may sign in: mail addresses, or @domain for everybody in a domain.
 	People []string
-	// MayOverride are the people who may take responsibility. Nil is everybody in People.
+	// MayOverride lists who may take responsibility. Nil means everybody in People.
 	MayOverride []string
 	// Mail sends a mail. [ModeMail] requires it. Its errors are logged, so they must not name people.
 	Mail func(ctx context.Context, to, subject, text string) error
@@ -77,13 +76,13 @@ type Options struct {
 	OIDC OIDC
 	// Render writes one of the pages sign-in, sign-in-sent, sign-in-confirm and sign-in-failed.
 	Render func(w http.ResponseWriter, r *http.Request, status int, page string, data any)
-	// Peer names the sender of a request for rate limits. Nil takes the address of the connection,
-	// and the /64 network of an IPv6 address. Behind a proxy it must return the address that the
-	// proxy saw.
+	// Peer identifies the sender of a request for rate limits. Behind a proxy it must return the
+	// address that the proxy saw. Nil uses the address of the connection, or its /64 network for
+	// IPv6.
 	Peer func(r *http.Request) string
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
-	// Now is the clock; nil is time.Now.
+	// Now is time.Now if nil.
 	Now func() time.Time
 }
 
@@ -104,10 +103,10 @@ type Service struct {
 	now         func() time.Time
 }
 
-// Format prints no fields, because some of them are keys.
+// Format hides the fields, because some of them contain keys.
 func (s *Service) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signin.Service") }
 
-// New checks the options and contacts nobody. It returns all faults at once.
+// New checks the options and returns all faults at once. It makes no connection.
 func New(_ context.Context, o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -125,7 +124,7 @@ func New(_ context.Context, o Options) (*Service, error) {
 	}
 	var faults []error
 	if o.Render == nil {
-		faults = append(faults, errors.New("nothing renders its pages; set Render"))
+		faults = append(faults, errors.New("nothing renders the pages; set Render"))
 	}
 	switch o.Mode {
 	case ModeNone:
@@ -197,12 +196,12 @@ func isLoopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// Register adds the routes for signing in and out. The caller must protect them against requests
-// from other origins, as [http.CrossOriginProtection] does.
+// Register adds the routes for signing in and out. The caller must protect them from requests of
+// other origins, as [http.CrossOriginProtection] does.
 func (s *Service) Register(mux *http.ServeMux) {
 	handle := func(pattern string, handler http.HandlerFunc) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			// A key in an address must not reach other sites, or stay in a cache.
+			// The key in an address must not reach other sites or stay in a cache.
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("Referrer-Policy", "same-origin")
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -221,7 +220,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 // maxForm limits the body of a form, in bytes.
 const maxForm = 64 << 10
 
-// only answers 404 in every other mode.
+// only wraps a handler that works in one mode. In other modes it answers 404.
 func (s *Service) only(mode Mode, handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.mode != mode {
@@ -232,8 +231,8 @@ func (s *Service) only(mode Mode, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Run sends the mails that people ask for until ctx ends. It then sends what is queued, for at
-// most 5 seconds, and returns.
+// Run sends the mails that people ask for until ctx ends. Then it sends the queued mails, for at most
+// 5 seconds, and returns.
 func (s *Service) Run(ctx context.Context) {
 	if s.mail == nil {
 		<-ctx.Done()
@@ -242,7 +241,7 @@ func (s *Service) Run(ctx context.Context) {
 	s.mail.run(ctx)
 }
 
-// Allowed looks an address up. Only known people may override.
+// Allowed reports whether an address may sign in, and whether it may override.
 func (s *Service) Allowed(address string) (known, mayOverride bool) {
 	if s.mode == ModeNone {
 		return true, true

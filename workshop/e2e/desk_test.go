@@ -48,7 +48,7 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	assert.Equal(t, http.StatusUnprocessableEntity, status)
 	assert.Contains(t, page, "You may not take responsibility")
 	_, page = dana.get("/")
-	assert.Contains(t, page, "Type your mail address", "the list needs signing in")
+	assert.Contains(t, page, "Enter your email address", "the list needs signing in")
 
 	// The manager signs in and takes responsibility for a while.
 	boss := d.browser()

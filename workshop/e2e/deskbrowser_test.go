@@ -113,11 +113,11 @@ func TestDeskInABrowser(t *testing.T) {
 	order := "/orders/" + first
 
 	// The manager signs in by mail and by keyboard, and comes to the order that was asked for.
-	do("ask for a link", page(order), shows("Mail address"),
+	do("ask for a link", page(order), shows("Email address"),
 		press(kb.Tab, kb.Tab, kb.Tab, manager, kb.Enter), shows("on its way"))
 	sound("sign-in-sent")
 	link := linkInMail.FindString(d.mailTo(manager, "Sign in", "").Text)
-	do("use it", chromedp.Navigate(link), shows("You sign in as "+manager))
+	do("use it", chromedp.Navigate(link), shows("sign in as "+manager))
 	sound("sign-in-confirm")
 	do("press the button", press(kb.Tab, kb.Tab, kb.Tab, kb.Enter), at(order), shows(number))
 	sound("order")
@@ -131,9 +131,9 @@ func TestDeskInABrowser(t *testing.T) {
 		chromedp.Evaluate[string](`document.querySelector("a[href*='format=csv']").getAttribute("href")`))
 	require.NoError(t, err)
 	assert.Contains(t, csv, "q="+strings.ToLower(number))
-	do("find nothing", page("/?q=nobody"), shows("No order matches"))
+	do("find nothing", page("/?q=nobody"), shows("No order was found"))
 	sound("list-no-match")
-	do("an empty tab", page("/?status=overridden"), shows("Nobody answers for an order now"))
+	do("an empty tab", page("/?status=overridden"), shows("No order is overridden"))
 	sound("list-empty")
 	do("rules", page("/rules"), shows("order-subtotal"),
 		browsertest.Holds(`document.querySelector("a[href*='rule=order-subtotal']")`))
@@ -204,7 +204,7 @@ func TestDeskInABrowser(t *testing.T) {
 
 	do("sign out", chromedp.Click(`form[action="/sign-out"] button`), shows("You are signed out"))
 	sound("signed-out")
-	do("and be out", page(order), shows("Mail address"))
+	do("and be out", page(order), shows("Email address"))
 
 	// The rep follows the mail's link, with JavaScript off.
 	_, err = chromedp.Call(tab, emulation.SetScriptExecutionDisabled,
@@ -234,7 +234,7 @@ func TestDeskInABrowser(t *testing.T) {
 			chromedp.Evaluate[bool](`document.body.innerText.includes("A check is waiting")`))
 		return err == nil && !waiting
 	}, waitFor, tick)
-	do("the list is not the link's", page("/"), shows("Mail address"))
+	do("the list is not the link's", page("/"), shows("Email address"))
 	do("nothing there", page("/nothing"), shows("There is no such page"))
 	sound("no-such-page")
 	assert.Empty(t, wrong.All(), "the browser reports no errors")

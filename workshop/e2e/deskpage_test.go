@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/desk"
+	"error-check-gate/desk/api"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
@@ -124,7 +124,7 @@ func newScanner(t *testing.T) *scanner {
 	s := &scanner{t: t, folder: t.TempDir(), script: deskBlock(t, "desk: may-leave")}
 	_, status := runIn(t, s.folder, deskBlock(t, "desk: token"))
 	require.Zero(t, status)
-	require.NoError(t, desk.CheckTokenFile(filepath.Join(s.folder, "desk_api_tokens")))
+	require.NoError(t, api.CheckTokenFile(filepath.Join(s.folder, "desk_api_tokens")))
 	return s
 }
 

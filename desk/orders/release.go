@@ -1,0 +1,33 @@
+package orders
+
+import "error-check-gate/internal/ordercheck"
+
+// Release says whether an order may leave the warehouse.
+type Release string
+
+// The releases. Only [ReleaseYes] lets an order go.
+const (
+	// ReleaseYes: the latest known version was checked, and has no error that nobody answers for.
+	ReleaseYes Release = "yes"
+	// ReleaseNo: the order has errors.
+	ReleaseNo Release = "no"
+	// ReleaseUnknown: the order was not or not completely checked, or a newer version waits for its
+	// check.
+	ReleaseUnknown Release = "unknown"
+)
+
+// release returns what a status means for the warehouse. checkOwed is true while a delivery or a
+// person waits for a check: the report then describes an older version of the order.
+func release(status ordercheck.Status, checkOwed bool) Release {
+	switch status {
+	case ordercheck.StatusPassed, ordercheck.StatusWarning, ordercheck.StatusOverridden:
+		if checkOwed {
+			return ReleaseUnknown
+		}
+		return ReleaseYes
+	case ordercheck.StatusPending, ordercheck.StatusFailed:
+		return ReleaseNo
+	case ordercheck.StatusChecking, ordercheck.StatusIncomplete, ordercheck.StatusUnchecked:
+	}
+	return ReleaseUnknown
+}

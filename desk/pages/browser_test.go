@@ -1,0 +1,55 @@
+package pages
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/desk/orders"
+	"error-check-gate/internal/browsertest"
+	"error-check-gate/internal/signin"
+)
+
+// TestHostileTextsBreakNoLayout checks pages with hostile texts, as wide as a screen and as a small
+// phone.
+func TestHostileTextsBreakNoLayout(t *testing.T) {
+	t.Parallel()
+	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
+	plain := httptest.NewServer(d.Handler)
+	t.Cleanup(plain.Close)
+	tab := browsertest.Start(t, 5*time.Minute)
+	wrong := browsertest.Listen(tab)
+	texts := hostileTexts()
+	for _, name := range []string{"long", "rtl", "markup"} {
+		d.orders.Order = hostileOrder(texts[name])
+		d.orders.Rows = []orders.Row{hostileRow(texts[name]), {
+			SalesOrderID: "2", OrderNumber: "SO-1", Customer: "Jim", SalesRep: "Al", Status: "failed",
+			Since: time.Now(), Errors: 1, First: "x",
+		}}
+		for _, path := range []string{testOrderPath, "/"} {
+			require.NoError(t, chromedp.Do(tab, chromedp.Navigate(plain.URL+path)))
+			for _, width := range []int64{1280, 320} {
+				require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 800)))
+				faults, err := chromedp.Run(tab, browsertest.Faults())
+				require.NoError(t, err)
+				assert.Empty(t, faults, "%s at %s, %d pixels", name, path, width)
+			}
+		}
+	}
+	// A text in right-to-left direction does not change the direction of others.
+	d.orders.Rows = []orders.Row{hostileRow(texts["rtl"])}
+	require.NoError(t, chromedp.Do(tab,
+		chromedp.Navigate(plain.URL+"/"), chromedp.EmulateViewport(1280, 800)))
+	after, err := chromedp.Run(tab, chromedp.Evaluate[bool](`(() => {
+		const more = document.querySelector(".more").getBoundingClientRect();
+		const text = document.querySelector("td[data-label='What is wrong'] bdi");
+		return more.left > text.getBoundingClientRect().left;
+	})()`))
+	require.NoError(t, err)
+	assert.True(t, after)
+	assert.Empty(t, wrong.All(), "the browser reports nothing")
+}
