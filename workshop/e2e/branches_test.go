@@ -27,11 +27,28 @@ import (
 // recordVariable names the folder for recorded histories, if set: see 'make record-histories'.
 const recordVariable = "RECORD_HISTORIES"
 
-// TestBranches takes a real run through each branch of the workflow. Package workflows replays the
+// branch takes a run through one branch of a workflow and records its history under a name.
+type branch func(t *testing.T, name string)
+
+// TestBranches takes a real run through each branch of the workflows. Package workflows replays the
 // recorded histories.
 func TestBranches(t *testing.T) {
 	t.Parallel()
-	for name, branch := range map[string]func(t *testing.T, name string){
+	for _, branches := range []map[string]branch{
+		checkBranches(), holdBranches(), endBranches(), noticeBranches(), sweepBranches(),
+	} {
+		for name, run := range branches {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(t, name)
+			})
+		}
+	}
+}
+
+// checkBranches returns the branches of a run that only checks an order.
+func checkBranches() map[string]branch {
+	return map[string]branch{
 		"passed": func(t *testing.T, name string) {
 			s := newStack(t, options{})
 			id := s.create("percent-discount")
@@ -96,6 +113,22 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusFailed, s.checkNow(id).Status)
 			s.record(name, id)
 		},
+		"handed-over-with-others": func(t *testing.T, name string) {
+			s := newStack(t, options{})
+			ids := s.silentOrders(2)
+			id := s.startHandOver(ids)
+			for _, order := range ids {
+				s.mustResult(order)
+			}
+			require.NoError(t, s.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
+			s.recordEvents(name, s.events(id, ""))
+		},
+	}
+}
+
+// holdBranches returns the branches of a held order until it is right.
+func holdBranches() map[string]branch {
+	return map[string]branch{
 		"hold-passed": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(time.Hour)})
 			id := s.create("plain")
@@ -133,50 +166,6 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
 		},
-		"hold-cancelled": func(t *testing.T, name string) {
-			r := newReceiver(t)
-			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
-			id := s.create("balance-wrong")
-			s.waitForStatus(id, ordercheck.StatusFailed)
-			require.NoError(t, s.cancel(id))
-			assert.Equal(t, ordercheck.StatusFailed, s.cancelled(id).Status)
-			s.record(name, id)
-		},
-		"hold-cancelled-and-delivered": func(t *testing.T, name string) {
-			r := newReceiver(t)
-			r.ask(func() bool { return false })
-			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
-			id := s.create("balance-wrong")
-			s.waitForStatus(id, ordercheck.StatusFailed)
-			require.NoError(t, s.cancel(id))
-			require.Eventually(t, func() bool { return s.report(id).Note == byAnna }, waitFor, tick)
-			s.postAccepted(id)
-			require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
-			r.ask(nil)
-			s.fix(id)
-			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
-			s.record(name, id)
-		},
-		"hold-expired": func(t *testing.T, name string) {
-			settings := holding(0)
-			settings.HoldMax, settings.RemindEvery = 2*time.Second, 1500*time.Millisecond
-			s := newStack(t, options{settings: settings})
-			id := s.create("balance-wrong")
-			report := s.mustResult(id)
-			assert.Equal(t, ordercheck.StatusFailed, report.Status)
-			assert.Contains(t, report.Note, "stopped waiting")
-			s.record(name, id)
-		},
-		"hold-deleted": func(t *testing.T, name string) {
-			s := newStack(t, options{settings: holding(0)})
-			id := s.create("balance-wrong")
-			s.waitForStatus(id, ordercheck.StatusFailed)
-			require.NoError(t, s.fake.DeleteOrder(id))
-			status, _ := s.post(id)
-			require.Equal(t, 200, status)
-			assert.Contains(t, s.mustResult(id).Note, "deleted")
-			s.record(name, id)
-		},
 		"hold-failed-fetch": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(0)})
 			require.NoError(t,
@@ -201,16 +190,62 @@ func TestBranches(t *testing.T) {
 			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 			s.record(name, id)
 		},
-		"handed-over-with-others": func(t *testing.T, name string) {
-			s := newStack(t, options{})
-			ids := s.silentOrders(2)
-			id := s.startHandOver(ids)
-			for _, order := range ids {
-				s.mustResult(order)
-			}
-			require.NoError(t, s.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
-			s.recordEvents(name, s.events(id, ""))
+	}
+}
+
+// endBranches returns the branches of a hold that ends although the order has errors.
+func endBranches() map[string]branch {
+	return map[string]branch{
+		"hold-expired": func(t *testing.T, name string) {
+			settings := holding(0)
+			settings.HoldMax, settings.RemindEvery = 2*time.Second, 1500*time.Millisecond
+			s := newStack(t, options{settings: settings})
+			id := s.create("balance-wrong")
+			report := s.mustResult(id)
+			assert.Equal(t, ordercheck.StatusFailed, report.Status)
+			assert.Contains(t, report.Note, "stopped waiting")
+			s.record(name, id)
 		},
+		"hold-deleted": func(t *testing.T, name string) {
+			s := newStack(t, options{settings: holding(0)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.fake.DeleteOrder(id))
+			status, _ := s.post(id)
+			require.Equal(t, 200, status)
+			assert.Contains(t, s.mustResult(id).Note, "deleted")
+			s.record(name, id)
+		},
+		"hold-cancelled": func(t *testing.T, name string) {
+			r := newReceiver(t)
+			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.cancel(id))
+			assert.Equal(t, ordercheck.StatusFailed, s.cancelled(id).Status)
+			s.record(name, id)
+		},
+		"hold-cancelled-and-delivered": func(t *testing.T, name string) {
+			r := newReceiver(t)
+			r.ask(func() bool { return false })
+			s := newStack(t, options{settings: holding(0), notifier: r.notifier(t)})
+			id := s.create("balance-wrong")
+			s.waitForStatus(id, ordercheck.StatusFailed)
+			require.NoError(t, s.cancel(id))
+			require.Eventually(t, func() bool { return s.report(id).Note == byAnna }, waitFor, tick)
+			s.postAccepted(id)
+			require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+			r.ask(nil)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+	}
+}
+
+// noticeBranches returns the branches of collective notices and digests.
+func noticeBranches() map[string]branch {
+	return map[string]branch{
 		"digest": func(t *testing.T, name string) {
 			s := newStack(t, options{digest: rarely, notifier: mailNotifier(t, newCatcher(t))})
 			s.waitForReport(s.create("balance-wrong"), ordercheck.StatusFailed)
@@ -239,6 +274,12 @@ func TestBranches(t *testing.T) {
 					s.events(ordercheck.GatherWorkflowID(target.Name), ""))
 			}
 		},
+	}
+}
+
+// sweepBranches returns the branches of sweeps, and of orders that a sweep finds.
+func sweepBranches() map[string]branch {
+	return map[string]branch{
 		"sweep-missed": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(time.Hour), sweep: byHand})
 			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
@@ -297,11 +338,6 @@ func TestBranches(t *testing.T) {
 			require.ErrorContains(t, err, "INFLOW_API_KEY")
 			s.recordEvents(name, s.events(s.latestSweep(), ""))
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			branch(t, name)
-		})
 	}
 }
 

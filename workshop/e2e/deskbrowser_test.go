@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,6 +45,29 @@ func (o *gatedOrders) SalesOrder(
 // TestDeskInABrowser: a manager and a sales rep use everything that the desk offers, in Chromium.
 func TestDeskInABrowser(t *testing.T) {
 	t.Parallel()
+	b := newDeskTab(t)
+	wrong := browsertest.Listen(b.tab)
+	b.signInByMail()
+	b.useTheList()
+	b.checkWithTheKeyboard()
+	b.watchACheck()
+	b.takeResponsibility()
+	b.followTheMailsLink()
+	assert.Empty(t, wrong.All(), "the browser reports no errors")
+}
+
+// deskTab is a browser tab at a desk with two held orders.
+type deskTab struct {
+	t             *testing.T
+	d             *deskStack
+	gated         *gatedOrders
+	tab           context.Context
+	first, second string // ids of the orders
+	number, order string // number and path of the first one
+}
+
+func newDeskTab(t *testing.T) *deskTab {
+	t.Helper()
 	gated := &gatedOrders{open: make(chan struct{}, 1)}
 	gated.open <- struct{}{}
 	d := newDeskStack(t, options{
@@ -53,189 +77,218 @@ func TestDeskInABrowser(t *testing.T) {
 			return gated
 		},
 	})
-	first, second := d.create("balance-wrong"), d.create("order-subtotal-wrong")
-	d.waitForStatus(first, ordercheck.StatusFailed)
-	d.waitForStatus(second, ordercheck.StatusFailed)
-	number := d.report(first).OrderNumber
+	b := &deskTab{t: t, d: d, gated: gated}
+	b.first, b.second = d.create("balance-wrong"), d.create("order-subtotal-wrong")
+	d.waitForStatus(b.first, ordercheck.StatusFailed)
+	d.waitForStatus(b.second, ordercheck.StatusFailed)
+	b.number, b.order = d.report(b.first).OrderNumber, "/orders/"+b.first
+	b.tab = browsertest.Start(t, waitFor)
+	return b
+}
 
-	tab := browsertest.Start(t, waitFor)
-	wrong := browsertest.Listen(tab)
-	do := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(tab, steps...); err != nil {
-			// only for the message
-			page, _ := chromedp.Run(tab,
-				chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
-			require.NoError(t, err, "%s; the page is:\n%s", what, page)
-		}
+// do runs steps, which must succeed. what describes them in a failure.
+func (b *deskTab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.tab, steps...); err != nil {
+		page, _ := chromedp.Run(b.tab, // only for the message
+			chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		require.NoError(b.t, err, "%s; the page is:\n%s", what, page)
 	}
-	shows := func(text string) chromedp.Action[chromedp.Void] {
-		return browsertest.Holds(`document.readyState === "complete" && document.body.innerText.includes(` + browsertest.Quote(text) + `)`)
+}
+
+func (b *deskTab) page(path string) chromedp.Action[chromedp.Void] {
+	return chromedp.Navigate(b.d.at(path))
+}
+
+// sound checks the page for faults in several widths. If the variable SCREENSHOTS names a folder, it
+// saves pictures there.
+func (b *deskTab) sound(name string) {
+	b.t.Helper()
+	for _, width := range []int64{1280, 375, 320} {
+		b.do("another width", chromedp.EmulateViewport(width, 800))
+		faults, err := chromedp.Run(b.tab, browsertest.Faults())
+		require.NoError(b.t, err)
+		assert.Empty(b.t, faults, "%s at %d pixels", name, width)
+		b.screenshots(name + "-%s-" + strings.Repeat("w", int(width/320)) + ".png")
 	}
-	at := func(path string) chromedp.Action[chromedp.Void] {
-		return browsertest.Holds(`document.readyState === "complete" && location.pathname + location.search === ` + browsertest.Quote(path))
+	b.do("the width of a phone", chromedp.EmulateViewport(375, 800))
+}
+
+func (b *deskTab) screenshots(pattern string) {
+	b.t.Helper()
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		return
 	}
-	press := func(keys ...string) chromedp.Action[chromedp.Void] {
-		return chromedp.KeyEvent(strings.Join(keys, ""))
-	}
-	scheme := func(name string) {
-		t.Helper()
-		_, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(b.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 		})
-		require.NoError(t, err)
+		require.NoError(b.t, err)
+		picture, err := chromedp.Run(b.tab, chromedp.FullScreenshot(100))
+		require.NoError(b.t, err)
+		file := filepath.Join(folder, fmt.Sprintf(pattern, scheme))
+		require.NoError(b.t, os.WriteFile(file, picture, 0o600))
 	}
-	pictures := os.Getenv("SCREENSHOTS")
-	sound := func(name string) {
-		t.Helper()
-		for _, width := range []int64{1280, 375, 320} {
-			do("another width", chromedp.EmulateViewport(width, 800))
-			faults, err := chromedp.Run(tab, browsertest.Faults())
-			require.NoError(t, err)
-			assert.Empty(t, faults, "%s at %d pixels", name, width)
-			for _, colours := range []string{"light", "dark"} {
-				if pictures == "" {
-					break
-				}
-				scheme(colours)
-				picture, err := chromedp.Run(tab, chromedp.FullScreenshot(100))
-				require.NoError(t, err)
-				file := filepath.Join(pictures,
-					name+"-"+colours+"-"+strings.Repeat("w", int(width/320))+".png")
-				require.NoError(t, os.WriteFile(file, picture, 0o600))
-			}
-		}
-		do("the width of a phone", chromedp.EmulateViewport(375, 800))
-	}
-	page := func(path string) chromedp.Action[chromedp.Void] {
-		return chromedp.Navigate(d.at(path))
-	}
-	order := "/orders/" + first
+}
 
-	// The manager signs in by mail and by keyboard, and comes to the order that was asked for.
-	do("ask for a link", page(order), shows("Email address"),
+// pageLoaded is true in a browser when the page is complete.
+const pageLoaded = `document.readyState === "complete" && `
+
+func shows(text string) chromedp.Action[chromedp.Void] {
+	return browsertest.Holds(pageLoaded +
+		`document.body.innerText.includes(` + browsertest.Quote(text) + `)`)
+}
+
+func isAt(path string) chromedp.Action[chromedp.Void] {
+	return browsertest.Holds(pageLoaded +
+		`location.pathname + location.search === ` + browsertest.Quote(path))
+}
+
+func press(keys ...string) chromedp.Action[chromedp.Void] {
+	return chromedp.KeyEvent(strings.Join(keys, ""))
+}
+
+// signInByMail signs the manager in by mail and keyboard, and opens the requested order.
+func (b *deskTab) signInByMail() {
+	b.t.Helper()
+	b.do("ask for a link", b.page(b.order), shows("Email address"),
 		press(kb.Tab, kb.Tab, kb.Tab, manager, kb.Enter), shows("on its way"))
-	sound("sign-in-sent")
-	link := linkInMail.FindString(d.mailTo(manager, "Sign in", "").Text)
-	do("use it", chromedp.Navigate(link), shows("sign in as "+manager))
-	sound("sign-in-confirm")
-	do("press the button", press(kb.Tab, kb.Tab, kb.Tab, kb.Enter), at(order), shows(number))
-	sound("order")
+	b.sound("sign-in-sent")
+	link := linkInMail.FindString(b.d.mailTo(manager, "Sign in", "").Text)
+	b.do("use it", chromedp.Navigate(link), shows("sign in as "+manager))
+	b.sound("sign-in-confirm")
+	b.do("press the button", press(kb.Tab, kb.Tab, kb.Tab, kb.Enter), isAt(b.order), shows(b.number))
+	b.sound("order")
+}
 
-	// The list: search, filter, share by URL, and export as CSV.
-	do("find the order", page("/"), shows("2 orders"), chromedp.Focus(`[name=q]`),
-		press(strings.ToLower(number), kb.Enter),
+// useTheList searches, filters, shares the list by URL, and exports it as CSV.
+func (b *deskTab) useTheList() {
+	b.t.Helper()
+	b.do("find the order", b.page("/"), shows("2 orders"), chromedp.Focus(`[name=q]`),
+		press(strings.ToLower(b.number), kb.Enter),
 		shows("1 order"), browsertest.Holds(`location.search.includes("q=")`))
-	sound("list")
-	csv, err := chromedp.Run(tab,
+	b.sound("list")
+	csv, err := chromedp.Run(b.tab,
 		chromedp.Evaluate[string](`document.querySelector("a[href*='format=csv']").getAttribute("href")`))
-	require.NoError(t, err)
-	assert.Contains(t, csv, "q="+strings.ToLower(number))
-	do("find nothing", page("/?q=nobody"), shows("No order was found"))
-	sound("list-no-match")
-	do("an empty tab", page("/?status=overridden"), shows("No order is overridden"))
-	sound("list-empty")
-	do("rules", page("/rules"), shows("order-subtotal"),
+	require.NoError(b.t, err)
+	assert.Contains(b.t, csv, "q="+strings.ToLower(b.number))
+	b.do("find nothing", b.page("/?q=nobody"), shows("No order was found"))
+	b.sound("list-no-match")
+	b.do("an empty tab", b.page("/?status=overridden"), shows("No order is overridden"))
+	b.sound("list-empty")
+	b.do("rules", b.page("/rules"), shows("order-subtotal"),
 		browsertest.Holds(`document.querySelector("a[href*='rule=order-subtotal']")`))
-	sound("rules")
-	do("from a rule to its orders", chromedp.Click(`a[href*='rule=order-subtotal']`),
+	b.sound("rules")
+	b.do("from a rule to its orders", chromedp.Click(`a[href*='rule=order-subtotal']`),
 		shows("1 order"))
+}
 
-	// With the keyboard only: use the skip link, then "Check again".
-	do("the skip link", page(order), shows(number), press(kb.Tab),
+// checkWithTheKeyboard uses the skip link and "Check again" without a mouse.
+func (b *deskTab) checkWithTheKeyboard() {
+	b.t.Helper()
+	b.do("the skip link", b.page(b.order), shows(b.number), press(kb.Tab),
 		browsertest.Holds(`document.activeElement.matches(".skip") && document.activeElement.getBoundingClientRect().left >= 0`),
 		press(kb.Enter), browsertest.Holds(`location.hash === "#main"`))
 	for range 10 {
-		do("go on", press(kb.Tab),
+		b.do("go on", press(kb.Tab),
 			browsertest.Holds(`getComputedStyle(document.activeElement).outlineStyle !== "none"`))
-		found, err := chromedp.Run(tab,
+		found, err := chromedp.Run(b.tab,
 			chromedp.Evaluate[bool](`document.activeElement.innerText === "Check again"`))
-		require.NoError(t, err)
+		require.NoError(b.t, err)
 		if found {
 			break
 		}
 	}
-	do("check again", press(kb.Enter),
+	b.do("check again", press(kb.Enter),
 		browsertest.Contains("#live[role=status]", "The order was checked just now."),
-		at(order)) // not ?done=checked: a reload must not say it again
+		isAt(b.order)) // not ?done=checked: a reload must not say it again
+}
 
-	// The result of a check appears without a reload.
-	<-gated.open
-	status, _ := d.post(first)
-	require.Equal(t, http.StatusOK, status)
-	do("a check is running", page(order), shows("A check is waiting or running"),
-		chromedp.Focus(`a[href="`+order+`"]`))
-	sound("order-waiting")
-	d.setBalance(first, "700.00")
-	gated.open <- struct{}{}
-	do("its result", browsertest.Contains("#live", "The order was checked just now."),
+// watchACheck sees the result of a check without a reload.
+func (b *deskTab) watchACheck() {
+	b.t.Helper()
+	<-b.gated.open
+	status, _ := b.d.post(b.first)
+	require.Equal(b.t, http.StatusOK, status)
+	b.do("a check is running", b.page(b.order), shows("A check is waiting or running"),
+		chromedp.Focus(`a[href="`+b.order+`"]`))
+	b.sound("order-waiting")
+	b.d.setBalance(b.first, "700.00")
+	b.gated.open <- struct{}{}
+	b.do("its result", browsertest.Contains("#live", "The order was checked just now."),
 		shows("700.00"),
 		browsertest.Holds(`document.activeElement.id === "live"`)) // the focus moves to the message
+}
 
-	// Take responsibility. A refused form keeps its input.
-	do("without an end", chromedp.Click(`[name=finding][value=all]`),
+// takeResponsibility overrides errors. A refused form keeps its input.
+func (b *deskTab) takeResponsibility() {
+	b.t.Helper()
+	b.do("without an end", chromedp.Click(`[name=finding][value=all]`),
 		chromedp.Focus(`[name=reason]`), press("The customer pays <later>."),
 		chromedp.Click(`.override button`), browsertest.Contains("[role=alert]", "Choose how long"),
 		browsertest.Holds(`document.querySelector("[name=reason]").value === "The customer pays <later>."`),
 		browsertest.Holds(`document.querySelector("[name=finding][value=all]").checked`),
 		browsertest.Holds(`document.activeElement.id === "faults"`))
-	sound("order-refused")
-	do("for a week", chromedp.Click(`.override fieldset.inline label:nth-of-type(2) input`),
+	b.sound("order-refused")
+	b.do("for a week", chromedp.Click(`.override fieldset.inline label:nth-of-type(2) input`),
 		chromedp.Click(`.override button`),
 		browsertest.Contains("#live", "You have taken responsibility."),
 		shows("The customer pays <later>."))
-	sound("order-overridden")
-	d.waitForStatus(first, ordercheck.StatusOverridden)
-	do("one error until a date", page("/orders/"+second),
+	b.sound("order-overridden")
+	b.d.waitForStatus(b.first, ordercheck.StatusOverridden)
+	b.do("one error until a date", b.page("/orders/"+b.second),
 		chromedp.Click(`[name=finding]:not([value=all])`),
 		chromedp.Focus(`[name=reason]`), press("Known."), browsertest.Holds(`(document.querySelector("[type=date]").value = "2999-12-31")`),
 		chromedp.Click(`.override button`),
 		browsertest.Contains("#live", "You have taken responsibility."))
 	overridden := 0
-	for _, finding := range d.report(second).Findings {
+	for _, finding := range b.d.report(b.second).Findings {
 		if finding.Override != nil {
 			overridden++
-			assert.Equal(t, "Known.", finding.Override.Reason)
-			assert.Equal(t, "3000-01-01T00:00:00Z",
+			assert.Equal(b.t, "Known.", finding.Override.Reason)
+			assert.Equal(b.t, "3000-01-01T00:00:00Z",
 				finding.Override.Until.UTC().Format(time.RFC3339), "the last day is included")
 		}
 	}
-	assert.Equal(t, 1, overridden)
+	assert.Equal(b.t, 1, overridden)
 
-	do("sign out", chromedp.Click(`form[action="/sign-out"] button`), shows("You are signed out"))
-	sound("signed-out")
-	do("and be out", page(order), shows("Email address"))
+	b.do("sign out", chromedp.Click(`form[action="/sign-out"] button`), shows("You are signed out"))
+	b.sound("signed-out")
+	b.do("and be out", b.page(b.order), shows("Email address"))
+}
 
-	// The rep follows the mail's link, with JavaScript off.
-	_, err = chromedp.Call(tab, emulation.SetScriptExecutionDisabled,
+// followTheMailsLink opens the sales rep's link, with JavaScript off.
+func (b *deskTab) followTheMailsLink() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.tab, emulation.SetScriptExecutionDisabled,
 		emulation.SetScriptExecutionDisabledParams{Value: true})
-	require.NoError(t, err)
-	link = linkInMail.FindString(d.mailTo(rep, "[FAILED] "+number, "").Text)
+	require.NoError(b.t, err)
+	link := linkInMail.FindString(b.d.mailTo(rep, "[FAILED] "+b.number, "").Text)
 	key, err := url.Parse(link)
-	require.NoError(t, err)
-	require.NotEmpty(t, key.Query().Get("k"))
-	do("a mail's link", chromedp.Navigate(link), at(order), shows("Acting as "+rep),
+	require.NoError(b.t, err)
+	require.NotEmpty(b.t, key.Query().Get("k"))
+	b.do("a mail's link", chromedp.Navigate(link), isAt(b.order), shows("Acting as "+rep),
 		shows("Sign in"))
-	sound("order-by-link")
-	do("comment", chromedp.Focus(`[name=text]`), press("I have called the customer."),
+	b.sound("order-by-link")
+	b.do("comment", chromedp.Focus(`[name=text]`), press("I have called the customer."),
 		chromedp.Click(`.comment button`),
 		browsertest.Contains("#live", "Your comment is in the timeline."),
 		shows("I have called the customer."))
-	do("check again", chromedp.Click(`form[action$="/check"] button`),
+	b.do("check again", chromedp.Click(`form[action$="/check"] button`),
 		browsertest.Contains("#live", "The order was checked just now."))
-	<-gated.open
-	status, _ = d.post(first)
-	require.Equal(t, http.StatusOK, status)
-	do("reload by hand", page(order), shows("A check is waiting or running"))
-	gated.open <- struct{}{}
-	require.Eventually(t, func() bool {
-		do("reload", chromedp.Click(`#live a`), shows(number))
-		waiting, err := chromedp.Run(tab,
+	<-b.gated.open
+	status, _ := b.d.post(b.first)
+	require.Equal(b.t, http.StatusOK, status)
+	b.do("reload by hand", b.page(b.order), shows("A check is waiting or running"))
+	b.gated.open <- struct{}{}
+	require.Eventually(b.t, func() bool {
+		b.do("reload", chromedp.Click(`#live a`), shows(b.number))
+		waiting, err := chromedp.Run(b.tab,
 			chromedp.Evaluate[bool](`document.body.innerText.includes("A check is waiting")`))
 		return err == nil && !waiting
 	}, waitFor, tick)
-	do("the list is not the link's", page("/"), shows("Email address"))
-	do("nothing there", page("/nothing"), shows("There is no such page"))
-	sound("no-such-page")
-	assert.Empty(t, wrong.All(), "the browser reports no errors")
+	b.do("the list is not the link's", b.page("/"), shows("Email address"))
+	b.do("nothing there", b.page("/nothing"), shows("There is no such page"))
+	b.sound("no-such-page")
 }
