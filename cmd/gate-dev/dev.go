@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,9 +13,7 @@ import (
 	"error-check-gate/ingress"
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/dev"
-	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules/live"
-	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 )
 
@@ -95,10 +94,10 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		return &usageError{err}
 	}
 	defer stopTelemetry(ctx, t)
-	ruleSets, err := live.Follow(ctx, rulefile.Paths(settings.RulesFile),
+	ruleSets, err := live.Follow(ctx, settings.RulesFiles,
 		live.Options{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
-		return &usageError{fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
+		return &usageError{fmt.Errorf("RULES_FILE=%s:\n%w", strings.Join(settings.RulesFiles, ","), err)}
 	}
 	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
 		Target:  filepath.Join(settings.DevDir, "audit.log"),
@@ -115,10 +114,6 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			err = closeErr
 		}
 	}()
-	keys, err := settings.Keys()
-	if err != nil {
-		return err
-	}
 	return dev.Run(ctx, dev.Options{
 		Dir:            settings.DevDir,
 		ListenAddr:     settings.ListenAddr,
@@ -129,12 +124,8 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		TemporalUIPort: settings.DevTemporalUIPort,
 		SMTPPort:       settings.DevSMTPPort,
 		MailAddr:       settings.DevMailAddr,
-		Settings: orderlife.Settings{
-			SettleQuiet: settings.SettleQuiet, SettleMax: settings.SettleMax,
-			GracePeriod: settings.GracePeriod, HoldMax: settings.HoldMax,
-			RemindEvery: settings.RemindEvery, NotifyWarnings: settings.NotifyWarnings,
-		},
-		SweepEvery: settings.SweepEvery, SweepDays: settings.SweepDays,
+		Settings:       settings.OrderSettings(),
+		SweepEvery:     settings.SweepEvery, SweepDays: settings.SweepDays,
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		Ingress: ingress.Options{
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit,
@@ -143,7 +134,7 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 			Audit: audit,
 		},
 		Rules:       ruleSets,
-		PayloadKeys: keys,
+		PayloadKeys: settings.Keys(),
 		CodecAddr:   settings.CodecListenAddr,
 		Telemetry:   t,
 		Out:         cmd.OutOrStdout(),

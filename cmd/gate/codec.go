@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -37,10 +36,6 @@ a browser. TLS_CERT_FILE and TLS_KEY_FILE, or a proxy in front, for TLS.`,
 }
 
 func runCodec(ctx context.Context, settings config.Codec) error {
-	keys, err := settings.Keys()
-	if err != nil {
-		return err
-	}
 	t, stop, err := startTelemetry(ctx, "gate-codec", settings.Log)
 	if err != nil {
 		return err
@@ -50,22 +45,13 @@ func runCodec(ctx context.Context, settings config.Codec) error {
 	if err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "starts", "version", version, "address", listener.Addr().String(), "keys", keys)
-	server := codec.NewServer(codec.ServerOptions{
-		Keys: keys, Token: string(settings.CodecToken), Origins: codecOrigins(settings), Logger: t.Logger,
-		TLSCertFile: settings.TLSCertFile, TLSKeyFile: settings.TLSKeyFile,
-	})
+	t.Logger.InfoContext(ctx, "starts", "version", version, "address", listener.Addr().String(), "keys", settings.Keys())
+	options := settings.Options()
+	options.Logger = t.Logger
+	server := codec.NewServer(options)
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
 	t.Logger.InfoContext(ctx, "has stopped")
 	return nil
-}
-
-func codecOrigins(settings config.Codec) []string {
-	origins := settings.CodecAllowedOrigins
-	if u, err := url.Parse(settings.TemporalUIURL); err == nil && u.Host != "" {
-		origins = append(origins, u.Scheme+"://"+u.Host)
-	}
-	return origins
 }

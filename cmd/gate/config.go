@@ -157,11 +157,7 @@ func receivers(environment config.Environment) ([]notify.Receiver, error) {
 	if err != nil {
 		return []notify.Receiver{}, nil //nolint:nilerr // told already
 	}
-	options, err := settings.Options()
-	if err != nil {
-		return nil, err
-	}
-	notifier, err := notify.New(options)
+	notifier, err := notify.New(settings.Notify.Options())
 	if err != nil {
 		return nil, err
 	}

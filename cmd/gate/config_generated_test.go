@@ -124,13 +124,13 @@ func putTogether(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	if _, err := newInflowClient(worker.Account, telemetry.MeterProvider); err != nil {
+	if _, err := newInflowClient(&worker.Account, telemetry.MeterProvider); err != nil {
 		return err
 	}
 	if _, err := newNotifier(worker, "default", telemetry); err != nil {
 		return err
 	}
-	if paths := rulefile.Paths(worker.RulesFile); len(paths) > 0 {
+	if paths := worker.RulesFiles; len(paths) > 0 {
 		if _, err := rulefile.Load(t.Context(), paths...); err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func TestConfigTellsEveryFault(t *testing.T) {
 	assert.Empty(t, exit.Error(), "all has been said")
 	assert.Contains(t, out, "LISTEN_ADDR", "the table is there all the same")
 	for _, want := range []string{
-		`gate: LOG_FORMAT: "xml" is not a format: write json or text (ingress, worker)`,
+		`gate: LOG_FORMAT: "xml" is not valid: write json or text (ingress, worker)`,
 		"gate: WEBHOOK_SECRET: is not set",
 		"gate: INFLOW_COMPANY_ID: is not set",
 		"gate: INFLOW_API_KEY: is not set",
@@ -91,7 +91,7 @@ func TestConfigOfOneProcess(t *testing.T) {
 	require.NoError(t, err, "gate dev needs no settings")
 	assert.NotContains(t, out, "TEMPORAL_ADDRESS", "gate dev brings its own Temporal")
 	_, _, err = runConfig(t, nil, "--process", "nosuch")
-	require.ErrorContains(t, err, `process "nosuch" is not known`)
+	require.ErrorContains(t, err, `process "nosuch" is unknown`)
 	_, _, err = runConfig(t, nil, "ingress")
 	require.ErrorContains(t, err, "takes no arguments")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +9,6 @@ import (
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/edge"
 	"error-check-gate/internal/gate"
-	"error-check-gate/internal/signin"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
@@ -45,10 +43,7 @@ func runDesk(ctx context.Context, settings config.Desk, t *telemetry.Telemetry) 
 		return err
 	}
 	defer listener.Close() // Serve closes it, if it comes to that
-	keys, err := settings.Keys()
-	if err != nil {
-		return err
-	}
+	keys := settings.Keys()
 	effective, err := temporalconn.Effective()
 	if err != nil {
 		return err
@@ -77,33 +72,12 @@ func deskOptions(settings config.Desk) (desk.Options, error) {
 	if err != nil {
 		return desk.Options{}, err
 	}
-	secrets, err := settings.Secrets()
-	if err != nil {
-		return desk.Options{}, err
-	}
-	location, err := settings.Location()
-	if err != nil {
-		return desk.Options{}, err
-	}
-	o := desk.Options{Links: links, Location: location, APITokensFile: settings.DeskAPITokensFile,
-		TrustedProxies: edge.NewNetworks(settings.TrustedProxies), SignIn: signin.Options{
-			Mode: signin.Mode(settings.SignIn()), Secrets: secrets, BaseURL: settings.BaseURL(),
-			People: settings.DeskPeople,
-			OIDC: signin.OIDC{
-				Issuer: settings.DeskOIDCIssuer, ClientID: settings.DeskOIDCClientID,
-				ClientSecret: string(settings.DeskOIDCClientSecret),
-			},
-		}}
-	if len(settings.DeskMayOverride) > 0 {
-		o.SignIn.MayOverride = settings.DeskMayOverride
-	}
-	if settings.SignIn() == config.SignInMail {
-		o.SignIn.Mail = settings.SMTP().SendText
-	}
-	if settings.TemporalUIURL != "" {
-		if o.TemporalUIURL, err = url.Parse(settings.TemporalUIURL); err != nil {
-			return desk.Options{}, err
-		}
-	}
-	return o, nil
+	return desk.Options{
+		SignIn:         settings.SignInOptions(),
+		Links:          links,
+		APITokensFile:  settings.DeskAPITokensFile,
+		TrustedProxies: edge.NewNetworks(settings.TrustedProxies),
+		TemporalUIURL:  settings.TemporalUIURL,
+		Location:       settings.TimeZone.Location(),
+	}, nil
 }

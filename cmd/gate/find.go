@@ -24,7 +24,7 @@ func findOrder(ctx context.Context, c client.Client, name string) (string, error
 	if err != nil {
 		return "", err
 	}
-	orders, err := newInflowClient(settings.Account, nil)
+	orders, err := newInflowClient(&settings.Account, nil)
 	if err != nil {
 		return "", err
 	}

@@ -9,9 +9,7 @@ import (
 
 	"error-check-gate/ingress"
 	"error-check-gate/internal/config"
-	"error-check-gate/internal/edge"
 	"error-check-gate/internal/gate"
-	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
 )
@@ -65,10 +63,9 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 		return err
 	}
 	defer temporal.Close()
-	audit, err := ingress.OpenAuditLog(ingress.AuditOptions{
-		Target: settings.AuditLog, MaxSize: int64(settings.AuditLogMaxSize) << 20,
-		Keep: settings.AuditLogKeep, Logger: t.Logger, MeterProvider: t.MeterProvider,
-	})
+	auditOptions := settings.AuditOptions()
+	auditOptions.Logger, auditOptions.MeterProvider = t.Logger, t.MeterProvider
+	audit, err := ingress.OpenAuditLog(auditOptions)
 	if err != nil {
 		return err
 	}
@@ -78,8 +75,8 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 		err = errors.Join(err, audit.Close(stop))
 	}()
 
-	options := ingressOptions(settings)
-	options.Secrets, options.Audit = secrets, audit
+	options := settings.Options()
+	options.Secrets, options.Audit, options.DrainNotice = secrets, audit, drainNotice
 	g := gate.Gate{Temporal: temporal, Telemetry: t}
 	server, err := g.NewIngress(options)
 	if err != nil {
@@ -89,28 +86,9 @@ func runIngress(ctx context.Context, settings config.Ingress, t *telemetry.Telem
 	return server.Serve(ctx, listener)
 }
 
-func ingressOptions(settings config.Ingress) ingress.Options {
-	return ingress.Options{
-		TrustedProxies:     edge.NewNetworks(settings.TrustedProxies),
-		AllowedPeers:       edge.NewNetworks(settings.AllowedPeers),
-		RateLimit:          float64(settings.RateLimit),
-		PeerRateLimit:      float64(settings.PeerRateLimit),
-		PeerFailureLimit:   float64(settings.PeerFailureLimit),
-		MaxConnections:     settings.MaxConnections,
-		PeerMaxConnections: settings.PeerMaxConnections,
-		TLSCertFile:        settings.TLSCertFile,
-		TLSKeyFile:         settings.TLSKeyFile,
-		DrainNotice:        drainNotice,
-	}
-}
-
 func webhookSecrets(signing config.Signing, t *telemetry.Telemetry) (ingress.Secrets, error) {
 	if signing.WebhookSecretFile != "" {
 		return ingress.OpenSecretFile(signing.WebhookSecretFile, t.Logger)
 	}
-	keys, err := inflow.ParseSecrets(string(signing.WebhookSecret))
-	if err != nil {
-		return nil, err
-	}
-	return ingress.NewFixedSecrets(keys)
+	return ingress.NewFixedSecrets(signing.SigningKeys())
 }

@@ -439,21 +439,16 @@ func newSubscriptionManager(cmd *cobra.Command) (*subscriptions.Manager, config.
 	if err != nil {
 		return nil, settings, err
 	}
-	client, err := newInflowClient(settings.Account, nil)
+	client, err := newInflowClient(&settings.Account, nil)
 	if err != nil {
 		return nil, settings, err
 	}
 	return &subscriptions.Manager{API: client, Say: func(line string) { cmd.PrintErrln(line) }}, settings, nil
 }
 
-// newInflowClient counts its requests where meter is not nil.
-func newInflowClient(account config.Account, meter metric.MeterProvider) (*inflow.Client, error) {
-	return inflow.NewClient(inflow.Options{
-		BaseURL:    account.InflowAPIURL,
-		CompanyID:  account.InflowCompanyID,
-		APIKey:     string(account.InflowAPIKey),
-		APIVersion: account.InflowAPIVersion,
-
-		MeterProvider: meter,
-	})
+// newInflowClient returns a client of InFlow's API. It counts requests if meter is not nil.
+func newInflowClient(account *config.Account, meter metric.MeterProvider) (*inflow.Client, error) {
+	options := account.Options()
+	options.MeterProvider = meter
+	return inflow.NewClient(options)
 }

@@ -291,10 +291,7 @@ func signingKeys() ([]inflow.SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if settings.WebhookSecretFile == "" {
-		return inflow.ParseSecrets(string(settings.WebhookSecret))
-	}
-	return readSecretFile("WEBHOOK_SECRET_FILE", settings.WebhookSecretFile)
+	return settings.SigningKeys(), nil
 }
 
 // readSecretFile reads the secrets of a file that a setting or flag names.

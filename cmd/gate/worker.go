@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -11,12 +12,9 @@ import (
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/gate"
 	"error-check-gate/internal/notify"
-	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules/live"
-	"error-check-gate/internal/rules/rulefile"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
-	"error-check-gate/worker"
 )
 
 func newWorkerCommand() *cobra.Command {
@@ -43,18 +41,15 @@ worker' shows every setting. On SIGTERM it finishes what is under way.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
-	ruleSets, err := live.Follow(ctx, rulefile.Paths(settings.RulesFile), live.Options{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := live.Follow(ctx, settings.RulesFiles, live.Options{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
-		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", settings.RulesFile, err)}
+		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", strings.Join(settings.RulesFiles, ","), err)}
 	}
-	orders, err := newInflowClient(settings.Account, t.MeterProvider)
-	if err != nil {
-		return err
-	}
-	keys, err := settings.Keys()
+	orders, err := newInflowClient(&settings.Account, t.MeterProvider)
 	if err != nil {
 		return err
 	}
+	keys := settings.Keys()
 	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true})
 	if err != nil {
 		return err
@@ -71,25 +66,13 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
-	digest, err := digestSchedule(&settings.Digest, &settings.Notify)
-	if err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ruleSets.Run(ctx) })
 	group.Go(func() error {
 		g := gate.Gate{Temporal: temporal, Namespace: effective.Namespace, PayloadKeys: keys, Telemetry: t}
-		return g.RunWorker(ctx, worker.Options{
-			Settings:                workflowSettings(settings.Settle, settings.Hold, settings.NotifyWarnings),
-			Sweep:                   worker.Sweep{Every: settings.SweepEvery, Days: settings.SweepDays, Account: settings.InflowCompanyID},
-			Digest:                  digest,
-			InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
-			StopTimeout:             settings.StopTimeout,
-			Deployment:              settings.WorkerDeployment,
-			BuildID:                 settings.WorkerBuildID,
-			CachedRuns:              settings.CachedRuns,
-			Started:                 t.ReadyWhen,
-		}, &activities.Activities{
+		options := settings.Options()
+		options.Started = t.ReadyWhen
+		return g.RunWorker(ctx, options, &activities.Activities{
 			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
 			NoticesPerHour: settings.NoticesPerHour,
 		})
@@ -97,42 +80,13 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	return group.Wait()
 }
 
-func workflowSettings(settle config.Settle, hold config.Hold, notifyWarnings bool) orderlife.Settings {
-	return orderlife.Settings{
-		SettleQuiet:    settle.SettleQuiet,
-		SettleMax:      settle.SettleMax,
-		GracePeriod:    hold.GracePeriod,
-		HoldMax:        hold.HoldMax,
-		RemindEvery:    hold.RemindEvery,
-		NotifyWarnings: notifyWarnings,
-	}
-}
-
-// digestSchedule returns when digests are sent.
-func digestSchedule(settings *config.Digest, notices *config.Notify) (worker.Digest, error) {
-	var d worker.Digest
-	var on bool
-	var err error
-	if d.Hour, d.Minute, on, err = settings.Time(); err != nil || !on {
-		return worker.Digest{}, err
-	}
-	if d.Days, err = settings.Weekdays(); err != nil {
-		return d, err
-	}
-	d.TimeZone, err = notices.ZoneName()
-	return d, err
-}
-
-func newNotifier(settings config.Worker, namespace string, t *telemetry.Telemetry) (*notify.Notifier, error) {
-	options, err := settings.Notify.Options()
+func newNotifier(
+	settings config.Worker, namespace string, t *telemetry.Telemetry,
+) (*notify.Notifier, error) {
+	options, err := settings.NoticeOptions()
 	if err != nil {
 		return nil, err
 	}
-	options.TemporalUIURL, options.Namespace = settings.TemporalUIURL, namespace
-	options.DeskURL = settings.DeskURL
-	if options.DeskLinks, err = settings.Signer(); err != nil {
-		return nil, err
-	}
-	options.MeterProvider = t.MeterProvider
+	options.Namespace, options.MeterProvider = namespace, t.MeterProvider
 	return notify.New(options)
 }

@@ -10,18 +10,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Metadata of an encrypted payload. Other programs know them by these names too.
+// Metadata of an encrypted payload. Other codec servers use the same names.
 const (
 	// Encoding is the value of [converter.MetadataEncoding].
 	Encoding = "binary/encrypted"
-	// MetadataKeyID names the key.
+	// MetadataKeyID is the name of the metadata with the key's id.
 	MetadataKeyID = "encryption-key-id"
 )
 
-// DecryptError is a payload that was encrypted and cannot be read. Nothing is lost: a process
-// that has the key reads it.
+// DecryptError reports an encrypted payload that cannot be read. Nothing is lost: a process that
+// has the key can read it.
 type DecryptError struct {
-	// KeyID is the payload's; it may be empty.
+	// KeyID is the id of the payload's key. It may be empty.
 	KeyID string
 	// Problem says what is wrong and what to do.
 	Problem string
@@ -34,10 +34,10 @@ type payloadCodec struct {
 	keys *Keys
 }
 
-// New makes the codec of some keys.
+// New returns a codec that uses the keys.
 func New(keys *Keys) converter.PayloadCodec { return &payloadCodec{keys: keys} }
 
-// Encode implements [converter.PayloadCodec]. A payload that is encrypted is left as it is.
+// Encode implements [converter.PayloadCodec]. It leaves encrypted payloads as they are.
 func (c *payloadCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	if !c.keys.Encrypt() {
 		return payloads, nil
@@ -58,14 +58,14 @@ func (c *payloadCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload
 				converter.MetadataEncoding: []byte(Encoding),
 				MetadataKeyID:              []byte(k.id),
 			},
-			Data: k.aead().Seal(nil, nil, plain, bound(k.id)), //nolint:gosec // this AEAD makes its nonces itself
+			Data: k.aead().Seal(nil, nil, plain, bound(k.id)), //nolint:gosec // this AEAD generates its own nonces
 		}
 	}
 	return encoded, nil
 }
 
-// Decode implements [converter.PayloadCodec]. A payload that is not encrypted is left as it
-// is: it is older than the keys, or an operator's. The error is a [DecryptError].
+// Decode implements [converter.PayloadCodec]. It leaves plain payloads as they are: they are older
+// than the keys, or an operator wrote them. The error is a [DecryptError].
 func (c *payloadCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	decoded := make([]*commonpb.Payload, len(payloads))
 	for i, payload := range payloads {
@@ -84,21 +84,22 @@ func (c *payloadCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload
 func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, error) {
 	id := string(payload.GetMetadata()[MetadataKeyID])
 	if !isKeyID(id) {
-		return nil, &DecryptError{Problem: "it names no key: another program wrote it, or it was changed"}
+		return nil, &DecryptError{Problem: "it names no key: another program wrote it, or somebody changed it"}
 	}
 	k := c.keys.find(id)
 	if k == nil {
-		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf(
-			"there is no key %q: add it to %s or %s, behind the first if there is one, and start gate again", id, KeysVariable, KeysFileVariable)}
+		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("there is no key %q: "+
+			"add it to %s or %s, after the first key if there is one, and restart gate",
+			id, KeysVariable, KeysFileVariable)}
 	}
 	plain, err := k.aead().Open(nil, nil, payload.GetData(), bound(id))
 	if err != nil {
-		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf(
-			"key %q does not fit: the payload was changed, or another key was meant by this id when it was written", id)}
+		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("key %q does not match: "+
+			"the payload was changed, or another key had this id when it was written", id)}
 	}
 	var decrypted commonpb.Payload
 	if err := proto.Unmarshal(plain, &decrypted); err != nil {
-		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("what key %q gives is no payload", id)}
+		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("key %q decrypts it to something that is not a payload", id)}
 	}
 	return &decrypted, nil
 }
@@ -107,27 +108,33 @@ func isEncrypted(payload *commonpb.Payload) bool {
 	return string(payload.GetMetadata()[converter.MetadataEncoding]) == Encoding
 }
 
-// KeyID returns the id of the key that a payload is encrypted with; empty if it is not encrypted.
+// KeyID returns the id of the key that encrypted a payload, or an empty string if it is not
+// encrypted.
 func KeyID(payload *commonpb.Payload) string { return string(payload.GetMetadata()[MetadataKeyID]) }
 
-// WritingKeyID returns the id of the key that a converter encrypts with; empty if it encrypts nothing.
+// WritingKeyID returns the id of the key that a converter encrypts with, or an empty string if it
+// does not encrypt.
 func WritingKeyID(c converter.DataConverter) (string, error) {
 	sample, err := c.ToPayload("")
 	if err != nil {
-		return "", fmt.Errorf("ask a converter for its key: %w", err)
+		return "", fmt.Errorf("find the key of a data converter: %w", err)
 	}
 	return KeyID(sample), nil
 }
 
-// AllWrittenWith reports whether every payload of a message that the gate's converter wrote is encrypted with
-// a key, or not encrypted if the id is empty.
-func AllWrittenWith(ctx context.Context, keyID string, message proto.Message) (all bool, err error) {
+// AllWrittenWith reports whether every payload of a message is encrypted with a key, or plain if
+// the key's id is empty. It skips payloads that the gate's converter did not write.
+func AllWrittenWith(
+	ctx context.Context, keyID string, message proto.Message,
+) (all bool, err error) {
 	all = true
 	err = proxy.VisitPayloads(ctx, message, proxy.VisitPayloadsOptions{
 		SkipSearchAttributes: true,
-		Visitor: func(visited *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+		Visitor: func(
+			visited *proxy.VisitPayloadsContext, payloads []*commonpb.Payload,
+		) ([]*commonpb.Payload, error) {
 			if _, ok := visited.Parent.(*commonpb.Header); ok {
-				return payloads, nil // traces write these
+				return payloads, nil // tracing writes headers
 			}
 			for _, payload := range payloads {
 				all = all && KeyID(payload) == keyID
@@ -138,6 +145,7 @@ func AllWrittenWith(ctx context.Context, keyID string, message proto.Message) (a
 	return all, err
 }
 
-// bound is what a payload's ciphertext is bound to besides the key: its metadata. The order is
-// not among it, for the Web UI does not tell the codec server which one it reads.
+// bound returns the additional data that a ciphertext is authenticated with: the payload's
+// metadata. It does not include the order, because the Web UI does not tell the codec server which
+// order a payload belongs to.
 func bound(keyID string) []byte { return []byte(Encoding + "\x00" + keyID) }

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"error-check-gate/internal/codec"
+	"error-check-gate/internal/option"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -38,7 +39,7 @@ func keys(t *testing.T, entries ...string) *codec.Keys {
 	return parsed
 }
 
-func TestFaultsOfKeysAreToldAtOnceAndHoldNoKey(t *testing.T) {
+func TestParseKeysReportsAllFaultsWithoutKeys(t *testing.T) {
 	good := newKey("good")
 	secret := strings.TrimPrefix(good, "good:")
 	_, err := codec.ParseKeys(strings.Join([]string{
@@ -47,10 +48,10 @@ func TestFaultsOfKeysAreToldAtOnceAndHoldNoKey(t *testing.T) {
 	}, ","))
 	require.Error(t, err)
 	for _, want := range []string{
-		`key 2 of 9 is the word "plain", which may stand in the first place only`,
-		"key 3 of 9 has no id", "key 4 of 9 has an id with other than", "key 5 of 9 has the id good, as one before it",
-		"key 6 of 9 (short) has 9 bytes in place of 32", "key 7 of 9 (bad) is not base64: make one with 'openssl rand -base64 32'",
-		"key 8 of 9 (same) is the same as one before it", "key 9 of 9 has an id with other than 1 to 64",
+		`key 2 of 9 is the word "plain", which must come first`,
+		"key 3 of 9 has no id", "key 4 of 9 has an invalid id", "key 5 of 9 has the id good, which is taken",
+		"key 6 of 9 (short) has 9 bytes instead of 32", "key 7 of 9 (bad) is not base64: make one with 'openssl rand -base64 32'",
+		"key 8 of 9 (same) is in the list twice", "key 9 of 9 has an invalid id: write 1 to 64",
 	} {
 		assert.ErrorContains(t, err, want)
 	}
@@ -58,7 +59,7 @@ func TestFaultsOfKeysAreToldAtOnceAndHoldNoKey(t *testing.T) {
 	assert.NotContains(t, err.Error(), "not base64!")
 	for _, empty := range []string{" ", ",\n", "plain"} {
 		_, err := codec.ParseKeys(empty)
-		require.ErrorContains(t, err, "there is no key in it")
+		require.ErrorContains(t, err, "has no key")
 	}
 }
 
@@ -80,9 +81,9 @@ func TestReadKeys(t *testing.T) {
 		codec.KeysVariable: {first, file}, codec.KeysFileVariable: {"", file + "x"},
 	} {
 		_, err := codec.ReadKeys(tc[0], tc[1])
-		var fault *codec.VariableError
+		var fault option.Fault
 		require.ErrorAs(t, err, &fault)
-		assert.Equal(t, variable, fault.Variable)
+		assert.Equal(t, variable, fault.Field)
 		assert.NotContains(t, err.Error(), first[8:])
 	}
 	large := filepath.Join(t.TempDir(), "large")
@@ -91,7 +92,7 @@ func TestReadKeys(t *testing.T) {
 	require.ErrorContains(t, err, "is it the right file")
 }
 
-func TestKeysArePrintedWithoutThem(t *testing.T) {
+func TestKeysNeverPrint(t *testing.T) {
 	entry := newKey("2026-01")
 	k := keys(t, entry)
 	raw, err := base64.StdEncoding.DecodeString(entry[8:])
@@ -158,7 +159,7 @@ func TestRotation(t *testing.T) {
 	var undecryptable *codec.DecryptError
 	require.ErrorAs(t, err, &undecryptable)
 	assert.Equal(t, "2026-01", undecryptable.KeyID)
-	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, behind the first if there is one, and start gate again`)
+	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, after the first key if there is one, and restart gate`)
 	err = codec.NewDataConverter(nil).FromPayload(write(older), &text)
 	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
 }

@@ -9,17 +9,17 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// NewDataConverter is Temporal's own converter with the codec around it.
+// NewDataConverter wraps Temporal's default converter in the codec.
 //
-// In workflow code a payload that cannot be decrypted panics, which fails the workflow
-// task: Temporal tries it again until a worker has the key, and shows it meanwhile. The
-// SDK would fail the run of such an input, and drop such a signal.
+// In workflow code, a payload that cannot be decrypted panics and so fails the workflow task.
+// Temporal shows the failure and retries the task until a worker has the key. Without the panic,
+// the SDK would fail a run with such an input, and drop such a signal.
 func NewDataConverter(keys *Keys) converter.DataConverter {
 	return &dataConverter{converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), New(keys))}
 }
 
-// NewFailureConverter encrypts the messages and stack traces of errors where the keys
-// encrypt. Their types stay readable: operators and alerts go by them.
+// NewFailureConverter encrypts the messages and stack traces of errors if the keys encrypt. The
+// types of errors stay readable, because operators and alerts need them.
 func NewFailureConverter(keys *Keys) converter.FailureConverter {
 	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter:          NewDataConverter(keys),
@@ -37,20 +37,21 @@ func (d *dataConverter) WithWorkflowContext(converter.WorkflowContext) converter
 // WithContext implements [converter.ContextAware].
 func (d *dataConverter) WithContext(context.Context) converter.DataConverter { return d }
 
-// workflowConverter is for workflow code.
+// workflowConverter is the converter in workflow code.
 type workflowConverter struct{ converter.DataConverter }
 
 // FromPayload implements [converter.DataConverter].
 func (d *workflowConverter) FromPayload(payload *commonpb.Payload, into any) error {
-	return blocking(d.DataConverter.FromPayload(payload, into))
+	return mustDecrypt(d.DataConverter.FromPayload(payload, into))
 }
 
 // FromPayloads implements [converter.DataConverter].
 func (d *workflowConverter) FromPayloads(payloads *commonpb.Payloads, into ...any) error {
-	return blocking(d.DataConverter.FromPayloads(payloads, into...))
+	return mustDecrypt(d.DataConverter.FromPayloads(payloads, into...))
 }
 
-func blocking(err error) error {
+// mustDecrypt panics if a payload cannot be decrypted. See [NewDataConverter].
+func mustDecrypt(err error) error {
 	var undecryptable *DecryptError
 	if errors.As(err, &undecryptable) {
 		panic(undecryptable)

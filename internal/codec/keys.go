@@ -1,6 +1,6 @@
-// Package codec encrypts what Temporal keeps of an order: every payload of the
-// histories, and the text of errors. Temporal, its database and its backups then hold
-// ciphertext; who has the keys reads it, by the gate's commands or the codec server.
+// Package codec encrypts what Temporal stores about an order: every payload in a history, and the
+// texts of errors. Temporal, its database and its backups then hold only ciphertext. Whoever has
+// the keys can read it with the gate's commands or with the codec server.
 package codec
 
 import (
@@ -9,12 +9,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
 
 	"error-check-gate/internal/nowait"
+	"error-check-gate/internal/option"
 )
 
 // Variables that hold the keys.
@@ -26,85 +26,93 @@ const (
 const (
 	keySize   = 32 // AES-256
 	maxKeyID  = 64 // bytes
-	maxFile   = 64 << 10
 	plainWord = "plain"
 )
 
-// Keys are what payloads are encrypted and decrypted with. Nil, and the zero value, have
-// none: payloads are left as they are, and encrypted ones cannot be read. Formatting and
-// logging Keys shows ids only.
+// makeKey says how to make a key.
+const makeKey = "make one with 'openssl rand -base64 32'"
+
+// Keys encrypt and decrypt payloads. Nil and the zero value have no keys: they leave payloads as
+// they are and cannot read encrypted ones. Formatting and logging Keys shows only ids.
 type Keys struct {
-	keys []key // the first encrypts, unless plain
-	// plain: decrypt only, while the keys reach every process, or before they go.
+	keys []key // the first one encrypts, unless plain is set
+	// plain stops encryption. It is for the time before all processes have the keys, and before the
+	// keys are removed.
 	plain bool
 }
 
 type key struct {
 	id string
-	// aead gives the cipher. A function, because fmt prints the fields of a struct but
-	// cannot look into one.
+	// aead returns the cipher. It is a function because fmt prints the fields of a struct, but
+	// cannot look into a function.
 	aead func() cipher.AEAD
 }
 
-// ParseKeys reads keys in the form id:base64, of 32 bytes each, separated by commas or line
-// breaks: the first encrypts, all decrypt. The word "plain" in the first place encrypts
-// nothing. The error tells every fault, by its place in the list, and holds no key.
+// ParseKeys reads keys of the form id:base64, with 32 random bytes each, separated by commas or
+// line breaks. The first key encrypts, all of them decrypt. The word "plain" in first place stops
+// encryption. The error lists every fault by its place in the list, and quotes no key.
 func ParseKeys(text string) (*Keys, error) {
 	var k Keys
 	var faults []string
-	seen := map[string]bool{} // the keys' bytes
-	entries := strings.FieldsFunc(strings.TrimPrefix(text, "\ufeff"), func(r rune) bool { return r == ',' || r == '\n' || r == '\r' })
-	entries = slices.DeleteFunc(entries, func(entry string) bool { return strings.TrimSpace(entry) == "" })
+	secrets := map[string]bool{}
+	entries := splitKeys(text)
 	for i, entry := range entries {
-		entry = strings.TrimSpace(entry)
-		fault := func(format string, args ...any) {
-			faults = append(faults, fmt.Sprintf("key %d of %d %s", i+1, len(entries), fmt.Sprintf(format, args...)))
-		}
-		id, encoded, ok := strings.Cut(entry, ":")
-		switch {
-		case entry == plainWord && i == 0:
+		if entry == plainWord && i == 0 {
 			k.plain = true
 			continue
-		case entry == plainWord:
-			fault(`is the word "plain", which may stand in the first place only`)
-			continue
-		case !ok:
-			fault("has no id: write id:base64, such as 2026-01:…, the base64 being of %d random bytes", keySize)
-			continue
-		case !isKeyID(id):
-			fault("has an id with other than 1 to %d of A-Z a-z 0-9 . _ -", maxKeyID)
-			continue
-		case k.find(id) != nil:
-			fault("has the id %s, as one before it: a new key needs a new id", id)
-			continue
 		}
-		secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
-		switch {
-		case err != nil:
-			fault("(%s) is not base64: make one with 'openssl rand -base64 %d'", id, keySize)
-			continue
-		case len(secret) != keySize:
-			fault("(%s) has %d bytes in place of %d: make one with 'openssl rand -base64 %d'", id, len(secret), keySize, keySize)
-			continue
-		case seen[string(secret)]:
-			fault("(%s) is the same as one before it", id)
-			continue
+		if err := k.add(entry, secrets); err != nil {
+			faults = append(faults, fmt.Sprintf("key %d of %d %v", i+1, len(entries), err))
 		}
-		seen[string(secret)] = true
-		added, err := newKey(id, secret)
-		if err != nil {
-			fault("(%s): %v", id, err)
-			continue
-		}
-		k.keys = append(k.keys, added)
 	}
 	switch {
 	case len(faults) > 0:
 		return nil, errors.New(strings.Join(faults, "; "))
 	case len(k.keys) == 0:
-		return nil, errors.New("there is no key in it: write id:base64, the base64 being of 32 random bytes, as 'openssl rand -base64 32' makes them")
+		return nil, errors.New("has no key: write id:base64 with 32 random bytes; " + makeKey)
 	}
 	return &k, nil
+}
+
+func splitKeys(text string) []string {
+	entries := strings.FieldsFunc(strings.TrimPrefix(text, "\ufeff"), func(r rune) bool {
+		return r == ',' || r == '\n' || r == '\r'
+	})
+	for i := range entries {
+		entries[i] = strings.TrimSpace(entries[i])
+	}
+	return slices.DeleteFunc(entries, func(entry string) bool { return entry == "" })
+}
+
+// add adds a key. secrets holds the bytes of the keys so far.
+func (k *Keys) add(entry string, secrets map[string]bool) error {
+	id, encoded, ok := strings.Cut(entry, ":")
+	switch {
+	case entry == plainWord:
+		return errors.New(`is the word "plain", which must come first`)
+	case !ok:
+		return fmt.Errorf("has no id: write id:base64, such as 2026-01:…, with %d random bytes", keySize)
+	case !isKeyID(id):
+		return fmt.Errorf("has an invalid id: write 1 to %d of A-Z a-z 0-9 . _ -", maxKeyID)
+	case k.find(id) != nil:
+		return fmt.Errorf("has the id %s, which is taken: give each new key a new id", id)
+	}
+	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	switch {
+	case err != nil:
+		return fmt.Errorf("(%s) is not base64: %s", id, makeKey)
+	case len(secret) != keySize:
+		return fmt.Errorf("(%s) has %d bytes instead of %d: %s", id, len(secret), keySize, makeKey)
+	case secrets[string(secret)]:
+		return fmt.Errorf("(%s) is in the list twice: remove one of them", id)
+	}
+	secrets[string(secret)] = true
+	added, err := newKey(id, secret)
+	if err != nil {
+		return fmt.Errorf("(%s): %w", id, err)
+	}
+	k.keys = append(k.keys, added)
+	return nil
 }
 
 func newKey(id string, secret []byte) (key, error) {
@@ -112,7 +120,7 @@ func newKey(id string, secret []byte) (key, error) {
 	if err != nil {
 		return key{}, fmt.Errorf("set up AES: %w", err)
 	}
-	// The nonce, 96 random bits for each payload, stands before the ciphertext.
+	// Each payload gets its own nonce of 96 random bits, which precedes the ciphertext.
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return key{}, fmt.Errorf("set up GCM: %w", err)
@@ -124,7 +132,8 @@ func isKeyID(id string) bool {
 	for i := range len(id) {
 		c := id[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '.', c == '_', c == '-':
 		default:
 			return false
 		}
@@ -133,64 +142,36 @@ func isKeyID(id string) bool {
 }
 
 // ReadKeys reads the keys from the value of [KeysVariable], or from the file that
-// [KeysFileVariable] names; both empty are no keys. The error begins with the variable
-// that is at fault.
+// [KeysFileVariable] names. If both are empty, it returns no keys. The error is an [option.Fault]
+// whose Field is the variable.
 func ReadKeys(value, file string) (*Keys, error) {
+	variable := KeysVariable
 	switch {
-	case value != "" && file != "":
-		return nil, &VariableError{KeysVariable, errors.New(KeysFileVariable + " is set too: keep one of them")}
-	case value != "":
-		keys, err := ParseKeys(value)
-		if err != nil {
-			return nil, &VariableError{KeysVariable, err}
-		}
-		return keys, nil
-	case file != "":
-		content, err := readFile(file)
-		if err != nil {
-			return nil, &VariableError{KeysFileVariable, fmt.Errorf("the file cannot be read: %w", err)}
-		}
-		keys, err := ParseKeys(content)
-		if err != nil {
-			return nil, &VariableError{KeysFileVariable, err}
-		}
-		return keys, nil
-	default:
+	case value == "" && file == "":
 		return &Keys{}, nil
+	case value != "" && file != "":
+		return nil, option.Fault{
+			Field: variable, Problem: KeysFileVariable + " is set too: keep one of them",
+		}
+	case file != "":
+		variable = KeysFileVariable
+		content, err := nowait.ReadSmallFile(file)
+		if err != nil {
+			return nil, option.Fault{Field: variable, Problem: err.Error()}
+		}
+		value = string(content)
 	}
-}
-
-// VariableError is what is wrong with a variable.
-type VariableError struct {
-	Variable string
-	Err      error
-}
-
-func (e *VariableError) Error() string { return e.Variable + ": " + e.Err.Error() }
-
-// Unwrap gives what is wrong.
-func (e *VariableError) Unwrap() error { return e.Err }
-
-func readFile(path string) (string, error) {
-	file, err := nowait.Open(path)
+	keys, err := ParseKeys(value)
 	if err != nil {
-		return "", err
+		return nil, option.Fault{Field: variable, Problem: err.Error()}
 	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return "", err
-	}
-	if len(content) > maxFile {
-		return "", fmt.Errorf("%s has more than %d bytes: is it the right file?", path, maxFile)
-	}
-	return string(content), nil
+	return keys, nil
 }
 
-// Encrypt says whether payloads are encrypted as they are written.
+// Encrypt reports whether new payloads are encrypted.
 func (k *Keys) Encrypt() bool { return k != nil && len(k.keys) > 0 && !k.plain }
 
-// IDs of the keys, the one that encrypts first.
+// IDs returns the ids of the keys. The first key encrypts.
 func (k *Keys) IDs() []string {
 	if k == nil {
 		return nil
@@ -214,11 +195,11 @@ func (k *Keys) find(id string) *key {
 	return nil
 }
 
-// String lists the ids.
+// String returns the ids.
 func (k *Keys) String() string { return "codec.Keys(" + strings.Join(k.IDs(), ",") + ")" }
 
-// GoString lists the ids.
+// GoString returns the ids.
 func (k *Keys) GoString() string { return k.String() }
 
-// LogValue lists the ids.
+// LogValue returns the ids.
 func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }

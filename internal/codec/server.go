@@ -16,75 +16,87 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
+
+	"error-check-gate/internal/edge"
 )
 
-// ServerOptions say whom the codec server decrypts for.
+// ServerOptions are the options of a codec server.
 type ServerOptions struct {
 	Keys *Keys
-	// Token must come with each request as "Authorization: Bearer TOKEN"; empty asks for
-	// none, and is for loopback only.
+	// Addr is the host:port that the server will listen on. [ServerOptions.Faults] requires a Token
+	// if other machines can reach it.
+	Addr string
+	// Token must come with each request as "Authorization: Bearer TOKEN". Empty asks for none, which
+	// is for loopback only.
 	Token string
-	// Origins of pages that may ask from a browser, such as https://temporal.example.com.
+	// Origins are the origins of pages that may send requests from a browser, such as
+	// https://temporal.example.com.
 	Origins []string
-	// TLSCertFile and TLSKeyFile are both set, or neither.
+	// TLSCertFile and TLSKeyFile, in PEM, make the server speak TLS. It reads them again when they
+	// change. Set both or neither.
 	TLSCertFile, TLSKeyFile string
-	// Logger is told of what could not be decrypted, and of what was refused; nil is nobody.
+	// Logger logs refused requests and payloads that could not be decrypted. Nil logs nothing.
 	Logger *slog.Logger
 }
 
 // Server is what Temporal calls a codec server: it decrypts what the Web UI and the temporal CLI
-// show, and encrypts what they send. It hands out plaintext, and never a key.
+// show, and encrypts what they send. It returns plaintext, but never a key.
 type Server struct {
-	token       [sha256.Size]byte
-	open        bool
-	origins     []string
-	certificate func() (certFile, keyFile string)
-	logger      *slog.Logger
-	codec       http.Handler
+	token             [sha256.Size]byte
+	open              bool // needs no token
+	origins           []string
+	certFile, keyFile string
+	logger            *slog.Logger
+	codec             http.Handler
 }
 
-// Bounds of a request.
+// Limits of a request.
 const (
-	// maxRequest is more than a page of a history has, in bytes.
+	// maxRequest is larger than a page of a history, in bytes.
 	maxRequest     = 64 << 20
 	headerTimeout  = 5 * time.Second
 	requestTimeout = time.Minute
 	stopTimeout    = 10 * time.Second
 )
 
-// NewServer makes a server that serves nothing yet.
+// NewServer returns a server. It serves nothing until [Server.Serve].
 func NewServer(o ServerOptions) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Server{
-		token:       sha256.Sum256([]byte(o.Token)),
-		open:        o.Token == "",
-		origins:     o.Origins,
-		certificate: func() (string, string) { return o.TLSCertFile, o.TLSKeyFile },
-		logger:      o.Logger,
-		codec:       converter.NewPayloadCodecHTTPHandler(&readable{New(o.Keys), o.Logger}),
+		token:   sha256.Sum256([]byte(o.Token)),
+		open:    o.Token == "",
+		origins: o.Origins, certFile: o.TLSCertFile, keyFile: o.TLSKeyFile,
+		logger: o.Logger,
+		codec:  converter.NewPayloadCodecHTTPHandler(&readable{New(o.Keys), o.Logger}),
 	}
 }
 
-// Serve answers until ctx is done, or the listener fails. It closes the listener.
+// Serve answers requests until ctx is done or the listener fails. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
-		IdleTimeout: requestTimeout, MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+		WriteTimeout: requestTimeout, IdleTimeout: requestTimeout,
+		MaxHeaderBytes: 64 << 10,
+		BaseContext:    func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	serve := server.Serve
+	if s.certFile != "" {
+		certificate, err := edge.OpenCertificate(s.certFile, s.keyFile, s.logger, nil)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		server.TLSConfig = certificate.TLSConfig()
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	served := make(chan error, 1)
-	go func() {
-		if certFile, keyFile := s.certificate(); certFile != "" {
-			served <- server.ServeTLS(listener, certFile, keyFile)
-			return
-		}
-		served <- server.Serve(listener)
-	}()
+	go func() { served <- serve(listener) }()
 	select {
 	case err := <-served:
-		return fmt.Errorf("the codec server: %w", err)
+		return fmt.Errorf("run the codec server: %w", err)
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -96,24 +108,26 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// ServeHTTP implements Temporal's remote codec: POST …/encode and …/decode. GET /livez is for probes.
+// ServeHTTP implements Temporal's remote codec: POST …/encode and POST …/decode. It also answers
+// GET /livez, for probes.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Add("Vary", "Origin")
 	if r.Method == http.MethodGet && r.URL.Path == "/livez" {
-		_, _ = w.Write([]byte("alive\n")) // who asked may have gone
+		_, _ = w.Write([]byte("alive\n")) // the caller may be gone
 		return
 	}
-	// A browser says where a page is from; without this, any page could ask in its user's name.
+	// A browser sends the origin of a page. Without this check, any page could decrypt on behalf of
+	// the person who opened it.
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if !slices.Contains(s.origins, origin) {
-			s.refuse(w, r, http.StatusForbidden, "pages of this origin may not ask: see CODEC_ALLOWED_ORIGINS")
+			s.refuse(w, r, http.StatusForbidden, "pages of this origin are not allowed: see CODEC_ALLOWED_ORIGINS")
 			return
 		}
 		header.Set("Access-Control-Allow-Origin", origin)
-		header.Set("Access-Control-Allow-Credentials", "true") // the cookie of a login in front
+		header.Set("Access-Control-Allow-Credentials", "true") // for the cookie of a proxy that asks for a login
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "POST")
 			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Namespace")
@@ -124,10 +138,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.allowed(r.Header.Values("Authorization")) {
 		header.Set("WWW-Authenticate", "Bearer")
-		s.refuse(w, r, http.StatusUnauthorized, "a token is needed: Authorization: Bearer, and the CODEC_TOKEN")
+		s.refuse(w, r, http.StatusUnauthorized, "a token is missing or wrong: send the CODEC_TOKEN as Authorization: Bearer TOKEN")
 		return
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || media != "application/json") {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method == http.MethodPost && (err != nil || media != "application/json") {
 		s.refuse(w, r, http.StatusUnsupportedMediaType, "the body must be application/json")
 		return
 	}
@@ -136,11 +151,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	s.logger.WarnContext(r.Context(), "a request was refused", "status", status, "peer", r.RemoteAddr, "origin", r.Header.Get("Origin"), "reason", reason)
+	s.logger.WarnContext(r.Context(), "refused a request", "status", status, "peer", r.RemoteAddr,
+		"origin", r.Header.Get("Origin"), "reason", reason)
 	http.Error(w, reason, status)
 }
 
-// allowed compares digests, so that the time it takes says nothing of the token.
+// allowed compares digests, so its duration tells nothing about the token.
 func (s *Server) allowed(authorizations []string) bool {
 	if s.open {
 		return true
@@ -153,8 +169,8 @@ func (s *Server) allowed(authorizations []string) bool {
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
 }
 
-// readable leaves a payload that cannot be decrypted as it is, so that one lost key does not
-// hide the rest of a page. The page then shows its key's id.
+// readable leaves payloads that cannot be decrypted as they are, so one lost key does not hide the
+// rest of a page. The page then shows the key's id.
 type readable struct {
 	converter.PayloadCodec
 	logger *slog.Logger
@@ -173,7 +189,7 @@ func (c *readable) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, er
 		decoded[i] = one[0]
 	}
 	if failed != nil {
-		c.logger.Warn("what was asked for stays encrypted in part", "error", failed)
+		c.logger.Warn("some payloads stay encrypted", "error", failed)
 	}
 	return decoded, nil
 }

@@ -17,18 +17,20 @@ import (
 
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/telemetry"
+	"error-check-gate/worker"
 )
 
 const secret = "whsec-0123456789abcdef"
 
 func environ(variables ...string) config.Environment { return config.Environ(variables) }
 
-// ingress is the least that 'gate ingress' needs, and what a test adds.
-func ingress(variables ...string) config.Environment {
+// ingressEnv is the least that 'gate ingress' needs, and what a test adds.
+func ingressEnv(variables ...string) config.Environment {
 	return environ(append([]string{"WEBHOOK_SECRET=" + secret}, variables...)...)
 }
 
-func worker(variables ...string) config.Environment {
+func workerEnv(variables ...string) config.Environment {
 	return environ(append([]string{"INFLOW_COMPANY_ID=6f1c", "INFLOW_API_KEY=api-key-1"}, variables...)...)
 }
 
@@ -40,14 +42,15 @@ func file(t *testing.T, content string) string {
 }
 
 func TestDefaultsOfTheIngress(t *testing.T) {
-	got, err := config.LoadIngress(ingress())
+	got, err := config.LoadIngress(ingressEnv())
 	require.NoError(t, err)
+	require.Len(t, got.SigningKeys(), 1)
+	got.Signing, got.Payloads = config.Signing{}, config.Payloads{}
 	assert.Equal(t, config.Ingress{
 		Log:              config.Log{LogLevel: slog.LevelInfo, LogFormat: "json"},
 		Admin:            config.Admin{AdminAddr: "127.0.0.1:9464"},
-		Signing:          config.Signing{WebhookSecret: secret},
-		ListenAddr:       ":5000",
-		AuditLog:         config.AuditStdout,
+		Listen:           config.Listen{ListenAddr: ":5000"},
+		AuditLog:         "stdout",
 		AuditLogMaxSize:  100,
 		AuditLogKeep:     10,
 		RateLimit:        2000,
@@ -60,36 +63,37 @@ func TestDefaultsOfTheIngress(t *testing.T) {
 }
 
 func TestDefaultsOfTheWorker(t *testing.T) {
-	got, err := config.LoadWorker(worker())
+	got, err := config.LoadWorker(workerEnv())
 	require.NoError(t, err)
+	assert.False(t, got.Keys().Encrypt())
+	got.Payloads = config.Payloads{}
 	assert.Equal(t, config.Worker{
 		Log:   config.Log{LogLevel: slog.LevelInfo, LogFormat: "json"},
 		Admin: config.Admin{AdminAddr: "127.0.0.1:9464"},
 		Account: config.Account{
+			Credentials:      config.Credentials{InflowCompanyID: "6f1c", InflowAPIKey: "api-key-1"},
 			InflowAPIURL:     inflow.DefaultBaseURL,
-			InflowCompanyID:  "6f1c",
-			InflowAPIKey:     "api-key-1",
 			InflowAPIVersion: inflow.DefaultAPIVersion,
 		},
-		Settle:                  config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
-		Hold:                    config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
-		Sweep:                   config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
-		Notify:                  config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}, NoticesPerHour: 30},
-		Digest:                  config.Digest{DigestDays: "Mon-Fri"},
-		DeskLinks:               config.DeskLinks{DeskLinkValid: 720 * time.Hour},
-		InflowRequestsPerMinute: 60,
-		Stop:                    config.Stop{StopTimeout: 20 * time.Second},
+		Settle:     config.Settle{SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second},
+		Hold:       config.Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
+		Sweep:      config.Sweep{SweepEvery: 15 * time.Minute, SweepDays: 30},
+		Notify:     config.Notify{MailServer: config.MailServer{SMTPTLS: "starttls"}, NoticesPerHour: 30},
+		Digest:     config.Digest{DigestDays: worker.Weekdays{1, 2, 3, 4, 5}},
+		DeskLinks:  config.DeskLinks{DeskLinkValid: 720 * time.Hour},
+		InflowRate: config.InflowRate{InflowRequestsPerMinute: 60},
+		Stop:       config.Stop{StopTimeout: 20 * time.Second},
 	}, got)
 }
 
 func TestFaultsOfTheSweep(t *testing.T) {
-	_, err := config.LoadWorker(worker("SWEEP_EVERY=5s", "SWEEP_DAYS=0"))
+	_, err := config.LoadWorker(workerEnv("SWEEP_EVERY=5s", "SWEEP_DAYS=0"))
 	assert.EqualError(t, err, "the configuration is wrong:\n"+
-		"  SWEEP_EVERY: 5s is too short: write 0 for none, or 10s or more\n"+
-		"  SWEEP_DAYS: 0 is too small: write 1 or more")
+		"  SWEEP_DAYS: 0 is too small: write 1 or more\n"+
+		"  SWEEP_EVERY: 5s is too short: write 0 for none, or 10s or more")
 	_, err = config.LoadDev(environ("SWEEP_EVERY=-1m"))
 	assert.EqualError(t, err, "the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more")
-	got, err := config.LoadWorker(worker("SWEEP_EVERY=0"))
+	got, err := config.LoadWorker(workerEnv("SWEEP_EVERY=0"))
 	require.NoError(t, err)
 	assert.Zero(t, got.SweepEvery)
 }
@@ -101,7 +105,7 @@ func TestDevAsksForNothing(t *testing.T) {
 	assert.Equal(t, 8233, got.DevTemporalUIPort)
 	assert.Equal(t, "127.0.0.1:5010", got.DevInflowAddr)
 	assert.Equal(t, ".gate", got.DevDir)
-	assert.Equal(t, "text", got.LogFormat)
+	assert.Equal(t, telemetry.LogText, got.LogFormat)
 	_, err = config.LoadFakeInflow(environ())
 	require.NoError(t, err)
 	_, err = config.LoadCheck(environ())
@@ -109,24 +113,24 @@ func TestDevAsksForNothing(t *testing.T) {
 }
 
 func TestValuesAreRead(t *testing.T) {
-	got, err := config.LoadIngress(ingress(
+	got, err := config.LoadIngress(ingressEnv(
 		"LOG_LEVEL=warn", "LOG_FORMAT=text", "LISTEN_ADDR=[::1]:8443", "ADMIN_ADDR=:0",
 		"TRUSTED_PROXIES= 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,", "AUDIT_LOG=off", "RATE_LIMIT=5", "PEER_RATE_LIMIT=6",
 	))
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelWarn, got.LogLevel)
-	assert.Equal(t, "text", got.LogFormat)
+	assert.Equal(t, telemetry.LogText, got.LogFormat)
 	assert.Equal(t, "[::1]:8443", got.ListenAddr)
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 	}, got.TrustedProxies)
-	assert.Equal(t, config.AuditOff, got.AuditLog)
+	assert.Equal(t, "off", got.AuditLog)
 	assert.Equal(t, 5, got.RateLimit)
 	assert.Equal(t, 6, got.PeerRateLimit)
 }
 
 func TestEmptyIsUnset(t *testing.T) {
-	got, err := config.LoadWorker(worker("LOG_LEVEL=", "SETTLE_QUIET=", "INFLOW_API_URL=", "RULES_FILE=", "INFLOW_API_KEY_FILE="))
+	got, err := config.LoadWorker(workerEnv("LOG_LEVEL=", "SETTLE_QUIET=", "INFLOW_API_URL=", "RULES_FILE=", "INFLOW_API_KEY_FILE="))
 	require.NoError(t, err)
 	assert.Equal(t, 2*time.Second, got.SettleQuiet)
 	assert.Equal(t, inflow.DefaultBaseURL, got.InflowAPIURL)
@@ -143,23 +147,23 @@ func faultsOf(t *testing.T, err error) []string {
 	return texts
 }
 
-func TestEveryFaultIsToldAtOnce(t *testing.T) {
+func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	_, err := config.LoadIngress(environ(
 		"LISTEN_ADDR=5000", "ADMIN_ADDR=127.0.0.1:99999", "LOG_LEVEL=loud", "LOG_FORMAT=xml",
 		"TRUSTED_PROXIES=10.0.0.0/8,proxy.example", "TLS_CERT_FILE=cert.pem", "AUDIT_LOG=/does/not/exist/audit.log",
 		"RATE_LIMIT=0", "PEER_RATE_LIMIT=many",
 	))
 	assert.ElementsMatch(t, []string{
-		`LOG_LEVEL: "loud" cannot be read: write debug, info, warn or error`,
-		`LOG_FORMAT: "xml" is not a format: write json or text`,
+		`LOG_LEVEL: "loud" is not valid: write debug, info, warn or error`,
+		`LOG_FORMAT: "xml" is not valid: write json or text`,
 		`LISTEN_ADDR: "5000" is not an address to listen on: write host:port, or :port for every interface`,
 		`ADMIN_ADDR: "99999" is not a port: write 0 to 65535`,
-		`WEBHOOK_SECRET: is not set: write the secret that InFlow gave when the webhook was subscribed, or name a file that holds it in WEBHOOK_SECRET_FILE`,
-		`TRUSTED_PROXIES: "10.0.0.0/8,proxy.example" cannot be read: write addresses or networks separated by commas, such as 10.0.0.0/8`,
-		`TLS_KEY_FILE: is not set, and TLS_CERT_FILE is: set both, or neither where a proxy ends TLS`,
-		`AUDIT_LOG: the folder /does/not/exist does not exist: make it, or write off, stdout or another path`,
+		`WEBHOOK_SECRET: is not set: write the secret that InFlow gave you for the subscription, or name a file that holds it in WEBHOOK_SECRET_FILE`,
+		`TRUSTED_PROXIES: "10.0.0.0/8,proxy.example" is not valid: write addresses or networks separated by commas, such as 10.0.0.0/8`,
+		`TLS_KEY_FILE: is not set, and TLS_CERT_FILE is: set both, or neither if a proxy ends TLS`,
+		`AUDIT_LOG: the folder /does/not/exist does not exist: create it, or write off, stdout or another path`,
 		`RATE_LIMIT: 0 is too small: write 1 or more`,
-		`PEER_RATE_LIMIT: "many" cannot be read: write deliveries per second from one peer, 1 or more`,
+		`PEER_RATE_LIMIT: "many" is not valid: write deliveries per second from one peer, 1 or more`,
 	}, faultsOf(t, err))
 	for line := range strings.Lines(strings.TrimPrefix(err.Error(), "the configuration is wrong:\n")) {
 		assert.True(t, strings.HasPrefix(line, "  "), line)
@@ -169,9 +173,9 @@ func TestEveryFaultIsToldAtOnce(t *testing.T) {
 }
 
 func TestAProcessAsksOnlyForWhatItUses(t *testing.T) {
-	_, err := config.LoadIngress(ingress("INFLOW_API_URL=nonsense", "SETTLE_QUIET=nonsense", "DEV_TEMPORAL_PORT=nonsense"))
+	_, err := config.LoadIngress(ingressEnv("INFLOW_API_URL=nonsense", "SETTLE_QUIET=nonsense", "DEV_TEMPORAL_PORT=nonsense"))
 	require.NoError(t, err)
-	_, err = config.LoadWorker(worker("LISTEN_ADDR=nonsense", "WEBHOOK_SECRET=short", "AUDIT_LOG=/does/not/exist/x"))
+	_, err = config.LoadWorker(workerEnv("LISTEN_ADDR=nonsense", "WEBHOOK_SECRET=short", "AUDIT_LOG=/does/not/exist/x"))
 	require.NoError(t, err)
 }
 
@@ -182,18 +186,18 @@ func TestFaultsOfTheWorker(t *testing.T) {
 		variables []string
 		want      string
 	}{
-		{"http elsewhere", []string{"INFLOW_API_URL=http://inflow.example/x"}, "INFLOW_API_URL: begins with http:// and inflow.example is another machine: the API key would travel unprotected; write https://"},
-		{"no scheme", []string{"INFLOW_API_URL=inflow.example"}, "INFLOW_API_URL: is not an http:// or https:// URL with a host"},
-		{"no host", []string{"INFLOW_API_URL=https://:443"}, "INFLOW_API_URL: is not an http:// or https:// URL with a host"},
-		{"no URL", []string{"INFLOW_API_URL=https://%zz"}, "INFLOW_API_URL: is not a URL: write one that begins with https:// and has a host"},
-		{"password", []string{"INFLOW_API_URL=https://me:hush@inflow.example"}, "INFLOW_API_URL: has a user or password before the host: leave them out"},
-		{"query", []string{"INFLOW_API_URL=https://inflow.example?x=1"}, "INFLOW_API_URL: has a query or a fragment: write it without what follows ? or #"},
-		{"company", []string{"INFLOW_COMPANY_ID=a/b"}, `INFLOW_COMPANY_ID: "a/b" is not a company id: write the id alone, as InFlow shows it beside its API keys`},
-		{"key", []string{"INFLOW_API_KEY=two words"}, "INFLOW_API_KEY: has a space, a control character or a letter outside ASCII: write the key alone"},
-		{"version", []string{"INFLOW_API_VERSION=v2"}, `INFLOW_API_VERSION: "v2" is not a version of InFlow's API: write a date such as 2025-06-24`},
-		{"settle", []string{"SETTLE_QUIET=31s"}, "SETTLE_QUIET: 31s is longer than SETTLE_MAX, 30s: the quiet time could never be reached"},
+		{"http elsewhere", []string{"INFLOW_API_URL=http://inflow.example/x"}, "INFLOW_API_URL: starts with http:// and its host is another machine: the API key would be sent unencrypted; write https://"},
+		{"no scheme", []string{"INFLOW_API_URL=inflow.example"}, "INFLOW_API_URL: is not an https:// URL with a host: write one such as https://cloudapi.inflowinventory.com"},
+		{"no host", []string{"INFLOW_API_URL=https://:443"}, "INFLOW_API_URL: is not an https:// URL with a host: write one such as https://cloudapi.inflowinventory.com"},
+		{"no URL", []string{"INFLOW_API_URL=https://%zz"}, "INFLOW_API_URL: is not a URL: write one such as https://cloudapi.inflowinventory.com"},
+		{"password", []string{"INFLOW_API_URL=https://me:hush@inflow.example"}, "INFLOW_API_URL: has a user or password before the host: remove it"},
+		{"query", []string{"INFLOW_API_URL=https://inflow.example?x=1"}, "INFLOW_API_URL: has a query or a fragment: remove everything from ? or # on"},
+		{"company", []string{"INFLOW_COMPANY_ID=a/b"}, "INFLOW_COMPANY_ID: is not a company id: write only the id that InFlow shows at https://app.inflowinventory.com/options/integrations"},
+		{"key", []string{"INFLOW_API_KEY=two words"}, "INFLOW_API_KEY: has a space, a control character or a non-ASCII letter: write only the key"},
+		{"version", []string{"INFLOW_API_VERSION=v2"}, `INFLOW_API_VERSION: is not a version of InFlow's API: write a date such as 2025-06-24`},
+		{"settle", []string{"SETTLE_QUIET=31s"}, "SETTLE_QUIET: 31s is longer than SETTLE_MAX, 30s: write a shorter time"},
 		{"negative", []string{"SETTLE_QUIET=-2s"}, "SETTLE_QUIET: -2s is negative: write 0 or more"},
-		{"no unit", []string{"SETTLE_QUIET=2"}, `SETTLE_QUIET: "2" cannot be read: write a duration such as 2s`},
+		{"no unit", []string{"SETTLE_QUIET=2"}, `SETTLE_QUIET: "2" is not valid: write a duration such as 2s`},
 		{"stop", []string{"WORKER_STOP_TIMEOUT=-1s"}, "WORKER_STOP_TIMEOUT: -1s is negative: write 0 or more"},
 		{"rate", []string{"INFLOW_REQUESTS_PER_MINUTE=0"}, "INFLOW_REQUESTS_PER_MINUTE: 0 is too small: write 1 or more"},
 		{"rules missing", []string{"RULES_FILE=/does/not/exist.yaml"}, "RULES_FILE: the file cannot be read: stat /does/not/exist.yaml: no such file or directory"},
@@ -201,18 +205,18 @@ func TestFaultsOfTheWorker(t *testing.T) {
 		{"link", []string{"TEMPORAL_UI_URL=ftp://ui.example"}, "TEMPORAL_UI_URL: is not an http:// or https:// URL with a host"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := config.LoadWorker(worker(test.variables...))
+			_, err := config.LoadWorker(workerEnv(test.variables...))
 			assert.Equal(t, []string{test.want}, faultsOf(t, err))
 		})
 	}
 	for _, loopback := range []string{"http://localhost:5010", "http://127.0.0.1:5010", "http://[::1]:5010/x"} {
-		_, err := config.LoadWorker(worker("INFLOW_API_URL=" + loopback))
+		_, err := config.LoadWorker(workerEnv("INFLOW_API_URL=" + loopback))
 		assert.NoError(t, err, loopback)
 	}
 	_, err := config.LoadWorker(environ())
 	assert.Equal(t, []string{
-		"INFLOW_COMPANY_ID: is not set: write the company id that InFlow shows beside its API keys",
-		"INFLOW_API_KEY: is not set: write an API key made in InFlow's integration settings, or name a file that holds it in INFLOW_API_KEY_FILE",
+		"INFLOW_COMPANY_ID: is not set: write the company id that InFlow shows at https://app.inflowinventory.com/options/integrations",
+		"INFLOW_API_KEY: is not set: write an API key that you created at https://app.inflowinventory.com/options/integrations",
 	}, faultsOf(t, err))
 }
 
@@ -227,8 +231,8 @@ func TestSecretFromAFile(t *testing.T) {
 		name, variable, want string
 	}{
 		{"missing", "INFLOW_API_KEY_FILE=" + missing, "INFLOW_API_KEY_FILE: the file cannot be read: open " + missing + ": no such file or directory"},
-		{"empty", "INFLOW_API_KEY_FILE=" + empty, "INFLOW_API_KEY_FILE: " + empty + " is empty: it must hold the secret and no more"},
-		{"several lines", "INFLOW_API_KEY_FILE=" + several, "INFLOW_API_KEY_FILE: " + several + " has several lines: it must hold the secret and no more"},
+		{"empty", "INFLOW_API_KEY_FILE=" + empty, "INFLOW_API_KEY_FILE: " + empty + " is empty: write the secret to it"},
+		{"several lines", "INFLOW_API_KEY_FILE=" + several, "INFLOW_API_KEY_FILE: " + several + " has several lines: write only the secret to it"},
 		{"large", "INFLOW_API_KEY_FILE=" + large, "INFLOW_API_KEY_FILE: " + large + " has more than 65536 bytes: is it the right file?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -238,14 +242,14 @@ func TestSecretFromAFile(t *testing.T) {
 		})
 	}
 	t.Run("both", func(t *testing.T) {
-		_, err := config.LoadWorker(worker("INFLOW_API_KEY_FILE=" + empty))
+		_, err := config.LoadWorker(workerEnv("INFLOW_API_KEY_FILE=" + empty))
 		assert.Equal(t, []string{"INFLOW_API_KEY: INFLOW_API_KEY_FILE is set too: keep one of them"}, faultsOf(t, err))
 	})
 }
 
 func TestWebhookSecrets(t *testing.T) {
 	for _, good := range []config.Environment{
-		ingress(),
+		ingressEnv(),
 		environ("WEBHOOK_SECRET=" + secret + ", another-secret-of-mine"),
 		environ("WEBHOOK_SECRET_FILE=" + file(t, secret+"\n\nanother-secret-of-mine\n")),
 	} {
@@ -280,15 +284,15 @@ func TestWebhookSecrets(t *testing.T) {
 func TestTLSFilesAreAPair(t *testing.T) {
 	certificate, key := writeKeyPair(t)
 	_, otherKey := writeKeyPair(t)
-	got, err := config.LoadIngress(ingress("TLS_CERT_FILE="+certificate, "TLS_KEY_FILE="+key))
+	got, err := config.LoadIngress(ingressEnv("TLS_CERT_FILE="+certificate, "TLS_KEY_FILE="+key))
 	require.NoError(t, err)
 	assert.Equal(t, certificate, got.TLSCertFile)
 
-	_, err = config.LoadIngress(ingress("TLS_CERT_FILE="+certificate, "TLS_KEY_FILE="+otherKey))
+	_, err = config.LoadIngress(ingressEnv("TLS_CERT_FILE="+certificate, "TLS_KEY_FILE="+otherKey))
 	require.Len(t, faultsOf(t, err), 1)
-	assert.Contains(t, err.Error(), "TLS_CERT_FILE: does not make a pair with TLS_KEY_FILE")
+	assert.Contains(t, err.Error(), "TLS_CERT_FILE: does not match TLS_KEY_FILE")
 
-	_, err = config.LoadIngress(ingress("TLS_CERT_FILE=/no/cert", "TLS_KEY_FILE=/no/key"))
+	_, err = config.LoadIngress(ingressEnv("TLS_CERT_FILE=/no/cert", "TLS_KEY_FILE=/no/key"))
 	require.Len(t, faultsOf(t, err), 2)
 }
 
@@ -303,7 +307,7 @@ func TestListenersOfOneProcessAreApart(t *testing.T) {
 		{"192.0.2.1:9464", "127.0.0.1:9464", false},
 		{":0", ":0", false},
 	} {
-		_, err := config.LoadIngress(ingress("LISTEN_ADDR="+test.listen, "ADMIN_ADDR="+test.admin))
+		_, err := config.LoadIngress(ingressEnv("LISTEN_ADDR="+test.listen, "ADMIN_ADDR="+test.admin))
 		assert.Equal(t, test.clash, err != nil, "%+v: %v", test, err)
 	}
 	_, err := config.LoadDev(environ("DEV_TEMPORAL_PORT=5010", "DEV_TEMPORAL_UI_PORT=70000"))
@@ -320,7 +324,7 @@ func TestDotEnvNeverOverridesTheEnvironment(t *testing.T) {
 	got, err := config.LoadDev(e)
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelError, got.LogLevel)
-	assert.Equal(t, "text", got.LogFormat, "its own default: the environment's empty value stands for unset")
+	assert.Equal(t, telemetry.LogText, got.LogFormat, "its own default: the environment's empty value stands for unset")
 	assert.Equal(t, 40*time.Second, got.SettleMax)
 	source, ok := e.Source("SETTLE_MAX")
 	assert.True(t, ok)
@@ -343,7 +347,7 @@ func TestDotEnvFaults(t *testing.T) {
 	_, err = environ().WithDotEnv(t.TempDir())
 	require.Error(t, err)
 	_, err = environ().WithDotEnv(file(t, "INFLOW_API_KEY 'hush\n"))
-	require.ErrorContains(t, err, ":1: cannot be read: write one NAME=value a line")
+	require.ErrorContains(t, err, ":1: not valid: write one NAME=value per line")
 	assert.NotContains(t, err.Error(), "hush")
 	for content, line := range map[string]string{
 		"# ours\nA=1\n\nB-2=x\n":                  ":4:",
@@ -356,7 +360,7 @@ func TestDotEnvFaults(t *testing.T) {
 }
 
 func TestSecretsNeverPrint(t *testing.T) {
-	settings, err := config.LoadWorker(worker())
+	settings, err := config.LoadWorker(workerEnv())
 	require.NoError(t, err)
 	const text = "api-key-1"
 	require.Equal(t, text, string(settings.InflowAPIKey))
@@ -414,12 +418,12 @@ func TestEffective(t *testing.T) {
 	_, faults, err = config.Effective(environ("LOG_FORMAT=xml"), config.Processes()...)
 	require.NoError(t, err)
 	assert.Contains(t, faults, config.ProcessFault{
-		Fault:     config.Fault{Variable: "LOG_FORMAT", Problem: `"xml" is not a format: write json or text`},
+		Fault:     config.Fault{Variable: "LOG_FORMAT", Problem: `"xml" is not valid: write json or text`},
 		Processes: []string{"ingress", "worker", "desk", "codec", "fake-inflow", "dev"},
 	})
 
 	_, _, err = config.Effective(environ(), "ingres")
-	assert.ErrorContains(t, err, `process "ingres" is not known: use one of ingress, worker,`)
+	assert.ErrorContains(t, err, `process "ingres" is unknown: use one of ingress, worker,`)
 }
 
 func TestForeignVariables(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/config"
+	"error-check-gate/internal/signin"
 )
 
 func TestHowPeopleSignIn(t *testing.T) {
@@ -44,7 +45,7 @@ func TestHowPeopleSignIn(t *testing.T) {
 			settings, err := config.LoadDesk(environ(tc.env...))
 			if tc.fault == "" {
 				require.NoError(t, err)
-				assert.Equal(t, tc.want, settings.SignIn())
+				assert.Equal(t, signin.Mode(tc.want), settings.SignIn())
 				return
 			}
 			require.ErrorContains(t, err, tc.fault)

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/desklink"
 )
 
-// linking is a process that links to the desk.
+// linking is a process with links to the desk.
 type linking struct{ DeskLinks }
 
 func (l *linking) validate(f *Faults) { l.DeskLinks.validate(f) }
@@ -33,9 +33,7 @@ func TestLinksToTheDeskAreSigned(t *testing.T) {
 		got, err := loadLinking("DESK_URL=https://gate.example.com", variable)
 		require.NoError(t, err)
 		assert.Equal(t, 720*time.Hour, got.DeskLinkValid)
-		secrets, err := got.Secrets()
-		require.NoError(t, err)
-		assert.Equal(t, []string{deskSecret, otherSecret}, secrets)
+		assert.Equal(t, []string{deskSecret, otherSecret}, got.Secrets())
 		signer, err := got.Signer()
 		require.NoError(t, err)
 		_, err = signer.Sign("an-order", "jane@example.com", time.Now())
@@ -60,11 +58,11 @@ func TestFaultsOfLinksToTheDesk(t *testing.T) {
 		{[]string{"DESK_URL=gate.example.com", "DESK_SECRET=" + deskSecret}, "DESK_URL: is not an http:// or https:// URL"},
 		{[]string{"DESK_URL=https://me@gate.example.com", "DESK_SECRET=" + deskSecret}, "DESK_URL: has a user or password"},
 		{[]string{"DESK_URL=https://gate.example.com?a", "DESK_SECRET=" + deskSecret}, "DESK_URL: has a query"},
-		{[]string{"DESK_SECRET=" + deskSecret + "," + short}, "DESK_SECRET: secret 2 has 31 bytes, and needs 32"},
-		{[]string{"DESK_SECRET= , "}, "DESK_SECRET: there is no secret in it"},
+		{[]string{"DESK_SECRET=" + deskSecret + "," + short}, "DESK_SECRET: secret 2 has 31 bytes and needs 32"},
+		{[]string{"DESK_SECRET= , "}, "DESK_SECRET: has no secret"},
 		{[]string{"DESK_SECRET=" + deskSecret, "DESK_SECRET_FILE=" + missing}, "DESK_SECRET: DESK_SECRET_FILE is set too"},
 		{[]string{"DESK_URL=https://gate.example.com", "DESK_SECRET_FILE=" + missing}, "DESK_SECRET_FILE: the file cannot be read"},
-		{[]string{"DESK_LINK_VALID=0"}, "DESK_LINK_VALID: 0s is no time at all"},
+		{[]string{"DESK_LINK_VALID=0"}, "DESK_LINK_VALID: 0s is too short"},
 	} {
 		_, err := loadLinking(test.variables...)
 		require.ErrorContains(t, err, test.want)

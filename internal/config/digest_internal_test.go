@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"error-check-gate/worker"
 )
 
 // mailing is a process that mails digests.
@@ -23,32 +25,17 @@ func loadMailing(variables ...string) (mailing, error) { return load[mailing](En
 func TestDigestIsOffUnlessATimeIsSet(t *testing.T) {
 	got, err := loadMailing()
 	require.NoError(t, err)
-	_, _, on, err := got.Time()
-	require.NoError(t, err)
-	assert.False(t, on)
+	assert.Zero(t, got.schedule(&got.Zone))
 }
 
-func TestDaysOfTheDigest(t *testing.T) {
-	const mon, tue, wed, thu, fri = time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday
-	for text, want := range map[string][]time.Weekday{
-		"":                     {mon, tue, wed, thu, fri},
-		"Mon-Fri":              {mon, tue, wed, thu, fri},
-		"Mon,Wed":              {mon, wed},
-		"wed, MON , wednesday": {mon, wed},
-		"Sat-Mon":              {time.Sunday, mon, time.Saturday},
-		"Sun-Sat,Mon":          {time.Sunday, mon, tue, wed, thu, fri, time.Saturday},
-		"Fri-Fri":              {fri},
-	} {
-		got, err := loadMailing("DIGEST_AT=07:05", "DIGEST_DAYS="+text, "MAIL_TO=jane@example.com", "TZ=Europe/Berlin")
-		require.NoError(t, err, text)
-		days, err := got.Weekdays()
-		require.NoError(t, err)
-		assert.Equal(t, want, days, text)
-		hour, minute, on, err := got.Time()
-		require.NoError(t, err)
-		assert.True(t, on)
-		assert.Equal(t, []int{7, 5}, []int{hour, minute})
-	}
+func TestDigestSchedule(t *testing.T) {
+	got, err := loadMailing("DIGEST_AT=07:05", "DIGEST_DAYS=Mon,Sat-Sun",
+		"MAIL_TO=jane@example.com", "TZ=Europe/Berlin")
+	require.NoError(t, err)
+	assert.Equal(t, worker.Digest{
+		Hour: 7, Minute: 5, TimeZone: "Europe/Berlin",
+		Days: []time.Weekday{time.Sunday, time.Monday, time.Saturday},
+	}, got.schedule(&got.Zone))
 }
 
 func TestFaultsOfTheDigest(t *testing.T) {
@@ -56,19 +43,20 @@ func TestFaultsOfTheDigest(t *testing.T) {
 		variables []string
 		want      string
 	}{
-		{[]string{"DIGEST_AT=8 o'clock", "MAIL_TO=jane@example.com"}, "DIGEST_AT: \"8 o'clock\" is not a time of day"},
-		{[]string{"DIGEST_AT=24:00", "MAIL_TO=jane@example.com"}, "DIGEST_AT: \"24:00\" is not a time of day"},
+		{
+			[]string{"DIGEST_AT=8 o'clock", "MAIL_TO=jane@example.com"},
+			"DIGEST_AT: \"8 o'clock\" is not valid: write a time of day such as 08:00",
+		},
 		{[]string{"DIGEST_AT=08:00"}, "MAIL_TO: is not set, and DIGEST_AT is"},
-		{[]string{"DIGEST_DAYS=Mon-"}, `DIGEST_DAYS: "" is not a day: write Mon, Tue`},
-		{[]string{"DIGEST_DAYS=Mo-Fr"}, `DIGEST_DAYS: "Mo" is not a day`},
+		{[]string{"DIGEST_DAYS=Mon-"}, `DIGEST_DAYS: "Mon-" is not valid: write days such as Mon-Fri`},
 	} {
 		_, err := loadMailing(append(test.variables, "TZ=UTC")...)
 		require.ErrorContains(t, err, test.want)
 	}
 }
 
-// Not parallel: it changes the machine's zone.
-func TestZoneOfTheDigestIsTheMachines(t *testing.T) {
+// Not parallel, because it changes the machine's time zone.
+func TestDigestUsesTheMachinesTimeZone(t *testing.T) {
 	local, file := time.Local, localtime
 	t.Cleanup(func() { time.Local, localtime = local, file })
 	zone := func(variables ...string) (string, error) {
@@ -76,7 +64,7 @@ func TestZoneOfTheDigestIsTheMachines(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		return got.ZoneName()
+		return got.TimeZone.Name()
 	}
 	name, err := zone("TZ=:America/New_York")
 	require.NoError(t, err)

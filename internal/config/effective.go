@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Setting is one variable as it is in effect.
+// Setting is one variable with the value in effect.
 type Setting struct {
 	Variable string `json:"variable"`
-	// Value is what is in effect; of a secret, only its size. Empty is unset.
+	// Value is empty if the variable is unset. For a secret it is only the size.
 	Value string `json:"value"`
-	// Source is one of the From constants, for [FromFile] with the path; empty where
-	// the value is unset and has no default.
+	// Source is one of the From constants, with the path after [FromFile]. It is empty if the variable
+	// is unset and has no default.
 	Source string `json:"source"`
-	// Processes are the names of those that use it.
+	// Processes are the processes that use it.
 	Processes []string `json:"processes"`
 }
 
-// ProcessFault is a [Fault] with the processes that it stops.
+// ProcessFault is a [Fault] and the processes that it keeps from starting.
 type ProcessFault struct {
 	Fault
 	Processes []string `json:"processes"`
@@ -30,7 +30,7 @@ type named struct {
 	make func() process
 }
 
-// processes in the order in which people meet them.
+// processes are in the order in which operators meet them.
 var processes = []named{
 	{"ingress", func() process { return new(Ingress) }},
 	{"worker", func() process { return new(Worker) }},
@@ -44,7 +44,7 @@ var processes = []named{
 	{"dev", func() process { return new(Dev) }},
 }
 
-// Processes are the names that [Effective] takes.
+// Processes returns the names that [Effective] accepts.
 func Processes() []string {
 	names := make([]string, len(processes))
 	for i, p := range processes {
@@ -53,16 +53,15 @@ func Processes() []string {
 	return names
 }
 
-// Effective describes the settings of the named processes, and every fault in
-// them. Where two processes have different defaults for a variable, it is listed
-// for each. No names is an error, as is an unknown one.
+// Effective returns the settings of processes and every fault in them. A variable that has
+// different defaults in two processes is listed twice. An unknown process is an error.
 func Effective(e Environment, names ...string) ([]Setting, []ProcessFault, error) {
 	var settings []Setting
 	var faults []ProcessFault
 	for _, name := range names {
 		i := slices.IndexFunc(processes, func(p named) bool { return p.name == name })
 		if i < 0 {
-			return nil, nil, fmt.Errorf("process %q is not known: use one of %s", name, strings.Join(Processes(), ", "))
+			return nil, nil, fmt.Errorf("process %q is unknown: use one of %s", name, strings.Join(Processes(), ", "))
 		}
 		p := processes[i].make()
 		for _, fault := range read(p, e) {
@@ -91,9 +90,9 @@ func Effective(e Environment, names ...string) ([]Setting, []ProcessFault, error
 func (e Environment) effective(f field) Setting {
 	setting := Setting{Variable: f.variable}
 	value, source := e.Value(f.variable), e.variables[f.variable].source
-	if path := e.Value(f.variable + FileSuffix); value == "" && path != "" && f.secret && !f.ownFile {
+	if path := e.Value(f.variable + FileSuffix); value == "" && path != "" && f.secret && !f.lines {
 		source = FromFile + " " + path
-		value, _ = readSecretFile(path) // its fault is told as one
+		value, _ = readSecretFile(path) // an error is among the faults
 	}
 	switch {
 	case value != "" && f.secret:
@@ -106,19 +105,19 @@ func (e Environment) effective(f field) Setting {
 	return setting
 }
 
-// withoutPassword masks what a URL has before its host.
+// withoutPassword masks the user and password of a URL.
 func withoutPassword(value string) string {
 	if u, err := url.Parse(value); err == nil && u.User != nil {
-		return u.Scheme + "://" + mask + "@" + u.Host + u.Path
+		return u.Scheme + "://***@" + u.Host + u.Path
 	}
 	return value
 }
 
-// foreignSecrets are parts of the names of other projects' variables that hold secrets.
+// foreignSecrets are parts of names of other projects' variables that hold secrets.
 var foreignSecrets = []string{"KEY", "HEADERS", "AUTH", "TOKEN", "PASSWORD", "SECRET", "_DATA", "_META"}
 
-// Foreign describes the variables with a prefix that are set and are read by another
-// project's library. What may be a secret is masked; a path is shown.
+// Foreign returns the variables with a prefix that are set. They belong to another project's
+// library. Values that may be secrets are masked, except paths.
 func Foreign(e Environment, prefix string) []Setting {
 	var settings []Setting
 	for _, name := range e.Names(prefix) {

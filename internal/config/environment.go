@@ -11,17 +11,19 @@ import (
 	"strings"
 
 	"github.com/joho/godotenv"
+
+	"error-check-gate/internal/nowait"
 )
 
 // Sources of a value.
 const (
 	FromEnvironment = "environment"
 	FromDotEnv      = ".env"
-	FromFile        = "file" // named by the variable with _FILE at its end
+	FromFile        = "file" // the file that NAME_FILE names
 	FromDefault     = "default"
 )
 
-// Environment is a set of variables, with where each one was found. The zero value is empty.
+// Environment is a set of variables and where each one came from. The zero value is empty.
 type Environment struct {
 	variables map[string]variable
 }
@@ -31,10 +33,11 @@ type variable struct {
 	source string
 }
 
-// OS is this process's environment.
+// OS returns the environment of this process.
 func OS() Environment { return Environ(os.Environ()) }
 
-// Environ is an environment in the form of [os.Environ]. Of a doubled name the last counts.
+// Environ returns an environment from entries in the form of [os.Environ]. If a name occurs twice,
+// the last entry counts.
 func Environ(entries []string) Environment {
 	variables := make(map[string]variable, len(entries))
 	for _, entry := range entries {
@@ -45,10 +48,10 @@ func Environ(entries []string) Environment {
 	return Environment{variables: variables}
 }
 
-// WithDotEnv adds the variables of a .env file that are not set yet, the empty ones
-// included: the environment always wins. A file that does not exist adds none.
+// WithDotEnv adds the variables of a .env file that the environment does not have. The environment
+// always wins, even with an empty variable. A missing file adds nothing.
 func (e Environment) WithDotEnv(path string) (Environment, error) {
-	content, err := readSmallFile(path)
+	content, err := nowait.ReadSmallFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, nil
 	}
@@ -57,8 +60,9 @@ func (e Environment) WithDotEnv(path string) (Environment, error) {
 	}
 	values, err := godotenv.UnmarshalBytes(content)
 	if err != nil {
-		// The parser's words quote the file, which holds secrets.
-		return e, fmt.Errorf("%s:%d: cannot be read: write one NAME=value a line, and quote a value with spaces", path, faultLine(content))
+		// The parser's error quotes the file, which holds secrets.
+		return e, fmt.Errorf("%s:%d: not valid: write one NAME=value per line, "+
+			"and quote a value that has spaces", path, faultLine(content))
 	}
 	variables := maps.Clone(e.variables)
 	if variables == nil {
@@ -72,8 +76,9 @@ func (e Environment) WithDotEnv(path string) (Environment, error) {
 	return Environment{variables: variables}, nil
 }
 
-// faultLine returns the first line, from 1, of a .env file from which on it cannot be read. The parser does not say.
-// A quoted value may span lines, so a file that is readable up to a later line has its fault after that.
+// faultLine returns the line, counted from 1, where a .env file stops being valid. The parser does
+// not report it. A quoted value may span lines, so this looks for the longest valid beginning of
+// the file.
 func faultLine(content []byte) int {
 	lines := bytes.SplitAfter(content, []byte("\n"))
 	for n := len(lines) - 1; n > 0; n-- {
@@ -84,8 +89,8 @@ func faultLine(content []byte) int {
 	return 1
 }
 
-// Setenv gives the variables that came from a .env file to the process itself,
-// for the libraries that read TEMPORAL_* and OTEL_* there.
+// Setenv copies the variables of a .env file to the environment of this process. Temporal's and
+// OpenTelemetry's libraries read TEMPORAL_* and OTEL_* there.
 func (e Environment) Setenv() error {
 	for name, v := range e.variables {
 		if v.source != FromDotEnv {
@@ -98,13 +103,13 @@ func (e Environment) Setenv() error {
 	return nil
 }
 
-// Source says where a variable's value came from; ok is false where it is unset or empty.
+// Source returns where a variable came from. ok is false if it is unset or empty.
 func (e Environment) Source(name string) (source string, ok bool) {
 	v := e.variables[name]
 	return v.source, v.value != ""
 }
 
-// Names of the variables that begin with a prefix and are not empty, sorted.
+// Names returns the variables that start with a prefix and are not empty, sorted.
 func (e Environment) Names(prefix string) []string {
 	var names []string
 	for name, v := range e.variables {
@@ -116,5 +121,5 @@ func (e Environment) Names(prefix string) []string {
 	return names
 }
 
-// Value of a variable; empty where it is unset.
+// Value returns a variable, or an empty string if it is unset.
 func (e Environment) Value(name string) string { return e.variables[name].value }

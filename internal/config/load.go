@@ -3,14 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
 
-	"error-check-gate/internal/nowait"
+	"error-check-gate/internal/option"
 )
 
 // Fault is one thing wrong with one variable.
@@ -22,7 +21,7 @@ type Fault struct {
 
 func (f Fault) Error() string { return f.Variable + ": " + f.Problem }
 
-// Faults are all that is wrong with a process's settings, in the order of its fields.
+// Faults is everything that is wrong with a process's settings.
 type Faults []Fault
 
 func (f Faults) Error() string {
@@ -33,7 +32,7 @@ func (f Faults) Error() string {
 	return "the configuration is wrong:\n  " + strings.Join(lines, "\n  ")
 }
 
-// Unwrap gives each fault to [errors.As].
+// Unwrap lets [errors.As] find each fault.
 func (f Faults) Unwrap() []error {
 	errs := make([]error, len(f))
 	for i, fault := range f {
@@ -46,23 +45,38 @@ func (f *Faults) add(variable, format string, args ...any) {
 	*f = append(*f, Fault{Variable: variable, Problem: fmt.Sprintf(format, args...)})
 }
 
-// has says whether a variable, or the file that should hold its value, has a fault.
-func (f Faults) has(variable string) bool {
-	for _, fault := range f {
-		if fault.Variable == variable || fault.Variable == variable+FileSuffix {
-			return true
+// addAll adds what a package says about its options. It skips variables that have a fault already:
+// the second one is usually a consequence of the first.
+func (f *Faults) addAll(faults option.Faults, variables map[string]string) {
+	before := slices.Clone(*f)
+	for _, fault := range faults {
+		if variable, problem := fault.Rename(variables); !before.has(variable) {
+			f.add(variable, "%s", problem)
 		}
 	}
-	return false
 }
 
-// process is what every process's struct does.
+// has reports whether a variable, or the file that should hold its value, has a fault.
+func (f Faults) has(variable string) bool {
+	return slices.ContainsFunc(f, func(fault Fault) bool {
+		return fault.Variable == variable || fault.Variable == variable+FileSuffix
+	})
+}
+
+// process is the struct of a process.
 type process interface {
-	// validate adds what reading alone cannot tell. A field that could not be read holds its zero value.
+	// validate adds the faults of values that could be read. Fields that could not be read hold
+	// their zero value.
 	validate(f *Faults)
 }
 
-// LoadIngress reads the settings of 'gate ingress'. The error is [Faults], as of every Load function.
+// withDefaults is a process that has other defaults for some variables than the tags say.
+type withDefaults interface {
+	defaults() map[string]string
+}
+
+// LoadIngress reads the settings of 'gate ingress'. The error is [Faults], as of every Load
+// function.
 func LoadIngress(e Environment) (Ingress, error) { return load[Ingress](e) }
 
 // LoadWorker reads the settings of 'gate worker'.
@@ -80,7 +94,8 @@ func LoadHealth(e Environment) (Health, error) { return load[Health](e) }
 // LoadWebhooks reads the settings of 'gate webhooks send', 'sign' and 'verify'.
 func LoadWebhooks(e Environment) (Webhooks, error) { return load[Webhooks](e) }
 
-// LoadSubscriptions reads the settings of 'gate webhooks list', 'get', 'subscribe', 'unsubscribe' and 'rotate'.
+// LoadSubscriptions reads the settings of 'gate webhooks list', 'get', 'subscribe', 'unsubscribe'
+// and 'rotate'.
 func LoadSubscriptions(e Environment) (Subscriptions, error) { return load[Subscriptions](e) }
 
 // LoadDev reads the settings of 'gate dev'.
@@ -101,16 +116,20 @@ func load[T any, P interface {
 	return settings, nil
 }
 
-// read fills a process's struct as far as it can be.
+// read fills a process's struct and returns what is wrong.
 func read(settings process, e Environment) Faults {
 	var faults Faults
-	e = e.withSecretFiles(fieldsOf(settings), &faults)
+	fields := fieldsOf(settings)
+	e = e.withSecretFiles(fields, &faults)
 	values := make(map[string]string, len(e.variables))
-	for name, v := range e.variables {
-		values[name] = v.value
+	for _, f := range fields {
+		values[f.variable] = f.defaultValue
+		if value := e.Value(f.variable); value != "" {
+			values[f.variable] = value
+		}
 	}
 	err := env.ParseWithOptions(settings, env.Options{Environment: values, FuncMap: parsers})
-	addParseFaults(&faults, err, fieldsOf(settings), e)
+	addParseFaults(&faults, err, fields, e)
 	parsed := len(faults)
 	settings.validate(&faults)
 	if _, connects := settings.(temporalProcess); connects {
@@ -119,7 +138,7 @@ func read(settings process, e Environment) Faults {
 	return firstOfEach(faults, parsed)
 }
 
-// firstOfEach drops what validation said of a variable that could not even be read.
+// firstOfEach drops what validation said about variables that could not even be read.
 func firstOfEach(faults Faults, parsed int) Faults {
 	kept := faults[:parsed:parsed]
 	for _, fault := range faults[parsed:] {
@@ -130,99 +149,43 @@ func firstOfEach(faults Faults, parsed int) Faults {
 	return kept
 }
 
-// field is one setting of a process, from its struct's tags.
+// field is one setting of a process, as the tags of its struct describe it.
 type field struct {
 	name         string // the Go field's, unique in a process's struct
 	variable     string
 	defaultValue string
 	hint         string
 	secret       bool
-	ownFile      bool // its _FILE variable is a setting of its own
+	lines        bool // a secret whose NAME_FILE is a setting of its own, with one secret per line
 }
 
 var secretType = reflect.TypeFor[Secret]()
 
 func fieldsOf(settings process) []field {
+	var defaults map[string]string
+	if p, ok := settings.(withDefaults); ok {
+		defaults = p.defaults()
+	}
 	var fields []field
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(settings).Elem()) {
 		name, ok := f.Tag.Lookup("env")
 		if !ok {
 			continue
 		}
+		defaultValue, ok := defaults[name]
+		if !ok {
+			defaultValue = f.Tag.Get("envDefault")
+		}
 		fields = append(fields, field{
 			name:         f.Name,
 			variable:     name,
-			defaultValue: f.Tag.Get("envDefault"),
+			defaultValue: defaultValue,
 			hint:         f.Tag.Get("hint"),
-			secret:       f.Type == secretType,
-			ownFile:      f.Tag.Get("file") == "own",
+			secret:       f.Type == secretType || f.Tag.Get("secret") != "",
+			lines:        f.Tag.Get("file") == "lines",
 		})
 	}
 	return fields
-}
-
-// FileSuffix at the end of a secret's variable makes it name a file that holds the secret.
-const FileSuffix = "_FILE"
-
-// maxSecretFile is more than any secret has; a wrong path may lead to anything.
-const maxSecretFile = 64 << 10
-
-// withSecretFiles reads the secrets that are named by a file.
-func (e Environment) withSecretFiles(fields []field, faults *Faults) Environment {
-	next := Environment{variables: make(map[string]variable, len(e.variables))}
-	for name, v := range e.variables {
-		next.variables[name] = v
-	}
-	for _, f := range fields {
-		fileVariable := f.variable + FileSuffix
-		path := e.Value(fileVariable)
-		if !f.secret || f.ownFile || path == "" {
-			continue
-		}
-		if e.Value(f.variable) != "" {
-			faults.add(f.variable, "%s is set too: keep one of them", fileVariable)
-			continue
-		}
-		secret, err := readSecretFile(path)
-		if err != nil {
-			faults.add(fileVariable, "%v", err)
-			// Not "unset" as well.
-			secret = ""
-		}
-		next.variables[f.variable] = variable{value: secret, source: FromFile}
-	}
-	return next
-}
-
-func readSecretFile(path string) (string, error) {
-	content, err := readSmallFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(content), "\r\n")
-	switch {
-	case strings.TrimSpace(secret) == "":
-		return "", fmt.Errorf("%s is empty: it must hold the secret and no more", path)
-	case strings.ContainsAny(secret, "\r\n"):
-		return "", fmt.Errorf("%s has several lines: it must hold the secret and no more", path)
-	}
-	return secret, nil
-}
-
-func readSmallFile(path string) ([]byte, error) {
-	file, err := nowait.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("the file cannot be read: %w", err)
-	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("the file cannot be read: %w", err)
-	}
-	if len(content) > maxSecretFile {
-		return nil, fmt.Errorf("%s has more than %d bytes: is it the right file?", path, maxSecretFile)
-	}
-	return content, nil
 }
 
 // addParseFaults turns the library's errors, which name Go fields, into faults of variables.
@@ -240,35 +203,27 @@ func addParseFaults(faults *Faults, err error, fields []field, e Environment) {
 			faults.add("environment", "%v", err)
 			continue
 		}
-		for _, f := range fields {
-			if f.name == parse.Name {
-				faults.add(f.variable, "%q cannot be read: write %s", e.Value(f.variable), f.hint)
-			}
-		}
-	}
-}
-
-var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[[]netip.Prefix](): func(text string) (any, error) { return parsePrefixes(text) },
-}
-
-// parsePrefixes reads addresses and networks separated by commas; an address is a network of its own.
-func parsePrefixes(list string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for text := range strings.SplitSeq(list, ",") {
-		text = strings.TrimSpace(text)
-		if text == "" {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == parse.Name })
+		if i < 0 {
+			faults.add("environment", "%v", err)
 			continue
 		}
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(text); err != nil {
-				return nil, err
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		prefixes = append(prefixes, prefix.Masked())
+		addParseFault(faults, &fields[i], parse.Err, e)
 	}
-	return prefixes, nil
+}
+
+func addParseFault(faults *Faults, f *field, err error, e Environment) {
+	var ours *invalidError
+	switch {
+	case errors.As(err, &ours):
+		var problems option.Faults
+		problems.AddError(f.name, ours.error)
+		for _, problem := range problems {
+			faults.add(f.variable, "%s", problem.Problem)
+		}
+	case f.secret:
+		faults.add(f.variable, "is not valid: write %s", f.hint)
+	default:
+		faults.add(f.variable, "%q is not valid: write %s", e.Value(f.variable), f.hint)
+	}
 }

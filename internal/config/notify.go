@@ -1,127 +1,130 @@
 package config
 
 import (
-	"time"
+	"net/mail"
+	"net/url"
 
 	"error-check-gate/internal/notify"
+	"error-check-gate/worker"
 )
 
-// Hold is how long errors may stand, and how often people are reminded of them.
-type Hold struct {
-	// GracePeriod is how long an error may stand before it is confirmed; 0 confirms at once.
-	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"30m" hint:"a duration such as 30m"`
-	// HoldMax is how long an order is held at most, from its first confirmed error on.
-	HoldMax time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
-	// RemindEvery is the time from one reminder to the next; 0 sends none.
-	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
+// MailServer is the server that takes the gate's mail, and the mail's sender.
+type MailServer struct {
+	// SMTPAddr is the mail server's host:port. Empty sends no mail.
+	SMTPAddr     string         `env:"SMTP_ADDR" hint:"the mail server's host:port, such as smtp.example.com:587"`
+	SMTPUsername string         `env:"SMTP_USERNAME" hint:"the user to log in to the mail server as"`
+	SMTPPassword Secret         `env:"SMTP_PASSWORD" hint:"that user's password"`
+	SMTPTLS      notify.TLSMode `env:"SMTP_TLS" envDefault:"starttls" hint:"none, starttls or tls"`
+	MailFrom     mail.Address   `env:"MAIL_FROM" hint:"an e-mail address such as gate@example.com"`
 }
 
-// Notify says who is told of an order's errors, and by what. Nothing set is nobody.
+// SMTP returns what the settings say about the mail server.
+func (c *MailServer) SMTP() notify.SMTP {
+	if c.SMTPAddr == "" {
+		return notify.SMTP{}
+	}
+	return notify.SMTP{
+		Addr: c.SMTPAddr, Username: c.SMTPUsername, Password: c.SMTPPassword, TLS: c.SMTPTLS,
+		From: c.MailFrom,
+	}
+}
+
+// Zone is the time zone of the times that people read and write.
+type Zone struct {
+	// TimeZone is the machine's time zone if the variable is not set.
+	TimeZone timeZone `env:"TZ" hint:"a time zone such as Europe/Berlin, or UTC"`
+}
+
+// Notify says who gets notices of an order's errors. If nothing is set, nobody does.
 type Notify struct {
 	MailServer
-	// MailTo are addresses, with or without names, separated by commas.
-	MailTo string `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
-	// NotifyURLs holds tokens: see [notify.ParseDestinations].
-	NotifyURLs Secret `env:"NOTIFY_URLS" hint:"URLs of chats and webhooks, separated by commas"`
+	MailTo []mail.Address `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
+	// NotifyURLs are chats and webhooks. Their URLs hold tokens.
+	NotifyURLs []notify.Destination `env:"NOTIFY_URLS" secret:"true" hint:"URLs of chats and webhooks, separated by commas"`
 	// NotifySalesRep sends mail to the order's sales rep too.
 	NotifySalesRep bool `env:"NOTIFY_SALES_REP" envDefault:"false" hint:"true or false"`
-	// NotifyWarnings tells people of orders that have only warnings, which hold nothing.
-	NotifyWarnings bool `env:"NOTIFY_WARNINGS" envDefault:"false" hint:"true or false"`
 	// NoticesPerHour is the most messages that one receiver gets in an hour; 0 has no limit.
 	NoticesPerHour int `env:"NOTICES_PER_HOUR" envDefault:"30" hint:"a number of messages, or 0 for no limit"`
-	// NotifyRedirect gets all mail in place of those who should, and nothing goes to
-	// NotifyURLs: for trials with real orders.
-	NotifyRedirect string `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
+	// NotifyRedirect gets all mail instead of its receivers, and nothing is posted to NotifyURLs. It
+	// is for trials with real orders.
+	NotifyRedirect mail.Address `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
 	Zone
 }
 
-// Options are the settings as package notify takes them. They are valid where the process's
-// settings were loaded without a fault.
-func (c *Notify) Options() (notify.Options, error) {
-	var f Faults
-	options := c.options(&f)
-	if len(f) > 0 {
-		return notify.Options{}, f
+// Options returns what the settings say about notices.
+func (c *Notify) Options() notify.Options {
+	return notify.Options{
+		SMTP:         c.SMTP(),
+		To:           c.MailTo,
+		SalesRep:     c.NotifySalesRep,
+		Redirect:     c.NotifyRedirect,
+		Destinations: c.NotifyURLs,
+		Location:     c.TimeZone.Location(),
 	}
-	return options, nil
 }
 
-func (c *Hold) validate(f *Faults) {
-	checkNotNegative(f, "GRACE_PERIOD", c.GracePeriod)
-	checkNotNegative(f, "REMIND_EVERY", c.RemindEvery)
-	if c.RemindEvery > 0 && c.RemindEvery < time.Minute {
-		f.add("REMIND_EVERY", "%v is too short for people: write 1m or more, or 0 for no reminders", c.RemindEvery)
+// NoticeOptions returns what all settings of the worker say about notices.
+func (c *Worker) NoticeOptions() (notify.Options, error) {
+	o := c.Notify.Options()
+	o.TemporalUIURL, o.DeskURL = text(c.TemporalUIURL), text(c.DeskURL)
+	var err error
+	o.DeskLinks, err = c.Signer()
+	return o, err
+}
+
+// text returns a URL as a string, which is empty for nil.
+func text(u *url.URL) string {
+	if u == nil {
+		return ""
 	}
-	if c.HoldMax <= 0 {
-		f.add("HOLD_MAX", "%v is no time at all: write how long an order is held at most, such as 720h", c.HoldMax)
-	}
+	return u.String()
+}
+
+// notifyVariables are the settings of the fields of [notify.Options] and [notify.SMTP].
+var notifyVariables = map[string]string{
+	"Addr": "SMTP_ADDR", "Username": "SMTP_USERNAME", "Password": "SMTP_PASSWORD", "TLS": "SMTP_TLS",
+	"From": "MAIL_FROM", "To": "MAIL_TO", "SalesRep": "NOTIFY_SALES_REP",
+	"Redirect": "NOTIFY_REDIRECT",
 }
 
 // maxNoticesPerHour is more than anybody reads.
 const maxNoticesPerHour = 1000
 
 func (c *Notify) validate(f *Faults) {
-	c.options(f)
+	options := c.Options()
+	f.addAll(options.Faults(), notifyVariables)
 	if c.NoticesPerHour < 0 || c.NoticesPerHour > maxNoticesPerHour {
-		f.add("NOTICES_PER_HOUR", "%d is not a number of messages from 1 to %d: write 0 for no limit", c.NoticesPerHour, maxNoticesPerHour)
+		f.add("NOTICES_PER_HOUR", "%d is not a number of messages: write 1 to %d, or 0 for no limit",
+			c.NoticesPerHour, maxNoticesPerHour)
 	}
 }
 
-func (c *Notify) options(f *Faults) notify.Options {
-	var o notify.Options
-	var err error
-	if o.Destinations, err = notify.ParseDestinations(string(c.NotifyURLs)); err != nil {
-		for _, err := range each(err) {
-			f.add("NOTIFY_URLS", "%v", err)
-		}
-	}
-	if c.MailTo != "" {
-		if o.To, err = notify.ParseAddresses(c.MailTo); err != nil {
-			for _, err := range each(err) {
-				f.add("MAIL_TO", "%v", err)
-			}
-		}
-	}
-	if c.NotifyRedirect != "" {
-		if o.Redirect, err = notify.ParseAddress(c.NotifyRedirect); err != nil {
-			f.add("NOTIFY_REDIRECT", "%v", err)
-		}
-	}
-	o.SalesRep = c.NotifySalesRep
-	o.Location = c.location(f)
-	if c.SMTPAddr == "" {
-		c.checkNoMail(f)
-		return o
-	}
-	o.SMTP = c.smtp(f)
-	toNobody := c.MailTo == "" && !c.NotifySalesRep
-	if c.NotifyRedirect != "" && c.NotifyURLs != "" {
-		toNobody = false // their notices are redirected
-	}
-	if toNobody {
-		f.add("MAIL_TO", "is not set, and SMTP_ADDR is: write who gets the mail, or set NOTIFY_SALES_REP=true")
-	}
-	return o
+// Digest is when MAIL_TO gets the list of all held orders.
+type Digest struct {
+	// DigestAt is nil if no digest is sent.
+	DigestAt   *worker.TimeOfDay `env:"DIGEST_AT" hint:"a time of day such as 08:00"`
+	DigestDays worker.Weekdays   `env:"DIGEST_DAYS" envDefault:"Mon-Fri" hint:"days such as Mon-Fri, or Mon,Wed,Fri"`
 }
 
-// checkNoMail: who is to get mail gets none, which nobody would notice.
-func (c *Notify) checkNoMail(f *Faults) {
-	const problem = "is set, and SMTP_ADDR is not: write the mail server's host:port there"
-	if c.MailTo != "" {
-		f.add("MAIL_TO", problem)
+// schedule returns when digests are sent.
+func (c *Digest) schedule(zone *Zone) worker.Digest {
+	if c.DigestAt == nil {
+		return worker.Digest{}
 	}
-	if c.NotifySalesRep {
-		f.add("NOTIFY_SALES_REP", problem)
-	}
-	if c.NotifyRedirect != "" {
-		f.add("NOTIFY_REDIRECT", problem)
+	name, _ := zone.TimeZone.Name() // validated at the start
+	return worker.Digest{
+		Hour: c.DigestAt.Hour, Minute: c.DigestAt.Minute, Days: c.DigestDays, TimeZone: name,
 	}
 }
 
-// each are the errors that were joined to one.
-func each(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not a chain: the very error that errors.Join made
-		return joined.Unwrap()
+func (c *Digest) validate(f *Faults, notices *Notify) {
+	if c.DigestAt == nil {
+		return
 	}
-	return []error{err}
+	if len(notices.MailTo) == 0 {
+		f.add("MAIL_TO", "is not set, and DIGEST_AT is: write who gets the mail with all held orders")
+	}
+	if _, err := notices.TimeZone.Name(); err != nil {
+		f.add("TZ", "%v", err)
+	}
 }

@@ -13,32 +13,33 @@ import (
 	"error-check-gate/internal/notify"
 )
 
-// holder is a process that holds orders and tells of it.
+// holder is a process that sends notices of held orders.
 type holder struct {
 	Hold
 	Notify
+	Warnings
 }
 
 func (h *holder) validate(f *Faults) {
-	h.Hold.validate(f)
+	settings := orderSettings(Settle{}, h.Hold, h.Warnings)
+	f.addAll(settings.Faults(), workerVariables)
 	h.Notify.validate(f)
 }
 
 func loadHolder(variables ...string) (holder, error) { return load[holder](Environ(variables)) }
 
-func TestNobodyIsToldUnlessSomebodyIsNamed(t *testing.T) {
+func TestNobodyGetsNoticesByDefault(t *testing.T) {
 	got, err := loadHolder()
 	require.NoError(t, err)
 	assert.Equal(t, holder{
 		Hold:   Hold{GracePeriod: 30 * time.Minute, HoldMax: 720 * time.Hour},
 		Notify: Notify{MailServer: MailServer{SMTPTLS: "starttls"}, NoticesPerHour: 30},
 	}, got)
-	options, err := got.Options()
-	require.NoError(t, err)
+	options := got.Options()
 	assert.Equal(t, notify.Options{Location: time.Local}, options)
 }
 
-func TestSettingsOfNoticesAreRead(t *testing.T) {
+func TestSettingsOfNotices(t *testing.T) {
 	password := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("hush\n"), 0o600))
 	got, err := loadHolder(
@@ -50,8 +51,7 @@ func TestSettingsOfNoticesAreRead(t *testing.T) {
 	)
 	require.NoError(t, err)
 	assert.Equal(t, Hold{HoldMax: 24 * time.Hour, RemindEvery: 12 * time.Hour}, got.Hold)
-	options, err := got.Options()
-	require.NoError(t, err)
+	options := got.Options()
 	require.Len(t, options.Destinations, 2)
 	options.Destinations = nil
 	assert.Equal(t, notify.Options{
@@ -78,18 +78,18 @@ func TestFaultsOfNotices(t *testing.T) {
 		want      []string
 	}{
 		{"grace", []string{"GRACE_PERIOD=-1s"}, []string{"GRACE_PERIOD: -1s is negative: write 0 or more"}},
-		{"no unit", []string{"GRACE_PERIOD=30"}, []string{`GRACE_PERIOD: "30" cannot be read: write a duration such as 30m`}},
-		{"no hold", []string{"HOLD_MAX=0s"}, []string{"HOLD_MAX: 0s is no time at all: write how long an order is held at most, such as 720h"}},
+		{"no unit", []string{"GRACE_PERIOD=30"}, []string{`GRACE_PERIOD: "30" is not valid: write a duration such as 30m`}},
+		{"no hold", []string{"HOLD_MAX=0s"}, []string{"HOLD_MAX: 0s is too short: write how long an order is held, such as 720h"}},
 		{"reminders", []string{"REMIND_EVERY=-1h"}, []string{"REMIND_EVERY: -1h0m0s is negative: write 0 or more"}},
-		{"reminders without a pause", []string{"REMIND_EVERY=1ns"}, []string{"REMIND_EVERY: 1ns is too short for people: write 1m or more, or 0 for no reminders"}},
-		{"no port", smtp("SMTP_ADDR=smtp.example.com"), []string{`SMTP_ADDR: is "smtp.example.com", which is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
-		{"no host", smtp("SMTP_ADDR=:587"), []string{`SMTP_ADDR: is ":587", which is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
-		{"wrong port", smtp("SMTP_ADDR=smtp.example.com:smtp"), []string{`SMTP_ADDR: is "smtp.example.com:smtp", but the port must be from 1 to 65535`}},
-		{"mode", smtp("SMTP_TLS=ssl"), []string{`SMTP_TLS: is "ssl", which is not a TLS mode: write none, starttls or tls`}},
+		{"reminders without a pause", []string{"REMIND_EVERY=1ns"}, []string{"REMIND_EVERY: 1ns is too short for people: write 1m0s or more, or 0 for no reminders"}},
+		{"no port", smtp("SMTP_ADDR=smtp.example.com"), []string{`SMTP_ADDR: "smtp.example.com" is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
+		{"no host", smtp("SMTP_ADDR=:587"), []string{`SMTP_ADDR: ":587" is not the address of a mail server: write host:port, such as smtp.example.com:587`}},
+		{"wrong port", smtp("SMTP_ADDR=smtp.example.com:smtp"), []string{`SMTP_ADDR: "smtp.example.com:smtp" has no valid port: write a port from 1 to 65535`}},
+		{"mode", smtp("SMTP_TLS=ssl"), []string{`SMTP_TLS: "ssl" is not a TLS mode: write none, starttls or tls`}},
 		{"password in the clear", smtp("SMTP_TLS=none", "SMTP_USERNAME=gate", "SMTP_PASSWORD=hush"),
 			[]string{"SMTP_TLS: is none, but the mail server is another machine: write starttls or tls, so the password is encrypted on the way"}},
-		{"user alone", smtp("SMTP_USERNAME=gate"), []string{"SMTP_PASSWORD: is not set, but the user is: set both, or neither if the mail server needs none"}},
-		{"password alone", smtp("SMTP_PASSWORD=hush"), []string{"SMTP_USERNAME: is not set, but the password is: set both, or neither if the mail server needs none"}},
+		{"user alone", smtp("SMTP_USERNAME=gate"), []string{"SMTP_PASSWORD: is not set, but SMTP_USERNAME is: set both, or neither if the mail server needs none"}},
+		{"password alone", smtp("SMTP_PASSWORD=hush"), []string{"SMTP_USERNAME: is not set, but SMTP_PASSWORD is: set both, or neither if the mail server needs none"}},
 		{"from nobody", smtp("MAIL_FROM="), []string{"MAIL_FROM: is not set: write the sender's address, such as gate@example.com"}},
 		{"from nowhere", smtp("MAIL_FROM=gate"), []string{`MAIL_FROM: "gate" is not an e-mail address: write jane@example.com or Jane Doe <jane@example.com>`}},
 		{"to nobody", smtp("MAIL_TO="), []string{"MAIL_TO: is not set, and SMTP_ADDR is: write who gets the mail, or set NOTIFY_SALES_REP=true"}},
@@ -106,8 +106,8 @@ func TestFaultsOfNotices(t *testing.T) {
 		{"URLs", []string{"NOTIFY_URLS=slack://hush-token, https://hooks.example.com/fine, http://hooks.example.com/hush-token"}, []string{
 			"NOTIFY_URLS: URL 1 of 3 is not a valid slack:// URL: see https://shoutrrr.nickfedor.com/services/",
 			"NOTIFY_URLS: URL 3 of 3 begins with http://, but its host is another machine: write https://, so notices are encrypted on the way"}},
-		{"warnings", smtp("NOTIFY_WARNINGS=2"), []string{`NOTIFY_WARNINGS: "2" cannot be read: write true or false`}},
-		{"boolean", smtp("NOTIFY_SALES_REP=perhaps"), []string{`NOTIFY_SALES_REP: "perhaps" cannot be read: write true or false`}},
+		{"warnings", smtp("NOTIFY_WARNINGS=2"), []string{`NOTIFY_WARNINGS: "2" is not valid: write true or false`}},
+		{"boolean", smtp("NOTIFY_SALES_REP=perhaps"), []string{`NOTIFY_SALES_REP: "perhaps" is not valid: write true or false`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := loadHolder(test.variables...)
@@ -134,12 +134,11 @@ func TestMailGoesWithoutMailTo(t *testing.T) {
 	require.NoError(t, err, "what chats would get goes to the one who tries it out")
 }
 
-func TestTimesInNoticesAreInTheZoneThatIsSet(t *testing.T) {
-	settings := Notify{Zone: Zone{TimeZone: "Asia/Tokyo"}}
-	options, err := settings.Options()
+func TestNoticesUseTheTimeZoneThatIsSet(t *testing.T) {
+	settings, err := loadHolder("TZ=Asia/Tokyo")
 	require.NoError(t, err)
+	options := settings.Options()
 	assert.Equal(t, "Asia/Tokyo", options.Location.String())
-	settings = Notify{Zone: Zone{TimeZone: "Mars/Olympus"}}
-	_, err = settings.Options()
-	require.ErrorContains(t, err, `TZ: "Mars/Olympus" is not a time zone`)
+	_, err = loadHolder("TZ=Mars/Olympus")
+	require.ErrorContains(t, err, `TZ: "Mars/Olympus" is not valid: write a time zone such as`)
 }

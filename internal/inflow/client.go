@@ -91,7 +91,7 @@ func NewClient(o Options) (*Client, error) {
 	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, DefaultBaseURL), "/")
 	o.APIVersion = cmp.Or(o.APIVersion, DefaultAPIVersion)
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
-	if err := o.validate(); err != nil {
+	if err := o.Faults().Err(); err != nil {
 		return nil, fmt.Errorf("inflow: %w", err)
 	}
 	if o.Transport == nil {
@@ -136,68 +136,6 @@ func defaultTransport() http.RoundTripper {
 	transport.DisableKeepAlives = true
 	transport.MaxResponseHeaderBytes = maxHeaderSize
 	return transport
-}
-
-func (o Options) validate() error {
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf(format, args...))
-	}
-
-	switch u, err := url.Parse(o.BaseURL); {
-	case err != nil:
-		fault("the base URL (INFLOW_API_URL) is not a valid URL")
-	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
-		fault("the base URL (INFLOW_API_URL) must be an https:// or http:// URL with a host, "+
-			"such as %s", DefaultBaseURL)
-	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		fault("the base URL (INFLOW_API_URL) must have no user, query or fragment")
-	}
-	switch {
-	case o.CompanyID == "":
-		fault("the company id (INFLOW_COMPANY_ID) is missing: InFlow shows it at " +
-			"https://app.inflowinventory.com/options/integrations")
-	case !isPlainToken(o.CompanyID):
-		fault("the company id (INFLOW_COMPANY_ID) has characters outside A-Z a-z 0-9 . _ -")
-	}
-	switch {
-	case o.APIKey == "":
-		fault("the API key (INFLOW_API_KEY) is missing: create one at " +
-			"https://app.inflowinventory.com/options/integrations")
-	case !isVisibleASCII(o.APIKey):
-		fault("the API key (INFLOW_API_KEY) has a space, a line break or another character that " +
-			"no key has: copy it again")
-	}
-	if !isPlainToken(o.APIVersion) {
-		fault("the API version (INFLOW_API_VERSION) must be a date such as %s", DefaultAPIVersion)
-	}
-	if o.Timeout < 0 {
-		fault("the timeout is negative: %s", o.Timeout)
-	}
-	return errors.Join(faults...)
-}
-
-// isPlainToken reports whether text needs no escaping in a path segment or a header parameter.
-func isPlainToken(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_',
-			c == '-':
-		default:
-			return false
-		}
-	}
-	return text != "" && text != "." && text != ".."
-}
-
-func isVisibleASCII(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // String describes the account without the API key.

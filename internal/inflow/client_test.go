@@ -462,8 +462,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestNewClientReportsAllFaults(t *testing.T) {
 	_, err := inflow.NewClient(inflow.Options{BaseURL: "ftp://x", APIVersion: "a\r\nb",
 		Timeout: -1})
-	for _, want := range []string{"INFLOW_API_URL", "INFLOW_COMPANY_ID", "INFLOW_API_KEY",
-		"INFLOW_API_VERSION", "timeout"} {
+	for _, want := range []string{"BaseURL", "CompanyID", "APIKey", "APIVersion", "Timeout"} {
 		assert.ErrorContains(t, err, want)
 	}
 	valid := inflow.Options{CompanyID: companyID, APIKey: apiKey}

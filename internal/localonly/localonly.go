@@ -1,6 +1,6 @@
-// Package localonly tells requests that name this machine from those under another name.
-// A page on a loopback address is not for this machine alone: a web page elsewhere reaches
-// it by a name of its choice that resolves to it.
+// Package localonly recognizes names and addresses of this machine. A page on a loopback address is
+// still open to other sites: a web page elsewhere can reach it through a domain name that resolves
+// to a loopback address. Such a page must check the Host header.
 package localonly
 
 import (
@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Host says whether a request's Host header, with or without a port, is localhost or a
-// loopback address.
+// Host reports whether a host, with or without a port, is localhost or a loopback address.
 func Host(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {

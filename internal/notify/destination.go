@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"error-check-gate/internal/localonly"
 )
 
 // Destination is a chat or a webhook that notices are posted to. Printing it does not show its URL.
@@ -82,7 +83,7 @@ func parseDestination(text string) ([]Destination, error) {
 		if u.Hostname() == "" {
 			return nil, errors.New("has no host after ://")
 		}
-		if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		if u.Scheme == "http" && !localonly.Host(u.Hostname()) {
 			return nil, errors.New("begins with http://, but its host is another machine: write " +
 				"https://, so notices are encrypted on the way")
 		}
@@ -112,9 +113,4 @@ func destinationName(service, text string) string { return service + ":" + diges
 func digestOf(text string, bytes int) string {
 	digest := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(digest[:bytes])
-}
-
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
 }

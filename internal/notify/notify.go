@@ -11,7 +11,6 @@
 package notify
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -94,15 +93,14 @@ func New(o Options) (*Notifier, error) {
 	if n.timeout <= 0 {
 		n.timeout = DefaultTimeout
 	}
-	switch {
-	case o.SMTP.Addr != "":
-		if faults := o.SMTP.Faults(); len(faults) > 0 {
-			return nil, fmt.Errorf("set up the notices: SMTP.%s %s", faults[0].Field,
-				faults[0].Problem)
+	if err := o.mailFaults().Err(); err != nil {
+		return nil, fmt.Errorf("set up the notices: %w", err)
+	}
+	if o.SMTP.Addr != "" {
+		var err error
+		if n.mail, err = newMailer(o.SMTP, n.timeout); err != nil {
+			return nil, fmt.Errorf("set up the notices: %w", err)
 		}
-		n.mail = &mailer{SMTP: o.SMTP, timeout: n.timeout}
-	case len(o.To) > 0 || o.SalesRep || o.Redirect.Address != "":
-		return nil, errors.New("set up the notices: there is no mail server to send mail with")
 	}
 	transport := o.Transport
 	if transport == nil {

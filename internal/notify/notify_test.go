@@ -26,7 +26,7 @@ func TestMailNeedsAMailServer(t *testing.T) {
 	for _, options := range []notify.Options{{To: to("", jane).To}, {SalesRep: true},
 		{Redirect: jane}} {
 		_, err := notify.New(options)
-		require.ErrorContains(t, err, "there is no mail server to send mail with")
+		require.ErrorContains(t, err, "is set, and Addr is not")
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 // SendText sends a plain text mail to one address, with [DefaultTimeout]. The error is an [*Error]
 // if the mail server did not accept the mail.
 func (s SMTP) SendText(ctx context.Context, to, subject, text string) error {
-	if faults := s.Faults(); len(faults) > 0 {
-		return fmt.Errorf("send a mail: SMTP.%s %s", faults[0].Field, faults[0].Problem)
+	m, err := newMailer(s, DefaultTimeout)
+	if err != nil {
+		return fmt.Errorf("send a mail: %w", err)
 	}
 	receiver, err := ParseAddress(to)
 	if err != nil {
@@ -34,7 +35,6 @@ func (s SMTP) SendText(ctx context.Context, to, subject, text string) error {
 
 	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
 	defer cancel()
-	m := mailer{SMTP: s, timeout: DefaultTimeout}
 	err = m.send(ctx, msg)
 	var failed *Error
 	if errors.As(err, &failed) {

@@ -44,7 +44,7 @@ func TestSendTextErrors(t *testing.T) {
 	broken := smtp
 	broken.From.Address = ""
 	err := broken.SendText(t.Context(), jane.Address, "Sign in", "text")
-	assert.ErrorContains(t, err, "SMTP.From is not set")
+	assert.ErrorContains(t, err, "From: is not set")
 	list, err := server.List(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, list)

@@ -18,6 +18,8 @@ import (
 	gosmtp "github.com/wneessen/go-mail/smtp"
 
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/localonly"
+	"error-check-gate/internal/option"
 )
 
 // TLSMode says how the connection to the mail server is encrypted.
@@ -44,45 +46,45 @@ type SMTP struct {
 	RootCAs *x509.CertPool
 }
 
-// SMTPFault describes a fault of one field of [SMTP].
-type SMTPFault struct {
-	Field   string // name of the Go field
-	Problem string // begins with "is" and contains no secret
+// address returns the mail server's host and port.
+func (s *SMTP) address() (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(s.Addr)
+	if err != nil || host == "" {
+		return "", 0, fmt.Errorf("%q is not the address of a mail server: "+
+			"write host:port, such as smtp.example.com:587", s.Addr)
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || number == 0 {
+		return "", 0, fmt.Errorf("%q has no valid port: write a port from 1 to 65535", s.Addr)
+	}
+	return host, int(number), nil
 }
 
-// Faults returns everything that is wrong with the settings. It does not contact the server.
-func (s *SMTP) Faults() []SMTPFault {
-	var faults []SMTPFault
-	add := func(field, format string, args ...any) {
-		faults = append(faults, SMTPFault{Field: field, Problem: fmt.Sprintf(format, args...)})
-	}
-	host, port, err := net.SplitHostPort(s.Addr)
-	if err != nil || host == "" {
-		add("Addr", "is %q, which is not the address of a mail server: write host:port, such as "+
-			"smtp.example.com:587", s.Addr)
-	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		add("Addr", "is %q, but the port must be from 1 to 65535", s.Addr)
-	}
+// Faults returns everything that is wrong and can be found without contacting the server.
+func (s *SMTP) Faults() option.Faults {
+	var faults option.Faults
+	host, _, err := s.address()
+	faults.AddError("Addr", err)
 	switch s.TLS {
 	case TLSNone:
-		if s.Username != "" && !isLoopback(host) {
-			add("TLS", "is none, but the mail server is another machine: write starttls or tls, "+
+		if s.Username != "" && !localonly.Host(host) {
+			faults.Add("TLS", "is none, but the mail server is another machine: write starttls or tls, "+
 				"so the password is encrypted on the way")
 		}
 	case TLSStartTLS, TLSImplicit:
 	default:
-		add("TLS", "is %q, which is not a TLS mode: write none, starttls or tls", s.TLS)
+		faults.Add("TLS", "%q is not a TLS mode: write none, starttls or tls", s.TLS)
 	}
 	switch {
 	case s.Username != "" && s.Password == "":
-		add("Password", "is not set, but the user is: set both, or neither if the mail server "+
-			"needs none")
+		faults.Add("Password", "is not set, but {Username} is: "+
+			"set both, or neither if the mail server needs none")
 	case s.Username == "" && s.Password != "":
-		add("Username", "is not set, but the password is: set both, or neither if the mail "+
-			"server needs none")
+		faults.Add("Username", "is not set, but {Password} is: "+
+			"set both, or neither if the mail server needs none")
 	}
 	if s.From.Address == "" {
-		add("From", "is not set: write the sender's address, such as gate@example.com")
+		faults.Add("From", "is not set: write the sender's address, such as gate@example.com")
 	}
 	return faults
 }
@@ -90,7 +92,20 @@ func (s *SMTP) Faults() []SMTPFault {
 // mailer sends mails to the mail server, over a new connection for each mail.
 type mailer struct {
 	SMTP
+	host    string
+	port    int
 	timeout time.Duration
+}
+
+func newMailer(s SMTP, timeout time.Duration) (*mailer, error) {
+	if err := s.Faults().Err(); err != nil {
+		return nil, err
+	}
+	host, port, err := s.address()
+	if err != nil {
+		return nil, err
+	}
+	return &mailer{SMTP: s, host: host, port: port, timeout: timeout}, nil
 }
 
 // quitTimeout limits the wait for the server's response to QUIT.
@@ -149,15 +164,7 @@ const extraTimeout = 5 * time.Second
 
 // client returns a client for a single mail.
 func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, error) {
-	host, portText, err := net.SplitHostPort(s.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("the mail server's address: %w", err)
-	}
-	port, err := strconv.Atoi(portText)
-	if err != nil {
-		return nil, fmt.Errorf("the mail server's port: %w", err)
-	}
-	tlsConfig := &tls.Config{ServerName: host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}
+	tlsConfig := &tls.Config{ServerName: s.host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}
 	dial := func(dialCtx context.Context, network, addr string) (net.Conn, error) {
 		if err := conn.dial(ctx, dialCtx, network, addr); err != nil {
 			return nil, err
@@ -173,15 +180,16 @@ func (s *mailer) client(ctx context.Context, conn *connection) (*gomail.Client, 
 		policy = gomail.TLSMandatory
 	}
 	options := []gomail.Option{
-		gomail.WithPort(port), gomail.WithTimeout(s.timeout + extraTimeout),
+		gomail.WithPort(s.port), gomail.WithTimeout(s.timeout + extraTimeout),
 		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(tlsConfig),
 		gomail.WithDialContextFunc(dial), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.Username != "" {
-		options = append(options, gomail.WithSMTPAuthCustom(&auth{host: host, username: s.Username,
-			password: string(s.Password)}))
+		options = append(options, gomail.WithSMTPAuthCustom(&auth{
+			host: s.host, username: s.Username, password: string(s.Password),
+		}))
 	}
-	client, err := gomail.NewClient(host, options...)
+	client, err := gomail.NewClient(s.host, options...)
 	if err != nil {
 		return nil, fmt.Errorf("set up the mail client: %w", err)
 	}

@@ -173,7 +173,7 @@ func TestPasswordIsNotSentToAnotherMachineWithoutTLS(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hush")
 	options.SMTP.Password = ""
 	_, err = notify.New(options)
-	require.ErrorContains(t, err, "SMTP.TLS is none")
+	require.ErrorContains(t, err, "TLS: is none")
 }
 
 // script is a mail server with scripted replies. The first word of each command selects the reply.

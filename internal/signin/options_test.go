@@ -39,23 +39,23 @@ func TestFaultsOfTheOptions(t *testing.T) {
 	}{
 		"no mode": {
 			"", func(*options) {},
-			`the mode is ""; use mail, oidc or none`,
+			`Mode: "" is not a way to sign in: write mail, oidc or none`,
 		},
 		"no pages": {
 			signin.ModeNone, func(o *options) { o.Render = nil },
-			"nothing renders the pages",
+			"Render: is not set",
 		},
 		"no secret": {
 			signin.ModeMail, func(o *options) { o.Secrets = nil },
-			"there is no secret",
+			"Secrets: is not set",
 		},
 		"a short secret": {
 			signin.ModeMail, func(o *options) { o.Secrets = []string{secret, "short"} },
-			"secret 2 of 2 has 5 bytes; it needs 32",
+			"secret 2 of 2 has 5 bytes and needs 32",
 		},
 		"nobody": {
 			signin.ModeMail, func(o *options) { o.People = nil },
-			"nobody may sign in",
+			"People: is not set, so nobody could sign in",
 		},
 		"a name for a person": {
 			signin.ModeMail, func(o *options) { o.People = []string{"Jane"} },
@@ -67,11 +67,11 @@ func TestFaultsOfTheOptions(t *testing.T) {
 		},
 		"no address": {
 			signin.ModeMail, func(o *options) { o.BaseURL = nil },
-			"the desk's own address is unknown",
+			"BaseURL: is not the desk's address",
 		},
 		"a relative address": {
 			signin.ModeMail, func(o *options) { o.BaseURL = parsed("/desk") },
-			"the desk's own address is unknown",
+			"BaseURL: is not the desk's address",
 		},
 		"an address with path": {
 			signin.ModeMail, func(o *options) { o.BaseURL = parsed("https://example.com/desk") },
@@ -79,27 +79,27 @@ func TestFaultsOfTheOptions(t *testing.T) {
 		},
 		"an http address": {
 			signin.ModeOIDC, func(o *options) { o.BaseURL = parsed("http://desk.example.com") },
-			"use https",
+			"write https",
 		},
 		"no mail": {
 			signin.ModeMail, func(o *options) { o.Mail = nil },
-			"needs a way to send mail",
+			"needs both Mail and UseOnce",
 		},
 		"no memory": {
 			signin.ModeMail, func(o *options) { o.UseOnce = nil },
-			"to remember used links",
+			"needs both Mail and UseOnce",
 		},
 		"no client": {
 			signin.ModeOIDC, func(o *options) { o.OIDC.ClientSecret = "" },
-			"the client of OpenID Connect is unknown",
+			"OIDC.ClientSecret: is not set",
 		},
 		"no issuer": {
 			signin.ModeOIDC, func(o *options) { o.OIDC.Issuer = "google" },
-			"not a URL",
+			"OIDC.Issuer: is not a URL",
 		},
 		"an http issuer": {
 			signin.ModeOIDC, func(o *options) { o.OIDC.Issuer = "http://accounts.google.com" },
-			"is not https",
+			"OIDC.Issuer: is not an https:// URL",
 		},
 	} {
 		o := complete(test.mode)
@@ -114,7 +114,7 @@ func TestFaultsOfTheOptions(t *testing.T) {
 	}
 	all := signin.Options{Mode: signin.ModeMail}
 	_, err := signin.New(t.Context(), all)
-	for _, part := range []string{"renders", "own address", "nobody may sign in", "no secret"} {
+	for _, part := range []string{"Render: ", "BaseURL: ", "People: ", "Secrets: "} {
 		assert.ErrorContains(t, err, part)
 	}
 	local := complete(signin.ModeMail)

@@ -50,7 +50,7 @@ func parsePeople(entries []string) (people, error) {
 		address, err := parseAddress(text)
 		switch {
 		case err != nil:
-			faults = append(faults, fmt.Errorf("%q is neither a mail address nor a domain; "+
+			faults = append(faults, fmt.Errorf("%q is neither a mail address nor a domain: "+
 				"write jane@example.com or @example.com", entry))
 		case isDomain:
 			p.domains[domain(address)] = true

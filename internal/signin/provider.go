@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,25 +46,16 @@ type connection struct {
 }
 
 func newProvider(o *Options, s *Service) (*provider, error) {
-	if o.OIDC.ClientID == "" || o.OIDC.ClientSecret == "" {
-		return nil, errors.New("the client of OpenID Connect is unknown; set its ID and its secret")
-	}
 	issuer, err := url.Parse(o.OIDC.Issuer)
-	if err != nil || issuer.Host == "" || issuer.User != nil ||
-		issuer.RawQuery != "" || issuer.Fragment != "" {
-		return nil, errors.New("the issuer of OpenID Connect is not a URL; " +
-			"write it like https://accounts.google.com")
-	}
-	insecure := issuer.Scheme == "http" && isLoopback(issuer.Hostname())
-	if issuer.Scheme != "https" && !insecure {
-		return nil, fmt.Errorf("the issuer of OpenID Connect, %s, is not https", issuer)
+	if err != nil {
+		return nil, err
 	}
 	states, err := newSealer(o.Secrets, "OpenID Connect state")
 	if err != nil {
 		return nil, err
 	}
 	return &provider{
-		settings: o.OIDC, name: providerName(issuer.Hostname()), insecure: insecure,
+		settings: o.OIDC, name: providerName(issuer.Hostname()), insecure: isLocalHTTP(issuer),
 		redirect: s.baseURL + "/sign-in/oidc/callback", states: states, now: o.Now,
 		client: &http.Client{
 			Timeout: providerTimeout, Transport: boundedTransport{http.DefaultTransport},
@@ -149,7 +139,7 @@ func (p *provider) discover(ctx context.Context) (*connection, error) {
 func (p *provider) trusted(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Host != "" &&
-		(u.Scheme == "https" || p.insecure && u.Scheme == "http" && isLoopback(u.Hostname()))
+		(u.Scheme == "https" || p.insecure && isLocalHTTP(u))
 }
 
 // boundedTransport cuts off answers at maxProviderAnswer.

@@ -27,11 +27,11 @@ var errForged = errors.New("it was not signed here for this purpose")
 
 func checkSecrets(secrets []string) error {
 	if len(secrets) == 0 {
-		return fmt.Errorf("there is no secret; set one of at least %d bytes", MinSecret)
+		return fmt.Errorf("is not set: write a secret of at least %d bytes", MinSecret)
 	}
 	for i, secret := range secrets {
 		if len(secret) < MinSecret {
-			return fmt.Errorf("secret %d of %d has %d bytes; it needs %d",
+			return fmt.Errorf("secret %d of %d has %d bytes and needs %d",
 				i+1, len(secrets), len(secret), MinSecret)
 		}
 	}

@@ -14,9 +14,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
+
+	"error-check-gate/internal/localonly"
 )
 
 // Mode is the way to sign in. A desk has one.
@@ -122,78 +123,69 @@ func New(_ context.Context, o Options) (*Service, error) {
 		revoked:  newRevocations(),
 		attempts: newPeerLimiter(),
 	}
-	var faults []error
+	faults := o.Faults()
 	if o.Render == nil {
-		faults = append(faults, errors.New("nothing renders the pages; set Render"))
+		faults.Add("Render", "is not set")
 	}
-	switch o.Mode {
-	case ModeNone:
-	case ModeMail, ModeOIDC:
-		faults = append(faults, s.setUpPeople(&o)...)
-	default:
-		faults = append(faults, fmt.Errorf("the mode is %q; use mail, oidc or none", o.Mode))
+	if o.Mode == ModeMail && (o.Mail == nil || o.UseOnce == nil) {
+		faults.Add("Mode", "is mail, which needs both {Mail} and {UseOnce}")
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := faults.Err(); err != nil {
+		return nil, fmt.Errorf("set up signing in: %w", err)
+	}
+	if o.Mode == ModeNone {
+		return s, nil
+	}
+	if err := s.setUpPeople(&o); err != nil {
 		return nil, fmt.Errorf("set up signing in: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Service) setUpPeople(o *Options) (faults []error) {
-	add := func(err error) {
-		if err != nil {
-			faults = append(faults, err)
-		}
+// setUpPeople needs options without a fault.
+func (s *Service) setUpPeople(o *Options) (err error) {
+	if s.baseURL, err = checkBaseURL(o.BaseURL); err != nil {
+		return err
 	}
-	var err error
-	s.baseURL, err = checkBaseURL(o.BaseURL)
-	add(err)
-	s.people, err = parsePeople(o.People)
-	add(err)
-	if len(o.People) == 0 {
-		add(errors.New("nobody may sign in; name at least one address or @domain"))
+	if s.people, err = parsePeople(o.People); err != nil {
+		return err
 	}
 	s.mayOverride = s.people
 	if o.MayOverride != nil {
-		s.mayOverride, err = parsePeople(o.MayOverride)
-		add(err)
+		if s.mayOverride, err = parsePeople(o.MayOverride); err != nil {
+			return err
+		}
 	}
-	if err := checkSecrets(o.Secrets); err != nil {
-		return append(faults, err)
+	if s.sessions, err = newSealer(o.Secrets, "session"); err != nil {
+		return err
 	}
-	s.sessions, err = newSealer(o.Secrets, "session")
-	add(err)
 	if o.Mode == ModeMail {
 		s.mail, err = newMailer(o, s)
 	} else {
 		s.provider, err = newProvider(o, s)
 	}
-	add(err)
-	return faults
+	return err
 }
 
 // checkBaseURL returns the URL without a slash at its end.
 func checkBaseURL(u *url.URL) (string, error) {
 	switch {
 	case u == nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return "", errors.New("the desk's own address is unknown; " +
-			"set one such as https://desk.example.com")
+		return "", errors.New("is not the desk's address for browsers: " +
+			"write one such as https://desk.example.com")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return "", fmt.Errorf("the desk's own address %s has more than a scheme, a host and a port; "+
-			"write it like https://desk.example.com", u.Redacted())
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "", fmt.Errorf("the desk's own address %s is http; use https, because browsers keep a "+
-			"session only over https", u.Redacted())
+		return "", errors.New("has more than a scheme, a host and a port: " +
+			"write it like https://desk.example.com")
+	case u.Scheme == "http" && !isLocalHTTP(u):
+		return "", errors.New("starts with http:// and is not on this machine: write https://, " +
+			"because browsers keep a session only over https")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
+// isLocalHTTP reports whether a URL is http on this machine, which needs no encryption.
+func isLocalHTTP(u *url.URL) bool {
+	return u.Scheme == "http" && localonly.Host(u.Hostname())
 }
 
 // Register adds the routes for signing in and out. The caller must protect them from requests of

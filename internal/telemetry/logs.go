@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,11 +15,25 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// LogFormat is the form of a log line.
+type LogFormat string
+
 // Log formats.
 const (
-	LogJSON = "json" // a JSON object a line
-	LogText = "text" // key=value pairs
+	LogJSON LogFormat = "json" // one JSON object per line
+	LogText LogFormat = "text" // key=value pairs
 )
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *LogFormat) UnmarshalText(text []byte) error {
+	switch format := LogFormat(text); format {
+	case LogJSON, LogText:
+		*f = format
+		return nil
+	default:
+		return errors.New("not a log format")
+	}
+}
 
 // Keys that tie a log record to its trace; those of OpenTelemetry's log data model
 // for formats other than OTLP.

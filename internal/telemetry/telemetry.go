@@ -48,7 +48,7 @@ type Options struct {
 	// LogLevel is the lowest level that is written; the zero value is info.
 	LogLevel slog.Level
 	// LogFormat is [LogJSON] or [LogText]; empty is [LogJSON].
-	LogFormat string
+	LogFormat LogFormat
 	// LogWriter receives the log, and loggers wait for it. If it is nil, the log goes to [os.Stderr] and
 	// nobody waits: a pipe that nobody reads must not stop the process.
 	LogWriter io.Writer

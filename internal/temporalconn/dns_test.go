@@ -32,10 +32,16 @@ func dockerDNS(t *testing.T) *net.Resolver {
 				continue
 			}
 			question := message.Questions[0]
-			header := dnsmessage.ResourceHeader{Name: question.Name, Type: question.Type, Class: question.Class}
+			header := dnsmessage.ResourceHeader{
+				Name:  question.Name,
+				Type:  question.Type,
+				Class: question.Class,
+			}
 			switch question.Type {
 			case dnsmessage.TypeA:
-				message.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
+				message.Answers = []dnsmessage.Resource{
+					{Header: header, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}},
+				}
 			case dnsmessage.TypeAAAA:
 			default:
 				continue
@@ -48,9 +54,12 @@ func dockerDNS(t *testing.T) *net.Resolver {
 			assert.NoError(t, err)
 		}
 	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+		},
+	}
 }
 
 func TestSilentNameServer(t *testing.T) {

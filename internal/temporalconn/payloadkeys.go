@@ -26,35 +26,37 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Workers record their payload keys in the memo of an open run, so that every other process and
-// command can compare its own keys before it sends anything. The run never does any work.
+// Workers record their payload keys in the memo of an open run. Every other process and command
+// compares its own keys with the record before it writes anything. The run itself does no work.
 const (
 	keyRecordID   = "payload-keys"
 	keyRecordType = "PayloadKeys"
-	// keyRecordDivision keeps the run out of lists and counts, as Temporal does with schedules.
+	// keyRecordDivision hides the run from lists and counts, as Temporal does with schedules.
 	keyRecordDivision = "error-check-gate"
 	divisionAttribute = "TemporalNamespaceDivision"
-	// keyRecordDelay keeps the run from ever reaching a worker.
+	// keyRecordDelay is so long that the run never reaches a worker.
 	keyRecordDelay = 100 * 365 * 24 * time.Hour
 
-	memoKeys   = "keys"   // ids of the workers' keys, not encrypted
-	memoSample = "sample" // a payload as the workers write it
+	memoKeys   = "keys"   // the ids of the workers' keys, in plain text
+	memoSample = "sample" // a payload written with the workers' first key
 
-	// keyRecordMaxAge is how often a process that asks for Temporal's health reads the record again.
+	// keyRecordMaxAge is how old the record may be when a process checks Temporal's health.
 	keyRecordMaxAge = 5 * time.Second
 )
 
-// keyRecord is what is known of the payload keys of a namespace. The zero value is nothing.
+// keyRecord holds what we know about the payload keys of a namespace. Its zero value knows nothing.
 type keyRecord struct {
-	// keys are the ids of the workers' keys; nil if unknown.
+	// keys are the ids of the workers' keys, or nil if unknown.
 	keys []string
-	// sample is a payload that a process with the right keys can decrypt; nil if there is none.
+	// sample is a payload that a process with the right keys can decrypt, or nil.
 	sample *commonpb.Payload
 }
 
-// readKeyRecord reads the workers' record. Without one, the latest sales order's run shows
+// readKeyRecord reads the workers' record. If there is none, the latest run of a sales order shows
 // whether payloads are encrypted.
-func readKeyRecord(ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string) (keyRecord, error) {
+func readKeyRecord(
+	ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string,
+) (keyRecord, error) {
 	run, err := t.DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{
 		Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: keyRecordID},
 	})
@@ -67,34 +69,42 @@ func readKeyRecord(ctx context.Context, t workflowservice.WorkflowServiceClient,
 	}
 	info := run.GetWorkflowExecutionInfo()
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return keyRecord{}, nil // an operator ended it: the keys are lost
+		return keyRecord{}, nil // an operator closed it because the keys are lost
 	}
 	record := keyRecord{sample: info.GetMemo().GetFields()[memoSample]}
-	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoKeys], &record.keys); err != nil {
-		return keyRecord{}, fmt.Errorf("read the workers' payload keys from the memo of run %s: %w", keyRecordID, err)
+	keys := info.GetMemo().GetFields()[memoKeys]
+	if err := converter.GetDefaultDataConverter().FromPayload(keys, &record.keys); err != nil {
+		return keyRecord{}, fmt.Errorf("read the workers' payload keys from the memo of run %s: %w",
+			keyRecordID, err)
 	}
 	return record, nil
 }
 
-func latestRunKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string) (keyRecord, error) {
+func latestRunKeys(
+	ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string,
+) (keyRecord, error) {
 	runs, err := t.ListWorkflowExecutions(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: namespace, PageSize: 1, Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.WorkflowType),
+		Namespace: namespace, PageSize: 1,
+		Query: fmt.Sprintf("WorkflowType = '%s'", ordercheck.WorkflowType),
 	})
 	if err != nil {
-		return keyRecord{}, fmt.Errorf("look for the latest sales order's run: %w", err)
+		return keyRecord{}, fmt.Errorf("find the latest run of a sales order: %w", err)
 	}
 	if len(runs.GetExecutions()) == 0 {
 		return keyRecord{}, nil
 	}
-	history, err := t.GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{
-		Namespace: namespace, Execution: runs.GetExecutions()[0].GetExecution(), MaximumPageSize: 1,
-	})
+	history, err := t.GetWorkflowExecutionHistory(
+		ctx,
+		&workflowservice.GetWorkflowExecutionHistoryRequest{
+			Namespace: namespace, Execution: runs.GetExecutions()[0].GetExecution(), MaximumPageSize: 1,
+		},
+	)
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
-		return keyRecord{}, nil // its retention has just ended
+		return keyRecord{}, nil // its retention period has just ended
 	}
 	if err != nil {
-		return keyRecord{}, fmt.Errorf("look at the latest sales order's run: %w", err)
+		return keyRecord{}, fmt.Errorf("read the latest run of a sales order: %w", err)
 	}
 	for _, event := range history.GetHistory().GetEvents() {
 		for _, input := range event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads() {
@@ -104,7 +114,7 @@ func latestRunKeys(ctx context.Context, t workflowservice.WorkflowServiceClient,
 	return keyRecord{}, nil
 }
 
-// unreadable returns why keys cannot read what the namespace holds, or nil.
+// unreadable returns an error if the keys cannot decrypt the namespace's payloads.
 func (r keyRecord) unreadable(keys *codec.Keys) error {
 	if r.sample == nil {
 		return nil
@@ -117,21 +127,24 @@ func (r keyRecord) unreadable(keys *codec.Keys) error {
 	return err
 }
 
-// refusal returns why a process with these keys must not write to the namespace, or nil.
+// refusal returns an error if a process with these keys must not write to the namespace.
 func (r keyRecord) refusal(keys *codec.Keys, namespace string) error {
 	if err := r.unreadable(keys); err != nil {
 		return fmt.Errorf("nothing was sent to namespace %s, which is encrypted: %w", namespace, err)
 	}
 	if keys.Encrypt() && r.keys != nil && !slices.Contains(r.keys, keys.IDs()[0]) {
-		return fmt.Errorf("nothing was sent to namespace %s: its workers have no key %q: add it to their %s or %s, restart them, and run gate again",
+		return fmt.Errorf("nothing was sent to namespace %s: its workers have no key %q: "+
+			"add it to their %s or %s, restart them, and run gate again",
 			namespace, keys.IDs()[0], codec.KeysVariable, codec.KeysFileVariable)
 	}
 	return nil
 }
 
-// recordKeys makes keys the workers' keys of a namespace. It fails if they cannot read what the
-// workers have written so far.
-func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string, keys *codec.Keys) error {
+// recordKeys records the keys as those of the namespace's workers. It fails if they cannot decrypt
+// what the workers have written so far.
+func recordKeys(
+	ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string, keys *codec.Keys,
+) error {
 	have, err := readKeyRecord(ctx, t, namespace)
 	if err != nil {
 		return err
@@ -144,7 +157,8 @@ func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, na
 	if err != nil {
 		return fmt.Errorf("record the payload keys: %w", err)
 	}
-	if slices.Equal(have.keys, ids) && have.keys != nil && codec.KeyID(have.sample) == codec.KeyID(sample) {
+	sameWriter := codec.KeyID(have.sample) == codec.KeyID(sample)
+	if have.keys != nil && slices.Equal(have.keys, ids) && sameWriter {
 		return nil
 	}
 	listed, err := converter.GetDefaultDataConverter().ToPayload(ids)
@@ -162,8 +176,12 @@ func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, na
 		TaskQueue:                &taskqueuepb.TaskQueue{Name: ordercheck.TaskQueue},
 		WorkflowIdConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
 		WorkflowStartDelay:       durationpb.New(keyRecordDelay),
-		Memo:                     &commonpb.Memo{Fields: map[string]*commonpb.Payload{memoKeys: listed, memoSample: sample}},
-		SearchAttributes:         &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{divisionAttribute: division}},
+		Memo: &commonpb.Memo{
+			Fields: map[string]*commonpb.Payload{memoKeys: listed, memoSample: sample},
+		},
+		SearchAttributes: &commonpb.SearchAttributes{
+			IndexedFields: map[string]*commonpb.Payload{divisionAttribute: division},
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("record the payload keys in run %s: %w", keyRecordID, err)
@@ -171,15 +189,15 @@ func recordKeys(ctx context.Context, t workflowservice.WorkflowServiceClient, na
 	return nil
 }
 
-// keyGuard stands before every call of a client. It refuses calls that write to a namespace if
-// this process has other payload keys than the workers: they would take effect unencrypted, or
-// wait for a worker that can read them.
+// keyGuard intercepts every call of a client. It refuses writes to a namespace if the payload keys
+// of this process differ from those of the workers: such a write would be stored unencrypted, or
+// no worker could read it.
 type keyGuard struct {
 	namespace string
 	keys      *codec.Keys
 	read      func(context.Context, workflowservice.WorkflowServiceClient, string) (keyRecord, error)
 	latest    atomic.Pointer[keyVerdict] // nil until the record has been read
-	reading   chan struct{}              // holds one while the record is read
+	reading   chan struct{}              // a semaphore: one caller reads the record
 }
 
 type keyVerdict struct {
@@ -188,10 +206,12 @@ type keyVerdict struct {
 }
 
 func newKeyGuard(namespace string, keys *codec.Keys) *keyGuard {
-	return &keyGuard{namespace: namespace, keys: keys, read: readKeyRecord, reading: make(chan struct{}, 1)}
+	return &keyGuard{
+		namespace: namespace, keys: keys, read: readKeyRecord, reading: make(chan struct{}, 1),
+	}
 }
 
-// writingMethods are the calls that bring payloads into a namespace, or have a workflow do so.
+// writingMethods are the calls that write payloads to a namespace or make a workflow do so.
 var writingMethods = map[string]bool{
 	"StartWorkflowExecution":           true,
 	"SignalWorkflowExecution":          true,
@@ -206,10 +226,13 @@ var writingMethods = map[string]bool{
 	"PatchSchedule":                    true,
 }
 
-// intercept implements [grpc.UnaryClientInterceptor]. A write costs no call once the record is
-// known; processes read it again while they ask for Temporal's health, and are not ready if they
-// lack a key.
-func (g *keyGuard) intercept(ctx context.Context, method string, request, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+// intercept implements [grpc.UnaryClientInterceptor]. Once the record is known, a write costs no
+// extra call. A process reads the record again when it checks Temporal's health, and is not ready
+// if it lacks a key.
+func (g *keyGuard) intercept(
+	ctx context.Context, method string, request, reply any,
+	cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption,
+) error {
 	if method == healthpb.Health_Check_FullMethodName {
 		if err := next(ctx, method, request, reply, cc, o...); err != nil {
 			return err
@@ -217,7 +240,8 @@ func (g *keyGuard) intercept(ctx context.Context, method string, request, reply 
 		return asStatus(g.check(ctx, workflowservice.NewWorkflowServiceClient(cc), keyRecordMaxAge))
 	}
 	start, ok := request.(*workflowservice.StartWorkflowExecutionRequest)
-	if isRecord := ok && start.GetWorkflowId() == keyRecordID; writingMethods[path.Base(method)] && !isRecord {
+	isRecord := ok && start.GetWorkflowId() == keyRecordID
+	if writingMethods[path.Base(method)] && !isRecord {
 		if err := g.check(ctx, workflowservice.NewWorkflowServiceClient(cc), 0); err != nil {
 			return asStatus(err)
 		}
@@ -225,9 +249,12 @@ func (g *keyGuard) intercept(ctx context.Context, method string, request, reply 
 	return next(ctx, method, request, reply, cc, o...)
 }
 
-// check returns why this process must not write. It reads the record if it was never read, or if
-// maxAge is not 0 and the last reading is older. If that fails, an earlier reading holds.
-func (g *keyGuard) check(ctx context.Context, t workflowservice.WorkflowServiceClient, maxAge time.Duration) error {
+// check returns an error if this process must not write. It reads the record if that was never
+// done, or if maxAge is not 0 and the last result is older. If reading fails, the last result
+// stands.
+func (g *keyGuard) check(
+	ctx context.Context, t workflowservice.WorkflowServiceClient, maxAge time.Duration,
+) error {
 	fresh := func() *keyVerdict {
 		latest := g.latest.Load()
 		if latest != nil && maxAge != 0 && time.Since(latest.at) >= maxAge {
@@ -262,10 +289,11 @@ func (g *keyGuard) check(ctx context.Context, t workflowservice.WorkflowServiceC
 	return verdict.refusal
 }
 
-// refusedError marks a refusal among the errors of calls.
+// refusedError tells a refusal from a failed call.
 type refusedError struct{ error }
 
-// asStatus makes an error one of gRPC's, which the SDK passes on and does not retry if it is a refusal.
+// asStatus turns an error into a gRPC status. The SDK returns a refusal to the caller and does not
+// retry it.
 func asStatus(err error) error {
 	var refused *refusedError
 	switch {
@@ -279,7 +307,7 @@ func asStatus(err error) error {
 	return status.Error(serviceerror.ToStatus(cause(err)).Code(), err.Error())
 }
 
-// cause returns the error of the call that failed.
+// cause returns the innermost error, which is that of the failed call.
 func cause(err error) error {
 	for {
 		inner := errors.Unwrap(err)

@@ -58,7 +58,15 @@ func startKeyServer(t *testing.T, namespaces ...string) keyServer {
 }
 
 func (s keyServer) dial(namespace string, worker bool, entries ...string) (client.Client, error) {
-	c, err := Dial(s.t.Context(), Options{Address: s.Addr, Namespace: namespace, PayloadKeys: keysOf(s.t, entries...), RecordKeys: worker})
+	c, err := Dial(
+		s.t.Context(),
+		Options{
+			Address:     s.Addr,
+			Namespace:   namespace,
+			PayloadKeys: keysOf(s.t, entries...),
+			RecordKeys:  worker,
+		},
+	)
 	if err == nil {
 		s.t.Cleanup(c.Close)
 	}
@@ -75,8 +83,12 @@ func (s keyServer) plainClient(namespace string) client.Client {
 }
 
 func start(ctx context.Context, c client.Client, id string) error {
-	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: ordercheck.WorkflowID(id), TaskQueue: ordercheck.TaskQueue},
-		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: id})
+	_, err := c.ExecuteWorkflow(
+		ctx,
+		client.StartWorkflowOptions{ID: ordercheck.WorkflowID(id), TaskQueue: ordercheck.TaskQueue},
+		ordercheck.WorkflowType,
+		ordercheck.Start{SalesOrderID: id},
+	)
 	return err
 }
 
@@ -93,7 +105,7 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 		{nil, map[string][]string{"": nil, lacking: {k2}}},
 		{[]string{"plain", k1}, map[string][]string{"": {k1}, lacking: {k2, k1}}},
 		{[]string{"plain", k1}, map[string][]string{"": nil}},
-		{[]string{k1}, map[string][]string{"": {"plain", k1}, missing: nil, "does not fit": {other}}},
+		{[]string{k1}, map[string][]string{"": {"plain", k1}, missing: nil, "does not match": {other}}},
 		{[]string{k1, k2}, map[string][]string{"": {k1}, missing: {k2}}},
 		{[]string{k1, k2}, map[string][]string{"": {k2, k1}, missing: {"plain", k2}}},
 		{[]string{k2, k1}, map[string][]string{"": {k1, k2}, `no key "k2"`: {k1}}},
@@ -128,7 +140,13 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 		runs, err := plain.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
 		return err != nil || len(runs.GetExecutions()) > 0
 	}, time.Second, 100*time.Millisecond)
-	iterator := plain.GetWorkflowHistory(t.Context(), keyRecordID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	iterator := plain.GetWorkflowHistory(
+		t.Context(),
+		keyRecordID,
+		"",
+		false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
+	)
 	for iterator.HasNext() {
 		event, err := iterator.Next()
 		require.NoError(t, err)
@@ -144,7 +162,11 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	require.NoError(t, err)
 	for _, entries := range [][]string{nil, {k2}, {"plain", k2}} {
 		_, err := s.dial("default", true, entries...)
-		require.ErrorContains(t, err, `namespace default is encrypted: there is no key "k1": add it to PAYLOAD_KEYS`)
+		require.ErrorContains(
+			t,
+			err,
+			`namespace default is encrypted: there is no key "k1": add it to PAYLOAD_KEYS`,
+		)
 	}
 	_, err = s.dial("default", false, k1)
 	require.NoError(t, err, "a worker that was refused changed nothing")
@@ -167,7 +189,10 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	// If a key is lost, an operator ends the record.
 	_, err = s.dial("lost", true, k1)
 	require.NoError(t, err)
-	require.NoError(t, s.plainClient("lost").TerminateWorkflow(t.Context(), keyRecordID, "", "the key is lost"))
+	require.NoError(
+		t,
+		s.plainClient("lost").TerminateWorkflow(t.Context(), keyRecordID, "", "the key is lost"),
+	)
 	_, err = s.dial("lost", true, k2)
 	require.NoError(t, err)
 	_, err = s.dial("lost", false)
@@ -202,10 +227,17 @@ func TestTheGuardCostsNoCall(t *testing.T) {
 		return keyRecord{}, answer
 	}
 	call := func(method string) error {
-		return g.intercept(t.Context(), method, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
-			calls++
-			return nil
-		})
+		return g.intercept(
+			t.Context(),
+			method,
+			nil,
+			nil,
+			nil,
+			func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+				calls++
+				return nil
+			},
+		)
 	}
 	const signal = "/temporal.api.workflowservice.v1.WorkflowService/SignalWithStartWorkflowExecution"
 	require.Error(t, call(signal), "nothing is sent before the record is known")
@@ -228,10 +260,17 @@ func TestTheGuardCostsNoCall(t *testing.T) {
 // TestEveryCallIsSorted fails when Temporal's API gets a call that may write and is not guarded.
 func TestEveryCallIsSorted(t *testing.T) {
 	// Reads, workers' answers, and calls that carry no payload.
-	unguarded := regexp.MustCompile(`^(Count|Delete|Deprecate|Describe|Fetch|Get|List|Pause|Poll|Query|Record|Register|RequestCancel|` +
-		`Reset|Respond|Scan|Set|Shutdown|Stop|Terminate|Trigger|Unpause|Validate|CreateWork|UpdateActivity|UpdateNamespace|` +
-		`UpdateTaskQueue|UpdateWorker|UpdateWorkflowExecutionOptions)`)
+	unguarded := regexp.MustCompile(
+		`^(Count|Delete|Deprecate|Describe|Fetch|Get|List|Pause|Poll|Query|Record|Register|RequestCancel|` +
+			`Reset|Respond|Scan|Set|Shutdown|Stop|Terminate|Trigger|Unpause|Validate|CreateWork|UpdateActivity|UpdateNamespace|` +
+			`UpdateTaskQueue|UpdateWorker|UpdateWorkflowExecutionOptions)`,
+	)
 	for _, method := range workflowservice.WorkflowService_ServiceDesc.Methods {
-		assert.NotEqual(t, unguarded.MatchString(method.MethodName), writingMethods[method.MethodName], method.MethodName)
+		assert.NotEqual(
+			t,
+			unguarded.MatchString(method.MethodName),
+			writingMethods[method.MethodName],
+			method.MethodName,
+		)
 	}
 }

@@ -21,7 +21,7 @@ type searchAttribute struct {
 	valueType enumspb.IndexedValueType
 }
 
-// searchAttributes are those of the gate's workflows, in the order of the instructions.
+// searchAttributes are the search attributes that the gate's workflows set.
 var searchAttributes = []searchAttribute{
 	{ordercheck.SearchOrderNumber, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
 	{ordercheck.SearchGateStatus, enumspb.INDEXED_VALUE_TYPE_KEYWORD},
@@ -34,9 +34,9 @@ var searchAttributes = []searchAttribute{
 
 const searchAttributePoll = 250 * time.Millisecond
 
-// EnsureSearchAttributes registers the search attributes that a namespace lacks,
-// and returns once the server knows them. A run that sets one which is unknown
-// gets stuck, so where the server refuses, the error says what to type.
+// EnsureSearchAttributes registers the search attributes that a namespace lacks and returns once
+// the server knows them. A run that sets an unknown attribute gets stuck. If the server does not
+// let the gate register them, the error has the commands for an operator.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	missing, err := missingSearchAttributes(ctx, c, namespace)
 	if err != nil || len(missing) == 0 {
@@ -50,8 +50,9 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 		Namespace: namespace, SearchAttributes: add,
 	})
 	var exists *serviceerror.AlreadyExists
-	if err != nil && !errors.As(err, &exists) { // another worker may just have done it
-		return fmt.Errorf("register the gate's search attributes: %w\n%s", err, instructions(namespace, missing))
+	if err != nil && !errors.As(err, &exists) { // another worker may have been faster
+		return fmt.Errorf("register the gate's search attributes: %w\n%s",
+			err, instructions(namespace, missing))
 	}
 	ticker := time.NewTicker(searchAttributePoll)
 	defer ticker.Stop()
@@ -62,19 +63,23 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the gate's search attributes were registered and are not known yet: %w", ctx.Err())
+			return fmt.Errorf("wait until Temporal knows the gate's search attributes: %w", ctx.Err())
 		case <-ticker.C:
 		}
 	}
 }
 
-func missingSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]searchAttribute, error) {
-	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if mayNotAsk(err) && allKnown(ctx, c, namespace) {
+func missingSearchAttributes(
+	ctx context.Context, c client.Client, namespace string,
+) ([]searchAttribute, error) {
+	known, err := c.OperatorService().ListSearchAttributes(ctx,
+		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if isRefused(err) && allKnown(ctx, c, namespace) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list the search attributes of namespace %s: %w\nif this server does not let the gate look, make sure they exist:\n%s",
+		return nil, fmt.Errorf("list the search attributes of namespace %s: %w\n"+
+			"if this server does not let the gate list them, make sure that they exist:\n%s",
 			namespace, err, instructions(namespace, searchAttributes))
 	}
 	var missing []searchAttribute
@@ -83,39 +88,58 @@ func missingSearchAttributes(ctx context.Context, c client.Client, namespace str
 		case !ok:
 			missing = append(missing, a)
 		case have != a.valueType:
-			return nil, fmt.Errorf("search attribute %s of namespace %s has type %s, the gate needs %s: remove it or use another namespace",
+			return nil, fmt.Errorf("search attribute %s of namespace %s has type %s, "+
+				"but the gate needs %s: remove it or use another namespace",
 				a.name, namespace, have, a.valueType)
 		}
 	}
 	return missing, nil
 }
 
-// mayNotAsk: the server has no operator's service for the gate, as Temporal Cloud has none.
-func mayNotAsk(err error) bool {
+// isRefused reports whether the gate has no access to the operator service. On Temporal Cloud
+// nobody has.
+func isRefused(err error) bool {
 	var denied *serviceerror.PermissionDenied
 	var unimplemented *serviceerror.Unimplemented
 	return errors.As(err, &denied) || errors.As(err, &unimplemented)
 }
 
-// allKnown finds out by a query that uses each attribute: the server refuses one that it does not know.
+// allKnown reports whether the server knows every attribute. It sends a query that uses all of
+// them, which the server refuses if it lacks one.
 func allKnown(ctx context.Context, c client.Client, namespace string) bool {
-	_, err := c.WorkflowService().CountWorkflowExecutions(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: namespace,
-		Query: fmt.Sprintf("%s = '-' AND %s = '-' AND %s = -1 AND %s = '-' AND %s = '-' AND %s > '2100-01-01T00:00:00Z' AND %s = '-'",
-			ordercheck.SearchOrderNumber, ordercheck.SearchGateStatus, ordercheck.SearchErrorCount, ordercheck.SearchFailedRules,
-			ordercheck.SearchWarningRules, ordercheck.SearchHeldSince, ordercheck.SearchOrderVersion),
-	})
+	conditions := make([]string, len(searchAttributes))
+	for i, a := range searchAttributes {
+		conditions[i] = a.name + " " + neverTrue(a.valueType)
+	}
+	request := &workflowservice.CountWorkflowExecutionsRequest{
+		Namespace: namespace, Query: strings.Join(conditions, " AND "),
+	}
+	_, err := c.WorkflowService().CountWorkflowExecutions(ctx, request)
 	return err == nil
 }
 
-// instructions are the commands an operator types where the gate may not.
+// neverTrue returns the rest of a condition that no run meets.
+func neverTrue(valueType enumspb.IndexedValueType) string {
+	switch valueType { //nolint:exhaustive // the gate's types only
+	case enumspb.INDEXED_VALUE_TYPE_INT:
+		return "= -1"
+	case enumspb.INDEXED_VALUE_TYPE_DATETIME:
+		return "> '2100-01-01T00:00:00Z'"
+	default:
+		return "= '-'"
+	}
+}
+
+// instructions returns the commands that an operator runs if the gate is not allowed to.
 func instructions(namespace string, attributes []searchAttribute) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "register them with:\n  temporal operator search-attribute create --namespace %s", namespace)
+	fmt.Fprintf(&b,
+		"register them with:\n  temporal operator search-attribute create --namespace %s", namespace)
 	for _, a := range attributes {
 		fmt.Fprintf(&b, " --name %s --type %s", a.name, a.valueType)
 	}
-	fmt.Fprintf(&b, "\nor, on Temporal Cloud:\n  tcld namespace search-attributes add --namespace %s", namespace)
+	fmt.Fprintf(&b,
+		"\nor, on Temporal Cloud:\n  tcld namespace search-attributes add --namespace %s", namespace)
 	for _, a := range attributes {
 		fmt.Fprintf(&b, " --search-attribute %s=%s", a.name, a.valueType)
 	}

@@ -1,5 +1,5 @@
-// Package temporalconn connects the gate's processes to Temporal, by Temporal's
-// own standard settings: the TEMPORAL_* environment and profiles.
+// Package temporalconn connects the gate's processes to Temporal. It reads Temporal's own standard
+// settings: the TEMPORAL_* variables and the profiles of the temporal CLI.
 package temporalconn
 
 import (
@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -21,32 +20,31 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"error-check-gate/internal/codec"
-	"error-check-gate/internal/nowait"
 	"error-check-gate/internal/telemetry"
 )
 
-// Options are what a process adds to the environment's settings.
+// Options is what a process adds to the settings in its environment.
 type Options struct {
-	// Telemetry traces, measures and logs the connection; nil does none of it.
+	// Telemetry traces, measures and logs the connection. Nil does none of it.
 	Telemetry *telemetry.Telemetry
-	// Address and Namespace outweigh the environment where they are not empty.
+	// Address and Namespace override the environment if they are not empty.
 	Address, Namespace string
-	// PayloadKeys encrypt and decrypt what Temporal keeps; nil are those of the environment
-	// ([codec.KeysVariable], [codec.KeysFileVariable]), so that no command forgets them.
+	// PayloadKeys encrypt and decrypt what Temporal stores. Nil reads them from the environment
+	// ([codec.KeysVariable], [codec.KeysFileVariable]), so no command can forget them.
 	PayloadKeys *codec.Keys
-	// RecordKeys makes the payload keys those of the namespace's workers. Only workers set it.
+	// RecordKeys records the payload keys as those of the namespace's workers. Only workers set it.
 	RecordKeys bool
 }
 
 const (
-	// dialTimeout limits Dial: a server on a busy machine answers its first calls late.
+	// dialTimeout limits Dial. A server on a busy machine answers its first calls late.
 	dialTimeout = 20 * time.Second
-	// dialRetry is the pause before Dial repeats a call that the server could not answer yet.
+	// dialRetry is the delay before Dial repeats a call because the server was not ready.
 	dialRetry = 250 * time.Millisecond
 )
 
-// Dial connects and makes sure that the server answers, and that this process may write to the
-// namespace with the payload keys it has. The caller closes the client.
+// Dial connects to Temporal. It returns once the server has answered and the payload keys of this
+// process match those of the namespace's workers. The caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
 	options, guard, err := load(o)
 	if err != nil {
@@ -56,7 +54,8 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 	defer cancel()
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w (is it running? see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS)",
+		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w (is it running? check "+
+			"TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS)",
 			options.HostPort, options.Namespace, err)
 	}
 	err = whenReady(ctx, func() error {
@@ -72,8 +71,8 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 	return c, nil
 }
 
-// whenReady repeats a call that fails because the server is not ready: one that has just started
-// does not own its shards yet. It returns the last error when ctx is done.
+// whenReady repeats a call while the server is not ready: for a moment after its start, a server
+// does not own its shards. It returns the last error when ctx is done.
 func whenReady(ctx context.Context, call func() error) error {
 	for {
 		err := call()
@@ -90,9 +89,9 @@ func whenReady(ctx context.Context, call func() error) error {
 	}
 }
 
-// Lazy makes a client that connects with its first call: a process that has to
-// answer while Temporal is down must be able to start then. It writes nothing before it knows
-// that its payload keys are the workers'. The caller closes it.
+// Lazy returns a client that connects with its first call, so a process that must answer while
+// Temporal is down can start. The client writes nothing until it knows that its payload keys match
+// those of the workers. The caller closes it.
 func Lazy(o Options) (client.Client, error) {
 	options, _, err := load(o)
 	if err != nil {
@@ -105,7 +104,7 @@ func Lazy(o Options) (client.Client, error) {
 	return c, nil
 }
 
-// Settings are the effective settings of the connection, without its secrets.
+// Settings are the settings in effect, without secrets.
 type Settings struct {
 	Address, Namespace string
 	TLS, APIKey        bool
@@ -140,32 +139,23 @@ func load(o Options) (client.Options, *keyGuard, error) {
 	}
 	keys := o.PayloadKeys
 	if keys == nil {
-		if keys, err = codec.ReadKeys(os.Getenv(codec.KeysVariable), os.Getenv(codec.KeysFileVariable)); err != nil {
+		value, file := os.Getenv(codec.KeysVariable), os.Getenv(codec.KeysFileVariable)
+		if keys, err = codec.ReadKeys(value, file); err != nil {
 			return client.Options{}, nil, err
 		}
 	}
-	// Without keys too: what is encrypted must stop a workflow task, and not be taken for broken.
-	options.DataConverter, options.FailureConverter = codec.NewDataConverter(keys), codec.NewFailureConverter(keys)
+	// Set these even without keys: an encrypted payload must then stop a workflow task. Otherwise
+	// the run would take the payload for a broken one.
+	options.DataConverter = codec.NewDataConverter(keys)
+	options.FailureConverter = codec.NewFailureConverter(keys)
 	if o.Address != "" {
 		options.HostPort = o.Address
 	}
 	if o.Namespace != "" {
 		options.Namespace = o.Namespace
 	}
-	// Whoever calls first waits for this too, within a limit of its own if it has one.
-	options.ConnectionOptions.GetSystemInfoTimeout = dialTimeout
-	// A check's calls carry a few kB. To compress them took a tenth of the worker's processor time.
-	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
-	// gRPC's own backoff grows to two minutes: a Temporal that is back would be found long after.
-	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions,
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
-			BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
-		}, MinConnectTimeout: 5 * time.Second}),
-		// gRPC would ask DNS for settings too, before it connects. Docker passes that question on to the
-		// machine's name server: while that is silent, it takes longer than dialTimeout.
-		grpc.WithDisableServiceConfig())
 	guard := newKeyGuard(options.Namespace, keys)
-	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(guard.intercept))
+	setConnection(&options.ConnectionOptions, guard)
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	if t := o.Telemetry; t != nil {
 		options.Logger = t.TemporalLogger()
@@ -177,6 +167,25 @@ func load(o Options) (client.Options, *keyGuard, error) {
 	return options, guard, nil
 }
 
+func setConnection(o *client.ConnectionOptions, guard *keyGuard) {
+	// The first call waits for this too, within its own deadline if it has one.
+	o.GetSystemInfoTimeout = dialTimeout
+	// The calls of a check carry a few kB. Compressing them took 10% of a worker's CPU time.
+	o.GrpcCompression = &client.GrpcCompressionNone{}
+	o.DialOptions = append(o.DialOptions,
+		// gRPC's default backoff grows to two minutes, so a process would reconnect long after
+		// Temporal is back.
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{
+			BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
+		}, MinConnectTimeout: 5 * time.Second}),
+		// By default gRPC asks DNS for a service config before it connects. Docker forwards that
+		// query to the machine's name server. If the server doesn't answer, the query takes longer
+		// than dialTimeout.
+		grpc.WithDisableServiceConfig(),
+		grpc.WithChainUnaryInterceptor(guard.intercept),
+	)
+}
+
 func loadProfile() (envconfig.ClientConfigProfile, error) {
 	environment, err := newEnvironment()
 	if err != nil {
@@ -186,16 +195,17 @@ func loadProfile() (envconfig.ClientConfigProfile, error) {
 		EnvLookup: environment, DisableFile: !fileNeeded(environment),
 	})
 	if err != nil {
-		return profile, fmt.Errorf("read Temporal's settings (TEMPORAL_*, or the profile in TEMPORAL_CONFIG_FILE): %w", err)
+		return profile, fmt.Errorf("read Temporal's settings (TEMPORAL_*, or the profile in %s): %w",
+			configFileVariable, err)
 	}
 	return profile, nil
 }
 
-// fileNeeded reports whether to read the file of profiles. The user's own file, which no variable
-// asks for, is only read if it can be: the home of a service's user may be missing, or hidden from
-// the service.
+// fileNeeded reports whether to read the file of profiles. The default file, which no variable
+// asks for, is skipped if it cannot be read: the home folder of a service's user may not exist, or
+// may be hidden from the service.
 func fileNeeded(e environment) bool {
-	for _, variable := range []string{"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"} {
+	for _, variable := range []string{configFileVariable, "TEMPORAL_PROFILE"} {
 		if _, set := e.LookupEnv(variable); set {
 			return true
 		}
@@ -224,26 +234,17 @@ func toOptions(profile envconfig.ClientConfigProfile) (client.Options, error) {
 const (
 	apiKeyVariable     = "TEMPORAL_API_KEY"
 	apiKeyFileVariable = "TEMPORAL_API_KEY_FILE"
+	configFileVariable = "TEMPORAL_CONFIG_FILE"
 )
 
-// environment is the process's without empty variables, and with the API key read from its file where one is named.
+// environment is the process's environment without empty variables. It has the API key from the
+// file that TEMPORAL_API_KEY_FILE names, which Temporal's library does not know.
 type environment struct{ apiKey string }
 
 func newEnvironment() (environment, error) {
-	path := os.Getenv(apiKeyFileVariable)
-	if path == "" {
-		return environment{}, nil
-	}
-	if os.Getenv(apiKeyVariable) != "" {
-		return environment{}, errors.New(apiKeyVariable + " and " + apiKeyFileVariable + " are both set: keep one")
-	}
-	data, err := nowait.ReadFile(path)
+	key, err := readAPIKey(os.Getenv)
 	if err != nil {
-		return environment{}, fmt.Errorf("%s: %w", apiKeyFileVariable, err)
-	}
-	key := strings.TrimSpace(string(data))
-	if key == "" {
-		return environment{}, fmt.Errorf("%s: %s is empty", apiKeyFileVariable, path)
+		return environment{}, err
 	}
 	return environment{apiKey: key}, nil
 }
@@ -260,7 +261,7 @@ func (e environment) LookupEnv(name string) (string, bool) {
 	if name == apiKeyVariable && e.apiKey != "" {
 		return e.apiKey, true
 	}
-	// A variable set to nothing, as compose files pass on what is unset, is not set.
+	// Compose files set unset variables to the empty string, so empty means unset.
 	value := os.Getenv(name)
 	return value, value != ""
 }

@@ -21,7 +21,14 @@ func TestEffectiveSettings(t *testing.T) {
 	keyFile := filepath.Join(dir, "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte("an-api-key\n"), 0o600))
 	profile := filepath.Join(dir, "temporal.toml")
-	require.NoError(t, os.WriteFile(profile, []byte("[profile.default]\naddress = \"profile:7233\"\nnamespace = \"shop\"\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			profile,
+			[]byte("[profile.default]\naddress = \"profile:7233\"\nnamespace = \"shop\"\n"),
+			0o600,
+		),
+	)
 
 	for name, tc := range map[string]struct {
 		env  map[string]string
@@ -35,7 +42,7 @@ func TestEffectiveSettings(t *testing.T) {
 			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
 		"an API key's file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile},
 			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
-		"both":           {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile}, temporalconn.Settings{}, "keep one"},
+		"both":           {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile}, temporalconn.Settings{}, "keep one of them"},
 		"a missing file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"}, temporalconn.Settings{}, "TEMPORAL_API_KEY_FILE"},
 		"a profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile},
 			temporalconn.Settings{Address: "profile:7233", Namespace: "shop"}, ""},
@@ -60,7 +67,8 @@ func TestEffectiveSettings(t *testing.T) {
 	}
 }
 
-// A service whose home is hidden or missing starts without a profile, unless a variable asks for one.
+// A service whose home is hidden or missing starts without a profile, unless a variable asks for
+// one.
 func TestUnreadableProfile(t *testing.T) {
 	notAFolder := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(notAFolder, nil, 0o600))
@@ -101,7 +109,10 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
-	server, err := temporalserver.Start(t.Context(), temporalserver.Options{Namespaces: []string{"bare", "wrong"}})
+	server, err := temporalserver.Start(
+		t.Context(),
+		temporalserver.Options{Namespaces: []string{"bare", "wrong"}},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	c, err := temporalconn.Dial(t.Context(), temporalconn.Options{Address: server.Addr})
@@ -109,13 +120,15 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	defer c.Close()
 
 	remove := func(namespace string, names ...string) {
-		_, err := c.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
-			Namespace: namespace, SearchAttributes: names,
-		})
+		_, err := c.OperatorService().
+			RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
+				Namespace: namespace, SearchAttributes: names,
+			})
 		require.NoError(t, err)
 	}
 	known := func(namespace string) map[string]enumspb.IndexedValueType {
-		answer, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+		answer, err := c.OperatorService().
+			ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 		require.NoError(t, err)
 		return answer.GetCustomAttributes()
 	}
@@ -126,26 +139,36 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, known("bare")["OrderNumber"])
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["FailedRules"])
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["WarningRules"])
-	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"), "a second time changes nothing")
+	require.NoError(
+		t,
+		temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"),
+		"a second time changes nothing",
+	)
 
 	remove("wrong", "ErrorCount")
-	_, err = c.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
-		Namespace: "wrong", SearchAttributes: map[string]enumspb.IndexedValueType{"ErrorCount": enumspb.INDEXED_VALUE_TYPE_KEYWORD},
-	})
+	_, err = c.OperatorService().
+		AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
+			Namespace: "wrong", SearchAttributes: map[string]enumspb.IndexedValueType{"ErrorCount": enumspb.INDEXED_VALUE_TYPE_KEYWORD},
+		})
 	require.NoError(t, err)
 	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "wrong")
 	require.ErrorContains(t, err, "ErrorCount")
 	require.ErrorContains(t, err, "Int")
 
 	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "no-such-namespace")
-	require.ErrorContains(t, err, "temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber --type Keyword")
+	require.ErrorContains(
+		t,
+		err,
+		"temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber --type Keyword",
+	)
 }
 
-// TestKeysOfTheEnvironment: a command that gives no keys has those of the environment, or says what is wrong with them.
+// TestKeysOfTheEnvironment: a command that gives no keys has those of the environment, or says
+// what is wrong with them.
 func TestKeysOfTheEnvironment(t *testing.T) {
 	t.Setenv("PAYLOAD_KEYS", "2026-01:AAAA")
 	_, err := temporalconn.Lazy(temporalconn.Options{Address: "127.0.0.1:1"})
-	require.ErrorContains(t, err, "PAYLOAD_KEYS: key 1 of 1 (2026-01) has 3 bytes in place of 32")
+	require.ErrorContains(t, err, "PAYLOAD_KEYS: key 1 of 1 (2026-01) has 3 bytes instead of 32")
 	t.Setenv("PAYLOAD_KEYS", "")
 	t.Setenv("PAYLOAD_KEYS_FILE", "/does/not/exist")
 	_, err = temporalconn.Dial(t.Context(), temporalconn.Options{Address: "127.0.0.1:1"})

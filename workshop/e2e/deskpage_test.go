@@ -22,6 +22,7 @@ import (
 	"error-check-gate/internal/config"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/internal/signin"
 )
 
 // deskBlock returns the indented lines of docs/desk.md after a marker.
@@ -56,8 +57,8 @@ func TestDeskPageSettings(t *testing.T) {
 		"desk_oidc_client_secret")
 	require.Zero(t, status)
 	file := func(name string) string { return filepath.Join(folder, name) }
-	for name, signIn := range map[string]string{
-		"mail": config.SignInMail, "google": config.SignInOIDC, "microsoft": config.SignInOIDC,
+	for name, signIn := range map[string]signin.Mode{
+		"mail": signin.ModeMail, "google": signin.ModeOIDC, "microsoft": signin.ModeOIDC,
 	} {
 		text := strings.ReplaceAll(deskBlock(t, "desk-settings: "+name), "=desk_oidc",
 			"="+file("desk_oidc"))
@@ -72,9 +73,7 @@ func TestDeskPageSettings(t *testing.T) {
 		settings, err := config.LoadDesk(config.Environ([]string{"DESK_SECRET_FILE=" +
 			file("desk_secret")}))
 		require.NoError(t, err)
-		list, err := settings.Secrets()
-		require.NoError(t, err)
-		return list
+		return settings.Secrets()
 	}
 	before := secrets()
 	_, status = runIn(t, folder, deskBlock(t, "desk: rotate"))
