@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"error-check-gate/internal/edge"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
@@ -192,7 +190,7 @@ func (q *webhookRequest) ignore() answer {
 	}
 	return answer{
 		status: http.StatusOK, outcome: outcomeIgnored, reason: reason,
-		body: gin.H{"status": "ignored", "event": q.webhook.Event},
+		body: map[string]string{"status": "ignored", "event": q.webhook.Event},
 	}
 }
 
@@ -217,6 +215,6 @@ func (q *webhookRequest) commit() answer {
 	}
 	return answer{
 		status: http.StatusOK, outcome: outcomeReceived, reason: reasonReceived,
-		body: gin.H{"status": "received", "salesOrderId": q.webhook.SalesOrderID},
+		body: map[string]string{"status": "received", "salesOrderId": q.webhook.SalesOrderID},
 	}
 }
