@@ -35,9 +35,17 @@ Of these commands only in-force and use need Temporal; none needs InFlow.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	// Exit status 1 says that an order has errors: a mistyped flag must not.
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{code: exitUsage, err: err} })
-	cmd.AddCommand(newRulesValidateCommand(), newRulesEvalCommand(), newRulesListCommand(), newRulesTestCommand(),
-		newRulesInForceCommand(), newRulesUseCommand())
+	cmd.SetFlagErrorFunc(
+		func(_ *cobra.Command, err error) error { return &exitError{code: exitUsage, err: err} },
+	)
+	cmd.AddCommand(
+		newRulesValidateCommand(),
+		newRulesEvalCommand(),
+		newRulesListCommand(),
+		newRulesTestCommand(),
+		newRulesInForceCommand(),
+		newRulesUseCommand(),
+	)
 	return cmd
 }
 
@@ -45,7 +53,15 @@ func noRulesArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return &exitError{code: exitUsage, err: fmt.Errorf("%s does not take %q; see '%s --help'", cmd.CommandPath(), args[0], cmd.CommandPath())}
+	return &exitError{
+		code: exitUsage,
+		err: fmt.Errorf(
+			"%s does not take %q; see '%s --help'",
+			cmd.CommandPath(),
+			args[0],
+			cmd.CommandPath(),
+		),
+	}
 }
 
 // ruleFilesArgs asks for the names of rule files.
@@ -53,7 +69,14 @@ func ruleFilesArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return nil
 	}
-	return &exitError{code: exitUsage, err: fmt.Errorf("%s needs the name of a rule file; see '%s --help'", cmd.CommandPath(), cmd.CommandPath())}
+	return &exitError{
+		code: exitUsage,
+		err: fmt.Errorf(
+			"%s needs the name of a rule file; see '%s --help'",
+			cmd.CommandPath(),
+			cmd.CommandPath(),
+		),
+	}
 }
 
 func newRulesValidateCommand() *cobra.Command {
@@ -93,7 +116,14 @@ Exit status: 0 nothing is wrong, 2 something is.`,
 					on++
 				}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, %d of them on; nothing is wrong\n%s\n", set.Name(), len(set.Rules()), on, set.Digest())
+			_, err = fmt.Fprintf(
+				cmd.OutOrStdout(),
+				"%s: %d rules, %d of them on; nothing is wrong\n%s\n",
+				set.Name(),
+				len(set.Rules()),
+				on,
+				set.Digest(),
+			)
 			return err
 		},
 	}
@@ -121,7 +151,8 @@ func faulty(w io.Writer, err error) error {
 type rulesFlag struct{ files []string }
 
 func (f *rulesFlag) register(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.files, "rules", nil, "a rule file; give it several times, or with commas, for several (default RULES_FILE, or else the rules that ship with the gate)")
+	cmd.Flags().
+		StringSliceVar(&f.files, "rules", nil, "a rule file; give it several times, or with commas, for several (default RULES_FILE, or else the rules that ship with the gate)")
 }
 
 // load compiles the files, those of RULES_FILE, or what ships.
@@ -169,7 +200,10 @@ file or an order cannot be read, or a rule could not be evaluated or lacked data
 				return err
 			}
 			if orderFile == "" {
-				return &exitError{code: exitUsage, err: errors.New("name a file of orders with --order, or - for standard input")}
+				return &exitError{
+					code: exitUsage,
+					err:  errors.New("name a file of orders with --order, or - for standard input"),
+				}
 			}
 			if e.set, err = ruleFiles.load(cmd); err != nil {
 				return err
@@ -193,9 +227,12 @@ file or an order cannot be read, or a rule could not be evaluated or lacked data
 		},
 	}
 	ruleFiles.register(cmd)
-	cmd.Flags().StringVar(&orderFile, "order", "", "a file of sales orders in JSON, or - for standard input")
-	cmd.Flags().StringVar(&lookupsFile, "lookups", "", "a JSON file of what was looked up for the orders")
-	cmd.Flags().StringVar(&at, "now", "", "the time that rules see, such as 2026-01-31T12:00:00Z (default now)")
+	cmd.Flags().
+		StringVar(&orderFile, "order", "", "a file of sales orders in JSON, or - for standard input")
+	cmd.Flags().
+		StringVar(&lookupsFile, "lookups", "", "a JSON file of what was looked up for the orders")
+	cmd.Flags().
+		StringVar(&at, "now", "", "the time that rules see, such as 2026-01-31T12:00:00Z (default now)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one report a line, as JSON")
 	return cmd
 }
@@ -210,7 +247,13 @@ func parseTime(text string) (time.Time, error) {
 		at, err = time.Parse(time.DateOnly, text)
 	}
 	if err != nil {
-		return time.Time{}, &exitError{code: exitUsage, err: fmt.Errorf("--now %q is neither a day such as 2026-01-31 nor a time such as 2026-01-31T12:00:00Z", text)}
+		return time.Time{}, &exitError{
+			code: exitUsage,
+			err: fmt.Errorf(
+				"--now %q is neither a day such as 2026-01-31 nor a time such as 2026-01-31T12:00:00Z",
+				text,
+			),
+		}
 	}
 	return at.UTC(), nil
 }
@@ -336,7 +379,15 @@ parameters that a rule file can give them.`,
 				case rule.Shadow:
 					state = " (on trial)"
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s%s\n", rule.ID, rule.Severity, rule.Scope, rule.Description, state)
+				fmt.Fprintf(
+					table,
+					"%s\t%s\t%s\t%s%s\n",
+					rule.ID,
+					rule.Severity,
+					rule.Scope,
+					rule.Description,
+					state,
+				)
 			}
 			return table.Flush()
 		},
@@ -389,7 +440,8 @@ is faulty.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one list of all examples in JSON")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "name the examples that are as they must be, too")
+	cmd.Flags().
+		BoolVarP(&verbose, "verbose", "v", false, "name the examples that are as they must be, too")
 	return cmd
 }
 

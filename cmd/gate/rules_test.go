@@ -70,7 +70,17 @@ func TestRulesValidate(t *testing.T) {
 	var faults rulefile.Faults
 	require.NoError(t, json.Unmarshal([]byte(out), &faults))
 	require.Len(t, faults, 2)
-	assert.Equal(t, rulefile.Fault{File: broken, Line: 4, Column: 63, Text: "5", Message: "a Decimal does not mix with an int: write dec(5)"}, faults[0])
+	assert.Equal(
+		t,
+		rulefile.Fault{
+			File:    broken,
+			Line:    4,
+			Column:  63,
+			Text:    "5",
+			Message: "a Decimal does not mix with an int: write dec(5)",
+		},
+		faults[0],
+	)
 	out, _, status = runRules(t, "", "validate", "--json", own)
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "[]\n", out)
@@ -113,15 +123,34 @@ func TestRulesEval(t *testing.T) {
 
 func TestRulesEvalReport(t *testing.T) {
 	own := writeFile(t, "own.yaml", ownRules)
-	order := writeFile(t, "order.json", `{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`)
-	out, _, status := runRules(t, "", "eval", "--rules", own, "--order", order, "--json", "--now", "2026-01-31")
+	order := writeFile(
+		t,
+		"order.json",
+		`{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`,
+	)
+	out, _, status := runRules(
+		t,
+		"",
+		"eval",
+		"--rules",
+		own,
+		"--order",
+		order,
+		"--json",
+		"--now",
+		"2026-01-31",
+	)
 	assert.Equal(t, 1, status)
 	set, err := rulefile.Load(t.Context(), own)
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"salesOrderId":"o","orderNumber":"SO-1","orderVersion":"0000000000310AB6","customer":"Oak","status":"failed","checkedAt":"2026-01-31T00:00:00Z",
+	assert.JSONEq(
+		t,
+		`{"salesOrderId":"o","orderNumber":"SO-1","orderVersion":"0000000000310AB6","customer":"Oak","status":"failed","checkedAt":"2026-01-31T00:00:00Z",
 		"ruleSet":{"name":"own","digest":"`+set.Digest()+`"},
 		"findings":[{"id":"large","ruleId":"large","severity":"error","scope":"order","message":"more than 100","state":"confirmed","firstSeen":"2026-01-31T00:00:00Z"}],
-		"skipped":[],"ruleErrors":[]}`, out)
+		"skipped":[],"ruleErrors":[]}`,
+		out,
+	)
 
 	out, _, _ = runRules(t, "", "eval", "--rules", own, "--order", order)
 	assert.Contains(t, out, "SO-1  FAILED  Oak")
@@ -131,7 +160,14 @@ func TestRulesEvalReport(t *testing.T) {
 	_, _, status = runRules(t, `{"total":"1"}`, "eval", "--rules", incomplete, "--order", "-")
 	assert.Equal(t, 2, status, "a rule that could not be evaluated")
 
-	t.Setenv("RULES_FILE", own+","+writeFile(t, "more.yaml", "version: 1\nname: more\nrules:\n- {id: large, params: {most: 200}}\n"))
+	t.Setenv(
+		"RULES_FILE",
+		own+","+writeFile(
+			t,
+			"more.yaml",
+			"version: 1\nname: more\nrules:\n- {id: large, params: {most: 200}}\n",
+		),
+	)
 	out, _, status = runRules(t, "", "eval", "--order", order, "--json")
 	assert.Equal(t, 0, status)
 	assert.Contains(t, out, `"name":"own+more"`)
@@ -161,7 +197,10 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 		t.Helper()
 		text, err := json.Marshal(order)
 		require.NoError(t, err)
-		out, stderr, status := runRules(t, string(text), append([]string{"eval", "--order", "-", "--now", "2025-05-10"}, args...)...)
+		out, stderr, status := runRules(
+			t,
+			string(text),
+			append([]string{"eval", "--order", "-", "--now", "2025-05-10"}, args...)...)
 		assert.Empty(t, stderr)
 		return out, status
 	}
@@ -177,7 +216,11 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 	assert.Equal(t, 2, status)
 	lines := strings.Split(out, "\n")
 	assert.Contains(t, lines[0], "INCOMPLETE")
-	assert.Regexp(t, `^  \d+ rules could not look at everything: fetch the order with include=currency,customer,lines,lines.product,`, lines[1])
+	assert.Regexp(
+		t,
+		`^  \d+ rules could not look at everything: fetch the order with include=currency,customer,lines,lines.product,`,
+		lines[1],
+	)
 	assert.Equal(t, 1, strings.Count(out, "include="))
 	assert.Less(t, len(lines), 20, "not a line for each of the rules")
 
@@ -214,14 +257,33 @@ func TestReportExit(t *testing.T) {
 func TestRulesEvalWithLookups(t *testing.T) {
 	t.Setenv("RULES_FILE", "")
 	order := filepath.Join("..", "..", "rules", "examples", "order.json")
-	lookups := writeFile(t, "lookups.json", `{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":2,
-		"goods":[{"productId":"d4100000-0000-4000-8000-000000000001","quantity":"5","uom":"ea."},{"productId":"d4100000-0000-4000-8000-000000000002","quantity":"12.5","uom":"m"}]}]}}`)
-	out, _, status := runRules(t, "", "eval", "--order", order, "--lookups", lookups, "--json", "--now", "2026-01-06")
+	lookups := writeFile(
+		t,
+		"lookups.json",
+		`{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":2,
+		"goods":[{"productId":"d4100000-0000-4000-8000-000000000001","quantity":"5","uom":"ea."},{"productId":"d4100000-0000-4000-8000-000000000002","quantity":"12.5","uom":"m"}]}]}}`,
+	)
+	out, _, status := runRules(
+		t,
+		"",
+		"eval",
+		"--order",
+		order,
+		"--lookups",
+		lookups,
+		"--json",
+		"--now",
+		"2026-01-06",
+	)
 	assert.Equal(t, 0, status, "warnings only")
 	var report ordercheck.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Len(t, report.Findings, 1)
-	assert.Equal(t, "The customer's PO number PO-4711 is on SO-7 too, with the same goods", report.Findings[0].Message)
+	assert.Equal(
+		t,
+		"The customer's PO number PO-4711 is on SO-7 too, with the same goods",
+		report.Findings[0].Message,
+	)
 	assert.Equal(t, ordercheck.StatusWarning, report.Status)
 }
 
@@ -230,12 +292,20 @@ func TestRulesList(t *testing.T) {
 	own := writeFile(t, "own.yaml", ownRules)
 	out, _, status := runRules(t, "", "list", "--rules", own)
 	assert.Equal(t, 0, status)
-	assert.Equal(t, "large     error  order  The order is large.\non-trial  error  order  'a quote' (on trial)\noff       error  order  'due' (switched off)\n", out)
+	assert.Equal(
+		t,
+		"large     error  order  The order is large.\non-trial  error  order  'a quote' (on trial)\noff       error  order  'due' (switched off)\n",
+		out,
+	)
 
 	out, _, _ = runRules(t, "", "list", "--rules", own, "--json")
-	assert.JSONEq(t, `[{"id":"large","severity":"error","scope":"order","description":"The order is large.","enabled":true},
+	assert.JSONEq(
+		t,
+		`[{"id":"large","severity":"error","scope":"order","description":"The order is large.","enabled":true},
 		{"id":"on-trial","severity":"error","scope":"order","description":"'a quote'","enabled":true,"shadow":true},
-		{"id":"off","severity":"error","scope":"order","description":"'due'","enabled":false}]`, out)
+		{"id":"off","severity":"error","scope":"order","description":"'due'","enabled":false}]`,
+		out,
+	)
 
 	out, _, _ = runRules(t, "", "list")
 	assert.Equal(t, 48, strings.Count(out, "\n"), "the rules that ship")
@@ -252,14 +322,31 @@ func TestRulesTest(t *testing.T) {
 	own := writeFile(t, "own.yaml", ownRules)
 	out, _, status := runRules(t, "", "test", own)
 	assert.Equal(t, 0, status)
-	assert.Equal(t, "rules without an example that breaks them, or without one that does not: on-trial, off\nown: 3 rules, 2 examples, 0 differed\n", out)
+	assert.Equal(
+		t,
+		"rules without an example that breaks them, or without one that does not: on-trial, off\nown: 3 rules, 2 examples, 0 differed\n",
+		out,
+	)
 	out, _, _ = runRules(t, "", "test", "-v", own)
 	assert.Contains(t, out, own+`:13:12: large, example "fine 1": ok`)
 
-	wrong := writeFile(t, "wrong.yaml", strings.Replace(ownRules, `fine: [{order: {total: "100"}}]`, `fine: [{order: {total: "500"}}]`, 1))
+	wrong := writeFile(
+		t,
+		"wrong.yaml",
+		strings.Replace(
+			ownRules,
+			`fine: [{order: {total: "100"}}]`,
+			`fine: [{order: {total: "500"}}]`,
+			1,
+		),
+	)
 	out, _, status = runRules(t, "", "test", wrong)
 	assert.Equal(t, 1, status)
-	assert.Contains(t, out, wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`)
+	assert.Contains(
+		t,
+		out,
+		wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`,
+	)
 	out, _, status = runRules(t, "", "test", "--json", wrong)
 	assert.Equal(t, 1, status)
 	var results []rules.ExampleResult
@@ -286,16 +373,42 @@ func TestShippedRuleSetsByCommand(t *testing.T) {
 // golden reports of internal/rules, where go test -update writes them.
 func TestGoldenReportsByCommand(t *testing.T) {
 	for _, name := range []string{"default", "cabinetry"} {
-		golden, err := filepath.Glob(filepath.Join("..", "..", "internal", "rules", "testdata", "golden", name, "*.json"))
+		golden, err := filepath.Glob(
+			filepath.Join("..", "..", "internal", "rules", "testdata", "golden", name, "*.json"),
+		)
 		require.NoError(t, err)
 		require.NotEmpty(t, golden)
 		for _, file := range golden {
-			sample := filepath.Join("..", "..", "internal", "dev", "fakeinflow", "samples", filepath.Base(file))
-			out, stderr, status := runRules(t, "", "eval", "--json", "--now", "2025-05-10T12:00:00Z", "--rules", filepath.Join("..", "..", "rules", name+".yaml"), "--order", sample)
+			sample := filepath.Join(
+				"..",
+				"..",
+				"internal",
+				"dev",
+				"fakeinflow",
+				"samples",
+				filepath.Base(file),
+			)
+			out, stderr, status := runRules(
+				t,
+				"",
+				"eval",
+				"--json",
+				"--now",
+				"2025-05-10T12:00:00Z",
+				"--rules",
+				filepath.Join("..", "..", "rules", name+".yaml"),
+				"--order",
+				sample,
+			)
 			require.Empty(t, stderr, file)
 			var report ordercheck.Report
 			require.NoError(t, json.Unmarshal([]byte(out), &report))
-			assert.Equal(t, map[ordercheck.Status]int{ordercheck.StatusFailed: 1, ordercheck.StatusIncomplete: 2}[report.Status], status, file)
+			assert.Equal(
+				t,
+				map[ordercheck.Status]int{ordercheck.StatusFailed: 1, ordercheck.StatusIncomplete: 2}[report.Status],
+				status,
+				file,
+			)
 			report.RuleSet.Digest = ""
 			got, err := json.Marshal(report)
 			require.NoError(t, err)

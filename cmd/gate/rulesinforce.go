@@ -65,10 +65,16 @@ Open orders are checked with it within a minute. A worker must be running.
 Exit status: 0 the set is in force, 1 it is not, 2 wrong use.`,
 		Example: `  gate rules in-force
   gate rules use sha256:0f3a9c --by "Anna Meier"`,
-		Args: exactArgs(1, "gate rules use needs one argument, the digest of a rule set; see 'gate rules in-force'"),
+		Args: exactArgs(
+			1,
+			"gate rules use needs one argument, the digest of a rule set; see 'gate rules in-force'",
+		),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if by == "" {
-				return &exitError{code: exitUsage, err: errors.New("--by is missing: say who goes back to the rule set")}
+				return &exitError{
+					code: exitUsage,
+					err:  errors.New("--by is missing: say who goes back to the rule set"),
+				}
 			}
 			ctx, cancel := waitAtMost(cmd.Context(), wait)
 			defer cancel()
@@ -83,8 +89,11 @@ Exit status: 0 the set is in force, 1 it is not, 2 wrong use.`,
 			case errors.As(err, &refused):
 				return errors.New(refused.Message())
 			case err != nil && ctx.Err() != nil:
-				return fmt.Errorf("no worker answered within %v: it is not known whether the rule set is in force, and it may still take over when a worker runs; "+
-					"'gate rules in-force' shows it", wait)
+				return fmt.Errorf(
+					"no worker answered within %v: it is not known whether the rule set is in force, and it may still take over when a worker runs; "+
+						"'gate rules in-force' shows it",
+					wait,
+				)
 			case err != nil:
 				return err
 			}
@@ -106,10 +115,23 @@ func printInForce(out io.Writer, inForce *ordercheck.InForce, asJSON bool) error
 	if inForce.By != "" {
 		by = ", by " + inForce.By
 	}
-	fmt.Fprintf(w, "in force\tsince %s\t%s\t%s%s\n", inForce.Since.Local().Format(time.RFC3339), inForce.Digest, inForce.Name, by)
+	fmt.Fprintf(
+		w,
+		"in force\tsince %s\t%s\t%s%s\n",
+		inForce.Since.Local().Format(time.RFC3339),
+		inForce.Digest,
+		inForce.Name,
+		by,
+	)
 	for i := len(inForce.Before) - 1; i >= 0; i-- {
 		before := &inForce.Before[i]
-		fmt.Fprintf(w, "before\tuntil %s\t%s\t%s\n", before.Until.Local().Format(time.RFC3339), before.Digest, before.Name)
+		fmt.Fprintf(
+			w,
+			"before\tuntil %s\t%s\t%s\n",
+			before.Until.Local().Format(time.RFC3339),
+			before.Digest,
+			before.Name,
+		)
 	}
 	return w.Flush()
 }

@@ -68,7 +68,11 @@ func (c *Calc) Near(x, y, tolerance decimal.Decimal) bool {
 }
 
 // NearAny reports whether x is near one of the readings.
-func (c *Calc) NearAny(x decimal.Decimal, readings []decimal.Decimal, tolerance decimal.Decimal) bool {
+func (c *Calc) NearAny(
+	x decimal.Decimal,
+	readings []decimal.Decimal,
+	tolerance decimal.Decimal,
+) bool {
 	for _, reading := range readings {
 		if c.Near(x, reading, tolerance) {
 			return true

@@ -24,9 +24,13 @@ func inZone(order *inflow.SalesOrder, zone *time.Location) *inflow.SalesOrder {
 	moved.Lines = datesInZone(order.Lines, zone, func(l *inflow.SalesOrderLine) *inflow.Time {
 		return &l.ReturnDate
 	})
-	moved.PaymentLines = datesInZone(order.PaymentLines, zone, func(p *inflow.PaymentLine) *inflow.Time {
-		return &p.DatePaid
-	})
+	moved.PaymentLines = datesInZone(
+		order.PaymentLines,
+		zone,
+		func(p *inflow.PaymentLine) *inflow.Time {
+			return &p.DatePaid
+		},
+	)
 	moved.PickLines = datesInZone(order.PickLines, zone, func(p *inflow.PickLine) *inflow.Time {
 		return &p.PickDate
 	})

@@ -23,12 +23,28 @@ func docChecks(t *testing.T, page string) string {
 	}
 	set := rulefile.Default()
 	var b strings.Builder
-	b.WriteString("\n| check | severity | what it finds | what it does not look at | why this severity | to tighten it |\n| --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString(
+		"\n| check | severity | what it finds | what it does not look at | why this severity | to tighten it |\n| --- | --- | --- | --- | --- | --- |\n",
+	)
 	for _, rule := range set.Rules() {
 		finds, rest, said := strings.Cut(rule.Description, "Not looked at: ")
 		require.True(t, said, "%s does not say what it does not look at", rule.ID)
-		require.Contains(t, written, rule.ID, "docs/rules.md has no row for %s, with a reason for its severity and a way to tighten it", rule.ID)
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s %s\n", rule.ID, rule.Severity, strings.TrimSpace(finds), strings.ToUpper(rest[:1])+rest[1:], written[rule.ID])
+		require.Contains(
+			t,
+			written,
+			rule.ID,
+			"docs/rules.md has no row for %s, with a reason for its severity and a way to tighten it",
+			rule.ID,
+		)
+		fmt.Fprintf(
+			&b,
+			"| `%s` | %s | %s | %s %s\n",
+			rule.ID,
+			rule.Severity,
+			strings.TrimSpace(finds),
+			strings.ToUpper(rest[:1])+rest[1:],
+			written[rule.ID],
+		)
 	}
 	require.Len(t, set.Rules(), 48)
 	return b.String()
@@ -38,7 +54,8 @@ func docChecks(t *testing.T, page string) string {
 func TestDocsTightenEveryCheck(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
 	require.NoError(t, err)
-	entries := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|.*\\| `(\\{.*\\})` \\|$").FindAllStringSubmatch(string(content), -1)
+	entries := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|.*\\| `(\\{.*\\})` \\|$").
+		FindAllStringSubmatch(string(content), -1)
 	require.Len(t, entries, 48, "a row for each check, with an entry for a rule file")
 	ours := "version: 1\nname: ours\nrules:\n"
 	for _, entry := range entries {

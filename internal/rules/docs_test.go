@@ -72,7 +72,11 @@ func (d *docEvaluator) fields() string {
 	for _, object := range ordercel.Types() {
 		path := docPaths[object.Name]
 		require.NotEmpty(d.t, path, object.Name)
-		fmt.Fprintf(&b, "\n#### %s\n\n| field | type | here | what it is | comes with |\n| --- | --- | --- | --- | --- |\n", object.Name)
+		fmt.Fprintf(
+			&b,
+			"\n#### %s\n\n| field | type | here | what it is | comes with |\n| --- | --- | --- | --- | --- |\n",
+			object.Name,
+		)
 		for _, f := range object.Fields {
 			expression, here, with := path+"."+f.Name, "", ""
 			if f.Name == "returnDate" {
@@ -99,7 +103,8 @@ func (d *docEvaluator) fields() string {
 // docType is a type's name for people.
 func docType(name string) string {
 	for from, to := range map[string]string{"string": "text", "bool": "truth", "int": "whole number", "Timestamp": "date"} {
-		name = regexp.MustCompile(`\b`+from+`\b`).ReplaceAllString(strings.TrimPrefix(name, "google.protobuf."), to)
+		name = regexp.MustCompile(`\b`+from+`\b`).
+			ReplaceAllString(strings.TrimPrefix(name, "google.protobuf."), to)
 	}
 	if inner, ok := strings.CutPrefix(name, "list("); ok {
 		return "list of " + strings.TrimSuffix(inner, ")")
@@ -120,7 +125,9 @@ func (d *docEvaluator) functions() string {
 
 func docBuiltins() string {
 	var b strings.Builder
-	b.WriteString("\n| built-in rule | scope | what is wrong where it is broken | parameters |\n| --- | --- | --- | --- |\n")
+	b.WriteString(
+		"\n| built-in rule | scope | what is wrong where it is broken | parameters |\n| --- | --- | --- | --- |\n",
+	)
 	for _, builtin := range checks.All() {
 		var settings []string
 		for _, s := range builtin.Parameters {
@@ -130,7 +137,14 @@ func docBuiltins() string {
 			}
 			settings = append(settings, text+"): "+s.Description)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", builtin.Name, builtin.Scope, builtin.Description, strings.Join(settings, "<br>"))
+		fmt.Fprintf(
+			&b,
+			"| `%s` | %s | %s | %s |\n",
+			builtin.Name,
+			builtin.Scope,
+			builtin.Description,
+			strings.Join(settings, "<br>"),
+		)
 	}
 	return b.String()
 }
@@ -157,7 +171,11 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	have := strings.Split(string(content), "\n")
 	for i, line := range strings.Split(want, "\n") {
 		if i >= len(have) || have[i] != line {
-			t.Fatalf("docs/rules.md:%d must be %q: run go test ./internal/rules -run TestDocs -update", i+1, line)
+			t.Fatalf(
+				"docs/rules.md:%d must be %q: run go test ./internal/rules -run TestDocs -update",
+				i+1,
+				line,
+			)
 		}
 	}
 }
@@ -166,10 +184,19 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 func TestDocsNameEveryKey(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
 	require.NoError(t, err)
-	_, loadErr := rulestest.TryLoad(t, "x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: 1, expect: {x: 1}}]}}\n")
+	_, loadErr := rulestest.TryLoad(
+		t,
+		"x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: 1, expect: {x: 1}}]}}\n",
+	)
 	require.Error(t, loadErr)
 	keys := regexp.MustCompile(`there are ([A-Za-z, ]+)`).FindAllStringSubmatch(loadErr.Error(), -1)
-	require.Len(t, keys, 7, "a rule file, a table, defaults, a rule, examples, an example, expect: %v", loadErr)
+	require.Len(
+		t,
+		keys,
+		7,
+		"a rule file, a table, defaults, a rule, examples, an example, expect: %v",
+		loadErr,
+	)
 	for _, match := range keys {
 		for key := range strings.SplitSeq(match[1], ", ") {
 			assert.Contains(t, string(content), "`"+key+"`", "a key that the page does not name")

@@ -50,7 +50,10 @@ func TestEverydayOrders(t *testing.T) {
 			assert.Regexp(t, `^[A-Z].*\.$`, about.About, "a sentence of what it is")
 
 			order := rulestest.ParseOrder(t, string(content))
-			lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)}
+			lookups := ordercheck.Lookups{
+				RecentOrders: &ordercheck.RecentOrders{},
+				Billed:       checks.BilledOf(order),
+			}
 			if given, err := os.ReadFile(strings.TrimSuffix(file, ".json") + ".lookups.json"); err == nil {
 				require.NoError(t, json.Unmarshal(given, &lookups))
 			}
@@ -84,13 +87,26 @@ func TestMistakesThatOncePassed(t *testing.T) {
 		"serials-missing-on-picks":     {RuleID: "serial-numbers", Severity: "warning", LineNumber: 1, Expected: "5", Actual: "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			content, err := os.ReadFile(filepath.Join("testdata", "mistakes", name+".json")) //nolint:gosec // a file of the repository
+			content, err := os.ReadFile(
+				filepath.Join("testdata", "mistakes", name+".json"),
+			) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
-			checked := rulefile.Default().Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow, ordercheck.Lookups{})
+			checked := rulefile.Default().
+				Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow, ordercheck.Lookups{})
 			assert.Empty(t, checked.RuleErrors)
 			require.Len(t, checked.Findings, 1)
 			got := checked.Findings[0]
-			assert.Equal(t, want, ordercheck.Finding{RuleID: got.RuleID, Severity: got.Severity, LineNumber: got.LineNumber, Expected: got.Expected, Actual: got.Actual})
+			assert.Equal(
+				t,
+				want,
+				ordercheck.Finding{
+					RuleID:     got.RuleID,
+					Severity:   got.Severity,
+					LineNumber: got.LineNumber,
+					Expected:   got.Expected,
+					Actual:     got.Actual,
+				},
+			)
 		})
 	}
 }

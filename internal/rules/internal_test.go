@@ -16,11 +16,17 @@ import (
 
 func TestLineKeys(t *testing.T) {
 	lines := []inflow.SalesOrderLine{
-		{SalesOrderLineID: "a"}, {ProductID: "p"}, {SalesOrderLineID: "a"}, {ProductID: "p"}, {ProductID: "q"}, {},
+		{
+			SalesOrderLineID: "a",
+		}, {ProductID: "p"}, {SalesOrderLineID: "a"}, {ProductID: "p"}, {ProductID: "q"}, {},
 		{SalesOrderLineID: "a#2"}, {SalesOrderLineID: "a/b"}, {SalesOrderLineID: strings.Repeat("x", 65)},
 	}
 	keys := lineKeys(lines)
-	assert.Equal(t, []string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"}, keys[:6])
+	assert.Equal(
+		t,
+		[]string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"},
+		keys[:6],
+	)
 	for _, key := range keys[6:] {
 		assert.Regexp(t, `^~[0-9a-f]{24}$`, key)
 	}
@@ -52,11 +58,19 @@ func TestEveryIncludeHasEvidenceOrIsOfProducts(t *testing.T) {
 func TestPanicIsARuleErrorAndStopsNoOtherRule(t *testing.T) {
 	secret := "c.oak@example.com"
 	info := func(id string) Info {
-		return Info{ID: id, Severity: ordercheck.SeverityError, Scope: ordercheck.ScopeOrder, Enabled: true}
+		return Info{
+			ID:       id,
+			Severity: ordercheck.SeverityError,
+			Scope:    ordercheck.ScopeOrder,
+			Enabled:  true,
+		}
 	}
 	set := NewSet("panic", []*Rule{
 		{Info: info("panics"), Check: func(*Evaluation) error { panic(secret) }},
-		{Info: info("finds"), Check: func(e *Evaluation) error { e.OnOrder(Breach{Message: "x"}); return nil }},
+		{
+			Info:  info("finds"),
+			Check: func(e *Evaluation) error { e.OnOrder(Breach{Message: "x"}); return nil },
+		},
 	}, nil)
 	checked := set.Evaluate(t.Context(), &inflow.SalesOrder{}, time.Now(), ordercheck.Lookups{})
 	require.Len(t, checked.RuleErrors, 1)

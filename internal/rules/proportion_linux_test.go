@@ -41,6 +41,11 @@ func TestALargeOrderCostsInProportion(t *testing.T) {
 		return best
 	}
 	small, large := measure(wide(t, 250), 2, 4), measure(wide(t, 2_500), 1, 4)
-	t.Logf("250 lines: %v; 2,500 lines: %v, %.1f times as much", small, large, float64(large)/float64(small))
+	t.Logf(
+		"250 lines: %v; 2,500 lines: %v, %.1f times as much",
+		small,
+		large,
+		float64(large)/float64(small),
+	)
 	assert.Less(t, large, 30*small)
 }

@@ -126,7 +126,14 @@ rules:
 	var got []string
 	for _, result := range set.Test(t.Context()) {
 		if result.Problem != "" {
-			got = append(got, result.RuleID+", "+result.Example+": "+strings.ReplaceAll(result.Problem, dir+string(filepath.Separator), ""))
+			got = append(
+				got,
+				result.RuleID+", "+result.Example+": "+strings.ReplaceAll(
+					result.Problem,
+					dir+string(filepath.Separator),
+					"",
+				),
+			)
 		}
 	}
 	assert.Equal(t, []string{
@@ -149,8 +156,17 @@ rules:
 
 func TestShippedSets(t *testing.T) {
 	sets := shipped(t)
-	assert.ElementsMatch(t, []string{"default", "cabinetry", "default+cabinetry"}, slices.Collect(maps.Keys(sets)))
-	assert.Equal(t, sets["default"].Digest(), rulefile.Default().Digest(), "what is embedded is what is in the file")
+	assert.ElementsMatch(
+		t,
+		[]string{"default", "cabinetry", "default+cabinetry"},
+		slices.Collect(maps.Keys(sets)),
+	)
+	assert.Equal(
+		t,
+		sets["default"].Digest(),
+		rulefile.Default().Digest(),
+		"what is embedded is what is in the file",
+	)
 	assert.Len(t, sets["default"].Rules(), 48)
 	assert.Len(t, sets["cabinetry"].Rules(), 9)
 	for _, set := range sets {
@@ -169,7 +185,11 @@ func TestShippedSets(t *testing.T) {
 		"line touch-up-kit-no-discount", "line discount-over-customer-default", "line fee-item-no-discount", "order total-discount-cap", "order card-surcharge",
 		"order assembly-fee", "order delivery-fee", "order discount-needs-remark", "order return-needs-reason",
 	}, ids)
-	assert.Equal(t, []string{"customer", "lines", "lines.product", "paymentLines"}, sets["cabinetry"].Includes())
+	assert.Equal(
+		t,
+		[]string{"customer", "lines", "lines.product", "paymentLines"},
+		sets["cabinetry"].Includes(),
+	)
 }
 
 // corpus is every order of the examples, with what was looked up for it.
@@ -216,9 +236,18 @@ func unnumbered(checked ordercheck.CheckedOrder) ordercheck.CheckedOrder {
 	for i := range checked.Findings {
 		f := &checked.Findings[i]
 		f.LineNumber = 0
-		f.Message, f.Fix = lineNumbers.ReplaceAllString(f.Message, "line"), lineNumbers.ReplaceAllString(f.Fix, "line")
+		f.Message, f.Fix = lineNumbers.ReplaceAllString(
+			f.Message,
+			"line",
+		), lineNumbers.ReplaceAllString(
+			f.Fix,
+			"line",
+		)
 	}
-	slices.SortFunc(checked.Findings, func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(
+		checked.Findings,
+		func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) },
+	)
 	checked.Skipped = slices.Clone(checked.Skipped)
 	for i := range checked.Skipped {
 		checked.Skipped[i].Reason = lineNumbers.ReplaceAllString(checked.Skipped[i].Reason, "line")
@@ -237,7 +266,10 @@ func TestReorderingLinesOfShippedSets(t *testing.T) {
 		shuffled := *c.order
 		shuffled.Lines = slices.Clone(c.order.Lines)
 		for range 2 {
-			r.Shuffle(len(shuffled.Lines), func(i, j int) { shuffled.Lines[i], shuffled.Lines[j] = shuffled.Lines[j], shuffled.Lines[i] })
+			r.Shuffle(
+				len(shuffled.Lines),
+				func(i, j int) { shuffled.Lines[i], shuffled.Lines[j] = shuffled.Lines[j], shuffled.Lines[i] },
+			)
 			after := set.Evaluate(t.Context(), &shuffled, c.now, c.lookups)
 			require.Equal(t, unnumbered(before), unnumbered(after), c.name)
 		}
@@ -266,7 +298,12 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name, c.order.Lines[i].Product.SKU
 			}
 		}
-		require.Equal(t, set.Evaluate(t.Context(), c.order, c.now, c.lookups), set.Evaluate(t.Context(), &order, c.now, c.lookups), c.name)
+		require.Equal(
+			t,
+			set.Evaluate(t.Context(), c.order, c.now, c.lookups),
+			set.Evaluate(t.Context(), &order, c.now, c.lookups),
+			c.name,
+		)
 	}
 }
 
@@ -312,7 +349,14 @@ func TestASetIsForManyAtOnce(t *testing.T) {
 
 func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 	set := shipped(t)["default"]
-	always := []string{"product-discount-cap", "category-discount-cap", "surcharge", "freight-minimum", "required-fields", "cancelled-with-payment"}
+	always := []string{
+		"product-discount-cap",
+		"category-discount-cap",
+		"surcharge",
+		"freight-minimum",
+		"required-fields",
+		"cancelled-with-payment",
+	}
 	for name, also := range map[string][]string{
 		"order.json":     nil,
 		"fulfilled.json": {"below-cost", "scheme-price", "billing-address", "contact", "terms-rep-location", "inactive", "stock"},
@@ -320,7 +364,12 @@ func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 		content, err := os.ReadFile(filepath.Join("../../rules/examples", name))
 		require.NoError(t, err)
 		order := rulestest.ParseOrder(t, string(content))
-		checked := set.Evaluate(t.Context(), order, new(rules.Example).Time(order), ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)})
+		checked := set.Evaluate(
+			t.Context(),
+			order,
+			new(rules.Example).Time(order),
+			ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)},
+		)
 		assert.Empty(t, checked.RuleErrors)
 		assert.Empty(t, checked.Findings, name)
 		var skipped []string
@@ -346,7 +395,11 @@ func TestGoldenReports(t *testing.T) {
 		for _, sample := range samples {
 			content, err := os.ReadFile(sample) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
-			report := rules.Report(rulestest.ParseOrder(t, string(content)), set.Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), now, ordercheck.Lookups{}), now)
+			report := rules.Report(
+				rulestest.ParseOrder(t, string(content)),
+				set.Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), now, ordercheck.Lookups{}),
+				now,
+			)
 			report.RuleSet.Digest = "" // changes with every rule
 			got, err := json.MarshalIndent(report, "", "  ")
 			require.NoError(t, err)
@@ -357,8 +410,16 @@ func TestGoldenReports(t *testing.T) {
 			}
 			want, err := os.ReadFile(golden) //nolint:gosec // a file of the repository
 			require.NoError(t, err, "run go test -update to write it")
-			assert.Equal(t, string(want), string(got)+"\n", "%s: if this is meant, run go test -update, and raise engineRevision where no rule file changed", golden)
-			if name == "default" && !strings.Contains(sample, "wrong") && !strings.Contains(sample, "-no-") && !strings.Contains(sample, "zero") {
+			assert.Equal(
+				t,
+				string(want),
+				string(got)+"\n",
+				"%s: if this is meant, run go test -update, and raise engineRevision where no rule file changed",
+				golden,
+			)
+			if name == "default" && !strings.Contains(sample, "wrong") &&
+				!strings.Contains(sample, "-no-") &&
+				!strings.Contains(sample, "zero") {
 				assert.Empty(t, report.Findings, sample)
 			}
 		}
@@ -372,9 +433,18 @@ func FuzzEvaluate(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
-	f.Add([]byte(`{"lines":[{"quantity":{"uomQuantity":"9999999999999999999"},"unitPrice":"9999999999999999999","subTotal":"-9999999999999999999"},{},{}],"subTotal":"0.0000000000000000001"}`))
+	f.Add(
+		[]byte(
+			`{"lines":[{"quantity":{"uomQuantity":"9999999999999999999"},"unitPrice":"9999999999999999999","subTotal":"-9999999999999999999"},{},{}],"subTotal":"0.0000000000000000001"}`,
+		),
+	)
 	set := shipped(f)["default+cabinetry"]
-	lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{{SalesOrderID: "x", PONumber: "PO-4711", Lines: 2}}}, Billed: &ordercheck.Billed{}}
+	lookups := ordercheck.Lookups{
+		RecentOrders: &ordercheck.RecentOrders{
+			Orders: []ordercheck.RecentOrder{{SalesOrderID: "x", PONumber: "PO-4711", Lines: 2}},
+		},
+		Billed: &ordercheck.Billed{},
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var order inflow.SalesOrder
 		if json.Unmarshal(text, &order) != nil {
@@ -437,7 +507,10 @@ func wide(t testing.TB, n int) *inflow.SalesOrder {
 	}
 	order.PickLines = make([]inflow.PickLine, n)
 	for i := range order.PickLines {
-		order.PickLines[i] = inflow.PickLine{ProductID: order.Lines[i].ProductID, Quantity: order.Lines[i].Quantity}
+		order.PickLines[i] = inflow.PickLine{
+			ProductID: order.Lines[i].ProductID,
+			Quantity:  order.Lines[i].Quantity,
+		}
 	}
 	var c money.Calc
 	var total money.Total
@@ -462,11 +535,16 @@ func BenchmarkEvaluate(b *testing.B) {
 				lookups := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}}
 				b.ReportAllocs()
 				for b.Loop() {
-					if checked := set.Evaluate(b.Context(), order, rulestest.Noon, lookups); len(checked.RuleErrors) > 0 {
+					if checked := set.Evaluate(b.Context(), order, rulestest.Noon, lookups); len(
+						checked.RuleErrors,
+					) > 0 {
 						b.Fatal(checked.RuleErrors)
 					}
 				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.Rules())), "ns/rule/line")
+				b.ReportMetric(
+					float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.Rules())),
+					"ns/rule/line",
+				)
 			})
 		}
 	}

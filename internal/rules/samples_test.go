@@ -25,7 +25,8 @@ func TestSampleOrdersOfToday(t *testing.T) {
 		require.NoError(t, err)
 		var order inflow.SalesOrder
 		require.NoError(t, json.Unmarshal(text, &order))
-		checked := rulefile.Default().Evaluate(t.Context(), &order, now, ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}})
+		checked := rulefile.Default().
+			Evaluate(t.Context(), &order, now, ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}})
 		assert.Empty(t, checked.RuleErrors, sample.Name)
 		if sample.Fault == "" {
 			assert.Empty(t, checked.Findings, sample.Name)

@@ -58,8 +58,13 @@ var builtins = []Builtin{
 	{
 		Name: "no-tax", Scope: ordercheck.ScopeOrder,
 		Description: "No tax on an order with taxable lines, for a customer without an exemption number.",
-		requires:    []string{inflow.IncludeCustomer, inflow.IncludeLines, inflow.IncludeTaxingScheme, inflow.IncludeTaxingSchemeTaxCodes},
-		newCheck:    noTax,
+		requires: []string{
+			inflow.IncludeCustomer,
+			inflow.IncludeLines,
+			inflow.IncludeTaxingScheme,
+			inflow.IncludeTaxingSchemeTaxCodes,
+		},
+		newCheck: noTax,
 	},
 	{
 		Name: "balance", Scope: ordercheck.ScopeOrder,
@@ -77,9 +82,13 @@ var builtins = []Builtin{
 	{
 		Name: "below-cost", Scope: ordercheck.ScopeLine,
 		Description: "A line is sold for less than its goods cost.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductCost},
-		wants:       []string{inflow.IncludeCurrency},
-		newCheck:    belowCost,
+		requires: []string{
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludeLinesProductCost,
+		},
+		wants:    []string{inflow.IncludeCurrency},
+		newCheck: belowCost,
 	},
 	{
 		Name: "order-discount-cap", Scope: ordercheck.ScopeOrder,
@@ -98,9 +107,17 @@ var builtins = []Builtin{
 	{
 		Name: "scheme-price", Scope: ordercheck.ScopeLine,
 		Description: "A line's price is not that of the order's pricing scheme.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductPrices},
-		wants:       []string{inflow.IncludeLinesProductCost, inflow.IncludePricingScheme, inflow.IncludeCurrency},
-		newCheck:    schemePrice,
+		requires: []string{
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludeLinesProductPrices,
+		},
+		wants: []string{
+			inflow.IncludeLinesProductCost,
+			inflow.IncludePricingScheme,
+			inflow.IncludeCurrency,
+		},
+		newCheck: schemePrice,
 	},
 	{
 		Name: "surcharge", Scope: ordercheck.ScopeOrder,
@@ -161,16 +178,26 @@ var builtins = []Builtin{
 	{
 		Name: "inactive", Scope: ordercheck.ScopeOrder,
 		Description: "The customer or a product was deactivated.",
-		requires:    []string{inflow.IncludeCustomer, inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines},
-		partial:     true,
-		newCheck:    inactive,
+		requires: []string{
+			inflow.IncludeCustomer,
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludePickLines,
+		},
+		partial:  true,
+		newCheck: inactive,
 	},
 	{
 		Name: "stock", Scope: ordercheck.ScopeOrder,
 		Description: "There is less in stock than the order still needs.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludeLinesProductInventoryLines, inflow.IncludePickLines},
-		partial:     true,
-		newCheck:    stock,
+		requires: []string{
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludeLinesProductInventoryLines,
+			inflow.IncludePickLines,
+		},
+		partial:  true,
+		newCheck: stock,
 	},
 	{
 		Name: "odd-quantity", Scope: ordercheck.ScopeLine,
@@ -188,9 +215,14 @@ var builtins = []Builtin{
 	{
 		Name: "picked-quantity", Scope: ordercheck.ScopeOrder,
 		Description: "What was picked or packed is not what was ordered.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines, inflow.IncludePackLines},
-		partial:     true,
-		newCheck:    pickedQuantity,
+		requires: []string{
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludePickLines,
+			inflow.IncludePackLines,
+		},
+		partial:  true,
+		newCheck: pickedQuantity,
 	},
 	{
 		Name: "serial-numbers", Scope: ordercheck.ScopeLine,
@@ -207,8 +239,12 @@ var builtins = []Builtin{
 	{
 		Name: "card-surcharge", Scope: ordercheck.ScopeOrder,
 		Description: "An order paid by card has no surcharge line, or one of the wrong amount.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePaymentLines},
-		newCheck:    cardSurcharge,
+		requires: []string{
+			inflow.IncludeLines,
+			inflow.IncludeLinesProduct,
+			inflow.IncludePaymentLines,
+		},
+		newCheck: cardSurcharge,
 	},
 	{
 		Name: "fee-by-category", Scope: ordercheck.ScopeOrder,

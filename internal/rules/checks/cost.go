@@ -47,11 +47,23 @@ func belowCost(p *params) rules.Check {
 				return nil
 			}
 			e.OnLine(i, rules.Breach{
-				Message: fmt.Sprintf("%s: %s %s sold for %s, %s less than %s", e.LineName(i), withUnit(quantity(line), line.Quantity.Uom), isOrAre(quantity(line)),
-					money.Text(line.SubTotal.Decimal), keyed(e, missing), costText(e, cost, margin, rate, expected)),
+				Message: fmt.Sprintf(
+					"%s: %s %s sold for %s, %s less than %s",
+					e.LineName(i),
+					withUnit(quantity(line), line.Quantity.Uom),
+					isOrAre(quantity(line)),
+					money.Text(
+						line.SubTotal.Decimal,
+					),
+					keyed(e, missing),
+					costText(e, cost, margin, rate, expected),
+				),
 				Expected: money.Text(expected),
 				Actual:   money.Text(line.SubTotal.Decimal),
-				Fix:      fmt.Sprintf("Raise the price or lower the discount until the line is at least %s; if it is a clearance, leave it", money.Text(expected)),
+				Fix: fmt.Sprintf(
+					"Raise the price or lower the discount until the line is at least %s; if it is a clearance, leave it",
+					money.Text(expected),
+				),
 			})
 			return nil
 		})

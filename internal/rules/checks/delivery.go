@@ -25,7 +25,15 @@ func deliveryFee(p *params) rules.Check {
 		p.column("quoteColumn", "Shipment Quote Amount", "the table's column of quotes"),
 		p.column("dateColumn", "Date", "the table's column of dates"),
 	}
-	records := p.table("table", "the delivery record", columns.order, columns.area, columns.handling, columns.quote, columns.date)
+	records := p.table(
+		"table",
+		"the delivery record",
+		columns.order,
+		columns.area,
+		columns.handling,
+		columns.quote,
+		columns.date,
+	)
 	p.missing("table")
 	handlingCode := p.requiredText("handlingCode", "the code of the handling line, in name or SKU")
 	words := deliveryWords{
@@ -40,7 +48,11 @@ func deliveryFee(p *params) rules.Check {
 			}
 		}
 	}
-	withHandling := p.amount("inTownWithHandling", "250", "the least freight and handling together in town, with handling")
+	withHandling := p.amount(
+		"inTownWithHandling",
+		"250",
+		"the least freight and handling together in town, with handling",
+	)
 	withoutHandling := p.amount("inTownFreight", "150", "the least freight in town, without handling")
 	tolerance := p.tolerance()
 	return func(e *rules.Evaluation) error {
@@ -60,21 +72,48 @@ func deliveryFee(p *params) rules.Check {
 		d := &deliveryBreach{c: &c, tolerance: tolerance}
 		switch {
 		case sameWord(area, words.inTown) && handling:
-			d.atLeast("freight and handling", together, withHandling, fmt.Sprintf("Raise the freight by %%s, so that freight and handling are %s", money.Text(withHandling)))
+			d.atLeast(
+				"freight and handling",
+				together,
+				withHandling,
+				fmt.Sprintf(
+					"Raise the freight by %%s, so that freight and handling are %s",
+					money.Text(withHandling),
+				),
+			)
 		case sameWord(area, words.inTown):
-			if slices.ContainsFunc(e.Order.Lines, func(line inflow.SalesOrderLine) bool { return isHandling(&line) }) {
-				d.add(fmt.Sprintf("there is a line %s, but the delivery has no handling", handlingCode), "Remove the line "+handlingCode)
+			if slices.ContainsFunc(
+				e.Order.Lines,
+				func(line inflow.SalesOrderLine) bool { return isHandling(&line) },
+			) {
+				d.add(
+					fmt.Sprintf("there is a line %s, but the delivery has no handling", handlingCode),
+					"Remove the line "+handlingCode,
+				)
 			}
-			d.atLeast("freight", freight, withoutHandling, fmt.Sprintf("Raise the freight by %%s, to %s", money.Text(withoutHandling)))
+			d.atLeast(
+				"freight",
+				freight,
+				withoutHandling,
+				fmt.Sprintf("Raise the freight by %%s, to %s", money.Text(withoutHandling)),
+			)
 		case sameWord(area, words.outOfTown):
 			quote, err := last.Amount(columns.quote)
 			if err != nil {
 				return fmt.Errorf("the quote of the delivery record: %w", err)
 			}
-			d.atLeast("freight", freight, quote, fmt.Sprintf("Raise the freight by %%s, to the quote of %s", money.Text(quote)))
+			d.atLeast(
+				"freight",
+				freight,
+				quote,
+				fmt.Sprintf("Raise the freight by %%s, to the quote of %s", money.Text(quote)),
+			)
 		}
 		if date := repeatedDate(rows, columns.date); date != "" {
-			d.add(fmt.Sprintf("the delivery record has the order twice for %s", ordercel.Shorten(date)), "Remove the double entry from the delivery record")
+			d.add(
+				fmt.Sprintf("the delivery record has the order twice for %s", ordercel.Shorten(date)),
+				"Remove the double entry from the delivery record",
+			)
 		}
 		if c.Err() != nil {
 			return c.Err()
@@ -147,9 +186,13 @@ func sameWord(a, b string) bool { return fold.Key(a) == fold.Key(b) }
 func (w deliveryWords) check(record table.Record, area, handling, quote string) error {
 	where := record.Text(area)
 	inTown, outOfTown := sameWord(where, w.inTown), sameWord(where, w.outOfTown)
-	if !inTown && !outOfTown && !slices.ContainsFunc(w.other, func(other string) bool { return sameWord(where, other) }) {
-		return record.Fault(area, fmt.Sprintf("unknown area: write %s, or add it to otherAreas if no amount is due there",
-			strings.Join(append([]string{w.inTown, w.outOfTown}, w.other...), ", ")))
+	if !inTown && !outOfTown &&
+		!slices.ContainsFunc(w.other, func(other string) bool { return sameWord(where, other) }) {
+		return record.Fault(
+			area,
+			fmt.Sprintf("unknown area: write %s, or add it to otherAreas if no amount is due there",
+				strings.Join(append([]string{w.inTown, w.outOfTown}, w.other...), ", ")),
+		)
 	}
 	word := record.Text(handling)
 	if _, known := handlingWords[fold.Key(word)]; !known && (inTown || word != "") {

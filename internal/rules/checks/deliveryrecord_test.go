@@ -16,7 +16,14 @@ import (
 func loadDeliveryRecord(t *testing.T, rows string) (*rules.Set, error) {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "record.csv"), []byte("Sales Order#,Area,Handling,Shipment Quote Amount,Date\n"+rows), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			filepath.Join(dir, "record.csv"),
+			[]byte("Sales Order#,Area,Handling,Shipment Quote Amount,Date\n"+rows),
+			0o600,
+		),
+	)
 	path := filepath.Join(dir, "rules.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(`version: 1
 name: delivery
@@ -29,7 +36,10 @@ rules:
 
 // A word or a key that is not known as it is written does not switch the check off.
 func TestTheDeliveryRecordIsUnderstoodOrRefused(t *testing.T) {
-	order := rulestest.ParseOrder(t, `{"salesOrderId":"o","orderNumber":"SO-\u00c4123","orderFreight":"100","lines":[]}`)
+	order := rulestest.ParseOrder(
+		t,
+		`{"salesOrderId":"o","orderNumber":"SO-\u00c4123","orderFreight":"100","lines":[]}`,
+	)
 	for _, row := range []string{
 		"so-\u00e4123,In Town,Yes,300,", "SO-A\u0308123 ,in  town,YES,,", "SO-\u00c4123,IN TOWN,y,,", "SO-\u00c4123,In\u00a0Town,TRUE,,",
 		"SO-\u00c4123,In Town,No,,", "SO-\u00c4123,In Town,n,,", "SO-\u00c4123,In Town,false,,", "SO-\u00c4123,out of town,,300,",

@@ -18,11 +18,20 @@ func feeByCategory(p *params) rules.Check {
 	feeCode := p.requiredText("feeCode", "the code of the fee line, in name or SKU")
 	keyColumn := p.column("productColumn", "Product", "the table's column of product names")
 	categoryColumn := p.column("categoryColumn", "Category", "the table's column of categories")
-	categories := p.table("table", "the table of product names and their categories", keyColumn, categoryColumn)
+	categories := p.table(
+		"table",
+		"the table of product names and their categories",
+		keyColumn,
+		categoryColumn,
+	)
 	p.missing("table")
 	rates := p.amounts("rates", "the fee for one piece, by category; others cost nothing")
 	p.missing("rates")
-	prefix := p.pattern("namePrefix", `^[A-Za-z][A-Za-z0-9]*-`, "what is left out of a product's name to look it up, a regular expression")
+	prefix := p.pattern(
+		"namePrefix",
+		`^[A-Za-z][A-Za-z0-9]*-`,
+		"what is left out of a product's name to look it up, a regular expression",
+	)
 	exempt := p.text("exemptPrefix", "Z_", "how name or SKU of lines start that are no goods")
 	tolerance := p.tolerance()
 	categoryOf := func(p *inflow.Product) string {
@@ -63,13 +72,27 @@ func feeByCategory(p *params) rules.Check {
 			}
 			amount := c.Mul(quantity(line), rate)
 			expected.Add(amount)
-			parts = append(parts, fmt.Sprintf("%s × %s (%s, %s) = %s", money.Plain(quantity(line)), money.Text(rate), ordercel.ProductName(line.Product), category, money.Text(amount)))
+			parts = append(
+				parts,
+				fmt.Sprintf(
+					"%s × %s (%s, %s) = %s",
+					money.Plain(quantity(line)),
+					money.Text(rate),
+					ordercel.ProductName(line.Product),
+					category,
+					money.Text(amount),
+				),
+			)
 		}
 		if fees == 0 {
 			return nil
 		}
 		want := c.SumOf(&expected)
-		actual := linesSubtotal(&c, e.Order, func(l *inflow.SalesOrderLine) bool { return productcode.Has(l.Product, feeCode) })
+		actual := linesSubtotal(
+			&c,
+			e.Order,
+			func(l *inflow.SalesOrderLine) bool { return productcode.Has(l.Product, feeCode) },
+		)
 		fits := c.Near(actual, want, tolerance)
 		if c.Err() != nil {
 			return c.Err()
@@ -79,11 +102,17 @@ func feeByCategory(p *params) rules.Check {
 		}
 		var wrong, fixes []string
 		if !fits {
-			wrong = append(wrong, fmt.Sprintf("%s is %s, but the goods make %s", feeCode, money.Text(actual), money.Text(want)))
+			wrong = append(
+				wrong,
+				fmt.Sprintf("%s is %s, but the goods make %s", feeCode, money.Text(actual), money.Text(want)),
+			)
 			fixes = append(fixes, fmt.Sprintf("Set %s to %s: %s", feeCode, money.Text(want), listed(parts)))
 		}
 		if len(withDiscount) > 0 {
-			wrong = append(wrong, fmt.Sprintf("%s on line %s has a discount", feeCode, strings.Join(withDiscount, ", ")))
+			wrong = append(
+				wrong,
+				fmt.Sprintf("%s on line %s has a discount", feeCode, strings.Join(withDiscount, ", ")),
+			)
 			fixes = append(fixes, "Remove the discount of "+feeCode)
 		}
 		e.OnOrder(rules.Breach{

@@ -50,7 +50,11 @@ func quantityZero(*params) rules.Check {
 
 // requiredFields finds blank fields that must be filled in.
 func requiredFields(p *params) rules.Check {
-	fields := p.texts("fields", nil, "the fields that must be filled in: "+strings.Join(fillableNames(), ", "), fillableNames()...)
+	fields := p.texts(
+		"fields",
+		nil,
+		"the fields that must be filled in: "+strings.Join(fillableNames(), ", "),
+		fillableNames()...)
 	if len(fields) == 0 {
 		p.unavailable = "no fields are named in its parameter fields"
 	}
@@ -82,25 +86,40 @@ type fillable struct {
 var fillables = func() map[string]fillable {
 	filled := func(text string) bool { return strings.TrimSpace(text) != "" }
 	fields := map[string]fillable{
-		"poNumber":      {"PO number", func(o *inflow.SalesOrder) bool { return filled(o.PONumber) }},
-		"orderRemarks":  {"remarks", func(o *inflow.SalesOrder) bool { return filled(o.OrderRemarks) }},
-		"returnRemarks": {"return remarks", func(o *inflow.SalesOrder) bool { return bool(o.ReturnRemarks) }},
-		"contactName":   {"contact", func(o *inflow.SalesOrder) bool { return bool(o.ContactName) }},
-		"email":         {"e-mail address", func(o *inflow.SalesOrder) bool { return bool(o.Email) }},
-		"phone":         {"phone number", func(o *inflow.SalesOrder) bool { return bool(o.Phone) }},
-		"paymentTerms":  {"payment terms", func(o *inflow.SalesOrder) bool { return filled(o.PaymentTermsID) }},
-		"pricingScheme": {"pricing scheme", func(o *inflow.SalesOrder) bool { return filled(o.PricingSchemeID) }},
-		"salesRep":      {"sales rep", func(o *inflow.SalesOrder) bool { return filled(o.SalesRepTeamMemberID) || bool(o.SalesRep) }},
-		"location":      {"location", func(o *inflow.SalesOrder) bool { return filled(o.LocationID) }},
-		"orderDate":     {"order date", func(o *inflow.SalesOrder) bool { return !o.OrderDate.IsZero() }},
-		"dueDate":       {"due date", func(o *inflow.SalesOrder) bool { return !o.DueDate.IsZero() }},
+		"poNumber":     {"PO number", func(o *inflow.SalesOrder) bool { return filled(o.PONumber) }},
+		"orderRemarks": {"remarks", func(o *inflow.SalesOrder) bool { return filled(o.OrderRemarks) }},
+		"returnRemarks": {
+			"return remarks",
+			func(o *inflow.SalesOrder) bool { return bool(o.ReturnRemarks) },
+		},
+		"contactName": {"contact", func(o *inflow.SalesOrder) bool { return bool(o.ContactName) }},
+		"email":       {"e-mail address", func(o *inflow.SalesOrder) bool { return bool(o.Email) }},
+		"phone":       {"phone number", func(o *inflow.SalesOrder) bool { return bool(o.Phone) }},
+		"paymentTerms": {
+			"payment terms",
+			func(o *inflow.SalesOrder) bool { return filled(o.PaymentTermsID) },
+		},
+		"pricingScheme": {
+			"pricing scheme",
+			func(o *inflow.SalesOrder) bool { return filled(o.PricingSchemeID) },
+		},
+		"salesRep": {
+			"sales rep",
+			func(o *inflow.SalesOrder) bool { return filled(o.SalesRepTeamMemberID) || bool(o.SalesRep) },
+		},
+		"location":  {"location", func(o *inflow.SalesOrder) bool { return filled(o.LocationID) }},
+		"orderDate": {"order date", func(o *inflow.SalesOrder) bool { return !o.OrderDate.IsZero() }},
+		"dueDate":   {"due date", func(o *inflow.SalesOrder) bool { return !o.DueDate.IsZero() }},
 		"requestedShipDate": {"requested ship date", func(o *inflow.SalesOrder) bool {
 			return !o.RequestedShipDate.IsZero()
 		}},
 	}
 	for i := 1; i <= 10; i++ {
 		key := fmt.Sprintf("custom%d", i)
-		fields[key] = fillable{fmt.Sprintf("custom field %d", i), func(o *inflow.SalesOrder) bool { return filled(o.CustomFields[key]) }}
+		fields[key] = fillable{
+			fmt.Sprintf("custom field %d", i),
+			func(o *inflow.SalesOrder) bool { return filled(o.CustomFields[key]) },
+		}
 	}
 	return fields
 }()
@@ -116,10 +135,19 @@ func fillableNames() []string {
 
 // returnDetails finds returns without a reason or a date.
 func returnDetails(p *params) rules.Check {
-	reasons := p.texts("reasonFields", []string{"returnRemarks", "orderRemarks"}, "the fields of which one must give the reason", fillableNames()...)
-	needsDate := p.truth("date", true, "whether the return's date must be filled in; without it the finding is a warning")
+	reasons := p.texts(
+		"reasonFields",
+		[]string{"returnRemarks", "orderRemarks"},
+		"the fields of which one must give the reason",
+		fillableNames()...)
+	needsDate := p.truth(
+		"date",
+		true,
+		"whether the return's date must be filled in; without it the finding is a warning",
+	)
 	return func(e *rules.Evaluation) error {
-		hasReason := len(reasons) == 0 || slices.ContainsFunc(reasons, func(name string) bool { return fillables[name].filled(e.Order) })
+		hasReason := len(reasons) == 0 ||
+			slices.ContainsFunc(reasons, func(name string) bool { return fillables[name].filled(e.Order) })
 		return e.EachLine(func(i int, line *inflow.SalesOrderLine) error {
 			if !quantity(line).IsNeg() || line.Product != nil && isService(line.Product) {
 				return nil
@@ -136,7 +164,12 @@ func returnDetails(p *params) rules.Check {
 			if len(lacks) > 0 {
 				fix := strings.Join(fixes, ", and ")
 				e.OnLine(i, rules.Breach{
-					Message: fmt.Sprintf("%s: the return of %s has no %s", e.LineName(i), withUnit(quantity(line).Abs(), line.Quantity.Uom), strings.Join(lacks, " and no ")),
+					Message: fmt.Sprintf(
+						"%s: the return of %s has no %s",
+						e.LineName(i),
+						withUnit(quantity(line).Abs(), line.Quantity.Uom),
+						strings.Join(lacks, " and no "),
+					),
 					Fix:     capital(fix),
 					Warning: hasReason,
 				})
@@ -148,13 +181,21 @@ func returnDetails(p *params) rules.Check {
 
 // shipToAddress finds orders that were shipped but have no usable address.
 func shipToAddress(p *params) rules.Check {
-	pickUps := p.texts("pickUp", []string{"pick-up", "pick up", "pickup", "will call", "collect", "counter"}, "how carriers are named when the customer fetches the goods, as a part of the name")
+	pickUps := p.texts(
+		"pickUp",
+		[]string{"pick-up", "pick up", "pickup", "will call", "collect", "counter"},
+		"how carriers are named when the customer fetches the goods, as a part of the name",
+	)
 	return func(e *rules.Evaluation) error {
-		if !e.Order.ShowShipping || usableAddress(e.Order.ShippingAddress) || e.Order.SameBillingAndShipping && usableAddress(e.Order.BillingAddress) {
+		if !e.Order.ShowShipping || usableAddress(e.Order.ShippingAddress) ||
+			e.Order.SameBillingAndShipping && usableAddress(e.Order.BillingAddress) {
 			return nil
 		}
 		isPickUp := func(carrier string) bool {
-			return slices.ContainsFunc(pickUps, func(text string) bool { return strings.Contains(fold.Key(carrier), fold.Key(text)) })
+			return slices.ContainsFunc(
+				pickUps,
+				func(text string) bool { return strings.Contains(fold.Key(carrier), fold.Key(text)) },
+			)
 		}
 		shipped, fetched := false, false
 		for i := range e.Order.ShipLines {
@@ -201,8 +242,11 @@ func inactive(*params) rules.Check {
 		if c := e.Order.Customer; c != nil && c.IsActive != nil && !*c.IsActive {
 			e.OnOrder(rules.Breach{
 				Discriminator: "customer",
-				Message:       fmt.Sprintf("The customer %s is deactivated in InFlow", ordercel.Shorten(c.Name)),
-				Fix:           "Choose another customer for the order, or activate this one again",
+				Message: fmt.Sprintf(
+					"The customer %s is deactivated in InFlow",
+					ordercel.Shorten(c.Name),
+				),
+				Fix: "Choose another customer for the order, or activate this one again",
 			})
 		}
 		seen := map[string]bool{}
@@ -212,7 +256,9 @@ func inactive(*params) rules.Check {
 			if p == nil && line.ProductID != "" {
 				e.SkipLineWithoutProduct(i)
 			}
-			if p == nil || p.IsActive == nil || *p.IsActive || seen[line.ProductID] || picked[line.ProductID] || quantity(line).IsNeg() {
+			if p == nil || p.IsActive == nil || *p.IsActive || seen[line.ProductID] ||
+				picked[line.ProductID] ||
+				quantity(line).IsNeg() {
 				continue
 			}
 			seen[line.ProductID] = true

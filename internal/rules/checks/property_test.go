@@ -37,7 +37,10 @@ func randomOrder(r *rand.Rand) *inflow.SalesOrder {
 			UnitPrice:        inflow.NewAmount(decimal.MustNew(r.Int64N(1_000_000), r.IntN(5))),
 		}
 		if r.IntN(2) == 0 {
-			line.Discount = &inflow.PercentOrFixed{Value: inflow.NewAmount(decimal.MustNew(r.Int64N(1000), 1)), IsPercent: r.IntN(3) > 0}
+			line.Discount = &inflow.PercentOrFixed{
+				Value:     inflow.NewAmount(decimal.MustNew(r.Int64N(1000), 1)),
+				IsPercent: r.IntN(3) > 0,
+			}
 		}
 		readings := checks.LineSubtotals(&c, order, &line)
 		subTotal := readings[r.IntN(len(readings))].Round(2)
@@ -71,7 +74,10 @@ func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
 	for range propertyRounds {
 		order := randomOrder(r)
 		before := rulestest.Evaluate(t, set, order)
-		r.Shuffle(len(order.Lines), func(i, j int) { order.Lines[i], order.Lines[j] = order.Lines[j], order.Lines[i] })
+		r.Shuffle(
+			len(order.Lines),
+			func(i, j int) { order.Lines[i], order.Lines[j] = order.Lines[j], order.Lines[i] },
+		)
 		after := rulestest.Evaluate(t, set, order)
 		for _, f := range after.Findings {
 			if f.LineNumber > 0 {
@@ -88,7 +94,12 @@ func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
 func withoutLineNumbers(findings []ordercheck.Finding) []ordercheck.Finding {
 	out := slices.Clone(findings)
 	for i := range out {
-		out[i].Message = strings.Replace(out[i].Message, fmt.Sprintf("Line %d", out[i].LineNumber), "Line", 1)
+		out[i].Message = strings.Replace(
+			out[i].Message,
+			fmt.Sprintf("Line %d", out[i].LineNumber),
+			"Line",
+			1,
+		)
 		out[i].LineNumber = 0
 	}
 	slices.SortFunc(out, func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })
@@ -117,22 +128,45 @@ func TestTrailingZerosChangeNothing(t *testing.T) {
 // findings of the general checks 1 to 7, whatever else may be wrong with it.
 func TestSoundArithmeticHasNoFindings(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // repeatable, not secret
-	arithmeticRules := []string{"line-subtotal", "order-subtotal", "order-total", "tax-amounts", "line-tax-code", "no-tax", "balance"}
+	arithmeticRules := []string{
+		"line-subtotal",
+		"order-subtotal",
+		"order-total",
+		"tax-amounts",
+		"line-tax-code",
+		"no-tax",
+		"balance",
+	}
 	for range propertyRounds {
 		order := randomOrder(r)
 		var c money.Calc
 		var subTotals []decimal.Decimal
 		order.Tax1Rate = inflow.NewAmount(decimal.MustNew(r.Int64N(250), 1))
 		order.Tax2Rate = inflow.NewAmount(decimal.MustNew(r.Int64N(150), 1))
-		order.CalculateTax2OnTax1, order.Tax1OnShipping, order.Tax2OnShipping = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0
+		order.CalculateTax2OnTax1, order.Tax1OnShipping, order.Tax2OnShipping = r.IntN(
+			2,
+		) == 0, r.IntN(
+			2,
+		) == 0, r.IntN(
+			2,
+		) == 0
 		order.TaxingSchemeID = "scheme"
-		order.TaxingScheme = &inflow.TaxingScheme{TaxCodes: []inflow.TaxCode{{TaxCodeID: "taxable", Tax1Rate: order.Tax1Rate, Tax2Rate: order.Tax2Rate}, {TaxCodeID: "exempt"}}}
+		order.TaxingScheme = &inflow.TaxingScheme{
+			TaxCodes: []inflow.TaxCode{
+				{TaxCodeID: "taxable", Tax1Rate: order.Tax1Rate, Tax2Rate: order.Tax2Rate},
+				{TaxCodeID: "exempt"},
+			},
+		}
 		taxable := order.Tax1Rate.Decimal.IsPos() || order.Tax2Rate.Decimal.IsPos()
 		for i := range order.Lines {
 			line := &order.Lines[i]
 			line.TaxCodeID = "taxable"
 			if r.IntN(4) == 0 {
-				line.TaxCodeID, line.Tax1Rate, line.Tax2Rate = "exempt", inflow.NewAmount(decimal.Zero), inflow.NewAmount(decimal.Zero)
+				line.TaxCodeID, line.Tax1Rate, line.Tax2Rate = "exempt", inflow.NewAmount(
+					decimal.Zero,
+				), inflow.NewAmount(
+					decimal.Zero,
+				)
 			}
 			readings := checks.LineSubtotals(&c, order, line)
 			subTotal := c.Round(readings[r.IntN(len(readings))], 2)
@@ -142,7 +176,11 @@ func TestSoundArithmeticHasNoFindings(t *testing.T) {
 		order.SubTotal = inflow.NewAmount(c.Sum(subTotals...))
 		order.Tax1 = inflow.NewAmount(c.Round(checks.TaxReadings(&c, order, 0)[0], 2))
 		order.Tax2 = inflow.NewAmount(c.Round(checks.TaxReadings(&c, order, 1)[0], 2))
-		order.Customer = &inflow.Customer{TaxExemptNumber: inflow.Presence(!taxable || order.Tax1.Decimal.IsZero() && order.Tax2.Decimal.IsZero())}
+		order.Customer = &inflow.Customer{
+			TaxExemptNumber: inflow.Presence(
+				!taxable || order.Tax1.Decimal.IsZero() && order.Tax2.Decimal.IsZero(),
+			),
+		}
 		order.Total = inflow.NewAmount(checks.OrderTotals(&c, order)[0])
 		order.Balance = inflow.NewAmount(c.Sub(order.Total.Decimal, order.AmountPaid.Decimal))
 		require.NoError(t, c.Err())

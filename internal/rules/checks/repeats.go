@@ -19,7 +19,11 @@ import (
 // repeatedProduct finds products that are on two lines. Lines that differ in description or, by
 // parameter, in price and unit of measure, are taken as intended.
 func repeatedProduct(p *params) rules.Check {
-	samePrice := p.truth("samePrice", true, "whether only lines of the same price, discount and unit of measure count")
+	samePrice := p.truth(
+		"samePrice",
+		true,
+		"whether only lines of the same price, discount and unit of measure count",
+	)
 	sameText := p.truth("sameDescription", true, "whether only lines of the same description count")
 	type place struct {
 		product, description, uom, price, discount string
@@ -84,21 +88,31 @@ func repeatedProduct(p *params) rules.Check {
 // goods with the same PO number are releases of a blanket order.
 func repeatedPONumber(p *params) rules.Check {
 	days := p.days("days", "30", "how far apart the orders' dates may be")
-	overlap := p.percent("overlap", "90", "how many percent of the lines of both orders must be the same; 0 for the PO number alone")
-	ignored := p.texts("ignore", []string{"-", "n/a", "na", "none", "verbal", "tbd"}, "PO numbers that are none")
+	overlap := p.percent(
+		"overlap",
+		"90",
+		"how many percent of the lines of both orders must be the same; 0 for the PO number alone",
+	)
+	ignored := p.texts(
+		"ignore",
+		[]string{"-", "n/a", "na", "none", "verbal", "tbd"},
+		"PO numbers that are none",
+	)
 	withGoods := ", with the same goods"
 	if overlap.IsZero() {
 		withGoods = ""
 	}
 	return func(e *rules.Evaluation) error {
 		number := strings.TrimSpace(e.Order.PONumber)
-		if number == "" || slices.ContainsFunc(ignored, func(text string) bool { return strings.EqualFold(text, number) }) {
+		if number == "" ||
+			slices.ContainsFunc(ignored, func(text string) bool { return strings.EqualFold(text, number) }) {
 			return nil
 		}
 		var c money.Calc
 		unknown := 0
 		same := slices.DeleteFunc(others(e), func(o ordercheck.RecentOrder) bool {
-			if !strings.EqualFold(poNumber(o.PONumber), poNumber(number)) || !withinDays(o.OrderDate, dated(e), days) {
+			if !strings.EqualFold(poNumber(o.PONumber), poNumber(number)) ||
+				!withinDays(o.OrderDate, dated(e), days) {
 				return true
 			}
 			_, share := commonShare(&c, e.Order, o)
@@ -116,9 +130,14 @@ func repeatedPONumber(p *params) rules.Check {
 		}
 		if len(same) > 0 {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf("The customer's PO number %s is on %s too%s", ordercel.Shorten(number), orderNumbers(same), withGoods),
-				Actual:  ordercel.Shorten(number),
-				Fix:     "If the order was entered twice, cancel one; if the customer ordered again, enter the new PO number or leave it",
+				Message: fmt.Sprintf(
+					"The customer's PO number %s is on %s too%s",
+					ordercel.Shorten(number),
+					orderNumbers(same),
+					withGoods,
+				),
+				Actual: ordercel.Shorten(number),
+				Fix:    "If the order was entered twice, cancel one; if the customer ordered again, enter the new PO number or leave it",
 			})
 		}
 		return nil
@@ -131,7 +150,11 @@ func poNumber(text string) string { return ordercheck.ShortText(strings.TrimSpac
 // nearDuplicate finds orders with nearly the same goods as a recent order.
 func nearDuplicate(p *params) rules.Check {
 	days := p.days("days", "3", "how far apart the orders' dates may be")
-	overlap := p.percent("overlap", "90", "how many percent of the lines of both orders must be the same")
+	overlap := p.percent(
+		"overlap",
+		"90",
+		"how many percent of the lines of both orders must be the same",
+	)
 	least := p.number("lines", "number", "2", "how many lines must be the same at least", 1, 10_000)
 	return func(e *rules.Evaluation) error {
 		if e.Order.IsQuote {
@@ -161,8 +184,12 @@ func nearDuplicate(p *params) rules.Check {
 		}
 		if len(alike) > 0 {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf("The customer has nearly the same goods on %s, at most %d days apart", orderNumbers(alike), days),
-				Fix:     "If the order was entered twice, cancel one; if the customer ordered again, leave it",
+				Message: fmt.Sprintf(
+					"The customer has nearly the same goods on %s, at most %d days apart",
+					orderNumbers(alike),
+					days,
+				),
+				Fix: "If the order was entered twice, cancel one; if the customer ordered again, leave it",
 			})
 		}
 		return nil
@@ -170,12 +197,19 @@ func nearDuplicate(p *params) rules.Check {
 }
 
 func tooLargeToCompare(orders int) error {
-	return fmt.Errorf("%d recent orders may have the same goods, and are too large to compare with", orders)
+	return fmt.Errorf(
+		"%d recent orders may have the same goods, and are too large to compare with",
+		orders,
+	)
 }
 
 // commonShare counts the lines that two orders have in common, and returns their percentage of the
 // longer order. If some goods of the other order are unknown, it returns the largest possible values.
-func commonShare(c *money.Calc, order *inflow.SalesOrder, other ordercheck.RecentOrder) (lines int, share decimal.Decimal) {
+func commonShare(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	other ordercheck.RecentOrder,
+) (lines int, share decimal.Decimal) {
 	lines = commonLines(order, other)
 	if other.GoodsOmitted {
 		lines = min(len(order.Lines), other.Lines)
@@ -197,7 +231,8 @@ func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
 	same := 0
 	for i := range order.Lines {
 		line := &order.Lines[i]
-		if key := of(line.ProductID, ordercheck.ShortText(line.Quantity.Uom), quantity(line)); line.ProductID != "" && have[key] > 0 {
+		if key := of(line.ProductID, ordercheck.ShortText(line.Quantity.Uom), quantity(line)); line.ProductID != "" &&
+			have[key] > 0 {
 			have[key]--
 			same++
 		}
@@ -207,9 +242,12 @@ func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
 
 // others returns the customer's recent orders, except cancelled ones and the order itself.
 func others(e *rules.Evaluation) []ordercheck.RecentOrder {
-	others := slices.DeleteFunc(slices.Clone(e.Lookups.RecentOrders.Orders), func(o ordercheck.RecentOrder) bool {
-		return o.IsCancelled || o.SalesOrderID == e.Order.SalesOrderID
-	})
+	others := slices.DeleteFunc(
+		slices.Clone(e.Lookups.RecentOrders.Orders),
+		func(o ordercheck.RecentOrder) bool {
+			return o.IsCancelled || o.SalesOrderID == e.Order.SalesOrderID
+		},
+	)
 	for i := range others {
 		others[i].OrderDate = rules.DayIn(others[i].OrderDate, e.Now.Location())
 	}

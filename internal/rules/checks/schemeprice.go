@@ -16,7 +16,11 @@ import (
 // schemePrice finds lines whose price is not that of the order's pricing scheme.
 func schemePrice(p *params) rules.Check {
 	tolerance := p.tolerance()
-	percent := p.percent("tolerancePercent", "0.5", "the same in percent of the price; the smaller of the two counts")
+	percent := p.percent(
+		"tolerancePercent",
+		"0.5",
+		"the same in percent of the price; the smaller of the two counts",
+	)
 	return func(e *rules.Evaluation) error {
 		if e.Order.PricingSchemeID == "" {
 			return nil
@@ -31,11 +35,17 @@ func schemePrice(p *params) rules.Check {
 			}
 			if of.IsTaxInclusive != e.Order.IsTaxInclusive {
 				taxed := map[bool]string{true: "with tax", false: "without tax"}
-				return rules.OutOfScope("%s has its prices %s, and the order %s", scheme, taxed[of.IsTaxInclusive], taxed[e.Order.IsTaxInclusive])
+				return rules.OutOfScope(
+					"%s has its prices %s, and the order %s",
+					scheme,
+					taxed[of.IsTaxInclusive],
+					taxed[e.Order.IsTaxInclusive],
+				)
 			}
 		}
 		return e.EachLine(func(i int, line *inflow.SalesOrderLine) error {
-			if line.Product == nil || !quantity(line).IsPos() || !line.UnitPrice.Valid || line.UnitPrice.Decimal.IsZero() {
+			if line.Product == nil || !quantity(line).IsPos() || !line.UnitPrice.Valid ||
+				line.UnitPrice.Decimal.IsZero() {
 				return nil
 			}
 			var c money.Calc
@@ -45,7 +55,8 @@ func schemePrice(p *params) rules.Check {
 				return nil
 			}
 			actual := line.UnitPrice.Decimal
-			fits := c.Near(actual, price, tolerance.Min(c.Percent(percent, price.Abs()))) || isRounding(&c, actual, price, e.Order.Places())
+			fits := c.Near(actual, price, tolerance.Min(c.Percent(percent, price.Abs()))) ||
+				isRounding(&c, actual, price, e.Order.Places())
 			difference := c.Sub(actual, price)
 			if c.Err() != nil {
 				return c.Err()
@@ -59,11 +70,22 @@ func schemePrice(p *params) rules.Check {
 			}
 			listed := money.Text(c.Round(price, pricePlaces))
 			e.OnLine(i, rules.Breach{
-				Message: fmt.Sprintf("%s: the price is %s, %s %s the %s of %s%s", e.LineName(i), money.Text(actual),
-					money.Text(c.Round(difference.Abs(), pricePlaces)), direction, listed, scheme, forUnit(line)),
+				Message: fmt.Sprintf(
+					"%s: the price is %s, %s %s the %s of %s%s",
+					e.LineName(i),
+					money.Text(actual),
+					money.Text(c.Round(difference.Abs(), pricePlaces)),
+					direction,
+					listed,
+					scheme,
+					forUnit(line),
+				),
 				Expected: listed,
 				Actual:   money.Text(actual),
-				Fix:      fmt.Sprintf("Set the price to %s, or choose the pricing scheme that it was agreed by; if it is a special price, leave it", listed),
+				Fix: fmt.Sprintf(
+					"Set the price to %s, or choose the pricing scheme that it was agreed by; if it is a special price, leave it",
+					listed,
+				),
 			})
 			return nil
 		})
@@ -87,7 +109,8 @@ func isRounding(c *money.Calc, rounded, price decimal.Decimal, places int) bool 
 // forUnit names a unit of measure that is not the product's standard one.
 func forUnit(line *inflow.SalesOrderLine) string {
 	q := line.Quantity
-	if q.Uom == "" || strings.EqualFold(q.Uom, line.Product.StandardUomName) || !q.StandardQuantity.Valid {
+	if q.Uom == "" || strings.EqualFold(q.Uom, line.Product.StandardUomName) ||
+		!q.StandardQuantity.Valid {
 		return ""
 	}
 	var c money.Calc
@@ -95,14 +118,29 @@ func forUnit(line *inflow.SalesOrderLine) string {
 	if c.Err() != nil {
 		return ""
 	}
-	return strings.TrimRight(fmt.Sprintf(" for 1 %s of %s %s", ordercel.Shorten(q.Uom), money.Plain(c.Round(each, pricePlaces)), ordercel.Shorten(line.Product.StandardUomName)), " ")
+	return strings.TrimRight(
+		fmt.Sprintf(
+			" for 1 %s of %s %s",
+			ordercel.Shorten(q.Uom),
+			money.Plain(c.Round(each, pricePlaces)),
+			ordercel.Shorten(line.Product.StandardUomName),
+		),
+		" ",
+	)
 }
 
 // priceInScheme returns a product's price in the order's pricing scheme, for the line's unit of
 // measure. If the price is unknown, gap says why.
-func priceInScheme(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (price decimal.Decimal, gap string) {
+func priceInScheme(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) (price decimal.Decimal, gap string) {
 	p := line.Product
-	i := slices.IndexFunc(p.Prices, func(entry inflow.ProductPrice) bool { return entry.PricingSchemeID == order.PricingSchemeID })
+	i := slices.IndexFunc(
+		p.Prices,
+		func(entry inflow.ProductPrice) bool { return entry.PricingSchemeID == order.PricingSchemeID },
+	)
 	if i < 0 {
 		return decimal.Decimal{}, "the product has no price in the pricing scheme"
 	}

@@ -35,7 +35,8 @@ func serialNumbers(*params) rules.Check {
 				inPart := !e.Order.IsFulfilled() && quantity(line).IsPos() && pickedGoods[line.ProductID]
 				return checkSerials(e, i, numbers, pieces, uses, inPart)
 			}
-			if line.Product == nil || !line.Product.TrackSerials || !e.Order.IsFulfilled() || !quantity(line).IsPos() {
+			if line.Product == nil || !line.Product.TrackSerials || !e.Order.IsFulfilled() ||
+				!quantity(line).IsPos() {
 				return nil
 			}
 			have := len(picked[line.ProductID])
@@ -91,7 +92,14 @@ func pickedSerials(order *inflow.SalesOrder) map[string]map[string]bool {
 
 // checkSerials checks the numbers of the line at index i. A repeated number counts once. If inPart
 // is true, some of the goods are not picked yet and need no number.
-func checkSerials(e *rules.Evaluation, i int, numbers []string, pieces decimal.Decimal, uses map[serialUse]int, inPart bool) error {
+func checkSerials(
+	e *rules.Evaluation,
+	i int,
+	numbers []string,
+	pieces decimal.Decimal,
+	uses map[serialUse]int,
+	inPart bool,
+) error {
 	different, repeated := map[string]bool{}, ""
 	for _, number := range numbers {
 		different[number] = true
@@ -107,7 +115,13 @@ func checkSerials(e *rules.Evaluation, i int, numbers []string, pieces decimal.D
 }
 
 // onSerials records how many serial numbers the line has, or the picks for it have.
-func onSerials(e *rules.Evaluation, i int, pieces decimal.Decimal, have int, where, repeated string) {
+func onSerials(
+	e *rules.Evaluation,
+	i int,
+	pieces decimal.Decimal,
+	have int,
+	where, repeated string,
+) {
 	var c money.Calc
 	off := c.Sub(fromInt(have), pieces)
 	how := "sold"
@@ -115,7 +129,14 @@ func onSerials(e *rules.Evaluation, i int, pieces decimal.Decimal, have int, whe
 		how = "returned"
 	}
 	b := rules.Breach{
-		Message:  fmt.Sprintf("%s: %s %s, serial numbers on the %s: %d", e.LineName(i), money.Plain(pieces), how, where, have),
+		Message: fmt.Sprintf(
+			"%s: %s %s, serial numbers on the %s: %d",
+			e.LineName(i),
+			money.Plain(pieces),
+			how,
+			where,
+			have,
+		),
 		Expected: money.Plain(pieces),
 		Actual:   fmt.Sprint(have),
 	}

@@ -28,8 +28,17 @@ func lineSubtotal(p *params) rules.Check {
 			}
 			expected := keyed(e, readings[0])
 			e.OnLine(i, rules.Breach{
-				Message: fmt.Sprintf("%s: the subtotal is %s, but %s × %s%s is %s",
-					e.LineName(i), money.Text(subTotal), money.Plain(quantity(line)), money.Text(line.UnitPrice.Decimal), lessDiscount(line.Discount), expected),
+				Message: fmt.Sprintf(
+					"%s: the subtotal is %s, but %s × %s%s is %s",
+					e.LineName(
+						i,
+					),
+					money.Text(subTotal),
+					money.Plain(quantity(line)),
+					money.Text(line.UnitPrice.Decimal),
+					lessDiscount(line.Discount),
+					expected,
+				),
 				Expected: expected,
 				Actual:   money.Text(subTotal),
 				Fix:      "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
@@ -40,7 +49,11 @@ func lineSubtotal(p *params) rules.Check {
 }
 
 // lineSubtotals returns the subtotals that are right for a line, the likeliest first.
-func lineSubtotals(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+func lineSubtotals(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) []decimal.Decimal {
 	qty := quantity(line)
 	gross := c.Mul(qty, line.UnitPrice.Decimal)
 	readings := []decimal.Decimal{gross}
@@ -79,7 +92,10 @@ func orderSubtotal(p *params) rules.Check {
 		readings := []decimal.Decimal{expected}
 		if e.Order.IsTaxInclusive {
 			// The lines may be with tax where the subtotal is without.
-			readings = append(readings, c.Sum(expected, e.Order.Tax1.Decimal.Neg(), e.Order.Tax2.Decimal.Neg()))
+			readings = append(
+				readings,
+				c.Sum(expected, e.Order.Tax1.Decimal.Neg(), e.Order.Tax2.Decimal.Neg()),
+			)
 		}
 		fits := c.NearAny(actual, readings, withinLines(e, &c, tolerance, rounding))
 		if c.Err() != nil {
@@ -87,7 +103,11 @@ func orderSubtotal(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message:  fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s", money.Text(actual), keyed(e, expected)),
+				Message: fmt.Sprintf(
+					"The order's subtotal is %s, but its lines add up to %s",
+					money.Text(actual),
+					keyed(e, expected),
+				),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
 				Fix:      "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, look for a line that is missing or doubled",

@@ -38,18 +38,42 @@ func surcharge(p *params) rules.Check {
 		base := linesSubtotal(&c, e.Order, func(l *inflow.SalesOrderLine) bool { return !isSurcharge(l) })
 		low, high := c.Percent(from, base), c.Percent(to, base)
 		low, high = low.Min(high), low.Max(high) // on a refund both are negative
-		below, above := belowBy(&c, actual, low, within(e, tolerance)), belowBy(&c, high, actual, within(e, tolerance))
+		below, above := belowBy(
+			&c,
+			actual,
+			low,
+			within(e, tolerance),
+		), belowBy(
+			&c,
+			high,
+			actual,
+			within(e, tolerance),
+		)
 		if c.Err() != nil {
 			return c.Err()
 		}
 		if below || above {
 			expected := keyed(e, map[bool]decimal.Decimal{true: low, false: high}[below])
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf("The surcharge on %s is %s, but %s %% to %s %% of the other lines' %s is %s to %s", rules.LinesText(at),
-					money.Text(actual), money.Plain(from), money.Plain(to), money.Text(base), keyed(e, low), keyed(e, high)),
+				Message: fmt.Sprintf(
+					"The surcharge on %s is %s, but %s %% to %s %% of the other lines' %s is %s to %s",
+					rules.LinesText(at),
+					money.Text(
+						actual,
+					),
+					money.Plain(from),
+					money.Plain(to),
+					money.Text(base),
+					keyed(e, low),
+					keyed(e, high),
+				),
 				Expected: expected,
 				Actual:   money.Text(actual),
-				Fix:      fmt.Sprintf("Set the surcharge to an amount from %s to %s", keyed(e, low), keyed(e, high)),
+				Fix: fmt.Sprintf(
+					"Set the surcharge to an amount from %s to %s",
+					keyed(e, low),
+					keyed(e, high),
+				),
 			})
 		}
 		return nil
@@ -59,7 +83,11 @@ func surcharge(p *params) rules.Check {
 // cardSurcharge finds orders paid by card without a surcharge line, or with a wrong amount on it.
 func cardSurcharge(p *params) rules.Check {
 	feeCode := p.requiredText("feeCode", "the code of the surcharge line, in name or SKU")
-	methods := p.texts("methods", []string{"credit card", "qb-cc"}, "the payment methods that are cards")
+	methods := p.texts(
+		"methods",
+		[]string{"credit card", "qb-cc"},
+		"the payment methods that are cards",
+	)
 	from := p.percent("from", "2.9", "the least percentage of what was paid by card")
 	to := p.percent("to", "3.1", "the largest percentage of what was paid by card")
 	target := p.percent("target", "3.0", "the percentage to set the line to")
@@ -81,9 +109,16 @@ func cardSurcharge(p *params) rules.Check {
 		if !paid.IsPos() {
 			return nil
 		}
-		if !slices.ContainsFunc(e.Order.Lines, func(line inflow.SalesOrderLine) bool { return isFee(&line) }) {
+		if !slices.ContainsFunc(
+			e.Order.Lines,
+			func(line inflow.SalesOrderLine) bool { return isFee(&line) },
+		) {
 			e.OnOrder(rules.Breach{
-				Message:  fmt.Sprintf("%s were paid by card, but there is no line %s", money.Text(paid), feeCode),
+				Message: fmt.Sprintf(
+					"%s were paid by card, but there is no line %s",
+					money.Text(paid),
+					feeCode,
+				),
 				Expected: money.Cents(expected),
 				Actual:   "0.00",
 				Fix:      fmt.Sprintf("Add a line %s of %s", feeCode, money.Cents(expected)),
@@ -92,8 +127,17 @@ func cardSurcharge(p *params) rules.Check {
 		}
 		if outside {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf("The card surcharge is %s, but %s %% to %s %% of %s paid by card is %s to %s",
-					money.Text(fee), money.Plain(from), money.Plain(to), money.Text(base), money.Cents(low), money.Cents(high)),
+				Message: fmt.Sprintf(
+					"The card surcharge is %s, but %s %% to %s %% of %s paid by card is %s to %s",
+					money.Text(
+						fee,
+					),
+					money.Plain(from),
+					money.Plain(to),
+					money.Text(base),
+					money.Cents(low),
+					money.Cents(high),
+				),
 				Expected: money.Cents(expected),
 				Actual:   money.Text(fee),
 				Fix:      fmt.Sprintf("Set %s to %s", feeCode, money.Cents(expected)),
@@ -109,7 +153,10 @@ func paidByCard(c *money.Calc, order *inflow.SalesOrder, methods []string) decim
 	for i := range order.PaymentLines {
 		p := &order.PaymentLines[i]
 		kind, method := strings.TrimSpace(p.PaymentType), strings.TrimSpace(p.PaymentMethod)
-		isCard := slices.ContainsFunc(methods, func(m string) bool { return strings.EqualFold(strings.TrimSpace(m), method) })
+		isCard := slices.ContainsFunc(
+			methods,
+			func(m string) bool { return strings.EqualFold(strings.TrimSpace(m), method) },
+		)
 		switch {
 		case strings.EqualFold(kind, "InFlowPay"), strings.EqualFold(kind, "Payment") && isCard:
 			total.Add(p.Amount.Decimal)

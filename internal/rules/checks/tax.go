@@ -39,10 +39,15 @@ func taxAmounts(p *params) rules.Check {
 			case !fits:
 				e.OnOrder(rules.Breach{
 					Discriminator: fmt.Sprintf("tax%d", i+1),
-					Message:       fmt.Sprintf("The %s is %s, but the rates make %s", tax.name, money.Text(tax.actual), keyed(e, readings[0])),
-					Expected:      keyed(e, readings[0]),
-					Actual:        money.Text(tax.actual),
-					Fix:           "Check taxing scheme, tax codes and freight of the order, and save it again in InFlow, so that the taxes are calculated anew",
+					Message: fmt.Sprintf(
+						"The %s is %s, but the rates make %s",
+						tax.name,
+						money.Text(tax.actual),
+						keyed(e, readings[0]),
+					),
+					Expected: keyed(e, readings[0]),
+					Actual:   money.Text(tax.actual),
+					Fix:      "Check taxing scheme, tax codes and freight of the order, and save it again in InFlow, so that the taxes are calculated anew",
 				})
 			}
 		}
@@ -126,7 +131,8 @@ func noTax(*params) rules.Check {
 	return func(e *rules.Evaluation) error {
 		o := e.Order
 		scheme := o.TaxingScheme
-		if !o.Tax1.Decimal.IsZero() || !o.Tax2.Decimal.IsZero() || scheme == nil || o.Customer == nil || bool(o.Customer.TaxExemptNumber) {
+		if !o.Tax1.Decimal.IsZero() || !o.Tax2.Decimal.IsZero() || scheme == nil || o.Customer == nil ||
+			bool(o.Customer.TaxExemptNumber) {
 			return nil
 		}
 		type rates [2]decimal.Decimal
@@ -160,8 +166,12 @@ func noTax(*params) rules.Check {
 		allowed := withinLines(e, &c, decimal.MustParse(aCent), decimal.MustParse(halfACent))
 		if c.SumOf(&due1).Max(c.SumOf(&due2)).Cmp(allowed) > 0 {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf("The order has no tax although %s %s taxable, and the customer has no tax exemption number", rules.LinesText(at), isOrAre(fromInt(len(at)))),
-				Fix:     "Choose the tax codes that apply on the lines and save the order again, or enter the customer's exemption number",
+				Message: fmt.Sprintf(
+					"The order has no tax although %s %s taxable, and the customer has no tax exemption number",
+					rules.LinesText(at),
+					isOrAre(fromInt(len(at))),
+				),
+				Fix: "Choose the tax codes that apply on the lines and save the order again, or enter the customer's exemption number",
 			})
 		}
 		return c.Err()
@@ -194,7 +204,11 @@ func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
 }
 
 // taxRates returns the rates of a line as fractions. A line without a rate has the order's.
-func taxRates(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (rate1, rate2 decimal.Decimal) {
+func taxRates(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) (rate1, rate2 decimal.Decimal) {
 	rate := func(ofLine, ofOrder inflow.Amount) decimal.Decimal {
 		if ofLine.Valid {
 			return c.Quo(ofLine.Decimal, money.Hundred)
@@ -206,7 +220,11 @@ func taxRates(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLi
 
 // taxDivisors returns the numbers that a price with tax is divided by to get the price without tax:
 // for both taxes on the price, and for the second tax on top of the first.
-func taxDivisors(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) []decimal.Decimal {
+func taxDivisors(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) []decimal.Decimal {
 	rate1, rate2 := taxRates(c, order, line)
 	one := decimal.One
 	var divisors []decimal.Decimal
@@ -223,7 +241,11 @@ func taxDivisors(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrde
 
 // taxWithin reports whether the subtotal of a line includes the tax that its price includes. factor
 // is the amount with tax divided by the amount without tax.
-func taxWithin(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (withTax bool, factor decimal.Decimal) {
+func taxWithin(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) (withTax bool, factor decimal.Decimal) {
 	if !order.IsTaxInclusive {
 		return false, decimal.One
 	}
@@ -236,12 +258,20 @@ func taxWithin(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderL
 		factor = divisors[len(divisors)-1]
 	}
 	readings := lineSubtotals(c, order, line)
-	return c.NearAny(line.SubTotal.Decimal, readings[:len(readings)/(len(divisors)+1)], decimal.MustParse(aCent)), factor
+	return c.NearAny(
+		line.SubTotal.Decimal,
+		readings[:len(readings)/(len(divisors)+1)],
+		decimal.MustParse(aCent),
+	), factor
 }
 
 // netSubtotal returns a line's subtotal without tax, and the factor by which to multiply such an
 // amount to compare it with the subtotal as shown.
-func netSubtotal(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (net, factor decimal.Decimal) {
+func netSubtotal(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) (net, factor decimal.Decimal) {
 	shown := line.SubTotal.Decimal
 	if withTax, factor := taxWithin(c, order, line); withTax {
 		return c.Quo(shown, factor), factor
@@ -251,7 +281,11 @@ func netSubtotal(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrde
 
 // asPriced returns a line's subtotal, and the factor by which to multiply it to compare it with the
 // line's price: a subtotal without tax may stand next to a price with tax.
-func asPriced(c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine) (shown, factor decimal.Decimal) {
+func asPriced(
+	c *money.Calc,
+	order *inflow.SalesOrder,
+	line *inflow.SalesOrderLine,
+) (shown, factor decimal.Decimal) {
 	if withTax, factor := taxWithin(c, order, line); !withTax {
 		return line.SubTotal.Decimal, factor
 	}

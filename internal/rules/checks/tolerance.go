@@ -30,7 +30,11 @@ func within(e *rules.Evaluation, tolerance decimal.Decimal) decimal.Decimal {
 }
 
 // withinLines is within plus an allowance for lines that were rounded one by one.
-func withinLines(e *rules.Evaluation, c *money.Calc, tolerance, rounding decimal.Decimal) decimal.Decimal {
+func withinLines(
+	e *rules.Evaluation,
+	c *money.Calc,
+	tolerance, rounding decimal.Decimal,
+) decimal.Decimal {
 	half := c.Quo(wholeUnits(e, 1), decimal.Two)
 	return c.Add(within(e, tolerance), c.Mul(rounding.Max(half), fromInt(len(e.Order.Lines))))
 }

@@ -23,7 +23,12 @@ func orderTotal(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message:  fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual), totalFormula(e.Order), keyed(e, readings[0])),
+				Message: fmt.Sprintf(
+					"The order's total is %s, but %s is %s",
+					money.Text(actual),
+					totalFormula(e.Order),
+					keyed(e, readings[0]),
+				),
 				Expected: keyed(e, readings[0]),
 				Actual:   money.Text(actual),
 				Fix:      "Check freight, taxes and return charges, and save the order again in InFlow, so that the total is calculated anew",
@@ -93,7 +98,13 @@ func balance(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message:  fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual), money.Text(total), money.Text(paid), keyed(e, expected)),
+				Message: fmt.Sprintf(
+					"The balance is %s, but total %s less %s paid is %s",
+					money.Text(actual),
+					money.Text(total),
+					money.Text(paid),
+					keyed(e, expected),
+				),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
 				Fix:      "Check the payments of the order, and save it again in InFlow, so that the balance is calculated anew",

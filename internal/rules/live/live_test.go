@@ -37,7 +37,10 @@ rules:
 `
 
 func TestLiveFollowsItsFiles(t *testing.T) {
-	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	dir := rulestest.Write(
+		t,
+		map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"},
+	)
 	rulesFile, table := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "limits.csv")
 	change := func(path, text string) {
 		t.Helper()
@@ -46,7 +49,9 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	var log bytes.Buffer
 	reader := sdkmetric.NewManualReader()
 	followed, err := live.Follow(t.Context(), []string{rulesFile}, live.Options{
-		Logger: slog.New(slog.NewTextHandler(&log, nil)), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+		Logger: slog.New(
+			slog.NewTextHandler(&log, nil),
+		), Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
 	})
 	require.NoError(t, err)
 	findings := func() []string {
@@ -117,7 +122,11 @@ func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 
 func TestChecksAreCountedByRule(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
-	followed, err := live.Follow(t.Context(), nil, live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	followed, err := live.Follow(
+		t.Context(),
+		nil,
+		live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))},
+	)
 	require.NoError(t, err)
 	followed.Count(t.Context(), ordercheck.CheckedOrder{
 		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
@@ -137,15 +146,30 @@ func TestChecksAreCountedByRule(t *testing.T) {
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {
-	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"})
-	followed, err := live.Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")}, live.Options{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	dir := rulestest.Write(
+		t,
+		map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"},
+	)
+	followed, err := live.Follow(
+		t.Context(),
+		[]string{filepath.Join(dir, "rules.yaml")},
+		live.Options{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)},
+	)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { assert.NoError(t, followed.Run(ctx)) })
 	before := followed.Set().Digest()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600))
-	require.Eventually(t, func() bool { return followed.Set().Digest() != before }, time.Minute, time.Millisecond)
+	require.NoError(
+		t,
+		os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600),
+	)
+	require.Eventually(
+		t,
+		func() bool { return followed.Set().Digest() != before },
+		time.Minute,
+		time.Millisecond,
+	)
 	cancel()
 	done.Wait()
 }

@@ -24,12 +24,20 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	meter := provider.Meter(scopeName)
 	var m metrics
 	var errs [3]error
-	m.reloads, errs[0] = meter.Int64Counter("gate.rules.reloads", metric.WithUnit("{reload}"),
-		metric.WithDescription("Reloads of changed rule files, by outcome: loaded, or failed, which keeps the previous rule set."))
+	m.reloads, errs[0] = meter.Int64Counter(
+		"gate.rules.reloads",
+		metric.WithUnit("{reload}"),
+		metric.WithDescription(
+			"Reloads of changed rule files, by outcome: loaded, or failed, which keeps the previous rule set.",
+		),
+	)
 	m.findings, errs[1] = meter.Int64Counter("gate.rules.findings", metric.WithUnit("{finding}"),
 		metric.WithDescription("Findings of checks, by rule. Rules on trial have shadow=true."))
-	m.unevaluated, errs[2] = meter.Int64Counter("gate.rules.unevaluated", metric.WithUnit("{evaluation}"),
-		metric.WithDescription("Evaluations that failed or lacked data, by rule."))
+	m.unevaluated, errs[2] = meter.Int64Counter(
+		"gate.rules.unevaluated",
+		metric.WithUnit("{evaluation}"),
+		metric.WithDescription("Evaluations that failed or lacked data, by rule."),
+	)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of rules: %w", err)
 	}

@@ -34,10 +34,18 @@ func generalChecks(t testing.TB) *rules.Set {
 	return set
 }
 
-func random(n uint64) *rand.Rand { return rand.New(rand.NewPCG(*seed+n, 21)) } //nolint:gosec // repeatable, not secret
+func random(
+	n uint64,
+) *rand.Rand {
+	return rand.New(rand.NewPCG(*seed+n, 21))
+} //nolint:gosec // repeatable, not secret
 
 // evaluated is what the rules say of an order, without the checks that look at other orders too.
-func evaluated(t testing.TB, set *rules.Set, o *order) (findings []ordercheck.Finding, skipped map[string]string) {
+func evaluated(
+	t testing.TB,
+	set *rules.Set,
+	o *order,
+) (findings []ordercheck.Finding, skipped map[string]string) {
 	t.Helper()
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
@@ -60,7 +68,10 @@ func texts(findings []found) []string {
 		if f.warning {
 			severity = "warning"
 		}
-		out = append(out, fmt.Sprintf("%s of %s on line %d, expected %q", severity, f.rule, f.line, f.expected))
+		out = append(
+			out,
+			fmt.Sprintf("%s of %s on line %d, expected %q", severity, f.rule, f.line, f.expected),
+		)
 	}
 	slices.Sort(out)
 	return out
@@ -69,7 +80,10 @@ func texts(findings []found) []string {
 func ofRules(findings []ordercheck.Finding) []found {
 	var out []found
 	for _, f := range findings {
-		out = append(out, found{f.RuleID, f.LineNumber, f.Expected, f.Severity == ordercheck.SeverityWarning})
+		out = append(
+			out,
+			found{f.RuleID, f.LineNumber, f.Expected, f.Severity == ordercheck.SeverityWarning},
+		)
 	}
 	return out
 }
@@ -119,10 +133,24 @@ func TestMistakesAreFound(t *testing.T) {
 		findings, skipped := evaluated(t, set, o)
 		got := ofRules(findings)
 		if missed := notIn(wants, got); missed != "" {
-			t.Fatalf("seed %d: %s is not found: %v\n%s", *seed+i, missed, wants, describe(o, findings, skipped))
+			t.Fatalf(
+				"seed %d: %s is not found: %v\n%s",
+				*seed+i,
+				missed,
+				wants,
+				describe(o, findings, skipped),
+			)
 		}
 		if want := texts(judge(o)); !slices.Equal(want, texts(got)) {
-			require.Equal(t, want, texts(got), "seed %d: %v\n%s", *seed+i, wants, describe(o, findings, skipped))
+			require.Equal(
+				t,
+				want,
+				texts(got),
+				"seed %d: %v\n%s",
+				*seed+i,
+				wants,
+				describe(o, findings, skipped),
+			)
 		}
 		for _, want := range wants {
 			made[want.rule]++
@@ -144,7 +172,12 @@ func TestMistakesAreFound(t *testing.T) {
 	require.LessOrEqual(t, fits*100, total*3, "too many mistakes are none")
 	for _, d := range set.Rules() {
 		if !slices.Contains(historyOfOrders, d.ID) {
-			require.True(t, slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }), "%s has no mistake", d.ID)
+			require.True(
+				t,
+				slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }),
+				"%s has no mistake",
+				d.ID,
+			)
 		}
 	}
 }

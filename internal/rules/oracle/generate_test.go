@@ -38,11 +38,22 @@ func rightOrder(r *rand.Rand) *order {
 	g := &generator{Rand: r}
 	o := &order{
 		SalesOrderID: "0de40000-0000-4000-8000-000000000001", OrderNumber: "SO-700001", Timestamp: "00000000000A2F01",
-		CustomerID:  "c0570000-0000-4000-8000-000000000002",
-		Customer:    &customer{CustomerID: "c0570000-0000-4000-8000-000000000002", Name: "Riverside Hardware", IsActive: true, PricingSchemeID: listScheme},
+		CustomerID: "c0570000-0000-4000-8000-000000000002",
+		Customer: &customer{
+			CustomerID:      "c0570000-0000-4000-8000-000000000002",
+			Name:            "Riverside Hardware",
+			IsActive:        true,
+			PricingSchemeID: listScheme,
+		},
 		ContactName: "A contact", Email: "orders@riverside.example",
-		BillingAddress: &address{"1 Quay Street", "Dayton", "45402"}, ShippingAddress: &address{"1 Quay Street", "Dayton", "45402"},
-		ShowShipping: !g.oneIn(4), LocationID: "10c0", SalesRepTeamMemberID: "4e90", PricingSchemeID: listScheme,
+		BillingAddress: &address{
+			"1 Quay Street",
+			"Dayton",
+			"45402",
+		}, ShippingAddress: &address{"1 Quay Street", "Dayton", "45402"},
+		ShowShipping: !g.oneIn(
+			4,
+		), LocationID: "10c0", SalesRepTeamMemberID: "4e90", PricingSchemeID: listScheme,
 		PaymentTermsID: "7e40", TaxingSchemeID: "7a40", PaymentLines: []payment{}, PickLines: []*pick{}, PackLines: []*pick{}, ShipLines: []*ship{},
 		PONumber: "PO-1", CustomFields: map[string]string{"custom1": ""},
 	}
@@ -96,7 +107,15 @@ func (g *generator) money() {
 }
 
 func (g *generator) tax() {
-	rates := pickOne(g, [2]string{"0", "0"}, [2]string{"8", "0"}, [2]string{"5", "7"}, [2]string{"20", "0"}, [2]string{"5", "9.975"}, [2]string{"8.25", "0"})
+	rates := pickOne(
+		g,
+		[2]string{"0", "0"},
+		[2]string{"8", "0"},
+		[2]string{"5", "7"},
+		[2]string{"20", "0"},
+		[2]string{"5", "9.975"},
+		[2]string{"8.25", "0"},
+	)
 	g.rate1, g.rate2 = n(rates[0]).r, n(rates[1]).r
 	o := g.o
 	o.Tax1Rate = num{g.rate1}
@@ -108,9 +127,17 @@ func (g *generator) tax() {
 	o.Tax1OnShipping = g.oneIn(2)
 	o.IsTaxInclusive = g.oneIn(4)
 	g.net = o.IsTaxInclusive && g.oneIn(3)
-	o.TaxingScheme = &taxing{TaxingSchemeID: "7a40", Name: "State tax", DefaultTaxCodeID: taxableCode, TaxCodes: []taxCode{{exemptCode, "Exempt", n("0"), n("0")}}}
+	o.TaxingScheme = &taxing{
+		TaxingSchemeID:   "7a40",
+		Name:             "State tax",
+		DefaultTaxCodeID: taxableCode,
+		TaxCodes:         []taxCode{{exemptCode, "Exempt", n("0"), n("0")}},
+	}
 	if g.oneIn(2) { // InFlow's list may or may not have the default code
-		o.TaxingScheme.TaxCodes = append(o.TaxingScheme.TaxCodes, taxCode{taxableCode, "Taxable", num{g.rate1}, num{g.rate2}})
+		o.TaxingScheme.TaxCodes = append(
+			o.TaxingScheme.TaxCodes,
+			taxCode{taxableCode, "Taxable", num{g.rate1}, num{g.rate2}},
+		)
 	}
 	if g.oneIn(6) {
 		o.Customer.TaxExemptNumber = "X-99"
@@ -123,7 +150,16 @@ func (g *generator) dates() {
 	zone := time.FixedZone("", pickOne(g, 0, -5, -8, 10, 2)*3600)
 	ago := g.IntN(25)
 	ordered := now.Add(-time.Duration(ago) * day).In(zone)
-	ordered = time.Date(ordered.Year(), ordered.Month(), ordered.Day(), g.IntN(24), g.IntN(60), 0, 0, zone)
+	ordered = time.Date(
+		ordered.Year(),
+		ordered.Month(),
+		ordered.Day(),
+		g.IntN(24),
+		g.IntN(60),
+		0,
+		0,
+		zone,
+	)
 	o.OrderDate = date{ordered}
 	plainDay := func(days int) date {
 		t := ordered.AddDate(0, 0, days)
@@ -177,10 +213,18 @@ func (g *generator) amount(most, places int) *big.Rat {
 func (g *generator) line(i int) *line {
 	o := g.o
 	p := &product{
-		ProductID: fmt.Sprintf("d4100000-0000-4000-8000-%012d", i), Name: fmt.Sprintf("Product %d", i), SKU: fmt.Sprintf("P-%03d", i), IsActive: true,
+		ProductID: fmt.Sprintf(
+			"d4100000-0000-4000-8000-%012d",
+			i,
+		), Name: fmt.Sprintf("Product %d", i), SKU: fmt.Sprintf("P-%03d", i), IsActive: true,
 		ItemType: "StockedProduct", CategoryID: "k", Category: category{"k", "Tools"}, StandardUomName: "ea.", SalesUom: uom{Name: "ea."}, Prices: []price{},
 	}
-	l := &line{SalesOrderLineID: fmt.Sprintf("11e00000-0000-4000-8000-%012d", i), ProductID: p.ProductID, Product: p, TaxCodeID: taxableCode}
+	l := &line{
+		SalesOrderLineID: fmt.Sprintf("11e00000-0000-4000-8000-%012d", i),
+		ProductID:        p.ProductID,
+		Product:          p,
+		TaxCodeID:        taxableCode,
+	}
 	count := integer(1 + g.IntN(20))
 	perUnit := integer(1)
 	l.Quantity.Uom = "ea."
@@ -318,10 +362,16 @@ func (g *generator) priced(l *line, perUnit *big.Rat) {
 		sales = mul(sales, quo(r.StandardQuantity.rat(), r.UomQuantity.rat()))
 	}
 	entry.UnitPrice = num{rounded(sales, 5)}
-	if back := mul(entry.UnitPrice.rat(), quo(l.UnitPrice.rat(), sales)); back.Cmp(l.UnitPrice.rat()) != 0 {
+	if back := mul(entry.UnitPrice.rat(), quo(l.UnitPrice.rat(), sales)); back.Cmp(
+		l.UnitPrice.rat(),
+	) != 0 {
 		return // the price per piece does not come out even
 	}
-	p.Prices = append(p.Prices, entry, price{PricingSchemeID: "another", PriceType: "FixedPrice", UnitPrice: n("1")})
+	p.Prices = append(
+		p.Prices,
+		entry,
+		price{PricingSchemeID: "another", PriceType: "FixedPrice", UnitPrice: n("1")},
+	)
 }
 
 // surcharge adds a surcharge within its percentages, on a refund too.
@@ -338,8 +388,21 @@ func (g *generator) surcharge() {
 		return
 	}
 	l := g.line(len(g.o.Lines))
-	*l.Product = product{ProductID: "5e40-surcharge", Name: "Fuel surcharge", IsActive: true, ItemType: "Service", StandardUomName: "ea.", SalesUom: uom{Name: "ea."}, Prices: []price{}}
-	l.ProductID, l.Quantity, l.Discount, l.ReturnDate = l.Product.ProductID, quantity{n("1"), n("1"), "ea.", nil}, nil, date{}
+	*l.Product = product{
+		ProductID:       "5e40-surcharge",
+		Name:            "Fuel surcharge",
+		IsActive:        true,
+		ItemType:        "Service",
+		StandardUomName: "ea.",
+		SalesUom:        uom{Name: "ea."},
+		Prices:          []price{},
+	}
+	l.ProductID, l.Quantity, l.Discount, l.ReturnDate = l.Product.ProductID, quantity{
+		n("1"),
+		n("1"),
+		"ea.",
+		nil,
+	}, nil, date{}
 	l.UnitPrice = num{charge}
 	if g.net {
 		// A surcharge with its tax, so that its subtotal without is the 2 %.
@@ -395,7 +458,11 @@ func (g *generator) totals() {
 		total = add(total, add(o.Tax1.rat(), o.Tax2.rat()))
 	}
 	if back && g.oneIn(2) {
-		o.ReturnFee, o.ReturnFreight = num{g.amount(9, min(g.places, 2))}, num{g.amount(4, min(g.places, 2))}
+		o.ReturnFee, o.ReturnFreight = num{
+			g.amount(9, min(g.places, 2)),
+		}, num{
+			g.amount(4, min(g.places, 2)),
+		}
 		if g.oneIn(2) { // within the total, not settled apart
 			total = add(total, sub(o.ReturnFee.rat(), o.ReturnFreight.rat()))
 		}
@@ -438,14 +505,20 @@ func (g *generator) picking() {
 		}
 		o.PickLines = append(o.PickLines, p)
 		if !part && o.ShowShipping {
-			o.PackLines = append(o.PackLines, &pick{ProductID: l.ProductID, Quantity: quantity{StandardQuantity: num{q}}, Container: "1"})
+			o.PackLines = append(
+				o.PackLines,
+				&pick{ProductID: l.ProductID, Quantity: quantity{StandardQuantity: num{q}}, Container: "1"},
+			)
 		}
 	}
 	if o.InventoryStatus == "Fulfilled" && len(o.PickLines) == 0 && !o.ShowShipping {
 		o.InventoryStatus = "Unfulfilled" // nothing says when it was fulfilled
 	}
 	if o.InventoryStatus == "Fulfilled" && o.ShowShipping {
-		o.ShipLines = append(o.ShipLines, &ship{Containers: []string{"1"}, Carrier: "UPS", ShippedDate: when})
+		o.ShipLines = append(
+			o.ShipLines,
+			&ship{Containers: []string{"1"}, Carrier: "UPS", ShippedDate: when},
+		)
 	}
 }
 

@@ -61,7 +61,8 @@ func (m *mistaker) keyed(a *big.Rat) string { return (&verdict{o: m.o}).keyed(a)
 // resubtotal calculates a line's subtotal again, for an order whose subtotals are as its prices.
 func (m *mistaker) resubtotal(l *line) {
 	amount := discounted(l)[0]
-	if m.o.IsTaxInclusive && !fitsAny(l.SubTotal.rat(), discounted(l), big.NewRat(1, 50)) && m.IntN(2) == 0 {
+	if m.o.IsTaxInclusive && !fitsAny(l.SubTotal.rat(), discounted(l), big.NewRat(1, 50)) &&
+		m.IntN(2) == 0 {
 		amount = quo(amount, m.o.taxFactor(l))
 	}
 	l.SubTotal = num{rounded(amount, m.o.Currency.DecimalPlaces)}
@@ -191,7 +192,10 @@ var mistakes = []mistake{
 		case 1:
 			m.percent(l, "100.5")
 		default:
-			l.Discount = &discount{num{add(mul(l.UnitPrice.rat(), add(l.qty(), integer(1))), integer(1))}, false}
+			l.Discount = &discount{
+				num{add(mul(l.UnitPrice.rat(), add(l.qty(), integer(1))), integer(1))},
+				false,
+			}
 		}
 		return m.onLine("discount-range", i, "")
 	}},
@@ -209,7 +213,10 @@ var mistakes = []mistake{
 		if l == nil || !m.o.open() || m.o.ExchangeRate.rat().Sign() <= 0 {
 			return impossible, false
 		}
-		each := quo(mul(l.SubTotal.rat(), integer(2)), mul(l.Quantity.StandardQuantity.rat(), m.o.ExchangeRate.rat()))
+		each := quo(
+			mul(l.SubTotal.rat(), integer(2)),
+			mul(l.Quantity.StandardQuantity.rat(), m.o.ExchangeRate.rat()),
+		)
 		l.Product.Cost.Cost = num{add(rounded(each, 2), integer(1))}
 		return m.onLine("below-cost", i, "?")
 	}},
@@ -324,7 +331,8 @@ var mistakes = []mistake{
 		return m.onOrder("customer-and-lines", "")
 	}},
 	{"zero-total", func(m *mistaker) (found, bool) {
-		if i, _ := m.line(func(l *line) bool { return l.SubTotal.rat().Sign() < 0 }); i >= 0 || len(m.o.Lines) == 0 {
+		if i, _ := m.line(func(l *line) bool { return l.SubTotal.rat().Sign() < 0 }); i >= 0 ||
+			len(m.o.Lines) == 0 {
 			return impossible, false
 		}
 		m.o.Total = n("0")
@@ -372,7 +380,8 @@ var mistakes = []mistake{
 			return m.onOrder("inactive", "")
 		}
 		_, l := m.line(func(l *line) bool {
-			return sale(l) && l.Product.IsActive && !slices.ContainsFunc(o.PickLines, func(p *pick) bool { return p.ProductID == l.ProductID })
+			return sale(l) && l.Product.IsActive &&
+				!slices.ContainsFunc(o.PickLines, func(p *pick) bool { return p.ProductID == l.ProductID })
 		})
 		if l == nil {
 			return impossible, false
@@ -383,7 +392,8 @@ var mistakes = []mistake{
 	{"stock", func(m *mistaker) (found, bool) {
 		o := m.o
 		_, l := m.line(func(l *line) bool {
-			return goodsSold(l) && l.Product.ItemType == "StockedProduct" && l.Quantity.StandardQuantity.rat().Cmp(integer(1)) > 0 &&
+			return goodsSold(l) && l.Product.ItemType == "StockedProduct" &&
+				l.Quantity.StandardQuantity.rat().Cmp(integer(1)) > 0 &&
 				!slices.ContainsFunc(o.PickLines, func(p *pick) bool { return p.ProductID == l.ProductID })
 		})
 		if l == nil || o.InventoryStatus == "Fulfilled" || o.IsQuote {
@@ -441,7 +451,11 @@ var mistakes = []mistake{
 		case 1:
 			m.o.ExchangeRate, want.warning = num{}, true
 		default:
-			m.o.ExchangeRate, m.o.ExchangeRateAutoPulled = n("1.5"), date{m.o.OrderDate.AddDate(0, 0, -31-m.IntN(90))}
+			m.o.ExchangeRate, m.o.ExchangeRateAutoPulled = n(
+				"1.5",
+			), date{
+				m.o.OrderDate.AddDate(0, 0, -31-m.IntN(90)),
+			}
 		}
 		return want, ok
 	}},
@@ -495,7 +509,10 @@ var mistakes = []mistake{
 		p := o.PickLines[m.IntN(len(o.PickLines))]
 		switch m.IntN(3) {
 		case 0: // another product
-			o.PickLines = append(o.PickLines, &pick{ProductID: "stray", Quantity: quantity{StandardQuantity: n("2")}})
+			o.PickLines = append(
+				o.PickLines,
+				&pick{ProductID: "stray", Quantity: quantity{StandardQuantity: n("2")}},
+			)
 		case 1: // too many
 			p.Quantity.StandardQuantity = num{add(p.Quantity.StandardQuantity.rat(), integer(100_000))}
 		default: // forgotten
@@ -582,7 +599,8 @@ func notIn(wants, findings []found) string {
 }
 
 func (f found) matches(got found) bool {
-	return f.rule == got.rule && f.line == got.line && f.warning == got.warning && (f.expected == "?" || f.expected == got.expected)
+	return f.rule == got.rule && f.line == got.line && f.warning == got.warning &&
+		(f.expected == "?" || f.expected == got.expected)
 }
 
 func (f found) String() string {

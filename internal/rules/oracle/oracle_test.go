@@ -35,7 +35,12 @@ var (
 	minimumFreight  = integer(5)
 	requiredFields  = []string{"poNumber", "custom1"}
 	companyRules    = "version: 1\nname: company\nrules:\n- {id: product-discount-cap, params: {caps: {Capped saw: 10}}}\n- {id: category-discount-cap, params: {caps: {Capped goods: 15}}}\n- {id: surcharge, params: {codes: [SURCHARGE]}}\n- {id: freight-minimum, params: {minimum: 5}}\n- {id: required-fields, params: {fields: [poNumber, custom1]}}\n"
-	historyOfOrders = []string{"repeated-po-number", "near-duplicate", "off-history", "changed-after-invoice"} // more than one order decides these
+	historyOfOrders = []string{
+		"repeated-po-number",
+		"near-duplicate",
+		"off-history",
+		"changed-after-invoice",
+	} // more than one order decides these
 )
 
 // verdict collects what the oracle finds on one order.
@@ -263,7 +268,8 @@ func (v *verdict) taxes() {
 			lose(l, o.Tax1Rate, o.Tax2Rate)
 		}
 	}
-	if o.Tax1.rat().Sign() == 0 && o.Tax2.rat().Sign() == 0 && o.Customer != nil && o.Customer.TaxExemptNumber == "" &&
+	if o.Tax1.rat().Sign() == 0 && o.Tax2.rat().Sign() == 0 && o.Customer != nil &&
+		o.Customer.TaxExemptNumber == "" &&
 		(lost[0].Cmp(v.perLines()) > 0 || lost[1].Cmp(v.perLines()) > 0) {
 		v.onOrder("no-tax", "")
 	}
@@ -316,16 +322,22 @@ func (v *verdict) discounts() {
 		if l.Discount != nil {
 			d = l.Discount.Value.rat()
 		}
-		if o.Customer != nil && o.Customer.Discount.rat().Sign() > 0 && isPercent && d.Cmp(o.Customer.Discount.rat()) > 0 {
+		if o.Customer != nil && o.Customer.Discount.rat().Sign() > 0 && isPercent &&
+			d.Cmp(o.Customer.Discount.rat()) > 0 {
 			v.onLine("line-discount-over-customer", i+1, plain(o.Customer.Discount.rat()))
 		}
 		if limit := productCaps[l.Product.Name]; limit != nil && d.Sign() > 0 && percent.Cmp(limit) > 0 {
 			v.onLine("product-discount-cap", i+1, plain(limit))
 		}
-		if limit := categoryCaps[l.Product.Category.Name]; limit != nil && d.Sign() > 0 && percent.Cmp(limit) > 0 {
+		if limit := categoryCaps[l.Product.Category.Name]; limit != nil && d.Sign() > 0 &&
+			percent.Cmp(limit) > 0 {
 			v.onLine("category-discount-cap", i+1, plain(limit))
 		}
-		if d.Sign() > 0 && slices.Contains([]string{"GIFT CARD", "GIFT CERTIFICATE", "DEPOSIT"}, strings.ToUpper(l.Product.Name)) {
+		if d.Sign() > 0 &&
+			slices.Contains(
+				[]string{"GIFT CARD", "GIFT CERTIFICATE", "DEPOSIT"},
+				strings.ToUpper(l.Product.Name),
+			) {
 			v.onLine("no-discount-items", i+1, "")
 		}
 		line := abs(mul(l.qty(), l.UnitPrice.rat()))
@@ -333,7 +345,8 @@ func (v *verdict) discounts() {
 		if line.Cmp(most) > 0 {
 			most = line
 		}
-		if d.Sign() < 0 || isPercent && d.Cmp(integer(100)) > 0 || !isPercent && d.Sign() > 0 && d.Cmp(most) > 0 {
+		if d.Sign() < 0 || isPercent && d.Cmp(integer(100)) > 0 ||
+			!isPercent && d.Sign() > 0 && d.Cmp(most) > 0 {
 			v.onLine("discount-range", i+1, "")
 		}
 		large = large || blank && l.qty().Sign() >= 0 && percent.Cmp(integer(50)) > 0
@@ -381,7 +394,8 @@ func (v *verdict) prices() {
 		v.cost(i, l)
 		v.list(i, l)
 	}
-	if o.Customer != nil && o.Customer.PricingSchemeID != "" && o.PricingSchemeID != "" && o.Customer.PricingSchemeID != o.PricingSchemeID {
+	if o.Customer != nil && o.Customer.PricingSchemeID != "" && o.PricingSchemeID != "" &&
+		o.Customer.PricingSchemeID != o.PricingSchemeID {
 		v.onOrder("pricing-scheme-of-customer", "")
 	}
 }
@@ -405,10 +419,15 @@ func (v *verdict) cost(i int, l *line) {
 
 func (v *verdict) list(i int, l *line) {
 	o := v.o
-	if o.PricingScheme == nil || o.PricingScheme.CurrencyID != o.CurrencyID || o.PricingScheme.IsTaxInclusive != o.IsTaxInclusive || l.UnitPrice.rat().Sign() == 0 {
+	if o.PricingScheme == nil || o.PricingScheme.CurrencyID != o.CurrencyID ||
+		o.PricingScheme.IsTaxInclusive != o.IsTaxInclusive ||
+		l.UnitPrice.rat().Sign() == 0 {
 		return
 	}
-	at := slices.IndexFunc(l.Product.Prices, func(p price) bool { return p.PricingSchemeID == o.PricingSchemeID })
+	at := slices.IndexFunc(
+		l.Product.Prices,
+		func(p price) bool { return p.PricingSchemeID == o.PricingSchemeID },
+	)
 	if at < 0 {
 		return
 	}
@@ -471,13 +490,15 @@ func (v *verdict) charges() {
 }
 
 func usable(a *address) bool {
-	return a != nil && strings.TrimSpace(a.Address1) != "" && strings.TrimSpace(a.City)+strings.TrimSpace(a.PostalCode) != ""
+	return a != nil && strings.TrimSpace(a.Address1) != "" &&
+		strings.TrimSpace(a.City)+strings.TrimSpace(a.PostalCode) != ""
 }
 
 func (v *verdict) people() {
 	o := v.o
 	done := o.InventoryStatus == "Fulfilled"
-	if o.ShowShipping && !usable(o.ShippingAddress) && !(o.SameBillingAndShipping && usable(o.BillingAddress)) {
+	if o.ShowShipping && !usable(o.ShippingAddress) &&
+		!(o.SameBillingAndShipping && usable(o.BillingAddress)) {
 		shipped, fetched := false, false
 		for _, s := range o.ShipLines {
 			if strings.Contains(strings.ToLower(s.Carrier), "pick-up") {
@@ -544,7 +565,14 @@ func (v *verdict) lines() {
 			}
 		}
 		if l.qty().Sign() != 0 && !l.isService() {
-			k := key{l.ProductID, strings.ToUpper(strings.TrimSpace(l.Description)), strings.ToLower(l.Quantity.Uom), plain(l.UnitPrice.rat()), "", strconv.Itoa(l.qty().Sign())}
+			k := key{
+				l.ProductID,
+				strings.ToUpper(strings.TrimSpace(l.Description)),
+				strings.ToLower(l.Quantity.Uom),
+				plain(l.UnitPrice.rat()),
+				"",
+				strconv.Itoa(l.qty().Sign()),
+			}
 			if l.Discount != nil && l.Discount.Value.rat().Sign() != 0 {
 				k.discount = plain(l.Discount.Value.rat()) + strconv.FormatBool(l.Discount.IsPercent)
 			}
@@ -553,12 +581,16 @@ func (v *verdict) lines() {
 				v.onOrder("repeated-product", "")
 			}
 		}
-		if !l.Product.IsActive && o.InventoryStatus != "Fulfilled" && !o.IsCompleted && l.qty().Sign() >= 0 && !picked[l.ProductID] && !gone[l.ProductID] {
+		if !l.Product.IsActive && o.InventoryStatus != "Fulfilled" && !o.IsCompleted &&
+			l.qty().Sign() >= 0 &&
+			!picked[l.ProductID] &&
+			!gone[l.ProductID] {
 			gone[l.ProductID] = true
 			v.onOrder("inactive", "")
 		}
 	}
-	if o.Customer != nil && !o.Customer.IsActive && o.InventoryStatus != "Fulfilled" && !o.IsCompleted {
+	if o.Customer != nil && !o.Customer.IsActive && o.InventoryStatus != "Fulfilled" &&
+		!o.IsCompleted {
 		v.onOrder("inactive", "")
 	}
 	if o.Total.rat().Sign() == 0 && len(o.Lines) > 0 && !negative && !free {
@@ -619,7 +651,10 @@ func (v *verdict) goods() {
 		p := products[id]
 		needed, stock := sub(want, have), p.TotalQuantityOnHand.rat()
 		near := o.RequestedShipDate.IsZero() || now.days(o.RequestedShipDate) <= 14
-		if p.ItemType == "StockedProduct" && !done && !o.IsCompleted && !o.IsQuote && near && needed.Sign() > 0 && stock.Sign() > 0 && stock.Cmp(needed) < 0 {
+		if p.ItemType == "StockedProduct" && !done && !o.IsCompleted && !o.IsQuote && near &&
+			needed.Sign() > 0 &&
+			stock.Sign() > 0 &&
+			stock.Cmp(needed) < 0 {
 			v.onOrder("stock", plain(needed))
 		}
 	}
@@ -631,7 +666,11 @@ func (v *verdict) goods() {
 	v.serials(done, picked, numbersOnPicks)
 }
 
-func (v *verdict) serials(done bool, picked map[string]*big.Rat, onPicks map[string]map[string]bool) {
+func (v *verdict) serials(
+	done bool,
+	picked map[string]*big.Rat,
+	onPicks map[string]map[string]bool,
+) {
 	uses, left := map[string]int{}, map[string]*big.Rat{}
 	use := func(l *line, s string) string {
 		return l.ProductID + "|" + s + "|" + strconv.FormatBool(l.qty().Sign() < 0)
@@ -680,7 +719,8 @@ func (v *verdict) dates() {
 	if o.IsQuote && !o.OrderDate.IsZero() && o.OrderDate.days(now) > 90 {
 		v.onOrder("old-quote", "90")
 	}
-	if !o.OrderDate.IsZero() && !o.RequestedShipDate.IsZero() && o.OrderDate.days(o.RequestedShipDate) < 0 {
+	if !o.OrderDate.IsZero() && !o.RequestedShipDate.IsZero() &&
+		o.OrderDate.days(o.RequestedShipDate) < 0 {
 		v.onOrder("ship-before-order", "")
 	}
 	if !o.DueDate.IsZero() && !o.InvoicedDate.IsZero() && o.PaymentTerms != nil {
@@ -715,7 +755,8 @@ func (v *verdict) payments() {
 
 func (v *verdict) course() {
 	o := v.o
-	if o.InventoryStatus == "Fulfilled" && !o.IsInvoiced && o.Total.rat().Sign() > 0 && !o.OrderDate.IsZero() {
+	if o.InventoryStatus == "Fulfilled" && !o.IsInvoiced && o.Total.rat().Sign() > 0 &&
+		!o.OrderDate.IsZero() {
 		last := []date{o.OrderDate, o.RequestedShipDate}
 		for _, s := range o.ShipLines {
 			last = append(last, s.ShippedDate)
@@ -727,7 +768,8 @@ func (v *verdict) course() {
 			v.onOrder("fulfilled-not-invoiced", "")
 		}
 	}
-	unconfirmed := o.NeedsConfirmation && o.ConfirmerTeamMemberID == "" && !o.IsQuote || o.InventoryStatus == "Unconfirmed"
+	unconfirmed := o.NeedsConfirmation && o.ConfirmerTeamMemberID == "" && !o.IsQuote ||
+		o.InventoryStatus == "Unconfirmed"
 	if unconfirmed && len(o.PickLines) > 0 {
 		v.onOrder("unconfirmed-picked", "")
 	}

@@ -55,7 +55,13 @@ func (e *Env) Compile(text string, scope Scope, kind Kind) (*Program, []Problem)
 		return nil, []Problem{{Line: 1, Column: 1, Text: text, Message: err.Error()}}
 	}
 	slices.Sort(c.includes)
-	return &Program{program: program, env: e, includes: slices.Compact(c.includes), tables: c.tables, columns: c.columns}, nil
+	return &Program{
+		program:  program,
+		env:      e,
+		includes: slices.Compact(c.includes),
+		tables:   c.tables,
+		columns:  c.columns,
+	}, nil
 }
 
 // compilation is the compilation of one expression.
@@ -91,7 +97,8 @@ func (c *compilation) result(got *cel.Type, want Kind) {
 	case Text:
 		fits, wanted = got.IsExactType(cel.StringType), "a text"
 	case TextOrDecimal:
-		fits, wanted = got.IsExactType(cel.StringType) || got.IsExactType(DecimalType), "a text or a Decimal"
+		fits, wanted = got.IsExactType(cel.StringType) ||
+			got.IsExactType(DecimalType), "a text or a Decimal"
 	}
 	if fits {
 		return
@@ -140,7 +147,10 @@ func (c *compilation) restrictCall(e ast.Expr) {
 	case "_==_", "_!=_":
 		for i, arg := range call.Args() {
 			if arg.Kind() == ast.LiteralKind && arg.AsLiteral() == types.NullValue {
-				c.report(arg, fmt.Sprintf("nothing is compared with null: ask has(%s)", c.expressionText(call.Args()[1-i])))
+				c.report(
+					arg,
+					fmt.Sprintf("nothing is compared with null: ask has(%s)", c.expressionText(call.Args()[1-i])),
+				)
 			}
 		}
 	case "dec":
@@ -168,7 +178,10 @@ func (c *compilation) decimalColumns(e ast.Expr, followed map[string]bool) {
 	case ast.SelectKind:
 		selected := e.AsSelect()
 		if name, isRow := strings.CutPrefix(c.ast.GetType(selected.Operand().ID()).TypeName(), rowTypePrefix); isRow {
-			c.columns = append(c.columns, ColumnUse{Table: name, Column: selected.FieldName(), Decimals: true})
+			c.columns = append(
+				c.columns,
+				ColumnUse{Table: name, Column: selected.FieldName(), Decimals: true},
+			)
 		}
 	case ast.CallKind:
 		call := e.AsCall()

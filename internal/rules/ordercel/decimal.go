@@ -14,8 +14,10 @@ import (
 )
 
 // DecimalType is the type of amounts, quantities and percentages.
-var DecimalType = types.NewObjectType("Decimal",
-	traits.AdderType|traits.SubtractorType|traits.MultiplierType|traits.DividerType|traits.NegatorType|traits.ComparerType)
+var DecimalType = types.NewObjectType(
+	"Decimal",
+	traits.AdderType|traits.SubtractorType|traits.MultiplierType|traits.DividerType|traits.NegatorType|traits.ComparerType,
+)
 
 // Decimal is a decimal number as expressions see it. It mixes with no other type.
 type Decimal struct{ decimal.Decimal }
@@ -41,7 +43,10 @@ func (d Decimal) Multiply(other ref.Val) ref.Val { return d.binary(other, (*mone
 // Divide is the operator /.
 func (d Decimal) Divide(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Quo) }
 
-func (d Decimal) binary(other ref.Val, op func(c *money.Calc, x, y decimal.Decimal) decimal.Decimal) ref.Val {
+func (d Decimal) binary(
+	other ref.Val,
+	op func(c *money.Calc, x, y decimal.Decimal) decimal.Decimal,
+) ref.Val {
 	o, ok := other.(Decimal)
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(other)
@@ -117,11 +122,17 @@ func ParseDecimal(text string) (decimal.Decimal, error) {
 		return decimal.Decimal{}, errors.New("an empty text is not a number")
 	}
 	if len(text) > maxDecimalText {
-		return decimal.Decimal{}, fmt.Errorf("a text of %d characters is not a number: at most 19 digits can be calculated with", len(text))
+		return decimal.Decimal{}, fmt.Errorf(
+			"a text of %d characters is not a number: at most 19 digits can be calculated with",
+			len(text),
+		)
 	}
 	for _, r := range text {
 		if (r < '0' || r > '9') && r != '.' && r != '-' && r != '+' {
-			return decimal.Decimal{}, fmt.Errorf("%q is not a number: write digits with a point, such as 12.50", text)
+			return decimal.Decimal{}, fmt.Errorf(
+				"%q is not a number: write digits with a point, such as 12.50",
+				text,
+			)
 		}
 	}
 	d, err := decimal.Parse(text)

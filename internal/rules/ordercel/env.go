@@ -84,7 +84,11 @@ func NewEnv(tables []Table) (*Env, error) {
 	e.tables = &objectValue{tablesType(tables, e.model.add), &tables}
 	e.model.add(e.tables.of)
 	e.model.add(e.params.of)
-	return e.extended(nil, cel.Variable(varTables, e.tables.of.cel), cel.Variable(varParams, e.params.of.cel))
+	return e.extended(
+		nil,
+		cel.Variable(varTables, e.tables.of.cel),
+		cel.Variable(varParams, e.params.of.cel),
+	)
 }
 
 // WithParams is an Env whose expressions see the parameters too.
@@ -122,8 +126,10 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 	opts := []cel.EnvOption{
 		cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(
 			// Floats have no place here, and dyn would hide them from the type checker.
-			env.NewFunction("double"), env.NewFunction("dyn"), env.NewFunction("bytes"), env.NewFunction("uint"),
-		))),
+			env.NewFunction("double"),
+			env.NewFunction("dyn"), env.NewFunction("bytes"), env.NewFunction("uint"),
+		),
+		)),
 		ext.Bindings(),
 		cel.CustomTypeProvider(p),
 		cel.CustomTypeAdapter(p),
@@ -136,10 +142,18 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 		cel.ExpressionNodeLimit(maxNodes),
 		cel.ExpressionNestingDepthLimit(maxDepth),
 		cel.RegexProgramSizeLimit(maxPattern),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateHomogeneousAggregateLiterals()),
+		cel.ASTValidators(
+			cel.ValidateRegexLiterals(),
+			cel.ValidateDurationLiterals(),
+			cel.ValidateTimestampLiterals(),
+			cel.ValidateHomogeneousAggregateLiterals(),
+		),
 		cel.Variable(varOrder, orderType.cel),
 		cel.Variable(varNow, cel.TimestampType),
-		operator("_+_", "add_decimal"), operator("_-_", "subtract_decimal"), operator("_*_", "multiply_decimal"), operator("_/_", "divide_decimal"),
+		operator(
+			"_+_",
+			"add_decimal",
+		), operator("_-_", "subtract_decimal"), operator("_*_", "multiply_decimal"), operator("_/_", "divide_decimal"),
 		comparison("_<_", "less_decimal"), comparison("_<=_", "less_equals_decimal"),
 		comparison("_>_", "greater_decimal"), comparison("_>=_", "greater_equals_decimal"),
 		cel.Function("-_", cel.Overload("negate_decimal", []*cel.Type{DecimalType}, DecimalType)),
@@ -162,11 +176,17 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 
 // operator declares an operator between decimals; [Decimal] has the method behind it.
 func operator(name, overload string) cel.EnvOption {
-	return cel.Function(name, cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, DecimalType))
+	return cel.Function(
+		name,
+		cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, DecimalType),
+	)
 }
 
 func comparison(name, overload string) cel.EnvOption {
-	return cel.Function(name, cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, cel.BoolType))
+	return cel.Function(
+		name,
+		cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, cel.BoolType),
+	)
 }
 
 // provider tells CEL of the model's types.

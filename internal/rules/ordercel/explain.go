@@ -14,11 +14,32 @@ import (
 )
 
 var (
-	noOverload      = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
-	undefinedField  = regexp.MustCompile(`^undefined field '([^']*)'`)
-	undeclared      = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
-	syntaxError     = regexp.MustCompile(`^Syntax error: (.*)$`)
-	operatorNames   = map[string]string{"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "_&&_": "&&", "_||_": "||", "!_": "!", "-_": "-", "_?_:_": "?:", "@in": "in", "_[_]": "[]"}
+	noOverload = regexp.MustCompile(
+		`^found no matching overload for '([^']*)' applied to '(.*)'$`,
+	)
+	undefinedField = regexp.MustCompile(`^undefined field '([^']*)'`)
+	undeclared     = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	syntaxError    = regexp.MustCompile(`^Syntax error: (.*)$`)
+	operatorNames  = map[string]string{
+		"_==_":  "==",
+		"_!=_":  "!=",
+		"_<_":   "<",
+		"_<=_":  "<=",
+		"_>_":   ">",
+		"_>=_":  ">=",
+		"_+_":   "+",
+		"_-_":   "-",
+		"_*_":   "*",
+		"_/_":   "/",
+		"_%_":   "%",
+		"_&&_":  "&&",
+		"_||_":  "||",
+		"!_":    "!",
+		"-_":    "-",
+		"_?_:_": "?:",
+		"@in":   "in",
+		"_[_]":  "[]",
+	}
 	orderVariables  = []string{varNow, varOrder, varParams, varTables}
 	maxProblemText  = 60
 	maxSuggestEdits = 3
@@ -74,7 +95,11 @@ func (c *compilation) explainName(e *cel.Error, name string) {
 		for _, f := range functions {
 			names = append(names, f.Name)
 		}
-		message = fmt.Sprintf("unknown name%s; there are %s, and functions", Suggestion(name, names), strings.Join(known, ", "))
+		message = fmt.Sprintf(
+			"unknown name%s; there are %s, and functions",
+			Suggestion(name, names),
+			strings.Join(known, ", "),
+		)
 	}
 	at := e.Location
 	// CEL points at the bracket of a call.
@@ -152,7 +177,8 @@ func (c *compilation) loopVariableType(name string, depth int) *types.Type {
 	var found *types.Type
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.ComprehensionKind && e.AsComprehension().IterVar() == name && found == nil {
-			if over := c.pathType(e.AsComprehension().IterRange(), depth+1); over != nil && over.Kind() == types.ListKind {
+			if over := c.pathType(e.AsComprehension().IterRange(), depth+1); over != nil &&
+				over.Kind() == types.ListKind {
 				found = elementType(over)
 			}
 		}
@@ -197,8 +223,15 @@ func (c *compilation) explainOverload(e *cel.Error, called string, args []string
 }
 
 // explainMixture explains a decimal that meets a number or a text.
-func (c *compilation) explainMixture(e *cel.Error, name string, args []string) (message, text string, at common.Location) {
-	decimals := slices.ContainsFunc(args, func(t string) bool { return t == "Decimal" || t == "list(Decimal)" })
+func (c *compilation) explainMixture(
+	e *cel.Error,
+	name string,
+	args []string,
+) (message, text string, at common.Location) {
+	decimals := slices.ContainsFunc(
+		args,
+		func(t string) bool { return t == "Decimal" || t == "list(Decimal)" },
+	)
 	call := c.callOf(e.ExprID)
 	if !decimals || call == nil {
 		return "", "", nil
@@ -226,7 +259,14 @@ func (c *compilation) explainMixture(e *cel.Error, name string, args []string) (
 		if operand.Kind() == ast.LiteralKind && t == "double" {
 			write = fmt.Sprintf("dec('%s')", text)
 		}
-		return fmt.Sprintf("a Decimal does not mix with %s %s: write %s", article(t), t, write), text, c.location(operand)
+		return fmt.Sprintf(
+				"a Decimal does not mix with %s %s: write %s",
+				article(t),
+				t,
+				write,
+			), text, c.location(
+				operand,
+			)
 	}
 	return "", "", nil
 }
@@ -254,7 +294,12 @@ func (c *compilation) report(e ast.Expr, message string) {
 }
 
 func (c *compilation) reportAt(at common.Location, text, message string) {
-	p := Problem{Line: max(at.Line(), 1), Column: max(at.Column(), 0) + 1, Text: shorten(text), Message: message}
+	p := Problem{
+		Line:    max(at.Line(), 1),
+		Column:  max(at.Column(), 0) + 1,
+		Text:    shorten(text),
+		Message: message,
+	}
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)
 	}
@@ -269,7 +314,8 @@ func (c *compilation) location(e ast.Expr) common.Location {
 		if at.Line() < 1 {
 			return
 		}
-		if first.Line() < 1 || at.Line() < first.Line() || at.Line() == first.Line() && at.Column() < first.Column() {
+		if first.Line() < 1 || at.Line() < first.Line() ||
+			at.Line() == first.Line() && at.Column() < first.Column() {
 			first = at
 		}
 	}))
@@ -300,7 +346,8 @@ func (c *compilation) wordAt(at common.Location) string {
 		return ""
 	}
 	wordy := func(r rune) bool {
-		return r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		return r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' ||
+			'A' <= r && r <= 'Z'
 	}
 	end := i + 1
 	if quote := c.source[i]; quote == '\'' || quote == '"' {

@@ -52,8 +52,12 @@ func (p *Program) Columns() []ColumnUse { return p.columns }
 
 // Errors of a run.
 var (
-	ErrCost   = errors.New("the expression needs too much work and was cut off: loop over less, or not within another loop")
-	ErrBudget = errors.New("the rules before it used up what one check may work: look for loops within loops")
+	ErrCost = errors.New(
+		"the expression needs too much work and was cut off: loop over less, or not within another loop",
+	)
+	ErrBudget = errors.New(
+		"the rules before it used up what one check may work: look for loops within loops",
+	)
 )
 
 // Evaluation is the evaluation of many expressions on one order. It is for one
@@ -122,7 +126,11 @@ func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
 }
 
 // Text runs a program of kind [Text] or [TextOrDecimal]. amount writes decimals.
-func (e *Evaluation) Text(p *Program, line *Line, amount func(decimal.Decimal) string) (string, error) {
+func (e *Evaluation) Text(
+	p *Program,
+	line *Line,
+	amount func(decimal.Decimal) string,
+) (string, error) {
 	value, err := e.run(p, line)
 	if err != nil {
 		return "", err

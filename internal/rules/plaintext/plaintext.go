@@ -12,8 +12,10 @@ import (
 
 // Errors of files that are not text in a known encoding.
 var (
-	ErrEncoding = errors.New("the file is not UTF-8: save it as UTF-8, in a spreadsheet program as \"CSV UTF-8\"")
-	ErrNotText  = errors.New("the file is not text: it has NUL bytes")
+	ErrEncoding = errors.New(
+		"the file is not UTF-8: save it as UTF-8, in a spreadsheet program as \"CSV UTF-8\"",
+	)
+	ErrNotText = errors.New("the file is not text: it has NUL bytes")
 )
 
 // UTF8 returns content as UTF-8 without a byte order mark. It also reads UTF-16, which

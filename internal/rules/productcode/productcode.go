@@ -31,7 +31,8 @@ func HasPrefix(product *inflow.Product, prefix string) bool {
 		return false
 	}
 	prefix = norm.NFC.String(prefix)
-	return strings.HasPrefix(norm.NFC.String(product.Name), prefix) || strings.HasPrefix(norm.NFC.String(product.SKU), prefix)
+	return strings.HasPrefix(norm.NFC.String(product.Name), prefix) ||
+		strings.HasPrefix(norm.NFC.String(product.SKU), prefix)
 }
 
 func hasToken(text, code string) bool {
@@ -53,4 +54,8 @@ func hasToken(text, code string) bool {
 
 // partOfWord is false for utf8.RuneError, which stands for either end of the text.
 // A combining mark belongs to the letter before it.
-func partOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+func partOfWord(
+	r rune,
+) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+}

@@ -32,7 +32,12 @@ func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 	if m := sepLine.FindSubmatch(content); m != nil {
 		between := bytes.Runes(m[1])[0]
 		if !slices.Contains(separators, between) {
-			return nil, &Fault{Line: 1, Column: 1, Text: string(m[1]), Message: `sep= names no separator that is read: write a comma, a semicolon, a tab or |`}
+			return nil, &Fault{
+				Line:    1,
+				Column:  1,
+				Text:    string(m[1]),
+				Message: `sep= names no separator that is read: write a comma, a semicolon, a tab or |`,
+			}
 		}
 		among = []rune{between}
 		// The end of the line stays, so that lines are counted rightly.
@@ -52,7 +57,11 @@ func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 		}
 		var parse *csv.ParseError
 		if errors.As(err, &parse) {
-			return nil, &Fault{Line: parse.Line, Column: parse.Column, Message: "not CSV: " + parse.Err.Error()}
+			return nil, &Fault{
+				Line:    parse.Line,
+				Column:  parse.Column,
+				Message: "not CSV: " + parse.Err.Error(),
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -78,7 +87,10 @@ func separator(content []byte, key string, among []rune) rune {
 		if err != nil {
 			continue
 		}
-		if slices.ContainsFunc(headings, func(heading string) bool { return ColumnName(heading) == key }) {
+		if slices.ContainsFunc(
+			headings,
+			func(heading string) bool { return ColumnName(heading) == key },
+		) {
 			return candidate
 		}
 		if len(headings) > most {

@@ -181,9 +181,20 @@ func ambiguous(text, whole, fraction string, in notation) error {
 		mark, more = ",", ""
 	}
 	decimals := whole + mark + fraction
-	return fmt.Errorf("%w: %s may be %s%s or %s: write %s or %s", errAmbiguous, text, whole, fraction, decimals, whole+fraction, decimals+more)
+	return fmt.Errorf(
+		"%w: %s may be %s%s or %s: write %s or %s",
+		errAmbiguous,
+		text,
+		whole,
+		fraction,
+		decimals,
+		whole+fraction,
+		decimals+more,
+	)
 }
 
-var errPercent = errors.New("a percentage, but an amount is needed: write it without the percent sign")
+var errPercent = errors.New(
+	"a percentage, but an amount is needed: write it without the percent sign",
+)
 
 func isAmbiguous(err error) bool { return errors.Is(err, errAmbiguous) }

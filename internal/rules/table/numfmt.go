@@ -91,7 +91,10 @@ func parseFormat(code string) (f *numberFormat) {
 }
 
 func unreadFormat(code string) string {
-	return fmt.Sprintf("its number format %q is not read: choose General, Number, Percentage, a date with day, month and year, or Text", code)
+	return fmt.Sprintf(
+		"its number format %q is not read: choose General, Number, Percentage, a date with day, month and year, or Text",
+		code,
+	)
 }
 
 // parseSection reads what is between two semicolons. ok is false for what is not read:
@@ -176,7 +179,10 @@ func parseSection(tokens []nfp.Token) (s formatSection, ok bool) {
 
 // currencyOf is the currency sign in [$€-407].
 func currencyOf(token nfp.Token) string {
-	i := slices.IndexFunc(token.Parts, func(p nfp.Part) bool { return p.Token.TType == nfp.TokenSubTypeCurrencyString })
+	i := slices.IndexFunc(
+		token.Parts,
+		func(p nfp.Part) bool { return p.Token.TType == nfp.TokenSubTypeCurrencyString },
+	)
 	if i < 0 {
 		return ""
 	}
@@ -189,7 +195,8 @@ func dateSection(tokens string, noDigits bool) (s formatSection, ok bool) {
 	if strings.ContainsAny(tokens, "hs") {
 		s.kind = showDayTime
 	}
-	return s, noDigits && strings.Contains(tokens, "y") && strings.Contains(tokens, "m") && strings.Contains(tokens, "d")
+	return s, noDigits && strings.Contains(tokens, "y") && strings.Contains(tokens, "m") &&
+		strings.Contains(tokens, "d")
 }
 
 // show is what a person sees of a number: with all its decimals that are shown, in
@@ -294,7 +301,10 @@ func shownDay(x float64, withTime, date1904 bool) cell {
 	if x < firstSure || x >= lastDay+1 {
 		return cell{fault: fmt.Sprintf("%v is no date after February 1900", x)}
 	}
-	at := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(x)).Add(time.Duration((x - float64(int(x))) * float64(24*time.Hour))).Round(time.Second)
+	at := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).
+		AddDate(0, 0, int(x)).
+		Add(time.Duration((x - float64(int(x))) * float64(24*time.Hour))).
+		Round(time.Second)
 	if withTime {
 		return cell{text: at.Format(time.DateTime)}
 	}

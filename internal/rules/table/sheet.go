@@ -65,10 +65,17 @@ func rowNumber(row xml.StartElement, before int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n > lastRow {
-		return 0, &Fault{Text: text, Message: fmt.Sprintf("the workbook is damaged: a row has a number beyond %d", lastRow)}
+		return 0, &Fault{
+			Text:    text,
+			Message: fmt.Sprintf("the workbook is damaged: a row has a number beyond %d", lastRow),
+		}
 	}
 	if n <= before {
-		return 0, &Fault{Line: n, Column: 1, Message: fmt.Sprintf("the workbook is damaged: row %d comes after row %d", n, before)}
+		return 0, &Fault{
+			Line:    n,
+			Column:  1,
+			Message: fmt.Sprintf("the workbook is damaged: row %d comes after row %d", n, before),
+		}
 	}
 	return n, nil
 }
@@ -166,7 +173,9 @@ func readCell(d *xml.Decoder, start xml.StartElement, line, before int) (sheetCe
 func (w *workbook) shown(c sheetCell) (cell, error) {
 	value := strings.TrimSpace(c.value)
 	if c.formula && value == "" && (c.kind != "str" || !c.hasValue) {
-		return cell{fault: "the formula has no stored value: open the workbook in a spreadsheet program and save it, or write the value"}, nil
+		return cell{
+			fault: "the formula has no stored value: open the workbook in a spreadsheet program and save it, or write the value",
+		}, nil
 	}
 	switch c.kind {
 	case "s":

@@ -87,7 +87,9 @@ func (f Faults) Error() string {
 // sheet, the first if it is empty. Errors are [*Fault] or [Faults], or that of ctx.
 func Read(ctx context.Context, name string, content []byte, key, sheet string) (*Table, error) {
 	if len(content) > MaxFileSize {
-		return nil, &Fault{Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(content), MaxFileSize)}
+		return nil, &Fault{
+			Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(content), MaxFileSize),
+		}
 	}
 	key = ColumnName(key)
 	if strings.EqualFold(filepath.Ext(name), ".xlsx") {
@@ -128,11 +130,24 @@ func (b *builder) add(line int, cells []cell) error {
 		return b.header(line, cells)
 	}
 	if b.cells += len(b.t.columns); len(b.t.rows) >= maxRows || b.cells > maxCells {
-		return &Fault{Line: line, Column: 1, Message: fmt.Sprintf("the table is too large: at most %d rows and %d cells are read", maxRows, maxCells)}
+		return &Fault{
+			Line:   line,
+			Column: 1,
+			Message: fmt.Sprintf(
+				"the table is too large: at most %d rows and %d cells are read",
+				maxRows,
+				maxCells,
+			),
+		}
 	}
 	if len(cells) > len(b.t.columns) {
 		at := len(b.t.columns)
-		return b.fault(line, at+1, cells[at].text, fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), at))
+		return b.fault(
+			line,
+			at+1,
+			cells[at].text,
+			fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), at),
+		)
 	}
 	return b.row(line, cells)
 }
@@ -197,15 +212,30 @@ func (b *builder) header(line int, cells []cell) error {
 	}
 	b.keyIndex = slices.Index(names, b.key)
 	if b.keyIndex < 0 {
-		return &Fault{Line: line, Column: 1, Text: b.key, Message: fmt.Sprintf("the key column is missing; there are %s", quoted(names))}
+		return &Fault{
+			Line:    line,
+			Column:  1,
+			Text:    b.key,
+			Message: fmt.Sprintf("the key column is missing; there are %s", quoted(names)),
+		}
 	}
-	b.t = &Table{columns: names, byKey: map[string][]int{}, notation: b.notation, workbook: b.workbook, unreadable: map[place]string{}}
+	b.t = &Table{
+		columns:    names,
+		byKey:      map[string][]int{},
+		notation:   b.notation,
+		workbook:   b.workbook,
+		unreadable: map[place]string{},
+	}
 	return nil
 }
 
 func (b *builder) table() (*Table, error) {
 	if b.t == nil {
-		return nil, &Fault{Line: 1, Column: 1, Message: "the table is empty: its first row must name the columns"}
+		return nil, &Fault{
+			Line:    1,
+			Column:  1,
+			Message: "the table is empty: its first row must name the columns",
+		}
 	}
 	if len(b.faults) > 0 {
 		return nil, b.faults
@@ -315,7 +345,12 @@ func (t *Table) number(i, column int) (number, error) {
 
 func (t *Table) fault(i, column int, message string) *Fault {
 	r := t.rows[i]
-	return &Fault{Line: r.line, Column: column + 1, Text: r.cells[column], Message: t.where(r.line, column) + message}
+	return &Fault{
+		Line:    r.line,
+		Column:  column + 1,
+		Text:    r.cells[column],
+		Message: t.where(r.line, column) + message,
+	}
 }
 
 // where names a cell as a spreadsheet program does, for faults in workbooks.

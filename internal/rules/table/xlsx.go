@@ -125,7 +125,12 @@ func (r *bounded) Read(into []byte) (int, error) {
 	}
 	n, err := r.from.Read(into)
 	if r.w.left -= int64(n); r.w.left < 0 {
-		return 0, &Fault{Message: fmt.Sprintf("the workbook is too large: what is read of it unpacks to more than %d MiB", maxUnzipped>>20)}
+		return 0, &Fault{
+			Message: fmt.Sprintf(
+				"the workbook is too large: what is read of it unpacks to more than %d MiB",
+				maxUnzipped>>20,
+			),
+		}
 	}
 	if tag := bytes.LastIndexByte(into[:n], '<'); tag >= 0 {
 		r.since = n - tag
@@ -205,7 +210,9 @@ func (w *workbook) findSheet(main, wanted string) (string, error) {
 	if wanted == "" {
 		return "", errors.New("it has no sheet")
 	}
-	return "", &Fault{Message: fmt.Sprintf("the workbook has no sheet %q; it has %s", wanted, quoted(names))}
+	return "", &Fault{
+		Message: fmt.Sprintf("the workbook has no sheet %q; it has %s", wanted, quoted(names)),
+	}
 }
 
 // readStyles reads which style shows numbers in which format.
@@ -257,7 +264,9 @@ func (w *workbook) readShared(r io.Reader) error {
 				return err
 			}
 			if len(w.shared) >= maxCells {
-				return &Fault{Message: fmt.Sprintf("the workbook is too large: at most %d texts are read", maxCells)}
+				return &Fault{
+					Message: fmt.Sprintf("the workbook is too large: at most %d texts are read", maxCells),
+				}
 			}
 			w.shared = append(w.shared, text)
 		}
