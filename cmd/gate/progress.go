@@ -5,56 +5,53 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
-// progressEvery is the time between two lines of progress on a pipe.
-const progressEvery = 10 * time.Second
-
-// progress shows how far a command has come: a bar with the time left on a terminal, a line now and then
-// elsewhere. It writes to standard error, so that output can be piped.
+// progress shows how far a command has come: on a terminal as a line that it overwrites, elsewhere as
+// a line from time to time. It writes to standard error, so that output can be piped.
 type progress struct {
-	out   io.Writer
-	label string
-	bar   *progressbar.ProgressBar // nil writes lines
-	last  time.Time
+	out      io.Writer
+	label    string
+	terminal bool
+	every    time.Duration // the time between two lines
+	last     time.Time
 }
 
 func newProgress(out io.Writer, label string) *progress {
-	p := &progress{out: out, label: label, last: time.Now()}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a file descriptor fits an int
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(label),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(20))
+	p := &progress{out: out, label: label, every: 10 * time.Second, last: time.Now()}
+	if file, ok := out.(*os.File); ok {
+		info, err := file.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	if p.terminal {
+		p.every = 100 * time.Millisecond
 	}
 	return p
 }
 
-// set shows that done of total are done; a total of 0 is not known.
+// set shows that done of total are done. A total of 0 means unknown.
 func (p *progress) set(done, total int) {
-	if p.bar != nil {
-		if total > 0 && p.bar.GetMax() != total {
-			p.bar.ChangeMax(total)
-		}
-		_ = p.bar.Set(min(done, max(total, done))) // a terminal that cannot be written to is nobody's loss
-		return
-	}
-	if time.Since(p.last) < progressEvery {
+	if time.Since(p.last) < p.every {
 		return
 	}
 	p.last = time.Now()
+	line := fmt.Sprintf("gate: %s: %d", p.label, done)
 	if total > 0 {
-		fmt.Fprintf(p.out, "gate: %s: %d of %d\n", p.label, done, total)
-	} else {
-		fmt.Fprintf(p.out, "gate: %s: %d\n", p.label, done)
+		line += fmt.Sprintf(" of %d", total)
+	}
+	if p.terminal {
+		fmt.Fprint(p.out, clearLine+line)
+		return
+	}
+	fmt.Fprintln(p.out, line)
+}
+
+// end removes the line from the terminal.
+func (p *progress) end() {
+	if p.terminal {
+		fmt.Fprint(p.out, clearLine)
 	}
 }
 
-// end clears the bar.
-func (p *progress) end() {
-	if p.bar != nil {
-		_ = p.bar.Finish() // see set
-	}
-}
+// clearLine moves the cursor to the start of the line and erases the line.
+const clearLine = "\r\x1b[K"
