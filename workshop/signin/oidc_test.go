@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/signin"
-	"error-check-gate/internal/signin/oidctest"
+	"error-check-gate/workshop/internal/oidctest"
 )
 
 const unverified = "sue@ours.example"

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/browsertest"
-	"error-check-gate/internal/signin/oidctest"
+	"error-check-gate/workshop/internal/oidctest"
 )
 
 // generous is far longer than a browser needs.
