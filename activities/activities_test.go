@@ -60,14 +60,15 @@ const rightLine = `{"salesOrderLineId":"l1","productId":"p1","product":{"name":"
 
 func fetch(env *testsuite.TestActivityEnvironment) (ordercheck.FetchedOrder, error) {
 	var fetched ordercheck.FetchedOrder
-	value, err := env.ExecuteActivity(ordercheck.ActivityFetchOrder, ordercheck.FetchOrderInput{SalesOrderID: orderID})
+	value, err := env.ExecuteActivity(ordercheck.ActivityFetchOrder,
+		ordercheck.FetchOrderInput{SalesOrderID: orderID})
 	if err != nil {
 		return fetched, err
 	}
 	return fetched, value.Get(&fetched)
 }
 
-func TestFetchOrderBringsWhatTheRulesNeedAndNoMore(t *testing.T) {
+func TestFetchOrderReturnsOnlyWhatTheRulesNeed(t *testing.T) {
 	var include string
 	env := environment(t, func(w http.ResponseWriter, r *http.Request) {
 		include = r.URL.Query().Get("include")
@@ -86,7 +87,7 @@ func TestFetchOrderBringsWhatTheRulesNeedAndNoMore(t *testing.T) {
 	}
 }
 
-func TestFetchOrderErrorsSayWhetherToTryAgain(t *testing.T) {
+func TestFetchOrderErrorsSayWhetherToRetry(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handler   http.HandlerFunc
 		errorType string
@@ -149,9 +150,10 @@ func TestFetchedOrderIsCheckedFromItsDigest(t *testing.T) {
 	}
 }
 
-func TestCheckOrderRefusesADigestThatIsNone(t *testing.T) {
+func TestCheckOrderRefusesAnUnreadableDigest(t *testing.T) {
 	env := environment(t, answer(200, nil, ``))
-	_, err := env.ExecuteActivity(ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{SalesOrderID: orderID})
+	_, err := env.ExecuteActivity(ordercheck.ActivityCheckOrder,
+		ordercheck.CheckOrderInput{SalesOrderID: orderID})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)
 	assert.True(t, application.NonRetryable())

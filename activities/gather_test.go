@@ -26,11 +26,15 @@ type admissions struct {
 	asked    map[string][]ordercheck.Admission // by workflow id
 }
 
-func (a *admissions) NewWithStartWorkflowOperation(client.StartWorkflowOptions, any, ...any) client.WithStartWorkflowOperation {
+func (a *admissions) NewWithStartWorkflowOperation(
+	client.StartWorkflowOptions, any, ...any,
+) client.WithStartWorkflowOperation {
 	return nil // nobody looks at it
 }
 
-func (a *admissions) UpdateWithStartWorkflow(_ context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+func (a *admissions) UpdateWithStartWorkflow(
+	_ context.Context, o client.UpdateWithStartWorkflowOptions,
+) (client.WorkflowUpdateHandle, error) {
 	asked := o.UpdateOptions.Args[0].(*ordercheck.Admission)
 	a.asked[o.UpdateOptions.WorkflowID] = append(a.asked[o.UpdateOptions.WorkflowID], *asked)
 	return &admittedHandle{gathered: a.gathered}, nil
@@ -47,24 +51,45 @@ func (h *admittedHandle) Get(_ context.Context, result any) error {
 }
 
 // reps is a world in which the order has a sales rep at InFlow.
-func reps(t *testing.T, email string, a *admissions) (*testsuite.TestActivityEnvironment, *mailcatcher.Server) {
+func reps(
+	t *testing.T, email string, a *admissions,
+) (*testsuite.TestActivityEnvironment, *mailcatcher.Server) {
 	t.Helper()
-	server := httptest.NewServer(answer(http.StatusOK, nil, `{"salesOrderId":"`+orderID+`","timestamp":"0000000000310AB6","lines":[],
-		"salesRepTeamMember":{"teamMemberId":"t","name":"Rep","email":"`+email+`"}}`))
+	server := httptest.NewServer(
+		answer(
+			http.StatusOK,
+			nil,
+			`{"salesOrderId":"`+orderID+`","timestamp":"0000000000310AB6","lines":[],
+		"salesRepTeamMember":{"teamMemberId":"t","name":"Rep","email":"`+email+`"}}`,
+		),
+	)
 	t.Cleanup(server.Close)
-	orders, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "key", Timeout: 5 * time.Second})
+	orders, err := inflow.NewClient(
+		inflow.Options{
+			BaseURL:   server.URL,
+			CompanyID: "company",
+			APIKey:    "key",
+			Timeout:   5 * time.Second,
+		},
+	)
 	require.NoError(t, err)
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
 	notifier, err := notify.New(notify.Options{
-		SMTP:     notify.SMTP{Addr: catcher.SMTPAddr, TLS: notify.TLSNone, From: mail.Address{Address: "gate@example.com"}},
+		SMTP: notify.SMTP{
+			Addr: catcher.SMTPAddr,
+			TLS:  notify.TLSNone,
+			From: mail.Address{Address: "gate@example.com"},
+		},
 		SalesRep: true,
 	})
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Orders: orders, Notifier: notifier, SalesRep: true, NoticesPerHour: 3, Gatherers: a}).RegisterInflow(env)
+	(&activities.Activities{Orders: orders, Notifier: notifier, SalesRep: true, NoticesPerHour: 3, Gatherers: a}).RegisterInflow(
+		env,
+	)
 	return env, catcher
 }
 
@@ -111,8 +136,7 @@ func TestNoticeBelowTheLimitIsSent(t *testing.T) {
 	assert.Len(t, a.asked, 1)
 }
 
-// TestGatheredNoticesFollowTheOrdersRep: an order that has another rep by now is told to that one.
-func TestGatheredNoticesFollowTheOrdersRep(t *testing.T) {
+func TestGatheredNoticesMoveToTheOrdersNewRep(t *testing.T) {
 	ann, bob := receiverOf(t, "ann@example.com"), receiverOf(t, "bob@example.com")
 	require.NotEqual(t, ann, bob)
 	in := ordercheck.SendGatheredInput{Receiver: ann, LookUp: orderID, Message: ordercheck.Collection{

@@ -31,7 +31,9 @@ func withField(t *testing.T, order, field string, value any) string {
 	return string(text)
 }
 
-func fetchInput(env *testsuite.TestActivityEnvironment, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
+func fetchInput(
+	env *testsuite.TestActivityEnvironment, in ordercheck.FetchOrderInput,
+) (ordercheck.FetchedOrder, error) {
 	var fetched ordercheck.FetchedOrder
 	value, err := env.ExecuteActivity(ordercheck.ActivityFetchOrder, in)
 	if err != nil {
@@ -40,7 +42,7 @@ func fetchInput(env *testsuite.TestActivityEnvironment, in ordercheck.FetchOrder
 	return fetched, value.Get(&fetched)
 }
 
-func TestWhatInflowLeftOutIsNamed(t *testing.T) {
+func TestFetchedOrderNamesMissingIncludes(t *testing.T) {
 	whole := orderWithLines(rightLine)
 	for name, tt := range map[string]struct {
 		order string
@@ -60,10 +62,12 @@ func TestWhatInflowLeftOutIsNamed(t *testing.T) {
 			fetched, err := fetch(env)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, fetched.Missing)
-			assert.Equal(t, tt.want == nil, len(fetched.Order) > 0, "history holds no digest that is not checked")
+			assert.Equal(t, tt.want == nil, len(fetched.Order) > 0,
+				"history holds no digest that is not checked")
 			assert.Equal(t, "0000000000310AB6", fetched.OrderVersion)
 
-			fetched, err = fetchInput(env, ordercheck.FetchOrderInput{SalesOrderID: orderID, AcceptMissing: true})
+			fetched, err = fetchInput(env,
+				ordercheck.FetchOrderInput{SalesOrderID: orderID, AcceptMissing: true})
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, fetched.Missing)
 			assert.NotEmpty(t, fetched.Order)
@@ -74,23 +78,29 @@ func TestWhatInflowLeftOutIsNamed(t *testing.T) {
 	}
 }
 
-func TestASalesRepThatInflowLeftOutIsNamed(t *testing.T) {
+func TestFetchedOrderNamesAMissingSalesRep(t *testing.T) {
 	env, _ := lookupEnvironment(t, &activities.Activities{SalesRep: true},
-		answer(200, nil, withField(t, orderWithLines(rightLine), "salesRepTeamMemberId", "r")), answer(200, nil, `[]`))
+		answer(200, nil, withField(t, orderWithLines(rightLine), "salesRepTeamMemberId", "r")),
+		answer(200, nil, `[]`))
 	fetched, err := fetch(env)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"salesRepTeamMember"}, fetched.Missing)
 }
 
-// TestANoticeWaitsForASalesRepThatInflowLeftOut: a missing address is no "there is no sales rep".
-func TestANoticeWaitsForASalesRepThatInflowLeftOut(t *testing.T) {
+// InFlow left out the sales rep. That does not mean that there is none.
+func TestNoticeIsRetriedIfInflowLeftOutTheSalesRep(t *testing.T) {
 	var asked atomic.Int32
 	notifier, err := notify.New(notify.Options{})
 	require.NoError(t, err)
-	env, _ := lookupEnvironment(t, &activities.Activities{SalesRep: true, Notifier: notifier}, func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		answer(200, nil, `{"salesOrderId":"`+orderID+`","salesRepTeamMemberId":"r"}`)(w, r)
-	}, answer(200, nil, `[]`))
+	env, _ := lookupEnvironment(
+		t,
+		&activities.Activities{SalesRep: true, Notifier: notifier},
+		func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			answer(200, nil, `{"salesOrderId":"`+orderID+`","salesRepTeamMemberId":"r"}`)(w, r)
+		},
+		answer(200, nil, `[]`),
+	)
 	_, err = env.ExecuteActivity(ordercheck.ActivityNotify, ordercheck.NotifyInput{
 		Target: ordercheck.TargetSalesRep, Notice: ordercheck.Notice{Report: ordercheck.Report{SalesOrderID: orderID}},
 	})
@@ -100,13 +110,13 @@ func TestANoticeWaitsForASalesRepThatInflowLeftOut(t *testing.T) {
 	assert.EqualValues(t, 1, asked.Load())
 }
 
-// TestACheckIsOfTheRulesThatItWasFetchedFor: the worker that checks may have other rules than the one
-// that fetched.
-func TestACheckIsOfTheRulesThatItWasFetchedFor(t *testing.T) {
+// The worker that checks may have other rules than the worker that fetched.
+func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 	var include []string
 	env := environment(t, func(w http.ResponseWriter, r *http.Request) {
 		include = strings.Split(r.URL.Query().Get("include"), ",")
-		answer(200, nil, orderWithLines(strings.Replace(rightLine, `"subTotal":"20.00"`, `"subTotal":"19.00"`, 1)))(w, r)
+		answer(200, nil,
+			orderWithLines(strings.Replace(rightLine, `"subTotal":"20.00"`, `"subTotal":"19.00"`, 1)))(w, r)
 	})
 	check := func(in ordercheck.CheckOrderInput) ordercheck.CheckedOrder {
 		t.Helper()
@@ -119,19 +129,29 @@ func TestACheckIsOfTheRulesThatItWasFetchedFor(t *testing.T) {
 	}
 
 	// As a worker fetches whose rules need nothing.
-	bare := ordercheck.Digest(`{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00","balance":"20.00"}`)
+	bare := ordercheck.Digest(
+		`{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00","balance":"20.00"}`,
+	)
 	checked := check(ordercheck.CheckOrderInput{Order: bare, Asked: []string{"customer"}})
 	assert.NotContains(t, checked.NotAsked, "customer")
-	assert.Subset(t, checked.NotAsked, []string{"lines", "lines.product", ordercheck.LookupRecentOrders, ordercheck.LookupBilled})
+	assert.Subset(t, checked.NotAsked,
+		[]string{"lines", "lines.product", ordercheck.LookupRecentOrders, ordercheck.LookupBilled})
 	assert.Empty(t, checked.Findings)
 	assert.Empty(t, checked.Skipped, "nothing was evaluated")
 
-	fetched, err := fetchInput(env, ordercheck.FetchOrderInput{SalesOrderID: orderID, Also: []string{"lines.product.reorderSettings", ordercheck.LookupBilled}})
+	fetched, err := fetchInput(
+		env,
+		ordercheck.FetchOrderInput{
+			SalesOrderID: orderID,
+			Also:         []string{"lines.product.reorderSettings", ordercheck.LookupBilled},
+		},
+	)
 	require.NoError(t, err)
 	assert.Contains(t, include, "lines.product.reorderSettings", "what another worker's rules need")
 	assert.NotContains(t, include, ordercheck.LookupBilled, "that is no include")
 	assert.NotContains(t, include, ordercheck.LookupRecentOrders)
-	assert.Subset(t, fetched.Asked, append(rulefile.Default().Needs(nil), "lines.product.reorderSettings"))
+	assert.Subset(t, fetched.Asked,
+		append(rulefile.Default().Needs(nil), "lines.product.reorderSettings"))
 	checked = check(ordercheck.CheckOrderInput{Order: fetched.Order, Asked: fetched.Asked})
 	assert.Empty(t, checked.NotAsked)
 	assert.NotEmpty(t, checked.Findings)
@@ -141,10 +161,11 @@ func TestACheckIsOfTheRulesThatItWasFetchedFor(t *testing.T) {
 	assert.Contains(t, final.Missing, "lines", "rules that did not look make no verdict")
 }
 
-func TestALookUpWithoutLinesIsTriedAgain(t *testing.T) {
+func TestLookUpWithoutLinesIsRetried(t *testing.T) {
 	env, _ := lookupEnvironment(t, &activities.Activities{}, answer(404, nil, ""),
 		answer(200, nil, `[{"salesOrderId":"a","subTotal":"10.00","lines":null}]`))
-	_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders, ordercheck.LookUpOrdersInput{CustomerID: "c"})
+	_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders,
+		ordercheck.LookUpOrdersInput{CustomerID: "c"})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)
 	assert.Equal(t, ordercheck.ErrorInflowUnavailable, application.Type())

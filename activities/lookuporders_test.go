@@ -33,15 +33,25 @@ const listedOrders = `[
 		{"productId":"p1","quantity":{"uomQuantity":"3.000","uom":"ea."},"unitPrice":"10.50"},{"productId":"p9","quantity":{"uomQuantity":"1"}}]}]`
 
 // lookupEnvironment runs activities against an InFlow that answers with order and list.
-func lookupEnvironment(t *testing.T, a *activities.Activities, order, list http.HandlerFunc) (env *testsuite.TestActivityEnvironment, lists *int) {
+func lookupEnvironment(
+	t *testing.T, a *activities.Activities, order, list http.HandlerFunc,
+) (env *testsuite.TestActivityEnvironment, lists *int) {
 	t.Helper()
 	lists = new(int)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /company/sales-orders", func(w http.ResponseWriter, r *http.Request) { *lists++; list(w, r) })
+	mux.HandleFunc("GET /company/sales-orders",
+		func(w http.ResponseWriter, r *http.Request) { *lists++; list(w, r) })
 	mux.HandleFunc("GET /company/sales-orders/{id}", order)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	orders, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	orders, err := inflow.NewClient(
+		inflow.Options{
+			BaseURL:   server.URL,
+			CompanyID: "company",
+			APIKey:    "a-key-of-a-test",
+			Timeout:   5 * time.Second,
+		},
+	)
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env = suite.NewTestActivityEnvironment()
@@ -50,11 +60,14 @@ func lookupEnvironment(t *testing.T, a *activities.Activities, order, list http.
 	return env, lists
 }
 
-func TestRecentOrdersAreLookedUpOnceForACustomer(t *testing.T) {
-	env, lists := lookupEnvironment(t, &activities.Activities{}, answer(200, nil, orderWithLines(rightLine)), answer(200, nil, listedOrders))
+func TestRecentOrdersAreCachedPerCustomer(t *testing.T) {
+	env, lists := lookupEnvironment(t, &activities.Activities{},
+		answer(200, nil, orderWithLines(rightLine)), answer(200, nil, listedOrders))
 	fetched, err := fetch(env)
 	require.NoError(t, err)
-	assert.Equal(t, &ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c", ProductIDs: []string{"p1"}}, fetched.LookUp)
+	assert.Equal(t,
+		&ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c", ProductIDs: []string{"p1"}},
+		fetched.LookUp)
 	assert.Nil(t, fetched.Lookups.RecentOrders)
 	assert.Zero(t, *lists, "fetching an order is one request")
 
@@ -67,7 +80,16 @@ func TestRecentOrdersAreLookedUpOnceForACustomer(t *testing.T) {
 	assert.Equal(t, "SO-000120", other.OrderNumber)
 	assert.Equal(t, 2, other.Lines)
 	require.Len(t, other.Goods, 1, "of its own products only")
-	assert.Equal(t, ordercheck.RecentGoods{ProductID: "p1", Quantity: decimal.MustParse("3.000"), Uom: "ea.", UnitPrice: decimal.MustParse("10.50")}, other.Goods[0])
+	assert.Equal(
+		t,
+		ordercheck.RecentGoods{
+			ProductID: "p1",
+			Quantity:  decimal.MustParse("3.000"),
+			Uom:       "ea.",
+			UnitPrice: decimal.MustParse("10.50"),
+		},
+		other.Goods[0],
+	)
 
 	again, err := fetch(env)
 	require.NoError(t, err)
@@ -78,23 +100,28 @@ func TestRecentOrdersAreLookedUpOnceForACustomer(t *testing.T) {
 	assert.Equal(t, 1, *lists)
 }
 
-func TestManyCustomersAreNotAllKept(t *testing.T) {
-	env, lists := lookupEnvironment(t, &activities.Activities{}, answer(404, nil, ""), answer(200, nil, `[]`))
+func TestCacheOfCustomersIsLimited(t *testing.T) {
+	env, lists := lookupEnvironment(t, &activities.Activities{}, answer(404, nil, ""),
+		answer(200, nil, `[]`))
 	for i := range 200 {
-		_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders, ordercheck.LookUpOrdersInput{CustomerID: fmt.Sprint(i)})
+		_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders,
+			ordercheck.LookUpOrdersInput{CustomerID: fmt.Sprint(i)})
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 200, *lists)
 	for _, id := range []string{"199", "0"} {
-		_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders, ordercheck.LookUpOrdersInput{CustomerID: id})
+		_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders,
+			ordercheck.LookUpOrdersInput{CustomerID: id})
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 201, *lists, "the latest is kept, the first is not")
 }
 
 func TestLookUpErrorsHaveTheirTypes(t *testing.T) {
-	env, _ := lookupEnvironment(t, &activities.Activities{}, answer(404, nil, ""), answer(429, map[string]string{"Retry-After": "42"}, "Jane Private"))
-	_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders, ordercheck.LookUpOrdersInput{CustomerID: "c"})
+	env, _ := lookupEnvironment(t, &activities.Activities{}, answer(404, nil, ""),
+		answer(429, map[string]string{"Retry-After": "42"}, "Jane Private"))
+	_, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders,
+		ordercheck.LookUpOrdersInput{CustomerID: "c"})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)
 	assert.Equal(t, ordercheck.ErrorInflowRateLimited, application.Type())
@@ -103,7 +130,9 @@ func TestLookUpErrorsHaveTheirTypes(t *testing.T) {
 }
 
 func TestNothingIsLookedUpForACancelledOrder(t *testing.T) {
-	env, _ := lookupEnvironment(t, &activities.Activities{}, answer(200, nil, `{"salesOrderId":"`+orderID+`","customerId":"c","isCancelled":true}`), answer(500, nil, ""))
+	env, _ := lookupEnvironment(t, &activities.Activities{},
+		answer(200, nil, `{"salesOrderId":"`+orderID+`","customerId":"c","isCancelled":true}`),
+		answer(500, nil, ""))
 	fetched, err := fetch(env)
 	require.NoError(t, err)
 	assert.Nil(t, fetched.LookUp)
@@ -115,7 +144,9 @@ type pastRuns struct {
 	err  error
 }
 
-func (p *pastRuns) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+func (p *pastRuns) ListWorkflow(
+	context.Context, *workflowservice.ListWorkflowExecutionsRequest,
+) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	return &workflowservice.ListWorkflowExecutionsResponse{Executions: p.runs}, p.err
 }
 
@@ -125,7 +156,12 @@ func (p *pastRuns) WorkflowService() workflowservice.WorkflowServiceClient { ret
 
 func pastRun(t *testing.T, memo any) *workflowpb.WorkflowExecutionInfo {
 	t.Helper()
-	run := &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(orderID), RunId: "before"}}
+	run := &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{
+			WorkflowId: ordercheck.WorkflowID(orderID),
+			RunId:      "before",
+		},
+	}
 	if memo != nil {
 		payload, err := converter.GetDefaultDataConverter().ToPayload(memo)
 		require.NoError(t, err)
@@ -134,8 +170,12 @@ func pastRun(t *testing.T, memo any) *workflowpb.WorkflowExecutionInfo {
 	return run
 }
 
-func TestTheInvoiceOfTheRunBeforeIsRecalled(t *testing.T) {
-	billed := &ordercheck.Billed{OrderVersion: "1", Total: decimal.MustParse("18.00"), Fingerprint: "abc"}
+func TestInvoiceOfThePreviousRunIsRecalled(t *testing.T) {
+	billed := &ordercheck.Billed{
+		OrderVersion: "1",
+		Total:        decimal.MustParse("18.00"),
+		Fingerprint:  "abc",
+	}
 	invoiced := `{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"isInvoiced":true,"total":"20.00","lines":[` + rightLine + `]}`
 	for name, tt := range map[string]struct {
 		runs  *pastRuns
@@ -150,12 +190,14 @@ func TestTheInvoiceOfTheRunBeforeIsRecalled(t *testing.T) {
 		"Temporal is busy": {&pastRuns{err: errors.New("busy")}, invoiced, nil},
 		"not an invoice":   {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, billed)}}, orderWithLines(rightLine), nil},
 	} {
-		env, _ := lookupEnvironment(t, &activities.Activities{PastRuns: tt.runs}, answer(200, nil, tt.order), answer(200, nil, `[]`))
+		env, _ := lookupEnvironment(t, &activities.Activities{PastRuns: tt.runs},
+			answer(200, nil, tt.order), answer(200, nil, `[]`))
 		fetched, err := fetch(env)
 		require.NoError(t, err, name)
 		assert.Equal(t, tt.want, fetched.Lookups.Billed, name)
 		assert.Equal(t, tt.order == invoiced, fetched.Billed != nil, name)
 		failed := name == "unreadable" || name == "Temporal is busy"
-		assert.Equal(t, failed, slices.Contains(fetched.Lookups.Failed, ordercheck.LookupBilled), "%s: what is not known is no first sight", name)
+		assert.Equal(t, failed, slices.Contains(fetched.Lookups.Failed, ordercheck.LookupBilled),
+			"%s: what is not known is no first sight", name)
 	}
 }

@@ -33,7 +33,9 @@ type openRuns struct {
 	badToken string
 }
 
-func (o *openRuns) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+func (o *openRuns) ListWorkflow(
+	_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest,
+) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	token := string(request.GetNextPageToken())
 	o.mu.Lock()
 	o.listed = append(o.listed, token)
@@ -71,7 +73,8 @@ func (o *openRuns) SignalWorkflow(_ context.Context, workflowID, _, _ string, ar
 		return serviceerror.NewNotFound("workflow execution already completed")
 	}
 	deliveries := arg.([]ordercheck.Delivery)
-	if len(deliveries) == 1 && deliveries[0].Event == ordercheck.EventRulesChanged && deliveries[0].RulesDigest == "sha256:01" {
+	if len(deliveries) == 1 && deliveries[0].Event == ordercheck.EventRulesChanged &&
+		deliveries[0].RulesDigest == "sha256:01" {
 		if o.asked == nil {
 			o.asked = map[string]int{}
 		}
@@ -88,7 +91,8 @@ func recheck(t *testing.T, runs *openRuns, details ...any) (ordercheck.Rechecked
 		env.SetHeartbeatDetails(details[0])
 	}
 	(&activities.RecheckOrders{Temporal: runs}).Register(env)
-	value, err := env.ExecuteActivity(ordercheck.ActivityRecheckOrders, ordercheck.RecheckOrders{RuleSet: ordercheck.RuleSet{Digest: "sha256:01"}})
+	value, err := env.ExecuteActivity(ordercheck.ActivityRecheckOrders,
+		ordercheck.RecheckOrders{RuleSet: ordercheck.RuleSet{Digest: "sha256:01"}})
 	if err != nil {
 		return ordercheck.RecheckedOrders{}, err
 	}
@@ -97,9 +101,8 @@ func recheck(t *testing.T, runs *openRuns, details ...any) (ordercheck.Rechecked
 	return done, nil
 }
 
-// TestOpenOrdersAreAskedAtABoundedRate: 500 orders take 5 seconds or more, each is asked once, and one
-// that has ended meanwhile is no error.
-func TestOpenOrdersAreAskedAtABoundedRate(t *testing.T) {
+// 500 orders take at least 5 seconds. Each is asked once, and an order that has ended is no error.
+func TestOpenOrdersAreAskedAtALimitedRate(t *testing.T) {
 	t.Parallel()
 	runs := &openRuns{n: 500, ended: 250}
 	began := time.Now()
@@ -114,8 +117,7 @@ func TestOpenOrdersAreAskedAtABoundedRate(t *testing.T) {
 	assert.Equal(t, []string{"", "200", "400"}, runs.listed)
 }
 
-// TestInterruptedRecheckGoesOn: another worker goes on at the page of the attempt before.
-func TestInterruptedRecheckGoesOn(t *testing.T) {
+func TestInterruptedRecheckResumesAtItsPage(t *testing.T) {
 	t.Parallel()
 	away := errors.New("away")
 	runs := &openRuns{n: 410, signal: func(id string) error {

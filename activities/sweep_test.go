@@ -31,19 +31,29 @@ import (
 func version(n int) string { return fmt.Sprintf("%016X", n) }
 
 func listed(n, v int) ordercheck.ListedOrder {
-	return ordercheck.ListedOrder{SalesOrderID: fmt.Sprintf("order-%d", n), OrderNumber: fmt.Sprintf("SO-%d", n), OrderVersion: version(v)}
+	return ordercheck.ListedOrder{
+		SalesOrderID: fmt.Sprintf("order-%d", n),
+		OrderNumber:  fmt.Sprintf("SO-%d", n),
+		OrderVersion: version(v),
+	}
 }
 
 // listJSON is InFlow's answer: order n has the version 100 + n and is of the given day of November.
 func listJSON(day string, numbers ...int) string {
 	entries := make([]string, len(numbers))
 	for i, n := range numbers {
-		entries[i] = fmt.Sprintf(`{"salesOrderId":"order-%d","orderNumber":"SO-%d","timestamp":%q,"orderDate":"2026-11-%sT00:00:00Z"}`, n, n, version(100+n), day)
+		entries[i] = fmt.Sprintf(
+			`{"salesOrderId":"order-%d","orderNumber":"SO-%d","timestamp":%q,"orderDate":"2026-11-%sT00:00:00Z"}`,
+			n,
+			n,
+			version(100+n),
+			day,
+		)
 	}
 	return "[" + strings.Join(entries, ",") + "]"
 }
 
-func TestListOrdersGivesWhatIsNewerThanTheMark(t *testing.T) {
+func TestListOrdersReturnsOrdersAboveTheMark(t *testing.T) {
 	from := time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC)
 	twelve := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	for name, tt := range map[string]struct {
@@ -69,7 +79,8 @@ func TestListOrdersGivesWhatIsNewerThanTheMark(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.in.From = from
-			value, err := environment(t, answer(tt.status, nil, tt.list)).ExecuteActivity(ordercheck.ActivityListOrders, tt.in)
+			value, err := environment(t,
+				answer(tt.status, nil, tt.list)).ExecuteActivity(ordercheck.ActivityListOrders, tt.in)
 			require.NoError(t, err)
 			var page ordercheck.ListedOrders
 			require.NoError(t, value.Get(&page))
@@ -87,15 +98,18 @@ func TestListOrdersGivesWhatIsNewerThanTheMark(t *testing.T) {
 					*list = nil
 				}
 			}
-			page.First, page.Entries, page.TailAt = "", 0, nil // see TestListOrdersSaysWhereItsEntriesAre
+			page.First, page.Entries, page.TailAt = "", 0, nil // see TestListOrdersReturnsThePlacesOfItsEntries
 			assert.Equal(t, tt.want, page)
 		})
 	}
 }
 
-func TestListOrdersSaysWhereItsEntriesAre(t *testing.T) {
+func TestListOrdersReturnsThePlacesOfItsEntries(t *testing.T) {
 	list := `["unreadable",` + strings.TrimPrefix(listJSON("20", 2, 3), "[")
-	value, err := environment(t, answer(200, nil, list)).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
+	value, err := environment(
+		t,
+		answer(200, nil, list),
+	).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
 	require.NoError(t, err)
 	var page ordercheck.ListedOrders
 	require.NoError(t, value.Get(&page))
@@ -105,15 +119,20 @@ func TestListOrdersSaysWhereItsEntriesAre(t *testing.T) {
 	assert.Equal(t, 2, page.Listed)
 
 	in := ordercheck.ListOrdersInput{After: listed(9, 109), First: "order-2"}
-	value, err = environment(t, answer(200, nil, listJSON("20", 2, 3))).ExecuteActivity(ordercheck.ActivityListOrders, in)
+	value, err = environment(t,
+		answer(200, nil, listJSON("20", 2, 3))).ExecuteActivity(ordercheck.ActivityListOrders, in)
 	require.NoError(t, err)
 	page = ordercheck.ListedOrders{}
 	require.NoError(t, value.Get(&page))
-	assert.True(t, page.Moved && page.StartIgnored, "the list begins again in place of the entry that was asked for")
+	assert.True(t, page.Moved && page.StartIgnored,
+		"the list begins again in place of the entry that was asked for")
 }
 
 func TestListOrdersErrorsHaveTheirTypes(t *testing.T) {
-	_, err := environment(t, answer(429, map[string]string{"Retry-After": "42"}, "")).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
+	_, err := environment(
+		t,
+		answer(429, map[string]string{"Retry-After": "42"}, ""),
+	).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)
 	assert.Equal(t, ordercheck.ErrorInflowRateLimited, application.Type())
@@ -144,7 +163,9 @@ type orderRuns struct {
 	fail    error // of the next start
 }
 
-func (r *orderRuns) DescribeWorkflowExecution(_ context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (r *orderRuns) DescribeWorkflowExecution(
+	_ context.Context, workflowID, _ string,
+) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	id, _ := ordercheck.SalesOrderID(workflowID)
 	if r.look != nil {
 		r.look(id)
@@ -161,10 +182,12 @@ func (r *orderRuns) DescribeWorkflowExecution(_ context.Context, workflowID, _ s
 			attributes[name] = payload
 		}
 	}
-	answer := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: "run"}, Status: run.status,
-		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: attributes},
-	}}
+	answer := &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: "run"}, Status: run.status,
+			SearchAttributes: &commonpb.SearchAttributes{IndexedFields: attributes},
+		},
+	}
 	if run.fetch != 0 {
 		answer.PendingActivities = []*workflowpb.PendingActivityInfo{{
 			ActivityType: &commonpb.ActivityType{Name: ordercheck.ActivityFetchOrder}, State: run.fetch,
@@ -173,8 +196,13 @@ func (r *orderRuns) DescribeWorkflowExecution(_ context.Context, workflowID, _ s
 	return answer, nil
 }
 
-func (r *orderRuns) SignalWithStartWorkflow(_ context.Context, workflowID, signalName string, signalArg any,
-	options client.StartWorkflowOptions, workflow any, args ...any,
+func (r *orderRuns) SignalWithStartWorkflow(
+	_ context.Context,
+	workflowID, signalName string,
+	signalArg any,
+	options client.StartWorkflowOptions,
+	workflow any,
+	args ...any,
 ) (client.WorkflowRun, error) {
 	if err := r.fail; err != nil {
 		r.fail = nil
@@ -202,7 +230,9 @@ func sweepEnvironment(runs *orderRuns) *testsuite.TestActivityEnvironment {
 	return env
 }
 
-func checkMissed(t *testing.T, env *testsuite.TestActivityEnvironment, in ordercheck.CheckMissedInput) (ordercheck.CheckedMissed, error) {
+func checkMissed(
+	t *testing.T, env *testsuite.TestActivityEnvironment, in ordercheck.CheckMissedInput,
+) (ordercheck.CheckedMissed, error) {
 	t.Helper()
 	var result ordercheck.CheckedMissed
 	value, err := env.ExecuteActivity(ordercheck.ActivityCheckMissed, in)
@@ -213,7 +243,7 @@ func checkMissed(t *testing.T, env *testsuite.TestActivityEnvironment, in orderc
 	return result, nil
 }
 
-func TestOnlyWhatNoCheckHasSeenIsChecked(t *testing.T) {
+func TestOnlyVersionsThatNoCheckHasSeenAreChecked(t *testing.T) {
 	old, now, newer := version(100), version(200), version(300)
 	for name, tt := range map[string]struct {
 		run      *run
@@ -238,7 +268,8 @@ func TestOnlyWhatNoCheckHasSeenIsChecked(t *testing.T) {
 			if tt.run != nil {
 				runs.runs[orderID] = *tt.run
 			}
-			result, err := checkMissed(t, sweepEnvironment(runs), ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{order}})
+			result, err := checkMissed(t, sweepEnvironment(runs),
+				ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{order}})
 			require.NoError(t, err)
 			assert.Equal(t, tt.underWay, result.UnderWay)
 			if !tt.missed {
@@ -256,7 +287,7 @@ func TestOnlyWhatNoCheckHasSeenIsChecked(t *testing.T) {
 	}
 }
 
-func TestAWebhookOnItsWayIsNotMissed(t *testing.T) {
+func TestWebhookOnItsWayIsNotMissed(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	looks := 0
 	runs.look = func(id string) {
@@ -264,14 +295,15 @@ func TestAWebhookOnItsWayIsNotMissed(t *testing.T) {
 			runs.runs[id] = run{status: completed, version: version(5), gate: "passed"}
 		}
 	}
-	result, err := checkMissed(t, sweepEnvironment(runs), ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{listed(1, 5)}})
+	result, err := checkMissed(t, sweepEnvironment(runs),
+		ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{listed(1, 5)}})
 	require.NoError(t, err)
 	assert.Empty(t, result.Missed)
 	assert.Equal(t, 2, looks)
 }
 
-// TestFewChecksWaitForTheAllowance: the next check of a sweep begins when one of the last ones has had its fetch.
-func TestFewChecksWaitForTheAllowance(t *testing.T) {
+// The next check of a sweep begins when an earlier one has had its fetch.
+func TestFewChecksOfASweepWaitAtOnce(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	orders := make([]ordercheck.ListedOrder, 45)
 	for i := range orders {
@@ -295,11 +327,12 @@ func TestFewChecksWaitForTheAllowance(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, orders, result.Missed)
 	assert.Equal(t, 20, most)
-	assert.LessOrEqual(t, len(result.Waiting), 20, "those that wait still are counted with the next page")
+	assert.LessOrEqual(t, len(result.Waiting), 20,
+		"those that wait still are counted with the next page")
 	assert.NotEmpty(t, result.Waiting)
 }
 
-func TestAnInterruptedAttemptIsGoneOnWith(t *testing.T) {
+func TestInterruptedCheckMissedResumes(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}, fail: errors.New("Temporal is busy")}
 	orders := []ordercheck.ListedOrder{listed(1, 5), listed(2, 5)}
 	_, err := checkMissed(t, sweepEnvironment(runs), ordercheck.CheckMissedInput{Orders: orders})
@@ -313,33 +346,43 @@ func TestAnInterruptedAttemptIsGoneOnWith(t *testing.T) {
 	assert.Equal(t, []string{"order-2"}, runs.started, "once each")
 }
 
-func TestASweepLeavesAWorkerThatStops(t *testing.T) {
+func TestCheckMissedEndsWhenItsWorkerStops(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Hour}).RegisterLocal(env)
+	(&activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Hour}).RegisterLocal(
+		env,
+	)
 	stopping := make(chan struct{})
 	close(stopping)
 	env.SetWorkerStopChannel(stopping)
-	_, err := checkMissed(t, env, ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{listed(1, 5)}})
+	_, err := checkMissed(t, env,
+		ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{listed(1, 5)}})
 	require.ErrorContains(t, err, "the worker stops")
 	assert.Empty(t, runs.started)
 }
 
-// TestAServerThatRepeatsItselfEnds: what does not page is noticed, and nothing loops within a request.
-func TestAServerThatRepeatsItselfEnds(t *testing.T) {
+func TestListOrdersEndsOnAServerThatRepeatsItsPage(t *testing.T) {
 	requests := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests++
 		answer(200, nil, listJSON("20", 1, 2, 3))(w, r)
 	}))
 	t.Cleanup(server.Close)
-	orders, err := inflow.NewClient(inflow.Options{BaseURL: server.URL, CompanyID: "company", APIKey: "a-key-of-a-test", Timeout: 5 * time.Second})
+	orders, err := inflow.NewClient(
+		inflow.Options{
+			BaseURL:   server.URL,
+			CompanyID: "company",
+			APIKey:    "a-key-of-a-test",
+			Timeout:   5 * time.Second,
+		},
+	)
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	(&activities.Activities{Orders: orders, Rules: rulefile.Default}).RegisterInflow(env)
-	value, err := env.ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{After: listed(3, 103)})
+	value, err := env.ExecuteActivity(ordercheck.ActivityListOrders,
+		ordercheck.ListOrdersInput{After: listed(3, 103)})
 	require.NoError(t, err)
 	var page ordercheck.ListedOrders
 	require.NoError(t, value.Get(&page))

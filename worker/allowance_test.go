@@ -17,9 +17,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestNoMinuteStartsMoreThanTheAllowance counts the most that Temporal starts within 64
-// seconds, beginning with a full burst: one, and those of a second (service/matching's limiter).
-func TestNoMinuteStartsMoreThanTheAllowance(t *testing.T) {
+// The test computes the most requests that Temporal starts within 64 seconds: a full burst of one
+// second's starts, and one more (see service/matching's limiter).
+func TestAnyMinuteStartsAtMostTheAllowance(t *testing.T) {
 	const burst, length = time.Second, 64 * time.Second
 	for _, perMinute := range []int{1, 2, 6, 30, 59, 60, 61, 100, 600, 6000} {
 		interval := time.Duration(float64(time.Second) / inflowRate(perMinute))
@@ -32,7 +32,7 @@ func TestNoMinuteStartsMoreThanTheAllowance(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
+func TestWorkerMakesNoRequestsWhileItMustWait(t *testing.T) {
 	a, stop, err := newAllowance(nil, "", 60, nil, noop.NewMeterProvider(), nil)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, stop()) }()
@@ -41,10 +41,8 @@ func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
 	env.SetWorkerOptions(sdkworker.Options{Interceptors: []interceptor.WorkerInterceptor{a}})
 	requests := 0
 	var answer error
-	env.RegisterActivityWithOptions(
-		func(context.Context) error { requests++; return answer },
-		activity.RegisterOptions{Name: "ask"},
-	)
+	env.RegisterActivityWithOptions(func(context.Context) error { requests++; return answer },
+		activity.RegisterOptions{Name: "ask"})
 	ask := func() time.Duration {
 		_, err := env.ExecuteActivity("ask")
 		if err == nil {
@@ -59,11 +57,8 @@ func TestAWorkerThatWasToldToWaitAsksNothing(t *testing.T) {
 		return failed.NextRetryDelay()
 	}
 	limited := func(wait time.Duration) error {
-		return temporal.NewApplicationErrorWithOptions(
-			"429",
-			ordercheck.ErrorInflowRateLimited,
-			temporal.ApplicationErrorOptions{NextRetryDelay: wait},
-		)
+		return temporal.NewApplicationErrorWithOptions("429", ordercheck.ErrorInflowRateLimited,
+			temporal.ApplicationErrorOptions{NextRetryDelay: wait})
 	}
 	const webhook = 2 * headStart // an activity without a priority
 
@@ -97,7 +92,7 @@ func TestRemainingShare(t *testing.T) {
 	}
 }
 
-func TestTheMoreUrgentAreDueFirst(t *testing.T) {
+func TestMoreUrgentRequestsAreRetriedFirst(t *testing.T) {
 	due := func(priority int) time.Duration {
 		var failed *temporal.ApplicationError
 		require.ErrorAs(t, later("", time.Minute, priority, temporal.ApplicationErrorOptions{}), &failed)

@@ -18,7 +18,7 @@ import (
 // observation is a question to Temporal, in time by Temporal's clock.
 type observation struct{ asked, answered, lastPoll time.Duration }
 
-func TestClock(t *testing.T) {
+func TestClockReportsTheSmallestPossibleOffset(t *testing.T) {
 	steady := []observation{{0, 1, -time.Second}, {5 * time.Second, 5 * time.Second, 3 * time.Second}}
 	slow := []observation{
 		{0, time.Minute, time.Second},
@@ -48,11 +48,8 @@ func TestClock(t *testing.T) {
 			epoch := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 			var now time.Time
 			var log bytes.Buffer
-			c, stop, err := newClock(
-				func() time.Time { return now },
-				slog.New(slog.NewTextHandler(&log, nil)),
-				noop.NewMeterProvider(),
-			)
+			c, stop, err := newClock(func() time.Time { return now },
+				slog.New(slog.NewTextHandler(&log, nil)), noop.NewMeterProvider())
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, stop()) }()
 			for _, o := range tc.observations {

@@ -12,8 +12,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestCheckThatFailsAtItsLastStepChangesNothing: the run before cannot be looked at. The next check of
-// that version evaluates it again.
+// The last run cannot be recalled. The next check of the same version evaluates it again.
 func TestCheckThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	l := newLife(t, settings) // right at first
 	check := l.check
@@ -39,8 +38,7 @@ func TestCheckThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 }
 
-// TestExpiryInTheTaskThatContinuesAsNew: the next run sends the notice, and ends.
-func TestExpiryInTheTaskThatContinuesAsNew(t *testing.T) {
+func TestNextRunSendsTheNoticeOfAnExpiryAtContinueAsNew(t *testing.T) {
 	l := newLife(t, settings, "total")
 	fetch := l.fetch
 	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {

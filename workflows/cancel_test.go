@@ -29,12 +29,13 @@ func (l *life) cancelled() ordercheck.Report {
 func (l *life) cancelAt(at time.Duration) { l.RegisterDelayedCallback(l.CancelWorkflow, at) }
 
 func (l *life) execute() {
-	l.ExecuteWorkflow(ordercheck.WorkflowType, orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
+	l.ExecuteWorkflow(ordercheck.WorkflowType,
+		orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
 }
 
-// TestCancelEndsTheHoldAndNoFetch: whatever was accepted is fetched and checked, then the hold
-// ends and people who knew of it are told.
-func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
+// Accepted deliveries are fetched and checked first. Then the hold ends, and people who know of it
+// are notified.
+func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 	for name, tc := range map[string]struct {
 		broken  []string
 		story   func(*life)
@@ -119,7 +120,11 @@ func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
 			assert.Equal(t, tc.told, l.told())
 			assert.Zero(t, l.observer.givenUp, "a notice that was sent was not given up")
 			if tc.endedBy {
-				assert.Equal(t, "anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed", report.Note)
+				assert.Equal(
+					t,
+					"anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed",
+					report.Note,
+				)
 			}
 			for _, sent := range l.sent {
 				if sent.notice.Kind == ordercheck.NoticeEnded {
@@ -132,8 +137,8 @@ func TestCancelEndsTheHoldAndNoFetch(t *testing.T) {
 	}
 }
 
-// TestCancelledRunWhoseCheckCannotBeDone fails as any other, so that 'gate rerun' finds it.
-func TestCancelledRunWhoseCheckCannotBeDone(t *testing.T) {
+// It fails like any other run, so 'gate rerun' finds it.
+func TestCancelledRunFailsIfItsCheckCannotBeDone(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.cancelAt(time.Hour)
@@ -147,9 +152,9 @@ func TestCancelledRunWhoseCheckCannotBeDone(t *testing.T) {
 	assert.Equal(t, []string{"30m0s failed", "1h0m2s ended"}, l.told())
 }
 
-// TestDeliveryAfterACancel finds the run still open, since a mail server is down: the order is
-// checked afresh, in a run that can be cancelled again.
-func TestDeliveryAfterACancel(t *testing.T) {
+// A mail server is down, so the cancelled run is still open. The new life hands over to a run that
+// can be cancelled again.
+func TestDeliveryAfterACancelBeginsANewLife(t *testing.T) {
 	for name, after := range map[string]func(*life){
 		"a delivery":         func(l *life) { l.deliver(1) },
 		"a person's signal":  func(l *life) { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
@@ -159,7 +164,8 @@ func TestDeliveryAfterACancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, settings, "total")
 			l.notify = func(ordercheck.NotifyInput) error {
-				return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
+				return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+					temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
 			}
 			l.cancelAt(time.Hour)
 			l.RegisterDelayedCallback(func() { after(l) }, 2*time.Hour)
@@ -171,7 +177,8 @@ func TestDeliveryAfterACancel(t *testing.T) {
 			for i := range next.State.Outbox {
 				kinds = append(kinds, next.State.Outbox[i].Kind)
 			}
-			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds, "what is unsent goes along")
+			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds,
+				"what is unsent goes along")
 			assert.Zero(t, l.observer.givenUp)
 
 			m := newLife(t, settings, "total")
@@ -203,14 +210,15 @@ func (l *life) askForCheck(answered func(err error)) {
 	})
 }
 
-// TestSendingStopsForTheNextRun: a mail server that is down does not keep a run from
-// continuing as new, and nobody is told twice.
-func TestSendingStopsForTheNextRun(t *testing.T) {
+// A mail server that is down does not keep a run from continuing as new, and nobody is notified
+// twice.
+func TestSendingPausesForTheNextRun(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.targets = []string{"mail", "chat"}
 	l.notify = func(in ordercheck.NotifyInput) error {
 		if in.Target == "mail" {
-			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
+			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+				temporal.ApplicationErrorOptions{NextRetryDelay: 40 * time.Minute})
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 	"error-check-gate/workflows"
 )
 
-func TestDigestKnowsTheOneBefore(t *testing.T) {
+func TestDigestKnowsWhenTheLastOneWasMade(t *testing.T) {
 	t.Parallel()
 	due := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	listed := due.Add(-24 * time.Hour)
@@ -46,13 +46,17 @@ func TestDigestKnowsTheOneBefore(t *testing.T) {
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "digest-2026-11-23T08:00:00Z"})
 			test.prepare(env)
 			var asked []ordercheck.SendDigestInput
-			env.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.SendDigestInput) (ordercheck.SentDigest, error) {
-				asked = append(asked, in)
-				if len(asked) == 1 {
-					return ordercheck.SentDigest{}, temporal.NewApplicationError("the mail server is down", "NoticeNotSent")
-				}
-				return ordercheck.SentDigest{Held: 2, New: 1, Sent: []string{"mail:8c87b4"}}, nil
-			}, activity.RegisterOptions{Name: ordercheck.ActivitySendDigest})
+			env.RegisterActivityWithOptions(
+				func(_ context.Context, in ordercheck.SendDigestInput) (ordercheck.SentDigest, error) {
+					asked = append(asked, in)
+					if len(asked) == 1 {
+						return ordercheck.SentDigest{}, temporal.NewApplicationError("the mail server is down",
+							"NoticeNotSent")
+					}
+					return ordercheck.SentDigest{Held: 2, New: 1, Sent: []string{"mail:8c87b4"}}, nil
+				},
+				activity.RegisterOptions{Name: ordercheck.ActivitySendDigest},
+			)
 			env.ExecuteWorkflow(workflows.SendDigest, ordercheck.DigestStart{})
 			require.NoError(t, env.GetWorkflowError())
 			var sent ordercheck.SentDigest

@@ -60,7 +60,10 @@ type event struct {
 var events = []event{
 	{"delivery", func(s *saga) { s.saved++; s.delivered++; s.deliver(1) }},
 	{"fix", func(s *saga) { s.saved++; s.broken = nil; s.delivered++; s.deliver(1) }},
-	{"person", func(s *saga) { s.delivered++; s.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }},
+	{
+		"person",
+		func(s *saga) { s.delivered++; s.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
+	},
 	{"missed", func(s *saga) { s.saved++; s.delivered++; s.miss(order(s.saved).OrderVersion) }},
 	{"cancel", func(s *saga) { s.CancelWorkflow(); s.SignalWorkflow(signalAfterCancel, nil) }},
 	{"check", func(s *saga) {
@@ -106,7 +109,9 @@ type accepting struct {
 	saga *saga
 }
 
-func (a *accepting) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+func (a *accepting) InterceptWorkflow(
+	_ workflow.Context, next interceptor.WorkflowInboundInterceptor,
+) interceptor.WorkflowInboundInterceptor {
 	in := &accepting{saga: a.saga}
 	in.WorkflowInboundInterceptorBase.Next = next
 	return in
@@ -139,7 +144,8 @@ var states = map[string]func(s *saga, fire func()){
 		fetch := s.fetch
 		s.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 			if n == 1 {
-				return ordercheck.FetchedOrder{}, temporal.NewApplicationError("503", ordercheck.ErrorInflowUnavailable)
+				return ordercheck.FetchedOrder{}, temporal.NewApplicationError("503",
+					ordercheck.ErrorInflowUnavailable)
 			}
 			return fetch(n)
 		}
@@ -149,7 +155,8 @@ var states = map[string]func(s *saga, fire func()){
 		fetch := s.fetch
 		s.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 			if n == 1 {
-				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
+				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404",
+					ordercheck.ErrorOrderNotFound, nil)
 			}
 			return fetch(n)
 		}
@@ -162,10 +169,13 @@ var states = map[string]func(s *saga, fire func()){
 			fetched.LookUp = &ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c"}
 			return fetched, err
 		}
-		s.RegisterActivityWithOptions(func(context.Context, ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
-			fire()
-			return &ordercheck.RecentOrders{}, nil
-		}, activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders})
+		s.RegisterActivityWithOptions(
+			func(context.Context, ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
+				fire()
+				return &ordercheck.RecentOrders{}, nil
+			},
+			activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders},
+		)
 	},
 	"checking": func(s *saga, fire func()) {
 		check := s.check
@@ -247,7 +257,8 @@ func (s *saga) open(t *testing.T) {
 	}
 	s.notify = func(ordercheck.NotifyInput) error {
 		if s.Now().Before(s.mailDownUntil) {
-			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
+			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+				temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
 		}
 		return nil
 	}
@@ -255,7 +266,9 @@ func (s *saga) open(t *testing.T) {
 
 // play lets events happen in a state, the second one a gap after the first one and so on, and
 // goes on until the order has no run.
-func (s *saga) play(t *testing.T, state string, story []event, gap func() time.Duration) (*ordercheck.Report, error) {
+func (s *saga) play(
+	t *testing.T, state string, story []event, gap func() time.Duration,
+) (*ordercheck.Report, error) {
 	t.Helper()
 	s.state = state
 	s.open(t)
@@ -277,14 +290,17 @@ func (s *saga) play(t *testing.T, state string, story []event, gap func() time.D
 		}
 	}
 	first := s.life
-	states[state](s, func() { // an activity may call this: events come on the environment's own goroutine
-		first.RegisterDelayedCallback(func() {
-			if !s.fired {
-				s.fired = true
-				next()
-			}
-		}, 0)
-	})
+	states[state](
+		s,
+		func() { // an activity may call this: events come on the environment's own goroutine
+			first.RegisterDelayedCallback(func() {
+				if !s.fired {
+					s.fired = true
+					next()
+				}
+			}, 0)
+		},
+	)
 	start := orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}}
 	for {
 		s.ExecuteWorkflow(ordercheck.WorkflowType, start)
@@ -383,8 +399,8 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	return wrong
 }
 
-// TestAnyEventsInAnyState: whatever happens to an order, in whatever state, each accepted
-// delivery is followed by a fetch, each update is answered, the run ends, and the report is true.
+// Whatever happens to an order in any state, a fetch follows each accepted delivery, each update is
+// answered, the run ends, and the report is true.
 func TestAnyEventsInAnyState(t *testing.T) {
 	try := func(t *testing.T, state string, story []event, gap func() time.Duration) {
 		t.Helper()

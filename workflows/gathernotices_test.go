@@ -46,22 +46,35 @@ func newGatherer(t *testing.T, receiver string) *gatherer {
 	g := &gatherer{TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t, givenUp: &observed{}}
 	g.start = g.Now()
 	gathering := &workflows.NoticeGathering{Observer: g.givenUp}
-	g.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
-	g.RegisterActivityWithOptions(func(ctx context.Context, in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) {
-		assert.Equal(t, receiver, in.Receiver)
-		if g.send != nil {
-			if answer, err := g.send(in); err != nil || answer.Moved {
-				return answer, err
+	g.RegisterWorkflowWithOptions(gathering.GatherNotices,
+		workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
+	g.RegisterActivityWithOptions(
+		func(ctx context.Context, in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) {
+			assert.Equal(t, receiver, in.Receiver)
+			if g.send != nil {
+				if answer, err := g.send(in); err != nil || answer.Moved {
+					return answer, err
+				}
 			}
-		}
-		message := gatheredMessage{at: g.Now().Sub(g.start), key: in.Message.Key, queue: activity.GetInfo(ctx).TaskQueue}
-		for _, n := range in.Message.Notices {
-			message.keys = append(message.keys, n.Key)
-		}
-		g.sent = append(g.sent, message)
-		return ordercheck.SentGathered{}, nil
-	}, activity.RegisterOptions{Name: ordercheck.ActivitySendGathered})
-	g.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.GatherWorkflowID(receiver), TaskQueue: ordercheck.TaskQueue})
+			message := gatheredMessage{
+				at:    g.Now().Sub(g.start),
+				key:   in.Message.Key,
+				queue: activity.GetInfo(ctx).TaskQueue,
+			}
+			for _, n := range in.Message.Notices {
+				message.keys = append(message.keys, n.Key)
+			}
+			g.sent = append(g.sent, message)
+			return ordercheck.SentGathered{}, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivitySendGathered},
+	)
+	g.SetStartWorkflowOptions(
+		client.StartWorkflowOptions{
+			ID:        ordercheck.GatherWorkflowID(receiver),
+			TaskQueue: ordercheck.TaskQueue,
+		},
+	)
 	return g
 }
 
@@ -83,7 +96,8 @@ func (g *gatherer) notice(at time.Duration, order, key string) {
 	}, at)
 }
 
-// run runs until the end, or until another run is to go on: then it returns what that one begins with.
+// run runs until the end, or until another run is to go on: then it returns what that one begins
+// with.
 func (g *gatherer) run(start workflows.GatherStart) (next workflows.GatherStart) {
 	g.t.Helper()
 	g.ExecuteWorkflow(ordercheck.GatherWorkflowType, start)
@@ -99,7 +113,7 @@ func (g *gatherer) run(start workflows.GatherStart) (next workflows.GatherStart)
 	return next
 }
 
-func TestBurstIsOneMessageWhenTheHourIsOver(t *testing.T) {
+func TestBurstBecomesOneMessageAfterTheHour(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
 	for i := range 5 {
@@ -108,7 +122,13 @@ func TestBurstIsOneMessageWhenTheHourIsOver(t *testing.T) {
 	g.notice(2*time.Hour, "next", "next")
 	next := g.run(workflows.GatherStart{})
 	assert.Equal(t, []string{"0", "1", "next"}, g.now)
-	assert.Equal(t, []gatheredMessage{{61 * time.Minute, "gathered-2", []string{"2", "3", "4"}, ordercheck.TaskQueue}}, g.sent)
+	assert.Equal(
+		t,
+		[]gatheredMessage{
+			{61 * time.Minute, "gathered-2", []string{"2", "3", "4"}, ordercheck.TaskQueue},
+		},
+		g.sent,
+	)
 	assert.InDelta(t, 25, g.Now().Sub(g.start).Hours(), 0.1, "no run is older than that")
 
 	last := newGatherer(t, office)
@@ -117,7 +137,7 @@ func TestBurstIsOneMessageWhenTheHourIsOver(t *testing.T) {
 	assert.InDelta(t, 27, last.Now().Sub(g.start).Hours(), 0.1, "it ends a day after the last one")
 }
 
-func TestCancelledRunStillTells(t *testing.T) {
+func TestCancelledGathererStillSends(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
 	for i := range 3 {
@@ -132,7 +152,7 @@ func TestCancelledRunStillTells(t *testing.T) {
 var errDown = temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
 	temporal.ApplicationErrorOptions{NextRetryDelay: 20 * time.Minute})
 
-func TestMailServerThatIsDownHoldsNobodyUp(t *testing.T) {
+func TestGathererAnswersWhileTheMailServerIsDown(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
 	for i := range 3 {
@@ -157,23 +177,23 @@ func TestMailServerThatIsDownHoldsNobodyUp(t *testing.T) {
 	assert.Zero(t, g.givenUp.givenUp)
 }
 
-func TestMessageThatIsRefusedIsGivenUp(t *testing.T) {
+func TestRefusedMessageIsGivenUp(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
 	for i := range 4 {
 		g.notice(0, fmt.Sprint(i), fmt.Sprint(i))
 	}
 	g.send = func(ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) {
-		return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError("no such mailbox", "NoticeRefused", nil)
+		return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError("no such mailbox",
+			"NoticeRefused", nil)
 	}
 	g.run(workflows.GatherStart{})
 	assert.Empty(t, g.sent)
 	assert.Equal(t, 2, g.givenUp.givenUp)
 }
 
-// TestAddressOfASalesRepIsLookedUp: no history has it. Orders that went to another rep meanwhile
-// leave the message.
-func TestAddressOfASalesRepIsLookedUp(t *testing.T) {
+// No history has the address. Orders that have another rep by now leave the message.
+func TestSalesRepsAddressIsLookedUp(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, ordercheck.TargetSalesRep+":0123456789ab")
 	for i := range 6 {
@@ -187,7 +207,8 @@ func TestAddressOfASalesRepIsLookedUp(t *testing.T) {
 		case "4":
 			return ordercheck.SentGathered{Moved: true}, nil
 		case "5":
-			return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
+			return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError("404",
+				ordercheck.ErrorOrderNotFound, nil)
 		default:
 			return ordercheck.SentGathered{}, nil
 		}
@@ -199,8 +220,8 @@ func TestAddressOfASalesRepIsLookedUp(t *testing.T) {
 	assert.Equal(t, ordercheck.InflowTaskQueue, g.sent[0].queue)
 }
 
-// TestGathererGoesOnInANextRun: what waits, what is on its way and what was answered goes along.
-func TestGathererGoesOnInANextRun(t *testing.T) {
+// Waiting notices, the message on its way and past answers go along.
+func TestGathererContinuesInTheNextRun(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
 	for i := range 3 {

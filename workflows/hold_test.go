@@ -41,9 +41,11 @@ func newLife(t *testing.T, settings orderlife.Settings, broken ...string) *life 
 	l.fetch = func(int) (ordercheck.FetchedOrder, error) {
 		switch {
 		case l.down:
-			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401", ordercheck.ErrorInflowUnauthorized, nil)
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401",
+				ordercheck.ErrorInflowUnauthorized, nil)
 		case l.gone:
-			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404",
+				ordercheck.ErrorOrderNotFound, nil)
 		}
 		o := order(l.saved)
 		o.RuleSet = l.ruleSet
@@ -136,10 +138,13 @@ func (l *life) requireOverridden(at time.Duration) {
 	}, at)
 }
 
-var byAnna = ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "agreed with the customer"}
+var byAnna = ordercheck.OverrideRequest{
+	Findings: []string{"all"},
+	By:       "Anna",
+	Reason:   "agreed with the customer",
+}
 
-// TestLife takes one order through what may happen to it, in one run. Package orderlife tests what
-// each event comes to.
+// Package orderlife tests each event. This test plays one life through a workflow.
 func TestLife(t *testing.T) {
 	settings := settings
 	settings.RemindEvery = day
@@ -150,7 +155,8 @@ func TestLife(t *testing.T) {
 	l.RegisterDelayedCallback(func() { l.down = false }, 65*time.Minute)
 	l.override(25*time.Hour, byAnna, nil) // a week
 	l.requireOverridden(26 * time.Hour)
-	l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }, 194*time.Hour)
+	l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
+		194*time.Hour)
 	l.save(195*time.Hour, func() { l.broken = nil })
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 	assert.Equal(t, []string{"29m0s pending", "31m0s failed"}, l.seen)
@@ -161,23 +167,25 @@ func TestLife(t *testing.T) {
 	for i, at := range l.fetchedAt {
 		fetched[i] = at.Round(time.Second).String()
 	}
-	assert.Equal(t, []string{"0s", "30m0s", "1h0m2s", "1h15m2s", "24h30m0s", "193h0m0s", "194h0m0s", "195h0m2s"}, fetched)
+	assert.Equal(t,
+		[]string{"0s", "30m0s", "1h0m2s", "1h15m2s", "24h30m0s", "193h0m0s", "194h0m0s", "195h0m2s"},
+		fetched)
 }
 
-func TestADeletedOrderIsLookedForTwice(t *testing.T) {
+func TestDeletedOrderIsFetchedTwice(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.gone = true })
 	assert.Equal(t, ordercheck.StatusUnchecked, l.mustRun(t).Status)
 	assert.Equal(t, []string{"30m0s failed", "1h0m5s ended"}, l.told())
 }
 
-func TestADeliveryAtTheVeryMomentGraceEnds(t *testing.T) {
+func TestDeliveryAtTheMomentGraceEndsIsChecked(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.save(30*time.Minute, func() { l.broken = nil })
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 }
 
-func TestAnOverrideThatIsRefusedChangesNothing(t *testing.T) {
+func TestRefusedOverrideChangesNothing(t *testing.T) {
 	l := newLife(t, settings, "total")
 	request := byAnna
 	request.Findings = []string{"nope"}
@@ -189,11 +197,14 @@ func TestAnOverrideThatIsRefusedChangesNothing(t *testing.T) {
 	assert.Equal(t, []string{"30m0s failed", "2h0m2s resolved"}, l.told())
 }
 
-// TestTheRunBeforeIsLookedAt: who answers for an error is not asked again.
-func TestTheRunBeforeIsLookedAt(t *testing.T) {
+func TestOverridesOfTheLastRunAreRecalled(t *testing.T) {
 	overridden := finding("total", ordercheck.SeverityError)
 	overridden.Actual, overridden.State = "5.00", ordercheck.FindingOverridden
-	overridden.Override = &ordercheck.Override{By: "Anna", Reason: "agreed", Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
+	overridden.Override = &ordercheck.Override{
+		By:     "Anna",
+		Reason: "agreed",
+		Until:  time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
 	l := newLife(t, settings, "total")
 	l.recalled = []ordercheck.Finding{overridden}
 	l.requireOverridden(time.Hour)
@@ -202,8 +213,8 @@ func TestTheRunBeforeIsLookedAt(t *testing.T) {
 	assert.Empty(t, l.sent)
 }
 
-// TestAHeldOrderSleepsOnOneTimer: the timer of a sleep that a delivery ended is cancelled.
-func TestAHeldOrderSleepsOnOneTimer(t *testing.T) {
+// A delivery ends the sleep, and its timer is cancelled.
+func TestHeldOrderSleepsOnOneTimer(t *testing.T) {
 	l := newLife(t, settings, "total")
 	asleep, most := 0, 0
 	l.SetOnTimerScheduledListener(func(string, time.Duration) {
@@ -234,24 +245,27 @@ func TestNoticeRepeatsOnlyWhatFailed(t *testing.T) {
 	}
 	l.save(time.Hour, func() { l.broken = nil })
 	l.mustRun(t)
-	assert.Equal(t, map[string]int{"mail": 2, "chat": 4}, attempts, "a failed and a resolved notice, and two more tries of one")
+	assert.Equal(t, map[string]int{"mail": 2, "chat": 4}, attempts,
+		"a failed and a resolved notice, and two more tries of one")
 }
 
-func TestNoticeThatCannotBeSentNeverFailsTheCheck(t *testing.T) {
+func TestUnsentNoticeDoesNotFailTheCheck(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.notify = func(ordercheck.NotifyInput) error {
-		return temporal.NewNonRetryableApplicationError("the mail server refuses the address", "NoticeRefused", nil)
+		return temporal.NewNonRetryableApplicationError("the mail server refuses the address",
+			"NoticeRefused", nil)
 	}
 	l.save(time.Hour, func() { l.broken = nil })
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 }
 
-// Deliveries and overrides go on being served while a mail server is down.
-func TestSlowNoticeHoldsNothingUp(t *testing.T) {
+// Deliveries and overrides are served while a mail server is down.
+func TestSlowNoticeDelaysNothing(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.notify = func(in ordercheck.NotifyInput) error {
 		if in.Notice.Kind == ordercheck.NoticeFailed && l.Now().Sub(l.start) < 3*time.Hour {
-			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
+			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+				temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
 		}
 		return nil
 	}
@@ -264,12 +278,12 @@ func TestSlowNoticeHoldsNothingUp(t *testing.T) {
 	for _, s := range l.sent {
 		kinds = append(kinds, s.notice.Kind)
 	}
-	assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeResolved}, kinds, "in their order")
+	assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeResolved}, kinds,
+		"in their order")
 }
 
-// A year of edits: two thousand deliveries on one order that stays wrong until the
-// last. No run outgrows its limits, no delivery is lost, no clock starts again,
-// nothing is said twice.
+// Two thousand deliveries come for one order that stays wrong until the last one. No run outgrows
+// its limits, no delivery is lost, no finding's time starts again, and nobody is notified twice.
 func TestYearOfEdits(t *testing.T) {
 	const (
 		deliveries = 2_000
@@ -327,7 +341,8 @@ func TestYearOfEdits(t *testing.T) {
 		require.Equal(t, firstSeen, start.State.Report.Findings[0].FirstSeen)
 	}
 	assert.Equal(t, deliveries, delivered)
-	assert.Equal(t, deliveries+2, fetched, "one fetch for each delivery, one for the start, one when grace ends")
+	assert.Equal(t, deliveries+2, fetched,
+		"one fetch for each delivery, one for the start, one when grace ends")
 	assert.Equal(t, []string{"failed", "resolved"}, told)
 	assert.Equal(t, deliveries/inOneRun, runs)
 }

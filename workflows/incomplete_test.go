@@ -42,7 +42,8 @@ func newIncompleteLife(t *testing.T, leftOut []string, broken ...string) *incomp
 		if len(l.leftOut) > 0 {
 			checked.Findings, checked.Missing = nil, l.leftOut
 			for _, rule := range l.blind {
-				checked.Skipped = append(checked.Skipped, ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: l.leftOut})
+				checked.Skipped = append(checked.Skipped,
+					ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: l.leftOut})
 			}
 		}
 		return checked, err
@@ -50,7 +51,7 @@ func newIncompleteLife(t *testing.T, leftOut []string, broken ...string) *incomp
 	return l
 }
 
-func TestAnOrderThatIsIncompleteAtFirstIsFetchedAgain(t *testing.T) {
+func TestIncompleteOrderIsFetchedAgain(t *testing.T) {
 	l := newIncompleteLife(t, []string{"lines"})
 	l.RegisterDelayedCallback(func() { l.leftOut = nil }, 5*time.Second)
 	report := l.mustRun(t)
@@ -62,7 +63,7 @@ func TestAnOrderThatIsIncompleteAtFirstIsFetchedAgain(t *testing.T) {
 	assert.Equal(t, 1, l.checked, "only what is complete is checked")
 }
 
-func TestWhatDoesNotComeNeverPasses(t *testing.T) {
+func TestIncompleteOrderNeverPasses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		leftOut []string
 		broken  []string
@@ -78,7 +79,9 @@ func TestWhatDoesNotComeNeverPasses(t *testing.T) {
 			for _, what := range tc.leftOut {
 				assert.Contains(t, report.Note, what)
 			}
-			assert.Equal(t, []time.Duration{0, 2 * time.Second, 6 * time.Second, 14 * time.Second, 30 * time.Second}, l.fetchedAt, "for a while, at growing distances")
+			assert.Equal(t,
+				[]time.Duration{0, 2 * time.Second, 6 * time.Second, 14 * time.Second, 30 * time.Second},
+				l.fetchedAt, "for a while, at growing distances")
 			for i, in := range l.inputs {
 				assert.Equal(t, i == len(l.inputs)-1, in.AcceptMissing)
 			}
@@ -88,11 +91,11 @@ func TestWhatDoesNotComeNeverPasses(t *testing.T) {
 	}
 }
 
-// TestTheSameVersionLeftOutIsNoNews: the version was checked whole, so an answer without its lines
-// changes nothing and is not asked for again.
-func TestTheSameVersionLeftOutIsNoNews(t *testing.T) {
+// The version was checked with its lines, so an answer without them is not fetched again.
+func TestIncompleteAnswerForACheckedVersionChangesNothing(t *testing.T) {
 	l := newIncompleteLife(t, nil, "order-subtotal")
-	l.RegisterDelayedCallback(func() { l.leftOut = []string{"customer", "lines"}; l.deliver(1) }, time.Hour)
+	l.RegisterDelayedCallback(func() { l.leftOut = []string{"customer", "lines"}; l.deliver(1) },
+		time.Hour)
 	l.RegisterDelayedCallback(func() {
 		assert.Len(t, l.inputs, 3)
 		assert.Equal(t, 1, l.checked)
@@ -106,14 +109,17 @@ func TestTheSameVersionLeftOutIsNoNews(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestAnOrderFetchedForOtherRulesIsFetchedAgain(t *testing.T) {
+func TestOrderFetchedForOtherRulesIsFetchedAgain(t *testing.T) {
 	l := newIncompleteLife(t, nil)
 	var checks []ordercheck.CheckOrderInput
 	l.OnActivity(ordercheck.ActivityCheckOrder, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
 			checks = append(checks, in)
 			if len(checks) == 1 {
-				return ordercheck.CheckedOrder{RuleSet: ordercheck.RuleSet{Name: "new"}, NotAsked: []string{"paymentLines"}}, nil
+				return ordercheck.CheckedOrder{
+					RuleSet:  ordercheck.RuleSet{Name: "new"},
+					NotAsked: []string{"paymentLines"},
+				}, nil
 			}
 			checked := found(finding("order-total", ordercheck.SeverityWarning))
 			checked.RuleSet.Name = "new"
@@ -128,7 +134,7 @@ func TestAnOrderFetchedForOtherRulesIsFetchedAgain(t *testing.T) {
 	assert.Equal(t, order(1).Asked, checks[0].Asked)
 }
 
-func TestRulesThatChangeAllTheTimeAreNotFollowedForEver(t *testing.T) {
+func TestRefetchesForOtherRulesAreLimited(t *testing.T) {
 	l := newIncompleteLife(t, nil)
 	var finals []bool
 	l.OnActivity(ordercheck.ActivityCheckOrder, mock.Anything, mock.Anything).Return(

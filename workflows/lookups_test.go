@@ -30,10 +30,13 @@ func newLookupWorld(t *testing.T, fetch func(attempt int) ordercheck.FetchedOrde
 	w.lookUp = func() (*ordercheck.RecentOrders, error) {
 		return &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{{SalesOrderID: "other"}}}, nil
 	}
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
-		w.lookedUp = append(w.lookedUp, in)
-		return w.lookUp()
-	}, activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders})
+	w.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.LookUpOrdersInput) (*ordercheck.RecentOrders, error) {
+			w.lookedUp = append(w.lookedUp, in)
+			return w.lookUp()
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityLookUpOrders},
+	)
 	w.OnActivity(ordercheck.ActivityFetchOrder, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
 			w.fetches = append(w.fetches, in)
@@ -49,7 +52,9 @@ func newLookupWorld(t *testing.T, fetch func(attempt int) ordercheck.FetchedOrde
 	return w
 }
 
-func needing(lookUp *ordercheck.LookUpOrdersInput, lookups ordercheck.Lookups) func(int) ordercheck.FetchedOrder {
+func needing(
+	lookUp *ordercheck.LookUpOrdersInput, lookups ordercheck.Lookups,
+) func(int) ordercheck.FetchedOrder {
 	return func(attempt int) ordercheck.FetchedOrder {
 		f := order(attempt)
 		f.LookUp, f.Lookups = lookUp, lookups
@@ -57,8 +62,12 @@ func needing(lookUp *ordercheck.LookUpOrdersInput, lookups ordercheck.Lookups) f
 	}
 }
 
-func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
-	in := &ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c", ProductIDs: []string{"p"}}
+func TestDataThatRulesNeedIsLookedUp(t *testing.T) {
+	in := &ordercheck.LookUpOrdersInput{
+		SalesOrderID: orderID,
+		CustomerID:   "c",
+		ProductIDs:   []string{"p"},
+	}
 
 	t.Run("at InFlow", func(t *testing.T) {
 		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}))
@@ -68,7 +77,11 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 		assert.Equal(t, "other", w.given[0].RecentOrders.Orders[0].SalesOrderID)
 	})
 	t.Run("not where it is known already", func(t *testing.T) {
-		known := ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{Orders: []ordercheck.RecentOrder{{SalesOrderID: "known"}}}}
+		known := ordercheck.Lookups{
+			RecentOrders: &ordercheck.RecentOrders{
+				Orders: []ordercheck.RecentOrder{{SalesOrderID: "known"}},
+			},
+		}
 		w := newLookupWorld(t, needing(nil, known))
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
 		assert.Empty(t, w.lookedUp)
@@ -82,12 +95,21 @@ func TestWhatTheRulesNeedIsLookedUp(t *testing.T) {
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
 		assert.Len(t, w.lookedUp, 3, "tried a few times")
 		assert.Nil(t, w.given[0].RecentOrders)
-		assert.Equal(t, []string{ordercheck.LookupRecentOrders}, w.given[0].Failed, "the rules are told, so that none takes it for nothing")
+		assert.Equal(t, []string{ordercheck.LookupRecentOrders}, w.given[0].Failed,
+			"the rules are told, so that none takes it for nothing")
 	})
 }
 
-func TestTheOrderIsRememberedAsItWasInvoiced(t *testing.T) {
-	first, later := &ordercheck.Billed{OrderVersion: "1", Total: decimal.One, Fingerprint: "a"}, &ordercheck.Billed{OrderVersion: "2", Total: decimal.Ten, Fingerprint: "b"}
+func TestOrderIsRememberedAsFirstInvoiced(t *testing.T) {
+	first, later := &ordercheck.Billed{
+		OrderVersion: "1",
+		Total:        decimal.One,
+		Fingerprint:  "a",
+	}, &ordercheck.Billed{
+		OrderVersion: "2",
+		Total:        decimal.Ten,
+		Fingerprint:  "b",
+	}
 	states := []*ordercheck.Billed{nil, first, later}
 	w := newLookupWorld(t, func(attempt int) ordercheck.FetchedOrder {
 		f := order(attempt)
@@ -102,5 +124,6 @@ func TestTheOrderIsRememberedAsItWasInvoiced(t *testing.T) {
 	assert.Equal(t, first, w.given[1].Billed)
 	assert.Equal(t, first, w.given[2].Billed, "not as it is now")
 	w.AssertExpectations(t)
-	assert.Equal(t, []bool{false, false, true}, []bool{w.fetches[0].KnowsBilled, w.fetches[1].KnowsBilled, w.fetches[2].KnowsBilled})
+	assert.Equal(t, []bool{false, false, true},
+		[]bool{w.fetches[0].KnowsBilled, w.fetches[1].KnowsBilled, w.fetches[2].KnowsBilled})
 }

@@ -24,7 +24,7 @@ func (w *world) missAt(after time.Duration, version string) {
 	w.RegisterDelayedCallback(func() { w.miss(version) }, after)
 }
 
-func TestAFetchThatBeganBeforeTheChangeIsNotEnough(t *testing.T) {
+func TestFetchThatBeganBeforeTheChangeIsRepeated(t *testing.T) {
 	for version, fetches := range map[string]int{order(1).OrderVersion: 1, order(2).OrderVersion: 2} {
 		w := newWorldWith(t, settings)
 		w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) {
@@ -38,39 +38,45 @@ func TestAFetchThatBeganBeforeTheChangeIsNotEnough(t *testing.T) {
 	}
 }
 
-// TestMissedWebhooksThatCannotBeRead are taken for webhooks that came: a fetch too many is no harm.
-func TestMissedWebhooksThatCannotBeRead(t *testing.T) {
+// An extra fetch does no harm.
+func TestUnreadableMissedWebhookCountsAsAWebhook(t *testing.T) {
 	for name, version := range map[string]string{"no version": "", "no rowversion": "yesterday"} {
 		l := newLife(t, settings, "total")
 		l.missAt(time.Minute, version)
 		l.save(2*time.Minute, func() { l.broken = nil })
 		l.mustRun(t)
-		assert.Equal(t, []time.Duration{0, time.Minute + 2*time.Second, 2*time.Minute + 2*time.Second}, l.fetchedAt, name)
+		assert.Equal(t, []time.Duration{0, time.Minute + 2*time.Second, 2*time.Minute + 2*time.Second},
+			l.fetchedAt, name)
 	}
 }
 
-// TestEveryVersionIsShown, also where nothing else is news: a sweep looks for it.
-func TestEveryVersionIsShown(t *testing.T) {
+// A sweep compares the version, so it is published even if nothing else has changed.
+func TestEveryVersionIsPublished(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.saved = 1
 	var shown []string
 	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
-		version, ok := attributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion))
+		version, ok := attributes.GetKeyword(
+			temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion),
+		)
 		if ok && !slices.Contains(shown, version) {
 			shown = append(shown, version)
 		}
 		return true
 	})).Return(nil)
 	l.save(2*time.Minute, func() {})
-	l.RegisterDelayedCallback(func() { assert.Equal(t, []string{order(1).OrderVersion, order(2).OrderVersion}, shown) }, 3*time.Minute)
+	l.RegisterDelayedCallback(
+		func() { assert.Equal(t, []string{order(1).OrderVersion, order(2).OrderVersion}, shown) },
+		3*time.Minute,
+	)
 	l.save(4*time.Minute, func() { l.broken = nil })
 	l.mustRun(t)
 	assert.Equal(t, order(3).OrderVersion, shown[len(shown)-1])
 }
 
-// TestAnOrderThatIsListedAndNotThereIsMissedOnce: InFlow's list has an order that it does not have. The next sweep sees that
-// this version was looked for.
-func TestAnOrderThatIsListedAndNotThereIsMissedOnce(t *testing.T) {
+// InFlow lists an order that it says does not exist. The next sweep sees that this version was
+// fetched.
+func TestListedOrderThatDoesNotExistIsMissedOnce(t *testing.T) {
 	l := newLife(t, settings)
 	l.gone = true
 	var shown string

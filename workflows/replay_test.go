@@ -19,25 +19,31 @@ import (
 	"error-check-gate/workflows/sweep"
 )
 
-// TestRecordedHistoriesReplay fails where a change to the workflow would break
-// the runs that are open while it is rolled out. 'make record-histories' records
-// new branches; what is recorded already stays until no such run can be open.
+// It fails if a change of a workflow would break runs that are open during a rollout. 'make
+// record-histories' records new branches. A recorded history stays until no such run can be open.
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob("testdata/histories/v*/*.json.gz")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		t.Run(strings.TrimPrefix(file, "testdata/histories/"), func(t *testing.T) {
-			replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true}) // see workflowtest.NewEnvironment
+			replayer, err := worker.NewWorkflowReplayerWithOptions(
+				worker.WorkflowReplayerOptions{DisableDeadlockDetection: true},
+			) // see workflowtest.NewEnvironment
 			require.NoError(t, err)
 			// Settings are read from the history: others in force now change nothing.
 			checks := &workflows.SalesOrderChecks{}
-			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
-			replayer.RegisterWorkflowWithOptions(sweep.Orders, workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
+			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck,
+				workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+			replayer.RegisterWorkflowWithOptions(workflows.HandOverDeliveries,
+				workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
+			replayer.RegisterWorkflowWithOptions(sweep.Orders,
+				workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 			gathering := &workflows.NoticeGathering{}
-			replayer.RegisterWorkflowWithOptions(gathering.GatherNotices, workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
-			replayer.RegisterWorkflowWithOptions(workflows.SendDigest, workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
+			replayer.RegisterWorkflowWithOptions(gathering.GatherNotices,
+				workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
+			replayer.RegisterWorkflowWithOptions(workflows.SendDigest,
+				workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
 			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			compressed, err := os.Open(file)
 			require.NoError(t, err)
@@ -47,9 +53,15 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			history, err := client.HistoryFromJSON(data, client.HistoryJSONOptions{})
 			require.NoError(t, err)
 			started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
-			require.NoError(t, replayer.ReplayWorkflowHistoryWithOptions(logger, history, worker.ReplayWorkflowHistoryOptions{
-				OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},
-			}))
+			require.NoError(
+				t,
+				replayer.ReplayWorkflowHistoryWithOptions(logger, history, worker.ReplayWorkflowHistoryOptions{
+					OriginalExecution: workflow.Execution{
+						ID:    started.GetWorkflowId(),
+						RunID: started.GetOriginalExecutionRunId(),
+					},
+				}),
+			)
 		})
 	}
 }

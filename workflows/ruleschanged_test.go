@@ -11,13 +11,13 @@ import (
 
 var otherRules = ordercheck.RuleSet{Name: "default", Digest: "sha256:01"}
 
-// TestChangedRulesAreCheckedWithoutAFetch: what is kept of an order is enough, unless somebody says that the
-// order has changed or the rules need more.
+// The kept order is enough, unless somebody says that the order has changed or the rules need more.
 func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 	changed := func(l *life, at time.Duration, change func()) {
 		l.RegisterDelayedCallback(func() {
 			change()
-			l.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest}})
+			l.SignalWorkflow(ordercheck.SignalWebhookDelivered,
+				[]ordercheck.Delivery{{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest}})
 		}, at)
 	}
 	rulesOff := func(l *life) func() { return func() { l.ruleSet, l.broken = otherRules, nil } }

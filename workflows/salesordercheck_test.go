@@ -65,53 +65,72 @@ func newWorld(t *testing.T) *world { return newWorldWith(t, settings) }
 
 func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 	t.Helper()
-	w := &world{TestWorkflowEnvironment: workflowtest.NewEnvironment(), targets: []string{"mail"}, observer: &observed{}}
+	w := &world{
+		TestWorkflowEnvironment: workflowtest.NewEnvironment(),
+		targets:                 []string{"mail"},
+		observer:                &observed{},
+	}
 	w.fetch = func(attempt int) (ordercheck.FetchedOrder, error) { return order(attempt), nil }
 	w.check = func(int) (ordercheck.CheckedOrder, error) { return found(), nil }
 
 	checks := &workflows.SalesOrderChecks{Settings: settings, Observer: w.observer}
-	w.RegisterWorkflowWithOptions(checks.SalesOrderCheck, workflow.RegisterOptions{Name: ordercheck.WorkflowType})
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
-		assert.Equal(t, orderID, in.SalesOrderID)
-		w.mu.Lock()
-		w.fetchedAt = append(w.fetchedAt, w.Now().Sub(w.start))
-		n := len(w.fetchedAt)
-		w.mu.Unlock()
-		return w.fetch(n)
-	}, activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder})
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
-		assert.False(t, in.At.IsZero(), "rules need a time that is given")
-		w.checked++
-		w.lastCheck = in
-		return w.check(w.checked)
-	}, activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder})
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {
-		if in.Target == "" {
-			return ordercheck.NotifyResult{Targets: w.targets}, nil
-		}
-		w.mu.Lock() // targets are told at the same time
-		defer w.mu.Unlock()
-		if w.notify != nil {
-			if err := w.notify(in); err != nil {
-				return ordercheck.NotifyResult{}, err
+	w.RegisterWorkflowWithOptions(checks.SalesOrderCheck,
+		workflow.RegisterOptions{Name: ordercheck.WorkflowType})
+	w.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.FetchOrderInput) (ordercheck.FetchedOrder, error) {
+			assert.Equal(t, orderID, in.SalesOrderID)
+			w.mu.Lock()
+			w.fetchedAt = append(w.fetchedAt, w.Now().Sub(w.start))
+			n := len(w.fetchedAt)
+			w.mu.Unlock()
+			return w.fetch(n)
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityFetchOrder},
+	)
+	w.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
+			assert.False(t, in.At.IsZero(), "rules need a time that is given")
+			w.checked++
+			w.lastCheck = in
+			return w.check(w.checked)
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityCheckOrder},
+	)
+	w.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.NotifyInput) (ordercheck.NotifyResult, error) {
+			if in.Target == "" {
+				return ordercheck.NotifyResult{Targets: w.targets}, nil
 			}
-		}
-		w.sent = append(w.sent, sentNotice{w.Now().Sub(w.start), in.Target, in.Notice})
-		return ordercheck.NotifyResult{}, nil
-	}, activity.RegisterOptions{Name: ordercheck.ActivityNotify})
-	w.RegisterActivityWithOptions(func(_ context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
-		assert.Equal(t, orderID, in.SalesOrderID)
-		if w.recall != nil {
-			if err := w.recall(); err != nil {
-				return ordercheck.RecalledRun{}, err
+			w.mu.Lock() // targets are told at the same time
+			defer w.mu.Unlock()
+			if w.notify != nil {
+				if err := w.notify(in); err != nil {
+					return ordercheck.NotifyResult{}, err
+				}
 			}
-		}
-		return ordercheck.RecalledRun{Overridden: w.recalled}, nil
-	}, activity.RegisterOptions{Name: ordercheck.ActivityRecallRun})
+			w.sent = append(w.sent, sentNotice{w.Now().Sub(w.start), in.Target, in.Notice})
+			return ordercheck.NotifyResult{}, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityNotify},
+	)
+	w.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.RecallRunInput) (ordercheck.RecalledRun, error) {
+			assert.Equal(t, orderID, in.SalesOrderID)
+			if w.recall != nil {
+				if err := w.recall(); err != nil {
+					return ordercheck.RecalledRun{}, err
+				}
+			}
+			return ordercheck.RecalledRun{Overridden: w.recalled}, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityRecallRun},
+	)
 	w.RegisterActivityWithOptions(func(context.Context) (ordercheck.Cancellation, error) {
 		return ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, nil
 	}, activity.RegisterOptions{Name: ordercheck.ActivityReadCancellation})
-	w.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue})
+	w.SetStartWorkflowOptions(
+		client.StartWorkflowOptions{ID: ordercheck.WorkflowID(orderID), TaskQueue: ordercheck.TaskQueue},
+	)
 	w.start = w.Now()
 	return w
 }
@@ -135,7 +154,13 @@ func found(findings ...ordercheck.Finding) ordercheck.CheckedOrder {
 }
 
 func finding(rule string, severity ordercheck.Severity) ordercheck.Finding {
-	return ordercheck.Finding{ID: rule, RuleID: rule, Severity: severity, Scope: ordercheck.ScopeOrder, Message: rule + " is broken"}
+	return ordercheck.Finding{
+		ID:       rule,
+		RuleID:   rule,
+		Severity: severity,
+		Scope:    ordercheck.ScopeOrder,
+		Message:  rule + " is broken",
+	}
 }
 
 func (w *world) deliverAt(after time.Duration, n int) {
@@ -152,7 +177,8 @@ func (w *world) deliver(n int) {
 
 func (w *world) run(t *testing.T) (*ordercheck.Report, error) {
 	t.Helper()
-	w.ExecuteWorkflow(ordercheck.WorkflowType, orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
+	w.ExecuteWorkflow(ordercheck.WorkflowType,
+		orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
 	require.True(t, w.IsWorkflowCompleted())
 	if err := w.GetWorkflowError(); err != nil {
 		return nil, err
@@ -176,7 +202,8 @@ func TestPersonDoesNotWaitForSettling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.deliverAt(0, 1)
-			w.RegisterDelayedCallback(func() { w.SignalWorkflow(ordercheck.SignalWebhookDelivered, signal) }, time.Second)
+			w.RegisterDelayedCallback(func() { w.SignalWorkflow(ordercheck.SignalWebhookDelivered, signal) },
+				time.Second)
 			w.mustRun(t)
 			assert.Equal(t, []time.Duration{time.Second}, w.fetchedAt)
 		})
@@ -214,7 +241,8 @@ func TestDeliveryDuringTheRunIsFollowedByAnotherFetch(t *testing.T) {
 		w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 			if n == 1 {
 				w.deliver(1)
-				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401", ordercheck.ErrorInflowUnauthorized, nil)
+				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401",
+					ordercheck.ErrorInflowUnauthorized, nil)
 			}
 			return order(n), nil
 		}
@@ -223,7 +251,7 @@ func TestDeliveryDuringTheRunIsFollowedByAnotherFetch(t *testing.T) {
 	})
 }
 
-func TestRunFailsWhereTheCheckCouldNotBeDone(t *testing.T) {
+func TestRunFailsIfTheCheckCannotBeDone(t *testing.T) {
 	for _, tc := range []struct {
 		errorType string
 		fetches   int
@@ -236,7 +264,8 @@ func TestRunFailsWhereTheCheckCouldNotBeDone(t *testing.T) {
 		t.Run(tc.errorType, func(t *testing.T) {
 			w := newWorld(t)
 			w.fetch = func(int) (ordercheck.FetchedOrder, error) {
-				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("no", tc.errorType, nil)
+				return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("no", tc.errorType,
+					nil)
 			}
 			_, err := w.run(t)
 			var application *temporal.ApplicationError
@@ -254,11 +283,12 @@ func TestRunFailsWhereTheCheckCouldNotBeDone(t *testing.T) {
 	}
 }
 
-func TestNewOrderThatInflowDoesNotShowYetIsChecked(t *testing.T) {
+func TestOrderThatInflowDoesNotKnowYetIsFetchedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		if n == 1 {
-			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404", ordercheck.ErrorOrderNotFound, nil)
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("404",
+				ordercheck.ErrorOrderNotFound, nil)
 		}
 		return order(n), nil
 	}
@@ -271,9 +301,11 @@ func TestTemporaryFailuresAreRetried(t *testing.T) {
 	w.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		switch n {
 		case 1:
-			return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500", ordercheck.ErrorInflowUnavailable)
+			return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500",
+				ordercheck.ErrorInflowUnavailable)
 		case 2:
-			return ordercheck.FetchedOrder{}, temporal.NewApplicationErrorWithOptions("429", ordercheck.ErrorInflowRateLimited,
+			return ordercheck.FetchedOrder{}, temporal.NewApplicationErrorWithOptions("429",
+				ordercheck.ErrorInflowRateLimited,
 				temporal.ApplicationErrorOptions{NextRetryDelay: 42 * time.Second})
 		}
 		return order(n), nil
@@ -285,7 +317,8 @@ func TestTemporaryFailuresAreRetried(t *testing.T) {
 func TestRunFailsWhenRetriesAreSpent(t *testing.T) {
 	w := newWorld(t)
 	w.fetch = func(int) (ordercheck.FetchedOrder, error) {
-		return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500", ordercheck.ErrorInflowUnavailable)
+		return ordercheck.FetchedOrder{}, temporal.NewApplicationError("500",
+			ordercheck.ErrorInflowUnavailable)
 	}
 	_, err := w.run(t)
 	var application *temporal.ApplicationError
@@ -295,7 +328,7 @@ func TestRunFailsWhenRetriesAreSpent(t *testing.T) {
 	assert.Greater(t, len(w.fetchedAt), 5)
 }
 
-func TestCheckNowAnswersWithACheckBegunAfterIt(t *testing.T) {
+func TestCheckNowReturnsACheckThatBeganAfterIt(t *testing.T) {
 	type answer struct {
 		report ordercheck.Report
 		err    error
@@ -341,7 +374,8 @@ func TestCheckNowAnswersWithACheckBegunAfterIt(t *testing.T) {
 		w.deliverAt(0, 1)
 		w.RegisterDelayedCallback(func() { ask(w, t, &got) }, time.Second)
 		w.fetch = func(int) (ordercheck.FetchedOrder, error) {
-			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401", ordercheck.ErrorInflowUnauthorized, nil)
+			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401",
+				ordercheck.ErrorInflowUnauthorized, nil)
 		}
 		_, err := w.run(t)
 		require.Error(t, err)
@@ -371,7 +405,8 @@ func TestContinuesAsNewAtAQuietPoint(t *testing.T) {
 	var report ordercheck.Report
 	require.NoError(t, next.GetWorkflowResult(&report))
 	require.Len(t, report.Findings, 1)
-	assert.True(t, report.Findings[0].FirstSeen.Before(next.start), "a finding keeps its clock from run to run")
+	assert.True(t, report.Findings[0].FirstSeen.Before(next.start),
+		"a finding keeps its clock from run to run")
 }
 
 func TestWorkflowIDNamesTheOrder(t *testing.T) {

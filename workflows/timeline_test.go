@@ -24,7 +24,7 @@ func (l *life) comment(at time.Duration, comment ordercheck.Comment, refused *st
 	}, at)
 }
 
-func TestCommentsThatAreRefused(t *testing.T) {
+func TestInvalidCommentsAreRefused(t *testing.T) {
 	l := newLife(t, settings, "total")
 	var nobody, nothing string
 	l.comment(time.Hour, ordercheck.Comment{Text: "who?"}, &nobody)

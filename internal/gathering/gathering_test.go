@@ -20,7 +20,12 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func admission(order, key string) *ordercheck.Admission {
 	return &ordercheck.Admission{
 		Limit: 2, Window: time.Hour,
-		Notice: ordercheck.GatheredNotice{Key: key, Kind: ordercheck.NoticeFailed, SalesOrderID: order, At: noon},
+		Notice: ordercheck.GatheredNotice{
+			Key:          key,
+			Kind:         ordercheck.NoticeFailed,
+			SalesOrderID: order,
+			At:           noon,
+		},
 	}
 }
 
@@ -32,7 +37,7 @@ func keys(c *ordercheck.Collection) []string {
 	return all
 }
 
-func TestWhatExceedsTheLimitIsGathered(t *testing.T) {
+func TestNoticesAboveTheLimitAreGathered(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	gathered := func(now time.Time, order, key string) bool { return s.Admit(now, admission(order, key)).Gathered }
@@ -64,7 +69,7 @@ func TestWhatExceedsTheLimitIsGathered(t *testing.T) {
 	assert.True(t, gathered(late.Add(90*time.Minute), "5", "g"))
 }
 
-func TestShorterWindowHoldsAtOnce(t *testing.T) {
+func TestShorterWindowAppliesAtOnce(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	for _, key := range []string{"a", "b", "c"} {
@@ -77,7 +82,7 @@ func TestShorterWindowHoldsAtOnce(t *testing.T) {
 	assert.Equal(t, noon.Add(61*time.Second), at)
 }
 
-func TestNoticeIsRememberedAsLongAsSomebodyMayAsk(t *testing.T) {
+func TestAnswerIsRememberedWhileSomebodyMayAsk(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	began := noon.Add(-time.Minute)
@@ -96,7 +101,7 @@ func TestNoticeIsRememberedAsLongAsSomebodyMayAsk(t *testing.T) {
 	assert.True(t, s.Idle(at, began))
 }
 
-func TestOrderThatHasAnotherRepIsLeftOut(t *testing.T) {
+func TestOrderWithAnotherRepIsLeftOut(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	for _, n := range []struct{ order, key string }{{"1", "a"}, {"2", "b"}, {"1", "c"}} {
@@ -109,8 +114,8 @@ func TestOrderThatHasAnotherRepIsLeftOut(t *testing.T) {
 	assert.Equal(t, []string{"b"}, keys(&s.Sending.Collection))
 }
 
-// TestStateStaysSmall: a state goes to the next run in one payload, of which Temporal takes 2 MiB.
-func TestStateStaysSmall(t *testing.T) {
+// It goes to the next run in one payload of at most 2 MiB.
+func TestStateFitsAPayload(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	number := 0
@@ -137,9 +142,8 @@ func TestStateStaysSmall(t *testing.T) {
 	assert.Equal(t, 5998, len(s.Sending.Notices)+s.Sending.Omitted)
 }
 
-// TestEachNoticeIsToldOnceAndInOrder tries random sequences, in which answers are lost, states go to
-// the next run, and messages take their time.
-func TestEachNoticeIsToldOnceAndInOrder(t *testing.T) {
+// It tries random sequences: answers are lost, states go to the next run, and messages take time.
+func TestEachNoticeIsSentOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret

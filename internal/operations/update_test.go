@@ -28,14 +28,19 @@ func answering() *mocks.WorkflowUpdateHandle {
 	return handle
 }
 
-// TestUpdatesThatTemporalDroppedAreSentAgain: seen on the production server while a run's first task failed.
-func TestUpdatesThatTemporalDroppedAreSentAgain(t *testing.T) {
+// This was seen on a production server while a run's first task failed.
+func TestDroppedUpdatesAreSentAgain(t *testing.T) {
 	t.Parallel()
 	c := &mocks.Client{}
-	c.On("NewWithStartWorkflowOperation", mock.Anything, mock.Anything, mock.Anything).Return(client.WithStartWorkflowOperation(nil))
-	c.On("UpdateWithStartWorkflow", mock.Anything, mock.Anything).Return(nil, serviceerror.NewWorkflowNotReady(dropped)).Once()
+	c.On("NewWithStartWorkflowOperation", mock.Anything, mock.Anything, mock.Anything).
+		Return(client.WithStartWorkflowOperation(nil))
+	c.On("UpdateWithStartWorkflow", mock.Anything, mock.Anything).
+		Return(nil, serviceerror.NewWorkflowNotReady(dropped)).
+		Once()
 	c.On("UpdateWithStartWorkflow", mock.Anything, mock.Anything).Return(answering(), nil).Once()
-	c.On("UpdateWorkflow", mock.Anything, mock.Anything).Return(nil, serviceerror.NewWorkflowNotReady(dropped)).Twice()
+	c.On("UpdateWorkflow", mock.Anything, mock.Anything).
+		Return(nil, serviceerror.NewWorkflowNotReady(dropped)).
+		Twice()
 	c.On("UpdateWorkflow", mock.Anything, mock.Anything).Return(answering(), nil).Once()
 
 	_, err := operations.CheckNow(t.Context(), c, id)
@@ -45,11 +50,12 @@ func TestUpdatesThatTemporalDroppedAreSentAgain(t *testing.T) {
 	c.AssertExpectations(t)
 }
 
-// TestUpdateThatTemporalDropsAllTheTimeEndsWithItsContext says why, and not only that it took long.
-func TestUpdateThatTemporalDropsAllTheTimeEndsWithItsContext(t *testing.T) {
+// The error says why, and not only that it took too long.
+func TestUpdateDroppedEveryTimeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := &mocks.Client{}
-	c.On("UpdateWorkflow", mock.Anything, mock.Anything).Return(nil, serviceerror.NewWorkflowNotReady(dropped))
+	c.On("UpdateWorkflow", mock.Anything, mock.Anything).
+		Return(nil, serviceerror.NewWorkflowNotReady(dropped))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	_, err := operations.Override(ctx, c, id, ordercheck.OverrideRequest{})

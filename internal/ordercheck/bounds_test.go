@@ -28,23 +28,28 @@ func findings(rule string, severity ordercheck.Severity, n int, text string) []o
 	list := make([]ordercheck.Finding, n)
 	for i := range list {
 		list[i] = ordercheck.Finding{
-			ID: fmt.Sprintf("%s/line-%d", rule, i+1), RuleID: rule, Severity: severity, Scope: ordercheck.ScopeLine,
+			ID: fmt.Sprintf("%s/line-%d", rule,
+				i+1), RuleID: rule, Severity: severity, Scope: ordercheck.ScopeLine,
 			LineID: fmt.Sprintf("line-%d", i+1), LineNumber: i + 1,
-			Message: fmt.Sprintf("Line %d is wrong%s", i+1, text), Fix: "Correct it" + text, Expected: "1.00" + text, Actual: "2.00" + text,
+			Message: fmt.Sprintf("Line %d is wrong%s", i+1,
+				text), Fix: "Correct it" + text, Expected: "1.00" + text, Actual: "2.00" + text,
 		}
 	}
 	return list
 }
 
-func TestAReportListsErrorsFirst(t *testing.T) {
+func TestReportListsErrorsFirst(t *testing.T) {
 	checked := ordercheck.CheckedOrder{
-		Findings: slices.Concat(findings("w1", ordercheck.SeverityWarning, 300, ""), findings("e1", ordercheck.SeverityError, 150, ""),
-			findings("w2", ordercheck.SeverityWarning, 400, ""), findings("e2", ordercheck.SeverityError, 250, "")),
+		Findings: slices.Concat(findings("w1", ordercheck.SeverityWarning, 300, ""),
+			findings("e1", ordercheck.SeverityError, 150, ""),
+			findings("w2", ordercheck.SeverityWarning, 400, ""),
+			findings("e2", ordercheck.SeverityError, 250, "")),
 		Terms: []ordercheck.Terms{{RuleID: "e1"}, {RuleID: "w2"}, {RuleID: "gone"}},
 	}
 	checked.Bound()
 	require.Len(t, checked.Findings, ordercheck.MaxFindings)
-	want := slices.Concat(findings("e1", ordercheck.SeverityError, 150, ""), findings("e2", ordercheck.SeverityError, 250, ""),
+	want := slices.Concat(findings("e1", ordercheck.SeverityError, 150, ""),
+		findings("e2", ordercheck.SeverityError, 250, ""),
 		findings("w1", ordercheck.SeverityWarning, 100, ""))
 	assert.Equal(t, want, checked.Findings, "errors first, both by rule and line")
 	require.Len(t, checked.Omitted, 2)
@@ -60,8 +65,9 @@ func TestAReportListsErrorsFirst(t *testing.T) {
 	assert.Equal(t, 700, report.Warnings())
 }
 
-func TestAReportThatFitsStaysAsItIs(t *testing.T) {
-	all := slices.Concat(findings("w", ordercheck.SeverityWarning, 200, ""), findings("e", ordercheck.SeverityError, 300, ""))
+func TestReportThatFitsIsNotChanged(t *testing.T) {
+	all := slices.Concat(findings("w", ordercheck.SeverityWarning, 200, ""),
+		findings("e", ordercheck.SeverityError, 300, ""))
 	checked := ordercheck.CheckedOrder{Findings: slices.Clone(all)}
 	checked.Bound()
 	assert.Equal(t, all, checked.Findings, "in the order of the rules")
@@ -87,7 +93,16 @@ func giant(text string) ordercheck.CheckedOrder {
 		checked.Skipped = append(checked.Skipped, ordercheck.Skipped{RuleID: id, Reason: text})
 		checked.RuleErrors = append(checked.RuleErrors, ordercheck.RuleError{RuleID: id, Error: text})
 		checked.Shadow = append(checked.Shadow, ordercheck.ShadowResult{RuleID: id, Error: text})
-		checked.Terms = append(checked.Terms, ordercheck.Terms{RuleID: id, Grace: &grace, HoldMax: &grace, RemindEvery: &grace, NotOverridable: true})
+		checked.Terms = append(
+			checked.Terms,
+			ordercheck.Terms{
+				RuleID:         id,
+				Grace:          &grace,
+				HoldMax:        &grace,
+				RemindEvery:    &grace,
+				NotOverridable: true,
+			},
+		)
 	}
 	return checked
 }
@@ -95,7 +110,7 @@ func giant(text string) ordercheck.CheckedOrder {
 // maxPayload is Temporal's limit; what is encrypted has a few bytes more.
 const maxPayload = 2 << 20
 
-func TestTheLargestStateOfARunFitsAPayload(t *testing.T) {
+func TestLargestStateFitsAPayload(t *testing.T) {
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			checked := giant(text)
@@ -103,8 +118,11 @@ func TestTheLargestStateOfARunFitsAPayload(t *testing.T) {
 			assert.Less(t, size(t, checked), 900<<10, "the result of CheckOrder")
 
 			report := ordercheck.Report{
-				SalesOrderID: strings.Repeat("i", 128), OrderNumber: ordercheck.Keyword(text), Customer: ordercheck.Keyword(text),
-				OrderVersion: ordercheck.ShortID(text), RuleSet: ordercheck.RuleSet{Name: ordercheck.Keyword(text), Digest: strings.Repeat("d", 80)},
+				SalesOrderID: strings.Repeat("i",
+					128), OrderNumber: ordercheck.Keyword(text), Customer: ordercheck.Keyword(text),
+				OrderVersion: ordercheck.ShortID(
+					text,
+				), RuleSet: ordercheck.RuleSet{Name: ordercheck.Keyword(text), Digest: strings.Repeat("d", 80)},
 				Skipped: checked.Skipped, RuleErrors: checked.RuleErrors,
 			}
 			report.SetFindings(checked.Findings, checked.Omitted)
@@ -131,18 +149,27 @@ func TestTheLargestStateOfARunFitsAPayload(t *testing.T) {
 			assert.Less(t, size(t, notice), 200<<10)
 			carried := orderlife.State{
 				Report: report, Terms: checked.Terms, Notified: brief, Unlisted: ordercheck.Unlisted(report.Findings),
-				Resolved: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]}, Lifted: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
-				Outbox: []ordercheck.Notice{notice, notice, notice, notice}, Unsent: slices.Repeat([]string{ordercheck.Cut(text, 600)}, 10),
+				Resolved: orderlife.Gone{
+					Findings: brief[:ordercheck.MaxResolved],
+				}, Lifted: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
+				Outbox: []ordercheck.Notice{
+					notice,
+					notice,
+					notice,
+					notice,
+				}, Unsent: slices.Repeat([]string{ordercheck.Cut(text, 600)}, 10),
 			}
-			total := size(t, orderlife.Start{Start: ordercheck.Start{SalesOrderID: report.SalesOrderID}, State: &carried})
-			t.Logf("%d KiB: checked %d, report %d, notice %d, notified %d, unlisted %d, terms %d", total>>10, size(t, checked)>>10,
-				size(t, report)>>10, size(t, notice)>>10, size(t, brief)>>10, size(t, carried.Unlisted)>>10, size(t, checked.Terms)>>10)
+			total := size(t,
+				orderlife.Start{Start: ordercheck.Start{SalesOrderID: report.SalesOrderID}, State: &carried})
+			t.Logf("%d KiB: checked %d, report %d, notice %d, notified %d, unlisted %d, terms %d", total>>10,
+				size(t, checked)>>10, size(t, report)>>10, size(t, notice)>>10, size(t, brief)>>10,
+				size(t, carried.Unlisted)>>10, size(t, checked.Terms)>>10)
 			assert.Less(t, total, maxPayload-100<<10)
 		})
 	}
 }
 
-func TestWhatIsListedDependsOnNothingElse(t *testing.T) {
+func TestBoundingIsDeterministic(t *testing.T) {
 	once, twice := giant(hostile["JSON escapes"]), giant(hostile["JSON escapes"])
 	once.Bound()
 	twice.Bound()
@@ -154,15 +181,28 @@ func TestWhatIsListedDependsOnNothingElse(t *testing.T) {
 	together := ordercheck.OmittedFrom(nil, list)
 	inParts := ordercheck.OmittedFrom(ordercheck.OmittedFrom(nil, shuffled[:20]), shuffled[20:])
 	assert.Equal(t, together, inParts)
-	assert.Equal(t, together, ordercheck.OmittedFrom(nil, together), "entries are joined like findings")
+	assert.Equal(t, together, ordercheck.OmittedFrom(nil, together),
+		"entries are joined like findings")
 	list[7].Actual = "3.00"
 	assert.NotEqual(t, together[0].Facts(), ordercheck.OmittedFrom(nil, list)[0].Facts())
 }
 
-func TestFactsAreThoseOfTheWholeText(t *testing.T) {
-	whole := ordercheck.Finding{ID: "a", LineNumber: 7, Message: "Line 7: " + strings.Repeat("x", 5000) + "1"}
-	moved := ordercheck.Finding{ID: "a", LineNumber: 8, Message: "Line 8: " + strings.Repeat("x", 5000) + "1"}
-	other := ordercheck.Finding{ID: "a", LineNumber: 7, Message: "Line 7: " + strings.Repeat("x", 5000) + "2"}
+func TestFactsComeFromTheWholeText(t *testing.T) {
+	whole := ordercheck.Finding{
+		ID:         "a",
+		LineNumber: 7,
+		Message:    "Line 7: " + strings.Repeat("x", 5000) + "1",
+	}
+	moved := ordercheck.Finding{
+		ID:         "a",
+		LineNumber: 8,
+		Message:    "Line 8: " + strings.Repeat("x", 5000) + "1",
+	}
+	other := ordercheck.Finding{
+		ID:         "a",
+		LineNumber: 7,
+		Message:    "Line 7: " + strings.Repeat("x", 5000) + "2",
+	}
 	facts := whole.Facts()
 	for _, limit := range []int{1000, 60} {
 		whole.Cut(limit)
@@ -178,10 +218,11 @@ func TestFactsAreThoseOfTheWholeText(t *testing.T) {
 	assert.Empty(t, short.FactsDigest)
 }
 
-func TestMoreRulesThanEntriesAreCountedTogether(t *testing.T) {
+func TestRulesBeyondTheLimitShareAnEntry(t *testing.T) {
 	var omitted []ordercheck.Finding
 	for i := range 200 {
-		omitted = ordercheck.OmittedFrom(omitted, findings(fmt.Sprint("rule-", i), ordercheck.SeverityError, 3, ""))
+		omitted = ordercheck.OmittedFrom(omitted,
+			findings(fmt.Sprint("rule-", i), ordercheck.SeverityError, 3, ""))
 	}
 	assert.Less(t, len(omitted), 60)
 	last := omitted[len(omitted)-1]
@@ -193,9 +234,14 @@ func TestMoreRulesThanEntriesAreCountedTogether(t *testing.T) {
 	assert.Equal(t, 600, total)
 }
 
-func TestOverrideRequestsHaveBounds(t *testing.T) {
+func TestOverrideRequestsHaveLimits(t *testing.T) {
 	now := time.Now()
-	good := ordercheck.OverrideRequest{Findings: []string{"a"}, By: "Anna", Reason: "agreed", Until: now.Add(time.Hour)}
+	good := ordercheck.OverrideRequest{
+		Findings: []string{"a"},
+		By:       "Anna",
+		Reason:   "agreed",
+		Until:    now.Add(time.Hour),
+	}
 	assert.Empty(t, good.Faults(now))
 	for name, tc := range map[string]struct {
 		change func(*ordercheck.OverrideRequest)
@@ -218,11 +264,12 @@ func TestOverrideRequestsHaveBounds(t *testing.T) {
 	require.NoError(t, long.FitsReport(50, nil))
 	err := long.FitsReport(500, nil)
 	require.ErrorContains(t, err, `"by" and "reason" are too long for 500 findings: give at most`)
-	require.ErrorContains(t, long.FitsReport(50, slices.Repeat([]*ordercheck.Override{&long}, 90)), "too")
+	require.ErrorContains(t, long.FitsReport(50, slices.Repeat([]*ordercheck.Override{&long}, 90)),
+		"too")
 	require.NoError(t, long.FitsReport(0, slices.Repeat([]*ordercheck.Override{&long}, 90)))
 }
 
-func TestRecentOrdersThatAreTooLargeLoseGoods(t *testing.T) {
+func TestRecentOrdersLoseGoodsIfTooLarge(t *testing.T) {
 	var recent ordercheck.RecentOrders
 	for i := range 100 {
 		o := ordercheck.RecentOrder{SalesOrderID: fmt.Sprint("order-", i), Lines: 1000}

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-func TestDigestTravelsReadableWhenSmallAndCompressedWhenLarge(t *testing.T) {
+func TestOnlyLargeDigestsAreCompressed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		digest   string
 		readable bool
@@ -33,7 +33,7 @@ func TestDigestTravelsReadableWhenSmallAndCompressedWhenLarge(t *testing.T) {
 	}
 }
 
-func TestDigestThatDoesNotFitAPayloadIsRefused(t *testing.T) {
+func TestDigestTooLargeForAPayloadIsRefused(t *testing.T) {
 	noise := make([]byte, 3<<20)
 	_, err := rand.Read(noise)
 	require.NoError(t, err)

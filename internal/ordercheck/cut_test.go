@@ -52,7 +52,8 @@ var hostile = map[string]string{
 func TestKeywordsFitEveryDatabase(t *testing.T) {
 	for name, text := range hostile {
 		for kind, got := range map[string]string{"keyword": ordercheck.Keyword(text), "id": ordercheck.ShortID(text)} {
-			assert.LessOrEqual(t, utf8.RuneCountInString(got), 255, "%s: %s: PostgreSQL's column", name, kind)
+			assert.LessOrEqual(t, utf8.RuneCountInString(got), 255, "%s: %s: PostgreSQL's column", name,
+				kind)
 			assert.LessOrEqual(t, len(got), 2048, "%s: %s: Temporal's search attribute", name, kind)
 			assert.True(t, utf8.ValidString(got), "%s: %s", name, kind)
 			assert.NotContains(t, got, "\x00", "%s: %s", name, kind)
@@ -65,7 +66,7 @@ func TestKeywordsFitEveryDatabase(t *testing.T) {
 	assert.Equal(t, "SO-000123", ordercheck.SummaryName("SO-000123"))
 }
 
-func TestIDsThatAreCutStayDifferent(t *testing.T) {
+func TestShortIDsStayDifferent(t *testing.T) {
 	long := strings.Repeat("x", 3000)
 	assert.Equal(t, "0000000000310AB6", ordercheck.ShortID("0000000000310AB6"))
 	assert.NotEqual(t, ordercheck.ShortID(long+"1"), ordercheck.ShortID(long+"2"))
@@ -73,11 +74,12 @@ func TestIDsThatAreCutStayDifferent(t *testing.T) {
 	assert.Equal(t, "PO-1", ordercheck.ShortText("PO-1"))
 	assert.Equal(t, "Größe", ordercheck.ShortText("Größe"))
 	assert.NotEqual(t, ordercheck.ShortText(long+"1"), ordercheck.ShortText(long+"2"))
-	assert.Equal(t, ordercheck.ShortText(long+"ä"), ordercheck.ShortText(strings.ToUpper(long)+"Ä"), "compared without case")
+	assert.Equal(t, ordercheck.ShortText(long+"ä"), ordercheck.ShortText(strings.ToUpper(long)+"Ä"),
+		"compared without case")
 	assert.Equal(t, ordercheck.ShortText(long), ordercheck.ShortText(ordercheck.ShortText(long)))
 }
 
-func TestKeywordListSaysWhatItLeavesOut(t *testing.T) {
+func TestKeywordListSaysHowManyItLeavesOut(t *testing.T) {
 	short := []string{"order-total", "line-subtotal"}
 	assert.Equal(t, short, ordercheck.KeywordList(short))
 	assert.Empty(t, ordercheck.KeywordList([]string{}))

@@ -15,16 +15,22 @@ import (
 func TestTimelineKeepsTheLastFifty(t *testing.T) {
 	var report ordercheck.Report
 	for i := range 60 {
-		report.AddToTimeline(ordercheck.TimelineEntry{Kind: ordercheck.TimelineChecked, Text: fmt.Sprint(i)})
+		report.AddToTimeline(
+			ordercheck.TimelineEntry{Kind: ordercheck.TimelineChecked, Text: fmt.Sprint(i)},
+		)
 	}
 	require.Len(t, report.Timeline, 50)
 	assert.Equal(t, "10", report.Timeline[0].Text)
 	assert.Equal(t, "59", report.Timeline[49].Text)
 }
 
-func TestTimelineOfLongTexts(t *testing.T) {
+func TestTimelineOfLongTextsIsLimited(t *testing.T) {
 	var report ordercheck.Report
-	longest := ordercheck.TimelineEntry{Kind: ordercheck.TimelineCommented, By: strings.Repeat("𝔹", ordercheck.MaxOverrideBy), Text: strings.Repeat("𝔹", ordercheck.MaxComment)}
+	longest := ordercheck.TimelineEntry{
+		Kind: ordercheck.TimelineCommented,
+		By:   strings.Repeat("𝔹", ordercheck.MaxOverrideBy),
+		Text: strings.Repeat("𝔹", ordercheck.MaxComment),
+	}
 	for range 60 {
 		report.AddToTimeline(longest)
 		assert.Equal(t, longest, report.Timeline[len(report.Timeline)-1], "the latest is whole")
@@ -34,12 +40,13 @@ func TestTimelineOfLongTexts(t *testing.T) {
 	assert.Less(t, len(data), 130<<10)
 	assert.Greater(t, len(data), 100<<10)
 
-	report.AddToTimeline(ordercheck.TimelineEntry{Kind: ordercheck.TimelineNotChecked, Text: strings.Repeat("x", 10_000)})
+	report.AddToTimeline(
+		ordercheck.TimelineEntry{Kind: ordercheck.TimelineNotChecked, Text: strings.Repeat("x", 10_000)},
+	)
 	assert.Less(t, len(report.Timeline[len(report.Timeline)-1].Text), 600)
 }
 
-// TestTimelinesAreNotShared: a copy of a report that was handed out does not change.
-func TestTimelinesAreNotShared(t *testing.T) {
+func TestCopiedReportKeepsItsTimeline(t *testing.T) {
 	var report ordercheck.Report
 	report.AddToTimeline(ordercheck.TimelineEntry{Text: "first"})
 	before := report

@@ -8,8 +8,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-func TestVersionsGrow(t *testing.T) {
-	ordered := []string{"", "0000000000000001", "a", "00000000000000fF", "0000000000310AB6", "FFFFFFFFFFFFFFFF"}
+func TestVersionsAreCompared(t *testing.T) {
+	ordered := []string{
+		"",
+		"0000000000000001",
+		"a",
+		"00000000000000fF",
+		"0000000000310AB6",
+		"FFFFFFFFFFFFFFFF",
+	}
 	for i, a := range ordered {
 		for j, b := range ordered {
 			assert.Equal(t, i < j, ordercheck.CompareVersions(a, b) < 0, "%q and %q", a, b)

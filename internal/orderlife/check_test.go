@@ -20,7 +20,7 @@ func finding(rule string, severity ordercheck.Severity) ordercheck.Finding {
 	}
 }
 
-func TestStatusFollowsFromWhatTheCheckFound(t *testing.T) {
+func TestStatusFollowsFromTheFindings(t *testing.T) {
 	var w world
 	wrong := finding("order-total", ordercheck.SeverityError)
 	odd := finding("total-zero", ordercheck.SeverityWarning)
@@ -115,7 +115,8 @@ func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
 // Invariant 5: a finding keeps its first-seen time when its message changes.
 func TestFindingKeepsItsFirstSeenTime(t *testing.T) {
 	l := newLife(t, "order-total")
-	l.save(2*time.Minute, func() { l.order.wrong = map[string]string{"balance": "5.00", "order-total": "6.00"} })
+	l.save(2*time.Minute,
+		func() { l.order.wrong = map[string]string{"balance": "5.00", "order-total": "6.00"} })
 	report := l.mustRun()
 	require.Len(t, report.Findings, 2)
 	assert.Equal(t, "6.00", report.Findings[1].Actual)
@@ -123,9 +124,8 @@ func TestFindingKeepsItsFirstSeenTime(t *testing.T) {
 	assert.Equal(t, start, report.Findings[1].FirstSeen)
 }
 
-// TestErrorIsConfirmedByAFetchThatBeganAfterItsGrace: one that began before may have read the order
-// before somebody fixed it.
-func TestErrorIsConfirmedByAFetchThatBeganAfterItsGrace(t *testing.T) {
+// A fetch that began earlier may have read the order before somebody fixed it.
+func TestErrorIsConfirmedByAFetchAfterItsGrace(t *testing.T) {
 	w := &world{order: order{wrong: map[string]string{"total": "5.00"}}}
 	s := orderlife.New(orderID, settings, ordercheck.PriorityWebhook)
 	s.Begin()
@@ -142,9 +142,9 @@ func TestErrorIsConfirmedByAFetchThatBeganAfterItsGrace(t *testing.T) {
 	}
 }
 
-// TestCheckThatFailsHalfWayChangesNothing: the next check of that version evaluates it, and does not
-// take the findings of the version before for its own.
-func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {
+// The next check of the same version evaluates it, and does not reuse the findings of the version
+// before.
+func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 	l := newLife(t)
 	l.onCheck = func(n int) *orderlife.Failure {
 		switch n {
@@ -163,7 +163,7 @@ func TestCheckThatFailsHalfWayChangesNothing(t *testing.T) {
 	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.told(), "the broken order was held")
 }
 
-// TestFetchedOrderIsNamedBeforeItIsChecked: operators look for its number, even if no check succeeds.
+// Operators look for its number even if no check succeeds.
 func TestFetchedOrderIsNamedBeforeItIsChecked(t *testing.T) {
 	l := newLife(t, "total")
 	l.onCheck = func(int) *orderlife.Failure { return &orderlife.Failure{Type: "Broken", Message: "no"} }
@@ -175,8 +175,7 @@ func TestFetchedOrderIsNamedBeforeItIsChecked(t *testing.T) {
 	assert.Equal(t, "Could not be checked: no", l.state.Report.Timeline[0].Text)
 }
 
-// TestOrderTooLargeIsToldOnce: nobody looks for it among the failed runs.
-func TestOrderTooLargeIsToldOnce(t *testing.T) {
+func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 	tooLarge := orderlife.Failure{Type: ordercheck.ErrorOrderTooLarge, Message: "too large"}
 	for name, tc := range map[string]struct {
 		recalled *ordercheck.RecalledRun
@@ -210,15 +209,16 @@ func TestOrderTooLargeIsToldOnce(t *testing.T) {
 		l.save(4*day, func() { failure = &tooLarge })
 		l.save(5*day, func() { failure = nil; l.broken() })
 		l.mustRun()
-		assert.Equal(t, []string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"}, l.told())
+		assert.Equal(t,
+			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"}, l.told())
 		// 0, 30m, 1h, and a day and two days later, and so on.
 		assert.Len(t, l.fetchedAt, 3+2+1+1+1)
 	})
 }
 
-// TestWhatIsKnownStandsWhileInflowLeavesThingsOut: an order is held, its next version comes without
-// lines, and nothing resolves it until somebody has looked.
-func TestWhatIsKnownStandsWhileInflowLeavesThingsOut(t *testing.T) {
+// An order is held, and its next version comes without lines. Nothing is resolved until a rule
+// could look.
+func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 	l := newLife(t, "order-subtotal")
 	l.needy = []string{"order-subtotal"}
 	l.save(time.Hour, func() { l.broken(); l.missing = []string{"customer", "lines"} })
@@ -241,7 +241,7 @@ func TestWhatIsKnownStandsWhileInflowLeavesThingsOut(t *testing.T) {
 	assert.Len(t, l.fetchedAt, 4)
 }
 
-func TestAnErrorWhoseRuleCannotLookIsNotTriedAtOnceAgainAndAgain(t *testing.T) {
+func TestErrorWhoseRuleCannotLookIsRetriedAfterADelay(t *testing.T) {
 	for name, blind := range map[string]func(*life){
 		"left out":     func(l *life) { l.missing = []string{"lines"} },
 		"a rule error": func(l *life) { l.failing = []string{"order-subtotal"} },
@@ -251,7 +251,8 @@ func TestAnErrorWhoseRuleCannotLookIsNotTriedAtOnceAgainAndAgain(t *testing.T) {
 			l.needy = []string{"order-subtotal"}
 			l.save(10*time.Minute, func() { blind(l) })
 			l.at(2*time.Hour, func() {
-				assert.Equal(t, ordercheck.StatusPending, l.state.Report.Status, "nobody has seen that the error is still there")
+				assert.Equal(t, ordercheck.StatusPending, l.state.Report.Status,
+					"nobody has seen that the error is still there")
 				assert.LessOrEqual(t, len(l.fetchedAt), 1+9)
 				l.broken()
 				l.missing, l.failing = nil, nil
@@ -262,9 +263,8 @@ func TestAnErrorWhoseRuleCannotLookIsNotTriedAtOnceAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestBilledWith: an order is remembered as it was first seen invoiced. A check that cannot know
-// whether it is invoiced changes nothing.
-func TestBilledWith(t *testing.T) {
+// A check that cannot know whether the order is invoiced changes nothing.
+func TestOrderIsKeptAsFirstInvoiced(t *testing.T) {
 	first := &ordercheck.Billed{OrderVersion: "1", Fingerprint: "a"}
 	later := &ordercheck.Billed{OrderVersion: "2", Fingerprint: "b"}
 	failed := ordercheck.Lookups{Failed: []string{ordercheck.LookupBilled}}
@@ -288,7 +288,11 @@ func TestBilledWith(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &orderlife.State{Billed: tc.known}
-			fetched := &ordercheck.FetchedOrder{Asked: []string{ordercheck.LookupBilled}, Billed: tc.now, Missing: tc.missing}
+			fetched := &ordercheck.FetchedOrder{
+				Asked:   []string{ordercheck.LookupBilled},
+				Billed:  tc.now,
+				Missing: tc.missing,
+			}
 			if tc.notAsked {
 				fetched.Asked = []string{"customer"}
 			}
@@ -297,8 +301,7 @@ func TestBilledWith(t *testing.T) {
 	}
 }
 
-// TestMissedWebhooksOfAHeldOrder: the run itself knows what it has seen.
-func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
+func TestHeldOrderIgnoresMissedVersionsThatItHasSeen(t *testing.T) {
 	l := newLife(t, "total")
 	l.order.version = 5
 	l.at(0, func() { l.miss(5) })             // with the start: the first fetch sees it
@@ -307,7 +310,8 @@ func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
 	l.edit(3 * time.Minute)
 	l.at(4*time.Minute, func() { l.miss(6) })
 	report := l.mustRun()
-	assert.Equal(t, []time.Duration{0, 4 * time.Minute}, l.fetchedAt, "nobody is saving the order: nothing settles")
+	assert.Equal(t, []time.Duration{0, 4 * time.Minute}, l.fetchedAt,
+		"nobody is saving the order: nothing settles")
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 	assert.Equal(t, "0000000000000006", report.OrderVersion)
 	found := slices.IndexFunc(report.Timeline, func(e ordercheck.TimelineEntry) bool {
@@ -316,11 +320,12 @@ func TestMissedWebhooksOfAHeldOrder(t *testing.T) {
 	assert.Positive(t, found)
 }
 
-func TestAMissedWebhookThatComesAfterAll(t *testing.T) {
+func TestMissedWebhookMayComeLater(t *testing.T) {
 	t.Run("before the fetch", func(t *testing.T) {
 		l := newLife(t)
 		l.at(0, func() { l.deliver(1) })
-		l.at(time.Second, func() { l.miss(9) }) // the fetch that is due begins after that version was there
+		l.at(time.Second,
+			func() { l.miss(9) }) // the fetch that is due begins after that version was there
 		l.mustRun()
 		assert.Equal(t, []time.Duration{2 * time.Second}, l.fetchedAt, "it does not disturb the settling")
 	})
@@ -337,7 +342,7 @@ func TestAMissedWebhookThatComesAfterAll(t *testing.T) {
 	})
 }
 
-func TestAMissedWebhookOfACheckThatFailed(t *testing.T) {
+func TestMissedWebhookAfterAFailedCheck(t *testing.T) {
 	l := newLife(t)
 	l.order.version, l.down = 1, true
 	l.onFetch = func(n int) {
@@ -350,8 +355,8 @@ func TestAMissedWebhookOfACheckThatFailed(t *testing.T) {
 	assert.Len(t, l.fetchedAt, 2)
 }
 
-// TestAnOrderThatWasDeletedAndComesBackIsEvaluated, though InFlow gives it the version that it had.
-func TestAnOrderThatWasDeletedAndComesBackIsEvaluated(t *testing.T) {
+// InFlow gives it the same version as before.
+func TestDeletedOrderThatComesBackIsEvaluated(t *testing.T) {
 	l := newLife(t, "total")
 	l.at(time.Minute, func() { l.deleted = true; l.deliver(1) })
 	l.onFetch = func(n int) {

@@ -114,7 +114,8 @@ func (l *life) deliver(webhooks int) {
 func (l *life) ask() { l.signals = append(l.signals, func() { l.state.Asked() }) }
 
 func (l *life) miss(version int) {
-	l.signals = append(l.signals, func() { l.state.Missed(l.now, (&order{version: version}).versionText()) })
+	l.signals = append(l.signals,
+		func() { l.state.Missed(l.now, (&order{version: version}).versionText()) })
 }
 
 // changeRules puts another rule set in force, which finds what is broken now.

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzLife makes any sequence of events, times, failures and continue-as-news happen to an order, and
-// holds its state to a model after each of them. LIFE_STEPS of TestRandomLives does so for longer.
+// It makes any sequence of events, times, failures and continue-as-news happen to an order, and
+// compares its state with a model after each of them.
 func FuzzLife(f *testing.F) {
 	for seed := range byte(4) {
 		data := make([]byte, 400)
@@ -33,7 +33,7 @@ func FuzzLife(f *testing.F) {
 	})
 }
 
-// TestRandomLives plays LIFE_STEPS (10,000) steps of lives, which are the same in each run.
+// It plays LIFE_STEPS steps (10,000 by default) of lives, the same in each run.
 func TestRandomLives(t *testing.T) {
 	steps := 10_000
 	if text := os.Getenv("LIFE_STEPS"); text != "" {

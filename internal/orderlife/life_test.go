@@ -12,9 +12,13 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-var byAnna = ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "agreed with the customer"}
+var byAnna = ordercheck.OverrideRequest{
+	Findings: []string{"all"},
+	By:       "Anna",
+	Reason:   "agreed with the customer",
+}
 
-// TestLife is every way that an order can go. Times are since the first fetch.
+// It covers every way that an order can go. Times count from the first fetch.
 func TestLife(t *testing.T) {
 	const quiet = 2 * time.Second // settling, after a save
 	ofTotal := ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna", Reason: "r"}
@@ -315,8 +319,7 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// TestHoldExpiresWhileInflowRefusesTheKey: the hold ends in time, and nobody claims to know how the
-// order is.
+// The hold ends in time, and the note does not say that the order is still wrong.
 func TestHoldExpiresWhileInflowRefusesTheKey(t *testing.T) {
 	l := newLife(t, "total")
 	l.save(29*day, func() { l.down = true })
@@ -328,7 +331,7 @@ func TestHoldExpiresWhileInflowRefusesTheKey(t *testing.T) {
 	assert.NotContains(t, note, "still wrong")
 }
 
-func TestSettling(t *testing.T) {
+func TestCheckWaitsUntilTheOrderIsQuiet(t *testing.T) {
 	for name, tc := range map[string]struct {
 		deliveries []time.Duration
 		want       []time.Duration
@@ -365,8 +368,6 @@ func everySecond(n int) []time.Duration {
 	return at
 }
 
-// TestListsOfAReportAreNeverNull: a report without findings has empty lists, also one that no check
-// has filled.
 func TestListsOfAReportAreNeverNull(t *testing.T) {
 	for name, story := range map[string]func(l *life){
 		"right":       func(*life) {},

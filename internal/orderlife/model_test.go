@@ -67,8 +67,8 @@ func (m *model) begin() {
 	m.noticed = 0
 }
 
-// beginAfresh takes that a life ended by hand has begun anew: clocks are those of a new run, but what
-// somebody answers for, or people know, is remembered.
+// beginAfresh takes that a life ended by hand has begun anew: clocks are those of a new run, but
+// what somebody answers for, or people know, is remembered.
 func (m *model) beginAfresh() {
 	m.logf("begun afresh")
 	m.latest, m.lastFound, m.kept = nil, nil, nil
@@ -364,7 +364,8 @@ func (m *model) confirmed() map[string]bool {
 
 // couldNotLook reports whether a rule could not look in the latest check.
 func (m *model) couldNotLook(rule string) bool {
-	return slices.ContainsFunc(m.lastFound.RuleErrors, func(e ordercheck.RuleError) bool { return e.RuleID == rule })
+	return slices.ContainsFunc(m.lastFound.RuleErrors,
+		func(e ordercheck.RuleError) bool { return e.RuleID == rule })
 }
 
 // judgeFindings holds the findings of a check to the model's clocks and overrides.
@@ -380,7 +381,8 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 			delete(m.overrides, id)
 			continue
 		}
-		if override, is := m.overrides[id]; is && (!m.now.Before(override.Override.Until) || here && override.Facts() != f.Facts() || here && f.Severity != ordercheck.SeverityError) {
+		if override, is := m.overrides[id]; is &&
+			(!m.now.Before(override.Override.Until) || here && override.Facts() != f.Facts() || here && f.Severity != ordercheck.SeverityError) {
 			delete(m.overrides, id)
 		}
 		if _, seen := m.firstSeen[id]; here && !seen {
@@ -396,10 +398,12 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 		if f.Severity != ordercheck.SeverityError {
 			continue
 		}
-		if f.State == ordercheck.FindingConfirmed && !wasConfirmed[f.ID] && m.began.Before(f.FirstSeen.Add(m.grace(f.ID))) {
+		if f.State == ordercheck.FindingConfirmed && !wasConfirmed[f.ID] &&
+			m.began.Before(f.FirstSeen.Add(m.grace(f.ID))) {
 			m.faultf("%s was confirmed before its grace ended", f.ID)
 		}
-		if f.State != ordercheck.FindingConfirmed && wasConfirmed[f.ID] && f.State != ordercheck.FindingOverridden {
+		if f.State != ordercheck.FindingConfirmed && wasConfirmed[f.ID] &&
+			f.State != ordercheck.FindingOverridden {
 			m.faultf("%s was confirmed, and is %s", f.ID, f.State)
 		}
 	}
@@ -411,7 +415,9 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 }
 
 func (m *model) grace(rule string) time.Duration {
-	if terms, own := m.world.rules.terms[rule]; own && slices.ContainsFunc(m.lastFound.Terms, func(t ordercheck.Terms) bool { return t.RuleID == rule }) {
+	if terms, own := m.world.rules.terms[rule]; own &&
+		slices.ContainsFunc(m.lastFound.Terms,
+			func(t ordercheck.Terms) bool { return t.RuleID == rule }) {
 		return *terms.Grace
 	}
 	return settings.GracePeriod
@@ -452,8 +458,8 @@ func (m *model) sendNotice() {
 	m.state.NoticeDone(m.now)
 }
 
-// judgeNotices looks at the notice that was made now, if any: it is news, and true. concluded is true if
-// the state has just decided who is notified: then people know of every confirmed error.
+// judgeNotices looks at the notice that was made now, if any: it is news, and true. concluded is
+// true if the state has just decided who is notified: then people know of every confirmed error.
 func (m *model) judgeNotices(concluded bool) {
 	s := m.state
 	confirmed := m.confirmed()
@@ -481,8 +487,10 @@ func (m *model) judgeNotices(concluded bool) {
 }
 
 func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool) {
-	pending := slices.ContainsFunc(m.state.Report.Findings, func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingPending })
-	if notice.Report.Errors() != m.state.Report.Errors() || notice.Report.OrderVersion != m.state.Report.OrderVersion {
+	pending := slices.ContainsFunc(m.state.Report.Findings,
+		func(f ordercheck.Finding) bool { return f.State == ordercheck.FindingPending })
+	if notice.Report.Errors() != m.state.Report.Errors() ||
+		notice.Report.OrderVersion != m.state.Report.OrderVersion {
 		m.faultf("notice %s is of another report", notice.Kind)
 	}
 	switch notice.Kind {
@@ -508,7 +516,9 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 		if len(confirmed) > 0 || pending {
 			m.faultf("%s was told while there are errors", notice.Kind)
 		}
-		if overridden := len(m.overrides) > 0 && m.state.Report.Errors() > 0; overridden && notice.Kind == ordercheck.NoticeResolved && notice.Report.Status == ordercheck.StatusOverridden {
+		if overridden := len(m.overrides) > 0 && m.state.Report.Errors() > 0; overridden &&
+			notice.Kind == ordercheck.NoticeResolved &&
+			notice.Report.Status == ordercheck.StatusOverridden {
 			m.faultf("resolved, and somebody answers for errors")
 		}
 	}
@@ -526,7 +536,9 @@ func (m *model) end(next orderlife.Next) {
 	if s.Failure != nil {
 		failure = s.Failure.Type
 	}
-	if next.Do == orderlife.Complete && !s.Abandoned && s.Report.Note != orderlife.NoteCancelled && s.Report.Note != orderlife.NoteDeleted && s.Report.Errors() > 0 {
+	if next.Do == orderlife.Complete && !s.Abandoned && s.Report.Note != orderlife.NoteCancelled &&
+		s.Report.Note != orderlife.NoteDeleted &&
+		s.Report.Errors() > 0 {
 		m.faultf("the run completed, and the order is wrong")
 	}
 	if s.Report.CheckedAt.IsZero() {
@@ -571,13 +583,15 @@ func (m *model) judge() {
 	if m.owed && (s.Due == nil || s.Due.RulesOnly) {
 		m.faultf("a fetch is owed, and none is due")
 	}
-	if s.Report.CheckedAt.After(m.now) || len(s.Report.Timeline) > 50 || len(s.Outbox) > 4 || len(s.Unsent) > 10 {
+	if s.Report.CheckedAt.After(m.now) || len(s.Report.Timeline) > 50 || len(s.Outbox) > 4 ||
+		len(s.Unsent) > 10 {
 		m.faultf("a bound is exceeded")
 	}
 	m.judgeStatus()
 	m.judgeOverrides()
 	next := s.Next(m.now)
-	if next.Do == orderlife.Sleep && s.InFlight == nil && next.Until.IsZero() && len(s.Outbox) == 0 && len(m.confirmed()) == 0 {
+	if next.Do == orderlife.Sleep && s.InFlight == nil && next.Until.IsZero() && len(s.Outbox) == 0 &&
+		len(m.confirmed()) == 0 {
 		m.faultf("the run waits for nothing")
 	}
 	if next.Do == orderlife.Sleep && !next.Until.IsZero() && next.Until.Before(m.now) {
@@ -601,7 +615,9 @@ func (m *model) judgeStatus() {
 		}
 	}
 	switch status := m.state.Report.Status; {
-	case status == ordercheck.StatusUnchecked, status == ordercheck.StatusFailed, status == ordercheck.StatusPending:
+	case status == ordercheck.StatusUnchecked,
+		status == ordercheck.StatusFailed,
+		status == ordercheck.StatusPending:
 	case errors > answered && status != ordercheck.StatusChecking:
 		m.faultf("the order has %d errors, %d answered for, and is %s", errors, answered, status)
 	case errors > 0 && (status == ordercheck.StatusPassed || status == ordercheck.StatusWarning):
@@ -615,11 +631,14 @@ func (m *model) judgeStatus() {
 func (m *model) judgeOverrides() {
 	for _, id := range slices.Sorted(maps.Keys(m.overrides)) {
 		override := m.overrides[id]
-		i := slices.IndexFunc(m.state.Report.Findings, func(f ordercheck.Finding) bool { return f.ID == id })
+		i := slices.IndexFunc(m.state.Report.Findings,
+			func(f ordercheck.Finding) bool { return f.ID == id })
 		if i < 0 {
 			m.faultf("the override of %s is gone with its finding", id)
 		}
-		if f := &m.state.Report.Findings[i]; f.State != ordercheck.FindingOverridden || f.Override == nil || !f.Override.Same(*override.Override) {
+		if f := &m.state.Report.Findings[i]; f.State != ordercheck.FindingOverridden ||
+			f.Override == nil ||
+			!f.Override.Same(*override.Override) {
 			m.faultf("the override of %s is forgotten: %+v", id, f)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestPeopleAreToldThatTheRulesChanged: nobody fixed an order whose rule was switched off.
-func TestPeopleAreToldThatTheRulesChanged(t *testing.T) {
+// Nobody fixed the order: its rule was switched off.
+func TestPeopleAreNotifiedThatTheRulesChanged(t *testing.T) {
 	rulesOf := func(findings []ordercheck.Finding) (rules []string) {
 		for _, f := range findings {
 			rules = append(rules, f.RuleID)
@@ -86,9 +86,8 @@ func TestPeopleAreToldThatTheRulesChanged(t *testing.T) {
 	}
 }
 
-// TestRulesChanged: changed rules are tried on the order as it was fetched, but nothing is confirmed
-// without a fetch.
-func TestRulesChanged(t *testing.T) {
+// Changed rules are evaluated on the kept order.
+func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 	for name, tc := range map[string]struct {
 		story           func(l *life)
 		told            []string
@@ -140,9 +139,8 @@ func TestRulesChanged(t *testing.T) {
 	}
 }
 
-// TestWarningsAreToldOnce: an order that has only warnings is told once for each warning, by whichever
-// notice lists it first, and is not held.
-func TestWarningsAreToldOnce(t *testing.T) {
+// An order that has only warnings is not held. Whichever notice lists a warning first counts.
+func TestWarningsAreNotifiedOnce(t *testing.T) {
 	toldBefore := func(l *life, rule string) {
 		f := finding(rule, ordercheck.SeverityWarning)
 		f.Told = true
@@ -184,8 +182,7 @@ func TestWarningsAreToldOnce(t *testing.T) {
 	})
 }
 
-// TestWarningsWhileTheMailServerIsDown: checks meanwhile make a notice for what is new, and only for that.
-func TestWarningsWhileTheMailServerIsDown(t *testing.T) {
+func TestOnlyNewWarningsMakeANoticeWhileOneWaits(t *testing.T) {
 	l := newLife(t, "~stock")
 	l.state.Settings.NotifyWarnings, l.mailDown = true, true
 	l.saveBroken(10*time.Minute, "~stock")
@@ -201,5 +198,6 @@ func TestWarningsWhileTheMailServerIsDown(t *testing.T) {
 	for _, f := range second {
 		told[f.RuleID] = f.Told
 	}
-	assert.Equal(t, map[string]bool{"stock": true, "phone": false}, told, "the second notice says which warning is not new")
+	assert.Equal(t, map[string]bool{"stock": true, "phone": false}, told,
+		"the second notice says which warning is not new")
 }

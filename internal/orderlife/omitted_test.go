@@ -31,7 +31,10 @@ func (c *crowd) check(after time.Duration, listed, omitted []ordercheck.Finding)
 	c.Checked(now, &orderlife.Result{
 		Began:   now,
 		Fetched: ordercheck.FetchedOrder{OrderVersion: (&order{version: c.version}).versionText()},
-		Checked: &ordercheck.CheckedOrder{Findings: slices.Clone(listed), Omitted: ordercheck.OmittedFrom(nil, omitted)},
+		Checked: &ordercheck.CheckedOrder{
+			Findings: slices.Clone(listed),
+			Omitted:  ordercheck.OmittedFrom(nil, omitted),
+		},
 	})
 }
 
@@ -66,9 +69,9 @@ func otherRules() ordercheck.Finding {
 	return f
 }
 
-// TestClocksOfFindingsThatAreNotListed: a finding keeps its clock when it becomes listed, and leaves it
-// to the others when it no longer is.
-func TestClocksOfFindingsThatAreNotListed(t *testing.T) {
+// A finding keeps the time when it becomes listed, and leaves it to the others when it no longer
+// is.
+func TestUnlistedFindingsShareTheirFirstSeenTime(t *testing.T) {
 	const later = 10 * time.Minute
 	for name, tc := range map[string]struct {
 		before, beforeOmitted, listed, omitted []ordercheck.Finding
@@ -109,9 +112,8 @@ func TestClocksOfFindingsThatAreNotListed(t *testing.T) {
 	}
 }
 
-// TestFindingsThatBecomeListedTogetherWithOlderOnes: they share the clock that has run longest, and are
-// confirmed if one was.
-func TestFindingsThatBecomeListedTogetherWithOlderOnes(t *testing.T) {
+// They are confirmed if one of them was.
+func TestFindingsThatBecomeListedTakeTheOldestTime(t *testing.T) {
 	c := newCrowd()
 	c.check(0, wrongLines("1"), nil)
 	c.check(20*time.Minute, wrongLines("1", "2"), nil)
@@ -126,11 +128,16 @@ func TestFindingsThatBecomeListedTogetherWithOlderOnes(t *testing.T) {
 }
 
 func answersFor(findings ...string) ordercheck.OverrideRequest {
-	return ordercheck.OverrideRequest{Findings: findings, By: "Anna", Reason: "agreed", Until: start.Add(7 * day)}
+	return ordercheck.OverrideRequest{
+		Findings: findings,
+		By:       "Anna",
+		Reason:   "agreed",
+		Until:    start.Add(7 * day),
+	}
 }
 
-// TestOverrideOfFindingsThatAreNotListed covers their facts, and no single one of them.
-func TestOverrideOfFindingsThatAreNotListed(t *testing.T) {
+// It covers no single one of them.
+func TestOverrideOfUnlistedFindingsCoversTheirFacts(t *testing.T) {
 	overridden := func(c *crowd) map[string]bool {
 		is := map[string]bool{}
 		for f := range c.Report.All() {
@@ -172,8 +179,7 @@ func TestOverrideOfFindingsThatAreNotListed(t *testing.T) {
 	})
 }
 
-// TestOverrideOutlivesNotBeingListed: a finding that comes back into the list is still answered for.
-func TestOverrideOutlivesNotBeingListed(t *testing.T) {
+func TestOverrideOutlastsAFindingsAbsenceFromTheList(t *testing.T) {
 	for name, tc := range map[string]struct {
 		meanwhile []ordercheck.Finding // not listed
 		want      ordercheck.FindingState
@@ -192,9 +198,9 @@ func TestOverrideOutlivesNotBeingListed(t *testing.T) {
 	}
 }
 
-// TestPeopleAreToldOfNumbersThatGrow: findings of a rule with more than the report lists change places,
-// which is no news.
-func TestPeopleAreToldOfNumbersThatGrow(t *testing.T) {
+// If a rule has more findings than the report lists, other findings may be listed each time. That
+// is no news.
+func TestPeopleAreNotifiedOfGrowingNumbers(t *testing.T) {
 	c := newCrowd()
 	notices := func() (kinds []ordercheck.NoticeKind) {
 		for i := range c.Outbox {
@@ -218,8 +224,7 @@ func TestPeopleAreToldOfNumbersThatGrow(t *testing.T) {
 	assert.Equal(t, 3, resolved.ResolvedOmitted, "four were fixed")
 }
 
-// TestUntoldWarningThatIsNotListed: of warnings that share an entry, people know only if they know all.
-func TestUntoldWarningThatIsNotListed(t *testing.T) {
+func TestUnlistedWarningsAreKnownOnlyTogether(t *testing.T) {
 	warnings := func(names ...string) []ordercheck.Finding {
 		return lines("stock", ordercheck.SeverityWarning, names...)
 	}

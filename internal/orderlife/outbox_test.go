@@ -11,8 +11,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestOutboxIsBounded: the latest notice says what has become of the order.
-func TestOutboxIsBounded(t *testing.T) {
+// The latest notice has the newest state of the order.
+func TestOutboxIsLimited(t *testing.T) {
 	l := newLife(t, "total")
 	l.state.Settings.GracePeriod, l.mailDown = 0, true
 	for hour := 1; hour <= 40; hour += 2 {
@@ -22,16 +22,28 @@ func TestOutboxIsBounded(t *testing.T) {
 	l.at(41*time.Hour, func() {
 		require.Len(t, l.state.Outbox, 4)
 		require.Len(t, l.state.Unsent, 10)
-		assert.Equal(t, "resolved notice of 2026-01-06T23:00:02Z: a later one replaced it before it could be sent", l.state.Unsent[9])
+		assert.Equal(t,
+			"resolved notice of 2026-01-06T23:00:02Z: a later one replaced it before it could be sent",
+			l.state.Unsent[9])
 		l.mailDown = false
 	})
 	l.saveBroken(42 * time.Hour)
 	l.mustRun()
-	assert.Equal(t, []string{"41h0m0s failed", "41h0m0s resolved", "41h0m0s failed", "41h0m0s failed", "42h0m2s resolved"}, l.told())
+	assert.Equal(
+		t,
+		[]string{
+			"41h0m0s failed",
+			"41h0m0s resolved",
+			"41h0m0s failed",
+			"41h0m0s failed",
+			"42h0m2s resolved",
+		},
+		l.told(),
+	)
 	assert.Equal(t, start.Add(40*time.Hour+2*time.Second), l.sent[3].notice.At)
 }
 
-// TestRemindersDoNotPileUp while the mail server is down.
+// The mail server is down.
 func TestRemindersDoNotPileUp(t *testing.T) {
 	l := newLife(t, "total")
 	l.state.Settings.RemindEvery, l.mailDown = day, true
@@ -41,7 +53,7 @@ func TestRemindersDoNotPileUp(t *testing.T) {
 	assert.Equal(t, []string{"72h0m0s failed", "72h30m0s reminder", "73h0m2s resolved"}, l.told())
 }
 
-func TestReceiverThatCannotBeTold(t *testing.T) {
+func TestUnreachableReceiverIsGivenUp(t *testing.T) {
 	l := newLife(t, "total")
 	l.mailDown = true
 	l.at(25*time.Hour, func() {
@@ -53,25 +65,33 @@ func TestReceiverThatCannotBeTold(t *testing.T) {
 	l.saveBroken(26 * time.Hour)
 	report := l.mustRun()
 	assert.Equal(t, []string{"26h0m2s resolved"}, l.told())
-	assert.Equal(t, []string{"failed notice of 2026-01-06T09:00:00Z to chat: no such room"}, l.state.Unsent)
+	assert.Equal(t, []string{"failed notice of 2026-01-06T09:00:00Z to chat: no such room"},
+		l.state.Unsent)
 	var texts []string
 	for _, entry := range report.Timeline {
 		if entry.Kind == ordercheck.TimelineNotified {
 			texts = append(texts, entry.Text)
 		}
 	}
-	assert.Equal(t, []string{"Not told: chat (failed notice), given up after a day.", "Told mail: failed.", "Told mail: resolved."}, texts)
+	assert.Equal(
+		t,
+		[]string{
+			"Not told: chat (failed notice), given up after a day.",
+			"Told mail: failed.",
+			"Told mail: resolved.",
+		},
+		texts,
+	)
 }
 
-func TestManyReceiversAreCounted(t *testing.T) {
+func TestTimelineCountsManyReceivers(t *testing.T) {
 	l := newLife(t, "total")
 	l.targets = []string{"a", "b", "c", "d", "e", "f", "g"}
 	timeline := l.mustRun().Timeline
 	assert.Equal(t, "Told a, b, c, d, e and 2 more: ended.", timeline[len(timeline)-1].Text)
 }
 
-// TestEndedByHand: people who know of the hold are told that it ended, and by whom.
-func TestEndedByHand(t *testing.T) {
+func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 	for name, tc := range map[string]struct {
 		by   ordercheck.Cancellation
 		at   time.Duration
@@ -106,8 +126,7 @@ func TestEndedByHand(t *testing.T) {
 	}
 }
 
-// TestTimelineNamesWhoIsStillToBeTold: a receiver who had too many messages gets a collective one.
-func TestTimelineNamesWhoIsStillToBeTold(t *testing.T) {
+func TestTimelineNamesGatheredReceivers(t *testing.T) {
 	l := newLife(t, "total")
 	l.mailDown = true
 	l.at(time.Hour, func() {
@@ -127,5 +146,6 @@ func TestTimelineNamesWhoIsStillToBeTold(t *testing.T) {
 			texts = append(texts, entry.Text)
 		}
 	}
-	assert.Contains(t, texts, "Told mail: failed. chat will be told in the next collective message: failed.")
+	assert.Contains(t, texts,
+		"Told mail: failed. chat will be told in the next collective message: failed.")
 }

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-func TestValidatorOfOverrides(t *testing.T) {
+func TestInvalidOverridesAreRefused(t *testing.T) {
 	all, year2100 := []string{"all"}, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 	week := start.Add(7 * day)
 	for name, tc := range map[string]struct {
@@ -42,7 +42,9 @@ func TestValidatorOfOverrides(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, "total", "balance", "fixed-price", "~odd")
-			l.rules.terms = map[string]ordercheck.Terms{"fixed-price": {RuleID: "fixed-price", NotOverridable: true}}
+			l.rules.terms = map[string]ordercheck.Terms{
+				"fixed-price": {RuleID: "fixed-price", NotOverridable: true},
+			}
 			l.saveBroken(50*time.Minute, "total", "fixed-price", "~odd")
 			l.at(time.Hour, func() {
 				err := l.state.ValidateOverride(l.now, tc.request)
@@ -60,12 +62,12 @@ func TestValidatorOfOverrides(t *testing.T) {
 		l := newLife(t, "~odd")
 		l.mustRun()
 		request := ordercheck.OverrideRequest{Findings: all, By: "Anna", Reason: "r", Until: week}
-		require.ErrorContains(t, l.state.ValidateOverride(l.now, request), "no error that could be overridden")
+		require.ErrorContains(t, l.state.ValidateOverride(l.now, request),
+			"no error that could be overridden")
 	})
 }
 
-// TestOverrideForADuration: it counts from the acceptance, by the clock of the run.
-func TestOverrideForADuration(t *testing.T) {
+func TestOverrideForADurationCountsFromItsAcceptance(t *testing.T) {
 	l := newLife(t, "total")
 	request := byAnna
 	request.For = "72h"
@@ -79,8 +81,7 @@ func TestOverrideForADuration(t *testing.T) {
 	l.mustRun()
 }
 
-// TestOverrideDuringACheckAnswersTheTruth: the report has the status that its findings amount to.
-func TestOverrideDuringACheckAnswersTheTruth(t *testing.T) {
+func TestOverrideDuringACheckUpdatesTheStatus(t *testing.T) {
 	for name, tc := range map[string]struct {
 		findings []string
 		status   ordercheck.Status
@@ -107,12 +108,15 @@ func TestOverrideDuringACheckAnswersTheTruth(t *testing.T) {
 	}
 }
 
-// TestOverrideOfARunBeforeIsRecalled: that run has ended, since an operator cancelled it, say.
-func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
+func TestOverrideOfAnEarlierRunIsRecalled(t *testing.T) {
 	recalled := func(amount string) *ordercheck.RecalledRun {
 		f := finding("total", ordercheck.SeverityError)
 		f.Actual, f.State = amount, ordercheck.FindingOverridden
-		f.Override = &ordercheck.Override{By: "Anna", Reason: "agreed", Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
+		f.Override = &ordercheck.Override{
+			By:     "Anna",
+			Reason: "agreed",
+			Until:  time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+		}
 		return &ordercheck.RecalledRun{Overridden: []ordercheck.Finding{f}}
 	}
 	t.Run("the same facts", func(t *testing.T) {
@@ -141,13 +145,13 @@ func TestOverrideOfARunBeforeIsRecalled(t *testing.T) {
 			assert.Equal(t, "Anna", report.Findings[0].Override.By)
 		})
 		l.mustRun()
-		assert.Equal(t, 30*day, l.now.Sub(start), "the run waits for the end of the override as long as for any other")
+		assert.Equal(t, 30*day, l.now.Sub(start),
+			"the run waits for the end of the override as long as for any other")
 	})
 }
 
-// TestOverrideWhileInflowRefusesTheKey: the run stays open, and the override is in force once the
-// order can be checked again.
-func TestOverrideWhileInflowRefusesTheKey(t *testing.T) {
+// The run stays open until the order can be checked again.
+func TestOverrideWhileInflowRefusesTheKeyTakesEffectLater(t *testing.T) {
 	l := newLife(t, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.override(2*time.Hour, byAnna)
@@ -159,11 +163,11 @@ func TestOverrideWhileInflowRefusesTheKey(t *testing.T) {
 	l.requireOverridden(6 * time.Hour)
 	l.saveBroken(day)
 	l.mustRun()
-	assert.Contains(t, l.fetchedAt, 2*time.Hour, "it rests on a check that could be done, so one is tried at once")
+	assert.Contains(t, l.fetchedAt, 2*time.Hour,
+		"it rests on a check that could be done, so one is tried at once")
 }
 
-// TestOverrideDuringACheckThatCannotBeDone is as good as one before it.
-func TestOverrideDuringACheckThatCannotBeDone(t *testing.T) {
+func TestOverrideDuringAFailingCheckIsAccepted(t *testing.T) {
 	l := newLife(t, "total")
 	l.onFetch = func(n int) {
 		if n == 3 {
@@ -180,8 +184,7 @@ func TestOverrideDuringACheckThatCannotBeDone(t *testing.T) {
 	l.mustRun()
 }
 
-// TestOverrideThatEndsWhileInflowRefusesTheKey: nobody answers for the error any more.
-func TestOverrideThatEndsWhileInflowRefusesTheKey(t *testing.T) {
+func TestOverrideEndsWhileInflowRefusesTheKey(t *testing.T) {
 	l := newLife(t, "total")
 	l.save(time.Hour, func() { l.down = true })
 	l.override(2*time.Hour, byAnna) // a week
@@ -192,10 +195,11 @@ func TestOverrideThatEndsWhileInflowRefusesTheKey(t *testing.T) {
 	})
 	l.saveBroken(11 * day)
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
-	assert.Equal(t, []string{"30m0s failed", "264h0m2s resolved"}, l.told(), "nobody was told that it was overridden")
+	assert.Equal(t, []string{"30m0s failed", "264h0m2s resolved"}, l.told(),
+		"nobody was told that it was overridden")
 }
 
-func TestAnOverrideEndsWhileItsRuleCannotLook(t *testing.T) {
+func TestOverrideEndsWhileItsRuleCannotLook(t *testing.T) {
 	l := newLife(t, "order-subtotal", "balance")
 	l.needy = []string{"order-subtotal", "balance"}
 	l.override(time.Hour, ordercheck.OverrideRequest{

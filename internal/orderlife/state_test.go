@@ -15,10 +15,11 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestAnEmptyListIsCarriedAsNone: a list that was emptied is the same life as one that never was.
-func TestAnEmptyListIsCarriedAsNone(t *testing.T) {
+func TestEmptyListIsCarriedAsNone(t *testing.T) {
 	emptied := orderlife.State{
-		Resolved: orderlife.Gone{Findings: []ordercheck.Finding{}}, Lifted: orderlife.Gone{Findings: []ordercheck.Finding{}},
+		Resolved: orderlife.Gone{
+			Findings: []ordercheck.Finding{},
+		}, Lifted: orderlife.Gone{Findings: []ordercheck.Finding{}},
 	}
 	want, err := json.Marshal(&orderlife.State{})
 	require.NoError(t, err)
@@ -27,8 +28,7 @@ func TestAnEmptyListIsCarriedAsNone(t *testing.T) {
 	assert.JSONEq(t, string(want), string(got))
 }
 
-// TestEveryFieldOfTheStateIsCarried: the next run goes on with all that this one knew. A field that
-// JSON leaves out fails it.
+// It fails for a field that the JSON leaves out.
 func TestEveryFieldOfTheStateIsCarried(t *testing.T) {
 	var carried orderlife.Start
 	fill(t, reflect.ValueOf(&carried).Elem(), "Start", new(int))

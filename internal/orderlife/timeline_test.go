@@ -9,13 +9,13 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestTimeline tells the whole story of an order.
-func TestTimeline(t *testing.T) {
+func TestTimelineTellsTheWholeStory(t *testing.T) {
 	l := newLife(t, "total")
 	l.targets = []string{"mail:8c87b4", "webhook:060104"}
 	l.at(0, func() { l.deliver(2) })
 	l.at(time.Second, func() { l.deliver(1) })
-	l.at(time.Hour, func() { l.state.Comment(l.now, ordercheck.Comment{By: "Jim", Text: "I am on it"}) })
+	l.at(time.Hour,
+		func() { l.state.Comment(l.now, ordercheck.Comment{By: "Jim", Text: "I am on it"}) })
 	l.override(2*time.Hour, byAnna) // a week
 	l.save(8*day, func() { l.down = true })
 	l.save(8*day+time.Hour, func() { l.down = false; l.broken() })
@@ -41,9 +41,19 @@ func TestTimeline(t *testing.T) {
 	assert.Equal(t, "Checked: pending, 1 error, 0 warnings.", report.Timeline[1].Text)
 	assert.Equal(t, "Confirmed: 1 error (total).", report.Timeline[3].Text)
 	assert.Equal(t, "Told mail:8c87b4, webhook:060104: failed.", report.Timeline[4].Text)
-	assert.Equal(t, ordercheck.TimelineEntry{At: start.Add(time.Hour), Kind: "commented", Text: "I am on it", By: "Jim"}, report.Timeline[5])
+	assert.Equal(
+		t,
+		ordercheck.TimelineEntry{
+			At:   start.Add(time.Hour),
+			Kind: "commented",
+			Text: "I am on it",
+			By:   "Jim",
+		},
+		report.Timeline[5],
+	)
 	assert.Equal(t, "Anna", report.Timeline[6].By)
-	assert.Equal(t, "Anna overrides 1 error until 2026-01-12 10:00:00 UTC: agreed with the customer", texts["overridden"])
+	assert.Equal(t, "Anna overrides 1 error until 2026-01-12 10:00:00 UTC: agreed with the customer",
+		texts["overridden"])
 	assert.Equal(t, "The override by Anna has ended.", texts["override-ended"])
 	assert.Equal(t, "Could not be checked: InFlow refused the API key", texts["not-checked"])
 	assert.Equal(t, "Every confirmed error is gone.", texts["resolved"])
@@ -52,8 +62,7 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// TestTimelineOfEnds: the last sentences of lives that end in other ways.
-func TestTimelineOfEnds(t *testing.T) {
+func TestTimelineTellsHowALifeEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
 		story func(l *life)
 		want  []string

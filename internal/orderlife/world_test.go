@@ -83,7 +83,11 @@ func (w *world) cannotLook(rule string) bool {
 
 // evaluate returns what the rules find.
 func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
-	checked := &ordercheck.CheckedOrder{RuleSet: w.rules.set(), Findings: []ordercheck.Finding{}, Missing: w.missing}
+	checked := &ordercheck.CheckedOrder{
+		RuleSet:  w.rules.set(),
+		Findings: []ordercheck.Finding{},
+		Missing:  w.missing,
+	}
 	for _, rule := range slices.Sorted(maps.Keys(o.wrong)) {
 		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) || w.cannotLook(rule) {
 			continue
@@ -102,12 +106,14 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 	}
 	for _, rule := range w.failing {
 		if !slices.Contains(w.rules.off, rule) {
-			checked.RuleErrors = append(checked.RuleErrors, ordercheck.RuleError{RuleID: rule, Error: "overflow"})
+			checked.RuleErrors = append(checked.RuleErrors,
+				ordercheck.RuleError{RuleID: rule, Error: "overflow"})
 		}
 	}
 	for _, rule := range w.needy {
 		if w.cannotLook(rule) {
-			checked.Skipped = append(checked.Skipped, ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: w.missing})
+			checked.Skipped = append(checked.Skipped,
+				ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: w.missing})
 		}
 	}
 	for _, rule := range notified {
@@ -131,5 +137,8 @@ func (w *world) result(s *orderlife.State, o order, began time.Time) *orderlife.
 }
 
 func notFound() orderlife.Failure {
-	return orderlife.Failure{Type: ordercheck.ErrorOrderNotFound, Message: "sales order 1 was not checked: InFlow does not know it"}
+	return orderlife.Failure{
+		Type:    ordercheck.ErrorOrderNotFound,
+		Message: "sales order 1 was not checked: InFlow does not know it",
+	}
 }

@@ -37,10 +37,8 @@ type record struct {
 func newRecord(t *testing.T) *record {
 	t.Helper()
 	r := &record{TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t}
-	r.RegisterWorkflowWithOptions(
-		rulesinforce.Keep,
-		workflow.RegisterOptions{Name: ordercheck.RulesWorkflowType},
-	)
+	r.RegisterWorkflowWithOptions(rulesinforce.Keep,
+		workflow.RegisterOptions{Name: ordercheck.RulesWorkflowType})
 	r.RegisterActivityWithOptions(
 		func(ctx context.Context, in ordercheck.RecheckOrders) (ordercheck.RecheckedOrders, error) {
 			r.rechecked = append(r.rechecked, in.RuleSet.Digest)
@@ -100,16 +98,10 @@ func TestNewRulesTakeOverAndOldOnesNeedAPerson(t *testing.T) {
 	r.update(2*time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.update(2*time.Hour, ordercheck.UpdateProposeRules, ordercheck.RuleSet{Name: "none"})
 	r.update(3*time.Hour, ordercheck.UpdateUseRules, ordercheck.UseRules{Digest: "sha256:01"})
-	r.update(
-		3*time.Hour,
-		ordercheck.UpdateUseRules,
-		ordercheck.UseRules{Digest: "sha256:77", By: "Anna"},
-	)
-	r.update(
-		4*time.Hour,
-		ordercheck.UpdateUseRules,
-		ordercheck.UseRules{Digest: "sha256:01", By: "Anna"},
-	)
+	r.update(3*time.Hour, ordercheck.UpdateUseRules,
+		ordercheck.UseRules{Digest: "sha256:77", By: "Anna"})
+	r.update(4*time.Hour, ordercheck.UpdateUseRules,
+		ordercheck.UseRules{Digest: "sha256:01", By: "Anna"})
 	r.update(5*time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.state(6*time.Hour, &last)
 	r.execute(ordercheck.InForce{RuleSet: set("01")})
@@ -120,12 +112,8 @@ func TestNewRulesTakeOverAndOldOnesNeedAPerson(t *testing.T) {
 			ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesOlder},
 		r.refused,
 	)
-	assert.Equal(
-		t,
-		[]string{"sha256:01", "sha256:02", "sha256:01"},
-		r.rechecked,
-		"each set once, and the first too",
-	)
+	assert.Equal(t, []string{"sha256:01", "sha256:02", "sha256:01"}, r.rechecked,
+		"each set once, and the first too")
 	assert.False(t, first.Since.IsZero())
 	assert.Equal(t, "Anna", last.By)
 	require.Len(t, last.Before, 1, "a set is in the list once")
@@ -197,11 +185,8 @@ func TestRenewContinuesTheRecordInANewRun(t *testing.T) {
 func TestRecordRemembersALimitedNumberOfSets(t *testing.T) {
 	f := ordercheck.InForce{RuleSet: set("00"), Since: time.Unix(1, 0)}
 	for i := range 2 * ordercheck.MaxRulesBefore {
-		f.TakeOver(
-			ordercheck.ProposedRules{RuleSet: set(time.Unix(int64(i), 0).UTC().Format("150405"))},
-			time.Unix(int64(i)+2, 0),
-			"",
-		)
+		f.TakeOver(ordercheck.ProposedRules{RuleSet: set(time.Unix(int64(i), 0).UTC().Format("150405"))},
+			time.Unix(int64(i)+2, 0), "")
 	}
 	assert.Len(t, f.Before, ordercheck.MaxRulesBefore)
 	assert.False(t, f.WasInForce("sha256:00"))

@@ -126,10 +126,8 @@ func (a *account) run(
 			env.SetDataConverter(&keyGone{DataConverter: converter.GetDefaultDataConverter()})
 		}
 	}
-	env.RegisterWorkflowWithOptions(
-		sweep.Orders,
-		workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType},
-	)
+	env.RegisterWorkflowWithOptions(sweep.Orders,
+		workflow.RegisterOptions{Name: ordercheck.SweepWorkflowType})
 	env.RegisterActivityWithOptions(
 		func(_ context.Context, in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
 			return a.listOrders(in)
@@ -196,12 +194,8 @@ func TestFirstSweepChecks20000Orders(t *testing.T) {
 	assert.Equal(t, versionOf(1000+19_999), done.Marks.Next)
 	assert.Empty(t, done.Marks.Mark)
 	assert.Equal(t, 5, runs, "no run's history grows without end")
-	assert.Len(
-		t,
-		a.lists,
-		20_000/99+2,
-		"a request for each page, and one that says that nothing follows",
-	)
+	assert.Len(t, a.lists, 20_000/99+2,
+		"a request for each page, and one that says that nothing follows")
 	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[0].From)
 	assert.Equal(t, a.lists[0].From, a.lists[len(a.lists)-1].From)
 	assert.Equal(t, 1, a.recalls, "marks are looked for once in a sweep")
@@ -229,12 +223,8 @@ func TestMarkIsOneSweepBehind(t *testing.T) {
 	assert.Equal(t, versionOf(5002), third.Marks.Next)
 	assert.Equal(t, 1, a.compared, "only what is newer than the mark is compared")
 	fourth := a.mustSweep(sweepStart.Add(45*time.Minute), third)
-	assert.Equal(
-		t,
-		[]ordercheck.ListedOrder{a.orders[5]},
-		fourth.Orders,
-		"the fourth sweep finds the order that the third one skipped",
-	)
+	assert.Equal(t, []ordercheck.ListedOrder{a.orders[5]}, fourth.Orders,
+		"the fourth sweep finds the order that the third one skipped")
 	fifth := a.mustSweep(sweepStart.Add(time.Hour), fourth)
 	assert.Equal(t, versionOf(5002), fifth.Marks.Mark)
 	assert.Zero(t, fifth.Missed)
@@ -272,11 +262,8 @@ func TestSweepUsesMarksOnlyWhereTheyHold(t *testing.T) {
 	wider, _, err := a.sweep(sweepStart.Add(time.Hour), done, ordercheck.SweepStart{Days: 60})
 	require.NoError(t, err)
 	assert.Equal(t, 10, wider.Changed, "orders of earlier days were never compared")
-	another, _, err := a.sweep(
-		sweepStart.Add(time.Hour),
-		done,
-		ordercheck.SweepStart{Days: 30, Account: "another"},
-	)
+	another, _, err := a.sweep(sweepStart.Add(time.Hour), done,
+		ordercheck.SweepStart{Days: 30, Account: "another"})
 	require.NoError(t, err)
 	assert.Equal(t, 10, another.Changed, "marks of another account don't count")
 	assert.Equal(t, "another", another.Marks.Account)
@@ -289,12 +276,8 @@ func TestSweepUsesMarksOnlyWhereTheyHold(t *testing.T) {
 	require.ErrorContains(t, err, "give 1 or more")
 	_, _, err = a.sweep(sweepStart, nil, ordercheck.SweepStart{})
 	require.NoError(t, err)
-	assert.Equal(
-		t,
-		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC),
-		a.lists[len(a.lists)-1].From,
-		"30 days by default",
-	)
+	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[len(a.lists)-1].From,
+		"30 days by default")
 }
 
 // keyGone is a converter whose first reading of a sweep finds that its key is gone.
@@ -324,10 +307,8 @@ func TestSweepComparesEveryOrderIfItsKeyIsGone(t *testing.T) {
 	assert.Equal(t, 10, done.Changed, "every order is compared")
 	assert.Equal(t, 2, a.recalls)
 	a.keyGone = false
-	assert.Zero(
-		t,
-		a.mustSweep(sweepStart.Add(4*time.Hour), a.mustSweep(sweepStart.Add(2*time.Hour), done)).Changed,
-	)
+	assert.Zero(t,
+		a.mustSweep(sweepStart.Add(4*time.Hour), a.mustSweep(sweepStart.Add(2*time.Hour), done)).Changed)
 }
 
 func TestSweepReadsOnFromTheLastEntryThatHasNotMoved(t *testing.T) {
@@ -392,12 +373,8 @@ func TestFailedSweepSaysWhyAndTheNextMakesUpForIt(t *testing.T) {
 		require.ErrorAs(t, err, &application)
 		assert.Equal(t, errorType, application.Type())
 		assert.Contains(t, application.Message(), advice)
-		assert.Equal(
-			t,
-			versionOf(5000),
-			a.checked[a.orders[0].SalesOrderID],
-			"orders found before the failure are checked",
-		)
+		assert.Equal(t, versionOf(5000), a.checked[a.orders[0].SalesOrderID],
+			"orders found before the failure are checked")
 		a.list = nil
 		assert.Zero(t, a.mustSweep(sweepStart.Add(30*time.Minute), first).Missed)
 	}
