@@ -94,15 +94,21 @@ func TestFetchOrderErrorsSayWhetherToRetry(t *testing.T) {
 		retried   bool
 		delay     time.Duration
 	}{
-		"404":                 {answer(404, nil, `{}`), ordercheck.ErrorOrderNotFound, false, 0},
-		"401":                 {answer(401, nil, ``), ordercheck.ErrorInflowUnauthorized, false, 0},
-		"403":                 {answer(403, nil, ``), ordercheck.ErrorInflowUnauthorized, false, 0},
-		"garbage":             {answer(200, nil, `<html>Jane Private</html>`), ordercheck.ErrorInflowBadResponse, false, 0},
-		"500":                 {answer(500, nil, `Jane Private`), ordercheck.ErrorInflowUnavailable, true, 0},
-		"503 with a delay":    {answer(503, map[string]string{"Retry-After": "7"}, ``), ordercheck.ErrorInflowUnavailable, true, 7 * time.Second},
-		"429 with a delay":    {answer(429, map[string]string{"Retry-After": "42"}, ``), ordercheck.ErrorInflowRateLimited, true, 42 * time.Second},
-		"429 without a delay": {answer(429, nil, ``), ordercheck.ErrorInflowRateLimited, true, 20 * time.Second},
-		"429 for a day":       {answer(429, map[string]string{"Retry-After": "86400"}, ``), ordercheck.ErrorInflowRateLimited, true, 15 * time.Minute},
+		"404": {answer(404, nil, `{}`), ordercheck.ErrorOrderNotFound, false, 0},
+		"401": {answer(401, nil, ``), ordercheck.ErrorInflowUnauthorized, false, 0},
+		"403": {answer(403, nil, ``), ordercheck.ErrorInflowUnauthorized, false, 0},
+		"garbage": {answer(200, nil, `<html>Jane Private</html>`),
+			ordercheck.ErrorInflowBadResponse, false, 0},
+		"500": {answer(500, nil, `Jane Private`),
+			ordercheck.ErrorInflowUnavailable, true, 0},
+		"503 with a delay": {answer(503, map[string]string{"Retry-After": "7"}, ``),
+			ordercheck.ErrorInflowUnavailable, true, 7 * time.Second},
+		"429 with a delay": {answer(429, map[string]string{"Retry-After": "42"}, ``),
+			ordercheck.ErrorInflowRateLimited, true, 42 * time.Second},
+		"429 without a delay": {answer(429, nil, ``), ordercheck.ErrorInflowRateLimited, true,
+			20 * time.Second},
+		"429 for a day": {answer(429, map[string]string{"Retry-After": "86400"}, ``),
+			ordercheck.ErrorInflowRateLimited, true, 15 * time.Minute},
 		"a cut connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 			ordercheck.ErrorInflowUnavailable, true, 0},
 	} {
@@ -124,16 +130,19 @@ func TestFetchedOrderIsCheckedFromItsDigest(t *testing.T) {
 		lines string
 		rules []string
 	}{
-		"right":                        {rightLine, nil},
-		"wrong":                        {strings.Replace(rightLine, `"subTotal":"20.00"`, `"subTotal":"19.00"`, 1), []string{"line-subtotal", "order-subtotal"}},
-		"large, so that it compresses": {strings.Repeat(strings.Replace(rightLine, "Base Cabinet", strings.Repeat("B", 500), 1)+",", 499) + rightLine, []string{"order-subtotal"}},
+		"right": {rightLine, nil},
+		"wrong": {strings.Replace(rightLine, `"subTotal":"20.00"`,
+			`"subTotal":"19.00"`, 1), []string{"line-subtotal", "order-subtotal"}},
+		"large, so that it compresses": {strings.Repeat(strings.Replace(rightLine, "Base Cabinet",
+			strings.Repeat("B", 500), 1)+",", 499) + rightLine, []string{"order-subtotal"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := environment(t, answer(200, nil, orderWithLines(tc.lines)))
 			fetched, err := fetch(env)
 			require.NoError(t, err)
 			value, err := env.ExecuteActivity(ordercheck.ActivityCheckOrder, ordercheck.CheckOrderInput{
-				SalesOrderID: orderID, Order: fetched.Order, Asked: fetched.Asked, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+				SalesOrderID: orderID, Order: fetched.Order, Asked: fetched.Asked,
+				At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 			})
 			require.NoError(t, err)
 			var checked ordercheck.CheckedOrder

@@ -87,7 +87,8 @@ func reps(
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Orders: orders, Notifier: notifier, SalesRep: true, NoticesPerHour: 3, Gatherers: a}).RegisterInflow(
+	(&activities.Activities{Orders: orders, Notifier: notifier, SalesRep: true, NoticesPerHour: 3,
+		Gatherers: a}).RegisterInflow(
 		env,
 	)
 	return env, catcher

@@ -48,11 +48,12 @@ func TestFetchedOrderNamesMissingIncludes(t *testing.T) {
 		order string
 		want  []string
 	}{
-		"nothing":               {whole, nil},
-		"lines null":            {withField(t, whole, "lines", nil), []string{"lines"}},
-		"lines empty":           {withField(t, whole, "lines", []any{}), []string{"lines"}},
-		"customer":              {withField(t, whole, "customer", nil), []string{"customer"}},
-		"no customer":           {withField(t, withField(t, whole, "customer", nil), "customerId", ""), nil},
+		"nothing":     {whole, nil},
+		"lines null":  {withField(t, whole, "lines", nil), []string{"lines"}},
+		"lines empty": {withField(t, whole, "lines", []any{}), []string{"lines"}},
+		"customer":    {withField(t, whole, "customer", nil), []string{"customer"}},
+		"no customer": {withField(t, withField(t, whole, "customer", nil), "customerId", ""),
+			nil},
 		"product":               {orderWithLines(`{"salesOrderLineId":"l1","productId":"p1","subTotal":"20.00"}`), []string{"lines.product"}},
 		"taxing scheme":         {withField(t, whole, "taxingSchemeId", "x"), []string{"taxingScheme"}},
 		"the sales rep, unused": {withField(t, whole, "salesRepTeamMemberId", "r"), nil},
@@ -102,7 +103,8 @@ func TestNoticeIsRetriedIfInflowLeftOutTheSalesRep(t *testing.T) {
 		answer(200, nil, `[]`),
 	)
 	_, err = env.ExecuteActivity(ordercheck.ActivityNotify, ordercheck.NotifyInput{
-		Target: ordercheck.TargetSalesRep, Notice: ordercheck.Notice{Report: ordercheck.Report{SalesOrderID: orderID}},
+		Target: ordercheck.TargetSalesRep,
+		Notice: ordercheck.Notice{Report: ordercheck.Report{SalesOrderID: orderID}},
 	})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)

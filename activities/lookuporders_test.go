@@ -182,13 +182,18 @@ func TestInvoiceOfThePreviousRunIsRecalled(t *testing.T) {
 		order string
 		want  *ordercheck.Billed
 	}{
-		"known":            {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, billed)}}, invoiced, billed},
-		"not invoiced":     {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, nil), pastRun(t, billed)}}, invoiced, nil},
-		"taken back":       {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, (*ordercheck.Billed)(nil))}}, invoiced, nil},
-		"unreadable":       {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, "x")}}, invoiced, nil},
+		"known": {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, billed)}},
+			invoiced, billed},
+		"not invoiced": {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, nil),
+			pastRun(t, billed)}}, invoiced, nil},
+		"taken back": {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t,
+			(*ordercheck.Billed)(nil))}}, invoiced, nil},
+		"unreadable": {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, "x")}},
+			invoiced, nil},
 		"no run":           {&pastRuns{}, invoiced, nil},
 		"Temporal is busy": {&pastRuns{err: errors.New("busy")}, invoiced, nil},
-		"not an invoice":   {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, billed)}}, orderWithLines(rightLine), nil},
+		"not an invoice": {&pastRuns{runs: []*workflowpb.WorkflowExecutionInfo{pastRun(t, billed)}},
+			orderWithLines(rightLine), nil},
 	} {
 		env, _ := lookupEnvironment(t, &activities.Activities{PastRuns: tt.runs},
 			answer(200, nil, tt.order), answer(200, nil, `[]`))

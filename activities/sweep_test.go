@@ -65,15 +65,24 @@ func TestListOrdersReturnsOrdersAboveTheMark(t *testing.T) {
 		"the first page": {200, listJSON("20", twelve...), ordercheck.ListOrdersInput{},
 			ordercheck.ListedOrders{Listed: 12, Highest: version(112)}},
 		"a mark": {200, listJSON("20", twelve...), ordercheck.ListOrdersInput{Mark: version(111)},
-			ordercheck.ListedOrders{Listed: 12, Highest: version(112), Orders: []ordercheck.ListedOrder{listed(12, 112)}}},
+			ordercheck.ListedOrders{Listed: 12, Highest: version(112),
+				Orders: []ordercheck.ListedOrder{listed(12, 112)}}},
 		"the next page": {200, listJSON("20", 1, 2), ordercheck.ListOrdersInput{After: listed(1, 101)},
-			ordercheck.ListedOrders{Listed: 1, Highest: version(102), Orders: []ordercheck.ListedOrder{listed(2, 102)}, Tail: []ordercheck.ListedOrder{listed(2, 102)}}},
-		"nothing follows":        {200, listJSON("20", 1), ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Last: true}},
-		"no orders":              {200, `[]`, ordercheck.ListOrdersInput{}, ordercheck.ListedOrders{Last: true}},
-		"the entry has changed":  {200, listJSON("20", 1, 2), ordercheck.ListOrdersInput{After: listed(1, 99)}, ordercheck.ListedOrders{Moved: true}},
-		"the entry is elsewhere": {200, listJSON("20", 2, 1), ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Moved: true}},
-		"the entry is gone":      {400, `"no such entity"`, ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Moved: true}},
-		"nothing at all":         {200, `[]`, ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Moved: true}},
+			ordercheck.ListedOrders{Listed: 1, Highest: version(102),
+				Orders: []ordercheck.ListedOrder{listed(2, 102)},
+				Tail:   []ordercheck.ListedOrder{listed(2, 102)}}},
+		"nothing follows": {200, listJSON("20", 1),
+			ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Last: true}},
+		"no orders": {200, `[]`, ordercheck.ListOrdersInput{},
+			ordercheck.ListedOrders{Last: true}},
+		"the entry has changed": {200, listJSON("20", 1, 2),
+			ordercheck.ListOrdersInput{After: listed(1, 99)}, ordercheck.ListedOrders{Moved: true}},
+		"the entry is elsewhere": {200, listJSON("20", 2, 1),
+			ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Moved: true}},
+		"the entry is gone": {400, `"no such entity"`,
+			ordercheck.ListOrdersInput{After: listed(1, 101)}, ordercheck.ListedOrders{Moved: true}},
+		"nothing at all": {200, `[]`, ordercheck.ListOrdersInput{After: listed(1, 101)},
+			ordercheck.ListedOrders{Moved: true}},
 		"a server without the filter": {200, listJSON("09", 1, 2), ordercheck.ListOrdersInput{},
 			ordercheck.ListedOrders{Tail: []ordercheck.ListedOrder{listed(1, 101), listed(2, 102)}}},
 	} {
@@ -250,16 +259,24 @@ func TestOnlyVersionsThatNoCheckHasSeenAreChecked(t *testing.T) {
 		missed   bool
 		underWay int
 	}{
-		"never checked":                    {nil, true, 0},
-		"passed, as it is":                 {&run{status: completed, version: now, gate: "passed"}, false, 0},
-		"passed, newer than listed":        {&run{status: completed, version: newer, gate: "passed"}, false, 0},
-		"passed, before it changed":        {&run{status: completed, version: old, gate: "passed"}, true, 0},
-		"failed before any check":          {&run{status: failed, gate: "unchecked"}, true, 0},
-		"held, as it is":                   {&run{status: running, version: now, gate: "failed"}, false, 0},
-		"held, before it changed":          {&run{status: running, version: old, gate: "failed"}, true, 0},
-		"cancelled by an operator, as is":  {&run{status: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, version: now, gate: "failed"}, false, 0},
-		"a fetch that is to begin":         {&run{status: running, version: old, gate: "failed", fetch: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED}, false, 1},
-		"a fetch that has begun":           {&run{status: running, version: old, gate: "failed", fetch: enumspb.PENDING_ACTIVITY_STATE_STARTED}, true, 0},
+		"never checked": {nil, true, 0},
+		"passed, as it is": {&run{status: completed, version: now, gate: "passed"}, false,
+			0},
+		"passed, newer than listed": {&run{status: completed, version: newer, gate: "passed"},
+			false, 0},
+		"passed, before it changed": {&run{status: completed, version: old, gate: "passed"}, true,
+			0},
+		"failed before any check": {&run{status: failed, gate: "unchecked"}, true, 0},
+		"held, as it is": {&run{status: running, version: now, gate: "failed"}, false,
+			0},
+		"held, before it changed": {&run{status: running, version: old, gate: "failed"}, true,
+			0},
+		"cancelled by an operator, as is": {&run{status: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED,
+			version: now, gate: "failed"}, false, 0},
+		"a fetch that is to begin": {&run{status: running, version: old, gate: "failed",
+			fetch: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED}, false, 1},
+		"a fetch that has begun": {&run{status: running, version: old, gate: "failed",
+			fetch: enumspb.PENDING_ACTIVITY_STATE_STARTED}, true, 0},
 		"a run whose workflow has not run": {&run{status: running}, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -350,7 +367,8 @@ func TestCheckMissedEndsWhenItsWorkerStops(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	(&activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Hour}).RegisterLocal(
+	(&activities.Activities{Rules: rulefile.Default, Runs: runs,
+		WebhookPatience: time.Hour}).RegisterLocal(
 		env,
 	)
 	stopping := make(chan struct{})

@@ -74,40 +74,47 @@ func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 		},
 		"while it is held": {
 			broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Hour) },
-			status: ordercheck.StatusFailed, fetches: 2, told: []string{"30m0s failed", "1h0m0s ended"}, endedBy: true,
+			status: ordercheck.StatusFailed, fetches: 2,
+			told: []string{"30m0s failed", "1h0m0s ended"}, endedBy: true,
 		},
 		"with a delivery, which is fetched first": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.save(time.Hour, func() {}); l.cancelAt(time.Hour) },
-			status: ordercheck.StatusFailed, fetches: 3, told: []string{"30m0s failed", "1h0m2s ended"}, endedBy: true,
+			status: ordercheck.StatusFailed, fetches: 3,
+			told: []string{"30m0s failed", "1h0m2s ended"}, endedBy: true,
 		},
 		"with a delivery that puts it right": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.save(time.Hour, func() { l.broken = nil }); l.cancelAt(time.Hour) },
-			status: ordercheck.StatusPassed, fetches: 3, told: []string{"30m0s failed", "1h0m2s resolved"}, endedBy: true,
+			status: ordercheck.StatusPassed, fetches: 3,
+			told: []string{"30m0s failed", "1h0m2s resolved"}, endedBy: true,
 		},
 		"while the mail server is down: the notices are sent first": {
 			broken: []string{"total"},
 			story: func(l *life) {
 				l.notify = func(ordercheck.NotifyInput) error {
 					if l.Now().Sub(l.start) < 2*time.Hour {
-						return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent", temporal.ApplicationErrorOptions{NextRetryDelay: 10 * time.Minute})
+						return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+							temporal.ApplicationErrorOptions{NextRetryDelay: 10 * time.Minute})
 					}
 					return nil
 				}
 				l.cancelAt(time.Hour)
 			},
-			status: ordercheck.StatusFailed, fetches: 2, told: []string{"2h0m0s failed", "2h0m0s ended"}, endedBy: true,
+			status: ordercheck.StatusFailed, fetches: 2,
+			told: []string{"2h0m0s failed", "2h0m0s ended"}, endedBy: true,
 		},
 		"while InFlow refuses the key": {
 			broken: []string{"total"},
 			story: func(l *life) {
 				l.save(time.Hour, func() { l.down = true })
 				l.RegisterDelayedCallback(func() { l.down = false }, 76*time.Minute)
-				l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) }, 77*time.Minute)
+				l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
+					77*time.Minute)
 				l.cancelAt(77 * time.Minute)
 			},
-			status: ordercheck.StatusFailed, fetches: 5, told: []string{"30m0s failed", "1h17m0s ended"}, endedBy: true,
+			status: ordercheck.StatusFailed, fetches: 5,
+			told: []string{"30m0s failed", "1h17m0s ended"}, endedBy: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -181,12 +181,15 @@ var states = map[string]func(s *saga, fire func()){
 		check := s.check
 		s.check = func(n int) (ordercheck.CheckedOrder, error) { fire(); return check(n) }
 	},
-	"recalling":        func(s *saga, fire func()) { s.recall = func() error { fire(); return nil } },
-	"in grace":         func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, 10*time.Minute) },
-	"as grace ends":    func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, 30*time.Minute) },
-	"being confirmed":  func(s *saga, fire func()) { s.onFetch(2, fire) },
-	"held":             func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, time.Hour) },
-	"as the hold ends": func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, 30*day+30*time.Minute) },
+	"recalling":       func(s *saga, fire func()) { s.recall = func() error { fire(); return nil } },
+	"in grace":        func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, 10*time.Minute) },
+	"as grace ends":   func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, 30*time.Minute) },
+	"being confirmed": func(s *saga, fire func()) { s.onFetch(2, fire) },
+	"held":            func(s *saga, fire func()) { s.RegisterDelayedCallback(fire, time.Hour) },
+	"as the hold ends": func(s *saga,
+		fire func()) {
+		s.RegisterDelayedCallback(fire, 30*day+30*time.Minute)
+	},
 	"sending": func(s *saga, fire func()) {
 		notify := s.notify
 		s.notify = func(in ordercheck.NotifyInput) error { fire(); return notify(in) }

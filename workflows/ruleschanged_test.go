@@ -35,7 +35,8 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 				l.RegisterDelayedCallback(func() {
 					rulesOff(l)()
 					l.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{
-						{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest}, {Event: "salesOrder.updated"},
+						{Event: ordercheck.EventRulesChanged, RulesDigest: l.ruleSet.Digest},
+						{Event: "salesOrder.updated"},
 					})
 				}, time.Hour)
 			},

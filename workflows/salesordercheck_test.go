@@ -417,7 +417,9 @@ func TestWorkflowIDNamesTheOrder(t *testing.T) {
 		assert.Len(t, w.fetchedAt, 1)
 	})
 	for name, id := range map[string]string{
-		"in capitals": "sales-order-" + strings.ToUpper(orderID), "another order's": ordercheck.WorkflowID("another"), "no order's": "check-it", "unusable": ordercheck.WorkflowID("a/b"),
+		"in capitals":     "sales-order-" + strings.ToUpper(orderID),
+		"another order's": ordercheck.WorkflowID("another"), "no order's": "check-it",
+		"unusable": ordercheck.WorkflowID("a/b"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

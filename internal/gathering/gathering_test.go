@@ -40,7 +40,9 @@ func keys(c *ordercheck.Collection) []string {
 func TestNoticesAboveTheLimitAreGathered(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
-	gathered := func(now time.Time, order, key string) bool { return s.Admit(now, admission(order, key)).Gathered }
+	gathered := func(now time.Time, order, key string) bool {
+		return s.Admit(now, admission(order, key)).Gathered
+	}
 	assert.False(t, gathered(noon, "1", "a"))
 	assert.False(t, gathered(noon.Add(50*time.Minute), "2", "b"))
 	for range 2 { // whoever asks may not have heard the answer

@@ -148,7 +148,8 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 			assert.Equal(t, report.Errors(), notice.Report.Errors(), "it still counts all of them")
 			assert.Less(t, size(t, notice), 200<<10)
 			carried := orderlife.State{
-				Report: report, Terms: checked.Terms, Notified: brief, Unlisted: ordercheck.Unlisted(report.Findings),
+				Report: report, Terms: checked.Terms, Notified: brief,
+				Unlisted: ordercheck.Unlisted(report.Findings),
 				Resolved: orderlife.Gone{
 					Findings: brief[:ordercheck.MaxResolved],
 				}, Lifted: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
@@ -247,9 +248,12 @@ func TestOverrideRequestsHaveLimits(t *testing.T) {
 		change func(*ordercheck.OverrideRequest)
 		want   string
 	}{
-		"a giant name":   {func(r *ordercheck.OverrideRequest) { r.By = strings.Repeat("ä", 201) }, `"by" has 201 characters; give a name of at most 200`},
-		"a giant reason": {func(r *ordercheck.OverrideRequest) { r.Reason = strings.Repeat("ä", 20_000) }, `"reason" has 20000 characters; give at most 2000`},
-		"many ids":       {func(r *ordercheck.OverrideRequest) { r.Findings = make([]string, 5000) }, `"findings" has 5000 ids`},
+		"a giant name": {func(r *ordercheck.OverrideRequest) { r.By = strings.Repeat("ä", 201) },
+			`"by" has 201 characters; give a name of at most 200`},
+		"a giant reason": {func(r *ordercheck.OverrideRequest) { r.Reason = strings.Repeat("ä", 20_000) },
+			`"reason" has 20000 characters; give at most 2000`},
+		"many ids": {func(r *ordercheck.OverrideRequest) { r.Findings = make([]string, 5000) },
+			`"findings" has 5000 ids`},
 	} {
 		request := good
 		tc.change(&request)

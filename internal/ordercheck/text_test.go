@@ -14,7 +14,8 @@ import (
 func TestTextNamesOverridesAndTheirEnd(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.Local)
 	report := ordercheck.Report{
-		OrderNumber: "SO-001051", Status: ordercheck.StatusFailed, CheckedAt: at.Add(time.Minute), RuleSet: ordercheck.RuleSet{Name: "default"},
+		OrderNumber: "SO-001051", Status: ordercheck.StatusFailed, CheckedAt: at.Add(time.Minute),
+		RuleSet: ordercheck.RuleSet{Name: "default"},
 		Findings: []ordercheck.Finding{
 			{
 				ID:        "total",

@@ -60,13 +60,15 @@ func TestComments(t *testing.T) {
 		comment ordercheck.Comment
 		fault   string
 	}{
-		"complete":       {ordercheck.Comment{By: "Jim", Text: "done"}, ""},
-		"the longest":    {ordercheck.Comment{By: "Jim", Text: strings.Repeat("ü", 2000)}, ""},
-		"nobody":         {ordercheck.Comment{Text: "done"}, `"by" is missing`},
-		"invisible":      {ordercheck.Comment{By: "\u200b", Text: "done"}, `"by" is missing`},
-		"blank":          {ordercheck.Comment{By: "Jim", Text: "\n "}, `"text" is missing`},
-		"too long":       {ordercheck.Comment{By: "Jim", Text: strings.Repeat("ü", 2001)}, `"text" has 2001 characters; give at most 2000`},
-		"a long name":    {ordercheck.Comment{By: strings.Repeat("J", 201), Text: "done"}, `"by" has 201 characters; give a name of at most 200`},
+		"complete":    {ordercheck.Comment{By: "Jim", Text: "done"}, ""},
+		"the longest": {ordercheck.Comment{By: "Jim", Text: strings.Repeat("ü", 2000)}, ""},
+		"nobody":      {ordercheck.Comment{Text: "done"}, `"by" is missing`},
+		"invisible":   {ordercheck.Comment{By: "\u200b", Text: "done"}, `"by" is missing`},
+		"blank":       {ordercheck.Comment{By: "Jim", Text: "\n "}, `"text" is missing`},
+		"too long": {ordercheck.Comment{By: "Jim", Text: strings.Repeat("ü", 2001)},
+			`"text" has 2001 characters; give at most 2000`},
+		"a long name": {ordercheck.Comment{By: strings.Repeat("J", 201), Text: "done"},
+			`"by" has 201 characters; give a name of at most 200`},
 		"nothing at all": {ordercheck.Comment{}, `"by" is missing`},
 	} {
 		err := tc.comment.Validate()

@@ -30,14 +30,21 @@ func TestStatusFollowsFromTheFindings(t *testing.T) {
 		checked ordercheck.CheckedOrder
 		want    ordercheck.Status
 	}{
-		"nothing":                       {want: ordercheck.StatusPassed},
-		"a warning":                     {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd}}, ordercheck.StatusWarning},
-		"an error":                      {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{wrong}}, ordercheck.StatusFailed},
-		"an error and a warning":        {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd, wrong}}, ordercheck.StatusFailed},
-		"a rule not evaluated":          {ordercheck.CheckedOrder{RuleErrors: unevaluated}, ordercheck.StatusIncomplete},
-		"not evaluated, and a warning":  {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd}, RuleErrors: unevaluated}, ordercheck.StatusIncomplete},
-		"not evaluated, and an error":   {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{wrong}, RuleErrors: unevaluated}, ordercheck.StatusFailed},
-		"a rule skipped is no bad sign": {ordercheck.CheckedOrder{Skipped: skipped}, ordercheck.StatusPassed},
+		"nothing": {want: ordercheck.StatusPassed},
+		"a warning": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd}},
+			ordercheck.StatusWarning},
+		"an error": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{wrong}},
+			ordercheck.StatusFailed},
+		"an error and a warning": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd,
+			wrong}}, ordercheck.StatusFailed},
+		"a rule not evaluated": {ordercheck.CheckedOrder{RuleErrors: unevaluated},
+			ordercheck.StatusIncomplete},
+		"not evaluated, and a warning": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{odd},
+			RuleErrors: unevaluated}, ordercheck.StatusIncomplete},
+		"not evaluated, and an error": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{wrong},
+			RuleErrors: unevaluated}, ordercheck.StatusFailed},
+		"a rule skipped is no bad sign": {ordercheck.CheckedOrder{Skipped: skipped},
+			ordercheck.StatusPassed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := orderlife.New(orderID, orderlife.Settings{}, ordercheck.PriorityWebhook)
@@ -166,7 +173,10 @@ func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 // Operators look for its number even if no check succeeds.
 func TestFetchedOrderIsNamedBeforeItIsChecked(t *testing.T) {
 	l := newLife(t, "total")
-	l.onCheck = func(int) *orderlife.Failure { return &orderlife.Failure{Type: "Broken", Message: "no"} }
+	l.onCheck = func(int) *orderlife.Failure {
+		return &orderlife.Failure{Type: "Broken",
+			Message: "no"}
+	}
 	require.Equal(t, orderlife.Fail, l.run())
 	assert.Equal(t, ordercheck.StatusUnchecked, l.state.Report.Status)
 	assert.Equal(t, "SO-1", l.state.Report.OrderNumber)
@@ -275,16 +285,18 @@ func TestOrderIsKeptAsFirstInvoiced(t *testing.T) {
 		missing    []string
 		want       *ordercheck.Billed
 	}{
-		"never invoiced":                    {},
-		"invoiced for the first time":       {now: first, want: first},
-		"invoiced before":                   {known: first, now: later, want: first},
-		"invoiced in a run before":          {now: later, lookups: ordercheck.Lookups{Billed: first}, want: first},
+		"never invoiced":              {},
+		"invoiced for the first time": {now: first, want: first},
+		"invoiced before":             {known: first, now: later, want: first},
+		"invoiced in a run before": {now: later,
+			lookups: ordercheck.Lookups{Billed: first}, want: first},
 		"invoiced no more":                  {known: first},
 		"other rules do not ask":            {known: first, notAsked: true, want: first},
 		"an answer without lines":           {known: first, missing: []string{"lines"}, want: first},
 		"an answer without the customer":    {known: first, missing: []string{"customer"}},
 		"the look-up failed":                {known: first, lookups: failed, want: first},
-		"the look-up failed at first sight": {now: first, lookups: failed}, // it may have been invoiced before
+		"the look-up failed at first sight": {now: first, lookups: failed},
+		// it may have been invoiced before
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &orderlife.State{Billed: tc.known}

@@ -214,7 +214,8 @@ func (l *life) check() {
 		l.onFetch(len(l.fetchedAt))
 		switch at = l.order; {
 		case l.down:
-			l.notChecked(orderlife.Failure{Type: ordercheck.ErrorInflowUnauthorized, Message: "InFlow refused the API key"})
+			l.notChecked(orderlife.Failure{Type: ordercheck.ErrorInflowUnauthorized,
+				Message: "InFlow refused the API key"})
 			return
 		case l.deleted:
 			l.notChecked(notFound())

@@ -61,7 +61,8 @@ func TestLife(t *testing.T) {
 				l.state.Settings.GracePeriod = 0
 				l.saveBroken(time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"0s failed", "1h0m2s resolved"}, ended: time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"0s failed", "1h0m2s resolved"},
+			ended: time.Hour + quiet,
 		},
 		"a rule's own grace": {
 			broken: []string{"total", "stock"},
@@ -70,8 +71,9 @@ func TestLife(t *testing.T) {
 				l.rules.terms = map[string]ordercheck.Terms{"stock": {RuleID: "stock", Grace: &grace}}
 				l.saveBroken(time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"5m0s failed", "30m0s failed", "1h0m2s resolved"},
-			ended: time.Hour + quiet,
+			status: ordercheck.StatusPassed,
+			told:   []string{"5m0s failed", "30m0s failed", "1h0m2s resolved"},
+			ended:  time.Hour + quiet,
 		},
 		"a finding keeps its clock when amounts change": {
 			broken: []string{"total"},
@@ -79,7 +81,8 @@ func TestLife(t *testing.T) {
 				l.save(20*time.Minute, func() { l.order.wrong = map[string]string{"total": "500.00"} })
 				l.saveBroken(time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m2s resolved"}, ended: time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m2s resolved"},
+			ended: time.Hour + quiet,
 		},
 		"and loses it when it was gone in between": {
 			broken: []string{"total", "balance"},
@@ -88,8 +91,9 @@ func TestLife(t *testing.T) {
 				l.saveBroken(20*time.Minute, "total", "balance")
 				l.saveBroken(time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "50m2s failed", "1h0m2s resolved"},
-			ended: time.Hour + quiet,
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "50m2s failed", "1h0m2s resolved"},
+			ended:  time.Hour + quiet,
 		},
 		"nothing new, nothing said": {
 			broken: []string{"total"},
@@ -99,7 +103,8 @@ func TestLife(t *testing.T) {
 				}
 				l.saveBroken(10 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "10h0m2s resolved"}, ended: 10*time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "10h0m2s resolved"},
+			ended: 10*time.Hour + quiet,
 		},
 		"one of two fixed: nothing new": {
 			broken: []string{"total", "balance"},
@@ -107,7 +112,8 @@ func TestLife(t *testing.T) {
 				l.saveBroken(time.Hour, "balance")
 				l.saveBroken(2 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s resolved"}, ended: 2*time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s resolved"},
+			ended: 2*time.Hour + quiet,
 		},
 		"a second error, later": {
 			broken: []string{"total"},
@@ -115,8 +121,9 @@ func TestLife(t *testing.T) {
 				l.saveBroken(time.Hour, "total", "balance")
 				l.saveBroken(2 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h30m2s failed", "2h0m2s resolved"},
-			ended: 2*time.Hour + quiet,
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "1h30m2s failed", "2h0m2s resolved"},
+			ended:  2*time.Hour + quiet,
 		},
 		"reminders": {
 			broken: []string{"total"},
@@ -125,7 +132,8 @@ func TestLife(t *testing.T) {
 				l.saveBroken(3 * day)
 			},
 			status: ordercheck.StatusPassed,
-			told:   []string{"30m0s failed", "24h30m0s reminder", "48h30m0s reminder", "72h0m2s resolved"}, ended: 3*day + quiet,
+			told:   []string{"30m0s failed", "24h30m0s reminder", "48h30m0s reminder", "72h0m2s resolved"},
+			ended:  3*day + quiet,
 		},
 		"fixed without a delivery: nobody is reminded": {
 			broken: []string{"total"},
@@ -133,7 +141,8 @@ func TestLife(t *testing.T) {
 				l.state.Settings.RemindEvery = day
 				l.edit(12 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "24h30m0s resolved"}, ended: day + 30*time.Minute,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "24h30m0s resolved"},
+			ended: day + 30*time.Minute,
 		},
 		"no reminder while InFlow refuses the key, one with the next check": {
 			broken: []string{"total"},
@@ -149,11 +158,13 @@ func TestLife(t *testing.T) {
 		"fixed without a delivery: the hold does not expire": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.edit(12 * time.Hour) },
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "720h30m0s resolved"}, ended: 30*day + 30*time.Minute,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "720h30m0s resolved"},
+			ended: 30*day + 30*time.Minute,
 		},
 		"expired": {
 			broken: []string{"total"},
-			status: ordercheck.StatusFailed, told: []string{"30m0s failed", "720h30m0s ended"}, ended: 30*day + 30*time.Minute,
+			status: ordercheck.StatusFailed, told: []string{"30m0s failed", "720h30m0s ended"},
+			ended: 30*day + 30*time.Minute,
 		},
 		"rules with terms of their own": {
 			broken: []string{"total", "stock"},
@@ -161,20 +172,24 @@ func TestLife(t *testing.T) {
 				l.state.Settings.GracePeriod = 0
 				two, six, ten := 2*time.Hour, 6*time.Hour, 10*time.Hour
 				l.rules.terms = map[string]ordercheck.Terms{
-					"total": {RuleID: "total", HoldMax: &two}, "stock": {RuleID: "stock", HoldMax: &ten, RemindEvery: &six},
+					"total": {RuleID: "total", HoldMax: &two},
+					"stock": {RuleID: "stock", HoldMax: &ten, RemindEvery: &six},
 				}
 			},
-			status: ordercheck.StatusFailed, told: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"}, ended: 10 * time.Hour,
+			status: ordercheck.StatusFailed, told: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"},
+			ended: 10 * time.Hour,
 		},
 		"cancelled": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.save(time.Hour, func() { l.broken(); l.order.cancelled = true }) },
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m2s ended"}, ended: time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m2s ended"},
+			ended: time.Hour + quiet,
 		},
 		"deleted": {
 			broken: []string{"total"},
 			story:  func(l *life) { l.save(time.Hour, func() { l.deleted = true }) },
-			status: ordercheck.StatusUnchecked, told: []string{"30m0s failed", "1h0m2s ended"}, ended: time.Hour + quiet,
+			status: ordercheck.StatusUnchecked, told: []string{"30m0s failed", "1h0m2s ended"},
+			ended: time.Hour + quiet,
 		},
 		"deleted within grace": {
 			broken: []string{"total"},
@@ -199,7 +214,8 @@ func TestLife(t *testing.T) {
 				l.requireOverridden(4 * time.Hour)
 				l.saveBroken(day)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: day + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h0m0s overridden"},
+			ended: day + quiet,
 		},
 		"every override ends": {
 			broken: []string{"total"},
@@ -209,7 +225,8 @@ func TestLife(t *testing.T) {
 				l.saveBroken(8 * day)
 			},
 			status: ordercheck.StatusPassed,
-			told:   []string{"30m0s failed", "1h0m0s overridden", "169h0m0s failed", "192h0m2s resolved"}, ended: 8*day + quiet,
+			told:   []string{"30m0s failed", "1h0m0s overridden", "169h0m0s failed", "192h0m2s resolved"},
+			ended:  8*day + quiet,
 		},
 		"overridden for longer than a hold": {
 			broken: []string{"total"},
@@ -219,7 +236,8 @@ func TestLife(t *testing.T) {
 				l.override(time.Hour, forAYear)
 				l.override(2*time.Hour, forAYear)
 			},
-			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: 30*day + 2*time.Hour,
+			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"},
+			ended: 30*day + 2*time.Hour,
 		},
 		"overridden, then cancelled at InFlow": {
 			broken: []string{"total"},
@@ -227,7 +245,8 @@ func TestLife(t *testing.T) {
 				l.override(time.Hour, byAnna)
 				l.save(day, func() { l.order.cancelled = true })
 			},
-			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"}, ended: day + quiet,
+			status: ordercheck.StatusOverridden, told: []string{"30m0s failed", "1h0m0s overridden"},
+			ended: day + quiet,
 		},
 		"one overridden, the other fixed": {
 			broken: []string{"total", "balance"},
@@ -237,7 +256,8 @@ func TestLife(t *testing.T) {
 				l.requireOverridden(3 * time.Hour)
 				l.saveBroken(day)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s overridden"}, ended: day + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s overridden"},
+			ended: day + quiet,
 		},
 		"an override lapses at its end": {
 			broken: []string{"total", "balance"},
@@ -245,18 +265,21 @@ func TestLife(t *testing.T) {
 				l.override(time.Hour, ofTotal)
 				l.saveBroken(8 * day)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "169h0m0s failed", "192h0m2s resolved"},
-			ended: 8*day + quiet,
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "169h0m0s failed", "192h0m2s resolved"},
+			ended:  8*day + quiet,
 		},
 		"an override does not cover other facts": {
 			broken: []string{"total", "balance"},
 			story: func(l *life) {
 				l.override(time.Hour, ofTotal)
-				l.save(2*time.Hour, func() { l.order.wrong = map[string]string{"total": "500.00", "balance": "5.00"} })
+				l.save(2*time.Hour,
+					func() { l.order.wrong = map[string]string{"total": "500.00", "balance": "5.00"} })
 				l.saveBroken(3 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "2h0m2s failed", "3h0m2s resolved"},
-			ended: 3*time.Hour + quiet,
+			status: ordercheck.StatusPassed,
+			told:   []string{"30m0s failed", "2h0m2s failed", "3h0m2s resolved"},
+			ended:  3*time.Hour + quiet,
 		},
 		"a rule that cannot be evaluated clears nothing": {
 			broken: []string{"total"},
@@ -274,7 +297,8 @@ func TestLife(t *testing.T) {
 				l.save(time.Hour, func() { l.down = true })
 				l.at(65*time.Minute, func() { l.down = false; l.broken() })
 			},
-			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h15m2s resolved"}, ended: 75*time.Minute + quiet,
+			status: ordercheck.StatusPassed, told: []string{"30m0s failed", "1h15m2s resolved"},
+			ended: 75*time.Minute + quiet,
 		},
 		"grace is served while InFlow refuses the key": {
 			broken: []string{"total"},
@@ -283,7 +307,8 @@ func TestLife(t *testing.T) {
 				l.at(40*time.Minute, func() { l.down = false })
 				l.saveBroken(2 * time.Hour)
 			},
-			status: ordercheck.StatusPassed, told: []string{"45m0s failed", "2h0m2s resolved"}, ended: 2*time.Hour + quiet,
+			status: ordercheck.StatusPassed, told: []string{"45m0s failed", "2h0m2s resolved"},
+			ended: 2*time.Hour + quiet,
 		},
 		"a person checks at once": {
 			broken: []string{"total"},
@@ -336,10 +361,12 @@ func TestCheckWaitsUntilTheOrderIsQuiet(t *testing.T) {
 		deliveries []time.Duration
 		want       []time.Duration
 	}{
-		"no delivery, no wait":          {nil, []time.Duration{0}},
-		"two seconds of quiet":          {[]time.Duration{0}, []time.Duration{2 * time.Second}},
-		"each delivery begins it again": {[]time.Duration{0, 1500 * time.Millisecond, 3 * time.Second}, []time.Duration{5 * time.Second}},
-		"thirty seconds at most":        {everySecond(40), []time.Duration{30 * time.Second, 41 * time.Second}},
+		"no delivery, no wait": {nil, []time.Duration{0}},
+		"two seconds of quiet": {[]time.Duration{0}, []time.Duration{2 * time.Second}},
+		"each delivery begins it again": {[]time.Duration{0, 1500 * time.Millisecond, 3 * time.Second},
+			[]time.Duration{5 * time.Second}},
+		"thirty seconds at most": {everySecond(40),
+			[]time.Duration{30 * time.Second, 41 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, "total")
@@ -370,9 +397,13 @@ func everySecond(n int) []time.Duration {
 
 func TestListsOfAReportAreNeverNull(t *testing.T) {
 	for name, story := range map[string]func(l *life){
-		"right":       func(*life) {},
-		"put right":   func(l *life) { l.broken("total"); l.saveBroken(time.Hour) },
-		"deleted":     func(l *life) { l.broken("total"); l.save(time.Hour, func() { l.deleted = true }) },
+		"right":     func(*life) {},
+		"put right": func(l *life) { l.broken("total"); l.saveBroken(time.Hour) },
+		"deleted": func(l *life) {
+			l.broken("total")
+			l.save(time.Hour,
+				func() { l.deleted = true })
+		},
 		"not checked": func(l *life) { l.down = true },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -151,17 +151,24 @@ func TestWarningsAreNotifiedOnce(t *testing.T) {
 		story  func(l *life)
 		want   []string
 	}{
-		"at once":                {[]string{"~stock"}, func(*life) {}, []string{"0s warning"}},
-		"told by an earlier run": {[]string{"~stock"}, func(l *life) { toldBefore(l, "stock") }, []string{}},
-		"another one told then":  {[]string{"~stock"}, func(l *life) { toldBefore(l, "phone") }, []string{"0s warning"}},
-		"one more since then":    {[]string{"~stock", "~phone"}, func(l *life) { toldBefore(l, "phone") }, []string{"0s warning"}},
-		"no warnings":            {nil, func(*life) {}, []string{}},
-		"an error within grace": {[]string{"total", "~stock"}, func(l *life) { l.saveBroken(time.Minute, "~stock") },
+		"at once": {[]string{"~stock"}, func(*life) {}, []string{"0s warning"}},
+		"told by an earlier run": {[]string{"~stock"},
+			func(l *life) { toldBefore(l, "stock") }, []string{}},
+		"another one told then": {[]string{"~stock"}, func(l *life) { toldBefore(l, "phone") },
+			[]string{"0s warning"}},
+		"one more since then": {[]string{"~stock", "~phone"}, func(l *life) { toldBefore(l, "phone") },
+			[]string{"0s warning"}},
+		"no warnings": {nil, func(*life) {}, []string{}},
+		"an error within grace": {[]string{"total", "~stock"},
+			func(l *life) { l.saveBroken(time.Minute, "~stock") },
 			[]string{"1m2s warning"}},
-		"listed by the failure": {[]string{"total", "~stock"}, func(l *life) { l.saveBroken(time.Hour, "~stock") },
+		"listed by the failure": {[]string{"total", "~stock"},
+			func(l *life) { l.saveBroken(time.Hour, "~stock") },
 			[]string{"30m0s failed", "1h0m2s resolved"}},
-		"of a cancelled order": {[]string{"~stock"}, func(l *life) { l.order.cancelled = true }, []string{}},
-		"an error while it stands": {[]string{"~stock", "total"}, func(l *life) { l.save(time.Hour, func() { l.deleted = true }) },
+		"of a cancelled order": {[]string{"~stock"},
+			func(l *life) { l.order.cancelled = true }, []string{}},
+		"an error while it stands": {[]string{"~stock", "total"},
+			func(l *life) { l.save(time.Hour, func() { l.deleted = true }) },
 			[]string{"30m0s failed", "1h0m2s ended"}},
 	} {
 		t.Run(name, func(t *testing.T) {

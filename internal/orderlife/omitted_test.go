@@ -90,7 +90,8 @@ func TestUnlistedFindingsShareTheirFirstSeenTime(t *testing.T) {
 			map[string]time.Duration{"price/1": 0, "price/*": later},
 		},
 		"one of several rules becomes listed": {
-			wrongLines("1"), []ordercheck.Finding{otherRules()}, []ordercheck.Finding{finding("stock", ordercheck.SeverityError)}, nil,
+			wrongLines("1"), []ordercheck.Finding{otherRules()},
+			[]ordercheck.Finding{finding("stock", ordercheck.SeverityError)}, nil,
 			map[string]time.Duration{"stock": 0},
 		},
 		"a warning of the rule has another clock": {
@@ -184,7 +185,8 @@ func TestOverrideOutlastsAFindingsAbsenceFromTheList(t *testing.T) {
 		meanwhile []ordercheck.Finding // not listed
 		want      ordercheck.FindingState
 	}{
-		"it may have been among those that were not listed": {wrongLines("1", "2"), ordercheck.FindingOverridden},
+		"it may have been among those that were not listed": {wrongLines("1", "2"),
+			ordercheck.FindingOverridden},
 		"it was gone": {nil, ordercheck.FindingPending},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -73,12 +73,14 @@ func TestTimelineTellsHowALifeEnds(t *testing.T) {
 		},
 		"cancelled": {
 			func(l *life) { l.save(time.Hour, func() { l.order.cancelled = true; l.broken() }) },
-			[]string{"The order is cancelled.", "Checked: passed, 0 errors, 0 warnings.", "Told mail: ended."},
+			[]string{"The order is cancelled.", "Checked: passed, 0 errors, 0 warnings.",
+				"Told mail: ended."},
 		},
 		"reminded, and expired": {
 			func(l *life) { l.state.Settings.RemindEvery = 29 * day },
 			[]string{"Reminded mail: reminder.", "Checked: failed, 1 error, 0 warnings.",
-				"The order was held for 720h0m0s and is still wrong; the gate has stopped waiting for it.", "Told mail: ended."},
+				"The order was held for 720h0m0s and is still wrong; the gate has stopped waiting for it.",
+				"Told mail: ended."},
 		},
 		"overridden for long": {
 			func(l *life) {
@@ -90,7 +92,8 @@ func TestTimelineTellsHowALifeEnds(t *testing.T) {
 		},
 		"an override ends with its error": {
 			func(l *life) { l.override(time.Hour, byAnna); l.saveBroken(2 * time.Hour) },
-			[]string{"Checked: passed, 0 errors, 0 warnings.", "The override by Anna is over: the error is gone, or its facts have changed."},
+			[]string{"Checked: passed, 0 errors, 0 warnings.",
+				"The override by Anna is over: the error is gone, or its facts have changed."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
