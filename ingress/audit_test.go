@@ -26,6 +26,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
+// TestAuditLog checks the fields of audit lines, and that neither audit log nor log contain a body, a
+// secret or a signature.
 func TestAuditLog(t *testing.T) {
 	const marker = "Marker-Of-The-Body"
 	fixed := time.Date(2025, 10, 28, 12, 0, 0, 0, time.UTC)
@@ -40,18 +42,19 @@ func TestAuditLog(t *testing.T) {
 	require.Equal(t, 200, ts.do(t, r).status)
 
 	forged := ts.webhookRequest(t, body)
-	forged.Header.Set(inflow.SignatureHeader, sign(t, "a secret of somebody else's", body))
+	forged.Header.Set(inflow.SignatureHeader, sign(t, foreignSecret, body))
 	require.Equal(t, 401, ts.do(t, forged).status)
 	require.Equal(t, 400, ts.do(t, ts.webhookRequest(t, marker)).status)
-	deleted, err := http.NewRequestWithContext(t.Context(), "A-Method-Made-Up-To-Fill-The-Disk", ts.url+webhookPath, strings.NewReader(body))
+	madeUp, err := http.NewRequestWithContext(t.Context(), "A-Method-Made-Up-To-Fill-The-Disk", ts.url+webhookPath, strings.NewReader(body))
 	require.NoError(t, err)
-	require.Equal(t, 405, ts.do(t, deleted).status)
+	require.Equal(t, 405, ts.do(t, madeUp).status)
 
 	records := ts.audited(t)
 	require.Len(t, records, 4)
 	first := records[0]
 	assert.ElementsMatch(t, []string{
-		"time", "peer", "route", "method", "status", "reason", "event", "salesOrderId", "bodySize", "bodySha256", "secretIndex", "durationMs", "traceId",
+		"time", "peer", "route", "method", "status", "reason", "event", "salesOrderId",
+		"bodySize", "bodySha256", "secretIndex", "durationMs", "traceId",
 	}, slices.Collect(maps.Keys(first)))
 	assert.Equal(t, "2025-10-28T12:00:00Z", first["time"])
 	assert.Equal(t, "127.0.0.1", first["peer"])
@@ -69,7 +72,7 @@ func TestAuditLog(t *testing.T) {
 
 	assert.Equal(t, "signature-mismatch", records[1]["reason"])
 	assert.NotContains(t, records[1], "secretIndex")
-	assert.NotContains(t, records[1], "event", "nothing of an unverified body is looked at")
+	assert.NotContains(t, records[1], "event", "an unverified body is not parsed")
 	assert.Equal(t, first["bodySha256"], records[1]["bodySha256"])
 	assert.EqualValues(t, 0, records[2]["secretIndex"])
 	assert.Equal(t, "method-not-allowed", records[3]["reason"])
@@ -106,7 +109,7 @@ func TestAuditLogTargets(t *testing.T) {
 	assert.Equal(t, 1000, strings.Count(out.String(), "\n"))
 
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	for range 2 { // appended to
+	for range 2 { // the second log appends
 		file, err := OpenAuditLog(AuditOptions{Target: path})
 		require.NoError(t, err)
 		file.record(&auditRecord{Reason: reasonReceived})
@@ -120,7 +123,7 @@ func TestAuditLogTargets(t *testing.T) {
 	require.ErrorContains(t, err, "open the audit log")
 }
 
-// faultyDisk takes up to room bytes of each write.
+// faultyDisk accepts up to room bytes of each write.
 type faultyDisk struct {
 	room    int
 	written bytes.Buffer
@@ -134,8 +137,8 @@ func (d *faultyDisk) Write(p []byte) (int, error) {
 	return n, errors.New("no space left on device")
 }
 
-// TestAuditLogOnAFaultyDisk: lines are lost and counted, what comes after them is whole, and the
-// log says so once a minute.
+// TestAuditLogOnAFaultyDisk checks that lost lines are counted and logged once a minute, and that the
+// lines after them are complete.
 func TestAuditLogOnAFaultyDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
@@ -160,7 +163,7 @@ func TestAuditLogOnAFaultyDisk(t *testing.T) {
 		record(0, "lost")
 		assert.Equal(t, 2, strings.Count(log.String(), "no space left"))
 		require.NoError(t, audit.Close(t.Context()))
-		audit.record(&auditRecord{Reason: "after its end"})
+		audit.record(&auditRecord{Reason: "after Close"})
 
 		lines := strings.Split(strings.TrimSpace(disk.written.String()), "\n")
 		require.Len(t, lines, 3)
@@ -170,7 +173,7 @@ func TestAuditLogOnAFaultyDisk(t *testing.T) {
 	})
 }
 
-// TestAuditLogOnAHangingDisk: nobody waits for it, and its memory is bounded.
+// TestAuditLogOnAHangingDisk checks that record never blocks and that the queue is bounded.
 func TestAuditLogOnAHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
@@ -182,7 +185,7 @@ func TestAuditLogOnAHangingDisk(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		audit.record(&auditRecord{})
-		synctest.Wait() // it is being written now, for ever
+		synctest.Wait() // the write hangs
 		for range auditQueue + 100 {
 			audit.record(&auditRecord{})
 		}

@@ -18,20 +18,20 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// TestAuditLogOnAFullDisk: the kernel's own full device. Lines are lost and counted, deliveries are
-// answered, and once the path leads to a disk with room, lines are written again.
+// TestAuditLogOnAFullDisk uses the kernel's full device. Lines are lost and counted. Once the path
+// leads to a disk with room, lines are written again.
 func TestAuditLogOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.log")
 	require.NoError(t, os.Symlink("/dev/full", path))
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuditTrial(t, path, 1000, 2)
+		a := newAuditFixture(t, path, 1000, 2)
 		for range 30 {
 			a.write("lost")
 		}
 		assert.EqualValues(t, 30, sum(t, a.reader, "gate.audit.lost"))
-		assert.Equal(t, 1, strings.Count(a.said.String(), "no space left on device"))
-		assert.Zero(t, sum(t, a.reader, "gate.audit.rotation.failures"), "a device is not put aside")
+		assert.Equal(t, 1, strings.Count(a.logged.String(), "no space left on device"))
+		assert.Zero(t, sum(t, a.reader, "gate.audit.rotation.failures"), "a device is not rotated")
 
 		require.NoError(t, os.Symlink("room.log", path+".new"))
 		require.NoError(t, os.Rename(path+".new", path))
@@ -43,8 +43,8 @@ func TestAuditLogOnAFullDisk(t *testing.T) {
 	})
 }
 
-// TestAuditLogThatIsAPipe: a pipe without a reader is refused at once. One
-// that comes to lie at the path is not waited for, and lines go on to the file that is open.
+// TestAuditLogThatIsAPipe checks that a pipe without a reader is refused at once. If the path becomes
+// such a pipe later, the log doesn't block and keeps writing to the open file.
 func TestAuditLogThatIsAPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
@@ -53,7 +53,7 @@ func TestAuditLogThatIsAPipe(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.log")
-		a := newAuditTrial(t, path, 0, 0)
+		a := newAuditFixture(t, path, 0, 0)
 		a.write("before")
 		require.NoError(t, os.Rename(path, path+".old"))
 		require.NoError(t, syscall.Mkfifo(path, 0o600))
@@ -64,7 +64,7 @@ func TestAuditLogThatIsAPipe(t *testing.T) {
 		assert.Zero(t, sum(t, a.reader, "gate.audit.lost"))
 	})
 
-	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // a log shipper
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // like a log shipper
 	require.NoError(t, err)
 	defer reader.Close() //nolint:errcheck // only read
 	log, err := OpenAuditLog(AuditOptions{Target: pipe})
@@ -76,6 +76,7 @@ func TestAuditLogThatIsAPipe(t *testing.T) {
 	assert.Contains(t, line, `"reason":"read"`)
 }
 
+// TestDeliveriesOnAFullDisk checks that a full disk costs audit lines but no deliveries.
 func TestDeliveriesOnAFullDisk(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	audit, err := OpenAuditLog(AuditOptions{
@@ -92,18 +93,18 @@ func TestDeliveriesOnAFullDisk(t *testing.T) {
 	assert.EqualValues(t, deliveries, sum(t, reader, "gate.audit.lost"))
 }
 
-// TestAuditLogOnAFullFilesystem fills a real one. Mounting needs root.
+// TestAuditLogOnAFullFilesystem fills a real file system. It needs root, to mount one.
 func TestAuditLogOnAFullFilesystem(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k"); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
-		t.Skip("mounting a file system is not allowed here: see TestAuditLogOnAFullDisk")
-	} else {
-		require.NoError(t, err)
+	err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k")
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skip("mounting needs root; TestAuditLogOnAFullDisk covers most of this")
 	}
+	require.NoError(t, err)
 	defer func() { assert.NoError(t, syscall.Unmount(dir, 0)) }()
 	path := filepath.Join(dir, "audit.log")
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuditTrial(t, path, 8<<10, 2)
+		a := newAuditFixture(t, path, 8<<10, 2)
 		a.write("first")
 		filler, err := os.Create(filepath.Join(dir, "filler"))
 		require.NoError(t, err)
@@ -113,7 +114,7 @@ func TestAuditLogOnAFullFilesystem(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.NoError(t, filler.Close())
 
-		const lines = 200 // more than the page that the file has
+		const lines = 200 // more than fits in the last page of the file
 		for range lines {
 			a.write("tried")
 		}
@@ -123,13 +124,13 @@ func TestAuditLogOnAFullFilesystem(t *testing.T) {
 		a.write("last")
 		require.NoError(t, a.log.Close(t.Context()))
 
-		// The line that the disk filled up in is the one that is torn.
+		// Only the line during which the disk filled up is torn.
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
 		assert.True(t, strings.HasSuffix(string(content), "}\n"))
 		assert.Contains(t, string(content), `"reason":"last"`)
 		whole := strings.Count(string(content), "}\n")
-		assert.EqualValues(t, lines+2, int64(whole)+lost, "each line is written or counted as lost")
-		assert.Contains(t, a.said.String(), "no space left on device")
+		assert.EqualValues(t, lines+2, int64(whole)+lost, "each line is either written or counted as lost")
+		assert.Contains(t, a.logged.String(), "no space left on device")
 	})
 }

@@ -16,33 +16,33 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// auditTrial is an audit log on a file, in a synctest bubble.
-type auditTrial struct {
+// auditFixture is an audit log with a file, in a synctest bubble.
+type auditFixture struct {
 	log    *AuditLog
 	path   string
-	said   bytes.Buffer
+	logged bytes.Buffer
 	reader *sdkmetric.ManualReader
 }
 
-func newAuditTrial(t *testing.T, path string, maxSize int64, keep int) *auditTrial {
+func newAuditFixture(t *testing.T, path string, maxSize int64, keep int) *auditFixture {
 	t.Helper()
-	a := &auditTrial{path: path, reader: sdkmetric.NewManualReader()}
+	a := &auditFixture{path: path, reader: sdkmetric.NewManualReader()}
 	var err error
 	a.log, err = OpenAuditLog(AuditOptions{
-		Target: path, MaxSize: maxSize, Keep: keep, Logger: slog.New(slog.NewTextHandler(&a.said, nil)),
+		Target: path, MaxSize: maxSize, Keep: keep, Logger: slog.New(slog.NewTextHandler(&a.logged, nil)),
 		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(a.reader)),
 	})
 	require.NoError(t, err)
 	return a
 }
 
-// write waits until the line is written, or lost.
-func (a *auditTrial) write(reason string) {
+// write writes a line and waits until it is written or lost.
+func (a *auditFixture) write(reason string) {
 	a.log.record(&auditRecord{Reason: reason})
 	synctest.Wait()
 }
 
-// reasonsIn is what the lines of a file tell of, and fails on a line that is not whole.
+// reasonsIn returns the reasons of the lines in a file. It fails if a line is incomplete.
 func reasonsIn(t *testing.T, path string) []string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -57,18 +57,17 @@ func reasonsIn(t *testing.T, path string) []string {
 	return reasons
 }
 
-// TestAuditLogRotates: no file is above its size, no more are kept than wanted, and no line is lost
-// or torn.
+// TestAuditLogRotates checks the sizes and the number of the files, and that no line is lost or torn.
 func TestAuditLogRotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxSize, keep, lines = 2000, 3, 100
 		dir := t.TempDir()
 		path := filepath.Join(dir, "audit.log")
-		for _, left := range []string{".4", ".5"} { // from a time when five were kept
-			writeFile(t, path+left, "old\n")
+		for _, suffix := range []string{".4", ".5"} { // from when five were kept
+			writeFile(t, path+suffix, "old\n")
 		}
 		writeFile(t, path+".7", "not ours\n")
-		a := newAuditTrial(t, path, maxSize, keep)
+		a := newAuditFixture(t, path, maxSize, keep)
 		for i := range lines {
 			a.write(fmt.Sprintf("r%d", i))
 		}
@@ -84,23 +83,23 @@ func TestAuditLogRotates(t *testing.T) {
 		}
 		require.Greater(t, len(reasons), 30)
 		for i, reason := range reasons {
-			assert.Equal(t, fmt.Sprintf("r%d", lines-len(reasons)+i), reason, "the latest lines, in their order")
+			assert.Equal(t, fmt.Sprintf("r%d", lines-len(reasons)+i), reason, "the latest lines in order")
 		}
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		assert.Len(t, entries, 1+keep+1, "the file, those kept, and the one that is not ours")
+		assert.Len(t, entries, 1+keep+1, "the file, the kept ones, and the foreign one")
 		assert.Zero(t, sum(t, a.reader, "gate.audit.lost"))
 		assert.Zero(t, sum(t, a.reader, "gate.audit.rotation.failures"))
-		assert.Empty(t, a.said.String())
+		assert.Empty(t, a.logged.String())
 	})
 }
 
-// TestAuditLogGoesOnWhereItWas: what a process before wrote counts.
-func TestAuditLogGoesOnWhereItWas(t *testing.T) {
+// TestAuditLogContinuesAFile checks that the size of an existing file counts.
+func TestAuditLogContinuesAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.log")
 		for _, reason := range []string{"a", "b", "c"} {
-			a := newAuditTrial(t, path, 200, 5)
+			a := newAuditFixture(t, path, 200, 5)
 			a.write(reason)
 			require.NoError(t, a.log.Close(t.Context()))
 		}
@@ -109,21 +108,22 @@ func TestAuditLogGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
-// TestAuditLogThatCannotRotate: it goes on growing, says so once a minute, and rotates once it can.
+// TestAuditLogThatCannotRotate checks that the file grows, that this is logged once a minute, and that
+// the log rotates once it can.
 func TestAuditLogThatCannotRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.log")
 		require.NoError(t, os.MkdirAll(filepath.Join(path+".1", "in the way"), 0o700))
-		a := newAuditTrial(t, path, 300, 1)
+		a := newAuditFixture(t, path, 300, 1)
 		for i := range 20 {
 			a.write(fmt.Sprintf("r%d", i))
 		}
 		assert.Len(t, reasonsIn(t, path), 20)
-		assert.Equal(t, 1, strings.Count(a.said.String(), "file grows"))
+		assert.Equal(t, 1, strings.Count(a.logged.String(), "file grows"))
 		assert.EqualValues(t, 1, sum(t, a.reader, "gate.audit.rotation.failures"))
 		time.Sleep(rotationRetry)
 		a.write("r20")
-		assert.Equal(t, 2, strings.Count(a.said.String(), "file grows"))
+		assert.Equal(t, 2, strings.Count(a.logged.String(), "file grows"))
 
 		require.NoError(t, os.RemoveAll(path+".1"))
 		time.Sleep(rotationRetry)
@@ -135,13 +135,13 @@ func TestAuditLogThatCannotRotate(t *testing.T) {
 	})
 }
 
-// TestAuditLogPutAsideByOthers: logrotate renames the file, with or without making a new one,
-// and tells nobody.
-func TestAuditLogPutAsideByOthers(t *testing.T) {
-	for name, makeAnew := range map[string]func(t *testing.T, path string){
-		"renamed":          func(*testing.T, string) {},
-		"renamed and made": func(t *testing.T, path string) { writeFile(t, path, "") },
-		"removed and linked": func(t *testing.T, path string) {
+// TestAuditLogRotatedByOthers checks that the log notices when logrotate renames the file, with or
+// without creating a new one.
+func TestAuditLogRotatedByOthers(t *testing.T) {
+	for name, recreate := range map[string]func(t *testing.T, path string){
+		"renamed":             func(*testing.T, string) {},
+		"renamed and created": func(t *testing.T, path string) { writeFile(t, path, "") },
+		"replaced by a link": func(t *testing.T, path string) {
 			writeFile(t, path+".real", "")
 			require.NoError(t, os.Symlink(path+".real", path))
 		},
@@ -149,10 +149,10 @@ func TestAuditLogPutAsideByOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "audit.log")
-				a := newAuditTrial(t, path, 0, 0)
+				a := newAuditFixture(t, path, 0, 0)
 				a.write("before")
 				require.NoError(t, os.Rename(path, path+"-20251028"))
-				makeAnew(t, path)
+				recreate(t, path)
 				time.Sleep(auditLookInterval)
 				a.write("after")
 				require.NoError(t, a.log.Close(t.Context()))
@@ -163,13 +163,13 @@ func TestAuditLogPutAsideByOthers(t *testing.T) {
 	}
 }
 
-// TestAuditLogThroughALink: what is put aside is the file that the link leads to.
+// TestAuditLogThroughALink checks that the file is renamed, not the link to it.
 func TestAuditLogThroughALink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		path, link := filepath.Join(dir, "real.log"), filepath.Join(dir, "link.log")
 		require.NoError(t, os.Symlink(path, link))
-		a := newAuditTrial(t, link, 100, 2)
+		a := newAuditFixture(t, link, 100, 2)
 		a.write("a")
 		a.write("b")
 		require.NoError(t, a.log.Close(t.Context()))

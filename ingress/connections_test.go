@@ -21,9 +21,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// TestSlowConnectionsGiveWay: the places are full of connections that bring nothing, whichever way,
-// and deliveries find room; the longest waited for goes first, and one that has brought deliveries
-// last.
+// TestSlowConnectionsGiveWay fills all places with slow connections of every kind. Deliveries must
+// still find a place. The oldest connection is closed first, and one that carried deliveries last.
 func TestSlowConnectionsGiveWay(t *testing.T) {
 	const places = 5
 	reader := sdkmetric.NewManualReader()
@@ -31,13 +30,13 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 		o.MaxConnections = places
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
-	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status) // its connection is kept
+	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status) // keeps its connection
 	var slow []net.Conn
 	for i, beginning := range []string{
 		"",
 		"POST /webhook/inflow HTTP/1.1\r\nHost: ga",
 		"POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 100\r\n\r\n{",
-		"GET /livez HTTP/1.1\r\nHost: gate\r\n\r\n", // answered, and then silent
+		"GET /livez HTTP/1.1\r\nHost: gate\r\n\r\n", // answered, then silent
 	} {
 		slow = append(slow, ts.dial(t, beginning))
 		ts.requireConnections(t, 2+i)
@@ -51,7 +50,7 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status)
 		require.Eventually(t, func() bool { return isCut(slow[i]) }, generous, time.Millisecond, "slow connection %d", i)
-		ts.requireConnections(t, places-1) // the delivery's own has gone
+		ts.requireConnections(t, places-1) // the delivery's connection is closed
 		slow = append(slow, ts.dial(t, ""))
 		ts.requireConnections(t, places)
 	}
@@ -61,8 +60,8 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(ts.log.String(), "too many connections"))
 }
 
-// TestAnsweringKeepsThePlace: with every place taken by deliveries that Temporal has not committed
-// yet, a newcomer waits for one.
+// TestAnsweringKeepsThePlace checks that a newcomer waits if every connection carries a delivery that
+// Temporal has not committed yet.
 func TestAnsweringKeepsThePlace(t *testing.T) {
 	const places = 3
 	release := make(chan struct{})
@@ -91,7 +90,7 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return temporal.attempted() == places }, generous, time.Millisecond)
 	send(places)
-	ts.requireConnections(t, places+1) // accepted, and held back
+	ts.requireConnections(t, places+1) // accepted, but waiting for a place
 	assert.Equal(t, places, temporal.attempted())
 	close(release)
 	for range places + 1 {
@@ -99,7 +98,8 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 	}
 }
 
-// TestOnePeerCannotTakeAllPlaces: it is bounded by itself, and trusted proxies are not.
+// TestOnePeerCannotTakeAllPlaces checks that a peer has a limit of its own, and a trusted proxy has
+// none.
 func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 	for name, tc := range map[string]struct {
 		proxies edge.Networks
@@ -125,7 +125,7 @@ func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 	}
 }
 
-// TestLimitedServerStops: a newcomer that is held back does not hold the stop up, and is heard out.
+// TestLimitedServerStops checks that a stop serves a newcomer that is waiting for a place.
 func TestLimitedServerStops(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{}, patience(time.Hour), withOptions(func(o *Options) { o.MaxConnections = 1 }))
 	first := ts.dial(t, "")
@@ -144,8 +144,8 @@ func TestLimitedServerStops(t *testing.T) {
 	ts.stopped <- nil
 }
 
-// TestLargeBodiesAreBounded: senders of large bodies that do not come to an end cannot fill the
-// memory, and what InFlow sends goes on.
+// TestLargeBodiesAreBounded checks that large bodies that never end cannot fill the memory, and don't
+// affect bodies of the size that InFlow sends.
 func TestLargeBodiesAreBounded(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	large := func(size int) string {
@@ -171,15 +171,15 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	assert.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
 }
 
-// TestSlowLoris: beside 500 slow connections, all that their address may have, which dribble
-// headers, bodies or nothing, every delivery is answered, and nothing grows. It logs the times,
-// which show whether deliveries beside the slow connections keep under twice the p99 that they have
-// alone; no test fails for them, since a busy machine changes them.
+// TestSlowLoris opens 500 slow connections, as many as one address may have, that send headers or
+// bodies bytewise or nothing at all. Every delivery must still be answered, and memory must not grow.
+// The test logs how long deliveries take with and without the slow connections. It checks no time,
+// because that depends on the machine.
 func TestSlowLoris(t *testing.T) {
 	const slow, rounds, deliveries = 500, 3, 100
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
 		o.Logger = slog.New(slog.DiscardHandler)
-		o.MaxConnections, o.PeerMaxConnections = DefaultMaxConnections, slow+1 // and the one that is kept
+		o.MaxConnections, o.PeerMaxConnections = DefaultMaxConnections, slow+1 // and the kept one
 	}))
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: generous}
 	kept := &http.Client{Transport: &http.Transport{}, Timeout: generous}
@@ -201,7 +201,7 @@ func TestSlowLoris(t *testing.T) {
 		slices.Sort(took)
 		return took[deliveries*99/100-1]
 	}
-	besieged := func() time.Duration {
+	underAttack := func() time.Duration {
 		var conns []net.Conn
 		for i := range slow {
 			conns = append(conns, ts.dial(t, []string{
@@ -218,7 +218,7 @@ func TestSlowLoris(t *testing.T) {
 				select {
 				case <-tick.C:
 					for _, conn := range conns {
-						_, _ = io.WriteString(conn, "x") // those that were cut fail
+						_, _ = io.WriteString(conn, "x") // fails for closed connections
 					}
 				case <-ctx.Done():
 					tick.Stop()
@@ -235,10 +235,10 @@ func TestSlowLoris(t *testing.T) {
 		ts.requireConnections(t, 1)
 		return took
 	}
-	alone, under := []time.Duration{p99()}, []time.Duration{besieged()}
+	alone, under := []time.Duration{p99()}, []time.Duration{underAttack()}
 	requireNoGrowth(t, 2<<20, func() {
 		for range rounds - 1 {
-			alone, under = append(alone, p99()), append(under, besieged())
+			alone, under = append(alone, p99()), append(under, underAttack())
 		}
 	})
 	kept.CloseIdleConnections()

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireNoGrowth fails where work leaves more memory behind than allowed, in bytes, or a
-// goroutine. Do the work once before, so that pools and tables have the size that they will keep.
+// requireNoGrowth fails if work leaves more memory in use than allowed, in bytes, or leaks a goroutine.
+// Do the work once before, so that pools and tables have their final size.
 func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 	t.Helper()
 	heap, goroutines := heapInUse(), runtime.NumGoroutine()
@@ -24,10 +24,10 @@ func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 		runtime.Gosched()
 	}
 	require.LessOrEqual(t, heapNow, heap+allowed, "memory grew from %d to %d bytes", heap, heapNow)
-	require.LessOrEqual(t, goroutinesNow, goroutines, "goroutines were left behind")
+	require.LessOrEqual(t, goroutinesNow, goroutines, "goroutines leaked")
 }
 
-// heapInUse is what is still used after a collection, in bytes.
+// heapInUse returns the bytes in use after a garbage collection.
 func heapInUse() uint64 {
 	runtime.GC()
 	runtime.GC() // the first moves what pools hold to where the second finds it

@@ -26,9 +26,9 @@ func TestLimits(t *testing.T) {
 	}
 	address := func(i int) string { return fmt.Sprintf("203.0.113.%d", i) }
 
-	t.Run("a peer, whatever it says it is", func(t *testing.T) {
+	t.Run("a peer, whatever its headers claim", func(t *testing.T) {
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.PeerRateLimit, o.Now = 2, clock }))
-		for i := range 4 { // twice the rate
+		for i := range 4 { // the burst is twice the rate
 			assert.Equal(t, 200, post(t, ts, address(i)).status)
 		}
 		got := post(t, ts, address(9))
@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 		assert.Equal(t, 200, post(t, ts, address(9)).status)
 
 		for _, record := range ts.audited(t) {
-			assert.Equal(t, "127.0.0.1", record["peer"], "X-Forwarded-For of a stranger is not believed")
+			assert.Equal(t, "127.0.0.1", record["peer"], "we don't believe an unknown sender")
 		}
 	})
 	t.Run("peers behind a trusted proxy", func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestLimits(t *testing.T) {
 		assert.Equal(t, 200, post(t, ts, address(1)).status)
 		assert.Equal(t, 429, post(t, ts, address(1)).status)
 		assert.Equal(t, 200, post(t, ts, address(2)).status)
-		assert.Equal(t, 429, post(t, ts, address(7)+", "+address(2)).status, "what stands before the proxy's word is the client's own")
+		assert.Equal(t, 429, post(t, ts, address(7)+", "+address(2)).status, "entries left of the proxy's own come from the client")
 		records := ts.audited(t)
 		require.Len(t, records, 4)
 		assert.Equal(t, address(1), records[0]["peer"])
@@ -67,18 +67,18 @@ func TestLimits(t *testing.T) {
 		assert.Equal(t, 429, post(t, ts, "").status)
 		assert.Equal(t, "rate-limit", ts.audited(t)[2]["reason"])
 	})
-	t.Run("not for the unverified", func(t *testing.T) {
+	t.Run("only for verified requests", func(t *testing.T) {
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
 			o.RateLimit, o.PeerRateLimit, o.Now = 0.5, 0.5, clock
 		}))
 		for range 20 {
 			r := ts.webhookRequest(t, documentedBody(orderID))
-			r.Header.Set(inflow.SignatureHeader, sign(t, "a secret of somebody else's", documentedBody(orderID)))
+			r.Header.Set(inflow.SignatureHeader, sign(t, foreignSecret, documentedBody(orderID)))
 			assert.Equal(t, 401, ts.do(t, r).status)
 		}
-		assert.Equal(t, 200, post(t, ts, "").status, "a forger has not spent the allowance")
+		assert.Equal(t, 200, post(t, ts, "").status, "forgeries don't count")
 	})
-	t.Run("none", func(t *testing.T) {
+	t.Run("no limits", func(t *testing.T) {
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Now = clock }))
 		for range 20 {
 			assert.Equal(t, 200, post(t, ts, "").status)
@@ -86,8 +86,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestAllowedPeers: who is not on the list is refused before its body is read, and cannot talk
-// itself onto it.
+// TestAllowedPeers checks that a peer that is not on the list is refused before its body is read, and
+// cannot get onto the list by a header.
 func TestAllowedPeers(t *testing.T) {
 	post := func(t *testing.T, ts *testServer, forwardedFor string) reply {
 		t.Helper()
@@ -102,11 +102,11 @@ func TestAllowedPeers(t *testing.T) {
 		assert.True(t, got.closed)
 		assertAlike(t, `{"error":"…"}`, got.body)
 		big := ts.webhookRequest(t, strings.Repeat(" ", maxBodySize+1))
-		assert.Equal(t, http.StatusForbidden, ts.do(t, big).status, "nothing of a body is read")
+		assert.Equal(t, http.StatusForbidden, ts.doOnce(t, big).status, "the body is not read")
 		put := ts.webhookRequest(t, documentedBody(orderID))
 		put.Method = http.MethodPut
 		assert.Equal(t, http.StatusForbidden, ts.do(t, put).status)
-		assert.Equal(t, http.StatusOK, ts.get(t, webhookPath).status, "GET is everybody's")
+		assert.Equal(t, http.StatusOK, ts.get(t, webhookPath).status, "GET is open to everybody")
 		assert.Equal(t, http.StatusOK, ts.get(t, livePath).status)
 		assert.Equal(t, http.StatusOK, ts.get(t, readyPath).status)
 		assert.Empty(t, ts.temporal.committed())

@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/edge"
 )
 
-// requestsIn is how many requests the lines of an audit log stand for, by their reason.
+// requestsIn returns the number of requests in an audit log by reason. A line may stand for many.
 func requestsIn(records []map[string]any) map[any]int {
 	requests := map[any]int{}
 	for _, record := range records {
@@ -35,15 +35,15 @@ func requestsIn(records []map[string]any) map[any]int {
 	return requests
 }
 
-// TestForgerOverItsBudget: it is answered as before, is recorded in sum, and takes nothing from
-// the sender that shares its address.
+// TestForgerOverItsBudget checks that a forger over its budget gets the same answer, that its requests
+// are only counted, and that a valid sender with the same address is not affected.
 func TestForgerOverItsBudget(t *testing.T) {
 	const limit, forged = 2, 200
 	now := newClock()
 	spans := tracetest.NewSpanRecorder()
 	reader := sdkmetric.NewManualReader()
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
-		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = limit, 1, 1 // two deliveries at once
+		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = limit, 1, 1 // a burst of two deliveries
 		o.Now = now.now
 		o.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
@@ -59,15 +59,15 @@ func TestForgerOverItsBudget(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, ts.do(t, put).status)
 	for range 2 {
 		got := ts.do(t, ts.webhookRequest(t, documentedBody(orderID)))
-		require.Equal(t, http.StatusOK, got.status, "a sender at the forger's address")
+		require.Equal(t, http.StatusOK, got.status, "a valid sender with the forger's address")
 		require.False(t, got.closed)
 	}
 	require.Equal(t, http.StatusTooManyRequests, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	now.step(5 * time.Second)
-	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).closed, "the budget comes back")
+	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).closed, "the budget refills")
 
 	records := ts.audited(t)
-	assert.Len(t, records, limit*edge.FailureBurst+3+1+2, "the forged ones within the budget, the deliveries, and a line for each kind of the rest")
+	assert.Len(t, records, limit*edge.FailureBurst+3+1+2, "forgeries within the budget, deliveries, and a line per kind of the rest")
 	assert.Equal(t, map[any]int{"signature-mismatch": forged + 1, "method-not-allowed": 1, "received": 2, "peer-rate-limit": 1}, requestsIn(records))
 	for _, record := range records {
 		if record["requests"] != nil && record["reason"] == "signature-mismatch" {
@@ -79,13 +79,14 @@ func TestForgerOverItsBudget(t *testing.T) {
 		}
 	}
 	assert.EqualValues(t, forged+5, sum(t, reader, "gate.webhook.requests"), "metrics count each request")
-	assert.Less(t, sum(t, reader, "http.server.request.duration"), int64(limit*edge.FailureBurst+10), "its quick answers are not averaged with others'")
+	assert.Less(t, sum(t, reader, "http.server.request.duration"), int64(limit*edge.FailureBurst+10), "a flood doesn't distort the histogram")
 	assert.Equal(t, limit*edge.FailureBurst+1, strings.Count(ts.log.String(), `"reason":"signature-mismatch"`))
 	assert.Equal(t, 1, strings.Count(ts.log.String(), "many requests were refused"))
 	assert.Less(t, len(spans.Ended()), limit*edge.FailureBurst+10, "a flood is not traced")
 }
 
-// TestFloodThroughAProxy: what others' requests share is not cut.
+// TestFloodThroughAProxy checks that a flood doesn't close connections that carry other clients'
+// requests.
 func TestFloodThroughAProxy(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
 		o.PeerFailureLimit, o.TrustedProxies = 0.1, networks("127.0.0.1")
@@ -98,9 +99,9 @@ func TestFloodThroughAProxy(t *testing.T) {
 	assert.Equal(t, 5, requestsIn(ts.audited(t))["signature-mismatch"])
 }
 
-// TestStrangeAddressesAreCharged: requests for what is not there are neither audited nor traced
-// without end.
-func TestStrangeAddressesAreCharged(t *testing.T) {
+// TestUnknownPathsAreCharged checks that requests to unknown paths count as failures, so that traces of
+// them are bounded.
+func TestUnknownPathsAreCharged(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	now := newClock()
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
@@ -129,7 +130,7 @@ func TestRefusalCountsAreBounded(t *testing.T) {
 		}
 		time.Sleep(summaryInterval)
 		synctest.Wait()
-		c.summarize() // there is nothing more
+		c.summarize() // does nothing
 		require.NoError(t, audit.Close(t.Context()))
 		assert.Equal(t, maxSummaries+1, strings.Count(out.String(), "\n"))
 		assert.Equal(t, 1, strings.Count(out.String(), `"peer":"others"`))
@@ -138,17 +139,17 @@ func TestRefusalCountsAreBounded(t *testing.T) {
 	})
 }
 
-// TestForgedFlood: 10,000 forged deliveries come over several connections while valid ones flow.
-// Each gets its own answer, and nothing grows.
+// TestForgedFlood sends 10,000 forged deliveries over several connections, and valid ones meanwhile.
+// Each gets its own answer, and memory doesn't grow.
 func TestForgedFlood(t *testing.T) {
 	const forgers, forgedEach = 8, 1250
 	reader := sdkmetric.NewManualReader()
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
 		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = DefaultPeerFailureLimit, DefaultPeerRateLimit, DefaultRateLimit
-		o.Now = newClock().now // stands still, so that no budget comes back
+		o.Now = newClock().now // stands still, so no budget refills
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
-	forgery := raw{body: documentedBody(orderID), signature: sign(t, "a secret of somebody else's", documentedBody(orderID))}.text(t)
+	forgery := raw{body: documentedBody(orderID), signature: sign(t, foreignSecret, documentedBody(orderID))}.text(t)
 	flood := func(n int) *errgroup.Group {
 		var group errgroup.Group
 		for range forgers {
@@ -170,10 +171,10 @@ func TestForgedFlood(t *testing.T) {
 	deliver := func(i int) {
 		require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody(fmt.Sprintf("order-%d", i%20)))).status)
 	}
-	// Once as a rehearsal, so that pools and tables have their size.
-	rehearsal := flood(50)
+	// Once before, so that pools and tables have their final size.
+	warmUp := flood(50)
 	deliver(0)
-	require.NoError(t, rehearsal.Wait())
+	require.NoError(t, warmUp.Wait())
 	requireNoGrowth(t, 1<<20, func() {
 		group := flood(forgedEach)
 		for i := range 300 {

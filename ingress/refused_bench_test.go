@@ -15,7 +15,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// BenchmarkRefused is a forged delivery through everything but the network.
+// BenchmarkRefused measures a forged delivery without the network.
 func BenchmarkRefused(b *testing.B) {
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	require.NoError(b, err)

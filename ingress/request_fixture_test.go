@@ -59,7 +59,7 @@ func (ts *testServer) webhookRequest(t testing.TB, body string) *http.Request {
 func (ts *testServer) forgedRequest(t testing.TB, body string) *http.Request {
 	t.Helper()
 	r := ts.webhookRequest(t, body)
-	r.Header.Set(inflow.SignatureHeader, sign(t, "a secret of somebody else's", body))
+	r.Header.Set(inflow.SignatureHeader, sign(t, foreignSecret, body))
 	return r
 }
 

@@ -17,6 +17,7 @@ import (
 	"error-check-gate/internal/reload"
 )
 
+// accepts reports whether a signature with the secret is valid.
 func accepts(t *testing.T, secrets Secrets, secret string) bool {
 	t.Helper()
 	_, err := secrets.Verifier().Verify([]string{sign(t, secret, "body")}, []byte("body"))
@@ -26,12 +27,12 @@ func accepts(t *testing.T, secrets Secrets, secret string) bool {
 	return err == nil
 }
 
-// openTestSecrets waits for looks at the file, however busy this machine is.
+// openTestSecrets opens a secret file that waits for its looks however slow the machine is.
 func openTestSecrets(t *testing.T, path string, log io.Writer, clock *clock) *SecretFile {
 	t.Helper()
 	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.now)
 	require.NoError(t, err)
-	secrets.verifier.WaitAtMost(time.Minute)
+	secrets.verifier.WaitAtMost(generous)
 	return secrets
 }
 
@@ -45,13 +46,13 @@ func TestSecretFile(t *testing.T) {
 	require.False(t, accepts(t, secrets, secondSecret))
 
 	writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
-	require.False(t, accepts(t, secrets, secondSecret), "looked at once a second at most")
+	require.False(t, accepts(t, secrets, secondSecret), "it is looked at once per second at most")
 	clock.step(reload.Interval)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.True(t, accepts(t, secrets, secondSecret))
 	assert.Equal(t, 1, strings.Count(log.String(), "are in force"))
 
-	// What cannot be used leaves things as they are, and is said once.
+	// Invalid content changes nothing and is logged once.
 	for name, spoil := range map[string]func(){
 		"empty":       func() { writeFile(t, path, "") },
 		"blank":       func() { writeFile(t, path, "\n \n") },
@@ -63,14 +64,14 @@ func TestSecretFile(t *testing.T) {
 		"huge":        func() { writeFile(t, path, strings.Repeat("x", reload.MaxFile+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			said := strings.Count(log.String(), "files are invalid")
+			logged := strings.Count(log.String(), "files are invalid")
 			spoil()
 			for range 3 {
 				clock.step(reload.Interval)
 				assert.True(t, accepts(t, secrets, firstSecret))
 				assert.True(t, accepts(t, secrets, secondSecret))
 			}
-			assert.Equal(t, said+1, strings.Count(log.String(), "files are invalid"))
+			assert.Equal(t, logged+1, strings.Count(log.String(), "files are invalid"))
 			assert.NotContains(t, log.String(), "hunter2")
 
 			require.NoError(t, os.RemoveAll(path))
@@ -82,13 +83,14 @@ func TestSecretFile(t *testing.T) {
 
 	writeFile(t, path, secondSecret)
 	clock.step(reload.Interval)
-	assert.False(t, accepts(t, secrets, firstSecret), "a secret that was taken out")
+	assert.False(t, accepts(t, secrets, firstSecret), "a removed secret")
 	assert.True(t, accepts(t, secrets, secondSecret))
 	assert.NotContains(t, log.String(), firstSecret)
 	assert.NotContains(t, log.String(), secondSecret)
 }
 
-// TestSecretFileOfTheSameSize: neither time nor size tell of a change within the clock's grain.
+// TestSecretFileOfTheSameSize checks that a change is seen even if the clock's granularity leaves the
+// file's time and size as they were.
 func TestSecretFileOfTheSameSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	const a, b = "secret-of-one-size-a", "secret-of-one-size-b"
@@ -103,14 +105,14 @@ func TestSecretFileOfTheSameSize(t *testing.T) {
 	assert.True(t, accepts(t, secrets, b))
 }
 
-// TestSecretFileOfKubernetes: a mounted secret is a link to a link to a directory,
-// of which the last is swapped.
+// TestSecretFileOfKubernetes checks a mounted secret: a link to a link to a directory. An update swaps
+// the second link.
 func TestSecretFileOfKubernetes(t *testing.T) {
 	mount := t.TempDir()
 	publish := func(version, secret string) {
 		require.NoError(t, os.Mkdir(filepath.Join(mount, version), 0o700))
 		writeFile(t, filepath.Join(mount, version, "webhook-secret"), secret)
-		// Of one age and size, so that only the file's identity tells the two apart.
+		// All versions have the same time and size, so only the file's identity differs.
 		age := time.Now().Add(-time.Hour).Truncate(time.Second)
 		require.NoError(t, os.Chtimes(filepath.Join(mount, version, "webhook-secret"), age, time.Unix(1761652800, 0)))
 		require.NoError(t, os.Symlink(version, filepath.Join(mount, "..data_tmp")))
@@ -135,9 +137,9 @@ func TestSecretFileUnderConcurrentUse(t *testing.T) {
 	clock := newClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	for i := range 20 {
-		now, before := firstSecret, secondSecret
+		now, previous := firstSecret, secondSecret
 		if i%2 == 0 {
-			now, before = secondSecret, firstSecret
+			now, previous = secondSecret, firstSecret
 		}
 		next := path + ".new"
 		writeFile(t, next, now)
@@ -146,8 +148,8 @@ func TestSecretFileUnderConcurrentUse(t *testing.T) {
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
-				assert.True(t, accepts(t, secrets, now), "read before the look that was due had ended")
-				assert.False(t, accepts(t, secrets, before))
+				assert.True(t, accepts(t, secrets, now), "Get waits for the look in progress")
+				assert.False(t, accepts(t, secrets, previous))
 			})
 		}
 		group.Wait()
@@ -168,7 +170,7 @@ func TestOpenSecretFileRefuses(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hunter2")
 }
 
-// TestSecretFileReloadOverHTTP rotates as an operator does: both, then the new one alone.
+// TestSecretFileReloadOverHTTP rotates as an operator does: first both secrets, then only the new one.
 func TestSecretFileReloadOverHTTP(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)

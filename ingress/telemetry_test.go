@@ -33,7 +33,7 @@ func TestSpans(t *testing.T) {
 	}
 	setGlobalPropagator(t)
 
-	t.Run("from a stranger", func(t *testing.T) {
+	t.Run("from an unknown sender", func(t *testing.T) {
 		recorder.Reset()
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.TracerProvider = tracers }))
 		post(t, ts)
@@ -45,13 +45,13 @@ func TestSpans(t *testing.T) {
 		for _, span := range recorder.Ended() {
 			spans[span.Name()] = span
 		}
-		require.Len(t, spans, 3, "one for the delivery, one for its call, one for the stray request, none for the probe")
+		require.Len(t, spans, 3, "the delivery, its call and the stray request, but not the probe")
 		request, call := spans["POST /webhook/inflow"], spans["commit deliveries to Temporal"]
 		require.NotNil(t, request)
 		require.NotNil(t, call)
 		require.Contains(t, spans, "GET")
 		assert.Equal(t, request.SpanContext().SpanID(), call.Parent().SpanID())
-		assert.NotEqual(t, remote.TraceID(), request.SpanContext().TraceID(), "a stranger's trace context is not believed")
+		assert.NotEqual(t, remote.TraceID(), request.SpanContext().TraceID(), "we don't adopt an unknown sender's trace")
 		require.Len(t, request.Links(), 1)
 		assert.Equal(t, remote.TraceID(), request.Links()[0].SpanContext.TraceID())
 		assert.Equal(t, request.SpanContext().TraceID().String(), records[0]["traceId"])
@@ -113,7 +113,7 @@ func TestMetrics(t *testing.T) {
 	assert.EqualValues(t, 2, got["gate.webhook.requests outcome=received,reason=received"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=ignored,reason=unknown-event"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=refused,reason=signature-missing"])
-	assert.EqualValues(t, 0, got["gate.webhook.requests outcome=failed,reason=not-committed"], "is there before the first case")
+	assert.EqualValues(t, 0, got["gate.webhook.requests outcome=failed,reason=not-committed"], "the series exists before its first event")
 	assert.EqualValues(t, 1, got["gate.temporal.reachable "])
 	assert.EqualValues(t, 2, got["gate.webhook.verified secret_index=0"])
 	assert.EqualValues(t, 1, got["gate.webhook.verified secret_index=1"])
@@ -131,12 +131,13 @@ func TestMetrics(t *testing.T) {
 	assert.True(t, found, "HTTP metrics by route: %v", got)
 }
 
-// TestSpoofedAddressInTraces: OpenTelemetry's client.address is whom the gate takes the client for.
+// TestSpoofedAddressInTraces checks that client.address in spans is the address that we believe, not
+// the one that the sender claims.
 func TestSpoofedAddressInTraces(t *testing.T) {
 	for name, tc := range map[string]struct {
 		proxies edge.Networks
 		want    string
-	}{"from a stranger": {nil, "127.0.0.1"}, "from a trusted proxy": {networks("127.0.0.1"), "198.51.100.7"}} {
+	}{"from an unknown sender": {nil, "127.0.0.1"}, "from a trusted proxy": {networks("127.0.0.1"), "198.51.100.7"}} {
 		t.Run(name, func(t *testing.T) {
 			recorder := tracetest.NewSpanRecorder()
 			ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
