@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// signals takes those of orders that it does not refuse.
+// signals collects the signals that it does not refuse.
 type signals struct {
 	refuse func(workflowID string) error
 	taken  func(total int)
@@ -56,13 +56,19 @@ func batchOf(n int) ordercheck.DeliveryBatch {
 	for i := range n {
 		batch.Orders = append(batch.Orders, ordercheck.OrderDeliveries{
 			SalesOrderID: fmt.Sprint(i),
-			Deliveries:   []ordercheck.Delivery{{Event: fmt.Sprintf("delivery-%d", i), ReceivedAt: time.Now().UTC()}},
+			Deliveries: []ordercheck.Delivery{
+				{Event: fmt.Sprintf("delivery-%d", i), ReceivedAt: time.Now().UTC()},
+			},
 		})
 	}
 	return batch
 }
 
-func handOver(t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment), batch ordercheck.DeliveryBatch) error {
+// handOver runs the activity. prepare may be nil.
+func handOver(
+	t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment),
+	batch ordercheck.DeliveryBatch,
+) error {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
@@ -72,6 +78,11 @@ func handOver(t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvi
 	}
 	_, err := env.ExecuteActivity(ordercheck.ActivityHandOver, batch)
 	return err
+}
+
+// resumeFrom sets the heartbeat details of the previous attempt.
+func resumeFrom(details any) func(*testsuite.TestActivityEnvironment) {
+	return func(env *testsuite.TestActivityEnvironment) { env.SetHeartbeatDetails(details) }
 }
 
 func TestHandOverGivesEachOrderItsDeliveries(t *testing.T) {
@@ -84,23 +95,25 @@ func TestHandOverGivesEachOrderItsDeliveries(t *testing.T) {
 	}
 }
 
-// TestHandOverLeavesToTheNextAttemptWhatFailed: the other orders are handed theirs, once.
-func TestHandOverLeavesToTheNextAttemptWhatFailed(t *testing.T) {
+// TestHandOverRetriesOnlyFailedOrders checks that the next attempt signals only the orders that
+// failed.
+func TestHandOverRetriesOnlyFailedOrders(t *testing.T) {
 	refused := []string{ordercheck.WorkflowID("3"), ordercheck.WorkflowID("41")}
 	s := &signals{refuse: func(workflowID string) error {
 		switch workflowID {
 		case refused[0]:
-			return serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events")
+			return serviceerror.NewInvalidArgument(
+				"exceeded workflow execution limit for signal events")
 		case refused[1]:
 			panic("in the client")
 		}
 		return nil
 	}}
-	var left []int
+	var remaining []int
 	listen := func(env *testsuite.TestActivityEnvironment) {
 		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-			left = nil
-			assert.NoError(t, details.Get(&left))
+			remaining = nil
+			assert.NoError(t, details.Get(&remaining))
 		})
 	}
 	err := handOver(t, s, listen, batchOf(50))
@@ -109,26 +122,28 @@ func TestHandOverLeavesToTheNextAttemptWhatFailed(t *testing.T) {
 	assert.False(t, failed.NonRetryable())
 	assert.Contains(t, failed.Message(), "2 of 50 orders")
 	require.Len(t, s.got, 48)
-	require.Equal(t, []int{3, 41}, left)
+	require.Equal(t, []int{3, 41}, remaining)
 
 	again := &signals{}
-	require.NoError(t, handOver(t, again, func(env *testsuite.TestActivityEnvironment) { env.SetHeartbeatDetails(left) }, batchOf(50)))
+	require.NoError(t, handOver(t, again, resumeFrom(remaining), batchOf(50)))
 	require.Len(t, again.got, 2)
 	for _, id := range refused {
 		assert.Contains(t, again.got, id)
 	}
 }
 
-// TestHandOverDoesAllWhereTheProgressMakesNoSense: twice is harmless, never is not.
-func TestHandOverDoesAllWhereTheProgressMakesNoSense(t *testing.T) {
+// TestHandOverWithInvalidHeartbeat checks that all orders are signalled if the heartbeat of the
+// previous attempt is invalid: twice is harmless, never is not.
+func TestHandOverWithInvalidHeartbeat(t *testing.T) {
 	for _, details := range []any{"nonsense", []int{7, 50}, []int{-1}} {
 		var s signals
-		require.NoError(t, handOver(t, &s, func(env *testsuite.TestActivityEnvironment) { env.SetHeartbeatDetails(details) }, batchOf(50)))
+		require.NoError(t, handOver(t, &s, resumeFrom(details), batchOf(50)))
 		assert.Len(t, s.got, 50, details)
 	}
 }
 
-// TestHandOverStopsWithItsWorker: the rest is another attempt's.
+// TestHandOverStopsWithItsWorker checks that a stopping worker leaves the remaining orders to the
+// next attempt.
 func TestHandOverStopsWithItsWorker(t *testing.T) {
 	stop := make(chan struct{})
 	s := &signals{}
@@ -137,24 +152,24 @@ func TestHandOverStopsWithItsWorker(t *testing.T) {
 			close(stop)
 		}
 	}
-	var left []int
+	var remaining []int
 	err := handOver(t, s, func(env *testsuite.TestActivityEnvironment) {
 		env.SetWorkerStopChannel(stop)
 		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-			left = nil
-			assert.NoError(t, details.Get(&left))
+			remaining = nil
+			assert.NoError(t, details.Get(&remaining))
 		})
 	}, batchOf(2000))
 	require.ErrorContains(t, err, "the worker is stopping")
-	require.NotEmpty(t, left)
-	require.Len(t, s.got, 2000-len(left))
-	for _, i := range left {
+	require.NotEmpty(t, remaining)
+	require.Len(t, s.got, 2000-len(remaining))
+	for _, i := range remaining {
 		assert.NotContains(t, s.got, ordercheck.WorkflowID(fmt.Sprint(i)))
 	}
-	assert.True(t, slices.IsSorted(left))
+	assert.True(t, slices.IsSorted(remaining))
 }
 
-func TestHandOverToATemporalThatIsDown(t *testing.T) {
+func TestHandOverWhileTemporalIsDown(t *testing.T) {
 	s := &signals{refuse: func(string) error { return errors.New("connection refused") }}
 	err := handOver(t, s, nil, batchOf(5))
 	require.ErrorContains(t, err, "5 of 5 orders")

@@ -26,8 +26,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TestAuditLog checks the fields of audit lines, and that neither audit log nor log contain a body, a
-// secret or a signature.
+// TestAuditLog checks the fields of audit lines, and that neither audit log nor log contain a body,
+// a secret or a signature.
 func TestAuditLog(t *testing.T) {
 	const marker = "Marker-Of-The-Body"
 	fixed := time.Date(2025, 10, 28, 12, 0, 0, 0, time.UTC)
@@ -45,7 +45,8 @@ func TestAuditLog(t *testing.T) {
 	forged.Header.Set(inflow.SignatureHeader, sign(t, foreignSecret, body))
 	require.Equal(t, 401, ts.do(t, forged).status)
 	require.Equal(t, 400, ts.do(t, ts.webhookRequest(t, marker)).status)
-	madeUp, err := http.NewRequestWithContext(t.Context(), "A-Method-Made-Up-To-Fill-The-Disk", ts.url+webhookPath, strings.NewReader(body))
+	madeUp, err := http.NewRequestWithContext(t.Context(), "A-Method-Made-Up-To-Fill-The-Disk",
+		ts.url+webhookPath, strings.NewReader(body))
 	require.NoError(t, err)
 	require.Equal(t, 405, ts.do(t, madeUp).status)
 
@@ -137,8 +138,8 @@ func (d *faultyDisk) Write(p []byte) (int, error) {
 	return n, errors.New("no space left on device")
 }
 
-// TestAuditLogOnAFaultyDisk checks that lost lines are counted and logged once a minute, and that the
-// lines after them are complete.
+// TestAuditLogOnAFaultyDisk checks that lost lines are counted and logged once a minute, and that
+// the lines after them are complete.
 func TestAuditLogOnAFaultyDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()

@@ -43,8 +43,8 @@ func TestAuditLogOnAFullDisk(t *testing.T) {
 	})
 }
 
-// TestAuditLogThatIsAPipe checks that a pipe without a reader is refused at once. If the path becomes
-// such a pipe later, the log doesn't block and keeps writing to the open file.
+// TestAuditLogThatIsAPipe checks that a pipe without a reader is refused at once. If the path
+// becomes such a pipe later, the log doesn't block and keeps writing to the open file.
 func TestAuditLogThatIsAPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
@@ -87,7 +87,8 @@ func TestDeliveriesOnAFullDisk(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Audit = audit }))
 	const deliveries = 20
 	for range deliveries {
-		require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
+		require.Equal(t, http.StatusOK,
+			ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	}
 	require.NoError(t, audit.Close(t.Context()))
 	assert.EqualValues(t, deliveries, sum(t, reader, "gate.audit.lost"))
@@ -130,7 +131,8 @@ func TestAuditLogOnAFullFilesystem(t *testing.T) {
 		assert.True(t, strings.HasSuffix(string(content), "}\n"))
 		assert.Contains(t, string(content), `"reason":"last"`)
 		whole := strings.Count(string(content), "}\n")
-		assert.EqualValues(t, lines+2, int64(whole)+lost, "each line is either written or counted as lost")
+		assert.EqualValues(t, lines+2, int64(whole)+lost,
+			"each line is either written or counted as lost")
 		assert.Contains(t, a.logged.String(), "no space left on device")
 	})
 }

@@ -57,7 +57,8 @@ func reasonsIn(t *testing.T, path string) []string {
 	return reasons
 }
 
-// TestAuditLogRotates checks the sizes and the number of the files, and that no line is lost or torn.
+// TestAuditLogRotates checks the sizes and the number of the files, and that no line is lost or
+// torn.
 func TestAuditLogRotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxSize, keep, lines = 2000, 3, 100
@@ -83,7 +84,8 @@ func TestAuditLogRotates(t *testing.T) {
 		}
 		require.Greater(t, len(reasons), 30)
 		for i, reason := range reasons {
-			assert.Equal(t, fmt.Sprintf("r%d", lines-len(reasons)+i), reason, "the latest lines in order")
+			assert.Equal(t, fmt.Sprintf("r%d", lines-len(reasons)+i), reason,
+				"the latest lines in order")
 		}
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
@@ -108,8 +110,8 @@ func TestAuditLogContinuesAFile(t *testing.T) {
 	})
 }
 
-// TestAuditLogThatCannotRotate checks that the file grows, that this is logged once a minute, and that
-// the log rotates once it can.
+// TestAuditLogThatCannotRotate checks that the file grows, that this is logged once a minute, and
+// that the log rotates once it can.
 func TestAuditLogThatCannotRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.log")

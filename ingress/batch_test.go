@@ -58,8 +58,10 @@ func TestBatch(t *testing.T) {
 		assert.Equal(t, "HandOverDeliveries", start.workflow)
 		assert.Regexp(t, "^hand-over-[0-9a-f-]{36}$", start.options.ID)
 		assert.Equal(t, "error-check-gate", start.options.TaskQueue)
-		assert.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, start.options.WorkflowIDReusePolicy)
-		assert.False(t, start.options.WorkflowExecutionErrorWhenAlreadyStarted, "a second attempt succeeds if the first one started the workflow")
+		assert.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+			start.options.WorkflowIDReusePolicy)
+		assert.False(t, start.options.WorkflowExecutionErrorWhenAlreadyStarted,
+			"a second attempt succeeds if the first one started the workflow")
 		assert.Equal(t, "Deliveries of 60 sales orders", start.options.StaticSummary)
 		assert.Equal(t, 3, start.options.Priority.PriorityKey)
 		assert.Zero(t, start.options.WorkflowExecutionTimeout)
@@ -91,7 +93,9 @@ func TestNoBatchOfFewOrders(t *testing.T) {
 // TestManyDeliveriesOfManyOrders checks that every delivery is in exactly one call, that it
 // succeeds only after the commit, and that the deliveries of an order keep their order.
 func TestManyDeliveriesOfManyOrders(t *testing.T) {
-	for _, tc := range []struct{ orders, deliveries int }{{20, 1000}, {700, 1400}, {2200, 2200}, {3, 900}} {
+	for _, tc := range []struct{ orders, deliveries int }{
+		{20, 1000}, {700, 1400}, {2200, 2200}, {3, 900},
+	} {
 		t.Run(fmt.Sprintf("%d on %d", tc.deliveries, tc.orders), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				temporal := &fakeTemporal{signal: waitFor(15 * time.Millisecond)}
@@ -101,7 +105,10 @@ func TestManyDeliveriesOfManyOrders(t *testing.T) {
 				for i := range tc.deliveries {
 					group.Go(func() {
 						time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-						if assert.NoError(t, c.commit(t.Context(), orderNumber(i%tc.orders), numbered(i))) {
+						if assert.NoError(
+							t,
+							c.commit(t.Context(), orderNumber(i%tc.orders), numbered(i)),
+						) {
 							succeeded[i] = time.Now()
 						}
 					})
@@ -118,14 +125,16 @@ func TestManyDeliveriesOfManyOrders(t *testing.T) {
 						var n int
 						_, err := fmt.Sscanf(delivery.Event, "delivery-%d", &n)
 						require.NoError(t, err)
-						require.Equal(t, ordercheck.WorkflowID(orderNumber(n%tc.orders)), call.workflowID, "the delivery goes to its own order")
+						require.Equal(t, ordercheck.WorkflowID(orderNumber(n%tc.orders)),
+							call.workflowID, "the delivery goes to its own order")
 						require.GreaterOrEqual(t, n, latest[call.workflowID])
 						latest[call.workflowID] = n
 					}
 				}
 				require.Len(t, carried, tc.deliveries)
 				for i, at := range succeeded {
-					require.False(t, at.Before(carried[numbered(i).Event]), "%d succeeded before its commit", i)
+					require.False(t, at.Before(carried[numbered(i).Event]),
+						"%d succeeded before its commit", i)
 				}
 				for _, start := range temporal.started() {
 					total := 0
@@ -180,7 +189,8 @@ func TestRetryOfABatch(t *testing.T) {
 		temporal := &fakeTemporal{}
 		lostAnswers := 0
 		temporal.signal = func(ctx context.Context, n int) error {
-			if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxCalls || lostAnswers == 2 {
+			if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxCalls ||
+				lostAnswers == 2 {
 				return err
 			}
 			lostAnswers++
@@ -211,12 +221,15 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 		c.commitWithin = slowCall / 2
 		var group sync.WaitGroup
 		for i := range 40 { // the first calls hang
-			group.Go(func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) })
+			group.Go(
+				func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) },
+			)
 		}
 		synctest.Wait()
 		time.Sleep(c.commitWithin - time.Millisecond)
 		for i := 100; i < 110; i++ {
-			group.Go(func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i), numbered(i))) })
+			group.Go(
+				func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i), numbered(i))) })
 		}
 		group.Wait()
 		assert.Len(t, temporal.committed(), 10)
@@ -236,7 +249,9 @@ func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 		c := newTestCommitter(t, temporal, nil, nil)
 		var group sync.WaitGroup
 		for i := range 2 * maxCalls {
-			group.Go(func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) })
+			group.Go(
+				func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) },
+			)
 			synctest.Wait()
 			if i%maxCalls == maxCalls-1 {
 				time.Sleep(slowCall)
@@ -257,7 +272,8 @@ func TestCloseWithABatch(t *testing.T) {
 		c := newTestCommitter(t, temporal, nil, nil)
 		var group sync.WaitGroup
 		for i := range 100 {
-			group.Go(func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i%40), numbered(i))) })
+			group.Go(
+				func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i%40), numbered(i))) })
 		}
 		synctest.Wait()
 		require.NoError(t, c.close(t.Context()))
@@ -276,7 +292,8 @@ func TestSpanOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := tracetest.NewSpanRecorder()
 		tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-		c := newTestCommitter(t, &fakeTemporal{signal: waitFor(10 * time.Millisecond)}, tracers, nil)
+		c := newTestCommitter(t, &fakeTemporal{signal: waitFor(10 * time.Millisecond)}, tracers,
+			nil)
 		requests := make([]trace.SpanContext, 200)
 		var group sync.WaitGroup
 		for i := range requests {
@@ -305,6 +322,7 @@ func TestSpanOfABatch(t *testing.T) {
 		for _, attribute := range shared.Attributes() {
 			attributes[string(attribute.Key)] = attribute.Value.String()
 		}
-		assert.Equal(t, map[string]string{"gate.orders": "196", "gate.deliveries": "196"}, attributes)
+		assert.Equal(t, map[string]string{"gate.orders": "196", "gate.deliveries": "196"},
+			attributes)
 	})
 }

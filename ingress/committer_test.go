@@ -70,7 +70,11 @@ func TestCommitOneDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{}
 		c := newTestCommitter(t, temporal, nil, nil)
-		delivery := ordercheck.Delivery{Event: "salesOrder.updated", OccurredAt: "2025-10-28T12:00:00Z", ReceivedAt: time.Now()}
+		delivery := ordercheck.Delivery{
+			Event:      "salesOrder.updated",
+			OccurredAt: "2025-10-28T12:00:00Z",
+			ReceivedAt: time.Now(),
+		}
 		require.NoError(t, c.commit(t.Context(), "order-1", delivery))
 
 		calls := temporal.committed()
@@ -83,7 +87,8 @@ func TestCommitOneDelivery(t *testing.T) {
 		assert.Equal(t, []any{ordercheck.Start{SalesOrderID: "order-1"}}, call.arguments)
 		assert.Equal(t, "sales-order-order-1", call.options.ID)
 		assert.Equal(t, "error-check-gate", call.options.TaskQueue)
-		assert.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, call.options.WorkflowIDReusePolicy)
+		assert.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			call.options.WorkflowIDReusePolicy)
 		assert.Equal(t, "Sales order order-1", call.options.StaticSummary)
 		assert.Equal(t, 3, call.options.Priority.PriorityKey)
 		assert.Zero(t, call.options.WorkflowExecutionTimeout, "a reset run would time out at once")
@@ -97,8 +102,10 @@ func TestCommitOneDelivery(t *testing.T) {
 // doesn't take it.
 func TestCommitGivesUpInTime(t *testing.T) {
 	for name, signal := range map[string]func(context.Context, int) error{
-		"hanging":     hang,
-		"unavailable": func(context.Context, int) error { return serviceerror.NewUnavailable("connection refused") },
+		"hanging": hang,
+		"unavailable": func(context.Context, int) error {
+			return serviceerror.NewUnavailable("connection refused")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -111,14 +118,16 @@ func TestCommitGivesUpInTime(t *testing.T) {
 					group.Go(func() {
 						time.Sleep(time.Duration(i) * 50 * time.Millisecond)
 						accepted := time.Now()
-						assert.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(i)), errNotCommitted)
+						assert.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(i)),
+							errNotCommitted)
 						assert.LessOrEqual(t, time.Since(accepted), commitWithin)
 					})
 				}
 				group.Wait()
 				assert.LessOrEqual(t, time.Since(began), commitWithin+2500*time.Millisecond)
 				assert.Empty(t, temporal.committed())
-				time.Sleep(commitWithin) // a call may take until the latest deadline of its deliveries
+				// a call may take until the latest deadline of its deliveries
+				time.Sleep(commitWithin)
 				requireIdle(t, c)
 				synctest.Wait() // a call logs after it answered its deliveries
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
@@ -148,21 +157,40 @@ func TestOneAttemptMayTakeAllTheTime(t *testing.T) {
 
 // TestRetries checks which errors are retried.
 func TestRetries(t *testing.T) {
+	const busy = enumspb.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
 	for _, tc := range []struct {
 		name  string
 		err   error
 		retry bool
 	}{
 		{"unavailable", serviceerror.NewUnavailable("connection refused"), true},
-		{"unavailable, wrapped by a lazy client", fmt.Errorf("failed reaching server: %w", serviceerror.NewUnavailable("connection refused")), true},
-		{"busy workflow", serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, "Too many restarts for workflow"), true},
-		{"closing workflow", serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, "workflow operation can not be applied because workflow is closing"), true},
-		{"closing workflow, older server", serviceerror.NewFailedPrecondition("workflow operation rejected because workflow is closing"), true},
-		{"deadline set by the server", serviceerror.NewDeadlineExceeded("context deadline exceeded"), true},
+		{
+			"unavailable, wrapped by a lazy client",
+			fmt.Errorf("failed reaching server: %w", serviceerror.NewUnavailable("refused")), true,
+		},
+		{
+			"busy workflow",
+			serviceerror.NewResourceExhausted(busy, "Too many restarts for workflow"), true,
+		},
+		{
+			"closing workflow", serviceerror.NewResourceExhausted(busy,
+				"workflow operation can not be applied because workflow is closing"), true,
+		},
+		{
+			"closing workflow, older server",
+			serviceerror.NewFailedPrecondition("workflow operation rejected because workflow is closing"), true,
+		},
+		{
+			"deadline set by the server",
+			serviceerror.NewDeadlineExceeded("context deadline exceeded"), true,
+		},
 		{"internal", serviceerror.NewInternal("shard is moving"), true},
 		{"no such namespace", serviceerror.NewNamespaceNotFound("default"), false},
 		{"not allowed", serviceerror.NewPermissionDenied("no", ""), false},
-		{"not accepted", serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events"), false},
+		{
+			"not accepted",
+			serviceerror.NewInvalidArgument("exceeded workflow execution limit for signal events"), false,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -250,7 +278,9 @@ func TestMaxWaiting(t *testing.T) {
 		c.maxWaiting = 10
 		var group sync.WaitGroup
 		for i := range 10 {
-			group.Go(func() { assert.NoError(t, c.commit(t.Context(), fmt.Sprintf("order-%d", i%3), numbered(i))) })
+			group.Go(
+				func() { assert.NoError(t, c.commit(t.Context(), fmt.Sprintf("order-%d", i%3), numbered(i))) },
+			)
 		}
 		synctest.Wait()
 		began := time.Now()
@@ -284,7 +314,8 @@ func TestCloseCommitter(t *testing.T) {
 			c := newTestCommitter(t, temporal, nil, nil)
 			var group sync.WaitGroup
 			for i := range 5 {
-				group.Go(func() { assert.NoError(t, c.commit(t.Context(), "order-1", numbered(i))) })
+				group.Go(
+					func() { assert.NoError(t, c.commit(t.Context(), "order-1", numbered(i))) })
 				synctest.Wait()
 			}
 			require.NoError(t, c.close(t.Context()))
@@ -302,14 +333,17 @@ func TestCloseCommitter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newTestCommitter(t, &fakeTemporal{signal: hang}, nil, nil)
 			var group sync.WaitGroup
-			group.Go(func() { assert.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(0)), errNotCommitted) })
+			group.Go(
+				func() { assert.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(0)), errNotCommitted) },
+			)
 			synctest.Wait()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began := time.Now()
 			require.ErrorIs(t, c.close(ctx), context.DeadlineExceeded)
 			group.Wait()
-			assert.Equal(t, time.Second, time.Since(began), "calls are cancelled, and their deliveries get their answer")
+			assert.Equal(t, time.Second, time.Since(began),
+				"calls are cancelled, and their deliveries get their answer")
 		})
 	})
 }

@@ -30,7 +30,8 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 		o.MaxConnections = places
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
-	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status) // keeps its connection
+	// This delivery's client keeps its connection.
+	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status)
 	var slow []net.Conn
 	for i, beginning := range []string{
 		"",
@@ -49,19 +50,21 @@ func TestSlowConnectionsGiveWay(t *testing.T) {
 		status, err := ts.deliver(t.Context(), fresh, body, sign(t, firstSecret, body))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status)
-		require.Eventually(t, func() bool { return isCut(slow[i]) }, generous, time.Millisecond, "slow connection %d", i)
+		require.Eventually(t, func() bool { return isCut(slow[i]) }, generous, time.Millisecond,
+			"slow connection %d", i)
 		ts.requireConnections(t, places-1) // the delivery's connection is closed
 		slow = append(slow, ts.dial(t, ""))
 		ts.requireConnections(t, places)
 	}
-	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status, "over the first connection")
+	require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody("known"))).status,
+		"over the first connection")
 	assert.EqualValues(t, len(slow)/2, sum(t, reader, "gate.webhook.connections.evicted"))
 	assert.EqualValues(t, places, sum(t, reader, "gate.webhook.connections"))
 	assert.Equal(t, 1, strings.Count(ts.log.String(), "too many connections"))
 }
 
-// TestAnsweringKeepsThePlace checks that a newcomer waits if every connection carries a delivery that
-// Temporal has not committed yet.
+// TestAnsweringKeepsThePlace checks that a newcomer waits if every connection carries a delivery
+// that Temporal has not committed yet.
 func TestAnsweringKeepsThePlace(t *testing.T) {
 	const places = 3
 	release := make(chan struct{})
@@ -73,7 +76,8 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	ts := startServer(t, temporal, patience(0), withOptions(func(o *Options) { o.MaxConnections = places }))
+	ts := startServer(t, temporal, patience(0),
+		withOptions(func(o *Options) { o.MaxConnections = places }))
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	statuses := make(chan int, places+1)
 	send := func(i int) {
@@ -88,7 +92,8 @@ func TestAnsweringKeepsThePlace(t *testing.T) {
 	for i := range places {
 		send(i)
 	}
-	require.Eventually(t, func() bool { return temporal.attempted() == places }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return temporal.attempted() == places }, generous,
+		time.Millisecond)
 	send(places)
 	ts.requireConnections(t, places+1) // accepted, but waiting for a place
 	assert.Equal(t, places, temporal.attempted())
@@ -116,7 +121,8 @@ func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 			}
 			for i, conn := range conns {
 				if i < len(conns)-tc.want {
-					assert.Eventually(t, func() bool { return isCut(conn) }, generous, time.Millisecond, "connection %d", i)
+					assert.Eventually(t, func() bool { return isCut(conn) }, generous,
+						time.Millisecond, "connection %d", i)
 				} else {
 					assert.False(t, isCut(conn), "connection %d", i)
 				}
@@ -127,7 +133,8 @@ func TestOnePeerCannotTakeAllPlaces(t *testing.T) {
 
 // TestLimitedServerStops checks that a stop serves a newcomer that is waiting for a place.
 func TestLimitedServerStops(t *testing.T) {
-	ts := startServer(t, &fakeTemporal{}, patience(time.Hour), withOptions(func(o *Options) { o.MaxConnections = 1 }))
+	ts := startServer(t, &fakeTemporal{}, patience(time.Hour),
+		withOptions(func(o *Options) { o.MaxConnections = 1 }))
 	first := ts.dial(t, "")
 	ts.requireConnections(t, 1)
 	body := documentedBody(orderID)
@@ -144,18 +151,20 @@ func TestLimitedServerStops(t *testing.T) {
 	ts.stopped <- nil
 }
 
-// TestLargeBodiesAreBounded checks that large bodies that never end cannot fill the memory, and don't
-// affect bodies of the size that InFlow sends.
+// TestLargeBodiesAreBounded checks that large bodies that never end cannot fill the memory, and
+// don't affect bodies of the size that InFlow sends.
 func TestLargeBodiesAreBounded(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	large := func(size int) string {
-		return "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat(" ", size)
+		return "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\nContent-Length: 200000\r\n\r\n" +
+			strings.Repeat(" ", size)
 	}
 	var slow []net.Conn
 	for range maxLargeBodies {
 		slow = append(slow, ts.dial(t, large(smallBody+1)))
 	}
-	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == maxLargeBodies }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == maxLargeBodies },
+		generous, time.Millisecond)
 	ts.dial(t, large(smallBody-1))
 	got, err := ts.exchange(t.Context(), large(smallBody+1))
 	require.NoError(t, err)
@@ -166,15 +175,17 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	for _, conn := range slow {
 		require.NoError(t, conn.Close())
 	}
-	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == 0 }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return len(ts.server.largeBodies) == 0 }, generous,
+		time.Millisecond)
 	big := documentedBody(orderID)
-	assert.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
+	assert.Equal(t, http.StatusOK,
+		ts.do(t, ts.webhookRequest(t, big+strings.Repeat(" ", maxBodySize-len(big)))).status)
 }
 
 // TestSlowLoris opens 500 slow connections, as many as one address may have, that send headers or
-// bodies bytewise or nothing at all. Every delivery must still be answered, and memory must not grow.
-// The test logs how long deliveries take with and without the slow connections. It checks no time,
-// because that depends on the machine.
+// bodies bytewise or nothing at all. Every delivery must still be answered, and memory must not
+// grow. The test logs how long deliveries take with and without the slow connections. It checks no
+// time, because that depends on the machine.
 func TestSlowLoris(t *testing.T) {
 	const slow, rounds, deliveries = 500, 3, 100
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {

@@ -94,8 +94,22 @@ func refusedCases(t *testing.T) []contractCase {
 	const unauthorized = http.StatusUnauthorized
 	return []contractCase{
 		{"1 byte over 256 KiB", limit + " ", nil, tooLarge, someError, "body-too-large"},
-		{"1 byte over 256 KiB, chunked", limit + " ", chunked, tooLarge, someError, "body-too-large"},
-		{"8 MiB, chunked", strings.Repeat(limit, 32), chunked, tooLarge, someError, "body-too-large"},
+		{
+			"1 byte over 256 KiB, chunked",
+			limit + " ",
+			chunked,
+			tooLarge,
+			someError,
+			"body-too-large",
+		},
+		{
+			"8 MiB, chunked",
+			strings.Repeat(limit, 32),
+			chunked,
+			tooLarge,
+			someError,
+			"body-too-large",
+		},
 
 		{"gzip", body, encoding("gzip"), unsupported, someError, "content-encoding"},
 		{"identity", body, encoding("identity"), unsupported, someError, "content-encoding"},
@@ -104,8 +118,22 @@ func refusedCases(t *testing.T) []contractCase {
 			unsupported, someError, "content-type",
 		},
 		{"text", body, contentType("text/plain"), unsupported, someError, "content-type"},
-		{"JSON Lines", body, contentType("application/jsonl"), unsupported, someError, "content-type"},
-		{"no subtype", body, contentType("application/+json"), unsupported, someError, "content-type"},
+		{
+			"JSON Lines",
+			body,
+			contentType("application/jsonl"),
+			unsupported,
+			someError,
+			"content-type",
+		},
+		{
+			"no subtype",
+			body,
+			contentType("application/+json"),
+			unsupported,
+			someError,
+			"content-type",
+		},
 		{
 			"two Content-Types", body, addHeader("Content-Type", "text/plain"),
 			unsupported, someError, "content-type",
@@ -377,7 +405,8 @@ func TestOtherRoutes(t *testing.T) {
 // TestKnownOversizeIsNotRead checks that the answer comes before any byte of the body.
 func TestKnownOversizeIsNotRead(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
+	conn, err := new(
+		net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, conn.Close()) }()
 	_, err = io.WriteString(conn, "POST /webhook/inflow HTTP/1.1\r\nHost: gate\r\n"+
@@ -458,7 +487,14 @@ func TestNewRefuses(t *testing.T) {
 
 	secrets, err := NewFixedSecrets(parseKeys(t, firstSecret))
 	require.NoError(t, err)
-	_, err = New(Options{Temporal: &fakeTemporal{}, Secrets: secrets, TLSCertFile: "/no/such/cert", TLSKeyFile: "/no/such/key"})
+	_, err = New(
+		Options{
+			Temporal:    &fakeTemporal{},
+			Secrets:     secrets,
+			TLSCertFile: "/no/such/cert",
+			TLSKeyFile:  "/no/such/key",
+		},
+	)
 	require.ErrorContains(t, err, "/no/such/cert")
 	_, err = NewFixedSecrets(nil)
 	require.ErrorContains(t, err, "no secret")

@@ -25,7 +25,8 @@ func TestBurstOverHTTP(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range deliveries {
 		body := fmt.Sprintf(
-			`{"event":"salesOrder.updated","data":{"salesOrderId":%q},"timestamp":"%d"}`, orderID, i)
+			`{"event":"salesOrder.updated","data":{"salesOrderId":%q},"timestamp":"%d"}`, orderID,
+			i)
 		r := ts.webhookRequest(t, body)
 		group.Go(func() {
 			response, err := ts.client.Do(r)

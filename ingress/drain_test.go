@@ -136,7 +136,8 @@ func (l *load) requests(t *testing.T, ts *testServer, client int) []loadRequest 
 	for i := range 2000 {
 		key := fmt.Sprintf("%d-%d", client, i)
 		body := fmt.Sprintf(
-			`{"eventType":"SalesOrderUpdatedV1","salesOrderId":"order-%d","timestamp":%q}`, i%50, key)
+			`{"eventType":"SalesOrderUpdatedV1","salesOrderId":"order-%d","timestamp":%q}`, i%50,
+			key)
 		requests = append(requests, loadRequest{ts.webhookRequest(t, body), key})
 	}
 	return requests
@@ -157,7 +158,8 @@ func (l *load) send(requests []loadRequest, closing func()) {
 		if err != nil {
 			if !neverAccepted(err, reused) {
 				l.mu.Lock()
-				l.broken = append(l.broken, fmt.Errorf("request %s, reused %v: %w", r.key, reused, err))
+				l.broken = append(l.broken,
+					fmt.Errorf("request %s, reused %v: %w", r.key, reused, err))
 				l.mu.Unlock()
 			}
 			return
@@ -188,7 +190,8 @@ func neverAccepted(err error, reused bool) bool {
 func TestDrainServesAcceptedConnections(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	dial := func() net.Conn {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
+		conn, err := new(
+			net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 		require.NoError(t, err)
 		return conn
 	}
@@ -210,7 +213,8 @@ func TestDrainServesAcceptedConnections(t *testing.T) {
 
 	ts.stop()
 	require.Eventually(t, func() bool {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
+		conn, err := new(
+			net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -259,7 +263,8 @@ func TestDrainThatTakesTooLong(t *testing.T) {
 		}
 		answered <- err
 	}()
-	require.Eventually(t, func() bool { return temporal.attempted() == 1 }, generous, time.Millisecond)
+	require.Eventually(t, func() bool { return temporal.attempted() == 1 }, generous,
+		time.Millisecond)
 	stop()
 	require.ErrorContains(t, <-stopped, "requests were cut off: not drained within 1ms")
 	<-answered

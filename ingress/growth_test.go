@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireNoGrowth fails if work leaves more memory in use than allowed, in bytes, or leaks a goroutine.
-// Do the work once before, so that pools and tables have their final size.
+// requireNoGrowth fails if work leaves more memory in use than allowed, in bytes, or leaks a
+// goroutine. Do the work once before, so that pools and tables have their final size.
 func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 	t.Helper()
 	heap, goroutines := heapInUse(), runtime.NumGoroutine()

@@ -545,7 +545,8 @@ func hostileJSON() []hostileCase {
 		{
 			"5,000 fields",
 			raw{
-				body: withField(list(5_000, func(i int) string { return fmt.Sprintf(`"k%d":0`, i) })),
+				body: withField(
+					list(5_000, func(i int) string { return fmt.Sprintf(`"k%d":0`, i) })),
 			},
 			200, received(orderID), "received",
 		},
@@ -703,7 +704,8 @@ func hostileIDs() []hostileCase {
 		{
 			"an event with a version of 50 digits",
 			raw{
-				body: `{"event":"SalesOrderUpdatedV` + strings.Repeat("9", 40) + `","salesOrderId":"a"}`,
+				body: `{"event":"SalesOrderUpdatedV` + strings.Repeat("9",
+					40) + `","salesOrderId":"a"}`,
 			},
 			200, received("a"), "received",
 		},

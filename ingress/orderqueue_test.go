@@ -53,7 +53,8 @@ func TestBurst(t *testing.T) {
 				}
 				require.Len(t, carried, deliveries)
 				for i, at := range succeeded {
-					require.False(t, at.Before(carried[numbered(i).Event]), "%d succeeded before its commit", i)
+					require.False(t, at.Before(carried[numbered(i).Event]),
+						"%d succeeded before its commit", i)
 				}
 				requireIdle(t, c)
 			})
@@ -114,7 +115,9 @@ func TestOrdersDoNotWaitForEachOther(t *testing.T) {
 		}}
 		c := newTestCommitter(t, temporal, nil, nil)
 		var group sync.WaitGroup
-		group.Go(func() { assert.ErrorIs(t, c.commit(t.Context(), "stuck", numbered(0)), errNotCommitted) })
+		group.Go(
+			func() { assert.ErrorIs(t, c.commit(t.Context(), "stuck", numbered(0)), errNotCommitted) },
+		)
 		synctest.Wait()
 		began := time.Now()
 		require.NoError(t, c.commit(t.Context(), "free", numbered(1)))

@@ -27,7 +27,8 @@ func TestLimits(t *testing.T) {
 	address := func(i int) string { return fmt.Sprintf("203.0.113.%d", i) }
 
 	t.Run("a peer, whatever its headers claim", func(t *testing.T) {
-		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.PeerRateLimit, o.Now = 2, clock }))
+		ts := startServer(t, &fakeTemporal{},
+			withOptions(func(o *Options) { o.PeerRateLimit, o.Now = 2, clock }))
 		for i := range 4 { // the burst is twice the rate
 			assert.Equal(t, 200, post(t, ts, address(i)).status)
 		}
@@ -51,7 +52,8 @@ func TestLimits(t *testing.T) {
 		assert.Equal(t, 200, post(t, ts, address(1)).status)
 		assert.Equal(t, 429, post(t, ts, address(1)).status)
 		assert.Equal(t, 200, post(t, ts, address(2)).status)
-		assert.Equal(t, 429, post(t, ts, address(7)+", "+address(2)).status, "entries left of the proxy's own come from the client")
+		assert.Equal(t, 429, post(t, ts, address(7)+", "+address(2)).status,
+			"entries left of the proxy's own come from the client")
 		records := ts.audited(t)
 		require.Len(t, records, 4)
 		assert.Equal(t, address(1), records[0]["peer"])
@@ -86,8 +88,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestAllowedPeers checks that a peer that is not on the list is refused before its body is read, and
-// cannot get onto the list by a header.
+// TestAllowedPeers checks that a peer that is not on the list is refused before its body is read,
+// and cannot get onto the list by a header.
 func TestAllowedPeers(t *testing.T) {
 	post := func(t *testing.T, ts *testServer, forwardedFor string) reply {
 		t.Helper()
@@ -96,7 +98,8 @@ func TestAllowedPeers(t *testing.T) {
 		return ts.do(t, r)
 	}
 	t.Run("by the connection", func(t *testing.T) {
-		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.AllowedPeers = networks("203.0.113.0/24") }))
+		ts := startServer(t, &fakeTemporal{},
+			withOptions(func(o *Options) { o.AllowedPeers = networks("203.0.113.0/24") }))
 		got := post(t, ts, "203.0.113.5")
 		assert.Equal(t, http.StatusForbidden, got.status)
 		assert.True(t, got.closed)
@@ -120,17 +123,20 @@ func TestAllowedPeers(t *testing.T) {
 	})
 	t.Run("behind a proxy", func(t *testing.T) {
 		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
-			o.AllowedPeers, o.TrustedProxies = networks("203.0.113.0/24", "2001:db8::/64"), networks("127.0.0.1")
+			o.AllowedPeers = networks("203.0.113.0/24", "2001:db8::/64")
+			o.TrustedProxies = networks("127.0.0.1")
 		}))
 		for forwardedFor, status := range map[string]int{
-			"203.0.113.5": 200, "198.51.100.1, 203.0.113.5": 200, "::ffff:203.0.113.5": 200, "2001:db8::77": 200,
-			"203.0.113.5, 198.51.100.1": 403, "198.51.100.1": 403, "": 403, "garbage": 403, "2001:db8:0:1::77": 403,
+			"203.0.113.5": 200, "198.51.100.1, 203.0.113.5": 200, "::ffff:203.0.113.5": 200,
+			"2001:db8::77": 200, "203.0.113.5, 198.51.100.1": 403, "198.51.100.1": 403, "": 403,
+			"garbage": 403, "2001:db8:0:1::77": 403,
 		} {
 			assert.Equal(t, status, post(t, ts, forwardedFor).status, forwardedFor)
 		}
 	})
 	t.Run("on the list", func(t *testing.T) {
-		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.AllowedPeers = networks("::1", "127.0.0.0/8") }))
+		ts := startServer(t, &fakeTemporal{},
+			withOptions(func(o *Options) { o.AllowedPeers = networks("::1", "127.0.0.0/8") }))
 		assert.Equal(t, http.StatusOK, post(t, ts, "198.51.100.1").status)
 	})
 }

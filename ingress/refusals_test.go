@@ -35,8 +35,8 @@ func requestsIn(records []map[string]any) map[any]int {
 	return requests
 }
 
-// TestForgerOverItsBudget checks that a forger over its budget gets the same answer, that its requests
-// are only counted, and that a valid sender with the same address is not affected.
+// TestForgerOverItsBudget checks that a forger over its budget gets the same answer, that its
+// requests are only counted, and that a valid sender with the same address is not affected.
 func TestForgerOverItsBudget(t *testing.T) {
 	const limit, forged = 2, 200
 	now := newClock()
@@ -62,13 +62,24 @@ func TestForgerOverItsBudget(t *testing.T) {
 		require.Equal(t, http.StatusOK, got.status, "a valid sender with the forger's address")
 		require.False(t, got.closed)
 	}
-	require.Equal(t, http.StatusTooManyRequests, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
+	require.Equal(t, http.StatusTooManyRequests,
+		ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	now.step(5 * time.Second)
 	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).closed, "the budget refills")
 
 	records := ts.audited(t)
-	assert.Len(t, records, limit*edge.FailureBurst+3+1+2, "forgeries within the budget, deliveries, and a line per kind of the rest")
-	assert.Equal(t, map[any]int{"signature-mismatch": forged + 1, "method-not-allowed": 1, "received": 2, "peer-rate-limit": 1}, requestsIn(records))
+	assert.Len(t, records, limit*edge.FailureBurst+3+1+2,
+		"forgeries within the budget, deliveries, and a line per kind of the rest")
+	assert.Equal(
+		t,
+		map[any]int{
+			"signature-mismatch": forged + 1,
+			"method-not-allowed": 1,
+			"received":           2,
+			"peer-rate-limit":    1,
+		},
+		requestsIn(records),
+	)
 	for _, record := range records {
 		if record["requests"] != nil && record["reason"] == "signature-mismatch" {
 			assert.EqualValues(t, 401, record["status"])
@@ -78,9 +89,12 @@ func TestForgerOverItsBudget(t *testing.T) {
 			assert.NotContains(t, record, "bodySha256")
 		}
 	}
-	assert.EqualValues(t, forged+5, sum(t, reader, "gate.webhook.requests"), "metrics count each request")
-	assert.Less(t, sum(t, reader, "http.server.request.duration"), int64(limit*edge.FailureBurst+10), "a flood doesn't distort the histogram")
-	assert.Equal(t, limit*edge.FailureBurst+1, strings.Count(ts.log.String(), `"reason":"signature-mismatch"`))
+	assert.EqualValues(t, forged+5, sum(t, reader, "gate.webhook.requests"),
+		"metrics count each request")
+	assert.Less(t, sum(t, reader, "http.server.request.duration"),
+		int64(limit*edge.FailureBurst+10), "a flood doesn't distort the histogram")
+	assert.Equal(t, limit*edge.FailureBurst+1,
+		strings.Count(ts.log.String(), `"reason":"signature-mismatch"`))
 	assert.Equal(t, 1, strings.Count(ts.log.String(), "many requests were refused"))
 	assert.Less(t, len(spans.Ended()), limit*edge.FailureBurst+10, "a flood is not traced")
 }
@@ -99,8 +113,8 @@ func TestFloodThroughAProxy(t *testing.T) {
 	assert.Equal(t, 5, requestsIn(ts.audited(t))["signature-mismatch"])
 }
 
-// TestUnknownPathsAreCharged checks that requests to unknown paths count as failures, so that traces of
-// them are bounded.
+// TestUnknownPathsAreCharged checks that requests to unknown paths count as failures, so that
+// traces of them are bounded.
 func TestUnknownPathsAreCharged(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	now := newClock()
@@ -139,17 +153,21 @@ func TestRefusalCountsAreBounded(t *testing.T) {
 	})
 }
 
-// TestForgedFlood sends 10,000 forged deliveries over several connections, and valid ones meanwhile.
-// Each gets its own answer, and memory doesn't grow.
+// TestForgedFlood sends 10,000 forged deliveries over several connections, and valid ones
+// meanwhile. Each gets its own answer, and memory doesn't grow.
 func TestForgedFlood(t *testing.T) {
 	const forgers, forgedEach = 8, 1250
 	reader := sdkmetric.NewManualReader()
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
-		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = DefaultPeerFailureLimit, DefaultPeerRateLimit, DefaultRateLimit
+		o.PeerFailureLimit = DefaultPeerFailureLimit
+		o.PeerRateLimit, o.RateLimit = DefaultPeerRateLimit, DefaultRateLimit
 		o.Now = newClock().now // stands still, so no budget refills
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
-	forgery := raw{body: documentedBody(orderID), signature: sign(t, foreignSecret, documentedBody(orderID))}.text(t)
+	forgery := raw{
+		body:      documentedBody(orderID),
+		signature: sign(t, foreignSecret, documentedBody(orderID)),
+	}.text(t)
 	flood := func(n int) *errgroup.Group {
 		var group errgroup.Group
 		for range forgers {
@@ -159,8 +177,10 @@ func TestForgedFlood(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					if got.status != http.StatusUnauthorized || got.body != `{"error":"invalid signature"}` {
-						return fmt.Errorf("a forged delivery was answered with %d and %s", got.status, got.body)
+					if got.status != http.StatusUnauthorized ||
+						got.body != `{"error":"invalid signature"}` {
+						return fmt.Errorf("a forged delivery was answered with %d and %s",
+							got.status, got.body)
 					}
 				}
 				return nil
@@ -169,7 +189,8 @@ func TestForgedFlood(t *testing.T) {
 		return &group
 	}
 	deliver := func(i int) {
-		require.Equal(t, http.StatusOK, ts.do(t, ts.webhookRequest(t, documentedBody(fmt.Sprintf("order-%d", i%20)))).status)
+		require.Equal(t, http.StatusOK,
+			ts.do(t, ts.webhookRequest(t, documentedBody(fmt.Sprintf("order-%d", i%20)))).status)
 	}
 	// Once before, so that pools and tables have their final size.
 	warmUp := flood(50)

@@ -22,7 +22,13 @@ func BenchmarkRefused(b *testing.B) {
 	defer log.Close()
 	t, err := telemetry.Start(b.Context(), telemetry.Options{Service: "bench", LogWriter: log})
 	require.NoError(b, err)
-	audit, err := OpenAuditLog(AuditOptions{Target: filepath.Join(b.TempDir(), "audit"), Logger: t.Logger, MeterProvider: t.MeterProvider})
+	audit, err := OpenAuditLog(
+		AuditOptions{
+			Target:        filepath.Join(b.TempDir(), "audit"),
+			Logger:        t.Logger,
+			MeterProvider: t.MeterProvider,
+		},
+	)
 	require.NoError(b, err)
 	keys, err := inflow.ParseSecrets("a-secret-of-the-test-that-is-long")
 	require.NoError(b, err)
@@ -33,7 +39,8 @@ func BenchmarkRefused(b *testing.B) {
 		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider,
 	})
 	require.NoError(b, err)
-	body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", "order", time.Now())
+	body, err := inflow.NewWebhookBody(inflow.FormDocumented, "salesOrder.updated", "order",
+		time.Now())
 	require.NoError(b, err)
 	forged, err := inflow.ParseSecrets("another-secret-than-the-right-one")
 	require.NoError(b, err)
@@ -41,7 +48,8 @@ func BenchmarkRefused(b *testing.B) {
 	handler := server.Handler()
 	b.ReportAllocs()
 	for b.Loop() {
-		request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, webhookPath, bytes.NewReader(body))
+		request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, webhookPath,
+			bytes.NewReader(body))
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set(inflow.SignatureHeader, signature)
 		answer := httptest.NewRecorder()

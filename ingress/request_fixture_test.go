@@ -37,7 +37,8 @@ func sign(t testing.TB, secret, body string) string {
 }
 
 func documentedBody(id string) string {
-	return `{"event":"salesOrder.updated","data":{"salesOrderId":"` + id + `"},"timestamp":"2025-10-28T12:00:00Z"}`
+	return `{"event":"salesOrder.updated","data":{"salesOrderId":"` + id + `"},` +
+		`"timestamp":"2025-10-28T12:00:00Z"}`
 }
 
 func liveBody(id string) string {
@@ -116,7 +117,8 @@ func assertAlike(t *testing.T, want, got string) {
 // dial opens a connection and sends the beginning of a request.
 func (ts *testServer) dial(t testing.TB, beginning string) net.Conn {
 	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
+	conn, err := new(
+		net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(ts.url, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	_, err = io.WriteString(conn, beginning)
@@ -125,8 +127,14 @@ func (ts *testServer) dial(t testing.TB, beginning string) net.Conn {
 }
 
 // deliver sends a delivery with a client, which may keep its connection.
-func (ts *testServer) deliver(ctx context.Context, client *http.Client, body string, signature string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, ts.url+webhookPath, strings.NewReader(body))
+func (ts *testServer) deliver(
+	ctx context.Context,
+	client *http.Client,
+	body string,
+	signature string,
+) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, ts.url+webhookPath,
+		strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
@@ -155,7 +163,8 @@ func (ts *testServer) openConnections() int {
 
 func (ts *testServer) requireConnections(t testing.TB, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return ts.openConnections() == n }, generous, time.Millisecond, "there are %d connections", n)
+	require.Eventually(t, func() bool { return ts.openConnections() == n }, generous,
+		time.Millisecond, "there are %d connections", n)
 }
 
 // raw is a request as it is sent over the wire.

@@ -89,8 +89,8 @@ func TestSecretFile(t *testing.T) {
 	assert.NotContains(t, log.String(), secondSecret)
 }
 
-// TestSecretFileOfTheSameSize checks that a change is seen even if the clock's granularity leaves the
-// file's time and size as they were.
+// TestSecretFileOfTheSameSize checks that a change is seen even if the clock's granularity leaves
+// the file's time and size as they were.
 func TestSecretFileOfTheSameSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	const a, b = "secret-of-one-size-a", "secret-of-one-size-b"
@@ -105,8 +105,8 @@ func TestSecretFileOfTheSameSize(t *testing.T) {
 	assert.True(t, accepts(t, secrets, b))
 }
 
-// TestSecretFileOfKubernetes checks a mounted secret: a link to a link to a directory. An update swaps
-// the second link.
+// TestSecretFileOfKubernetes checks a mounted secret: a link to a link to a directory. An update
+// swaps the second link.
 func TestSecretFileOfKubernetes(t *testing.T) {
 	mount := t.TempDir()
 	publish := func(version, secret string) {
@@ -114,9 +114,14 @@ func TestSecretFileOfKubernetes(t *testing.T) {
 		writeFile(t, filepath.Join(mount, version, "webhook-secret"), secret)
 		// All versions have the same time and size, so only the file's identity differs.
 		age := time.Now().Add(-time.Hour).Truncate(time.Second)
-		require.NoError(t, os.Chtimes(filepath.Join(mount, version, "webhook-secret"), age, time.Unix(1761652800, 0)))
+		require.NoError(
+			t,
+			os.Chtimes(filepath.Join(mount, version, "webhook-secret"), age,
+				time.Unix(1761652800, 0)),
+		)
 		require.NoError(t, os.Symlink(version, filepath.Join(mount, "..data_tmp")))
-		require.NoError(t, os.Rename(filepath.Join(mount, "..data_tmp"), filepath.Join(mount, "..data")))
+		require.NoError(t,
+			os.Rename(filepath.Join(mount, "..data_tmp"), filepath.Join(mount, "..data")))
 	}
 	publish("..1", "kubernetes-secret-a")
 	path := filepath.Join(mount, "webhook-secret")
@@ -170,7 +175,8 @@ func TestOpenSecretFileRefuses(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hunter2")
 }
 
-// TestSecretFileReloadOverHTTP rotates as an operator does: first both secrets, then only the new one.
+// TestSecretFileReloadOverHTTP rotates as an operator does: first both secrets, then only the new
+// one.
 func TestSecretFileReloadOverHTTP(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)

@@ -24,18 +24,22 @@ func TestSpans(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
 	remote := trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, Remote: true,
+		TraceID: trace.TraceID{
+			1,
+		}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, Remote: true,
 	})
 	post := func(t *testing.T, ts *testServer) {
 		r := ts.webhookRequest(t, documentedBody(orderID))
-		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(t.Context(), remote), propagation.HeaderCarrier(r.Header))
+		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(t.Context(), remote),
+			propagation.HeaderCarrier(r.Header))
 		require.Equal(t, 200, ts.do(t, r).status)
 	}
 	setGlobalPropagator(t)
 
 	t.Run("from an unknown sender", func(t *testing.T) {
 		recorder.Reset()
-		ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.TracerProvider = tracers }))
+		ts := startServer(t, &fakeTemporal{},
+			withOptions(func(o *Options) { o.TracerProvider = tracers }))
 		post(t, ts)
 		ts.get(t, "/no-such-"+strings.Repeat("x", 100))
 		ts.get(t, readyPath)
@@ -51,7 +55,8 @@ func TestSpans(t *testing.T) {
 		require.NotNil(t, call)
 		require.Contains(t, spans, "GET")
 		assert.Equal(t, request.SpanContext().SpanID(), call.Parent().SpanID())
-		assert.NotEqual(t, remote.TraceID(), request.SpanContext().TraceID(), "we don't adopt an unknown sender's trace")
+		assert.NotEqual(t, remote.TraceID(), request.SpanContext().TraceID(),
+			"we don't adopt an unknown sender's trace")
 		require.Len(t, request.Links(), 1)
 		assert.Equal(t, remote.TraceID(), request.Links()[0].SpanContext.TraceID())
 		assert.Equal(t, request.SpanContext().TraceID().String(), records[0]["traceId"])
@@ -76,7 +81,8 @@ func TestMetrics(t *testing.T) {
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
 	require.Equal(t, 200, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
-	require.Equal(t, 200, ts.do(t, ts.webhookRequest(t, `{"event":"made-up-by-the-sender"}`)).status)
+	require.Equal(t, 200,
+		ts.do(t, ts.webhookRequest(t, `{"event":"made-up-by-the-sender"}`)).status)
 	second := ts.webhookRequest(t, liveBody(orderID))
 	second.Header.Set(inflow.SignatureHeader, sign(t, secondSecret, liveBody(orderID)))
 	require.Equal(t, 200, ts.do(t, second).status)
@@ -113,7 +119,8 @@ func TestMetrics(t *testing.T) {
 	assert.EqualValues(t, 2, got["gate.webhook.requests outcome=received,reason=received"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=ignored,reason=unknown-event"])
 	assert.EqualValues(t, 1, got["gate.webhook.requests outcome=refused,reason=signature-missing"])
-	assert.EqualValues(t, 0, got["gate.webhook.requests outcome=failed,reason=not-committed"], "the series exists before its first event")
+	assert.EqualValues(t, 0, got["gate.webhook.requests outcome=failed,reason=not-committed"],
+		"the series exists before its first event")
 	assert.EqualValues(t, 1, got["gate.temporal.reachable "])
 	assert.EqualValues(t, 2, got["gate.webhook.verified secret_index=0"])
 	assert.EqualValues(t, 1, got["gate.webhook.verified secret_index=1"])
@@ -126,13 +133,14 @@ func TestMetrics(t *testing.T) {
 	}
 	found := false
 	for name := range got {
-		found = found || (strings.HasPrefix(name, "http.server.request.duration ") && strings.Contains(name, "http.route=/webhook/inflow"))
+		found = found ||
+			(strings.HasPrefix(name, "http.server.request.duration ") && strings.Contains(name, "http.route=/webhook/inflow"))
 	}
 	assert.True(t, found, "HTTP metrics by route: %v", got)
 }
 
-// TestSpoofedAddressInTraces checks that client.address in spans is the address that we believe, not
-// the one that the sender claims.
+// TestSpoofedAddressInTraces checks that client.address in spans is the address that we believe,
+// not the one that the sender claims.
 func TestSpoofedAddressInTraces(t *testing.T) {
 	for name, tc := range map[string]struct {
 		proxies edge.Networks

@@ -18,8 +18,8 @@ import (
 	"error-check-gate/internal/reload"
 )
 
-// TestTLSReload checks that new connections get a replaced certificate, and that an invalid one changes
-// nothing.
+// TestTLSReload checks that new connections get a replaced certificate, and that an invalid one
+// changes nothing.
 func TestTLSReload(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -72,8 +72,8 @@ func TestTLSReload(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestHTTP2 checks deliveries over HTTP/2, and that a client that resets thousands of requests gains
-// nothing by it.
+// TestHTTP2 checks deliveries over HTTP/2, and that a client that resets thousands of requests
+// gains nothing by it.
 func TestHTTP2(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -101,11 +101,20 @@ func TestHTTP2(t *testing.T) {
 		defer close(reset)
 		var block strings.Builder
 		encoder := hpack.NewEncoder(&block)
-		for _, field := range [][2]string{{":method", "POST"}, {":scheme", "https"}, {":path", webhookPath}, {":authority", "gate"}} {
-			_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true})
+		for _, field := range [][2]string{
+			{":method", "POST"}, {":scheme", "https"}, {":path", webhookPath}, {":authority", "gate"},
+		} {
+			_ = encoder.WriteField(
+				hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true})
 		}
 		for stream := uint32(1); stream < 20_000; stream += 2 {
-			if framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte(block.String()), EndHeaders: true}) != nil ||
+			if framer.WriteHeaders(
+				http2.HeadersFrameParam{
+					StreamID:      stream,
+					BlockFragment: []byte(block.String()),
+					EndHeaders:    true,
+				},
+			) != nil ||
 				framer.WriteRSTStream(stream, http2.ErrCodeCancel) != nil {
 				return
 			}

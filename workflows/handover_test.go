@@ -16,13 +16,19 @@ import (
 	"error-check-gate/workflows/workflowtest"
 )
 
-// TestHandOverGoesOn: neither failures nor an operator's cancellation
-// keep deliveries from their orders once their senders have been answered.
+// TestHandOverGoesOn checks that neither failures nor an operator's cancellation end a hand-over,
+// since the senders of its deliveries have been answered.
 func TestHandOverGoesOn(t *testing.T) {
 	env := workflowtest.NewEnvironment()
-	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries, workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
+	env.RegisterWorkflowWithOptions(workflows.HandOverDeliveries,
+		workflow.RegisterOptions{Name: ordercheck.HandOverWorkflowType})
 	in := ordercheck.DeliveryBatch{Orders: []ordercheck.OrderDeliveries{
-		{SalesOrderID: "1", Deliveries: []ordercheck.Delivery{{Event: "salesOrder.updated", ReceivedAt: time.Now().UTC()}}},
+		{
+			SalesOrderID: "1",
+			Deliveries: []ordercheck.Delivery{
+				{Event: "salesOrder.updated", ReceivedAt: time.Now().UTC()},
+			},
+		},
 	}}
 	attempts := 0
 	env.RegisterActivityWithOptions(func(ctx context.Context, got ordercheck.DeliveryBatch) error {

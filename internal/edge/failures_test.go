@@ -24,11 +24,12 @@ func TestFailureBudget(t *testing.T) {
 	b, now := edge.NewFailureBudget(1), time.Now()
 	var subnet, others []netip.Addr
 	for i := range 2 * edge.FailureBurst {
-		subnet = append(subnet, netip.AddrFrom16([16]byte{0x20, 0x01, 0xd, 0xb8, 0, 1, 15: byte(i)}))
+		subnet = append(subnet,
+			netip.AddrFrom16([16]byte{0x20, 0x01, 0xd, 0xb8, 0, 1, 15: byte(i)}))
 	}
 	for i := range 2 * edge.MaxPeers {
-		others = append(others,
-			netip.AddrFrom16([16]byte{0x20, 0x01, 0xd, 0xb8, 1, byte(i >> 16), byte(i >> 8), byte(i)}))
+		address := [16]byte{0x20, 0x01, 0xd, 0xb8, 1, byte(i >> 16), byte(i >> 8), byte(i)}
+		others = append(others, netip.AddrFrom16(address))
 	}
 	fresh := netip.MustParseAddr("192.0.2.1")
 

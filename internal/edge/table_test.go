@@ -12,7 +12,9 @@ import (
 
 func TestSubnet(t *testing.T) {
 	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::",
+		"192.0.2.1":            "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::",
+		"2001:db8:1:2::":       "2001:db8:1:2::",
 	} {
 		assert.Equal(t, want, edge.Subnet(netip.MustParseAddr(address)).String())
 	}
@@ -22,7 +24,9 @@ func TestSubnet(t *testing.T) {
 func TestTableEvicts(t *testing.T) {
 	table := edge.NewTable(func() *int { return new(int) })
 	now := time.Now()
-	peer := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	peer := func(i int) netip.Addr {
+		return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	}
 	for i := range edge.MaxPeers + 100 {
 		*table.Get(peer(i), now) = i
 	}

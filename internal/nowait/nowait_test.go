@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/nowait"
 )
 
-func TestNobodyIsWaitedFor(t *testing.T) {
+func TestPipeWithoutAWriter(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	file, err := nowait.Open(pipe) // would hang
@@ -33,8 +33,8 @@ func TestNobodyIsWaitedFor(t *testing.T) {
 	require.NoError(t, file.Close())
 }
 
-// TestWriterIsHeard: the shell's <(command) is a pipe, whose writer may take its time.
-func TestWriterIsHeard(t *testing.T) {
+// TestSlowWriter checks a pipe whose writer takes its time, such as the shell's <(command).
+func TestSlowWriter(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	both, err := os.OpenFile(pipe, os.O_RDWR, 0)

@@ -14,9 +14,9 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-// TestSearchAttributesAreNoCondition: a delivery is committed where no worker has registered them
-// yet, and a run shows its status before any worker has looked at it where one has.
-func TestSearchAttributesAreNoCondition(t *testing.T) {
+// TestSearchAttributesAreOptional checks that a delivery is committed even if the search attributes
+// are not registered. If they are, a run shows its status before a worker has looked at it.
+func TestSearchAttributesAreOptional(t *testing.T) {
 	server, err := temporalserver.Start(t.Context(), temporalserver.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
@@ -25,13 +25,19 @@ func TestSearchAttributesAreNoCondition(t *testing.T) {
 	defer c.Close()
 
 	status := func(salesOrderID string) string {
-		require.NoError(t, ordersignal.Send(t.Context(), c, salesOrderID, ordercheck.PriorityWebhook, []ordercheck.Delivery{{Event: "salesOrder.updated"}}))
-		events := c.GetWorkflowHistory(t.Context(), ordercheck.WorkflowID(salesOrderID), "", false, 0)
+		require.NoError(
+			t,
+			ordersignal.Send(t.Context(), c, salesOrderID, ordercheck.PriorityWebhook,
+				[]ordercheck.Delivery{{Event: "salesOrder.updated"}}),
+		)
+		events := c.GetWorkflowHistory(t.Context(), ordercheck.WorkflowID(salesOrderID), "", false,
+			0)
 		start, err := events.Next()
 		require.NoError(t, err)
 		signal, err := events.Next()
 		require.NoError(t, err)
-		assert.Equal(t, ordercheck.SignalWebhookDelivered, signal.GetWorkflowExecutionSignaledEventAttributes().GetSignalName())
+		assert.Equal(t, ordercheck.SignalWebhookDelivered,
+			signal.GetWorkflowExecutionSignaledEventAttributes().GetSignalName())
 		payload, ok := start.GetWorkflowExecutionStartedEventAttributes().GetSearchAttributes().GetIndexedFields()[ordercheck.SearchGateStatus]
 		if !ok {
 			return ""
@@ -40,9 +46,10 @@ func TestSearchAttributesAreNoCondition(t *testing.T) {
 	}
 	assert.Equal(t, `"checking"`, status("registered"))
 
-	_, err = c.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
-		Namespace: client.DefaultNamespace, SearchAttributes: []string{ordercheck.SearchErrorCount},
-	})
+	_, err = c.OperatorService().
+		RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
+			Namespace: client.DefaultNamespace, SearchAttributes: []string{ordercheck.SearchErrorCount},
+		})
 	require.NoError(t, err)
 	assert.Empty(t, status("not-registered"))
 }

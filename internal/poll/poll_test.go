@@ -18,7 +18,12 @@ import (
 
 var errAway = errors.New("away")
 
-var options = poll.Options{Name: "the question", Every: time.Second, Timeout: time.Second, MaxAge: 5 * time.Second}
+var options = poll.Options{
+	Name:    "the question",
+	Every:   time.Second,
+	Timeout: time.Second,
+	MaxAge:  5 * time.Second,
+}
 
 func TestValueFollowsItsAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -46,7 +51,7 @@ func TestValueFollowsItsAnswers(t *testing.T) {
 		for range 100 {
 			_, _ = v.Get()
 		}
-		assert.EqualValues(t, 1, asked.Load(), "readers ask nobody")
+		assert.EqualValues(t, 1, asked.Load(), "readers don't ask")
 
 		away.Store(true)
 		time.Sleep(options.Every)
@@ -65,8 +70,8 @@ func TestValueFollowsItsAnswers(t *testing.T) {
 	})
 }
 
-// TestHungQuestion: the question does not even obey its context. Nobody waits for it, its last
-// answer gets stale, the watchdog learns of it, and Run ends when it is told to.
+// TestHungQuestion checks a question that ignores its context: nobody waits for it, the last answer
+// gets stale, the watchdog reports it, and Run ends with its context.
 func TestHungQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})

@@ -22,8 +22,8 @@ func writeFile(t *testing.T, path, content string) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
-// TestFilesThatHang: a look at the files that never ends, as on a disk of the network that is away,
-// keeps others waiting for a moment, once, and what the files held stays in force.
+// TestFilesThatHang checks a look that never ends, as on a network disk that is down. It delays
+// callers once, for a moment, and the previous content stays in force.
 func TestFilesThatHang(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, "first")

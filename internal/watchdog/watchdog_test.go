@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 	now = now.Add(watchdog.Limit / 2)
 	endSecond := w.Begin("a scrape")
 	now = now.Add(watchdog.Limit / 2)
-	require.NoError(t, w.Check(), "a minute is no hang yet")
+	require.NoError(t, w.Check(), "a minute is not too long yet")
 	assert.Empty(t, log.String())
 
 	now = now.Add(time.Second)
@@ -36,10 +36,10 @@ func TestCheck(t *testing.T) {
 	assert.Contains(t, log.String(), "a delivery has been hanging for 1m1s")
 
 	now = now.Add(watchdog.Limit)
-	require.EqualError(t, w.Check(), "a delivery has been hanging for 2m1s", "the oldest of two")
+	require.EqualError(t, w.Check(), "a delivery has been hanging for 2m1s", "the oldest one")
 	endFirst()
 	require.EqualError(t, w.Check(), "a scrape has been hanging for 1m31s")
-	assert.Equal(t, 1, strings.Count(log.String(), "\n"), "one line for a hang")
+	assert.Equal(t, 1, strings.Count(log.String(), "\n"), "one line per hang")
 	endSecond()
 	require.NoError(t, w.Check())
 	require.NoError(t, w.Check())
@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 	end := w.Begin("a delivery")
 	now = now.Add(2 * watchdog.Limit)
 	require.Error(t, w.Check())
-	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "another hang is logged again")
+	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "another hang is logged too")
 	end()
 }
 
@@ -64,12 +64,14 @@ func TestRunEndsWhenAHangGoesOn(t *testing.T) {
 		end()
 		time.Sleep(10 * watchdog.Limit)
 		synctest.Wait()
-		require.Empty(t, ended, "a hang that has ended is forgiven")
-		assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), "logged although nobody asked")
+		require.Empty(t, ended, "a hang that ended doesn't count")
+		assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR"),
+			"logged without a probe")
 
 		w.Begin("a delivery")
 		began := time.Now()
-		require.EqualError(t, <-ended, "a delivery has been hanging for 3m0s: the process exits so that it is restarted")
+		require.EqualError(t, <-ended,
+			"a delivery has been hanging for 3m0s: the process exits so that it is restarted")
 		assert.Equal(t, 3*time.Minute, time.Since(began).Round(10*time.Second))
 	})
 }
