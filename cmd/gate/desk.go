@@ -16,14 +16,14 @@ import (
 func newDeskCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "desk",
-		Short: "Serve the page and the API for people who act on held orders",
-		Long: `Listen on DESK_ADDR (default 127.0.0.1:5030) for people and programs that act on
-held orders: a list of them, a page for each, and an API at /api/v1.
+		Short: "Serve the pages and the API for people who act on held orders",
+		Long: `Serve the order desk on DESK_ADDR (default 127.0.0.1:5030): a list of held orders, a
+page for each order, and an API at /api/v1.
 
-Needs DESK_SECRET or DESK_SECRET_FILE, 32 random bytes or more that sign sessions and
-links, and Temporal (TEMPORAL_ADDRESS, …). People sign in by mail (SMTP_ADDR, MAIL_FROM),
-by OpenID Connect (DESK_OIDC_ISSUER, …) or, on loopback only, not at all; DESK_PEOPLE
-says who may. It starts while Temporal is down, and says so on each page.
+It needs Temporal (TEMPORAL_ADDRESS, …) and a secret of 32 bytes or more that signs
+sessions and links (DESK_SECRET or DESK_SECRET_FILE). DESK_PEOPLE lists who may sign in,
+by mail (SMTP_ADDR, MAIL_FROM) or by OpenID Connect (DESK_OIDC_ISSUER, …). On loopback,
+people do not have to sign in. The desk also starts while Temporal is down.
 'gate config --process desk' shows every setting.`,
 		Args: exactArgs(0, "gate desk takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +42,7 @@ func runDesk(ctx context.Context, settings config.Desk, t *telemetry.Telemetry) 
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // Serve closes it, if it comes to that
+	defer listener.Close() // for errors before Serve, which closes it
 	keys := settings.Keys()
 	effective, err := temporalconn.Effective()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package desklink signs the links in notices. A link's key lets one receiver act on one order's
-// page at the desk, until the key expires.
+// Package desklink signs the links in notices. The key in a link lets one receiver act on one order
+// at the desk, until the key expires.
 package desklink
 
 import (
@@ -18,34 +18,35 @@ import (
 
 // The errors of [Signer.Verify].
 var (
-	// ErrInvalid: the key was not signed with one of the secrets, or not for this order.
+	// ErrInvalid means that the key was not signed with one of the secrets, or not for this order.
 	ErrInvalid = errors.New("the link is not valid")
-	// ErrExpired: the key was good once.
+	// ErrExpired means that the key was valid until it expired.
 	ErrExpired = errors.New("the link has expired")
 )
 
 const (
-	// MinSecret is the shortest secret, in bytes. HMAC-SHA256 gains nothing from a longer one.
+	// MinSecret is the minimum length of a secret, in bytes. Longer ones don't make HMAC-SHA256
+	// safer.
 	MinSecret = 32
-	// maxReceiver is the longest address that SMTP carries, in bytes.
+	// maxReceiver is the maximum length of an address in SMTP, in bytes.
 	maxReceiver = 254
-	// maxKey limits the keys that Verify reads, in bytes. A key for the longest order id and
-	// receiver has about 660.
+	// maxKey is the maximum length of a key, in bytes. A key for the longest order id and receiver has
+	// about 660.
 	maxKey = 1024
-	// purpose keeps a key of another kind, signed with the same secret, from passing as a link's.
+	// purpose separates these keys from others that are signed with the same secret.
 	purpose = "error-check-gate: link in a notice, version 1"
 )
 
-// Signer signs and verifies the keys of links. Several goroutines may use it at once.
+// Signer signs and verifies keys. It is safe for concurrent use.
 type Signer struct {
-	// hashKeys has the key that signs first. It is a function because fmt prints the fields of a
-	// struct, but cannot look into a function.
+	// hashKeys returns the keys of the secrets; the first one signs. It is a function because fmt
+	// prints the fields of a struct, but cannot look into a function.
 	hashKeys func() [][]byte
 	valid    time.Duration
 }
 
-// New returns a signer. The first secret signs and all of them verify, so a secret can be rotated.
-// Keys expire after valid.
+// New returns a Signer whose keys expire after valid. The first secret signs and all of them verify,
+// so secrets can be rotated.
 func New(secrets []string, valid time.Duration) (*Signer, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("set up signed links: no secret is given; give one of at least 32 bytes")
@@ -67,16 +68,15 @@ func New(secrets []string, valid time.Duration) (*Signer, error) {
 	return &Signer{hashKeys: func() [][]byte { return keys }, valid: valid}, nil
 }
 
-// claims are what a key says.
+// claims are the content of a key.
 type claims struct {
 	Order    string `json:"o"`
 	Receiver string `json:"r"`
 	Expires  int64  `json:"e"` // Unix time in seconds
 }
 
-// Sign returns the key of a link to an order for one receiver. It has only characters that a URL
-// carries as they are. The same arguments give the same key, so a mail that is sent again is the
-// same mail.
+// Sign returns the key for a receiver's link to an order. It needs no escaping in a URL. The same
+// arguments give the same key, so a mail that is sent twice is the same mail.
 func (s *Signer) Sign(orderID, receiver string, now time.Time) (key string, err error) {
 	if err := ordercheck.ValidateSalesOrderID(orderID); err != nil {
 		return "", fmt.Errorf("sign a link: %w", err)
@@ -98,16 +98,16 @@ func (s *Signer) Sign(orderID, receiver string, now time.Time) (key string, err 
 	return key, nil
 }
 
-// Verify returns the receiver whom a key was signed for. The error wraps [ErrInvalid] if the key is
-// forged or belongs to another order, and [ErrExpired] if it has expired.
+// Verify returns the receiver in a key. The error wraps [ErrInvalid] if the key is forged or belongs
+// to another order, and [ErrExpired] if it has expired.
 func (s *Signer) Verify(key, orderID string, now time.Time) (receiver string, err error) {
 	payload, ok := s.open(key)
 	if !ok {
-		return "", fmt.Errorf("%w: nobody signed it", ErrInvalid)
+		return "", fmt.Errorf("%w: its signature is wrong", ErrInvalid)
 	}
 	var c claims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return "", fmt.Errorf("%w: what was signed cannot be read", ErrInvalid)
+		return "", fmt.Errorf("%w: its content cannot be read", ErrInvalid)
 	}
 	if c.Order != ordercheck.CanonicalID(orderID) {
 		return "", fmt.Errorf("%w: it is for another order", ErrInvalid)
@@ -118,9 +118,9 @@ func (s *Signer) Verify(key, orderID string, now time.Time) (receiver string, er
 	return c.Receiver, nil
 }
 
-// open returns what a key says, if one of the secrets signed it.
+// open returns the content of a key, if one of the secrets signed it.
 func (s *Signer) open(key string) (payload []byte, ok bool) {
-	if len(key) > maxKey || strings.ContainsAny(key, "\r\n") { // encoding skips line breaks
+	if len(key) > maxKey || strings.ContainsAny(key, "\r\n") { // the decoder would skip line breaks
 		return nil, false
 	}
 	text, signature, _ := strings.Cut(key, ".")
@@ -146,7 +146,7 @@ func sum(hashKey, payload []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// encoding is strict: a key has one spelling.
+// encoding is strict, so that each key has only one form.
 var encoding = base64.RawURLEncoding.Strict()
 
 func encode(b []byte) string { return encoding.EncodeToString(b) }

@@ -1,5 +1,5 @@
-// The desk works without this file. It makes the result of a check appear by itself, keeps a double
-// click from sending a form twice, and forgets what was done when the page is loaded again.
+// The desk works without this file. With it, the result of a check appears by itself, a double click
+// does not send a form twice, and a reloaded page does not repeat the message of an action.
 "use strict";
 (function () {
   if (new URLSearchParams(location.search).has("done")) history.replaceState(null, "", location.pathname);
@@ -15,25 +15,29 @@
 
   const sent = new WeakSet();
   document.addEventListener("submit", (event) => {
-    if (event.target.method !== "post") return;
-    if (sent.has(event.target)) event.preventDefault();
-    sent.add(event.target);
-    if (live && event.target.classList.contains("action")) say("Checking the order…", "");
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (sent.has(form)) event.preventDefault();
+    sent.add(form);
+    // If the reader has stopped the request, the form can be sent again.
+    setTimeout(() => sent.delete(form), 30000);
+    if (live && form.classList.contains("action")) say("Checking the order…", "");
   });
-  // A page that the browser kept while the reader was elsewhere.
+  // The reader came back to a page that the browser had kept in memory.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   if (!live || !live.dataset.waiting) return;
   const every = 1500; // ms
-  let tries = 80; // two minutes; then the reader reloads
+  let tries = 80; // two minutes; after that, the reader can reload the page
 
-  // Whether the reader has typed or chosen something that a new page would lose.
-  function touched() {
+  // hasInput reports whether the reader has typed or chosen something that a new page would lose.
+  function hasInput() {
     return [...document.querySelectorAll("main textarea, main input")].some((field) =>
       field.value !== field.defaultValue || field.checked !== field.defaultChecked);
   }
 
-  // The status region stays in the page: screen readers read out what changes in it.
+  // replaceAround replaces the page but keeps the status region, so that screen readers read out its
+  // new text.
   function replaceAround(fresh) {
     const main = live.parentElement;
     const focused = main.contains(document.activeElement);
@@ -58,15 +62,15 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = page.getElementById("live");
       if (now && !now.dataset.waiting) {
-        if (touched()) {
-          say("The check has ended. Reload the page to see its result; what you have typed would be lost.", "good");
+        if (hasInput()) {
+          say("The check has ended. Copy your text, then reload the page to see the result.", "good");
         } else {
           replaceAround(document.adoptNode(page.querySelector("main")));
           say("The order was checked just now.", "good");
         }
         return;
       }
-    } catch (e) { /* the next try may succeed */ }
+    } catch (e) { /* try again */ }
     setTimeout(look, every);
   }
   setTimeout(look, every);
