@@ -2,7 +2,6 @@ package ingress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,20 +11,21 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/trace"
 
 	"error-check-gate/internal/edge"
 )
 
-// handler returns the answer to a request. It writes nothing; see [Server.respond].
+// handler returns the answer to a request. It writes nothing; see [Server.answering].
 type handler func(*http.Request) answer
 
 // answer is the answer to a request and what is recorded about it.
 type answer struct {
 	status     int
-	body       map[string]string // of the JSON object that is sent
-	retryAfter time.Duration     // 0 means none
-	close      bool              // close the connection: the rest of the request is not read
+	body       gin.H
+	retryAfter time.Duration // 0 means none
+	close      bool          // close the connection: the rest of the request is not read
 
 	outcome outcome
 	reason  string
@@ -69,45 +69,33 @@ const internalError = "internal error"
 // refused returns an answer to a request that is the sender's fault.
 func refused(status int, reason, message string) answer {
 	return answer{
-		status: status, outcome: outcomeRefused, reason: reason, body: map[string]string{"error": message},
+		status: status, outcome: outcomeRefused, reason: reason, body: gin.H{"error": message},
 	}
 }
 
 // failed returns an answer to a request that failed because of us or Temporal.
 func failed(status int, reason, message string) answer {
 	return answer{
-		status: status, outcome: outcomeFailed, reason: reason, body: map[string]string{"error": message},
+		status: status, outcome: outcomeFailed, reason: reason, body: gin.H{"error": message},
 	}
 }
 
 // verified reports whether the request's signature was verified.
 func (a *answer) verified() bool { return a.request != nil && a.request.secretIndex != nil }
 
-// respond writes the answer of h and records it. If something panics before that, it answers 500.
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, h handler) {
-	began, written := time.Now(), false
-	defer func() {
-		panicked := recover()
-		if panicked == nil {
-			return
+// answering returns a handler for gin that writes the answer of h and records it.
+func (s *Server) answering(h handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		began := time.Now()
+		a := h(c.Request)
+		if a.verified() {
+			defer s.watchdog.Begin("the answer to a delivery")()
 		}
-		if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			panic(panicked) // net/http's own way to drop a connection
+		overBudget := a.outcome == outcomeRefused && !a.verified() && s.chargeFailure(c.Request, &a)
+		s.write(c, a)
+		if a.request != nil {
+			s.record(a, overBudget, time.Since(began))
 		}
-		s.logPanic(r.Context(), panicked)
-		if !written {
-			s.write(w, r, failed(http.StatusInternalServerError, reasonPanic, internalError))
-		}
-	}()
-	a := h(r)
-	if a.verified() {
-		defer s.watchdog.Begin("the answer to a delivery")()
-	}
-	overBudget := a.outcome == outcomeRefused && !a.verified() && s.chargeFailure(r, &a)
-	written = true
-	s.write(w, r, a)
-	if a.request != nil {
-		s.record(a, overBudget, time.Since(began))
 	}
 }
 
@@ -122,24 +110,17 @@ func (s *Server) chargeFailure(r *http.Request, a *answer) (overBudget bool) {
 }
 
 // write is the only function that writes answers.
-func (s *Server) write(w http.ResponseWriter, r *http.Request, a answer) {
-	header := w.Header()
+func (s *Server) write(c *gin.Context, a answer) {
 	if a.retryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
+		c.Header("Retry-After", strconv.Itoa(int(a.retryAfter/time.Second)))
 	}
 	// A chunked request may have a Content-Length too, by which a proxy in front of us would see
 	// another request in the rest. net/http hides that header and goes on, so close the connection
 	// after any chunked request, as RFC 9112, 6.1 demands.
-	if a.close || s.draining.Load() || len(r.TransferEncoding) > 0 {
-		header.Set("Connection", "close")
+	if a.close || s.draining.Load() || len(c.Request.TransferEncoding) > 0 {
+		c.Header("Connection", "close")
 	}
-	body, err := json.Marshal(a.body)
-	if err != nil {
-		panic(err) // a map of strings always encodes
-	}
-	header.Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // the sender has gone
+	c.AbortWithStatusJSON(a.status, a.body)
 }
 
 // record puts the answer to a webhook request into metrics, audit log and log. Requests over the
@@ -205,6 +186,24 @@ func auditedMethod(method string) string {
 		return method[:longest] + "…"
 	}
 	return method
+}
+
+// recovered answers 500 after a panic outside of [Server.takeWebhook].
+func (s *Server) recovered(c *gin.Context) {
+	defer func() {
+		panicked := recover()
+		if panicked == nil {
+			return
+		}
+		if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(panicked) // net/http's own way to drop a connection
+		}
+		s.logPanic(c.Request.Context(), panicked)
+		if !c.Writer.Written() {
+			s.write(c, failed(http.StatusInternalServerError, reasonPanic, internalError))
+		}
+	}()
+	c.Next()
 }
 
 // logPanic omits the value of a panic, which could quote a body, unless it is the runtime's own.

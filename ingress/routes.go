@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"go.temporal.io/api/serviceerror"
 	"google.golang.org/grpc/codes"
 )
@@ -18,42 +19,36 @@ const (
 
 func isProbe(path string) bool { return path == livePath || path == readyPath }
 
-// routes returns the ingress's handler. It compares paths as they are: [http.ServeMux] would redirect
-// some that it cleans, and a redirected webhook is a lost one.
-func (s *Server) routes() http.Handler {
-	post := map[string]handler{webhookPath: s.takeWebhook}
-	get := map[string]handler{webhookPath: s.listening, livePath: s.alive, readyPath: s.ready}
-	notFound := func(*http.Request) answer {
-		return refused(http.StatusNotFound, "", "there is nothing here; webhooks go to "+webhookPath)
+func (s *Server) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false // a redirected webhook is a lost one
+	engine.ForwardedByClientIP = false   // we use edge.OriginOf
+	engine.Use(s.recovered, namedByRoute)
+	engine.POST(webhookPath, s.answering(s.takeWebhook))
+	for path, handle := range map[string]handler{
+		webhookPath: s.listening, livePath: s.alive, readyPath: s.ready,
+	} {
+		engine.GET(path, s.answering(handle))
+		engine.HEAD(path, s.answering(handle))
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers := get
-		switch r.Method {
-		case http.MethodPost:
-			handlers = post
-		case http.MethodGet, http.MethodHead:
-		default:
-			handlers = nil
-		}
-		path := r.URL.Path
-		switch {
-		case handlers[path] != nil:
-			r.Pattern = path // names the request's span and metrics
-			s.respond(w, r, handlers[path])
-		case post[path] != nil:
-			w.Header().Set("Allow", "POST, GET, HEAD")
-			s.respond(w, r, s.refuseMethod)
-		case get[path] != nil:
-			w.Header().Set("Allow", "GET, HEAD")
-			s.respond(w, r, s.refuseMethod)
-		default:
-			s.respond(w, r, notFound)
-		}
-	})
+	engine.NoRoute(s.answering(func(*http.Request) answer {
+		return refused(http.StatusNotFound, "", "there is nothing here; webhooks go to "+webhookPath)
+	}))
+	engine.NoMethod(s.answering(s.refuseMethod)) // gin sets Allow
+	return engine
+}
+
+// namedByRoute names the request's span and metrics after its route.
+func namedByRoute(c *gin.Context) {
+	if route := c.FullPath(); route != "" {
+		c.Request.Pattern = route
+	}
 }
 
 func (s *Server) listening(*http.Request) answer {
-	return answer{status: http.StatusOK, body: map[string]string{"status": "listening"}}
+	return answer{status: http.StatusOK, body: gin.H{"status": "listening"}}
 }
 
 // alive fails only if something hangs. A restart doesn't help if another system is down.
@@ -61,18 +56,18 @@ func (s *Server) alive(*http.Request) answer {
 	if err := s.watchdog.Check(); err != nil {
 		return unavailable(err)
 	}
-	return answer{status: http.StatusOK, body: map[string]string{"status": "alive"}}
+	return answer{status: http.StatusOK, body: gin.H{"status": "alive"}}
 }
 
 func (s *Server) ready(r *http.Request) answer {
 	if err := s.Ready(r.Context()); err != nil {
 		return unavailable(err)
 	}
-	return answer{status: http.StatusOK, body: map[string]string{"status": "ready"}}
+	return answer{status: http.StatusOK, body: gin.H{"status": "ready"}}
 }
 
 func unavailable(err error) answer {
-	return answer{status: http.StatusServiceUnavailable, body: map[string]string{"error": err.Error()}}
+	return answer{status: http.StatusServiceUnavailable, body: gin.H{"error": err.Error()}}
 }
 
 var (

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"error-check-gate/internal/edge"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
@@ -190,7 +192,7 @@ func (q *webhookRequest) ignore() answer {
 	}
 	return answer{
 		status: http.StatusOK, outcome: outcomeIgnored, reason: reason,
-		body: map[string]string{"status": "ignored", "event": q.webhook.Event},
+		body: gin.H{"status": "ignored", "event": q.webhook.Event},
 	}
 }
 
@@ -215,6 +217,6 @@ func (q *webhookRequest) commit() answer {
 	}
 	return answer{
 		status: http.StatusOK, outcome: outcomeReceived, reason: reasonReceived,
-		body: map[string]string{"status": "received", "salesOrderId": q.webhook.SalesOrderID},
+		body: gin.H{"status": "received", "salesOrderId": q.webhook.SalesOrderID},
 	}
 }
