@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"error-check-gate/ingress"
+	"error-check-gate/internal/inflow"
 )
 
 func TestEveryFieldHasAVariableAndAHint(t *testing.T) {
@@ -16,9 +20,21 @@ func TestEveryFieldHasAVariableAndAHint(t *testing.T) {
 		for _, f := range fieldsOf(p.make()) {
 			assert.NotEmpty(t, f.variable, "%s %s", p.name, f.name)
 			assert.NotEmpty(t, f.hint, "%s %s", p.name, f.name)
-			assert.False(t, names[f.name], "%s: field %s twice: a fault could not be told which variable it is of", p.name, f.name)
+			assert.False(
+				t,
+				names[f.name],
+				"%s: field %s twice: a fault could not be told which variable it is of",
+				p.name,
+				f.name,
+			)
 			names[f.name] = true
-			assert.False(t, f.secret && f.defaultValue != "", "%s: secret %s has a default", p.name, f.variable)
+			assert.False(
+				t,
+				f.secret && f.defaultValue != "",
+				"%s: secret %s has a default",
+				p.name,
+				f.variable,
+			)
 		}
 	}
 }
@@ -45,5 +61,41 @@ func TestExampleFileNamesEverySettingWithItsDefault(t *testing.T) {
 	for variable := range example {
 		foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
 		assert.True(t, known[variable] || foreign, ".env.example has %s, which nothing reads", variable)
+	}
+}
+
+// TestEveryVariableIsDeclaredOnce: a second declaration could have another default.
+func TestEveryVariableIsDeclaredOnce(t *testing.T) {
+	declared := map[string]string{}
+	for path, source := range readFiles(t, "internal/config/*.go") {
+		for _, match := range regexp.MustCompile(`env:"([A-Z0-9_]+)"`).FindAllStringSubmatch(source, -1) {
+			assert.Empty(t, declared[match[1]], "%s is declared in %s too", match[1], path)
+			declared[match[1]] = path
+		}
+	}
+	for _, p := range processes {
+		settings, ok := p.make().(withDefaults)
+		if !ok {
+			continue
+		}
+		for variable := range settings.defaults() {
+			assert.NotEmpty(t, declared[variable], "%s has a default for %s", p.name, variable)
+		}
+	}
+}
+
+// TestDefaultsAreThePackages: packages that also work without settings have the same defaults.
+func TestDefaultsAreThePackages(t *testing.T) {
+	defaults := production()
+	for variable, want := range map[string]any{
+		"INFLOW_API_URL": inflow.DefaultBaseURL, "INFLOW_API_VERSION": inflow.DefaultAPIVersion,
+		"RATE_LIMIT": ingress.DefaultRateLimit, "PEER_RATE_LIMIT": ingress.DefaultPeerRateLimit,
+		"PEER_FAILURE_LIMIT":   ingress.DefaultPeerFailureLimit,
+		"MAX_CONNECTIONS":      ingress.DefaultMaxConnections,
+		"PEER_MAX_CONNECTIONS": ingress.DefaultPeerMaxConnections,
+		"AUDIT_LOG_MAX_SIZE":   ingress.DefaultAuditMaxSize >> 20,
+		"AUDIT_LOG_KEEP":       ingress.DefaultAuditKeep,
+	} {
+		assert.Equal(t, fmt.Sprint(want), defaults[variable], variable)
 	}
 }
