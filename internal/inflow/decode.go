@@ -103,8 +103,8 @@ func (q *Quantity) dropBlankSerials() {
 	})
 }
 
-// decodeJSON decodes one JSON value. Its errors say where the fault is, but never quote the
-// value, as those of encoding/json do.
+// decodeJSON decodes one JSON value. Unlike encoding/json's errors, its errors never quote the
+// value. They give only the position of the fault.
 func decodeJSON(data []byte, into any) error {
 	err := json.Unmarshal(data, into)
 	if err == nil {

@@ -29,7 +29,7 @@ type ListedOrder struct {
 	Problem string `json:"-"`
 }
 
-// ListPage says where a page begins. The zero value is the first page.
+// ListPage is the beginning of a page. The zero value is the first page.
 type ListPage struct {
 	// Start is the id of the page's first entry.
 	Start string

@@ -24,7 +24,7 @@ const (
 	EntityVendor        Entity = "vendor"
 )
 
-// Action is what happened to an entity.
+// Action is the change that an event reports.
 type Action string
 
 // Actions of InFlow's webhook events.

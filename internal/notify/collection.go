@@ -31,7 +31,7 @@ func (t Target) Receiver() string {
 	}
 }
 
-// repReceiver returns the receiver for a sales rep's address. Its digest is longer than that of a
+// repReceiver returns the receiver for a sales rep's address. Its digest is longer than in a
 // target's name: if two reps shared one, a rep would get the other's mail.
 func repReceiver(address string) string {
 	return ordercheck.TargetSalesRep + ":" + digestOf(strings.ToLower(address), 6)

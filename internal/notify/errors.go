@@ -28,8 +28,8 @@ type Error struct {
 
 func (e *Error) Error() string { return "notice to " + e.Target + ": " + e.Reason }
 
-// networkReason says why a request got no response. It names the host at most, and what is wrong
-// with a certificate.
+// networkReason says why a request got no response. It may name the host and the fault of a
+// certificate, but nothing else.
 func networkReason(err error) string {
 	var (
 		timeout     net.Error

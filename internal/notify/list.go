@@ -44,7 +44,7 @@ type listView struct {
 
 // rowView is one order.
 type rowView struct {
-	// Mark says what is special about the order, such as NEW. It may be empty.
+	// Mark highlights the order, such as NEW. It may be empty.
 	Mark, Name, Customer, What, When string
 	DeskURL, RunURL, OrderURL        string // as in mailView
 }

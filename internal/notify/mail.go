@@ -64,7 +64,7 @@ type group struct {
 }
 
 type findingView struct {
-	Where, Message, Expected, Actual, Fix, Rule, Since, Note string
+	Place, Message, Expected, Actual, Fix, Rule, Since, Note string
 	Gone                                                     bool
 }
 
@@ -143,7 +143,7 @@ func (n *Notifier) group(title string, findings []ordercheck.Finding, limit int,
 	for i := range shown {
 		f := &shown[i]
 		view := findingView{
-			Where: f.Place(), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText),
+			Place: f.Place(), Message: oneLine(f.Message, maxText), Fix: oneLine(f.Fix, maxText),
 			Rule:     oneLine(f.RuleID, maxName),
 			Expected: oneLine(f.Expected, maxAmount), Actual: oneLine(f.Actual, maxAmount),
 			Gone: gone,

@@ -122,8 +122,8 @@ func (n *Notice) headline() (headline, advice string) {
 	case ordercheck.NoticeOverridden:
 		return "This order is released: somebody took responsibility for its " +
 				ordercheck.Plural(f.overriddenErrors(), "error") + ".",
-			adviceNothing + " The order is held again when the override ends, or when what was " +
-				"overridden changes."
+			adviceNothing + " The order is held again when the override ends, or if the " +
+				"overridden part of the order changes."
 	case ordercheck.NoticeUnchecked:
 		return "This order was not checked: it is too large.",
 			"It may have errors. Check it by hand before goods leave, or split it into several " +

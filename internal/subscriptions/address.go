@@ -16,7 +16,7 @@ import (
 const WebhookPath = "/webhook/inflow"
 
 // CheckURL parses a URL that InFlow should call. The error lists everything that is wrong with it.
-// Warnings describe what is unusual but may be intended. apiURL is the URL of InFlow's API.
+// Warnings describe unusual parts that may be intended. apiURL is the URL of InFlow's API.
 func CheckURL(text, apiURL string) (address string, warnings []string, err error) {
 	u, err := url.Parse(text)
 	if err != nil { // err quotes the URL, which may contain a password

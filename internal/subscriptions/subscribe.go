@@ -35,7 +35,7 @@ type Subscribed struct {
 
 // Subscribe creates a subscription unless one with the same URL exists. In that case it changes
 // nothing, or only the events if o.ChangeEvents is set. If it fails, nothing is left at InFlow, or
-// the error says what is.
+// the error names what may be left.
 func (m *Manager) Subscribe(ctx context.Context, o SubscribeOptions) (*Subscribed, error) {
 	if err := o.Keeper.Ready(); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func scrapePages(t *testing.T, pages ...string) scraped {
 	return found
 }
 
-// gates counts the series of each metric of the gate, without those of the runtime.
+// gates counts the series of each metric of the gate. It ignores the runtime's metrics.
 func (s scraped) gates() map[string]int {
 	counts := map[string]int{}
 	for name, series := range s {
@@ -102,9 +102,31 @@ func (s scraped) check(t *testing.T, where, expr string) {
 // then checks every alert and every panel against their metrics pages.
 func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	t.Parallel()
+	g := startMeasuredGate(t)
+	g.deliverAll()
+	g.settled(1)
+	g.sweep()
+	found := scrapePages(t, g.pages...)
+	found.checkAlerts(t)
+	found.checkDashboard(t)
+	found.checkBuckets(t)
+	g.requireNoNewSeries(found)
+}
+
+// measuredGate is a gate whose ingress and worker are processes with metrics pages.
+type measuredGate struct {
+	t     *testing.T
+	s     *stack
+	base  string   // URL of the ingress
+	pages []string // metrics of ingress and worker
+	env   []string // environment of gate commands
+}
+
+func startMeasuredGate(t *testing.T) *measuredGate {
+	t.Helper()
 	s := newStack(t, options{noWorker: true})
 	notices := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer notices.Close()
+	t.Cleanup(notices.Close)
 	ports := [3]int{freePort(t), freePort(t), freePort(t)}
 	const secret = "a-secret-of-the-test-that-is-long"
 	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}
@@ -133,52 +155,64 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 				response.StatusCode == http.StatusOK
 		}, 3*waitFor, tick, "%s does not answer", probe)
 	}
+	return &measuredGate{t: t, s: s, base: base, pages: pages,
+		env: slices.Concat(temporal, account)}
+}
 
-	// A right order, a wrong one, one that InFlow does not know, one whose first fetch fails, an
-	// untrusted sender, and a sweep.
-	deliverAll := func() {
-		require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
-			Status: 500, Times: 1}))
-		for _, sample := range []string{"plain", "balance-wrong"} {
-			order := s.recent(sample)
-			_, err := s.fake.AddOrder(order)
-			require.NoError(t, err)
-			status, _ := s.post(order["salesOrderId"].(string))
-			require.Equal(t, 200, status)
-		}
-		status, _ := s.post("unknown-order")
-		require.Equal(t, 200, status)
-		for i := range 20 {
-			status, _ := s.send([]byte(fmt.Sprintf(`{"forged":%d}`, i)),
-				http.Header{"Content-Type": {"application/json"}})
-			require.Equal(t, 401, status)
-			//nolint:gosec,noctx // this test's own process
-			response, err := http.Get(fmt.Sprintf("%s/nothing/here/%d", base, i))
-			require.NoError(t, err)
-			_, _ = io.Copy(io.Discard, response.Body)
-			require.NoError(t, response.Body.Close())
-		}
+// deliverAll sends deliveries for a right order, a wrong one, one that InFlow does not know and one
+// whose first fetch fails, and requests of an untrusted sender.
+func (g *measuredGate) deliverAll() {
+	g.t.Helper()
+	require.NoError(g.t, g.s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
+		Status: 500, Times: 1}))
+	for _, sample := range []string{"plain", "balance-wrong"} {
+		order := g.s.recent(sample)
+		_, err := g.s.fake.AddOrder(order)
+		require.NoError(g.t, err)
+		status, _ := g.s.post(order["salesOrderId"].(string))
+		require.Equal(g.t, 200, status)
 	}
-	settled := func(rounds int) {
-		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			count := func(query string) int { return s.count(c, query) }
-			assert.Equal(c, rounds, count("GateStatus = 'failed'"))
-			assert.Equal(c, rounds, count("GateStatus = 'unchecked'"))
-			assert.Zero(c, count("GateStatus = 'checking' OR GateStatus = 'pending'"))
-		}, waitFor, tick)
+	status, _ := g.s.post("unknown-order")
+	require.Equal(g.t, 200, status)
+	for i := range 20 {
+		status, _ := g.s.send([]byte(fmt.Sprintf(`{"forged":%d}`, i)),
+			http.Header{"Content-Type": {"application/json"}})
+		require.Equal(g.t, 401, status)
+		//nolint:gosec,noctx // this test's own process
+		response, err := http.Get(fmt.Sprintf("%s/nothing/here/%d", g.base, i))
+		require.NoError(g.t, err)
+		_, _ = io.Copy(io.Discard, response.Body)
+		require.NoError(g.t, response.Body.Close())
 	}
-	deliverAll()
-	settled(1)
-	sweep := startGate(t, slices.Concat(temporal, account), "sweep")
-	require.Equal(t, 0, sweep.exit(), sweep.stderr.String())
+}
+
+// settled waits until the orders of all rounds of deliverAll have been checked.
+func (g *measuredGate) settled(rounds int) {
+	g.t.Helper()
+	require.EventuallyWithT(g.t, func(c *assert.CollectT) {
+		count := func(query string) int { return g.s.count(c, query) }
+		assert.Equal(c, rounds, count("GateStatus = 'failed'"))
+		assert.Equal(c, rounds, count("GateStatus = 'unchecked'"))
+		assert.Zero(c, count("GateStatus = 'checking' OR GateStatus = 'pending'"))
+	}, waitFor, tick)
+}
+
+// sweep runs a sweep and waits for metrics that appear late.
+func (g *measuredGate) sweep() {
+	g.t.Helper()
+	swept := startGate(g.t, g.env, "sweep")
+	require.Equal(g.t, 0, swept.exit(), swept.stderr.String())
 	// The worker compares clocks after its first poll, which takes up to a minute.
 	for _, late := range []string{"gate_sweep_last_missed", "gate_clock_offset_seconds"} {
-		require.Eventually(t, func() bool {
-			return len(scrapePages(t, pages[1])[late]) > 0
+		require.Eventually(g.t, func() bool {
+			return len(scrapePages(g.t, g.pages[1])[late]) > 0
 		}, 3*waitFor, 10*tick, late)
 	}
+}
 
-	found := scrapePages(t, pages...)
+// checkAlerts checks every alert of Prometheus.
+func (s scraped) checkAlerts(t *testing.T) {
+	t.Helper()
 	var alerts struct {
 		Groups []struct {
 			Rules []struct{ Alert, Expr string }
@@ -189,54 +223,67 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(data, &alerts))
 	for _, group := range alerts.Groups {
 		for _, rule := range group.Rules {
-			found.check(t, "alert "+rule.Alert, rule.Expr)
+			s.check(t, "alert "+rule.Alert, rule.Expr)
 		}
 	}
+}
+
+// checkDashboard checks every panel of the Grafana dashboard.
+func (s scraped) checkDashboard(t *testing.T) {
+	t.Helper()
 	var dashboard struct {
 		Panels []struct {
 			Title   string
 			Targets []struct{ Expr string }
 		}
 	}
-	data, err = os.ReadFile("../../deploy/grafana/dashboards/gate.json")
+	data, err := os.ReadFile("../../deploy/grafana/dashboards/gate.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &dashboard))
 	require.NotEmpty(t, dashboard.Panels)
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			found.check(t, "panel "+panel.Title, target.Expr)
+			s.check(t, "panel "+panel.Title, target.Expr)
 		}
 	}
+}
+
+// checkBuckets checks the buckets of the response time, which alerts use.
+func (s scraped) checkBuckets(t *testing.T) {
+	t.Helper()
 	buckets := map[string]bool{}
-	for _, labels := range found["http_server_request_duration_seconds_bucket"] {
+	for _, labels := range s["http_server_request_duration_seconds_bucket"] {
 		buckets[labels["le"]] = true
 	}
 	for _, le := range []string{"0.001", "0.01", "0.1", "1", "5", "10"} {
 		assert.True(t, buckets[le], "the time to answer has no bucket of %s s", le)
 	}
+}
 
-	// More of the same must not add series.
+// requireNoNewSeries delivers more of the same, which must not add series.
+func (g *measuredGate) requireNoNewSeries(found scraped) {
+	g.t.Helper()
 	before := found.gates()
 	for round := range 3 {
-		deliverAll()
-		settled(2 + round) // otherwise deliveries of one order would share a run
+		g.deliverAll()
+		g.settled(2 + round) // otherwise deliveries of one order would share a run
 	}
-	last := scrapePages(t, pages...)
+	last := scrapePages(g.t, g.pages...)
 	after := last.gates()
 	// Each activity has at most four series: first or retry, completed or failed.
 	activities := map[string]bool{}
 	for _, labels := range last["gate_activity_attempts_total"] {
 		activities[labels["activity"]] = true
 	}
-	assert.LessOrEqual(t, after["gate_activity_attempts_total"], 4*len(activities))
+	assert.LessOrEqual(g.t, after["gate_activity_attempts_total"], 4*len(activities))
 	delete(before, "gate_activity_attempts_total")
 	delete(after, "gate_activity_attempts_total")
-	assert.Equal(t, before, after)
+	assert.Equal(g.t, before, after)
 	for name, series := range last {
 		for _, labels := range series {
 			for value := range maps.Values(labels) {
-				assert.NotContains(t, value, "unknown-order", name)
-				assert.False(t, strings.HasPrefix(name, "http_") &&
+				assert.NotContains(g.t, value, "unknown-order", name)
+				assert.False(g.t, strings.HasPrefix(name, "http_") &&
 					strings.Contains(value, "nothing/here"), name)
 			}
 		}

@@ -73,164 +73,204 @@ func (s *stack) shellIn(folder, script string) (output string, err error) {
 // TestOperationsPage runs every recipe of docs/operations.md.
 func TestOperationsPage(t *testing.T) {
 	t.Parallel()
-	page := recipes(t, "../../docs/operations.md")
-	tried := map[string]bool{}
-	s := newStack(t, options{settings: orderlife.Settings{
+	p := &operationsPage{t: t, recipes: recipes(t, "../../docs/operations.md"),
+		tried: map[string]bool{}}
+	p.s = newStack(t, options{settings: orderlife.Settings{
 		SettleQuiet: time.Millisecond, SettleMax: time.Second, HoldMax: time.Hour,
 	}, sweep: byHand, digest: rarely})
-	run := func(recipe, id string) string {
-		t.Helper()
-		tried[recipe] = true
-		require.NotEmpty(t, page[recipe], "the page has no recipe %q", recipe)
-		var all strings.Builder
-		for _, command := range page[recipe] {
-			output, err := s.shell(command, id)
-			require.NoError(t, err, "%s\n%s", command, output)
-			all.WriteString(output)
-		}
-		return all.String()
+	p.lookAtTheCluster()
+	p.useAHeldOrder()
+	p.rerunFailedOrders()
+	p.overrideAndComment()
+	p.endHoldsAndSweep()
+	for name := range p.recipes {
+		assert.True(t, p.tried[name], "recipe %q of the page is not tested", name)
 	}
-	hold := func(sample string) string {
-		t.Helper()
-		id := s.create(sample)
-		s.waitForRun(id)
-		require.Eventually(t, func() bool {
-			return s.report(id).Status == ordercheck.StatusFailed
-		}, waitFor, tick)
-		return id
-	}
-	ended := func(id string, want enumspb.WorkflowExecutionStatus) {
-		t.Helper()
-		require.Eventually(t, func() bool {
-			answer, err := s.temporal.DescribeWorkflowExecution(t.Context(),
-				ordercheck.WorkflowID(id), "")
-			return err == nil && answer.GetWorkflowExecutionInfo().GetStatus() == want
-		}, waitFor, tick)
-	}
+}
 
-	run("cluster-health", "")
-	run("backlog", "")
-	run("retention", "")
-	namespace, err := s.temporal.WorkflowService().DescribeNamespace(t.Context(),
-		&workflowservice.DescribeNamespaceRequest{Namespace: s.namespace})
-	require.NoError(t, err)
-	assert.Equal(t, 360*time.Hour,
+// operationsPage runs the recipes of docs/operations.md with a stack.
+type operationsPage struct {
+	t       *testing.T
+	s       *stack
+	recipes map[string][]string
+	tried   map[string]bool
+	held    string // id of a held order
+}
+
+// run runs a recipe for an order and returns its output.
+func (p *operationsPage) run(recipe, id string) string {
+	p.t.Helper()
+	p.tried[recipe] = true
+	require.NotEmpty(p.t, p.recipes[recipe], "the page has no recipe %q", recipe)
+	var all strings.Builder
+	for _, command := range p.recipes[recipe] {
+		output, err := p.s.shell(command, id)
+		require.NoError(p.t, err, "%s\n%s", command, output)
+		all.WriteString(output)
+	}
+	return all.String()
+}
+
+func (p *operationsPage) hold(sample string) (id string) {
+	p.t.Helper()
+	id = p.s.create(sample)
+	p.s.waitForReport(id, ordercheck.StatusFailed)
+	return id
+}
+
+func (p *operationsPage) ended(id string, want enumspb.WorkflowExecutionStatus) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		answer, err := p.s.temporal.DescribeWorkflowExecution(p.t.Context(),
+			ordercheck.WorkflowID(id), "")
+		return err == nil && answer.GetWorkflowExecutionInfo().GetStatus() == want
+	}, waitFor, tick)
+}
+
+// lookAtTheCluster runs the recipes about Temporal, health and settings.
+func (p *operationsPage) lookAtTheCluster() {
+	p.t.Helper()
+	p.run("cluster-health", "")
+	p.run("backlog", "")
+	p.run("retention", "")
+	namespace, err := p.s.temporal.WorkflowService().DescribeNamespace(p.t.Context(),
+		&workflowservice.DescribeNamespaceRequest{Namespace: p.s.namespace})
+	require.NoError(p.t, err)
+	assert.Equal(p.t, 360*time.Hour,
 		namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
-	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	startGate(t, []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace,
+	admin := fmt.Sprintf("127.0.0.1:%d", freePort(p.t))
+	startGate(p.t, []string{"TEMPORAL_ADDRESS=" + server.Addr,
+		"TEMPORAL_NAMESPACE=" + p.s.namespace,
 		"ADMIN_ADDR=" + admin,
 		"LISTEN_ADDR=127.0.0.1:0", "WEBHOOK_SECRET=whsec-0123456789abcdef"}, "ingress")
-	require.Eventually(t, func() bool {
-		return answers(t.Context(), "http://"+admin+"/readyz")
+	require.Eventually(p.t, func() bool {
+		return answers(p.t.Context(), "http://"+admin+"/readyz")
 	}, waitFor, tick)
 	for recipe, environment := range map[string]string{
 		"health": "ADMIN_ADDR=" + admin,
 		"config": "WEBHOOK_SECRET=whsec-0123456789abcdef INFLOW_COMPANY_ID=6f1c " +
 			"INFLOW_API_KEY=an-api-key",
 	} {
-		tried[recipe] = true
-		require.Len(t, page[recipe], 1)
-		output, err := s.shell("export "+environment+"; "+page[recipe][0], "")
-		require.NoError(t, err, output)
+		p.tried[recipe] = true
+		require.Len(p.t, p.recipes[recipe], 1)
+		output, err := p.s.shell("export "+environment+"; "+p.recipes[recipe][0], "")
+		require.NoError(p.t, err, output)
 	}
+}
 
-	held := hold("balance-wrong")
-	require.Eventually(t, func() bool {
-		return strings.Contains(run("count", ""), "Running")
+// useAHeldOrder finds a held order, looks at it and checks it again.
+func (p *operationsPage) useAHeldOrder() {
+	p.t.Helper()
+	p.held = p.hold("balance-wrong")
+	require.Eventually(p.t, func() bool {
+		return strings.Contains(p.run("count", ""), "Running")
 	}, waitFor, tick)
-	require.Eventually(t, func() bool {
-		return strings.Contains(run("list-held", held), ordercheck.WorkflowID(held))
+	require.Eventually(p.t, func() bool {
+		return strings.Contains(p.run("list-held", p.held), ordercheck.WorkflowID(p.held))
 	}, waitFor, tick)
-	run("list-handing-over", "")
-	s.digestNow() // waits until the schedule exists
-	run("digest-now", "")
-	run("list-warnings", "")
-	assert.Contains(t, run("report", held), "balance")
+	p.run("list-handing-over", "")
+	p.s.digestNow() // waits until the schedule exists
+	p.run("digest-now", "")
+	p.run("list-warnings", "")
+	assert.Contains(p.t, p.run("report", p.held), "balance")
 	for _, recipe := range []string{"check-open", "check-any"} {
-		before := len(s.fetches(held))
-		run(recipe, held)
-		require.Eventually(t, func() bool { return len(s.fetches(held)) > before }, waitFor, tick)
+		before := len(p.s.fetches(p.held))
+		p.run(recipe, p.held)
+		require.Eventually(p.t, func() bool {
+			return len(p.s.fetches(p.held)) > before
+		}, waitFor, tick)
 	}
-	run("allowance-backlog", held)
-	run("allowance-lower", held)
-	queue, err := s.temporal.WorkflowService().DescribeTaskQueue(t.Context(),
+	p.run("allowance-backlog", p.held)
+	p.run("allowance-lower", p.held)
+	queue, err := p.s.temporal.WorkflowService().DescribeTaskQueue(p.t.Context(),
 		&workflowservice.DescribeTaskQueueRequest{
-			Namespace: s.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
+			Namespace:     p.s.namespace,
+			TaskQueue:     &taskqueuepb.TaskQueue{Name: ordercheck.InflowTaskQueue},
 			TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportConfig: true,
 		})
-	require.NoError(t, err)
-	assert.Equal(t, "import done", queue.GetConfig().GetQueueRateLimit().GetMetadata().GetReason())
-	tried["check"] = true
-	output, err := s.shell(page["check"][0], held)
-	require.Error(t, err, "the order has errors")
-	assert.Contains(t, output, "balance")
-	assert.Len(t, s.runs(held), 1, "the hold was not disturbed")
+	require.NoError(p.t, err)
+	assert.Equal(p.t, "import done",
+		queue.GetConfig().GetQueueRateLimit().GetMetadata().GetReason())
+	p.tried["check"] = true
+	output, err := p.s.shell(p.recipes["check"][0], p.held)
+	require.Error(p.t, err, "the order has errors")
+	assert.Contains(p.t, output, "balance")
+	assert.Len(p.t, p.s.runs(p.held), 1, "the hold was not disturbed")
+}
 
-	// A rerun skips held orders and orders that passed.
-	passed := s.create("plain")
-	s.mustResult(passed)
-	key := s.fake.APIKey()
-	s.fake.SetAPIKey("another-key-at-inflow")
+// rerunFailedOrders reruns orders whose check failed. It skips held orders and orders that passed.
+func (p *operationsPage) rerunFailedOrders() {
+	p.t.Helper()
+	passed := p.s.create("plain")
+	p.s.mustResult(passed)
+	key := p.s.fake.APIKey()
+	p.s.fake.SetAPIKey("another-key-at-inflow")
 	var failed [2]string
 	for i := range failed {
-		failed[i] = s.create([]string{"percent-discount", "fully-paid"}[i])
-		_, err := s.result(failed[i])
-		require.Error(t, err)
+		failed[i] = p.s.create([]string{"percent-discount", "fully-paid"}[i])
+		_, err := p.s.result(failed[i])
+		require.Error(p.t, err)
 	}
-	require.Eventually(t, func() bool {
-		list := run("list-failed", "")
+	require.Eventually(p.t, func() bool {
+		list := p.run("list-failed", "")
 		return strings.Contains(list, failed[0]) && strings.Contains(list, failed[1])
 	}, waitFor, tick)
-	s.fake.SetAPIKey(key)
-	run("rerun-one", failed[0])
-	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(failed[0]).Status)
-	run("rerun-one", passed)
-	run("rerun-one", held)
-	output = run("rerun-all", "")
-	assert.Contains(t, output, failed[1]+" would be checked again")
-	assert.Contains(t, output, failed[1]+" is checked again")
-	assert.NotContains(t, output, passed)
-	assert.NotContains(t, output, held)
-	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(failed[1]).Status)
-	assert.Len(t, s.runs(held), 1)
-	assert.Len(t, s.runs(passed), 1, "a passed order is not rerun")
+	p.s.fake.SetAPIKey(key)
+	p.run("rerun-one", failed[0])
+	assert.Equal(p.t, ordercheck.StatusPassed, p.s.mustResult(failed[0]).Status)
+	p.run("rerun-one", passed)
+	p.run("rerun-one", p.held)
+	output := p.run("rerun-all", "")
+	assert.Contains(p.t, output, failed[1]+" would be checked again")
+	assert.Contains(p.t, output, failed[1]+" is checked again")
+	assert.NotContains(p.t, output, passed)
+	assert.NotContains(p.t, output, p.held)
+	assert.Equal(p.t, ordercheck.StatusPassed, p.s.mustResult(failed[1]).Status)
+	assert.Len(p.t, p.s.runs(p.held), 1)
+	assert.Len(p.t, p.s.runs(passed), 1, "a passed order is not rerun")
+}
 
-	run("override", held)
-	report := s.waitForReport(held, ordercheck.StatusOverridden)
-	assert.Equal(t, "Anna Meier", report.Findings[0].Override.By)
+// overrideAndComment takes responsibility for the held order and comments on it.
+func (p *operationsPage) overrideAndComment() {
+	p.t.Helper()
+	p.run("override", p.held)
+	report := p.s.waitForReport(p.held, ordercheck.StatusOverridden)
+	assert.Equal(p.t, "Anna Meier", report.Findings[0].Override.By)
 	// After another delivery, the override is still in force.
-	fetches := len(s.fetches(held))
-	s.postAccepted(held)
-	require.Eventually(t, func() bool { return len(s.fetches(held)) > fetches }, waitFor, tick)
-	assert.Equal(t, ordercheck.StatusOverridden, s.checkNow(held).Status)
-	assert.Len(t, s.runs(held), 1)
-
-	run("comment", held)
-	timeline := s.report(held).Timeline
-	assert.Equal(t, "The customer was asked", timeline[len(timeline)-1].Text)
-
-	another := hold("total-wrong")
-	run("override-update", another)
-	s.waitForReport(another, ordercheck.StatusOverridden)
-	third := hold("no-lines")
-	run("end", third)
-	ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
-
-	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
-	unannounced := s.createRecent("plain")
-	assert.Regexp(t, regexp.MustCompile(`(?m)`+unannounced+` +missed, is checked now$`),
-		run("sweep", ""))
-	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(unannounced).Status)
-	assert.Contains(t, run("sweep-schedule", ""), ordercheck.SweepWorkflowType)
-	require.Eventually(t, func() bool {
-		return strings.Contains(run("sweep-list", ""), ordercheck.SweepScheduleID)
+	fetches := len(p.s.fetches(p.held))
+	p.s.postAccepted(p.held)
+	require.Eventually(p.t, func() bool {
+		return len(p.s.fetches(p.held)) > fetches
 	}, waitFor, tick)
-	run("sweep-pause", "")
-	described, err := s.schedule().Describe(t.Context())
-	require.NoError(t, err)
-	assert.False(t, described.Schedule.State.Paused)
+	assert.Equal(p.t, ordercheck.StatusOverridden, p.s.checkNow(p.held).Status)
+	assert.Len(p.t, p.s.runs(p.held), 1)
 
-	for name := range page {
-		assert.True(t, tried[name], fmt.Sprintf("recipe %q of the page is not tested", name))
-	}
+	p.run("comment", p.held)
+	timeline := p.s.report(p.held).Timeline
+	assert.Equal(p.t, "The customer was asked", timeline[len(timeline)-1].Text)
+}
+
+// endHoldsAndSweep ends holds by hand, and finds an order whose webhook was lost.
+func (p *operationsPage) endHoldsAndSweep() {
+	p.t.Helper()
+	another := p.hold("total-wrong")
+	p.run("override-update", another)
+	p.s.waitForReport(another, ordercheck.StatusOverridden)
+	third := p.hold("no-lines")
+	p.run("end", third)
+	p.ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+
+	require.NoError(p.t, p.s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
+	unannounced := p.s.createRecent("plain")
+	assert.Regexp(p.t, regexp.MustCompile(`(?m)`+unannounced+` +missed, is checked now$`),
+		p.run("sweep", ""))
+	assert.Equal(p.t, ordercheck.StatusPassed, p.s.mustResult(unannounced).Status)
+	assert.Contains(p.t, p.run("sweep-schedule", ""), ordercheck.SweepWorkflowType)
+	require.Eventually(p.t, func() bool {
+		return strings.Contains(p.run("sweep-list", ""), ordercheck.SweepScheduleID)
+	}, waitFor, tick)
+	p.run("sweep-pause", "")
+	described, err := p.s.schedule().Describe(p.t.Context())
+	require.NoError(p.t, err)
+	assert.False(p.t, described.Schedule.State.Paused)
 }

@@ -143,31 +143,7 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 		assert.Equal(t, 1, work.exit())
 		assert.Contains(t, work.stderr.String(), says)
 	}
-	writing["ingress"] = func() {
-		const secret = "a-secret-of-the-test-that-is-long"
-		port := freePort(t)
-		edge := startGate(t, append(with(commandKeys),
-			fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET="+secret), "ingress")
-		require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
-		url := fmt.Sprintf("http://127.0.0.1:%d", port)
-		send := startGate(t, []string{"WEBHOOK_SECRET=" + secret}, "webhooks", "send", held,
-			"--url", url+"/webhook/inflow")
-		assert.Equal(t, 1, send.exit())
-		assert.Contains(t, <-send.lines, "503")
-		require.EventuallyWithT(t, func(c *assert.CollectT) { // until Temporal has responded
-			response, err := http.Get(url + "/readyz")
-			require.NoError(c, err)
-			defer response.Body.Close()
-			body, err := io.ReadAll(response.Body)
-			require.NoError(c, err)
-			assert.Equal(c, http.StatusServiceUnavailable, response.StatusCode)
-			assert.JSONEq(c, `{"error":"nothing may be sent to Temporal; the log says why"}`,
-				string(body))
-		}, waitFor, tick)
-		require.NoError(t, edge.Process.Signal(syscall.SIGTERM))
-		assert.Zero(t, edge.exit())
-		assert.Contains(t, strings.ReplaceAll(edge.stderr.String(), `\"`, `"`), says)
-	}
+	writing["ingress"] = func() { testIngressSendsNothing(t, held, with(commandKeys), says) }
 	for _, name := range gateCommands(t) {
 		run, ok := writing[name]
 		if !ok {
@@ -192,4 +168,32 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	check := startGate(t, with(workerKeys), "check", held)
 	assert.Zero(t, check.exit(), check.stderr.String())
 	require.Eventually(t, func() bool { return len(s.writtenTo(c)) > len(before) }, waitFor, tick)
+}
+
+// testIngressSendsNothing runs an ingress with wrong keys. It refuses deliveries and is not ready.
+func testIngressSendsNothing(t *testing.T, order string, env []string, says string) {
+	t.Helper()
+	const secret = "a-secret-of-the-test-that-is-long"
+	port := freePort(t)
+	edge := startGate(t, append(env,
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET="+secret), "ingress")
+	require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	send := startGate(t, []string{"WEBHOOK_SECRET=" + secret}, "webhooks", "send", order,
+		"--url", url+"/webhook/inflow")
+	assert.Equal(t, 1, send.exit())
+	assert.Contains(t, <-send.lines, "503")
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // until Temporal has responded
+		response, err := http.Get(url + "/readyz")
+		require.NoError(c, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(c, err)
+		assert.Equal(c, http.StatusServiceUnavailable, response.StatusCode)
+		assert.JSONEq(c, `{"error":"nothing may be sent to Temporal; the log says why"}`,
+			string(body))
+	}, waitFor, tick)
+	require.NoError(t, edge.Process.Signal(syscall.SIGTERM))
+	assert.Zero(t, edge.exit())
+	assert.Contains(t, strings.ReplaceAll(edge.stderr.String(), `\"`, `"`), says)
 }

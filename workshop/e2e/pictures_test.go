@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/browsertest"
 )
 
-// maxPicture is what a picture may add to a clone of the repository, in bytes.
+// maxPicture limits the size of a picture, in bytes, because every clone downloads it.
 const maxPicture = 150_000
 
 // TestPictures writes the pictures of the README and docs/desk.md to the folder PICTURES, from what

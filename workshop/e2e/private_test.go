@@ -241,8 +241,39 @@ func contains(content []byte, text string) bool {
 	return bytes.Contains(content, bytes.ToLower([]byte(encoded[:len(encoded)-1])))
 }
 
-// liveThrough runs it all, and returns what is kept of it, by what it is.
+// liveThrough takes orders through their lives and returns everything that is stored about them, by
+// location.
 func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
+	t.Helper()
+	p := startPrivateLife(t, key, keys)
+	p.holdAndOverride()
+	p.failChecks()
+	p.refuseRequests()
+	kept := p.stopAndCollect()
+	p.collectHistories(kept)
+	return kept
+}
+
+// privateLife is a gate whose settings, orders and people are full of planted texts.
+type privateLife struct {
+	t                         *testing.T
+	s                         *stack
+	traces                    *collector
+	catcher                   *mailcatcher.Server
+	relay                     *smtpRelay
+	posted                    atomic.Int32 // notices to a chat that refuses them
+	env                       []string     // environment of all processes
+	edge, work                *command
+	ingressAdmin, workerAdmin int    // ports
+	audit                     string // file
+	runs                      int    // number of runs of orders
+}
+
+// plantedEverything has all planted texts.
+var plantedEverything = strings.Join(slices.Concat(values(plantedSecrets), values(plantedPrivate),
+	values(plantedForRules)), " ")
+
+func startPrivateLife(t *testing.T, key string, keys *codec.Keys) *privateLife {
 	t.Helper()
 	traces := &collector{spans: map[string]*tracepb.Span{}}
 	traced := httptest.NewServer(traces)
@@ -254,10 +285,10 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, catcher.Stop()) })
 	relay := startSMTPRelay(t, catcher.SMTPAddr)
-	var posted atomic.Int32
+	p := &privateLife{t: t}
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		posted.Add(1)
+		p.posted.Add(1)
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = fmt.Fprintf(w, "no %s %s", r.URL, body)
 	}))
@@ -296,114 +327,137 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 	require.Eventually(t, func() bool {
 		return listensOn(ingressPort) && listensOn(ingressAdmin) && listensOn(workerAdmin)
 	}, waitFor, tick)
+	p.s, p.traces, p.catcher, p.relay, p.env = s, traces, catcher, relay, env
+	p.edge, p.work, p.audit = edge, work, audit
+	p.ingressAdmin, p.workerAdmin = ingressAdmin, workerAdmin
+	return p
+}
 
-	// An order with errors: people are notified, one notice fails, and a person overrides.
-	held := s.sample("balance-wrong")
-	plant(t, held, plantedPrivate)
-	plant(t, held, plantedForRules)
+// holdAndOverride creates an order with errors: people are notified, one notice fails, and a person
+// overrides.
+func (p *privateLife) holdAndOverride() {
+	p.t.Helper()
+	held := p.s.sample("balance-wrong")
+	plant(p.t, held, plantedPrivate)
+	plant(p.t, held, plantedForRules)
 	held["orderNumber"] = plantedNumber
-	id, err := s.fake.AddOrder(held)
-	require.NoError(t, err)
-	require.NoError(t, s.fake.WaitIdle(t.Context()))
-	s.postAccepted(id)
-	s.waitForStatus(id, ordercheck.StatusFailed)
+	id, err := p.s.fake.AddOrder(held)
+	require.NoError(p.t, err)
+	require.NoError(p.t, p.s.fake.WaitIdle(p.t.Context()))
+	p.s.postAccepted(id)
+	p.s.waitForStatus(id, ordercheck.StatusFailed)
 	mails := func() (receivers []string) {
-		list, err := catcher.List(t.Context())
-		require.NoError(t, err)
+		list, err := p.catcher.List(p.t.Context())
+		require.NoError(p.t, err)
 		for _, mail := range list {
 			receivers = append(receivers, mail.To[0].Address)
 		}
 		return receivers
 	}
 	toldOf := func(n int) {
-		t.Helper()
-		require.Eventually(t, func() bool {
+		p.t.Helper()
+		require.Eventually(p.t, func() bool {
 			//nolint:gosec // small
-			return len(mails()) == 2*n && relay.rejected.Load() == int32(n) &&
-				posted.Load() == int32(n) && s.failedActivities(id) == 2*n
+			return len(mails()) == 2*n && p.relay.rejected.Load() == int32(n) &&
+				p.posted.Load() == int32(n) && p.s.failedActivities(id) == 2*n
 		}, waitFor, tick, "told: %v", mails())
 	}
 	toldOf(1)
-	assert.ElementsMatch(t, []string{plantedAddresses[0],
+	assert.ElementsMatch(p.t, []string{plantedAddresses[0],
 		plantedPrivate["salesRepTeamMember.email"]}, mails())
-	override := startGate(t, env, "override", id, "--by", plantedOverride[0], "--reason",
+	override := startGate(p.t, p.env, "override", id, "--by", plantedOverride[0], "--reason",
 		plantedOverride[1], "--until", "24h")
-	require.Equal(t, 0, override.exit(), override.stderr.String())
-	s.waitForStatus(id, ordercheck.StatusOverridden)
+	require.Equal(p.t, 0, override.exit(), override.stderr.String())
+	p.s.waitForStatus(id, ordercheck.StatusOverridden)
 	toldOf(2)
+	p.runs++
+}
 
-	// Checks that fail: InFlow quotes the request, and sends responses that cannot be read.
-	runs := 1
-	everything := strings.Join(slices.Concat(values(plantedSecrets), values(plantedPrivate),
-		values(plantedForRules)), " ")
+// failChecks makes checks fail: InFlow quotes the request, and sends responses that cannot be read.
+func (p *privateLife) failChecks() {
+	p.t.Helper()
 	for _, fault := range []fakeinflow.Fault{
-		{Status: 401, Body: `{"message":"the key ` + everything + `"}`},
-		{Status: 422, Body: everything},
-		{Body: `{"salesOrderId":"` + everything},
-		{Body: `{"salesOrderId":"` + everything + `","total":"` + everything + `"}`},
-		{Body: everything},
+		{Status: 401, Body: `{"message":"the key ` + plantedEverything + `"}`},
+		{Status: 422, Body: plantedEverything},
+		{Body: `{"salesOrderId":"` + plantedEverything},
+		{Body: `{"salesOrderId":"` + plantedEverything + `","total":"` + plantedEverything + `"}`},
+		{Body: plantedEverything},
 	} {
-		order := s.sample("balance-wrong")
-		plant(t, order, plantedPrivate)
+		order := p.s.sample("balance-wrong")
+		plant(p.t, order, plantedPrivate)
 		failing := order["salesOrderId"].(string)
 		fault.Route, fault.SalesOrderID = fakeinflow.RouteGetSalesOrder, failing
-		require.NoError(t, s.fake.SetFault(fault))
-		_, err := s.fake.AddOrder(order)
-		require.NoError(t, err)
-		require.NoError(t, s.fake.WaitIdle(t.Context()))
-		s.postAccepted(failing)
-		_, err = s.result(failing)
-		require.Error(t, err)
-		assert.NotContains(t, err.Error(), "zq")
-		runs++
+		require.NoError(p.t, p.s.fake.SetFault(fault))
+		_, err := p.s.fake.AddOrder(order)
+		require.NoError(p.t, err)
+		require.NoError(p.t, p.s.fake.WaitIdle(p.t.Context()))
+		p.s.postAccepted(failing)
+		_, err = p.s.result(failing)
+		require.Error(p.t, err)
+		assert.NotContains(p.t, err.Error(), "zq")
+		p.runs++
 	}
-	rerun := startGate(t, env, "rerun", "--dry-run")
-	assert.Equal(t, 0, rerun.exit())
+	rerun := startGate(p.t, p.env, "rerun", "--dry-run")
+	assert.Equal(p.t, 0, rerun.exit())
+}
 
-	// Refused requests.
-	forged := []byte(`{"event":"salesOrder.updated","data":{"salesOrderId":"` + everything + `"}}`)
-	status, _ := s.send(forged, http.Header{"Content-Type": {"application/json"},
-		inflow.SignatureHeader: {everything}})
-	require.Equal(t, http.StatusUnauthorized, status)
-	for _, body := range [][]byte{forged, []byte(everything)} {
-		status, _ = s.send(body, http.Header{"Content-Type": {"application/json"},
-			inflow.SignatureHeader: {inflow.Sign(s.keys[0], body)}})
-		require.Equal(t, http.StatusBadRequest, status)
+// refuseRequests sends requests that the ingress refuses.
+func (p *privateLife) refuseRequests() {
+	p.t.Helper()
+	forged := []byte(`{"event":"salesOrder.updated","data":{"salesOrderId":"` + plantedEverything +
+		`"}}`)
+	status, _ := p.s.send(forged, http.Header{"Content-Type": {"application/json"},
+		inflow.SignatureHeader: {plantedEverything}})
+	require.Equal(p.t, http.StatusUnauthorized, status)
+	for _, body := range [][]byte{forged, []byte(plantedEverything)} {
+		status, _ = p.s.send(body, http.Header{"Content-Type": {"application/json"},
+			inflow.SignatureHeader: {inflow.Sign(p.s.keys[0], body)}})
+		require.Equal(p.t, http.StatusBadRequest, status)
 	}
+}
 
+// stopAndCollect stops the processes and returns their metrics, logs and traces.
+func (p *privateLife) stopAndCollect() map[string][]byte {
+	p.t.Helper()
 	kept := map[string][]byte{}
-	for what, port := range map[string]int{"metrics of the ingress": ingressAdmin,
-		"metrics of the worker": workerAdmin} {
-		kept[what] = getPage(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+	for what, port := range map[string]int{"metrics of the ingress": p.ingressAdmin,
+		"metrics of the worker": p.workerAdmin} {
+		kept[what] = getPage(p.t, fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
 	}
-	for _, c := range []*command{edge, work} {
-		require.NoError(t, c.Process.Signal(syscall.SIGTERM))
-		require.Equal(t, 0, c.exit(), c.stderr.String())
+	for _, c := range []*command{p.edge, p.work} {
+		require.NoError(p.t, c.Process.Signal(syscall.SIGTERM))
+		require.Equal(p.t, 0, c.exit(), c.stderr.String())
 	}
-	kept["log of the ingress"], kept["log of the worker"] = edge.output(), work.output()
-	kept["audit log"], err = os.ReadFile(audit)
-	require.NoError(t, err)
-	traces.mu.Lock()
-	for _, span := range traces.spans {
+	kept["log of the ingress"], kept["log of the worker"] = p.edge.output(), p.work.output()
+	var err error
+	kept["audit log"], err = os.ReadFile(p.audit)
+	require.NoError(p.t, err)
+	p.traces.mu.Lock()
+	for _, span := range p.traces.spans {
 		kept["traces"] = append(kept["traces"], span.String()...)
 	}
-	traces.mu.Unlock()
-	// The histories of all runs in the namespace.
-	listed, err := s.temporal.ListWorkflow(t.Context(),
+	p.traces.mu.Unlock()
+	return kept
+}
+
+// collectHistories adds the histories, the list and the descriptions of all runs in the namespace.
+func (p *privateLife) collectHistories(kept map[string][]byte) {
+	p.t.Helper()
+	listed, err := p.s.temporal.ListWorkflow(p.t.Context(),
 		&workflowservice.ListWorkflowExecutionsRequest{})
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(listed.GetExecutions()), runs)
+	require.NoError(p.t, err)
+	require.GreaterOrEqual(p.t, len(listed.GetExecutions()), p.runs)
 	kept["list and descriptions"] = append(kept["list and descriptions"], listed.String()...)
 	toTheRep := 0
 	for _, run := range listed.GetExecutions() {
-		events := s.temporal.GetWorkflowHistory(t.Context(), run.GetExecution().GetWorkflowId(),
+		events := p.s.temporal.GetWorkflowHistory(p.t.Context(), run.GetExecution().GetWorkflowId(),
 			run.GetExecution().GetRunId(), false,
 			enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		for events.HasNext() {
 			event, err := events.Next()
-			require.NoError(t, err)
+			require.NoError(p.t, err)
 			data, err := proto.Marshal(event)
-			require.NoError(t, err)
+			require.NoError(p.t, err)
 			kept["history"] = append(kept["history"], data...)
 			scheduled := event.GetActivityTaskScheduledEventAttributes()
 			if scheduled.GetActivityType().GetName() == ordercheck.ActivityNotify &&
@@ -411,15 +465,14 @@ func liveThrough(t *testing.T, key string, keys *codec.Keys) map[string][]byte {
 				toTheRep++
 			}
 		}
-		described, err := s.temporal.WorkflowService().DescribeWorkflowExecution(t.Context(),
+		described, err := p.s.temporal.WorkflowService().DescribeWorkflowExecution(p.t.Context(),
 			&workflowservice.DescribeWorkflowExecutionRequest{
-				Namespace: s.namespace, Execution: run.GetExecution(),
+				Namespace: p.s.namespace, Execution: run.GetExecution(),
 			})
-		require.NoError(t, err)
+		require.NoError(p.t, err)
 		kept["list and descriptions"] = append(kept["list and descriptions"], described.String()...)
 	}
-	assert.Equal(t, 2, toTheRep, "the lookup of the sales rep's address respects InFlow's quota")
-	return kept
+	assert.Equal(p.t, 2, toTheRep, "the lookup of the sales rep's address respects InFlow's quota")
 }
 
 // output returns everything that an ended process has written.

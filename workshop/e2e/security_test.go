@@ -121,7 +121,7 @@ func TestSecurityPage(t *testing.T) {
 	require.NoError(t, err, output)
 	assert.Equal(t, "Total: 1", strings.TrimSpace(output))
 
-	// gate's own commands read PAYLOAD_KEYS_FILE, and say what is missing without it.
+	// gate's commands read PAYLOAD_KEYS_FILE. Without it, they name the missing setting.
 	temporal := []string{"TEMPORAL_ADDRESS=" + server.Addr, "TEMPORAL_NAMESPACE=" + s.namespace}
 	check := startGate(t, append(temporal, "PAYLOAD_KEYS_FILE="+file), "check", id, "--json")
 	require.Equal(t, 1, check.exit(), check.stderr.String())
