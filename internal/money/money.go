@@ -1,6 +1,6 @@
-// Package money calculates with decimals: exactly where it can, with an error where
-// it cannot, and never with floats. Amounts, quantities and percentages are all
-// [decimal.Decimal], of at most 19 digits.
+// Package money calculates with decimals, never with floats. A result is exact or an error, except
+// that quotients are rounded. Amounts, quantities and percentages are all [decimal.Decimal], of at most
+// 19 digits.
 package money
 
 import (
@@ -17,14 +17,14 @@ var (
 	ErrDivideByZero = errors.New("division by zero")
 )
 
-// Hundred is what percentages are of.
+// Hundred is 100, for percentages.
 var Hundred = decimal.MustParse("100")
 
-// Calc calculates and keeps the first error, so that a formula reads as one. After an
-// error every result is 0. The zero value is ready for use.
+// Calc calculates and keeps the first error, so that formulas need no error handling. After an error,
+// every result is 0. The zero value is ready for use.
 type Calc struct{ err error }
 
-// Err is the first error: [ErrTooLarge], [ErrDivideByZero], or nil.
+// Err returns the first error: [ErrTooLarge], [ErrDivideByZero], or nil.
 func (c *Calc) Err() error { return c.err }
 
 func (c *Calc) keep(d decimal.Decimal, err error) decimal.Decimal {
@@ -38,16 +38,16 @@ func (c *Calc) keep(d decimal.Decimal, err error) decimal.Decimal {
 	return d
 }
 
-// Add is x + y.
+// Add returns x + y.
 func (c *Calc) Add(x, y decimal.Decimal) decimal.Decimal { return c.keep(x.Add(y)) }
 
-// Sub is x − y.
+// Sub returns x − y.
 func (c *Calc) Sub(x, y decimal.Decimal) decimal.Decimal { return c.keep(x.Sub(y)) }
 
-// Mul is x × y.
+// Mul returns x × y.
 func (c *Calc) Mul(x, y decimal.Decimal) decimal.Decimal { return c.keep(x.Mul(y)) }
 
-// Quo is x ÷ y.
+// Quo returns x ÷ y.
 func (c *Calc) Quo(x, y decimal.Decimal) decimal.Decimal {
 	if c.err == nil && y.IsZero() {
 		c.err = ErrDivideByZero
@@ -58,7 +58,7 @@ func (c *Calc) Quo(x, y decimal.Decimal) decimal.Decimal {
 	return c.keep(x.Quo(y))
 }
 
-// Percent is p percent of x.
+// Percent returns p percent of x.
 func (c *Calc) Percent(p, x decimal.Decimal) decimal.Decimal { return c.Quo(c.Mul(x, p), Hundred) }
 
 // Near reports whether x and y differ by at most tolerance.
@@ -81,8 +81,8 @@ func (c *Calc) NearAny(
 	return false
 }
 
-// Sum adds exactly and rounds once, at the end: the result does not depend on the
-// order of the addends, and only a result beyond 19 digits is an error.
+// Sum adds exactly and rounds once, at the end. The result does not depend on the order of the
+// addends, and only a result of more than 19 digits is an error.
 func (c *Calc) Sum(addends ...decimal.Decimal) decimal.Decimal {
 	var total Total
 	for _, d := range addends {
@@ -91,7 +91,7 @@ func (c *Calc) Sum(addends ...decimal.Decimal) decimal.Decimal {
 	return c.SumOf(&total)
 }
 
-// SumOf is the value of a running total.
+// SumOf returns the value of a running total.
 func (c *Calc) SumOf(total *Total) decimal.Decimal { return c.keep(total.decimal()) }
 
 // Round rounds to scale decimals, at least 0, half away from zero, as in commerce.
@@ -121,13 +121,13 @@ func (c *Calc) RoundUp(x decimal.Decimal, scale int) decimal.Decimal {
 
 // Total is an exact running sum. The zero value is 0.
 type Total struct {
-	// small holds the sum as a count of 10^-6 while that fits, which money does.
+	// small is the sum in units of 10^-6, as long as it fits, which amounts of money do.
 	small int64
-	// big holds it as a count of 10^-19 from then on.
+	// big is the sum in units of 10^-19 once small does not fit.
 	big *big.Int
 }
 
-// smallScale bounds the decimals of addends that are summed without big integers.
+// smallScale is the maximum number of decimals of addends that are summed without big integers.
 const smallScale = 6
 
 var (
@@ -156,7 +156,7 @@ func (t *Total) Add(d decimal.Decimal) {
 	t.big.Add(t.big, addend.Mul(addend, powersOfTen[decimal.MaxScale-d.Scale()]))
 }
 
-// addSmall adds where neither the addend nor the sum outgrows an int64 of 10^-6.
+// addSmall adds d if neither d nor the sum overflows an int64 in units of 10^-6.
 func (t *Total) addSmall(d decimal.Decimal) bool {
 	const room = 1 << 62
 	if d.Scale() > smallScale {
@@ -194,7 +194,7 @@ func (t *Total) decimal() (decimal.Decimal, error) {
 	return decimal.Parse(text)
 }
 
-// Text writes an amount with at least two decimals and no needless zeros after them.
+// Text writes an amount with at least two decimals and no trailing zeros after them.
 func Text(d decimal.Decimal) string {
 	if d.IsZero() {
 		return "0.00"
@@ -207,7 +207,7 @@ func Text(d decimal.Decimal) string {
 	return d.String()
 }
 
-// Cents writes an amount rounded to the cent, as it would be keyed in.
+// Cents writes an amount rounded to the cent.
 func Cents(d decimal.Decimal) string {
 	var c Calc
 	if rounded := c.Round(d, 2); c.err == nil {
@@ -216,7 +216,7 @@ func Cents(d decimal.Decimal) string {
 	return Text(d)
 }
 
-// Plain writes a number without needless zeros.
+// Plain writes a number without trailing zeros.
 func Plain(d decimal.Decimal) string {
 	if d.IsZero() {
 		return "0"

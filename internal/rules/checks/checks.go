@@ -18,7 +18,7 @@ type Builtin struct {
 	Parameters  []Parameter      `json:"settings"`
 
 	// requires lists the includes and look-ups that the check cannot do without. wants lists
-	// those that improve its messages.
+	// includes that improve its messages.
 	requires, wants []string
 	// partial is true for an order check that can judge an order without all of its products.
 	partial bool

@@ -2,8 +2,11 @@ package checks
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/govalues/decimal"
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/money"
@@ -11,118 +14,122 @@ import (
 	"error-check-gate/internal/rules/fold"
 	"error-check-gate/internal/rules/ordercel"
 	"error-check-gate/internal/rules/productcode"
+	"error-check-gate/internal/rules/table"
 )
 
 // feeByCategory finds fee lines that are not the sum of the fees for the categories of the goods.
 func feeByCategory(p *params) rules.Check {
-	feeCode := p.requiredText("feeCode", "the code of the fee line, in name or SKU")
+	f := &categoryFee{}
+	f.code = p.requiredText("feeCode", "the code of the fee line, in name or SKU")
 	keyColumn := p.column("productColumn", "Product", "the table's column of product names")
-	categoryColumn := p.column("categoryColumn", "Category", "the table's column of categories")
-	categories := p.table(
-		"table",
-		"the table of product names and their categories",
-		keyColumn,
-		categoryColumn,
-	)
+	f.categoryColumn = p.column("categoryColumn", "Category", "the table's column of categories")
+	f.categories = p.table("table", "the table of product names and their categories",
+		keyColumn, f.categoryColumn)
 	p.missing("table")
-	rates := p.amounts("rates", "the fee for one piece, by category; others cost nothing")
+	f.rates = p.amounts("rates", "the fee for one piece, by category; others cost nothing")
 	p.missing("rates")
-	prefix := p.pattern(
-		"namePrefix",
-		`^[A-Za-z][A-Za-z0-9]*-`,
-		"what is left out of a product's name to look it up, a regular expression",
-	)
-	exempt := p.text("exemptPrefix", "Z_", "how name or SKU of lines start that are no goods")
-	tolerance := p.tolerance()
-	categoryOf := func(p *inflow.Product) string {
-		if p == nil || categories == nil {
-			return ""
+	f.prefix = p.pattern("namePrefix", `^[A-Za-z][A-Za-z0-9]*-`,
+		"what is left out of a product's name to look it up, a regular expression")
+	f.exempt = p.text("exemptPrefix", "Z_", "how name or SKU of lines start that are no goods")
+	f.tolerance = p.tolerance()
+	return f.check
+}
+
+// categoryFee is a fee line whose amount depends on the categories of the goods.
+type categoryFee struct {
+	code           string
+	categories     *table.Table
+	categoryColumn string
+	rates          map[string]decimal.Decimal // for one piece, by folded category
+	prefix         *regexp.Regexp             // of product names, left out to look them up
+	exempt         string                     // prefix of lines that are not goods
+	tolerance      decimal.Decimal
+}
+
+func (f *categoryFee) isFee(line *inflow.SalesOrderLine) bool {
+	return productcode.Has(line.Product, f.code)
+}
+
+func (f *categoryFee) check(e *rules.Evaluation) error {
+	var withDiscount []string // numbers of fee lines
+	fees := 0
+	for i := range e.Order.Lines {
+		if line := &e.Order.Lines[i]; f.isFee(line) {
+			fees++
+			if discounted(line) {
+				withDiscount = append(withDiscount, fmt.Sprint(i+1))
+			}
 		}
-		name := p.Name
-		if at := prefix.FindStringIndex(name); at != nil && at[0] == 0 {
-			name = name[at[1]:]
-		}
-		rows := categories.Rows(name)
-		if len(rows) == 0 {
-			return ""
-		}
-		return rows[len(rows)-1].Text(categoryColumn)
 	}
-	return func(e *rules.Evaluation) error {
-		var c money.Calc
-		var expected money.Total
-		var parts []string
-		var withDiscount []string
-		fees := 0
-		for i := range e.Order.Lines {
-			line := &e.Order.Lines[i]
-			if productcode.Has(line.Product, feeCode) {
-				fees++
-				if discounted(line) {
-					withDiscount = append(withDiscount, fmt.Sprint(i+1))
-				}
-			}
-			if !quantity(line).IsPos() || productcode.HasPrefix(line.Product, exempt) {
-				continue
-			}
-			category := categoryOf(line.Product)
-			rate := rates[fold.Key(category)]
-			if rate.IsZero() {
-				continue
-			}
-			amount := c.Mul(quantity(line), rate)
-			expected.Add(amount)
-			parts = append(
-				parts,
-				fmt.Sprintf(
-					"%s × %s (%s, %s) = %s",
-					money.Plain(quantity(line)),
-					money.Text(rate),
-					ordercel.ProductName(line.Product),
-					category,
-					money.Text(amount),
-				),
-			)
-		}
-		if fees == 0 {
-			return nil
-		}
-		want := c.SumOf(&expected)
-		actual := linesSubtotal(
-			&c,
-			e.Order,
-			func(l *inflow.SalesOrderLine) bool { return productcode.Has(l.Product, feeCode) },
-		)
-		fits := c.Near(actual, want, tolerance)
-		if c.Err() != nil {
-			return c.Err()
-		}
-		if fits && len(withDiscount) == 0 {
-			return nil
-		}
-		var wrong, fixes []string
-		if !fits {
-			wrong = append(
-				wrong,
-				fmt.Sprintf("%s is %s, but the goods make %s", feeCode, money.Text(actual), money.Text(want)),
-			)
-			fixes = append(fixes, fmt.Sprintf("Set %s to %s: %s", feeCode, money.Text(want), listed(parts)))
-		}
-		if len(withDiscount) > 0 {
-			wrong = append(
-				wrong,
-				fmt.Sprintf("%s on line %s has a discount", feeCode, strings.Join(withDiscount, ", ")),
-			)
-			fixes = append(fixes, "Remove the discount of "+feeCode)
-		}
+	var c money.Calc
+	want, parts := f.expected(&c, e.Order)
+	actual := linesSubtotal(&c, e.Order, f.isFee)
+	fits := c.Near(actual, want, f.tolerance)
+	if fees == 0 {
+		return nil
+	}
+	if c.Err() != nil {
+		return c.Err()
+	}
+	var wrong, fixes []string
+	if !fits {
+		wrong = append(wrong, fmt.Sprintf("%s is %s, but the goods make %s",
+			f.code, money.Text(actual), money.Text(want)))
+		fixes = append(fixes, fmt.Sprintf("Set %s to %s: %s", f.code, money.Text(want), listed(parts)))
+	}
+	if len(withDiscount) > 0 {
+		wrong = append(wrong, fmt.Sprintf("%s on line %s has a discount",
+			f.code, strings.Join(withDiscount, ", ")))
+		fixes = append(fixes, "Remove the discount of "+f.code)
+	}
+	if len(wrong) > 0 {
 		e.OnOrder(rules.Breach{
 			Message:  strings.Join(wrong, "; "),
 			Expected: money.Text(want),
 			Actual:   money.Text(actual),
 			Fix:      strings.Join(fixes, "; "),
 		})
-		return nil
 	}
+	return nil
+}
+
+// expected returns what the goods make, and the parts of that sum.
+func (f *categoryFee) expected(
+	c *money.Calc, order *inflow.SalesOrder,
+) (fee decimal.Decimal, parts []string) {
+	var total money.Total
+	for i := range order.Lines {
+		line := &order.Lines[i]
+		if !quantity(line).IsPos() || productcode.HasPrefix(line.Product, f.exempt) {
+			continue
+		}
+		category := f.categoryOf(line.Product)
+		rate := f.rates[fold.Key(category)]
+		if rate.IsZero() {
+			continue
+		}
+		amount := c.Mul(quantity(line), rate)
+		total.Add(amount)
+		parts = append(parts, fmt.Sprintf("%s × %s (%s, %s) = %s", money.Plain(quantity(line)),
+			money.Text(rate), ordercel.ProductName(line.Product), category, money.Text(amount)))
+	}
+	return c.SumOf(&total), parts
+}
+
+// categoryOf returns the category that the table gives a product, or an empty string.
+func (f *categoryFee) categoryOf(p *inflow.Product) string {
+	if p == nil || f.categories == nil {
+		return ""
+	}
+	name := p.Name
+	if at := f.prefix.FindStringIndex(name); at != nil && at[0] == 0 {
+		name = name[at[1]:]
+	}
+	rows := f.categories.Rows(name)
+	if len(rows) == 0 {
+		return ""
+	}
+	return rows[len(rows)-1].Text(f.categoryColumn)
 }
 
 // listed joins the parts of a sum, and leaves some out if there are many.

@@ -16,29 +16,10 @@ import (
 // oddQuantity finds fractional quantities of goods that come in whole units, and quantities that are
 // not a multiple of what the product is sold in.
 func oddQuantity(p *params) rules.Check {
-	units := p.texts(
-		"wholeUnits",
-		[]string{
-			"ea",
-			"ea.",
-			"each",
-			"pc",
-			"pc.",
-			"pcs",
-			"pcs.",
-			"piece",
-			"pieces",
-			"unit",
-			"units",
-			"set",
-			"sets",
-			"box",
-			"boxes",
-			"pair",
-			"pairs",
-		},
-		"the units of measure that come whole",
-	)
+	units := p.texts("wholeUnits", []string{
+		"ea", "ea.", "each", "pc", "pc.", "pcs", "pcs.", "piece", "pieces", "unit", "units",
+		"set", "sets", "box", "boxes", "pair", "pairs",
+	}, "the units of measure that come whole")
 	multiples := p.amounts(
 		"multiples",
 		"what a product is sold in multiples of, by product name or SKU",
@@ -233,31 +214,34 @@ func pickedQuantity(p *params) rules.Check {
 				})
 			}
 		}
-		onOrder := make(map[string]bool, len(e.Order.Lines))
-		for i := range e.Order.Lines {
-			onOrder[e.Order.Lines[i].ProductID] = true
-		}
-		for _, id := range picked.order {
-			if onOrder[id] {
-				continue
-			}
-			have := picked.of(&c, id)
-			if c.Err() != nil {
-				return c.Err()
-			}
-			if have.IsPos() {
-				e.OnOrder(rules.Breach{
-					Discriminator: rules.IDPart(id),
-					Message: fmt.Sprintf(
-						"A product that is not on the order was picked, %s of it",
-						money.Plain(have),
-					),
-					Expected: "0",
-					Actual:   money.Plain(have),
-					Fix:      "Find the product in the order's picks, and put it back or add a line for it",
-				})
-			}
-		}
-		return nil
+		return pickedUnordered(e, &c, picked)
 	}
+}
+
+// pickedUnordered finds products that were picked and are not on the order.
+func pickedUnordered(e *rules.Evaluation, c *money.Calc, picked *goods) error {
+	onOrder := make(map[string]bool, len(e.Order.Lines))
+	for i := range e.Order.Lines {
+		onOrder[e.Order.Lines[i].ProductID] = true
+	}
+	for _, id := range picked.order {
+		if onOrder[id] {
+			continue
+		}
+		have := picked.of(c, id)
+		if c.Err() != nil {
+			return c.Err()
+		}
+		if have.IsPos() {
+			e.OnOrder(rules.Breach{
+				Discriminator: rules.IDPart(id),
+				Message: fmt.Sprintf(
+					"A product that is not on the order was picked, %s of it", money.Plain(have)),
+				Expected: "0",
+				Actual:   money.Plain(have),
+				Fix:      "Find the product in the order's picks, and put it back or add a line for it",
+			})
+		}
+	}
+	return nil
 }

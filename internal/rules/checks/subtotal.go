@@ -91,7 +91,7 @@ func orderSubtotal(p *params) rules.Check {
 		expected, actual := linesSubtotal(&c, e.Order, nil), e.Order.SubTotal.Decimal
 		readings := []decimal.Decimal{expected}
 		if e.Order.IsTaxInclusive {
-			// The lines may be with tax where the subtotal is without.
+			// The lines may include the tax although the subtotal does not.
 			readings = append(
 				readings,
 				c.Sum(expected, e.Order.Tax1.Decimal.Neg(), e.Order.Tax2.Decimal.Neg()),

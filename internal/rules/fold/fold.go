@@ -11,11 +11,11 @@ import (
 )
 
 // Case returns text in capitals and in Unicode's composed form (NFC), with letters of the usual width and
-// without characters that nobody sees. So two spellings of one word that look the same, apart from case,
-// are equal.
+// without invisible characters. Two spellings of a word that look the same, apart from case, are
+// equal then.
 func Case(text string) string {
 	if isASCII(text) {
-		return strings.ToUpper(text) // most texts: rules compare thousands of them
+		return strings.ToUpper(text) // the fast path for most texts: rules compare thousands
 	}
 	return strings.ToUpper(norm.NFC.String(strings.Map(visible, width.Fold.String(text))))
 }
@@ -29,8 +29,8 @@ func isASCII(text string) bool {
 	return true
 }
 
-// visible drops what only tells a program how to break or direct a text, such as a soft hyphen, and
-// returns the hyphen that people type for those that look like it.
+// visible drops characters that only tell a program how to break or direct a text, such as a soft
+// hyphen, and replaces hyphens that look alike with the one that people type.
 func visible(r rune) rune {
 	switch {
 	case r == '\u2010', r == '\u2011': // hyphen, non-breaking hyphen
@@ -42,6 +42,6 @@ func visible(r rune) rune {
 	}
 }
 
-// Key is [Case], and takes away the white space around text; within it, any run of white
-// space is one blank. People cannot see the difference in a table.
+// Key is [Case] without white space around the text, and with one blank for each run of white space
+// within it. People cannot see the difference in a table.
 func Key(text string) string { return strings.Join(strings.Fields(Case(text)), " ") }

@@ -15,14 +15,14 @@ import (
 type Problem struct {
 	// Line and Column count from 1, columns in characters.
 	Line, Column int
-	// Text is the offending part of the expression.
+	// Text is the faulty part of the expression.
 	Text string
-	// Message says what is wrong and what to write.
+	// Message says what is wrong and what to write instead.
 	Message string
 }
 
-// Compile compiles an expression that must result in kind. Everything that is wrong
-// with it is listed; the program is nil then.
+// Compile compiles an expression whose result must be of a kind. If the expression has faults, it
+// returns all of them, and no program.
 func (e *Env) Compile(text string, scope Scope, kind Kind) (*Program, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return nil, []Problem{{Line: 1, Column: 1, Message: "the expression is empty"}}
@@ -110,7 +110,7 @@ func (c *compilation) result(got *cel.Type, want Kind) {
 	c.report(c.ast.Expr(), message)
 }
 
-// restrict refuses what CEL has and rules must not use, and collects includes.
+// restrict refuses parts of CEL that rules must not use, and collects includes.
 func (c *compilation) restrict() {
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
@@ -171,8 +171,8 @@ func (c *compilation) restrictCall(e ast.Expr) {
 	}
 }
 
-// decimalColumns notes the columns that end up in dec(): of cells as they are, changed by
-// a function, behind a name of cel.bind or a loop, or chosen by a condition.
+// decimalColumns collects the columns whose cells reach dec(): directly, through a function, through a
+// name of cel.bind or a loop, or through a condition.
 func (c *compilation) decimalColumns(e ast.Expr, followed map[string]bool) {
 	switch e.Kind() {
 	case ast.SelectKind:
@@ -214,7 +214,7 @@ func (c *compilation) decimalColumns(e ast.Expr, followed map[string]bool) {
 	}
 }
 
-// bound is what cel.bind or a loop gave a name to; nil if neither did.
+// bound returns the expression that cel.bind or a loop gave a name to, or nil.
 func (c *compilation) bound(name string) ast.Expr {
 	var found ast.Expr
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -232,7 +232,7 @@ func (c *compilation) bound(name string) ast.Expr {
 	return found
 }
 
-// constantDecimals turns dec('0.01') into the decimal when the program is made.
+// constantDecimals computes dec('0.01') once, when the program is made.
 func constantDecimals(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	call, ok := i.(interpreter.InterpretableCall)
 	if !ok || call.Function() != "dec" || len(call.Args()) != 1 {

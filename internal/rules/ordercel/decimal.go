@@ -19,7 +19,7 @@ var DecimalType = types.NewObjectType(
 	traits.AdderType|traits.SubtractorType|traits.MultiplierType|traits.DividerType|traits.NegatorType|traits.ComparerType,
 )
 
-// Decimal is a decimal number as expressions see it. It mixes with no other type.
+// Decimal is a decimal number in expressions. Operators do not mix it with other types.
 type Decimal struct{ decimal.Decimal }
 
 var (
@@ -54,7 +54,7 @@ func (d Decimal) binary(
 	return calculated(func(c *money.Calc) decimal.Decimal { return op(c, d.Decimal, o.Decimal) })
 }
 
-// calculated is the result of a calculation, or its error.
+// calculated returns the result of a calculation, or its error.
 func calculated(calculate func(c *money.Calc) decimal.Decimal) ref.Val {
 	var c money.Calc
 	result := calculate(&c)
@@ -67,7 +67,7 @@ func calculated(calculate func(c *money.Calc) decimal.Decimal) ref.Val {
 // Negate is the unary operator -.
 func (d Decimal) Negate() ref.Val { return Decimal{d.Neg()} }
 
-// Compare is behind < <= > >=.
+// Compare implements < <= > >=.
 func (d Decimal) Compare(other ref.Val) ref.Val {
 	o, ok := other.(Decimal)
 	if !ok {
@@ -82,13 +82,13 @@ func (d Decimal) Equal(other ref.Val) ref.Val {
 	return types.Bool(ok && d.Cmp(o.Decimal) == 0)
 }
 
-// Type is [DecimalType].
+// Type returns [DecimalType].
 func (d Decimal) Type() ref.Type { return DecimalType }
 
-// Value is the [decimal.Decimal].
+// Value returns the [decimal.Decimal].
 func (d Decimal) Value() any { return d.Decimal }
 
-// ConvertToType converts to a string without needless zeros.
+// ConvertToType converts to a string without trailing zeros.
 func (d Decimal) ConvertToType(t ref.Type) ref.Val {
 	switch t {
 	case types.StringType:
@@ -112,11 +112,11 @@ func (d Decimal) ConvertToNative(t reflect.Type) (any, error) {
 	return nil, fmt.Errorf("a decimal does not convert to %v", t)
 }
 
-// maxDecimalText bounds what is read as a decimal: 19 digits, a sign, a point, and
-// some needless zeros.
+// maxDecimalText is the maximum length of a decimal: 19 digits, a sign, a point, and some trailing
+// zeros.
 const maxDecimalText = 64
 
-// ParseDecimal reads a decimal as dec('…') does: digits with an optional sign and point.
+// ParseDecimal parses a decimal like dec('…'): digits with an optional sign and point.
 func ParseDecimal(text string) (decimal.Decimal, error) {
 	if text == "" {
 		return decimal.Decimal{}, errors.New("an empty text is not a number")

@@ -1,6 +1,6 @@
-// Package ordercel is the expression language of rules: CEL over a typed sales order,
-// with decimals as a type of their own, bounded in cost and without a clock.
+// Package ordercel is the expression language of rules: CEL on a typed sales order, with a decimal
+// type, a limit on the cost, and no clock.
 //
-// An [Env] compiles expressions; a [Program] runs on one [Order] or one of its lines,
-// within the budget of an [Evaluation].
+// An [Env] compiles expressions. A [Program] runs on one [Order] or one of its lines, within the
+// budget of an [Evaluation].
 package ordercel

@@ -37,13 +37,13 @@ const (
 
 // Limits of one expression.
 const (
-	// MaxExpression is the longest expression, in characters.
+	// MaxExpression is the maximum length of an expression, in characters.
 	MaxExpression = 4096
 	maxNodes      = 2000
 	maxDepth      = 50
 	maxPattern    = 1000 // of a compiled regular expression
-	// maxCost is what one run of an expression may cost, in units of CEL's cost model:
-	// about a node evaluated, or ten characters looked at.
+	// maxCost is the maximum cost of one run, in units of CEL's cost model. A unit is about one
+	// evaluated node, or ten characters read.
 	maxCost = 1_000_000
 )
 
@@ -56,8 +56,8 @@ type Env struct {
 	tables *objectValue
 }
 
-// Param is a named value that a rule gives its expressions: a decimal, a text, a
-// truth, or a list of texts or decimals.
+// Param is a named value that a rule gives its expressions: a decimal, a string, a bool, or a list of
+// strings or decimals.
 type Param struct {
 	Name  string
 	Value any // decimal.Decimal, string, bool, []string, []decimal.Decimal
@@ -67,9 +67,9 @@ type Param struct {
 type Table struct {
 	Name    string
 	Columns []string
-	// Keys are the keys of the rows, each once.
+	// Keys are the distinct keys of the rows.
 	Keys []string
-	// Row is the row of a key, as texts in the order of Columns.
+	// Row returns the row of a key, as strings in the order of Columns.
 	Row func(key string) ([]string, bool)
 }
 
@@ -91,7 +91,7 @@ func NewEnv(tables []Table) (*Env, error) {
 	)
 }
 
-// WithParams is an Env whose expressions see the parameters too.
+// WithParams returns an Env whose expressions also see the parameters.
 func (e *Env) WithParams(params []Param) (*Env, error) {
 	if len(params) == 0 {
 		return e, nil
@@ -120,12 +120,12 @@ func (e *Env) extended(params *objectValue, opts ...cel.EnvOption) (*Env, error)
 	return out, nil
 }
 
-// baseEnvs are the parts that all files share, made once: they are immutable.
+// baseEnvs are the parts that all rule sets share. They are immutable and made once.
 var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 	p := &provider{objects: model}
 	opts := []cel.EnvOption{
 		cel.StdLib(cel.StdLibSubset(env.NewLibrarySubset().AddExcludedFunctions(
-			// Floats have no place here, and dyn would hide them from the type checker.
+			// Amounts must not become floats, and dyn would hide floats from the type checker.
 			env.NewFunction("double"),
 			env.NewFunction("dyn"), env.NewFunction("bytes"), env.NewFunction("uint"),
 		),
@@ -174,7 +174,7 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 	return envs, nil
 })
 
-// operator declares an operator between decimals; [Decimal] has the method behind it.
+// operator declares an operator on decimals. [Decimal] has the method that implements it.
 func operator(name, overload string) cel.EnvOption {
 	return cel.Function(
 		name,
@@ -189,7 +189,7 @@ func comparison(name, overload string) cel.EnvOption {
 	)
 }
 
-// provider tells CEL of the model's types.
+// provider tells CEL the types of the model.
 type provider struct{ objects map[string]*objectType }
 
 func (p *provider) clone() *provider { return &provider{maps.Clone(p.objects)} }
@@ -295,11 +295,11 @@ const (
 	rowTypePrefix  = "Row of "
 )
 
-// tableRow is a row of a table: texts by column.
+// tableRow is a row of a table: strings by column.
 type tableRow []string
 
-// tablesType is the type of the variable tables: a field for each table, a map from
-// key to row. add takes the row types.
+// tablesType returns the type of the variable tables. It has a field for each table, which maps keys
+// to rows. add receives the row types.
 func tablesType(tables []Table, add func(*objectType)) *objectType {
 	fields := make([]field, len(tables))
 	for i, t := range tables {

@@ -45,7 +45,7 @@ var (
 	maxSuggestEdits = 3
 )
 
-// explainAll turns CEL's issues into problems that say what to write.
+// explainAll turns CEL's issues into problems that say what to write instead.
 func (c *compilation) explainAll(issues *cel.Issues) {
 	for _, e := range issues.Errors() {
 		c.explain(e)
@@ -122,8 +122,7 @@ func (c *compilation) explainField(e *cel.Error, name string) {
 	c.reportAt(at, name, fmt.Sprintf("unknown field%s%s", of, Suggestion(name, names)))
 }
 
-// operandType finds the type of what a field is selected from, by following the path
-// from its variable.
+// operandType returns the type that a field is selected from. It follows the path from its variable.
 func (c *compilation) operandType(id int64) *objectType {
 	var found *objectType
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -136,8 +135,8 @@ func (c *compilation) operandType(id int64) *objectType {
 	return found
 }
 
-// pathType is the type of a variable, a field, or an element, as far as it can be told
-// without a type checker, which gives no types where it found something wrong.
+// pathType returns the type of a variable, a field or an element, as far as it is known without the
+// type checker, which returns no types for an expression with faults.
 func (c *compilation) pathType(e ast.Expr, depth int) *types.Type {
 	if depth > maxDepth {
 		return nil
@@ -172,7 +171,7 @@ func (c *compilation) pathType(e ast.Expr, depth int) *types.Type {
 	return nil
 }
 
-// loopVariableType is the type of the variable of a loop.
+// loopVariableType returns the type of the variable of a loop.
 func (c *compilation) loopVariableType(name string, depth int) *types.Type {
 	var found *types.Type
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -193,7 +192,7 @@ func elementType(of *types.Type) *types.Type {
 	return of.Parameters()[len(of.Parameters())-1]
 }
 
-// explainOverload says what to write where types do not go together.
+// explainOverload says what to write instead of an operation on types that do not fit.
 func (c *compilation) explainOverload(e *cel.Error, called string, args []string) {
 	name := called
 	if symbol, ok := operatorNames[called]; ok {
@@ -222,7 +221,7 @@ func (c *compilation) explainOverload(e *cel.Error, called string, args []string
 	c.reportAt(at, name, message)
 }
 
-// explainMixture explains a decimal that meets a number or a text.
+// explainMixture explains an operation on a decimal and a number or a string.
 func (c *compilation) explainMixture(
 	e *cel.Error,
 	name string,
@@ -248,7 +247,7 @@ func (c *compilation) explainMixture(
 			continue
 		}
 		if t == "string" && name == "+" {
-			continue // a text is being put together
+			continue // strings are being joined
 		}
 		if t == "int" && name == "round" {
 			continue
@@ -305,7 +304,7 @@ func (c *compilation) reportAt(at common.Location, text, message string) {
 	}
 }
 
-// location is where e starts: for an operator, where its first operand does.
+// location returns the start of e. An operator starts at its first operand.
 func (c *compilation) location(e ast.Expr) common.Location {
 	start := c.ast.SourceInfo().GetStartLocation(e.ID())
 	first := start
@@ -322,7 +321,7 @@ func (c *compilation) location(e ast.Expr) common.Location {
 	return first
 }
 
-// expressionText is e as it was written, or as it would be.
+// expressionText returns e as it is written, or as it could be written.
 func (c *compilation) expressionText(e ast.Expr) string {
 	if e.Kind() == ast.LiteralKind {
 		return c.literalText(e)
@@ -334,12 +333,12 @@ func (c *compilation) expressionText(e ast.Expr) string {
 	return text
 }
 
-// literalText is a literal as it was written.
+// literalText returns a literal as it is written.
 func (c *compilation) literalText(e ast.Expr) string {
 	return c.wordAt(c.location(e))
 }
 
-// wordAt is the number, name, text or sign at a place of the source.
+// wordAt returns the number, name, string or sign at a place of the source.
 func (c *compilation) wordAt(at common.Location) string {
 	i := c.offset(at)
 	if i < 0 || i >= len(c.source) {
@@ -418,7 +417,7 @@ func splitTypes(signature string) []string {
 	return out
 }
 
-// Suggestion is ", did you mean …?" where a known name is close, or else empty.
+// Suggestion returns ", did you mean …?" with the closest known name, or "" if none is close.
 func Suggestion(name string, known []string) string {
 	best, bestEdits := "", min(maxSuggestEdits, max((len(name)+1)/3, 1))+1
 	for _, k := range known {
@@ -432,7 +431,7 @@ func Suggestion(name string, known []string) string {
 	return fmt.Sprintf(", did you mean %s?", best)
 }
 
-// SuggestionOr is a [Suggestion], or else "; there are …" with all known names.
+// SuggestionOr returns a [Suggestion], or "; there are …" with all known names if none is close.
 func SuggestionOr(name string, known []string) string {
 	if s := Suggestion(name, known); s != "" {
 		return s
@@ -440,7 +439,7 @@ func SuggestionOr(name string, known []string) string {
 	return "; there are " + strings.Join(known, ", ")
 }
 
-// edits is the Levenshtein distance of two names.
+// edits returns the Levenshtein distance of two names.
 func edits(a, b string) int {
 	previous := make([]int, len(b)+1)
 	for j := range previous {

@@ -19,11 +19,11 @@ import (
 // Function describes a function that the gate adds to CEL.
 type Function struct {
 	Name string
-	// Use shows a call, Doc says what it gives.
+	// Use shows a call. Doc says what it returns.
 	Use, Doc string
 }
 
-// Functions lists what the gate adds to CEL, in the order in which to explain it.
+// Functions lists the functions that the gate adds to CEL, in the order of the documentation.
 func Functions() []Function {
 	out := make([]Function, len(functions))
 	for i, f := range functions {
@@ -37,7 +37,7 @@ type function struct {
 	overloads []cel.FunctionOpt
 }
 
-// maxDays keeps durations within what they can hold.
+// maxDays keeps durations from overflowing.
 const maxDays = 100_000
 
 // functions is the gate's library.
@@ -197,7 +197,7 @@ func near(args ...ref.Val) ref.Val {
 	return types.Bool(result)
 }
 
-// ofProduct binds a question about a product and a text. The product may be nil.
+// ofProduct binds a predicate on a product and a string. The product may be nil.
 func ofProduct(ask func(*inflow.Product, string) bool) cel.OverloadOpt {
 	return binary(func(v *objectValue, text types.String) ref.Val {
 		product, ok := v.pointer.(*inflow.Product)
@@ -208,7 +208,7 @@ func ofProduct(ask func(*inflow.Product, string) bool) cel.OverloadOpt {
 	})
 }
 
-// DaysBetween counts calendar days from a to b, each as its own location's calendar has it.
+// DaysBetween returns the number of calendar days from a to b, each day as in its own time zone.
 func DaysBetween(a, b time.Time) int {
 	const secondsADay = 24 * 60 * 60
 	day := func(t time.Time) int64 {
@@ -226,7 +226,7 @@ func textFunction(name string, change func(string) string) []cel.FunctionOpt {
 	}
 }
 
-// functionCosts prices the functions whose work grows with their arguments.
+// functionCosts sets the cost of the functions whose work grows with their arguments.
 type functionCosts struct{}
 
 // CallCost implements the interface that cel-go asks for.

@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/money"
 )
 
-// The types of the order model. Field names are InFlow's; what the gate adds says so.
+// The types of the order model. Field names are InFlow's, except where the Doc says otherwise.
 var (
 	discountType = objectOf("Discount",
 		named("value", "the discount: percent, or an amount of money", amount(func(d *discount) inflow.Amount { return d.Value })),
@@ -241,7 +241,7 @@ func customFieldAccessors() []field {
 	return fields
 }
 
-// Order is a sales order prepared for many expressions. It is for one goroutine.
+// Order is a sales order prepared for many expressions. It is not safe for concurrent use.
 type Order struct {
 	*inflow.SalesOrder
 	lines      []Line
@@ -260,7 +260,7 @@ type Line struct {
 	value         objectValue
 }
 
-// LineLabel is how messages speak of a line: its number, and its product if known.
+// LineLabel names a line for messages: by its number, and its product if known.
 func LineLabel(number int, p *inflow.Product) string {
 	if name := ProductName(p); name != "" {
 		return fmt.Sprintf("Line %d (%s)", number, name)
@@ -268,7 +268,7 @@ func LineLabel(number int, p *inflow.Product) string {
 	return fmt.Sprintf("Line %d", number)
 }
 
-// ProductName is a product's name, or else its SKU, for messages.
+// ProductName returns a product's name, or its SKU if it has no name, for messages.
 func ProductName(p *inflow.Product) string {
 	if p == nil {
 		return ""
@@ -281,7 +281,7 @@ func ProductName(p *inflow.Product) string {
 
 const maxTextInMessage = 80
 
-// Shorten keeps a text of the order's from swamping a message.
+// Shorten shortens a text of the order so that it does not swamp a message.
 func Shorten(text string) string {
 	runes := []rune(strings.Join(strings.Fields(text), " "))
 	if len(runes) <= maxTextInMessage {
@@ -290,7 +290,7 @@ func Shorten(text string) string {
 	return string(runes[:maxTextInMessage-1]) + "…"
 }
 
-// discount is never null: no discount is one of 0.
+// discount is never null. A line without a discount has one of 0.
 type discount struct{ inflow.PercentOrFixed }
 
 func (d *discount) text() string { return DiscountText(d.PercentOrFixed) }
@@ -303,7 +303,7 @@ func DiscountText(d inflow.PercentOrFixed) string {
 	return money.Text(d.Value.Decimal)
 }
 
-// NewOrder prepares an order, which must not change while the result is in use.
+// NewOrder prepares an order. The order must not change while the result is in use.
 func NewOrder(order *inflow.SalesOrder) *Order {
 	o := &Order{SalesOrder: order, lines: make([]Line, len(order.Lines)), custom: order.CustomFields}
 	values := make([]ref.Val, len(order.Lines))
@@ -322,13 +322,13 @@ func NewOrder(order *inflow.SalesOrder) *Order {
 	return o
 }
 
-// Len is the number of lines.
+// Len returns the number of lines.
 func (o *Order) Len() int { return len(o.lines) }
 
-// Line is the line at index i, from 0.
+// Line returns the line at index i.
 func (o *Order) Line(i int) *Line { return &o.lines[i] }
 
-// units is the quantity that the unit price multiplies.
+// units returns the quantity that the unit price multiplies.
 func units(l *Line) inflow.Amount {
 	if l.Quantity.UomQuantity.Valid {
 		return l.Quantity.UomQuantity
@@ -336,7 +336,7 @@ func units(l *Line) inflow.Amount {
 	return l.Quantity.StandardQuantity
 }
 
-// distinct is a list with each of its texts once.
+// distinct returns a list without duplicates.
 func distinct(list []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }

@@ -22,20 +22,19 @@ type objectType struct {
 type field struct {
 	name string
 	doc  string
-	// include is what InFlow must be asked for so that the field is there.
+	// include is the include that InFlow must be asked for to send the field.
 	include string
 	accessor
 }
 
-// accessor is how a field is typed and read. get and isSet take what Go holds for the
-// object.
+// accessor has the type of a field and reads it. get and isSet take the Go value of the object.
 type accessor struct {
 	cel   *types.Type
 	get   func(any) (ref.Val, error)
 	isSet func(any) bool
 }
 
-// objectOf describes a type.
+// objectOf returns the description of a type.
 func objectOf(name string, fields ...field) *objectType {
 	o := &objectType{
 		cel:    types.NewObjectType(name),
@@ -51,12 +50,12 @@ func objectOf(name string, fields ...field) *objectType {
 
 func named(name, doc string, a accessor) field { return field{name: name, doc: doc, accessor: a} }
 
-// included is a field that is there only when InFlow was asked for it.
+// included returns a field that InFlow sends only if it is asked for it.
 func included(name, include, doc string, a accessor) field {
 	return field{name: name, doc: doc, include: include, accessor: a}
 }
 
-// access reads a field of *T. read answers nil for null.
+// access reads a field of *T. read returns nil for null.
 func access[T any](t *types.Type, read func(*T) ref.Val, isSet func(*T) bool) accessor {
 	return accessor{
 		cel: t,
@@ -77,14 +76,14 @@ func access[T any](t *types.Type, read func(*T) ref.Val, isSet func(*T) bool) ac
 	}
 }
 
-// amount is 0 where it is null; has() tells the difference.
+// amount reads an amount, and 0 for null. has() tells them apart.
 func amount[T any](read func(*T) inflow.Amount) accessor {
 	return access(DecimalType,
 		func(p *T) ref.Val { return Decimal{read(p).Decimal} },
 		func(p *T) bool { return read(p).Valid })
 }
 
-// text is empty where it is null.
+// text reads a string, and "" for null.
 func text[T any, S ~string](read func(*T) S) accessor {
 	return access(types.StringType,
 		func(p *T) ref.Val { return types.String(read(p)) },
@@ -97,7 +96,7 @@ func truth[T any, B ~bool](read func(*T) B) accessor {
 		func(p *T) bool { return bool(read(p)) })
 }
 
-// flag is null where InFlow did not say.
+// flag reads a bool, and null if InFlow did not send it.
 func flag[T any](read func(*T) *bool) accessor {
 	return access(types.BoolType,
 		func(p *T) ref.Val {
@@ -109,7 +108,7 @@ func flag[T any](read func(*T) *bool) accessor {
 		func(p *T) bool { return read(p) != nil })
 }
 
-// date is null where there is none.
+// date reads a date, and null if there is none.
 func date[T any](read func(*T) inflow.Time) accessor {
 	return access(types.TimestampType,
 		func(p *T) ref.Val {
@@ -127,21 +126,21 @@ func number[T any](read func(*T) int) accessor {
 		func(*T) bool { return true })
 }
 
-// object is null where there is none.
+// object reads an object, and null if there is none.
 func object[T, U any](o *objectType, read func(*T) *U) accessor {
 	return access(o.cel,
 		func(p *T) ref.Val { return &objectValue{o, read(p)} },
 		func(p *T) bool { return read(p) != nil })
 }
 
-// list is empty where it is null.
+// list reads a list, and an empty one for null.
 func list[T any](element *types.Type, read func(*T) ref.Val, size func(*T) int) accessor {
 	return access(types.NewListType(element),
 		func(p *T) ref.Val { return read(p) },
 		func(p *T) bool { return size(p) > 0 })
 }
 
-// objects lists pointers to the elements of a slice.
+// objects returns pointers to the elements of a slice.
 func objects[T, E any](o *objectType, read func(*T) []E) accessor {
 	return list(o.cel, func(p *T) ref.Val {
 		elements := read(p)
@@ -159,8 +158,8 @@ func texts[T any](read func(*T) []string) accessor {
 		func(p *T) int { return len(read(p)) })
 }
 
-// objectValue is an object as an expression sees it. Its pointer may be nil: functions
-// may take such an object, reading a field of it is an error.
+// objectValue is an object in expressions. Its pointer may be nil: functions accept such an object,
+// but reading one of its fields is an error.
 type objectValue struct {
 	of      *objectType
 	pointer any
@@ -170,13 +169,13 @@ func (v *objectValue) Type() ref.Type { return v.of.cel }
 
 func (v *objectValue) Value() any { return v.pointer }
 
-// Equal compares identity: two objects are equal where they are the same one.
+// Equal compares identity: an object is equal only to itself.
 func (v *objectValue) Equal(other ref.Val) ref.Val {
 	o, ok := other.(*objectValue)
 	return types.Bool(ok && v.pointer == o.pointer)
 }
 
-// Get reads a field where its type was not known when the expression was compiled.
+// Get reads a field whose type was unknown when the expression was compiled.
 func (v *objectValue) Get(index ref.Val) ref.Val {
 	name, ok := index.(types.String)
 	if !ok {
@@ -193,7 +192,7 @@ func (v *objectValue) Get(index ref.Val) ref.Val {
 	return value
 }
 
-// IsSet is behind has().
+// IsSet implements has().
 func (v *objectValue) IsSet(index ref.Val) ref.Val {
 	name, ok := index.(types.String)
 	if !ok {
@@ -220,14 +219,14 @@ func (v *objectValue) ConvertToNative(t reflect.Type) (any, error) {
 	return nil, fmt.Errorf("%s does not convert to %v", v.of.cel.TypeName(), t)
 }
 
-// errNull is met where a field is read that is null, or of an object that is.
+// errNull is the error of reading a null field, or a field of a null object.
 var errNull = nullError{}
 
 type nullError struct{}
 
 func (nullError) Error() string { return "null" }
 
-// NullError is a null that an expression did not expect.
+// NullError is the error of an unexpected null.
 type NullError struct{ Type, Field string }
 
 func (e *NullError) Error() string {
@@ -250,9 +249,9 @@ type Type struct {
 // Field describes a field of a [Type].
 type Field struct {
 	Name, Type string
-	// Doc is empty where the name says it.
+	// Doc is empty if the name says enough.
 	Doc string
-	// Include is what InFlow must be asked for so that the field is there.
+	// Include is the include that InFlow must be asked for to send the field.
 	Include string
 }
 

@@ -14,14 +14,14 @@ import (
 	"github.com/govalues/decimal"
 )
 
-// Kind is what an expression results in.
+// Kind is the kind of an expression's result.
 type Kind int
 
 // The kinds of expressions.
 const (
 	Bool Kind = iota
 	Text
-	// TextOrDecimal is text, or a decimal that is written as an amount.
+	// TextOrDecimal is a string, or a decimal, which is written as an amount.
 	TextOrDecimal
 )
 
@@ -37,17 +37,17 @@ type Program struct {
 // ColumnUse is a column of a table that an expression reads.
 type ColumnUse struct {
 	Table, Column string
-	// Decimals tells that dec() reads it.
+	// Decimals is true if dec() reads it.
 	Decimals bool
 }
 
-// Includes lists the related entities that the expression reads, as InFlow names them.
+// Includes returns the related entities that the expression reads, as InFlow names them.
 func (p *Program) Includes() []string { return p.includes }
 
-// Tables lists the tables that the expression looks rows up in.
+// Tables returns the tables that the expression looks rows up in.
 func (p *Program) Tables() []string { return p.tables }
 
-// Columns lists the columns of tables that the expression reads.
+// Columns returns the columns of tables that the expression reads.
 func (p *Program) Columns() []ColumnUse { return p.columns }
 
 // Errors of a run.
@@ -60,18 +60,17 @@ var (
 	)
 )
 
-// Evaluation is the evaluation of many expressions on one order. It is for one
-// goroutine.
+// Evaluation is the evaluation of many expressions on one order. It is not safe for concurrent use.
 type Evaluation struct {
 	order *objectValue
 	now   types.Timestamp
 	line  *Line
 	env   *Env
-	// budget is what all runs together may still cost.
+	// budget is the remaining cost that all runs together may have.
 	budget uint64
 }
 
-// Work that one evaluation may do, in the units of an expression's cost.
+// Limits of one evaluation, in the units of an expression's cost.
 const (
 	baseBudget    = 2_000_000
 	budgetPerLine = 600
@@ -86,7 +85,7 @@ func NewEvaluation(order *Order, now time.Time) *Evaluation {
 	}
 }
 
-// ResolveName finds a variable, for CEL.
+// ResolveName returns a variable to CEL.
 func (e *Evaluation) ResolveName(name string) (any, bool) {
 	switch name {
 	case varOrder:
@@ -106,10 +105,10 @@ func (e *Evaluation) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-// Parent is none, for CEL.
+// Parent returns nil: there is no outer activation.
 func (e *Evaluation) Parent() interpreter.Activation { return nil }
 
-// AsPartialActivation is none, for CEL.
+// AsPartialActivation returns nothing: the activation is complete.
 func (e *Evaluation) AsPartialActivation() (interpreter.PartialActivation, bool) { return nil, false }
 
 // Bool runs a program of kind [Bool]. line is nil for one of [OrderScope].
@@ -159,7 +158,7 @@ func (e *Evaluation) run(p *Program, line *Line) (ref.Val, error) {
 	return value, nil
 }
 
-// runError is what to tell people of an error of CEL's.
+// runError turns an error of CEL into one for people.
 func runError(err error) error {
 	var null *NullError
 	switch text := err.Error(); {
@@ -170,7 +169,7 @@ func runError(err error) error {
 	case strings.HasPrefix(text, "no such key"):
 		return errors.New("no such key: ask with in or has() first")
 	default:
-		// What an error quotes may be the order's.
+		// The error may quote the order.
 		return errors.New(quoted.ReplaceAllString(text, "…"))
 	}
 }

@@ -17,7 +17,7 @@ type tableValue struct {
 
 var _ traits.Mapper = (*tableValue)(nil)
 
-// Find is behind the index and, with Contains, behind in.
+// Find implements the index and, with Contains, the operator in.
 func (t *tableValue) Find(key ref.Val) (ref.Val, bool) {
 	text, ok := key.(types.String)
 	if !ok {
@@ -31,7 +31,7 @@ func (t *tableValue) Find(key ref.Val) (ref.Val, bool) {
 	return &objectValue{t.row, &row}, true
 }
 
-// Get is the index: a key that is not in the table is an error.
+// Get implements the index. A key that is not in the table is an error.
 func (t *tableValue) Get(key ref.Val) ref.Val {
 	row, found := t.Find(key)
 	if found {
@@ -43,7 +43,7 @@ func (t *tableValue) Get(key ref.Val) ref.Val {
 	return types.NewErr("table %s has no such row: ask with in first", t.table.Name)
 }
 
-// Contains is behind in.
+// Contains implements the operator in.
 func (t *tableValue) Contains(key ref.Val) ref.Val {
 	row, found := t.Find(key)
 	if !found && row != nil && types.IsUnknownOrError(row) {
@@ -52,12 +52,12 @@ func (t *tableValue) Contains(key ref.Val) ref.Val {
 	return types.Bool(found)
 }
 
-// Iterator goes through the keys.
+// Iterator iterates over the keys.
 func (t *tableValue) Iterator() traits.Iterator {
 	return types.NewStringList(types.DefaultTypeAdapter, t.table.Keys).Iterator()
 }
 
-// Size is the number of keys.
+// Size returns the number of keys.
 func (t *tableValue) Size() ref.Val { return types.Int(len(t.table.Keys)) }
 
 func (t *tableValue) Equal(other ref.Val) ref.Val { return types.Bool(t == other) }

@@ -12,20 +12,20 @@ import (
 	"error-check-gate/internal/rules/plaintext"
 )
 
-// separators are what may be between cells.
+// separators are the characters that can separate cells.
 var separators = []rune{',', ';', '\t', '|'}
 
-// sepLine is a first line that tells spreadsheet programs what is between cells.
+// sepLine is a first line that tells spreadsheet programs which separator a file has.
 var sepLine = regexp.MustCompile(`(?i)^"?sep=([^"\n])"?[,;\t| ]*(?:\n|$)`)
 
-// readCSV reads cells with commas between them, or with what else makes the key column
+// readCSV reads cells separated by commas, or by another separator if that makes the key column
 // appear.
 func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 	content, err := plaintext.UTF8(content)
 	if err != nil {
 		return nil, &Fault{Message: err.Error()}
 	}
-	// Lines of old Macintosh programs end in a carriage return alone.
+	// Old Macintosh programs end lines with a carriage return only.
 	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	content = bytes.ReplaceAll(content, []byte("\r"), []byte("\n"))
 	among := separators
@@ -40,7 +40,7 @@ func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 			}
 		}
 		among = []rune{between}
-		// The end of the line stays, so that lines are counted rightly.
+		// Keep the end of the line, so that the line numbers stay right.
 		content = content[len(bytes.TrimRight(m[0], "\n")):]
 	}
 	between := separator(content, key, among)
@@ -77,7 +77,8 @@ func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 	}
 }
 
-// separator is what makes the key column appear in the headings, or else most headings.
+// separator returns the separator that makes the key column appear in the headings, or the one that
+// makes the most headings.
 func separator(content []byte, key string, among []rune) rune {
 	best, most := among[0], 0
 	for _, candidate := range among {
@@ -100,7 +101,7 @@ func separator(content []byte, key string, among []rune) rune {
 	return best
 }
 
-// notationOf is how a file writes numbers.
+// notationOf returns the notation of a file's numbers.
 func notationOf(between rune) notation {
 	switch between {
 	case ',':

@@ -11,16 +11,16 @@ import (
 	"golang.org/x/text/currency"
 )
 
-// notation says how the texts of a table write numbers.
+// notation is how the texts of a table write numbers.
 type notation int
 
 const (
 	// pointNotation is 1,250.50: files with commas between their cells.
 	pointNotation notation = iota
-	// commaNotation is 1.250,50: files with semicolons, which programs write so that the
-	// comma is free for decimals.
+	// commaNotation is 1.250,50: files with semicolons. Programs use them so that the comma is free
+	// for decimals.
 	commaNotation
-	// eitherNotation is one of the two: files with tabs, and texts in workbooks.
+	// eitherNotation is either of the two: files with tabs, and texts in workbooks.
 	eitherNotation
 )
 
@@ -35,11 +35,11 @@ func (n notation) example() string {
 // number is a number as a cell shows it.
 type number struct {
 	value decimal.Decimal
-	// percent tells that a percent sign follows: 25 % has the value 25.
+	// percent is true if a percent sign follows. 25 % has the value 25.
 	percent bool
 }
 
-// errAmbiguous marks a text that is a number in two ways.
+// errAmbiguous is the error of a text that can be read as two numbers.
 var errAmbiguous = errors.New("ambiguous")
 
 var (
@@ -50,17 +50,17 @@ var (
 	manyMarks   = regexp.MustCompile(`^[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})+)$`)
 	pointLast   = regexp.MustCompile(`^[1-9]\d{0,2}(?:,\d{3})+\.\d+$`)
 	commaLast   = regexp.MustCompile(`^[1-9]\d{0,2}(?:\.\d{3})+,\d+$`)
-	// grouped is one mark that may stand between thousands.
+	// grouped matches numbers with one kind of mark between thousands.
 	grouped = regexp.MustCompile(`^[1-9]\d{0,2}[.,]\d{3}$`)
 	digits  = regexp.MustCompile(`^\d+$`)
 )
 
-// maxNumber is more than a number with its currency has, in bytes.
+// maxNumber is the maximum length of a number with its currency, in bytes.
 const maxNumber = 64
 
 // parseNumber reads a number with its sign, currency, percent sign and the marks between
-// its thousands, as people and spreadsheet programs write them. It refuses what the
-// notation leaves ambiguous: the error is then an errAmbiguous.
+// its thousands, as people and spreadsheet programs write them. If the notation leaves the number
+// ambiguous, the error is errAmbiguous.
 func parseNumber(text string, in notation) (number, error) {
 	refused := fmt.Errorf("not an amount: write it like %s", in.example())
 	if len(text) > maxNumber {
@@ -101,7 +101,7 @@ func parseNumber(text string, in notation) (number, error) {
 	return n, nil
 }
 
-// withoutSign takes sign, brackets and currency away: -€ 5, € -5, (5.00), 5 USD.
+// withoutSign removes sign, brackets and currency: -€ 5, € -5, (5.00), 5 USD.
 func withoutSign(text string) (rest string, negative, ok bool) {
 	signs := 0
 	for {
@@ -133,11 +133,11 @@ func withoutSign(text string) (rest string, negative, ok bool) {
 	}
 }
 
-// plainDigits writes a number without sign with a decimal point and nothing else. It is
-// empty for what is no number.
+// plainDigits writes a number without sign, with a decimal point and no other marks. It returns "" if
+// the text is not a number.
 func plainDigits(text string, in notation) (string, error) {
 	if m := threeDigits.FindStringSubmatch(text); m != nil {
-		// The thousands are marked by blanks or apostrophes: what follows are decimals.
+		// Blanks or apostrophes mark the thousands, so decimals follow.
 		text = strings.NewReplacer(" ", "", "'", "").Replace(text)
 		in = eitherNotation
 		if mark := oneMark.FindStringSubmatch(text); mark != nil {

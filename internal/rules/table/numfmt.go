@@ -14,15 +14,15 @@ import (
 	"error-check-gate/internal/money"
 )
 
-// numberFormat shows numbers as a style of a workbook does.
+// numberFormat formats numbers like a style of a workbook.
 type numberFormat struct {
-	// sections are for positive numbers, negative ones, and zero, as far as they differ.
+	// sections are for positive numbers, negative ones and zero, if they differ.
 	sections []formatSection
 	// problem says why numbers cannot be shown.
 	problem string
 }
 
-// formatSection is how some numbers are shown.
+// formatSection formats some of the numbers.
 type formatSection struct {
 	kind          formatKind
 	before, after string
@@ -38,11 +38,11 @@ const (
 	showGeneral
 	showDay
 	showDayTime
-	// showText shows no number, but a word for it.
+	// showText shows a word instead of the number.
 	showText
 )
 
-// longestFormat is more than spreadsheet programs allow, in bytes.
+// longestFormat is longer than any format that spreadsheet programs allow, in bytes.
 const longestFormat = 1024
 
 var generalFormat = &numberFormat{sections: []formatSection{{kind: showGeneral}}}
@@ -57,7 +57,7 @@ var builtinFormats = map[int]string{
 	45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
 }
 
-// builtinFormat is empty for formats that differ from one language to another.
+// builtinFormat returns "" for formats that depend on the language.
 func builtinFormat(id int) string { return builtinFormats[id] }
 
 // parseFormat reads the code of a format.
@@ -97,8 +97,8 @@ func unreadFormat(code string) string {
 	)
 }
 
-// parseSection reads what is between two semicolons. ok is false for what is not read:
-// times, fractions, exponents, conditions and digits with other characters between them.
+// parseSection reads the section between two semicolons. ok is false if it has a part that is not
+// supported: times, fractions, exponents, conditions, or digits with other characters between them.
 func parseSection(tokens []nfp.Token) (s formatSection, ok bool) {
 	const (
 		beforeDigits = iota
@@ -177,7 +177,7 @@ func parseSection(tokens []nfp.Token) (s formatSection, ok bool) {
 	return s, true
 }
 
-// currencyOf is the currency sign in [$€-407].
+// currencyOf returns the currency sign in [$€-407].
 func currencyOf(token nfp.Token) string {
 	i := slices.IndexFunc(
 		token.Parts,
@@ -189,7 +189,7 @@ func currencyOf(token nfp.Token) string {
 	return token.Parts[i].Token.TValue
 }
 
-// dateSection is one that shows a day; ok is false if it does not show all of it.
+// dateSection returns a section that shows a day. ok is false if it does not show the full date.
 func dateSection(tokens string, noDigits bool) (s formatSection, ok bool) {
 	s.kind = showDay
 	if strings.ContainsAny(tokens, "hs") {
@@ -199,13 +199,13 @@ func dateSection(tokens string, noDigits bool) (s formatSection, ok bool) {
 		strings.Contains(tokens, "d")
 }
 
-// show is what a person sees of a number: with all its decimals that are shown, in
-// pointNotation and without marks between thousands; of a date, the day as 2024-03-01.
+// show returns a number as a person sees it: with the decimals that are shown, in pointNotation and
+// without marks between thousands. A date is shown as a day, such as 2024-03-01.
 func (f *numberFormat) show(x float64, date1904 bool) cell {
 	if f.problem != "" {
 		return cell{fault: f.problem}
 	}
-	// Spreadsheet programs calculate with the nearest binary number and show 15 digits.
+	// Spreadsheet programs calculate in binary and show 15 digits.
 	exact, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 15, 64), 64)
 	if err != nil {
 		exact = x
@@ -250,7 +250,7 @@ func (f *numberFormat) show(x float64, date1904 bool) cell {
 	return cell{text: text, number: true}
 }
 
-// word is what is seen if no digits are. A dash stands for zero.
+// word returns the text that is shown instead of digits. A dash stands for zero.
 func (s *formatSection) word(isZero bool) cell {
 	word := strings.TrimSpace(s.before + s.after)
 	if rest, _, _ := withoutSign(word); isZero && rest == "" && strings.Contains(word, "-") {
@@ -287,11 +287,11 @@ func (s *formatSection) digits(d decimal.Decimal) (string, error) {
 	return whole, nil
 }
 
-// shownDay is the day of a number: days since the end of 1899, or since 1904.
+// shownDay returns the day of a number, which counts days since the end of 1899, or since 1904.
 func shownDay(x float64, withTime, date1904 bool) cell {
 	const (
 		lastDay = 2_958_465 // of the year 9999
-		// Day 60 is 29 February 1900, which never was.
+		// Day 60 is 29 February 1900, which did not exist.
 		firstSure = 61
 		offset    = 1462 // days from 1900 to 1904
 	)

@@ -14,11 +14,10 @@ type Record struct {
 	row   int
 }
 
-// Line is where the row is in its file, from 1.
+// Line returns the row's line in its file, from 1.
 func (r Record) Line() int { return r.table.rows[r.row].line }
 
-// Text is the cell in a column, without white space around it; empty if there is no such
-// column.
+// Text returns the cell in a column, without white space around it, or "" if there is no such column.
 func (r Record) Text(column string) string {
 	i := slices.Index(r.table.columns, column)
 	if i < 0 {
@@ -27,9 +26,8 @@ func (r Record) Text(column string) string {
 	return r.table.rows[r.row].cells[i]
 }
 
-// Amount is the number in a column: $1,250.50, or 1.250,50 in a file with semicolons. A
-// percentage is refused, and so is an empty cell: ask for its Text first if it may be
-// empty. The error is a [*Fault].
+// Amount returns the number in a column: $1,250.50, or 1.250,50 in a file with semicolons. It refuses
+// percentages and empty cells. If a cell may be empty, call Text first. The error is a [*Fault].
 func (r Record) Amount(column string) (decimal.Decimal, error) {
 	n, err := r.number(column)
 	if err == nil && n.percent {
@@ -38,7 +36,7 @@ func (r Record) Amount(column string) (decimal.Decimal, error) {
 	return n.value, err
 }
 
-// Percent is the percentage in a column: 25 for 25 %, and for 25. The error is a [*Fault].
+// Percent returns the percentage in a column: 25 for both 25 % and 25. The error is a [*Fault].
 func (r Record) Percent(column string) (decimal.Decimal, error) {
 	n, err := r.number(column)
 	return n.value, err
@@ -64,14 +62,14 @@ func (r Record) Fault(column, message string) error {
 	return r.table.fault(r.row, slices.Index(r.table.columns, column), message)
 }
 
-// dateLayouts has the days of months after the months if both are possible.
+// dateLayouts prefers month before day if both are possible.
 var dateLayouts = []string{
 	time.DateOnly, "1/2/2006", "1/2/06", "2/1/2006", "2/1/06", "2006/1/2", "2.1.2006", "2.1.06", "2 Jan 2006", "2-Jan-2006", "2-Jan-06", "Jan 2, 2006",
 	time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05",
 }
 
-// Date is the day in a column, as a text that is the same for the same day however it is
-// written. A cell that is no date is itself. An empty one is empty.
+// Date returns the day in a column as a text that is the same for every way to write that day. A cell
+// that is not a date is returned as it is.
 func (r Record) Date(column string) string {
 	text := r.Text(column)
 	for _, layout := range dateLayouts {

@@ -22,7 +22,7 @@ type sheetCell struct {
 	kind    string
 	style   int
 	formula bool
-	// value is what was stored; hasValue tells an empty text from none.
+	// value is the stored value. hasValue tells an empty text from no value.
 	value    string
 	hasValue bool
 	text     string // of a cell that has its text itself
@@ -57,7 +57,7 @@ func (w *workbook) readSheet(r io.Reader, b *builder) error {
 	}
 }
 
-// rowNumber is a row's number; rows without one follow the one before.
+// rowNumber returns a row's number. A row without one follows the row before.
 func rowNumber(row xml.StartElement, before int) (int, error) {
 	text := attribute(row, "r")
 	if text == "" {
@@ -80,7 +80,7 @@ func rowNumber(row xml.StartElement, before int) (int, error) {
 	return n, nil
 }
 
-// readRow reads the cells of a row that has begun. Empty cells at its end are left out.
+// readRow reads the cells of a row that has begun, without the empty cells at its end.
 func (w *workbook) readRow(d *xml.Decoder, line int) ([]cell, error) {
 	var cells []cell
 	before := 0
@@ -169,7 +169,8 @@ func readCell(d *xml.Decoder, start xml.StartElement, line, before int) (sheetCe
 	}
 }
 
-// shown is what a person sees in a cell. The error is that of a damaged workbook.
+// shown returns the content of a cell as a person sees it. An error means that the workbook is
+// damaged.
 func (w *workbook) shown(c sheetCell) (cell, error) {
 	value := strings.TrimSpace(c.value)
 	if c.formula && value == "" && (c.kind != "str" || !c.hasValue) {
@@ -233,7 +234,7 @@ func attribute(element xml.StartElement, name string) string {
 	return ""
 }
 
-// cellName is the name of a cell, such as B2. Its column counts from 0.
+// cellName returns the name of a cell, such as B2. The column counts from 0.
 func cellName(column, line int) string {
 	name := ""
 	for column++; column > 0; column = (column - 1) / 26 {
@@ -242,7 +243,7 @@ func cellName(column, line int) string {
 	return name + strconv.Itoa(line)
 }
 
-// cellPlace is the column, from 1, and the row of a cell by its name; 0 if it is none.
+// cellPlace returns the column, from 1, and the row of a cell by its name, or 0 if it is not a name.
 func cellPlace(name string) (column, row int) {
 	i := 0
 	for ; i < len(name) && i < 3 && name[i] >= 'A' && name[i] <= 'Z'; i++ {

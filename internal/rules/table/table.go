@@ -1,6 +1,6 @@
 // Package table reads the tables that rules look rows up in: CSV files and the sheets
-// of XLSX workbooks, with column names in the first row. What a person sees in a cell is
-// what counts: 25 % is 25 percent, and a date is that day.
+// of XLSX workbooks, with column names in the first row. It reads cells as a person sees them: 25 % is
+// 25 percent, and a date is that day.
 package table
 
 import (
@@ -21,7 +21,7 @@ const (
 	MaxFileSize = 16 << 20
 	maxRows     = 200_000
 	maxCells    = 2_000_000
-	// maxFaults bounds what is reported of one file.
+	// maxFaults is the maximum number of faults reported for one file.
 	maxFaults = 20
 	// checkContextEvery is the number of rows between two looks at the context.
 	checkContextEvery = 256
@@ -31,38 +31,37 @@ const (
 type Table struct {
 	columns []string
 	rows    []row
-	// byKey lists the rows of a folded key ([fold.Key]) in their order.
+	// byKey has the rows of each folded key ([fold.Key]), in order.
 	byKey map[string][]int
 	keys  []string
-	// notation is that of texts; numbers of a workbook are in pointNotation.
+	// notation is the notation of texts. Numbers of a workbook are in pointNotation.
 	notation notation
 	workbook bool
-	// unreadable has the faults of cells that show nothing that can be read, such as a
-	// formula without a value. They matter only in columns that a rule reads.
+	// unreadable has the faults of cells that show nothing readable, such as a formula without a
+	// value. They matter only in columns that a rule reads.
 	unreadable map[place]string
 }
 
 type row struct {
 	line  int // in the file, from 1
 	cells []string
-	// numbers tells which cells of a workbook are numbers; it is nil if none is.
+	// numbers marks the cells of a workbook that are numbers. It is nil if there are none.
 	numbers []bool
 }
 
 // place is a cell: indexes of its row and column in the table.
 type place struct{ row, column int }
 
-// cell is a cell as it was read.
+// cell is a cell as read.
 type cell struct {
 	text   string
 	number bool
-	// fault says why what the cell shows cannot be read.
+	// fault says why the cell cannot be read.
 	fault string
 }
 
-// Fault is something wrong with a table file. Line and Column count from 1, columns in
-// cells, or in bytes for what is not CSV at all. They are 0 if the fault is with the file
-// as a whole.
+// Fault is something wrong with a table file. Line and Column count from 1, columns in cells, or in
+// bytes if the file is not CSV at all. They are 0 if the fault is with the file as a whole.
 type Fault struct {
 	Line, Column int
 	Text         string
@@ -98,8 +97,8 @@ func Read(ctx context.Context, name string, content []byte, key, sheet string) (
 	return readCSV(ctx, content, key)
 }
 
-// ColumnName returns the name of a column as rules write it: a line break or several
-// blanks within a heading are one blank.
+// ColumnName returns the name of a column as rules write it: line breaks and repeated blanks within a
+// heading become one blank.
 func ColumnName(heading string) string {
 	return strings.Join(strings.Fields(norm.NFC.String(heading)), " ")
 }
@@ -115,7 +114,7 @@ type builder struct {
 	faults   Faults
 }
 
-// add takes the next row. An error ends reading.
+// add adds the next row. An error ends reading.
 func (b *builder) add(line int, cells []cell) error {
 	for i := range cells {
 		cells[i].text = strings.TrimSpace(cells[i].text)
@@ -152,7 +151,7 @@ func (b *builder) add(line int, cells []cell) error {
 	return b.row(line, cells)
 }
 
-// fault remembers a fault, and is an error once there are too many.
+// fault keeps a fault, and returns an error once there are too many.
 func (b *builder) fault(line, column int, text, message string) error {
 	b.faults = append(b.faults, &Fault{Line: line, Column: column, Text: text, Message: message})
 	if len(b.faults) >= maxFaults {
@@ -255,10 +254,10 @@ func quoted(names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// Columns are the column names, in their order.
+// Columns returns the column names, in order.
 func (t *Table) Columns() []string { return t.columns }
 
-// Keys are the keys, each once, in the order of their first rows.
+// Keys returns the distinct keys, in the order of their first rows.
 func (t *Table) Keys() []string { return t.keys }
 
 // Row returns the cells of a key's last row, in the order of Columns. Keys are compared
@@ -271,7 +270,7 @@ func (t *Table) Row(key string) (cells []string, found bool) {
 	return t.rows[rows[len(rows)-1]].cells, true
 }
 
-// Rows returns all rows of a key, in their order.
+// Rows returns all rows of a key, in order.
 func (t *Table) Rows(key string) []Record {
 	found := t.byKey[fold.Key(key)]
 	records := make([]Record, len(found))
@@ -281,7 +280,7 @@ func (t *Table) Rows(key string) []Record {
 	return records
 }
 
-// All returns every row, in their order.
+// All returns all rows, in order.
 func (t *Table) All() []Record {
 	records := make([]Record, len(t.rows))
 	for i := range t.rows {
@@ -290,7 +289,7 @@ func (t *Table) All() []Record {
 	return records
 }
 
-// Check returns the faults of cells in a column that show nothing that can be read.
+// Check returns the faults of cells in a column that show nothing readable.
 func (t *Table) Check(column string) Faults {
 	at := slices.Index(t.columns, column)
 	var faults Faults
@@ -302,9 +301,9 @@ func (t *Table) Check(column string) Faults {
 	return faults
 }
 
-// Numbers writes the numbers in a column as expressions calculate with them: 1250.50 for
-// 1.250,50 in a file with semicolons, 25 for 25 %. Other texts stay. It returns the faults
-// of numbers that are ambiguous. Call it while the table is loaded.
+// Numbers rewrites the numbers in a column for expressions: 1250.50 for 1.250,50 in a file with
+// semicolons, 25 for 25 %. Other texts stay. It returns the faults of ambiguous numbers. Call it only
+// while the table is being loaded.
 func (t *Table) Numbers(column string) Faults {
 	at := slices.Index(t.columns, column)
 	var faults Faults
@@ -353,7 +352,7 @@ func (t *Table) fault(i, column int, message string) *Fault {
 	}
 }
 
-// where names a cell as a spreadsheet program does, for faults in workbooks.
+// where names a cell like a spreadsheet program, for faults in workbooks.
 func (t *Table) where(line, column int) string {
 	if !t.workbook {
 		return ""

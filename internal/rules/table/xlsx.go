@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// maxUnzipped bounds what is unpacked of a workbook, in bytes: the longest table that
-	// is read takes about 90 MB.
+	// maxUnzipped is the maximum size of an unpacked workbook, in bytes. The longest allowed table
+	// takes about 90 MB.
 	maxUnzipped = 128 << 20
-	// maxTag bounds the text between two tags. A cell holds 32,767 characters.
+	// maxTag is the maximum text between two tags, in bytes. A cell holds 32,767 characters.
 	maxTag = 1 << 20
 )
 
 // readXLSX reads a sheet of a workbook, part by part of its ZIP archive and without
-// holding the sheet in memory. It does not use a library for it: they hide what is
-// wrong with a file, and do not tell a formula without a value from an empty cell.
+// holding the sheet in memory. It uses no library, because libraries hide faults of a file, and do not
+// tell a formula without a value from an empty cell.
 func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, error) {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
@@ -48,7 +48,7 @@ func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, e
 type workbook struct {
 	ctx   context.Context //nolint:containedctx // lives as long as the call that it belongs to
 	files []*zip.File
-	// left is how many bytes may still be unpacked.
+	// left is the number of bytes that may still be unpacked.
 	left     int64
 	shared   []string
 	formats  []*numberFormat // of styles
@@ -80,7 +80,7 @@ func (w *workbook) table(key, sheet string) (*Table, error) {
 	return b.table()
 }
 
-// readRelated reads the part that another one names for a purpose, if any.
+// readRelated reads the part that another part names for a purpose, if any.
 func (w *workbook) readRelated(from, purpose string, read func(io.Reader) error) error {
 	name, err := w.related(from, purpose)
 	if err != nil || name == "" {
@@ -111,7 +111,7 @@ func (w *workbook) read(name string, read func(io.Reader) error) error {
 	return nil
 }
 
-// bounded unpacks a part as long as the bounds of the workbook allow.
+// bounded unpacks a part within the limits of the workbook.
 type bounded struct {
 	w    *workbook
 	from io.Reader
@@ -140,7 +140,7 @@ func (r *bounded) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// related finds the part that another one names for a purpose; empty if it names none.
+// related returns the part that another part names for a purpose, or "" if it names none.
 func (w *workbook) related(from, purpose string) (string, error) {
 	return w.relatedBy(from, func(r relationship) bool { return strings.HasSuffix(r.Type, purpose) })
 }
@@ -215,7 +215,7 @@ func (w *workbook) findSheet(main, wanted string) (string, error) {
 	}
 }
 
-// readStyles reads which style shows numbers in which format.
+// readStyles reads the number format of each style.
 func (w *workbook) readStyles(r io.Reader) error {
 	var sheet struct {
 		Formats []struct {
@@ -274,7 +274,7 @@ func (w *workbook) readShared(r io.Reader) error {
 }
 
 // richText reads to the end of the element that has begun, and returns the text within.
-// How a word is pronounced is left out.
+// It leaves out the pronunciation of words.
 func richText(d *xml.Decoder) (string, error) {
 	var text strings.Builder
 	within, spoken := 0, 0
@@ -312,7 +312,7 @@ func richText(d *xml.Decoder) (string, error) {
 
 var escapedCharacter = regexp.MustCompile(`_x([0-9A-Fa-f]{4})_`)
 
-// unescaped writes the characters that workbooks write as _x000D_.
+// unescaped replaces escapes such as _x000D_ with their characters.
 func unescaped(text string) string {
 	if !strings.Contains(text, "_x") {
 		return text
