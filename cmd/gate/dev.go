@@ -37,7 +37,7 @@ func newDevProgramCommand(name, short string, args ...string) *cobra.Command {
 			}
 			path, err := findDevProgram(filepath.Dir(self))
 			if err != nil {
-				return fmt.Errorf("gate %s: %w", name, err)
+				return err
 			}
 			return become(path, append(append([]string{devProgram}, args...), more...))
 		},

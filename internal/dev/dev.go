@@ -1,6 +1,5 @@
-// Package dev runs the whole gate on one machine, for a first look and for
-// development: Temporal's development server, a stand-in for InFlow with sample
-// orders, the ingress and the worker.
+// Package dev runs the whole gate on one machine, for trials and development: Temporal's development
+// server, a stand-in for InFlow with sample orders, the ingress, the desk and a worker.
 package dev
 
 import (
@@ -41,33 +40,32 @@ import (
 	"error-check-gate/worker"
 )
 
-// Options say where everything listens and how the gate is set.
+// Options are the addresses of the parts and the settings of the gate.
 type Options struct {
-	// Dir keeps Temporal's database and the logs from one start to the next.
+	// Dir keeps Temporal's database and the logs between starts.
 	Dir string
-	// ListenAddr is the ingress's address, DeskAddr the desk's, AdminAddr that of /metrics, and
-	// InflowAddr the stand-in's.
+	// Addresses to listen on: of the ingress, the desk, /metrics and the stand-in.
 	ListenAddr, DeskAddr, AdminAddr, InflowAddr string
-	// TemporalPort and TemporalUIPort are on 127.0.0.1; 0 is a free one.
+	// TemporalPort and TemporalUIPort are ports of 127.0.0.1. 0 means a free port.
 	TemporalPort, TemporalUIPort int
-	// SMTPPort takes the mail, on 127.0.0.1; MailAddr is the address of the page that shows it.
+	// SMTPPort is the mail catcher's port on 127.0.0.1. MailAddr is the address of its page.
 	SMTPPort int
 	MailAddr string
 	Settings orderlife.Settings
-	// SweepEvery and SweepDays say when to look for missed webhooks; see [worker.Sweep].
+	// SweepEvery and SweepDays are the settings of [worker.Sweep].
 	SweepEvery              time.Duration
 	SweepDays               int
 	InflowRequestsPerMinute int
 	StopTimeout             time.Duration
-	// Ingress are the ingress's own settings; what dev provides is set here.
+	// Ingress has settings of the ingress. Run fills in the rest.
 	Ingress ingress.Options
-	// Rules are followed as their files change.
+	// Rules is reloaded when its files change.
 	Rules *live.Rules
-	// PayloadKeys encrypt Temporal's history; where there are any, a codec server listens on
-	// CodecAddr for the Web UI.
+	// PayloadKeys encrypt Temporal's history. If there are any, a codec server for the Web UI listens
+	// on CodecAddr.
 	PayloadKeys *codec.Keys
 	CodecAddr   string
-	// Telemetry logs to a file: the terminal is for the table.
+	// Telemetry logs to a file, because the terminal shows the table.
 	Telemetry *telemetry.Telemetry
 	// Out is the terminal.
 	Out io.Writer
@@ -75,9 +73,8 @@ type Options struct {
 
 const namespace = "default"
 
-// Run starts everything, prints where to look, plays with the sample orders and
-// stays until ctx is done or a part ends by itself, which is an error. Nothing it
-// started is left when it returns.
+// Run starts everything, prints the addresses, creates the sample orders and edits some. It returns
+// when ctx is done, or with an error when a part ends by itself. It leaves no process behind.
 func Run(ctx context.Context, o Options) (err error) {
 	temporalCLI, err := temporalserver.FindCLI()
 	if err != nil {
@@ -139,8 +136,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	return runGate(ctx, o, listeners, server, mail, temporal)
 }
 
-// runGate runs the parts within this process. The order of their end is that of
-// production: HTTP first, then the worker, then what they stand on.
+// runGate runs the parts that live in this process. They stop in the same order as in production:
+// HTTP servers, then the worker, then Temporal and the mail catcher.
 func runGate(ctx context.Context, o Options, l *listeners, server *temporalserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
 	logger := o.Telemetry.Logger
 	links, err := newLinks()
@@ -225,7 +222,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 			return err
 		}
 		parts.Go(func() error { return part("the desk", board.Serve(ctx, l.desk)) })
-		// The worker outlives the ingress: what the ingress still accepts is not left lying.
+		// The worker stops after the ingress, so it can still check the last deliveries.
 		ingressDone := make(chan struct{})
 		workerCtx, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 		parts.Go(func() error {
@@ -242,7 +239,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 				Settings: o.Settings,
 				Sweep: worker.Sweep{
 					Every: o.SweepEvery, Days: o.SweepDays,
-					// The stand-in keeps nothing, so that each one's versions are its own.
+					// The stand-in forgets everything, so order versions start again with every run.
 					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
 				},
 				RuleFilesDecide:         true,
@@ -277,15 +274,15 @@ func newIngress(g gate.Gate, options ingress.Options, secret inflow.Secret) (*in
 	return g.NewIngress(options)
 }
 
-// linkValid is as long as DESK_LINK_VALID by default.
+// linkValid is the default of DESK_LINK_VALID.
 const linkValid = 720 * time.Hour
 
-// newLinks signs links with a secret of this start's own.
+// newLinks returns a signer of links with a new secret. Links from earlier starts become invalid.
 func newLinks() (*desklink.Signer, error) {
 	return desklink.New([]string{rand.Text() + rand.Text()}, linkValid)
 }
 
-// newDesk makes a desk where nobody has to sign in: only this machine reaches it.
+// newDesk returns a desk without sign-in. It listens on loopback only.
 func newDesk(g gate.Gate, l *listeners, links *desklink.Signer, uiURL string) (*desk.Server, error) {
 	ui, err := url.Parse(uiURL)
 	if err != nil {
@@ -311,23 +308,23 @@ func announce(o Options, l *listeners, server *temporalserver.Server) {
 	fmt.Fprintf(o.Out, `
 The Error Check Gate is running on this machine.
 
-  order desk       http://%s/   what is held, and what to do about it
+  order desk       http://%s/   held orders
   Temporal Web UI  %s/namespaces/%s/workflows
-  fake InFlow      http://%s/_fake/   edit an order there, and watch it being checked
+  fake InFlow      http://%s/_fake/   edit an order here, and watch the gate check it
   mail             http://%s/
   webhooks to      http://%s/webhook/inflow
   metrics          http://%s/metrics
   logs             %s
 %s
-Ctrl-C stops everything; the history stays in %s.
+Press Ctrl-C to stop everything. The history stays in %s.
 
 `, reachable(l.desk), server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
 }
 
-// listeners are bound before anything is started, so that a port in use is found at once.
+// listeners are opened before anything starts, so a port in use is found at once.
 type listeners struct {
 	ingress, desk, admin, inflow, mail net.Listener
-	codec                              net.Listener // nil where there are no keys
+	codec                              net.Listener // nil without payload keys
 }
 
 func listenAll(ctx context.Context, o Options) (*listeners, error) {
@@ -365,7 +362,7 @@ func (l *listeners) close() {
 	}
 }
 
-// reachable is the address that this machine reaches a listener at.
+// reachable returns the address at which this machine reaches a listener.
 func reachable(l net.Listener) string {
 	addr, ok := l.Addr().(*net.TCPAddr)
 	if !ok || !addr.IP.IsUnspecified() {
@@ -374,8 +371,7 @@ func reachable(l net.Listener) string {
 	return fmt.Sprintf("127.0.0.1:%d", addr.Port)
 }
 
-// play creates the sample orders at the stand-in, and edits some when they have
-// been checked, as people would.
+// play creates the sample orders at the stand-in. When all are checked, it edits two of them.
 func play(ctx context.Context, fake *fakeinflow.Server, shown <-chan struct{}, out io.Writer) error {
 	samples, err := fakeinflow.Samples()
 	if err != nil {
@@ -396,7 +392,7 @@ func play(ctx context.Context, fake *fakeinflow.Server, shown <-chan struct{}, o
 			return nil
 		}
 	}
-	fmt.Fprintln(out, "\nNow two orders are edited: one mistake is mended, another is made.")
+	fmt.Fprintln(out, "\nTwo orders change now: one error is fixed, and one is made.")
 	for _, edit := range edits {
 		id, ok := ids[edit.sample]
 		if !ok {
