@@ -40,8 +40,8 @@ func (h *HandOver) Register(r Registry) {
 		activity.RegisterOptions{Name: ordercheck.ActivityHandOver})
 }
 
-// HandOver signals each order of a batch its deliveries. It fails if Temporal refused those of an
-// order or the worker is stopping. The heartbeat holds the remaining orders, so the next attempt
+// HandOver signals each order of a batch its deliveries. It fails if a signal failed
+// or the worker is stopping. The heartbeat holds the remaining orders, so the next attempt
 // goes on with them. An order that was signalled after the last heartbeat is signalled twice, which
 // costs it one more check.
 func (h *HandOver) HandOver(ctx context.Context, in ordercheck.DeliveryBatch) error {

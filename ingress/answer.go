@@ -20,7 +20,7 @@ import (
 // handler returns the answer to a request. It writes nothing; see [Server.answering].
 type handler func(*http.Request) answer
 
-// answer is the answer to a request and what is recorded about it.
+// answer holds the answer to a request, and facts to record about it.
 type answer struct {
 	status     int
 	body       gin.H
@@ -33,7 +33,7 @@ type answer struct {
 	request *webhookRequest // nil if the request is not for the webhook and not recorded
 }
 
-// outcome is what became of a request, as a label of a metric.
+// outcome classifies an answer, as a label of a metric.
 type outcome string
 
 const (

@@ -22,7 +22,7 @@ const (
 	slowCall = 100 * time.Millisecond
 )
 
-// batch is what one call to Temporal carries: deliveries of one order, or of several.
+// batch holds the deliveries that one call to Temporal carries, of one order or of several.
 type batch []batchPart
 
 // batchPart is the deliveries of one order, oldest first. It has at least one.

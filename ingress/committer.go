@@ -69,7 +69,7 @@ type committer struct {
 	mu            sync.Mutex
 	queues        map[string]*orderQueue // by order; each has a goroutine
 	ready         []*orderQueue          // queues that need a call, the longest waiting first
-	callsInFlight int                    // without those that take longer than slowCall
+	callsInFlight int                    // except those that take longer than slowCall
 	waiting       int                    // deliveries in all queues and calls
 	closed        bool
 	closing       chan struct{}

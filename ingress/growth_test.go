@@ -30,7 +30,7 @@ func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 // heapInUse returns the bytes in use after a garbage collection.
 func heapInUse() uint64 {
 	runtime.GC()
-	runtime.GC() // the first moves what pools hold to where the second finds it
+	runtime.GC() // the first only moves the contents of pools to where the second frees them
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.HeapAlloc

@@ -39,8 +39,8 @@ type Options struct {
 	// AllowedPeers are the clients that may send webhooks; others get 403. Behind a trusted proxy,
 	// the client is the one that the proxy names. Empty means everybody. GET is open to everybody.
 	AllowedPeers edge.Networks
-	// RateLimit is the maximum rate of verified deliveries per second, and PeerRateLimit that of
-	// one address. Bursts may be twice as large. 0 means no limit.
+	// RateLimit is the maximum rate of verified deliveries per second, PeerRateLimit the maximum
+	// for one address. Bursts may be twice as large. 0 means no limit.
 	RateLimit, PeerRateLimit float64
 	// PeerFailureLimit is how many requests per second of one peer are recorded one by one in the
 	// audit log, the log and the traces if they are refused before their signature is verified.
@@ -48,8 +48,8 @@ type Options struct {
 	// connection, but are only counted, in gate.webhook.requests and not in HTTP's own metrics. 0
 	// means no limit.
 	PeerFailureLimit float64
-	// MaxConnections is the maximum number of open connections, and PeerMaxConnections that of one
-	// address; see [edge.Connections]. 0 means no limit. Only [Server.Serve] enforces them.
+	// MaxConnections is the maximum number of open connections, PeerMaxConnections the maximum for
+	// one address; see [edge.Connections]. 0 means no limit. Only [Server.Serve] enforces them.
 	MaxConnections, PeerMaxConnections int
 	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are read again when
 	// they change. Set both or neither.

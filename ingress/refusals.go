@@ -28,7 +28,7 @@ type refusalCounts struct {
 	since  time.Time // of the first request in counts
 }
 
-// refusal is what the requests of one audit line have in common.
+// refusal holds the values that the requests of one audit line share.
 type refusal struct {
 	peer   string
 	status int

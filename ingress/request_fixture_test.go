@@ -174,7 +174,7 @@ type raw struct {
 	headers []string
 	// body is signed, and its length sent as Content-Length unless headers say otherwise.
 	body string
-	// signature is that of the body if empty; "none" omits it.
+	// signature defaults to the body's signature; "none" omits it.
 	signature string
 	sent      string // sent instead of the body
 }

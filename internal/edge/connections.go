@@ -20,7 +20,7 @@ const connectionPatience = time.Second
 
 // ConnectionOptions configure [NewConnections].
 type ConnectionOptions struct {
-	// Max is the maximum number of open connections, and PeerMax that of one subnet. 0 means no
+	// Max is the maximum number of open connections, PeerMax the maximum for one subnet. 0 means no
 	// limit.
 	Max, PeerMax int
 	// TrustedProxies are not limited by PeerMax: their connections carry the requests of many
