@@ -37,7 +37,7 @@ func (a *Activities) CheckOrder(
 	}
 	checked := set.EvaluateFetched(ctx, &order, in.At.Local(), in.Lookups, in.Asked)
 	checked.RulesSince = since
-	checked.NotInForce = set.NotInForce(in.Told)
+	checked.NotInForce = set.NotInForce(in.Notified)
 	if a.Count != nil {
 		a.Count(ctx, checked)
 	}

@@ -61,8 +61,8 @@ func (a *Activities) RecallRun(
 			if f.State == ordercheck.FindingOverridden && f.Override != nil {
 				recalled.Overridden = append(recalled.Overridden, *f)
 			}
-			if f.Told {
-				recalled.Told = append(recalled.Told, *f)
+			if f.Notified {
+				recalled.Notified = append(recalled.Notified, *f)
 			}
 		}
 		break

@@ -179,7 +179,7 @@ func (o *salesOrder) evaluate(
 		Lookups:      result.Lookups,
 		Asked:        fetched.Asked,
 		Final:        final,
-		Told:         o.state.NotifiedRules(),
+		Notified:     o.state.NotifiedRules(),
 		RulesSince:   o.state.RulesSince,
 	})
 	return err

@@ -93,7 +93,7 @@ func omit(omitted []Finding, f *Finding) []Finding {
 		omitted = append(omitted, Finding{
 			ID: ruleID + "/*", RuleID: ruleID, Severity: f.Severity, Scope: f.Scope,
 			State: f.State, FirstSeen: f.FirstSeen, ConfirmAt: f.ConfirmAt,
-			Override: f.Override, Told: f.Told,
+			Override: f.Override, Notified: f.Notified,
 		})
 	}
 	g := &omitted[i]
@@ -101,7 +101,7 @@ func omit(omitted []Finding, f *Finding) []Finding {
 		g.FirstSeen, g.ConfirmAt = f.FirstSeen, f.ConfirmAt
 	}
 	g.Count += f.Findings()
-	g.Told = g.Told && f.Told
+	g.Notified = g.Notified && f.Notified
 	g.FactsDigest = addDigest(g.FactsDigest, f)
 	g.Message = fmt.Sprintf("%d more findings of this rule are not listed", g.Count)
 	if ruleID == OtherRules {

@@ -98,8 +98,8 @@ type RecallRunInput struct {
 type RecalledRun struct {
 	// Overridden lists the findings that somebody answers for, including unlisted ones.
 	Overridden []Finding `json:"overridden"`
-	// Told lists the warnings that people know of.
-	Told []Finding `json:"told,omitempty"`
+	// Notified lists the warnings that people know of.
+	Notified []Finding `json:"told,omitempty"`
 	// Failure is the error type of the order's latest run; empty if that run did not fail.
 	Failure string `json:"failure,omitempty"`
 }
@@ -114,8 +114,8 @@ type CheckOrderInput struct {
 	Lookups Lookups `json:"lookups,omitzero"`
 	// Asked is [FetchedOrder.Asked].
 	Asked []string `json:"asked"`
-	// Told lists the rules with errors that people know of: see [CheckedOrder.NotInForce].
-	Told []string `json:"told,omitempty"`
+	// Notified lists the rules with errors that people know of: see [CheckedOrder.NotInForce].
+	Notified []string `json:"told,omitempty"`
 	// RulesSince is [CheckedOrder.RulesSince] of the previous check. An order is never checked with a
 	// set that took over earlier.
 	RulesSince time.Time `json:"rulesSince,omitzero"`
@@ -142,8 +142,8 @@ type CheckedOrder struct {
 	// NotAsked lists the includes and look-ups that this worker's rules need and were not requested.
 	// Then nothing was evaluated, and the order must be fetched again.
 	NotAsked []string `json:"notAsked,omitempty"`
-	// NotInForce lists the rules of [CheckOrderInput.Told] that the set no longer has, has switched
-	// off, or has on trial.
+	// NotInForce lists the rules of [CheckOrderInput.Notified] that the set no longer has, has
+	// switched off, or has on trial.
 	NotInForce []string `json:"notInForce,omitempty"`
 	// Shadow lists the results of rules on trial. They are counted, and are not part of a report.
 	Shadow []ShadowResult `json:"shadow,omitempty"`

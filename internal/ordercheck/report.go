@@ -114,8 +114,8 @@ type Finding struct {
 	FirstSeen time.Time    `json:"firstSeen,omitzero"`
 	ConfirmAt time.Time    `json:"confirmAt,omitzero"`
 	Override  *Override    `json:"override,omitempty"`
-	// Told is true for a warning that people know of, if NOTIFY_WARNINGS is set.
-	Told bool `json:"told,omitempty"`
+	// Notified is true for a warning that people know of, if NOTIFY_WARNINGS is set.
+	Notified bool `json:"told,omitempty"`
 
 	// Count is only set in [Report.Omitted]: the number of findings of a rule that the entry stands
 	// for. They share one state, one first-seen time and one digest of facts.

@@ -45,7 +45,7 @@ func byHand(by ordercheck.Cancellation) string {
 // timeline, and nothing else.
 func (s *State) startAfresh() {
 	known := func(f ordercheck.Finding) bool {
-		return f.State == ordercheck.FindingOverridden || f.Told
+		return f.State == ordercheck.FindingOverridden || f.Notified
 	}
 	fresh := State{
 		Settings: s.Settings,

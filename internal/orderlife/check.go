@@ -141,7 +141,7 @@ func (s *State) recall(recalled *ordercheck.RecalledRun) {
 	if len(s.Report.Findings) > 0 {
 		return
 	}
-	known := slices.Concat(recalled.Overridden, recalled.Told)
+	known := slices.Concat(recalled.Overridden, recalled.Notified)
 	s.Report.SetFindings(
 		filter(known, func(f ordercheck.Finding) bool { return f.Count == 0 }),
 		filter(known, func(f ordercheck.Finding) bool { return f.Count > 0 }))

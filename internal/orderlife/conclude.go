@@ -96,7 +96,7 @@ func (s *State) warningsAreNews() bool {
 		return false
 	}
 	for f := range s.Report.All() {
-		if f.Severity == ordercheck.SeverityWarning && !f.Told {
+		if f.Severity == ordercheck.SeverityWarning && !f.Notified {
 			return true
 		}
 	}
@@ -109,6 +109,6 @@ func (s *State) noteWarningsNotified() {
 		return
 	}
 	for f := range s.Report.All() {
-		f.Told = f.Severity == ordercheck.SeverityWarning
+		f.Notified = f.Severity == ordercheck.SeverityWarning
 	}
 }

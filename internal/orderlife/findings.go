@@ -85,7 +85,7 @@ func (s *State) judgeOne(
 	f.FirstSeen, f.ConfirmAt = now, time.Time{}
 	if past != nil {
 		f.FirstSeen = past.FirstSeen
-		f.Told = past.Told && f.Severity == ordercheck.SeverityWarning
+		f.Notified = past.Notified && f.Severity == ordercheck.SeverityWarning
 	}
 	if f.Severity != ordercheck.SeverityError {
 		return f

@@ -346,7 +346,7 @@ func (m *model) takeRecalled() {
 	for _, f := range m.recalled.Overridden {
 		m.overrides[f.ID], m.firstSeen[f.ID] = f, f.FirstSeen
 	}
-	for _, f := range m.recalled.Told {
+	for _, f := range m.recalled.Notified {
 		m.firstSeen[f.ID] = f.FirstSeen
 	}
 }
@@ -552,8 +552,8 @@ func (m *model) end(next orderlife.Next) {
 			if f.State == ordercheck.FindingOverridden {
 				m.recalled.Overridden = append(m.recalled.Overridden, *f)
 			}
-			if f.Told {
-				m.recalled.Told = append(m.recalled.Told, *f)
+			if f.Notified {
+				m.recalled.Notified = append(m.recalled.Notified, *f)
 			}
 		}
 	}

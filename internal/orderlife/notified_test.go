@@ -143,8 +143,8 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 func TestWarningsAreNotifiedOnce(t *testing.T) {
 	toldBefore := func(l *life, rule string) {
 		f := finding(rule, ordercheck.SeverityWarning)
-		f.Told = true
-		l.recalled = &ordercheck.RecalledRun{Told: []ordercheck.Finding{f}}
+		f.Notified = true
+		l.recalled = &ordercheck.RecalledRun{Notified: []ordercheck.Finding{f}}
 	}
 	for name, tc := range map[string]struct {
 		broken []string
@@ -178,7 +178,8 @@ func TestWarningsAreNotifiedOnce(t *testing.T) {
 			report := l.mustRun()
 			assert.Equal(t, tc.want, l.told())
 			for _, f := range report.Findings {
-				assert.Equal(t, !l.order.cancelled, f.Told, "the report says that people know of %s", f.RuleID)
+				assert.Equal(t, !l.order.cancelled, f.Notified, "the report says that people know of %s",
+					f.RuleID)
 			}
 		})
 	}
@@ -203,7 +204,7 @@ func TestOnlyNewWarningsMakeANoticeWhileOneWaits(t *testing.T) {
 	require.Len(t, second, 2)
 	told := map[string]bool{}
 	for _, f := range second {
-		told[f.RuleID] = f.Told
+		told[f.RuleID] = f.Notified
 	}
 	assert.Equal(t, map[string]bool{"stock": true, "phone": false}, told,
 		"the second notice says which warning is not new")

@@ -61,7 +61,7 @@ func (s *State) pastOfOmitted(g ordercheck.Finding, again map[string]bool) *orde
 // past may be nil.
 func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	joined := &ordercheck.Finding{
-		Severity: f.Severity, FirstSeen: f.FirstSeen, State: f.State, Told: f.Told,
+		Severity: f.Severity, FirstSeen: f.FirstSeen, State: f.State, Notified: f.Notified,
 	}
 	if past == nil {
 		return joined
@@ -72,7 +72,7 @@ func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	if isConfirmed(past) {
 		joined.Severity, joined.State = past.Severity, past.State
 	}
-	joined.Told = joined.Told && past.Told
+	joined.Notified = joined.Notified && past.Notified
 	return joined
 }
 
