@@ -1,4 +1,4 @@
-// Package childprocess runs another program beside this one, and no longer than this one.
+// Package childprocess runs programs that end with this one.
 package childprocess
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// stopPatience is how long a child may take to end in order.
+// stopPatience is how long a child may take to stop before it is killed.
 const stopPatience = 10 * time.Second
 
 // ErrEnded is what [Child.Err] wraps.
@@ -32,15 +32,15 @@ type Child struct {
 	stopped  chan struct{} // closed when [Child.Stop] or [Child.Kill] was asked for
 }
 
-// Start runs a command that is not started yet. It gets a group of its own, and on
-// Linux it ends with this process, however that dies. name is what errors call it.
+// Start starts a command in a process group of its own. On Linux the child also ends when this
+// process is killed. Errors call the child name.
 func Start(name string, cmd *exec.Cmd) (*Child, error) {
 	c := &Child{name: name, done: make(chan struct{}), stopped: make(chan struct{})}
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = time.Second
 	started := make(chan error, 1)
-	// On a thread that lives as long as the child does: the kernel's signal on the
-	// parent's death follows the thread, not the process.
+	// The thread that starts the child must live as long as the child: the kernel sends the signal on
+	// the parent's death when that thread ends, not when the process does.
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -74,7 +74,7 @@ func exitText(err error) string {
 // Done is closed when the child has ended, whoever ended it.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err says why the child ended by itself: nil while it runs and after [Child.Stop].
+// Err returns why the child ended by itself. It is nil while the child runs and after [Child.Stop].
 func (c *Child) Err() error {
 	select {
 	case <-c.done:
@@ -84,10 +84,10 @@ func (c *Child) Err() error {
 	}
 }
 
-// PID is the id of the child's process.
+// PID returns the child's process id.
 func (c *Child) PID() int { return c.process.Pid }
 
-// Kill ends the child as a power cut would, and waits until it is gone.
+// Kill kills the child and waits until it is gone.
 func (c *Child) Kill() error {
 	c.stopping.Do(func() { close(c.stopped) })
 	err := c.process.Kill()
@@ -95,8 +95,8 @@ func (c *Child) Kill() error {
 	return ignoreFinished(err)
 }
 
-// Stop asks the child to end, kills it after ten seconds, and waits until it is gone.
-// Stopping twice is no error.
+// Stop asks the child to stop, kills it after ten seconds, and waits until it is gone. Stopping
+// twice is fine.
 func (c *Child) Stop() error {
 	c.stopping.Do(func() { close(c.stopped) })
 	if err := ignoreFinished(c.process.Signal(syscall.SIGTERM)); err != nil {
@@ -117,8 +117,8 @@ func ignoreFinished(err error) error {
 	return err
 }
 
-// FindCommand looks for a program: first where an environment variable says, then on the
-// PATH, then in bin/ beside or above the working folder, where 'make <name>' puts it.
+// FindCommand looks for a program: the one that an environment variable names, then on the PATH, then
+// in bin/ of the working folder and of those above it, where 'make <name>' puts it.
 func FindCommand(name, variable string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		if _, err := exec.LookPath(path); err != nil {
@@ -145,8 +145,8 @@ func FindCommand(name, variable string) (string, error) {
 	}
 }
 
-// ChoosePort is a port of 127.0.0.1 for a child to listen on; 0 chooses a free one. A
-// port in use is found early here, with its number, where the child would fail late without it.
+// ChoosePort checks that a port of 127.0.0.1 is free for a child, or chooses one if port is 0. The
+// child itself would fail later, and without naming the port.
 func ChoosePort(port int) (int, error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {

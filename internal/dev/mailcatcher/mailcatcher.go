@@ -1,6 +1,5 @@
-// Package mailcatcher runs mailpit, a mail server that keeps what it is sent and
-// delivers nothing, as a child process: for 'gate dev', which shows the mail on a page,
-// and for tests, which read it back.
+// Package mailcatcher runs mailpit as a child process. Mailpit is a mail server that keeps mail and
+// delivers none. 'gate dev' shows the mail on a page, and tests read it.
 package mailcatcher
 
 import (
@@ -21,21 +20,20 @@ import (
 	"error-check-gate/internal/dev/childprocess"
 )
 
-// Options say how the mail server is run. The zero value takes mail without a
-// password and without TLS, on free ports, and forgets it at the end.
+// Options configure a mail server. The zero value accepts mail without a password or TLS, on free
+// ports, and forgets it when it stops.
 type Options struct {
 	// CLI is the path of the mailpit command; empty is [FindCLI]'s.
 	CLI string
 	// DBFile keeps the mail across restarts; empty is a temporary file. Its folder is made.
 	DBFile string
-	// SMTPPort on 127.0.0.1; 0 is a free one.
+	// SMTPPort is a port of 127.0.0.1; 0 means a free port.
 	SMTPPort int
-	// CertFile and KeyFile make it offer STARTTLS or, with TLSOnly, take nothing but TLS
-	// from the first byte.
+	// CertFile and KeyFile make it offer STARTTLS or, with TLSOnly, require TLS from the first byte.
 	CertFile, KeyFile string
 	TLSOnly           bool
-	// AuthFile has a line "user:password" for each who may send; empty is everyone.
-	// Without a certificate the passwords travel as they are.
+	// AuthFile has a line "user:password" for each user who may send; empty allows everyone.
+	// Without a certificate, passwords are sent in clear text.
 	AuthFile string
 	// Output takes what the server prints; nil drops it.
 	Output io.Writer

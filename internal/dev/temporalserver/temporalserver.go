@@ -1,5 +1,5 @@
-// Package temporalserver runs Temporal's development server as a child process: the
-// engine of 'gate dev' and of the tests.
+// Package temporalserver runs Temporal's development server as a child process, for 'gate dev' and
+// for tests.
 package temporalserver
 
 import (
@@ -24,21 +24,20 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Options say how the server is run. The zero value is an in-memory server on
-// free ports without a Web UI.
+// Options configure a server. The zero value runs an in-memory server on free ports, without a Web UI.
 type Options struct {
 	// CLI is the path of the temporal command; empty is [FindCLI]'s.
 	CLI string
 	// DBFile keeps everything across restarts; empty keeps it in memory. Its folder is made.
 	DBFile string
-	// Port of the gRPC service on 127.0.0.1; 0 is a free one.
+	// Port of the gRPC service on 127.0.0.1; 0 means a free port.
 	Port int
-	// UI switches the Web UI on, at UIPort; 0 is a free one.
+	// UI turns the Web UI on, at UIPort; 0 means a free port.
 	UI     bool
 	UIPort int
-	// UICodecEndpoint is the URL of a codec server that the Web UI asks; empty is none.
+	// UICodecEndpoint is the URL of the Web UI's codec server, if any.
 	UICodecEndpoint string
-	// Namespaces are made besides "default".
+	// Namespaces are created in addition to "default".
 	Namespaces []string
 	// Pragmas are SQLite's for the database, such as "synchronous=OFF".
 	Pragmas []string
@@ -52,7 +51,7 @@ type Options struct {
 type Server struct {
 	// Addr is the host:port of its gRPC service.
 	Addr string
-	// UIURL is the address of its Web UI, without a slash at the end; empty where there is none.
+	// UIURL is the address of its Web UI, without a slash at the end; empty without a Web UI.
 	UIURL string
 
 	*childprocess.Child
@@ -64,10 +63,10 @@ const (
 	readyPoll     = 50 * time.Millisecond
 )
 
-// dynamicConfig makes the one history shard of a development server quick: its
-// queues are read 20 times a second by default, which costs a short workflow a
-// quarter of a second. And it dispatches as deploy/temporal/dynamicconfig.yaml has it for
-// InFlow's queue: by priority, and from one partition, so that its rate holds.
+// dynamicConfig speeds up the only history shard of a development server. By default it reads its
+// queues 20 times a second, which costs a short workflow a quarter of a second. It also sets what
+// deploy/temporal/dynamicconfig.yaml sets for InFlow's task queue: priorities, and one partition, so
+// that the rate limit holds.
 var dynamicConfig = []string{
 	"matching.useNewMatcher=true",
 	"matching.numTaskqueueReadPartitions=1",
