@@ -70,7 +70,8 @@ func TestRoutes(t *testing.T) {
 		got := httptest.NewRecorder()
 		server.Handler().ServeHTTP(got, request)
 		assert.Equal(t, test.status, got.Code, "%s %s", test.method, test.path)
-		assert.Equal(t, test.contentType, got.Header().Get("Content-Type"), "%s %s", test.method, test.path)
+		assert.Equal(t, test.contentType, got.Header().Get("Content-Type"),
+			"%s %s", test.method, test.path)
 	}
 	assert.Error(t, server.Ready(t.Context()))
 }
@@ -79,8 +80,8 @@ func TestFaultsOfTheOptions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*desk.Options){
 		"Temporal and its namespace are required": func(o *desk.Options) { o.Namespace = "" },
-		"the mode is": func(o *desk.Options) { o.SignIn.Mode = "" },
-		"API tokens":  func(o *desk.Options) { o.APITokensFile = "no/such/file" },
+		"is not a way to sign in":                 func(o *desk.Options) { o.SignIn.Mode = "" },
+		"API tokens":                              func(o *desk.Options) { o.APITokensFile = "no/such/file" },
 	} {
 		o := options(t)
 		change(&o)

@@ -16,10 +16,12 @@ import (
 // useLinkTimeout bounds the wait for Temporal when somebody signs in with a link.
 const useLinkTimeout = 5 * time.Second
 
-// useLinkOnce reports whether a sign-in link is used for the first time. Temporal remembers that for
-// all desks: it refuses to start a second workflow with the same id for as long as it keeps closed
-// runs. That is days, and a link is valid for minutes.
-func useLinkOnce(ctx context.Context, temporal client.Client, linkID string) (first bool, err error) {
+// useLinkOnce reports whether a sign-in link is used for the first time. Temporal remembers that
+// for all desks: while it keeps a closed run, it refuses to start a second workflow with the same
+// id. It keeps runs for days, and a link is valid for minutes.
+func useLinkOnce(
+	ctx context.Context, temporal client.Client, linkID string,
+) (first bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, useLinkTimeout)
 	defer cancel()
 	_, err = temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{

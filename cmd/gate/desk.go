@@ -63,7 +63,8 @@ func runDesk(ctx context.Context, settings config.Desk, t *telemetry.Telemetry) 
 		return err
 	}
 	t.ReadyWhen(server.Ready)
-	t.Logger.InfoContext(ctx, "the desk is open", "address", settings.BaseURL().String(), "sign_in", settings.SignIn())
+	t.Logger.InfoContext(ctx, "the desk is open",
+		"address", settings.BaseURL().String(), "sign_in", settings.SignIn())
 	return server.Serve(ctx, listener)
 }
 

@@ -200,8 +200,8 @@ func (h *Handler) formFault(w http.ResponseWriter, r *http.Request, err error) {
 		"Nothing was done. Go back and send it again.")
 }
 
-// notDoneData is the data of the page for an action that may not have been done. It gives the reader
-// the text back, so that nobody has to type it again.
+// notDoneData is the data of the page for an action that may not have been done. It gives the
+// reader the text back, so that nobody has to type it again.
 type notDoneData struct {
 	Title, Text string
 	Typed       string

@@ -92,13 +92,15 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 	price := []string{"price/1"}
 	later := []string{"2999-01-01"}
 	for fault, form := range map[string]url.Values{
-		"Choose at least one error":  {"reason": kept, "until": later},
-		"Choose how long":            {"reason": kept, "finding": price},
-		"tomorrow is not a date":     {"reason": kept, "finding": price, "until": {"tomorrow"}},
-		"The end is in the past":     {"reason": kept, "finding": price, "until": {"2020-01-01"}},
-		"too far in the future":      {"reason": kept, "finding": price, "until": {"9999-12-31"}},
-		"Write a reason":             {"finding": price, "until": later},
-		"reason has 2001 characters": {"reason": {strings.Repeat("ü", 2001)}, "finding": price, "until": later},
+		"Choose at least one error": {"reason": kept, "until": later},
+		"Choose how long":           {"reason": kept, "finding": price},
+		"tomorrow is not a date":    {"reason": kept, "finding": price, "until": {"tomorrow"}},
+		"The end is in the past":    {"reason": kept, "finding": price, "until": {"2020-01-01"}},
+		"too far in the future":     {"reason": kept, "finding": price, "until": {"9999-12-31"}},
+		"Write a reason":            {"finding": price, "until": later},
+		"reason has 2001 characters": {
+			"reason": {strings.Repeat("ü", 2001)}, "finding": price, "until": later,
+		},
 	} {
 		got := boss.post(testOrderPath+"/override", form)
 		assert.Equal(t, http.StatusUnprocessableEntity, got.status, fault)

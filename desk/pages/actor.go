@@ -45,7 +45,8 @@ func (h *Handler) actor(r *http.Request) *actor {
 func (h *Handler) requireSignIn(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if who := h.actor(r); who == nil || who.ByLink {
-			http.Redirect(w, r, signInURL(r.URL.RequestURI()), http.StatusSeeOther) //nolint:gosec // it escapes the address
+			page := signInURL(r.URL.RequestURI())
+			http.Redirect(w, r, page, http.StatusSeeOther) //nolint:gosec // it escapes the address
 			return
 		}
 		next(w, r)

@@ -107,7 +107,8 @@ func parseFilter(q url.Values) (f orders.Filter, number int, err error) {
 	}
 	for _, text := range []string{string(f.Status), f.Rule, f.Rep, f.Query} {
 		if len(text) > maxFilterText {
-			return f, 0, sentence("A part of the address is too long. Use at most %d letters.", maxFilterText)
+			return f, 0, sentence("A part of the address is too long. Use at most %d letters.",
+				maxFilterText)
 		}
 	}
 	if f.Status == "" {
@@ -137,7 +138,8 @@ func parsePage(text string) (int, error) {
 		return 1, nil
 	}
 	number, err := strconv.Atoi(text)
-	if tooHigh := errors.Is(err, strconv.ErrRange) && number > 0; err != nil && !tooHigh || number < 1 {
+	tooHigh := errors.Is(err, strconv.ErrRange) && number > 0
+	if err != nil && !tooHigh || number < 1 {
 		return 0, sentence("The page must be a number from 1 on.")
 	}
 	return min(number, maxPage), nil
@@ -252,9 +254,11 @@ func ageChoices(counts []int, chosen time.Duration) []choice {
 func emptyList(status ordercheck.Status) (title, text string) {
 	switch status {
 	case orders.StatusHeld, ordercheck.StatusFailed:
-		return "No order is held.", "All checked orders may leave. New problems appear here by themselves."
+		return "No order is held.",
+			"All checked orders may leave. New problems appear here by themselves."
 	case ordercheck.StatusPending:
-		return "No order will be held soon.", "This list shows orders with errors that there is still time to fix."
+		return "No order will be held soon.",
+			"This list shows orders with errors that there is still time to fix."
 	case ordercheck.StatusOverridden:
 		return "No order is overridden.",
 			"This list shows orders with errors that somebody has taken responsibility for."

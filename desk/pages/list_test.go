@@ -21,12 +21,14 @@ func TestListFilters(t *testing.T) {
 	d := startDesk(t)
 	boss := d.as(testManager)
 	for address, want := range map[string]orders.Filter{
-		"/":                               {Status: orders.StatusHeld, Limit: 50},
-		"/?status=&rule=&rep=&q=&age=":    {Status: orders.StatusHeld, Limit: 50},
-		"/?status=failed&q=%C3%BCrg%00":   {Status: "failed", Query: "ürg\x00", Limit: 50},
-		"/?status=failed&status=passed":   {Status: "failed", Limit: 50},
-		"/?q=a&q=b&rule=x&rule=y":         {Status: orders.StatusHeld, Query: "a", Rule: "x", Limit: 50},
-		"/?age=24h0m0s&rep=Al&unknown=1":  {Status: orders.StatusHeld, MinAge: 24 * time.Hour, Rep: "Al", Limit: 50},
+		"/":                             {Status: orders.StatusHeld, Limit: 50},
+		"/?status=&rule=&rep=&q=&age=":  {Status: orders.StatusHeld, Limit: 50},
+		"/?status=failed&q=%C3%BCrg%00": {Status: "failed", Query: "ürg\x00", Limit: 50},
+		"/?status=failed&status=passed": {Status: "failed", Limit: 50},
+		"/?q=a&q=b&rule=x&rule=y":       {Status: orders.StatusHeld, Query: "a", Rule: "x", Limit: 50},
+		"/?age=24h0m0s&rep=Al&unknown=1": {
+			Status: orders.StatusHeld, MinAge: 24 * time.Hour, Rep: "Al", Limit: 50,
+		},
 		"/?q=%ff%zz;&status=pending":      {Status: "pending", Limit: 50},
 		"/?page=1&page=x&status=warning":  {Status: "warning", Limit: 50},
 		"/?format=csv&page=7&status=held": {Status: orders.StatusHeld},

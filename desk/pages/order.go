@@ -55,7 +55,8 @@ func (h *Handler) showOrder(w http.ResponseWriter, r *http.Request) {
 	}
 	who := h.actor(r)
 	if who == nil {
-		http.Redirect(w, r, signInURL(r.URL.Path), http.StatusSeeOther) //nolint:gosec // it escapes the path
+		page := signInURL(r.URL.Path)
+		http.Redirect(w, r, page, http.StatusSeeOther) //nolint:gosec // it escapes the path
 		return
 	}
 	order, err := h.order(r, who)

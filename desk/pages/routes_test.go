@@ -99,9 +99,10 @@ func TestOddRequests(t *testing.T) {
 		"CONNECT":          {"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\n", 405},
 		"a huge cookie": {"GET /sign-in HTTP/1.1\r\nHost: x\r\nCookie: " +
 			strings.Repeat("a=b; ", 500_000) + "\r\n\r\n", 431},
-		"doubled cookies": {"GET /sign-in HTTP/1.1\r\nHost: x\r\nCookie: __Host-desk=x; __Host-desk=y\r\n" +
-			"Cookie: " + linkCookie + "=~=~=; " + linkCookie + "\r\n\r\n", 200},
-		"another language": {"GET /sign-in HTTP/1.1\r\nHost: x\r\nAccept-Language: ar\r\nAccept: x\r\n\r\n", 200},
+		"doubled cookies": {"GET /sign-in HTTP/1.1\r\nHost: x\r\n" +
+			"Cookie: __Host-desk=x; __Host-desk=y\r\nCookie: " + linkCookie + "=~=~=; " + linkCookie + "\r\n\r\n", 200},
+		"another language": {"GET /sign-in HTTP/1.1\r\nHost: x\r\n" +
+			"Accept-Language: ar\r\nAccept: x\r\n\r\n", 200},
 		"two lengths": {"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n" +
 			"Content-Length: 2\r\n\r\nab", 400},
 	} {
@@ -127,7 +128,8 @@ func TestDeskWithoutSignInAnswersThisMachineOnly(t *testing.T) {
 	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
 	v := d.visitor()
 	assert.Equal(t, http.StatusOK, v.get(testOrderPath).status)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.http.URL+testOrderPath, nil)
+	request, err := http.NewRequestWithContext(
+		t.Context(), http.MethodGet, d.http.URL+testOrderPath, nil)
 	require.NoError(t, err)
 	request.Host = "rebound.example:5030"
 	got, err := v.client.Do(request)
@@ -167,7 +169,7 @@ func TestPanicIsAPlain500(t *testing.T) {
 	assert.Equal(t, http.StatusOK, boss.get("/").status, "the process goes on")
 }
 
-// TestAssetsAreKeptByVersion checks that browsers only keep a file under the address of its version.
+// TestAssetsAreKeptByVersion checks that browsers only keep a file with the address of its version.
 func TestAssetsAreKeptByVersion(t *testing.T) {
 	t.Parallel()
 	d := startDesk(t)

@@ -153,8 +153,10 @@ var plainFaults = []struct{ start, plain string }{
 	{`"reason" is missing`, "Write a reason."},
 	{`"text" is missing`, "Write a comment."},
 	{`"until" is in the past`, "The end is in the past. Choose a later day."},
-	{`the order has no finding`, "You chose an error that is not there any more. Look at the list again."},
-	{`the order has no error`, "The order has no errors any more that you can take responsibility for."},
+	{`the order has no finding`,
+		"You chose an error that is not there any more. Look at the list again."},
+	{`the order has no error`,
+		"The order has no errors any more that you can take responsibility for."},
 }
 
 // plainFault translates a fault of a run into the words of the page.

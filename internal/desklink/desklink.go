@@ -45,8 +45,8 @@ type Signer struct {
 	valid    time.Duration
 }
 
-// New returns a Signer whose keys expire after valid. The first secret signs and all of them verify,
-// so secrets can be rotated.
+// New returns a Signer whose keys expire after valid. The first secret signs and all of them
+// verify, so secrets can be rotated.
 func New(secrets []string, valid time.Duration) (*Signer, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("set up signed links: no secret is given; give one of at least 32 bytes")
@@ -93,13 +93,14 @@ func (s *Signer) Sign(orderID, receiver string, now time.Time) (key string, err 
 	}
 	key = encode(payload) + "." + encode(sum(s.hashKeys()[0], payload))
 	if len(key) > maxKey {
-		return "", fmt.Errorf("sign a link: the key has %d bytes; the desk reads at most %d", len(key), maxKey)
+		return "", fmt.Errorf("sign a link: the key has %d bytes; the desk reads at most %d",
+			len(key), maxKey)
 	}
 	return key, nil
 }
 
-// Verify returns the receiver in a key. The error wraps [ErrInvalid] if the key is forged or belongs
-// to another order, and [ErrExpired] if it has expired.
+// Verify returns the receiver in a key. The error wraps [ErrInvalid] if the key is forged or
+// belongs to another order, and [ErrExpired] if it has expired.
 func (s *Signer) Verify(key, orderID string, now time.Time) (receiver string, err error) {
 	payload, ok := s.open(key)
 	if !ok {

@@ -20,8 +20,8 @@ const (
 	stateValid = 10 * time.Minute
 )
 
-// oidcState is the state of a sign-in while the person is at the provider. It is in a sealed cookie,
-// so only the browser that started the sign-in can finish it.
+// oidcState is the state of a sign-in while the person is at the provider. It is in a sealed
+// cookie, so only the browser that started the sign-in can finish it.
 type oidcState struct {
 	State    string `json:"s"`
 	Nonce    string `json:"o"`

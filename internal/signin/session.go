@@ -103,8 +103,8 @@ func (s *Service) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/sign-in?signed-out", http.StatusSeeOther)
 }
 
-// maxRevoked is the maximum number of ended sessions that we remember. Only people who are signed in
-// can add one.
+// maxRevoked is the maximum number of ended sessions that we remember. Only people who are signed
+// in can add one.
 const maxRevoked = 10_000
 
 // revocations remembers ended sessions until they would have expired.

@@ -223,8 +223,8 @@ func (s *Service) only(mode Mode, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Run sends the mails that people ask for until ctx ends. Then it sends the queued mails, for at most
-// 5 seconds, and returns.
+// Run sends the mails that people ask for until ctx ends. Then it sends the queued mails, for at
+// most 5 seconds, and returns.
 func (s *Service) Run(ctx context.Context) {
 	if s.mail == nil {
 		<-ctx.Done()
