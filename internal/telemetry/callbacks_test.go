@@ -30,8 +30,8 @@ var callableThere = []string{
 	"remaining", // worker: reads an atomic
 }
 
-// TestCallbacksOnlyRead: a callback that called Temporal once stopped whole processes, since Temporal's
-// client makes metrics too, and waited for the lock under which the callback ran.
+// TestCallbacksOnlyRead: a callback that called Temporal once stopped whole processes, since
+// Temporal's client makes metrics too, and waited for the lock under which the callback ran.
 func TestCallbacksOnlyRead(t *testing.T) {
 	found := 0
 	files := token.NewFileSet()

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// exporterConfigured says whether the environment names an exporter for a
-// signal ("TRACES" or "METRICS"). The specification's default is OTLP to
-// localhost; a process on a machine without a collector would then log a
-// failed connection every few seconds, so here silence means none.
+// exporterConfigured reports whether the environment names an exporter for a signal ("TRACES" or
+// "METRICS"). The specification's default is OTLP to localhost. Without a collector, a process
+// would then log a failed connection every few seconds, so our default is no exporter.
 func exporterConfigured(signal string) bool {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return false
@@ -26,8 +25,8 @@ func exporterConfigured(signal string) bool {
 	}
 }
 
-// checkEndpoint says what is wrong with the URL that a signal ("TRACES" or "METRICS") is sent to. The
-// exporters take what they cannot read for their default, and nothing arrives.
+// checkEndpoint checks the URL that a signal ("TRACES" or "METRICS") is sent to. Exporters
+// silently use their default instead of an invalid URL, and nothing arrives.
 func checkEndpoint(signal string) error {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
 		value := os.Getenv(name)
@@ -36,7 +35,8 @@ func checkEndpoint(signal string) error {
 		}
 		u, err := url.Parse(value)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-			return fmt.Errorf("%s is not a URL that something can be sent to: write one such as http://127.0.0.1:4318", name)
+			return fmt.Errorf("%s is not an http:// or https:// URL: "+
+				"write one such as http://127.0.0.1:4318", name)
 		}
 		return nil
 	}

@@ -8,31 +8,32 @@ import (
 	"sync/atomic"
 )
 
-// maxQueuedLog is the maximum size of the lines that wait to be written, in bytes: some 10,000.
+// maxQueuedLog is the maximum size of the queued lines, in bytes. It is enough for some 10,000
+// lines.
 const maxQueuedLog = 4 << 20
 
 // logQueue writes log lines in the background, in order. Standard error may be a pipe that nobody
-// reads any more: loggers that waited for it would stop deliveries and probes. Lines
-// that do not fit into the queue are lost and counted.
+// reads, and a logger that waited for it would stop deliveries and probes. Lines that do not fit
+// into the queue are lost and counted.
 type logQueue struct {
 	out io.Writer
-	// resumed is called with the number of lost lines when lines can be written again.
+	// resumed gets the number of lost lines once lines can be written again.
 	resumed func(lost int64)
 	lost    atomic.Int64
 
 	mu      sync.Mutex // never held while writing
 	lines   [][]byte
 	size    int             // of lines, in bytes
-	flushes []chan struct{} // closed when no line is left
-	wake    chan struct{}   // holds one if there is something to do
+	flushes []chan struct{} // closed when the queue is empty
+	wake    chan struct{}   // has one element if there is work
 }
 
-// newLogQueue returns a queue whose lines [logQueue.run] writes.
+// newLogQueue returns a queue. [logQueue.run] writes its lines.
 func newLogQueue(out io.Writer) *logQueue {
 	return &logQueue{out: out, wake: make(chan struct{}, 1)}
 }
 
-// Write takes a line. It never waits and never fails.
+// Write queues a line. It never blocks and never fails.
 func (q *logQueue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -46,7 +47,7 @@ func (q *logQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// flush returns when all lines have been written, or ctx ends.
+// flush waits until all lines are written or ctx is done.
 func (q *logQueue) flush(ctx context.Context) error {
 	flushed := make(chan struct{})
 	q.mu.Lock()
@@ -68,12 +69,12 @@ func (q *logQueue) wakeUp() {
 	}
 }
 
-// run lives as long as the process.
+// run writes lines until the process ends.
 func (q *logQueue) run() {
 	var reported int64
 	for range q.wake {
 		for line, ok := q.next(); ok; line, ok = q.next() {
-			// An error cannot be told to anybody: the line was for the one place that is gone.
+			// There is no other place to report the error.
 			if _, err := q.out.Write(line); err != nil {
 				q.lost.Add(1)
 			} else if lost := q.lost.Load(); lost > reported {
@@ -84,7 +85,7 @@ func (q *logQueue) run() {
 	}
 }
 
-// next takes the oldest line. If there is none, it ends the flushes.
+// next removes the oldest line. If there is none, it ends the pending flushes.
 func (q *logQueue) next() (line []byte, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -63,7 +63,8 @@ func TestLogQueueKeepsLinesInOrder(t *testing.T) {
 	})
 }
 
-// TestLogQueueWhoseReaderHangs: nobody waits, memory is bounded, and what was lost is said when it reads again.
+// TestLogQueueWhoseReaderHangs: nobody waits, memory is bounded, and what was lost is said when it
+// reads again.
 func TestLogQueueWhoseReaderHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &pipe{hang: make(chan struct{})}

@@ -35,14 +35,14 @@ func (f *LogFormat) UnmarshalText(text []byte) error {
 	}
 }
 
-// Keys that tie a log record to its trace; those of OpenTelemetry's log data model
-// for formats other than OTLP.
+// Keys that tie a log record to its trace, from OpenTelemetry's log data model for formats other
+// than OTLP.
 const (
 	traceIDKey = "trace_id"
 	spanIDKey  = "span_id"
 )
 
-// newLogger also returns the queue to standard error; nil if the log goes to the options' writer.
+// newLogger also returns the queue to standard error, or nil if the options have a writer.
 func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 	writer := options.LogWriter
 	var queue *logQueue
@@ -58,7 +58,7 @@ func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 	case LogText:
 		handler = slog.NewTextHandler(writer, handlerOptions)
 	default:
-		return nil, nil, fmt.Errorf("log format %q is not known: use %q or %q", options.LogFormat, LogJSON, LogText)
+		return nil, nil, fmt.Errorf("unknown log format %q: use %q or %q", options.LogFormat, LogJSON, LogText)
 	}
 	logger := slog.New(&traceHandler{Handler: handler, root: handler})
 	if queue != nil {
@@ -70,8 +70,8 @@ func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 	return logger, queue, nil
 }
 
-// renameTemporalTraceIDs gives the ids that Temporal's tracing interceptor adds to
-// a workflow's logger the names that every other record has.
+// renameTemporalTraceIDs renames the ids that Temporal's tracing interceptor adds to a workflow's
+// logger, so all records use the same names.
 func renameTemporalTraceIDs(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return attr
@@ -85,11 +85,11 @@ func renameTemporalTraceIDs(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-// traceHandler adds the ids of the context's span at the top level of each record.
+// traceHandler adds the trace and span ids of the context at the top level of each record.
 type traceHandler struct {
 	slog.Handler
-	// root is the handler before the first group was opened, and opened what was
-	// done to it since: the ids must not land inside a group.
+	// root is the handler before the first group was opened, and opened is what was done to it since.
+	// The ids must not end up inside a group.
 	root   slog.Handler
 	opened []func(slog.Handler) slog.Handler
 }
@@ -136,8 +136,8 @@ func (h *traceHandler) WithGroup(name string) slog.Handler {
 	}
 }
 
-// reportInternalErrors sends OpenTelemetry's own complaints to the log. A
-// collector that is down makes one with every batch: a few are enough.
+// reportInternalErrors logs OpenTelemetry's own errors. A collector that is down causes one per
+// batch, so their rate is limited.
 func reportInternalErrors(logger *slog.Logger) {
 	otel.SetErrorHandler(&internalErrors{logger: logger, limiter: rate.NewLimiter(rate.Every(time.Minute), 3)})
 	otel.SetLogger(logr.FromSlogHandler(logger.Handler()))

@@ -13,22 +13,22 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
-	// writeTimeout leaves room for a scrape that takes long.
+	// writeTimeout leaves room for a slow scrape.
 	writeTimeout = scrapeTimeout + 20*time.Second
 	idleTimeout  = 2 * time.Minute
 	stopTimeout  = 2 * time.Second
-	// readyTimeout is less than what probes wait for an answer.
+	// readyTimeout is shorter than the timeout of probes.
 	readyTimeout = 2 * time.Second
 )
 
 var errStarting = errors.New("the process is starting")
 
-// ReadyWhen names what GET /readyz of the operators' page asks: nil is ready, an error is
-// shown as it is. Until then the process is starting, and not ready.
+// ReadyWhen sets the check behind GET /readyz. Nil means ready, and an error is shown as it is.
+// Until ReadyWhen is called, the process counts as starting, which is not ready.
 func (t *Telemetry) ReadyWhen(check func(context.Context) error) { t.ready.Store(&check) }
 
-// ServeAdmin serves the operators' page on l until ctx is done: GET /metrics, and for probes
-// GET /livez and GET /readyz.
+// ServeAdmin serves the operators' page on l until ctx is done. The page has GET /metrics, and
+// GET /livez and GET /readyz for probes.
 func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", t.MetricsHandler())
@@ -66,7 +66,7 @@ func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 		defer cancel()
 		err := server.Shutdown(stop)
 		if errors.Is(err, context.DeadlineExceeded) {
-			// A slow scraper, or a probe that connected and says nothing, is no fault of the process.
+			// The process is not at fault if a scraper is slow, or if a probe connects and sends nothing.
 			err = server.Close()
 		}
 		stopped <- err
@@ -80,5 +80,5 @@ func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 func writeProbe(w http.ResponseWriter, status int, answer map[string]string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // the prober may be gone
+	_ = json.NewEncoder(w).Encode(answer) // the probe may be gone
 }

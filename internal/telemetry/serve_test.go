@@ -68,8 +68,8 @@ func TestServeAdminUntilTold(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// TestScrapeThatHangs: a collector of metrics hangs. The scrape is answered all the same, further ones do
-// not pile up, and after a minute GET /livez fails.
+// TestScrapeThatHangs: a collector of metrics hangs. The scrape is answered all the same, further
+// ones do not pile up, and after a minute GET /livez fails.
 func TestScrapeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tel, err := telemetry.Start(t.Context(), telemetry.Options{Service: "test", LogWriter: io.Discard})
@@ -96,7 +96,8 @@ func TestScrapeThatHangs(t *testing.T) {
 	})
 }
 
-// TestServeAdminStopsInSpiteOfItsClients: a connection that says nothing, and a scrape that goes on.
+// TestServeAdminStopsInSpiteOfItsClients: a connection that says nothing, and a scrape that goes
+// on.
 func TestServeAdminStopsInSpiteOfItsClients(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -1,9 +1,8 @@
 // Package telemetry sets up a process's logs, traces and metrics.
 //
-// Logs are slog records. Metrics are always kept and served as a Prometheus
-// page. Traces, and metrics pushed by OTLP, are sent only where the standard
-// OTEL_* variables name an exporter; without one no exporter, no background
-// goroutine and no span exists.
+// Logs are slog records. Metrics are always collected and served as a Prometheus page. Traces, and
+// metrics pushed by OTLP, are sent only if the standard OTEL_* variables name an exporter.
+// Otherwise there is no exporter, no background goroutine and no span.
 package telemetry
 
 import (
@@ -38,45 +37,44 @@ import (
 
 const scopeName = "error-check-gate/internal/telemetry"
 
-// Options say what a process is and how it logs.
+// Options describe a process and how it logs.
 type Options struct {
 	// Service is the process's service.name, such as "gate-ingress".
 	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override it. Required.
 	Service string
-	// Version is its service.version; left out where empty.
+	// Version is its service.version. Empty leaves it out.
 	Version string
-	// LogLevel is the lowest level that is written; the zero value is info.
+	// LogLevel is the lowest level that is logged. The zero value is info.
 	LogLevel slog.Level
-	// LogFormat is [LogJSON] or [LogText]; empty is [LogJSON].
+	// LogFormat is [LogJSON] or [LogText]. Empty is [LogJSON].
 	LogFormat LogFormat
-	// LogWriter receives the log, and loggers wait for it. If it is nil, the log goes to [os.Stderr] and
-	// nobody waits: a pipe that nobody reads must not stop the process.
+	// LogWriter receives the log, and loggers wait for it. If it is nil, the log goes to [os.Stderr]
+	// and loggers do not wait, because a pipe that nobody reads must not stop the process.
 	LogWriter io.Writer
 }
 
-// Telemetry is a process's logs, traces and metrics. Make one with [Start].
+// Telemetry has a process's logs, traces and metrics. [Start] makes one.
 type Telemetry struct {
-	// Logger adds trace_id and span_id to every record whose context has a span.
+	// Logger adds trace_id and span_id to each record whose context has a span.
 	Logger *slog.Logger
-	// TracerProvider does nothing where no exporter is configured.
+	// TracerProvider does nothing if no exporter is configured.
 	TracerProvider trace.TracerProvider
 	// MeterProvider feeds the page of [Telemetry.MetricsHandler].
 	MeterProvider metric.MeterProvider
 	// Registry holds what [Telemetry.MetricsHandler] serves.
 	Registry *prometheus.Registry
-	// Watchdog is asked by GET /livez. It watches scrapes; others add what they do.
+	// Watchdog answers GET /livez. It watches scrapes, and callers add their own work.
 	Watchdog *watchdog.Watchdog
 
 	tracing  bool
 	ready    atomic.Pointer[func(context.Context) error]
-	log      *logQueue // nil if the log has a writer of its own
+	log      *logQueue // nil if the log has its own writer
 	shutdown []func(context.Context) error
 }
 
-// Start sets up telemetry and makes it OpenTelemetry's global one, with W3C
-// trace context and baggage as the propagator. It fails on an OTEL_* variable
-// that cannot be understood; a collector that cannot be reached is logged
-// later and stops nothing. Call [Telemetry.Shutdown] last of all.
+// Start sets up telemetry and makes it OpenTelemetry's global default, with W3C trace context and
+// baggage as the propagator. It fails if an OTEL_* variable is invalid. A collector that cannot be
+// reached is logged later and stops nothing. Call [Telemetry.Shutdown] last.
 func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	logger, queue, err := newLogger(options)
 	if err != nil {
@@ -100,9 +98,9 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Shutdown sends what is still held and stops every exporter, all at once. The
-// context limits how long that may take, whatever an exporter does; give it a fresh one, as the
-// process's own is usually done by then. It may be called again.
+// Shutdown flushes and stops all exporters in parallel. It returns when ctx is done, even if an
+// exporter hangs. Pass a fresh context, because the process's own is usually done by then. You may
+// call it again.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	stopped := make(chan error, len(t.shutdown))
 	for _, shutdown := range t.shutdown {
@@ -124,7 +122,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// FlushLog returns when every line of the log has been written, or ctx ends.
+// FlushLog waits until every log line is written or ctx is done.
 func (t *Telemetry) FlushLog(ctx context.Context) error {
 	if t.log == nil {
 		return nil
@@ -135,12 +133,12 @@ func (t *Telemetry) FlushLog(ctx context.Context) error {
 const (
 	// scrapeTimeout is just below the 10 s that Prometheus waits by default.
 	scrapeTimeout = 9 * time.Second
-	// maxScrapes at once are more than Prometheus, its pair and an operator need.
+	// maxScrapes is more than two Prometheus servers and an operator need at once.
 	maxScrapes = 8
 )
 
-// MetricsHandler serves every metric of the process in Prometheus' text format. A scrape that hangs is
-// answered with 503 in time, and reported to the watchdog.
+// MetricsHandler serves the metrics of the process in Prometheus' text format. A scrape that hangs
+// gets a 503 in time and is reported to the watchdog.
 func (t *Telemetry) MetricsHandler() http.Handler {
 	page := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{
 		Registry:            t.Registry,
@@ -152,11 +150,11 @@ func (t *Telemetry) MetricsHandler() http.Handler {
 		defer t.Watchdog.Begin("a scrape")()
 		page.ServeHTTP(w, r)
 	})
-	// It also keeps slow scrapers away from what is watched: the page is sent from memory.
+	// The handler buffers the page, so a slow scraper does not count as a scrape that hangs.
 	return http.TimeoutHandler(watched, scrapeTimeout, "the metrics could not be read in time\n")
 }
 
-// Tracing says whether spans are recorded and sent anywhere.
+// Tracing reports whether spans are recorded and sent.
 func (t *Telemetry) Tracing() bool { return t.tracing }
 
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
@@ -191,7 +189,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 		sdkmetric.WithReader(page),
 		sdkmetric.WithView(view),
 	}
-	// Prometheus reads the page; autoexport would open a second one on its own port.
+	// Prometheus reads our page. autoexport would serve a second one on its own port.
 	if exporterConfigured("METRICS") && os.Getenv("OTEL_METRICS_EXPORTER") != "prometheus" {
 		if err := checkEndpoint("METRICS"); err != nil {
 			return err
@@ -230,7 +228,7 @@ func newResource(ctx context.Context, options Options) (*resource.Resource, erro
 	}
 	attributes := []attribute.KeyValue{
 		attribute.String("service.name", options.Service),
-		// Two workers of one host must not write into the same pushed series.
+		// Two workers on one host must not write to the same pushed series.
 		attribute.String("service.instance.id", uuid.NewString()),
 	}
 	if options.Version != "" {
@@ -240,7 +238,7 @@ func newResource(ctx context.Context, options Options) (*resource.Resource, erro
 		resource.WithAttributes(attributes...),
 		resource.WithTelemetrySDK(),
 		resource.WithHost(),
-		resource.WithFromEnv(), // after ours: the operator's word counts
+		resource.WithFromEnv(), // last, because the operator's values override ours
 	)
 	if err != nil {
 		return nil, fmt.Errorf("read OTEL_RESOURCE_ATTRIBUTES: %w", err)

@@ -139,7 +139,8 @@ func TestExporterIsChosenByTheStandardVariables(t *testing.T) {
 	}
 }
 
-// TestEndpointsThatCannotBeReadAreRefused: an exporter would take its default instead, and nothing would arrive.
+// TestEndpointsThatCannotBeReadAreRefused: an exporter would take its default instead, and nothing
+// would arrive.
 func TestEndpointsThatCannotBeReadAreRefused(t *testing.T) {
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"} {
 		for _, value := range []string{"::", "collector:4318", "http://", "ftp://collector", "4318", "http://a b"} {
@@ -203,7 +204,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 		{name: "exporter", variable: "OTEL_TRACES_EXPORTER", value: "zipkin", want: "OTEL_TRACES_EXPORTER"},
 		{name: "metrics exporter", variable: "OTEL_METRICS_EXPORTER", value: "statsd", want: "OTEL_METRICS_EXPORTER"},
 		{name: "resource", variable: "OTEL_RESOURCE_ATTRIBUTES", value: "novalue", want: "OTEL_RESOURCE_ATTRIBUTES"},
-		{name: "format", options: telemetry.Options{LogFormat: "yaml"}, want: `log format "yaml" is not known: use "json" or "text"`},
+		{name: "format", options: telemetry.Options{LogFormat: "yaml"}, want: `unknown log format "yaml": use "json" or "text"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clearEnvironment(t)

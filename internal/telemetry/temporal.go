@@ -11,13 +11,13 @@ import (
 
 const temporalScope = "go.temporal.io/sdk"
 
-// TemporalInterceptors carry a trace from the caller through the workflow into
-// each activity attempt. Set them on the client: its workers take them from there.
-// There are none where no trace exporter is configured.
+// TemporalInterceptors returns interceptors that carry a trace from the caller through the
+// workflow to each activity attempt. Set them on the client, and its workers use them too. There
+// are none if no trace exporter is configured.
 //
-// Signals and updates are traced, as each is somebody's doing. Queries are not:
-// the Web UI asks every few seconds. Baggage is not passed on, so that nothing a
-// stranger wrote into a header reaches a workflow's history.
+// Signals and updates are traced, because each is an action. Queries are not, because the Web UI
+// sends one every few seconds. Baggage is not passed on, so no untrusted header reaches a
+// workflow's history.
 func (t *Telemetry) TemporalInterceptors() ([]interceptor.ClientInterceptor, error) {
 	if !t.tracing {
 		return nil, nil
@@ -26,7 +26,7 @@ func (t *Telemetry) TemporalInterceptors() ([]interceptor.ClientInterceptor, err
 		Tracer:              t.TracerProvider.Tracer(temporalScope),
 		DisableQueryTracing: true,
 		DisableBaggage:      true,
-		// A foreign client may have started the run with another tracing library's header.
+		// Another client may have started the run with the header of another tracing library.
 		AllowInvalidParentSpans: true,
 	})
 	if err != nil {
@@ -35,17 +35,17 @@ func (t *Telemetry) TemporalInterceptors() ([]interceptor.ClientInterceptor, err
 	return []interceptor.ClientInterceptor{tracing}, nil
 }
 
-// TemporalMetrics records the Temporal SDK's own metrics.
+// TemporalMetrics returns a handler that records the Temporal SDK's own metrics.
 func (t *Telemetry) TemporalMetrics() client.MetricsHandler {
 	return temporaltelemetry.NewMetricsHandler(temporaltelemetry.MetricsHandlerOptions{
 		Meter:                t.MeterProvider.Meter(temporalScope),
 		UseMonotonicCounters: true,
-		// Unset, it panics.
-		OnError: func(err error) { t.Logger.Error("a Temporal metric could not be made", "error", err) },
+		// Without OnError, the handler panics.
+		OnError: func(err error) { t.Logger.Error("cannot create a Temporal metric", "error", err) },
 	})
 }
 
-// TemporalLogger is the process's log as the Temporal SDK wants it.
+// TemporalLogger returns the process's log for the Temporal SDK.
 func (t *Telemetry) TemporalLogger() temporallog.Logger {
 	return temporallog.NewStructuredLogger(t.Logger)
 }
