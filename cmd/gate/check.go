@@ -20,12 +20,12 @@ func newCheckCommand() *cobra.Command {
 		Short: "Check one sales order now and wait for the report",
 		Long: `Fetch a sales order from InFlow and check it now, whether or not a webhook
 came. ID is the order's number, such as SO-001051, or InFlow's id of the order:
-the last part of its address, https://app.inflowinventory.com/sales-orders/ID. A
-number that no run has is looked up at InFlow, if INFLOW_COMPANY_ID and
-INFLOW_API_KEY are set.
+the last part of its address, https://app.inflowinventory.com/sales-orders/ID. If
+Temporal does not know the number, the command looks it up in InFlow. For that, set
+INFLOW_COMPANY_ID and INFLOW_API_KEY.
 
 The check runs on Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …), in the
-order's open run or in a new one; a worker must be running.
+order's open run or in a new one. A worker must be running.
 
 Exit status: 0 passed, with warnings only or overridden, 1 errors found, 2 not
 checked.`,
@@ -67,7 +67,8 @@ checked.`,
 	return cmd
 }
 
-// reportExit is the exit status that a report amounts to; its error has no text, the report said it all.
+// reportExit returns the exit status of a report. Its error has no text, because the report is
+// printed.
 func reportExit(report *ordercheck.Report) error {
 	switch report.Status {
 	case ordercheck.StatusPassed, ordercheck.StatusWarning, ordercheck.StatusOverridden:

@@ -13,14 +13,14 @@ func newCodecCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "codec",
 		Short: "Run the codec server, which decrypts for the Web UI and the temporal CLI",
-		Long: `Run a codec server: with PAYLOAD_KEYS, Temporal holds orders encrypted, and its Web
-UI and the temporal CLI ask here for what they mean.
+		Long: `Run a codec server. If you set PAYLOAD_KEYS, Temporal stores orders encrypted, and
+its Web UI and the temporal CLI need this server to decrypt them.
 
-Needs PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, as ingress and worker have them. It
-listens on CODEC_LISTEN_ADDR (127.0.0.1:5020). Who can ask it can read every
-order that he can get from Temporal: on an address that other machines reach, it
-needs CODEC_TOKEN. Pages of TEMPORAL_UI_URL and CODEC_ALLOWED_ORIGINS may ask from
-a browser. TLS_CERT_FILE and TLS_KEY_FILE, or a proxy in front, for TLS.`,
+Set PAYLOAD_KEYS or PAYLOAD_KEYS_FILE as for ingress and worker. The server
+listens on CODEC_LISTEN_ADDR (127.0.0.1:5020). Whoever can reach it can decrypt
+every order, so set CODEC_TOKEN if other machines can. Pages of TEMPORAL_UI_URL and
+CODEC_ALLOWED_ORIGINS may send requests from a browser. For TLS, set TLS_CERT_FILE
+and TLS_KEY_FILE, or put a proxy in front.`,
 		Example: `  gate codec
   temporal workflow show --workflow-id sales-order-ID --codec-endpoint http://127.0.0.1:5020
   temporal workflow show --workflow-id sales-order-ID --codec-endpoint https://codec.example.com --codec-auth "Bearer TOKEN"`,

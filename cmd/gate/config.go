@@ -20,22 +20,23 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-// processDev is the one process that reads a .env file.
+// processDev is the only process that reads a .env file.
 const processDev = "dev"
 
-// Processes whose settings 'gate config' shows unless told otherwise, and those that connect to Temporal.
+// Groups of processes.
 var (
+	// productionProcesses are what 'gate config' shows by default.
 	productionProcesses = []string{"ingress", "worker", "check", "webhooks", "subscriptions"}
 	temporalProcesses   = []string{"ingress", "worker", "desk", "check"}
 	// longLived are the processes that start telemetry.
 	longLived = []string{"ingress", "worker", "desk", "codec", processDev}
 )
 
-// sharedDeskVariables are settings of the desk that the worker uses too.
+// sharedDeskVariables are settings that the desk shares with the worker.
 var sharedDeskVariables = []string{"DESK_URL", "DESK_SECRET", "DESK_SECRET_FILE", "DESK_LINK_VALID"}
 
-// shownProcesses returns the processes that 'gate config' looks at if none is named: those of production, and
-// each other whose own variables are set.
+// shownProcesses returns the processes that 'gate config' shows if none is named: those of
+// production, and others whose own variables are set.
 func shownProcesses(environment config.Environment) []string {
 	names := slices.Clone(productionProcesses)
 	for _, name := range environment.Names("DESK_") {
@@ -62,13 +63,13 @@ func newConfigCommand() *cobra.Command {
 		Long: `Show every setting of the gate's processes: its value, where the value comes
 from, and which processes use it. Secrets are masked.
 
-Settings are environment variables. A secret may also be in a file that
-NAME_FILE points to. 'gate dev', and it alone, also reads a file .env in the
-working folder; the environment outweighs it. How to reach Temporal is said by
-Temporal's own variables and profiles (TEMPORAL_*), where to send traces by
-OpenTelemetry's (OTEL_*).
+Set settings as environment variables. You may put a secret into a file instead
+and name the file in NAME_FILE. Only 'gate dev' also reads a file .env in the
+working folder; the environment overrides it. Set the connection to Temporal with
+Temporal's own variables and profiles (TEMPORAL_*), and the receiver of traces
+with OpenTelemetry's (OTEL_*).
 
-Exit status: 0 all is well, 2 something is wrong; every fault is on standard error.`,
+Exit status: 0 no problems, 2 something is wrong; every fault is on standard error.`,
 		Example: `  gate config
   gate config --process ingress
   gate config --json | jq '.faults'`,
@@ -109,7 +110,8 @@ Exit status: 0 all is well, 2 something is wrong; every fault is on standard err
 type configuration struct {
 	Settings []config.Setting      `json:"settings"`
 	Faults   []config.ProcessFault `json:"faults"`
-	// Receivers tells who is meant by the names of receivers in logs and runs; empty if the worker has a fault.
+	// Receivers explains the names of receivers in logs and runs. It is empty if the worker has a
+	// fault.
 	Receivers []notify.Receiver `json:"receivers"`
 }
 
@@ -135,11 +137,11 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 		c.addTemporal(environment, connecting)
 	}
 	if slices.Contains(names, "worker") {
-		told, err := receivers(environment)
+		shown, err := receivers(environment)
 		if err != nil {
 			return c, err
 		}
-		c.Receivers = told
+		c.Receivers = shown
 	}
 	c.checkRules(ctx, environment, names)
 	c.checkTokens(environment, names)
@@ -151,11 +153,12 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 	return c, nil
 }
 
-// receivers returns who the worker tells; nobody if its settings have a fault, which is told already.
+// receivers returns who gets the worker's notices. It returns nobody if the settings have a fault,
+// which is reported already.
 func receivers(environment config.Environment) ([]notify.Receiver, error) {
 	settings, err := config.LoadWorker(environment)
 	if err != nil {
-		return []notify.Receiver{}, nil //nolint:nilerr // told already
+		return []notify.Receiver{}, nil //nolint:nilerr // reported already
 	}
 	notifier, err := notify.New(settings.Notify.Options())
 	if err != nil {
@@ -164,7 +167,7 @@ func receivers(environment config.Environment) ([]notify.Receiver, error) {
 	return append([]notify.Receiver{}, notifier.Receivers()...), nil
 }
 
-// checkRules compiles the rule set, as the worker does at its start.
+// checkRules compiles the rule set, as the worker does when it starts.
 func (c *configuration) checkRules(ctx context.Context, environment config.Environment, names []string) {
 	const variable = "RULES_FILE"
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != "worker" && name != processDev })
@@ -177,7 +180,7 @@ func (c *configuration) checkRules(ctx context.Context, environment config.Envir
 	}
 }
 
-// checkTokens reads the tokens of the desk's API, as the desk does at its start.
+// checkTokens reads the tokens of the desk's API, as the desk does when it starts.
 func (c *configuration) checkTokens(environment config.Environment, names []string) {
 	const variable = "DESK_API_TOKENS_FILE"
 	path := environment.Value(variable)
@@ -191,7 +194,7 @@ func (c *configuration) checkTokens(environment config.Environment, names []stri
 	}
 }
 
-// checkTelemetry starts what OTEL_* asks for, as a process does, and stops it before it sends anything.
+// checkTelemetry starts telemetry as a process does, and stops it before it sends anything.
 func (c *configuration) checkTelemetry(ctx context.Context, names []string) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(longLived, name) })
 	if len(names) == 0 || c.faulty("LOG_FORMAT") {
@@ -207,7 +210,7 @@ func (c *configuration) checkTelemetry(ctx context.Context, names []string) {
 	_ = t.Shutdown(stopped) // nothing was recorded
 }
 
-// faulty reports whether a fault of the variable is known already.
+// faulty reports whether the variable has a fault already.
 func (c *configuration) faulty(variable string) bool {
 	return slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return f.Variable == variable })
 }
@@ -222,12 +225,12 @@ func (c *configuration) add(environment config.Environment, names []string) erro
 	return nil
 }
 
-// addTemporal shows what Temporal's own settings amount to, and those that are set besides.
+// addTemporal adds Temporal's settings in effect, and its other variables that are set.
 func (c *configuration) addTemporal(environment config.Environment, names []string) {
 	temporal, err := temporalconn.Effective()
 	if err != nil {
 		if slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return strings.HasPrefix(f.Variable, "TEMPORAL_") }) {
-			return // told already, by its variable's name
+			return // reported already, by the variable's name
 		}
 		c.Faults = append(c.Faults, config.ProcessFault{
 			Fault: config.Fault{Variable: "TEMPORAL_*", Problem: err.Error()}, Processes: names,

@@ -18,7 +18,7 @@ const (
 	exitUsage       = 2
 )
 
-// exitError ends the process with a status. A nil err ends it silently: all has been said.
+// exitError ends the process with a status. A nil err prints nothing.
 type exitError struct {
 	code int
 	err  error
@@ -35,8 +35,9 @@ func (e *exitError) Unwrap() error { return e.err }
 
 var errWaited = errors.New("waited long enough")
 
-// waitAtMost is a context for the calls of a command that waits for a run. It has no deadline: that would go along
-// with each call, and the server could cut the call first, in words of its own.
+// waitAtMost returns a context for the calls of a command that waits for a run. It has no
+// deadline, because the SDK would send the deadline with each call, and the server could end the
+// call first with an error of its own.
 func waitAtMost(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(wait, func() { cancel(errWaited) })
@@ -46,8 +47,8 @@ func waitAtMost(ctx context.Context, wait time.Duration) (context.Context, conte
 	}
 }
 
-// notDone says in one line why a run has no result: what it failed of, tooLong where the time of
-// [waitAtMost] is over, else what the client says.
+// notDone explains in one line why a run has no result: its failure, tooLong if the time of
+// [waitAtMost] is over, or the client's error.
 func notDone(ctx context.Context, err error, tooLong string) error {
 	var application *temporal.ApplicationError
 	switch {
@@ -60,7 +61,7 @@ func notDone(ctx context.Context, err error, tooLong string) error {
 	}
 }
 
-// exactArgs is cobra.ExactArgs with words for what is missing.
+// exactArgs is cobra.ExactArgs with a message of ours.
 func exactArgs(n int, message string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {

@@ -13,8 +13,8 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-// findOrder returns the id of the order that a person named by its id or its number. InFlow is asked if the
-// settings of the account are there.
+// findOrder returns the id of an order that is named by its id or its number. It asks InFlow only
+// if the account's settings are set.
 func findOrder(ctx context.Context, c client.Client, name string) (string, error) {
 	environment := config.OS()
 	if environment.Value("INFLOW_COMPANY_ID") == "" {
@@ -31,15 +31,16 @@ func findOrder(ctx context.Context, c client.Client, name string) (string, error
 	return operations.Find(ctx, c, orders, name)
 }
 
-// temporalPatience is how long Temporal has to answer on a machine that may not reach it.
-const temporalPatience = 3 * time.Second
+// temporalTimeout limits the wait for Temporal on a machine that may not reach it.
+const temporalTimeout = 3 * time.Second
 
-// findOrderToSend is findOrder for a command that needs no Temporal: if it cannot be reached, InFlow alone is asked.
+// findOrderToSend is findOrder for a command that does not need Temporal. If Temporal cannot be
+// reached, it asks only InFlow.
 func findOrderToSend(ctx context.Context, name string) (string, error) {
 	if operations.IsOrderID(name) {
 		return ordercheck.CanonicalID(name), nil
 	}
-	dial, cancel := context.WithTimeout(ctx, temporalPatience)
+	dial, cancel := context.WithTimeout(ctx, temporalTimeout)
 	defer cancel()
 	c, dialErr := temporalconn.Dial(dial, temporalconn.Options{})
 	if dialErr != nil {

@@ -26,9 +26,9 @@ func newHealthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the gate's process on this machine whether it is ready",
-		Long: `Ask GET /readyz on ADMIN_ADDR, where an ingress or a worker on this machine
-serves its operators' page. An image that holds nothing but gate needs no other
-program for its health check.
+		Long: `Send GET /readyz to ADMIN_ADDR, where an ingress or a worker on this machine
+serves its operators' page. Use it as the health check of an image that contains
+only gate.
 
 Exit status: 0 ready, 1 not ready or not there, 2 wrong configuration.`,
 		Args: exactArgs(0, "gate health takes no arguments"),
@@ -64,14 +64,14 @@ func readyPage(address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// One that listens on every address is reached on the loopback one.
+	// A process that listens on every address also listens on loopback.
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/readyz", nil
 }
 
-// askReady fails with the process's own words where it answers that it is not ready.
+// askReady returns the process's own error if it answers that it is not ready.
 func askReady(ctx context.Context, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

@@ -26,13 +26,13 @@ func newIngressCommand() *cobra.Command {
 		Use:   "ingress",
 		Short: "Take InFlow's webhooks and hand them to Temporal",
 		Long: `Listen on LISTEN_ADDR (default :5000) for InFlow's webhooks at POST
-/webhook/inflow. A delivery is answered with 200 once its signature has been
-verified and Temporal has committed it; until then InFlow sends it again.
+/webhook/inflow. A delivery gets 200 once its signature is verified and Temporal
+has committed it. Without a 200, InFlow sends the delivery again.
 
-Needs WEBHOOK_SECRET or WEBHOOK_SECRET_FILE, the secret that InFlow gave when
-the webhook was subscribed, and Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-TEMPORAL_API_KEY, TEMPORAL_TLS, …). It starts while Temporal is down, and says 503
-until it is back. 'gate config --process ingress' shows every setting. On
+Set WEBHOOK_SECRET or WEBHOOK_SECRET_FILE to the secret that InFlow gave you for the
+subscription, and the connection to Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
+TEMPORAL_API_KEY, TEMPORAL_TLS, …). While Temporal is down, the process starts and
+answers 503. 'gate config --process ingress' shows every setting. On
 SIGTERM it finishes what it has accepted, within 25 seconds.`,
 		Args: exactArgs(0, "gate ingress takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -8,8 +8,8 @@ import (
 	"error-check-gate/internal/nowait"
 )
 
-// openInput opens a file that a person named, or gives standard input where the name is - or
-// empty. Reads end with ctx: a person who has forgotten to name a file interrupts the command.
+// openInput opens a file, or standard input if the name is - or empty. Reads end with ctx, so
+// people who forgot to name a file can interrupt the command.
 func openInput(ctx context.Context, stdin io.Reader, name string) (io.ReadCloser, error) {
 	if name == "" || name == "-" {
 		return &interruptible{ctx: ctx, from: io.NopCloser(stdin)}, nil
@@ -31,7 +31,7 @@ func readInput(ctx context.Context, name string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// interruptible reads until ctx ends, also while a read waits for somebody to type.
+// interruptible reads until ctx is done, even while it waits for somebody to type.
 type interruptible struct {
 	ctx  context.Context //nolint:containedctx // lives as long as the command that it belongs to
 	from io.ReadCloser
@@ -44,7 +44,7 @@ func (r *interruptible) Read(into []byte) (int, error) {
 		n   int
 		err error
 	}
-	// A read that is given up may still write.
+	// An abandoned read may still write.
 	own := make([]byte, len(into))
 	done := make(chan outcome, 1)
 	go func() {

@@ -1,5 +1,5 @@
-// Command gate is the Error Check Gate: it takes InFlow's webhooks, checks each
-// sales order against the company's rules on Temporal, and says what is wrong.
+// Command gate is the Error Check Gate. It receives InFlow's webhooks, checks each sales order
+// against the company's rules on Temporal, and reports what is wrong.
 package main
 
 import (
@@ -42,8 +42,8 @@ func run(ctx context.Context, args []string) int {
 	return exit.code
 }
 
-// printInTime waits a moment for the line to be written: a process must end although nobody
-// reads its standard error.
+// printInTime waits only a moment for the line to be written, because a process must end even if
+// nobody reads its standard error.
 func printInTime(out io.Writer, line string) {
 	printed := make(chan struct{})
 	go func() {

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// telemetryStopTimeout is for the last spans and metrics of a process that ends.
+	// telemetryStopTimeout limits sending the last spans and metrics of a process.
 	telemetryStopTimeout = 5 * time.Second
-	// logFlushTimeout is for the last lines of its log.
+	// logFlushTimeout limits writing the last lines of its log.
 	logFlushTimeout = time.Second
 )
 
-// process runs a long-lived part of the gate with its logs, traces and operators'
-// page, until ctx is done or one of them fails. Telemetry stops last, with a
-// context of its own, so that the end of everything else is still seen. A process
-// that hangs for minutes ends without waiting for the rest of it, so that its supervisor restarts it.
+// process runs a long-lived part of the gate with its logs, traces and operators' page, until ctx
+// is done or one of them fails. Telemetry stops last, with its own context, so it still records
+// how everything else stops. A process that hangs for minutes ends at once, so its supervisor
+// restarts it.
 func process(ctx context.Context, service string, log config.Log, admin config.Admin,
 	run func(context.Context, *telemetry.Telemetry) error,
 ) (err error) {
@@ -70,12 +70,12 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	return nil
 }
 
-// heapShare is the part of the container's memory limit that Go may use. The rest is for what the garbage
-// collector does not see, and for a heap that grows while it works.
+// heapShare is the share of the container's memory limit that Go may use. The rest is for memory
+// outside the heap, and for growth during a garbage collection.
 const heapShare = 0.9
 
-// limitMemory has the garbage collector work harder when memory runs out, unless GOMEMLIMIT says how. Without a
-// limit nothing changes.
+// limitMemory makes the garbage collector work harder when memory runs short, unless GOMEMLIMIT is
+// set. Without a memory limit nothing changes.
 func limitMemory(ctx context.Context, logger *slog.Logger) {
 	limit, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithRatio(heapShare))
 	switch {
@@ -87,9 +87,9 @@ func limitMemory(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
-// startTelemetry makes the logs, traces and metrics of a long-lived process. stop is to be called last.
+// startTelemetry sets up the logs, traces and metrics of a long-lived process. Call stop last.
 func startTelemetry(ctx context.Context, service string, log config.Log) (t *telemetry.Telemetry, stop func(), err error) {
-	// The reader of standard error or output may end: then a write to it fails, and does not end the process.
+	// If the reader of standard error or output goes away, writes must fail and not end the process.
 	signal.Ignore(syscall.SIGPIPE)
 	t, err = telemetry.Start(ctx, telemetry.Options{
 		Service: service, Version: version, LogLevel: log.LogLevel, LogFormat: log.LogFormat,
@@ -108,12 +108,12 @@ func stopTelemetry(ctx context.Context, t *telemetry.Telemetry) {
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), logFlushTimeout)
 	defer cancel()
-	_ = t.FlushLog(flush) // whom could it be told?
+	_ = t.FlushLog(flush) // there is nowhere left to report it
 }
 
 var errStopped = errors.New("stopped")
 
-// listen binds an address and names the setting where that fails.
+// listen opens an address. Its error names the setting.
 func listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)

@@ -14,11 +14,11 @@ func newRerunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rerun",
 		Short: "Check again every order whose latest run failed",
-		Long: `Check again every sales order whose latest run failed: the check could not be
-done, because InFlow refused the API key, say. An order with errors has not
-failed in this sense; it is held, or its run completed.
+		Long: `Check again every sales order whose latest run failed. A run fails if the check
+could not be done, for example because InFlow refused the API key. Errors in an
+order do not fail its run.
 
-An order that has an open run, or has been checked since, is left alone.`,
+The command skips orders that have an open run or were checked since.`,
 		Example: `  gate rerun --dry-run
   gate rerun
   gate rerun --query "CloseTime > '2026-11-23T00:00:00Z'"`,

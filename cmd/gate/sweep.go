@@ -20,11 +20,11 @@ func newSweepCommand() *cobra.Command {
 		Short: "Look for orders whose webhook never came, now",
 		Long: `Compare InFlow's orders of the last SWEEP_DAYS with what was checked, as the
 schedule ` + ordercheck.SweepScheduleID + ` does every SWEEP_EVERY, and check each that no check has
-seen as it is now. Prints these, and counts of the rest.
+seen as it is now. The command prints these orders, and counts the others.
 
 The sweep runs on Temporal (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …); a worker
-must be running. It follows a sweep that is under way, and runs even where the
-schedule is paused. The checks go on when it has ended.
+must be running. If a sweep is running, this one starts after it. It also runs if
+the schedule is paused. The checks continue after the sweep has ended.
 
 Exit status: 0 the sweep was done, 1 it was not.`,
 		Example: `  gate sweep

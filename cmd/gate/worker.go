@@ -22,12 +22,12 @@ func newWorkerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run a worker: fetch orders from InFlow and check them",
 		Long: `Run a worker of Temporal's task queues error-check-gate and inflow-api. It
-fetches the orders that webhooks announced and checks them. Run as many as you
-like: InFlow sees at most INFLOW_REQUESTS_PER_MINUTE over all of them.
+fetches the orders that webhooks announced, and checks them. Run as many workers
+as you like: together they send InFlow at most INFLOW_REQUESTS_PER_MINUTE.
 
-Needs INFLOW_COMPANY_ID and INFLOW_API_KEY, and Temporal (TEMPORAL_ADDRESS,
+Set INFLOW_COMPANY_ID, INFLOW_API_KEY and the connection to Temporal (TEMPORAL_ADDRESS,
 TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS, …). 'gate config --process
-worker' shows every setting. On SIGTERM it finishes what is under way.`,
+worker' shows every setting. On SIGTERM it finishes running activities.`,
 		Args: exactArgs(0, "gate worker takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := config.LoadWorker(config.OS())

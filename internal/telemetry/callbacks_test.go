@@ -26,8 +26,8 @@ var callableThere = []string{
 	"Observe", "ObserveInt64", "ObserveFloat64", "WithAttributes", "String", "priorityLabel", // of metrics
 	"Load", "Get", // of atomics, and of poll.Value
 	"min", "len", "int", "int64", "float64", "Itoa", "Seconds", "AsDuration", "UnixMilli", // of values
-	"temporal",  // ingress: poll.Value's Get
-	"remaining", // worker: reads an atomic
+	"temporalError", // ingress: poll.Value's Get
+	"remaining",     // worker: reads an atomic
 }
 
 // TestCallbacksOnlyRead: a callback that called Temporal once stopped whole processes, since

@@ -35,7 +35,7 @@ func checkEndpoint(signal string) error {
 		}
 		u, err := url.Parse(value)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-			return fmt.Errorf("%s is not an http:// or https:// URL: "+
+			return fmt.Errorf("%s is not a URL with http:// or https://: "+
 				"write one such as http://127.0.0.1:4318", name)
 		}
 		return nil
