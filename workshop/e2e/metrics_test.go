@@ -202,9 +202,13 @@ func (g *measuredGate) sweep() {
 	g.t.Helper()
 	swept := startGate(g.t, g.env, "sweep")
 	require.Equal(g.t, 0, swept.exit(), swept.stderr.String())
-	// The worker compares clocks after its first poll, which takes up to a minute.
+	order := g.s.recent("plain")
+	id, err := g.s.fake.AddOrder(order)
+	require.NoError(g.t, err)
+	// The worker compares clocks when it polls. Without work, it polls only once a minute.
 	for _, late := range []string{"gate_sweep_last_missed", "gate_clock_offset_seconds"} {
 		require.Eventually(g.t, func() bool {
+			g.s.postAccepted(id)
 			return len(scrapePages(g.t, g.pages[1])[late]) > 0
 		}, 3*waitFor, 10*tick, late)
 	}
