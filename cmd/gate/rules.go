@@ -88,7 +88,7 @@ func newRulesValidateCommand() *cobra.Command {
 that is wrong, each with file:line:column. Of several files a later one adds to
 the earlier ones, changes rules of theirs, or switches them off.
 
-Exit status: 0 nothing is wrong, 2 something is.`,
+Exit status: 0 no problems found, 2 there are faults.`,
 		Example: `  gate rules validate rules/cabinetry.yaml
   gate rules validate rules/default.yaml our-rules.yaml`,
 		Args: ruleFilesArgs,
@@ -118,7 +118,7 @@ Exit status: 0 nothing is wrong, 2 something is.`,
 			}
 			_, err = fmt.Fprintf(
 				cmd.OutOrStdout(),
-				"%s: %d rules, %d of them on; nothing is wrong\n%s\n",
+				"%s: %d rules (%d enabled), no problems found\n%s\n",
 				set.Name(),
 				len(set.Rules()),
 				on,

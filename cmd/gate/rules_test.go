@@ -57,7 +57,7 @@ func TestRulesValidate(t *testing.T) {
 
 	out, _, status := runRules(t, "", "validate", own)
 	assert.Equal(t, 0, status)
-	assert.Regexp(t, `^own: 3 rules, 2 of them on; nothing is wrong\nsha256:[0-9a-f]{64}\n$`, out)
+	assert.Regexp(t, `^own: 3 rules \(2 enabled\), no problems found\nsha256:[0-9a-f]{64}\n$`, out)
 
 	out, stderr, status := runRules(t, "", "validate", broken)
 	assert.Equal(t, 2, status)
