@@ -99,7 +99,7 @@ func (s *Server) Ready(ctx context.Context) error {
 			reason = errRefused
 		}
 		s.logUnready.Do(func() {
-			s.logger.WarnContext(ctx, "not ready: "+reason.Error(), "error", err)
+			s.logger.WarnContext(ctx, "not ready", "reason", reason, "error", err)
 		})
 		return reason
 	}

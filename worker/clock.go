@@ -127,7 +127,7 @@ func (c *clock) log(ctx context.Context, offset time.Duration) {
 		return
 	}
 	c.lastLevel, c.lastLogged = level, now
-	c.logger.Log(ctx, level, message,
+	c.logger.Log(ctx, level, message, //nolint:sloglint // one of the texts above
 		"difference", describeOffset(offset), "limit", clockLimit.String())
 }
 

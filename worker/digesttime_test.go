@@ -12,8 +12,9 @@ import (
 
 func TestTimeOfDay(t *testing.T) {
 	t.Parallel()
+	const padded = " 23:59 "
 	for text, want := range map[string]worker.TimeOfDay{
-		"07:05": {Hour: 7, Minute: 5}, " 23:59 ": {Hour: 23, Minute: 59}, "00:00": {},
+		"07:05": {Hour: 7, Minute: 5}, padded: {Hour: 23, Minute: 59}, "00:00": {},
 	} {
 		var got worker.TimeOfDay
 		require.NoError(t, got.UnmarshalText([]byte(text)))

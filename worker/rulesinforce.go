@@ -333,7 +333,7 @@ func (r *rulesRecord) log(
 		"ruleSet", inForce.Name, "digest", inForce.Digest,
 		"since", inForce.Since, "files", own.Digest,
 	}
-	use := "run 'gate rules use " + shortDigest(own.Digest) + "'"
+	use := "gate rules use " + shortDigest(own.Digest)
 	switch {
 	case own.Digest == inForce.Digest:
 		r.logger.InfoContext(ctx, "the rule set of this worker's files is in force", about...)
@@ -341,14 +341,14 @@ func (r *rulesRecord) log(
 		r.logger.WarnContext(
 			ctx,
 			"the rule files have a set that was in force before, and a newer set stays "+
-				"in force, which this worker uses until it ends; to go back, "+use,
-			about...)
+				"in force, which this worker uses until it ends; run toGoBack to go back",
+			append(about, "toGoBack", use)...)
 	default:
 		r.logger.WarnContext(
 			ctx,
 			"the rule files have a set that was in force before, and this worker does not "+
-				"have the newer set in force, so other workers check orders; give it the newer files, or, "+
-				"to go back, "+use,
-			about...)
+				"have the newer set in force, so other workers check orders; give it the newer files, "+
+				"or run toGoBack to go back",
+			append(about, "toGoBack", use)...)
 	}
 }

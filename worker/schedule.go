@@ -44,7 +44,7 @@ func (k *keptSchedule) keep(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case mayNotSchedule(err):
-			logger.ErrorContext(ctx, k.denied, "error", err)
+			logger.ErrorContext(ctx, k.denied, "error", err) //nolint:sloglint // a constant of each schedule
 			return
 		}
 		logger.WarnContext(ctx, "cannot bring a schedule up to date; trying again", "error", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os/signal"
 	"syscall"
@@ -82,7 +83,7 @@ func limitMemory(ctx context.Context, logger *slog.Logger) {
 	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
 	case err != nil:
 		logger.WarnContext(ctx, "the memory limit cannot be read; set GOMEMLIMIT if there is one", "error", err)
-	case limit > 0:
+	case limit > 0 && limit < math.MaxInt64: // which is GOMEMLIMIT=off
 		logger.InfoContext(ctx, "memory is limited", "bytes", limit)
 	}
 }

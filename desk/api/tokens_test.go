@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -135,7 +134,7 @@ func TestTokenFileRewrittenDuringRequests(t *testing.T) {
 	writeTokens(t, path, testTokens)
 	var mu sync.Mutex
 	now := time.Now()
-	file, err := openTokenFile(path, slog.New(slog.NewTextHandler(io.Discard, nil)), func() time.Time {
+	file, err := openTokenFile(path, slog.New(slog.DiscardHandler), func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		now = now.Add(reload.Interval / 4)

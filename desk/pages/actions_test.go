@@ -113,8 +113,9 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 			assert.Contains(t, got.body, `value="price/1" checked`)
 		}
 	}
+	const blank = " \n\u200b"
 	for text, fault := range map[string]string{
-		" \n\u200b": "Write a comment", strings.Repeat("x", 10_000): "text has 10000 characters",
+		blank: "Write a comment", strings.Repeat("x", 10_000): "text has 10000 characters",
 	} {
 		got := boss.post(testOrderPath+"/comment", url.Values{"text": {text}})
 		assert.Equal(t, http.StatusUnprocessableEntity, got.status)

@@ -217,7 +217,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 		if err != nil {
 			return err
 		}
-		board, err := newDesk(g, l, links, server.UIURL)
+		board, err := newDesk(g, links, server.UIURL)
 		if err != nil {
 			return err
 		}
@@ -283,7 +283,7 @@ func newLinks() (*desklink.Signer, error) {
 }
 
 // newDesk returns a desk without sign-in. It listens on loopback only.
-func newDesk(g gate.Gate, l *listeners, links *desklink.Signer, uiURL string) (*desk.Server, error) {
+func newDesk(g gate.Gate, links *desklink.Signer, uiURL string) (*desk.Server, error) {
 	ui, err := url.Parse(uiURL)
 	if err != nil {
 		return nil, fmt.Errorf("the Web UI's address: %w", err)

@@ -119,6 +119,7 @@ func customerID(c *Customer) string { return c.CustomerID }
 
 func productID(p *Product) string { return p.ProductID }
 
+// IsFulfilled reports whether InFlow calls the order's inventory status fulfilled.
 func (o *SalesOrder) IsFulfilled() bool { return strings.EqualFold(o.InventoryStatus, "Fulfilled") }
 
 func isPaid(status string) bool {

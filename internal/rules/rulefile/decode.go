@@ -267,7 +267,7 @@ func (m *moment) decode(f *file, key string, node *yaml.Node) bool {
 // severity is a severity. After a fault it is error, so that the rule does not lack one as well.
 type severity ordercheck.Severity
 
-func (s *severity) decode(f *file, _ string, node *yaml.Node) bool {
+func (s *severity) decode(f *file, _ string, node *yaml.Node) bool { //nolint:unparam // as all fields
 	*s = severity(node.Value)
 	switch ordercheck.Severity(*s) {
 	case ordercheck.SeverityError, ordercheck.SeverityWarning:

@@ -218,7 +218,7 @@ type ruleEntries struct {
 	node *yaml.Node
 }
 
-func (r *ruleEntries) decode(f *file, key string, node *yaml.Node) bool {
+func (r *ruleEntries) decode(f *file, key string, node *yaml.Node) bool { //nolint:unparam // as all fields
 	r.node = node
 	for _, item := range f.items(node, key) {
 		if len(r.list) >= maxRules {
