@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,8 @@ func newBoard(o *Options) *board {
 func (b *board) run(ctx context.Context) {
 	for {
 		if b.now().Sub(time.Unix(0, b.lastRequest.Load())) > interestLasts {
+			// Reading thousands of runs needs several times the memory that the board keeps.
+			debug.FreeOSMemory()
 			select {
 			case <-ctx.Done():
 				return
