@@ -22,6 +22,7 @@ type Orders interface {
 		page inflow.ListPage) (inflow.SalesOrderList, error)
 	RecentSalesOrders(ctx context.Context, customerID string,
 		include []string) ([]inflow.SalesOrder, error)
+	OrderWriter
 }
 
 // Activities holds the gate's activities and what they need.
@@ -35,6 +36,8 @@ type Activities struct {
 	Count func(ctx context.Context, checked ordercheck.CheckedOrder)
 	// Notifier sends notices; nil sends none.
 	Notifier *notify.Notifier
+	// HoldMarks shows the hold of orders in InFlow; nil never writes an order.
+	HoldMarks *HoldMarks
 	// SalesRep sends notices to the order's sales rep too.
 	SalesRep bool
 	// PastRuns is a Temporal client; without it, nothing is recalled from earlier runs.
@@ -75,25 +78,29 @@ func register(r Registry, functions map[string]any) {
 // are among them, because InFlow has the address.
 func (a *Activities) RegisterInflow(r Registry) {
 	register(r, map[string]any{
-		ordercheck.ActivityFetchOrder:   a.FetchOrder,
-		ordercheck.ActivityLookUpOrders: a.LookUpOrders,
-		ordercheck.ActivityListOrders:   a.ListOrders,
-		ordercheck.ActivityNotify:       a.Notify,
-		ordercheck.ActivitySendGathered: a.SendGathered,
+		ordercheck.ActivityFetchOrder:     a.FetchOrder,
+		ordercheck.ActivityLookUpOrders:   a.LookUpOrders,
+		ordercheck.ActivityListOrders:     a.ListOrders,
+		ordercheck.ActivityNotify:         a.Notify,
+		ordercheck.ActivityReadHoldField:  a.ReadHoldField,
+		ordercheck.ActivitySendGathered:   a.SendGathered,
+		ordercheck.ActivityWriteHoldField: a.WriteHoldField,
 	})
 }
 
 // RegisterLocal registers the activities of [ordercheck.TaskQueue].
 func (a *Activities) RegisterLocal(r Registry) {
 	register(r, map[string]any{
-		ordercheck.ActivityCheckOrder:       a.CheckOrder,
-		ordercheck.ActivityNotify:           a.Notify,
-		ordercheck.ActivityRecallRun:        a.RecallRun,
-		ordercheck.ActivityReadCancellation: a.ReadCancellation,
-		ordercheck.ActivityCheckMissed:      a.CheckMissed,
-		ordercheck.ActivityDescribeRules:    a.DescribeRules,
-		ordercheck.ActivityRecallSweep:      a.RecallSweep,
-		ordercheck.ActivitySendGathered:     a.SendGathered,
-		ordercheck.ActivitySendDigest:       a.SendDigest,
+		ordercheck.ActivityCheckOrder:             a.CheckOrder,
+		ordercheck.ActivityNotify:                 a.Notify,
+		ordercheck.ActivityRecallRun:              a.RecallRun,
+		ordercheck.ActivityReadCancellation:       a.ReadCancellation,
+		ordercheck.ActivityCheckMissed:            a.CheckMissed,
+		ordercheck.ActivityDescribeRules:          a.DescribeRules,
+		ordercheck.ActivityRecallSweep:            a.RecallSweep,
+		ordercheck.ActivityStopHoldMarks:          a.StopHoldMarks,
+		ordercheck.ActivityNotifyHoldMarksStopped: a.NotifyHoldMarksStopped,
+		ordercheck.ActivitySendGathered:           a.SendGathered,
+		ordercheck.ActivitySendDigest:             a.SendDigest,
 	})
 }

@@ -59,6 +59,7 @@ func (a *Activities) FetchOrder(
 		fetched.HasSalesRep = a.SalesRep && rep.Email != ""
 		fetched.SalesRep = ordercheck.Keyword(rep.Name)
 	}
+	fetched.HoldField = a.HoldMarks.takeFrom(order, in.HoldMark)
 	if len(fetched.Missing) > 0 && !in.AcceptMissing {
 		return fetched, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows"
 )
 
 // checkMetrics counts what runs do. It implements [workflows.Observer].
@@ -17,12 +18,13 @@ type checkMetrics struct {
 	checks   metric.Int64Counter
 	toReport metric.Float64Histogram
 	givenUp  metric.Int64Counter
+	marks    metric.Int64Counter
 }
 
 func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
 	meter := provider.Meter(scopeName)
 	var m checkMetrics
-	var errs [3]error
+	var errs [4]error
 	m.checks, errs[0] = meter.Int64Counter(
 		"gate.checks",
 		metric.WithUnit("{check}"),
@@ -40,6 +42,8 @@ func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
 	)
 	m.givenUp, errs[2] = meter.Int64Counter("gate.notices.given_up", metric.WithUnit("{notice}"),
 		metric.WithDescription("Notices that could not be sent to a target for a day, by kind."))
+	m.marks, errs[3] = meter.Int64Counter("gate.hold.marks", metric.WithUnit("{mark}"),
+		metric.WithDescription("Hold marks written to orders in InFlow, by outcome."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of checks: %w", err)
 	}
@@ -49,6 +53,9 @@ func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
 	}
 	for _, kind := range ordercheck.NoticeKinds() {
 		m.givenUp.Add(context.Background(), 0, kindLabel(kind))
+	}
+	for _, outcome := range workflows.MarkOutcomes() {
+		m.marks.Add(context.Background(), 0, outcomeLabel(outcome))
 	}
 	return &m, nil
 }
@@ -64,6 +71,15 @@ func (m *checkMetrics) Checked(status ordercheck.Status, sinceDelivery time.Dura
 // NoticeGivenUp counts a notice.
 func (m *checkMetrics) NoticeGivenUp(kind ordercheck.NoticeKind) {
 	m.givenUp.Add(context.Background(), 1, kindLabel(kind))
+}
+
+// MarkWritten counts a hold mark.
+func (m *checkMetrics) MarkWritten(outcome workflows.MarkOutcome) {
+	m.marks.Add(context.Background(), 1, outcomeLabel(outcome))
+}
+
+func outcomeLabel(outcome workflows.MarkOutcome) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("outcome", string(outcome)))
 }
 
 func statusLabel(status ordercheck.Status) metric.MeasurementOption {

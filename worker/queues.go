@@ -13,6 +13,7 @@ import (
 	"error-check-gate/activities"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/holdmarks"
 	"error-check-gate/workflows/rulesinforce"
 	"error-check-gate/workflows/sweep"
 )
@@ -99,6 +100,7 @@ func registerWorkflows(main sdkworker.Worker, o *Options, p *parts) {
 		{ordercheck.WorkflowType, checks.SalesOrderCheck, byDefault},
 		{ordercheck.HandOverWorkflowType, workflows.HandOverDeliveries, byDefault},
 		{ordercheck.SweepWorkflowType, sweep.Orders, byDefault},
+		{ordercheck.HoldMarksStopType, holdmarks.Stop, toNewBuild},
 		{ordercheck.DescribeRulesType, workflows.DescribeRules, byDefault},
 		{ordercheck.UseSignInLinkType, workflows.UseSignInLink, byDefault},
 		{ordercheck.DigestWorkflowType, workflows.SendDigest, byDefault},

@@ -16,6 +16,25 @@ type Observer interface {
 	Checked(status ordercheck.Status, sinceDelivery time.Duration)
 	// NoticeGivenUp is called when a target could not be sent a notice for a day.
 	NoticeGivenUp(kind ordercheck.NoticeKind)
+	// MarkWritten is called after each attempt to write a hold mark.
+	MarkWritten(outcome MarkOutcome)
+}
+
+// MarkOutcome is what came of a hold mark.
+type MarkOutcome string
+
+// The outcomes of a hold mark.
+const (
+	MarkVerified   MarkOutcome = "verified"   // it was written, and nothing else changed
+	MarkUnverified MarkOutcome = "unverified" // it was written; the rest could not be compared
+	MarkDamaged    MarkOutcome = "damaged"    // it was written, and something else changed
+	MarkRefused    MarkOutcome = "refused"    // the API key may not write orders
+	MarkGivenUp    MarkOutcome = "given-up"
+)
+
+// MarkOutcomes returns all of them.
+func MarkOutcomes() []MarkOutcome {
+	return []MarkOutcome{MarkVerified, MarkUnverified, MarkDamaged, MarkRefused, MarkGivenUp}
 }
 
 func (o *salesOrder) observe(ctx workflow.Context, report func(Observer)) {

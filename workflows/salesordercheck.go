@@ -65,6 +65,7 @@ type salesOrder struct {
 
 	timer  sleepTimer
 	sender sender
+	marker sender // of the hold mark in InFlow
 
 	published     published
 	publishedMemo ordercheck.DeskMemo
@@ -83,6 +84,8 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		switch {
 		case o.shouldContinueAsNew(ctx, next) && o.sender.busy:
 			err = o.sender.pause(ctx)
+		case o.shouldContinueAsNew(ctx, next) && o.marker.busy:
+			err = o.marker.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next):
 			return nil, o.continueAsNew(ctx)
 		case next.Do == orderlife.Check:
@@ -145,6 +148,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 		return nil, err
 	}
 	workflow.Go(ctx, o.sendNotices)
+	workflow.Go(ctx, o.keepMark)
 	return o, o.publish(ctx)
 }
 
@@ -175,7 +179,7 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	o.sender.paused = false
+	o.sender.paused, o.marker.paused = false, false
 	o.timer.set(ctx, next.Until, next.Why, next.Why != o.timer.why)
 	err := workflow.Await(ctx, func() bool {
 		return o.timer.fired() || o.changed || o.unreadSignals() > 0 ||

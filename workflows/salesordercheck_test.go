@@ -53,6 +53,7 @@ type observed struct{ checked, givenUp int }
 
 func (o *observed) Checked(ordercheck.Status, time.Duration) { o.checked++ }
 func (o *observed) NoticeGivenUp(ordercheck.NoticeKind)      { o.givenUp++ }
+func (o *observed) MarkWritten(workflows.MarkOutcome)        {}
 
 // sentNotice is a notice that a target has.
 type sentNotice struct {

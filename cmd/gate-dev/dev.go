@@ -115,6 +115,9 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		}
 	}()
 	return dev.Run(ctx, dev.Options{
+		HoldField:      settings.InflowHoldField,
+		HoldText:       settings.InflowHoldText,
+		HoldPending:    settings.InflowHoldPending,
 		Dir:            settings.DevDir,
 		ListenAddr:     settings.ListenAddr,
 		DeskAddr:       settings.DeskAddr,

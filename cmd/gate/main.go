@@ -80,6 +80,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newOverrideCommand(),
 		newRerunCommand(),
 		newSweepCommand(),
+		newMarksCommand(),
 		newRulesCommand(),
 		newWebhooksCommand(),
 		newFakeInflowCommand(),

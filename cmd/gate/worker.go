@@ -41,16 +41,26 @@ worker' shows every setting. On SIGTERM it finishes running activities.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
-	ruleSets, err := live.Follow(ctx, settings.RulesFiles, live.Options{Logger: t.Logger, Meter: t.MeterProvider})
+	ruleSets, err := live.Follow(
+		ctx,
+		settings.RulesFiles,
+		live.Options{Logger: t.Logger, Meter: t.MeterProvider},
+	)
 	if err != nil {
-		return &exitError{code: exitUsage, err: fmt.Errorf("RULES_FILE=%s:\n%w", strings.Join(settings.RulesFiles, ","), err)}
+		return &exitError{
+			code: exitUsage,
+			err:  fmt.Errorf("RULES_FILE=%s:\n%w", strings.Join(settings.RulesFiles, ","), err),
+		}
 	}
 	orders, err := newInflowClient(&settings.Account, t.MeterProvider)
 	if err != nil {
 		return err
 	}
 	keys := settings.Keys()
-	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true})
+	temporal, err := temporalconn.Dial(
+		ctx,
+		temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true},
+	)
 	if err != nil {
 		return err
 	}
@@ -66,15 +76,25 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 	if err != nil {
 		return err
 	}
+	marks, err := activities.NewHoldMarks(settings.InflowHoldField, settings.InflowHoldText,
+		settings.TimeZone.Location(), settings.InflowHoldPending)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ruleSets.Run(ctx) })
 	group.Go(func() error {
-		g := gate.Gate{Temporal: temporal, Namespace: effective.Namespace, PayloadKeys: keys, Telemetry: t}
+		g := gate.Gate{
+			Temporal:    temporal,
+			Namespace:   effective.Namespace,
+			PayloadKeys: keys,
+			Telemetry:   t,
+		}
 		options := settings.Options()
 		options.Started = t.ReadyWhen
 		return g.RunWorker(ctx, options, &activities.Activities{
 			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
-			NoticesPerHour: settings.NoticesPerHour,
+			NoticesPerHour: settings.NoticesPerHour, HoldMarks: marks,
 		})
 	})
 	return group.Wait()

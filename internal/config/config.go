@@ -28,7 +28,7 @@ type Secret = inflow.Secret
 
 // Log says what is logged, and how.
 type Log struct {
-	LogLevel  slog.Level          `env:"LOG_LEVEL" envDefault:"info" hint:"debug, info, warn or error"`
+	LogLevel  slog.Level          `env:"LOG_LEVEL"  envDefault:"info" hint:"debug, info, warn or error"`
 	LogFormat telemetry.LogFormat `env:"LOG_FORMAT" envDefault:"json" hint:"json or text"`
 }
 
@@ -45,7 +45,7 @@ type Listen struct {
 // TLS names a certificate and its key. Both are set, or neither if a proxy ends TLS.
 type TLS struct {
 	TLSCertFile string `env:"TLS_CERT_FILE" hint:"the path of a PEM certificate chain"`
-	TLSKeyFile  string `env:"TLS_KEY_FILE" hint:"the path of the certificate's PEM key"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE"  hint:"the path of the certificate's PEM key"`
 }
 
 // Proxies are the peers whose X-Forwarded-For counts. There are none by default.
@@ -61,14 +61,14 @@ type TemporalUI struct {
 // Credentials identify the company's account at InFlow.
 type Credentials struct {
 	InflowCompanyID string `env:"INFLOW_COMPANY_ID" hint:"the company id that InFlow shows next to its API keys"`
-	InflowAPIKey    Secret `env:"INFLOW_API_KEY" hint:"an API key made in InFlow's integration settings"`
+	InflowAPIKey    Secret `env:"INFLOW_API_KEY"    hint:"an API key made in InFlow's integration settings"`
 }
 
 // Account is the company's account at InFlow.
 type Account struct {
 	Credentials
-	InflowAPIURL     string `env:"INFLOW_API_URL" envDefault:"https://cloudapi.inflowinventory.com" hint:"an https:// URL such as https://cloudapi.inflowinventory.com"`
-	InflowAPIVersion string `env:"INFLOW_API_VERSION" envDefault:"2025-06-24" hint:"a version of InFlow's API, such as 2025-06-24"`
+	InflowAPIURL     string `env:"INFLOW_API_URL"     envDefault:"https://cloudapi.inflowinventory.com" hint:"an https:// URL such as https://cloudapi.inflowinventory.com"`
+	InflowAPIVersion string `env:"INFLOW_API_VERSION" envDefault:"2025-06-24"                           hint:"a version of InFlow's API, such as 2025-06-24"`
 }
 
 // InflowRate limits the calls to InFlow by all workers together.
@@ -79,19 +79,19 @@ type InflowRate struct {
 // Settle is how long an order must be quiet before it is checked.
 type Settle struct {
 	// SettleQuiet is the time without a delivery before an order is fetched; 0 fetches at once.
-	SettleQuiet time.Duration `env:"SETTLE_QUIET" envDefault:"2s" hint:"a duration such as 2s"`
+	SettleQuiet time.Duration `env:"SETTLE_QUIET" envDefault:"2s"  hint:"a duration such as 2s"`
 	// SettleMax limits the settling, counted from the first delivery.
-	SettleMax time.Duration `env:"SETTLE_MAX" envDefault:"30s" hint:"a duration such as 30s"`
+	SettleMax time.Duration `env:"SETTLE_MAX"   envDefault:"30s" hint:"a duration such as 30s"`
 }
 
 // Hold is how long errors may stand, and how often people are reminded of them.
 type Hold struct {
 	// GracePeriod is how long an error may stand before it is confirmed; 0 confirms at once.
-	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"30m" hint:"a duration such as 30m"`
+	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"30m"  hint:"a duration such as 30m"`
 	// HoldMax is the longest time an order is held, counted from its first confirmed error.
-	HoldMax time.Duration `env:"HOLD_MAX" envDefault:"720h" hint:"a duration such as 720h"`
+	HoldMax time.Duration `env:"HOLD_MAX"     envDefault:"720h" hint:"a duration such as 720h"`
 	// RemindEvery is the time between reminders; 0 sends none.
-	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0" hint:"a duration such as 24h, or 0 for none"`
+	RemindEvery time.Duration `env:"REMIND_EVERY" envDefault:"0"    hint:"a duration such as 24h, or 0 for none"`
 }
 
 // Warnings says whether people get notices of orders that have only warnings. Warnings hold
@@ -105,7 +105,7 @@ type Sweep struct {
 	// SweepEvery is the time between sweeps; 0 is never.
 	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"15m" hint:"a duration such as 15m, or 0 for none"`
 	// SweepDays is the maximum age of the orders, by their order date.
-	SweepDays int `env:"SWEEP_DAYS" envDefault:"30" hint:"a number of days, 1 or more"`
+	SweepDays int `env:"SWEEP_DAYS"  envDefault:"30"  hint:"a number of days, 1 or more"`
 }
 
 // Rules are the company's rule files. Without any, the rule set that ships applies.
@@ -130,20 +130,20 @@ type Ingress struct {
 	Proxies
 	TLS
 	// AllowedPeers are the addresses that webhooks are accepted from. None accepts everybody.
-	AllowedPeers []netip.Prefix `env:"ALLOWED_PEERS" hint:"addresses or networks separated by commas, such as 203.0.113.0/24"`
+	AllowedPeers []netip.Prefix `env:"ALLOWED_PEERS"        hint:"addresses or networks separated by commas, such as 203.0.113.0/24"`
 	// AuditLog is off, stdout or a path.
-	AuditLog string `env:"AUDIT_LOG" envDefault:"stdout" hint:"off, stdout or the path of a file"`
+	AuditLog string `env:"AUDIT_LOG"            hint:"off, stdout or the path of a file"                                 envDefault:"stdout"`
 	// AuditLogMaxSize is in MiB; 0 never rotates. AuditLogKeep is the number of old files kept.
-	AuditLogMaxSize int `env:"AUDIT_LOG_MAX_SIZE" envDefault:"100" hint:"MiB, such as 100, or 0 if another program rotates the file"`
-	AuditLogKeep    int `env:"AUDIT_LOG_KEEP" envDefault:"10" hint:"how many old files are kept, 1 or more"`
+	AuditLogMaxSize int `env:"AUDIT_LOG_MAX_SIZE"   hint:"MiB, such as 100, or 0 if another program rotates the file"        envDefault:"100"`
+	AuditLogKeep    int `env:"AUDIT_LOG_KEEP"       hint:"how many old files are kept, 1 or more"                            envDefault:"10"`
 	// RateLimit and PeerRateLimit are deliveries per second, from all peers and from each.
-	RateLimit     int `env:"RATE_LIMIT" envDefault:"2000" hint:"deliveries per second, 1 or more"`
-	PeerRateLimit int `env:"PEER_RATE_LIMIT" envDefault:"1000" hint:"deliveries per second from one peer, 1 or more"`
+	RateLimit     int `env:"RATE_LIMIT"           hint:"deliveries per second, 1 or more"                                  envDefault:"2000"`
+	PeerRateLimit int `env:"PEER_RATE_LIMIT"      hint:"deliveries per second from one peer, 1 or more"                    envDefault:"1000"`
 	// MaxConnections and PeerMaxConnections are open connections, of all peers and of each.
-	MaxConnections     int `env:"MAX_CONNECTIONS" envDefault:"2000" hint:"open connections, 1 or more"`
-	PeerMaxConnections int `env:"PEER_MAX_CONNECTIONS" envDefault:"500" hint:"open connections of one peer, 1 or more"`
+	MaxConnections     int `env:"MAX_CONNECTIONS"      hint:"open connections, 1 or more"                                       envDefault:"2000"`
+	PeerMaxConnections int `env:"PEER_MAX_CONNECTIONS" hint:"open connections of one peer, 1 or more"                           envDefault:"500"`
 	// PeerFailureLimit is the refused requests per second of one peer that are logged one by one.
-	PeerFailureLimit int `env:"PEER_FAILURE_LIMIT" envDefault:"10" hint:"refused requests per second from one peer, 1 or more"`
+	PeerFailureLimit int `env:"PEER_FAILURE_LIMIT"   hint:"refused requests per second from one peer, 1 or more"              envDefault:"10"`
 }
 
 // Options returns what the settings say about the server.
@@ -176,6 +176,7 @@ type Worker struct {
 	TemporalUI
 	Account
 	InflowRate
+	HoldMarks
 	Settle
 	Hold
 	Sweep
@@ -190,8 +191,8 @@ type Worker struct {
 	// memory limit.
 	CachedRuns int `env:"WORKER_CACHED_RUNS" envDefault:"0" hint:"a number of runs, or 0 to go by the memory limit"`
 	// WorkerDeployment and WorkerBuildID turn on Temporal's worker versioning: both, or neither.
-	WorkerDeployment string `env:"WORKER_DEPLOYMENT" hint:"the name of the worker deployment, such as error-check-gate"`
-	WorkerBuildID    string `env:"WORKER_BUILD_ID" hint:"the id of this build, such as its version"`
+	WorkerDeployment string `env:"WORKER_DEPLOYMENT"                 hint:"the name of the worker deployment, such as error-check-gate"`
+	WorkerBuildID    string `env:"WORKER_BUILD_ID"                   hint:"the id of this build, such as its version"`
 }
 
 // Options returns what the settings say about the worker.

@@ -31,7 +31,8 @@ func ingressEnv(variables ...string) config.Environment {
 }
 
 func workerEnv(variables ...string) config.Environment {
-	return environ(append([]string{"INFLOW_COMPANY_ID=6f1c", "INFLOW_API_KEY=api-key-1"}, variables...)...)
+	return environ(
+		append([]string{"INFLOW_COMPANY_ID=6f1c", "INFLOW_API_KEY=api-key-1"}, variables...)...)
 }
 
 func file(t *testing.T, content string) string {
@@ -82,6 +83,7 @@ func TestDefaultsOfTheWorker(t *testing.T) {
 		Digest:     config.Digest{DigestDays: worker.Weekdays{1, 2, 3, 4, 5}},
 		DeskLinks:  config.DeskLinks{DeskLinkValid: 720 * time.Hour},
 		InflowRate: config.InflowRate{InflowRequestsPerMinute: 60},
+		HoldMarks:  config.HoldMarks{InflowHoldText: "HOLD since {since}: {error}{more}"},
 		Stop:       config.Stop{StopTimeout: 20 * time.Second},
 	}, got)
 }
@@ -92,7 +94,11 @@ func TestFaultsOfTheSweep(t *testing.T) {
 		"  SWEEP_DAYS: 0 is too small: write 1 or more\n"+
 		"  SWEEP_EVERY: 5s is too short: write 0 for none, or 10s or more")
 	_, err = config.LoadDev(environ("SWEEP_EVERY=-1m"))
-	assert.EqualError(t, err, "the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more")
+	assert.EqualError(
+		t,
+		err,
+		"the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more",
+	)
 	got, err := config.LoadWorker(workerEnv("SWEEP_EVERY=0"))
 	require.NoError(t, err)
 	assert.Zero(t, got.SweepEvery)
@@ -114,15 +120,23 @@ func TestDevAsksForNothing(t *testing.T) {
 
 func TestValuesAreRead(t *testing.T) {
 	got, err := config.LoadIngress(ingressEnv(
-		"LOG_LEVEL=warn", "LOG_FORMAT=text", "LISTEN_ADDR=[::1]:8443", "ADMIN_ADDR=:0",
-		"TRUSTED_PROXIES= 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,", "AUDIT_LOG=off", "RATE_LIMIT=5", "PEER_RATE_LIMIT=6",
+		"LOG_LEVEL=warn",
+		"LOG_FORMAT=text",
+		"LISTEN_ADDR=[::1]:8443",
+		"ADMIN_ADDR=:0",
+		"TRUSTED_PROXIES= 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,",
+		"AUDIT_LOG=off",
+		"RATE_LIMIT=5",
+		"PEER_RATE_LIMIT=6",
 	))
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelWarn, got.LogLevel)
 	assert.Equal(t, telemetry.LogText, got.LogFormat)
 	assert.Equal(t, "[::1]:8443", got.ListenAddr)
 	assert.Equal(t, []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
+		netip.MustParsePrefix(
+			"10.0.0.0/8",
+		), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 	}, got.TrustedProxies)
 	assert.Equal(t, "off", got.AuditLog)
 	assert.Equal(t, 5, got.RateLimit)
@@ -130,7 +144,15 @@ func TestValuesAreRead(t *testing.T) {
 }
 
 func TestEmptyIsUnset(t *testing.T) {
-	got, err := config.LoadWorker(workerEnv("LOG_LEVEL=", "SETTLE_QUIET=", "INFLOW_API_URL=", "RULES_FILE=", "INFLOW_API_KEY_FILE="))
+	got, err := config.LoadWorker(
+		workerEnv(
+			"LOG_LEVEL=",
+			"SETTLE_QUIET=",
+			"INFLOW_API_URL=",
+			"RULES_FILE=",
+			"INFLOW_API_KEY_FILE=",
+		),
+	)
 	require.NoError(t, err)
 	assert.Equal(t, 2*time.Second, got.SettleQuiet)
 	assert.Equal(t, inflow.DefaultBaseURL, got.InflowAPIURL)
@@ -149,9 +171,15 @@ func faultsOf(t *testing.T, err error) []string {
 
 func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	_, err := config.LoadIngress(environ(
-		"LISTEN_ADDR=5000", "ADMIN_ADDR=127.0.0.1:99999", "LOG_LEVEL=loud", "LOG_FORMAT=xml",
-		"TRUSTED_PROXIES=10.0.0.0/8,proxy.example", "TLS_CERT_FILE=cert.pem", "AUDIT_LOG=/does/not/exist/audit.log",
-		"RATE_LIMIT=0", "PEER_RATE_LIMIT=many",
+		"LISTEN_ADDR=5000",
+		"ADMIN_ADDR=127.0.0.1:99999",
+		"LOG_LEVEL=loud",
+		"LOG_FORMAT=xml",
+		"TRUSTED_PROXIES=10.0.0.0/8,proxy.example",
+		"TLS_CERT_FILE=cert.pem",
+		"AUDIT_LOG=/does/not/exist/audit.log",
+		"RATE_LIMIT=0",
+		"PEER_RATE_LIMIT=many",
 	))
 	assert.ElementsMatch(t, []string{
 		`LOG_LEVEL: "loud" is not valid: write debug, info, warn or error`,
@@ -173,9 +201,13 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 }
 
 func TestAProcessAsksOnlyForWhatItUses(t *testing.T) {
-	_, err := config.LoadIngress(ingressEnv("INFLOW_API_URL=nonsense", "SETTLE_QUIET=nonsense", "DEV_TEMPORAL_PORT=nonsense"))
+	_, err := config.LoadIngress(
+		ingressEnv("INFLOW_API_URL=nonsense", "SETTLE_QUIET=nonsense", "DEV_TEMPORAL_PORT=nonsense"),
+	)
 	require.NoError(t, err)
-	_, err = config.LoadWorker(workerEnv("LISTEN_ADDR=nonsense", "WEBHOOK_SECRET=short", "AUDIT_LOG=/does/not/exist/x"))
+	_, err = config.LoadWorker(
+		workerEnv("LISTEN_ADDR=nonsense", "WEBHOOK_SECRET=short", "AUDIT_LOG=/does/not/exist/x"),
+	)
 	require.NoError(t, err)
 }
 
@@ -222,11 +254,25 @@ func TestFaultsOfTheWorker(t *testing.T) {
 
 func TestSecretFromAFile(t *testing.T) {
 	for _, content := range []string{"from-a-file", "from-a-file\n", "from-a-file\r\n"} {
-		got, err := config.LoadWorker(environ("INFLOW_COMPANY_ID=6f1c", "INFLOW_API_KEY_FILE="+file(t, content)))
+		got, err := config.LoadWorker(
+			environ("INFLOW_COMPANY_ID=6f1c", "INFLOW_API_KEY_FILE="+file(t, content)),
+		)
 		require.NoError(t, err)
 		assert.Equal(t, config.Secret("from-a-file"), got.InflowAPIKey)
 	}
-	missing, empty, several, large := filepath.Join(t.TempDir(), "none"), file(t, " \n"), file(t, "hush-1\nhush-2\n"), file(t, strings.Repeat("x", 70_000))
+	missing, empty, several, large := filepath.Join(
+		t.TempDir(),
+		"none",
+	), file(
+		t,
+		" \n",
+	), file(
+		t,
+		"hush-1\nhush-2\n",
+	), file(
+		t,
+		strings.Repeat("x", 70_000),
+	)
 	for _, test := range []struct {
 		name, variable, want string
 	}{
@@ -243,7 +289,11 @@ func TestSecretFromAFile(t *testing.T) {
 	}
 	t.Run("both", func(t *testing.T) {
 		_, err := config.LoadWorker(workerEnv("INFLOW_API_KEY_FILE=" + empty))
-		assert.Equal(t, []string{"INFLOW_API_KEY: INFLOW_API_KEY_FILE is set too: keep one of them"}, faultsOf(t, err))
+		assert.Equal(
+			t,
+			[]string{"INFLOW_API_KEY: INFLOW_API_KEY_FILE is set too: keep one of them"},
+			faultsOf(t, err),
+		)
 	})
 }
 
@@ -318,13 +368,21 @@ func TestListenersOfOneProcessAreApart(t *testing.T) {
 }
 
 func TestDotEnvNeverOverridesTheEnvironment(t *testing.T) {
-	path := file(t, "# comment\nLOG_LEVEL=debug\nLOG_FORMAT='text'\nTEMPORAL_NAMESPACE=\"a b\"\nexport SETTLE_MAX=40s\n")
+	path := file(
+		t,
+		"# comment\nLOG_LEVEL=debug\nLOG_FORMAT='text'\nTEMPORAL_NAMESPACE=\"a b\"\nexport SETTLE_MAX=40s\n",
+	)
 	e, err := environ("LOG_LEVEL=error", "LOG_FORMAT=").WithDotEnv(path)
 	require.NoError(t, err)
 	got, err := config.LoadDev(e)
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelError, got.LogLevel)
-	assert.Equal(t, telemetry.LogText, got.LogFormat, "its own default: the environment's empty value stands for unset")
+	assert.Equal(
+		t,
+		telemetry.LogText,
+		got.LogFormat,
+		"its own default: the environment's empty value stands for unset",
+	)
 	assert.Equal(t, 40*time.Second, got.SettleMax)
 	source, ok := e.Source("SETTLE_MAX")
 	assert.True(t, ok)
@@ -370,9 +428,20 @@ func TestSecretsNeverPrint(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("settings", "settings", settings, "key", key)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("settings", "settings", settings, "key", key)
-	shown := []string{string(encoded), log.String(), fmt.Sprint(settings), fmt.Sprint(&settings), errors.New(key.String()).Error()}
+	shown := []string{
+		string(encoded),
+		log.String(),
+		fmt.Sprint(settings),
+		fmt.Sprint(&settings),
+		errors.New(key.String()).Error(),
+	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c"} {
-		shown = append(shown, fmt.Sprintf(format, key), fmt.Sprintf(format, settings), fmt.Sprintf(format, []config.Secret{key}))
+		shown = append(
+			shown,
+			fmt.Sprintf(format, key),
+			fmt.Sprintf(format, settings),
+			fmt.Sprintf(format, []config.Secret{key}),
+		)
 	}
 	for _, s := range shown {
 		assert.NotContains(t, s, text)
@@ -383,7 +452,12 @@ func TestSecretsNeverPrint(t *testing.T) {
 
 func TestEffective(t *testing.T) {
 	keyFile := file(t, "from-a-file\n")
-	e, err := environ("WEBHOOK_SECRET="+secret, "INFLOW_API_KEY_FILE="+keyFile, "SETTLE_QUIET=1s", "INFLOW_API_URL=https://me:hush@inflow.example/x").
+	e, err := environ(
+		"WEBHOOK_SECRET="+secret,
+		"INFLOW_API_KEY_FILE="+keyFile,
+		"SETTLE_QUIET=1s",
+		"INFLOW_API_URL=https://me:hush@inflow.example/x",
+	).
 		WithDotEnv(file(t, "RATE_LIMIT=7\n"))
 	require.NoError(t, err)
 	settings, faults, err := config.Effective(e, "ingress", "worker", "dev")
@@ -398,13 +472,61 @@ func TestEffective(t *testing.T) {
 		}
 		return found
 	}
-	assert.Equal(t, []config.Setting{{Variable: "WEBHOOK_SECRET", Value: "(set, 22 bytes)", Source: "environment", Processes: []string{"ingress"}}}, find("WEBHOOK_SECRET"))
-	assert.Equal(t, []config.Setting{{Variable: "INFLOW_API_KEY", Value: "(set, 11 bytes)", Source: "file " + keyFile, Processes: []string{"worker"}}}, find("INFLOW_API_KEY"))
-	assert.Equal(t, []config.Setting{{Variable: "SETTLE_QUIET", Value: "1s", Source: "environment", Processes: []string{"worker", "dev"}}}, find("SETTLE_QUIET"))
-	assert.Equal(t, []config.Setting{{Variable: "RATE_LIMIT", Value: "7", Source: ".env", Processes: []string{"ingress"}}}, find("RATE_LIMIT"))
-	assert.Equal(t, []config.Setting{{Variable: "TRUSTED_PROXIES", Processes: []string{"ingress"}}}, find("TRUSTED_PROXIES"))
+	assert.Equal(
+		t,
+		[]config.Setting{
+			{
+				Variable:  "WEBHOOK_SECRET",
+				Value:     "(set, 22 bytes)",
+				Source:    "environment",
+				Processes: []string{"ingress"},
+			},
+		},
+		find("WEBHOOK_SECRET"),
+	)
+	assert.Equal(
+		t,
+		[]config.Setting{
+			{
+				Variable:  "INFLOW_API_KEY",
+				Value:     "(set, 11 bytes)",
+				Source:    "file " + keyFile,
+				Processes: []string{"worker"},
+			},
+		},
+		find("INFLOW_API_KEY"),
+	)
+	assert.Equal(
+		t,
+		[]config.Setting{
+			{
+				Variable:  "SETTLE_QUIET",
+				Value:     "1s",
+				Source:    "environment",
+				Processes: []string{"worker", "dev"},
+			},
+		},
+		find("SETTLE_QUIET"),
+	)
+	assert.Equal(
+		t,
+		[]config.Setting{
+			{Variable: "RATE_LIMIT", Value: "7", Source: ".env", Processes: []string{"ingress"}},
+		},
+		find("RATE_LIMIT"),
+	)
+	assert.Equal(
+		t,
+		[]config.Setting{{Variable: "TRUSTED_PROXIES", Processes: []string{"ingress"}}},
+		find("TRUSTED_PROXIES"),
+	)
 	assert.Equal(t, []config.Setting{
-		{Variable: "LOG_FORMAT", Value: "json", Source: "default", Processes: []string{"ingress", "worker"}},
+		{
+			Variable:  "LOG_FORMAT",
+			Value:     "json",
+			Source:    "default",
+			Processes: []string{"ingress", "worker"},
+		},
 		{Variable: "LOG_FORMAT", Value: "text", Source: "default", Processes: []string{"dev"}},
 	}, find("LOG_FORMAT"))
 	assert.Equal(t, "https://***@inflow.example/x", find("INFLOW_API_URL")[0].Value)
@@ -418,7 +540,10 @@ func TestEffective(t *testing.T) {
 	_, faults, err = config.Effective(environ("LOG_FORMAT=xml"), config.Processes()...)
 	require.NoError(t, err)
 	assert.Contains(t, faults, config.ProcessFault{
-		Fault:     config.Fault{Variable: "LOG_FORMAT", Problem: `"xml" is not valid: write json or text`},
+		Fault: config.Fault{
+			Variable: "LOG_FORMAT",
+			Problem:  `"xml" is not valid: write json or text`,
+		},
 		Processes: []string{"ingress", "worker", "desk", "codec", "fake-inflow", "dev"},
 	})
 
@@ -427,12 +552,23 @@ func TestEffective(t *testing.T) {
 }
 
 func TestForeignVariables(t *testing.T) {
-	e := environ("OTEL_EXPORTER_OTLP_HEADERS=authorization=hush", "OTEL_EXPORTER_OTLP_ENDPOINT=https://me:hush@collector.example",
-		"OTEL_EXPORTER_OTLP_CLIENT_KEY=/etc/key.pem", "TEMPORAL_TLS_CLIENT_KEY_PATH=/etc/key.pem", "TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
-		"TEMPORAL_GRPC_META_X=hush", "TEMPORAL_API_KEY_FILE=/run/key", "TEMPORAL_EMPTY=")
+	e := environ(
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization=hush",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://me:hush@collector.example",
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY=/etc/key.pem",
+		"TEMPORAL_TLS_CLIENT_KEY_PATH=/etc/key.pem",
+		"TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
+		"TEMPORAL_GRPC_META_X=hush",
+		"TEMPORAL_API_KEY_FILE=/run/key",
+		"TEMPORAL_EMPTY=",
+	)
 	assert.Equal(t, []config.Setting{
 		{Variable: "OTEL_EXPORTER_OTLP_CLIENT_KEY", Value: "(set, 12 bytes)", Source: "environment"},
-		{Variable: "OTEL_EXPORTER_OTLP_ENDPOINT", Value: "https://***@collector.example", Source: "environment"},
+		{
+			Variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+			Value:    "https://***@collector.example",
+			Source:   "environment",
+		},
 		{Variable: "OTEL_EXPORTER_OTLP_HEADERS", Value: "(set, 18 bytes)", Source: "environment"},
 	}, config.Foreign(e, "OTEL_"))
 	assert.Equal(t, []config.Setting{

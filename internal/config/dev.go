@@ -40,6 +40,7 @@ type Dev struct {
 	Stop
 	Rules
 	InflowRate
+	HoldMarks
 	Payloads
 	Listen
 	CodecListen
@@ -47,13 +48,13 @@ type Dev struct {
 	DeskListen
 	DevInflow
 	// The ports of the Temporal development server, on 127.0.0.1.
-	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT" envDefault:"7233" hint:"a port from 1 to 65535"`
-	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233" hint:"a port from 1 to 65535"`
+	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT"    envDefault:"7233"           hint:"a port from 1 to 65535"`
+	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233"           hint:"a port from 1 to 65535"`
 	// DevSMTPPort takes the mail, on 127.0.0.1. DevMailAddr shows it.
-	DevSMTPPort int    `env:"DEV_SMTP_PORT" envDefault:"1025" hint:"a port from 1 to 65535"`
-	DevMailAddr string `env:"DEV_MAIL_ADDR" envDefault:"127.0.0.1:5025" hint:"an address to listen on, such as 127.0.0.1:5025"`
+	DevSMTPPort int    `env:"DEV_SMTP_PORT"        envDefault:"1025"           hint:"a port from 1 to 65535"`
+	DevMailAddr string `env:"DEV_MAIL_ADDR"        envDefault:"127.0.0.1:5025" hint:"an address to listen on, such as 127.0.0.1:5025"`
 	// DevDir keeps Temporal's database and the logs. It is created if it does not exist.
-	DevDir string `env:"DEV_DIR" envDefault:".gate" hint:"the path of a folder"`
+	DevDir string `env:"DEV_DIR"              envDefault:".gate"          hint:"the path of a folder"`
 }
 
 // defaults implements [withDefaults]: people read the log, and nobody should have to wait for the
@@ -90,6 +91,7 @@ func (c *Dev) validate(f *Faults) {
 	}
 	options := work.Options()
 	f.addAll(options.Faults(), workerVariables)
+	c.HoldMarks.validate(f, &Zone{})
 	checkFiles(f, "RULES_FILE", c.RulesFiles)
 	if isRemote(c.CodecListenAddr) {
 		f.add("CODEC_LISTEN_ADDR", "other machines can reach %s, and the codec server of the "+

@@ -66,6 +66,7 @@ func (c *Worker) validate(f *Faults) {
 	f.addAll(options.Faults(), workerVariables)
 	c.Notify.validate(f)
 	c.Digest.validate(f, &c.Notify)
+	c.HoldMarks.validate(f, &c.Zone)
 	c.DeskLinks.validate(f)
 	c.Payloads.validate(f)
 	checkFiles(f, "RULES_FILE", c.RulesFiles)

@@ -59,6 +59,10 @@ type Options struct {
 	StopTimeout             time.Duration
 	// Ingress has settings of the ingress. Run fills in the rest.
 	Ingress ingress.Options
+	// HoldField is the custom field for hold marks in the stand-in; empty writes none. HoldText and
+	// HoldPending are the settings of the marks.
+	HoldField, HoldText string
+	HoldPending         bool
 	// Rules is reloaded when its files change.
 	Rules *live.Rules
 	// PayloadKeys encrypt Temporal's history. If there are any, a codec server for the Web UI listens
@@ -90,7 +94,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer listeners.close()
 
-	temporalLog, err := os.OpenFile(filepath.Join(o.Dir, "temporal.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the operator's own folder
+	temporalLog, err := os.OpenFile(
+		filepath.Join(o.Dir, "temporal.log"),
+		os.O_CREATE|os.O_WRONLY|os.O_APPEND,
+		0o600,
+	) //nolint:gosec // the operator's own folder
 	if err != nil {
 		return fmt.Errorf("open Temporal's log: %w", err)
 	}
@@ -110,7 +118,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C while it started
 		}
-		return fmt.Errorf("%w (its ports are DEV_TEMPORAL_PORT and DEV_TEMPORAL_UI_PORT, its log is %s)", err, temporalLog.Name())
+		return fmt.Errorf(
+			"%w (its ports are DEV_TEMPORAL_PORT and DEV_TEMPORAL_UI_PORT, its log is %s)",
+			err,
+			temporalLog.Name(),
+		)
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
 
@@ -138,7 +150,14 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // runGate runs the parts that live in this process. They stop in the same order as in production:
 // HTTP servers, then the worker, then Temporal and the mail catcher.
-func runGate(ctx context.Context, o Options, l *listeners, server *temporalserver.Server, mail *mailcatcher.Server, temporal client.Client) error {
+func runGate(
+	ctx context.Context,
+	o Options,
+	l *listeners,
+	server *temporalserver.Server,
+	mail *mailcatcher.Server,
+	temporal client.Client,
+) error {
 	logger := o.Telemetry.Logger
 	links, err := newLinks()
 	if err != nil {
@@ -146,7 +165,11 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 	}
 	notifier, err := notify.New(notify.Options{
 		DeskURL: "http://" + reachable(l.desk), DeskLinks: links,
-		SMTP:          notify.SMTP{Addr: mail.SMTPAddr, TLS: notify.TLSNone, From: netmail.Address{Name: "Error Check Gate", Address: "gate@example.com"}},
+		SMTP: notify.SMTP{
+			Addr: mail.SMTPAddr,
+			TLS:  notify.TLSNone,
+			From: netmail.Address{Name: "Error Check Gate", Address: "gate@example.com"},
+		},
 		To:            []netmail.Address{{Name: "Office", Address: "office@example.com"}},
 		TemporalUIURL: server.UIURL,
 		Namespace:     namespace,
@@ -198,7 +221,9 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 
 	parts.Go(func() error {
 		inflowClient, err := inflow.NewClient(inflow.Options{
-			BaseURL: "http://" + l.inflow.Addr().String(), CompanyID: fake.CompanyID(), APIKey: fake.APIKey(),
+			BaseURL: "http://" + l.inflow.Addr().
+				String(),
+			CompanyID: fake.CompanyID(), APIKey: fake.APIKey(),
 			MeterProvider: o.Telemetry.MeterProvider,
 		})
 		if err != nil {
@@ -212,7 +237,16 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 		if err != nil {
 			return fmt.Errorf("subscribe to the stand-in's webhooks: %w", err)
 		}
-		g := gate.Gate{Temporal: temporal, Namespace: namespace, PayloadKeys: o.PayloadKeys, Telemetry: o.Telemetry}
+		marks, err := activities.NewHoldMarks(o.HoldField, o.HoldText, time.Local, o.HoldPending)
+		if err != nil {
+			return err
+		}
+		g := gate.Gate{
+			Temporal:    temporal,
+			Namespace:   namespace,
+			PayloadKeys: o.PayloadKeys,
+			Telemetry:   o.Telemetry,
+		}
 		edge, err := newIngress(g, o.Ingress, subscription.Secret)
 		if err != nil {
 			return err
@@ -245,7 +279,7 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 				RuleFilesDecide:         true,
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				StopTimeout:             o.StopTimeout,
-			}, &activities.Activities{Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier}))
+			}, &activities.Activities{Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, HoldMarks: marks}))
 		})
 		o.Telemetry.ReadyWhen(edge.Ready)
 		announce(o, l, server)
@@ -262,7 +296,11 @@ func runGate(ctx context.Context, o Options, l *listeners, server *temporalserve
 	return parts.Wait()
 }
 
-func newIngress(g gate.Gate, options ingress.Options, secret inflow.Secret) (*ingress.Server, error) {
+func newIngress(
+	g gate.Gate,
+	options ingress.Options,
+	secret inflow.Secret,
+) (*ingress.Server, error) {
 	keys, err := inflow.ParseSecrets(string(secret))
 	if err != nil {
 		return nil, fmt.Errorf("the secret of the stand-in's subscription: %w", err)
@@ -303,7 +341,10 @@ func part(name string, err error) error {
 func announce(o Options, l *listeners, server *temporalserver.Server) {
 	encrypted := ""
 	if l.codec != nil {
-		encrypted = fmt.Sprintf("  codec server     http://%s   --codec-endpoint of the temporal CLI\n", l.codec.Addr())
+		encrypted = fmt.Sprintf(
+			"  codec server     http://%s   --codec-endpoint of the temporal CLI\n",
+			l.codec.Addr(),
+		)
 	}
 	fmt.Fprintf(o.Out, `
 The Error Check Gate is running on this machine.
@@ -347,7 +388,13 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 		listener, err := config.Listen(ctx, "tcp", want.addr)
 		if err != nil {
 			l.close()
-			return nil, fmt.Errorf("%s=%s: %w; stop what uses it, or set %s to another address", want.variable, want.addr, err, want.variable)
+			return nil, fmt.Errorf(
+				"%s=%s: %w; stop what uses it, or set %s to another address",
+				want.variable,
+				want.addr,
+				err,
+				want.variable,
+			)
 		}
 		*want.listener = listener
 	}
@@ -372,7 +419,12 @@ func reachable(l net.Listener) string {
 }
 
 // play creates the sample orders at the stand-in. When all are checked, it edits two of them.
-func play(ctx context.Context, fake *fakeinflow.Server, shown <-chan struct{}, out io.Writer) error {
+func play(
+	ctx context.Context,
+	fake *fakeinflow.Server,
+	shown <-chan struct{},
+	out io.Writer,
+) error {
 	samples, err := fakeinflow.Samples()
 	if err != nil {
 		return err

@@ -157,7 +157,7 @@ func TestStatusKinds(t *testing.T) {
 		{405, inflow.KindBadResponse, "INFLOW_API_VERSION"},
 		{406, inflow.KindBadResponse, "INFLOW_API_VERSION"},
 		{408, inflow.KindUnavailable, "timed out"},
-		{409, inflow.KindBadResponse, "INFLOW_API_VERSION"},
+		{409, inflow.KindConflict, "somebody saved it after"},
 		{422, inflow.KindBadResponse, "INFLOW_API_VERSION"},
 		{429, inflow.KindRateLimited, "INFLOW_REQUESTS_PER_MINUTE"},
 		{499, inflow.KindBadResponse, "INFLOW_API_VERSION"},

@@ -31,6 +31,8 @@ const (
 	KindRateLimited
 	// KindTooLarge: the response is larger than [MaxResponseSize]. Retrying does not help.
 	KindTooLarge
+	// KindConflict: somebody saved the entity after it was read. Read it again, then decide.
+	KindConflict
 )
 
 // String returns the kind in words.
@@ -48,6 +50,8 @@ func (k Kind) String() string {
 		return "rate limited"
 	case KindTooLarge:
 		return "too large"
+	case KindConflict:
+		return "conflict"
 	default:
 		return "Kind(" + strconv.Itoa(int(k)) + ")"
 	}
@@ -103,6 +107,7 @@ var (
 		"INFLOW_REQUESTS_PER_MINUTE, or find what else uses this account")
 	errUnexpected = errors.New("InFlow does not accept this request: check INFLOW_API_VERSION, " +
 		"INFLOW_COMPANY_ID and INFLOW_API_URL")
+	errConflict    = errors.New("somebody saved it after it was read")
 	errServerFault = errors.New("InFlow has an internal error")
 	errNotHTTP     = errors.New("the connection failed, or the response is not HTTP: check " +
 		"INFLOW_API_URL")
@@ -120,6 +125,7 @@ var statusTable = []struct {
 	{http.StatusForbidden, http.StatusForbidden, KindUnauthorized, errRefusedKey},
 	{http.StatusNotFound, http.StatusNotFound, KindNotFound, errUnknownID},
 	{http.StatusRequestTimeout, http.StatusRequestTimeout, KindUnavailable, errTimeout},
+	{http.StatusConflict, http.StatusConflict, KindConflict, errConflict},
 	{http.StatusTooManyRequests, http.StatusTooManyRequests, KindRateLimited, errQuota},
 	{400, 499, KindBadResponse, errUnexpected},
 	{500, 599, KindUnavailable, errServerFault},

@@ -44,7 +44,7 @@ func TestFakeInflowFaults(t *testing.T) {
 		"401":     {fakeinflow.Fault{Status: 401}, inflow.KindUnauthorized},
 		"403":     {fakeinflow.Fault{Status: 403}, inflow.KindUnauthorized},
 		"404":     {fakeinflow.Fault{Status: 404}, inflow.KindNotFound},
-		"409":     {fakeinflow.Fault{Status: 409}, inflow.KindBadResponse},
+		"409":     {fakeinflow.Fault{Status: 409}, inflow.KindConflict},
 		"422":     {fakeinflow.Fault{Status: 422}, inflow.KindBadResponse},
 		"garbage": {fakeinflow.Fault{Body: private}, inflow.KindBadResponse},
 		"half an order": {fakeinflow.Fault{Body: orderJSON("")[:40]},

@@ -49,6 +49,8 @@ type FetchOrderInput struct {
 	Also []string `json:"also,omitempty"`
 	// AcceptMissing accepts an order even if InFlow left something out.
 	AcceptMissing bool `json:"acceptMissing,omitempty"`
+	// HoldMark is the hold mark that the gate wrote last, if any.
+	HoldMark string `json:"holdMark,omitempty"`
 }
 
 // FetchedOrder is the result of [ActivityFetchOrder].
@@ -75,6 +77,8 @@ type FetchedOrder struct {
 	LookUp *LookUpOrdersInput `json:"lookUp,omitempty"`
 	// Billed is what the order is billed for now, if a rule needs it; nil if it isn't invoiced.
 	Billed *Billed `json:"billed,omitempty"`
+	// HoldField is the custom field for hold marks; nil if the company has none.
+	HoldField *HoldField `json:"holdField,omitempty"`
 	// Order is the part of the order that rules may see.
 	Order Digest `json:"order"`
 }

@@ -78,6 +78,8 @@ const (
 	PriorityPerson = 1
 	// PriorityWebhook is for webhooks, for checks that the gate repeats by itself, and for reruns.
 	PriorityWebhook = 3
+	// PriorityMark is for hold marks in InFlow.
+	PriorityMark = 4
 	// PrioritySweep is for checks that nobody waits for.
 	PrioritySweep = 5
 )

@@ -53,6 +53,7 @@ func (s *State) startAfresh() {
 		Recalled: s.Recalled,
 		Billed:   s.Billed,
 		Unlisted: s.Unlisted,
+		Mark:     s.Mark,
 		Outbox:   s.Outbox,
 		Notices:  s.Notices,
 		Unsent:   s.Unsent,

@@ -98,6 +98,12 @@ type Result struct {
 
 // Checked ends the check in flight with its result. now is when it ended.
 func (s *State) Checked(now time.Time, result *Result) {
+	s.takeHoldField(now, result.Fetched.HoldField)
+	if s.takeOwnWebhooks(now, s.InFlight, result.Fetched.OrderVersion) && result.Checked == nil &&
+		s.Failure == nil {
+		s.InFlight = nil // the gate's own write is no news
+		return
+	}
 	overrides := s.overridesInForce()
 	s.InFlight, s.Failure = nil, nil
 	s.recall(result.Recalled)
@@ -159,7 +165,7 @@ func (s *State) takeFetched(fetched *ordercheck.FetchedOrder) {
 
 func (s *State) takeChecked(result *Result) {
 	fetched, checked := &result.Fetched, result.Checked
-	s.Report.OrderVersion, s.Report.RuleSet = fetched.OrderVersion, checked.RuleSet
+	s.Report.OrderVersion, s.Report.RuleSet = s.versionWithMark(fetched.OrderVersion), checked.RuleSet
 	s.Report.Skipped, s.Report.RuleErrors = notNil(checked.Skipped), notNil(checked.RuleErrors)
 	missing := slices.Concat(fetched.Missing, checked.Missing)
 	s.Report.Missing = slices.Compact(slices.Sorted(slices.Values(missing)))
@@ -170,6 +176,7 @@ func (s *State) takeChecked(result *Result) {
 // NotChecked ends the check in flight, which could not be done. recalled is the order's last run,
 // if RecallsFailure; else nil.
 func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
+	s.takeOwnWebhooks(now, s.InFlight, "")
 	overrides := s.overridesInForce()
 	s.InFlight, s.Failure = nil, nil
 	notFound := failure.Type == ordercheck.ErrorOrderNotFound
@@ -191,6 +198,7 @@ func (s *State) deleted(now time.Time) {
 	s.Report.SetFindings([]ordercheck.Finding{}, nil)
 	s.Report.Status, s.Report.Note, s.Report.CheckedAt = ordercheck.StatusUnchecked, NoteDeleted, now
 	s.RetryAt = time.Time{}
+	s.Mark = Mark{Field: s.Mark.Field}
 }
 
 func (s *State) failed(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {

@@ -41,6 +41,7 @@ type life struct {
 	checked   int             // evaluations
 	sent      []sentNotice
 	seen      []string // statuses
+	marks     []string // written: "30m0s HOLD …"; without text if taken away
 }
 
 // scripted is something that happens at a time.
@@ -258,6 +259,10 @@ func (l *life) sleep(until time.Time) {
 	require.NoError(l.t, json.Unmarshal(data, l.state))
 	if len(l.state.Outbox) > 0 && !l.mailDown {
 		l.send()
+		return
+	}
+	if l.state.MarkDue() {
+		l.writeMark()
 		return
 	}
 	if len(l.script) > 0 {

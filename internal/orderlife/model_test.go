@@ -39,6 +39,7 @@ type model struct {
 	noticed   int
 	recalled  *ordercheck.RecalledRun
 	log       []string
+	wanted    ordercheck.HoldMark // by the write that has begun
 }
 
 type kept struct {
@@ -51,6 +52,9 @@ var ruleNames = []string{"credit", "price", "total"}
 func newModel(random func(n int) int) *model {
 	m := &model{now: start, random: random, keys: map[string]bool{}}
 	m.world.order = order{version: 1, wrong: map[string]string{}}
+	if random(2) == 0 {
+		m.world.hold = &holdField{pending: random(2) == 0}
+	}
 	m.begin()
 	return m
 }
@@ -117,7 +121,7 @@ func (m *model) step() {
 func pick[T any](m *model, list []T) T { return list[m.random(len(list))] }
 
 func (m *model) event() {
-	switch s := m.state; m.random(17) {
+	switch s := m.state; m.random(18) {
 	case 0, 1:
 		m.world.order.save(m.wrong())
 		m.deliver()
@@ -149,6 +153,8 @@ func (m *model) event() {
 		m.sendNotice()
 	case 15:
 		m.rareEvent()
+	case 17:
+		m.mark()
 	case 16:
 		m.world.failing, m.world.missing = nil, nil
 		if m.random(3) == 0 {
@@ -334,6 +340,7 @@ func (m *model) checked() {
 	}
 	confirmed := m.confirmed()
 	m.state.Checked(m.now, result)
+	m.takeMarkVersion()
 	m.judgeFindings(confirmed)
 	m.judgeNotices(true)
 }
@@ -528,9 +535,10 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 func (m *model) end(next orderlife.Next) {
 	s := m.state
 	m.logf("run ended: %s, %s", next.Do, s.Report.Status)
-	if m.owed || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 {
+	if m.owed || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 || s.Mark.Writing {
 		m.faultf("the run ended with something to do")
 	}
+	m.judgeNoMark()
 	report := s.Report.Clone()
 	failure := ""
 	if s.Failure != nil {
@@ -591,7 +599,7 @@ func (m *model) judge() {
 	m.judgeOverrides()
 	next := s.Next(m.now)
 	if next.Do == orderlife.Sleep && s.InFlight == nil && next.Until.IsZero() && len(s.Outbox) == 0 &&
-		len(m.confirmed()) == 0 {
+		len(m.confirmed()) == 0 && !s.MarkDue() && !s.Mark.Writing {
 		m.faultf("the run waits for nothing")
 	}
 	if next.Do == orderlife.Sleep && !next.Until.IsZero() && next.Until.Before(m.now) {

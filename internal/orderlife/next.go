@@ -40,12 +40,22 @@ func (s *State) Next(now time.Time) Next {
 		if at := s.settledAt(); now.Before(at) {
 			return Next{Do: Sleep, Until: at, Why: "settle: wait until nobody is saving the order"}
 		}
+		if at := s.ownWriteKnownAt(); now.Before(at) {
+			return Next{Do: Sleep, Until: at, Why: "wait for the outcome of the gate's own write"}
+		}
 		return Next{Do: Check}
 	case s.Cancellation == CancelRequested:
 		return Next{Do: EndByHand}
 	case s.Open():
 		alarm := s.nextAlarm()
 		return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
+	case s.MarkDue() || s.Mark.Writing:
+		return Next{Do: Sleep, Why: "the hold mark in InFlow is being written"}
+	case s.awaitsOwnWebhook(now):
+		return Next{
+			Do: Sleep, Until: s.Mark.WrittenAt.Add(ownWebhookPatience),
+			Why: "wait for the webhook of the gate's own write",
+		}
 	case s.Failure != nil:
 		return Next{Do: Fail}
 	case s.Cancellation == Cancelled:

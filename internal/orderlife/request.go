@@ -18,6 +18,9 @@ type Request struct {
 	// FirstDelivery and LastDelivery are the times of the deliveries that the check answers.
 	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
 	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
+	// Own is true if nobody asked but webhooks that the gate's own write of the hold mark may have
+	// caused.
+	Own bool `json:"own,omitempty"`
 	// Accepted is when the ingress accepted the first delivery, for metrics; zero if unknown.
 	Accepted time.Time `json:"accepted,omitzero"`
 }
@@ -32,19 +35,26 @@ func (s *State) request(priority int) *Request {
 		s.Due = &Request{Priority: priority}
 	}
 	s.Due.Priority = min(s.Due.Priority, priority)
-	s.Due.RulesOnly = false
+	s.Due.RulesOnly, s.Due.Own = false, false
 	return s.Due
 }
 
 // Delivered takes the webhooks of one signal. accepted is when the ingress accepted the first of
 // them; zero if unknown.
 func (s *State) Delivered(now time.Time, webhooks int, accepted time.Time) {
+	mayBeOwn := s.mayBeOwnWebhook(now)
+	own := mayBeOwn && (s.Due == nil || s.Due.Own)
 	due := s.request(ordercheck.PriorityWebhook)
+	due.Own = own
 	if due.FirstDelivery.IsZero() {
 		due.FirstDelivery = now
 	}
 	due.LastDelivery = now
 	due.Accepted = Earlier(due.Accepted, accepted)
+	if mayBeOwn {
+		s.Mark.Unnoted += webhooks
+		return
+	}
 	s.noteDeliveries(now, webhooks)
 }
 

@@ -112,6 +112,9 @@ type State struct {
 	// Cancellation is the progress of an operator's cancellation of the run.
 	Cancellation Cancellation `json:"cancellation,omitempty"`
 
+	// Mark is the hold mark of the order in InFlow.
+	Mark Mark `json:"mark,omitzero"`
+
 	// Outbox holds the notices to send, oldest first.
 	Outbox []ordercheck.Notice `json:"outbox,omitempty"`
 	// Notices counts all notices, so that no two share a key.

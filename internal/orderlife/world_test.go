@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
@@ -41,6 +42,30 @@ type world struct {
 	failing []string
 	missing []string
 	needy   []string
+	// hold is the custom field for hold marks; nil if the company has none.
+	hold *holdField
+}
+
+// holdField is the custom field for hold marks at InFlow.
+type holdField struct {
+	value   string // "HOLD …" is a mark of the gate's
+	pending bool
+	// quiet loses the webhooks of the gate's writes; late delays them.
+	quiet bool
+	late  time.Duration
+}
+
+func (h *holdField) fetched() *ordercheck.HoldField {
+	if h == nil {
+		return nil
+	}
+	field := ordercheck.HoldField{Pending: h.pending}
+	if strings.HasPrefix(h.value, "HOLD ") {
+		field.Text = h.value
+	} else {
+		field.Foreign = h.value != ""
+	}
+	return &field
 }
 
 // rules is a rule set.
@@ -70,6 +95,7 @@ func (w *world) fetch() ordercheck.FetchedOrder {
 		OrderNumber: "SO-1", OrderVersion: w.order.versionText(), Customer: "Ikea",
 		IsCancelled: w.order.cancelled, RuleSet: w.rules.set(), Missing: w.missing,
 	}
+	fetched.HoldField = w.hold.fetched()
 	if slices.Contains(w.missing, ordercheck.IncludeCustomer) {
 		fetched.Customer = ""
 	}

@@ -122,6 +122,7 @@ func testNothingIsSent(t *testing.T, workerKeys, commandKeys, says string) {
 	writing := map[string]func(){}
 	for name, args := range map[string][]string{
 		"check": {"check", held}, "override": override, "rerun": {"rerun"}, "sweep": {"sweep"},
+		"marks": {"marks", "resume"},
 	} {
 		writing[name] = func() {
 			command := startGate(t, with(commandKeys), args...)

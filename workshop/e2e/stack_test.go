@@ -67,6 +67,8 @@ type options struct {
 	notifier *notify.Notifier
 	// salesRep sends notices to the order's sales rep too.
 	salesRep bool
+	// holdMarks shows holds in InFlow; nil writes no order.
+	holdMarks *activities.HoldMarks
 	// plainDesk serves the desk without TLS.
 	plainDesk bool
 	// orders wraps the worker's InFlow client.
@@ -183,7 +185,8 @@ func (s *stack) startWorker() (stop func()) {
 			StopTimeout:             5 * time.Second,
 		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience,
 			Notifier:       s.notifier,
-			NoticesPerHour: s.noticesPerWindow, NoticeWindow: s.noticeWindow, SalesRep: s.salesRep})
+			NoticesPerHour: s.noticesPerWindow, NoticeWindow: s.noticeWindow, SalesRep: s.salesRep,
+			HoldMarks: s.holdMarks})
 	})
 }
 

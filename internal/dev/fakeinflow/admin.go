@@ -14,7 +14,7 @@ import (
 )
 
 var apiRoutes = []string{
-	RouteGetSalesOrder, RouteListSalesOrders, RouteListWebhooks, RouteGetWebhook, RoutePutWebhook, RouteDeleteWebhook,
+	RouteGetSalesOrder, RouteListSalesOrders, RoutePutSalesOrder, RouteListWebhooks, RouteGetWebhook, RoutePutWebhook, RouteDeleteWebhook,
 }
 
 // admin serves what stands under /_fake/: for people and scripts on this machine, in
@@ -40,8 +40,14 @@ func (s *Server) admin() (http.Handler, error) {
 		mux.HandleFunc("PATCH "+path+"/{id}", s.patchEntity(kind))
 	}
 	mux.HandleFunc("GET /_fake/subscriptions", s.getSubscriptions)
-	mux.HandleFunc("GET /_fake/deliveries", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestDeliveries) })
-	mux.HandleFunc("GET /_fake/requests", func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestRequests) })
+	mux.HandleFunc(
+		"GET /_fake/deliveries",
+		func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestDeliveries) },
+	)
+	mux.HandleFunc(
+		"GET /_fake/requests",
+		func(w http.ResponseWriter, r *http.Request) { writeLatest(w, r, s.latestRequests) },
+	)
 	mux.HandleFunc("GET /_fake/faults", s.getFaults)
 	mux.HandleFunc("POST /_fake/faults", s.postFault)
 	mux.HandleFunc("POST /_fake/delivery-faults", s.postDeliveryFault)
@@ -58,7 +64,11 @@ func (s *Server) admin() (http.Handler, error) {
 func onlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !localonly.Host(r.Host) {
-			writeError(w, http.StatusForbidden, "/_fake/ answers under the names localhost, 127.0.0.1 and [::1] only.")
+			writeError(
+				w,
+				http.StatusForbidden,
+				"/_fake/ answers under the names localhost, 127.0.0.1 and [::1] only.",
+			)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)

@@ -49,6 +49,8 @@ type Fault struct {
 	// LeftOut answers sales orders without these includes, such as "lines" or "lines.product",
 	// although the request named them.
 	LeftOut []string
+	// Write is what a PUT of a sales order does besides.
+	Write WriteFault
 
 	fitted int // how many requests it fitted
 }
@@ -59,13 +61,26 @@ func (f *Fault) validate() error {
 		wrong = append(wrong, fmt.Errorf("status %d is not from 200 to 599", f.Status))
 	}
 	if f.Route != "" && !slices.Contains(apiRoutes, f.Route) {
-		wrong = append(wrong, fmt.Errorf("route %q is none of: %s", f.Route, strings.Join(apiRoutes, ", ")))
+		wrong = append(
+			wrong,
+			fmt.Errorf("route %q is none of: %s", f.Route, strings.Join(apiRoutes, ", ")),
+		)
 	}
-	if f.Every < 0 || f.Times < 0 || f.Latency < 0 || f.RetryAfter < 0 || f.SlowBody < 0 || f.Stale < 0 || f.Incomplete < 0 {
-		wrong = append(wrong, errors.New("every, times, latency, retry after, slow body, stale and incomplete cannot be negative"))
+	if f.Every < 0 || f.Times < 0 || f.Latency < 0 || f.RetryAfter < 0 || f.SlowBody < 0 ||
+		f.Stale < 0 ||
+		f.Incomplete < 0 {
+		wrong = append(
+			wrong,
+			errors.New(
+				"every, times, latency, retry after, slow body, stale and incomplete cannot be negative",
+			),
+		)
 	}
 	if f.Stale > maxStale {
-		wrong = append(wrong, fmt.Errorf("stale %s is over %s: what orders were is kept no longer", f.Stale, maxStale))
+		wrong = append(
+			wrong,
+			fmt.Errorf("stale %s is over %s: what orders were is kept no longer", f.Stale, maxStale),
+		)
 	}
 	if f.RetryAfter > 0 && f.Status == 0 {
 		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
@@ -76,14 +91,38 @@ func (f *Fault) validate() error {
 	reads := f.Stale > 0 || f.Incomplete > 0 || len(f.LeftOut) > 0
 	replaces := f.Status != 0 || f.Body != ""
 	breaks := f.Dropped || f.AnswerLost
-	if f.Latency == 0 && f.SlowBody == 0 && !f.Cut && !reads && !replaces && !breaks {
-		wrong = append(wrong, errors.New("it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale, incomplete or left out"))
+	if !f.Write.isZero() && replaces {
+		wrong = append(
+			wrong,
+			errors.New(
+				"status and body answer before anything is written: set either these, or what a write does",
+			),
+		)
+	}
+	if f.Latency == 0 && f.SlowBody == 0 && !f.Cut && !reads && !replaces && !breaks &&
+		f.Write.isZero() {
+		wrong = append(
+			wrong,
+			errors.New(
+				"it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale, incomplete, left out, serials dropped, timestamp ignored or changed",
+			),
+		)
 	}
 	if f.Dropped && f.AnswerLost || breaks && (replaces || reads || f.SlowBody > 0 || f.Cut) {
-		wrong = append(wrong, errors.New("dropped and answer lost leave no answer: set one of the two, and beside it latency at most"))
+		wrong = append(
+			wrong,
+			errors.New(
+				"dropped and answer lost leave no answer: set one of the two, and beside it latency at most",
+			),
+		)
 	}
 	if replaces && reads {
-		wrong = append(wrong, errors.New("stale, incomplete and left out are about the answer that status and body replace: set either"))
+		wrong = append(
+			wrong,
+			errors.New(
+				"stale, incomplete and left out are about the answer that status and body replace: set either",
+			),
+		)
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("fault: %w", errors.Join(wrong...))
@@ -115,7 +154,8 @@ func (s *Server) takeFault(route, salesOrderID string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, fault := range s.faults {
-		if fault.Route != "" && fault.Route != route || fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
+		if fault.Route != "" && fault.Route != route ||
+			fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
 			continue
 		}
 		if fault.fitted++; fault.Every > 1 && fault.fitted%fault.Every != 0 {
@@ -138,7 +178,7 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 	if f.Dropped {
 		panic(http.ErrAbortHandler) // net/http's way to break a connection
 	}
-	answer.stale, answer.incomplete, answer.leftOut = f.Stale, f.Incomplete, f.LeftOut
+	answer.stale, answer.incomplete, answer.leftOut, answer.write = f.Stale, f.Incomplete, f.LeftOut, f.Write
 	if f.Status == 0 && f.Body == "" {
 		return false
 	}
@@ -160,7 +200,12 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 }
 
 // send sends the answer, slowly or in part, and gives its status.
-func (f Fault) send(stopping context.Context, w http.ResponseWriter, r *http.Request, answer *answer) int {
+func (f Fault) send(
+	stopping context.Context,
+	w http.ResponseWriter,
+	r *http.Request,
+	answer *answer,
+) int {
 	if f.AnswerLost {
 		panic(http.ErrAbortHandler)
 	}
@@ -199,9 +244,11 @@ type answer struct {
 	status       int
 	body         bytes.Buffer
 	orderVersion string
+	salesOrderID string // from the body of a write
 	// stale, incomplete and leftOut are the fault's, for the handler.
 	stale, incomplete time.Duration
 	leftOut           []string
+	write             WriteFault
 }
 
 // answerOf is the answer behind every handler of the API.

@@ -26,6 +26,10 @@ type faultJSON struct {
 	Stale        jsonDuration `json:"stale,omitempty"`
 	Incomplete   jsonDuration `json:"incomplete,omitempty"`
 	LeftOut      []string     `json:"leftOut,omitempty"`
+
+	SerialsDropped   bool   `json:"serialsDropped,omitempty"`
+	TimestampIgnored bool   `json:"timestampIgnored,omitempty"`
+	Changed          string `json:"changed,omitempty"`
 }
 
 // ParseFault reads a fault as JSON, such as {"status":500,"times":3}: the names are those
@@ -38,9 +42,16 @@ func ParseFault(text []byte) (Fault, error) {
 	}
 	fault := Fault{
 		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times,
-		Latency: time.Duration(asked.Latency), Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter),
+		Latency: time.Duration(
+			asked.Latency,
+		), Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter),
 		Body: asked.Body, SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped,
 		AnswerLost: asked.AnswerLost, Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete), LeftOut: asked.LeftOut,
+		Write: WriteFault{
+			SerialsDropped:   asked.SerialsDropped,
+			TimestampIgnored: asked.TimestampIgnored,
+			Changed:          asked.Changed,
+		},
 	}
 	return fault, fault.validate()
 }
@@ -51,6 +62,7 @@ func (f *Fault) json() faultJSON {
 		Latency: jsonDuration(f.Latency), Status: f.Status, RetryAfter: jsonDuration(f.RetryAfter),
 		Body: f.Body, SlowBody: jsonDuration(f.SlowBody), Cut: f.Cut, Dropped: f.Dropped,
 		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale), Incomplete: jsonDuration(f.Incomplete), LeftOut: f.LeftOut,
+		SerialsDropped: f.Write.SerialsDropped, TimestampIgnored: f.Write.TimestampIgnored, Changed: f.Write.Changed,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -60,7 +61,11 @@ var faultPresets = []faultPreset{
 	{"API: 429", "/_fake/faults", `{"status":429,"retryAfter":"5s","times":3}`},
 	{"API: broken body", "/_fake/faults", `{"body":"<html>not here</html>","times":3}`},
 	{"API: connection cut within the answer", "/_fake/faults", `{"cut":true,"times":3}`},
-	{"API: connection cut before the request is applied", "/_fake/faults", `{"dropped":true,"times":3}`},
+	{
+		"API: connection cut before the request is applied",
+		"/_fake/faults",
+		`{"dropped":true,"times":3}`,
+	},
 	{"API: applied, and the answer lost", "/_fake/faults", `{"answerLost":true,"times":1}`},
 	{"API: orders as they were a while ago", "/_fake/faults", `{"stale":"2s"}`},
 	{"API: new orders without their lines", "/_fake/faults", `{"incomplete":"2s"}`},
@@ -100,8 +105,9 @@ func (s *Server) page() (http.Handler, error) {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
-			"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
+		w.Header().
+			Set("Content-Security-Policy", "default-src 'none'; img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
+				"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
 		w.Header().Set("Cache-Control", "no-store")
 		_, _ = w.Write(body.Bytes())
 	}), nil
@@ -127,27 +133,63 @@ func (s *Server) findOrders(text string, most int) (first []OrderSummary, found 
 // The fields that the page shows, of an order and of each of its lines.
 var (
 	orderFields = []editField{
-		{Path: "inventoryStatus", Label: "Inventory status"}, {Path: "paymentStatus", Label: "Payment status"},
-		{Path: "isQuote", Label: "Quote"}, {Path: "isCancelled", Label: "Cancelled"}, {Path: "isTaxInclusive", Label: "Tax-inclusive"},
-		{Path: "subTotal", Label: "Subtotal"}, {Path: "orderFreight", Label: "Freight"}, {Path: "tax1", Label: "Tax 1"}, {Path: "tax2", Label: "Tax 2"},
-		{Path: "total", Label: "Total"}, {Path: "amountPaid", Label: "Paid"}, {Path: "balance", Label: "Balance"},
-		{Path: "poNumber", Label: "PO number"}, {Path: "customFields.custom4", Label: "Custom field 4"}, {Path: "customer.isActive", Label: "Customer is active"}, {Path: "orderRemarks", Label: "Remarks", Long: true},
+		{
+			Path:  "inventoryStatus",
+			Label: "Inventory status",
+		}, {Path: "paymentStatus", Label: "Payment status"},
+		{
+			Path:  "isQuote",
+			Label: "Quote",
+		}, {Path: "isCancelled", Label: "Cancelled"}, {Path: "isTaxInclusive", Label: "Tax-inclusive"},
+		{
+			Path:  "subTotal",
+			Label: "Subtotal",
+		}, {Path: "orderFreight", Label: "Freight"}, {Path: "tax1", Label: "Tax 1"}, {Path: "tax2", Label: "Tax 2"},
+		{
+			Path:  "total",
+			Label: "Total",
+		}, {Path: "amountPaid", Label: "Paid"}, {Path: "balance", Label: "Balance"},
+		{
+			Path:  "poNumber",
+			Label: "PO number",
+		}, {Path: "customFields.custom4", Label: "Custom field 4"}, {Path: "customer.isActive", Label: "Customer is active"}, {Path: "orderRemarks", Label: "Remarks", Long: true},
 	}
 	lineFields = []editField{
-		{Path: "quantity.uomQuantity", Label: "Quantity"}, {Path: "unitPrice", Label: "Unit price"}, {Path: "discount.value", Label: "Discount"},
+		{
+			Path:  "quantity.uomQuantity",
+			Label: "Quantity",
+		}, {Path: "unitPrice", Label: "Unit price"}, {Path: "discount.value", Label: "Discount"},
 		{Path: "discount.isPercent", Label: "Discount is percent"}, {Path: "subTotal", Label: "Subtotal"},
 		{Path: "product.isActive", Label: "Product is active"},
 	}
 )
+
+// customFields returns the custom fields that have a text; custom4 is always shown.
+func customFields(document map[string]any) (fields []editField) {
+	values, _ := document["customFields"].(map[string]any)
+	for n := 1; n <= 10; n++ {
+		name := "custom" + strconv.Itoa(n)
+		if n != 4 && fieldText(values, name) != "" {
+			fields = append(
+				fields,
+				editField{Path: "customFields." + name, Label: "Custom field " + strconv.Itoa(n), Long: true},
+			)
+		}
+	}
+	return fields
+}
 
 func describeOrder(document map[string]any) *pageOrder {
 	customer, _ := document["customer"].(map[string]any)
 	described := &pageOrder{
 		OrderSummary: OrderSummary{
 			ID: fieldText(document, "salesOrderId"), Number: fieldText(document, "orderNumber"),
-			Version: fieldText(document, "timestamp"), Customer: fieldText(customer, "name"), Total: fieldText(document, "total"),
+			Version: fieldText(
+				document,
+				"timestamp",
+			), Customer: fieldText(customer, "name"), Total: fieldText(document, "total"),
 		},
-		Fields: present(document, "", orderFields),
+		Fields: present(document, "", append(slices.Clone(orderFields), customFields(document)...)),
 	}
 	lines, _ := document["lines"].([]any)
 	for i, entry := range lines {

@@ -27,6 +27,7 @@ const DefaultCompanyID = "c0ffee00-0000-4000-8000-000000000001"
 const (
 	RouteGetSalesOrder   = "GET /{companyId}/sales-orders/{salesOrderId}"
 	RouteListSalesOrders = "GET /{companyId}/sales-orders"
+	RoutePutSalesOrder   = "PUT /{companyId}/sales-orders"
 	RouteListWebhooks    = "GET /{companyId}/webhooks"
 	RouteGetWebhook      = "GET /{companyId}/webhooks/{webHookId}"
 	RoutePutWebhook      = "PUT /{companyId}/webhooks"
@@ -128,7 +129,7 @@ type Server struct {
 type Request struct {
 	Method string `json:"method"`
 	Route  string `json:"route"` // such as [RouteGetSalesOrder]; empty where no route fits
-	// SalesOrderID is the id in the path, if any.
+	// SalesOrderID is the id in the path or, of an order that was written, in the body.
 	SalesOrderID string    `json:"salesOrderId,omitempty"`
 	Start        time.Time `json:"start"`
 	End          time.Time `json:"end"`
@@ -203,13 +204,22 @@ var companyIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 func (o Options) validate() error {
 	var faults []error
 	if !companyIDForm.MatchString(o.CompanyID) || strings.HasPrefix(o.CompanyID, "_") {
-		faults = append(faults, errors.New("the company id may have letters, digits, '.', '_' and '-', and starts with no '_'"))
+		faults = append(
+			faults,
+			errors.New("the company id may have letters, digits, '.', '_' and '-', and starts with no '_'"),
+		)
 	}
 	if strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		faults = append(faults, errors.New("the API key may have no blanks, and no characters outside ASCII"))
+		faults = append(
+			faults,
+			errors.New("the API key may have no blanks, and no characters outside ASCII"),
+		)
 	}
 	if o.RequestsPerMinute < 0 {
-		faults = append(faults, fmt.Errorf("requests per minute: %d is negative; 0 is without a limit", o.RequestsPerMinute))
+		faults = append(
+			faults,
+			fmt.Errorf("requests per minute: %d is negative; 0 is without a limit", o.RequestsPerMinute),
+		)
 	}
 	if o.DeliveryTimeout < 0 {
 		faults = append(faults, fmt.Errorf("the delivery timeout %s is negative", o.DeliveryTimeout))
@@ -218,7 +228,14 @@ func (o Options) validate() error {
 		faults = append(faults, fmt.Errorf("the retry jitter %g is not from 0 to 1", o.RetryJitter))
 	}
 	if o.DeliveriesAtOnce < 0 || o.SwitchOffAfter < 0 {
-		faults = append(faults, fmt.Errorf("deliveries at once (%d) and switch off after (%d) cannot be negative", o.DeliveriesAtOnce, o.SwitchOffAfter))
+		faults = append(
+			faults,
+			fmt.Errorf(
+				"deliveries at once (%d) and switch off after (%d) cannot be negative",
+				o.DeliveriesAtOnce,
+				o.SwitchOffAfter,
+			),
+		)
 	}
 	if _, err := ParseRetryAfter(string(o.RetryAfter)); err != nil {
 		faults = append(faults, err)
@@ -312,6 +329,7 @@ func (s *Server) routes(admin http.Handler) http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc(RouteGetSalesOrder, s.getSalesOrder)
 	api.HandleFunc(RouteListSalesOrders, s.listSalesOrders)
+	api.HandleFunc(RoutePutSalesOrder, s.putSalesOrder)
 	api.HandleFunc(RouteListWebhooks, s.listWebhooks)
 	api.HandleFunc(RouteGetWebhook, s.getWebhook)
 	api.HandleFunc(RoutePutWebhook, s.putWebhook)
@@ -336,6 +354,7 @@ func (s *Server) recorded(api *http.ServeMux) http.Handler {
 		defer func() {
 			record.End = time.Now()
 			record.OrderVersion = answer.orderVersion
+			record.SalesOrderID = cmp.Or(record.SalesOrderID, answer.salesOrderID)
 			s.mu.Lock()
 			s.requests = appendBounded(s.requests, record)
 			s.mu.Unlock()
@@ -368,11 +387,16 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	case !strings.EqualFold(company, s.options.CompanyID):
 		writeError(w, http.StatusForbidden, "The API key does not give access to this company.")
 	case !acceptsVersion(r.Header.Values("Accept")):
-		writeError(w, http.StatusNotAcceptable, "The Accept header must name an API version: application/json;version=2025-06-24.")
+		writeError(
+			w,
+			http.StatusNotAcceptable,
+			"The Accept header must name an API version: application/json;version=2025-06-24.",
+		)
 	default:
 		if wait := s.allowance.take(s.options.Clock()); wait > 0 {
 			s.allowance.refused++
-			if s.options.RetryAfter != RetryAfterNever && (s.options.RetryAfter != RetryAfterSometimes || s.allowance.refused%2 == 1) {
+			if s.options.RetryAfter != RetryAfterNever &&
+				(s.options.RetryAfter != RetryAfterSometimes || s.allowance.refused%2 == 1) {
 				w.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(wait), 10))
 			}
 			writeError(w, http.StatusTooManyRequests, "Too many requests.")
@@ -433,7 +457,9 @@ func appendBounded[T any](log []T, entry T) []T {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"message":"The answer could not be written as JSON."}`)
+		status, body = http.StatusInternalServerError, []byte(
+			`{"message":"The answer could not be written as JSON."}`,
+		)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)

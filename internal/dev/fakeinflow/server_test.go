@@ -129,17 +129,31 @@ func TestAdmission(t *testing.T) {
 		"no key":                 {func(r *http.Request) { r.Header.Del("Authorization") }, 401},
 		"wrong key":              {header("Authorization", "Bearer wrong"), 401},
 		"key without its scheme": {header("Authorization", apiKey), 401},
-		"another company":        {func(r *http.Request) { r.URL.Path = "/5d3c9b1e-7a52-4b0f-9a39-0c5d1e2f3a4b" + path }, 403},
-		"company in upper case":  {func(r *http.Request) { r.URL.Path = "/" + strings.ToUpper(a.CompanyID()) + path }, 200},
-		"id in upper case":       {func(r *http.Request) { r.URL.Path = "/" + a.CompanyID() + "/sales-orders/" + strings.ToUpper(id) }, 200},
-		"no version":             {header("Accept", "application/json"), 406},
-		"no Accept":              {func(r *http.Request) { r.Header.Del("Accept") }, 406},
-		"version no date":        {header("Accept", "application/json;version=2"), 406},
-		"later version":          {header("Accept", "application/json;version=2026-09-29"), 200},
-		"version among others":   {header("Accept", "text/plain, application/json; version=2025-06-24"), 200},
-		"unknown order":          {func(r *http.Request) { r.URL.Path += "0" }, 404},
-		"unknown route":          {func(r *http.Request) { r.URL.Path = "/" + a.CompanyID() + "/vendors" }, 404},
-		"orders are read only":   {func(r *http.Request) { r.Method = http.MethodPut }, 405},
+		"another company": {
+			func(r *http.Request) { r.URL.Path = "/5d3c9b1e-7a52-4b0f-9a39-0c5d1e2f3a4b" + path },
+			403,
+		},
+		"company in upper case": {
+			func(r *http.Request) { r.URL.Path = "/" + strings.ToUpper(a.CompanyID()) + path },
+			200,
+		},
+		"id in upper case": {
+			func(r *http.Request) { r.URL.Path = "/" + a.CompanyID() + "/sales-orders/" + strings.ToUpper(id) },
+			200,
+		},
+		"no version":      {header("Accept", "application/json"), 406},
+		"no Accept":       {func(r *http.Request) { r.Header.Del("Accept") }, 406},
+		"version no date": {header("Accept", "application/json;version=2"), 406},
+		"later version":   {header("Accept", "application/json;version=2026-09-29"), 200},
+		"version among others": {
+			header("Accept", "text/plain, application/json; version=2025-06-24"),
+			200,
+		},
+		"unknown order": {func(r *http.Request) { r.URL.Path += "0" }, 404},
+		"unknown route": {
+			func(r *http.Request) { r.URL.Path = "/" + a.CompanyID() + "/vendors" },
+			404,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +163,11 @@ func TestAdmission(t *testing.T) {
 
 	a.SetAPIKey("another")
 	assert.Equal(t, 401, a.api(http.MethodGet, path, "").status)
-	assert.Equal(t, 200, a.api(http.MethodGet, path, "", header("Authorization", "Bearer another")).status)
+	assert.Equal(
+		t,
+		200,
+		a.api(http.MethodGet, path, "", header("Authorization", "Bearer another")).status,
+	)
 	assert.Equal(t, "another", a.APIKey())
 }
 
@@ -169,7 +187,12 @@ func TestAllowance(t *testing.T) {
 	refused := get()
 	assert.Equal(t, 429, refused.status)
 	assert.Equal(t, "35", refused.header.Get("Retry-After"), "until the first is a minute old")
-	assert.Equal(t, 401, a.api(http.MethodGet, "/webhooks", "", header("Authorization", "")).status, "a stranger spends nothing")
+	assert.Equal(
+		t,
+		401,
+		a.api(http.MethodGet, "/webhooks", "", header("Authorization", "")).status,
+		"a stranger spends nothing",
+	)
 
 	seconds.Store(60)
 	assert.Equal(t, 200, get().status, "any 60 seconds, not the clock's minute")
@@ -197,7 +220,9 @@ func TestInclude(t *testing.T) {
 	assert.NotContains(t, lines[0], "taxCode")
 	assert.Contains(t, lines[0], "productId")
 
-	full := get("?include=lines.product,customer,paymentLines,salesRepTeamMember,location,paymentTerms,pricingScheme,taxingScheme.taxCodes").object(t)
+	full := get(
+		"?include=lines.product,customer,paymentLines,salesRepTeamMember,location,paymentTerms,pricingScheme,taxingScheme.taxCodes",
+	).object(t)
 	line := within[map[string]any](t, full, "lines", 0)
 	assert.Equal(t, "SW-B24", within[string](t, line, "product", "sku"))
 	assert.NotContains(t, line["product"], "category")
@@ -232,45 +257,106 @@ func TestListSalesOrders(t *testing.T) {
 		return numbers
 	}
 	id := func(i int) string { return within[string](t, list[i].Order, "salesOrderId") }
-	all := []string{"41", "42", "43", "44", "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "55", "56", "57"}
+	all := []string{
+		"41",
+		"42",
+		"43",
+		"44",
+		"45",
+		"46",
+		"47",
+		"48",
+		"49",
+		"50",
+		"51",
+		"52",
+		"53",
+		"54",
+		"55",
+		"56",
+		"57",
+	}
 	tests := map[string]struct {
 		query url.Values
 		want  []string
 	}{
-		"all":              {url.Values{}, all},
-		"count":            {url.Values{"count": {"2"}}, all[:2]},
-		"count over 100":   {url.Values{"count": {"5000"}}, all},
-		"skip":             {url.Values{"count": {"2"}, "skip": {"3"}}, all[3:5]},
-		"skip all":         {url.Values{"skip": {"300"}}, []string{}},
-		"after":            {url.Values{"after": {id(14)}}, all[15:]},
-		"start":            {url.Values{"start": {strings.ToUpper(id(14))}}, all[14:]},
-		"before":           {url.Values{"before": {id(5)}, "count": {"2"}}, all[3:5]},
-		"sortDesc":         {url.Values{"sort": {"orderNumber"}, "sortDesc": {"true"}, "count": {"2"}}, []string{"57", "56"}},
-		"sort by amount":   {url.Values{"sort": {"Total"}, "count": {"3"}}, []string{"56", "47", "45"}},
-		"number":           {url.Values{"filter[orderNumber]": {"so-001042"}}, []string{"42"}},
-		"inventory status": {url.Values{"filter[inventoryStatus][]": {"Quote", "fulfilled"}}, []string{"46", "48", "50"}},
-		"statuses as JSON": {url.Values{"filter[paymentStatus]": {`["Paid","Quote"]`}}, []string{"46", "48", "50"}},
-		"payment status":   {url.Values{"filter[paymentStatus]": {"Partial"}}, []string{"45", "54"}},
-		"customer":         {url.Values{"filter[customerId]": {within[string](t, list[3].Order, "customerId")}}, []string{"44", "53"}},
-		"from a date":      {url.Values{"filter[orderDate]": {`{"fromDate":"2025-10-07"}`}}, []string{"56", "57"}},
-		"to a date":        {url.Values{"filter[orderDate]": {`{"toDate":"2025-03-11"}`}}, []string{"41", "42"}},
-		"between times": {url.Values{"filter[orderDate]": {`{"fromDate":"2025-03-05T00:00:00Z","toDate":"2025-03-31T00:00:00Z"}`}},
-			[]string{"42", "43"}},
-		"invoiced":         {url.Values{"filter[invoicedDate]": {`{"fromDate":"2025-01-01","toDate":null}`}}, []string{"44", "48", "50"}},
-		"total":            {url.Values{"filter[total]": {`{"fromDate":"2900","toDate":3000}`}}, []string{"44"}},
-		"purchase order":   {url.Values{"filter[poNumber]": {"MB-118"}}, []string{"44"}},
-		"active":           {url.Values{"filter[isActive]": {"false"}}, []string{"48", "50"}},
-		"smart, customer":  {url.Values{"filter[smart]": {"boréale"}}, []string{"44", "53"}},
-		"smart, number":    {url.Values{"filter[smart]": {"1050"}}, []string{"50"}},
-		"two at once":      {url.Values{"filter[smart]": {"hartwell"}, "filter[paymentStatus]": {"Uninvoiced"}, "count": {"1"}, "skip": {"1"}}, []string{"43"}},
-		"nothing fits":     {url.Values{"filter[orderNumber]": {"SO-9"}}, []string{}},
-		"case of a filter": {url.Values{"Filter[OrderNumber]": {"SO-001042"}, "Count": {"5"}}, []string{"42"}},
+		"all":            {url.Values{}, all},
+		"count":          {url.Values{"count": {"2"}}, all[:2]},
+		"count over 100": {url.Values{"count": {"5000"}}, all},
+		"skip":           {url.Values{"count": {"2"}, "skip": {"3"}}, all[3:5]},
+		"skip all":       {url.Values{"skip": {"300"}}, []string{}},
+		"after":          {url.Values{"after": {id(14)}}, all[15:]},
+		"start":          {url.Values{"start": {strings.ToUpper(id(14))}}, all[14:]},
+		"before":         {url.Values{"before": {id(5)}, "count": {"2"}}, all[3:5]},
+		"sortDesc": {
+			url.Values{"sort": {"orderNumber"}, "sortDesc": {"true"}, "count": {"2"}},
+			[]string{"57", "56"},
+		},
+		"sort by amount": {url.Values{"sort": {"Total"}, "count": {"3"}}, []string{"56", "47", "45"}},
+		"number":         {url.Values{"filter[orderNumber]": {"so-001042"}}, []string{"42"}},
+		"inventory status": {
+			url.Values{"filter[inventoryStatus][]": {"Quote", "fulfilled"}},
+			[]string{"46", "48", "50"},
+		},
+		"statuses as JSON": {
+			url.Values{"filter[paymentStatus]": {`["Paid","Quote"]`}},
+			[]string{"46", "48", "50"},
+		},
+		"payment status": {url.Values{"filter[paymentStatus]": {"Partial"}}, []string{"45", "54"}},
+		"customer": {
+			url.Values{"filter[customerId]": {within[string](t, list[3].Order, "customerId")}},
+			[]string{"44", "53"},
+		},
+		"from a date": {
+			url.Values{"filter[orderDate]": {`{"fromDate":"2025-10-07"}`}},
+			[]string{"56", "57"},
+		},
+		"to a date": {
+			url.Values{"filter[orderDate]": {`{"toDate":"2025-03-11"}`}},
+			[]string{"41", "42"},
+		},
+		"between times": {
+			url.Values{
+				"filter[orderDate]": {`{"fromDate":"2025-03-05T00:00:00Z","toDate":"2025-03-31T00:00:00Z"}`},
+			},
+			[]string{"42", "43"},
+		},
+		"invoiced": {
+			url.Values{"filter[invoicedDate]": {`{"fromDate":"2025-01-01","toDate":null}`}},
+			[]string{"44", "48", "50"},
+		},
+		"total": {
+			url.Values{"filter[total]": {`{"fromDate":"2900","toDate":3000}`}},
+			[]string{"44"},
+		},
+		"purchase order":  {url.Values{"filter[poNumber]": {"MB-118"}}, []string{"44"}},
+		"active":          {url.Values{"filter[isActive]": {"false"}}, []string{"48", "50"}},
+		"smart, customer": {url.Values{"filter[smart]": {"boréale"}}, []string{"44", "53"}},
+		"smart, number":   {url.Values{"filter[smart]": {"1050"}}, []string{"50"}},
+		"two at once": {
+			url.Values{
+				"filter[smart]":         {"hartwell"},
+				"filter[paymentStatus]": {"Uninvoiced"},
+				"count":                 {"1"},
+				"skip":                  {"1"},
+			},
+			[]string{"43"},
+		},
+		"nothing fits": {url.Values{"filter[orderNumber]": {"SO-9"}}, []string{}},
+		"case of a filter": {
+			url.Values{"Filter[OrderNumber]": {"SO-001042"}, "Count": {"5"}},
+			[]string{"42"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, numbers(tt.query)) })
 	}
 
-	resp := a.api(http.MethodGet, "/sales-orders?includeCount=true&count=1&filter[paymentStatus]=Partial&include=customer", "")
+	resp := a.api(
+		http.MethodGet,
+		"/sales-orders?includeCount=true&count=1&filter[paymentStatus]=Partial&include=customer",
+		"",
+	)
 	assert.Equal(t, "2", resp.header.Get("X-listCount"))
 	assert.Contains(t, resp.list(t)[0], "customer")
 	assert.NotContains(t, resp.list(t)[0], "lines")
@@ -281,7 +367,16 @@ func TestListSalesOrders(t *testing.T) {
 		"filter[nothing]=1", "filter[orderDate]=yesterday", `filter[orderDate]={"fromDate":"yesterday"}`, `filter[total]={"toDate":"much"}`,
 		`filter[paymentStatus]=[1]`, "filter[isActive]=perhaps", "nothing=1", "include=nothing", "filter=1",
 	} {
-		assert.Equal(t, 400, a.api(http.MethodGet, "/sales-orders?"+strings.NewReplacer("{", "%7B", "}", "%7D", `"`, "%22").Replace(query), "").status, query)
+		assert.Equal(
+			t,
+			400,
+			a.api(
+				http.MethodGet,
+				"/sales-orders?"+strings.NewReplacer("{", "%7B", "}", "%7D", `"`, "%22").Replace(query),
+				"",
+			).status,
+			query,
+		)
 	}
 }
 
@@ -326,7 +421,13 @@ func TestOrdersOfTheGoAPI(t *testing.T) {
 	assert.Equal(t, "5.00", line["subTotal"])
 	assert.NotEmpty(t, line["salesOrderLineId"])
 	order["total"] = "changed"
-	assert.Equal(t, []fakeinflow.OrderSummary{{ID: id, Number: "SO-000001", Version: "0000000000310AB7", Customer: "Oak", Total: "5.00"}}, a.Orders())
+	assert.Equal(
+		t,
+		[]fakeinflow.OrderSummary{
+			{ID: id, Number: "SO-000001", Version: "0000000000310AB7", Customer: "Oak", Total: "5.00"},
+		},
+		a.Orders(),
+	)
 
 	_, err = a.AddOrder(map[string]any{"salesOrderId": strings.ToUpper(id)})
 	require.ErrorContains(t, err, "exists already")
@@ -368,13 +469,37 @@ func TestAnswersKeepTextsAndNumbers(t *testing.T) {
 	id := a.add(sample.Order)
 	want, err := a.Order(id)
 	require.NoError(t, err)
-	names := []string{"assignedToTeamMember", "attachments", "currency", "customer", "lastModifiedBy", "lines.product.category",
-		"lines.product.cost", "lines.product.inventoryLines", "lines.product.prices", "lines.taxCode",
-		"location", "packLines", "paymentLines", "paymentTerms", "pickLines", "pricingScheme", "restockLines", "salesRepTeamMember", "shipLines", "taxingScheme.taxCodes"}
+	names := []string{
+		"assignedToTeamMember",
+		"attachments",
+		"currency",
+		"customer",
+		"lastModifiedBy",
+		"lines.product.category",
+		"lines.product.cost",
+		"lines.product.inventoryLines",
+		"lines.product.prices",
+		"lines.taxCode",
+		"location",
+		"packLines",
+		"paymentLines",
+		"paymentTerms",
+		"pickLines",
+		"pricingScheme",
+		"restockLines",
+		"salesRepTeamMember",
+		"shipLines",
+		"taxingScheme.taxCodes",
+	}
 	got := a.api(http.MethodGet, "/sales-orders/"+id+"?include="+strings.Join(names, ","), "").body
 	encoded, err := json.Marshal(want)
 	require.NoError(t, err)
-	assert.JSONEq(t, string(encoded), string(got), "with everything included, the whole document comes")
+	assert.JSONEq(
+		t,
+		string(encoded),
+		string(got),
+		"with everything included, the whole document comes",
+	)
 	assert.True(t, bytes.Contains(got, []byte(`"subTotal":"1257.20000"`)))
 }
 
@@ -421,8 +546,22 @@ func TestFaults(t *testing.T) {
 		require.NoError(t, a.SetFault(fault))
 	}
 
-	set(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, SalesOrderID: faulty, Status: 500, Times: 1})
-	set(fakeinflow.Fault{SalesOrderID: faulty, Status: 429, RetryAfter: 1500 * time.Millisecond, Times: 1})
+	set(
+		fakeinflow.Fault{
+			Route:        fakeinflow.RouteGetSalesOrder,
+			SalesOrderID: faulty,
+			Status:       500,
+			Times:        1,
+		},
+	)
+	set(
+		fakeinflow.Fault{
+			SalesOrderID: faulty,
+			Status:       429,
+			RetryAfter:   1500 * time.Millisecond,
+			Times:        1,
+		},
+	)
 	set(fakeinflow.Fault{SalesOrderID: faulty, Body: "<html>", Times: 1})
 	assert.Equal(t, 200, get(sound).status, "another order is not met")
 	assert.Equal(t, 200, a.api(http.MethodGet, "/sales-orders", "").status, "nor another route")
@@ -475,12 +614,18 @@ func TestConnectionsBreak(t *testing.T) {
 	put := func() (response, error) { return a.try(http.MethodPut, "/"+a.CompanyID()+"/webhooks", body) }
 	subscribed := func() int { return a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").status }
 
-	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Dropped: true, Times: 1}))
+	require.NoError(
+		t,
+		a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, Dropped: true, Times: 1}),
+	)
 	_, err := put()
 	require.Error(t, err)
 	assert.Equal(t, 404, subscribed())
 
-	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 1}))
+	require.NoError(
+		t,
+		a.SetFault(fakeinflow.Fault{Route: fakeinflow.RoutePutWebhook, AnswerLost: true, Times: 1}),
+	)
 	_, err = put()
 	require.Error(t, err)
 	assert.Equal(t, 200, subscribed())
@@ -516,21 +661,47 @@ func TestOptionsAreChecked(t *testing.T) {
 func TestWebhookSubscriptions(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	body := func(url string, events string) string {
-		return fmt.Sprintf(`{"url":%q,"events":%s,"webHookSubscriptionId":%q,"webHookSubscriptionRequestId":"7c0e4a52-0000-4000-8000-0000000000ff"}`, url, events, subscriptionID)
+		return fmt.Sprintf(
+			`{"url":%q,"events":%s,"webHookSubscriptionId":%q,"webHookSubscriptionRequestId":"7c0e4a52-0000-4000-8000-0000000000ff"}`,
+			url,
+			events,
+			subscriptionID,
+		)
 	}
-	created := a.api(http.MethodPut, "/webhooks", body("http://127.0.0.1:1/hook", `["salesOrder.created"]`))
+	created := a.api(
+		http.MethodPut,
+		"/webhooks",
+		body("http://127.0.0.1:1/hook", `["salesOrder.created"]`),
+	)
 	require.Equal(t, 200, created.status)
 	secret, _ := created.object(t)["secret"].(string)
 	assert.Len(t, secret, 44, "base64 of 32 bytes")
 
-	want := map[string]any{"webHookSubscriptionId": subscriptionID, "url": "http://127.0.0.1:1/hook", "events": []any{"salesOrder.created"}}
-	assert.Equal(t, want, a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").object(t), "the secret comes once only")
+	want := map[string]any{
+		"webHookSubscriptionId": subscriptionID,
+		"url":                   "http://127.0.0.1:1/hook",
+		"events":                []any{"salesOrder.created"},
+	}
+	assert.Equal(
+		t,
+		want,
+		a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").object(t),
+		"the secret comes once only",
+	)
 	assert.Equal(t, []map[string]any{want}, a.api(http.MethodGet, "/webhooks", "").list(t))
 
-	changed := a.api(http.MethodPut, "/webhooks", body("http://127.0.0.1:2/hook", `["SalesOrderUpdatedV1"]`))
+	changed := a.api(
+		http.MethodPut,
+		"/webhooks",
+		body("http://127.0.0.1:2/hook", `["SalesOrderUpdatedV1"]`),
+	)
 	assert.Equal(t, 200, changed.status)
 	assert.NotContains(t, changed.object(t), "secret")
-	assert.Equal(t, "http://127.0.0.1:2/hook", a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").object(t)["url"])
+	assert.Equal(
+		t,
+		"http://127.0.0.1:2/hook",
+		a.api(http.MethodGet, "/webhooks/"+subscriptionID, "").object(t)["url"],
+	)
 
 	assert.Equal(t, 200, a.api(http.MethodDelete, "/webhooks/"+subscriptionID, "").status)
 	assert.Equal(t, 404, a.api(http.MethodDelete, "/webhooks/"+subscriptionID, "").status)
@@ -548,5 +719,14 @@ func TestWebhookSubscriptions(t *testing.T) {
 	} {
 		assert.Equal(t, 400, a.api(http.MethodPut, "/webhooks", wrong).status, name)
 	}
-	assert.Equal(t, 415, a.api(http.MethodPut, "/webhooks", body("http://h/", `["salesOrder.created"]`), header("Content-Type", "text/plain")).status)
+	assert.Equal(
+		t,
+		415,
+		a.api(
+			http.MethodPut,
+			"/webhooks",
+			body("http://h/", `["salesOrder.created"]`),
+			header("Content-Type", "text/plain"),
+		).status,
+	)
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/operations"
+	"error-check-gate/internal/temporalconn"
+)
+
+func newMarksCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "marks",
+		Short: "Show or resume the marks of held orders in InFlow",
+		Long: `With INFLOW_HOLD_FIELD set, workers show the hold of an order in a custom field in
+InFlow. They stop for the whole account if InFlow changes more than that field, or
+if the API key may not write orders.`,
+	}
+	cmd.AddCommand(newMarksStatusCommand(), newMarksResumeCommand())
+	return cmd
+}
+
+func newMarksStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whether hold marks are stopped, and why",
+		Long: `Show whether hold marks are stopped, and why. A worker must be running.
+
+Exit status: 0 they are not stopped, 1 they are.`,
+		Args: exactArgs(0, "gate marks status takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withTemporal(
+				cmd.Context(),
+				time.Minute,
+				func(ctx context.Context, c client.Client) error {
+					stop, err := operations.HoldMarksStopped(ctx, c)
+					switch {
+					case err != nil:
+						return err
+					case stop == nil:
+						fmt.Fprintln(cmd.OutOrStdout(), "hold marks are not stopped")
+						return nil
+					case len(stop.Damaged) > 0:
+						return fmt.Errorf(
+							"hold marks are stopped: when the gate marked sales order %s (%s), InFlow also changed %s; "+
+								"compare the order with what it should be, then run 'gate marks resume'",
+							stop.OrderNumber,
+							stop.SalesOrderID,
+							strings.Join(stop.Damaged, ", "),
+						)
+					}
+					return fmt.Errorf(
+						"hold marks are stopped: InFlow refused to let the gate mark sales order %s (%s); "+
+							"give INFLOW_API_KEY the right to write orders, then run 'gate marks resume'",
+						stop.OrderNumber,
+						stop.SalesOrderID,
+					)
+				},
+			)
+		},
+	}
+}
+
+func newMarksResumeCommand() *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "resume",
+		Short: "Let the gate mark held orders in InFlow again",
+		Long: `Let workers mark held orders in InFlow again, and have every open order checked now,
+so those that are held are marked. A worker must be running.
+
+Exit status: 0, or 1 if it could not be done.`,
+		Example: `  gate marks status
+  gate marks resume`,
+		Args: exactArgs(0, "gate marks resume takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withTemporal(cmd.Context(), wait, func(ctx context.Context, c client.Client) error {
+				orders, err := operations.ResumeHoldMarks(ctx, c)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(
+					cmd.OutOrStdout(),
+					"hold marks are on again; %d open orders are checked now\n",
+					orders,
+				)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for a worker")
+	return cmd
+}
+
+func withTemporal(
+	ctx context.Context,
+	wait time.Duration,
+	do func(context.Context, client.Client) error,
+) error {
+	ctx, cancel := waitAtMost(ctx, wait)
+	defer cancel()
+	c, err := temporalconn.Dial(ctx, temporalconn.Options{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(ctx, c)
+}

@@ -1,0 +1,123 @@
+package fakeinflow
+
+import (
+	"errors"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// apiMember is the lastModifiedById of an order that the API wrote last.
+const apiMember = "c0ffee00-0000-4000-8000-00000000000a"
+
+// changedByFault is the value that [WriteFault.Changed] leaves behind.
+const changedByFault = "changed by a fault"
+
+var errStaleTimestamp = errors.New(
+	"the sales order was modified since the timestamp in the request",
+)
+
+// WriteFault makes a PUT of a sales order do what integrators report, or fear. The answer is 200 all
+// the same.
+type WriteFault struct {
+	// SerialsDropped empties the serial numbers of every line.
+	SerialsDropped bool
+	// TimestampIgnored accepts a stale timestamp.
+	TimestampIgnored bool
+	// Changed is the path of one more field that the write changes, such as "poNumber" or
+	// "lines.0.description"; empty changes none.
+	Changed string
+}
+
+func (f WriteFault) isZero() bool { return f == WriteFault{} }
+
+// apply changes a document after a write.
+func (f WriteFault) apply(document map[string]any) error {
+	if f.SerialsDropped {
+		lines, _ := document["lines"].([]any)
+		for _, entry := range lines {
+			if line, ok := entry.(map[string]any); ok {
+				if quantity, ok := line["quantity"].(map[string]any); ok {
+					quantity["serialNumbers"] = []any{}
+				}
+			}
+		}
+	}
+	if f.Changed == "" {
+		return nil
+	}
+	return setField(document, f.Changed, changedByFault)
+}
+
+// putSalesOrder inserts or updates a sales order as InFlow's API description says: properties that
+// the request lacks stay as they are, and a stale timestamp refuses the write.
+func (s *Server) putSalesOrder(w http.ResponseWriter, r *http.Request) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
+		media != "application/json" {
+		writeError(w, http.StatusUnsupportedMediaType, "The Content-Type must be application/json.")
+		return
+	}
+	named, err := parseInclude(caseless(r.URL.Query(), "include"))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	body, err := decodeObject(r.Body)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "The body is not a JSON object.")
+		return
+	}
+	id := fieldText(body, idField(kindSalesOrder))
+	if !entityIDForm.MatchString(id) {
+		writeError(w, http.StatusBadRequest, "salesOrderId is required, and must be a GUID.")
+		return
+	}
+	answer := answerOf(w)
+	answer.salesOrderID = id
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes, err := s.writeOrder(id, body, answer.write)
+	switch {
+	case errors.Is(err, errStaleTimestamp):
+		writeError(w, http.StatusConflict, "The sales order was modified by someone else.")
+		return
+	case err != nil:
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.changed()
+	s.announce(changes)
+	document := s.store.find(kindSalesOrder, id).document
+	answer.orderVersion = fieldText(document, "timestamp")
+	look := look{store: &s.store}
+	writeJSON(w, http.StatusOK, project(document, kindSalesOrder, named, look.entity))
+}
+
+// writeOrder needs the mutex.
+func (s *Server) writeOrder(id string, body map[string]any, fault WriteFault) ([]change, error) {
+	now := s.options.Clock()
+	if s.store.find(kindSalesOrder, id) == nil {
+		for _, field := range []string{"customerId", "source"} {
+			if fieldText(body, field) == "" {
+				return nil, errors.New(field + " is required for a new sales order")
+			}
+		}
+		return s.store.add(kindSalesOrder, body, now)
+	}
+	return s.store.edit(kindSalesOrder, id, func(document map[string]any) error {
+		sent := fieldText(body, "timestamp")
+		if sent != "" && !fault.TimestampIgnored &&
+			!strings.EqualFold(sent, fieldText(document, "timestamp")) {
+			return errStaleTimestamp
+		}
+		for _, field := range slices.Sorted(maps.Keys(body)) {
+			if field != "timestamp" && field != idField(kindSalesOrder) {
+				document[field] = cloneValue(body[field])
+			}
+		}
+		document["lastModifiedById"] = apiMember
+		return fault.apply(document)
+	}, now)
+}

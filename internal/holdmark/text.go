@@ -1,0 +1,127 @@
+// Package holdmark writes and recognizes the line that says in InFlow that an order is held.
+package holdmark
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// MaxLength is the longest mark, in characters: InFlow shows about that much of a custom field.
+	MaxLength = 100
+	// maxFixed is the longest text beside the placeholders, so that most of an error is shown.
+	maxFixed = 60
+	// DefaultText is the text if a company doesn't choose one.
+	DefaultText = "HOLD since {since}: {error}{more}"
+	// sinceLayout is the day of the hold. A mark is recognized by it.
+	sinceLayout = "2 Jan"
+)
+
+// The placeholders of a text.
+const (
+	placeSince = "{since}"
+	placeError = "{error}"
+	placeMore  = "{more}"
+)
+
+// Text is the text of hold marks.
+type Text struct {
+	text    string
+	zone    *time.Location
+	pattern *regexp.Regexp
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+// ParseText reads the text of hold marks. Empty is [DefaultText]. Days are in zone. It fails if the
+// text lacks {since}, by which the gate recognizes its marks, or leaves no room for an error.
+func ParseText(text string, zone *time.Location) (Text, error) {
+	if text == "" {
+		text = DefaultText
+	}
+	fixed := text
+	for _, name := range placeholder.FindAllString(text, -1) {
+		switch name {
+		case placeSince, placeError, placeMore:
+		default:
+			return Text{}, fmt.Errorf("%s is no placeholder: use {since}, {error} and {more}", name)
+		}
+		if strings.Count(text, name) > 1 {
+			return Text{}, fmt.Errorf("%s occurs more than once", name)
+		}
+		fixed = strings.Replace(fixed, name, "", 1)
+	}
+	switch {
+	case !strings.Contains(text, placeSince):
+		return Text{}, errors.New("{since} is missing: the gate recognizes its marks by it")
+	case strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == utf8.RuneError }) >= 0:
+		return Text{}, errors.New("it is not one line of text")
+	case utf8.RuneCountInString(fixed) > maxFixed:
+		return Text{}, fmt.Errorf(
+			"it has %d characters beside the placeholders; at most %d leave room for the error",
+			utf8.RuneCountInString(fixed),
+			maxFixed,
+		)
+	case len(strings.TrimSpace(fixed)) < minFixed:
+		return Text{}, fmt.Errorf(
+			"it has under %d characters beside the placeholders: people would not know what it says",
+			minFixed,
+		)
+	}
+	return Text{text: text, zone: zone, pattern: patternOf(text)}, nil
+}
+
+// minFixed keeps a mark from looking like what a person types.
+const minFixed = 4
+
+func patternOf(text string) *regexp.Regexp {
+	expression := regexp.QuoteMeta(text)
+	for _, place := range [][2]string{
+		{placeSince, `\d{1,2} [A-Z][a-z]{2}`},
+		{placeError, `.*`},
+		{placeMore, `( \(\+\d+ more\))?`},
+	} {
+		expression = strings.Replace(expression, regexp.QuoteMeta(place[0]), place[1], 1)
+	}
+	return regexp.MustCompile("^" + strings.TrimSpace(expression) + "$")
+}
+
+// Recognizes reports whether a custom field's value has the form of a mark.
+func (t Text) Recognizes(value string) bool { return t.pattern.MatchString(value) }
+
+// Format returns the mark, at most [MaxLength] characters long. It is empty for the zero mark.
+func (t Text) Format(mark ordercheck.HoldMark) string {
+	if mark.IsZero() {
+		return ""
+	}
+	more := ""
+	if mark.More > 0 {
+		more = fmt.Sprintf(" (+%d more)", mark.More)
+	}
+	line := strings.Replace(t.text, placeSince, mark.Since.In(t.zone).Format(sinceLayout), 1)
+	line = strings.Replace(line, placeMore, more, 1)
+	room := MaxLength - (utf8.RuneCountInString(line) - utf8.RuneCountInString(placeError))
+	return strings.TrimSpace(strings.Replace(line, placeError, oneLine(mark.Error, room), 1))
+}
+
+// oneLine cuts a text to length characters of one line.
+func oneLine(text string, length int) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text)
+	runes := []rune(text)
+	if len(runes) <= length {
+		return text
+	}
+	return strings.TrimSpace(string(runes[:max(length-1, 0)])) + "…"
+}

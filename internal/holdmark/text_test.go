@@ -1,0 +1,73 @@
+package holdmark
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+var november = time.Date(2026, 11, 25, 23, 30, 0, 0, time.UTC)
+
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	kyiv := time.FixedZone("Kyiv", 2*3600)
+	long := strings.Repeat("ö", 200)
+	for _, tt := range []struct {
+		text string
+		zone *time.Location
+		mark ordercheck.HoldMark
+		want string
+	}{
+		{"", time.UTC, ordercheck.HoldMark{}, ""},
+		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "total is 175.00, should be 100.00", More: 2},
+			"HOLD since 25 Nov: total is 175.00, should be 100.00 (+2 more)"},
+		{"", kyiv, ordercheck.HoldMark{Since: november, Error: "total is wrong"}, "HOLD since 26 Nov: total is wrong"},
+		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "two\r\nlines\tand\x00more"}, "HOLD since 25 Nov: two lines andmore"},
+		{"STOP {since}", time.UTC, ordercheck.HoldMark{Since: november, Error: "x", More: 4}, "STOP 25 Nov"},
+		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: long, More: 12},
+			"HOLD since 25 Nov: " + strings.Repeat("ö", 69) + "… (+12 more)"},
+		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "{since} {more}"}, "HOLD since 25 Nov: {since} {more}"},
+	} {
+		text, err := ParseText(tt.text, tt.zone)
+		require.NoError(t, err)
+		got := text.Format(tt.mark)
+		assert.Equal(t, tt.want, got)
+		assert.LessOrEqual(t, utf8.RuneCountInString(got), MaxLength)
+		if got != "" {
+			assert.True(t, text.Recognizes(got), got)
+		}
+	}
+}
+
+func TestAPersonsWordsAreNoMark(t *testing.T) {
+	t.Parallel()
+	text, err := ParseText("", time.UTC)
+	require.NoError(t, err)
+	for _, words := range []string{
+		"", "HOLD", "HOLD since yesterday: call Bob", "Please HOLD since 25 Nov: x", "hold since 25 Nov: x",
+		"HOLD since 25 November: x", "Jane said: HOLD since 25 Nov: x", "HOLD since 25 Nov",
+	} {
+		assert.False(t, text.Recognizes(words), words)
+	}
+}
+
+func TestParseTextSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"HOLD: {error}":                      "{since} is missing",
+		"HOLD {since} {order}":               "{order} is no placeholder",
+		"HOLD {since} {since}":               "{since} occurs more than once",
+		"HOLD\n{since}":                      "not one line",
+		"{since} {error}":                    "under 4 characters",
+		strings.Repeat("x", 61) + " {since}": "62 characters beside the placeholders",
+	} {
+		_, err := ParseText(text, time.UTC)
+		require.ErrorContains(t, err, want, text)
+	}
+}

@@ -1,0 +1,83 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// HoldMarksStopped returns why hold marks are stopped; nil if they are not.
+func HoldMarksStopped(ctx context.Context, c client.Client) (*ordercheck.HoldMarksStop, error) {
+	run, err := c.DescribeWorkflowExecution(ctx, ordercheck.HoldMarksStopID, "")
+	var none *serviceerror.NotFound
+	switch {
+	case errors.As(err, &none):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look whether hold marks are stopped: %w", err)
+	case run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return nil, nil
+	}
+	answer, err := c.QueryWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.QueryHoldMarksStop)
+	if err != nil {
+		return nil, fmt.Errorf("ask why hold marks are stopped: %w", err)
+	}
+	var stop ordercheck.HoldMarksStop
+	if err := answer.Get(&stop); err != nil {
+		return nil, fmt.Errorf("read why hold marks are stopped: %w", err)
+	}
+	return &stop, nil
+}
+
+// ResumeHoldMarks lets the gate write hold marks again, and has every open order checked, so those
+// that are held are marked. It returns the number of open orders. Without a stop it only has them
+// checked.
+func ResumeHoldMarks(ctx context.Context, c client.Client) (orders int, err error) {
+	err = c.SignalWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.SignalResumeHoldMarks, nil)
+	var none *serviceerror.NotFound
+	switch {
+	case errors.As(err, &none): // nothing is stopped
+	case err != nil:
+		return 0, fmt.Errorf("resume hold marks: %w", err)
+	default:
+		// An order that is checked before the stop has ended would not be marked.
+		if err := c.GetWorkflow(ctx, ordercheck.HoldMarksStopID, "").Get(ctx, nil); err != nil {
+			return 0, fmt.Errorf("wait for the end of the stop of hold marks: %w", err)
+		}
+	}
+	query := fmt.Sprintf(
+		"WorkflowType = '%s' AND ExecutionStatus = 'Running'",
+		ordercheck.WorkflowType,
+	)
+	var token []byte
+	for {
+		page, err := c.ListWorkflow(
+			ctx,
+			&workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: token},
+		)
+		if err != nil {
+			return orders, fmt.Errorf("list the open orders: %w", err)
+		}
+		for _, run := range page.GetExecutions() {
+			id := run.GetExecution().GetWorkflowId()
+			err := c.SignalWorkflow(ctx, id, "", ordercheck.SignalWebhookDelivered, nil)
+			switch {
+			case errors.As(err, &none): // it has ended since
+			case err != nil:
+				return orders, fmt.Errorf("have %s checked: %w", id, err)
+			default:
+				orders++
+			}
+		}
+		if token = page.GetNextPageToken(); len(token) == 0 {
+			return orders, nil
+		}
+	}
+}
