@@ -107,13 +107,13 @@ func (b *browser) get(address string) (status int, body string) {
 
 func (b *browser) getOnce(address string) (status int, body string) {
 	b.d.t.Helper()
-	answer, err := b.client.Get(b.d.at(address))
+	answer, err := b.client.Get(b.d.at(address)) //nolint:noctx // the client has a time limit
 	return b.read(answer, err)
 }
 
 func (b *browser) post(address string, form url.Values) (status int, body string) {
 	b.d.t.Helper()
-	answer, err := b.client.PostForm(b.d.at(address), form)
+	answer, err := b.client.PostForm(b.d.at(address), form) //nolint:noctx // the client has a time limit
 	return b.read(answer, err)
 }
 

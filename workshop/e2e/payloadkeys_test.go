@@ -185,7 +185,7 @@ func testIngressSendsNothing(t *testing.T, order string, env []string, says stri
 	assert.Equal(t, 1, send.exit())
 	assert.Contains(t, <-send.lines, "503")
 	require.EventuallyWithT(t, func(c *assert.CollectT) { // until Temporal has responded
-		response, err := http.Get(url + "/readyz")
+		response, err := http.Get(url + "/readyz") //nolint:noctx // a test of readiness
 		require.NoError(c, err)
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
