@@ -113,10 +113,15 @@ type configuration struct {
 	// Receivers explains the names of receivers in logs and runs. It is empty if the worker has a
 	// fault.
 	Receivers []notify.Receiver `json:"receivers"`
+	// Notes say what the settings need outside of the gate.
+	Notes []string `json:"notes"`
 }
 
 func effectiveConfiguration(ctx context.Context, environment config.Environment, names []string) (configuration, error) {
-	c := configuration{Settings: []config.Setting{}, Faults: []config.ProcessFault{}, Receivers: []notify.Receiver{}}
+	c := configuration{
+		Settings: []config.Setting{}, Faults: []config.ProcessFault{},
+		Receivers: []notify.Receiver{}, Notes: []string{},
+	}
 	production := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == processDev })
 	if err := c.add(environment, production); err != nil {
 		return c, err
@@ -146,6 +151,7 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 	c.checkRules(ctx, environment, names)
 	c.checkTokens(environment, names)
 	c.checkTelemetry(ctx, names)
+	c.addNotes(environment, names)
 	for _, setting := range config.Foreign(environment, "OTEL_") {
 		setting.Processes = names
 		c.Settings = append(c.Settings, setting)
@@ -191,6 +197,16 @@ func (c *configuration) checkTokens(environment config.Environment, names []stri
 		c.Faults = append(c.Faults, config.ProcessFault{
 			Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: []string{"desk"},
 		})
+	}
+}
+
+// addNotes adds notes about settings without a fault.
+func (c *configuration) addNotes(environment config.Environment, names []string) {
+	const holdField = "INFLOW_HOLD_FIELD"
+	marks := slices.Contains(names, "worker") && environment.Value(holdField) != ""
+	if marks && !c.faulty(holdField) {
+		c.Notes = append(c.Notes, holdField+": the gate writes this field of orders in InFlow, "+
+			"so INFLOW_API_KEY must be allowed to write sales orders")
 	}
 }
 
@@ -282,6 +298,12 @@ func (c *configuration) writeTable(w io.Writer) error {
 	}
 	for _, r := range c.Receivers {
 		fmt.Fprintf(table, "%s\t%s\n", r.Name, r.Is)
+	}
+	if len(c.Notes) > 0 {
+		fmt.Fprintln(table, "\nNOTES")
+	}
+	for _, note := range c.Notes {
+		fmt.Fprintln(table, note)
 	}
 	return table.Flush()
 }

@@ -109,6 +109,24 @@ func TestConfigReadsDotEnvForDevOnly(t *testing.T) {
 	assert.Contains(t, out, `"faults":[]`)
 }
 
+func TestConfigSaysWhatHoldMarksNeed(t *testing.T) {
+	const note = "INFLOW_API_KEY must be allowed to write sales orders"
+	environment := sound()
+	out, _, err := runConfig(t, environment)
+	require.NoError(t, err)
+	assert.NotContains(t, out, note)
+	environment["INFLOW_HOLD_FIELD"] = "custom10"
+	out, errOut, err := runConfig(t, environment)
+	require.NoError(t, err, errOut)
+	assert.Contains(t, out, note)
+	out, _, err = runConfig(t, environment, "--json")
+	require.NoError(t, err)
+	assert.Contains(t, out, note)
+	out, _, err = runConfig(t, environment, "--process", "ingress")
+	require.NoError(t, err)
+	assert.NotContains(t, out, note)
+}
+
 func TestConfigTellsWhoAReceiverIs(t *testing.T) {
 	environment := sound()
 	environment["SMTP_ADDR"], environment["MAIL_FROM"], environment["MAIL_TO"] = "mail.example.com:587", "gate@example.com", "sales@example.com"

@@ -116,6 +116,26 @@ func TestDefaultsInTexts(t *testing.T) {
 	assert.Greater(t, checked, 8)
 }
 
+// TestKubernetesHasTheDefaults checks the settings that Kubernetes' base and components spell out. An
+// address to listen on differs, because a pod has addresses of its own.
+func TestKubernetesHasTheDefaults(t *testing.T) {
+	t.Parallel()
+	defaults, checked := production(), 0
+	literal := regexp.MustCompile(`(?m)^ +- "?([A-Z_]+)=([^"\n]*)"?$`)
+	files := readFiles(t, "deploy/kubernetes/base/kustomization.yaml",
+		"deploy/kubernetes/components/*/kustomization.yaml")
+	for path, content := range files {
+		for _, match := range literal.FindAllStringSubmatch(content, -1) {
+			variable, value := match[1], match[2]
+			if want := defaults[variable]; want != "" && variable != "ADMIN_ADDR" {
+				checked++
+				assert.Equal(t, want, value, "%s: %s", path, variable)
+			}
+		}
+	}
+	assert.Greater(t, checked, 5)
+}
+
 // TestComposeHasTheDefaults checks the defaults in docker-compose.yml. An empty one leaves the
 // decision to the program.
 func TestComposeHasTheDefaults(t *testing.T) {
