@@ -34,7 +34,8 @@ var freeText = []string{
 	"SMTP_USERNAME", "SMTP_PASSWORD", "DESK_OIDC_CLIENT_ID", "DESK_OIDC_CLIENT_SECRET", "WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
 }
 
-// companions make each variable count: alone, some would be refused for what is missing beside them.
+// companions make each variable count: alone, some would be refused for what is missing beside
+// them.
 func companions(t *testing.T) map[string]string {
 	t.Helper()
 	environment := sound()
@@ -48,7 +49,8 @@ func companions(t *testing.T) map[string]string {
 	return environment
 }
 
-// variables returns every variable of .env.example, and Temporal's own that the example does not name.
+// variables returns every variable of .env.example, and Temporal's own that the example does not
+// name.
 func variables(t *testing.T) []string {
 	t.Helper()
 	content, err := os.ReadFile("../../.env.example")
@@ -65,8 +67,8 @@ func variables(t *testing.T) []string {
 	return names
 }
 
-// TestWhatConfigAcceptsStartsAProcess tries each variable with each bad value: 'gate config' names the variable, or every
-// process can be put together from it.
+// TestWhatConfigAcceptsStartsAProcess tries each variable with each bad value: 'gate config' names
+// the variable, or every process can be put together from it.
 func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 	base, names := companions(t), variables(t)
 	t.Chdir(t.TempDir()) // what a path names does not exist

@@ -15,7 +15,7 @@ const (
 	exitErrorsFound = 1 // the order has errors, or the command failed
 	exitFault       = 1
 	exitNotChecked  = 2 // no report could be had, or the configuration is wrong
-	exitUsage       = 2
+	exitUsage       = 2 // except of 'gate webhooks', whose contract has only 0 and 1
 )
 
 // exitError ends the process with a status. A nil err prints nothing.
@@ -67,6 +67,7 @@ func exactArgs(n int, message string) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return &exitError{code: exitUsage, err: errors.New(message + "; see '" + cmd.CommandPath() + " --help'")}
+		err := fmt.Errorf("%s; see '%s --help'", message, cmd.CommandPath())
+		return &exitError{code: exitUsage, err: err}
 	}
 }

@@ -57,7 +57,7 @@ func printInTime(out io.Writer, line string) {
 }
 
 func newRootCommand() *cobra.Command {
-	root := &cobra.Command{
+	root := asGroup(&cobra.Command{
 		Use:   "gate",
 		Short: "Check InFlow sales orders against your rules, and hold the wrong ones",
 		Long: `The Error Check Gate listens to InFlow's webhooks. Each sales order that is
@@ -69,7 +69,8 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}
+	}, exitUsage)
+	flagErrors(root, exitUsage)
 	root.AddCommand(
 		newDevCommand(),
 		newIngressCommand(),

@@ -10,17 +10,17 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/operations"
-	"error-check-gate/internal/temporalconn"
+	"error-check-gate/internal/ordercheck"
 )
 
 func newMarksCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := asGroup(&cobra.Command{
 		Use:   "marks",
 		Short: "Show or resume the marks of held orders in InFlow",
 		Long: `With INFLOW_HOLD_FIELD set, workers show the hold of an order in a custom field in
 InFlow. They stop for the whole account if InFlow changes more than that field, or
 if the API key may not write orders.`,
-	}
+	}, exitUsage)
 	cmd.AddCommand(newMarksStatusCommand(), newMarksResumeCommand())
 	return cmd
 }
@@ -34,36 +34,34 @@ func newMarksStatusCommand() *cobra.Command {
 Exit status: 0 they are not stopped, 1 they are.`,
 		Args: exactArgs(0, "gate marks status takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withTemporal(
-				cmd.Context(),
-				time.Minute,
+			return withTemporalAtMost(cmd.Context(), time.Minute,
 				func(ctx context.Context, c client.Client) error {
 					stop, err := operations.HoldMarksStopped(ctx, c)
-					switch {
-					case err != nil:
+					if err != nil {
 						return err
-					case stop == nil:
-						fmt.Fprintln(cmd.OutOrStdout(), "hold marks are not stopped")
-						return nil
-					case len(stop.Damaged) > 0:
-						return fmt.Errorf(
-							"hold marks are stopped: when the gate marked sales order %s (%s), InFlow also changed %s; "+
-								"compare the order with what it should be, then run 'gate marks resume'",
-							stop.OrderNumber,
-							stop.SalesOrderID,
-							strings.Join(stop.Damaged, ", "),
-						)
 					}
-					return fmt.Errorf(
-						"hold marks are stopped: InFlow refused to let the gate mark sales order %s (%s); "+
-							"give INFLOW_API_KEY the right to write orders, then run 'gate marks resume'",
-						stop.OrderNumber,
-						stop.SalesOrderID,
-					)
-				},
-			)
+					if stop != nil {
+						return stopped(stop)
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), "hold marks are not stopped")
+					return nil
+				})
 		},
 	}
+}
+
+// stopped explains a stop of hold marks.
+func stopped(stop *ordercheck.HoldMarksStop) error {
+	if len(stop.Damaged) > 0 {
+		return fmt.Errorf(
+			"hold marks are stopped: when the gate marked sales order %s (%s), InFlow also changed %s; "+
+				"compare the order with what it should be, then run 'gate marks resume'",
+			stop.OrderNumber, stop.SalesOrderID, strings.Join(stop.Damaged, ", "))
+	}
+	return fmt.Errorf(
+		"hold marks are stopped: InFlow refused to let the gate mark sales order %s (%s); "+
+			"give INFLOW_API_KEY the right to write orders, then run 'gate marks resume'",
+		stop.OrderNumber, stop.SalesOrderID)
 }
 
 func newMarksResumeCommand() *cobra.Command {
@@ -79,35 +77,18 @@ Exit status: 0, or 1 if it could not be done.`,
   gate marks resume`,
 		Args: exactArgs(0, "gate marks resume takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withTemporal(cmd.Context(), wait, func(ctx context.Context, c client.Client) error {
-				orders, err := operations.ResumeHoldMarks(ctx, c)
-				if err != nil {
+			return withTemporalAtMost(cmd.Context(), wait,
+				func(ctx context.Context, c client.Client) error {
+					orders, err := operations.ResumeHoldMarks(ctx, c)
+					if err != nil {
+						return err
+					}
+					_, err = fmt.Fprintf(cmd.OutOrStdout(),
+						"hold marks are on again; %d open orders are checked now\n", orders)
 					return err
-				}
-				fmt.Fprintf(
-					cmd.OutOrStdout(),
-					"hold marks are on again; %d open orders are checked now\n",
-					orders,
-				)
-				return nil
-			})
+				})
 		},
 	}
 	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for a worker")
 	return cmd
-}
-
-func withTemporal(
-	ctx context.Context,
-	wait time.Duration,
-	do func(context.Context, client.Client) error,
-) error {
-	ctx, cancel := waitAtMost(ctx, wait)
-	defer cancel()
-	c, err := temporalconn.Dial(ctx, temporalconn.Options{})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return do(ctx, c)
 }

@@ -22,7 +22,7 @@ import (
 )
 
 func newRulesCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := asGroup(&cobra.Command{
 		Use:   "rules",
 		Short: "Validate, try, list and test rule files",
 		Long: `A rule set says what can be wrong with a sales order. It is written in YAML files,
@@ -31,13 +31,7 @@ RULES_FILE names, and takes over what they say when they change; without it, the
 general checks that ship with the gate hold.
 
 Of these commands only in-force and use need Temporal; none needs InFlow.`,
-		Args: noRulesArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	// Exit status 1 says that an order has errors: a mistyped flag must not.
-	cmd.SetFlagErrorFunc(
-		func(_ *cobra.Command, err error) error { return &exitError{code: exitUsage, err: err} },
-	)
+	}, exitUsage)
 	cmd.AddCommand(
 		newRulesValidateCommand(),
 		newRulesEvalCommand(),

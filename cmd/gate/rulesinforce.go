@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,11 +10,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/temporalconn"
 )
 
 func newRulesInForceCommand() *cobra.Command {
@@ -28,19 +29,16 @@ TEMPORAL_NAMESPACE, …); no worker needs to run.
 Exit status: 0, or 1 if no rule set is in force yet.`,
 		Args: noRulesArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := temporalconn.Dial(cmd.Context(), temporalconn.Options{})
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			inForce, _, err := operations.RulesInForce(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			if inForce.Digest == "" {
-				return operations.ErrNoRulesInForce
-			}
-			return printInForce(cmd.OutOrStdout(), &inForce, asJSON)
+			return withTemporal(cmd.Context(), func(c client.Client) error {
+				inForce, _, err := operations.RulesInForce(cmd.Context(), c)
+				if err != nil {
+					return err
+				}
+				if inForce.Digest == "" {
+					return operations.ErrNoRulesInForce
+				}
+				return printInForce(cmd.OutOrStdout(), &inForce, asJSON)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the record as one line of JSON")
@@ -76,34 +74,36 @@ Exit status: 0 the set is in force, 1 it is not, 2 wrong use.`,
 					err:  errors.New("--by is missing: say who goes back to the rule set"),
 				}
 			}
-			ctx, cancel := waitAtMost(cmd.Context(), wait)
-			defer cancel()
-			c, err := temporalconn.Dial(ctx, temporalconn.Options{})
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			inForce, err := operations.UseRules(ctx, c, args[0], by)
-			var refused *temporal.ApplicationError
-			switch {
-			case errors.As(err, &refused):
-				return errors.New(refused.Message())
-			case err != nil && ctx.Err() != nil:
-				return fmt.Errorf(
-					"no worker answered within %v: it is not known whether the rule set is in force, and it may still take over when a worker runs; "+
-						"'gate rules in-force' shows it",
-					wait,
-				)
-			case err != nil:
-				return err
-			}
-			return printInForce(cmd.OutOrStdout(), &inForce, asJSON)
+			return withTemporalAtMost(cmd.Context(), wait,
+				func(ctx context.Context, c client.Client) error {
+					inForce, err := useRules(ctx, c, args[0], by, wait)
+					if err != nil {
+						return err
+					}
+					return printInForce(cmd.OutOrStdout(), &inForce, asJSON)
+				})
 		},
 	}
 	cmd.Flags().StringVar(&by, "by", "", "who decides this (required)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the record as one line of JSON")
 	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for a worker to accept it")
 	return cmd
+}
+
+func useRules(
+	ctx context.Context, c client.Client, digest, by string, wait time.Duration,
+) (ordercheck.InForce, error) {
+	inForce, err := operations.UseRules(ctx, c, digest, by)
+	var refused *temporal.ApplicationError
+	switch {
+	case errors.As(err, &refused):
+		return inForce, errors.New(refused.Message())
+	case err != nil && ctx.Err() != nil:
+		return inForce, fmt.Errorf("no worker answered within %v: it is not known whether the rule set "+
+			"is in force, and it may still take over when a worker runs; "+
+			"'gate rules in-force' shows it", wait)
+	}
+	return inForce, err
 }
 
 func printInForce(out io.Writer, inForce *ordercheck.InForce, asJSON bool) error {

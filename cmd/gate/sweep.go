@@ -1,15 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/operations"
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/internal/temporalconn"
 )
 
 func newSweepCommand() *cobra.Command {
@@ -31,33 +32,42 @@ Exit status: 0 the sweep was done, 1 it was not.`,
   gate sweep --json | jq .missed`,
 		Args: exactArgs(0, "gate sweep takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := waitAtMost(cmd.Context(), wait)
-			defer cancel()
-			c, err := temporalconn.Dial(ctx, temporalconn.Options{})
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			shown := newProgress(cmd.ErrOrStderr(), "orders compared")
-			sweep, err := operations.SweepNow(ctx, c, operations.SweepOptions{
-				UnderWay: func(workflowID string) {
-					cmd.PrintErrf("gate: the sweep %s is under way; this one follows it\n", workflowID)
-				},
-				Progress: func(p ordercheck.SweepProgress) { shown.set(p.Read, p.Total) },
-			})
-			shown.end()
-			if err != nil {
-				return notDone(ctx, err, fmt.Sprintf(
-					"the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; is a worker running, and does InFlow answer? (wait longer with --wait)",
-					wait, ordercheck.SweepWorkflowType))
-			}
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(sweep)
-			}
-			return sweep.WriteText(cmd.OutOrStdout())
+			return withTemporalAtMost(cmd.Context(), wait,
+				func(ctx context.Context, c client.Client) error {
+					sweep, err := sweepNow(ctx, cmd, c, wait)
+					if err != nil {
+						return err
+					}
+					if asJSON {
+						return json.NewEncoder(cmd.OutOrStdout()).Encode(sweep)
+					}
+					return sweep.WriteText(cmd.OutOrStdout())
+				})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as one line of JSON")
-	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute, "how long to wait for the sweep to end; it goes on after that")
+	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute,
+		"how long to wait for the sweep to end; it goes on after that")
 	return cmd
+}
+
+// sweepNow runs a sweep and shows its progress.
+func sweepNow(
+	ctx context.Context, cmd *cobra.Command, c client.Client, wait time.Duration,
+) (*ordercheck.Sweep, error) {
+	shown := newProgress(cmd.ErrOrStderr(), "orders compared")
+	sweep, err := operations.SweepNow(ctx, c, operations.SweepOptions{
+		UnderWay: func(workflowID string) {
+			cmd.PrintErrf("gate: the sweep %s is running; this one starts after it\n", workflowID)
+		},
+		Progress: func(p ordercheck.SweepProgress) { shown.set(p.Read, p.Total) },
+	})
+	shown.end()
+	if err != nil {
+		return nil, notDone(ctx, err, fmt.Sprintf(
+			"the sweep has not ended within %v and goes on: see workflow type %s in Temporal's Web UI; "+
+				"is a worker running, and does InFlow answer? (wait longer with --wait)",
+			wait, ordercheck.SweepWorkflowType))
+	}
+	return sweep, nil
 }

@@ -22,7 +22,7 @@ import (
 
 const (
 	defaultWebhookURL = "http://127.0.0.1:5000/webhook/inflow"
-	// maxWebhookFile is far above what the gate takes, 256 KiB, in bytes.
+	// maxWebhookFile is the longest body that is read, in bytes. The gate accepts 256 KiB.
 	maxWebhookFile = 16 << 20
 )
 
@@ -32,91 +32,94 @@ names. There is no flag for it: every user of a machine can read the arguments
 of its commands.`
 
 func newWebhooksCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := asGroup(&cobra.Command{
 		Use:   "webhooks",
 		Short: "Subscribe to InFlow's webhooks; send, sign and verify them",
-		Long: `InFlow tells of a changed sales order by a webhook: a POST of some JSON, with a
+		Long: `InFlow reports a changed sales order with a webhook: a POST of JSON, with a
 signature in the header ` + inflow.SignatureHeader + `. The signature is the
 base64 of HMAC-SHA256 over the raw body, keyed with the subscription's secret.
 
-list, get, subscribe, unsubscribe and rotate keep the account's subscriptions at
-InFlow. send, sign and verify make a delivery by hand, and find out why one was
-refused.
+list, get, subscribe, unsubscribe and rotate manage the account's subscriptions at
+InFlow. send and sign make a delivery by hand, and verify says why one was refused.
 ` + secretsHelp + `
 
 Exit status: 0 done, accepted, signed or verified, 1 not.`,
-		Args: noWebhookArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	}, exitFault)
+	flagErrors(cmd, exitFault)
 	cmd.AddCommand(newSubscriptionCommands()...)
 	cmd.AddCommand(newWebhooksSendCommand(), newWebhooksSignCommand(), newWebhooksVerifyCommand())
 	return cmd
 }
 
-func noWebhookArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return fmt.Errorf("there is no command %q; see '%s --help'", args[0], cmd.CommandPath())
-}
+// sendFlags are the flags of 'gate webhooks send'.
+type sendFlags struct{ target, event, form string }
 
 func newWebhooksSendCommand() *cobra.Command {
-	var target, event, form string
+	var f sendFlags
 	cmd := &cobra.Command{
 		Use:   "send ID",
 		Short: "Send a signed delivery for one sales order",
 		Long: `Make a webhook for one sales order, sign it, and post it to a gate, as InFlow
 would. ID is the order's number, such as SO-001051, or InFlow's id of the order:
-the last part of its address, https://app.inflowinventory.com/sales-orders/ID. A
-number is looked up in Temporal's list of runs (TEMPORAL_ADDRESS, …), then at
+the last part of its address, https://app.inflowinventory.com/sales-orders/ID. The
+command looks up a number in Temporal's list of runs (TEMPORAL_ADDRESS, …), then at
 InFlow, if INFLOW_COMPANY_ID and INFLOW_API_KEY are set.
 
-The gate then fetches that order from InFlow and checks it. Of several secrets,
-the first signs.
+The gate then fetches that order from InFlow and checks it. If there are several
+secrets, the first one signs.
 ` + secretsHelp + `
 
 Exit status: 0 the gate answered 2xx, 1 it did not.`,
 		Example: `  WEBHOOK_SECRET_FILE=secret.txt gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11
-  gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --url https://gate.example.com/webhook/inflow
+  gate webhooks send SO-001051 --url https://gate.example.com/webhook/inflow
   gate webhooks send 8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11 --form live --event SalesOrderCreatedV1`,
 		Args: oneArg("gate webhooks send needs one argument, the id or the number of a sales order"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			keys, err := signingKeys()
-			if err != nil {
-				return err
-			}
-			id, err := findOrderToSend(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			payloadForm := inflow.PayloadForm(form)
-			if event == "" {
-				event = inflow.EventName(payloadForm, inflow.ActionUpdated)
-			}
-			body, err := inflow.NewWebhookBody(payloadForm, event, id, time.Now())
-			if err != nil {
-				return fmt.Errorf("--form: %w", err)
-			}
-			answer, err := inflow.PostWebhook(cmd.Context(), target, inflow.Sign(keys[0], body), body)
-			if err != nil {
-				if errors.Is(err, syscall.ECONNREFUSED) {
-					return fmt.Errorf("%w\nis a gate listening there? start one with 'gate ingress' or 'gate dev', or say where with --url", err)
-				}
-				return err
-			}
-			return reportAnswer(cmd.OutOrStdout(), answer)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return sendWebhook(cmd, args[0], f) },
 	}
-	cmd.Flags().StringVar(&target, "url", defaultWebhookURL, "where the gate takes webhooks")
-	cmd.Flags().StringVar(&event, "event", "", `InFlow's name of what happened (default "salesOrder.updated", or "SalesOrderUpdatedV1" with --form live)`)
-	cmd.Flags().StringVar(&form, "form", string(inflow.FormDocumented), "shape of the body: documented, or live as InFlow's service was seen to send")
+	flags := cmd.Flags()
+	flags.StringVar(&f.target, "url", defaultWebhookURL, "where the gate receives webhooks")
+	flags.StringVar(&f.event, "event", "", `InFlow's name of what happened `+
+		`(default "salesOrder.updated", or "SalesOrderUpdatedV1" with --form live)`)
+	flags.StringVar(&f.form, "form", string(inflow.FormDocumented),
+		"form of the body: documented, or live, as InFlow's service was seen to send")
 	return cmd
 }
 
-// reportAnswer prints an answer, and says what to do about one that InFlow would not accept.
+func sendWebhook(cmd *cobra.Command, order string, f sendFlags) error {
+	keys, err := signingKeys()
+	if err != nil {
+		return err
+	}
+	id, err := findOrderToSend(cmd.Context(), order)
+	if err != nil {
+		return err
+	}
+	form := inflow.PayloadForm(f.form)
+	if f.event == "" {
+		f.event = inflow.EventName(form, inflow.ActionUpdated)
+	}
+	body, err := inflow.NewWebhookBody(form, f.event, id, time.Now())
+	if err != nil {
+		return fmt.Errorf("--form: %w", err)
+	}
+	answer, err := inflow.PostWebhook(cmd.Context(), f.target, inflow.Sign(keys[0], body), body)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w\nis a gate listening there? "+
+			"start one with 'gate ingress' or 'gate dev', or name its address with --url", err)
+	}
+	if err != nil {
+		return err
+	}
+	return reportAnswer(cmd.OutOrStdout(), answer)
+}
+
+// reportAnswer prints an answer. If InFlow would not accept it, it returns an error that says what
+// to do.
 func reportAnswer(out io.Writer, answer *inflow.WebhookAnswer) error {
-	status := strings.TrimSpace(fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode)))
-	_, err := fmt.Fprintf(out, "%s, after %v\n%s\n", status, answer.Took.Round(time.Millisecond), onOneLine(string(answer.Body)))
+	status := strings.TrimSpace(
+		fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode)))
+	_, err := fmt.Fprintf(out, "%s, after %v\n%s\n",
+		status, answer.Took.Round(time.Millisecond), onOneLine(string(answer.Body)))
 	if err != nil || answer.Accepted() {
 		return err
 	}
@@ -125,16 +128,18 @@ func reportAnswer(out io.Writer, answer *inflow.WebhookAnswer) error {
 	case http.StatusUnauthorized:
 		advice = ": that gate has another WEBHOOK_SECRET"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		advice = ": webhooks go to /webhook/inflow; see --url"
+		advice = ": send webhooks to /webhook/inflow; see --url"
 	case http.StatusTooManyRequests:
-		advice = ": it has too much to do at once; try again"
+		advice = ": the gate is busy; try again"
 	case http.StatusServiceUnavailable:
-		advice = ": it could not hand the delivery to Temporal, and its log says why; InFlow would send it again"
+		advice = ": it could not hand the delivery to Temporal, and its log says why; " +
+			"InFlow would send it again"
 	}
 	return fmt.Errorf("the delivery was not accepted%s", advice)
 }
 
-// onOneLine keeps a stranger's answer from moving the terminal's cursor.
+// onOneLine replaces control characters, so that an untrusted text cannot move the terminal's
+// cursor.
 func onOneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
@@ -149,8 +154,9 @@ func newWebhooksSignCommand() *cobra.Command {
 		Use:   "sign [FILE|-]",
 		Short: "Print the signature of a body",
 		Long: `Print the value of the header ` + inflow.SignatureHeader + ` for a body, byte
-for byte as it is in FILE, or on standard input. A line break at its end counts:
-'printf %s' writes none, 'echo' does. Of several secrets, the first signs.
+for byte as it is in FILE, or on standard input. A line break at the end counts:
+'printf %s' writes none, 'echo' does. If there are several secrets, the first one
+signs.
 ` + secretsHelp,
 		Example: `  gate webhooks sign body.json
   curl http://127.0.0.1:5000/webhook/inflow --data-binary @body.json \
@@ -179,15 +185,15 @@ func newWebhooksVerifyCommand() *cobra.Command {
 		Use:   "verify [FILE|-] --signature S",
 		Short: "Verify a body's signature, and say why it is wrong",
 		Long: `Verify a signature as the gate does. The body is read byte for byte from FILE, or
-from standard input: save it as it arrived, before anything parses it.
---signature is the value of the header ` + inflow.SignatureHeader + `; give it twice
-for a request that has two.
+from standard input. Save it as it arrived, before anything parses it.
+--signature is the value of the header ` + inflow.SignatureHeader + `. Repeat it if the
+request has two.
 
-With --request, what is read is a whole request as it was captured, its headers
-included, and --signature is not needed.
+With --request, FILE is a whole captured request with its headers, and --signature is
+not needed.
 
-With --explain, the usual mistakes are tried: another encoding of the signature,
-another reading of the secret, a body that was changed on its way.
+--explain looks for the usual mistakes: another encoding of the signature, another
+reading of the secret, a body that was changed on its way.
 ` + secretsHelp + `
 
 Exit status: 0 the signature verifies, 1 it does not.`,
@@ -199,9 +205,10 @@ Exit status: 0 the signature verifies, 1 it does not.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case whole && len(signatures) > 0:
-				return errors.New("gate webhooks verify: --request brings the signature: leave --signature out")
+				return errors.New("gate webhooks verify: --request has the signature: leave --signature out")
 			case !whole && len(signatures) == 0:
-				return errors.New("gate webhooks verify needs --signature, the value of the header " + inflow.SignatureHeader + ", or --request")
+				return errors.New("gate webhooks verify needs --signature, the value of the header " +
+					inflow.SignatureHeader + ", or --request")
 			}
 			keys, err := signingKeys()
 			if err != nil {
@@ -212,36 +219,42 @@ Exit status: 0 the signature verifies, 1 it does not.`,
 				return err
 			}
 			if whole {
-				if signatures, body, err = takeRequestApart(body); err != nil {
+				if signatures, body, err = parseRequest(body); err != nil {
 					return err
 				}
 			}
 			return verifyWebhook(cmd.OutOrStdout(), keys, signatures, body, explain)
 		},
 	}
-	cmd.Flags().StringArrayVar(&signatures, "signature", nil, "the signature to verify (required without --request)")
+	cmd.Flags().StringArrayVar(&signatures, "signature", nil,
+		"the signature to verify (required without --request)")
 	cmd.Flags().BoolVar(&whole, "request", false, "FILE is a whole HTTP/1.1 request with its headers")
-	cmd.Flags().BoolVar(&explain, "explain", false, "say why it does not verify, and what to do")
+	cmd.Flags().BoolVar(&explain, "explain", false, "say why the signature is wrong, and what to do")
 	return cmd
 }
 
-// takeRequestApart reads a captured HTTP/1.1 request.
-func takeRequestApart(captured []byte) (signatures []string, body []byte, err error) {
+// parseRequest returns the signatures and the body of a captured HTTP/1.1 request.
+func parseRequest(captured []byte) (signatures []string, body []byte, err error) {
 	request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(captured)))
-	if err != nil { // its text would quote the request
-		return nil, nil, errors.New("the file is not an HTTP/1.1 request: it begins with a line such as 'POST /webhook/inflow HTTP/1.1', then come the headers, an empty line and the body")
+	if err != nil { // the error would quote the request
+		return nil, nil, errors.New("the file is not an HTTP/1.1 request: it must have a line such as " +
+			"'POST /webhook/inflow HTTP/1.1', then the headers, an empty line and the body")
 	}
 	body, err = io.ReadAll(request.Body)
 	switch {
 	case err != nil:
-		return nil, nil, errors.New("the request was not captured whole: its body is shorter than its headers say")
+		return nil, nil, errors.New(
+			"the request was not captured whole: its body is shorter than its headers say")
 	case request.ContentLength == 0 && len(request.TransferEncoding) == 0:
-		return nil, nil, errors.New("the request has no body: its headers have neither Content-Length nor Transfer-Encoding")
+		return nil, nil, errors.New(
+			"the request has no body: its headers have neither Content-Length nor Transfer-Encoding")
 	}
 	return request.Header.Values(inflow.SignatureHeader), body, nil
 }
 
-func verifyWebhook(out io.Writer, keys []inflow.SigningKey, signatures []string, body []byte, explain bool) error {
+func verifyWebhook(
+	out io.Writer, keys []inflow.SigningKey, signatures []string, body []byte, explain bool,
+) error {
 	verifier, err := inflow.NewVerifier(keys)
 	if err != nil {
 		return err
@@ -269,23 +282,25 @@ func verifyWebhook(out io.Writer, keys []inflow.SigningKey, signatures []string,
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
 	}
-	return &exitError{code: exitFault} // all has been said
+	return &exitError{code: exitFault} // the output says why
 }
 
-// explainPayload says what the gate makes of a verified body.
+// explainPayload says what the gate would do with a verified body.
 func explainPayload(body []byte) string {
 	webhook, err := inflow.ParseWebhook(body)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("the gate would refuse it with 400: %s", err)
 	case webhook.IsSalesOrder():
-		return fmt.Sprintf("the gate would check sales order %s, which was %s", webhook.SalesOrderID, webhook.Action)
+		return fmt.Sprintf("the gate would check sales order %s, which was %s",
+			webhook.SalesOrderID, webhook.Action)
 	default:
-		return fmt.Sprintf("the gate would ignore it: the event %q is not of a sales order", webhook.Event)
+		return fmt.Sprintf("the gate would ignore it: the event %q is not about a sales order",
+			webhook.Event)
 	}
 }
 
-// signingKeys are the secrets of the environment, as the ingress has them.
+// signingKeys returns the secrets that the environment sets, as for the ingress.
 func signingKeys() ([]inflow.SigningKey, error) {
 	settings, err := config.LoadWebhooks(config.OS())
 	if err != nil {
@@ -319,26 +334,29 @@ func readBody(ctx context.Context, stdin io.Reader, args []string) (body []byte,
 		return nil, fmt.Errorf("read the body: %w", err)
 	}
 	if len(body) > maxWebhookFile {
-		return nil, fmt.Errorf("read the body: it is over %d MiB, and the gate takes 256 KiB", maxWebhookFile>>20)
+		return nil, fmt.Errorf("read the body: it is over %d MiB, and the gate accepts 256 KiB",
+			maxWebhookFile>>20)
 	}
 	return body, nil
 }
 
-// The contract of these commands has one status for all that fails, so that exactArgs is not for them.
+// The contract of these commands has one exit status for everything that fails, so they don't use
+// exactArgs.
 
-func oneArg(message string) cobra.PositionalArgs {
-	return countArgs(message, 1)
+func noWebhookArgs(cmd *cobra.Command, args []string) error {
+	return countArgs(cmd.CommandPath()+" takes no arguments", 0)(cmd, args)
 }
 
-func atMostOneArg(message string) cobra.PositionalArgs {
-	return countArgs(message, 0, 1)
-}
+func oneArg(message string) cobra.PositionalArgs { return countArgs(message, 1) }
+
+func atMostOneArg(message string) cobra.PositionalArgs { return countArgs(message, 0, 1) }
 
 func countArgs(message string, counts ...int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if slices.Contains(counts, len(args)) {
 			return nil
 		}
-		return &exitError{code: exitFault, err: fmt.Errorf("%s; see '%s --help'", message, cmd.CommandPath())}
+		err := fmt.Errorf("%s; see '%s --help'", message, cmd.CommandPath())
+		return &exitError{code: exitFault, err: err}
 	}
 }

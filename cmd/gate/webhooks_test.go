@@ -227,7 +227,8 @@ func TestWebhooksSend(t *testing.T) {
 	}
 }
 
-// TestWebhooksSendTakesTheNumber: the delivery has the order's id, though Temporal cannot be reached from here.
+// TestWebhooksSendTakesTheNumber: the delivery has the order's id, though Temporal cannot be
+// reached from here.
 func TestWebhooksSendTakesTheNumber(t *testing.T) {
 	fake := account(t)
 	t.Setenv("WEBHOOK_SECRET", webhookSecret)
