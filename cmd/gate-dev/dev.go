@@ -132,9 +132,10 @@ func runDev(cmd *cobra.Command, settings config.Dev) (err error) {
 		InflowRequestsPerMinute: settings.InflowRequestsPerMinute,
 		Ingress: ingress.Options{
 			RateLimit: ingress.DefaultRateLimit, PeerRateLimit: ingress.DefaultPeerRateLimit,
-			PeerFailureLimit: ingress.DefaultPeerFailureLimit,
-			MaxConnections:   ingress.DefaultMaxConnections, PeerMaxConnections: ingress.DefaultPeerMaxConnections,
-			Audit: audit,
+			PeerFailureLimit:   ingress.DefaultPeerFailureLimit,
+			MaxConnections:     ingress.DefaultMaxConnections,
+			PeerMaxConnections: ingress.DefaultPeerMaxConnections,
+			Audit:              audit,
 		},
 		Rules:       ruleSets,
 		PayloadKeys: settings.Keys(),

@@ -62,6 +62,10 @@ requests. Its effects can be combined:
   stale "2s"                         show orders as they were 2 seconds ago; hide newer ones
   incomplete "2s"                    leave out the lines of orders younger than 2 seconds
   leftOut ["lines","customer"]       leave these out although the request includes them
+For a PUT of a sales order, also:
+  serialsDropped                     empty the serial numbers of its lines
+  timestampIgnored                   accept a stale timestamp
+  changed "poNumber"                 change one more field, such as lines.0.description
 
 A delivery fault also takes "salesOrderId", "every" and "times". Its effects:
   lost, doubled                      never send the webhook; send it twice
@@ -87,12 +91,14 @@ func (f *fakeInflowFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.APIKey, "api-key", "",
 		"the only API key that it accepts (default: INFLOW_API_KEY, else a new key, which it prints)")
 	flags.IntVar(&f.RequestsPerMinute, "requests-per-minute", 60, "request quota; 0 means no limit")
-	flags.StringVar(&f.payload, "payload", "",
-		"form of webhook bodies: documented, live or alternate (default: the form of the subscribed events' names)")
+	flags.StringVar(&f.payload, "payload", "", "form of webhook bodies: "+
+		"documented, live or alternate (default: the form of the subscribed events' names)")
 	flags.StringVar(&f.retryAfter, "retry-after", "always",
 		"when a 429 has the header Retry-After: always, never or sometimes")
-	flags.StringVar(&f.StateFile, "state", "", "file that keeps orders, subscriptions and secrets between starts")
-	flags.StringArrayVar(&f.faults, "fault", nil, "a fault of the API as JSON, see above; may be repeated")
+	flags.StringVar(&f.StateFile, "state", "",
+		"file that keeps orders, subscriptions and secrets between starts")
+	flags.StringArrayVar(&f.faults, "fault", nil,
+		"a fault of the API as JSON, see above; may be repeated")
 	flags.StringArrayVar(&f.deliveryFaults, "delivery-fault", nil,
 		"a fault of webhooks as JSON, see above; may be repeated")
 	flags.IntVar(&f.DeliveriesAtOnce, "deliveries-at-once", fakeinflow.DefaultDeliveriesAtOnce,
@@ -101,10 +107,12 @@ func (f *fakeInflowFlags) addTo(cmd *cobra.Command) {
 		"how long a receiver may take to answer a webhook")
 	flags.DurationSliceVar(&f.RetryDelays, "retry-delays", fakeinflow.DefaultRetryDelays(),
 		"delays before each retry of a webhook; after the last retry it is given up")
-	flags.Float64Var(&f.RetryJitter, "retry-jitter", 0.2, "maximum random addition to a delay, as a share of it")
+	flags.Float64Var(&f.RetryJitter, "retry-jitter", 0.2,
+		"maximum random addition to a delay, as a share of it")
 	flags.IntVar(&f.SwitchOffAfter, "switch-off-after", 0,
 		"consecutive webhooks given up after which it turns a subscription off; 0 means never")
-	flags.StringVar(&f.subscriber, "subscribe", "", "URL that receives the webhooks of sales orders from the start")
+	flags.StringVar(&f.subscriber, "subscribe", "",
+		"URL that receives the webhooks of sales orders from the start")
 	flags.StringVar(&f.secretFile, "subscribe-secret-file", "",
 		"file with the secret that signs these webhooks; the receiver needs it too")
 	flags.BoolVar(&f.noSamples, "no-samples", false, "start without orders")
@@ -135,7 +143,8 @@ func runFakeInflow(cmd *cobra.Command, flags fakeInflowFlags) error {
 	address := cmp.Or(flags.listen, settings.DevInflowAddr)
 	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen for requests to the stand-in: %w; choose another address with --listen", err)
+		return fmt.Errorf(
+			"listen for requests to the stand-in: %w; choose another address with --listen", err)
 	}
 	url := "http://" + localAddress(listener.Addr())
 	if err := printFakeInflow(cmd.OutOrStdout(), server, url, shownKey); err != nil {
@@ -154,7 +163,8 @@ func newFakeInflow(flags fakeInflowFlags) (*fakeinflow.Server, error) {
 		return nil, fmt.Errorf("--retry-after: %w", err)
 	}
 	if (flags.subscriber == "") != (flags.secretFile == "") {
-		return nil, errors.New("--subscribe and --subscribe-secret-file go together: give both or neither")
+		return nil, errors.New(
+			"--subscribe and --subscribe-secret-file go together: give both or neither")
 	}
 	server, err := fakeinflow.New(flags.Options)
 	if err != nil {
@@ -267,7 +277,8 @@ List the orders, and edit one, which sends a webhook:
   curl {{url}}/_fake/deliveries
 `
 	replace := []string{
-		"{{url}}", url, "{{company}}", server.CompanyID(), "{{key}}", cmp.Or(shownKey, shellWord(server.APIKey())),
+		"{{url}}", url, "{{company}}", server.CompanyID(),
+		"{{key}}", cmp.Or(shownKey, shellWord(server.APIKey())),
 		"{{subscription}}", uuid.NewString(), "{{request}}", uuid.NewString(),
 	}
 	shown := text
@@ -282,7 +293,8 @@ List the orders, and edit one, which sends a webhook:
 // shellWord quotes text, if necessary, as one word of a shell command.
 func shellWord(text string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("._-", r)
 	}
 	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		return text

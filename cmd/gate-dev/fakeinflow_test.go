@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
 )
 
@@ -264,6 +266,46 @@ func TestFakeInflowCommandRefuses(t *testing.T) {
 			cmd.SetArgs(tt.args)
 			assert.ErrorContains(t, cmd.ExecuteContext(t.Context()), tt.says)
 		})
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for name, args := range map[string][]string{
+		"argument":     {"fake"},
+		"flag":         {"--nonsense"},
+		"its argument": {"fake-inflow", "now"},
+		"its flag":     {"fake-inflow", "--nonsense"},
+		"a value":      {"fake-inflow", "--requests-per-minute", "many"},
+		"a fault":      {"fake-inflow", "--fault", "{}"},
+	} {
+		assert.Equal(t, exitUsage, run(t.Context(), args), name)
+	}
+}
+
+// TestHelpNamesEveryFault compares the help with the tables of docs/fake-inflow.md.
+func TestHelpNamesEveryFault(t *testing.T) {
+	page, err := os.ReadFile("../../docs/fake-inflow.md")
+	require.NoError(t, err)
+	api, webhooks, ok := strings.Cut(string(page), "| webhook fault | effect |")
+	require.True(t, ok)
+	for _, table := range []struct {
+		text  string
+		parse func(text []byte) error
+	}{
+		{api, func(text []byte) error { _, err := fakeinflow.ParseFault(text); return err }},
+		{webhooks, func(text []byte) error { _, err := fakeinflow.ParseDeliveryFault(text); return err }},
+	} {
+		named := 0
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(table.text, -1) {
+			for name := range strings.SplitSeq(row[1], ", ") {
+				name = strings.Trim(name, "`")
+				named++
+				assert.Contains(t, newFakeInflowCommand().Long, " "+name)
+				err := table.parse([]byte(`{"` + name + `":null}`))
+				assert.NotContains(t, fmt.Sprint(err), "unknown field", "the stand-in has no such fault")
+			}
+		}
+		assert.Greater(t, named, 3)
 	}
 }
 

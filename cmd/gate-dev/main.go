@@ -17,7 +17,7 @@ import (
 // Exit statuses.
 const (
 	exitFault = 1
-	exitUsage = 2 // a wrong flag value, argument or setting
+	exitUsage = 2 // a wrong flag, argument or setting
 )
 
 // version is set at link time.
@@ -33,6 +33,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newDevCommand()
 	root.AddCommand(newFakeInflowCommand())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) int {
 	return exitFault
 }
 
-// usageError is a wrong flag value, argument or setting.
+// usageError is a wrong flag, argument or setting.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }

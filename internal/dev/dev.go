@@ -1,5 +1,5 @@
-// Package dev runs the whole gate on one machine, for trials and development: Temporal's development
-// server, a stand-in for InFlow with sample orders, the ingress, the desk and a worker.
+// Package dev runs the whole gate on one machine, for trials and development: Temporal's
+// development server, a stand-in for InFlow with sample orders, the ingress, the desk and a worker.
 package dev
 
 import (
@@ -139,7 +139,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, mail.Stop()) }()
 
 	temporal, err := temporalconn.Dial(ctx, temporalconn.Options{
-		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace, PayloadKeys: o.PayloadKeys, RecordKeys: true,
+		Telemetry: o.Telemetry, Address: server.Addr, Namespace: namespace,
+		PayloadKeys: o.PayloadKeys, RecordKeys: true,
 	})
 	if err != nil {
 		return err
@@ -327,7 +328,8 @@ func newDesk(g gate.Gate, links *desklink.Signer, uiURL string) (*desk.Server, e
 		return nil, fmt.Errorf("the Web UI's address: %w", err)
 	}
 	return g.NewDesk(desk.Options{
-		Links: links, TemporalUIURL: ui, Location: time.Local, SignIn: signin.Options{Mode: signin.ModeNone},
+		Links: links, TemporalUIURL: ui, Location: time.Local,
+		SignIn: signin.Options{Mode: signin.ModeNone},
 	})
 }
 
@@ -359,7 +361,8 @@ The Error Check Gate is running on this machine.
 %s
 Press Ctrl-C to stop everything. The history stays in %s.
 
-`, reachable(l.desk), server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(), reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
+`, reachable(l.desk), server.UIURL, namespace, l.inflow.Addr(), l.mail.Addr(),
+		reachable(l.ingress), l.admin.Addr(), filepath.Join(o.Dir, "*.log"), encrypted, o.Dir)
 }
 
 // listeners are opened before anything starts, so a port in use is found at once.

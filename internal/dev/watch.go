@@ -14,11 +14,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// watchEvery is how often the table looks for reports that are new.
+// watchEvery is the time between two looks for new reports.
 const watchEvery = 500 * time.Millisecond
 
-// watcher prints a row for each report as it comes, by what every operator can
-// see: Temporal's list of runs and the query for the report.
+// watcher prints a row for each new report. It uses only what every operator can use: Temporal's
+// list of runs, and the query for a report.
 type watcher struct {
 	temporal client.Client
 	out      io.Writer
@@ -27,27 +27,27 @@ type watcher struct {
 	// shown gets a value for each row.
 	shown chan struct{}
 
-	// printed is the time of the report last shown for a run.
+	// printed has the time of the report that was last shown, by the run's id.
 	printed map[string]time.Time
 }
 
-// rowFormat fits 80 columns: a run's address is too long for a row.
+// rowFormat fits into 80 columns, which leaves no room for the address of a run.
 const rowFormat = "%-11.11s  %-10s  %s\n"
 
-// maxWrong is how much of a row is left for what is wrong, in characters.
+// maxWrong is the width of the last column, in characters.
 const maxWrong = 55
 
-// run prints until ctx is done.
+// run prints rows until ctx is done.
 func (w *watcher) run(ctx context.Context) {
 	w.printed = make(map[string]time.Time)
 	fmt.Fprintf(w.out, rowFormat, "ORDER", "STATUS", "WHAT IS WRONG")
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		// The next look gets over it: a run just closed, a worker just started. What does not
-		// pass, such as a dead Temporal, is told by who watches that.
+		// A run may have closed just now, or no worker may have started yet; then the next look
+		// succeeds. Run reports a dead Temporal.
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.logger.WarnContext(ctx, "the table could not be brought up to date", "error", err)
+			w.logger.WarnContext(ctx, "the table could not be updated", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -60,22 +60,23 @@ func (w *watcher) run(ctx context.Context) {
 func (w *watcher) look(ctx context.Context) error {
 	query := fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime >= '%s')",
 		ordercheck.WorkflowType, w.since.UTC().Format(time.RFC3339Nano))
-	runs, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 200})
+	runs, err := w.temporal.ListWorkflow(ctx,
+		&workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 200})
 	if err != nil {
 		return fmt.Errorf("list the runs: %w", err)
 	}
-	// Visibility answers newest first; people read downwards.
+	// The list has the newest run first, and the table has it last.
 	executions := runs.GetExecutions()
 	for i := len(executions) - 1; i >= 0; i-- {
-		execution := executions[i].GetExecution()
-		if err := w.show(ctx, execution.GetWorkflowId(), execution.GetRunId(), executions[i].GetCloseTime() != nil); err != nil {
+		run, closed := executions[i].GetExecution(), executions[i].GetCloseTime() != nil
+		if err := w.show(ctx, run.GetWorkflowId(), run.GetRunId(), closed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// closedRun marks a run that will not change any more.
+// closedRun, as the time of a report, marks a run that will not change any more.
 var closedRun = time.Unix(1<<40, 0)
 
 func (w *watcher) show(ctx context.Context, workflowID, runID string, closed bool) error {
@@ -91,7 +92,8 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 	if err := answer.Get(&report); err != nil {
 		return fmt.Errorf("read the report of %s: %w", workflowID, err)
 	}
-	if report.Status != ordercheck.StatusChecking && !report.CheckedAt.Equal(last) || closed && report.Status == ordercheck.StatusUnchecked {
+	isNew := report.Status != ordercheck.StatusChecking && !report.CheckedAt.Equal(last)
+	if isNew || closed && report.Status == ordercheck.StatusUnchecked {
 		number := report.OrderNumber
 		if number == "" {
 			number = report.SalesOrderID
@@ -100,7 +102,7 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 		w.printed[runID] = report.CheckedAt
 		select {
 		case w.shown <- struct{}{}:
-		default: // nobody counts any more
+		default: // nobody counts rows any more
 		}
 	}
 	if closed {
@@ -109,14 +111,15 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 	return nil
 }
 
-// summarize returns the most urgent finding in the words that people read, and how many more there are.
+// summarize returns the message of the most severe finding, and the number of others.
 func summarize(report *ordercheck.Report) string {
 	if len(report.Findings) == 0 {
 		return ordercheck.Cut(report.Note, maxWrong)
 	}
 	worst := &report.Findings[0]
 	for i := range report.Findings {
-		if f := &report.Findings[i]; f.Severity == ordercheck.SeverityError && worst.Severity != ordercheck.SeverityError {
+		f := &report.Findings[i]
+		if f.Severity == ordercheck.SeverityError && worst.Severity != ordercheck.SeverityError {
 			worst = f
 		}
 	}
@@ -124,5 +127,6 @@ func summarize(report *ordercheck.Report) string {
 	if n := report.Errors() + report.Warnings() - 1; n > 0 {
 		more = fmt.Sprintf(" (+%d more)", n)
 	}
-	return ordercheck.Cut(strings.Join(strings.Fields(worst.Message), " "), maxWrong-len(more)) + more
+	message := strings.Join(strings.Fields(worst.Message), " ")
+	return ordercheck.Cut(message, maxWrong-len(more)) + more
 }

@@ -18,7 +18,7 @@ import (
 // stopPatience is how long a child may take to stop before it is killed.
 const stopPatience = 10 * time.Second
 
-// ErrEnded is what [Child.Err] wraps.
+// ErrEnded is wrapped by the error of [Child.Err].
 var ErrEnded = errors.New("ended by itself")
 
 // Child is a running program.
@@ -117,8 +117,8 @@ func ignoreFinished(err error) error {
 	return err
 }
 
-// FindCommand looks for a program: the one that an environment variable names, then on the PATH, then
-// in bin/ of the working folder and of those above it, where 'make <name>' puts it.
+// FindCommand looks for a program: the one that an environment variable names, then on the PATH,
+// then in bin/ of the working folder and of those above it, where 'make <name>' puts it.
 func FindCommand(name, variable string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		if _, err := exec.LookPath(path); err != nil {
@@ -139,7 +139,8 @@ func FindCommand(name, variable string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("the %s command is neither on the PATH nor in bin/: run 'make %s', which builds it once", name, name)
+			return "", fmt.Errorf("the %s command is neither on the PATH nor in bin/: "+
+				"run 'make %[1]s', which builds it once", name)
 		}
 		dir = parent
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// OrderSummary is one order as [Server.Orders] lists it.
+// OrderSummary is an order in the list of [Server.Orders].
 type OrderSummary struct {
 	ID       string `json:"salesOrderId"`
 	Number   string `json:"orderNumber"`
@@ -14,22 +14,20 @@ type OrderSummary struct {
 	Total    string `json:"total"`
 }
 
-// AddOrder creates a sales order, which the subscribers of that event are told. Absent
-// fields get InFlow's defaults, among them a new id and number. The customer and the
-// products in it become the account's, or change those that have their ids. The document
-// stays the caller's. It fails where the id is taken.
+// AddOrder creates a sales order and notifies the subscribers. Absent fields get InFlow's defaults,
+// including a new id and number. The customer and the products in the order are added to the
+// account, or change those with the same ids. AddOrder copies the document. It fails if the id
+// exists.
 func (s *Server) AddOrder(document map[string]any) (id string, err error) {
 	return s.add(kindSalesOrder, document)
 }
 
-// AddCustomer creates a customer, which the subscribers of that event are told. Without
-// an id it gets one.
+// AddCustomer creates a customer and notifies the subscribers. Without an id it gets a new one.
 func (s *Server) AddCustomer(document map[string]any) (id string, err error) {
 	return s.add(kindCustomer, document)
 }
 
-// AddProduct creates a product, which the subscribers of that event are told. Without
-// an id it gets one.
+// AddProduct creates a product and notifies the subscribers. Without an id it gets a new one.
 func (s *Server) AddProduct(document map[string]any) (id string, err error) {
 	return s.add(kindProduct, document)
 }
@@ -46,22 +44,22 @@ func (s *Server) add(kind string, document map[string]any) (string, error) {
 	return changes[len(changes)-1].record.id, nil
 }
 
-// EditOrder saves a sales order again, which the subscribers of that event are told. The
-// order gets a new version even where edit changes nothing. Where edit changes the
-// customer or a product in it, every order has the change, and their subscribers are told.
-// edit must not call the server. An unknown id is [ErrNoOrder].
+// EditOrder saves a sales order again and notifies the subscribers. The order gets a new version
+// even if edit changes nothing. If edit changes the customer or a product in the order, every order
+// has the change, and the subscribers of their events are notified. edit must not call the server.
+// An unknown id is [ErrNoOrder].
 func (s *Server) EditOrder(id string, edit func(document map[string]any)) error {
 	return s.editWith(kindSalesOrder, id, edit)
 }
 
-// EditCustomer saves a customer again, for every order that has it, which the subscribers
-// of that event are told. edit must not call the server. An unknown id is [ErrNoCustomer].
+// EditCustomer saves a customer again, for every order that has it, and notifies the subscribers.
+// edit must not call the server. An unknown id is [ErrNoCustomer].
 func (s *Server) EditCustomer(id string, edit func(document map[string]any)) error {
 	return s.editWith(kindCustomer, id, edit)
 }
 
-// EditProduct saves a product again, for every order that has it, which the subscribers
-// of that event are told. edit must not call the server. An unknown id is [ErrNoProduct].
+// EditProduct saves a product again, for every order that has it, and notifies the subscribers.
+// edit must not call the server. An unknown id is [ErrNoProduct].
 func (s *Server) EditProduct(id string, edit func(document map[string]any)) error {
 	return s.editWith(kindProduct, id, edit)
 }
@@ -90,18 +88,20 @@ func (s *Server) editOrRefuse(kind, id string, edit func(document map[string]any
 	return nil
 }
 
-// SetField is an edit that sets one field, named by its path such as "total" or
-// "lines.0.subTotal". The path has to exist up to its last name. An unknown id is [ErrNoOrder].
+// SetField edits one field of a sales order. path is for example "total" or "lines.0.subTotal", and
+// must exist except for its last name. An unknown id is [ErrNoOrder].
 func (s *Server) SetField(id, path string, value any) error {
-	err := s.editOrRefuse(kindSalesOrder, id, func(document map[string]any) error { return setField(document, path, value) })
+	err := s.editOrRefuse(kindSalesOrder, id, func(document map[string]any) error {
+		return setField(document, path, value)
+	})
 	if err != nil {
 		return fmt.Errorf("fake InFlow: set a field of a sales order: %w", err)
 	}
 	return nil
 }
 
-// DeleteOrder makes the API forget a sales order. No subscriber is told: InFlow has no
-// event for it. An unknown id is [ErrNoOrder].
+// DeleteOrder removes a sales order. It notifies nobody, because InFlow has no such event. An
+// unknown id is [ErrNoOrder].
 func (s *Server) DeleteOrder(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,14 +112,14 @@ func (s *Server) DeleteOrder(id string) error {
 	return nil
 }
 
-// Order is a copy of one sales order's whole document, with its customer and products. An
-// unknown id is [ErrNoOrder].
+// Order returns a copy of a sales order, with its customer and products. An unknown id is
+// [ErrNoOrder].
 func (s *Server) Order(id string) (map[string]any, error) { return s.entity(kindSalesOrder, id) }
 
-// Customer is a copy of one customer. An unknown id is [ErrNoCustomer].
+// Customer returns a copy of a customer. An unknown id is [ErrNoCustomer].
 func (s *Server) Customer(id string) (map[string]any, error) { return s.entity(kindCustomer, id) }
 
-// Product is a copy of one product. An unknown id is [ErrNoProduct].
+// Product returns a copy of a product. An unknown id is [ErrNoProduct].
 func (s *Server) Product(id string) (map[string]any, error) { return s.entity(kindProduct, id) }
 
 func (s *Server) entity(kind, id string) (map[string]any, error) {
@@ -144,7 +144,7 @@ func (s *Server) Orders() []OrderSummary {
 	return list
 }
 
-// summary needs the mutex.
+// summary returns the summary of an order. The caller holds the mutex.
 func (s *Server) summary(r *record) OrderSummary {
 	return OrderSummary{
 		ID: r.id, Number: r.text("orderNumber"), Version: r.text("timestamp"),
@@ -152,7 +152,8 @@ func (s *Server) summary(r *record) OrderSummary {
 	}
 }
 
-// customerName needs the mutex. It is empty where an order has no customer.
+// customerName returns the name of an order's customer; empty if it has none. The caller holds the
+// mutex.
 func (s *Server) customerName(document map[string]any) string {
 	switch customer := document["customer"].(type) {
 	case reference:

@@ -31,7 +31,8 @@ func (a *account) included(id string) map[string]any {
 	return a.api(http.MethodGet, "/sales-orders/"+id+"?include=customer,lines.product", "").object(a.t)
 }
 
-// Orders share their customer and their products, and whoever asked for it hears of changes to these.
+// Orders share their customer and their products, and whoever asked for it hears of changes to
+// these.
 func TestCustomersAndProductsAreShared(t *testing.T) {
 	orders, customers := newReceiver(t), newReceiver(t)
 	a := newAccount(t, fakeinflow.Options{Clock: fixedClock})

@@ -14,11 +14,12 @@ import (
 )
 
 var apiRoutes = []string{
-	RouteGetSalesOrder, RouteListSalesOrders, RoutePutSalesOrder, RouteListWebhooks, RouteGetWebhook, RoutePutWebhook, RouteDeleteWebhook,
+	RouteGetSalesOrder, RouteListSalesOrders, RoutePutSalesOrder,
+	RouteListWebhooks, RouteGetWebhook, RoutePutWebhook, RouteDeleteWebhook,
 }
 
-// admin serves what stands under /_fake/: for people and scripts on this machine, in
-// place of InFlow's own pages.
+// admin serves /_fake/, for people and scripts on this machine. It takes the place of InFlow's own
+// pages.
 func (s *Server) admin() (http.Handler, error) {
 	page, err := s.page()
 	if err != nil {
@@ -33,7 +34,9 @@ func (s *Server) admin() (http.Handler, error) {
 	mux.HandleFunc("GET /_fake/orders/{id}", s.getEntity(kindSalesOrder))
 	mux.HandleFunc("PATCH /_fake/orders/{id}", s.patchEntity(kindSalesOrder))
 	mux.HandleFunc("DELETE /_fake/orders/{id}", s.deleteOrder)
-	for kind, path := range map[string]string{kindCustomer: "/_fake/customers", kindProduct: "/_fake/products"} {
+	for kind, path := range map[string]string{
+		kindCustomer: "/_fake/customers", kindProduct: "/_fake/products",
+	} {
 		mux.HandleFunc("GET "+path, s.getEntities(kind))
 		mux.HandleFunc("POST "+path, s.postEntity(kind))
 		mux.HandleFunc("GET "+path+"/{id}", s.getEntity(kind))
@@ -58,9 +61,9 @@ func (s *Server) admin() (http.Handler, error) {
 	return onlyLocal(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
-// onlyLocal refuses a request under another name than this machine's own, so that no
-// web page can reach the fake by a name of its choice that resolves to it. Of the names
-// that are left, net/http's protection keeps other origins from changing anything.
+// onlyLocal refuses requests whose Host is not a name of this machine, so that no web page can
+// reach the stand-in by a name that resolves to it. For local names, net/http's protection keeps
+// other origins from changing anything.
 func onlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !localonly.Host(r.Host) {
@@ -76,7 +79,7 @@ func onlyLocal(next http.Handler) http.Handler {
 	})
 }
 
-// writeLatest writes a log, or its end where the query names how much of it: last=30.
+// writeLatest writes a log, or its end if the query has last=30, for example.
 func writeLatest[T any](w http.ResponseWriter, r *http.Request, log func(n int) []T) {
 	n := -1
 	if last := r.URL.Query().Get("last"); last != "" {
@@ -109,7 +112,7 @@ func (s *Server) getEntities(kind string) http.HandlerFunc {
 		s.mu.Lock()
 		list := []map[string]any{}
 		for _, r := range s.store.collections[kind].created {
-			list = append(list, r.document) // it refers to nothing, and never changes in place
+			list = append(list, r.document) // has no references, and never changes in place
 		}
 		s.mu.Unlock()
 		writeJSON(w, http.StatusOK, list)
@@ -132,7 +135,7 @@ func (s *Server) postEntity(kind string) http.HandlerFunc {
 	}
 }
 
-// patchEntity edits by a JSON merge patch, RFC 7396.
+// patchEntity edits an entity with a JSON merge patch, RFC 7396.
 func (s *Server) patchEntity(kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		patch, err := readObject(r, "application/merge-patch+json", "application/json")
@@ -141,7 +144,8 @@ func (s *Server) patchEntity(kind string) http.HandlerFunc {
 			return
 		}
 		id := r.PathValue("id")
-		if err := s.editWith(kind, id, func(document map[string]any) { mergePatch(document, patch) }); err != nil {
+		merge := func(document map[string]any) { mergePatch(document, patch) }
+		if err := s.editWith(kind, id, merge); err != nil {
 			writeAdminError(w, err)
 			return
 		}
@@ -149,7 +153,7 @@ func (s *Server) patchEntity(kind string) http.HandlerFunc {
 	}
 }
 
-// writeEntity answers with an entity that was written: of an order its summary.
+// writeEntity answers with an entity that was written, or with the summary of an order.
 func (s *Server) writeEntity(w http.ResponseWriter, status int, kind, id string) {
 	if kind == kindSalesOrder {
 		s.writeSummary(w, status, id)
@@ -184,7 +188,7 @@ func (s *Server) writeSummary(w http.ResponseWriter, status int, id string) {
 	writeJSON(w, status, summary)
 }
 
-// mergePatch changes an object as RFC 7396, section 2, has it.
+// mergePatch changes an object as RFC 7396, section 2, says.
 func mergePatch(target, patch map[string]any) {
 	for field, value := range patch {
 		object, isObject := value.(map[string]any)
@@ -236,19 +240,23 @@ func readFault(r *http.Request) ([]byte, error) {
 func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	faults := make([]faultJSON, len(s.faults))
-	for i, fault := range s.faults {
+	for i, queued := range s.faults {
+		fault := queued.fault
+		fault.Times = queued.remaining
 		faults[i] = fault.json()
 	}
 	deliveries := make([]deliveryFaultJSON, len(s.deliveries.faults))
-	for i, fault := range s.deliveries.faults {
+	for i, queued := range s.deliveries.faults {
+		fault := queued.fault
+		fault.Times = queued.remaining
 		deliveries[i] = fault.json()
 	}
 	s.mu.Unlock()
 	writeJSON(w, http.StatusOK, map[string]any{"faults": faults, "deliveryFaults": deliveries})
 }
 
-// getSubscriptions shows what InFlow's API does not: whether a subscription was switched
-// off. It shows no secret.
+// getSubscriptions also shows whether a subscription is turned off, which InFlow's API doesn't. It
+// shows no secret.
 func (s *Server) getSubscriptions(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	list := make([]map[string]any, len(s.subscriptions))
@@ -268,7 +276,7 @@ func writeFaultSet(w http.ResponseWriter, err error) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-var errMediaType = errors.New("the Content-Type is not one that is taken here")
+var errMediaType = errors.New("the Content-Type must be one of these")
 
 func checkMediaType(r *http.Request, wanted ...string) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -1,52 +1,48 @@
 package fakeinflow
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// DefaultDeliveriesAtOnce is that of [Options].
+// DefaultDeliveriesAtOnce is the default of [Options.DeliveriesAtOnce].
 const DefaultDeliveriesAtOnce = 32
 
-// DefaultRetryDelays are those of [Options]: at once, then exponential, for about five minutes.
+// DefaultRetryDelays are the default of [Options.RetryDelays]: immediately, then with exponential
+// backoff, for about five minutes.
 func DefaultRetryDelays() []time.Duration {
-	return []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second}
+	delays := []time.Duration{0}
+	for d := 5 * time.Second; d <= 160*time.Second; d *= 2 {
+		delays = append(delays, d)
+	}
+	return delays
 }
 
-// DeliveryState is how far a delivery has come.
+// DeliveryState is the state of a [Delivery].
 type DeliveryState string
 
 // The states of a delivery.
 const (
-	DeliveryPending   DeliveryState = "pending"   // an attempt is under way or to come
+	DeliveryPending   DeliveryState = "pending"   // has not ended
 	DeliveryDelivered DeliveryState = "delivered" // answered with 2xx
 	DeliveryGivenUp   DeliveryState = "given up"  // every attempt failed, or its subscription ended
-	DeliveryLost      DeliveryState = "lost"      // by a fault, without an attempt
+	DeliveryLost      DeliveryState = "lost"      // not sent, because of a fault
 )
 
-// Delivery is one webhook to one subscriber.
+// Delivery is a webhook for one subscriber.
 type Delivery struct {
-	Number         int    `json:"number"` // from 1
+	Number         int    `json:"number"` // counts from 1
 	SubscriptionID string `json:"webHookSubscriptionId"`
 	URL            string `json:"url"`
 	Event          string `json:"event"`
-	// SalesOrderID is set for the events of sales orders, EntityID for every event.
+	// SalesOrderID is set for events of sales orders, EntityID for every event.
 	SalesOrderID string `json:"salesOrderId,omitempty"`
 	EntityID     string `json:"entityId"`
-	// OrderVersion is that of the order, or of another entity, when it happened.
+	// OrderVersion is the version of the order, or of another entity, at HappenedAt.
 	OrderVersion string        `json:"orderVersion"`
 	HappenedAt   time.Time     `json:"happenedAt"`
 	Body         string        `json:"body"`
@@ -54,35 +50,33 @@ type Delivery struct {
 	Attempts     []Attempt     `json:"attempts"`
 }
 
-// Attempt is one request of a [Delivery].
+// Attempt is a request that tries to make a [Delivery].
 type Attempt struct {
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	Status int       `json:"status,omitempty"` // 0 where there was no answer
+	Status int       `json:"status,omitempty"` // 0 if there was no answer
 	Error  string    `json:"error,omitempty"`
 }
 
-// DeliveryFault makes deliveries go wrong. Faults stand in a queue: a delivery meets the
-// first that fits it.
+// DeliveryFault makes deliveries go wrong. Faults wait in a queue, and a delivery meets the first
+// one that matches it.
 type DeliveryFault struct {
-	// SalesOrderID it fits; empty fits every order.
+	// SalesOrderID that it matches; empty matches every order.
 	SalesOrderID string
-	// Every lets others pass: 5 is met by each fifth delivery that it fits; 0 by each.
+	// Every is the share of the matching deliveries that meet it: one in that many; 0 is each.
 	Every int
-	// Times it is met before it ends; 0 is until [Server.ClearFaults].
+	// Times is how often it is met before it ends; 0 means until [Server.ClearFaults].
 	Times int
 
-	// Lost is never sent.
+	// Lost deliveries are never sent.
 	Lost bool
-	// Doubled is sent twice at once.
+	// Doubled deliveries are sent twice at the same time.
 	Doubled bool
-	// Delay before the first attempt.
+	// Delay is the wait before the first attempt.
 	Delay time.Duration
-	// Reordered waits for the next delivery to the same subscriber to be attempted, for
-	// Delay at most, or 5 seconds where that is 0.
+	// Reordered deliveries wait until the next one to the same subscriber was attempted, but at most
+	// for Delay, or for 5 seconds if that is 0.
 	Reordered bool
-
-	fitted int // how many deliveries it fitted
 }
 
 const maxHold = 5 * time.Second
@@ -93,10 +87,12 @@ func (f *DeliveryFault) validate() error {
 		wrong = append(wrong, errors.New("every, times and delay cannot be negative"))
 	}
 	if !f.Lost && !f.Doubled && !f.Reordered && f.Delay == 0 {
-		wrong = append(wrong, errors.New("it changes nothing: set lost, doubled, delay or reordered"))
+		wrong = append(wrong,
+			errors.New("it changes nothing: set lost, doubled, delay or reordered"))
 	}
 	if f.Lost && (f.Doubled || f.Reordered || f.Delay > 0) {
-		wrong = append(wrong, errors.New("lost is never sent: set it, or doubled, delay and reordered"))
+		wrong = append(wrong,
+			errors.New("lost is never sent: set it, or doubled, delay and reordered"))
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("delivery fault: %w", errors.Join(wrong...))
@@ -111,37 +107,37 @@ func (s *Server) SetDeliveryFault(fault DeliveryFault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deliveries.faults = append(s.deliveries.faults, &fault)
+	s.deliveries.faults.add(fault, fault.Every, fault.Times)
 	return nil
 }
 
-// deliveries are those made and under way. The server's mutex guards them.
+// deliveries are all deliveries, in flight and ended. The server's mutex guards them.
 type deliveries struct {
 	log    []*Delivery
 	last   int // number of the latest
-	faults []*DeliveryFault
+	faults faultQueue[DeliveryFault]
 	lanes  map[string]*lane // by the id of the subscription
-	// waiting are those whose time has not come.
+	// waiting are the deliveries whose delay has not passed.
 	waiting map[*outgoing]struct{}
-	// pending counts those that have not ended. idle is closed while there are none.
+	// pending counts deliveries that have not ended. idle is closed while there are none.
 	pending int
 	idle    chan struct{}
 }
 
-// lane is the way to one subscription: a number of requests at once, as a real sender
-// has it, so that a burst finds its receiver no slower than it is.
+// lane has the deliveries to one subscription. Several are in flight at a time, as with a real
+// sender.
 type lane struct {
 	ready  []*outgoing
-	active int
-	held   []*outgoing // until the next delivery is attempted, or their time comes
-	failed int         // given up since the last that was delivered
+	active int         // in flight
+	held   []*outgoing // waiting for the next delivery to be attempted
+	failed int         // given up since the last one was delivered
 }
 
-// outgoing is a delivery that has not ended. It is in its lane's ready, or active, or waiting.
+// outgoing is a delivery that has not ended. It is ready, in flight or waiting.
 type outgoing struct {
 	*Delivery
 	subscription *subscription
-	overtaken    []*outgoing // let go after the next attempt
+	overtaken    []*outgoing // held until this one was attempted
 	timer        *time.Timer // while it waits
 }
 
@@ -161,29 +157,16 @@ func (d *deliveries) lane(subscriptionID string) *lane {
 }
 
 func (d *deliveries) takeFault(salesOrderID string) DeliveryFault {
-	for i, fault := range d.faults {
-		if fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
-			continue
-		}
-		if fault.fitted++; fault.Every > 1 && fault.fitted%fault.Every != 0 {
-			continue
-		}
-		met := *fault
-		if fault.Times > 0 {
-			if fault.Times--; fault.Times == 0 {
-				d.faults = slices.Delete(d.faults, i, i+1)
-			}
-		}
-		return met
-	}
-	return DeliveryFault{}
+	return d.faults.take(func(f DeliveryFault) bool {
+		return f.SalesOrderID == "" || strings.EqualFold(f.SalesOrderID, salesOrderID)
+	})
 }
 
-// Deliveries lists the deliveries in the order in which they were caused: those under way,
-// and of the others the latest 100,000 at least.
+// Deliveries lists the deliveries in the order of their events: all that have not ended, and at
+// least the latest 100,000 others.
 func (s *Server) Deliveries() []Delivery { return s.latestDeliveries(-1) }
 
-// latestDeliveries is the end of the log, or all of it where n is negative.
+// latestDeliveries returns the last n deliveries, or all if n is negative.
 func (s *Server) latestDeliveries(n int) []Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +186,7 @@ func latest[T any](log []T, n int) []T {
 	return log[max(0, len(log)-n):]
 }
 
-// WaitIdle waits until no delivery is under way or to come.
+// WaitIdle waits until every delivery has ended.
 func (s *Server) WaitIdle(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.deliveries.idle
@@ -216,8 +199,8 @@ func (s *Server) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// announce tells the subscribers what happened. The caller holds the mutex, so that
-// deliveries are numbered as versions are.
+// announce makes a delivery to each subscriber of a change. The caller holds the mutex, so the
+// numbers of deliveries have the order of the versions.
 func (s *Server) announce(changes []change) {
 	now := s.options.Clock()
 	for _, change := range changes {
@@ -244,10 +227,11 @@ func (s *Server) enqueue(sub *subscription, change change, name string, now time
 	for range copies {
 		s.deliveries.last++
 		delivery := &Delivery{
-			Number: s.deliveries.last, SubscriptionID: sub.id, URL: sub.url, Event: event, SalesOrderID: salesOrderID, EntityID: about.id,
-			OrderVersion: about.text("timestamp"), HappenedAt: now, Body: body, State: DeliveryPending, Attempts: []Attempt{},
+			Number: s.deliveries.last, SubscriptionID: sub.id, URL: sub.url, Event: event,
+			SalesOrderID: salesOrderID, EntityID: about.id, OrderVersion: about.text("timestamp"),
+			HappenedAt: now, Body: body, State: DeliveryPending, Attempts: []Attempt{},
 		}
-		s.remember(delivery)
+		s.logDelivery(delivery)
 		if fault.Lost || s.stopping.Err() != nil {
 			delivery.State = DeliveryLost
 			continue
@@ -256,8 +240,9 @@ func (s *Server) enqueue(sub *subscription, change change, name string, now time
 	}
 }
 
-// remember bounds the log, without those under way.
-func (s *Server) remember(delivery *Delivery) {
+// logDelivery appends to the log. If that has twice maxLog entries, it drops the older half, except
+// deliveries that have not ended.
+func (s *Server) logDelivery(delivery *Delivery) {
 	d := &s.deliveries
 	if len(d.log) >= 2*maxLog {
 		excess := len(d.log) - maxLog
@@ -270,198 +255,4 @@ func (s *Server) remember(delivery *Delivery) {
 		})
 	}
 	d.log = append(d.log, delivery)
-}
-
-func (s *Server) start(out *outgoing, fault DeliveryFault) {
-	d := &s.deliveries
-	if d.pending == 0 {
-		d.idle = make(chan struct{})
-	}
-	d.pending++
-	lane := d.lane(out.SubscriptionID)
-	if fault.Reordered {
-		lane.held = append(lane.held, out)
-		s.wait(out, cmp.Or(fault.Delay, maxHold))
-		return
-	}
-	out.overtaken, lane.held = lane.held, nil
-	s.wait(out, fault.Delay)
-}
-
-// wait makes a delivery ready after the delay.
-func (s *Server) wait(out *outgoing, delay time.Duration) {
-	d := &s.deliveries
-	if delay <= 0 {
-		lane := d.lane(out.SubscriptionID)
-		lane.ready = append(lane.ready, out)
-		s.dispatch(lane)
-		return
-	}
-	d.waiting[out] = struct{}{}
-	out.timer = time.AfterFunc(delay, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.stopWaiting(out)
-	})
-}
-
-// stopWaiting makes a delivery ready that waits, and does nothing to another.
-func (s *Server) stopWaiting(out *outgoing) {
-	d := &s.deliveries
-	if _, waits := d.waiting[out]; !waits {
-		return
-	}
-	delete(d.waiting, out)
-	out.timer.Stop()
-	lane := d.lane(out.SubscriptionID)
-	lane.held = slices.DeleteFunc(lane.held, func(held *outgoing) bool { return held == out })
-	s.wait(out, 0)
-}
-
-// dispatch sends what is ready, as much at once as is allowed.
-func (s *Server) dispatch(l *lane) {
-	for l.active < s.options.DeliveriesAtOnce && len(l.ready) > 0 {
-		out := l.ready[0]
-		l.ready[0] = nil
-		l.ready = l.ready[1:]
-		l.active++
-		s.running.Go(func() { s.send(l, out) })
-	}
-}
-
-// send makes one attempt. Where it failed, another follows after its delay, unless there
-// were enough.
-func (s *Server) send(l *lane, out *outgoing) {
-	attempt := s.attempt(out.Delivery, out.subscription.secret)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l.active--
-	out.Attempts = append(out.Attempts, attempt)
-	for _, held := range out.overtaken {
-		s.stopWaiting(held)
-	}
-	out.overtaken = nil
-	tried := len(out.Attempts)
-	switch {
-	case attempt.Error == "":
-		l.failed = 0
-		s.end(out, DeliveryDelivered)
-	case s.stopping.Err() != nil || !slices.ContainsFunc(s.subscriptions, func(sub *subscription) bool { return sub.id == out.SubscriptionID }):
-		s.end(out, DeliveryGivenUp)
-	case tried > len(s.options.RetryDelays):
-		s.logAttempt(out, attempt)
-		s.end(out, DeliveryGivenUp)
-		l.failed++
-		s.switchOff(l, out.SubscriptionID)
-	default:
-		s.logAttempt(out, attempt)
-		delay := s.options.RetryDelays[tried-1]
-		s.wait(out, delay+time.Duration(rand.Float64()*s.options.RetryJitter*float64(delay))) //nolint:gosec // no secret
-	}
-	s.dispatch(l)
-}
-
-func (s *Server) logAttempt(out *outgoing, attempt Attempt) {
-	s.logger.WarnContext(s.stopping, "a delivery failed", "delivery", out.Number, "event", out.Event,
-		"entityId", out.EntityID, "attempt", len(out.Attempts), "error", attempt.Error)
-}
-
-func (s *Server) end(out *outgoing, state DeliveryState) {
-	d := &s.deliveries
-	out.State = state
-	s.logger.InfoContext(s.stopping, "a delivery ended", "delivery", out.Number, "event", out.Event,
-		"entityId", out.EntityID, "state", string(state))
-	if d.pending--; d.pending == 0 {
-		close(d.idle)
-	}
-}
-
-// switchOff ends a subscription's deliveries where too many in a row were given up.
-func (s *Server) switchOff(l *lane, subscriptionID string) {
-	i := s.findSubscription(subscriptionID)
-	if s.options.SwitchOffAfter == 0 || l.failed < s.options.SwitchOffAfter || i < 0 || s.subscriptions[i].off {
-		return
-	}
-	off := *s.subscriptions[i]
-	off.off = true
-	s.subscriptions[i] = &off
-	s.changed()
-	s.logger.WarnContext(s.stopping, "a subscription was switched off: PUT it again to switch it on",
-		"webHookSubscriptionId", subscriptionID, "givenUp", l.failed)
-	s.giveUp(func(out *outgoing) bool { return out.SubscriptionID == subscriptionID })
-	l.failed = 0
-}
-
-// giveUp ends the deliveries that are ready or waiting. Those under way have their answer.
-func (s *Server) giveUp(which func(*outgoing) bool) {
-	d := &s.deliveries
-	for out := range d.waiting {
-		if which(out) {
-			out.timer.Stop()
-			delete(d.waiting, out)
-			s.end(out, DeliveryGivenUp)
-		}
-	}
-	for _, l := range d.lanes {
-		l.ready = slices.DeleteFunc(l.ready, func(out *outgoing) bool {
-			if !which(out) {
-				return false
-			}
-			s.end(out, DeliveryGivenUp)
-			return true
-		})
-		l.held = slices.DeleteFunc(l.held, which)
-	}
-}
-
-// unsubscribed ends the deliveries of a subscription that is deleted.
-func (s *Server) unsubscribed(sub *subscription) {
-	s.giveUp(func(out *outgoing) bool { return out.SubscriptionID == sub.id })
-	delete(s.deliveries.lanes, sub.id)
-}
-
-// attempt fails where the answer is not 2xx, takes too long, or is cut: as InFlow has it.
-func (s *Server) attempt(delivery *Delivery, secret string) Attempt {
-	ctx, cancel := context.WithTimeout(s.stopping, s.options.DeliveryTimeout)
-	defer cancel()
-	attempt := Attempt{Start: time.Now()}
-	status, err := s.post(ctx, delivery.URL, []byte(delivery.Body), secret)
-	attempt.End, attempt.Status = time.Now(), status
-	switch {
-	case err != nil:
-		attempt.Error = err.Error()
-	case status < 200 || status > 299:
-		attempt.Error = fmt.Sprintf("answered with %d", status)
-	}
-	return attempt
-}
-
-func (s *Server) post(ctx context.Context, target string, body []byte, secret string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("x-inflow-hmac-sha256", signature(secret, body))
-	resp, err := s.client.Do(req)
-	if err != nil {
-		var failed *url.Error // the delivery has the URL
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)); err != nil {
-		return resp.StatusCode, fmt.Errorf("the answer was cut: %w", err)
-	}
-	return resp.StatusCode, nil
-}
-
-// signature is what InFlow's documentation describes: the key is the secret's text in
-// UTF-8, though it looks like base64.
-func signature(secret string, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(body) // never fails: hash.Hash
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -2,6 +2,7 @@ package fakeinflow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,118 +13,82 @@ import (
 	"time"
 )
 
-// Fault makes the API answer wrongly. Faults stand in a queue: a request meets the first
-// that fits it. What is zero in a fault is as without it.
+// Fault makes the API answer wrongly. Faults wait in a queue, and a request meets the first one
+// that matches it. A field that is zero changes nothing.
 type Fault struct {
-	// Route it fits, such as [RouteGetSalesOrder]; empty fits every route.
+	// Route that it matches, such as [RouteGetSalesOrder]; empty matches every route.
 	Route string
-	// SalesOrderID it fits; empty fits every request.
+	// SalesOrderID that it matches; empty matches every request.
 	SalesOrderID string
-	// Every lets others pass: 5 is met by each fifth request that it fits; 0 by each.
+	// Every is the share of the matching requests that meet it: one in that many; 0 is each.
 	Every int
-	// Times it is met before it ends; 0 is until [Server.ClearFaults].
+	// Times is how often it is met before it ends; 0 means until [Server.ClearFaults].
 	Times int
 
-	// Latency before anything is answered.
+	// Latency before the request is applied.
 	Latency time.Duration
 	// Status to answer instead.
 	Status int
-	// RetryAfter is sent in the header of that name, in whole seconds; it needs a Status.
+	// RetryAfter is the value of that header, in whole seconds; it needs a Status.
 	RetryAfter time.Duration
-	// Body to answer instead, such as garbage; with Status 0 the status is 200.
+	// Body to answer instead, such as garbage. Without a Status, the status is 200.
 	Body string
-	// SlowBody is a pause within the answer's body.
+	// SlowBody is a pause in the middle of the answer's body.
 	SlowBody time.Duration
-	// Cut breaks the connection within the answer's body.
+	// Cut breaks the connection in the middle of the answer's body.
 	Cut bool
 	// Dropped breaks the connection before the request is applied.
 	Dropped bool
-	// AnswerLost applies the request and breaks the connection before any of the answer.
+	// AnswerLost applies the request and breaks the connection before the answer.
 	AnswerLost bool
-	// Stale answers with the sales orders as they were that long ago, a minute at most: an
-	// order created since is unknown, one edited since has its version before.
+	// Stale answers with the sales orders as they were that long ago, at most a minute: an order
+	// created since is unknown, and one edited since has its version before.
 	Stale time.Duration
-	// Incomplete answers without lines, payments and whatever else there are lists of, for
-	// sales orders created within that time before the request.
+	// Incomplete answers without lines, payments and other lists, for sales orders that were
+	// created within that time before the request.
 	Incomplete time.Duration
 	// LeftOut answers sales orders without these includes, such as "lines" or "lines.product",
 	// although the request named them.
 	LeftOut []string
 	// Write is what a PUT of a sales order does besides.
 	Write WriteFault
-
-	fitted int // how many requests it fitted
 }
 
 func (f *Fault) validate() error {
 	var wrong []error
-	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		wrong = append(wrong, fmt.Errorf("status %d is not from 200 to 599", f.Status))
+	refuse := func(when bool, format string, args ...any) {
+		if when {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
 	}
-	if f.Route != "" && !slices.Contains(apiRoutes, f.Route) {
-		wrong = append(
-			wrong,
-			fmt.Errorf("route %q is none of: %s", f.Route, strings.Join(apiRoutes, ", ")),
-		)
-	}
-	if f.Every < 0 || f.Times < 0 || f.Latency < 0 || f.RetryAfter < 0 || f.SlowBody < 0 ||
-		f.Stale < 0 ||
-		f.Incomplete < 0 {
-		wrong = append(
-			wrong,
-			errors.New(
-				"every, times, latency, retry after, slow body, stale and incomplete cannot be negative",
-			),
-		)
-	}
-	if f.Stale > maxStale {
-		wrong = append(
-			wrong,
-			fmt.Errorf("stale %s is over %s: what orders were is kept no longer", f.Stale, maxStale),
-		)
-	}
-	if f.RetryAfter > 0 && f.Status == 0 {
-		wrong = append(wrong, errors.New("retry after needs a status, such as 429"))
-	}
+	reads := f.Stale > 0 || f.Incomplete > 0 || len(f.LeftOut) > 0
+	writes := !f.Write.isZero()
+	replaces := f.Status != 0 || f.Body != ""
+	breaks := f.Dropped || f.AnswerLost
+	slows := f.Latency != 0 || f.SlowBody != 0
+
+	refuse(f.Status != 0 && (f.Status < 200 || f.Status > 599),
+		"status %d is not from 200 to 599", f.Status)
+	refuse(f.Route != "" && !slices.Contains(apiRoutes, f.Route),
+		"route %q is none of: %s", f.Route, strings.Join(apiRoutes, ", "))
+	refuse(f.Every < 0 || f.Times < 0 || f.Latency < 0 || f.RetryAfter < 0 || f.SlowBody < 0 ||
+		f.Stale < 0 || f.Incomplete < 0,
+		"every, times, latency, retry after, slow body, stale and incomplete cannot be negative")
+	refuse(f.Stale > maxStale,
+		"stale %s is over %s, and older versions of orders are not kept", f.Stale, maxStale)
+	refuse(f.RetryAfter > 0 && f.Status == 0, "retry after needs a status, such as 429")
 	if _, err := parseInclude(f.LeftOut); err != nil {
 		wrong = append(wrong, fmt.Errorf("left out: %w", err))
 	}
-	reads := f.Stale > 0 || f.Incomplete > 0 || len(f.LeftOut) > 0
-	replaces := f.Status != 0 || f.Body != ""
-	breaks := f.Dropped || f.AnswerLost
-	if !f.Write.isZero() && replaces {
-		wrong = append(
-			wrong,
-			errors.New(
-				"status and body answer before anything is written: set either these, or what a write does",
-			),
-		)
-	}
-	if f.Latency == 0 && f.SlowBody == 0 && !f.Cut && !reads && !replaces && !breaks &&
-		f.Write.isZero() {
-		wrong = append(
-			wrong,
-			errors.New(
-				"it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale, incomplete, left out, serials dropped, timestamp ignored or changed",
-			),
-		)
-	}
-	if f.Dropped && f.AnswerLost || breaks && (replaces || reads || f.SlowBody > 0 || f.Cut) {
-		wrong = append(
-			wrong,
-			errors.New(
-				"dropped and answer lost leave no answer: set one of the two, and beside it latency at most",
-			),
-		)
-	}
-	if replaces && reads {
-		wrong = append(
-			wrong,
-			errors.New(
-				"stale, incomplete and left out are about the answer that status and body replace: set either",
-			),
-		)
-	}
+	refuse(writes && replaces,
+		"status and body answer before anything is written: set either these, or what a write does")
+	refuse(!slows && !f.Cut && !reads && !replaces && !breaks && !writes,
+		"it changes nothing: set latency, status, body, slow body, cut, dropped, answer lost, stale, "+
+			"incomplete, left out, serials dropped, timestamp ignored or changed")
+	refuse(f.Dropped && f.AnswerLost || breaks && (replaces || reads || f.SlowBody > 0 || f.Cut),
+		"dropped and answer lost leave no answer: set one of the two, and beside it latency at most")
+	refuse(replaces && reads,
+		"stale, incomplete and left out change the answer that status and body replace: set either")
 	if len(wrong) > 0 {
 		return fmt.Errorf("fault: %w", errors.Join(wrong...))
 	}
@@ -137,11 +102,11 @@ func (s *Server) SetFault(fault Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, &fault)
+	s.faults.add(fault, fault.Every, fault.Times)
 	return nil
 }
 
-// ClearFaults empties the queues of faults, of the API and of deliveries.
+// ClearFaults empties both queues: the API's and the deliveries'.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,46 +114,31 @@ func (s *Server) ClearFaults() {
 	s.deliveries.faults = nil
 }
 
-// takeFault is the fault that a request meets; the zero fault is none.
+// takeFault returns the fault that a request meets; the zero fault if there is none.
 func (s *Server) takeFault(route, salesOrderID string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, fault := range s.faults {
-		if fault.Route != "" && fault.Route != route ||
-			fault.SalesOrderID != "" && !strings.EqualFold(fault.SalesOrderID, salesOrderID) {
-			continue
-		}
-		if fault.fitted++; fault.Every > 1 && fault.fitted%fault.Every != 0 {
-			continue
-		}
-		met := *fault
-		if fault.Times > 0 {
-			if fault.Times--; fault.Times == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
-			}
-		}
-		return met
-	}
-	return Fault{}
+	return s.faults.take(func(f Fault) bool {
+		return (f.Route == "" || f.Route == route) &&
+			(f.SalesOrderID == "" || strings.EqualFold(f.SalesOrderID, salesOrderID))
+	})
 }
 
-// apply waits out the latency, and says whether the answer has been replaced.
-func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) bool {
+// apply waits for the latency, and reports whether the fault has replaced the answer.
+func (f *Fault) apply(stopping context.Context, answer *answer, r *http.Request) bool {
 	pause(r.Context(), stopping, f.Latency)
 	if f.Dropped {
-		panic(http.ErrAbortHandler) // net/http's way to break a connection
+		panic(http.ErrAbortHandler) // makes net/http break the connection
 	}
-	answer.stale, answer.incomplete, answer.leftOut, answer.write = f.Stale, f.Incomplete, f.LeftOut, f.Write
+	answer.stale, answer.incomplete, answer.leftOut, answer.write =
+		f.Stale, f.Incomplete, f.LeftOut, f.Write
 	if f.Status == 0 && f.Body == "" {
 		return false
 	}
 	if f.RetryAfter > 0 {
 		answer.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(f.RetryAfter), 10))
 	}
-	status := f.Status
-	if status == 0 {
-		status = http.StatusOK
-	}
+	status := cmp.Or(f.Status, http.StatusOK)
 	if f.Body == "" {
 		writeError(answer, status, http.StatusText(status))
 		return true
@@ -199,12 +149,9 @@ func (f Fault) apply(stopping context.Context, answer *answer, r *http.Request) 
 	return true
 }
 
-// send sends the answer, slowly or in part, and gives its status.
-func (f Fault) send(
-	stopping context.Context,
-	w http.ResponseWriter,
-	r *http.Request,
-	answer *answer,
+// send sends the answer as the fault says, and returns its status.
+func (f *Fault) send(
+	stopping context.Context, w http.ResponseWriter, r *http.Request, answer *answer,
 ) int {
 	if f.AnswerLost {
 		panic(http.ErrAbortHandler)
@@ -238,20 +185,19 @@ func pause(ctx, stopping context.Context, d time.Duration) {
 	}
 }
 
-// answer holds a handler's answer, so that a fault can send it in its own way.
+// answer records what a handler answers, so that a fault can change how it is sent.
 type answer struct {
 	header       http.Header
 	status       int
 	body         bytes.Buffer
 	orderVersion string
-	salesOrderID string // from the body of a write
-	// stale, incomplete and leftOut are the fault's, for the handler.
+	// The handler reads these parts of the fault.
 	stale, incomplete time.Duration
 	leftOut           []string
 	write             WriteFault
 }
 
-// answerOf is the answer behind every handler of the API.
+// answerOf returns the answer that a handler of the API writes to.
 func answerOf(w http.ResponseWriter) *answer {
 	a, ok := w.(*answer)
 	if !ok {

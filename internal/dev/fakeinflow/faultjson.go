@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// faultJSON is a [Fault] as the admin routes and the command line have it.
+// faultJSON is a [Fault] for the admin routes and the command line.
 type faultJSON struct {
 	Route        string       `json:"route,omitempty"`
 	SalesOrderID string       `json:"salesOrderId,omitempty"`
@@ -32,21 +32,23 @@ type faultJSON struct {
 	Changed          string `json:"changed,omitempty"`
 }
 
-// ParseFault reads a fault as JSON, such as {"status":500,"times":3}: the names are those
-// of [Fault], durations are as Go writes them. A fault that changes nothing, or that
-// contradicts itself, is an error.
+// ParseFault parses a fault in JSON, such as {"status":500,"times":3}. The names are those of
+// [Fault], and durations are in Go's format. It refuses a fault that changes nothing or contradicts
+// itself.
 func ParseFault(text []byte) (Fault, error) {
 	var asked faultJSON
 	if err := decodeFault(text, &asked); err != nil {
 		return Fault{}, err
 	}
 	fault := Fault{
-		Route: asked.Route, SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times,
-		Latency: time.Duration(
-			asked.Latency,
-		), Status: asked.Status, RetryAfter: time.Duration(asked.RetryAfter),
-		Body: asked.Body, SlowBody: time.Duration(asked.SlowBody), Cut: asked.Cut, Dropped: asked.Dropped,
-		AnswerLost: asked.AnswerLost, Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete), LeftOut: asked.LeftOut,
+		Route: asked.Route, SalesOrderID: asked.SalesOrderID,
+		Every: asked.Every, Times: asked.Times,
+		Latency: time.Duration(asked.Latency),
+		Status:  asked.Status, RetryAfter: time.Duration(asked.RetryAfter), Body: asked.Body,
+		SlowBody: time.Duration(asked.SlowBody),
+		Cut:      asked.Cut, Dropped: asked.Dropped, AnswerLost: asked.AnswerLost,
+		Stale: time.Duration(asked.Stale), Incomplete: time.Duration(asked.Incomplete),
+		LeftOut: asked.LeftOut,
 		Write: WriteFault{
 			SerialsDropped:   asked.SerialsDropped,
 			TimestampIgnored: asked.TimestampIgnored,
@@ -61,12 +63,14 @@ func (f *Fault) json() faultJSON {
 		Route: f.Route, SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times,
 		Latency: jsonDuration(f.Latency), Status: f.Status, RetryAfter: jsonDuration(f.RetryAfter),
 		Body: f.Body, SlowBody: jsonDuration(f.SlowBody), Cut: f.Cut, Dropped: f.Dropped,
-		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale), Incomplete: jsonDuration(f.Incomplete), LeftOut: f.LeftOut,
-		SerialsDropped: f.Write.SerialsDropped, TimestampIgnored: f.Write.TimestampIgnored, Changed: f.Write.Changed,
+		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale),
+		Incomplete: jsonDuration(f.Incomplete), LeftOut: f.LeftOut,
+		SerialsDropped:   f.Write.SerialsDropped,
+		TimestampIgnored: f.Write.TimestampIgnored, Changed: f.Write.Changed,
 	}
 }
 
-// deliveryFaultJSON is a [DeliveryFault] as the admin routes and the command line have it.
+// deliveryFaultJSON is a [DeliveryFault] for the admin routes and the command line.
 type deliveryFaultJSON struct {
 	SalesOrderID string       `json:"salesOrderId,omitempty"`
 	Every        int          `json:"every,omitempty"`
@@ -77,16 +81,16 @@ type deliveryFaultJSON struct {
 	Reordered    bool         `json:"reordered,omitempty"`
 }
 
-// ParseDeliveryFault reads a fault as JSON, such as {"lost":true,"every":10}: the names
-// are those of [DeliveryFault], durations are as Go writes them. A fault that changes
-// nothing, or that contradicts itself, is an error.
+// ParseDeliveryFault parses a fault in JSON, such as {"lost":true,"every":10}. The names are those
+// of [DeliveryFault]; see [ParseFault].
 func ParseDeliveryFault(text []byte) (DeliveryFault, error) {
 	var asked deliveryFaultJSON
 	if err := decodeFault(text, &asked); err != nil {
 		return DeliveryFault{}, err
 	}
 	fault := DeliveryFault{
-		SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times, Lost: asked.Lost, Doubled: asked.Doubled,
+		SalesOrderID: asked.SalesOrderID, Every: asked.Every, Times: asked.Times,
+		Lost: asked.Lost, Doubled: asked.Doubled,
 		Delay: time.Duration(asked.Delay), Reordered: asked.Reordered,
 	}
 	return fault, fault.validate()
@@ -94,7 +98,8 @@ func ParseDeliveryFault(text []byte) (DeliveryFault, error) {
 
 func (f *DeliveryFault) json() deliveryFaultJSON {
 	return deliveryFaultJSON{
-		SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times, Lost: f.Lost, Doubled: f.Doubled,
+		SalesOrderID: f.SalesOrderID, Every: f.Every, Times: f.Times,
+		Lost: f.Lost, Doubled: f.Doubled,
 		Delay: jsonDuration(f.Delay), Reordered: f.Reordered,
 	}
 }
@@ -111,13 +116,15 @@ func decodeFault(text []byte, into any) error {
 	return nil
 }
 
-// jsonDuration is written as Go writes a duration: "1.5s".
+// jsonDuration is a duration in Go's format, such as "1.5s".
 type jsonDuration time.Duration
 
-// MarshalText writes it.
-func (d jsonDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// MarshalText implements [encoding.TextMarshaler].
+func (d jsonDuration) MarshalText() ([]byte, error) {
+	return []byte(time.Duration(d).String()), nil
+}
 
-// UnmarshalText reads it.
+// UnmarshalText implements [encoding.TextUnmarshaler].
 func (d *jsonDuration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = jsonDuration(parsed)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// relations names, for each kind of entity, the fields that come only when a request
-// includes them, and the kind of entity each leads to; from InFlow's API description.
+// relations has, for each kind of entity, the fields that an answer has only if the request
+// includes them, and the kind of entity in each. They are from InFlow's API description.
 var relations = map[string]map[string]string{
 	"salesOrder": {
 		"assignedToTeamMember": "teamMember", "attachments": "attachment", "confirmerTeamMember": "teamMember",
@@ -41,17 +41,17 @@ var relations = map[string]map[string]string{
 	"teamMember":    {},
 }
 
-// lists are the relations to many; where an order has none, they are an empty list.
+// lists are the relations to many entities. Without any, they are an empty list.
 var lists = []string{
 	"addresses", "attachments", "balances", "credits", "currencyConversions", "dues", "images", "inventoryLines",
 	"itemBoms", "lines", "packLines", "paymentLines", "pickLines", "prices", "productBarcodes", "productOperations",
 	"productPrices", "reorderSettings", "restockLines", "shipLines", "taxCodes", "vendorItems",
 }
 
-// inclusion is a tree of the relations that a request named.
+// inclusion is a tree of the relations that a request includes.
 type inclusion map[string]inclusion
 
-// parseInclude reads names divided by commas, each a path divided by dots.
+// parseInclude parses paths such as lines.product, separated by commas.
 func parseInclude(values []string) (inclusion, error) {
 	root := inclusion{}
 	for _, path := range strings.Split(strings.Join(values, ","), ",") {
@@ -73,7 +73,7 @@ func parseInclude(values []string) (inclusion, error) {
 	return root, nil
 }
 
-// without is the tree without some of its relations, given as paths, and what is nested in them.
+// without returns the tree without the relations at some paths, and without everything in these.
 func (i inclusion) without(paths []string) inclusion {
 	out := inclusion{}
 	for field, nested := range i {
@@ -97,7 +97,7 @@ func (i inclusion) without(paths []string) inclusion {
 	return out
 }
 
-// relation finds a relation's own spelling: names are compared without case.
+// relation finds a relation by its name, in any case.
 func relation(kind, name string) (field, next string, ok bool) {
 	for field, next := range relations[kind] {
 		if strings.EqualFold(field, name) {
@@ -107,9 +107,11 @@ func relation(kind, name string) (field, next string, ok bool) {
 	return "", "", false
 }
 
-// project is the entity with the relations that were named, and no others. look gives
-// the entity of a reference; nil where there is none.
-func project(entity map[string]any, kind string, named inclusion, look func(reference) map[string]any) map[string]any {
+// project returns an entity with only the relations that the request includes. look returns the
+// entity of a reference; nil if there is none.
+func project(
+	entity map[string]any, kind string, named inclusion, look func(reference) map[string]any,
+) map[string]any {
 	out := make(map[string]any, len(entity))
 	for field, value := range entity {
 		if _, isRelation := relations[kind][field]; !isRelation {
@@ -125,7 +127,9 @@ func project(entity map[string]any, kind string, named inclusion, look func(refe
 	return out
 }
 
-func projectRelation(value any, field, kind string, named inclusion, look func(reference) map[string]any) any {
+func projectRelation(
+	value any, field, kind string, named inclusion, look func(reference) map[string]any,
+) any {
 	switch value := value.(type) {
 	case reference:
 		if entity := look(value); entity != nil {

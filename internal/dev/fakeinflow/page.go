@@ -22,7 +22,7 @@ type editField struct {
 	Path  string // as in [Server.SetField]
 	Label string
 	Value string
-	Flag  bool // true or false, and not a text
+	Flag  bool // true or false instead of a text
 	Long  bool
 }
 
@@ -40,19 +40,19 @@ type pageOrder struct {
 
 type pageData struct {
 	Nonce, CompanyID, Host string
-	Query                  string // what orders are looked for by
+	Query                  string // text to search for
 	Orders                 []OrderSummary
-	Found                  int  // how many orders there are of these
-	More                   bool // than are shown
+	Found                  int  // orders, also those that are not shown
+	More                   bool // not all are shown
 	Selected               *pageOrder
 	Saved                  string
 	Presets                []faultPreset
 }
 
-// maxPageOrders is how many orders the page lists.
+// maxPageOrders limits the list of orders.
 const maxPageOrders = 100
 
-// faultPreset is a fault that the page offers, to be changed as one likes.
+// faultPreset is a fault that the page offers. People can change it before they set it.
 type faultPreset struct{ Label, Path, Fault string }
 
 var faultPresets = []faultPreset{
@@ -61,22 +61,23 @@ var faultPresets = []faultPreset{
 	{"API: 429", "/_fake/faults", `{"status":429,"retryAfter":"5s","times":3}`},
 	{"API: broken body", "/_fake/faults", `{"body":"<html>not here</html>","times":3}`},
 	{"API: connection cut within the answer", "/_fake/faults", `{"cut":true,"times":3}`},
-	{
-		"API: connection cut before the request is applied",
-		"/_fake/faults",
-		`{"dropped":true,"times":3}`,
-	},
+	{"API: connection cut before the request is applied", "/_fake/faults",
+		`{"dropped":true,"times":3}`},
 	{"API: applied, and the answer lost", "/_fake/faults", `{"answerLost":true,"times":1}`},
 	{"API: orders as they were a while ago", "/_fake/faults", `{"stale":"2s"}`},
 	{"API: new orders without their lines", "/_fake/faults", `{"incomplete":"2s"}`},
 	{"API: something left out that was asked for", "/_fake/faults", `{"leftOut":["lines"],"times":2}`},
+	{"API: writes of orders refused as stale", "/_fake/faults",
+		`{"route":"PUT /{companyId}/sales-orders","status":409,"times":3}`},
+	{"API: a write of an order drops its serial numbers", "/_fake/faults",
+		`{"route":"PUT /{companyId}/sales-orders","serialsDropped":true,"times":1}`},
 	{"Webhooks: lost", "/_fake/delivery-faults", `{"lost":true,"times":1}`},
 	{"Webhooks: doubled", "/_fake/delivery-faults", `{"doubled":true,"every":2}`},
 	{"Webhooks: late", "/_fake/delivery-faults", `{"delay":"30s"}`},
 	{"Webhooks: in another order", "/_fake/delivery-faults", `{"reordered":true,"every":2}`},
 }
 
-// page shows the orders, one of them as a form, and the deliveries as they go out.
+// page shows the orders, a form for the selected one, and the deliveries.
 func (s *Server) page() (http.Handler, error) {
 	parsed, err := template.New("page").Parse(pageHTML)
 	if err != nil {
@@ -100,27 +101,29 @@ func (s *Server) page() (http.Handler, error) {
 		}
 		var body bytes.Buffer
 		if err := parsed.Execute(&body, data); err != nil {
-			s.logger.ErrorContext(r.Context(), "the page could not be made", "error", err)
-			writeError(w, http.StatusInternalServerError, "The page could not be made.")
+			s.logger.ErrorContext(r.Context(), "the page could not be rendered", "error", err)
+			writeError(w, http.StatusInternalServerError, "The page could not be rendered.")
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().
-			Set("Content-Security-Policy", "default-src 'none'; img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
-				"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src data:; "+
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "+
+			"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
 		w.Header().Set("Cache-Control", "no-store")
 		_, _ = w.Write(body.Bytes())
 	}), nil
 }
 
-// findOrders are the first orders that a text fits, and how many there are.
+// findOrders returns the first orders whose number or customer contains a text, and the number of
+// all.
 func (s *Server) findOrders(text string, most int) (first []OrderSummary, found int) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.store.collections[kindSalesOrder].created {
 		summary := s.summary(r)
-		if text != "" && !strings.Contains(strings.ToLower(summary.Number+"\n"+summary.Customer), text) {
+		searched := strings.ToLower(summary.Number + "\n" + summary.Customer)
+		if text != "" && !strings.Contains(searched, text) {
 			continue
 		}
 		if found++; found <= most {
@@ -133,33 +136,29 @@ func (s *Server) findOrders(text string, most int) (first []OrderSummary, found 
 // The fields that the page shows, of an order and of each of its lines.
 var (
 	orderFields = []editField{
-		{
-			Path:  "inventoryStatus",
-			Label: "Inventory status",
-		}, {Path: "paymentStatus", Label: "Payment status"},
-		{
-			Path:  "isQuote",
-			Label: "Quote",
-		}, {Path: "isCancelled", Label: "Cancelled"}, {Path: "isTaxInclusive", Label: "Tax-inclusive"},
-		{
-			Path:  "subTotal",
-			Label: "Subtotal",
-		}, {Path: "orderFreight", Label: "Freight"}, {Path: "tax1", Label: "Tax 1"}, {Path: "tax2", Label: "Tax 2"},
-		{
-			Path:  "total",
-			Label: "Total",
-		}, {Path: "amountPaid", Label: "Paid"}, {Path: "balance", Label: "Balance"},
-		{
-			Path:  "poNumber",
-			Label: "PO number",
-		}, {Path: "customFields.custom4", Label: "Custom field 4"}, {Path: "customer.isActive", Label: "Customer is active"}, {Path: "orderRemarks", Label: "Remarks", Long: true},
+		{Path: "inventoryStatus", Label: "Inventory status"},
+		{Path: "paymentStatus", Label: "Payment status"},
+		{Path: "isQuote", Label: "Quote"},
+		{Path: "isCancelled", Label: "Cancelled"},
+		{Path: "isTaxInclusive", Label: "Tax-inclusive"},
+		{Path: "subTotal", Label: "Subtotal"},
+		{Path: "orderFreight", Label: "Freight"},
+		{Path: "tax1", Label: "Tax 1"},
+		{Path: "tax2", Label: "Tax 2"},
+		{Path: "total", Label: "Total"},
+		{Path: "amountPaid", Label: "Paid"},
+		{Path: "balance", Label: "Balance"},
+		{Path: "poNumber", Label: "PO number"},
+		{Path: "customFields.custom4", Label: "Custom field 4"},
+		{Path: "customer.isActive", Label: "Customer is active"},
+		{Path: "orderRemarks", Label: "Remarks", Long: true},
 	}
 	lineFields = []editField{
-		{
-			Path:  "quantity.uomQuantity",
-			Label: "Quantity",
-		}, {Path: "unitPrice", Label: "Unit price"}, {Path: "discount.value", Label: "Discount"},
-		{Path: "discount.isPercent", Label: "Discount is percent"}, {Path: "subTotal", Label: "Subtotal"},
+		{Path: "quantity.uomQuantity", Label: "Quantity"},
+		{Path: "unitPrice", Label: "Unit price"},
+		{Path: "discount.value", Label: "Discount"},
+		{Path: "discount.isPercent", Label: "Discount is percent"},
+		{Path: "subTotal", Label: "Subtotal"},
 		{Path: "product.isActive", Label: "Product is active"},
 	}
 )
@@ -170,10 +169,8 @@ func customFields(document map[string]any) (fields []editField) {
 	for n := 1; n <= 10; n++ {
 		name := "custom" + strconv.Itoa(n)
 		if n != 4 && fieldText(values, name) != "" {
-			fields = append(
-				fields,
-				editField{Path: "customFields." + name, Label: "Custom field " + strconv.Itoa(n), Long: true},
-			)
+			label := "Custom field " + strconv.Itoa(n)
+			fields = append(fields, editField{Path: "customFields." + name, Label: label, Long: true})
 		}
 	}
 	return fields
@@ -184,10 +181,8 @@ func describeOrder(document map[string]any) *pageOrder {
 	described := &pageOrder{
 		OrderSummary: OrderSummary{
 			ID: fieldText(document, "salesOrderId"), Number: fieldText(document, "orderNumber"),
-			Version: fieldText(
-				document,
-				"timestamp",
-			), Customer: fieldText(customer, "name"), Total: fieldText(document, "total"),
+			Version:  fieldText(document, "timestamp"),
+			Customer: fieldText(customer, "name"), Total: fieldText(document, "total"),
 		},
 		Fields: present(document, "", append(slices.Clone(orderFields), customFields(document)...)),
 	}
@@ -204,7 +199,7 @@ func describeOrder(document map[string]any) *pageOrder {
 	return described
 }
 
-// present are those of the fields that the document has, with their values.
+// present returns the fields that the document has, with their values.
 func present(document map[string]any, prefix string, fields []editField) []editField {
 	var found []editField
 	for _, field := range fields {
@@ -221,7 +216,7 @@ func present(document map[string]any, prefix string, fields []editField) []editF
 	return found
 }
 
-// shownValue is a value as a form has it. ok is false for lists and objects.
+// shownValue returns a value for a form. ok is false for lists and objects.
 func shownValue(value any) (text string, flag, ok bool) {
 	switch value := value.(type) {
 	case nil:
@@ -239,8 +234,8 @@ func shownValue(value any) (text string, flag, ok bool) {
 
 var errEditedSince = errors.New("the order was edited since the page was loaded: load it again")
 
-// postEdit saves what was changed in the page's form as one edit. Unchanged fields keep
-// their types; a text that is blank where there was null stays null.
+// postEdit saves the changes in the page's form as one edit. Unchanged fields keep their types, so
+// a field that was null stays null if its text is empty.
 func (s *Server) postEdit(w http.ResponseWriter, r *http.Request) {
 	if err := checkMediaType(r, "application/x-www-form-urlencoded"); err != nil {
 		writeAdminError(w, err)
@@ -274,7 +269,7 @@ func (s *Server) postEdit(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/_fake/?saved=1&order="+url.QueryEscape(id), http.StatusSeeOther)
 }
 
-// postCopy creates an order that is like another.
+// postCopy creates a copy of an order.
 func (s *Server) postCopy(w http.ResponseWriter, r *http.Request) {
 	document, err := s.Order(r.PathValue("id"))
 	if err != nil {

@@ -11,19 +11,19 @@ type PayloadForm string
 
 // The forms of a webhook's body.
 const (
-	// PayloadAsSubscribed is the documented form for events subscribed to under their
-	// documented names, and the live form for the others.
+	// PayloadAsSubscribed is the documented form if the subscription has the event's documented
+	// name, else the live form.
 	PayloadAsSubscribed PayloadForm = ""
 	// PayloadDocumented is {"event":"salesOrder.updated","data":{"salesOrderId":"…"},"timestamp":"…"}.
 	PayloadDocumented PayloadForm = "documented"
-	// PayloadLive is {"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}; by turns an
-	// update is a SalesOrderUpdatedV2, and two without a timestamp follow two with one.
+	// PayloadLive is {"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}. Every second update is a
+	// SalesOrderUpdatedV2, and two bodies with a timestamp follow two without one.
 	PayloadLive PayloadForm = "live"
-	// PayloadAlternate is the documented and the live form by turns.
+	// PayloadAlternate alternates between the documented and the live form.
 	PayloadAlternate PayloadForm = "alternate"
 )
 
-// ParsePayloadForm reads the name of a form.
+// ParsePayloadForm parses the name of a form.
 func ParsePayloadForm(name string) (PayloadForm, error) {
 	switch form := PayloadForm(name); form {
 	case PayloadAsSubscribed, PayloadDocumented, PayloadLive, PayloadAlternate:
@@ -32,9 +32,11 @@ func ParsePayloadForm(name string) (PayloadForm, error) {
 	return "", fmt.Errorf("the payload form %q is none of documented, live, alternate", name)
 }
 
-// payload is a webhook's body, and the name of its event. name is the subscription's, and
-// number the delivery's.
-func payload(form PayloadForm, what change, name string, number int, now time.Time) (event, body string) {
+// payload returns the name of a webhook's event, and its body. name is the event's name in the
+// subscription, and number is the delivery's.
+func payload(
+	form PayloadForm, what change, name string, number int, now time.Time,
+) (event, body string) {
 	names := eventNames[what.record.kind][what.what]
 	documented, live := names[0], names[1:]
 	timestamp := now.UTC().Format(time.RFC3339)
@@ -56,9 +58,11 @@ func payload(form PayloadForm, what change, name string, number int, now time.Ti
 	id := quoted(idField(what.record.kind)) + ":" + quoted(what.record.id)
 	switch {
 	case event == documented:
-		body = `{"event":` + quoted(event) + `,"data":{` + id + `},"timestamp":` + quoted(timestamp) + `}`
+		body = `{"event":` + quoted(event) + `,"data":{` + id +
+			`},"timestamp":` + quoted(timestamp) + `}`
 	case turn/2%2 == 1:
-		body = `{"eventType":` + quoted(event) + `,` + id + `,"timestamp":` + quoted(timestamp) + `}`
+		body = `{"eventType":` + quoted(event) + `,` + id +
+			`,"timestamp":` + quoted(timestamp) + `}`
 	default:
 		body = `{"eventType":` + quoted(event) + `,` + id + `}`
 	}

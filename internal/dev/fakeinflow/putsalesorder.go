@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// apiMember is the lastModifiedById of an order that the API wrote last.
+// apiMember is the lastModifiedById of an order if the API wrote it last.
 const apiMember = "c0ffee00-0000-4000-8000-00000000000a"
 
 // changedByFault is the value that [WriteFault.Changed] leaves behind.
@@ -19,8 +19,8 @@ var errStaleTimestamp = errors.New(
 	"the sales order was modified since the timestamp in the request",
 )
 
-// WriteFault makes a PUT of a sales order do what integrators report, or fear. The answer is 200 all
-// the same.
+// WriteFault makes a PUT of a sales order damage it, as integrators report or fear. The answer is
+// still 200.
 type WriteFault struct {
 	// SerialsDropped empties the serial numbers of every line.
 	SerialsDropped bool
@@ -54,8 +54,8 @@ func (f WriteFault) apply(document map[string]any) error {
 // putSalesOrder inserts or updates a sales order as InFlow's API description says: properties that
 // the request lacks stay as they are, and a stale timestamp refuses the write.
 func (s *Server) putSalesOrder(w http.ResponseWriter, r *http.Request) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
-		media != "application/json" {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
 		writeError(w, http.StatusUnsupportedMediaType, "The Content-Type must be application/json.")
 		return
 	}
@@ -75,7 +75,6 @@ func (s *Server) putSalesOrder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := answerOf(w)
-	answer.salesOrderID = id
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changes, err := s.writeOrder(id, body, answer.write)
@@ -95,7 +94,7 @@ func (s *Server) putSalesOrder(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, project(document, kindSalesOrder, named, look.entity))
 }
 
-// writeOrder needs the mutex.
+// writeOrder inserts or updates an order. The caller holds the mutex.
 func (s *Server) writeOrder(id string, body map[string]any, fault WriteFault) ([]change, error) {
 	now := s.options.Clock()
 	if s.store.find(kindSalesOrder, id) == nil {

@@ -3,6 +3,7 @@ package fakeinflow_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,21 @@ func TestPutRefusesAStaleTimestamp(t *testing.T) {
 	assert.Equal(t, "2", a.whole(id)["poNumber"])
 	delete(write, "timestamp")
 	assert.Equal(t, 200, a.put(write).status, "without a timestamp nothing is compared")
+}
+
+func TestPutMeetsTheFaultOfItsOrder(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	one, other := a.add(wholeOrder(t)), a.add(nil)
+	require.NoError(t, a.SetFault(fakeinflow.Fault{
+		Route: fakeinflow.RoutePutSalesOrder, SalesOrderID: strings.ToUpper(one), Status: 503,
+	}))
+	write := func(id string) int { return a.put(map[string]any{"salesOrderId": id, "poNumber": "1"}).status }
+	assert.Equal(t, 200, write(other))
+	assert.Equal(t, 503, write(one))
+	requests := a.Requests()
+	assert.Equal(t, one, requests[len(requests)-1].SalesOrderID)
+	assert.Equal(t, "1", a.whole(other)["poNumber"], "the body is still there for the handler")
+	assert.Equal(t, 400, a.api(http.MethodPut, "/sales-orders", "[").status)
 }
 
 func TestPutDoesWhatIntegratorsReport(t *testing.T) {

@@ -8,13 +8,13 @@ import (
 const sampleDate = "2006-01-02T15:04:05-07:00"
 
 var (
-	// pastDates are when something happened, futureDates when something is to happen.
+	// pastDates are fields for something that has happened, futureDates for something planned.
 	pastDates   = []string{"orderDate", "invoicedDate", "datePaid", "returnDate"}
 	futureDates = []string{"requestedShipDate", "dueDate"}
 )
 
-// Recent moves the dates of a sample order by whole days, so that the last thing
-// that happened to it did the day before now: an order of long ago would be overdue.
+// Recent moves the dates of a sample order by whole days, so that its last event was the day before
+// now. An older order would be overdue.
 func (s Sample) Recent(now time.Time) Sample {
 	var last time.Time
 	eachDate(s.Order, func(name string, at time.Time) time.Time {
@@ -32,7 +32,7 @@ func (s Sample) Recent(now time.Time) Sample {
 	return s
 }
 
-// eachDate replaces the dates of an entity and of the entities in it.
+// eachDate replaces the dates of an entity, and of the entities in it.
 func eachDate(value any, change func(name string, at time.Time) time.Time) {
 	switch v := value.(type) {
 	case []any:

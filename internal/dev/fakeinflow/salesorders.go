@@ -227,7 +227,8 @@ func (q *listQuery) parameter(key string, values []string) (err error) {
 	return err
 }
 
-// textFilters and the maps after it give the fields that a filter, by its lower-case name, looks at.
+// textFilters and the maps after it give the fields that a filter, by its lower-case name, looks
+// at.
 var (
 	textFilters   = map[string]string{"ordernumber": "orderNumber", "customerid": "customerId", "ponumber": "poNumber", "locationid": "locationId"}
 	statusFilters = map[string]string{"inventorystatus": "inventoryStatus", "paymentstatus": "paymentStatus"}

@@ -8,15 +8,15 @@ import (
 //go:embed samples/*.json
 var sampleFiles embed.FS
 
-// Sample is a sales order that ships with the fake: an order of a dealer in cabinets, of 2025.
+// Sample is a sales order that ships with the stand-in: an order of a cabinet dealer, of 2025.
 type Sample struct {
 	Name string
-	// Fault is the one thing that is wrong with it, in words; empty where nothing is.
+	// Fault describes the only thing that is wrong with it; empty if it is right.
 	Fault string
 	Order map[string]any
 }
 
-// sampleFaults names the samples, in the order of their numbers, and what is wrong with each.
+// sampleFaults has the samples in the order of their numbers, with their faults.
 var sampleFaults = [...]struct{ file, fault string }{
 	{"01-plain", ""},
 	{"02-percent-discount", ""},
@@ -37,8 +37,8 @@ var sampleFaults = [...]struct{ file, fault string }{
 	{"17-quantity-zero", "line 2 has quantity 0"},
 }
 
-// Samples are new copies of the sample orders: ten that are right, then those with one
-// fault each. Their ids and numbers are always the same.
+// Samples returns new copies of the sample orders: ten that are right, then seven with one fault
+// each. Their ids and numbers are always the same.
 func Samples() ([]Sample, error) {
 	samples := make([]Sample, 0, len(sampleFaults))
 	for _, entry := range sampleFaults {
@@ -50,7 +50,8 @@ func Samples() ([]Sample, error) {
 		if err != nil {
 			return nil, fmt.Errorf("fake InFlow: sample order %s: %w", entry.file, err)
 		}
-		samples = append(samples, Sample{Name: entry.file[len("00-"):], Fault: entry.fault, Order: document})
+		name := entry.file[len("00-"):]
+		samples = append(samples, Sample{Name: name, Fault: entry.fault, Order: document})
 	}
 	return samples, nil
 }

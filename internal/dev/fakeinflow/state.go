@@ -16,22 +16,22 @@ import (
 )
 
 const (
-	// saveEvery is the least time between two times that the state is written, of what
-	// changes often. A large state is written less often: a fifth of the time at most.
+	// saveEvery is the minimum time between two saves. A large state is saved less often, so that
+	// saving takes at most a fifth of the time.
 	saveEvery  = 250 * time.Millisecond
 	retrySave  = 5 * time.Second
 	stateForm  = 1
 	entityMark = "$entity"
 )
 
-// state is the account as the state file has it.
+// state is the account in the state file.
 type state struct {
 	Form          int                 `json:"form"`
 	APIKey        string              `json:"apiKey"`
 	Version       string              `json:"version"`
 	OrdersCreated int                 `json:"ordersCreated"`
 	Subscriptions []savedSubscription `json:"subscriptions"`
-	// The entities are read with the rest, and written by themselves.
+	// The entities are read with the rest, and written by [snapshot.write].
 	Customers   []map[string]any `json:"customers,omitempty"`
 	Products    []map[string]any `json:"products,omitempty"`
 	SalesOrders []map[string]any `json:"salesOrders,omitempty"`
@@ -56,12 +56,12 @@ func (st *state) documents(kind string) []map[string]any {
 	}
 }
 
-// MarshalJSON is for the state file: nothing else holds references.
+// MarshalJSON writes a reference for the state file. Nothing else has references.
 func (r reference) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{entityMark: r.id})
 }
 
-// Restored says whether the account was read from the state file.
+// Restored reports whether the account was read from the state file.
 func (s *Server) Restored() bool { return s.restored }
 
 // restore reads the state file, if there is one.
@@ -74,7 +74,8 @@ func (s *Server) restore() error {
 		return fmt.Errorf("read the state: %w", err)
 	}
 	if err := s.use(content); err != nil {
-		return fmt.Errorf("the state file %s is damaged, and stays as it is: %w; move it away to start anew", s.options.StateFile, err)
+		return fmt.Errorf("the state file %s is damaged, and stays as it is: %w; "+
+			"move it away to start with a new one", s.options.StateFile, err)
 	}
 	s.restored = true
 	return nil
@@ -92,7 +93,8 @@ func (s *Server) use(content []byte) error {
 		return fmt.Errorf("at byte %d of %d: %w", decoder.InputOffset(), len(content), err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("at byte %d of %d: there is more after the state's end", decoder.InputOffset(), len(content))
+		return fmt.Errorf("at byte %d of %d: there is more after the state's end",
+			decoder.InputOffset(), len(content))
 	}
 	if saved.Form != stateForm {
 		return fmt.Errorf("its form is %d, and this program writes form %d", saved.Form, stateForm)
@@ -121,7 +123,9 @@ func (s *Server) use(content []byte) error {
 		if sub.ID == "" || sub.URL == "" || sub.Secret == "" {
 			return fmt.Errorf("subscription %d lacks its id, url or secret", i+1)
 		}
-		s.subscriptions = append(s.subscriptions, &subscription{id: sub.ID, url: sub.URL, events: sub.Events, secret: sub.Secret, off: sub.Off})
+		s.subscriptions = append(s.subscriptions, &subscription{
+			id: sub.ID, url: sub.URL, events: sub.Events, secret: sub.Secret, off: sub.Off,
+		})
 	}
 	s.store = restored
 	if s.options.APIKey == "" {
@@ -130,15 +134,15 @@ func (s *Server) use(content []byte) error {
 	return nil
 }
 
-// changed makes the state be written soon. It needs the mutex.
+// changed has the state saved soon. The caller holds the mutex.
 func (s *Server) changed() {
 	select {
 	case s.unsaved <- struct{}{}:
-	default: // it will be already
+	default: // a save is due already
 	}
 }
 
-// keepSaving writes the state after changes, until the server is closed.
+// keepSaving saves the state after changes, until the server is closed.
 func (s *Server) keepSaving() {
 	for {
 		select {
@@ -149,7 +153,7 @@ func (s *Server) keepSaving() {
 		start := time.Now()
 		rest := saveEvery
 		if err := s.save(); err != nil {
-			s.logger.ErrorContext(s.stopping, "the state was not saved, and is tried again", "error", err)
+			s.logger.ErrorContext(s.stopping, "the state was not saved; it is tried again", "error", err)
 			s.changed()
 			rest = retrySave
 		}
@@ -157,8 +161,8 @@ func (s *Server) keepSaving() {
 	}
 }
 
-// save writes the whole state beside the file and moves it into place, so that the file
-// is always whole. Without a state file it does nothing.
+// save writes the whole state to a new file and renames it, so that the state file is always
+// complete. Without a state file it does nothing.
 func (s *Server) save() error {
 	if s.options.StateFile == "" {
 		return nil
@@ -176,7 +180,7 @@ func (s *Server) save() error {
 	return nil
 }
 
-// snapshot is the account at one moment, as it is written.
+// snapshot is the account at one moment, to be saved.
 type snapshot struct {
 	state    state
 	entities map[string][]savedEntity // by kind
@@ -196,7 +200,9 @@ func (s *Server) snapshot() *snapshot {
 		OrdersCreated: s.store.collections[kindSalesOrder].numbers, Subscriptions: []savedSubscription{},
 	}}
 	for _, sub := range s.subscriptions {
-		sn.state.Subscriptions = append(sn.state.Subscriptions, savedSubscription{sub.id, sub.url, slices.Clone(sub.events), sub.secret, sub.off})
+		sn.state.Subscriptions = append(sn.state.Subscriptions, savedSubscription{
+			sub.id, sub.url, slices.Clone(sub.events), sub.secret, sub.off,
+		})
 	}
 	for _, kind := range kinds {
 		for _, r := range s.store.collections[kind].created {
@@ -206,7 +212,7 @@ func (s *Server) snapshot() *snapshot {
 	return sn
 }
 
-// encode encodes what changed since it was encoded last.
+// encode encodes the entities that have changed since they were encoded last.
 func (sn *snapshot) encode() error {
 	for _, entities := range sn.entities {
 		for i := range entities {
@@ -215,14 +221,15 @@ func (sn *snapshot) encode() error {
 			}
 			var err error
 			if entities[i].encoded, err = json.Marshal(entities[i].document); err != nil {
-				return fmt.Errorf("%s %s: %w", inWords(entities[i].record.kind), entities[i].record.id, err)
+				r := entities[i].record
+				return fmt.Errorf("%s %s: %w", inWords(r.kind), r.id, err)
 			}
 		}
 	}
 	return nil
 }
 
-// keepEncoded keeps what was encoded, of entities that have not changed meanwhile.
+// keepEncoded keeps the encoded documents of entities that have not changed since.
 func (s *Server) keepEncoded(sn *snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +244,7 @@ func (s *Server) keepEncoded(sn *snapshot) {
 
 // write writes the form of [state], one entity after the other.
 func (sn *snapshot) write(file io.Writer) error {
-	head, err := json.Marshal(sn.state) //nolint:gosec // the stand-in's own key, into a file that only its owner reads
+	head, err := json.Marshal(sn.state) //nolint:gosec // only the owner can read the file
 	if err != nil {
 		return err
 	}
@@ -258,7 +265,7 @@ func (sn *snapshot) write(file io.Writer) error {
 	return w.Flush()
 }
 
-// writeAtomically writes a file that only its owner can read: it holds secrets.
+// writeAtomically writes a file that only its owner can read, because it has secrets.
 func writeAtomically(path string, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	aside, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // with mode 0600
@@ -286,15 +293,16 @@ func writeAtomically(path string, write func(io.Writer) error) (err error) {
 	return syncDir(dir)
 }
 
-// syncDir makes a rename last. Not every system can sync a folder.
+// syncDir makes a rename durable. Not every system can sync a folder.
 func syncDir(dir string) error {
 	opened, err := os.Open(dir) //nolint:gosec // the folder of the operator's own file
 	if err != nil {
 		return err
 	}
 	defer func() { _ = opened.Close() }()
-	if err := opened.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return err
+	err = opened.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) {
+		return nil
 	}
-	return nil
+	return err
 }

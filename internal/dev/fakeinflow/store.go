@@ -20,7 +20,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The kinds of entity that the account keeps by themselves, as [relations] names them.
+// Kinds of entities that the account keeps on their own. [relations] has the same names.
 const (
 	kindSalesOrder = "salesOrder"
 	kindCustomer   = "customer"
@@ -29,51 +29,51 @@ const (
 
 var kinds = []string{kindCustomer, kindProduct, kindSalesOrder}
 
-// idField is the field that holds an entity's id.
+// idField returns the field of an entity's id.
 func idField(kind string) string { return kind + "Id" }
 
-// maxStale is how long ago the account can be looked at, see [Fault].
+// maxStale is how long replaced versions are kept; see [Fault.Stale].
 const maxStale = time.Minute
 
-// store holds the account's entities. Its documents never change in place: an edit
-// replaces one, so that a reader can go on with what it has. A sales order refers to its
-// customer and its products, which it shares with other orders.
+// store holds the account's entities. Its documents never change in place: an edit replaces a
+// document, so a reader can keep the one it has. A sales order has references to its customer and
+// products, which it shares with other orders.
 type store struct {
 	collections map[string]*collection // by kind
 	version     uint64                 // the account's latest rowversion
-	// former are the records with documents that were replaced within maxStale, the oldest first.
+	// former are the records whose documents were replaced within maxStale, oldest first.
 	former []*record
 }
 
 type collection struct {
 	byID    map[string]*record // by lower-case id
 	created []*record          // in the order of their creation
-	numbers int                // how many were ever created
+	numbers int                // created, also those that were removed
 }
 
-// record is one entity through its versions.
+// record is an entity with its recent versions.
 type record struct {
 	kind, id string
-	number   int // from 1, in the order of creation
+	number   int // counts from 1, in the order of creation
 	document map[string]any
-	since    time.Time // of its creation
+	since    time.Time // when it was created
 	former   []formerDocument
-	// encoded is the document as the state file has it; nil where it was not written yet.
+	// encoded is the document for the state file; nil if it is not encoded yet.
 	encoded []byte
 }
 
-// formerDocument is what an entity was until then.
+// formerDocument is a document that was replaced at until.
 type formerDocument struct {
 	document map[string]any
 	until    time.Time
 }
 
-// reference stands in a document for an entity of its own.
+// reference takes the place of an entity in a document.
 type reference struct{ kind, id string }
 
 func (r *record) text(field string) string { return fieldText(r.document, field) }
 
-// at is the entity as it was then; nil where it was not created yet. The zero time is now.
+// at returns the document as it was then; nil if it was not created yet. The zero time is now.
 func (r *record) at(then time.Time) map[string]any {
 	if then.IsZero() {
 		return r.document
@@ -102,7 +102,9 @@ func (s *store) nextVersion() string {
 	return fmt.Sprintf("%016X", s.version)
 }
 
-func (s *store) find(kind, id string) *record { return s.collections[kind].byID[strings.ToLower(id)] }
+func (s *store) find(kind, id string) *record {
+	return s.collections[kind].byID[strings.ToLower(id)]
+}
 
 func (s *store) get(kind, id string) (*record, error) {
 	if r := s.find(kind, id); r != nil {
@@ -119,18 +121,20 @@ var (
 	// ErrNoProduct is an id that no product has.
 	ErrNoProduct = errors.New("no product has this id")
 
-	missing = map[string]error{kindSalesOrder: ErrNoOrder, kindCustomer: ErrNoCustomer, kindProduct: ErrNoProduct}
+	missing = map[string]error{
+		kindSalesOrder: ErrNoOrder, kindCustomer: ErrNoCustomer, kindProduct: ErrNoProduct,
+	}
 )
 
 var entityIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// change is what a write did to one entity.
+// change is the effect of a write on one entity.
 type change struct {
 	what   happening
 	record *record
 }
 
-// add creates an entity, and saves the entities that the document holds.
+// add creates an entity, and saves the entities in its document.
 func (s *store) add(kind string, document map[string]any, now time.Time) ([]change, error) {
 	document = cloneObject(document)
 	id := fieldText(document, idField(kind))
@@ -173,9 +177,10 @@ func inWords(kind string) string {
 	return kind
 }
 
-// edit saves an entity again, as edit changes it, together with those of the entities in
-// it that edit changed.
-func (s *store) edit(kind, id string, edit func(map[string]any) error, now time.Time) ([]change, error) {
+// edit saves an entity again, with the changes that edit makes to it and to the entities in it.
+func (s *store) edit(
+	kind, id string, edit func(map[string]any) error, now time.Time,
+) ([]change, error) {
 	r, err := s.get(kind, id)
 	if err != nil {
 		return nil, err
@@ -189,7 +194,7 @@ func (s *store) edit(kind, id string, edit func(map[string]any) error, now time.
 	changes := s.takeIn(kind, document, before, now)
 	document["timestamp"] = s.nextVersion()
 	for field, value := range document {
-		// What did not change is kept once, whatever the number of versions.
+		// All versions share what did not change.
 		if was := r.document[field]; equal(was, value) {
 			document[field] = was
 		}
@@ -215,21 +220,25 @@ func (s *store) remove(kind, id string) error {
 	}
 	c := s.collections[kind]
 	delete(c.byID, strings.ToLower(id))
-	i, _ := slices.BinarySearchFunc(c.created, r.number, func(other *record, number int) int { return cmp.Compare(other.number, number) })
+	i, _ := slices.BinarySearchFunc(c.created, r.number, func(other *record, number int) int {
+		return cmp.Compare(other.number, number)
+	})
 	c.created = slices.Delete(c.created, i, i+1)
 	return nil
 }
 
-// whole is a copy of a document with the entities that it refers to, as they were then.
-// Where before is not nil it gets those entities, by their ids.
-func (s *store) whole(document map[string]any, then time.Time, before map[string]map[string]any) map[string]any {
+// whole returns a copy of a document with the entities that it refers to, as they were then. If
+// before is not nil, whole adds these entities to it, by kind and id.
+func (s *store) whole(
+	document map[string]any, then time.Time, before map[string]map[string]any,
+) map[string]any {
 	whole, _ := copyOf(document, func(to reference) any {
 		r := s.find(to.kind, to.id)
 		if r == nil {
 			return nil
 		}
 		entity := r.at(then)
-		if entity == nil { // it was created together with what refers to it
+		if entity == nil { // created together with the document
 			entity = r.document
 		}
 		if before != nil {
@@ -240,25 +249,28 @@ func (s *store) whole(document map[string]any, then time.Time, before map[string
 	return whole
 }
 
-// takeIn puts references in place of the entities in a document, and saves these: those
-// that are new; those that were in the document before an edit and were changed by it; and
-// of others that are known, the fields that are given.
-func (s *store) takeIn(kind string, document map[string]any, before map[string]map[string]any, now time.Time) []change {
+// takeIn saves the entities in a document, and puts references in their place. It saves new
+// entities, entities of before that have changed and, of other known entities, the fields that the
+// document has.
+func (s *store) takeIn(
+	kind string, document map[string]any, before map[string]map[string]any, now time.Time,
+) []change {
 	var changes []change
 	s.eachRelated(kind, document, func(holder map[string]any, field, related string) {
 		entity, given := holder[field].(map[string]any)
 		id := fieldText(entity, idField(related))
 		was, isOld := before[related+strings.ToLower(id)]
 		unchanged := isOld && equal(was, entity)
-		// The id beside it says which entity it is, where nobody wrote the entity itself.
-		if beside := fieldText(holder, idField(related)); !given && !has(holder, field) || unchanged && !strings.EqualFold(beside, id) {
+		// If nobody wrote the entity itself, the id beside it says which entity it is.
+		beside := fieldText(holder, idField(related))
+		if !given && !has(holder, field) || unchanged && !strings.EqualFold(beside, id) {
 			if r := s.find(related, beside); r != nil {
 				holder[field] = reference{related, r.id}
 				return
 			}
 		}
 		if !given || !entityIDForm.MatchString(id) {
-			return // null, or no entity but a part of this document
+			return // null, or a part of this document
 		}
 		if what, changed := s.save(related, id, entity, isOld, unchanged, now); changed {
 			changes = append(changes, what)
@@ -273,9 +285,11 @@ func has(object map[string]any, field string) bool {
 	return present
 }
 
-// save keeps an entity that came within another. One that is new was in the account
-// before, and the stand-in only learns of it: nobody is told.
-func (s *store) save(kind, id string, entity map[string]any, whole, unchanged bool, now time.Time) (what change, changed bool) {
+// save saves an entity that came within another one. A new entity causes no change: InFlow's
+// account had it before, only the stand-in did not know it.
+func (s *store) save(
+	kind, id string, entity map[string]any, whole, unchanged bool, now time.Time,
+) (what change, changed bool) {
 	r := s.find(kind, id)
 	if r == nil {
 		if fieldText(entity, "timestamp") == "" {
@@ -301,8 +315,10 @@ func (s *store) save(kind, id string, entity map[string]any, whole, unchanged bo
 	return change{updated, r}, true
 }
 
-// eachRelated visits the places in a document where an entity of its own may stand.
-func (s *store) eachRelated(kind string, document map[string]any, visit func(holder map[string]any, field, related string)) {
+// eachRelated visits the places of a document that may have an entity of another kind.
+func (s *store) eachRelated(
+	kind string, document map[string]any, visit func(holder map[string]any, field, related string),
+) {
 	for _, field := range slices.Sorted(maps.Keys(relations[kind])) {
 		next := relations[kind][field]
 		if s.collections[next] != nil {
@@ -321,8 +337,8 @@ func (s *store) eachRelated(kind string, document map[string]any, visit func(hol
 //go:embed blank.json
 var blankJSON []byte
 
-// blanks are the defaults of a sales order and of its lines. They are shared: what is kept
-// never changes in place.
+// blanks returns the defaults of a sales order and of its lines. Documents share them, because
+// documents never change in place.
 var blanks = sync.OnceValues(func() (blank struct{ order, line map[string]any }, err error) {
 	read, err := decodeObject(bytes.NewReader(blankJSON))
 	if err != nil {
@@ -333,8 +349,8 @@ var blanks = sync.OnceValues(func() (blank struct{ order, line map[string]any },
 	return blank, nil
 })
 
-// fillIn gives an order, and its lines, the default value of each field that is absent,
-// as InFlow does on insert.
+// fillIn sets the absent fields of an order and its lines to their defaults, as InFlow does when it
+// inserts an order.
 func fillIn(document map[string]any) error {
 	blank, err := blanks()
 	if err != nil {
@@ -361,7 +377,7 @@ func addAbsent(object, defaults map[string]any) {
 	}
 }
 
-// decodeObject reads one JSON object, its numbers as they were written.
+// decodeObject decodes one JSON object. Numbers become [json.Number].
 func decodeObject(r io.Reader) (map[string]any, error) {
 	decoder := json.NewDecoder(r)
 	decoder.UseNumber()
@@ -390,7 +406,7 @@ func cloneValue(value any) any {
 	return copyOf(value, func(to reference) any { return to })
 }
 
-// equal says whether two documents, or parts of two, are the same.
+// equal reports whether two documents, or parts of documents, are equal.
 func equal(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -411,11 +427,11 @@ func equal(a, b any) bool {
 	case nil, bool, string, json.Number, reference, int, int64, float64:
 		return a == b
 	default:
-		return reflect.DeepEqual(a, b) // what only the Go API can put there
+		return reflect.DeepEqual(a, b) // a type that can only come from Go code
 	}
 }
 
-// copyOf copies a value and what is in it. A reference becomes what resolve makes of it.
+// copyOf returns a deep copy of a value. It replaces references with the results of resolve.
 func copyOf(value any, resolve func(reference) any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -437,7 +453,7 @@ func copyOf(value any, resolve func(reference) any) any {
 	}
 }
 
-// setField sets one field of a document or of what is in it.
+// setField sets the field of a document at a path such as lines.0.subTotal.
 func setField(document map[string]any, path string, value any) error {
 	var at any = document
 	names := strings.Split(path, ".")
@@ -453,7 +469,8 @@ func setField(document map[string]any, path string, value any) error {
 		case []any:
 			index, err := strconv.Atoi(name)
 			if err != nil || index < 0 || index >= len(inside) {
-				return fmt.Errorf("%s: the list has no entry %q, only %d entries counted from 0", path, name, len(inside))
+				return fmt.Errorf("%s: the list has no entry %q, only %d entries counted from 0",
+					path, name, len(inside))
 			}
 			if last {
 				inside[index] = value
@@ -461,13 +478,14 @@ func setField(document map[string]any, path string, value any) error {
 			}
 			at = inside[index]
 		default:
-			return fmt.Errorf("%s: %s is no object and no list", path, strings.Join(names[:i], "."))
+			return fmt.Errorf("%s: %s is neither an object nor a list",
+				path, strings.Join(names[:i], "."))
 		}
 	}
 	return nil
 }
 
-// getField finds a value by the path that [setField] takes. ok is false where there is none.
+// getField returns the value at a path; see [setField]. ok is false if there is none.
 func getField(document map[string]any, path string) (value any, ok bool) {
 	value = document
 	for name := range strings.SplitSeq(path, ".") {

@@ -3,6 +3,7 @@ package fakeinflow
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -13,17 +14,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// subscription is a receiver of webhooks, as InFlow's WebHookSubscription has it.
+// subscription is a receiver of webhooks: WebHookSubscription in InFlow's API description.
 type subscription struct {
 	id     string
 	url    string
 	events []string
 	secret string
-	// off says that too many deliveries in a row were given up, and that none are made.
+	// off is true after too many deliveries in a row were given up. Then no more are made.
 	off bool
 }
 
-// shown is the subscription as an answer has it, with the secret where it is the first.
+// shown returns the subscription for an answer. Only the first answer has the secret.
 func (s *subscription) shown(withSecret bool) map[string]any {
 	out := map[string]any{"webHookSubscriptionId": s.id, "url": s.url, "events": s.events}
 	if withSecret {
@@ -32,7 +33,7 @@ func (s *subscription) shown(withSecret bool) map[string]any {
 	return out
 }
 
-// happening is what can happen to an entity.
+// happening is an event of an entity.
 type happening int
 
 const (
@@ -40,20 +41,27 @@ const (
 	updated
 )
 
-// eventNames are the names that a subscription can have for what happens to an entity: the
-// documented one first, then those that integrators use. For customers and products the
-// latter are by analogy.
+// eventNames are the names of events in subscriptions: the documented name first, then the ones
+// that integrators use. For customers and products, the latter are guesses.
 var eventNames = map[string][2][]string{
 	kindSalesOrder: {
 		created: {"salesOrder.created", "SalesOrderCreatedV1"},
 		updated: {"salesOrder.updated", "SalesOrderUpdatedV1", "SalesOrderUpdatedV2"},
 	},
-	kindCustomer: {created: {"customer.created", "CustomerCreatedV1"}, updated: {"customer.updated", "CustomerUpdatedV1"}},
-	kindProduct:  {created: {"product.created", "ProductCreatedV1"}, updated: {"product.updated", "ProductUpdatedV1"}},
+	kindCustomer: {
+		created: {"customer.created", "CustomerCreatedV1"},
+		updated: {"customer.updated", "CustomerUpdatedV1"},
+	},
+	kindProduct: {
+		created: {"product.created", "ProductCreatedV1"},
+		updated: {"product.updated", "ProductUpdatedV1"},
+	},
 }
 
-// otherEvents can be subscribed to, and never happen: the account has no such entities.
-var otherEvents = []string{"vendor.created", "vendor.updated", "purchaseOrder.created", "purchaseOrder.updated"}
+// otherEvents can be subscribed to, but never happen, because the account has no such entities.
+var otherEvents = []string{
+	"vendor.created", "vendor.updated", "purchaseOrder.created", "purchaseOrder.updated",
+}
 
 func isEvent(name string) bool {
 	for _, names := range eventNames {
@@ -64,7 +72,7 @@ func isEvent(name string) bool {
 	return slices.Contains(otherEvents, name)
 }
 
-// match is the name under which the subscription wants to hear of it; empty is not at all.
+// match returns the name under which the subscription has an event; empty if it doesn't have it.
 func (s *subscription) match(kind string, what happening) string {
 	for _, name := range s.events {
 		if slices.Contains(eventNames[kind][what], name) {
@@ -75,7 +83,9 @@ func (s *subscription) match(kind string, what happening) string {
 }
 
 func (s *Server) findSubscription(id string) int {
-	return slices.IndexFunc(s.subscriptions, func(sub *subscription) bool { return strings.EqualFold(sub.id, id) })
+	return slices.IndexFunc(s.subscriptions, func(sub *subscription) bool {
+		return strings.EqualFold(sub.id, id)
+	})
 }
 
 func (s *Server) listWebhooks(w http.ResponseWriter, _ *http.Request) {
@@ -109,8 +119,8 @@ func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Subscribe adds a receiver of what happens to sales orders under a secret that both sides
-// know beforehand, where InFlow would make one. A second call with the same URL changes the secret.
+// Subscribe adds a receiver for the events of sales orders, with a secret that both sides know.
+// InFlow would make the secret. A second call with the same URL changes the secret.
 func (s *Server) Subscribe(target, secret string) error {
 	body := map[string]any{
 		"url": target, "events": []any{"salesOrder.created", "salesOrder.updated"},
@@ -123,7 +133,8 @@ func (s *Server) Subscribe(target, secret string) error {
 	asked.secret = secret
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.subscriptions, func(sub *subscription) bool { return sub.url == target }); i >= 0 {
+	i := slices.IndexFunc(s.subscriptions, func(sub *subscription) bool { return sub.url == target })
+	if i >= 0 {
 		changed := *s.subscriptions[i]
 		changed.secret = secret
 		s.subscriptions[i] = &changed
@@ -134,7 +145,7 @@ func (s *Server) Subscribe(target, secret string) error {
 	return nil
 }
 
-// unsubscribe is false where there is no such subscription.
+// unsubscribe removes a subscription. It returns false if there is no such one.
 func (s *Server) unsubscribe(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +160,8 @@ func (s *Server) unsubscribe(id string) bool {
 }
 
 func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
 		writeError(w, http.StatusUnsupportedMediaType, "The Content-Type must be application/json.")
 		return
 	}
@@ -173,7 +185,8 @@ func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// subscribe is the subscription as it is answered with: the secret comes once only.
+// subscribe adds or changes a subscription, and returns the answer. Only a new one shows its
+// secret.
 func (s *Server) subscribe(asked *subscription) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,8 +201,8 @@ func (s *Server) subscribe(asked *subscription) map[string]any {
 	return asked.shown(true)
 }
 
-// saved saves the state, if there is a file for it, before a subscription is answered for:
-// its secret is never shown again.
+// saved saves the state, if there is a file for it. A subscription is saved before it is answered,
+// because its secret is never shown again.
 func (s *Server) saved(w http.ResponseWriter, r *http.Request) bool {
 	if err := s.save(); err != nil {
 		s.logger.ErrorContext(r.Context(), "a subscription was not saved", "error", err)
@@ -208,7 +221,7 @@ func parseSubscription(body map[string]any) (*subscription, error) {
 	asked := &subscription{id: fieldText(body, "webHookSubscriptionId"), url: fieldText(body, "url")}
 	target, err := url.Parse(asked.url)
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
-		return nil, fmt.Errorf("url must be an http:// or https:// URL")
+		return nil, errors.New("url must be an http:// or https:// URL")
 	}
 	events, _ := body["events"].([]any)
 	for _, entry := range events {
@@ -219,12 +232,12 @@ func parseSubscription(body map[string]any) (*subscription, error) {
 		asked.events = append(asked.events, name)
 	}
 	if len(asked.events) == 0 {
-		return nil, fmt.Errorf("events must name an event")
+		return nil, errors.New("events must name an event")
 	}
 	return asked, nil
 }
 
-// newSecret looks like InFlow's: base64 of 32 random bytes. Its text is the key.
+// newSecret returns a secret like InFlow's: base64 of 32 random bytes. Its text is the key.
 func newSecret() (string, error) {
 	var random [32]byte
 	if _, err := rand.Read(random[:]); err != nil {

@@ -91,7 +91,8 @@ func (s *Server) getJSON(ctx context.Context, path string, into any) error {
 }
 
 func (s *Server) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.APIURL+path, nil) //nolint:gosec // its own child, and an escaped id
+	//nolint:gosec // our own child, and an escaped id
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.APIURL+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask the mail catcher: %w", err)
 	}

@@ -95,11 +95,17 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a port for the mail catcher's API: %w", err)
 	}
-	s := &Server{SMTPAddr: loopback(smtpPort), APIURL: "http://" + loopback(apiPort), client: &http.Client{Timeout: callTimeout}}
-	cmd := exec.Command(o.CLI, arguments(o, s.SMTPAddr, loopback(apiPort))...) //nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	s := &Server{
+		SMTPAddr: loopback(smtpPort), APIURL: "http://" + loopback(apiPort),
+		client: &http.Client{Timeout: callTimeout},
+	}
+	//nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	cmd := exec.Command(o.CLI, arguments(o, s.SMTPAddr, loopback(apiPort))...)
 	cmd.Stdout, cmd.Stderr = o.Output, o.Output
 	// Its settings are the arguments alone.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MP_") })
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "MP_")
+	})
 	if s.Child, err = childprocess.Start("the mail catcher", cmd); err != nil {
 		return nil, err
 	}

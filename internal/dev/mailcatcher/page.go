@@ -27,8 +27,8 @@ type pageData struct {
 	Selected *Mail
 }
 
-// Page is a page to read the mail on, for a browser on this machine. mailpit has one of its
-// own, which is missing where mailpit was built from its Go module: that has no built scripts.
+// Page shows the mail in a browser on this machine. Mailpit has a page too, but not if it was built
+// from its Go module, which lacks the compiled scripts.
 func (s *Server) Page() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showPage)
@@ -37,7 +37,8 @@ func (s *Server) Page() http.Handler {
 	mux.HandleFunc("GET /mail/{id}/source", s.showSource)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !localonly.Host(r.Host) {
-			http.Error(w, "This page answers under the names localhost, 127.0.0.1 and [::1] only.", http.StatusForbidden)
+			http.Error(w, "This page answers under the names localhost, 127.0.0.1 and [::1] only.",
+				http.StatusForbidden)
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -61,16 +62,18 @@ func (s *Server) showPage(w http.ResponseWriter, r *http.Request) {
 	}
 	var body bytes.Buffer
 	if err := page.Execute(&body, data); err != nil {
-		showError(w, fmt.Errorf("make the page: %w", err))
+		showError(w, fmt.Errorf("render the page: %w", err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; "+
+		"frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
 		"script-src 'nonce-"+data.Nonce+"'; style-src 'nonce-"+data.Nonce+"'")
-	_, _ = w.Write(body.Bytes()) // the browser may have gone
+	_, _ = w.Write(body.Bytes()) // the browser may be gone
 }
 
-// showHTML shows the mail's own HTML as a mail program would: no scripts, nothing loaded from elsewhere.
+// showHTML shows the mail's HTML as a mail program does: without scripts, and loading nothing from
+// other servers.
 func (s *Server) showHTML(w http.ResponseWriter, r *http.Request) {
 	m, err := s.Read(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -78,9 +81,10 @@ func (s *Server) showHTML(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "+
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "+
+		"img-src data:; base-uri 'none'; form-action 'none'; "+
 		"frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox")
-	// Links open beside the page, and not in the frame.
+	// Links open in a new tab, not in the frame.
 	_, _ = w.Write([]byte(strings.Replace(m.HTML, "<head>", `<head><base target="_blank">`, 1)))
 }
 
@@ -91,7 +95,7 @@ func (s *Server) showSource(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(raw) //nolint:gosec // as plain text, which nosniff keeps it
+	_, _ = w.Write(raw) //nolint:gosec // plain text, because of nosniff
 }
 
 func showError(w http.ResponseWriter, err error) {

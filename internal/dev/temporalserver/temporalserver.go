@@ -24,7 +24,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Options configure a server. The zero value runs an in-memory server on free ports, without a Web UI.
+// Options configure a server. The zero value runs an in-memory server on free ports, without a Web
+// UI.
 type Options struct {
 	// CLI is the path of the temporal command; empty is [FindCLI]'s.
 	CLI string
@@ -65,8 +66,8 @@ const (
 
 // dynamicConfig speeds up the only history shard of a development server. By default it reads its
 // queues 20 times a second, which costs a short workflow a quarter of a second. It also sets what
-// deploy/temporal/dynamicconfig.yaml sets for InFlow's task queue: priorities, and one partition, so
-// that the rate limit holds.
+// deploy/temporal/dynamicconfig.yaml sets for InFlow's task queue: priorities, and one partition,
+// so that the rate limit holds.
 var dynamicConfig = []string{
 	"matching.useNewMatcher=true",
 	"matching.numTaskqueueReadPartitions=1",
@@ -84,9 +85,8 @@ var dynamicConfig = []string{
 // bin/temporal beside or above the working folder, where 'make temporal' puts it.
 func FindCLI() (string, error) { return childprocess.FindCommand("temporal", "TEMPORAL_CLI") }
 
-// Start runs the server and returns once it serves every namespace. ctx bounds
-// the start only; [Server.Stop] ends the server. It also ends with this process,
-// however that dies.
+// Start runs the server and returns once it serves every namespace. ctx limits only the start;
+// [Server.Stop] ends the server. The server also ends when this process dies.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	cli := o.CLI
 	if cli == "" {
@@ -121,7 +121,8 @@ func start(ctx context.Context, cli string, o Options) (*Server, error) {
 	if o.UI {
 		s.UIURL = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.ui))
 	}
-	cmd := exec.Command(cli, arguments(o, ports)...) //nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	//nolint:gosec,noctx // the operator chooses the command; Stop ends it
+	cmd := exec.Command(cli, arguments(o, ports)...)
 	cmd.Stdout, cmd.Stderr = o.Output, o.Output
 	if s.Child, err = childprocess.Start("the Temporal development server", cmd); err != nil {
 		return nil, err
@@ -179,7 +180,8 @@ func (s *Server) waitReady(ctx context.Context, namespaces []string) error {
 		namespaces = slices.DeleteFunc(namespaces, func(namespace string) bool {
 			attempt, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			_, err = c.WorkflowService().DescribeNamespace(attempt, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+			_, err = c.WorkflowService().DescribeNamespace(attempt,
+				&workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 			return err == nil
 		})
 		if len(namespaces) == 0 {
