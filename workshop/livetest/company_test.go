@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// company is a machine on which somebody follows the page. What it knows of a step is what the page
-// says: each block is typed into a new shell.
+// company is a machine on which somebody follows the page. Each block of the page is typed into a
+// new shell, so a step knows only what the page says.
 type company struct{ *dockerHost }
 
 // do runs a block of the page.
@@ -21,7 +21,7 @@ func (c *company) do(t *testing.T, name string) string {
 	return c.run(t, block(t, "compose", name))
 }
 
-// recipe returns a recipe of the page for an order, in a shell that knows the page's commands.
+// recipe returns a recipe of the page for an order, with the definitions of the page's commands.
 func (c *company) recipe(t *testing.T, name, order string) string {
 	t.Helper()
 	script := block(t, "recipe", name)
@@ -44,7 +44,7 @@ func salesOrderID(t *testing.T, sample string) string {
 	return order.SalesOrderID
 }
 
-// requireHeld waits until an order is in the list of held ones.
+// requireHeld waits until an order is in the list of held orders.
 func (c *company) requireHeld(t *testing.T, order string) {
 	t.Helper()
 	eventually(t, composeReady, order+" is not held", func() (bool, string) {
@@ -53,7 +53,7 @@ func (c *company) requireHeld(t *testing.T, order string) {
 	})
 }
 
-// checkedAt returns when an order was checked last.
+// checkedAt returns the time of an order's last check.
 func (c *company) checkedAt(t *testing.T, order string) string {
 	t.Helper()
 	report, err := c.try(t, c.recipe(t, "report", order))
@@ -64,7 +64,8 @@ func (c *company) checkedAt(t *testing.T, order string) string {
 	return found[1]
 }
 
-// requireDeliveriesChecked sends a webhook of an order, and waits until it has been checked again.
+// requireDeliveriesChecked sends a webhook for an order, and waits until the order is checked
+// again.
 func (c *company) requireDeliveriesChecked(t *testing.T, order string) {
 	t.Helper()
 	before := c.checkedAt(t, order)
@@ -79,7 +80,7 @@ func (c *company) requireDeliveriesChecked(t *testing.T, order string) {
 	})
 }
 
-// requireWorking finds an order held as before, and deliveries checked.
+// requireWorking checks that an order is still held, and that deliveries are checked.
 func (c *company) requireWorking(t *testing.T) {
 	t.Helper()
 	c.inflowBack(t)
@@ -87,13 +88,13 @@ func (c *company) requireWorking(t *testing.T) {
 	c.requireDeliveriesChecked(t, heldOrder)
 }
 
-// inflowBack gives the stand-in for InFlow the network of the worker that now runs.
+// inflowBack connects the stand-in for InFlow to the network of the running worker.
 func (c *company) inflowBack(t *testing.T) {
 	t.Helper()
 	c.run(t, "docker compose up --detach --wait --no-deps --force-recreate fake-inflow")
 }
 
-// container is what 'docker inspect' says of one.
+// container has fields of 'docker inspect'.
 type container struct {
 	Name         string
 	RestartCount int
@@ -120,13 +121,13 @@ func (c container) well() bool {
 	return c.State.Status == "running" && (c.State.Health == nil || c.State.Health.Status == "healthy")
 }
 
-// containers returns those of the project, by their service.
+// containers returns the project's containers by their service.
 func (c *company) containers(t *testing.T) map[string]container {
 	t.Helper()
 	text, err := c.try(t, "docker inspect $(docker ps --all --quiet)")
 	var all []container
 	if err != nil || json.Unmarshal([]byte(text), &all) != nil {
-		return nil // none is there yet, or one just went
+		return nil // there is none yet, or one was removed just now
 	}
 	service := regexp.MustCompile(`^/error-check-gate(?:-demo)?-(.*)-1$`)
 	found := map[string]container{}
@@ -136,8 +137,8 @@ func (c *company) containers(t *testing.T) map[string]container {
 	return found
 }
 
-// requireSound waits until each container is healthy. None may have been started twice on the way, and
-// each has its limits.
+// requireSound waits until each container is healthy. It checks that none was started twice, and
+// that each has its limits.
 func (c *company) requireSound(t *testing.T) map[string]container {
 	t.Helper()
 	var found map[string]container
@@ -166,7 +167,7 @@ func (c *company) requireSound(t *testing.T) map[string]container {
 	return found
 }
 
-// requireNothingLeft finds no container, volume or network of a project that was removed.
+// requireNothingLeft checks that a removed project has no container, volume or network.
 func (c *company) requireNothingLeft(t *testing.T) {
 	t.Helper()
 	assert.Empty(t, c.run(t, `

@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// composeReady is more than a slow machine takes to build the image and to start all containers.
+// composeReady is longer than a slow machine takes to build the image and start all containers.
 const composeReady = 30 * time.Minute
 
-// Orders of the stand-in for InFlow whose amounts are wrong: one that stays held from one step to the
-// next, one for recipes that leave it held, and others for those that end its run.
+// Orders of the stand-in for InFlow with wrong amounts: one that stays held in all steps, one for
+// recipes that keep it held, and others for recipes that end its run.
 const (
 	heldOrder   = "samples/13-total-wrong.json"
 	recipeOrder = "samples/11-line-subtotal-wrong.json"
@@ -36,14 +36,14 @@ const fakeInflow = `services:
     extends: {file: deploy/demo/docker-compose.yml, service: fake-inflow}
 `
 
-// fakeInflowSettings are what a company has to set to ask the stand-in.
+// fakeInflowSettings are the settings that point the gate at the stand-in.
 const fakeInflowSettings = `INFLOW_API_URL=http://127.0.0.1:5010
 INFLOW_REQUESTS_PER_MINUTE=600
 GRACE_PERIOD=1s
 `
 
-// TestCompose follows "In containers, on one machine" of the operations page, and what the page says of
-// containers later on.
+// TestCompose follows "In containers, on one machine" of the operations page, and its later parts
+// about containers.
 func TestCompose(t *testing.T) {
 	requireNamespaces(t, "TEST_COMPOSE")
 	c := &company{dockerHost: startDocker(t)}
@@ -65,7 +65,7 @@ func TestCompose(t *testing.T) {
 		{"Down", (*company).down},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.test(c, t) }) {
-			return // each step starts from what the one before leaves
+			return // each step needs the previous one
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (c *company) demo(t *testing.T) {
 	c.requireNothingLeft(t)
 }
 
-// get returns status 0 and the error's text when nothing answers.
+// get returns status 0 and the error's text if nothing answers.
 func get(address string) (status int, text string) {
 	response, err := http.Get(address) //nolint:noctx,gosec // loopback
 	if err != nil {
@@ -105,7 +105,7 @@ func get(address string) (status int, text string) {
 	return response.StatusCode, string(body)
 }
 
-// up types what the head of the compose file says, on the machine of a company that has a proxy.
+// up follows the comment at the top of the compose file, on a machine that uses a proxy.
 func (c *company) up(t *testing.T) {
 	text, err := os.ReadFile("../../docker-compose.yml")
 	require.NoError(t, err)
@@ -177,7 +177,7 @@ func (c *company) recipes(t *testing.T) {
 	page, err := os.ReadFile(operationsPage)
 	require.NoError(t, err)
 	exits := map[string]string{
-		"config": "exit status 2", // the block "config" has what to type in containers
+		"config": "exit status 2", // the block "config" has the command for containers
 		"check":  "exit status 1", // the order has errors
 	}
 	for _, order := range ordersOfRecipes {
@@ -196,7 +196,7 @@ func (c *company) recipes(t *testing.T) {
 	assert.Contains(t, c.run(t, c.shellWith(t, "gate rules in-force")), "sha256:")
 }
 
-// restart brings a new API key, as an editor writes it: into another file of the same name.
+// restart replaces the API key as an editor does: with a new file of the same name.
 func (c *company) restart(t *testing.T) {
 	c.run(t, `
 		openssl rand -hex 24 > secrets/new
@@ -206,7 +206,7 @@ func (c *company) restart(t *testing.T) {
 	c.requireWorking(t)
 }
 
-// reboot: all containers come back by themselves, in whatever order.
+// reboot checks that all containers come back by themselves, in any order.
 func (c *company) reboot(t *testing.T) {
 	c.shutDown(t)
 	c.boot(t)

@@ -16,8 +16,8 @@ import (
 	"error-check-gate/internal/dev/childprocess"
 )
 
-// standIns maps the repository of an image that the compose files name to the folder in images/
-// that builds its stand-in: a build server need not reach a registry of images.
+// standIns maps image repositories of the compose files to the folders in images/ that build
+// stand-ins for them. So a build server does not need a registry.
 var standIns = map[string]string{
 	"golang":                               "golang",
 	"postgres":                             "postgres",
@@ -31,17 +31,17 @@ var standIns = map[string]string{
 	"jaegertracing/jaeger":                 "jaeger",
 }
 
-// dockerHost is a Debian of the test's own that runs Docker. It shares the test's network, so that
-// what the containers publish on loopback is reached from here.
+// dockerHost is a Debian system that runs Docker for the test. It shares the test's network, so the
+// test reaches the ports that containers publish on loopback.
 type dockerHost struct {
-	root     string // as the test sees it
-	checkout string // as the host sees it
+	root     string // its path for the test
+	checkout string // its path on the host
 	dockerd  *childprocess.Child
 }
 
-// bootScript makes ROOT the root of a mount namespace of its own, and becomes dockerd. A chroot is not
-// enough: 'docker exec' would look for its command in the root of the namespace. Nothing of it is
-// seen by the test, which removes ROOT in the end: it would remove what is mounted there.
+// bootScript makes ROOT the root of a new mount namespace, and becomes dockerd. A chroot is not
+// enough, because 'docker exec' would look for its command in the namespace's root. The mounts must
+// be invisible to the test, because it removes ROOT at the end and would remove their content.
 const bootScript = `
 	mount --make-rprivate /
 	mount --bind "$ROOT" "$ROOT"
@@ -62,11 +62,11 @@ const bootScript = `
 	umount --lazy /mnt
 	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dockerd --cgroup-parent=/error-check-gate-test`
 
-// removeCgroups: control groups are the kernel's, and go with no namespace.
+// removeCgroups removes the control groups, because they don't end with a namespace.
 const removeCgroups = `find /sys/fs/cgroup -depth -type d -path '*/error-check-gate-test*' -exec rmdir {} +`
 
-// startDocker starts a host with the checkout on it. DOCKER_DATA, if set, is a folder that keeps its
-// images for the next run; containers and volumes that it has from an earlier one are removed.
+// startDocker starts a host with the checkout on it. If DOCKER_DATA is set, that folder keeps the
+// images for the next run. startDocker removes containers and volumes of an earlier run.
 func startDocker(t *testing.T) *dockerHost {
 	t.Helper()
 	h := &dockerHost{root: filepath.Join(t.TempDir(), "machine"), checkout: "/root/error-check-gate"}
@@ -109,7 +109,7 @@ func (h *dockerHost) boot(t *testing.T) {
 	})
 }
 
-// shutDown ends dockerd, which stops the containers first.
+// shutDown stops dockerd, which stops the containers first.
 func (h *dockerHost) shutDown(t *testing.T) {
 	t.Helper()
 	require.NoError(t, syscall.Kill(h.dockerd.PID(), syscall.SIGTERM))
@@ -125,8 +125,8 @@ func requireEnd(t *testing.T, child *childprocess.Child) {
 	}
 }
 
-// shell is the command line of a script that a person on the host types in the checkout. Nothing of
-// the test's environment gets there.
+// shell returns the command line that runs a script in the checkout on the host, as a person would.
+// The script does not get the test's environment.
 func (h *dockerHost) shell(script string) []string {
 	return []string{
 		"nsenter", "--target", strconv.Itoa(h.dockerd.PID()), "--mount", "--",
@@ -147,7 +147,7 @@ func (h *dockerHost) try(t *testing.T, script string) (output string, err error)
 	return tryCommand(t, "", nil, h.shell(script)...)
 }
 
-// background runs a script until interrupt is called, which is Ctrl-C.
+// background runs a script until interrupt is called, which works like Ctrl-C.
 func (h *dockerHost) background(t *testing.T, script string) (interrupt func()) {
 	t.Helper()
 	line := h.shell(script)
@@ -161,7 +161,7 @@ func (h *dockerHost) background(t *testing.T, script string) (interrupt func()) 
 	}
 }
 
-// buildStandIns builds an image under each name that the compose files and the Dockerfile use.
+// buildStandIns builds an image for each name in the compose files and the Dockerfile.
 func (h *dockerHost) buildStandIns(t *testing.T) {
 	t.Helper()
 	run(t, "../..", []string{"CONTEXT=" + filepath.Join(h.root, "images")}, `

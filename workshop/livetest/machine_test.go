@@ -1,9 +1,11 @@
-// Package livetest_test runs deployments of docs/operations.md and docs/desk.md for real: the systemd unit ('make
-// test-systemd') and the compose files ('make test-compose'). Each has a machine of its own, which
-// debootstrap makes of Debian's packages once for a user, in namespaces of its own. Both need root.
-// Here make installs, if it is missing, debootstrap, and systemd-container for the first; Docker and
-// its Compose plugin are on the test's machine only. No image is pulled: images/ has Dockerfiles of
-// stand-ins for those that the compose files name, and the gate's is made by its own Dockerfile.
+// Package livetest_test runs the deployments of docs/operations.md and docs/desk.md for real: the
+// systemd unit ('make test-systemd') and the compose files ('make test-compose'). Both need root.
+//
+// Each test runs in new namespaces, on a Debian system that debootstrap makes once per user. make
+// installs debootstrap and, for the first test, systemd-container on this machine. Docker and its
+// Compose plugin are only on the Debian system. No image is pulled: images/ has Dockerfiles of
+// stand-ins for the images that the compose files name, and the gate's image is built with its own
+// Dockerfile.
 package livetest_test
 
 import (
@@ -27,7 +29,7 @@ const (
 	deskPage       = "../../docs/desk.md"
 )
 
-// block is the commands of the operations page below the comment "<!-- kind: name -->", word for word.
+// block returns the commands of the operations page after the comment "<!-- kind: name -->".
 func block(t *testing.T, kind, name string) string {
 	t.Helper()
 	return blockOf(t, operationsPage, kind, name)
@@ -42,26 +44,29 @@ func blockOf(t *testing.T, file, kind, name string) string {
 	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")
 }
 
-// requireNamespaces ends a test that 'go test -exec unshare' did not start: it would meddle with this machine.
+// requireNamespaces skips or fails a test that 'go test -exec unshare' did not start, because it
+// would change this machine.
 func requireNamespaces(t *testing.T, variable string) {
 	t.Helper()
 	if os.Getenv(variable) == "" {
-		t.Skip("needs root and minutes: 'make " + strings.ToLower(strings.ReplaceAll(variable, "_", "-")) + "' runs it")
+		target := strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
+		t.Skip("needs root and minutes: 'make " + target + "' runs it")
 	}
 	require.Equal(t, 1, os.Getpid(), "this test needs namespaces of its own: the Makefile has the command")
 	run(t, "", nil, "ip link set lo up && mount -t tmpfs tmpfs /run")
 }
 
-// checkout copies what a clone of this state of the work tree would have.
+// checkout copies the work tree without ignored files.
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "error-check-gate")
 	require.NoError(t, os.Mkdir(dir, 0o755)) //nolint:gosec // containers' users go through it
-	run(t, "../..", []string{"CHECKOUT=" + dir}, `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$CHECKOUT"`)
+	run(t, "../..", []string{"CHECKOUT=" + dir},
+		`git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$CHECKOUT"`)
 	return dir
 }
 
-// run runs a script, and ends the test where a command of it fails.
+// run runs a script, and ends the test if a command fails.
 func run(t *testing.T, dir string, env []string, script string) string {
 	t.Helper()
 	output, err := try(t, dir, env, script)
@@ -69,13 +74,13 @@ func run(t *testing.T, dir string, env []string, script string) string {
 	return output
 }
 
-// try runs a script until a command of it fails.
+// try runs a script until a command fails.
 func try(t *testing.T, dir string, env []string, script string) (output string, err error) {
 	t.Helper()
 	return tryCommand(t, dir, env, "bash", "-o", "errexit", "-o", "pipefail", "-c", script)
 }
 
-// tryCommand runs a command for as long as a slow machine may take.
+// tryCommand runs a command, with a time limit for a slow machine.
 func tryCommand(t *testing.T, dir string, env []string, line ...string) (output string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
@@ -90,8 +95,11 @@ func tryCommand(t *testing.T, dir string, env []string, line ...string) (output 
 	return written.String(), errors.Join(err, ctx.Err())
 }
 
-// eventually asks until the answer is yes. It fails with the last answer.
-func eventually(t *testing.T, patience time.Duration, what string, ask func() (yes bool, answer string)) {
+// eventually calls ask until it returns true. If that takes too long, the test fails with the last
+// answer.
+func eventually(
+	t *testing.T, patience time.Duration, what string, ask func() (yes bool, answer string),
+) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {

@@ -22,12 +22,12 @@ const (
 	stopTime     = 40 * time.Second // the unit's TimeoutStopSec
 )
 
-// host is a machine of Debian's with systemd, in this test's network.
+// host is a Debian system with systemd, in this test's network.
 type host struct {
-	leader string // its systemd's process here
+	leader string // the process id of its systemd here
 }
 
-// run runs a script as root of the machine, in the checkout.
+// run runs a script as root of the host, in the checkout.
 func (h *host) run(t *testing.T, script string) string {
 	t.Helper()
 	output, err := h.try(t, script)
@@ -53,7 +53,9 @@ func bootHost(t *testing.T) *host {
 		cp -r "$CHECKOUT" "$INSIDE"
 		install -D bin/gate "$INSIDE/bin/gate"`)
 	var console bytes.Buffer
-	nspawn := exec.Command("systemd-nspawn", "--boot", "--directory", root, "--register=no", "--keep-unit", "--console=pipe", "--quiet") //nolint:gosec,noctx // Kill ends it
+	nspawn := exec.Command( //nolint:gosec,noctx // Kill ends it
+		"systemd-nspawn", "--boot", "--directory", root, "--register=no", "--keep-unit",
+		"--console=pipe", "--quiet")
 	nspawn.Stdout, nspawn.Stderr = &console, &console
 	child, err := childprocess.Start("systemd-nspawn", nspawn)
 	require.NoError(t, err)
@@ -76,7 +78,7 @@ func bootHost(t *testing.T) *host {
 	return h
 }
 
-// TestSystemd follows "As services of a machine".
+// TestSystemd follows "As services of a machine" of the operations page.
 func TestSystemd(t *testing.T) {
 	requireNamespaces(t, "TEST_SYSTEMD")
 	server, err := temporalserver.Start(t.Context(), temporalserver.Options{})
@@ -114,7 +116,8 @@ END`)
 	install, start, ok := strings.Cut(block(t, "systemd", "install"), "systemctl daemon-reload")
 	require.True(t, ok)
 	h.run(t, install)
-	h.run(t, "for name in inflow_api_key webhook_secret; do install -m 640 -g gate deploy/demo/secrets/$name /etc/gate/$name; done")
+	h.run(t, "for name in inflow_api_key webhook_secret; do "+
+		"install -m 640 -g gate deploy/demo/secrets/$name /etc/gate/$name; done")
 	h.run(t, "systemctl daemon-reload"+start)
 	for _, unit := range []string{"ingress", "worker"} {
 		ready(unit)
@@ -122,7 +125,7 @@ END`)
 		assert.Equal(t, "gate", strings.TrimSpace(h.run(t, "stat --format %U /proc/"+show(unit, "MainPID"))))
 	}
 
-	// The desk joins as its page says.
+	// Add the desk, as its page says.
 	h.run(t, "printf '%s\\n' DESK_URL=https://orders.example.com DESK_PEOPLE=@example.com "+
 		"DESK_SECRET_FILE=/etc/gate/desk_secret >> /etc/gate/gate.env")
 	h.run(t, blockOf(t, deskPage, "desk", "systemd"))
@@ -131,8 +134,9 @@ END`)
 		assert.Equal(t, "0", show(unit, "NRestarts"), "%s: %s", unit, journal())
 	}
 
-	// The audit log is where the page says.
-	response, err := http.Post("http://127.0.0.1:5000/webhook/inflow", "application/json", strings.NewReader("{}")) //nolint:noctx // loopback
+	// The audit log is in the folder that the page names.
+	response, err := http.Post( //nolint:noctx // loopback
+		"http://127.0.0.1:5000/webhook/inflow", "application/json", strings.NewReader("{}"))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
@@ -141,31 +145,37 @@ END`)
 		return strings.Contains(log, `"status":401`), log
 	})
 
-	// A crash is mended.
+	// systemd restarts a crashed service.
 	for _, unit := range []string{"ingress", "worker"} {
 		h.run(t, "systemctl kill --signal KILL gate@"+unit)
-		eventually(t, serviceReady, unit+" is not started again", func() (bool, string) { return show(unit, "NRestarts") == "1", journal() })
+		eventually(t, serviceReady, unit+" is not started again", func() (bool, string) {
+			return show(unit, "NRestarts") == "1", journal()
+		})
 		ready(unit)
 	}
 
-	// Stopping is clean.
+	// A stop succeeds.
 	for _, unit := range []string{"ingress", "worker"} {
 		started := time.Now()
 		h.run(t, "systemctl stop gate@"+unit)
 		assert.Less(t, time.Since(started), stopTime, unit)
-		assert.Equal(t, "inactive success 0", show(unit, "ActiveState")+" "+show(unit, "Result")+" "+show(unit, "ExecMainStatus"), journal())
+		state := show(unit, "ActiveState") + " " + show(unit, "Result") + " " +
+			show(unit, "ExecMainStatus")
+		assert.Equal(t, "inactive success 0", state, journal())
 	}
 
-	// A wrong setting is said once, and not tried again: a start that systemd repeats is "activating", not "failed".
+	// systemd does not retry after a wrong setting. If it did, the state would be "activating".
 	h.run(t, "echo SWEEP_EVERY=tomorrow >> /etc/gate/worker.env; systemctl start gate@worker || true")
-	eventually(t, serviceReady, "the worker goes on", func() (bool, string) { return show("worker", "ActiveState") == "failed", journal() })
+	eventually(t, serviceReady, "the worker goes on", func() (bool, string) {
+		return show("worker", "ActiveState") == "failed", journal()
+	})
 	assert.Equal(t, "2 0", show("worker", "ExecMainStatus")+" "+show("worker", "NRestarts"))
 	status, _ := h.try(t, "systemctl status --no-pager --full gate@worker")
 	assert.Contains(t, status, "SWEEP_EVERY")
 	h.run(t, "sed -i /SWEEP_EVERY/d /etc/gate/worker.env; systemctl start gate@worker")
 	ready("worker")
 
-	// It can be booted with.
+	// The services start at boot.
 	assert.Equal(t, "enabled\nenabled\n", h.run(t, "systemctl is-enabled gate@ingress gate@worker"))
 	h.run(t, "systemctl stop gate@worker")
 }
