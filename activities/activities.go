@@ -59,7 +59,8 @@ type Activities struct {
 	// seconds.
 	WebhookPatience time.Duration
 
-	recent recentOrders
+	recent  recentOrders
+	fetched fetchedOrders
 }
 
 // Registry registers activities; a worker implements it.

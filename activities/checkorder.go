@@ -23,6 +23,13 @@ const errorBadDigest = "BadDigest"
 func (a *Activities) CheckOrder(
 	ctx context.Context, in ordercheck.CheckOrderInput,
 ) (ordercheck.CheckedOrder, error) {
+	if in.FetchID != "" {
+		fetched, err := a.fetchedOrder(ctx, in.FetchID)
+		if err != nil {
+			return ordercheck.CheckedOrder{}, err
+		}
+		in.Take(&fetched)
+	}
 	var order inflow.SalesOrder
 	if err := json.Unmarshal(in.Order, &order); err != nil {
 		return ordercheck.CheckedOrder{}, temporal.NewNonRetryableApplicationError(

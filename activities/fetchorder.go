@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/inflow"
@@ -75,6 +76,11 @@ func (a *Activities) FetchOrder(
 		return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("sales order %s with %d lines: %v", in.SalesOrderID, len(order.Lines), err),
 			ordercheck.ErrorOrderTooLarge, nil)
+	}
+	if a.PastRuns != nil {
+		info := activity.GetInfo(ctx)
+		fetched.FetchID = fetchID(&info)
+		a.fetched.put(info.WorkflowExecution.RunID, fetched)
 	}
 	return fetched, nil
 }

@@ -172,16 +172,16 @@ func (o *salesOrder) evaluate(
 ) (err error) {
 	fetched := &result.Fetched
 	summary := "check " + ordercheck.SummaryName(fetched.OrderNumber) + " against the rules"
-	result.Checked, err = checkOrder.WithSummary(summary).Run(ctx, ordercheck.CheckOrderInput{
+	in := ordercheck.CheckOrderInput{
 		SalesOrderID: o.id,
-		Order:        fetched.Order,
 		At:           workflow.Now(ctx),
 		Lookups:      result.Lookups,
-		Asked:        fetched.Asked,
 		Final:        final,
 		Notified:     o.state.NotifiedRules(),
 		RulesSince:   o.state.RulesSince,
-	})
+	}
+	in.Refer(fetched)
+	result.Checked, err = checkOrder.WithSummary(summary).Run(ctx, in)
 	return err
 }
 

@@ -79,6 +79,9 @@ type FetchedOrder struct {
 	Billed *Billed `json:"billed,omitempty"`
 	// HoldField is the custom field for hold marks; nil if the company has none.
 	HoldField *HoldField `json:"holdField,omitempty"`
+	// FetchID identifies this result among the run's fetches, for [CheckOrderInput]; empty if the
+	// input of the check has to carry the order itself.
+	FetchID string `json:"fetchId,omitempty"`
 	// Order is the part of the order that rules may see.
 	Order Digest `json:"order"`
 }
@@ -111,13 +114,17 @@ type RecalledRun struct {
 // CheckOrderInput is the argument of [ActivityCheckOrder].
 type CheckOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	Order        Digest `json:"order"`
+	// FetchID is [FetchedOrder.FetchID] of the run's fetch whose result has the order, Asked, and
+	// recent orders if they aren't in Lookups. It keeps them from being in the history twice.
+	FetchID string `json:"fetchId,omitempty"`
+	// Order is the digest to check; empty with FetchID.
+	Order Digest `json:"order,omitempty"`
 	// At is the time that rules see as now.
 	At time.Time `json:"at"`
 	// Lookups holds the data that was looked up for the order.
 	Lookups Lookups `json:"lookups,omitzero"`
-	// Asked is [FetchedOrder.Asked].
-	Asked []string `json:"asked"`
+	// Asked is [FetchedOrder.Asked]; empty with FetchID.
+	Asked []string `json:"asked,omitempty"`
 	// Notified lists the rules with errors that people know of: see [CheckedOrder.NotInForce].
 	Notified []string `json:"told,omitempty"`
 	// RulesSince is [CheckedOrder.RulesSince] of the previous check. An order is never checked with a
@@ -125,6 +132,27 @@ type CheckOrderInput struct {
 	RulesSince time.Time `json:"rulesSince,omitzero"`
 	// Final evaluates the rules even if they need more than was fetched.
 	Final bool `json:"final,omitempty"`
+}
+
+// Refer makes the check one of a fetched order. It refers to the fetch in the run's history if it can,
+// and carries the order otherwise.
+func (in *CheckOrderInput) Refer(fetched *FetchedOrder) {
+	if fetched.FetchID == "" {
+		in.Order, in.Asked = fetched.Order, fetched.Asked
+		return
+	}
+	in.FetchID = fetched.FetchID
+	if fetched.Lookups.RecentOrders != nil {
+		in.Lookups.RecentOrders = nil
+	}
+}
+
+// Take takes what the input only refers to from the result of the fetch.
+func (in *CheckOrderInput) Take(fetched *FetchedOrder) {
+	in.Order, in.Asked = fetched.Order, fetched.Asked
+	if in.Lookups.RecentOrders == nil {
+		in.Lookups.RecentOrders = fetched.Lookups.RecentOrders
+	}
 }
 
 // CheckedOrder is the result of [ActivityCheckOrder]: what the rules found. Grace periods and

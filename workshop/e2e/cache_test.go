@@ -30,7 +30,7 @@ func (s *stack) hold(n int) (ids []string) {
 	}
 	require.Eventually(s.t, func() bool {
 		return s.count(s.t, "GateStatus = 'failed' AND ExecutionStatus = 'Running'") == n
-	}, time.Duration(n/20)*time.Second+waitFor, 10*tick)
+	}, time.Duration(n/5)*time.Second+waitFor, 10*tick) // Temporal's dev server holds about ten a second
 	return ids
 }
 

@@ -1,0 +1,141 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	commonpb "go.temporal.io/api/common/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+const (
+	// fetchedPage and maxFetchedPages limit the search for a fetch in the run's history. It is among
+	// the latest events, because the check follows it.
+	fetchedPage     = 50
+	maxFetchedPages = 20
+	// maxFetchedOrders and maxFetchedSize limit [fetchedOrders], in orders and in bytes.
+	maxFetchedOrders = 256
+	maxFetchedSize   = 16 << 20
+)
+
+// fetchedOrders keeps the results of FetchOrder until CheckOrder takes them. So the order stands in
+// the run's history once, and a worker that checks what it fetched need not read it from there. The
+// zero value is ready for use.
+type fetchedOrders struct {
+	mu   sync.Mutex
+	kept []keptFetch // oldest first
+	size int         // of the kept digests, in bytes
+}
+
+// fetchID tells attempts apart: an attempt whose answer Temporal never got may have read another
+// version of the order.
+func fetchID(info *activity.Info) string {
+	return info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
+}
+
+type keptFetch struct {
+	runID, fetchID string
+	fetched        ordercheck.FetchedOrder
+}
+
+func (k *keptFetch) size() int { return len(k.fetched.Order) }
+
+func (f *fetchedOrders) put(runID string, fetched ordercheck.FetchedOrder) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := keptFetch{runID: runID, fetchID: fetched.FetchID, fetched: fetched}
+	f.kept, f.size = append(f.kept, k), f.size+k.size()
+	for len(f.kept) > maxFetchedOrders || f.size > maxFetchedSize {
+		f.remove(0)
+	}
+}
+
+func (f *fetchedOrders) take(runID, fetchID string) (ordercheck.FetchedOrder, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.kept, func(k keptFetch) bool {
+		return k.runID == runID && k.fetchID == fetchID
+	})
+	if i < 0 {
+		return ordercheck.FetchedOrder{}, false
+	}
+	fetched := f.kept[i].fetched
+	f.remove(i)
+	return fetched, true
+}
+
+func (f *fetchedOrders) remove(i int) {
+	f.size -= f.kept[i].size()
+	f.kept = slices.Delete(f.kept, i, i+1)
+}
+
+// fetchedOrder returns the result of an earlier FetchOrder of the calling run. If another worker
+// fetched the order, it reads the result from the run's history.
+func (a *Activities) fetchedOrder(
+	ctx context.Context, fetchID string,
+) (ordercheck.FetchedOrder, error) {
+	info := activity.GetInfo(ctx)
+	if fetched, ok := a.fetched.take(info.WorkflowExecution.RunID, fetchID); ok {
+		return fetched, nil
+	}
+	activityID, _, _ := strings.Cut(fetchID, "/")
+	var fetched ordercheck.FetchedOrder
+	result, err := a.activityResult(ctx, &info, activityID)
+	if err == nil {
+		err = a.converter().FromPayloads(result, &fetched)
+	}
+	if err == nil && fetched.FetchID != fetchID {
+		err = fmt.Errorf("it has fetch %q in place of %q", fetched.FetchID, fetchID)
+	}
+	if err != nil {
+		return ordercheck.FetchedOrder{}, fmt.Errorf("read the fetched order from the run's history: %w",
+			err)
+	}
+	return fetched, nil
+}
+
+// activityResult returns the result of an activity of the calling run. It fails if the run has none.
+func (a *Activities) activityResult(
+	ctx context.Context, info *activity.Info, activityID string,
+) (*commonpb.Payloads, error) {
+	if a.PastRuns == nil {
+		return nil, errors.New("this worker cannot read histories")
+	}
+	request := &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
+		Namespace: info.Namespace,
+		Execution: &commonpb.WorkflowExecution{
+			WorkflowId: info.WorkflowExecution.ID,
+			RunId:      info.WorkflowExecution.RunID,
+		},
+		MaximumPageSize: fetchedPage,
+	}
+	completed := map[int64]*historypb.ActivityTaskCompletedEventAttributes{} // by scheduled event
+	for range maxFetchedPages {
+		page, err := a.PastRuns.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		for _, event := range page.GetHistory().GetEvents() {
+			if c := event.GetActivityTaskCompletedEventAttributes(); c != nil {
+				completed[c.GetScheduledEventId()] = c
+			}
+			scheduled := event.GetActivityTaskScheduledEventAttributes()
+			if c := completed[event.GetEventId()]; c != nil && scheduled.GetActivityId() == activityID {
+				return c.GetResult(), nil
+			}
+		}
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			break
+		}
+	}
+	return nil, fmt.Errorf("no activity %s has completed", activityID)
+}
