@@ -49,7 +49,7 @@ test: go-toolchain installed temporal mailpit workflowcheck ## vet, workflowchec
 	cd workshop && ../bin/workflowcheck -config ../.workflowcheck.yaml ./...
 	export TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		MAILPIT_CLI="$$(command -v "$${MAILPIT_CLI:-mailpit}" || echo "$$PWD/bin/mailpit")"; status=0; \
-	for module in . workshop; do $(GO) test -C $$module $(RACE) -timeout 20m ./... || status=1; done; exit $$status
+	for module in . workshop; do $(GO) test -C $$module $(RACE) -timeout 1h ./... || status=1; done; exit $$status
 	@$(say_skipped)
 
 # Rolling restarts, and the tests that behave differently on the production server than on the development server.
