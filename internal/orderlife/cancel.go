@@ -27,7 +27,9 @@ func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 		s.notify(now, notice{kind: ordercheck.NoticeEnded, reason: ordercheck.EndByHand})
 	}
 	s.endHold()
+	open := s.openErrors()
 	s.Abandoned = true
+	s.noteOutcomes(now, open, always(ordercheck.OutcomeEndedByHand))
 }
 
 // byHand returns the report's note for a hold that an operator ended.
@@ -57,6 +59,7 @@ func (s *State) startAfresh() {
 		Outbox:   s.Outbox,
 		Notices:  s.Notices,
 		Unsent:   s.Unsent,
+		Outcomes: s.Outcomes,
 	}
 	fresh.Report.Timeline = s.Report.Timeline
 	fresh.Report.SetFindings(filter(s.Report.Findings, known), filter(s.Report.Omitted, known))

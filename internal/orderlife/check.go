@@ -104,7 +104,7 @@ func (s *State) Checked(now time.Time, result *Result) {
 		s.InFlight = nil // the gate's own write is no news
 		return
 	}
-	overrides := s.overridesInForce()
+	overrides, open, notEvaluated := s.overridesInForce(), s.openErrors(), s.notEvaluated()
 	s.InFlight, s.Failure = nil, nil
 	s.recall(result.Recalled)
 	s.takeFetched(&result.Fetched)
@@ -124,6 +124,8 @@ func (s *State) Checked(now time.Time, result *Result) {
 	s.noteCheck(now)
 	s.noteEndedOverrides(now, overrides)
 	s.conclude(now, conclusion{checked: true, lift: lift, overridesEnded: ended})
+	s.noteOutcomes(now, open, s.outcomeOfCheck(lift, result.Fetched.IsCancelled))
+	s.noteNotEvaluated(notEvaluated)
 }
 
 func noteOf(fetched *ordercheck.FetchedOrder, missing []string) string {
@@ -177,7 +179,7 @@ func (s *State) takeChecked(result *Result) {
 // if RecallsFailure; else nil.
 func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
 	s.takeOwnWebhooks(now, s.InFlight, "")
-	overrides := s.overridesInForce()
+	overrides, open := s.overridesInForce(), s.openErrors()
 	s.InFlight, s.Failure = nil, nil
 	notFound := failure.Type == ordercheck.ErrorOrderNotFound
 	if notFound {
@@ -191,6 +193,7 @@ func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.
 	s.noteCheck(now)
 	s.noteEndedOverrides(now, overrides)
 	s.conclude(now, conclusion{checked: true})
+	s.noteOutcomes(now, open, always(ordercheck.OutcomeOrderGone))
 }
 
 // deleted clears the report of an order that InFlow no longer has.

@@ -42,6 +42,7 @@ type life struct {
 	sent      []sentNotice
 	seen      []string // statuses
 	marks     []string // written: "30m0s HOLD …"; without text if taken away
+	outcomes  []string // recorded: "30m0s total fixed-in-grace after 10m0s"
 }
 
 // scripted is something that happens at a time.
@@ -259,6 +260,10 @@ func (l *life) sleep(until time.Time) {
 	require.NoError(l.t, json.Unmarshal(data, l.state))
 	if len(l.state.Outbox) > 0 && !l.mailDown {
 		l.send()
+		return
+	}
+	if l.state.OutcomesWaiting() {
+		l.recordOutcomes()
 		return
 	}
 	if l.state.MarkDue() {

@@ -40,6 +40,7 @@ type model struct {
 	recalled  *ordercheck.RecalledRun
 	log       []string
 	wanted    ordercheck.HoldMark // by the write that has begun
+	outcomes  outcomesModel
 }
 
 type kept struct {
@@ -63,12 +64,13 @@ func newModel(random func(n int) int) *model {
 func (m *model) begin() {
 	m.now = m.now.Add(time.Millisecond) // no two runs start at once
 	own := settings
-	own.NotifyWarnings = m.random(2) == 0
+	own.NotifyWarnings, own.RecordOutcomes = m.random(2) == 0, true
 	m.state = orderlife.New(orderID, own, ordercheck.PriorityWebhook)
 	m.owed = true
 	m.latest, m.lastFound, m.kept = nil, nil, nil
 	m.firstSeen, m.known, m.overrides = map[string]time.Time{}, map[string]bool{}, map[string]ordercheck.Finding{}
 	m.noticed = 0
+	m.outcomes.begin()
 }
 
 // beginAfresh takes that a life ended by hand has begun anew: clocks are those of a new run, but
@@ -77,6 +79,7 @@ func (m *model) beginAfresh() {
 	m.logf("begun afresh")
 	m.latest, m.lastFound, m.kept = nil, nil, nil
 	m.known = map[string]bool{}
+	m.outcomes.failing = nil
 	firstSeen := m.firstSeen
 	m.firstSeen = map[string]time.Time{}
 	for f := range m.state.Report.All() {
@@ -151,6 +154,7 @@ func (m *model) event() {
 		m.pass()
 	case 14:
 		m.sendNotice()
+		m.recordOutcomes()
 	case 15:
 		m.rareEvent()
 	case 17:
@@ -237,6 +241,7 @@ func (m *model) drive() {
 	for range 10 {
 		m.state.TimePassed(m.now)
 		m.judgeNotices(false)
+		m.judgeOutcomes(always(ordercheck.OutcomeExpired))
 		switch next := m.state.Next(m.now); next.Do {
 		case orderlife.Sleep:
 			if m.owed && m.state.Due == nil {
@@ -249,6 +254,7 @@ func (m *model) drive() {
 		case orderlife.EndByHand:
 			m.state.EndedByHand(m.now, ordercheck.Cancellation{Identity: "anna@desk"})
 			m.judgeNotices(false)
+			m.judgeOutcomes(always(ordercheck.OutcomeEndedByHand))
 		default:
 			m.end(next)
 		}
@@ -315,6 +321,7 @@ func (m *model) fail(failure orderlife.Failure) {
 		m.faultf("a check failed, and the order is %s", m.state.Report.Status)
 	}
 	m.judgeNotices(m.state.Failure == nil)
+	m.judgeOutcomes(always(ordercheck.OutcomeOrderGone))
 }
 
 func (m *model) checked() {
@@ -333,6 +340,7 @@ func (m *model) checked() {
 	if result.Checked == nil && (m.latest == nil || m.latest.version != m.at.version) {
 		m.faultf("version %d was never checked, and is taken for the one known", m.at.version)
 	}
+	outcomeOf := m.outcomeOfCheck()
 	if result.Checked != nil {
 		at := m.at
 		m.latest, m.lastFound = &at, result.Checked
@@ -343,6 +351,8 @@ func (m *model) checked() {
 	m.takeMarkVersion()
 	m.judgeFindings(confirmed)
 	m.judgeNotices(true)
+	m.judgeOutcomes(outcomeOf)
+	m.judgeNotEvaluated(result.Checked)
 }
 
 // takeRecalled makes the overrides of the last run those of this one.
@@ -449,6 +459,7 @@ func (m *model) override() {
 		}
 	}
 	m.judgeNotices(concludes)
+	m.judgeOutcomes(always(ordercheck.OutcomeOverridden))
 }
 
 // sendNotice lets the mail server do something.
@@ -539,6 +550,7 @@ func (m *model) end(next orderlife.Next) {
 		m.faultf("the run ended with something to do")
 	}
 	m.judgeNoMark()
+	m.judgeEndOfOutcomes()
 	report := s.Report.Clone()
 	failure := ""
 	if s.Failure != nil {
@@ -599,7 +611,7 @@ func (m *model) judge() {
 	m.judgeOverrides()
 	next := s.Next(m.now)
 	if next.Do == orderlife.Sleep && s.InFlight == nil && next.Until.IsZero() && len(s.Outbox) == 0 &&
-		len(m.confirmed()) == 0 && !s.MarkDue() && !s.Mark.Writing {
+		len(m.confirmed()) == 0 && !s.MarkDue() && !s.Mark.Writing && !s.OutcomesWaiting() {
 		m.faultf("the run waits for nothing")
 	}
 	if next.Do == orderlife.Sleep && !next.Until.IsZero() && next.Until.Before(m.now) {

@@ -49,6 +49,8 @@ func (s *State) Next(now time.Time) Next {
 	case s.Open():
 		alarm := s.nextAlarm()
 		return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
+	case s.OutcomesWaiting():
+		return Next{Do: Sleep, Why: "what became of the errors is being counted"}
 	case s.MarkDue() || s.Mark.Writing:
 		return Next{Do: Sleep, Why: "the hold mark in InFlow is being written"}
 	case s.awaitsOwnWebhook(now):
@@ -71,7 +73,9 @@ func (s *State) TimePassed(now time.Time) {
 		return // a check decides
 	}
 	if alarm := s.nextAlarm(); !alarm.at.IsZero() && !now.Before(alarm.at) {
+		open := s.openErrors()
 		alarm.ring(s, now)
+		s.noteOutcomes(now, open, always(ordercheck.OutcomeExpired))
 	}
 }
 

@@ -55,9 +55,10 @@ func countByRule(findings []*ordercheck.Finding) map[string]int {
 	return counts
 }
 
-// NotifiedRules returns the ids of rules with errors that people know of.
+// NotifiedRules returns the ids of rules with errors that people know of, or that are open.
 func (s *State) NotifiedRules() []string {
-	return slices.DeleteFunc(ruleIDs(pointers(s.Notified)), func(id string) bool {
+	known := slices.Concat(pointers(s.Notified), pointers(s.openErrors()))
+	return slices.DeleteFunc(ruleIDs(known), func(id string) bool {
 		return id == ordercheck.OtherRules
 	})
 }

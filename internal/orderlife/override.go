@@ -82,12 +82,13 @@ func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Findin
 // Override accepts a valid request: from now on a person answers for the findings.
 func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	override := request.Override(now)
-	covered := s.covered(request)
+	covered, open := s.covered(request), s.openErrors()
 	for _, f := range covered {
 		f.State, f.Override = ordercheck.FindingOverridden, override
 	}
 	s.OverriddenAt = now
 	s.noteOverride(now, override, covered)
+	s.noteOutcomes(now, open, always(ordercheck.OutcomeOverridden))
 	if s.Failure != nil && s.InFlight == nil {
 		s.Asked() // an override rests on a check that could be done
 		return

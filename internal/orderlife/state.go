@@ -46,6 +46,9 @@ type Settings struct {
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
 	// NotifyWarnings sends a notice for an order that has only warnings.
 	NotifyWarnings bool `json:"notifyWarnings,omitempty"`
+	// RecordOutcomes records what became of errors, for statistics about rules. Every worker sets it.
+	// Only runs that an older version of the gate began do not have it.
+	RecordOutcomes bool `json:"recordOutcomes,omitempty"`
 }
 
 // Start is the argument of the workflow [ordercheck.WorkflowType].
@@ -114,6 +117,9 @@ type State struct {
 
 	// Mark is the hold mark of the order in InFlow.
 	Mark Mark `json:"mark,omitzero"`
+
+	// Outcomes holds what became of errors, until it is recorded.
+	Outcomes Outcomes `json:"outcomes,omitzero"`
 
 	// Outbox holds the notices to send, oldest first.
 	Outbox []ordercheck.Notice `json:"outbox,omitempty"`
