@@ -19,6 +19,8 @@ type checkMetrics struct {
 	toReport metric.Float64Histogram
 	givenUp  metric.Int64Counter
 	marks    metric.Int64Counter
+	// countOutcome may be nil.
+	countOutcome func(context.Context, ordercheck.RuleOutcome)
 }
 
 func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
@@ -76,6 +78,13 @@ func (m *checkMetrics) NoticeGivenUp(kind ordercheck.NoticeKind) {
 // MarkWritten counts a hold mark.
 func (m *checkMetrics) MarkWritten(outcome workflows.MarkOutcome) {
 	m.marks.Add(context.Background(), 1, outcomeLabel(outcome))
+}
+
+// ErrorsEnded counts what became of errors.
+func (m *checkMetrics) ErrorsEnded(outcome ordercheck.RuleOutcome) {
+	if m.countOutcome != nil {
+		m.countOutcome(context.Background(), outcome)
+	}
 }
 
 func outcomeLabel(outcome workflows.MarkOutcome) metric.MeasurementOption {

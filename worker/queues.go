@@ -14,6 +14,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
 	"error-check-gate/workflows/holdmarks"
+	"error-check-gate/workflows/ruleoutcomes"
 	"error-check-gate/workflows/rulesinforce"
 	"error-check-gate/workflows/sweep"
 )
@@ -59,6 +60,7 @@ func newQueues(c client.Client, o *Options, p *parts, onFatal func(error)) []que
 	registerWorkflows(main, o, p)
 	o.Activities.RegisterLocal(main)
 	(&activities.RecheckOrders{Temporal: c}).Register(main)
+	(&activities.RecordOutcomes{Temporal: c}).Register(main)
 
 	options = common
 	options.DisableWorkflowWorker = true
@@ -83,10 +85,12 @@ func newQueues(c client.Client, o *Options, p *parts, onFatal func(error)) []que
 	}
 }
 
-// registerWorkflows registers all workflows. Two of them move to a new build at once: the record of
-// the rule set in force never ends, and a receiver who gets mail every day has a run every day.
+// registerWorkflows registers all workflows. Some move to a new build at once, because they may never
+// end: a receiver who gets mail every day, for example, has a run every day.
 func registerWorkflows(main sdkworker.Worker, o *Options, p *parts) {
-	checks := &workflows.SalesOrderChecks{Settings: o.Settings, Observer: p.metrics}
+	settings := o.Settings
+	settings.RecordOutcomes = true
+	checks := &workflows.SalesOrderChecks{Settings: settings, Observer: p.metrics}
 	gathering := &workflows.NoticeGathering{Observer: p.metrics}
 	const (
 		byDefault  = workflow.VersioningBehaviorUnspecified
@@ -106,6 +110,7 @@ func registerWorkflows(main sdkworker.Worker, o *Options, p *parts) {
 		{ordercheck.DigestWorkflowType, workflows.SendDigest, byDefault},
 		{ordercheck.GatherWorkflowType, gathering.GatherNotices, toNewBuild},
 		{ordercheck.RulesWorkflowType, rulesinforce.Keep, toNewBuild},
+		{ordercheck.OutcomesWorkflowType, ruleoutcomes.Keep, toNewBuild},
 	} {
 		main.RegisterWorkflowWithOptions(w.function,
 			workflow.RegisterOptions{Name: w.name, VersioningBehavior: w.versioning})

@@ -16,6 +16,7 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/codec"
+	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/poll"
 	"error-check-gate/internal/watchdog"
@@ -45,6 +46,8 @@ type Options struct {
 	// Started is called once the task queues are polled; may be nil. ready fails if the worker is not
 	// ready.
 	Started func(ready func(context.Context) error)
+	// CountOutcome is called once for each outcome of errors, for metrics; may be nil.
+	CountOutcome func(context.Context, ordercheck.RuleOutcome)
 	// RuleFilesDecide lets a set of the rule files take over even if it was in force before. It is for
 	// a worker that runs alone, next to the person who edits the files.
 	RuleFilesDecide bool
@@ -165,6 +168,7 @@ func newParts(c client.Client, o *Options) (p *parts, stop func() error, err err
 	if p.metrics, err = newCheckMetrics(meter); err != nil {
 		return nil, stop, err
 	}
+	p.metrics.countOutcome = o.CountOutcome
 	dataConverter := cmp.Or(o.Activities.Converter, codec.NewDataConverter(nil))
 	if p.keyID, err = codec.WritingKeyID(dataConverter); err != nil {
 		return nil, stop, err

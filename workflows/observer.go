@@ -18,6 +18,8 @@ type Observer interface {
 	NoticeGivenUp(kind ordercheck.NoticeKind)
 	// MarkWritten is called after each attempt to write a hold mark.
 	MarkWritten(outcome MarkOutcome)
+	// ErrorsEnded is called when errors of a rule are fixed, overridden, or have another outcome.
+	ErrorsEnded(outcome ordercheck.RuleOutcome)
 }
 
 // MarkOutcome is what came of a hold mark.

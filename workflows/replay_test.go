@@ -16,6 +16,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/ruleoutcomes"
 	"error-check-gate/workflows/sweep"
 )
 
@@ -44,6 +45,8 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 				workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
 			replayer.RegisterWorkflowWithOptions(workflows.SendDigest,
 				workflow.RegisterOptions{Name: ordercheck.DigestWorkflowType})
+			replayer.RegisterWorkflowWithOptions(ruleoutcomes.Keep,
+				workflow.RegisterOptions{Name: ordercheck.OutcomesWorkflowType})
 			logger := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			compressed, err := os.Open(file)
 			require.NoError(t, err)

@@ -63,9 +63,10 @@ type salesOrder struct {
 	cause        error // of state.Failure, if that is a failure of this run
 	kept         *keptOrder
 
-	timer  sleepTimer
-	sender sender
-	marker sender // of the hold mark in InFlow
+	timer    sleepTimer
+	sender   sender
+	marker   sender // of the hold mark in InFlow
+	recorder sender // of outcomes
 
 	published     published
 	publishedMemo ordercheck.DeskMemo
@@ -86,6 +87,8 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 			err = o.sender.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next) && o.marker.busy:
 			err = o.marker.pause(ctx)
+		case o.shouldContinueAsNew(ctx, next) && o.recorder.busy:
+			err = o.recorder.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next):
 			return nil, o.continueAsNew(ctx)
 		case next.Do == orderlife.Check:
@@ -149,6 +152,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 	}
 	workflow.Go(ctx, o.sendNotices)
 	workflow.Go(ctx, o.keepMark)
+	workflow.Go(ctx, o.keepOutcomes)
 	return o, o.publish(ctx)
 }
 
@@ -179,7 +183,7 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	o.sender.paused, o.marker.paused = false, false
+	o.sender.paused, o.marker.paused, o.recorder.paused = false, false, false
 	o.timer.set(ctx, next.Until, next.Why, next.Why != o.timer.why)
 	err := workflow.Await(ctx, func() bool {
 		return o.timer.fired() || o.changed || o.unreadSignals() > 0 ||

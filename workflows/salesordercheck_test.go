@@ -49,11 +49,15 @@ type world struct {
 }
 
 // observed counts what metrics would count.
-type observed struct{ checked, givenUp int }
+type observed struct {
+	checked, givenUp int
+	ended            []ordercheck.RuleOutcome
+}
 
 func (o *observed) Checked(ordercheck.Status, time.Duration) { o.checked++ }
 func (o *observed) NoticeGivenUp(ordercheck.NoticeKind)      { o.givenUp++ }
 func (o *observed) MarkWritten(workflows.MarkOutcome)        {}
+func (o *observed) ErrorsEnded(e ordercheck.RuleOutcome)     { o.ended = append(o.ended, e) }
 
 // sentNotice is a notice that a target has.
 type sentNotice struct {

@@ -91,7 +91,7 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 			Telemetry:   t,
 		}
 		options := settings.Options()
-		options.Started = t.ReadyWhen
+		options.Started, options.CountOutcome = t.ReadyWhen, ruleSets.CountOutcome
 		return g.RunWorker(ctx, options, &activities.Activities{
 			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
 			NoticesPerHour: settings.NoticesPerHour, HoldMarks: marks,

@@ -278,6 +278,7 @@ func runGate(
 					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
 				},
 				RuleFilesDecide:         true,
+				CountOutcome:            o.Rules.CountOutcome,
 				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
 				StopTimeout:             o.StopTimeout,
 			}, &activities.Activities{Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, HoldMarks: marks}))

@@ -215,6 +215,11 @@ func (r *Rules) Count(ctx context.Context, checked ordercheck.CheckedOrder) {
 	r.metrics.checked(ctx, checked)
 }
 
+// CountOutcome counts what became of errors of a rule.
+func (r *Rules) CountOutcome(ctx context.Context, outcome ordercheck.RuleOutcome) {
+	r.metrics.ended(ctx, outcome)
+}
+
 // faultLines returns the first faults for the log, and how many more there are.
 func faultLines(err error) string {
 	const most = 20

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -92,13 +93,18 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	change(rulesFile, strings.Replace(liveRules, "'more than '", "'above '", 1))
 	assert.True(t, followed.Reload(t.Context()))
 
-	assert.Equal(t, map[string]int64{
+	want := map[string]int64{
 		"gate.rules.reloads outcome=loaded": 2, "gate.rules.reloads outcome=failed": 2,
 		"gate.rules.findings rule=limit shadow=false": 0, "gate.rules.unevaluated rule=limit shadow=false": 0,
-	}, counted(t, reader), "what has not happened is there too")
+	}
+	for _, outcome := range ordercheck.ErrorOutcomes() {
+		want["gate.rules.outcomes outcome="+string(outcome)+" rule=limit"] = 0
+	}
+	assert.Equal(t, want, counted(t, reader), "what has not happened is there too")
 }
 
-// counted is what a meter counted, by instrument and attributes.
+// counted is what a meter counted, by instrument and attributes. Of a histogram it has the number
+// of values.
 func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
@@ -106,14 +112,24 @@ func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	counts := map[string]int64{}
 	for _, scope := range collected.ScopeMetrics {
 		for _, instrument := range scope.Metrics {
-			sum, ok := instrument.Data.(metricdata.Sum[int64])
-			require.True(t, ok)
-			for _, point := range sum.DataPoints {
+			add := func(attributes attribute.Set, value int64) {
 				key := instrument.Name
-				for _, attribute := range point.Attributes.ToSlice() {
+				for _, attribute := range attributes.ToSlice() {
 					key += " " + string(attribute.Key) + "=" + attribute.Value.String()
 				}
-				counts[key] = point.Value
+				counts[key] = value
+			}
+			switch data := instrument.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, point := range data.DataPoints {
+					add(point.Attributes, point.Value)
+				}
+			case metricdata.Histogram[float64]:
+				for _, point := range data.DataPoints {
+					add(point.Attributes, int64(point.Count)) //nolint:gosec // a few
+				}
+			default:
+				require.Fail(t, "another kind of instrument", instrument.Name)
 			}
 		}
 	}
@@ -140,9 +156,21 @@ func TestChecksAreCountedByRule(t *testing.T) {
 		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
 	}, happened)
 
+	for _, outcome := range []ordercheck.Outcome{
+		ordercheck.OutcomeFixedInGrace, ordercheck.OutcomeOverridden,
+	} {
+		followed.CountOutcome(t.Context(),
+			ordercheck.RuleOutcome{RuleID: "a", Outcome: outcome, Count: 2, Seconds: 60})
+	}
+	happened = counted(t, reader)
+	assert.EqualValues(t, 2, happened["gate.rules.outcomes outcome=fixed-in-grace rule=a"])
+	assert.EqualValues(t, 2, happened["gate.rules.outcomes outcome=overridden rule=a"])
+	assert.EqualValues(t, 2, happened["gate.rules.time.to.fix rule=a"])
+
 	silent, err := live.Follow(t.Context(), nil, live.Options{})
 	require.NoError(t, err)
 	silent.Count(t.Context(), ordercheck.CheckedOrder{Findings: []ordercheck.Finding{{RuleID: "a"}}})
+	silent.CountOutcome(t.Context(), ordercheck.RuleOutcome{RuleID: "a", Count: 1})
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {

@@ -17,13 +17,14 @@ const scopeName = "error-check-gate/internal/rules"
 // metrics counts reloads and findings. Labels are the ids of rules and the words of this file. A nil
 // metrics counts nothing.
 type metrics struct {
-	reloads, findings, unevaluated metric.Int64Counter
+	reloads, findings, unevaluated, outcomes metric.Int64Counter
+	timeToFix                                metric.Float64Histogram
 }
 
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	meter := provider.Meter(scopeName)
 	var m metrics
-	var errs [3]error
+	var errs [5]error
 	m.reloads, errs[0] = meter.Int64Counter(
 		"gate.rules.reloads",
 		metric.WithUnit("{reload}"),
@@ -38,6 +39,10 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		metric.WithUnit("{evaluation}"),
 		metric.WithDescription("Evaluations that failed or lacked data, by rule."),
 	)
+	m.outcomes, errs[3] = meter.Int64Counter("gate.rules.outcomes", metric.WithUnit("{finding}"),
+		metric.WithDescription("What became of errors: fixed, overridden and so on, by rule."))
+	m.timeToFix, errs[4] = meter.Float64Histogram("gate.rules.time.to.fix", metric.WithUnit("s"),
+		metric.WithDescription("Time from when an error was first seen until it was fixed, by rule."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of rules: %w", err)
 	}
@@ -58,6 +63,12 @@ func (m *metrics) expect(ctx context.Context, set *rules.Set) {
 		}
 		m.findings.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
 		m.unevaluated.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
+		if rule.Severity != ordercheck.SeverityError || rule.Shadow {
+			continue
+		}
+		for _, outcome := range ordercheck.ErrorOutcomes() {
+			m.outcomes.Add(ctx, 0, ruleOutcomeLabels(rule.ID, outcome))
+		}
 	}
 }
 
@@ -73,6 +84,26 @@ func outcomeLabel(outcome string) metric.MeasurementOption {
 
 func ruleLabels(rule string, shadow bool) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("rule", rule), attribute.Bool("shadow", shadow))
+}
+
+func ruleOutcomeLabels(rule string, outcome ordercheck.Outcome) metric.MeasurementOption {
+	return metric.WithAttributes(
+		attribute.String("rule", rule), attribute.String("outcome", string(outcome)))
+}
+
+// ended counts what became of errors of a rule.
+func (m *metrics) ended(ctx context.Context, o ordercheck.RuleOutcome) {
+	if m == nil {
+		return
+	}
+	m.outcomes.Add(ctx, int64(o.Count), ruleOutcomeLabels(o.RuleID, o.Outcome))
+	if !o.Outcome.Fixed() {
+		return
+	}
+	rule := metric.WithAttributes(attribute.String("rule", o.RuleID))
+	for range o.Count {
+		m.timeToFix.Record(ctx, float64(o.Seconds), rule)
+	}
 }
 
 func (m *metrics) reloaded(ctx context.Context, outcome string) {

@@ -1,0 +1,54 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"error-check-gate/internal/ordercheck"
+	"error-check-gate/workflows/call"
+)
+
+// recordOutcomes is retried for a day. A repeated attempt has the same key, so it counts once.
+var recordOutcomes = call.Activity[*ordercheck.OrderOutcomes, call.None]{
+	Name: ordercheck.ActivityRecordOutcomes,
+	Options: workflow.ActivityOptions{
+		TaskQueue:              ordercheck.TaskQueue,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		StartToCloseTimeout:    30 * time.Second,
+		Summary:                "count what became of the errors",
+		RetryPolicy:            call.Backoff(time.Second, time.Minute),
+	},
+}
+
+// keepOutcomes records what became of errors, beside the rest of the run.
+func (o *salesOrder) keepOutcomes(ctx workflow.Context) {
+	o.recorder.loop(ctx, o.state.OutcomesWaiting, func(sendCtx workflow.Context) {
+		batch, fresh := o.state.BeginOutcomes(workflow.Now(ctx))
+		if fresh {
+			o.observeOutcomes(ctx, batch)
+		}
+		_, err := recordOutcomes.Run(sendCtx, batch)
+		if err != nil && sendCtx.Err() != nil {
+			return // the next run records the same batch
+		}
+		if err != nil {
+			workflow.GetLogger(ctx).Error("gave up counting what became of errors",
+				"outcomes", len(batch.Outcomes), "error", err)
+		}
+		o.state.EndOutcomes()
+		o.changed = true
+	})
+}
+
+// observeOutcomes counts outcomes for metrics. It is called before the batch is recorded: a later
+// task may be the run's last one, and Temporal repeats that task if a signal comes meanwhile.
+func (o *salesOrder) observeOutcomes(ctx workflow.Context, batch *ordercheck.OrderOutcomes) {
+	o.observe(ctx, func(observer Observer) {
+		for _, outcome := range batch.Outcomes {
+			if outcome.Outcome != ordercheck.OutcomeNotEvaluated {
+				observer.ErrorsEnded(outcome)
+			}
+		}
+	})
+}
