@@ -28,6 +28,8 @@ type Orders interface {
 	RulesInForce(ctx context.Context) (ordercheck.InForce, error)
 	// DescribeRules returns the rules of the set with the digest.
 	DescribeRules(ctx context.Context, digest string) (ordercheck.DescribedRules, error)
+	// RuleOutcomes returns what became of errors on the day of a time, in UTC, and the days after it.
+	RuleOutcomes(ctx context.Context, from time.Time) (ordercheck.RuleOutcomes, error)
 }
 
 // Options configure a [Handler]. Orders and SignIn are required.

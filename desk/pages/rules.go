@@ -15,6 +15,8 @@ type rulesData struct {
 	Rules   []ruleRow
 	Omitted int
 	Fault   string // what could not be read
+	// Outcomes is what became of the rules' errors; nil if the rules could not be read.
+	Outcomes *outcomesData
 }
 
 type ruleRow struct {
@@ -57,6 +59,10 @@ func (h *Handler) showRules(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	d.Omitted = described.Omitted
+	if len(described.Rules) > 0 {
+		outcomes := h.outcomes(r, described.Rules)
+		d.Outcomes = &outcomes
+	}
 	h.render(w, r, http.StatusOK, "rules", "rules", d)
 }
 

@@ -37,10 +37,12 @@ type Fake struct {
 	// Rules and InForce are the rule set.
 	Rules   ordercheck.DescribedRules
 	InForce ordercheck.InForce
+	// Outcomes is what became of errors, whatever day is asked for.
+	Outcomes ordercheck.RuleOutcomes
 
 	// Err is the error of all methods, CheckErr that of Check, ActErr that of Override and Comment,
-	// RulesErr that of DescribeRules.
-	Err, CheckErr, ActErr, RulesErr error
+	// RulesErr that of DescribeRules, OutcomesErr that of RuleOutcomes.
+	Err, CheckErr, ActErr, RulesErr, OutcomesErr error
 	// NotOpen makes Override and Comment return orders.ErrNotOpen.
 	NotOpen bool
 	// Checking makes Check wait until it is closed, unless it is nil.
@@ -209,4 +211,11 @@ func (f *Fake) DescribeRules(context.Context, string) (ordercheck.DescribedRules
 	f.Lock()
 	defer f.Unlock()
 	return f.Rules, f.RulesErr
+}
+
+// RuleOutcomes returns Outcomes.
+func (f *Fake) RuleOutcomes(context.Context, time.Time) (ordercheck.RuleOutcomes, error) {
+	f.Lock()
+	defer f.Unlock()
+	return f.Outcomes, f.OutcomesErr
 }

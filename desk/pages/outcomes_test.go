@@ -1,0 +1,86 @@
+package pages
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"error-check-gate/desk/orders"
+	"error-check-gate/desk/orders/orderstest"
+	"error-check-gate/internal/ordercheck"
+)
+
+// countOutcomes gives the fake three rules that find errors, one that warns, one on trial and one that
+// is off, and what became of their errors.
+func countOutcomes(f *orderstest.Fake) {
+	f.InForce = ordercheck.InForce{
+		RuleSet: ordercheck.RuleSet{Name: "cabinetry", Digest: "sha256:0"}, Since: orderstest.Now,
+	}
+	rule := func(id string, severity ordercheck.Severity) ordercheck.DescribedRule {
+		return ordercheck.DescribedRule{
+			ID: id, Description: "What it checks, in a sentence.", Severity: severity, Enabled: true,
+		}
+	}
+	trial, off := rule("trial", ordercheck.SeverityError), rule("off", ordercheck.SeverityError)
+	trial.Shadow, off.Enabled = true, false
+	f.Rules = ordercheck.DescribedRules{RuleSet: f.InForce.RuleSet, Rules: []ordercheck.DescribedRule{
+		rule("price", ordercheck.SeverityError),
+		rule("shipping-address-complete", ordercheck.SeverityError),
+		rule("depth", ordercheck.SeverityError),
+		rule("notes", ordercheck.SeverityWarning), trial, off,
+	}}
+	f.Outcomes = ordercheck.RuleOutcomes{Since: time.Now().Add(-time.Hour),
+		Rules: []ordercheck.RuleCounter{
+			{RuleID: "shipping-address-complete", OutcomeCounts: ordercheck.OutcomeCounts{
+				FixedAfterNotice: 1, Overridden: 2, Expired: 5, OrderGone: 6, RulesChanged: 7,
+				EndedByHand: 8, NotEvaluated: 9, FixSeconds: 3 * 86400,
+			}},
+			{RuleID: "price", OutcomeCounts: ordercheck.OutcomeCounts{
+				FixedInGrace: 12, FixedAfterNotice: 3, Overridden: 4, FixSeconds: 15 * 2 * 3600,
+			}},
+			{RuleID: "gone", OutcomeCounts: ordercheck.OutcomeCounts{Overridden: 1}},
+		}}
+}
+
+func TestOutcomesOnTheRulesPage(t *testing.T) {
+	t.Parallel()
+	d := startDesk(t)
+	boss := d.as(testManager)
+	countOutcomes(d.orders)
+	counted := d.orders.Outcomes
+	page := boss.get("/rules").body
+	for _, want := range []string{
+		"What became of errors in the last 30 days; counted since",
+		`<code>shipping-address-complete</code> <span class="status doubtful">`,
+		`<td data-label="Time to fix">2 h</td>`, `<td data-label="Other end">15</td>`,
+	} {
+		assert.Contains(t, page, want)
+	}
+	assert.NotContains(t, page, "<code>gone</code>", "the rule set no longer has it")
+
+	d.orders.Outcomes.Since = time.Now().AddDate(0, -2, 0)
+	assert.NotContains(t, boss.get("/rules").body, "counted since")
+
+	d.orders.Outcomes = ordercheck.RuleOutcomes{}
+	page = boss.get("/rules").body
+	assert.Contains(t, page, "Nothing has been counted yet")
+	assert.NotContains(t, page, "Fixed in time")
+
+	d.orders.Outcomes, d.orders.OutcomesErr = counted, orders.ErrUnavailable
+	page = boss.get("/rules").body
+	assert.Contains(t, page, "What became of errors could not be read now")
+	assert.NotContains(t, page, "Fixed in time")
+	assert.Contains(t, page, "cabinetry", "the rest of the page is there")
+}
+
+func TestRoughly(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for d, want := range map[time.Duration]string{
+		0: "", 20 * time.Second: "under 1 min", 89 * time.Minute: "89 min",
+		100 * time.Minute: "2 h", 47 * time.Hour: "47 h", 50 * time.Hour: "2 days", 90 * day: "90 days",
+	} {
+		assert.Equal(t, want, roughly(d))
+	}
+}
