@@ -98,7 +98,9 @@ func (s *site) waitUntilAllIsDone(ctx context.Context) error {
 	deadline := time.Now().Add(3 * time.Minute)
 	for quiet := 0; quiet < 3; {
 		answer, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("ExecutionStatus = '%s' AND WorkflowType != '%s'", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, ordercheck.RulesWorkflowType),
+			Query: fmt.Sprintf("ExecutionStatus = '%s' AND WorkflowType NOT IN ('%s', '%s')",
+				enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+				ordercheck.RulesWorkflowType, ordercheck.OutcomesWorkflowType),
 		})
 		switch {
 		case err != nil:

@@ -133,7 +133,10 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 		}
 		assert.Empty(c, names, "runs that are open, and of no held order")
 	}, patience, time.Second)
-	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running' AND WorkflowType != '" + ordercheck.RulesWorkflowType + "'"})
+	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{
+		Query: "ExecutionStatus = 'Running' AND WorkflowType NOT IN ('" +
+			ordercheck.RulesWorkflowType + "', '" + ordercheck.OutcomesWorkflowType + "')",
+	})
 	require.NoError(t, err)
 	v.held = int(held.GetCount())
 }

@@ -36,6 +36,7 @@ func TestBranches(t *testing.T) {
 	t.Parallel()
 	for _, branches := range []map[string]branch{
 		checkBranches(), holdBranches(), endBranches(), noticeBranches(), sweepBranches(),
+		outcomeBranches(),
 	} {
 		for name, run := range branches {
 			t.Run(name, func(t *testing.T) {

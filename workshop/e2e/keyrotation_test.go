@@ -439,9 +439,9 @@ func (r *keyRotation) passTime(before time.Time) {
 	r.lookAtHistories()
 	query := fmt.Sprintf("StartTime < '%s' AND WorkflowType != '%s'",
 		before.UTC().Format(time.RFC3339Nano), ordercheck.RulesWorkflowType)
-	// Runs that count a receiver's messages continue as new each day.
-	for _, run := range r.list(query + " AND ExecutionStatus = 'Running' AND WorkflowType = '" +
-		ordercheck.GatherWorkflowType + "'") {
+	// Runs that count a receiver's messages, or outcomes, continue as new each day.
+	for _, run := range r.list(query + " AND ExecutionStatus = 'Running' AND WorkflowType IN ('" +
+		ordercheck.GatherWorkflowType + "', '" + ordercheck.OutcomesWorkflowType + "')") {
 		execution := run.GetExecution()
 		require.NoError(r.t, r.temporal.TerminateWorkflow(r.t.Context(), execution.GetWorkflowId(),
 			execution.GetRunId(), "its day is over"))

@@ -22,6 +22,7 @@ import (
 
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
 )
 
 // scraped holds the labels of each series, by metric.
@@ -105,6 +106,7 @@ func TestMetricsThatAlertsAndDashboardsUse(t *testing.T) {
 	g := startMeasuredGate(t)
 	g.deliverAll()
 	g.settled(1)
+	g.fixOrder()
 	g.sweep()
 	found := scrapePages(t, g.pages...)
 	found.checkAlerts(t)
@@ -195,6 +197,18 @@ func (g *measuredGate) settled(rounds int) {
 		assert.Equal(c, rounds, count("GateStatus = 'unchecked'"))
 		assert.Zero(c, count("GateStatus = 'checking' OR GateStatus = 'pending'"))
 	}, waitFor, tick)
+}
+
+// fixOrder adds a wrong order and corrects it.
+func (g *measuredGate) fixOrder() {
+	g.t.Helper()
+	id, err := g.s.fake.AddOrder(g.s.recent("balance-wrong"))
+	require.NoError(g.t, err)
+	g.s.postAccepted(id)
+	g.s.waitForStatus(id, ordercheck.StatusFailed)
+	g.s.fix(id)
+	g.s.postAccepted(id)
+	assert.Equal(g.t, ordercheck.StatusPassed, g.s.mustResult(id).Status)
 }
 
 // sweep runs a sweep and waits for metrics that appear late.

@@ -259,6 +259,7 @@ func (p *operationsPage) endHoldsAndSweep() {
 	third := p.hold("no-lines")
 	p.run("end", third)
 	p.ended(third, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+	p.run("forget-outcomes", "")
 
 	require.NoError(p.t, p.s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: 1}))
 	unannounced := p.s.createRecent("plain")
