@@ -114,11 +114,11 @@ func (s *State) addOutcome(o ordercheck.RuleOutcome) {
 		return w.RuleID == o.RuleID && w.Outcome == o.Outcome &&
 			(w.Seconds == o.Seconds || len(waiting) >= maxOutcomes)
 	})
-	if same >= 0 {
-		waiting[same].Count += o.Count
+	if same < 0 {
+		s.Outcomes.Waiting = append(s.Outcomes.Waiting, o)
 		return
 	}
-	s.Outcomes.Waiting = append(waiting, o)
+	waiting[same].Count += o.Count
 }
 
 // always returns a function for noteOutcomes, for events that give all errors the same outcome.
