@@ -25,9 +25,7 @@ const (
 	recentFor = 10 * time.Minute
 	// recentCustomers limits the customers in the cache.
 	recentCustomers = 64
-	// maxProductIDs limits the products of a look-up, and maxID the length of an id, in bytes.
-	maxProductIDs = 1000
-	maxID         = 128
+	maxID           = checks.MaxLookupID
 )
 
 // LookUpOrders lists the latest orders of the order's customer with one request to InFlow. Later
@@ -63,18 +61,12 @@ func (a *Activities) addLookups(
 	in ordercheck.FetchOrderInput,
 	fetched *ordercheck.FetchedOrder,
 ) error {
-	wanted := slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders) &&
-		order.CustomerID != "" &&
-		!order.IsCancelled
+	lookUp := checks.LookUpRecentOrders(order)
+	wanted := lookUp != nil && slices.Contains(fetched.Asked, ordercheck.LookupRecentOrders)
 	switch {
 	case wanted && len(order.CustomerID) > maxID:
 		fetched.Lookups.Failed = append(fetched.Lookups.Failed, ordercheck.LookupRecentOrders)
 	case wanted:
-		lookUp := &ordercheck.LookUpOrdersInput{
-			SalesOrderID: order.SalesOrderID,
-			CustomerID:   order.CustomerID,
-		}
-		lookUp.ProductIDs, lookUp.ProductsOmitted = productIDs(order)
 		if recent := a.recent.get(order.CustomerID, time.Now()); recent != nil {
 			fetched.Lookups.RecentOrders = recent.Of(lookUp)
 		} else {
@@ -99,24 +91,6 @@ func (a *Activities) addLookups(
 	}
 	fetched.Lookups.Billed = billed
 	return err
-}
-
-// productIDs returns the order's products, each once. omitted is true if some are left out.
-func productIDs(order *inflow.SalesOrder) (ids []string, omitted bool) {
-	seen := map[string]bool{}
-	for i := range order.Lines {
-		id := order.Lines[i].ProductID
-		if id == "" || seen[id] {
-			continue
-		}
-		if len(ids) == maxProductIDs || len(id) > maxID {
-			omitted = true
-			continue
-		}
-		seen[id] = true
-		ids = append(ids, id)
-	}
-	return ids, omitted
 }
 
 // errNotRecalled means that the previous run could not be read. One rule is then skipped.

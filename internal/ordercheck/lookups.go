@@ -50,7 +50,7 @@ func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 		wanted[id] = true
 	}
 	out := &RecentOrders{Orders: make([]RecentOrder, 0, len(r.Orders))}
-	remaining := maxRecentSize
+	size := 0
 	for _, o := range r.Orders {
 		if o.SalesOrderID == in.SalesOrderID {
 			continue
@@ -62,13 +62,38 @@ func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 				o.Goods = append(o.Goods, g)
 			}
 		}
-		if len(o.Goods) > 0 && jsonSize(&o) > remaining {
-			o.Goods, o.GoodsOmitted = nil, true
-		}
-		remaining -= jsonSize(&o)
+		size += o.maxSize()
 		out.Orders = append(out.Orders, o)
 	}
+	if size > maxRecentSize { // to encode all of them takes a while
+		out.omitGoods()
+	}
 	return out
+}
+
+// omitGoods drops the goods of the last orders, so that the JSON is not too large.
+func (r *RecentOrders) omitGoods() {
+	remaining := maxRecentSize
+	for i := range r.Orders {
+		o := &r.Orders[i]
+		if len(o.Goods) > 0 && jsonSize(o) > remaining {
+			o.Goods, o.GoodsOmitted = nil, true
+		}
+		remaining -= jsonSize(o)
+	}
+}
+
+// maxSize returns a size that the order's JSON is never larger than, in bytes.
+func (o *RecentOrder) maxSize() int {
+	const (
+		fields  = 256 // names, punctuation, the date and the numbers, of an order or of goods
+		escaped = 6   // bytes of JSON for a byte of text
+	)
+	size := fields + escaped*(len(o.SalesOrderID)+len(o.OrderNumber)+len(o.PONumber))
+	for i := range o.Goods {
+		size += fields + escaped*(len(o.Goods[i].ProductID)+len(o.Goods[i].Uom))
+	}
+	return size
 }
 
 // RecentOrder is one of the [RecentOrders].

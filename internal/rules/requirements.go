@@ -71,12 +71,12 @@ func (s *subject) need(name string) need {
 		if s.lookups.RecentOrders != nil {
 			return need{}
 		}
-		return s.lookup(name, "needs the customer's recent orders, which were not looked up")
+		return s.lookup(name, noRecentOrders)
 	case name == ordercheck.LookupBilled:
 		if !s.order.IsInvoiced || s.lookups.Billed != nil {
 			return need{}
 		}
-		return s.lookup(name, "needs the order as it was invoiced, which was not seen")
+		return s.lookup(name, notSeenInvoiced)
 	case s.lacks(name):
 		return need{withoutInclude(name), []string{name}}
 	case none && unusual && s.asked == nil:
@@ -86,6 +86,25 @@ func (s *subject) need(name string) need {
 	}
 	// A list is empty that must not be. The rule is evaluated, but the verdict is incomplete.
 	return need{missing: s.order.Missing([]string{name})}
+}
+
+// Reasons to skip a rule whose look-up has no result.
+const (
+	noRecentOrders  = "needs the customer's recent orders, which were not looked up"
+	notSeenInvoiced = "needs the order as it was invoiced, which was not seen"
+)
+
+// LookupLacking returns the look-up for lack of whose result the rule was skipped; empty if it was
+// skipped for another reason.
+func LookupLacking(s *ordercheck.Skipped) string {
+	switch {
+	case strings.HasPrefix(s.Reason, noRecentOrders):
+		return ordercheck.LookupRecentOrders
+	case strings.HasPrefix(s.Reason, notSeenInvoiced):
+		return ordercheck.LookupBilled
+	default:
+		return ""
+	}
 }
 
 // askedFor reports whether an include or a look-up was asked for. It is true if that is unknown.

@@ -5,6 +5,39 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
+const (
+	// maxProductIDs limits the products of a look-up.
+	maxProductIDs = 1000
+	// MaxLookupID limits the length of an id in a look-up, in bytes.
+	MaxLookupID = 128
+)
+
+// LookUpRecentOrders returns the look-up of the other orders of the order's customer. It returns nil
+// if there is nothing to look up: the order has no customer, or is cancelled.
+func LookUpRecentOrders(order *inflow.SalesOrder) *ordercheck.LookUpOrdersInput {
+	if order.CustomerID == "" || order.IsCancelled {
+		return nil
+	}
+	in := &ordercheck.LookUpOrdersInput{
+		SalesOrderID: order.SalesOrderID,
+		CustomerID:   order.CustomerID,
+	}
+	seen := map[string]bool{}
+	for i := range order.Lines {
+		id := order.Lines[i].ProductID
+		if id == "" || seen[id] {
+			continue
+		}
+		if len(in.ProductIDs) == maxProductIDs || len(id) > MaxLookupID {
+			in.ProductsOmitted = true
+			continue
+		}
+		seen[id] = true
+		in.ProductIDs = append(in.ProductIDs, id)
+	}
+	return in
+}
+
 // RecentOrders reduces a customer's orders, as InFlow lists them, to what checks compare an order
 // with. The list must include the lines of the orders.
 func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
