@@ -18,7 +18,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev tools test test-production test-systemd test-compose pictures lint bench chaos oracle rotations key-rotations fuzz record-histories temporal mailpit promtool \
+.PHONY: help build reproducible dev tools test test-production test-systemd test-compose pictures lint bench chaos oracle rotations key-rotations fuzz record-histories rules-reference temporal mailpit promtool \
         packages installed clean go-toolchain c-compiler temporal-server temporal-sql-tool temporal-ui otel-collector postgres systemd-nspawn debian-root docker-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -116,10 +116,15 @@ record-histories: go-toolchain temporal ## record histories for the replay tests
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		RECORD_HISTORIES="$$PWD/workflows/testdata/histories/$(HISTORIES)" $(GO) test -C workshop -count 1 -run '^TestBranches$$' ./e2e
 
+rules-reference: go-toolchain ## write the tables of docs/rules-reference.md, and rules/examples/orders.jsonl
+	$(GO) test -count 1 -run '^TestDocs' ./internal/rules -update
+	$(GO) test -count 1 -run '^TestSampleOrders$$' ./internal/backtest -update
+
 ORDERS ?= 10000
 
-oracle: go-toolchain ## compare the general checks with an oracle, on ORDERS (10000) correct orders and as many wrong ones
+oracle: go-toolchain ## compare the general checks with an oracle, on ORDERS (10000) correct orders and as many wrong ones, and trials with evaluations
 	$(GO) test -count 1 -v -timeout 30m ./internal/rules/oracle -orders=$(ORDERS) -seed=$(SEED)
+	$(GO) test -count 1 -v -timeout 30m -run '^TestRulesTryAgreesWithEval$$' ./cmd/gate -orders=$(ORDERS)
 
 ROTATIONS ?= 100
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,7 +23,7 @@ import (
 func newRulesCommand() *cobra.Command {
 	cmd := asGroup(&cobra.Command{
 		Use:   "rules",
-		Short: "Validate, try, list and test rule files",
+		Short: "Validate, test and list rule files, and try them on past orders",
 		Long: `A rule set says what can be wrong with a sales order. It is written in YAML files,
 without a build: docs/rules.md explains them. The gate follows the files that
 RULES_FILE names, and takes over what they say when they change; without it, the
@@ -37,6 +36,7 @@ Of these commands only in-force and use need Temporal; none needs InFlow.`,
 		newRulesEvalCommand(),
 		newRulesListCommand(),
 		newRulesTestCommand(),
+		newRulesTryCommand(),
 		newRulesInForceCommand(),
 		newRulesUseCommand(),
 	)
@@ -82,6 +82,14 @@ func newRulesValidateCommand() *cobra.Command {
 that is wrong, each with file:line:column. Of several files a later one adds to
 the earlier ones, changes rules of theirs, or switches them off.
 
+From a file without faults to rules in force, the steps are:
+
+  gate rules test FILE                          their examples
+  gate rules try --rules FILE --orders ORDERS   past orders, of 'gate orders export'
+  gate rules list --rules FILE,TRIAL            with {id: ID, shadow: true} in TRIAL:
+                                                on trial, counted and never held
+  gate rules in-force                           turned on, once TRIAL no longer says so
+
 Exit status: 0 no problems found, 2 there are faults.`,
 		Example: `  gate rules validate rules/cabinetry.yaml
   gate rules validate rules/default.yaml our-rules.yaml`,
@@ -118,6 +126,8 @@ Exit status: 0 no problems found, 2 there are faults.`,
 				on,
 				set.Digest(),
 			)
+			cmd.PrintErrf("next: gate rules try --rules %s --orders FILE, which shows what the rules "+
+				"would have done to past orders\n", strings.Join(args, ","))
 			return err
 		},
 	}
@@ -151,18 +161,8 @@ func (f *rulesFlag) register(cmd *cobra.Command) {
 
 // load compiles the files, those of RULES_FILE, or what ships.
 func (f *rulesFlag) load(cmd *cobra.Command) (*rules.Set, error) {
-	files := f.files
-	if len(files) == 0 {
-		files = rulefile.Paths(os.Getenv("RULES_FILE"))
-	}
-	if len(files) == 0 {
-		return rulefile.Default(), nil
-	}
-	set, err := rulefile.Load(cmd.Context(), files...)
-	if err != nil {
-		return nil, faulty(cmd.ErrOrStderr(), err)
-	}
-	return set, nil
+	source, err := loadRules(cmd, f.files)
+	return source.Set, err
 }
 
 func newRulesEvalCommand() *cobra.Command {
@@ -177,7 +177,7 @@ standard input: one JSON document, or several after each other. There is no grac
 period: what is found is confirmed at once.
 
 Rules that compare with other orders need --lookups: a JSON file with
-recentOrders and billed, as docs/rules.md shows. Without it they are skipped.
+recentOrders and billed, as docs/rules-reference.md shows. Without it they are skipped.
 
 An order that was fetched without something that rules need is INCOMPLETE, with the
 include to fetch it with.

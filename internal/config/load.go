@@ -85,6 +85,9 @@ func LoadWorker(e Environment) (Worker, error) { return load[Worker](e) }
 // LoadCheck reads the settings of 'gate check'.
 func LoadCheck(e Environment) (Check, error) { return load[Check](e) }
 
+// LoadNotices reads the settings of 'gate rules try'.
+func LoadNotices(e Environment) (Notices, error) { return load[Notices](e) }
+
 // LoadCodec reads the settings of 'gate codec'.
 func LoadCodec(e Environment) (Codec, error) { return load[Codec](e) }
 

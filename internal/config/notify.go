@@ -99,6 +99,12 @@ func (c *Notify) validate(f *Faults) {
 	}
 }
 
+// Notices has the settings of 'gate rules try': who would get notices, and of what.
+type Notices struct {
+	Notify
+	Warnings
+}
+
 // Digest is when MAIL_TO gets the list of all held orders.
 type Digest struct {
 	// DigestAt is nil if no digest is sent.

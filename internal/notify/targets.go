@@ -23,6 +23,9 @@ type Target struct {
 // name. It contains no secret, and only a few digits of an address's digest.
 func (t Target) Name() string { return t.name }
 
+// IsMail reports whether the target gets a mail, and not a post to a chat or a webhook.
+func (t Target) IsMail() bool { return t.destination == nil }
+
 // Receiver describes somebody who gets every notice.
 type Receiver struct {
 	// Name is the [Target.Name], as in logs and runs.

@@ -33,7 +33,7 @@ func docChecks(t *testing.T, page string) string {
 			t,
 			written,
 			rule.ID,
-			"docs/rules.md has no row for %s, with a reason for its severity and a way to tighten it",
+			"docs/rules-reference.md has no row for %s, with a reason for its severity and a way to tighten it",
 			rule.ID,
 		)
 		fmt.Fprintf(

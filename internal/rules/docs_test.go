@@ -17,9 +17,9 @@ import (
 	"error-check-gate/internal/rules/rulestest"
 )
 
-const docsFile = "../../docs/rules.md"
+const docsFile = "../../docs/rules-reference.md"
 
-// docEvaluator evaluates expressions as docs/rules.md promises.
+// docEvaluator evaluates expressions as docs/rules-reference.md promises.
 type docEvaluator struct {
 	t     *testing.T
 	env   *ordercel.Env
@@ -149,7 +149,7 @@ func docBuiltins() string {
 	return b.String()
 }
 
-// TestDocsListEveryFunctionFieldAndBuiltin holds the tables of docs/rules.md to the code:
+// TestDocsListEveryFunctionFieldAndBuiltin holds the tables of docs/rules-reference.md to the code:
 // each function and field with what it gives.
 func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
@@ -172,7 +172,7 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	for i, line := range strings.Split(want, "\n") {
 		if i >= len(have) || have[i] != line {
 			t.Fatalf(
-				"docs/rules.md:%d must be %q: run go test ./internal/rules -run TestDocs -update",
+				"docs/rules-reference.md:%d must be %q: run make rules-reference",
 				i+1,
 				line,
 			)
