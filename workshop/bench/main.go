@@ -28,11 +28,12 @@ type scale struct {
 	orders     int           // that deliveries are about
 	deliveries int           // for the memory afterwards
 	trace      time.Duration // of the trace of edits
+	pastOrders int           // that rules are tried on
 }
 
 var (
-	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, orders: 200, deliveries: 20_000, trace: 40 * time.Second}
-	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, orders: 20, deliveries: 40, trace: time.Second}
+	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, orders: 200, deliveries: 20_000, trace: 40 * time.Second, pastOrders: 10_000}
+	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, orders: 20, deliveries: 40, trace: time.Second, pastOrders: 100}
 )
 
 // sections are run one after the other, each with servers and processes of its own.
@@ -46,6 +47,7 @@ var sections = []struct {
 	{"memory", memory},
 	{"edits", edits},
 	{"rules", ruleBenchmarks},
+	{"trial", trials},
 	{"held", heldOrders},
 	{"desk", deskPages},
 }
@@ -64,7 +66,7 @@ func main() {
 		return
 	}
 	var (
-		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, held, desk")
+		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, trial, held, desk")
 		page  = flag.String("page", "../docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
 		gate  = flag.String("gate", "../bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
 		quick = flag.Bool("smoke", false, "measure next to nothing, to see that it works")

@@ -210,21 +210,22 @@ func (p *process) waitUntilItAnswers(ctx context.Context) error {
 }
 
 // residentMiB is what the process has in memory.
-func (p *process) residentMiB() (float64, error) { return p.statusMiB("VmRSS") }
+func (p *process) residentMiB() (float64, error) { return statusMiB(p.PID(), "VmRSS") }
 
 // ownMiB is what the process has in memory for itself. The rest of what is resident is the program's
 // file, which the kernel shares and can drop.
-func (p *process) ownMiB() (float64, error) { return p.statusMiB("RssAnon") }
+func (p *process) ownMiB() (float64, error) { return statusMiB(p.PID(), "RssAnon") }
 
-func (p *process) statusMiB(field string) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+// statusMiB returns a size that the kernel knows of a process.
+func statusMiB(pid int, field string) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	_, rest, _ := bytes.Cut(status, []byte("\n"+field+":"))
 	var kib float64
 	if _, err := fmt.Sscanf(string(rest), "%f", &kib); err != nil {
-		return 0, fmt.Errorf("read the memory of process %d: %w", p.PID(), err)
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
 	return kib / 1024, nil
 }
