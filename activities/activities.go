@@ -38,6 +38,8 @@ type Activities struct {
 	Notifier *notify.Notifier
 	// HoldMarks shows the hold of orders in InFlow; nil never writes an order.
 	HoldMarks *HoldMarks
+	// MarkStops is a Temporal client, which knows whether hold marks are stopped.
+	MarkStops MarkStops
 	// SalesRep sends notices to the order's sales rep too.
 	SalesRep bool
 	// PastRuns is a Temporal client; without it, nothing is recalled from earlier runs.

@@ -29,6 +29,7 @@ var failures = map[inflow.Kind]struct {
 	inflow.KindUnauthorized: {errorType: ordercheck.ErrorInflowUnauthorized},
 	inflow.KindBadResponse:  {errorType: ordercheck.ErrorInflowBadResponse},
 	inflow.KindTooLarge:     {errorType: ordercheck.ErrorOrderTooLarge},
+	inflow.KindConflict:     {errorType: ordercheck.ErrorHoldFieldConflict},
 	inflow.KindUnavailable:  {errorType: ordercheck.ErrorInflowUnavailable, retryable: true},
 	inflow.KindRateLimited: {
 		errorType: ordercheck.ErrorInflowRateLimited,
@@ -38,8 +39,8 @@ var failures = map[inflow.Kind]struct {
 }
 
 // applicationError turns an error of InFlow's client into the application error that Temporal and
-// operators know.
-func applicationError(err error) error {
+// operators know, with details.
+func applicationError(err error, details ...any) error {
 	var failed *inflow.Error
 	if !errors.As(err, &failed) {
 		return err
@@ -53,5 +54,7 @@ func applicationError(err error) error {
 		delay = min(failed.RetryAfter, maxRetryAfter)
 	}
 	return temporal.NewApplicationErrorWithOptions(failed.Error(), failure.errorType,
-		temporal.ApplicationErrorOptions{NonRetryable: !failure.retryable, NextRetryDelay: delay})
+		temporal.ApplicationErrorOptions{
+			NonRetryable: !failure.retryable, NextRetryDelay: delay, Details: details,
+		})
 }

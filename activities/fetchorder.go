@@ -2,8 +2,11 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/activity"
@@ -60,7 +63,7 @@ func (a *Activities) FetchOrder(
 		fetched.HasSalesRep = a.SalesRep && rep.Email != ""
 		fetched.SalesRep = ordercheck.Keyword(rep.Name)
 	}
-	fetched.HoldField = a.HoldMarks.takeFrom(order, in.HoldMark)
+	fetched.HoldField = a.HoldMarks.takeFrom(order, in.HoldMarks)
 	if len(fetched.Missing) > 0 && !in.AcceptMissing {
 		return fetched, nil
 	}
@@ -68,6 +71,9 @@ func (a *Activities) FetchOrder(
 	if fetched.Order, err = json.Marshal(order); err != nil {
 		return ordercheck.FetchedOrder{}, fmt.Errorf("make the digest of sales order %s: %w",
 			in.SalesOrderID, err)
+	}
+	if fetched.HoldField != nil {
+		fetched.Content = contentHash(*order)
 	}
 	if err := a.addLookups(ctx, order, in, &fetched); err != nil {
 		return ordercheck.FetchedOrder{}, err
@@ -83,4 +89,18 @@ func (a *Activities) FetchOrder(
 		a.fetched.put(info.WorkflowExecution.RunID, fetched)
 	}
 	return fetched, nil
+}
+
+// contentHash returns a hash of an order without its version. A write of the hold mark, which is not
+// in the order any more, leaves it as it is.
+func contentHash(order inflow.SalesOrder) string {
+	order.Timestamp = ""
+	order.CustomFields = maps.Clone(order.CustomFields)
+	maps.DeleteFunc(order.CustomFields, func(_, value string) bool { return value == "" })
+	if len(order.CustomFields) == 0 {
+		order.CustomFields = nil
+	}
+	encoded, _ := json.Marshal(&order) // FetchOrder has encoded it already
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:8])
 }

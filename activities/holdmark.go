@@ -1,11 +1,13 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -31,11 +33,9 @@ type HoldMarks struct {
 	Pending bool
 	// Orders is an [inflow.Client] whose key may write orders.
 	Orders OrderWriter
-	// Runs is a Temporal client, which knows whether marks are stopped.
-	Runs MarkStops
 }
 
-// NewHoldMarks returns the activities without Orders and Runs; nil if field is empty. The text is that
+// NewHoldMarks returns the activities without Orders; nil if field is empty. The text is that
 // of [holdmark.ParseText].
 func NewHoldMarks(field, text string, zone *time.Location, pending bool) (*HoldMarks, error) {
 	if field == "" {
@@ -55,7 +55,7 @@ type OrderWriter interface {
 		ctx context.Context,
 		id, timestamp string,
 		fields map[string]string,
-	) (string, error)
+	) (inflow.Document, error)
 }
 
 // MarkStops is the part of Temporal's client that knows and makes the run that stops hold marks.
@@ -77,12 +77,19 @@ var (
 	_ MarkStops   = client.Client(nil)
 )
 
-// field returns what the field for hold marks holds. known is the mark that the gate wrote last.
-func (m *HoldMarks) field(value, known string) ordercheck.HoldField {
-	field := ordercheck.HoldField{Pending: m.Pending}
+// field returns what a custom field holds. Where the gate knows what it has written, any other text
+// is a person's, even if it begins like a mark.
+func (m *HoldMarks) field(name, value string, known []ordercheck.KnownMarks) ordercheck.HoldField {
+	field := ordercheck.HoldField{Name: name, Pending: m.Pending}
+	own := m.Text.Recognizes(value)
+	for _, marks := range known {
+		if marks.Field == name {
+			own = slices.Contains(marks.Texts, value)
+		}
+	}
 	switch {
 	case value == "":
-	case value == known, m.Text.Recognizes(value):
+	case own:
 		field.Text = value
 	default:
 		field.Foreign = true
@@ -90,17 +97,25 @@ func (m *HoldMarks) field(value, known string) ordercheck.HoldField {
 	return field
 }
 
-// takeFrom returns the field of a fetched order, and takes the gate's own mark out of the order: no
-// rule should look at it. Without hold marks it returns nil.
-func (m *HoldMarks) takeFrom(order *inflow.SalesOrder, known string) *ordercheck.HoldField {
-	if m == nil {
-		return nil
+// takeFrom returns the field of a fetched order, and takes the gate's own marks out of the order: no
+// rule should look at them. Without hold marks it returns nil.
+func (m *HoldMarks) takeFrom(
+	order *inflow.SalesOrder, known []ordercheck.KnownMarks,
+) *ordercheck.HoldField {
+	var field *ordercheck.HoldField
+	if m != nil {
+		found := m.field(m.Field, strings.TrimSpace(order.CustomFields[m.Field]), known)
+		field = &found
+		if field.Text != "" {
+			delete(order.CustomFields, m.Field)
+		}
 	}
-	field := m.field(order.CustomFields[m.Field], known)
-	if field.Text != "" {
-		delete(order.CustomFields, m.Field)
+	for _, marks := range known {
+		if slices.Contains(marks.Texts, strings.TrimSpace(order.CustomFields[marks.Field])) {
+			delete(order.CustomFields, marks.Field)
+		}
 	}
-	return &field
+	return field
 }
 
 // ReadHoldField reads an order before and after its mark is written.
@@ -112,17 +127,24 @@ func (a *Activities) ReadHoldField(
 	if m == nil {
 		return ordercheck.HoldFieldImage{}, errHoldMarksOff()
 	}
+	if in.ToWrite {
+		if err := a.checkHoldMarksOn(ctx); err != nil {
+			return ordercheck.HoldFieldImage{}, err
+		}
+	}
 	document, err := m.Orders.SalesOrderDocument(ctx, in.SalesOrderID)
 	if err != nil {
 		return ordercheck.HoldFieldImage{}, applicationError(err)
 	}
-	value := document.CustomField(m.Field)
+	name := cmp.Or(in.Field, m.Field)
 	return ordercheck.HoldFieldImage{
-		Field:        m.field(value, in.Known),
-		Done:         value == m.Text.Format(in.Wanted),
+		Field:        m.field(name, document.CustomField(name), in.Known),
+		Text:         m.Text.Format(in.Wanted),
 		Version:      document.Timestamp(),
 		CustomFields: document.CustomFields(),
-		Properties:   fingerprints(document.Fingerprints(m.Field)),
+		Properties:   fingerprints(document.Fingerprints(name)),
+		Serials:      document.SerialNumbers(),
+		ModifiedBy:   ordercheck.ShortID(document.LastModifiedBy()),
 	}, nil
 }
 
@@ -136,62 +158,64 @@ func fingerprints(hashes map[string]string) []ordercheck.Fingerprint {
 }
 
 // WriteHoldField writes or takes away the mark of an order that was read just now. It writes nothing
-// while marks are stopped.
+// while marks are stopped. An error has the detail true if InFlow certainly did not write.
 func (a *Activities) WriteHoldField(
 	ctx context.Context,
 	in ordercheck.WriteHoldFieldInput,
 ) (ordercheck.WrittenHoldField, error) {
+	none := ordercheck.WrittenHoldField{}
 	m := a.HoldMarks
 	if m == nil {
-		return ordercheck.WrittenHoldField{}, errHoldMarksOff()
+		return none, errHoldMarksOff(true)
 	}
-	stopped, err := m.stopped(ctx)
-	if err != nil {
-		return ordercheck.WrittenHoldField{}, err
-	}
-	if stopped {
-		return ordercheck.WrittenHoldField{}, temporal.NewNonRetryableApplicationError(
-			"hold marks are stopped: 'gate marks status' says why", ordercheck.ErrorHoldMarksStopped, nil)
+	if err := a.checkHoldMarksOn(ctx, true); err != nil {
+		return none, err
 	}
 	fields := maps.Clone(in.CustomFields)
 	if fields == nil {
 		fields = map[string]string{}
 	}
-	text := m.Text.Format(in.Wanted)
-	fields[m.Field] = text
-	version, err := m.Orders.WriteCustomFields(ctx, in.SalesOrderID, in.Version, fields)
+	fields[in.Field] = in.Text
+	written, err := m.Orders.WriteCustomFields(ctx, in.SalesOrderID, in.Version, fields)
 	var failed *inflow.Error
 	switch {
-	case errors.As(err, &failed) && failed.Kind == inflow.KindConflict:
-		return ordercheck.WrittenHoldField{}, temporal.NewNonRetryableApplicationError(
-			failed.Error(), ordercheck.ErrorHoldFieldConflict, nil)
+	case errors.As(err, &failed):
+		refused := failed.StatusCode >= 400 && failed.StatusCode <= 499
+		return none, applicationError(err, refused)
 	case err != nil:
-		return ordercheck.WrittenHoldField{}, applicationError(err)
+		return none, err
 	}
-	return ordercheck.WrittenHoldField{Text: text, Version: version}, nil
+	return ordercheck.WrittenHoldField{
+		Version:    written.Timestamp(),
+		Properties: fingerprints(written.Fingerprints(in.Field)),
+		ModifiedBy: ordercheck.ShortID(written.LastModifiedBy()),
+	}, nil
 }
 
-func (m *HoldMarks) stopped(ctx context.Context) (bool, error) {
-	run, err := m.Runs.DescribeWorkflowExecution(ctx, ordercheck.HoldMarksStopID, "")
+// checkHoldMarksOn fails if marks are stopped, or nobody knows.
+func (a *Activities) checkHoldMarksOn(ctx context.Context, details ...any) error {
+	run, err := a.MarkStops.DescribeWorkflowExecution(ctx, ordercheck.HoldMarksStopID, "")
 	var none *serviceerror.NotFound
 	switch {
 	case errors.As(err, &none):
-		return false, nil
+		return nil
 	case err != nil:
-		return false, fmt.Errorf("look whether hold marks are stopped: %w", err)
+		return fmt.Errorf("look whether hold marks are stopped: %w", err)
 	}
-	return run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+	if run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil
+	}
+	return temporal.NewNonRetryableApplicationError("hold marks are stopped: "+
+		"'gate marks status' says why", ordercheck.ErrorHoldMarksStopped, nil, details...)
 }
 
-// StopHoldMarks stops marks for the whole account until a person resumes them.
+// StopHoldMarks stops marks for the whole account until a person resumes them. It needs no
+// [HoldMarks], so a worker without the setting can stop them too.
 func (a *Activities) StopHoldMarks(ctx context.Context, stop ordercheck.HoldMarksStop) error {
-	if a.HoldMarks == nil {
-		return errHoldMarksOff()
-	}
 	activity.GetLogger(ctx).
 		Error("hold marks are stopped for the whole account; 'gate marks resume' starts them again",
 			"salesOrderId", stop.SalesOrderID, "damaged", stop.Damaged)
-	_, err := a.HoldMarks.Runs.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	_, err := a.MarkStops.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: ordercheck.HoldMarksStopID, TaskQueue: ordercheck.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            "Hold marks are stopped",
@@ -202,9 +226,9 @@ func (a *Activities) StopHoldMarks(ctx context.Context, stop ordercheck.HoldMark
 	return nil
 }
 
-func errHoldMarksOff() error {
+func errHoldMarksOff(details ...any) error {
 	return temporal.NewNonRetryableApplicationError(
-		"this worker has no INFLOW_HOLD_FIELD", ordercheck.ErrorHoldMarksOff, nil)
+		"this worker has no INFLOW_HOLD_FIELD", ordercheck.ErrorHoldMarksOff, nil, details...)
 }
 
 // NotifyHoldMarksStopped mails everybody who gets all notices that marks are stopped. An attempt that

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"error-check-gate/internal/ordercheck"
-	"error-check-gate/workflows"
+	"error-check-gate/internal/orderlife"
 )
 
 // checkMetrics counts what runs do. It implements [workflows.Observer].
@@ -56,7 +56,7 @@ func newCheckMetrics(provider metric.MeterProvider) (*checkMetrics, error) {
 	for _, kind := range ordercheck.NoticeKinds() {
 		m.givenUp.Add(context.Background(), 0, kindLabel(kind))
 	}
-	for _, outcome := range workflows.MarkOutcomes() {
+	for _, outcome := range orderlife.MarkOutcomes() {
 		m.marks.Add(context.Background(), 0, outcomeLabel(outcome))
 	}
 	return &m, nil
@@ -76,7 +76,7 @@ func (m *checkMetrics) NoticeGivenUp(kind ordercheck.NoticeKind) {
 }
 
 // MarkWritten counts a hold mark.
-func (m *checkMetrics) MarkWritten(outcome workflows.MarkOutcome) {
+func (m *checkMetrics) MarkWritten(outcome orderlife.MarkOutcome) {
 	m.marks.Add(context.Background(), 1, outcomeLabel(outcome))
 }
 
@@ -87,7 +87,7 @@ func (m *checkMetrics) ErrorsEnded(outcome ordercheck.RuleOutcome) {
 	}
 }
 
-func outcomeLabel(outcome workflows.MarkOutcome) metric.MeasurementOption {
+func outcomeLabel(outcome orderlife.MarkOutcome) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("outcome", string(outcome)))
 }
 

@@ -118,7 +118,7 @@ func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.Fetc
 	for {
 		in := ordercheck.FetchOrderInput{
 			SalesOrderID: o.id, KnowsBilled: o.state.Billed != nil, Also: also,
-			AcceptMissing: incomplete == len(incompletePatience), HoldMark: o.state.Mark.Text,
+			AcceptMissing: incomplete == len(incompletePatience), HoldMarks: o.state.KnownMarks(),
 		}
 		fetched, err := request(ctx, o, activity, in)
 		var wait time.Duration

@@ -1,31 +1,30 @@
 package workflows
 
 import (
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 	"error-check-gate/workflows/call"
 )
 
 const (
-	// markScheduleToClose is how long a mark is retried before it is given up: longer than InFlow
-	// is down for a night.
+	// markScheduleToClose limits a request for a mark, which may wait long for its turn at InFlow.
 	markScheduleToClose = 24 * time.Hour
-	// maxMarkConflicts limits how often a mark is tried again because somebody saved the order
-	// meanwhile. The webhook of that save brings the next check.
-	maxMarkConflicts = 5
-	// markConflictWait lets people finish what they are typing.
-	markConflictWait = 5 * time.Second
+	// maxWriteAttempts is 1 because only a reading shows whether a write without an answer has arrived,
+	// and what is wanted now.
+	maxWriteAttempts = 1
 )
 
 var markOptions = workflow.ActivityOptions{
 	TaskQueue:              ordercheck.InflowTaskQueue,
 	ScheduleToCloseTimeout: markScheduleToClose,
 	StartToCloseTimeout:    20 * time.Second,
-	WaitForCancellation:    true, // see sender.pause
+	WaitForCancellation:    true, // see runMarkStep
 	Priority:               temporal.Priority{PriorityKey: ordercheck.PriorityMark},
 	RetryPolicy:            call.Backoff(time.Second, 2*time.Minute),
 }
@@ -35,10 +34,15 @@ var readHoldField = call.Activity[ordercheck.ReadHoldFieldInput, ordercheck.Hold
 	Name: ordercheck.ActivityReadHoldField, Options: markOptions,
 }
 
-// writeHoldField makes one request to InFlow per attempt. A repeated one is refused if the first
-// succeeded, because the order has another version then.
+// writeHoldField makes one request to InFlow.
 var writeHoldField = call.Activity[ordercheck.WriteHoldFieldInput, ordercheck.WrittenHoldField]{
-	Name: ordercheck.ActivityWriteHoldField, Options: markOptions,
+	Name: ordercheck.ActivityWriteHoldField, Options: writeMarkOptions(),
+}
+
+func writeMarkOptions() workflow.ActivityOptions {
+	options := markOptions
+	options.RetryPolicy = &temporal.RetryPolicy{MaximumAttempts: maxWriteAttempts}
+	return options
 }
 
 // stopHoldMarks is retried until marks are stopped.
@@ -52,119 +56,118 @@ var stopHoldMarks = call.Activity[ordercheck.HoldMarksStop, call.None]{
 	},
 }
 
-// keepMark writes the order's hold mark whenever it isn't what it should be.
+// keepMark does what the state asks for about the hold mark, beside the rest of the run. Package
+// orderlife decides; see holdmarksteps.go there.
 func (o *salesOrder) keepMark(ctx workflow.Context) {
-	o.marker.loop(ctx, o.state.MarkDue, func(markCtx workflow.Context) {
-		o.writeMark(markCtx)
-		o.state.EndMark()
-		o.changed = true
-	})
+	waiting := func() bool {
+		return o.state.NextMark(workflow.Now(ctx)).Do != orderlife.MarkNothing
+	}
+	o.marker.loop(ctx, waiting, o.writeMark)
 }
 
-// writeMark reads the order, writes its mark, and reads it again to see that nothing else changed.
+// writeMark takes steps until none is due. If the next run is about to take over, the state says how
+// far this one came.
 func (o *salesOrder) writeMark(ctx workflow.Context) {
-	wanted := o.state.BeginMark()
-	for conflicts := 0; ; conflicts++ {
-		before, err := readHoldField.WithSummary("read the hold mark in InFlow").Run(ctx,
-			ordercheck.ReadHoldFieldInput{SalesOrderID: o.id, Known: o.state.Mark.Text, Wanted: wanted})
-		switch {
-		case err != nil:
-			o.markFailed(ctx, err)
-			return
-		case before.Field.Foreign:
-			o.state.MarkForeign(workflow.Now(ctx))
-			return
-		case before.Done:
-			o.state.MarkWritten(
-				workflow.Now(ctx),
-				wanted,
-				ordercheck.WrittenHoldField{Text: before.Field.Text},
-				"",
-			)
-			return
-		}
-		written, err := o.markWriter(wanted).Run(ctx, ordercheck.WriteHoldFieldInput{
-			SalesOrderID: o.id, Version: before.Version, CustomFields: before.CustomFields, Wanted: wanted,
-		})
-		switch {
-		case err == nil:
-			o.state.MarkWritten(workflow.Now(ctx), wanted, written, before.Version)
-			// What was written is looked at even if the next run is about to take over.
-			after, _ := workflow.NewDisconnectedContext(ctx)
-			o.verifyMark(after, &before, &written)
-			return
-		case call.ErrorType(err) == ordercheck.ErrorHoldFieldConflict && conflicts < maxMarkConflicts:
-			if workflow.Sleep(ctx, markConflictWait) != nil {
-				o.markFailed(ctx, ctx.Err())
-				return
+	for ctx.Err() == nil {
+		step := o.state.BeginMark(workflow.Now(ctx))
+		switch step.Do {
+		case orderlife.MarkRead:
+			o.readMark(ctx, step)
+		case orderlife.MarkStop:
+			_, err := stopHoldMarks.Run(ctx, step.Stop)
+			if err == nil {
+				o.markResult(ctx, o.state.MarksStopped(workflow.Now(ctx)), nil)
+			} else {
+				o.markFailed(ctx, err)
 			}
-		case call.ErrorType(err) == ordercheck.ErrorInflowUnauthorized:
-			o.stopMarks(ctx, nil)
-			return
 		default:
-			o.markFailed(ctx, err)
 			return
 		}
+		o.changed = true
 	}
 }
 
-func (o *salesOrder) markWriter(
-	wanted ordercheck.HoldMark,
-) call.Activity[ordercheck.WriteHoldFieldInput, ordercheck.WrittenHoldField] {
-	if wanted.IsZero() {
-		return writeHoldField.WithSummary("take the hold mark away in InFlow")
+// readMark reads the order, and writes its mark if the state says so.
+func (o *salesOrder) readMark(ctx workflow.Context, step orderlife.MarkStep) {
+	read := readHoldField.WithSummary("read the hold mark in InFlow")
+	if !step.Read.ToWrite {
+		read = readHoldField.WithSummary("compare the order with what it was before its mark")
 	}
-	return writeHoldField.WithSummary("write the hold mark in InFlow")
-}
-
-// verifyMark compares the order with what it was before the write. If somebody saved the order since,
-// nobody can tell who changed what.
-func (o *salesOrder) verifyMark(
-	ctx workflow.Context, before *ordercheck.HoldFieldImage, written *ordercheck.WrittenHoldField,
-) {
-	after, err := readHoldField.WithSummary("compare the order with what it was").Run(ctx,
-		ordercheck.ReadHoldFieldInput{SalesOrderID: o.id, Known: written.Text})
-	outcome := MarkVerified
-	switch damaged := before.Differences(&after); {
-	case err != nil, len(damaged) > 0 && after.Version != written.Version:
-		outcome = MarkUnverified
-		workflow.GetLogger(ctx).Warn("nobody knows whether a hold mark changed more than its field",
-			"changed", damaged, "error", err)
-	case len(damaged) > 0:
-		o.stopMarks(ctx, damaged)
+	image, err := runMarkStep(ctx, o, step, read, step.Read)
+	if err != nil {
+		o.markFailed(ctx, err)
 		return
 	}
-	o.observe(ctx, func(observer Observer) { observer.MarkWritten(outcome) })
-}
-
-// stopMarks stops marks for the whole account, because this order's write did damage or was refused.
-func (o *salesOrder) stopMarks(ctx workflow.Context, damaged []string) {
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	outcome, reason := MarkRefused, "InFlow refused it: the API key may not write orders."
-	if len(damaged) > 0 {
-		outcome, reason = MarkDamaged, "InFlow changed more than its field, so the gate has stopped."
+	result := o.state.MarkRead(workflow.Now(ctx), step, &image)
+	o.markResult(ctx, result, nil)
+	if !result.Write {
+		return
 	}
-	o.observe(ctx, func(observer Observer) { observer.MarkWritten(outcome) })
-	_, err := stopHoldMarks.Run(ctx, ordercheck.HoldMarksStop{
-		SalesOrderID: o.id, OrderNumber: o.state.Report.OrderNumber, Damaged: damaged,
+	attempt := o.state.Mark.Attempt
+	write := writeHoldField.WithSummary("write the hold mark in InFlow")
+	if attempt.Text == "" {
+		write = writeHoldField.WithSummary("take the hold mark away in InFlow")
+	}
+	written, err := runMarkStep(ctx, o, step, write, ordercheck.WriteHoldFieldInput{
+		SalesOrderID: o.id, Field: attempt.Field, Text: attempt.Text,
+		Version: image.Version, CustomFields: image.CustomFields,
 	})
 	if err != nil {
-		workflow.GetLogger(ctx).Error("hold marks could not be stopped", "error", err)
+		o.markFailed(ctx, err)
+		return
 	}
-	o.state.MarkFailed(workflow.Now(ctx), reason)
+	o.state.MarkWritten(workflow.Now(ctx), &written)
 }
 
-// markFailed gives a mark up until the next check.
+// runMarkStep runs an activity, and takes it back if the mark is not wanted any more or the next run
+// is about to take over. A request that has begun goes on.
+func runMarkStep[In, Out any](
+	ctx workflow.Context, o *salesOrder, step orderlife.MarkStep, a call.Activity[In, Out], in In,
+) (Out, error) {
+	callCtx, takeBack := workflow.WithCancel(ctx)
+	called := a.Start(callCtx, in)
+	err := workflow.Await(ctx, func() bool {
+		return called.IsReady() || o.state.MarkIsOutdated(step)
+	})
+	if err != nil || !called.IsReady() {
+		takeBack()
+	}
+	return called.Get(ctx)
+}
+
 func (o *salesOrder) markFailed(ctx workflow.Context, err error) {
-	if ctx.Err() != nil {
-		return // the next run finds out how it went
+	failure := orderlife.MarkFailure{
+		Failure:   orderlife.Failure{Type: call.ErrorType(err), Message: call.ErrorMessage(err)},
+		TakenBack: temporal.IsCanceledError(err),
 	}
-	switch call.ErrorType(err) {
-	case ordercheck.ErrorHoldMarksOff, ordercheck.ErrorHoldMarksStopped:
-		o.state.MarkFailed(workflow.Now(ctx), "")
-	default:
-		workflow.GetLogger(ctx).Error("gave up a hold mark: it could not be written", "error", err)
-		o.observe(ctx, func(observer Observer) { observer.MarkWritten(MarkGivenUp) })
-		o.state.MarkFailed(workflow.Now(ctx), call.ErrorMessage(err))
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) && application.HasDetails() {
+		_ = application.Details(&failure.NotWritten) // false if it is not there
 	}
+	o.markResult(ctx, o.state.MarkFailed(workflow.Now(ctx), failure), err)
+}
+
+// markResult counts and logs what came of a step.
+func (o *salesOrder) markResult(ctx workflow.Context, result orderlife.MarkResult, err error) {
+	logger := workflow.GetLogger(ctx)
+	switch result.Outcome {
+	case "":
+		if err != nil && !temporal.IsCanceledError(err) {
+			logger.Info("a step of a hold mark failed; trying again soon", "error", err)
+		}
+		return
+	case orderlife.MarkUnverified:
+		logger.Warn("somebody saved the order together with its hold mark: "+
+			"nobody knows whether the mark changed more than its field", "changed", result.Changed)
+	case orderlife.MarkDamaged:
+		logger.Error("a hold mark changed more than its field", "changed", result.Changed)
+	case orderlife.MarkRefused:
+		logger.Error("InFlow refused to write a hold mark: the API key may not write orders",
+			"error", err)
+	case orderlife.MarkDelayed:
+		logger.Warn("a hold mark could not be written; trying again later", "error", err)
+	case orderlife.MarkGivenUp:
+		logger.Error("gave up a hold mark: it could not be written", "error", err)
+	}
+	o.observe(ctx, func(observer Observer) { observer.MarkWritten(result.Outcome) })
 }

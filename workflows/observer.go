@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
 // Observer counts what runs do, for metrics. Its methods are called once for each event, never when
@@ -17,26 +18,9 @@ type Observer interface {
 	// NoticeGivenUp is called when a target could not be sent a notice for a day.
 	NoticeGivenUp(kind ordercheck.NoticeKind)
 	// MarkWritten is called after each attempt to write a hold mark.
-	MarkWritten(outcome MarkOutcome)
+	MarkWritten(outcome orderlife.MarkOutcome)
 	// ErrorsEnded is called when errors of a rule are fixed, overridden, or have another outcome.
 	ErrorsEnded(outcome ordercheck.RuleOutcome)
-}
-
-// MarkOutcome is what came of a hold mark.
-type MarkOutcome string
-
-// The outcomes of a hold mark.
-const (
-	MarkVerified   MarkOutcome = "verified"   // it was written, and nothing else changed
-	MarkUnverified MarkOutcome = "unverified" // it was written; the rest could not be compared
-	MarkDamaged    MarkOutcome = "damaged"    // it was written, and something else changed
-	MarkRefused    MarkOutcome = "refused"    // the API key may not write orders
-	MarkGivenUp    MarkOutcome = "given-up"
-)
-
-// MarkOutcomes returns all of them.
-func MarkOutcomes() []MarkOutcome {
-	return []MarkOutcome{MarkVerified, MarkUnverified, MarkDamaged, MarkRefused, MarkGivenUp}
 }
 
 func (o *salesOrder) observe(ctx workflow.Context, report func(Observer)) {

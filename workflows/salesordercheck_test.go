@@ -56,7 +56,7 @@ type observed struct {
 
 func (o *observed) Checked(ordercheck.Status, time.Duration) { o.checked++ }
 func (o *observed) NoticeGivenUp(ordercheck.NoticeKind)      { o.givenUp++ }
-func (o *observed) MarkWritten(workflows.MarkOutcome)        {}
+func (o *observed) MarkWritten(orderlife.MarkOutcome)        {}
 func (o *observed) ErrorsEnded(e ordercheck.RuleOutcome)     { o.ended = append(o.ended, e) }
 
 // sentNotice is a notice that a target has.

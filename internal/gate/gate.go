@@ -38,8 +38,9 @@ func (g *Gate) NewIngress(o ingress.Options) (*ingress.Server, error) {
 // RunWorker runs a worker until ctx is done. a.Orders and a.Rules are required.
 func (g *Gate) RunWorker(ctx context.Context, o worker.Options, a *activities.Activities) error {
 	a.PastRuns, a.Runs, a.Held, a.Gatherers = g.Temporal, g.Temporal, g.Temporal, g.Temporal
+	a.MarkStops = g.Temporal
 	if a.HoldMarks != nil {
-		a.HoldMarks.Orders, a.HoldMarks.Runs = a.Orders, g.Temporal
+		a.HoldMarks.Orders = a.Orders
 	}
 	a.Converter = codec.NewDataConverter(g.PayloadKeys)
 	o.Activities, o.Namespace = a, g.Namespace

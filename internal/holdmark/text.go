@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"error-check-gate/internal/ordercheck"
@@ -40,7 +41,8 @@ type Text struct {
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 // ParseText reads the text of hold marks. Empty is [DefaultText]. Days are in zone. It fails if the
-// text lacks {since}, by which the gate recognizes its marks, or leaves no room for an error.
+// text lacks {since}, leaves no room for an error, or is so short that a person may type it. The gate
+// recognizes its marks by the rest of the text if it doesn't remember what it wrote.
 func ParseText(text string, zone *time.Location) (Text, error) {
 	if text == "" {
 		text = DefaultText
@@ -60,7 +62,7 @@ func ParseText(text string, zone *time.Location) (Text, error) {
 	switch {
 	case !strings.Contains(text, placeSince):
 		return Text{}, errors.New("{since} is missing: the gate recognizes its marks by it")
-	case strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == utf8.RuneError }) >= 0:
+	case strings.IndexFunc(text, unprintable) >= 0:
 		return Text{}, errors.New("it is not one line of text")
 	case utf8.RuneCountInString(fixed) > maxFixed:
 		return Text{}, fmt.Errorf(
@@ -68,22 +70,30 @@ func ParseText(text string, zone *time.Location) (Text, error) {
 			utf8.RuneCountInString(fixed),
 			maxFixed,
 		)
-	case len(strings.TrimSpace(fixed)) < minFixed:
+	case utf8.RuneCountInString(strings.Join(strings.Fields(fixed), "")) < minFixed:
 		return Text{}, fmt.Errorf(
-			"it has under %d characters beside the placeholders: people would not know what it says",
+			"it has under %d characters beside the placeholders and spaces: "+
+				"the gate could take what a person types for its mark",
 			minFixed,
 		)
 	}
 	return Text{text: text, zone: zone, pattern: patternOf(text)}, nil
 }
 
-// minFixed keeps a mark from looking like what a person types.
-const minFixed = 4
+// minFixed is the least number of characters beside placeholders and spaces. It keeps a mark from
+// looking like what a person types, such as "ship 25 Nov".
+const minFixed = 8
+
+// unprintable reports whether a rune is a control character, or one that people don't see: it may
+// turn the direction of the text around, or hide parts of it.
+func unprintable(r rune) bool {
+	return r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Zl, unicode.Zp)
+}
 
 func patternOf(text string) *regexp.Regexp {
 	expression := regexp.QuoteMeta(text)
 	for _, place := range [][2]string{
-		{placeSince, `\d{1,2} [A-Z][a-z]{2}`},
+		{placeSince, `\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`},
 		{placeError, `.*`},
 		{placeMore, `( \(\+\d+ more\))?`},
 	} {
@@ -114,11 +124,12 @@ func (t Text) Format(mark ordercheck.HoldMark) string {
 func oneLine(text string, length int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unprintable(r) {
 			return -1
 		}
 		return r
 	}, text)
+	text = strings.Join(strings.Fields(text), " ")
 	runes := []rune(text)
 	if len(runes) <= length {
 		return text

@@ -29,7 +29,10 @@ func TestFormat(t *testing.T) {
 			"HOLD since 25 Nov: total is 175.00, should be 100.00 (+2 more)"},
 		{"", kyiv, ordercheck.HoldMark{Since: november, Error: "total is wrong"}, "HOLD since 26 Nov: total is wrong"},
 		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "two\r\nlines\tand\x00more"}, "HOLD since 25 Nov: two lines andmore"},
-		{"STOP {since}", time.UTC, ordercheck.HoldMark{Since: november, Error: "x", More: 4}, "STOP 25 Nov"},
+		{"DO NOT SHIP, {since}", time.UTC, ordercheck.HoldMark{Since: november, Error: "x", More: 4},
+			"DO NOT SHIP, 25 Nov"},
+		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "a\u202eb\u200bc\u0085d\u2028e\ufefff\u009bg"},
+			"HOLD since 25 Nov: abc d efg"},
 		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: long, More: 12},
 			"HOLD since 25 Nov: " + strings.Repeat("ö", 69) + "… (+12 more)"},
 		{"", time.UTC, ordercheck.HoldMark{Since: november, Error: "{since} {more}"}, "HOLD since 25 Nov: {since} {more}"},
@@ -51,7 +54,7 @@ func TestAPersonsWordsAreNoMark(t *testing.T) {
 	require.NoError(t, err)
 	for _, words := range []string{
 		"", "HOLD", "HOLD since yesterday: call Bob", "Please HOLD since 25 Nov: x", "hold since 25 Nov: x",
-		"HOLD since 25 November: x", "Jane said: HOLD since 25 Nov: x", "HOLD since 25 Nov",
+		"HOLD since 25 November: x", "HOLD since 25 Foo: x", "Jane said: HOLD since 25 Nov: x", "HOLD since 25 Nov",
 	} {
 		assert.False(t, text.Recognizes(words), words)
 	}
@@ -64,7 +67,10 @@ func TestParseTextSaysWhatIsWrong(t *testing.T) {
 		"HOLD {since} {order}":               "{order} is no placeholder",
 		"HOLD {since} {since}":               "{since} occurs more than once",
 		"HOLD\n{since}":                      "not one line",
-		"{since} {error}":                    "under 4 characters",
+		"{since} {error}":                    "under 8 characters",
+		"ship {since}":                       "under 8 characters",
+		"öööö {since}":                       "under 8 characters",
+		"HOLD\u202esince {since}":            "not one line",
 		strings.Repeat("x", 61) + " {since}": "62 characters beside the placeholders",
 	} {
 		_, err := ParseText(text, time.UTC)

@@ -48,6 +48,13 @@ func (d Document) Timestamp() string {
 	return timestamp
 }
 
+// LastModifiedBy returns the id of the team member who saved the order last; empty if InFlow doesn't
+// say.
+func (d Document) LastModifiedBy() string {
+	id, _ := d.fields["lastModifiedById"].(string)
+	return id
+}
+
 // CustomField returns the value of a custom field; empty if it has none.
 func (d Document) CustomField(name string) string {
 	value, _ := d.customFields()[name].(string)
@@ -68,6 +75,27 @@ func (d Document) CustomFields() map[string]string {
 		}
 	}
 	return fields
+}
+
+// SerialNumbers counts the serial numbers anywhere in the order.
+func (d Document) SerialNumbers() int { return countSerials(d.fields) }
+
+func countSerials(value any) (n int) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inside := range value {
+			if serials, ok := inside.([]any); ok && name == "serialNumbers" {
+				n += len(serials)
+				continue
+			}
+			n += countSerials(inside)
+		}
+	case []any:
+		for _, entry := range value {
+			n += countSerials(entry)
+		}
+	}
+	return n
 }
 
 // contactFields are private texts. They share one fingerprint, from which nobody can guess one.
@@ -182,7 +210,8 @@ func (d Document) isOf(id string) error {
 }
 
 // WriteCustomFields writes the custom fields of an order and nothing else, because InFlow leaves
-// properties as they are that a write lacks. It returns the order's new timestamp.
+// properties as they are that a write lacks. It returns the order of InFlow's answer, which is the
+// order right after the write if InFlow includes all that a [Document] has.
 //
 // If somebody saved the order after timestamp, InFlow refuses the write and the error is an
 // [*Error] of [KindConflict].
@@ -190,11 +219,11 @@ func (c *Client) WriteCustomFields(
 	ctx context.Context,
 	id, timestamp string,
 	fields map[string]string,
-) (string, error) {
+) (Document, error) {
 	const op = "write sales order"
 	for name := range fields {
 		if !IsCustomField(name) {
-			return "", fmt.Errorf(
+			return Document{}, fmt.Errorf(
 				"inflow: %s: %q is none of custom1 to custom%d",
 				op,
 				name,
@@ -203,7 +232,7 @@ func (c *Client) WriteCustomFields(
 		}
 	}
 	if timestamp == "" {
-		return "", fmt.Errorf(
+		return Document{}, fmt.Errorf(
 			"inflow: %s: the timestamp is missing, without which InFlow overwrites other people's work",
 			op,
 		)
@@ -212,7 +241,7 @@ func (c *Client) WriteCustomFields(
 		"salesOrderId": id, "timestamp": timestamp, "customFields": fields,
 	})
 	if err != nil {
-		return "", fmt.Errorf("inflow: %s: the custom fields cannot be sent", op)
+		return Document{}, fmt.Errorf("inflow: %s: the custom fields cannot be sent", op)
 	}
 	var written Document
 	err = c.do(
@@ -222,15 +251,16 @@ func (c *Client) WriteCustomFields(
 			route:  "sales-orders",
 			method: http.MethodPut,
 			path:   "sales-orders",
+			query:  url.Values{"include": {includeList(documentIncludes)}},
 			body:   body,
 			into:   &written,
 		},
 	)
 	if err != nil {
-		return "", err
+		return Document{}, err
 	}
 	if err := written.isOf(id); err != nil {
-		return "", badResponse(op, http.StatusOK, err)
+		return Document{}, badResponse(op, http.StatusOK, err)
 	}
-	return written.Timestamp(), nil
+	return written, nil
 }

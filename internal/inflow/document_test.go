@@ -46,11 +46,13 @@ func TestWriteCustomFieldsChangesNothingElse(t *testing.T) {
 	assert.Equal(t, "old", before.CustomField("custom3"))
 	fields := before.CustomFields()
 	fields["custom3"] = "HOLD"
-	timestamp, err := client.WriteCustomFields(t.Context(), id, before.Timestamp(), fields)
+	written, err := client.WriteCustomFields(t.Context(), id, before.Timestamp(), fields)
 	require.NoError(t, err)
 	after, err := client.SalesOrderDocument(t.Context(), id)
 	require.NoError(t, err)
-	assert.Equal(t, timestamp, after.Timestamp())
+	assert.Equal(t, after.Timestamp(), written.Timestamp())
+	assert.Equal(t, after.Fingerprints("custom3"), written.Fingerprints("custom3"),
+		"the answer is the whole order")
 	assert.Equal(t, "HOLD", after.CustomField("custom3"))
 	assert.Equal(t, "kept", after.CustomField("custom1"))
 	assert.Equal(t, before.Fingerprints("custom3"), after.Fingerprints("custom3"))
@@ -120,6 +122,10 @@ func TestFingerprintsShowWhatAWriteDamaged(t *testing.T) {
 			require.NoError(t, err)
 			after, err := client.SalesOrderDocument(t.Context(), id)
 			require.NoError(t, err)
+			assert.Equal(t, 2, before.SerialNumbers())
+			if tt.damage.SerialsDropped {
+				assert.Zero(t, after.SerialNumbers())
+			}
 			was, is := before.Fingerprints("custom3"), after.Fingerprints("custom3")
 			changed := []string{}
 			for name := range is {

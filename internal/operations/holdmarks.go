@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -36,10 +37,14 @@ func HoldMarksStopped(ctx context.Context, c client.Client) (*ordercheck.HoldMar
 	return &stop, nil
 }
 
-// ResumeHoldMarks lets the gate write hold marks again, and has every open order checked, so those
-// that are held are marked. It returns the number of open orders. Without a stop it only has them
-// checked.
+// ResumeHoldMarks lets the gate write hold marks again, and has every open order checked, so that its
+// mark becomes what it should be. An order that is right, but still has its mark, is open too. It
+// returns the number of open orders. Without a stop it only has them checked. It waits for a worker,
+// because without one nothing would happen.
 func ResumeHoldMarks(ctx context.Context, c client.Client) (orders int, err error) {
+	if err := waitForWorker(ctx, c); err != nil {
+		return 0, err
+	}
 	err = c.SignalWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.SignalResumeHoldMarks, nil)
 	var none *serviceerror.NotFound
 	switch {
@@ -78,6 +83,33 @@ func ResumeHoldMarks(ctx context.Context, c client.Client) (orders int, err erro
 		}
 		if token = page.GetNextPageToken(); len(token) == 0 {
 			return orders, nil
+		}
+	}
+}
+
+const (
+	// workerPoll is the time between checks whether a worker is there.
+	workerPoll = 250 * time.Millisecond
+	// workerSilence is longer than a worker's poll takes, which is a minute.
+	workerSilence = 2 * time.Minute
+)
+
+// waitForWorker waits until a worker polls for workflows.
+func waitForWorker(ctx context.Context, c client.Client) error {
+	for {
+		queue, err := c.DescribeTaskQueue(ctx, ordercheck.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("look for a worker: %w", err)
+		}
+		for _, poller := range queue.GetPollers() {
+			if time.Since(poller.GetLastAccessTime().AsTime()) < workerSilence {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no worker is running: start 'gate worker', then try again: %w", ctx.Err())
+		case <-time.After(workerPoll):
 		}
 	}
 }

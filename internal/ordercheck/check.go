@@ -49,8 +49,8 @@ type FetchOrderInput struct {
 	Also []string `json:"also,omitempty"`
 	// AcceptMissing accepts an order even if InFlow left something out.
 	AcceptMissing bool `json:"acceptMissing,omitempty"`
-	// HoldMark is the hold mark that the gate wrote last, if any.
-	HoldMark string `json:"holdMark,omitempty"`
+	// HoldMarks are the hold marks that the gate has written into the order.
+	HoldMarks []KnownMarks `json:"holdMarks,omitempty"`
 }
 
 // FetchedOrder is the result of [ActivityFetchOrder].
@@ -82,6 +82,8 @@ type FetchedOrder struct {
 	// FetchID identifies this result among the run's fetches, for [CheckOrderInput]; empty if the
 	// input of the check has to carry the order itself.
 	FetchID string `json:"fetchId,omitempty"`
+	// Content is a hash of Order without its version and hold mark. It is empty without HoldField.
+	Content string `json:"content,omitempty"`
 	// Order is the part of the order that rules may see.
 	Order Digest `json:"order"`
 }

@@ -64,6 +64,8 @@ func (m HoldMark) Same(other HoldMark) bool {
 
 // HoldField is the custom field for hold marks as a fetch found it.
 type HoldField struct {
+	// Name is the custom field, such as custom3.
+	Name string `json:"name"`
 	// Text is the gate's mark in the field; empty if there is none.
 	Text string `json:"text,omitempty"`
 	// Foreign is true if the field holds words that are not the gate's.
@@ -72,27 +74,44 @@ type HoldField struct {
 	Pending bool `json:"pending,omitempty"`
 }
 
+// KnownMarks are the texts that the gate has written into a custom field of an order. Any other text
+// is a person's, even if it looks like a mark.
+type KnownMarks struct {
+	// Field is the custom field. If no [KnownMarks] are of a field, the gate doesn't know what it has
+	// written there, and recognizes its marks by their form.
+	Field string   `json:"field"`
+	Texts []string `json:"texts,omitempty"`
+}
+
 // ReadHoldFieldInput is the argument of [ActivityReadHoldField].
 type ReadHoldFieldInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	// Known is the text that the gate wrote last, if any; it is the gate's whatever it says.
-	Known string `json:"known,omitempty"`
+	// Field is the custom field to read; empty for the worker's own.
+	Field string `json:"field,omitempty"`
+	// Known are the gate's own texts in it.
+	Known []KnownMarks `json:"known,omitempty"`
 	// Wanted is the mark to write; zero to take it away.
 	Wanted HoldMark `json:"wanted,omitzero"`
+	// ToWrite is true if the order is only read to be written: it isn't read while marks are stopped.
+	ToWrite bool `json:"toWrite,omitempty"`
 }
 
 // HoldFieldImage is what a later reading of the order is compared with. It holds no text of the
 // order but the custom fields.
 type HoldFieldImage struct {
 	Field HoldField `json:"field"`
-	// Done is true if the field says what is wanted already.
-	Done bool `json:"done,omitempty"`
+	// Text is the text of the wanted mark; empty if none is wanted.
+	Text string `json:"text,omitempty"`
 	// Version is the order's version.
 	Version string `json:"version"`
 	// CustomFields are all custom fields of the order.
 	CustomFields map[string]string `json:"customFields,omitempty"`
 	// Properties are fingerprints of everything else, by property.
 	Properties []Fingerprint `json:"properties"`
+	// Serials counts the serial numbers in the order.
+	Serials int `json:"serials,omitempty"`
+	// ModifiedBy is the id of whoever saved the order last.
+	ModifiedBy string `json:"modifiedBy,omitempty"`
 }
 
 // Fingerprint is a hash of a property of an order.
@@ -101,11 +120,11 @@ type Fingerprint struct {
 	Hash string `json:"hash"`
 }
 
-// Differences lists the properties that differ from a later image of the same order, sorted.
-func (i *HoldFieldImage) Differences(later *HoldFieldImage) []string {
+// Differences lists the properties of an order that differ between two readings, sorted.
+func Differences(before, after []Fingerprint) []string {
 	var names []string
-	for _, print := range slices.Concat(i.Properties, later.Properties) {
-		if !slices.Contains(i.Properties, print) || !slices.Contains(later.Properties, print) {
+	for _, print := range slices.Concat(before, after) {
+		if !slices.Contains(before, print) || !slices.Contains(after, print) {
 			names = append(names, print.Name)
 		}
 	}
@@ -116,19 +135,22 @@ func (i *HoldFieldImage) Differences(later *HoldFieldImage) []string {
 // WriteHoldFieldInput is the argument of [ActivityWriteHoldField].
 type WriteHoldFieldInput struct {
 	SalesOrderID string `json:"salesOrderId"`
+	// Field is the custom field to write, and Text its new text; empty takes the mark away.
+	Field string `json:"field"`
+	Text  string `json:"text,omitempty"`
 	// Version and CustomFields are those of the [HoldFieldImage].
 	Version      string            `json:"version"`
 	CustomFields map[string]string `json:"customFields,omitempty"`
-	// Wanted is the mark to write; zero to take it away.
-	Wanted HoldMark `json:"wanted,omitzero"`
 }
 
-// WrittenHoldField is what was written.
+// WrittenHoldField is InFlow's answer to a write.
 type WrittenHoldField struct {
-	// Text is the field's new text; empty if the mark was taken away.
-	Text string `json:"text,omitempty"`
 	// Version is the order's version after the write.
 	Version string `json:"version"`
+	// Properties are fingerprints of the order in the answer, which may lack parts of it.
+	Properties []Fingerprint `json:"properties,omitempty"`
+	// ModifiedBy is the id of whoever saved the order: the gate.
+	ModifiedBy string `json:"modifiedBy,omitempty"`
 }
 
 // HoldMarksStop is the reason that no order of the account is marked.

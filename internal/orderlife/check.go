@@ -38,12 +38,13 @@ func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
 }
 
 // Knows reports whether the report is complete, and was made from the same order version and rules.
+// The version that the gate's own write makes is the same order.
 func (s *State) Knows(fetched *ordercheck.FetchedOrder) bool {
 	report := &s.Report
 	return !report.CheckedAt.IsZero() && report.Note != NoteDeleted &&
 		len(report.RuleErrors) == 0 && len(report.Missing) == 0 &&
-		fetched.OrderVersion != "" && fetched.OrderVersion == report.OrderVersion &&
-		fetched.RuleSet.Digest == report.RuleSet.Digest
+		fetched.OrderVersion != "" && fetched.RuleSet.Digest == report.RuleSet.Digest &&
+		(fetched.OrderVersion == report.OrderVersion || s.isOwnWrite(fetched))
 }
 
 // BilledWith returns the next value of Billed: the order as it was first seen invoiced, or nil if
@@ -98,9 +99,12 @@ type Result struct {
 
 // Checked ends the check in flight with its result. now is when it ended.
 func (s *State) Checked(now time.Time, result *Result) {
-	s.takeHoldField(now, result.Fetched.HoldField)
-	if s.takeOwnWebhooks(now, s.InFlight, result.Fetched.OrderVersion) && result.Checked == nil &&
-		s.Failure == nil {
+	own := s.takeOwnWebhooks(now, s.InFlight, &result.Fetched)
+	s.takeHoldField(now, &result.Fetched)
+	if result.Checked == nil {
+		s.Report.OrderVersion = result.Fetched.OrderVersion // perhaps made by the gate's own write
+	}
+	if own && result.Checked == nil && s.Failure == nil {
 		s.InFlight = nil // the gate's own write is no news
 		return
 	}
@@ -172,13 +176,14 @@ func (s *State) takeChecked(result *Result) {
 	missing := slices.Concat(fetched.Missing, checked.Missing)
 	s.Report.Missing = slices.Compact(slices.Sorted(slices.Values(missing)))
 	s.Terms, s.RulesSince = checked.Terms, checked.RulesSince
+	s.Mark.Content = fetched.Content
 	s.Billed = result.Lookups.Billed
 }
 
 // NotChecked ends the check in flight, which could not be done. recalled is the order's last run,
 // if RecallsFailure; else nil.
 func (s *State) NotChecked(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {
-	s.takeOwnWebhooks(now, s.InFlight, "")
+	s.takeOwnWebhooks(now, s.InFlight, nil)
 	overrides, open := s.overridesInForce(), s.openErrors()
 	s.InFlight, s.Failure = nil, nil
 	notFound := failure.Type == ordercheck.ErrorOrderNotFound
@@ -201,7 +206,7 @@ func (s *State) deleted(now time.Time) {
 	s.Report.SetFindings([]ordercheck.Finding{}, nil)
 	s.Report.Status, s.Report.Note, s.Report.CheckedAt = ordercheck.StatusUnchecked, NoteDeleted, now
 	s.RetryAt = time.Time{}
-	s.Mark = Mark{Field: s.Mark.Field}
+	s.forgetMark()
 }
 
 func (s *State) failed(now time.Time, failure Failure, recalled *ordercheck.RecalledRun) {

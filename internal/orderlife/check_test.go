@@ -50,7 +50,7 @@ func TestStatusFollowsFromTheFindings(t *testing.T) {
 			s := orderlife.New(orderID, orderlife.Settings{}, ordercheck.PriorityWebhook)
 			s.Begin()
 			tc.checked.RuleSet = w.rules.set()
-			s.Checked(start, &orderlife.Result{Began: start, Fetched: w.fetch(), Checked: &tc.checked})
+			s.Checked(start, &orderlife.Result{Began: start, Fetched: w.fetch(nil), Checked: &tc.checked})
 			report := &s.Report
 			assert.Equal(t, tc.want, report.Status)
 			assert.Equal(t, "SO-1", report.OrderNumber)
@@ -71,7 +71,7 @@ func TestStatusFollowsFromTheFindings(t *testing.T) {
 
 // Invariant 2: same version, same rule set, no second evaluation.
 func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
-	fetched := (&world{}).fetch()
+	fetched := (&world{}).fetch(nil)
 	for name, tc := range map[string]struct {
 		first  func(*ordercheck.CheckedOrder)
 		second func(*ordercheck.FetchedOrder)

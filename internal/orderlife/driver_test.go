@@ -37,12 +37,19 @@ type life struct {
 	signals []func() // that the driver has not read
 	kept    *kept    // what the latest check was made of
 
-	fetchedAt []time.Duration // since the start
-	checked   int             // evaluations
-	sent      []sentNotice
-	seen      []string // statuses
-	marks     []string // written: "30m0s HOLD …"; without text if taken away
-	outcomes  []string // recorded: "30m0s total fixed-in-grace after 10m0s"
+	fetchedAt    []time.Duration // since the start
+	checked      int             // evaluations
+	sent         []sentNotice
+	seen         []string // statuses
+	marks        []string // written: "30m0s HOLD …"; without text if taken away
+	outcomes     []string // recorded: "30m0s total fixed-in-grace after 10m0s"
+	markOutcomes []orderlife.MarkOutcome
+	// onRead is called before InFlow answers the nth reading of the field, and onWrite before the nth
+	// write. A failure is answered instead; the write may have happened in onWrite.
+	onRead, onWrite func(n int) *orderlife.MarkFailure
+	// onWritten is called after the nth write, before it is answered.
+	onWritten     func(n int)
+	reads, writes int
 }
 
 // scripted is something that happens at a time.
@@ -65,9 +72,12 @@ func newLife(t *testing.T, broken ...string) *life {
 	own.RemindEvery = 0
 	l := &life{
 		t: t, now: start, targets: []string{"mail"},
-		state:   orderlife.New(orderID, own, ordercheck.PriorityPerson),
-		onFetch: func(int) {},
-		onCheck: func(int) *orderlife.Failure { return nil },
+		state:     orderlife.New(orderID, own, ordercheck.PriorityPerson),
+		onFetch:   func(int) {},
+		onRead:    func(int) *orderlife.MarkFailure { return nil },
+		onWrite:   func(int) *orderlife.MarkFailure { return nil },
+		onWritten: func(int) {},
+		onCheck:   func(int) *orderlife.Failure { return nil },
 	}
 	l.broken(broken...)
 	return l
@@ -223,7 +233,7 @@ func (l *life) check() {
 			l.notChecked(notFound())
 			return
 		}
-		fetched := l.fetch()
+		fetched := l.fetch(l.state.KnownMarks())
 		l.state.Fetched(&fetched)
 	}
 	result := l.result(l.state, at, began)
@@ -266,7 +276,7 @@ func (l *life) sleep(until time.Time) {
 		l.recordOutcomes()
 		return
 	}
-	if l.state.MarkDue() {
+	if l.state.NextMark(l.now).Do != orderlife.MarkNothing {
 		l.writeMark()
 		return
 	}

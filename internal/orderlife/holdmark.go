@@ -1,36 +1,80 @@
 package orderlife
 
 import (
-	"fmt"
+	"cmp"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-// Mark is the hold mark of the order in InFlow, as far as the gate knows.
+// Mark is the hold mark of the order in InFlow, as far as the gate knows. [State.NextMark] says what
+// to do about it; see holdmarksteps.go.
 type Mark struct {
-	// Field is the custom field as the latest fetch found it; nil if no field is configured.
+	// Field is the field for hold marks as it was last read; nil if nobody has read it. A check by a
+	// worker without the setting leaves it as it is.
 	Field *ordercheck.HoldField `json:"field,omitempty"`
-	// Text is the mark in the field, and Says what it says. Both are empty if there is none, Says
-	// also if the gate doesn't know.
+	// Text is the mark in InFlow, In the custom field with it, and Says what it says. All are empty if
+	// there is none. Says is empty too if the gate recognized a mark that it doesn't remember.
 	Text string              `json:"text,omitempty"`
+	In   string              `json:"in,omitempty"`
 	Says ordercheck.HoldMark `json:"says,omitzero"`
-	// Paused is true after a write that failed for good. The next check tries again.
-	Paused bool `json:"paused,omitempty"`
-	// Writing is true from the start of a write until its outcome is known.
-	Writing bool `json:"writing,omitempty"`
-	// Unanswered is true until InFlow's answer to the write is known.
-	Unanswered bool `json:"unanswered,omitempty"`
-	// Version is the order's version after the gate's own latest write, at WrittenAt, and Replaced
-	// the one before it.
+
+	// Seen is the newest version of the order whose field the gate knows.
+	Seen string `json:"seen,omitempty"`
+
+	// Doing is the step that the driver has begun.
+	Doing MarkDo `json:"doing,omitempty"`
+	// Attempt is the latest write, until the order has been compared with what it was; nil if none is
+	// to be compared.
+	Attempt *MarkAttempt `json:"attempt,omitempty"`
+	// Tried is the text of the latest write. It may have reached InFlow later than anybody waited.
+	Tried string `json:"tried,omitempty"`
+	// Stop is the reason to stop marks for the whole account, until they are stopped.
+	Stop *ordercheck.HoldMarksStop `json:"stop,omitempty"`
+
+	// Failures counts the steps that failed since FailingSince, without a success or a check between
+	// them. The next one waits until PausedUntil.
+	Failures     int       `json:"failures,omitempty"`
+	FailingSince time.Time `json:"failingSince,omitzero"`
+	PausedUntil  time.Time `json:"pausedUntil,omitzero"`
+	// GivenUp is true after too long a time of failures. The next check tries again.
+	GivenUp bool `json:"givenUp,omitempty"`
+	// Reason is the latest reason of a failure that the timeline has; empty after a success.
+	Reason string `json:"reason,omitempty"`
+
+	// Version is the order's version after the gate's latest write, at WrittenAt. Replaced is the
+	// version that somebody else made, which one or several writes of the gate have replaced.
 	Version   string    `json:"version,omitempty"`
 	Replaced  string    `json:"replaced,omitempty"`
 	WrittenAt time.Time `json:"writtenAt,omitzero"`
-	// Announced is true once a check has seen that version.
+	// Writer is the gate itself, as InFlow names who saved an order; empty if unknown.
+	Writer string `json:"writer,omitempty"`
+	// Announced is true once a check has seen Version.
 	Announced bool `json:"announced,omitempty"`
 	// Unnoted counts webhooks that are not in the timeline yet, because the gate's own write may
 	// have caused them.
 	Unnoted int `json:"unnoted,omitempty"`
+	// Content is the hash of what the latest check saw of the order: see
+	// [ordercheck.FetchedOrder.Content].
+	Content string `json:"content,omitempty"`
+}
+
+// MarkAttempt is a write, and the order before it.
+type MarkAttempt struct {
+	// Field is the custom field, Text its new text, and Says what that says.
+	Field string              `json:"field"`
+	Text  string              `json:"text,omitempty"`
+	Says  ordercheck.HoldMark `json:"says,omitzero"`
+	// Version, Properties and Serials are those of the [ordercheck.HoldFieldImage] before the write.
+	Version    string                   `json:"version"`
+	Properties []ordercheck.Fingerprint `json:"properties,omitempty"`
+	Serials    int                      `json:"serials,omitempty"`
+	// ModifiedBy is who had saved the order last.
+	ModifiedBy string `json:"modifiedBy,omitempty"`
+	// Written is the version after the write; empty while InFlow's answer is unknown. Changed lists
+	// the properties that differ in that answer.
+	Written string   `json:"written,omitempty"`
+	Changed []string `json:"changed,omitempty"`
 }
 
 // IsZero reports whether nothing is known of a mark.
@@ -40,17 +84,35 @@ func (m Mark) IsZero() bool { return m == Mark{} }
 // for it before it ends, because the next run would not know the version.
 const ownWebhookPatience = time.Minute
 
-// ownWritePatience is how long the check after a webhook that may be about the gate's own write waits
-// for the outcome of that write.
-const ownWritePatience = 10 * time.Second
-
-// ownWriteKnownAt returns the time until which the check that is due waits for the outcome of the
-// gate's own write; zero if it doesn't wait.
-func (s *State) ownWriteKnownAt() time.Time {
-	if !s.Due.Own || !s.Mark.Unanswered {
-		return time.Time{}
+// KnownMarks returns the texts that the gate has written into the order.
+func (s *State) KnownMarks() []ordercheck.KnownMarks {
+	m := &s.Mark
+	var known []ordercheck.KnownMarks
+	add := func(field, text string) {
+		for i := range known {
+			if known[i].Field == field && text != "" {
+				known[i].Texts = append(known[i].Texts, text)
+			}
+			if known[i].Field == field {
+				return
+			}
+		}
+		marks := ordercheck.KnownMarks{Field: field}
+		if text != "" {
+			marks.Texts = []string{text}
+		}
+		known = append(known, marks)
 	}
-	return s.Due.FirstDelivery.Add(ownWritePatience)
+	if m.Field != nil {
+		add(m.Field.Name, m.Tried)
+	}
+	if m.Text != "" {
+		add(m.In, m.Text)
+	}
+	if m.Attempt != nil {
+		add(m.Attempt.Field, m.Attempt.Text)
+	}
+	return known
 }
 
 // wantedMark returns what the mark should say; zero if there should be none.
@@ -75,108 +137,134 @@ func (s *State) wantedMark() ordercheck.HoldMark {
 	return ordercheck.HoldMark{Since: since.UTC(), Error: errors[0].Message, More: number - 1}
 }
 
-// MarkDue reports whether the order's mark is not what it should be, and can be written now. A check
+// wantedIn returns what the mark in a custom field should say: nothing if the company has chosen
+// another field since.
+func (s *State) wantedIn(field string) ordercheck.HoldMark {
+	if s.Mark.Field == nil || s.Mark.Field.Name != field {
+		return ordercheck.HoldMark{}
+	}
+	return s.wantedMark()
+}
+
+// markIsWrong reports whether the mark is not what it should be, and the gate may write it. A check
 // that is due or in flight comes first, because it may change what the mark says.
-func (s *State) MarkDue() bool {
+func (s *State) markIsWrong() bool {
 	m := &s.Mark
-	if m.Field == nil || m.Field.Foreign || m.Paused || s.Due != nil || s.InFlight != nil ||
-		s.Failure != nil {
+	switch {
+	case m.Field == nil, s.Due != nil, s.InFlight != nil, s.Failure != nil:
+		return false
+	case m.Text != "" && m.In != m.Field.Name:
+		return true // the company has chosen another field
+	case m.Field.Foreign:
 		return false
 	}
 	wanted := s.wantedMark()
 	return !wanted.Same(m.Says) || wanted.IsZero() && m.Text != ""
 }
 
-// BeginMark begins a write, and returns what to write.
-func (s *State) BeginMark() ordercheck.HoldMark {
-	s.Mark.Writing, s.Mark.Unanswered = true, true
-	return s.wantedMark()
-}
-
-// EndMark ends a write, however it went.
-func (s *State) EndMark() { s.Mark.Writing, s.Mark.Unanswered = false, false }
-
-// MarkWritten records a write that succeeded. before is the order's version that it replaced; it is
-// empty if the field said what was wanted already.
-func (s *State) MarkWritten(
-	now time.Time,
-	says ordercheck.HoldMark,
-	written ordercheck.WrittenHoldField,
-	before string,
-) {
-	s.Mark.Text, s.Mark.Says, s.Mark.Unanswered = written.Text, says, false
-	if before == "" {
-		return
-	}
-	s.Mark.Version, s.Mark.Replaced = written.Version, before
-	s.Mark.WrittenAt, s.Mark.Announced = now, false
-	if s.Report.OrderVersion == before {
-		s.Report.OrderVersion = written.Version // the same order but for the mark
-	}
-}
-
-// MarkForeign records that the field holds other people's words. They stay.
-func (s *State) MarkForeign(now time.Time) {
-	s.takeHoldField(now, &ordercheck.HoldField{Foreign: true, Pending: s.Mark.Field.Pending})
-}
-
-// MarkFailed records that the mark could not be written. reason is for the timeline; it may be empty.
-func (s *State) MarkFailed(now time.Time, reason string) {
-	s.Mark.Paused = true
-	if reason != "" {
-		s.note(now, ordercheck.TimelineNotified, fmt.Sprintf("The hold could not be shown in InFlow: %s",
-			ordercheck.Cut(reason, maxErrorText)))
-	}
-}
-
-// takeHoldField takes what a fetch found in the field.
-func (s *State) takeHoldField(now time.Time, field *ordercheck.HoldField) {
+// takeHoldField takes what a check's fetch found in the field. The next step is tried at once.
+func (s *State) takeHoldField(now time.Time, fetched *ordercheck.FetchedOrder) {
 	m := &s.Mark
-	if field != nil && field.Foreign && (m.Field == nil || !m.Field.Foreign) {
-		s.note(now, ordercheck.TimelineNotified,
-			"The hold is not shown in InFlow: somebody's own words are in the field for it.")
+	m.Failures, m.FailingSince, m.PausedUntil, m.GivenUp = 0, time.Time{}, time.Time{}, false
+	if fetched.HoldField == nil {
+		return // this worker has no field; another one may have
 	}
-	m.Field, m.Paused = field, false
+	if ordercheck.CompareVersions(fetched.OrderVersion, m.Seen) < 0 {
+		return // the gate has read or written the field since
+	}
+	m.Seen = fetched.OrderVersion
+	s.takeField(now, *fetched.HoldField, true)
+}
+
+// takeField takes what a reading of the order found in a custom field. chosen is true if that is the
+// field for hold marks, and false if it is a former one that still has a mark.
+func (s *State) takeField(now time.Time, field ordercheck.HoldField, chosen bool) {
+	m := &s.Mark
+	if chosen {
+		known := m.Field != nil && m.Field.Name == field.Name && m.Field.Foreign
+		if field.Foreign && !known {
+			s.note(now, ordercheck.TimelineNotified,
+				"The hold is not shown in InFlow: somebody's own words are in the field for it.")
+		}
+		m.Field = &field
+	}
 	switch {
-	case field == nil, field.Foreign:
-		m.Text, m.Says = "", ordercheck.HoldMark{}
+	case m.Text != "" && m.In != field.Name: // the mark is still in the former field
+	case field.Text == "":
+		m.Text, m.In, m.Says = "", "", ordercheck.HoldMark{}
 	case field.Text != m.Text:
-		m.Text, m.Says = field.Text, ordercheck.HoldMark{}
+		m.Text, m.In, m.Says = field.Text, field.Name, ordercheck.HoldMark{}
 	}
 }
 
-// versionWithMark returns the version of the order after a check of version. If the gate's own write
-// is all that has happened since, that is the version of the write, so the sweep doesn't find it.
+// forgetMark forgets the mark of an order that InFlow no longer has, but for the text: InFlow may have
+// the order again. A step that the driver has begun goes on.
+func (s *State) forgetMark() {
+	m := &s.Mark
+	s.Mark = Mark{
+		Field: m.Field, Tried: cmp.Or(m.Text, m.Tried), Writer: m.Writer,
+		Doing: m.Doing, Stop: m.Stop, Attempt: m.Attempt,
+	}
+	if m.Doing == MarkNothing {
+		s.Mark.Attempt = nil
+	}
+}
+
+// versionWithMark returns the version of the order after a check of version. If the gate's own writes
+// are all that has happened since, that is the version of the latest one, so the sweep doesn't find
+// it.
 func (s *State) versionWithMark(version string) string {
-	own := s.Mark.Version
-	if own != "" && s.Report.OrderVersion == own && version == s.Mark.Replaced {
-		return own
+	m := &s.Mark
+	if m.Version != "" && s.Report.OrderVersion == m.Version &&
+		ordercheck.CompareVersions(version, m.Replaced) >= 0 &&
+		ordercheck.CompareVersions(version, m.Version) < 0 {
+		return m.Version
 	}
 	return version
+}
+
+// isOwnWrite reports whether a fetch found the order as a write leaves it whose answer is unknown: the
+// field has the text, and a check would see what the latest one saw.
+func (s *State) isOwnWrite(fetched *ordercheck.FetchedOrder) bool {
+	a, field := s.Mark.Attempt, fetched.HoldField
+	return a != nil && a.Written == "" && field != nil && !field.Foreign && field.Name == a.Field &&
+		field.Text == a.Text && s.Mark.Content != "" && fetched.Content == s.Mark.Content
 }
 
 // mayBeOwnWebhook reports whether a webhook that comes now may be about the gate's own write.
 func (s *State) mayBeOwnWebhook(now time.Time) bool {
 	written := s.Mark.WrittenAt
-	return s.Mark.Writing || !written.IsZero() && now.Before(written.Add(ownWebhookPatience))
+	return s.Mark.Attempt != nil ||
+		!written.IsZero() && now.Before(written.Add(ownWebhookPatience))
 }
 
 // awaitsOwnWebhook reports whether the webhook of the gate's own write has yet to come.
 func (s *State) awaitsOwnWebhook(now time.Time) bool {
-	return !s.Mark.Announced && s.mayBeOwnWebhook(now)
+	written := s.Mark.WrittenAt
+	return !s.Mark.Announced && !written.IsZero() && now.Before(written.Add(ownWebhookPatience))
 }
 
-// takeOwnWebhooks settles webhooks that the gate's own write may have caused, after a check of
-// version. It reports whether the check had no other reason.
-func (s *State) takeOwnWebhooks(now time.Time, checked *Request, version string) (own bool) {
+// takeOwnWebhooks settles webhooks that the gate's own write may have caused, after a check. fetched
+// is nil if the order could not be fetched. It reports whether the check had no other reason.
+func (s *State) takeOwnWebhooks(
+	now time.Time, checked *Request, fetched *ordercheck.FetchedOrder,
+) (own bool) {
 	unnoted := s.Mark.Unnoted
 	s.Mark.Unnoted = 0
 	if unnoted == 0 {
 		return false
 	}
-	if version != "" && version == s.Mark.Version {
-		s.Mark.Announced = true
-		return checked.Own
+	if fetched != nil && s.Mark.Version != "" {
+		since := ordercheck.CompareVersions(fetched.OrderVersion, s.Mark.Version)
+		if since >= 0 {
+			s.Mark.Announced = true // or its webhook came together with a later one
+		}
+		if since == 0 {
+			return checked.Own
+		}
+	}
+	if fetched != nil && s.isOwnWrite(fetched) {
+		return checked.Own // its answer comes later, or is lost
 	}
 	s.noteDeliveries(now, unnoted)
 	return false

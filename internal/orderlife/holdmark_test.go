@@ -6,44 +6,98 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
-// writeMark writes what the state wants into the order at InFlow, which announces it.
+// writeMark takes the steps that the state asks for until none is due, as package workflows does.
 func (l *life) writeMark() {
-	wanted := l.state.BeginMark()
-	defer l.state.EndMark()
-	text := ""
-	if !wanted.IsZero() {
-		text = fmt.Sprintf(
-			"HOLD since %s: %s +%d",
-			wanted.Since.Format("2 Jan 15:04"),
-			wanted.Error,
-			wanted.More,
-		)
+	for {
+		step := l.state.BeginMark(l.now)
+		switch step.Do {
+		case orderlife.MarkRead:
+			l.readMark(step)
+		case orderlife.MarkStop:
+			l.hold.stopped = true
+			l.state.MarksStopped(l.now)
+		default:
+			return
+		}
 	}
-	switch now := l.hold.fetched(); {
-	case now.Foreign:
-		l.state.MarkForeign(l.now)
-		return
-	case l.hold.value == text:
-		l.state.MarkWritten(l.now, wanted, ordercheck.WrittenHoldField{Text: text}, "")
+}
+
+func (l *life) readMark(step orderlife.MarkStep) {
+	l.reads++
+	failed := l.onRead(l.reads)
+	var image ordercheck.HoldFieldImage
+	if failed == nil {
+		image, failed = l.hold.read(&l.order, &step.Read)
+	}
+	if failed != nil {
+		l.outcome(l.state.MarkFailed(l.now, *failed))
 		return
 	}
-	before := l.order.versionText()
-	l.hold.value = text
-	l.order.version++
+	result := l.state.MarkRead(l.now, step, &image)
+	l.outcome(result)
+	if !result.Write {
+		return
+	}
+	l.writes++
+	attempt := l.state.Mark.Attempt
+	if failed = l.onWrite(l.writes); failed == nil {
+		var written ordercheck.WrittenHoldField
+		if written, failed = l.hold.write(&l.order, attempt); failed == nil {
+			l.wrote(attempt.Text)
+			l.onWritten(l.writes)
+			written.Properties = l.hold.answer(&l.order).Properties
+			l.state.MarkWritten(l.now, &written)
+			return
+		}
+	}
+	l.outcome(l.state.MarkFailed(l.now, *failed))
+}
+
+func (l *life) outcome(result orderlife.MarkResult) {
+	if result.Outcome != "" {
+		l.markOutcomes = append(l.markOutcomes, result.Outcome)
+	}
+}
+
+// wrote notes a write that has arrived. InFlow announces it.
+func (l *life) wrote(text string) {
 	l.marks = append(l.marks, fmt.Sprintf("%v %s", l.now.Sub(start), text))
 	if !l.hold.quiet {
 		l.at(l.now.Sub(start)+time.Second+l.hold.late, func() { l.deliver(1) })
 	}
-	l.state.MarkWritten(
-		l.now,
-		wanted,
-		ordercheck.WrittenHoldField{Text: text, Version: l.order.versionText()},
-		before,
-	)
+}
+
+// loseAnswer lets a write arrive whose answer is lost: a retry is refused.
+func (l *life) loseAnswer() *orderlife.MarkFailure {
+	attempt := l.state.Mark.Attempt
+	l.order.set("gate", attempt.Field, attempt.Text)
+	l.wrote(attempt.Text)
+	return lostAnswer()
+}
+
+func lostAnswer() *orderlife.MarkFailure {
+	failed := markFailure(ordercheck.ErrorHoldFieldConflict)
+	failed.NotWritten = false
+	return failed
+}
+
+// mark returns the field for hold marks at InFlow.
+func (l *life) mark() string { return l.order.custom[l.hold.name] }
+
+// said counts the entries of the timeline with a text.
+func (l *life) said(text string) (n int) {
+	for _, entry := range l.state.Report.Timeline {
+		if entry.Text == text {
+			n++
+		}
+	}
+	return n
 }
 
 // kinds returns the kinds of the timeline's entries.
@@ -58,7 +112,8 @@ func (l *life) kinds() []ordercheck.TimelineKind {
 // marked is an order with errors whose holds are shown in InFlow.
 func marked(t *testing.T, broken ...string) *life {
 	l := newLife(t, broken...)
-	l.hold = &holdField{}
+	l.hold = &holdField{name: "custom3"}
+	l.order.serials, l.order.savedBy = 2, "anna"
 	return l
 }
 
@@ -71,7 +126,7 @@ func TestAHeldOrderIsMarkedUntilItIsRight(t *testing.T) {
 		"30m0s HOLD since 5 Jan 08:30: balance is wrong +1",
 		"1h0m2s ",
 	}, l.marks)
-	assert.Empty(t, l.hold.value)
+	assert.Empty(t, l.mark())
 	assert.Equal(t, []string{"30m0s failed", "1h0m2s resolved"}, l.told())
 	assert.Equal(t, 2, l.checked, "the gate's own writes are not evaluated")
 	assert.Equal(t, []ordercheck.TimelineKind{
@@ -105,38 +160,34 @@ func TestAnOrderInItsGracePeriodIsMarkedIfTheCompanyWantsIt(t *testing.T) {
 	}
 }
 
+const foreignNote = "The hold is not shown in InFlow: somebody's own words are in the field for it."
+
 func TestOtherPeoplesWordsStay(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
-	l.hold.value = "call Bob"
+	l.order.set("anna", "custom3", "call Bob")
 	l.saveBroken(time.Hour, "total", "balance")
 	l.save(2*time.Hour, func() { l.broken() })
 	l.mustRun()
 	assert.Empty(t, l.marks)
-	assert.Equal(t, "call Bob", l.hold.value)
-	said := 0
-	for _, entry := range l.state.Report.Timeline {
-		if entry.Text == "The hold is not shown in InFlow: somebody's own words are in the field for it." {
-			said++
-		}
-	}
-	assert.Equal(t, 1, said)
+	assert.Equal(t, "call Bob", l.mark())
+	assert.Equal(t, 1, l.said(foreignNote))
 }
 
 func TestWordsThatReplaceAMarkStay(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
-	l.save(time.Hour, func() { l.hold.value = "call Bob" })
+	l.save(time.Hour, func() { l.order.set("anna", "custom3", "call Bob") })
 	l.save(2*time.Hour, func() { l.broken() })
 	l.mustRun()
 	assert.Len(t, l.marks, 1)
-	assert.Equal(t, "call Bob", l.hold.value)
+	assert.Equal(t, "call Bob", l.mark())
 }
 
 func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
 	t.Parallel()
 	l := marked(t)
-	l.hold.value = "HOLD since 1 Jan 08:00: total is 5.00 +0"
+	l.order.set("anna", "custom3", "HOLD since 1 Jan 08:00: total is 5.00 +0")
 	l.mustRun()
 	assert.Equal(t, []string{"0s "}, l.marks)
 }
@@ -174,6 +225,295 @@ func TestAnExpiredHoldIsNotMarkedAgain(t *testing.T) {
 	l := marked(t, "total")
 	l.mustRun()
 	assert.Len(t, l.marks, 2, "%v", l.marks)
-	assert.Empty(t, l.hold.value)
+	assert.Empty(t, l.mark())
 	assert.Equal(t, "expired", string(l.kinds()[len(l.kinds())-2]), "%v", l.kinds())
+}
+
+// Only exactly what the gate wrote is its own while the gate knows that.
+func TestWordsOfAMarksFormStay(t *testing.T) {
+	t.Parallel()
+	for name, typed := range map[string]string{
+		"appended":    "HOLD since 5 Jan 08:30: total is wrong +0 CALL BOB",
+		"a like text": "HOLD since 5 Jan 09:00: Bob is ill +0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := marked(t, "total")
+			l.save(time.Hour, func() { l.order.set("anna", "custom3", typed) })
+			l.saveBroken(2*time.Hour, "total", "balance")
+			l.save(3*time.Hour, func() { l.broken() })
+			l.mustRun()
+			assert.Len(t, l.marks, 1)
+			assert.Equal(t, typed, l.mark())
+			assert.Equal(t, 1, l.said(foreignNote))
+		})
+	}
+}
+
+func TestWordsOfAMarksFormStayBeforeTheFirstMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.save(time.Minute, func() { l.order.set("anna", "custom3", "HOLD since 5 Jan 09:00: Bob is ill +0") })
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Empty(t, l.marks)
+}
+
+// Somebody types between the last check and the write.
+func TestWordsThatAReadingFindsStay(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.onRead = func(n int) *orderlife.MarkFailure {
+		if n == 1 {
+			l.order.set("anna", "custom3", "call Bob")
+		}
+		return nil
+	}
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Empty(t, l.marks)
+	assert.Equal(t, "call Bob", l.mark())
+}
+
+func TestALostAnswerMakesOneMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.onWrite = func(n int) *orderlife.MarkFailure {
+		if n == 1 {
+			return l.loseAnswer()
+		}
+		return nil
+	}
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Equal(t, []string{"30m0s HOLD since 5 Jan 08:30: total is wrong +0", "1h0m2s "}, l.marks)
+	assert.Equal(t, []orderlife.MarkOutcome{"verified", "verified"}, l.markOutcomes)
+	assert.Equal(t, 2, l.checked, "the gate's own write is not evaluated")
+	assert.Equal(t, []ordercheck.TimelineKind{
+		"checked", "checked", "confirmed", "notified", "delivery", "checked", "resolved", "notified",
+	}, l.kinds())
+}
+
+// The answer is still unknown when the webhook comes: a worker was killed.
+func TestTheWebhookOfAWriteWithoutAnAnswerIsNoNews(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.onWrite = func(n int) *orderlife.MarkFailure {
+		if n == 1 {
+			l.loseAnswer()
+			return &orderlife.MarkFailure{Failure: orderlife.Failure{Type: "", Message: "timeout"}}
+		}
+		return nil
+	}
+	l.onRead = func(n int) *orderlife.MarkFailure {
+		if l.now.Before(start.Add(31*time.Minute)) && n > 1 {
+			return &orderlife.MarkFailure{Failure: orderlife.Failure{Message: "timeout"}}
+		}
+		return nil
+	}
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Len(t, l.marks, 2)
+	assert.Equal(t, 2, l.checked, "the gate's own write is not evaluated")
+	assert.Equal(t, l.order.versionText(), l.state.Report.OrderVersion)
+	deliveries := 0
+	for _, kind := range l.kinds() {
+		if kind == ordercheck.TimelineDelivery {
+			deliveries++
+		}
+	}
+	assert.Equal(t, 1, deliveries)
+}
+
+func TestDamageStopsMarks(t *testing.T) {
+	t.Parallel()
+	dropSerials := func(l *life) { l.order.serials = 0 }
+	changeLines := func(l *life) { l.order.damage++ }
+	for name, tt := range map[string]struct {
+		lost  bool
+		write func(l *life) // what the write does besides
+		saved func(l *life) // what a person saves before the comparison
+		want  []orderlife.MarkOutcome
+	}{
+		"damage":                       {write: changeLines, want: []orderlife.MarkOutcome{"damaged"}},
+		"damage without an answer":     {lost: true, write: dropSerials, want: []orderlife.MarkOutcome{"damaged"}},
+		"damage in the answer, a save": {write: changeLines, saved: changeLines, want: []orderlife.MarkOutcome{"damaged"}},
+		"serials gone, a save": {
+			write: func(*life) {}, saved: dropSerials, want: []orderlife.MarkOutcome{"damaged"},
+		},
+		"a save": {write: func(*life) {}, saved: changeLines, want: []orderlife.MarkOutcome{"unverified"}},
+		"a save, no answer": {
+			lost: true, write: func(*life) {}, saved: changeLines,
+			want: []orderlife.MarkOutcome{"unverified"},
+		},
+		"serials gone, a save, no answer": {
+			lost: true, write: dropSerials, saved: changeLines,
+			want: []orderlife.MarkOutcome{"damaged"},
+		},
+		"another damage, no answer": {
+			lost: true, write: changeLines, want: []orderlife.MarkOutcome{"damaged"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := marked(t, "total")
+			l.onWritten = func(n int) {
+				if n == 1 {
+					tt.write(l)
+				}
+			}
+			if tt.lost {
+				l.onWrite = func(n int) *orderlife.MarkFailure {
+					if n > 1 {
+						return nil
+					}
+					failed := l.loseAnswer()
+					tt.write(l)
+					return failed
+				}
+			}
+			l.onRead = func(n int) *orderlife.MarkFailure {
+				if n == 2 && tt.saved != nil {
+					tt.saved(l)
+					l.order.version++
+					l.order.savedBy = "anna"
+				}
+				return nil
+			}
+			l.at(40*time.Minute, func() {
+				assert.Equal(t, tt.want, l.markOutcomes)
+				assert.Equal(t, tt.want[0] == orderlife.MarkDamaged, l.hold.stopped)
+				l.hold.stopped = false
+				l.ask()
+			})
+			l.save(time.Hour, func() { l.broken() })
+			l.mustRun()
+			assert.Empty(t, l.mark())
+		})
+	}
+}
+
+// A run does not end before its mark is gone.
+func TestARightOrderWaitsForItsMarkToGo(t *testing.T) {
+	t.Parallel()
+	refused := func(l *life, kind string) func(int) *orderlife.MarkFailure {
+		return func(n int) *orderlife.MarkFailure {
+			if n > 1 && l.now.Before(start.Add(3*day)) {
+				return markFailure(kind)
+			}
+			return nil
+		}
+	}
+	for name, prepare := range map[string]func(l *life){
+		"stopped": func(l *life) {
+			l.at(50*time.Minute, func() { l.hold.stopped = true })
+			l.at(3*day, func() { l.hold.stopped = false; l.ask() })
+		},
+		"a bad answer": func(l *life) { l.onWrite = refused(l, ordercheck.ErrorInflowBadResponse) },
+		"conflicts":    func(l *life) { l.onWrite = refused(l, ordercheck.ErrorHoldFieldConflict) },
+		"no such field": func(l *life) {
+			l.at(50*time.Minute, func() { l.hold.off = true })
+			l.at(20*time.Hour, func() { l.hold.off = false })
+		},
+		"InFlow is down": func(l *life) { l.onWrite = refused(l, ordercheck.ErrorInflowUnavailable) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := marked(t, "total")
+			prepare(l)
+			l.save(time.Hour, func() { l.broken() })
+			l.mustRun()
+			assert.Empty(t, l.mark())
+			assert.Len(t, l.marks, 2)
+			assert.LessOrEqual(t, l.said(
+				"The hold could not be shown in InFlow: "+ordercheck.ErrorInflowBadResponse), 1)
+		})
+	}
+}
+
+func TestAMarkIsGivenUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.onWrite = func(n int) *orderlife.MarkFailure {
+		if n > 1 {
+			return markFailure(ordercheck.ErrorInflowBadResponse)
+		}
+		return nil
+	}
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Greater(t, l.now.Sub(start), 29*day)
+	assert.Less(t, l.writes, 1000, "a pause grows up to an hour")
+	assert.Equal(t, orderlife.MarkGivenUp, l.markOutcomes[len(l.markOutcomes)-1])
+	assert.Equal(t, 1, l.said("The gate has given up. This hold mark is still in InFlow: "+l.mark()))
+}
+
+// The rules change while somebody keeps saving the order.
+func TestWhatToWriteIsDecidedAtEachTry(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.onWrite = func(n int) *orderlife.MarkFailure {
+		if n > 1 {
+			return nil
+		}
+		l.order.version++
+		l.override(l.now.Sub(start)+time.Second, ordercheck.OverrideRequest{
+			Findings: []string{"all"}, By: "Anna", Reason: "agreed", For: "24h",
+		})
+		return nil
+	}
+	l.save(time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Equal(t, 1, l.writes)
+	assert.Empty(t, l.marks, "the order is overridden when the mark could be written")
+}
+
+func TestAChangedFieldMovesTheMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.at(time.Hour, func() { l.hold.name = "custom4"; l.ask() })
+	l.at(2*time.Hour, func() {
+		assert.Empty(t, l.order.custom["custom3"])
+		assert.NotEmpty(t, l.order.custom["custom4"])
+	})
+	l.save(3*time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Empty(t, l.order.custom["custom3"])
+	assert.Empty(t, l.order.custom["custom4"])
+	assert.Len(t, l.marks, 4)
+}
+
+// Some workers have the setting, and some do not.
+func TestAWorkerWithoutTheFieldForgetsNoMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.at(time.Hour, func() { l.hold.off = true; l.ask() })
+	l.at(time.Hour+10*time.Second, func() { l.hold.off = false })
+	l.save(2*time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Len(t, l.marks, 2)
+	assert.Empty(t, l.mark())
+}
+
+// A check that began before the gate's write ends after it, and saw the field empty.
+func TestACheckOfAnOlderVersionForgetsNoMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.at(time.Hour, func() {
+		l.changeRules("balance")
+		l.announceRules() // checks the order as it was before the mark
+	})
+	l.save(2*time.Hour, func() { l.broken() })
+	l.mustRun()
+	require.NotEmpty(t, l.marks)
+	assert.Empty(t, l.mark())
+	assert.Zero(t, l.said(foreignNote))
+}
+
+func TestADeletedOrderHasNoMark(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.save(time.Hour, func() { l.deleted = true })
+	l.mustRun()
+	assert.Len(t, l.marks, 1)
 }

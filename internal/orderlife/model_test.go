@@ -39,8 +39,8 @@ type model struct {
 	noticed   int
 	recalled  *ordercheck.RecalledRun
 	log       []string
-	wanted    ordercheck.HoldMark // by the write that has begun
 	outcomes  outcomesModel
+	marks     markModel
 }
 
 type kept struct {
@@ -54,7 +54,7 @@ func newModel(random func(n int) int) *model {
 	m := &model{now: start, random: random, keys: map[string]bool{}}
 	m.world.order = order{version: 1, wrong: map[string]string{}}
 	if random(2) == 0 {
-		m.world.hold = &holdField{pending: random(2) == 0}
+		m.world.hold = &holdField{name: "custom3", pending: random(2) == 0}
 	}
 	m.begin()
 	return m
@@ -71,6 +71,7 @@ func (m *model) begin() {
 	m.firstSeen, m.known, m.overrides = map[string]time.Time{}, map[string]bool{}, map[string]ordercheck.Finding{}
 	m.noticed = 0
 	m.outcomes.begin()
+	m.beginMarks()
 }
 
 // beginAfresh takes that a life ended by hand has begun anew: clocks are those of a new run, but
@@ -124,7 +125,7 @@ func (m *model) step() {
 func pick[T any](m *model, list []T) T { return list[m.random(len(list))] }
 
 func (m *model) event() {
-	switch s := m.state; m.random(18) {
+	switch s := m.state; m.random(24) {
 	case 0, 1:
 		m.world.order.save(m.wrong())
 		m.deliver()
@@ -157,7 +158,7 @@ func (m *model) event() {
 		m.recordOutcomes()
 	case 15:
 		m.rareEvent()
-	case 17:
+	case 17, 18, 19, 20, 21, 22, 23:
 		m.mark()
 	case 16:
 		m.world.failing, m.world.missing = nil, nil
@@ -295,7 +296,7 @@ func (m *model) finish() {
 	case outcome == 1 && !m.asKept:
 		m.fail(orderlife.Failure{Type: ordercheck.ErrorOrderTooLarge, Message: "too large"})
 	case outcome == 2: // fetched, and then not evaluated
-		fetched := m.world.fetch()
+		fetched := m.world.fetch(s.KnownMarks())
 		s.Fetched(&fetched)
 		m.fail(orderlife.Failure{Type: "CheckFailed", Message: "overflow"})
 	case m.world.deleted && !m.asKept:
@@ -316,6 +317,7 @@ func (m *model) fail(failure orderlife.Failure) {
 	if failure.Type == ordercheck.ErrorOrderNotFound && !first {
 		m.latest, m.lastFound = nil, nil
 		m.firstSeen, m.overrides = map[string]time.Time{}, map[string]ordercheck.Finding{}
+		m.marks.own = map[fieldText]bool{} // workers without the field may be all that see it again
 	}
 	if m.state.Report.Status != ordercheck.StatusUnchecked {
 		m.faultf("a check failed, and the order is %s", m.state.Report.Status)
@@ -337,7 +339,7 @@ func (m *model) checked() {
 		}
 	}
 	m.logf("checked %v with %+v, knows: %v", m.at, m.world.rules, result.Checked == nil)
-	if result.Checked == nil && (m.latest == nil || m.latest.version != m.at.version) {
+	if result.Checked == nil && (m.latest == nil || !m.sameOrder(m.latest, &m.at)) {
 		m.faultf("version %d was never checked, and is taken for the one known", m.at.version)
 	}
 	outcomeOf := m.outcomeOfCheck()
@@ -348,7 +350,6 @@ func (m *model) checked() {
 	}
 	confirmed := m.confirmed()
 	m.state.Checked(m.now, result)
-	m.takeMarkVersion()
 	m.judgeFindings(confirmed)
 	m.judgeNotices(true)
 	m.judgeOutcomes(outcomeOf)
@@ -546,7 +547,8 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 func (m *model) end(next orderlife.Next) {
 	s := m.state
 	m.logf("run ended: %s, %s", next.Do, s.Report.Status)
-	if m.owed || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 || s.Mark.Writing {
+	if m.owed || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 ||
+		s.Mark.Doing != orderlife.MarkNothing {
 		m.faultf("the run ended with something to do")
 	}
 	m.judgeNoMark()
@@ -609,9 +611,11 @@ func (m *model) judge() {
 	}
 	m.judgeStatus()
 	m.judgeOverrides()
+	m.judgeMark()
 	next := s.Next(m.now)
 	if next.Do == orderlife.Sleep && s.InFlight == nil && next.Until.IsZero() && len(s.Outbox) == 0 &&
-		len(m.confirmed()) == 0 && !s.MarkDue() && !s.Mark.Writing && !s.OutcomesWaiting() {
+		len(m.confirmed()) == 0 && s.NextMark(m.now).Do == orderlife.MarkNothing &&
+		s.Mark.Doing == orderlife.MarkNothing && !s.OutcomesWaiting() {
 		m.faultf("the run waits for nothing")
 	}
 	if next.Do == orderlife.Sleep && !next.Until.IsZero() && next.Until.Before(m.now) {

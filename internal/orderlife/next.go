@@ -40,18 +40,18 @@ func (s *State) Next(now time.Time) Next {
 		if at := s.settledAt(); now.Before(at) {
 			return Next{Do: Sleep, Until: at, Why: "settle: wait until nobody is saving the order"}
 		}
-		if at := s.ownWriteKnownAt(); now.Before(at) {
-			return Next{Do: Sleep, Until: at, Why: "wait for the outcome of the gate's own write"}
-		}
 		return Next{Do: Check}
 	case s.Cancellation == CancelRequested:
 		return Next{Do: EndByHand}
 	case s.Open():
-		alarm := s.nextAlarm()
+		alarm := s.nextAlarm().sooner(s.markAlarm(now))
 		return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
 	case s.OutcomesWaiting():
 		return Next{Do: Sleep, Why: "what became of the errors is being counted"}
-	case s.MarkDue() || s.Mark.Writing:
+	case s.markIsUnfinished():
+		if alarm := s.markAlarm(now); !alarm.at.IsZero() {
+			return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
+		}
 		return Next{Do: Sleep, Why: "the hold mark in InFlow is being written"}
 	case s.awaitsOwnWebhook(now):
 		return Next{

@@ -30,6 +30,27 @@ type order struct {
 	version   int
 	wrong     map[string]string // the amount that a broken rule finds
 	cancelled bool
+	custom    map[string]string // custom fields
+	serials   int               // serial numbers
+	damage    int               // counts what writes have changed besides
+	savedBy   string
+}
+
+// set has somebody change a custom field.
+func (o *order) set(by, field, value string) {
+	custom := maps.Clone(o.custom)
+	if custom == nil {
+		custom = map[string]string{}
+	}
+	custom[field] = value
+	o.custom = custom // copies of the order keep theirs
+	o.version++
+	o.savedBy = by
+}
+
+// content is what rules see.
+func (o *order) content() string {
+	return fmt.Sprint(o.wrong, o.cancelled, o.serials, o.damage)
 }
 
 // world is what checks see.
@@ -46,26 +67,92 @@ type world struct {
 	hold *holdField
 }
 
-// holdField is the custom field for hold marks at InFlow.
+// holdField is the custom field for hold marks at InFlow, and what happens to writes.
 type holdField struct {
-	value   string // "HOLD …" is a mark of the gate's
+	name    string
 	pending bool
+	off     bool // the worker has no field
 	// quiet loses the webhooks of the gate's writes; late delays them.
 	quiet bool
 	late  time.Duration
+	// stopped is true while marks are stopped for the account.
+	stopped bool
 }
 
-func (h *holdField) fetched() *ordercheck.HoldField {
-	if h == nil {
-		return nil
+// holds returns what a custom field holds; a mark begins with HOLD.
+func (h *holdField) holds(
+	o *order, name string, known []ordercheck.KnownMarks,
+) ordercheck.HoldField {
+	value := o.custom[name]
+	own := strings.HasPrefix(value, "HOLD ")
+	for _, marks := range known {
+		if marks.Field == name {
+			own = slices.Contains(marks.Texts, value)
+		}
 	}
-	field := ordercheck.HoldField{Pending: h.pending}
-	if strings.HasPrefix(h.value, "HOLD ") {
-		field.Text = h.value
+	field := ordercheck.HoldField{Name: name, Pending: h.pending}
+	if own {
+		field.Text = value
 	} else {
-		field.Foreign = h.value != ""
+		field.Foreign = value != ""
 	}
-	return &field
+	return field
+}
+
+// read is the activity that reads the field.
+func (h *holdField) read(
+	o *order, in *ordercheck.ReadHoldFieldInput,
+) (image ordercheck.HoldFieldImage, failed *orderlife.MarkFailure) {
+	switch {
+	case h.off:
+		return image, markFailure(ordercheck.ErrorHoldMarksOff)
+	case in.ToWrite && h.stopped:
+		return image, markFailure(ordercheck.ErrorHoldMarksStopped)
+	}
+	return ordercheck.HoldFieldImage{
+		Field: h.holds(o, in.Field, in.Known), Text: markText(in.Wanted),
+		Version: o.versionText(), CustomFields: o.custom,
+		Properties: []ordercheck.Fingerprint{{Name: "lines", Hash: o.content()}}, Serials: o.serials,
+		ModifiedBy: o.savedBy,
+	}, nil
+}
+
+// write is the activity that writes the field.
+func (h *holdField) write(
+	o *order, attempt *orderlife.MarkAttempt,
+) (written ordercheck.WrittenHoldField, failed *orderlife.MarkFailure) {
+	switch {
+	case h.off:
+		return written, markFailure(ordercheck.ErrorHoldMarksOff)
+	case h.stopped:
+		return written, markFailure(ordercheck.ErrorHoldMarksStopped)
+	case attempt.Version != o.versionText():
+		return written, markFailure(ordercheck.ErrorHoldFieldConflict)
+	}
+	o.set("gate", attempt.Field, attempt.Text)
+	return h.answer(o), nil
+}
+
+func (h *holdField) answer(o *order) ordercheck.WrittenHoldField {
+	return ordercheck.WrittenHoldField{
+		Version:    o.versionText(),
+		Properties: []ordercheck.Fingerprint{{Name: "lines", Hash: o.content()}},
+		ModifiedBy: "gate",
+	}
+}
+
+// markFailure is a failure without any effect.
+func markFailure(kind string) *orderlife.MarkFailure {
+	return &orderlife.MarkFailure{
+		Failure: orderlife.Failure{Type: kind, Message: kind}, NotWritten: true,
+	}
+}
+
+func markText(mark ordercheck.HoldMark) string {
+	if mark.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("HOLD since %s: %s +%d", mark.Since.Format("2 Jan 15:04"), mark.Error, mark.More)
 }
 
 // rules is a rule set.
@@ -85,17 +172,20 @@ func (r *rules) set() ordercheck.RuleSet {
 
 func (o *order) save(wrong map[string]string) {
 	o.version++
-	o.wrong = wrong
+	o.wrong, o.savedBy = wrong, "anna"
 }
 
 func (o *order) versionText() string { return fmt.Sprintf("%016X", o.version) }
 
-func (w *world) fetch() ordercheck.FetchedOrder {
+func (w *world) fetch(known []ordercheck.KnownMarks) ordercheck.FetchedOrder {
 	fetched := ordercheck.FetchedOrder{
 		OrderNumber: "SO-1", OrderVersion: w.order.versionText(), Customer: "Ikea",
 		IsCancelled: w.order.cancelled, RuleSet: w.rules.set(), Missing: w.missing,
 	}
-	fetched.HoldField = w.hold.fetched()
+	if w.hold != nil && !w.hold.off {
+		field := w.hold.holds(&w.order, w.hold.name, known)
+		fetched.HoldField, fetched.Content = &field, w.order.content()
+	}
 	if slices.Contains(w.missing, ordercheck.IncludeCustomer) {
 		fetched.Customer = ""
 	}
@@ -154,7 +244,7 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 func (w *world) result(s *orderlife.State, o order, began time.Time) *orderlife.Result {
 	seen := *w
 	seen.order = o
-	result := &orderlife.Result{Began: began, Fetched: seen.fetch()}
+	result := &orderlife.Result{Began: began, Fetched: seen.fetch(s.KnownMarks())}
 	if s.Knows(&result.Fetched) {
 		return result
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"net/mail"
 	"slices"
 	"strings"
@@ -117,16 +118,10 @@ func TestAHoldShowsOnTheOrderInInflow(t *testing.T) {
 	assert.Len(t, s.writes(id), 2)
 	assert.Equal(t, evaluated+1, s.evaluations(id), "the gate's own writes are not evaluated")
 	assert.Len(t, s.runs(id), 1, "the webhook of the last write starts no run")
-	deliveries := 0
-	for _, entry := range report.Timeline {
-		if entry.Kind == ordercheck.TimelineDelivery {
-			deliveries++
-		}
-	}
 	assert.Equal(
 		t,
 		2,
-		deliveries,
+		deliveriesIn(report),
 		"the order was announced when it was made and when it was fixed: %v",
 		report.Timeline,
 	)
@@ -198,7 +193,13 @@ func TestAWriteThatDamagesAnOrderStopsAllMarks(t *testing.T) {
 	}{
 		"serial numbers": {fakeinflow.Fault{Write: fakeinflow.WriteFault{SerialsDropped: true}}, []string{"lines"}},
 		"another field":  {fakeinflow.Fault{Write: fakeinflow.WriteFault{Changed: "poNumber"}}, []string{"poNumber"}},
-		"a refused key":  {fakeinflow.Fault{Status: 403}, nil},
+		"a lost answer": {
+			fakeinflow.Fault{
+				AnswerLost: true, Times: 1, Write: fakeinflow.WriteFault{SerialsDropped: true},
+			},
+			[]string{"lines"},
+		},
+		"a refused key": {fakeinflow.Fault{Status: 403}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,12 +274,227 @@ func TestALostAnswerMakesOneMark(t *testing.T) {
 	}))
 	id := s.create("balance-wrong")
 	s.waitForMark(id, "HOLD since ")
+	s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+	s.fix(id)
+	report := s.mustResult(id)
+	assert.Empty(t, s.mark(id))
+	assert.Equal(t, 2, s.applied(id))
+	assert.Equal(t, 2, deliveriesIn(report), "its own writes are no news: %v", report.Timeline)
+	s.requireMarksOn()
+}
+
+// waitForCompleted waits until the order's latest run has completed an activity n times.
+func (s *stack) waitForCompleted(id, activity string, n int) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		scheduled, completed := map[int64]bool{}, 0
+		for _, event := range s.history(id) {
+			attributes := event.GetActivityTaskScheduledEventAttributes()
+			if attributes.GetActivityType().GetName() == activity {
+				scheduled[event.GetEventId()] = true
+			}
+			done := event.GetActivityTaskCompletedEventAttributes()
+			if done != nil && scheduled[done.GetScheduledEventId()] {
+				completed++
+			}
+		}
+		return completed >= n
+	}, waitFor, tick)
+}
+
+// applied counts the writes of an order that InFlow took.
+func (s *stack) applied(id string) (n int) {
+	for _, write := range s.writes(id) {
+		if write.Status == http.StatusOK || write.Status == 0 { // 0: nobody had the answer
+			n++
+		}
+	}
+	return n
+}
+
+func deliveriesIn(report *ordercheck.Report) (n int) {
+	for _, entry := range report.Timeline {
+		if entry.Kind == ordercheck.TimelineDelivery {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *stack) requireMarksOn() {
+	s.t.Helper()
+	stop, err := operations.HoldMarksStopped(s.t.Context(), s.temporal)
+	require.NoError(s.t, err)
+	require.Nil(s.t, stop)
+}
+
+// TestAWorkerKilledDuringAMark: InFlow has written the mark, and Temporal doesn't know.
+func TestAWorkerKilledDuringAMark(t *testing.T) {
+	t.Parallel()
+	for name, damaged := range map[string][]string{"no damage": nil, "damage": {"lines"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMarkStack(t, options{noWorker: true})
+			if damaged != nil {
+				require.NoError(t, s.fake.SetFault(fakeinflow.Fault{
+					Route: fakeinflow.RoutePutSalesOrder, Times: 1,
+					Write: fakeinflow.WriteFault{SerialsDropped: true},
+				}))
+			}
+			stuck := s.startRole(roleStuckMark)
+			id := s.createWithSerials()
+			stuck.waitForLine(writtenLine)
+			require.NoError(t, stuck.Process.Kill())
+			_ = stuck.Wait() // returns the kill as an error
+			s.waitForMark(id, "HOLD since ")
+
+			s.startWorker()
+			// Temporal waits 20 seconds for the worker that was killed.
+			if damaged != nil {
+				var stop *ordercheck.HoldMarksStop
+				require.Eventually(t, func() bool {
+					var err error
+					stop, err = operations.HoldMarksStopped(t.Context(), s.temporal)
+					return err == nil && stop != nil
+				}, waitFor, tick)
+				assert.Equal(t, damaged, stop.Damaged)
+				return
+			}
+			s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+			evaluated := s.evaluations(id)
+			s.fix(id)
+			require.Eventually(t, func() bool { return s.mark(id) == "" }, waitFor, tick)
+			report := s.mustResult(id)
+			assert.Equal(t, ordercheck.StatusPassed, report.Status)
+			assert.Equal(t, evaluated+1, s.evaluations(id), "the gate's own writes are not evaluated")
+			s.requireMarksOn()
+		})
+	}
+}
+
+// TestTwoWorkersWriteOneMark: each order is one run, whoever works on it.
+func TestTwoWorkersWriteOneMark(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	s.startWorker()
+	var ids []string
+	for range 4 {
+		ids = append(ids, s.create("balance-wrong"))
+	}
+	for _, id := range ids {
+		s.waitForMark(id, "HOLD since ")
+		s.fix(id)
+	}
+	for _, id := range ids {
+		s.mustResult(id)
+		assert.Empty(t, s.mark(id))
+		assert.Equal(t, 2, s.applied(id))
+	}
+}
+
+// TestAWorkerWithoutTheFieldLeavesNoMark: a setting reaches the workers one after the other.
+func TestAWorkerWithoutTheFieldLeavesNoMark(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	s.holdMarks = nil
+	s.startWorker()
+	s.fix(id)
+	require.Eventually(t, func() bool { return s.mark(id) == "" }, waitFor, tick)
+	s.mustResult(id)
+}
+
+// TestAMarkIsWrittenAcrossRuns: a run continues as new while InFlow takes its time for a write.
+func TestAMarkIsWrittenAcrossRuns(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{
+		Route: fakeinflow.RoutePutSalesOrder, Latency: 5 * time.Second, Times: 1,
+	}))
+	id := s.create("balance-wrong")
+	s.waitForStatus(id, ordercheck.StatusFailed)
+	s.waitForScheduled(id, ordercheck.ActivityWriteHoldField)
+	s.signal(id, 2001)
+	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
+	s.waitForMark(id, "HOLD since ")
 	s.fix(id)
 	s.mustResult(id)
 	assert.Empty(t, s.mark(id))
-	stop, err := operations.HoldMarksStopped(t.Context(), s.temporal)
+	assert.Equal(t, 2, s.applied(id))
+	s.requireMarksOn()
+}
+
+// waitForScheduled waits until the order's latest run has scheduled an activity.
+func (s *stack) waitForScheduled(id, activity string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		for _, event := range s.history(id) {
+			scheduled := event.GetActivityTaskScheduledEventAttributes()
+			if scheduled.GetActivityType().GetName() == activity {
+				return true
+			}
+		}
+		return false
+	}, waitFor, tick)
+}
+
+// TestARightOrderKeepsItsRunWhileMarksAreStopped: otherwise its mark would stay for good.
+func TestARightOrderKeepsItsRunWhileMarksAreStopped(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{
+		Route: fakeinflow.RoutePutSalesOrder, Status: 403,
+	}))
+	s.fix(id)
+	require.Eventually(t, func() bool {
+		stop, err := operations.HoldMarksStopped(t.Context(), s.temporal)
+		return err == nil && stop != nil
+	}, waitFor, tick)
+	s.waitForStatus(id, ordercheck.StatusPassed)
+	assert.NotEmpty(t, s.mark(id))
+	s.fake.ClearFaults()
+	orders, err := operations.ResumeHoldMarks(t.Context(), s.temporal)
 	require.NoError(t, err)
-	assert.Nil(t, stop)
+	assert.Equal(t, 1, orders, "the run is open")
+	s.mustResult(id)
+	assert.Empty(t, s.mark(id))
+}
+
+func TestWordsAppendedToAMarkStay(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	words := s.mark(id) + " - CALL BOB"
+	require.NoError(t, s.fake.SetField(id, "customFields."+holdField, words))
+	s.fix(id)
+	s.mustResult(id)
+	assert.Equal(t, words, s.mark(id))
+	assert.Len(t, s.writes(id), 1)
+}
+
+// TestAChangedFieldMovesTheMark: the company chooses another field while an order is held.
+func TestAChangedFieldMovesTheMark(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{noWorker: true})
+	stop := s.startWorker()
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	stop()
+	var err error
+	s.holdMarks, err = activities.NewHoldMarks("custom4", "", time.UTC, false)
+	require.NoError(t, err)
+	s.startWorker()
+	_, err = operations.ResumeHoldMarks(t.Context(), s.temporal)
+	require.NoError(t, err)
+	s.waitForMark(id, "")
+	require.Eventually(t, func() bool {
+		custom, _ := s.document(id)["customFields"].(map[string]any)
+		return custom["custom4"] != nil && custom["custom4"] != ""
+	}, waitFor, tick)
 }
 
 // TestASaveDuringAMarkIsNotOverwritten: InFlow refuses the write, and the gate reads the order again.

@@ -37,6 +37,7 @@ const (
 	roleVariable       = "E2E_ROLE"
 	roleStuckWorker    = "stuck-worker"
 	roleStuckHandOver  = "stuck-hand-over"
+	roleStuckMark      = "stuck-mark"
 	temporalVariable   = "E2E_TEMPORAL"
 	namespaceVariable  = "E2E_NAMESPACE"
 	inflowURLVariable  = "E2E_INFLOW_URL"
@@ -44,18 +45,23 @@ const (
 	inflowKeyVariable  = "E2E_INFLOW_KEY"
 	checkingLine       = "checking"
 	handingOverLine    = "handing over"
+	writtenLine        = "written"
 	stuckWorkerTimeout = 2 * waitFor
 )
 
 // playRole runs a worker that hangs at a certain point and prints a line there: before it checks an
-// order that it has fetched, or after it has handed over the deliveries of a few orders.
+// order that it has fetched, after it has handed over the deliveries of a few orders, or after InFlow
+// has written a hold mark.
 func playRole(role string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
 	defer cancel()
 	var dialOptions []grpc.DialOption
 	calls := 0
 	answerRules := rulefile.Default
+	var transport http.RoundTripper
 	switch role {
+	case roleStuckMark:
+		transport = hangAfterWrite{ctx}
 	case roleStuckWorker:
 		answerRules = func() *rules.Set {
 			if calls++; calls > 1 { // the first call belongs to the fetch
@@ -93,19 +99,41 @@ func playRole(role string) int {
 	}
 	orders, err := inflow.NewClient(inflow.Options{
 		BaseURL: os.Getenv(inflowURLVariable), CompanyID: os.Getenv(inflowCoVariable),
-		APIKey: os.Getenv(inflowKeyVariable),
+		APIKey: os.Getenv(inflowKeyVariable), Transport: transport,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	marks, err := activities.NewHoldMarks(holdField, "", time.UTC, false)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if role != roleStuckMark {
+		marks = nil
+	}
 	g := gate.Gate{Temporal: c}
 	err = g.RunWorker(ctx, worker.Options{InflowRequestsPerMinute: plenty},
-		&activities.Activities{Orders: orders, Rules: answerRules})
+		&activities.Activities{Orders: orders, Rules: answerRules, HoldMarks: marks})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return 1
+}
+
+// hangAfterWrite is a transport that keeps InFlow's answers to writes to itself.
+type hangAfterWrite struct{ ctx context.Context }
+
+func (h hangAfterWrite) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err == nil && req.Method == http.MethodPut {
+		_ = resp.Body.Close()
+		fmt.Println(writtenLine)
+		<-h.ctx.Done()
+		return nil, h.ctx.Err()
+	}
+	return resp, err
 }
 
 func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {

@@ -79,7 +79,13 @@ func (s *Server) editWith(kind, id string, edit func(document map[string]any)) e
 func (s *Server) editOrRefuse(kind, id string, edit func(document map[string]any) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changes, err := s.store.edit(kind, id, edit, s.options.Clock())
+	byPerson := func(document map[string]any) error {
+		if document["lastModifiedById"] == apiMember {
+			document["lastModifiedById"] = personMember
+		}
+		return edit(document)
+	}
+	changes, err := s.store.edit(kind, id, byPerson, s.options.Clock())
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// apiMember is the lastModifiedById of an order if the API wrote it last.
-const apiMember = "c0ffee00-0000-4000-8000-00000000000a"
+// apiMember is the lastModifiedById of an order that the API wrote last, and personMember that of an
+// order that somebody has edited since.
+const (
+	apiMember    = "c0ffee00-0000-4000-8000-00000000000a"
+	personMember = "c0ffee00-0000-4000-8000-00000000000b"
+)
 
 // changedByFault is the value that [WriteFault.Changed] leaves behind.
 const changedByFault = "changed by a fault"

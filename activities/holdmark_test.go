@@ -1,0 +1,74 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/ordercheck"
+)
+
+func TestOnlyWhatTheGateWroteIsAMark(t *testing.T) {
+	t.Parallel()
+	marks, err := NewHoldMarks("custom3", "", time.UTC, false)
+	require.NoError(t, err)
+	const mark = "HOLD since 25 Nov: total is wrong"
+	known := []ordercheck.KnownMarks{{Field: "custom3", Texts: []string{mark}}}
+	nothing := []ordercheck.KnownMarks{{Field: "custom3"}}
+	for name, tt := range map[string]struct {
+		value       string
+		known       []ordercheck.KnownMarks
+		own, theirs bool
+	}{
+		"empty":                       {value: "", known: known},
+		"its mark":                    {value: mark, known: known, own: true},
+		"words appended":              {value: mark + " CALL BOB", known: known, theirs: true},
+		"a mark's form":               {value: "HOLD since 26 Nov: Bob is ill", known: known, theirs: true},
+		"a mark's form, none written": {value: mark, known: nothing, theirs: true},
+		"a mark that nobody remembers": {
+			value: mark, known: nil, own: true,
+		},
+		"words, nothing remembered": {value: "call Bob", known: nil, theirs: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			order := &inflow.SalesOrder{CustomFields: map[string]string{"custom3": tt.value}}
+			field := marks.takeFrom(order, tt.known)
+			want := ordercheck.HoldField{Name: "custom3", Foreign: tt.theirs}
+			seen := tt.value
+			if tt.own {
+				want.Text, seen = tt.value, ""
+			}
+			assert.Equal(t, &want, field)
+			assert.Equal(t, seen, order.CustomFields["custom3"], "what rules see")
+		})
+	}
+}
+
+// A mark is no news to rules, wherever it stands and whichever worker fetches the order.
+func TestNoRuleSeesAMark(t *testing.T) {
+	t.Parallel()
+	const mark = "HOLD since 25 Nov: total is wrong"
+	known := []ordercheck.KnownMarks{{Field: "custom3", Texts: []string{mark}}}
+	moved, err := NewHoldMarks("custom4", "", time.UTC, false)
+	require.NoError(t, err)
+	for _, marks := range []*HoldMarks{nil, moved} {
+		order := &inflow.SalesOrder{CustomFields: map[string]string{"custom3": mark}}
+		marks.takeFrom(order, known)
+		assert.Empty(t, order.CustomFields["custom3"])
+	}
+}
+
+func TestTheContentOfAnOrderIsTheSameWithAndWithoutAMark(t *testing.T) {
+	t.Parallel()
+	before := inflow.SalesOrder{Timestamp: "1", CustomFields: map[string]string{"custom1": "kept"}}
+	after := inflow.SalesOrder{
+		Timestamp: "2", CustomFields: map[string]string{"custom1": "kept", "custom3": ""},
+	}
+	assert.Equal(t, contentHash(before), contentHash(after))
+	after.PONumber = "4711"
+	assert.NotEqual(t, contentHash(before), contentHash(after))
+}

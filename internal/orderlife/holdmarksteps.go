@@ -1,0 +1,396 @@
+package orderlife
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// The hold mark is written in steps, so that a write can be judged even if its answer is lost, its
+// worker dies, or the run continues as new:
+//
+//	read -> write -> read
+//
+// The first reading says what is in the field, and keeps fingerprints of everything else. The write
+// follows at once, and InFlow refuses it if somebody has saved the order since. The second reading
+// compares the order with the fingerprints. It also finds out whether a write without an answer has
+// arrived. What the mark should say is decided again at each reading.
+//
+// A step that failed is repeated after a pause. A run does not end before its mark is gone from
+// InFlow, or the gate has given up.
+
+// MarkDo is a step of writing the hold mark.
+type MarkDo string
+
+// The steps.
+const (
+	MarkNothing MarkDo = ""
+	MarkRead    MarkDo = "read"  // report the outcome with MarkRead or MarkFailed
+	MarkWrite   MarkDo = "write" // follows a reading; report with MarkWritten or MarkFailed
+	MarkStop    MarkDo = "stop"  // stop marks for the account; report with MarksStopped or MarkFailed
+)
+
+// MarkStep is what the driver has to do next about the hold mark.
+type MarkStep struct {
+	Do MarkDo
+	// Read is the input of a reading.
+	Read ordercheck.ReadHoldFieldInput
+	// Stop is why to stop marks.
+	Stop ordercheck.HoldMarksStop
+}
+
+// MarkOutcome is what came of a hold mark.
+type MarkOutcome string
+
+// The outcomes of a hold mark.
+const (
+	MarkVerified   MarkOutcome = "verified"   // it was written, and nothing else changed
+	MarkUnverified MarkOutcome = "unverified" // it was written; the rest could not be compared
+	MarkDamaged    MarkOutcome = "damaged"    // it was written, and something else changed
+	MarkRefused    MarkOutcome = "refused"    // the API key may not write orders
+	MarkDelayed    MarkOutcome = "delayed"    // a step failed; it is repeated after a pause
+	MarkGivenUp    MarkOutcome = "given-up"
+)
+
+// MarkOutcomes returns all of them.
+func MarkOutcomes() []MarkOutcome {
+	return []MarkOutcome{
+		MarkVerified, MarkUnverified, MarkDamaged, MarkRefused, MarkDelayed, MarkGivenUp,
+	}
+}
+
+// MarkResult is what came of a step.
+type MarkResult struct {
+	// Outcome is empty if there is nothing to count.
+	Outcome MarkOutcome
+	// Changed lists the properties of the order that differ from before the write.
+	Changed []string
+	// Write is true if the driver has to write the mark now, as State.Mark.Attempt says.
+	Write bool
+}
+
+const (
+	// markRetryFirst is the pause after the first failure. It doubles up to markRetryLongest.
+	markRetryFirst   = 5 * time.Second
+	markRetryLongest = time.Hour
+	// markPatience is how long a mark is retried. Somebody may be away who has to resume marks.
+	markPatience = 30 * day
+	// markOffPatience is the same while the workers have no field for hold marks: the company may have
+	// turned them off.
+	markOffPatience = day
+	// maxQuietFailures is how many failures in a row nobody hears of: lost answers, and saves of other
+	// people between a reading and its write.
+	maxQuietFailures = 2
+
+	day = 24 * time.Hour
+)
+
+// NextMark returns the next step; MarkNothing while the driver has one to do.
+func (s *State) NextMark(now time.Time) MarkStep {
+	m := &s.Mark
+	switch {
+	case m.Doing != MarkNothing:
+	case m.Stop != nil:
+		return MarkStep{Do: MarkStop, Stop: *m.Stop}
+	case m.GivenUp, now.Before(m.PausedUntil):
+	case m.Attempt != nil:
+		return s.readStep(m.Attempt.Field, false)
+	case s.markIsWrong() && m.Text != "":
+		return s.readStep(m.In, true)
+	case s.markIsWrong():
+		return s.readStep(m.Field.Name, true)
+	}
+	return MarkStep{}
+}
+
+func (s *State) readStep(field string, toWrite bool) MarkStep {
+	return MarkStep{Do: MarkRead, Read: ordercheck.ReadHoldFieldInput{
+		SalesOrderID: s.Report.SalesOrderID, Field: field, Known: s.KnownMarks(),
+		Wanted: s.wantedIn(field), ToWrite: toWrite,
+	}}
+}
+
+// BeginMark begins the next step and returns it.
+func (s *State) BeginMark(now time.Time) MarkStep {
+	step := s.NextMark(now)
+	s.Mark.Doing = step.Do
+	return step
+}
+
+// MarkIsOutdated reports whether the step in progress would write what is not wanted any more. The
+// driver takes it back if it has not begun.
+func (s *State) MarkIsOutdated(step MarkStep) bool {
+	a := s.Mark.Attempt
+	switch {
+	case s.Mark.Doing == MarkWrite:
+		return !s.wantedIn(a.Field).Same(a.Says)
+	case s.Mark.Doing == MarkRead:
+		return a == nil && !s.wantedIn(step.Read.Field).Same(step.Read.Wanted)
+	default:
+		return false
+	}
+}
+
+// MarkRead takes the reading that step asked for. If its result says so, the driver writes next.
+func (s *State) MarkRead(
+	now time.Time, step MarkStep, image *ordercheck.HoldFieldImage,
+) (result MarkResult) {
+	m := &s.Mark
+	m.Doing = MarkNothing
+	if ordercheck.CompareVersions(image.Version, m.Seen) < 0 {
+		return s.delayMark(now, markPatience, "") // InFlow's answer is older than an earlier one
+	}
+	m.Seen = image.Version
+	if m.Attempt != nil {
+		result = s.compare(now, image)
+		if m.Stop != nil {
+			return result
+		}
+	}
+	s.takeField(now, image.Field, m.Field != nil && m.Field.Name == image.Field.Name)
+	wanted := s.wantedIn(image.Field.Name)
+	switch {
+	case s.Due != nil, s.InFlight != nil, s.Failure != nil, !wanted.Same(step.Read.Wanted):
+		return result // the next step decides anew
+	case image.Field.Foreign:
+	case image.Field.Text == image.Text:
+		m.Says = wanted
+	case image.Field.Text != "" && !wanted.IsZero() && wanted.Same(m.Says):
+		// by a worker with another INFLOW_HOLD_TEXT
+	default:
+		m.Attempt = &MarkAttempt{
+			Field: image.Field.Name, Text: image.Text, Says: wanted,
+			Version: image.Version, Properties: image.Properties, Serials: image.Serials,
+			ModifiedBy: image.ModifiedBy,
+		}
+		m.Doing, m.Tried, result.Write = MarkWrite, cmp.Or(image.Text, m.Tried), true
+		return result
+	}
+	m.Failures, m.FailingSince, m.Reason = 0, time.Time{}, ""
+	return result
+}
+
+// compare ends the attempt with a later reading of the order.
+//
+// If InFlow answered the write, and nobody has saved the order since, every difference is damage. If
+// somebody has saved it, that may explain the differences, unless InFlow's answer had them already or
+// serial numbers are gone: losing them is what a faulty write is known for, and nobody takes them
+// away in the seconds between. Other differences are only counted.
+//
+// If the answer is unknown and the field has the text, the write has arrived. Whether somebody has
+// saved the order since is then a question of who saved it last.
+func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkResult {
+	a := s.Mark.Attempt
+	changed := ordercheck.Differences(a.Properties, image.Properties)
+	last := a.Written == image.Version // nobody has saved the order since
+	if a.Written == "" {
+		if image.Version == a.Version || image.Field.Text != a.Text || image.Field.Foreign {
+			s.Mark.Attempt = nil // it has not arrived
+			return MarkResult{}
+		}
+		last = s.savedByGate(a, image)
+		s.takeText(a)
+		if len(changed) == 0 {
+			s.takeVersion(now, a, image.Version)
+		}
+	}
+	s.Mark.Attempt = nil
+	switch {
+	case len(changed) == 0:
+		return MarkResult{Outcome: MarkVerified}
+	case !last:
+		certain := slices.DeleteFunc(slices.Clone(changed), func(name string) bool {
+			return !slices.Contains(a.Changed, name)
+		})
+		if image.Serials >= a.Serials && len(certain) == 0 {
+			s.note(now, ordercheck.TimelineNotified, "Somebody saved the order together with its hold mark. "+
+				"The gate could not tell whether the mark changed more than its field.")
+			return MarkResult{Outcome: MarkUnverified, Changed: changed}
+		}
+		if len(certain) > 0 {
+			changed = certain
+		}
+	}
+	s.Mark.Stop = &ordercheck.HoldMarksStop{
+		SalesOrderID: s.Report.SalesOrderID, OrderNumber: s.Report.OrderNumber, Damaged: changed,
+	}
+	s.checkDamaged(a)
+	return MarkResult{Outcome: MarkDamaged, Changed: changed}
+}
+
+// savedByGate reports whether the gate seems to be the last who saved the order. If InFlow doesn't say
+// who did, somebody else may be.
+func (s *State) savedByGate(a *MarkAttempt, image *ordercheck.HoldFieldImage) bool {
+	switch writer := s.Mark.Writer; {
+	case image.ModifiedBy == "":
+		return false
+	case writer != "":
+		return image.ModifiedBy == writer
+	default:
+		return a.ModifiedBy != "" && image.ModifiedBy != a.ModifiedBy
+	}
+}
+
+// checkDamaged makes a check due: the write is not the order that the latest check saw.
+func (s *State) checkDamaged(a *MarkAttempt) {
+	s.Mark.Content = ""
+	if a.Written != "" && s.Report.OrderVersion == a.Written {
+		s.Report.OrderVersion = a.Version
+	}
+	if s.Cancellation == NotCancelled {
+		s.request(ordercheck.PriorityWebhook).Now = true
+	}
+}
+
+// MarkWritten takes InFlow's answer to a write.
+func (s *State) MarkWritten(now time.Time, written *ordercheck.WrittenHoldField) {
+	a := s.Mark.Attempt
+	s.Mark.Doing = MarkNothing
+	s.Mark.Writer = written.ModifiedBy
+	a.Written, a.Changed = written.Version, contradictions(a.Properties, written.Properties)
+	s.takeText(a)
+	s.takeVersion(now, a, written.Version)
+}
+
+// contradictions lists the properties that both lists have, with different values.
+func contradictions(before, answer []ordercheck.Fingerprint) []string {
+	hashes := make(map[string]string, len(before))
+	for _, print := range before {
+		hashes[print.Name] = print.Hash
+	}
+	var names []string
+	for _, print := range answer {
+		if hash, both := hashes[print.Name]; both && hash != print.Hash {
+			names = append(names, print.Name)
+		}
+	}
+	return names
+}
+
+// takeText takes that the field has the attempt's text.
+func (s *State) takeText(a *MarkAttempt) {
+	m := &s.Mark
+	m.Text, m.In, m.Says = a.Text, a.Field, a.Says
+	if a.Text == "" {
+		m.In = ""
+	}
+}
+
+// takeVersion takes that the attempt has made a version of the order, and nobody another one.
+func (s *State) takeVersion(now time.Time, a *MarkAttempt, version string) {
+	m := &s.Mark
+	if a.Version != m.Version {
+		m.Replaced = a.Version
+	}
+	m.Version, m.Seen, m.WrittenAt = version, version, now
+	m.Announced = s.Report.OrderVersion == version
+	if s.Report.OrderVersion == a.Version {
+		s.Report.OrderVersion = version // the same order but for the mark
+	}
+}
+
+// MarksStopped takes that marks are stopped for the account.
+func (s *State) MarksStopped(now time.Time) MarkResult {
+	stop := s.Mark.Stop
+	s.Mark.Doing, s.Mark.Stop = MarkNothing, nil
+	reason := "InFlow refused it: the API key may not write orders."
+	if len(stop.Damaged) > 0 {
+		reason = "InFlow changed more than its field, so the gate has stopped."
+	}
+	result := s.delayMark(now, markPatience, reason)
+	result.Outcome = "" // the reason of the stop was counted
+	return result
+}
+
+// MarkFailure is why a step failed.
+type MarkFailure struct {
+	Failure
+	// NotWritten is true if InFlow certainly did not write.
+	NotWritten bool
+	// TakenBack is true if the driver took the step back. It may have happened all the same.
+	TakenBack bool
+}
+
+// MarkFailed takes that the step in progress failed.
+func (s *State) MarkFailed(now time.Time, failure MarkFailure) MarkResult {
+	m := &s.Mark
+	doing := m.Doing
+	m.Doing = MarkNothing
+	if doing == MarkWrite && failure.NotWritten {
+		m.Attempt = nil
+	}
+	switch {
+	case failure.TakenBack:
+		return MarkResult{}
+	case failure.Type == ordercheck.ErrorOrderNotFound:
+		s.forgetMark()
+		s.Mark.GivenUp = true // a check will find the order deleted
+		return MarkResult{}
+	case failure.Type == ordercheck.ErrorInflowUnauthorized && doing == MarkWrite:
+		m.Stop = &ordercheck.HoldMarksStop{
+			SalesOrderID: s.Report.SalesOrderID, OrderNumber: s.Report.OrderNumber,
+		}
+		return MarkResult{Outcome: MarkRefused}
+	case failure.Type == ordercheck.ErrorHoldMarksOff:
+		return s.delayMark(now, markOffPatience, "")
+	case failure.Type == ordercheck.ErrorHoldMarksStopped:
+		return s.delayMark(now, markPatience, "")
+	}
+	reason := failure.Message
+	if m.Failures < maxQuietFailures {
+		reason = ""
+	}
+	result := s.delayMark(now, markPatience, reason)
+	if m.Attempt != nil && m.Failures == 1 {
+		m.PausedUntil = time.Time{} // find out at once whether a write without an answer has arrived
+	}
+	return result
+}
+
+// delayMark pauses after a failure, or gives up after too many. reason is for the timeline; it is
+// empty if nobody needs to know.
+func (s *State) delayMark(now time.Time, patience time.Duration, reason string) MarkResult {
+	m := &s.Mark
+	if m.Failures++; m.FailingSince.IsZero() {
+		m.FailingSince = now
+	}
+	m.PausedUntil = now.Add(min(markRetryFirst<<min(m.Failures-1, 10), markRetryLongest))
+	if reason != "" && reason != m.Reason {
+		m.Reason = reason
+		s.note(now, ordercheck.TimelineNotified, fmt.Sprintf(
+			"The hold could not be shown in InFlow: %s", ordercheck.Cut(reason, maxErrorText)))
+	}
+	switch {
+	case m.PausedUntil.After(m.FailingSince.Add(patience)):
+		m.GivenUp = true
+		text := "The gate has given up writing the order's hold mark in InFlow."
+		if m.Text != "" {
+			text = "The gate has given up. This hold mark is still in InFlow: " + m.Text
+		}
+		s.note(now, ordercheck.TimelineNotified, text)
+		return MarkResult{Outcome: MarkGivenUp}
+	case reason != "":
+		return MarkResult{Outcome: MarkDelayed}
+	default:
+		return MarkResult{}
+	}
+}
+
+// markIsUnfinished reports whether the run has something to do about the mark, now or after a pause.
+// If the order could not be checked, the run fails without waiting for that.
+func (s *State) markIsUnfinished() bool {
+	m := &s.Mark
+	return m.Doing != MarkNothing || m.Stop != nil ||
+		!m.GivenUp && s.Failure == nil && (m.Attempt != nil || s.markIsWrong())
+}
+
+// markAlarm returns the end of the pause, if any.
+func (s *State) markAlarm(now time.Time) alarm {
+	if s.Mark.Doing != MarkNothing || !now.Before(s.Mark.PausedUntil) || !s.markIsUnfinished() {
+		return alarm{}
+	}
+	return alarm{at: s.Mark.PausedUntil, why: "try again to write the hold mark in InFlow"}
+}
