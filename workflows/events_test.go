@@ -46,6 +46,7 @@ type saga struct {
 	mailDownUntil         time.Time
 	runs                  int
 	notices               []sentNotice
+	outcomes              []ordercheck.OrderOutcomes
 	givenUp               int
 	fired                 bool
 	log                   []string
@@ -228,7 +229,18 @@ func (s *saga) onFetch(nth int, do func()) {
 func (s *saga) open(t *testing.T) {
 	t.Helper()
 	before := s.life
+	settings := settings
+	settings.RecordOutcomes = true
 	s.life = newLife(t, settings, "total")
+	s.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.OrderOutcomes) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.outcomes = append(s.outcomes, in)
+			return nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityRecordOutcomes},
+	)
 	if before != nil {
 		s.saved, s.broken = before.saved, before.broken
 		s.SetStartTime(before.Now())
@@ -376,6 +388,7 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 			byHand++
 		}
 	}
+	wrong = append(wrong, s.judgeOutcomes()...)
 	if byHand > 1 || byHand > 0 && !s.cancelled {
 		fault("%d notices say that the hold was ended by hand", byHand)
 	}
@@ -398,6 +411,24 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	}
 	if len(s.broken) == 0 && err == nil && report.Status != ordercheck.StatusPassed {
 		fault("the order is right, and %s", report.Status)
+	}
+	return wrong
+}
+
+// judgeOutcomes says what is wrong with the outcomes that were recorded. An attempt may be repeated by
+// the next run, with the same key.
+func (s *saga) judgeOutcomes() (wrong []string) {
+	byKey := map[string]ordercheck.OrderOutcomes{}
+	for _, o := range s.outcomes {
+		if first, twice := byKey[o.Key]; twice && !slices.Equal(first.Outcomes, o.Outcomes) {
+			wrong = append(wrong, "one key has two outcomes")
+		}
+		byKey[o.Key] = o
+	}
+	told := slices.ContainsFunc(s.notices,
+		func(n sentNotice) bool { return n.notice.Kind == ordercheck.NoticeFailed })
+	if told && len(byKey) == 0 {
+		wrong = append(wrong, "people were told of an error, and nothing became of it")
 	}
 	return wrong
 }

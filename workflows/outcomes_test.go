@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/workflow"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -59,4 +61,29 @@ func TestOutcomesAreRecorded(t *testing.T) {
 			assert.InDelta(t, after[i].Seconds(), ended.Seconds, 60)
 		}
 	}
+}
+
+// A run that continues as new leaves outcomes that are not recorded to the next one. That records them
+// with the same key, because the last attempt may have succeeded, and metrics don't count them again.
+func TestOutcomesAreRecordedByTheNextRun(t *testing.T) {
+	settings := settings
+	settings.RecordOutcomes = true
+	l := newLife(t, settings, "total")
+	before := l.recordsOutcomes(func() bool { return true })
+	l.override(time.Hour, byAnna, nil)
+	// The test environment gives an activity up after 10 attempts.
+	l.save(time.Hour+5*time.Second, func() { l.SetContinueAsNewSuggested(true) })
+	_, err := l.run(t)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, err, &again)
+	require.NotEmpty(t, *before)
+	assert.Len(t, l.observer.ended, 1)
+
+	next := newLife(t, settings)
+	next.saved = l.saved + 1
+	after := next.recordsOutcomes(func() bool { return false })
+	next.ExecuteWorkflow(ordercheck.WorkflowType, startOf(t, again))
+	require.NoError(t, next.GetWorkflowError())
+	assert.Equal(t, (*before)[:1], *after)
+	assert.Empty(t, next.observer.ended)
 }
