@@ -177,6 +177,45 @@ func holdBranches() map[string]branch {
 			require.ErrorContains(t, err, "INFLOW_API_KEY")
 			s.record(name, id)
 		},
+		"hold-marked": func(t *testing.T, name string) {
+			s := newMarkStack(t, options{settings: holding(0)})
+			id := s.create("balance-wrong")
+			s.waitForMark(id, "HOLD since ")
+			s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-marked-answer-lost": func(t *testing.T, name string) {
+			s := newMarkStack(t, options{settings: holding(0)})
+			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{
+				Route: fakeinflow.RoutePutSalesOrder, AnswerLost: true, Times: 1,
+			}))
+			id := s.create("balance-wrong")
+			s.waitForMark(id, "HOLD since ")
+			s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
+		"hold-marks-stopped": func(t *testing.T, name string) {
+			s := newMarkStack(t, options{settings: holding(0)})
+			require.NoError(t, s.fake.SetFault(fakeinflow.Fault{
+				Route: fakeinflow.RoutePutSalesOrder, Status: 403, Times: 1,
+			}))
+			id := s.create("balance-wrong")
+			require.Eventually(t, func() bool {
+				stop, err := operations.HoldMarksStopped(t.Context(), s.temporal)
+				return err == nil && stop != nil
+			}, waitFor, tick)
+			_, err := operations.ResumeHoldMarks(t.Context(), s.temporal)
+			require.NoError(t, err)
+			s.waitForMark(id, "HOLD since ")
+			s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+			s.fix(id)
+			assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
+			s.record(name, id)
+		},
 		"hold-continued-as-new": func(t *testing.T, name string) {
 			s := newStack(t, options{settings: holding(0)})
 			id := s.create("balance-wrong")
