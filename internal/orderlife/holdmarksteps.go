@@ -124,10 +124,10 @@ func (s *State) BeginMark(now time.Time) MarkStep {
 // driver takes it back if it has not begun.
 func (s *State) MarkIsOutdated(step MarkStep) bool {
 	a := s.Mark.Attempt
-	switch {
-	case s.Mark.Doing == MarkWrite:
+	switch s.Mark.Doing {
+	case MarkWrite:
 		return !s.wantedIn(a.Field).Same(a.Says)
-	case s.Mark.Doing == MarkRead:
+	case MarkRead:
 		return a == nil && !s.wantedIn(step.Read.Field).Same(step.Read.Wanted)
 	default:
 		return false
