@@ -46,8 +46,6 @@ func (s *State) Next(now time.Time) Next {
 	case s.Open():
 		alarm := s.nextAlarm().sooner(s.markAlarm(now))
 		return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
-	case s.OutcomesWaiting():
-		return Next{Do: Sleep, Why: "what became of the errors is being counted"}
 	case s.markIsUnfinished():
 		if alarm := s.markAlarm(now); !alarm.at.IsZero() {
 			return Next{Do: Sleep, Until: alarm.at, Why: alarm.why}
@@ -58,6 +56,8 @@ func (s *State) Next(now time.Time) Next {
 			Do: Sleep, Until: s.Mark.WrittenAt.Add(ownWebhookPatience),
 			Why: "wait for the webhook of the gate's own write",
 		}
+	case s.OutcomesWaiting():
+		return Next{Do: Sleep, Why: "what became of the errors is being counted"}
 	case s.Failure != nil:
 		return Next{Do: Fail}
 	case s.Cancellation == Cancelled:
