@@ -363,7 +363,7 @@ func (q *listQuery) order(orders []seen) ([]seen, error) {
 		}
 		keyed := make([]keyedOrder, len(orders))
 		for i := range orders {
-			keyed[i] = keyedOrder{i, newSortKey(fieldText(orders[i].document, field))}
+			keyed[i] = keyedOrder{i, newSortKey(field, fieldText(orders[i].document, field))}
 		}
 		slices.SortFunc(keyed, func(a, b keyedOrder) int { return cmp.Or(a.key.compare(&b.key), cmp.Compare(a.place, b.place)) })
 		sorted := make([]seen, len(orders))
@@ -391,8 +391,11 @@ type sortKey struct {
 	isAmount, isDate bool
 }
 
-func newSortKey(text string) sortKey {
+func newSortKey(field, text string) sortKey {
 	key := sortKey{text: strings.ToLower(text)}
+	if field == "timestamp" {
+		return key // hex digits, which may look like an amount: 00000000003101E5
+	}
 	if key.date, key.isDate = parseDate(text); !key.isDate {
 		var err error
 		key.amount, err = decimal.Parse(text)

@@ -243,6 +243,24 @@ func TestInclude(t *testing.T) {
 	assert.Equal(t, 400, get("?include=total").status)
 }
 
+// TestListSortsHexVersions has enough orders for versions such as 00000000003101E5, which look like
+// an amount.
+func TestListSortsHexVersions(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	for range 1500 {
+		a.add(nil)
+	}
+	last := ""
+	for skip := 0; skip < 1500; skip += 100 {
+		for _, order := range a.api(http.MethodGet,
+			fmt.Sprintf("/sales-orders?sort=timestamp&count=100&skip=%d", skip), "").list(t) {
+			version := within[string](t, order, "timestamp")
+			require.Greater(t, version, last)
+			last = version
+		}
+	}
+}
+
 func TestListSalesOrders(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	list := a.addSamples()
@@ -291,6 +309,14 @@ func TestListSalesOrders(t *testing.T) {
 		"sortDesc": {
 			url.Values{"sort": {"orderNumber"}, "sortDesc": {"true"}, "count": {"2"}},
 			[]string{"57", "56"},
+		},
+		"sort by version": {
+			url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}},
+			[]string{"57", "56"},
+		},
+		"sort by version from an order on": {
+			url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}, "after": {id(14)}},
+			[]string{"54", "53"},
 		},
 		"sort by amount": {url.Values{"sort": {"Total"}, "count": {"3"}}, []string{"56", "47", "45"}},
 		"number":         {url.Values{"filter[orderNumber]": {"so-001042"}}, []string{"42"}},
