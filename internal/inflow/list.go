@@ -55,12 +55,12 @@ func (c *Client) ListSalesOrders(
 	ctx context.Context, from time.Time, page ListPage,
 ) (SalesOrderList, error) {
 	const op = "list sales orders"
-	dates, err := json.Marshal(map[string]string{"fromDate": from.UTC().Format(time.RFC3339)})
+	dates, err := orderDates(from, time.Time{})
 	if err != nil {
 		return SalesOrderList{}, fmt.Errorf("inflow: %s: %w", op, err)
 	}
 	query := url.Values{
-		"filter[orderDate]": {string(dates)},
+		"filter[orderDate]": {dates},
 		"count":             {listCount},
 		// Order numbers are unique and hardly ever change, so pages don't shift.
 		"sort": {"orderNumber"},

@@ -34,6 +34,9 @@ var includes = []string{
 var Requirements = append(slices.Clone(includes),
 	ordercheck.LookupBilled, ordercheck.LookupRecentOrders)
 
+// Includes returns the related entities that rules can require, whatever set is in force.
+func Includes() []string { return slices.Clone(includes) }
+
 // need is the state of a requirement, or of several, on one order.
 type need struct {
 	// reason says why a rule with the requirement cannot judge the order. It is empty if it can.
