@@ -21,6 +21,7 @@ func TestWrongUse(t *testing.T) {
 		"flag of marks":    {[]string{"marks", "status", "--json"}, exitUsage, "unknown flag: --json"},
 		"flag of override": {[]string{"override", "SO-1", "--wait", "soon"}, exitUsage, "--wait"},
 		// Their contract has one status for everything that fails.
+		"orders":           {[]string{"orders", "exprot"}, exitFault, "did you mean export"},
 		"webhooks":         {[]string{"webhooks", "send-all"}, exitFault, `gate webhooks has no command "send-all"`},
 		"flag of webhooks": {[]string{"webhooks", "list", "--jsno"}, exitFault, "unknown flag: --jsno"},
 	} {
@@ -34,7 +35,7 @@ func TestWrongUse(t *testing.T) {
 }
 
 func TestGroupsShowTheirHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"marks"}, {"rules"}, {"webhooks"}} {
+	for _, args := range [][]string{{}, {"marks"}, {"orders"}, {"rules"}, {"webhooks"}} {
 		out, _, status, err := runGate(t, "", args...)
 		assert.NoError(t, err)
 		assert.Zero(t, status)

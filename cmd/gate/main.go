@@ -82,6 +82,7 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		newRerunCommand(),
 		newSweepCommand(),
 		newMarksCommand(),
+		newOrdersCommand(),
 		newRulesCommand(),
 		newWebhooksCommand(),
 		newFakeInflowCommand(),

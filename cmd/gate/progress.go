@@ -31,14 +31,19 @@ func newProgress(out io.Writer, label string) *progress {
 
 // set shows that done of total are done. A total of 0 means unknown.
 func (p *progress) set(done, total int) {
-	if time.Since(p.last) < p.every {
-		return
-	}
-	p.last = time.Now()
 	line := fmt.Sprintf("gate: %s: %d", p.label, done)
 	if total > 0 {
 		line += fmt.Sprintf(" of %d", total)
 	}
+	p.show(line, false)
+}
+
+// show shows a line, unless the last one was shown a moment ago and it is not urgent.
+func (p *progress) show(line string, urgent bool) {
+	if !urgent && time.Since(p.last) < p.every {
+		return
+	}
+	p.last = time.Now()
 	if p.terminal {
 		fmt.Fprint(p.out, clearLine+line)
 		return

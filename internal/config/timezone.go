@@ -35,6 +35,15 @@ func (z *timeZone) Location() *time.Location {
 	return z.location
 }
 
+// LocalTimeZone returns the name of this process's time zone; empty if the machine does not tell it.
+func LocalTimeZone() string {
+	name, err := new(timeZone).Name()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
 // localtime is where most machines keep their time zone. Tests change it.
 var localtime = "/etc/localtime"
 

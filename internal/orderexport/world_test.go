@@ -133,9 +133,11 @@ func (w *world) read() (orderfile.Header, map[string]string) {
 	versions := map[string]string{}
 	for order, err := range reader.Orders() {
 		require.NoError(w.t, err)
-		digest, err := order.SalesOrder()
-		require.NoError(w.t, err)
-		assert.Equal(w.t, order.SalesOrderID, digest.SalesOrderID)
+		if len(versions)%20 == 0 { // decoding them all takes long
+			digest, err := order.SalesOrder()
+			require.NoError(w.t, err)
+			assert.Equal(w.t, order.SalesOrderID, digest.SalesOrderID)
+		}
 		versions[order.SalesOrderID] = order.Version
 	}
 	return reader.Header, versions
