@@ -91,11 +91,10 @@ func (a *Activities) SendGathered(
 	if in.LookUp != "" {
 		return a.moveGathered(ctx, &in, other)
 	}
-	return ordercheck.SentGathered{}, temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Receiver),
-		errorNoticeRefused,
-		nil,
-	)
+	return ordercheck.SentGathered{},
+		temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Receiver),
+			errorNoticeRefused, nil)
 }
 
 // moveGathered has an order's notices gathered for its new sales rep, unless the new one gets every

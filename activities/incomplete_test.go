@@ -54,7 +54,8 @@ func TestFetchedOrderNamesMissingIncludes(t *testing.T) {
 		"customer":    {withField(t, whole, "customer", nil), []string{"customer"}},
 		"no customer": {withField(t, withField(t, whole, "customer", nil), "customerId", ""),
 			nil},
-		"product":               {orderWithLines(`{"salesOrderLineId":"l1","productId":"p1","subTotal":"20.00"}`), []string{"lines.product"}},
+		"product": {orderWithLines(`{"salesOrderLineId":"l1","productId":"p1","subTotal":"20.00"}`),
+			[]string{"lines.product"}},
 		"taxing scheme":         {withField(t, whole, "taxingSchemeId", "x"), []string{"taxingScheme"}},
 		"the sales rep, unused": {withField(t, whole, "salesRepTeamMemberId", "r"), nil},
 	} {
@@ -132,7 +133,8 @@ func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 
 	// As a worker fetches whose rules need nothing.
 	bare := ordercheck.Digest(
-		`{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00","balance":"20.00"}`,
+		`{"salesOrderId":"` + orderID +
+			`","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00","balance":"20.00"}`,
 	)
 	checked := check(ordercheck.CheckOrderInput{Order: bare, Asked: []string{"customer"}})
 	assert.NotContains(t, checked.NotAsked, "customer")

@@ -56,9 +56,7 @@ func (a *Activities) LookUpOrders(
 
 // addLookups adds the data that rules need beyond the order, or the look-ups that are still needed.
 func (a *Activities) addLookups(
-	ctx context.Context,
-	order *inflow.SalesOrder,
-	in ordercheck.FetchOrderInput,
+	ctx context.Context, order *inflow.SalesOrder, in ordercheck.FetchOrderInput,
 	fetched *ordercheck.FetchedOrder,
 ) error {
 	lookUp := checks.LookUpRecentOrders(order)

@@ -52,11 +52,10 @@ func (a *Activities) Notify(
 	if in.Target == ordercheck.TargetSalesRep {
 		return ordercheck.NotifyResult{}, nil // the sales rep gets every notice anyway
 	}
-	return ordercheck.NotifyResult{}, temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Target),
-		errorNoticeRefused,
-		nil,
-	)
+	return ordercheck.NotifyResult{},
+		temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%s no longer gets notices: the settings have changed", in.Target),
+			errorNoticeRefused, nil)
 }
 
 // salesRepEmail asks InFlow for the address of an order's sales rep; empty if there is none.

@@ -15,10 +15,9 @@ import (
 // PastRuns is the part of Temporal's client that finds an order's earlier runs and reads their
 // histories.
 type PastRuns interface {
-	ListWorkflow(
-		ctx context.Context,
-		request *workflowservice.ListWorkflowExecutionsRequest,
-	) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	ListWorkflow(ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest) (
+		*workflowservice.ListWorkflowExecutionsResponse, error)
 	GetWorkflow(ctx context.Context, workflowID string, runID string) client.WorkflowRun
 	WorkflowService() workflowservice.WorkflowServiceClient
 }

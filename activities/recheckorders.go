@@ -28,10 +28,9 @@ const (
 
 // OpenRuns is the part of Temporal's client that lists orders' open runs and signals them.
 type OpenRuns interface {
-	ListWorkflow(
-		ctx context.Context,
-		request *workflowservice.ListWorkflowExecutionsRequest,
-	) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	ListWorkflow(ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest) (
+		*workflowservice.ListWorkflowExecutionsResponse, error)
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
 }
 

@@ -29,14 +29,12 @@ const (
 
 // OrderList is the part of Temporal's client that lists orders.
 type OrderList interface {
-	ListWorkflow(
-		ctx context.Context,
-		request *workflowservice.ListWorkflowExecutionsRequest,
-	) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	CountWorkflow(
-		ctx context.Context,
-		request *workflowservice.CountWorkflowExecutionsRequest,
-	) (*workflowservice.CountWorkflowExecutionsResponse, error)
+	ListWorkflow(ctx context.Context,
+		request *workflowservice.ListWorkflowExecutionsRequest) (
+		*workflowservice.ListWorkflowExecutionsResponse, error)
+	CountWorkflow(ctx context.Context,
+		request *workflowservice.CountWorkflowExecutionsRequest) (
+		*workflowservice.CountWorkflowExecutionsResponse, error)
 }
 
 var _ OrderList = client.Client(nil)
@@ -84,10 +82,7 @@ func (a *Activities) SendDigest(
 		return done, noticeError(failed)
 	case len(done.Sent) == 0 && len(done.Refused) > 0:
 		return done, temporal.NewNonRetryableApplicationError(
-			"every receiver's mail server refused the digest",
-			errorNoticeRefused,
-			nil,
-		)
+			"every receiver's mail server refused the digest", errorNoticeRefused, nil)
 	}
 	return done, nil
 }

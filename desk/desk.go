@@ -49,7 +49,7 @@ const (
 
 // Options configure a [Server].
 type Options struct {
-	// Temporal and Namespace are where the runs are. Both are required.
+	// Temporal and Namespace have the runs. Both are required.
 	Temporal  client.Client
 	Namespace string
 	// Converter decodes memos; nil means the SDK's default.

@@ -24,7 +24,7 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// options are those of a desk whose Temporal is away.
+// options returns options for a desk whose Temporal cannot be reached.
 func options(t *testing.T) desk.Options {
 	t.Helper()
 	temporal, err := client.NewLazyClient(client.Options{

@@ -70,8 +70,8 @@ const (
 // newAllowance makes an allowance and registers its metrics; stop unregisters them. Some of the
 // metrics need a.queue to run.
 func newAllowance(
-	c client.Client, namespace string, perMinute int, clock *clock,
-	provider metric.MeterProvider, w *watchdog.Watchdog,
+	c client.Client, namespace string, perMinute int, clock *clock, provider metric.MeterProvider,
+	w *watchdog.Watchdog,
 ) (a *allowance, stop func() error, err error) {
 	a = &allowance{perMinute: perMinute, temporal: c, namespace: namespace, clock: clock}
 	a.queue = poll.New(a.queueStats, poll.Options{

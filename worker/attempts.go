@@ -56,10 +56,7 @@ func (c *countedActivity) ExecuteActivity(
 	if err != nil {
 		outcome = "failed"
 	}
-	c.counter.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("activity", info.ActivityType.Name),
-		attribute.String("attempt", attempt),
-		attribute.String("outcome", outcome),
-	))
+	c.counter.Add(ctx, 1, metric.WithAttributes(attribute.String("activity", info.ActivityType.Name),
+		attribute.String("attempt", attempt), attribute.String("outcome", outcome)))
 	return result, err
 }

@@ -28,7 +28,8 @@ func TestTimeOfDay(t *testing.T) {
 
 func TestWeekdays(t *testing.T) {
 	t.Parallel()
-	const mon, tue, wed, thu, fri = time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday
+	const mon, tue, wed, thu, fri = time.Monday, time.Tuesday, time.Wednesday, time.Thursday,
+		time.Friday
 	for text, want := range map[string]worker.Weekdays{
 		"Mon-Fri":              {mon, tue, wed, thu, fri},
 		"Mon,Wed":              {mon, wed},

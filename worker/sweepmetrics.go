@@ -86,7 +86,8 @@ func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 		}
 		return l.seen.Load(), err
 	}, poll.Options{
-		Name: "the question to Temporal about the last sweep", Every: sweepPoll, Timeout: sweepTimeout, Watchdog: w,
+		Name: "the question to Temporal about the last sweep", Every: sweepPoll, Timeout: sweepTimeout,
+		Watchdog: w,
 	}).Run(ctx)
 }
 

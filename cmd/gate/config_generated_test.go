@@ -25,13 +25,15 @@ import (
 const nonsense = "5 parsecs"
 
 var badValues = []string{
-	nonsense, "://", "-1", "NaN", "99999999999999999999", "1e309", "true,false", "http://", "[::1", "host:notaport",
+	nonsense, "://", "-1", "NaN", "99999999999999999999", "1e309", "true,false", "http://", "[::1",
+	"host:notaport",
 	"%zz", "/nonexistent/file", "\u202Ea\tb", "postgres://user@host/db", strings.Repeat("x", 5000),
 }
 
-// freeText are the variables that may hold any text, and those that no process of production reads.
+// freeText are the variables that accept any text, and those that no production process reads.
 var freeText = []string{
-	"SMTP_USERNAME", "SMTP_PASSWORD", "DESK_OIDC_CLIENT_ID", "DESK_OIDC_CLIENT_SECRET", "WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
+	"SMTP_USERNAME", "SMTP_PASSWORD", "DESK_OIDC_CLIENT_ID", "DESK_OIDC_CLIENT_SECRET",
+	"WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
 }
 
 // companions make each variable count: alone, some would be refused for what is missing beside
@@ -40,11 +42,16 @@ func companions(t *testing.T) map[string]string {
 	t.Helper()
 	environment := sound()
 	maps.Copy(environment, map[string]string{
-		"SMTP_ADDR": "127.0.0.1:25", "SMTP_TLS": "none", "MAIL_FROM": "gate@example.com", "MAIL_TO": "sales@example.com",
-		"SMTP_USERNAME": "gate", "SMTP_PASSWORD": "hush-mail", "WORKER_DEPLOYMENT": "gate", "WORKER_BUILD_ID": "1",
-		"PAYLOAD_KEYS": "k1:" + strings.Repeat("A", 43) + "=", "CODEC_LISTEN_ADDR": "127.0.0.1:5020", "DEV_INFLOW_ADDR": "127.0.0.1:5010",
-		"DESK_SECRET": strings.Repeat("s", 32), "DESK_ADDR": "127.0.0.1:5030", "DESK_PEOPLE": "jane@example.com",
-		"DESK_OIDC_ISSUER": "https://accounts.example.com", "DESK_OIDC_CLIENT_ID": "gate", "DESK_OIDC_CLIENT_SECRET": "hush-oidc",
+		"SMTP_ADDR": "127.0.0.1:25", "SMTP_TLS": "none", "MAIL_FROM": "gate@example.com",
+		"MAIL_TO":       "sales@example.com",
+		"SMTP_USERNAME": "gate", "SMTP_PASSWORD": "hush-mail", "WORKER_DEPLOYMENT": "gate",
+		"WORKER_BUILD_ID": "1",
+		"PAYLOAD_KEYS":    "k1:" + strings.Repeat("A", 43) + "=", "CODEC_LISTEN_ADDR": "127.0.0.1:5020",
+		"DEV_INFLOW_ADDR": "127.0.0.1:5010",
+		"DESK_SECRET":     strings.Repeat("s", 32), "DESK_ADDR": "127.0.0.1:5030",
+		"DESK_PEOPLE":      "jane@example.com",
+		"DESK_OIDC_ISSUER": "https://accounts.example.com", "DESK_OIDC_CLIENT_ID": "gate",
+		"DESK_OIDC_CLIENT_SECRET": "hush-oidc",
 	})
 	return environment
 }
@@ -56,11 +63,15 @@ func variables(t *testing.T) []string {
 	content, err := os.ReadFile("../../.env.example")
 	require.NoError(t, err)
 	names := []string{
-		"TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", "TEMPORAL_TLS_SERVER_NAME", "TEMPORAL_CLIENT_AUTHORITY", "TEMPORAL_CONFIG_FILE",
-		"TEMPORAL_PROFILE", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA", "TEMPORAL_TLS_CLIENT_KEY_PATH",
-		"TEMPORAL_TLS_CLIENT_KEY_DATA", "TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_DATA",
+		"TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", "TEMPORAL_TLS_SERVER_NAME", "TEMPORAL_CLIENT_AUTHORITY",
+		"TEMPORAL_CONFIG_FILE",
+		"TEMPORAL_PROFILE", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA",
+		"TEMPORAL_TLS_CLIENT_KEY_PATH",
+		"TEMPORAL_TLS_CLIENT_KEY_DATA", "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+		"TEMPORAL_TLS_SERVER_CA_CERT_DATA",
 	}
-	for _, match := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]*)=`).FindAllStringSubmatch(string(content), -1) {
+	for _, match := range regexp.MustCompile(
+		`(?m)^#?([A-Z][A-Z0-9_]*)=`).FindAllStringSubmatch(string(content), -1) {
 		names = append(names, match[1])
 	}
 	require.Greater(t, len(names), 60)
@@ -80,7 +91,8 @@ func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 			environment := maps.Clone(base)
 			environment[variable] = value
 			switch variable { // a secret and the file for it exclude each other
-			case "SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "TEMPORAL_API_KEY_FILE", "WEBHOOK_SECRET_FILE", "CODEC_TOKEN_FILE", "DESK_SECRET_FILE",
+			case "SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "INFLOW_API_KEY_FILE", "TEMPORAL_API_KEY_FILE",
+				"WEBHOOK_SECRET_FILE", "CODEC_TOKEN_FILE", "DESK_SECRET_FILE",
 				"DESK_OIDC_CLIENT_SECRET_FILE":
 				delete(environment, strings.TrimSuffix(variable, "_FILE"))
 			}
@@ -89,12 +101,15 @@ func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 			if err != nil {
 				refused++
 				family, _, _ := strings.Cut(variable, "_")
-				assert.Regexp(t, variable+`|`+family+`_\*|(LISTEN|ADMIN)_ADDR|SETTLE_QUIET|TLS_(CERT|KEY)_FILE|WORKER_BUILD_ID|TEMPORAL_TLS_CLIENT_`, errOut,
+				assert.Regexp(
+					t, variable+`|`+family+`_\*|(LISTEN|ADMIN)_ADDR|SETTLE_QUIET|TLS_(CERT|KEY)_FILE|WORKER_BUILD_ID|TEMPORAL_TLS_CLIENT_`, errOut,
 					"%s=%q: the fault does not name the variable", variable, value)
 				continue
 			}
-			assert.NoError(t, putTogether(t), "%s=%q: config accepts it, and a process does not", variable, value)
-			assert.False(t, value == nonsense && !slices.Contains(freeText, variable), "%s=%q is accepted", variable, value)
+			assert.NoError(t, putTogether(t), "%s=%q: config accepts it, and a process does not", variable,
+				value)
+			assert.False(t, value == nonsense && !slices.Contains(freeText, variable), "%s=%q is accepted",
+				variable, value)
 		}
 	}
 	t.Logf("%d values refused", refused)
@@ -107,7 +122,9 @@ func putTogether(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	telemetry, err := telemetry.Start(t.Context(), telemetry.Options{Service: "gate-test", LogLevel: ingress.LogLevel, LogFormat: ingress.LogFormat, LogWriter: io.Discard})
+	telemetry, err := telemetry.Start(t.Context(),
+		telemetry.Options{Service: "gate-test", LogLevel: ingress.LogLevel, LogFormat: ingress.LogFormat,
+			LogWriter: io.Discard})
 	if err != nil {
 		return err
 	}
@@ -158,7 +175,9 @@ func putTogether(t *testing.T) error {
 
 func TestConfigCompilesTheRules(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ours.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("version: 1\nname: ours\nrules:\n- id: a\n  scope: order\n  severity: error\n  when: order.total >\n"), 0o600))
+	require.NoError(t, os.WriteFile(path,
+		[]byte("version: 1\nname: ours\nrules:\n- id: a\n  scope: order\n  severity: error\n  when: "+
+			"order.total >\n"), 0o600))
 	environment := sound()
 	environment["RULES_FILE"] = path
 	_, errOut, err := runConfig(t, environment)

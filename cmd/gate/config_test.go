@@ -14,8 +14,10 @@ import (
 	"error-check-gate/internal/config"
 )
 
-// runConfig runs 'gate config' in an empty folder, with no environment but what is given.
-func runConfig(t *testing.T, environment map[string]string, args ...string) (stdout, stderr string, err error) {
+// runConfig runs 'gate config' in an empty folder, with only this environment.
+func runConfig(
+	t *testing.T, environment map[string]string, args ...string,
+) (stdout, stderr string, err error) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -37,7 +39,8 @@ func runConfig(t *testing.T, environment map[string]string, args ...string) (std
 
 func sound() map[string]string {
 	return map[string]string{
-		"WEBHOOK_SECRET": "hush-0123456789abcdef", "INFLOW_COMPANY_ID": "6f1c", "INFLOW_API_KEY": "hush-key",
+		"WEBHOOK_SECRET": "hush-0123456789abcdef", "INFLOW_COMPANY_ID": "6f1c",
+		"INFLOW_API_KEY":   "hush-key",
 		"TEMPORAL_ADDRESS": "temporal.example:7233", "TEMPORAL_API_KEY": "hush-temporal",
 		"OTEL_EXPORTER_OTLP_HEADERS": "authorization=hush",
 	}
@@ -57,15 +60,18 @@ func TestConfigShowsWhatIsInEffect(t *testing.T) {
 	assert.Equal(t, "(set, 8 bytes) environment worker, subscriptions", rows["INFLOW_API_KEY"])
 	assert.Equal(t, ":5000 default ingress", rows["LISTEN_ADDR"])
 	assert.Equal(t, "(unset) ingress", rows["TRUSTED_PROXIES"])
-	assert.Equal(t, "temporal.example:7233 environment ingress, worker, check", rows["TEMPORAL_ADDRESS"])
+	assert.Equal(t, "temporal.example:7233 environment ingress, worker, check",
+		rows["TEMPORAL_ADDRESS"])
 	assert.Equal(t, "default default ingress, worker, check", rows["TEMPORAL_NAMESPACE"])
 	assert.Equal(t, "true environment ingress, worker, check", rows["TEMPORAL_TLS"])
 	assert.Equal(t, "(set) environment ingress, worker, check", rows["TEMPORAL_API_KEY"])
-	assert.Equal(t, "(set, 18 bytes) environment ingress, worker, check, webhooks, subscriptions", rows["OTEL_EXPORTER_OTLP_HEADERS"])
+	assert.Equal(t, "(set, 18 bytes) environment ingress, worker, check, webhooks, subscriptions",
+		rows["OTEL_EXPORTER_OTLP_HEADERS"])
 }
 
 func TestConfigTellsEveryFault(t *testing.T) {
-	out, errOut, err := runConfig(t, map[string]string{"LOG_FORMAT": "xml", "TEMPORAL_PROFILE": "nosuch"})
+	out, errOut, err := runConfig(t,
+		map[string]string{"LOG_FORMAT": "xml", "TEMPORAL_PROFILE": "nosuch"})
 	var exit *exitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 2, exit.code)
@@ -103,8 +109,11 @@ func TestConfigReadsDotEnvForDevOnly(t *testing.T) {
 	require.NoError(t, err)
 	var got configuration
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
-	assert.Contains(t, got.Settings, config.Setting{Variable: "SETTLE_QUIET", Value: "2s", Source: "default", Processes: []string{"worker"}})
-	assert.Contains(t, got.Settings, config.Setting{Variable: "SETTLE_QUIET", Value: "1s", Source: ".env", Processes: []string{"dev"}})
+	assert.Contains(t, got.Settings,
+		config.Setting{Variable: "SETTLE_QUIET", Value: "2s", Source: "default",
+			Processes: []string{"worker"}})
+	assert.Contains(t, got.Settings,
+		config.Setting{Variable: "SETTLE_QUIET", Value: "1s", Source: ".env", Processes: []string{"dev"}})
 	assert.Empty(t, got.Faults)
 	assert.Contains(t, out, `"faults":[]`)
 }
@@ -129,7 +138,8 @@ func TestConfigSaysWhatHoldMarksNeed(t *testing.T) {
 
 func TestConfigTellsWhoAReceiverIs(t *testing.T) {
 	environment := sound()
-	environment["SMTP_ADDR"], environment["MAIL_FROM"], environment["MAIL_TO"] = "mail.example.com:587", "gate@example.com", "sales@example.com"
+	environment["SMTP_ADDR"], environment["MAIL_FROM"],
+		environment["MAIL_TO"] = "mail.example.com:587", "gate@example.com", "sales@example.com"
 	environment["NOTIFY_URLS"] = "slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789hushes@webhook"
 	out, errOut, err := runConfig(t, environment, "--process", "worker")
 	require.NoError(t, err, errOut)

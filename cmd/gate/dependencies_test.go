@@ -50,11 +50,14 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	require.True(t, ok)
 
 	direct := directPaths(requirements(t, "../../go.mod"))
-	extra := slices.DeleteFunc(directPaths(requirements(t, "../../workshop/go.mod")), func(path string) bool {
-		return path == "error-check-gate" || slices.Contains(direct, path)
-	})
-	assert.ElementsMatch(t, direct, reasons(t, product), "the product's modules: page and go.mod differ")
-	assert.ElementsMatch(t, extra, reasons(t, workshop), "the workshop's modules: page and go.mod differ")
+	extra := slices.DeleteFunc(directPaths(requirements(t, "../../workshop/go.mod")),
+		func(path string) bool {
+			return path == "error-check-gate" || slices.Contains(direct, path)
+		})
+	assert.ElementsMatch(t, direct, reasons(t, product),
+		"the product's modules: page and go.mod differ")
+	assert.ElementsMatch(t, extra, reasons(t, workshop),
+		"the workshop's modules: page and go.mod differ")
 }
 
 // reasons returns the modules of a table on the page.
@@ -79,7 +82,8 @@ func TestWorkshopTestsTheVersionsThatShip(t *testing.T) {
 	}
 	for _, r := range requirements(t, "../../workshop/go.mod") {
 		if version, shared := ships[r.Path]; shared {
-			assert.Equal(t, version, r.Version, "%s: run 'go get %[1]s@%[2]s' in the other module", r.Path, version)
+			assert.Equal(t, version, r.Version, "%s: run 'go get %[1]s@%[2]s' in the other module", r.Path,
+				version)
 		}
 	}
 }

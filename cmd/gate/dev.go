@@ -15,20 +15,23 @@ import (
 const devProgram = "gate-dev"
 
 func newDevCommand() *cobra.Command {
-	return newDevProgramCommand("dev", "Run everything on this machine, with a stand-in for InFlow and sample orders")
+	return newDevProgramCommand("dev",
+		"Run everything on this machine, with a stand-in for InFlow and sample orders")
 }
 
 func newFakeInflowCommand() *cobra.Command {
-	return newDevProgramCommand("fake-inflow", "Run a stand-in for InFlow's API, with sample orders", "fake-inflow")
+	return newDevProgramCommand("fake-inflow", "Run a stand-in for InFlow's API, with sample orders",
+		"fake-inflow")
 }
 
 // newDevProgramCommand returns a command that becomes [devProgram] with the given arguments,
 // followed by its own.
 func newDevProgramCommand(name, short string, args ...string) *cobra.Command {
 	return &cobra.Command{
-		Use:                name,
-		Short:              short,
-		Long:               short + ".\n\nThis starts the program " + devProgram + ", which has its own help: gate " + name + " --help",
+		Use:   name,
+		Short: short,
+		Long: short + ".\n\nThis starts the program " + devProgram + ", which has its own help: gate " +
+			name + " --help",
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, more []string) error {
 			self, err := os.Executable()
@@ -52,8 +55,10 @@ func findDevProgram(folder string) (string, error) {
 	}
 	path, err := exec.LookPath(devProgram)
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("the program %s is neither in %s nor on the PATH; build it with 'make build', or with "+
-			"'go build -o %s ./cmd/%[1]s' in a checkout", devProgram, folder, filepath.Join(folder, devProgram))
+		return "", fmt.Errorf(
+			"the program %s is neither in %s nor on the PATH; build it with 'make build', or with "+
+				"'go build -o %s ./cmd/%[1]s' in a checkout", devProgram, folder,
+			filepath.Join(folder, devProgram))
 	}
 	if err != nil {
 		return "", fmt.Errorf("look for the program %s: %w", devProgram, err)

@@ -18,7 +18,8 @@ func TestFindDevProgram(t *testing.T) {
 	beside, onPath := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", onPath)
 	_, err := findDevProgram(beside)
-	require.ErrorContains(t, err, "gate-dev is neither in "+beside+" nor on the PATH; build it with 'make build'")
+	require.ErrorContains(t, err,
+		"gate-dev is neither in "+beside+" nor on the PATH; build it with 'make build'")
 
 	for _, folder := range []string{onPath, beside} {
 		program := filepath.Join(folder, "gate-dev")

@@ -49,7 +49,8 @@ Exit status: 0 ready, 1 not ready or not there, 2 wrong configuration.`,
 				err = askReady(cmd.Context(), page)
 			}
 			if err != nil {
-				return &exitError{code: exitFault, err: fmt.Errorf("ADMIN_ADDR=%s: %w", settings.AdminAddr, err)}
+				return &exitError{code: exitFault,
+					err: fmt.Errorf("ADMIN_ADDR=%s: %w", settings.AdminAddr, err)}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
 			return err

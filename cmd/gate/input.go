@@ -33,7 +33,7 @@ func readInput(ctx context.Context, name string) ([]byte, error) {
 
 // interruptible reads until ctx is done, even while it waits for somebody to type.
 type interruptible struct {
-	ctx  context.Context //nolint:containedctx // lives as long as the command that it belongs to
+	ctx  context.Context //nolint:containedctx // belongs to one command
 	from io.ReadCloser
 }
 

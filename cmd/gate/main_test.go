@@ -8,7 +8,9 @@ import (
 )
 
 // runGate runs a command as main does, and gives what it printed, its exit status and its error.
-func runGate(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int, err error) {
+func runGate(
+	t *testing.T, stdin string, args ...string,
+) (stdout, stderr string, status int, err error) {
 	t.Helper()
 	root := newRootCommand()
 	var out, errOut bytes.Buffer

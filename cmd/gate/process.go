@@ -43,7 +43,8 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	if err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "starts", "version", version, "metrics", "http://"+metricsPage.Addr().String()+"/metrics")
+	t.Logger.InfoContext(ctx, "starts", "version", version, "metrics",
+		"http://"+metricsPage.Addr().String()+"/metrics")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.ServeAdmin(ctx, metricsPage) })
 	group.Go(func() error {
@@ -78,18 +79,23 @@ const heapShare = 0.9
 // limitMemory makes the garbage collector work harder when memory runs short, unless GOMEMLIMIT is
 // set. Without a memory limit nothing changes.
 func limitMemory(ctx context.Context, logger *slog.Logger) {
-	limit, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithRatio(heapShare))
+	limit, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup),
+		memlimit.WithRatio(heapShare))
 	switch {
-	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
+	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup),
+		errors.Is(err, memlimit.ErrCgroupsNotSupported):
 	case err != nil:
-		logger.WarnContext(ctx, "the memory limit cannot be read; set GOMEMLIMIT if there is one", "error", err)
+		logger.WarnContext(ctx, "the memory limit cannot be read; set GOMEMLIMIT if there is one",
+			"error", err)
 	case limit > 0 && limit < math.MaxInt64: // which is GOMEMLIMIT=off
 		logger.InfoContext(ctx, "memory is limited", "bytes", limit)
 	}
 }
 
 // startTelemetry sets up the logs, traces and metrics of a long-lived process. Call stop last.
-func startTelemetry(ctx context.Context, service string, log config.Log) (t *telemetry.Telemetry, stop func(), err error) {
+func startTelemetry(
+	ctx context.Context, service string, log config.Log,
+) (t *telemetry.Telemetry, stop func(), err error) {
 	// If the reader of standard error or output goes away, writes must fail and not end the process.
 	signal.Ignore(syscall.SIGPIPE)
 	t, err = telemetry.Start(ctx, telemetry.Options{

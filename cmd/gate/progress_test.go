@@ -34,6 +34,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		}
 		p.end()
 		assert.NotContains(t, out.String(), "\n")
-		assert.True(t, strings.HasSuffix(out.String(), "\r\x1b[Kgate: orders compared: 2\r\x1b[K"), out.String())
+		assert.True(t, strings.HasSuffix(out.String(), "\r\x1b[Kgate: orders compared: 2\r\x1b[K"),
+			out.String())
 	})
 }

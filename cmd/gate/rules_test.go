@@ -42,7 +42,8 @@ rules:
 - {id: on-trial, scope: order, shadow: true, when: "order.isQuote", message: "'a quote'"}
 - {id: off, scope: order, enabled: false, when: "order.dueDate < now", message: "'due'"}
 `
-	brokenRules = "version: 1\nname: x\nrules:\n- {id: a, scope: order, severity: error, when: \"order.total > 5\", message: \"'x'\"}\n- {id: b, builtin: balanc, severity: error}\n"
+	brokenRules = "version: 1\nname: x\nrules:\n- {id: a, scope: order, severity: error, when: " +
+		"\"order.total > 5\", message: \"'x'\"}\n- {id: b, builtin: balanc, severity: error}\n"
 )
 
 func writeFile(t *testing.T, name, text string) string {
@@ -62,7 +63,8 @@ func TestRulesValidate(t *testing.T) {
 	out, stderr, status := runRules(t, "", "validate", broken)
 	assert.Equal(t, 2, status)
 	assert.Equal(t, broken+`:4:63: a Decimal does not mix with an int: write dec(5): "5"`+"\n"+
-		broken+`:5:20: there is no built-in rule of this name, did you mean balance?; gate rules list --builtins lists them: "balanc"`+"\n", out)
+		broken+`:5:20: there is no built-in rule of this name, did you mean balance?; `+
+		`gate rules list --builtins lists them: "balanc"`+"\n", out)
 	assert.Contains(t, stderr, "2 faults in the rule files")
 
 	out, _, status = runRules(t, "", "validate", "--json", broken)
@@ -85,7 +87,8 @@ func TestRulesValidate(t *testing.T) {
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "[]\n", out)
 
-	for _, args := range [][]string{{"validate"}, {"validate", "/no/such/file.yaml"}, {"validate", "--nonsense"}, {"nonsense"}} {
+	for _, args := range [][]string{{"validate"}, {"validate", "/no/such/file.yaml"},
+		{"validate", "--nonsense"}, {"nonsense"}} {
 		_, stderr, status = runRules(t, "", args...)
 		assert.Equal(t, 2, status, args)
 		assert.NotEmpty(t, stderr, args)
@@ -100,13 +103,16 @@ func TestRulesEval(t *testing.T) {
 		want   []string // statuses of the reports
 		stderr string
 	}{
-		"passed":                     {`{"orderNumber":"SO-1","total":"100"}`, 0, []string{"passed"}, ""},
-		"failed":                     {`{"orderNumber":"SO-1","total":"100.01"}`, 1, []string{"failed"}, ""},
-		"several":                    {`{"total":"1"} {"total":"101"}` + "\n" + `{"total":"2"}`, 1, []string{"passed", "failed", "passed"}, ""},
-		"no order":                   {` `, 2, nil, "standard input has no order"},
-		"not JSON":                   {`{"total":"1"} x`, 2, []string{"passed"}, "document 2 is not JSON"},
-		"no amount":                  {`{"total":"much"} {"total":"1"}`, 2, []string{"passed"}, "document 1 is no sales order"},
-		"an error and one unchecked": {`{"total":"much"} {"total":"101"}`, 1, []string{"failed"}, "document 1 is no sales order"},
+		"passed": {`{"orderNumber":"SO-1","total":"100"}`, 0, []string{"passed"}, ""},
+		"failed": {`{"orderNumber":"SO-1","total":"100.01"}`, 1, []string{"failed"}, ""},
+		"several": {`{"total":"1"} {"total":"101"}` + "\n" + `{"total":"2"}`, 1,
+			[]string{"passed", "failed", "passed"}, ""},
+		"no order": {` `, 2, nil, "standard input has no order"},
+		"not JSON": {`{"total":"1"} x`, 2, []string{"passed"}, "document 2 is not JSON"},
+		"no amount": {`{"total":"much"} {"total":"1"}`, 2, []string{"passed"},
+			"document 1 is no sales order"},
+		"an error and one unchecked": {`{"total":"much"} {"total":"101"}`, 1, []string{"failed"},
+			"document 1 is no sales order"},
 	} {
 		out, stderr, status := runRules(t, tt.stdin, "eval", "--rules", own, "--order", "-", "--json")
 		assert.Equal(t, tt.status, status, name)
@@ -128,18 +134,8 @@ func TestRulesEvalReport(t *testing.T) {
 		"order.json",
 		`{"salesOrderId":"o","orderNumber":"SO-1","timestamp":"0000000000310AB6","customer":{"name":"Oak"},"total":"101","isQuote":true}`,
 	)
-	out, _, status := runRules(
-		t,
-		"",
-		"eval",
-		"--rules",
-		own,
-		"--order",
-		order,
-		"--json",
-		"--now",
-		"2026-01-31",
-	)
+	out, _, status := runRules(t, "", "eval", "--rules", own, "--order", order, "--json", "--now",
+		"2026-01-31")
 	assert.Equal(t, 1, status)
 	set, err := rulefile.Load(t.Context(), own)
 	require.NoError(t, err)
@@ -162,11 +158,8 @@ func TestRulesEvalReport(t *testing.T) {
 
 	t.Setenv(
 		"RULES_FILE",
-		own+","+writeFile(
-			t,
-			"more.yaml",
-			"version: 1\nname: more\nrules:\n- {id: large, params: {most: 200}}\n",
-		),
+		own+","+writeFile(t, "more.yaml",
+			"version: 1\nname: more\nrules:\n- {id: large, params: {most: 200}}\n"),
 	)
 	out, _, status = runRules(t, "", "eval", "--order", order, "--json")
 	assert.Equal(t, 0, status)
@@ -209,7 +202,8 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 	assert.Equal(t, 0, status, out)
 	assert.NotContains(t, out, "include=")
 
-	for _, field := range []string{"lines", "customer", "paymentLines", "pickLines", "packLines", "shipLines", "taxingScheme", "pricingScheme", "paymentTerms", "currency", "salesRepTeamMember"} {
+	for _, field := range []string{"lines", "customer", "paymentLines", "pickLines", "packLines",
+		"shipLines", "taxingScheme", "pricingScheme", "paymentTerms", "currency", "salesRepTeamMember"} {
 		delete(order, field)
 	}
 	out, status = eval(order)
@@ -218,7 +212,8 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 	assert.Contains(t, lines[0], "INCOMPLETE")
 	assert.Regexp(
 		t,
-		`^  \d+ rules could not look at everything: fetch the order with include=currency,customer,lines,lines.product,`,
+		`^  \d+ rules could not look at everything: fetch the order with `+
+			`include=currency,customer,lines,lines.product,`,
 		lines[1],
 	)
 	assert.Equal(t, 1, strings.Count(out, "include="))
@@ -241,7 +236,8 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 
 func TestReportExit(t *testing.T) {
 	for status, want := range map[ordercheck.Status]int{
-		ordercheck.StatusPassed: 0, ordercheck.StatusWarning: 0, ordercheck.StatusOverridden: 0, ordercheck.StatusIncomplete: 2, ordercheck.StatusUnchecked: 2,
+		ordercheck.StatusPassed: 0, ordercheck.StatusWarning: 0, ordercheck.StatusOverridden: 0,
+		ordercheck.StatusIncomplete: 2, ordercheck.StatusUnchecked: 2,
 	} {
 		err := reportExit(&ordercheck.Report{Status: status})
 		var exit *exitError
@@ -263,27 +259,14 @@ func TestRulesEvalWithLookups(t *testing.T) {
 		`{"recentOrders":{"orders":[{"salesOrderId":"x","orderNumber":"SO-7","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-4711","lines":2,
 		"goods":[{"productId":"d4100000-0000-4000-8000-000000000001","quantity":"5","uom":"ea."},{"productId":"d4100000-0000-4000-8000-000000000002","quantity":"12.5","uom":"m"}]}]}}`,
 	)
-	out, _, status := runRules(
-		t,
-		"",
-		"eval",
-		"--order",
-		order,
-		"--lookups",
-		lookups,
-		"--json",
-		"--now",
-		"2026-01-06",
-	)
+	out, _, status := runRules(t, "", "eval", "--order", order, "--lookups", lookups, "--json",
+		"--now", "2026-01-06")
 	assert.Equal(t, 0, status, "warnings only")
 	var report ordercheck.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Len(t, report.Findings, 1)
-	assert.Equal(
-		t,
-		"The customer's PO number PO-4711 is on SO-7 too, with the same goods",
-		report.Findings[0].Message,
-	)
+	assert.Equal(t, "The customer's PO number PO-4711 is on SO-7 too, with the same goods",
+		report.Findings[0].Message)
 	assert.Equal(t, ordercheck.StatusWarning, report.Status)
 }
 
@@ -294,7 +277,8 @@ func TestRulesList(t *testing.T) {
 	assert.Equal(t, 0, status)
 	assert.Equal(
 		t,
-		"large     error  order  The order is large.\non-trial  error  order  'a quote' (on trial)\noff       error  order  'due' (switched off)\n",
+		"large     error  order  The order is large.\non-trial  error  order  'a quote' (on "+
+			"trial)\noff       error  order  'due' (switched off)\n",
 		out,
 	)
 
@@ -324,7 +308,8 @@ func TestRulesTest(t *testing.T) {
 	assert.Equal(t, 0, status)
 	assert.Equal(
 		t,
-		"rules without an example that breaks them, or without one that does not: on-trial, off\nown: 3 rules, 2 examples, 0 differed\n",
+		"rules without an example that breaks them, or without one that does not: on-trial, off\nown: "+
+			"3 rules, 2 examples, 0 differed\n",
 		out,
 	)
 	out, _, _ = runRules(t, "", "test", "-v", own)
@@ -333,20 +318,13 @@ func TestRulesTest(t *testing.T) {
 	wrong := writeFile(
 		t,
 		"wrong.yaml",
-		strings.Replace(
-			ownRules,
-			`fine: [{order: {total: "100"}}]`,
-			`fine: [{order: {total: "500"}}]`,
-			1,
-		),
+		strings.Replace(ownRules, `fine: [{order: {total: "100"}}]`, `fine: [{order: {total: "500"}}]`,
+			1),
 	)
 	out, _, status = runRules(t, "", "test", wrong)
 	assert.Equal(t, 1, status)
 	assert.Contains(
-		t,
-		out,
-		wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`,
-	)
+		t, out, wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`)
 	out, _, status = runRules(t, "", "test", "--json", wrong)
 	assert.Equal(t, 1, status)
 	var results []rules.ExampleResult
@@ -379,33 +357,17 @@ func TestGoldenReportsByCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, golden)
 		for _, file := range golden {
-			sample := filepath.Join(
-				"..",
-				"..",
-				"internal",
-				"dev",
-				"fakeinflow",
-				"samples",
-				filepath.Base(file),
-			)
-			out, stderr, status := runRules(
-				t,
-				"",
-				"eval",
-				"--json",
-				"--now",
-				"2025-05-10T12:00:00Z",
-				"--rules",
-				filepath.Join("..", "..", "rules", name+".yaml"),
-				"--order",
-				sample,
-			)
+			sample := filepath.Join("..", "..", "internal", "dev", "fakeinflow", "samples",
+				filepath.Base(file))
+			out, stderr, status := runRules(t, "", "eval", "--json", "--now", "2025-05-10T12:00:00Z",
+				"--rules", filepath.Join("..", "..", "rules", name+".yaml"), "--order", sample)
 			require.Empty(t, stderr, file)
 			var report ordercheck.Report
 			require.NoError(t, json.Unmarshal([]byte(out), &report))
 			assert.Equal(
 				t,
-				map[ordercheck.Status]int{ordercheck.StatusFailed: 1, ordercheck.StatusIncomplete: 2}[report.Status],
+				map[ordercheck.Status]int{ordercheck.StatusFailed: 1,
+					ordercheck.StatusIncomplete: 2}[report.Status],
 				status,
 				file,
 			)

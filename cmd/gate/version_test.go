@@ -14,7 +14,8 @@ func TestVersion(t *testing.T) {
 	out, _, status, err := runGate(t, "", "version")
 	require.NoError(t, err)
 	assert.Zero(t, status)
-	assert.Regexp(t, `^gate `+version+`\ncommit .+\n`+runtime.Version()+` \w+/\w+\nTemporal SDK .+\n$`, out)
+	assert.Regexp(t, `^gate `+version+`\ncommit .+\n`+runtime.Version()+` \w+/\w+\nTemporal SDK .+\n$`,
+		out)
 
 	out, _, _, err = runGate(t, "", "version", "--json")
 	require.NoError(t, err)

@@ -41,11 +41,8 @@ worker' shows every setting. On SIGTERM it finishes running activities.`,
 }
 
 func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemetry) error {
-	ruleSets, err := live.Follow(
-		ctx,
-		settings.RulesFiles,
-		live.Options{Logger: t.Logger, Meter: t.MeterProvider},
-	)
+	ruleSets, err := live.Follow(ctx, settings.RulesFiles,
+		live.Options{Logger: t.Logger, Meter: t.MeterProvider})
 	if err != nil {
 		return &exitError{
 			code: exitUsage,
@@ -57,10 +54,8 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 		return err
 	}
 	keys := settings.Keys()
-	temporal, err := temporalconn.Dial(
-		ctx,
-		temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true},
-	)
+	temporal, err := temporalconn.Dial(ctx,
+		temporalconn.Options{Telemetry: t, PayloadKeys: keys, RecordKeys: true})
 	if err != nil {
 		return err
 	}
@@ -93,7 +88,8 @@ func runWorker(ctx context.Context, settings config.Worker, t *telemetry.Telemet
 		options := settings.Options()
 		options.Started, options.CountOutcome = t.ReadyWhen, ruleSets.CountOutcome
 		return g.RunWorker(ctx, options, &activities.Activities{
-			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier, SalesRep: settings.NotifySalesRep,
+			Orders: orders, Rules: ruleSets.Set, Count: ruleSets.Count, Notifier: notifier,
+			SalesRep:       settings.NotifySalesRep,
 			NoticesPerHour: settings.NoticesPerHour, HoldMarks: marks,
 		})
 	})

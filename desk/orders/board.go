@@ -76,7 +76,7 @@ func newBoard(o *Options) *board {
 	return b
 }
 
-// run refreshes the board until ctx ends, as long as requests come in.
+// run refreshes the board until ctx ends, but not while no requests come in.
 func (b *board) run(ctx context.Context) {
 	for {
 		if b.now().Sub(time.Unix(0, b.lastRequest.Load())) > interestLasts {

@@ -16,7 +16,7 @@ import (
 // answer. Methods that name one order return an error that wraps [ErrUnknownOrder] if the gate
 // never saw it.
 type Service interface {
-	// List returns the orders that match the filter, those that wait longest first. It answers from
+	// List returns the orders that match the filter, longest waiting first. It answers from
 	// memory. The error wraps [ErrCursor] if Filter.After is not the Next of a page.
 	List(ctx context.Context, filter Filter) (Page, error)
 	// Get finds an order by InFlow's id or by its number.

@@ -52,7 +52,8 @@ func (r *Runs) Timeline(
 		entries = append(entries, earlier...)
 	}
 	entries = append(entries, latest...)
-	slices.SortStableFunc(entries, func(a, b ordercheck.TimelineEntry) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(entries,
+		func(a, b ordercheck.TimelineEntry) int { return a.At.Compare(b.At) })
 	// If the latest run is closed, its entries are in the list twice.
 	return slices.Compact(entries), errors.Join(errs...)
 }

@@ -84,7 +84,8 @@ func (c *payloadCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload
 func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, error) {
 	id := string(payload.GetMetadata()[MetadataKeyID])
 	if !isKeyID(id) {
-		return nil, &DecryptError{Problem: "it names no key: another program wrote it, or somebody changed it"}
+		return nil, &DecryptError{
+			Problem: "it names no key: another program wrote it, or somebody changed it"}
 	}
 	k := c.keys.find(id)
 	if k == nil {
@@ -99,7 +100,8 @@ func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, er
 	}
 	var decrypted commonpb.Payload
 	if err := proto.Unmarshal(plain, &decrypted); err != nil {
-		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("key %q decrypts it to something that is not a payload", id)}
+		return nil, &DecryptError{KeyID: id,
+			Problem: fmt.Sprintf("key %q decrypts it to something that is not a payload", id)}
 	}
 	return &decrypted, nil
 }

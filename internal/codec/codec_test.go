@@ -43,14 +43,17 @@ func TestParseKeysReportsAllFaultsWithoutKeys(t *testing.T) {
 	good := newKey("good")
 	secret := strings.TrimPrefix(good, "good:")
 	_, err := codec.ParseKeys(strings.Join([]string{
-		good, "plain", secret, "a b:" + secret, good, "short:" + base64.StdEncoding.EncodeToString([]byte("too short")),
+		good, "plain", secret, "a b:" + secret, good,
+		"short:" + base64.StdEncoding.EncodeToString([]byte("too short")),
 		"bad:not base64!", "same:" + secret, strings.Repeat("x", 65) + ":" + secret,
 	}, ","))
 	require.Error(t, err)
 	for _, want := range []string{
 		`key 2 of 9 is the word "plain", which must come first`,
-		"key 3 of 9 has no id", "key 4 of 9 has an invalid id", "key 5 of 9 has the id good, which is taken",
-		"key 6 of 9 (short) has 9 bytes instead of 32", "key 7 of 9 (bad) is not base64: make one with 'openssl rand -base64 32'",
+		"key 3 of 9 has no id", "key 4 of 9 has an invalid id",
+		"key 5 of 9 has the id good, which is taken",
+		"key 6 of 9 (short) has 9 bytes instead of 32",
+		"key 7 of 9 (bad) is not base64: make one with 'openssl rand -base64 32'",
 		"key 8 of 9 (same) is in the list twice", "key 9 of 9 has an invalid id: write 1 to 64",
 	} {
 		assert.ErrorContains(t, err, want)
@@ -109,13 +112,15 @@ func TestKeysNeverPrint(t *testing.T) {
 func TestEveryKindOfPayloadComesBack(t *testing.T) {
 	dc := codec.NewDataConverter(keys(t, newKey("2026-01")))
 	for name, value := range map[string]any{
-		"text": "Kitchen & Co", "report": ordercheck.Report{OrderNumber: "SO-1", Customer: "Kitchen & Co"},
+		"text": "Kitchen & Co", "report": ordercheck.Report{OrderNumber: "SO-1",
+			Customer: "Kitchen & Co"},
 		"bytes": []byte{0, 1, 2}, "empty": "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			payload, err := dc.ToPayload(value)
 			require.NoError(t, err)
-			assert.Equal(t, map[string][]byte{"encoding": []byte("binary/encrypted"), "encryption-key-id": []byte("2026-01")}, payload.GetMetadata())
+			assert.Equal(t, map[string][]byte{"encoding": []byte("binary/encrypted"),
+				"encryption-key-id": []byte("2026-01")}, payload.GetMetadata())
 			assert.NotContains(t, string(payload.GetData()), "Kitchen")
 			plain, err := converter.GetDefaultDataConverter().ToPayload(value)
 			require.NoError(t, err)
@@ -141,7 +146,8 @@ func TestRotation(t *testing.T) {
 		require.NoError(t, err)
 		return payload
 	}
-	steps := [][]string{{"plain", older}, {older}, {older, newer}, {newer, older}, {newer}, {"plain", newer}}
+	steps := [][]string{{"plain", older}, {older}, {older, newer}, {newer, older}, {newer},
+		{"plain", newer}}
 	for i, writer := range steps {
 		payload := write(writer...)
 		for j, reader := range steps {
@@ -159,7 +165,9 @@ func TestRotation(t *testing.T) {
 	var undecryptable *codec.DecryptError
 	require.ErrorAs(t, err, &undecryptable)
 	assert.Equal(t, "2026-01", undecryptable.KeyID)
-	require.ErrorContains(t, err, `no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, after the first key if there is one, and restart gate`)
+	require.ErrorContains(t, err,
+		`no key "2026-01": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE, `+
+			`after the first key if there is one, and restart gate`)
 	err = codec.NewDataConverter(nil).FromPayload(write(older), &text)
 	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
 }
@@ -184,14 +192,16 @@ func TestAllWrittenWith(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := written("plain", older)
-			event := &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-				WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{
-					Input:            &commonpb.Payloads{Payloads: []*commonpb.Payload{tc.input}},
-					Memo:             &commonpb.Memo{Fields: map[string]*commonpb.Payload{"x": tc.memo}},
-					Header:           &commonpb.Header{Fields: map[string]*commonpb.Payload{"trace": text}},
-					SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"x": text}},
-				},
-			}}
+			event := &historypb.HistoryEvent{
+				Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+					WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{
+						Input:  &commonpb.Payloads{Payloads: []*commonpb.Payload{tc.input}},
+						Memo:   &commonpb.Memo{Fields: map[string]*commonpb.Payload{"x": tc.memo}},
+						Header: &commonpb.Header{Fields: map[string]*commonpb.Payload{"trace": text}},
+						SearchAttributes: &commonpb.SearchAttributes{
+							IndexedFields: map[string]*commonpb.Payload{"x": text}},
+					},
+				}}
 			for _, id := range []string{"2026-01", "2026-02", ""} {
 				all, err := codec.AllWrittenWith(t.Context(), id, event)
 				require.NoError(t, err)
@@ -248,21 +258,25 @@ func TestAPayloadThatWasChangedIsRefused(t *testing.T) {
 
 func TestTextOfErrorsIsEncrypted(t *testing.T) {
 	k := keys(t, newKey("2026-01"))
-	failed := temporal.NewNonRetryableApplicationError("order of Kitchen & Co", "InflowUnauthorized", errors.New("cause at Kitchen & Co"), "detail of Kitchen & Co")
+	failed := temporal.NewNonRetryableApplicationError("order of Kitchen & Co", "InflowUnauthorized",
+		errors.New("cause at Kitchen & Co"), "detail of Kitchen & Co")
 	failure := codec.NewFailureConverter(k).ErrorToFailure(failed)
 	assert.NotContains(t, failure.String(), "Kitchen")
-	assert.Equal(t, "InflowUnauthorized", failure.GetApplicationFailureInfo().GetType(), "what operators and alerts go by")
+	assert.Equal(t, "InflowUnauthorized", failure.GetApplicationFailureInfo().GetType(),
+		"what operators and alerts go by")
 	back := codec.NewFailureConverter(k).FailureToError(failure)
 	assert.ErrorContains(t, back, "order of Kitchen & Co")
 	assert.ErrorContains(t, errors.Unwrap(back), "cause at Kitchen & Co")
-	assert.Contains(t, codec.NewFailureConverter(nil).ErrorToFailure(failed).String(), "Kitchen", "without keys it is as before")
+	assert.Contains(t, codec.NewFailureConverter(nil).ErrorToFailure(failed).String(), "Kitchen",
+		"without keys it is as before")
 }
 
 // TestWhatEncryptionAdds: a payload ends at 2 MiB. A fetch lets digests through up to 1900 KiB
 // (package ordercheck), which leaves room for a few dozen bytes more.
 func TestWhatEncryptionAdds(t *testing.T) {
 	k := keys(t, newKey(strings.Repeat("x", 64)))
-	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: make([]byte, 1900<<10)}
+	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")},
+		Data: make([]byte, 1900<<10)}
 	encrypted, err := codec.New(k).Encode([]*commonpb.Payload{plain})
 	require.NoError(t, err)
 	assert.Less(t, proto.Size(encrypted[0])-proto.Size(plain), 200)

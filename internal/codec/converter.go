@@ -15,7 +15,8 @@ import (
 // Temporal shows the failure and retries the task until a worker has the key. Without the panic,
 // the SDK would fail a run with such an input, and drop such a signal.
 func NewDataConverter(keys *Keys) converter.DataConverter {
-	return &dataConverter{converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), New(keys))}
+	return &dataConverter{converter.NewCodecDataConverter(converter.GetDefaultDataConverter(),
+		New(keys))}
 }
 
 // NewFailureConverter encrypts the messages and stack traces of errors if the keys encrypt. The

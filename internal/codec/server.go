@@ -123,11 +123,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// the person who opened it.
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if !slices.Contains(s.origins, origin) {
-			s.refuse(w, r, http.StatusForbidden, "pages of this origin are not allowed: see CODEC_ALLOWED_ORIGINS")
+			s.refuse(w, r, http.StatusForbidden,
+				"pages of this origin are not allowed: see CODEC_ALLOWED_ORIGINS")
 			return
 		}
 		header.Set("Access-Control-Allow-Origin", origin)
-		header.Set("Access-Control-Allow-Credentials", "true") // for the cookie of a proxy that asks for a login
+		// for the cookie of a proxy that asks for a login
+		header.Set("Access-Control-Allow-Credentials", "true")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "POST")
 			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Namespace")
@@ -138,7 +140,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.allowed(r.Header.Values("Authorization")) {
 		header.Set("WWW-Authenticate", "Bearer")
-		s.refuse(w, r, http.StatusUnauthorized, "a token is missing or wrong: send the CODEC_TOKEN as Authorization: Bearer TOKEN")
+		s.refuse(w, r, http.StatusUnauthorized,
+			"a token is missing or wrong: send the CODEC_TOKEN as Authorization: Bearer TOKEN")
 		return
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -84,9 +84,11 @@ func TestServerDecodesAndEncodes(t *testing.T) {
 	require.NoError(t, protojson.Unmarshal(got.body, &decoded))
 	require.Len(t, decoded.GetPayloads(), 2)
 	assert.Equal(t, `"a report"`, string(decoded.GetPayloads()[0].GetData()))
-	assert.Equal(t, lost.GetData(), decoded.GetPayloads()[1].GetData(), "one lost key does not hide the rest")
+	assert.Equal(t, lost.GetData(), decoded.GetPayloads()[1].GetData(),
+		"one lost key does not hide the rest")
 	loud := serve(t, codec.ServerOptions{Keys: k, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	require.Equal(t, http.StatusOK, ask(t, http.MethodPost, loud+"/decode", header, payloads(t, lost)).status)
+	require.Equal(t, http.StatusOK,
+		ask(t, http.MethodPost, loud+"/decode", header, payloads(t, lost)).status)
 	assert.Contains(t, log.String(), `no key \"lost\"`)
 
 	// What an operator sends with --codec-endpoint is encrypted, by the first key.
@@ -107,7 +109,8 @@ func TestServerRefuses(t *testing.T) {
 	encrypted, err := codec.NewDataConverter(k).ToPayload("a report")
 	require.NoError(t, err)
 	var log bytes.Buffer
-	url := serve(t, codec.ServerOptions{Keys: k, Token: token, Origins: []string{origin}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	url := serve(t, codec.ServerOptions{Keys: k, Token: token, Origins: []string{origin},
+		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	body := payloads(t, encrypted)
 	with := func(pairs ...string) http.Header {
 		header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + token}}
@@ -125,22 +128,28 @@ func TestServerRefuses(t *testing.T) {
 		body         []byte
 		status       int
 	}{
-		"all well":                     {http.MethodPost, "/decode", with(), body, 200},
-		"a page of the Web UI":         {http.MethodPost, "/decode", with("Origin", origin), body, 200},
-		"no token":                     {http.MethodPost, "/decode", with("Authorization", ""), body, 401},
-		"a wrong token":                {http.MethodPost, "/decode", with("Authorization", "Bearer "+token+"x"), body, 401},
-		"another scheme":               {http.MethodPost, "/decode", with("Authorization", "Basic "+token), body, 401},
-		"two tokens":                   {http.MethodPost, "/decode", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer x", "Bearer " + token}}, body, 401},
-		"no token to encode":           {http.MethodPost, "/encode", with("Authorization", ""), body, 401},
-		"a stranger's page":            {http.MethodPost, "/decode", with("Origin", "https://evil.example"), body, 403},
-		"a page without an origin":     {http.MethodPost, "/decode", with("Origin", "null"), body, 403},
-		"a form, which any page sends": {http.MethodPost, "/decode", with("Content-Type", "text/plain"), body, 415},
-		"not JSON":                     {http.MethodPost, "/decode", with(), []byte("no"), 400},
-		"GET":                          {http.MethodGet, "/decode", with(), nil, 404},
-		"elsewhere":                    {http.MethodPost, "/keys", with(), body, 404},
-		"a probe":                      {http.MethodGet, "/livez", nil, nil, 200},
-		"a preflight":                  {http.MethodOptions, "/decode", http.Header{"Origin": {origin}}, nil, 204},
-		"a stranger's preflight":       {http.MethodOptions, "/decode", http.Header{"Origin": {"https://evil.example"}}, nil, 403},
+		"all well":             {http.MethodPost, "/decode", with(), body, 200},
+		"a page of the Web UI": {http.MethodPost, "/decode", with("Origin", origin), body, 200},
+		"no token":             {http.MethodPost, "/decode", with("Authorization", ""), body, 401},
+		"a wrong token": {http.MethodPost, "/decode", with("Authorization", "Bearer "+token+"x"), body,
+			401},
+		"another scheme": {http.MethodPost, "/decode", with("Authorization", "Basic "+token), body, 401},
+		"two tokens": {http.MethodPost, "/decode",
+			http.Header{"Content-Type": {"application/json"},
+				"Authorization": {"Bearer x", "Bearer " + token}}, body, 401},
+		"no token to encode": {http.MethodPost, "/encode", with("Authorization", ""), body, 401},
+		"a stranger's page": {http.MethodPost, "/decode", with("Origin", "https://evil.example"), body,
+			403},
+		"a page without an origin": {http.MethodPost, "/decode", with("Origin", "null"), body, 403},
+		"a form, which any page sends": {http.MethodPost, "/decode", with("Content-Type", "text/plain"),
+			body, 415},
+		"not JSON":    {http.MethodPost, "/decode", with(), []byte("no"), 400},
+		"GET":         {http.MethodGet, "/decode", with(), nil, 404},
+		"elsewhere":   {http.MethodPost, "/keys", with(), body, 404},
+		"a probe":     {http.MethodGet, "/livez", nil, nil, 200},
+		"a preflight": {http.MethodOptions, "/decode", http.Header{"Origin": {origin}}, nil, 204},
+		"a stranger's preflight": {http.MethodOptions, "/decode",
+			http.Header{"Origin": {"https://evil.example"}}, nil, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ask(t, tc.method, url+tc.path, tc.header, tc.body)
@@ -158,7 +167,8 @@ func TestServerRefuses(t *testing.T) {
 			}
 		})
 	}
-	large := ask(t, http.MethodPost, url+"/decode", with(), []byte(`{"payloads":[{"data":"`+strings.Repeat("A", 64<<20)+`"}]}`))
+	large := ask(t, http.MethodPost, url+"/decode", with(),
+		[]byte(`{"payloads":[{"data":"`+strings.Repeat("A", 64<<20)+`"}]}`))
 	assert.Equal(t, http.StatusBadRequest, large.status)
 	assert.NotContains(t, log.String(), token)
 }

@@ -27,7 +27,8 @@ func writeKeyPair(t *testing.T) (certificateFile, keyFile string) {
 	folder := t.TempDir()
 	write := func(name, kind string, content []byte) string {
 		path := filepath.Join(folder, name)
-		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}),
+			0o600))
 		return path
 	}
 	return write("cert.pem", "CERTIFICATE", certificate), write("key.pem", "PRIVATE KEY", encoded)

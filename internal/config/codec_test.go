@@ -40,14 +40,19 @@ func TestPayloadKeysOfEveryProcess(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, variable := range []string{"PAYLOAD_KEYS=" + key, "PAYLOAD_KEYS_FILE=" + file(t, key+"\n"+payloadKey("2025-12", "y"))} {
+			for _, variable := range []string{"PAYLOAD_KEYS=" + key,
+				"PAYLOAD_KEYS_FILE=" + file(t, key+"\n"+payloadKey("2025-12", "y"))} {
 				got, err := load(variable)
 				require.NoError(t, err)
 				assert.Equal(t, "2026-01", got.Keys().IDs()[0])
 			}
 			_, err := load("PAYLOAD_KEYS=" + key + ",bad:AAAA," + key)
-			assert.Equal(t, []string{"PAYLOAD_KEYS: key 2 of 3 (bad) has 3 bytes instead of 32: make one with 'openssl rand -base64 32'; " +
-				"key 3 of 3 has the id 2026-01, which is taken: give each new key a new id"}, faultsOf(t, err))
+			assert.Equal(
+				t, []string{
+					"PAYLOAD_KEYS: key 2 of 3 (bad) has 3 bytes instead of 32: " +
+						"make one with 'openssl rand -base64 32'; " +
+						"key 3 of 3 has the id 2026-01, which is taken: give each new key a new id"},
+				faultsOf(t, err))
 			_, err = load("PAYLOAD_KEYS_FILE=/does/not/exist")
 			require.Len(t, faultsOf(t, err), 1)
 			assert.Contains(t, faultsOf(t, err)[0], "PAYLOAD_KEYS_FILE: the file cannot be read")
@@ -61,14 +66,19 @@ func TestTheCodecServerNeedsATokenForOtherMachines(t *testing.T) {
 		env   []string
 		fault string // its beginning; empty is none
 	}{
-		"loopback":                {[]string{keys}, ""},
-		"a token":                 {[]string{keys, "CODEC_LISTEN_ADDR=:5020", "CODEC_TOKEN=" + secret}, ""},
-		"every address, no token": {[]string{keys, "CODEC_LISTEN_ADDR=:5020"}, "CODEC_TOKEN: is not set, and other machines can reach CODEC_LISTEN_ADDR=:5020"},
-		"an address, no token":    {[]string{keys, "CODEC_LISTEN_ADDR=192.0.2.1:5020"}, "CODEC_TOKEN: is not set"},
-		"a short token":           {[]string{keys, "CODEC_TOKEN=hush"}, "CODEC_TOKEN: has 4 bytes and needs 16"},
-		"no keys":                 {nil, "PAYLOAD_KEYS: is not set"},
-		"a page for an origin":    {[]string{keys, "CODEC_ALLOWED_ORIGINS=https://t.example.com,https://t.example.com/ui"}, `CODEC_ALLOWED_ORIGINS: "https://t.example.com/ui" is not an origin: write https://t.example.com`},
-		"half of TLS":             {[]string{keys, "TLS_CERT_FILE=x"}, "TLS_KEY_FILE: is not set"},
+		"loopback": {[]string{keys}, ""},
+		"a token":  {[]string{keys, "CODEC_LISTEN_ADDR=:5020", "CODEC_TOKEN=" + secret}, ""},
+		"every address, no token": {[]string{keys, "CODEC_LISTEN_ADDR=:5020"},
+			"CODEC_TOKEN: is not set, and other machines can reach CODEC_LISTEN_ADDR=:5020"},
+		"an address, no token": {[]string{keys, "CODEC_LISTEN_ADDR=192.0.2.1:5020"},
+			"CODEC_TOKEN: is not set"},
+		"a short token": {[]string{keys, "CODEC_TOKEN=hush"}, "CODEC_TOKEN: has 4 bytes and needs 16"},
+		"no keys":       {nil, "PAYLOAD_KEYS: is not set"},
+		"a page for an origin": {[]string{keys,
+			"CODEC_ALLOWED_ORIGINS=https://t.example.com,https://t.example.com/ui"},
+			`CODEC_ALLOWED_ORIGINS: "https://t.example.com/ui" is not an origin: ` +
+				`write https://t.example.com`},
+		"half of TLS": {[]string{keys, "TLS_CERT_FILE=x"}, "TLS_KEY_FILE: is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.LoadCodec(environ(tc.env...))
@@ -86,7 +96,8 @@ func TestTheCodecServerNeedsATokenForOtherMachines(t *testing.T) {
 
 func TestPayloadKeysAreMasked(t *testing.T) {
 	key := payloadKey("2026-01", "x")
-	settings, faults, err := config.Effective(environ("PAYLOAD_KEYS="+key, "CODEC_TOKEN="+secret), "codec", "check")
+	settings, faults, err := config.Effective(environ("PAYLOAD_KEYS="+key, "CODEC_TOKEN="+secret),
+		"codec", "check")
 	require.NoError(t, err)
 	assert.Empty(t, faults)
 	for _, setting := range settings {

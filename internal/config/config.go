@@ -26,7 +26,7 @@ import (
 // Secret is a text that formatting, logging and encoding mask. string(s) is the text.
 type Secret = inflow.Secret
 
-// Log says what is logged, and how.
+// Log configures the log.
 type Log struct {
 	LogLevel  slog.Level          `env:"LOG_LEVEL"  envDefault:"info" hint:"debug, info, warn or error"`
 	LogFormat telemetry.LogFormat `env:"LOG_FORMAT" envDefault:"json" hint:"json or text"`
@@ -37,7 +37,7 @@ type Admin struct {
 	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9464" hint:"an address to listen on, such as 127.0.0.1:9464"`
 }
 
-// Listen is where the webhooks arrive.
+// Listen has the address of the ingress.
 type Listen struct {
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
 }

@@ -20,21 +20,11 @@ func TestEveryFieldHasAVariableAndAHint(t *testing.T) {
 		for _, f := range fieldsOf(p.make()) {
 			assert.NotEmpty(t, f.variable, "%s %s", p.name, f.name)
 			assert.NotEmpty(t, f.hint, "%s %s", p.name, f.name)
-			assert.False(
-				t,
-				names[f.name],
-				"%s: field %s twice: a fault could not be told which variable it is of",
-				p.name,
-				f.name,
-			)
+			assert.False(t, names[f.name],
+				"%s: field %s twice: a fault could not be told which variable it is of", p.name, f.name)
 			names[f.name] = true
-			assert.False(
-				t,
-				f.secret && f.defaultValue != "",
-				"%s: secret %s has a default",
-				p.name,
-				f.variable,
-			)
+			assert.False(t, f.secret && f.defaultValue != "", "%s: secret %s has a default", p.name,
+				f.variable)
 		}
 	}
 }
@@ -43,7 +33,8 @@ func TestExampleFileNamesEverySettingWithItsDefault(t *testing.T) {
 	content, err := os.ReadFile("../../.env.example")
 	require.NoError(t, err)
 	example := map[string]string{}
-	for _, match := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]*)=(.*)$`).FindAllStringSubmatch(string(content), -1) {
+	for _, match := range regexp.MustCompile(
+		`(?m)^#?([A-Z][A-Z0-9_]*)=(.*)$`).FindAllStringSubmatch(string(content), -1) {
 		example[match[1]] = match[2]
 	}
 	known := map[string]bool{}

@@ -95,10 +95,7 @@ func TestFaultsOfTheSweep(t *testing.T) {
 		"  SWEEP_EVERY: 5s is too short: write 0 for none, or 10s or more")
 	_, err = config.LoadDev(environ("SWEEP_EVERY=-1m"))
 	assert.EqualError(
-		t,
-		err,
-		"the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more",
-	)
+		t, err, "the configuration is wrong:\n  SWEEP_EVERY: -1m0s is negative: write 0 or more")
 	got, err := config.LoadWorker(workerEnv("SWEEP_EVERY=0"))
 	require.NoError(t, err)
 	assert.Zero(t, got.SweepEvery)
@@ -119,16 +116,10 @@ func TestDevAsksForNothing(t *testing.T) {
 }
 
 func TestValuesAreRead(t *testing.T) {
-	got, err := config.LoadIngress(ingressEnv(
-		"LOG_LEVEL=warn",
-		"LOG_FORMAT=text",
-		"LISTEN_ADDR=[::1]:8443",
-		"ADMIN_ADDR=:0",
-		"TRUSTED_PROXIES= 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,",
-		"AUDIT_LOG=off",
-		"RATE_LIMIT=5",
-		"PEER_RATE_LIMIT=6",
-	))
+	got, err := config.LoadIngress(ingressEnv("LOG_LEVEL=warn", "LOG_FORMAT=text",
+		"LISTEN_ADDR=[::1]:8443", "ADMIN_ADDR=:0",
+		"TRUSTED_PROXIES= 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,", "AUDIT_LOG=off", "RATE_LIMIT=5",
+		"PEER_RATE_LIMIT=6"))
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelWarn, got.LogLevel)
 	assert.Equal(t, telemetry.LogText, got.LogFormat)
@@ -145,13 +136,8 @@ func TestValuesAreRead(t *testing.T) {
 
 func TestEmptyIsUnset(t *testing.T) {
 	got, err := config.LoadWorker(
-		workerEnv(
-			"LOG_LEVEL=",
-			"SETTLE_QUIET=",
-			"INFLOW_API_URL=",
-			"RULES_FILE=",
-			"INFLOW_API_KEY_FILE=",
-		),
+		workerEnv("LOG_LEVEL=", "SETTLE_QUIET=", "INFLOW_API_URL=", "RULES_FILE=",
+			"INFLOW_API_KEY_FILE="),
 	)
 	require.NoError(t, err)
 	assert.Equal(t, 2*time.Second, got.SettleQuiet)
@@ -170,26 +156,23 @@ func faultsOf(t *testing.T, err error) []string {
 }
 
 func TestEveryFaultIsReportedAtOnce(t *testing.T) {
-	_, err := config.LoadIngress(environ(
-		"LISTEN_ADDR=5000",
-		"ADMIN_ADDR=127.0.0.1:99999",
-		"LOG_LEVEL=loud",
-		"LOG_FORMAT=xml",
-		"TRUSTED_PROXIES=10.0.0.0/8,proxy.example",
-		"TLS_CERT_FILE=cert.pem",
-		"AUDIT_LOG=/does/not/exist/audit.log",
-		"RATE_LIMIT=0",
-		"PEER_RATE_LIMIT=many",
-	))
+	_, err := config.LoadIngress(environ("LISTEN_ADDR=5000", "ADMIN_ADDR=127.0.0.1:99999",
+		"LOG_LEVEL=loud", "LOG_FORMAT=xml", "TRUSTED_PROXIES=10.0.0.0/8,proxy.example",
+		"TLS_CERT_FILE=cert.pem", "AUDIT_LOG=/does/not/exist/audit.log", "RATE_LIMIT=0",
+		"PEER_RATE_LIMIT=many"))
 	assert.ElementsMatch(t, []string{
 		`LOG_LEVEL: "loud" is not valid: write debug, info, warn or error`,
 		`LOG_FORMAT: "xml" is not valid: write json or text`,
-		`LISTEN_ADDR: "5000" is not an address to listen on: write host:port, or :port for every interface`,
+		`LISTEN_ADDR: "5000" is not an address to listen on: write host:port, ` +
+			`or :port for every interface`,
 		`ADMIN_ADDR: "99999" is not a port: write 0 to 65535`,
-		`WEBHOOK_SECRET: is not set: write the secret that InFlow gave you for the subscription, or name a file that holds it in WEBHOOK_SECRET_FILE`,
-		`TRUSTED_PROXIES: "10.0.0.0/8,proxy.example" is not valid: write addresses or networks separated by commas, such as 10.0.0.0/8`,
+		`WEBHOOK_SECRET: is not set: write the secret that InFlow gave you for the subscription, ` +
+			`or name a file that holds it in WEBHOOK_SECRET_FILE`,
+		`TRUSTED_PROXIES: "10.0.0.0/8,proxy.example" is not valid: ` +
+			`write addresses or networks separated by commas, such as 10.0.0.0/8`,
 		`TLS_KEY_FILE: is not set, and TLS_CERT_FILE is: set both, or neither if a proxy ends TLS`,
-		`AUDIT_LOG: the folder /does/not/exist does not exist: create it, or write off, stdout or another path`,
+		`AUDIT_LOG: the folder /does/not/exist does not exist: create it, or write off, ` +
+			`stdout or another path`,
 		`RATE_LIMIT: 0 is too small: write 1 or more`,
 		`PEER_RATE_LIMIT: "many" is not valid: write deliveries per second from one peer, 1 or more`,
 	}, faultsOf(t, err))
@@ -218,37 +201,60 @@ func TestFaultsOfTheWorker(t *testing.T) {
 		variables []string
 		want      string
 	}{
-		{"http elsewhere", []string{"INFLOW_API_URL=http://inflow.example/x"}, "INFLOW_API_URL: starts with http:// and its host is another machine: the API key would be sent unencrypted; write https://"},
-		{"no scheme", []string{"INFLOW_API_URL=inflow.example"}, "INFLOW_API_URL: is not an https:// URL with a host: write one such as https://cloudapi.inflowinventory.com"},
-		{"no host", []string{"INFLOW_API_URL=https://:443"}, "INFLOW_API_URL: is not an https:// URL with a host: write one such as https://cloudapi.inflowinventory.com"},
-		{"no URL", []string{"INFLOW_API_URL=https://%zz"}, "INFLOW_API_URL: is not a URL: write one such as https://cloudapi.inflowinventory.com"},
-		{"password", []string{"INFLOW_API_URL=https://me:hush@inflow.example"}, "INFLOW_API_URL: has a user or password before the host: remove it"},
-		{"query", []string{"INFLOW_API_URL=https://inflow.example?x=1"}, "INFLOW_API_URL: has a query or a fragment: remove everything from ? or # on"},
-		{"company", []string{"INFLOW_COMPANY_ID=a/b"}, "INFLOW_COMPANY_ID: is not a company id: write only the id that InFlow shows at https://app.inflowinventory.com/options/integrations"},
-		{"key", []string{"INFLOW_API_KEY=two words"}, "INFLOW_API_KEY: has a space, a control character or a non-ASCII letter: write only the key"},
-		{"version", []string{"INFLOW_API_VERSION=v2"}, `INFLOW_API_VERSION: is not a version of InFlow's API: write a date such as 2025-06-24`},
-		{"settle", []string{"SETTLE_QUIET=31s"}, "SETTLE_QUIET: 31s is longer than SETTLE_MAX, 30s: write a shorter time"},
+		{"http elsewhere", []string{"INFLOW_API_URL=http://inflow.example/x"},
+			"INFLOW_API_URL: starts with http:// and its host is another machine: " +
+				"the API key would be sent unencrypted; write https://"},
+		{"no scheme", []string{"INFLOW_API_URL=inflow.example"},
+			"INFLOW_API_URL: is not an https:// URL with a host: " +
+				"write one such as https://cloudapi.inflowinventory.com"},
+		{"no host", []string{"INFLOW_API_URL=https://:443"},
+			"INFLOW_API_URL: is not an https:// URL with a host: " +
+				"write one such as https://cloudapi.inflowinventory.com"},
+		{"no URL", []string{"INFLOW_API_URL=https://%zz"},
+			"INFLOW_API_URL: is not a URL: write one such as https://cloudapi.inflowinventory.com"},
+		{"password", []string{"INFLOW_API_URL=https://me:hush@inflow.example"},
+			"INFLOW_API_URL: has a user or password before the host: remove it"},
+		{"query", []string{"INFLOW_API_URL=https://inflow.example?x=1"},
+			"INFLOW_API_URL: has a query or a fragment: remove everything from ? or # on"},
+		{"company", []string{"INFLOW_COMPANY_ID=a/b"},
+			"INFLOW_COMPANY_ID: is not a company id: write only the id that InFlow shows at " +
+				"https://app.inflowinventory.com/options/integrations"},
+		{"key", []string{"INFLOW_API_KEY=two words"},
+			"INFLOW_API_KEY: has a space, a control character or a non-ASCII letter: write only the key"},
+		{"version", []string{"INFLOW_API_VERSION=v2"},
+			`INFLOW_API_VERSION: is not a version of InFlow's API: write a date such as 2025-06-24`},
+		{"settle", []string{"SETTLE_QUIET=31s"},
+			"SETTLE_QUIET: 31s is longer than SETTLE_MAX, 30s: write a shorter time"},
 		{"negative", []string{"SETTLE_QUIET=-2s"}, "SETTLE_QUIET: -2s is negative: write 0 or more"},
-		{"no unit", []string{"SETTLE_QUIET=2"}, `SETTLE_QUIET: "2" is not valid: write a duration such as 2s`},
-		{"stop", []string{"WORKER_STOP_TIMEOUT=-1s"}, "WORKER_STOP_TIMEOUT: -1s is negative: write 0 or more"},
-		{"rate", []string{"INFLOW_REQUESTS_PER_MINUTE=0"}, "INFLOW_REQUESTS_PER_MINUTE: 0 is too small: write 1 or more"},
-		{"rules missing", []string{"RULES_FILE=/does/not/exist.yaml"}, "RULES_FILE: the file cannot be read: stat /does/not/exist.yaml: no such file or directory"},
-		{"rules folder", []string{"RULES_FILE=" + folder}, "RULES_FILE: " + folder + " is a folder: write the path of a file"},
-		{"link", []string{"TEMPORAL_UI_URL=ftp://ui.example"}, "TEMPORAL_UI_URL: is not an http:// or https:// URL with a host"},
+		{"no unit", []string{"SETTLE_QUIET=2"},
+			`SETTLE_QUIET: "2" is not valid: write a duration such as 2s`},
+		{"stop", []string{"WORKER_STOP_TIMEOUT=-1s"},
+			"WORKER_STOP_TIMEOUT: -1s is negative: write 0 or more"},
+		{"rate", []string{"INFLOW_REQUESTS_PER_MINUTE=0"},
+			"INFLOW_REQUESTS_PER_MINUTE: 0 is too small: write 1 or more"},
+		{"rules missing", []string{"RULES_FILE=/does/not/exist.yaml"},
+			"RULES_FILE: the file cannot be read: stat /does/not/exist.yaml: no such file or directory"},
+		{"rules folder", []string{"RULES_FILE=" + folder},
+			"RULES_FILE: " + folder + " is a folder: write the path of a file"},
+		{"link", []string{"TEMPORAL_UI_URL=ftp://ui.example"},
+			"TEMPORAL_UI_URL: is not an http:// or https:// URL with a host"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := config.LoadWorker(workerEnv(test.variables...))
 			assert.Equal(t, []string{test.want}, faultsOf(t, err))
 		})
 	}
-	for _, loopback := range []string{"http://localhost:5010", "http://127.0.0.1:5010", "http://[::1]:5010/x"} {
+	for _, loopback := range []string{"http://localhost:5010", "http://127.0.0.1:5010",
+		"http://[::1]:5010/x"} {
 		_, err := config.LoadWorker(workerEnv("INFLOW_API_URL=" + loopback))
 		assert.NoError(t, err, loopback)
 	}
 	_, err := config.LoadWorker(environ())
 	assert.Equal(t, []string{
-		"INFLOW_COMPANY_ID: is not set: write the company id that InFlow shows at https://app.inflowinventory.com/options/integrations",
-		"INFLOW_API_KEY: is not set: write an API key that you created at https://app.inflowinventory.com/options/integrations",
+		"INFLOW_COMPANY_ID: is not set: write the company id that InFlow shows at " +
+			"https://app.inflowinventory.com/options/integrations",
+		"INFLOW_API_KEY: is not set: write an API key that you created at " +
+			"https://app.inflowinventory.com/options/integrations",
 	}, faultsOf(t, err))
 }
 
@@ -260,26 +266,19 @@ func TestSecretFromAFile(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, config.Secret("from-a-file"), got.InflowAPIKey)
 	}
-	missing, empty, several, large := filepath.Join(
-		t.TempDir(),
-		"none",
-	), file(
-		t,
-		" \n",
-	), file(
-		t,
-		"hush-1\nhush-2\n",
-	), file(
-		t,
-		strings.Repeat("x", 70_000),
-	)
+	missing, empty, several, large := filepath.Join(t.TempDir(), "none"), file(t, " \n"),
+		file(t, "hush-1\nhush-2\n"), file(t, strings.Repeat("x", 70_000))
 	for _, test := range []struct {
 		name, variable, want string
 	}{
-		{"missing", "INFLOW_API_KEY_FILE=" + missing, "INFLOW_API_KEY_FILE: the file cannot be read: open " + missing + ": no such file or directory"},
-		{"empty", "INFLOW_API_KEY_FILE=" + empty, "INFLOW_API_KEY_FILE: " + empty + " is empty: write the secret to it"},
-		{"several lines", "INFLOW_API_KEY_FILE=" + several, "INFLOW_API_KEY_FILE: " + several + " has several lines: write only the secret to it"},
-		{"large", "INFLOW_API_KEY_FILE=" + large, "INFLOW_API_KEY_FILE: " + large + " has more than 65536 bytes: is it the right file?"},
+		{"missing", "INFLOW_API_KEY_FILE=" + missing,
+			"INFLOW_API_KEY_FILE: the file cannot be read: open " + missing + ": no such file or directory"},
+		{"empty", "INFLOW_API_KEY_FILE=" + empty,
+			"INFLOW_API_KEY_FILE: " + empty + " is empty: write the secret to it"},
+		{"several lines", "INFLOW_API_KEY_FILE=" + several,
+			"INFLOW_API_KEY_FILE: " + several + " has several lines: write only the secret to it"},
+		{"large", "INFLOW_API_KEY_FILE=" + large,
+			"INFLOW_API_KEY_FILE: " + large + " has more than 65536 bytes: is it the right file?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := config.LoadWorker(environ("INFLOW_COMPANY_ID=6f1c", test.variable))
@@ -289,11 +288,8 @@ func TestSecretFromAFile(t *testing.T) {
 	}
 	t.Run("both", func(t *testing.T) {
 		_, err := config.LoadWorker(workerEnv("INFLOW_API_KEY_FILE=" + empty))
-		assert.Equal(
-			t,
-			[]string{"INFLOW_API_KEY: INFLOW_API_KEY_FILE is set too: keep one of them"},
-			faultsOf(t, err),
-		)
+		assert.Equal(t, []string{"INFLOW_API_KEY: INFLOW_API_KEY_FILE is set too: keep one of them"},
+			faultsOf(t, err))
 	})
 }
 
@@ -316,8 +312,10 @@ func TestWebhookSecrets(t *testing.T) {
 		{"short", []string{"WEBHOOK_SECRET=" + secret + ",hush"}, "WEBHOOK_SECRET", "at least 16"},
 		{"not base64", []string{"WEBHOOK_SECRET=base64:hush!"}, "WEBHOOK_SECRET", "base64"},
 		{"short line", []string{"WEBHOOK_SECRET_FILE=" + short}, "WEBHOOK_SECRET_FILE", "line 2"},
-		{"no file", []string{"WEBHOOK_SECRET_FILE=/does/not/exist"}, "WEBHOOK_SECRET_FILE", "no such file"},
-		{"both", []string{"WEBHOOK_SECRET=" + secret, "WEBHOOK_SECRET_FILE=" + short}, "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE is set too"},
+		{"no file", []string{"WEBHOOK_SECRET_FILE=/does/not/exist"}, "WEBHOOK_SECRET_FILE",
+			"no such file"},
+		{"both", []string{"WEBHOOK_SECRET=" + secret, "WEBHOOK_SECRET_FILE=" + short}, "WEBHOOK_SECRET",
+			"WEBHOOK_SECRET_FILE is set too"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := config.LoadWebhooks(environ(test.variables...))
@@ -363,26 +361,24 @@ func TestListenersOfOneProcessAreApart(t *testing.T) {
 	_, err := config.LoadDev(environ("DEV_TEMPORAL_PORT=5010", "DEV_TEMPORAL_UI_PORT=70000"))
 	assert.Equal(t, []string{
 		"DEV_TEMPORAL_UI_PORT: 70000 is not a port: write 1 to 65535",
-		"DEV_TEMPORAL_PORT: 127.0.0.1:5010 and DEV_INFLOW_ADDR=127.0.0.1:5010 need the same port: choose another",
+		"DEV_TEMPORAL_PORT: 127.0.0.1:5010 and DEV_INFLOW_ADDR=127.0.0.1:5010 need the same port: " +
+			"choose another",
 	}, faultsOf(t, err))
 }
 
 func TestDotEnvNeverOverridesTheEnvironment(t *testing.T) {
 	path := file(
 		t,
-		"# comment\nLOG_LEVEL=debug\nLOG_FORMAT='text'\nTEMPORAL_NAMESPACE=\"a b\"\nexport SETTLE_MAX=40s\n",
+		"# comment\nLOG_LEVEL=debug\nLOG_FORMAT='text'\nTEMPORAL_NAMESPACE=\"a b\"\nexport "+
+			"SETTLE_MAX=40s\n",
 	)
 	e, err := environ("LOG_LEVEL=error", "LOG_FORMAT=").WithDotEnv(path)
 	require.NoError(t, err)
 	got, err := config.LoadDev(e)
 	require.NoError(t, err)
 	assert.Equal(t, slog.LevelError, got.LogLevel)
-	assert.Equal(
-		t,
-		telemetry.LogText,
-		got.LogFormat,
-		"its own default: the environment's empty value stands for unset",
-	)
+	assert.Equal(t, telemetry.LogText, got.LogFormat,
+		"its own default: the environment's empty value stands for unset")
 	assert.Equal(t, 40*time.Second, got.SettleMax)
 	source, ok := e.Source("SETTLE_MAX")
 	assert.True(t, ok)
@@ -436,12 +432,8 @@ func TestSecretsNeverPrint(t *testing.T) {
 		errors.New(key.String()).Error(),
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c"} {
-		shown = append(
-			shown,
-			fmt.Sprintf(format, key),
-			fmt.Sprintf(format, settings),
-			fmt.Sprintf(format, []config.Secret{key}),
-		)
+		shown = append(shown, fmt.Sprintf(format, key), fmt.Sprintf(format, settings),
+			fmt.Sprintf(format, []config.Secret{key}))
 	}
 	for _, s := range shown {
 		assert.NotContains(t, s, text)
@@ -452,12 +444,8 @@ func TestSecretsNeverPrint(t *testing.T) {
 
 func TestEffective(t *testing.T) {
 	keyFile := file(t, "from-a-file\n")
-	e, err := environ(
-		"WEBHOOK_SECRET="+secret,
-		"INFLOW_API_KEY_FILE="+keyFile,
-		"SETTLE_QUIET=1s",
-		"INFLOW_API_URL=https://me:hush@inflow.example/x",
-	).
+	e, err := environ("WEBHOOK_SECRET="+secret, "INFLOW_API_KEY_FILE="+keyFile, "SETTLE_QUIET=1s",
+		"INFLOW_API_URL=https://me:hush@inflow.example/x").
 		WithDotEnv(file(t, "RATE_LIMIT=7\n"))
 	require.NoError(t, err)
 	settings, faults, err := config.Effective(e, "ingress", "worker", "dev")
@@ -515,11 +503,8 @@ func TestEffective(t *testing.T) {
 		},
 		find("RATE_LIMIT"),
 	)
-	assert.Equal(
-		t,
-		[]config.Setting{{Variable: "TRUSTED_PROXIES", Processes: []string{"ingress"}}},
-		find("TRUSTED_PROXIES"),
-	)
+	assert.Equal(t, []config.Setting{{Variable: "TRUSTED_PROXIES", Processes: []string{"ingress"}}},
+		find("TRUSTED_PROXIES"))
 	assert.Equal(t, []config.Setting{
 		{
 			Variable:  "LOG_FORMAT",
@@ -552,16 +537,11 @@ func TestEffective(t *testing.T) {
 }
 
 func TestForeignVariables(t *testing.T) {
-	e := environ(
-		"OTEL_EXPORTER_OTLP_HEADERS=authorization=hush",
+	e := environ("OTEL_EXPORTER_OTLP_HEADERS=authorization=hush",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=https://me:hush@collector.example",
-		"OTEL_EXPORTER_OTLP_CLIENT_KEY=/etc/key.pem",
-		"TEMPORAL_TLS_CLIENT_KEY_PATH=/etc/key.pem",
-		"TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
-		"TEMPORAL_GRPC_META_X=hush",
-		"TEMPORAL_API_KEY_FILE=/run/key",
-		"TEMPORAL_EMPTY=",
-	)
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY=/etc/key.pem", "TEMPORAL_TLS_CLIENT_KEY_PATH=/etc/key.pem",
+		"TEMPORAL_TLS_CLIENT_KEY_DATA=hush", "TEMPORAL_GRPC_META_X=hush",
+		"TEMPORAL_API_KEY_FILE=/run/key", "TEMPORAL_EMPTY=")
 	assert.Equal(t, []config.Setting{
 		{Variable: "OTEL_EXPORTER_OTLP_CLIENT_KEY", Value: "(set, 12 bytes)", Source: "environment"},
 		{

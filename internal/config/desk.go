@@ -6,7 +6,7 @@ import (
 	"error-check-gate/internal/signin"
 )
 
-// DeskListen is where the desk serves its pages and its API.
+// DeskListen has the address of the desk.
 type DeskListen struct {
 	DeskAddr string `env:"DESK_ADDR" envDefault:"127.0.0.1:5030" hint:"an address to listen on, such as 127.0.0.1:5030"`
 }

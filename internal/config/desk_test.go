@@ -15,7 +15,8 @@ func TestHowPeopleSignIn(t *testing.T) {
 	secret := "DESK_SECRET=" + strings.Repeat("s", 32)
 	smtp := []string{"SMTP_ADDR=localhost:1025", "SMTP_TLS=none", "MAIL_FROM=gate@example.com"}
 	oidc := []string{
-		"DESK_OIDC_ISSUER=https://accounts.example.com", "DESK_OIDC_CLIENT_ID=gate", "DESK_OIDC_CLIENT_SECRET=hush",
+		"DESK_OIDC_ISSUER=https://accounts.example.com", "DESK_OIDC_CLIENT_ID=gate",
+		"DESK_OIDC_CLIENT_SECRET=hush",
 	}
 	people := "DESK_PEOPLE=jane@example.com,@example.org"
 	for name, tc := range map[string]struct {
@@ -23,21 +24,28 @@ func TestHowPeopleSignIn(t *testing.T) {
 		want  string
 		fault string
 	}{
-		"nothing on loopback":      {[]string{secret}, "none", ""},
-		"nothing elsewhere":        {[]string{secret, "DESK_ADDR=:5030"}, "", "DESK_SIGN_IN: nobody would have to sign in"},
-		"none elsewhere":           {[]string{secret, "DESK_ADDR=:5030", "DESK_SIGN_IN=none"}, "", "DESK_SIGN_IN: nobody would"},
-		"mail":                     {append(smtp, secret, people), "mail", ""},
-		"a provider before mail":   {append(append(oidc, smtp...), secret, people), "oidc", ""},
-		"mail without people":      {append(smtp, secret), "", "DESK_PEOPLE: is not set, so nobody could sign in"},
-		"mail without a server":    {[]string{secret, people, "DESK_SIGN_IN=mail"}, "", "SMTP_ADDR: is not set"},
-		"mail elsewhere, no URL":   {append(smtp, secret, people, "DESK_ADDR=:5030"), "", "DESK_URL: is not set"},
-		"a provider without a key": {append(oidc[:2:2], secret, people), "", "DESK_OIDC_CLIENT_SECRET: is not set"},
+		"nothing on loopback": {[]string{secret}, "none", ""},
+		"nothing elsewhere": {[]string{secret, "DESK_ADDR=:5030"}, "",
+			"DESK_SIGN_IN: nobody would have to sign in"},
+		"none elsewhere": {[]string{secret, "DESK_ADDR=:5030", "DESK_SIGN_IN=none"}, "",
+			"DESK_SIGN_IN: nobody would"},
+		"mail":                   {append(smtp, secret, people), "mail", ""},
+		"a provider before mail": {append(append(oidc, smtp...), secret, people), "oidc", ""},
+		"mail without people": {append(smtp, secret), "",
+			"DESK_PEOPLE: is not set, so nobody could sign in"},
+		"mail without a server": {[]string{secret, people, "DESK_SIGN_IN=mail"}, "",
+			"SMTP_ADDR: is not set"},
+		"mail elsewhere, no URL": {append(smtp, secret, people, "DESK_ADDR=:5030"), "",
+			"DESK_URL: is not set"},
+		"a provider without a key": {append(oidc[:2:2], secret, people), "",
+			"DESK_OIDC_CLIENT_SECRET: is not set"},
 		"a provider over http": {
 			append(oidc[1:3:3], secret, people, "DESK_OIDC_ISSUER=http://accounts.example.com"), "",
 			"DESK_OIDC_ISSUER: is not an https:// URL",
 		},
-		"a name":         {append(smtp, secret, "DESK_PEOPLE=Jane Doe <jane@example.com>"), "", "DESK_PEOPLE: "},
-		"another word":   {[]string{secret, "DESK_SIGN_IN=ldap"}, "", `DESK_SIGN_IN: "ldap" is not a way to sign in`},
+		"a name": {append(smtp, secret, "DESK_PEOPLE=Jane Doe <jane@example.com>"), "", "DESK_PEOPLE: "},
+		"another word": {[]string{secret, "DESK_SIGN_IN=ldap"}, "",
+			`DESK_SIGN_IN: "ldap" is not a way to sign in`},
 		"no secret":      {nil, "", "DESK_SECRET: is not set"},
 		"a short secret": {[]string{"DESK_SECRET=hush"}, "", "DESK_SECRET: "},
 	} {

@@ -7,7 +7,7 @@ import (
 	"error-check-gate/internal/desklink"
 )
 
-// DeskLinks says where the desk is, and what signs the links to it.
+// DeskLinks has the desk's public address and the secrets that sign links to it.
 type DeskLinks struct {
 	// DeskURL is the desk's address as people reach it. Nil makes no links to it.
 	DeskURL *url.URL `env:"DESK_URL" hint:"the desk's http:// or https:// URL, such as https://gate.example.com"`

@@ -28,8 +28,10 @@ var (
 func TestLinksToTheDeskAreSigned(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "desk_secret")
-	require.NoError(t, os.WriteFile(file, []byte("\ufeff"+deskSecret+"\r\n\n"+otherSecret+"\n"), 0o600))
-	for _, variable := range []string{"DESK_SECRET_FILE=" + file, "DESK_SECRET=" + deskSecret + ", " + otherSecret} {
+	require.NoError(t, os.WriteFile(file, []byte("\ufeff"+deskSecret+"\r\n\n"+otherSecret+"\n"),
+		0o600))
+	for _, variable := range []string{"DESK_SECRET_FILE=" + file,
+		"DESK_SECRET=" + deskSecret + ", " + otherSecret} {
 		got, err := loadLinking("DESK_URL=https://gate.example.com", variable)
 		require.NoError(t, err)
 		assert.Equal(t, 720*time.Hour, got.DeskLinkValid)
@@ -55,13 +57,19 @@ func TestFaultsOfLinksToTheDesk(t *testing.T) {
 		want      string
 	}{
 		{[]string{"DESK_URL=https://gate.example.com"}, "DESK_SECRET: is not set, and DESK_URL is"},
-		{[]string{"DESK_URL=gate.example.com", "DESK_SECRET=" + deskSecret}, "DESK_URL: is not an http:// or https:// URL"},
-		{[]string{"DESK_URL=https://me@gate.example.com", "DESK_SECRET=" + deskSecret}, "DESK_URL: has a user or password"},
-		{[]string{"DESK_URL=https://gate.example.com?a", "DESK_SECRET=" + deskSecret}, "DESK_URL: has a query"},
-		{[]string{"DESK_SECRET=" + deskSecret + "," + short}, "DESK_SECRET: secret 2 has 31 bytes and needs 32"},
+		{[]string{"DESK_URL=gate.example.com", "DESK_SECRET=" + deskSecret},
+			"DESK_URL: is not an http:// or https:// URL"},
+		{[]string{"DESK_URL=https://me@gate.example.com", "DESK_SECRET=" + deskSecret},
+			"DESK_URL: has a user or password"},
+		{[]string{"DESK_URL=https://gate.example.com?a", "DESK_SECRET=" + deskSecret},
+			"DESK_URL: has a query"},
+		{[]string{"DESK_SECRET=" + deskSecret + "," + short},
+			"DESK_SECRET: secret 2 has 31 bytes and needs 32"},
 		{[]string{"DESK_SECRET= , "}, "DESK_SECRET: has no secret"},
-		{[]string{"DESK_SECRET=" + deskSecret, "DESK_SECRET_FILE=" + missing}, "DESK_SECRET: DESK_SECRET_FILE is set too"},
-		{[]string{"DESK_URL=https://gate.example.com", "DESK_SECRET_FILE=" + missing}, "DESK_SECRET_FILE: the file cannot be read"},
+		{[]string{"DESK_SECRET=" + deskSecret, "DESK_SECRET_FILE=" + missing},
+			"DESK_SECRET: DESK_SECRET_FILE is set too"},
+		{[]string{"DESK_URL=https://gate.example.com", "DESK_SECRET_FILE=" + missing},
+			"DESK_SECRET_FILE: the file cannot be read"},
 		{[]string{"DESK_LINK_VALID=0"}, "DESK_LINK_VALID: 0s is too short"},
 	} {
 		_, err := loadLinking(test.variables...)

@@ -8,12 +8,12 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// CodecListen is where the codec server listens.
+// CodecListen has the address of the codec server.
 type CodecListen struct {
 	CodecListenAddr string `env:"CODEC_LISTEN_ADDR" envDefault:"127.0.0.1:5020" hint:"an address to listen on, such as 127.0.0.1:5020"`
 }
 
-// DevInflow is where the stand-in for InFlow listens.
+// DevInflow has the address of the stand-in for InFlow.
 type DevInflow struct {
 	DevInflowAddr string `env:"DEV_INFLOW_ADDR" envDefault:"127.0.0.1:5010" hint:"an address to listen on, such as 127.0.0.1:5010"`
 }
@@ -22,7 +22,7 @@ type DevInflow struct {
 type FakeInflow struct {
 	Log
 	DevInflow
-	// Credentials are what callers must send. The stand-in makes up those that are not set.
+	// Callers must send these credentials. The stand-in makes up the missing ones.
 	Credentials
 }
 

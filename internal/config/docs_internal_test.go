@@ -57,8 +57,8 @@ func quotedIn(cell string) []string {
 	return texts
 }
 
-// TestTablesInDocsHaveTheDefaults checks every table row that begins with settings. If one of them has a
-// default, the second column is "default" and has it.
+// TestTablesInDocsHaveTheDefaults checks every table row that begins with settings. If one of them
+// has a default, the second column is "default" and has it.
 func TestTablesInDocsHaveTheDefaults(t *testing.T) {
 	t.Parallel()
 	defaults, checked := production(), 0
@@ -108,10 +108,8 @@ func TestDefaultsInTexts(t *testing.T) {
 			}
 		}
 	}
-	check(
-		production(),
-		readFiles(t, "cmd/gate/*.go", "README.md", "docs/operations.md", "docs/desk.md"),
-	)
+	check(production(), readFiles(t, "cmd/gate/*.go", "README.md", "docs/operations.md",
+		"docs/desk.md"))
 	check(defaultsOf("dev"), readFiles(t, "cmd/gate-dev/dev.go"))
 	assert.Greater(t, checked, 8)
 }
@@ -143,7 +141,8 @@ func TestComposeHasTheDefaults(t *testing.T) {
 	ours := map[string]string{"TZ": "UTC"} // a container has no time zone of its own
 	defaults, checked := production(), 0
 	set := regexp.MustCompile(`(?m)^ +([A-Z_]+): \$\{([A-Z_]+):-([^}]*)\}`)
-	for _, match := range set.FindAllStringSubmatch(readFiles(t, "docker-compose.yml")["../../docker-compose.yml"], -1) {
+	for _, match := range set.FindAllStringSubmatch(readFiles(t,
+		"docker-compose.yml")["../../docker-compose.yml"], -1) {
 		variable, value := match[1], match[3]
 		want, known := defaults[variable]
 		if !known || variable != match[2] || value == "" {

@@ -61,7 +61,8 @@ func Effective(e Environment, names ...string) ([]Setting, []ProcessFault, error
 	for _, name := range names {
 		i := slices.IndexFunc(processes, func(p named) bool { return p.name == name })
 		if i < 0 {
-			return nil, nil, fmt.Errorf("process %q is unknown: use one of %s", name, strings.Join(Processes(), ", "))
+			return nil, nil, fmt.Errorf("process %q is unknown: use one of %s", name,
+				strings.Join(Processes(), ", "))
 		}
 		p := processes[i].make()
 		for _, fault := range read(p, e) {
@@ -114,7 +115,8 @@ func withoutPassword(value string) string {
 }
 
 // foreignSecrets are parts of names of other projects' variables that hold secrets.
-var foreignSecrets = []string{"KEY", "HEADERS", "AUTH", "TOKEN", "PASSWORD", "SECRET", "_DATA", "_META"}
+var foreignSecrets = []string{"KEY", "HEADERS", "AUTH", "TOKEN", "PASSWORD", "SECRET", "_DATA",
+	"_META"}
 
 // Foreign returns the variables with a prefix that are set. They belong to another project's
 // library. Values that may be secrets are masked, except paths.
@@ -122,11 +124,13 @@ func Foreign(e Environment, prefix string) []Setting {
 	var settings []Setting
 	for _, name := range e.Names(prefix) {
 		value := withoutPassword(e.Value(name))
-		masked := slices.ContainsFunc(foreignSecrets, func(part string) bool { return strings.Contains(name, part) })
+		masked := slices.ContainsFunc(foreignSecrets,
+			func(part string) bool { return strings.Contains(name, part) })
 		if masked && !strings.HasSuffix(name, FileSuffix) && !strings.HasSuffix(name, "_PATH") {
 			value = describeSecret(value)
 		}
-		settings = append(settings, Setting{Variable: name, Value: value, Source: e.variables[name].source})
+		settings = append(settings, Setting{Variable: name, Value: value,
+			Source: e.variables[name].source})
 	}
 	return settings
 }

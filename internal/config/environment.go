@@ -23,7 +23,7 @@ const (
 	FromDefault     = "default"
 )
 
-// Environment is a set of variables and where each one came from. The zero value is empty.
+// Environment is a set of variables, each with its source. The zero value is empty.
 type Environment struct {
 	variables map[string]variable
 }
@@ -76,9 +76,9 @@ func (e Environment) WithDotEnv(path string) (Environment, error) {
 	return Environment{variables: variables}, nil
 }
 
-// faultLine returns the line, counted from 1, where a .env file stops being valid. The parser does
-// not report it. A quoted value may span lines, so this looks for the longest valid beginning of
-// the file.
+// faultLine returns the first line of a .env file that is not valid, counted from 1. The parser
+// does not report it. A quoted value may span lines, so this looks for the longest valid beginning
+// of the file.
 func faultLine(content []byte) int {
 	lines := bytes.SplitAfter(content, []byte("\n"))
 	for n := len(lines) - 1; n > 0; n-- {
@@ -103,7 +103,7 @@ func (e Environment) Setenv() error {
 	return nil
 }
 
-// Source returns where a variable came from. ok is false if it is unset or empty.
+// Source returns the source of a variable. ok is false if it is unset or empty.
 func (e Environment) Source(name string) (source string, ok bool) {
 	v := e.variables[name]
 	return v.source, v.value != ""

@@ -44,7 +44,7 @@ func LocalTimeZone() string {
 	return name
 }
 
-// localtime is where most machines keep their time zone. Tests change it.
+// localtime is the file with the time zone on most machines. Tests change it.
 var localtime = "/etc/localtime"
 
 // Name returns the time zone's name, which Temporal's schedules need.

@@ -85,10 +85,14 @@ func TestClientOfARequest(t *testing.T) {
 		{"too many proxies", proxy, forwarded(sender + strings.Repeat(", 10.9.9.9", 1300)), "10.9.9.9"},
 
 		{"X-Real-IP", proxy, http.Header{"X-Real-Ip": {sender}}, "10.0.0.1"},
-		{"X-Real-IP contradicts the proxy", proxy, http.Header{"X-Real-Ip": {"192.0.2.66"}, "X-Forwarded-For": {sender}}, sender},
-		{"X-Real-IP and garbage", proxy, http.Header{"X-Real-Ip": {"192.0.2.66"}, "X-Forwarded-For": {"?"}}, "10.0.0.1"},
+		{"X-Real-IP contradicts the proxy", proxy,
+			http.Header{"X-Real-Ip": {"192.0.2.66"}, "X-Forwarded-For": {sender}}, sender},
+		{"X-Real-IP and garbage", proxy,
+			http.Header{"X-Real-Ip": {"192.0.2.66"}, "X-Forwarded-For": {"?"}}, "10.0.0.1"},
 		{"Forwarded", proxy, http.Header{"Forwarded": {"for=" + sender}}, "10.0.0.1"},
-		{"platforms' headers", proxy, http.Header{"Cf-Connecting-Ip": {sender}, "X-Appengine-Remote-Addr": {sender}, "True-Client-Ip": {sender}}, "10.0.0.1"},
+		{"platforms' headers", proxy,
+			http.Header{"Cf-Connecting-Ip": {sender}, "X-Appengine-Remote-Addr": {sender},
+				"True-Client-Ip": {sender}}, "10.0.0.1"},
 
 		{"no address", "@", forwarded(sender), ""},
 	} {

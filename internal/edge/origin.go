@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Origin says where a request comes from.
+// Origin is the origin of a request: its client and the connection that it came on.
 type Origin struct {
 	// Peer is the client's address. It is the zero address if the connection isn't IP.
 	Peer netip.Addr

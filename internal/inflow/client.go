@@ -63,13 +63,9 @@ func (o Options) GoString() string { return "inflow.Options" + o.String() }
 
 // LogValue masks the API key in logs.
 func (o Options) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("baseURL", o.BaseURL),
-		slog.String("companyID", o.CompanyID),
-		slog.String("apiKey", Secret(o.APIKey).String()),
-		slog.String("apiVersion", o.APIVersion),
-		slog.Duration("timeout", o.Timeout),
-	)
+	return slog.GroupValue(slog.String("baseURL", o.BaseURL), slog.String("companyID", o.CompanyID),
+		slog.String("apiKey", Secret(o.APIKey).String()), slog.String("apiVersion", o.APIVersion),
+		slog.Duration("timeout", o.Timeout))
 }
 
 // Client calls InFlow for one company's account. It is safe for concurrent use. It does not
@@ -195,7 +191,7 @@ func (c *Client) getByID(ctx context.Context, request call, id string) error {
 	return c.do(ctx, request)
 }
 
-// pathWithID rejects ids that would turn the path into that of the list or its parent. InFlow
+// pathWithID rejects ids that would turn the path into the list's or its parent's. InFlow
 // cannot have an entity with such an id.
 func pathWithID(request call, id string) (string, error) {
 	if id == "" || id == "." || id == ".." {

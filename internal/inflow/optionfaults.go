@@ -8,14 +8,14 @@ import (
 	"error-check-gate/internal/option"
 )
 
-// integrationsPage is where InFlow shows the company id and makes API keys.
+// integrationsPage is InFlow's page that shows the company id and makes API keys.
 const integrationsPage = "https://app.inflowinventory.com/options/integrations"
 
 // maxCompanyID is more than twice the length of a UUID, which InFlow's company ids are.
 const maxCompanyID = 100
 
-// Faults returns everything that is wrong with the options. It makes no request. It quotes no value,
-// because an operator may have pasted a secret into the wrong setting.
+// Faults returns everything that is wrong with the options. It makes no request. It quotes no
+// value, because an operator may have pasted a secret into the wrong setting.
 func (o *Options) Faults() option.Faults {
 	var faults option.Faults
 	if o.BaseURL != "" {

@@ -1,6 +1,6 @@
 // Package money calculates with decimals, never with floats. A result is exact or an error, except
-// that quotients are rounded. Amounts, quantities and percentages are all [decimal.Decimal], of at most
-// 19 digits.
+// that quotients are rounded. Amounts, quantities and percentages are all [decimal.Decimal], of at
+// most 19 digits.
 package money
 
 import (
@@ -20,8 +20,8 @@ var (
 // Hundred is 100, for percentages.
 var Hundred = decimal.MustParse("100")
 
-// Calc calculates and keeps the first error, so that formulas need no error handling. After an error,
-// every result is 0. The zero value is ready for use.
+// Calc calculates and keeps the first error, so that formulas need no error handling. After an
+// error, every result is 0. The zero value is ready for use.
 type Calc struct{ err error }
 
 // Err returns the first error: [ErrTooLarge], [ErrDivideByZero], or nil.
@@ -69,9 +69,7 @@ func (c *Calc) Near(x, y, tolerance decimal.Decimal) bool {
 
 // NearAny reports whether x is near one of the readings.
 func (c *Calc) NearAny(
-	x decimal.Decimal,
-	readings []decimal.Decimal,
-	tolerance decimal.Decimal,
+	x decimal.Decimal, readings []decimal.Decimal, tolerance decimal.Decimal,
 ) bool {
 	for _, reading := range readings {
 		if c.Near(x, reading, tolerance) {

@@ -25,11 +25,13 @@ func TestSumIsExactAndIndependentOfOrder(t *testing.T) {
 		{nil, "0"},
 		{[]string{"0.1", "0.2"}, "0.3"},
 		{[]string{"-0.5", "0.25", "0.25"}, "0"},
-		{[]string{"9999999999999999999", "0.1234567890123456789", "-9999999999999999999"}, "0.1234567890123456789"},
+		{[]string{"9999999999999999999", "0.1234567890123456789", "-9999999999999999999"},
+			"0.1234567890123456789"},
 		{[]string{"5000000000000000000", "5000000000000000000", "-1"}, "9999999999999999999"},
 		{[]string{"-0.0000000000000000001", "-123456789"}, "-123456789.0000000000"},
 		{[]string{"4611686018427.387903", "4611686018427.387903", "1"}, "9223372036855.775806"},
-		{[]string{"-4611686018427.387903", "-4611686018427.387903", "0.0000001"}, "-9223372036854.7758059"},
+		{[]string{"-4611686018427.387903", "-4611686018427.387903", "0.0000001"},
+			"-9223372036854.7758059"},
 	}
 	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // repeatable, not secret
 	for _, tt := range tests {
@@ -38,7 +40,8 @@ func TestSumIsExactAndIndependentOfOrder(t *testing.T) {
 			var c Calc
 			got := c.Sum(addends...)
 			require.NoError(t, c.Err())
-			assert.True(t, got.Equal(decimal.MustParse(tt.want)), "%v: %s, want %s", tt.addends, got, tt.want)
+			assert.True(t, got.Equal(decimal.MustParse(tt.want)), "%v: %s, want %s", tt.addends, got,
+				tt.want)
 			r.Shuffle(len(addends), func(i, j int) { addends[i], addends[j] = addends[j], addends[i] })
 		}
 	}
@@ -60,7 +63,8 @@ func TestFirstErrorIsKept(t *testing.T) {
 
 func TestNearIsInclusive(t *testing.T) {
 	cent := decimal.MustParse("0.01")
-	for other, want := range map[string]bool{"1": true, "1.01": true, "0.99": true, "1.0100000001": false, "0.98": false, "-1": false} {
+	for other, want := range map[string]bool{"1": true, "1.01": true, "0.99": true,
+		"1.0100000001": false, "0.98": false, "-1": false} {
 		var c Calc
 		assert.Equal(t, want, c.Near(decimal.One, decimal.MustParse(other), cent), other)
 	}
@@ -92,7 +96,8 @@ func TestRound(t *testing.T) {
 }
 
 func TestRoundUp(t *testing.T) {
-	for in, want := range map[string]string{"2.671": "2.68", "2.67": "2.67", "2.6700": "2.67", "-2.671": "-2.68", "0.0001": "0.01", "7": "7"} {
+	for in, want := range map[string]string{"2.671": "2.68", "2.67": "2.67", "2.6700": "2.67",
+		"-2.671": "-2.68", "0.0001": "0.01", "7": "7"} {
 		var c Calc
 		assert.Equal(t, want, c.RoundUp(decimal.MustParse(in), 2).String(), in)
 		require.NoError(t, c.Err())
@@ -107,12 +112,14 @@ func TestPercent(t *testing.T) {
 
 func TestTexts(t *testing.T) {
 	for in, want := range map[string]string{
-		"0": "0.00", "-0.000": "0.00", "9": "9.00", "9.0000": "9.00", "15.5": "15.50", "-1.23400": "-1.234", "0.00001": "0.00001",
+		"0": "0.00", "-0.000": "0.00", "9": "9.00", "9.0000": "9.00", "15.5": "15.50",
+		"-1.23400": "-1.234", "0.00001": "0.00001",
 		"9999999999999999999": "9999999999999999999",
 	} {
 		assert.Equal(t, want, Text(decimal.MustParse(in)), in)
 	}
-	for in, want := range map[string]string{"0": "0", "2.0000": "2", "100": "100", "-12.50": "-12.5", "-0.0": "0"} {
+	for in, want := range map[string]string{"0": "0", "2.0000": "2", "100": "100", "-12.50": "-12.5",
+		"-0.0": "0"} {
 		assert.Equal(t, want, Plain(decimal.MustParse(in)), in)
 	}
 	for in, want := range map[string]string{"1.235": "1.24", "1": "1.00", "-0.001": "0.00"} {

@@ -97,7 +97,7 @@ func (f *findings) overriddenErrors() int {
 	return n
 }
 
-// countFindings counts findings, including those that are not listed.
+// countFindings counts findings, including unlisted ones.
 func countFindings(findings []ordercheck.Finding) int {
 	n := 0
 	for i := range findings {

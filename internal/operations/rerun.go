@@ -41,8 +41,7 @@ type RerunResult struct {
 func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, error) {
 	query := fmt.Sprintf(
 		"WorkflowType = '%s' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')",
-		ordercheck.WorkflowType,
-	)
+		ordercheck.WorkflowType)
 	if o.Query != "" {
 		query += " AND (" + o.Query + ")"
 	}

@@ -51,7 +51,8 @@ var hostile = map[string]string{
 
 func TestKeywordsFitEveryDatabase(t *testing.T) {
 	for name, text := range hostile {
-		for kind, got := range map[string]string{"keyword": ordercheck.Keyword(text), "id": ordercheck.ShortID(text)} {
+		for kind, got := range map[string]string{"keyword": ordercheck.Keyword(text),
+			"id": ordercheck.ShortID(text)} {
 			assert.LessOrEqual(t, utf8.RuneCountInString(got), 255, "%s: %s: PostgreSQL's column", name,
 				kind)
 			assert.LessOrEqual(t, len(got), 2048, "%s: %s: Temporal's search attribute", name, kind)

@@ -87,8 +87,7 @@ func (r *OverrideRequest) endFault(now time.Time) error {
 	case err != nil:
 		return fmt.Errorf(
 			`"for" is %q, which is no duration: give hours and minutes, such as 72h or 1h30m`,
-			Cut(r.For, maxShownDuration),
-		)
+			Cut(r.For, maxShownDuration))
 	case d < time.Second:
 		return fmt.Errorf(`"for" is %q: give one second or more`, Cut(r.For, maxShownDuration))
 	}
@@ -123,8 +122,6 @@ func (o *Override) FitsReport(findings int, others []*Override) error {
 		return errors.New("the overrides of this order have too much text together: give fewer findings")
 	}
 	return fmt.Errorf(
-		`"by" and "reason" are too long for %d findings: give at most %d letters together`,
-		findings,
-		most,
-	)
+		`"by" and "reason" are too long for %d findings: give at most %d letters together`, findings,
+		most)
 }

@@ -109,15 +109,10 @@ func (f *InForce) Find(digest string) (ProposedRules, error) {
 		return found[0], nil
 	case 0:
 		return ProposedRules{}, fmt.Errorf(
-			"no rule set with the digest %q was in force: see 'gate rules in-force'",
-			digest,
-		)
+			"no rule set with the digest %q was in force: see 'gate rules in-force'", digest)
 	default:
 		return ProposedRules{}, fmt.Errorf(
-			"%d rule sets have a digest that begins with %q: give more of it",
-			len(found),
-			digest,
-		)
+			"%d rule sets have a digest that begins with %q: give more of it", len(found), digest)
 	}
 }
 

@@ -172,10 +172,8 @@ func printable(s string) string {
 const maxMarkdown = 500
 
 // markdownEscapes keep text from an order from becoming markup or breaking a table row.
-var markdownEscapes = strings.NewReplacer(
-	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]",
-	"<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ",
-)
+var markdownEscapes = strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`",
+	"\\`", "[", "\\[", "]", "\\]", "<", "\\<", ">", "\\>", "&", "\\&", "\r", " ", "\n", " ")
 
 // Markdown returns text as plain text in Markdown, cut to 500 characters.
 func Markdown(text string) string { return markdownEscapes.Replace(Cut(text, maxMarkdown)) }

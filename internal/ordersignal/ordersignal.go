@@ -16,10 +16,9 @@ import (
 
 // Temporal is the part of Temporal's client that signals a run and starts it if there is none.
 type Temporal interface {
-	SignalWithStartWorkflow(
-		ctx context.Context, workflowID, signalName string, signalArg any,
-		options client.StartWorkflowOptions, workflow any, workflowArgs ...any,
-	) (client.WorkflowRun, error)
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
+		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun,
+		error)
 }
 
 // shownAtStart are the search attributes that a run itself would set first.

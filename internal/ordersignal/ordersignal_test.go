@@ -38,7 +38,8 @@ func TestSearchAttributesAreOptional(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, ordercheck.SignalWebhookDelivered,
 			signal.GetWorkflowExecutionSignaledEventAttributes().GetSignalName())
-		payload, ok := start.GetWorkflowExecutionStartedEventAttributes().GetSearchAttributes().GetIndexedFields()[ordercheck.SearchGateStatus]
+		payload, ok :=
+			start.GetWorkflowExecutionStartedEventAttributes().GetSearchAttributes().GetIndexedFields()[ordercheck.SearchGateStatus]
 		if !ok {
 			return ""
 		}

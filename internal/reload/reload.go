@@ -1,6 +1,6 @@
 // Package reload holds values that are made from files, and makes them again when the files change.
-// So secrets, tokens and certificates can be rotated without a restart. A [Snapshot] notices changes of
-// files that a caller reads itself.
+// So secrets, tokens and certificates can be rotated without a restart. A [Snapshot] notices
+// changes of files that a caller reads itself.
 package reload
 
 import (

@@ -42,7 +42,8 @@ func stateOf(path string) fileState {
 }
 
 // Changed reports whether a file has changed, or exists but could not be read. It reads only files
-// that changed so recently that their time and size prove nothing. read gets the size that is expected.
+// that changed so recently that their time and size prove nothing. read gets the size that is
+// expected.
 func (s Snapshot) Changed(read func(path string, size int64) ([]byte, error)) bool {
 	for path, before := range s {
 		now := stateOf(path)

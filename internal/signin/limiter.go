@@ -95,8 +95,9 @@ func (l *limiter) remove(element *list.Element) {
 	delete(l.uses, used.key)
 }
 
-// connectionPeer returns the address at the other end of the connection. It ignores headers, because
-// anybody can send them. An IPv6 customer usually has a whole /64 network, so that is one peer.
+// connectionPeer returns the address at the other end of the connection. It ignores headers,
+// because anybody can send them. An IPv6 customer usually has a whole /64 network, so that is one
+// peer.
 func connectionPeer(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

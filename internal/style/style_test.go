@@ -34,7 +34,8 @@ const (
 
 // stilted matches phrases that usually mark a sentence to rewrite. CONTRIBUTING.md has examples.
 var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what is|what was|` +
-	`that which|th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long as|so many)\b`)
+	`that which|th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long ` +
+	`as|so many)\b`)
 
 // idiomatic matches phrases that stilted would match, and that are fine.
 var idiomatic = regexp.MustCompile(`(?i)\bwhat is (wrong|missing)\b`)
@@ -111,7 +112,8 @@ func TestGoLines(t *testing.T) {
 func TestPageLines(t *testing.T) {
 	for _, path := range pages(t) {
 		for number, line := range pageText(t, path) {
-			breakable := strings.Contains(strings.TrimSpace(line), " ") && !strings.ContainsAny(line[:1], "|<")
+			breakable := strings.Contains(strings.TrimSpace(line), " ") &&
+				!strings.ContainsAny(line[:1], "|<")
 			if breakable {
 				assert.LessOrEqual(t, len([]rune(line)), maxColumns, "%s:%d is too long", path, number+1)
 			}

@@ -17,13 +17,15 @@ import (
 // takesCallback are the functions whose callback runs while the metrics are read, under locks that
 // every metric of the process needs.
 var takesCallback = []string{
-	"RegisterCallback", "WithInt64Callback", "WithFloat64Callback", "NewGaugeFunc", "NewCounterFunc", "NewUntypedFunc",
+	"RegisterCallback", "WithInt64Callback", "WithFloat64Callback", "NewGaugeFunc", "NewCounterFunc",
+	"NewUntypedFunc",
 }
 
 // callableThere read what is in memory. Add a function only if neither it nor what it calls waits,
 // locks or makes a metric: a goroutine of its own asks, an atomic or a poll.Value keeps the answer.
 var callableThere = []string{
-	"Observe", "ObserveInt64", "ObserveFloat64", "WithAttributes", "String", "priorityLabel", // of metrics
+	// of metrics
+	"Observe", "ObserveInt64", "ObserveFloat64", "WithAttributes", "String", "priorityLabel",
 	"Load", "Get", // of atomics, and of poll.Value
 	"min", "len", "int", "int64", "float64", "Itoa", "Seconds", "AsDuration", "UnixMilli", // of values
 	"temporalError", // ingress: poll.Value's Get
@@ -35,38 +37,40 @@ var callableThere = []string{
 func TestCallbacksOnlyRead(t *testing.T) {
 	found := 0
 	files := token.NewFileSet()
-	require.NoError(t, filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && path != "../.." && strings.HasPrefix(entry.Name(), ".") {
-			return filepath.SkipDir
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(node ast.Node) bool {
-			call, ok := node.(*ast.CallExpr)
-			if !ok || !slices.Contains(takesCallback, called(call)) {
-				return true
+	require.NoError(t, filepath.WalkDir("../..",
+		func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
 			}
-			found++
-			inPlace := false
-			for _, argument := range call.Args {
-				if callback, ok := argument.(*ast.FuncLit); ok {
-					inPlace = true
-					checkCallback(t, files, callback)
+			if entry.IsDir() && path != "../.." && strings.HasPrefix(entry.Name(), ".") {
+				return filepath.SkipDir
+			}
+			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return nil
+			}
+			file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(node ast.Node) bool {
+				call, ok := node.(*ast.CallExpr)
+				if !ok || !slices.Contains(takesCallback, called(call)) {
+					return true
 				}
-			}
-			assert.True(t, inPlace, "%s: write the callback in place, so that this test sees it", files.Position(call.Pos()))
-			return true
-		})
-		return nil
-	}))
+				found++
+				inPlace := false
+				for _, argument := range call.Args {
+					if callback, ok := argument.(*ast.FuncLit); ok {
+						inPlace = true
+						checkCallback(t, files, callback)
+					}
+				}
+				assert.True(t, inPlace, "%s: write the callback in place, so that this test sees it",
+					files.Position(call.Pos()))
+				return true
+			})
+			return nil
+		}))
 	assert.GreaterOrEqual(t, found, 4, "callbacks are looked for in the wrong place")
 }
 
@@ -76,12 +80,15 @@ func checkCallback(t *testing.T, files *token.FileSet, callback *ast.FuncLit) {
 		switch node := node.(type) {
 		case *ast.CallExpr:
 			name := called(node)
-			read := slices.Contains(callableThere, name) || strings.HasPrefix(name, "Get") // a message's field
-			assert.True(t, read, "%s: a metric's callback calls %s; it may only read what is kept elsewhere", files.Position(node.Pos()), name)
+			// a message's field
+			read := slices.Contains(callableThere, name) || strings.HasPrefix(name, "Get")
+			assert.True(t, read, "%s: a metric's callback calls %s; it may only read what is kept elsewhere",
+				files.Position(node.Pos()), name)
 		case *ast.SelectStmt, *ast.SendStmt, *ast.GoStmt, *ast.DeferStmt:
 			assert.Fail(t, "a metric's callback may only read", "%s", files.Position(node.Pos()))
 		case *ast.UnaryExpr:
-			assert.NotEqual(t, token.ARROW, node.Op, "%s: a metric's callback waits", files.Position(node.Pos()))
+			assert.NotEqual(t, token.ARROW, node.Op, "%s: a metric's callback waits",
+				files.Position(node.Pos()))
 		}
 		return true
 	})

@@ -28,7 +28,8 @@ func exporterConfigured(signal string) bool {
 // checkEndpoint checks the URL that a signal ("TRACES" or "METRICS") is sent to. Exporters
 // silently use their default instead of an invalid URL, and nothing arrives.
 func checkEndpoint(signal string) error {
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT"} {
 		value := os.Getenv(name)
 		if value == "" {
 			continue

@@ -50,7 +50,8 @@ func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 		queue = newLogQueue(os.Stderr)
 		writer = queue
 	}
-	handlerOptions := &slog.HandlerOptions{Level: options.LogLevel, ReplaceAttr: renameTemporalTraceIDs}
+	handlerOptions := &slog.HandlerOptions{Level: options.LogLevel,
+		ReplaceAttr: renameTemporalTraceIDs}
 	var handler slog.Handler
 	switch options.LogFormat {
 	case LogJSON, "":
@@ -58,7 +59,8 @@ func newLogger(options Options) (*slog.Logger, *logQueue, error) {
 	case LogText:
 		handler = slog.NewTextHandler(writer, handlerOptions)
 	default:
-		return nil, nil, fmt.Errorf("unknown log format %q: use %q or %q", options.LogFormat, LogJSON, LogText)
+		return nil, nil, fmt.Errorf("unknown log format %q: use %q or %q", options.LogFormat, LogJSON,
+			LogText)
 	}
 	logger := slog.New(&traceHandler{Handler: handler, root: handler})
 	if queue != nil {
@@ -99,7 +101,8 @@ func (h *traceHandler) Handle(ctx context.Context, record slog.Record) error {
 	if !span.IsValid() {
 		return h.Handler.Handle(ctx, record)
 	}
-	ids := []slog.Attr{slog.String(traceIDKey, span.TraceID().String()), slog.String(spanIDKey, span.SpanID().String())}
+	ids := []slog.Attr{slog.String(traceIDKey, span.TraceID().String()),
+		slog.String(spanIDKey, span.SpanID().String())}
 	if len(h.opened) == 0 {
 		record = record.Clone()
 		record.AddAttrs(ids...)
@@ -121,7 +124,8 @@ func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		next.root = next.Handler
 		return next
 	}
-	next.opened = append(slices.Clip(h.opened), func(handler slog.Handler) slog.Handler { return handler.WithAttrs(attrs) })
+	next.opened = append(slices.Clip(h.opened),
+		func(handler slog.Handler) slog.Handler { return handler.WithAttrs(attrs) })
 	return next
 }
 
@@ -132,14 +136,16 @@ func (h *traceHandler) WithGroup(name string) slog.Handler {
 	return &traceHandler{
 		Handler: h.Handler.WithGroup(name),
 		root:    h.root,
-		opened:  append(slices.Clip(h.opened), func(handler slog.Handler) slog.Handler { return handler.WithGroup(name) }),
+		opened: append(slices.Clip(h.opened),
+			func(handler slog.Handler) slog.Handler { return handler.WithGroup(name) }),
 	}
 }
 
 // reportInternalErrors logs OpenTelemetry's own errors. A collector that is down causes one per
 // batch, so their rate is limited.
 func reportInternalErrors(logger *slog.Logger) {
-	otel.SetErrorHandler(&internalErrors{logger: logger, limiter: rate.NewLimiter(rate.Every(time.Minute), 3)})
+	otel.SetErrorHandler(&internalErrors{logger: logger,
+		limiter: rate.NewLimiter(rate.Every(time.Minute), 3)})
 	otel.SetLogger(logr.FromSlogHandler(logger.Handler()))
 }
 

@@ -25,7 +25,8 @@ var fixBuckets = []float64{
 // attributes whose values untrusted callers choose. It also drops the sizes of bodies: nobody needs
 // those of webhooks, and two more histograms per request are a large part of the cost of a refusal.
 func view(instrument sdkmetric.Instrument) (sdkmetric.Stream, bool) {
-	if strings.HasPrefix(instrument.Name, "http.") && strings.HasSuffix(instrument.Name, ".body.size") {
+	if strings.HasPrefix(instrument.Name, "http.") &&
+		strings.HasSuffix(instrument.Name, ".body.size") {
 		return sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}, true
 	}
 	duration := instrument.Kind == sdkmetric.InstrumentKindHistogram && instrument.Unit == "s"
@@ -33,7 +34,8 @@ func view(instrument sdkmetric.Instrument) (sdkmetric.Stream, bool) {
 	if !duration && !server {
 		return sdkmetric.Stream{}, false
 	}
-	stream := sdkmetric.Stream{Name: instrument.Name, Description: instrument.Description, Unit: instrument.Unit}
+	stream := sdkmetric.Stream{Name: instrument.Name, Description: instrument.Description,
+		Unit: instrument.Unit}
 	if duration {
 		stream.Aggregation = sdkmetric.AggregationExplicitBucketHistogram{Boundaries: durationBuckets}
 		if instrument.Name == "gate.rules.time.to.fix" {

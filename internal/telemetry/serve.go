@@ -56,8 +56,9 @@ func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 		writeProbe(w, http.StatusOK, map[string]string{"status": "ready"})
 	})
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(t.Logger.Handler(), slog.LevelDebug),
+		Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout,
+		ErrorLog:    slog.NewLogLogger(t.Logger.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan error, 1)
 	go func() {

@@ -33,7 +33,8 @@ func TestServeAdminUntilTold(t *testing.T) {
 	go func() { served <- tel.ServeAdmin(ctx, l) }()
 
 	get := func(path string) (int, string) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+path, http.NoBody)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			"http://"+l.Addr().String()+path, http.NoBody)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
@@ -72,22 +73,25 @@ func TestServeAdminUntilTold(t *testing.T) {
 // ones do not pile up, and after a minute GET /livez fails.
 func TestScrapeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tel, err := telemetry.Start(t.Context(), telemetry.Options{Service: "test", LogWriter: io.Discard})
+		tel, err := telemetry.Start(t.Context(),
+			telemetry.Options{Service: "test", LogWriter: io.Discard})
 		require.NoError(t, err)
 		defer func() { assert.NoError(t, tel.Shutdown(context.WithoutCancel(t.Context()))) }()
 		hang := make(chan struct{})
 		defer close(hang)
 		var hanging atomic.Int32
-		tel.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hangs"}, func() float64 {
-			hanging.Add(1)
-			<-hang
-			return 0
-		}))
+		tel.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hangs"},
+			func() float64 {
+				hanging.Add(1)
+				<-hang
+				return 0
+			}))
 		page := tel.MetricsHandler()
 		for range 20 {
 			answer := httptest.NewRecorder()
 			began := time.Now()
-			page.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+			page.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics",
+				http.NoBody))
 			assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
 			assert.Less(t, time.Since(began), 10*time.Second)
 		}

@@ -85,7 +85,8 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 		return nil, err
 	}
 	reportInternalErrors(logger)
-	t := &Telemetry{Logger: logger, Registry: prometheus.NewRegistry(), Watchdog: watchdog.New(logger, nil), log: queue}
+	t := &Telemetry{Logger: logger, Registry: prometheus.NewRegistry(),
+		Watchdog: watchdog.New(logger, nil), log: queue}
 	if err := t.startTraces(ctx, res); err != nil {
 		return nil, err
 	}
@@ -94,7 +95,8 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	}
 	otel.SetTracerProvider(t.TracerProvider)
 	otel.SetMeterProvider(t.MeterProvider)
-	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
+	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{},
+		propagation.Baggage{}))
 	return t, nil
 }
 
@@ -167,7 +169,8 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
-		return fmt.Errorf("set up the trace exporter from OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)
+		return fmt.Errorf(
+			"set up the trace exporter from OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(exporter))
 	t.TracerProvider, t.tracing = provider, true
@@ -176,11 +179,10 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 }
 
 func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) error {
-	t.Registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
-	page, err := promexporter.New(promexporter.WithRegisterer(t.Registry), promexporter.WithoutScopeInfo())
+	t.Registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	page, err := promexporter.New(promexporter.WithRegisterer(t.Registry),
+		promexporter.WithoutScopeInfo())
 	if err != nil {
 		return fmt.Errorf("set up the metrics page: %w", err)
 	}
@@ -196,7 +198,8 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 		}
 		push, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return fmt.Errorf("set up the metrics exporter from OTEL_METRICS_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)
+			return fmt.Errorf(
+				"set up the metrics exporter from OTEL_METRICS_EXPORTER and OTEL_EXPORTER_OTLP_*: %w", err)
 		}
 		options = append(options, sdkmetric.WithReader(push))
 	}
@@ -210,8 +213,10 @@ func (t *Telemetry) countLostLines() error {
 	if t.log == nil {
 		return nil
 	}
-	_, err := t.MeterProvider.Meter(scopeName).Int64ObservableCounter("gate.log.lost", metric.WithUnit("{line}"),
-		metric.WithDescription("Log lines that were lost because standard error could not be written in time."),
+	_, err := t.MeterProvider.Meter(scopeName).Int64ObservableCounter("gate.log.lost",
+		metric.WithUnit("{line}"),
+		metric.WithDescription(
+			"Log lines that were lost because standard error could not be written in time."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(t.log.lost.Load())
 			return nil

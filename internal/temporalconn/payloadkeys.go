@@ -230,8 +230,8 @@ var writingMethods = map[string]bool{
 // extra call. A process reads the record again when it checks Temporal's health, and is not ready
 // if it lacks a key.
 func (g *keyGuard) intercept(
-	ctx context.Context, method string, request, reply any,
-	cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption,
+	ctx context.Context, method string, request, reply any, cc *grpc.ClientConn,
+	next grpc.UnaryInvoker, o ...grpc.CallOption,
 ) error {
 	if method == healthpb.Health_Check_FullMethodName {
 		if err := next(ctx, method, request, reply, cc, o...); err != nil {

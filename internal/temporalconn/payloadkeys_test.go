@@ -83,12 +83,9 @@ func (s keyServer) plainClient(namespace string) client.Client {
 }
 
 func start(ctx context.Context, c client.Client, id string) error {
-	_, err := c.ExecuteWorkflow(
-		ctx,
+	_, err := c.ExecuteWorkflow(ctx,
 		client.StartWorkflowOptions{ID: ordercheck.WorkflowID(id), TaskQueue: ordercheck.TaskQueue},
-		ordercheck.WorkflowType,
-		ordercheck.Start{SalesOrderID: id},
-	)
+		ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: id})
 	return err
 }
 
@@ -140,13 +137,8 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 		runs, err := plain.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
 		return err != nil || len(runs.GetExecutions()) > 0
 	}, time.Second, 100*time.Millisecond)
-	iterator := plain.GetWorkflowHistory(
-		t.Context(),
-		keyRecordID,
-		"",
-		false,
-		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
-	)
+	iterator := plain.GetWorkflowHistory(t.Context(), keyRecordID, "", false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for iterator.HasNext() {
 		event, err := iterator.Next()
 		require.NoError(t, err)
@@ -162,11 +154,8 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	require.NoError(t, err)
 	for _, entries := range [][]string{nil, {k2}, {"plain", k2}} {
 		_, err := s.dial("default", true, entries...)
-		require.ErrorContains(
-			t,
-			err,
-			`namespace default is encrypted: there is no key "k1": add it to PAYLOAD_KEYS`,
-		)
+		require.ErrorContains(t, err,
+			`namespace default is encrypted: there is no key "k1": add it to PAYLOAD_KEYS`)
 	}
 	_, err = s.dial("default", false, k1)
 	require.NoError(t, err, "a worker that was refused changed nothing")
@@ -189,10 +178,8 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	// If a key is lost, an operator ends the record.
 	_, err = s.dial("lost", true, k1)
 	require.NoError(t, err)
-	require.NoError(
-		t,
-		s.plainClient("lost").TerminateWorkflow(t.Context(), keyRecordID, "", "the key is lost"),
-	)
+	require.NoError(t, s.plainClient("lost").TerminateWorkflow(t.Context(), keyRecordID, "",
+		"the key is lost"))
 	_, err = s.dial("lost", true, k2)
 	require.NoError(t, err)
 	_, err = s.dial("lost", false)
@@ -266,11 +253,7 @@ func TestEveryCallIsSorted(t *testing.T) {
 			`UpdateTaskQueue|UpdateWorker|UpdateWorkflowExecutionOptions)`,
 	)
 	for _, method := range workflowservice.WorkflowService_ServiceDesc.Methods {
-		assert.NotEqual(
-			t,
-			unguarded.MatchString(method.MethodName),
-			writingMethods[method.MethodName],
-			method.MethodName,
-		)
+		assert.NotEqual(t, unguarded.MatchString(method.MethodName), writingMethods[method.MethodName],
+			method.MethodName)
 	}
 }

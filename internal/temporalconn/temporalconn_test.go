@@ -24,10 +24,7 @@ func TestEffectiveSettings(t *testing.T) {
 	require.NoError(
 		t,
 		os.WriteFile(
-			profile,
-			[]byte("[profile.default]\naddress = \"profile:7233\"\nnamespace = \"shop\"\n"),
-			0o600,
-		),
+			profile, []byte("[profile.default]\naddress = \"profile:7233\"\nnamespace = \"shop\"\n"), 0o600),
 	)
 
 	for name, tc := range map[string]struct {
@@ -39,17 +36,23 @@ func TestEffectiveSettings(t *testing.T) {
 		"the environment": {map[string]string{"TEMPORAL_ADDRESS": "t:1", "TEMPORAL_NAMESPACE": "n"},
 			temporalconn.Settings{Address: "t:1", Namespace: "n"}, ""},
 		"an API key implies TLS": {map[string]string{"TEMPORAL_API_KEY": "k"},
-			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
+			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true},
+			""},
 		"an API key's file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile},
-			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true}, ""},
-		"both":           {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile}, temporalconn.Settings{}, "keep one of them"},
-		"a missing file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"}, temporalconn.Settings{}, "TEMPORAL_API_KEY_FILE"},
+			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true},
+			""},
+		"both": {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile},
+			temporalconn.Settings{}, "keep one of them"},
+		"a missing file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"},
+			temporalconn.Settings{}, "TEMPORAL_API_KEY_FILE"},
 		"a profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile},
 			temporalconn.Settings{Address: "profile:7233", Namespace: "shop"}, ""},
-		"an unknown profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile, "TEMPORAL_PROFILE": "nope"}, temporalconn.Settings{}, "nope"},
+		"an unknown profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile,
+			"TEMPORAL_PROFILE": "nope"}, temporalconn.Settings{}, "nope"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE"} {
+			for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY",
+				"TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE"} {
 				t.Setenv(name, "")
 			}
 			t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(dir, "none.toml"))
@@ -75,10 +78,12 @@ func TestUnreadableProfile(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "temporalio", "temporal.toml")
 	require.NoError(t, os.MkdirAll(folder, 0o700))
 	for name, home := range map[string]string{
-		"no home": "", "relative": "home", "missing": filepath.Join(notAFolder, "x"), "unreadable": filepath.Dir(filepath.Dir(folder)),
+		"no home": "", "relative": "home", "missing": filepath.Join(notAFolder, "x"),
+		"unreadable": filepath.Dir(filepath.Dir(folder)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, variable := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "HOME"} {
+			for _, variable := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY",
+				"TEMPORAL_API_KEY_FILE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "HOME"} {
 				t.Setenv(variable, "")
 			}
 			t.Setenv("XDG_CONFIG_HOME", home)
@@ -109,10 +114,8 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
-	server, err := temporalserver.Start(
-		t.Context(),
-		temporalserver.Options{Namespaces: []string{"bare", "wrong"}},
-	)
+	server, err := temporalserver.Start(t.Context(),
+		temporalserver.Options{Namespaces: []string{"bare", "wrong"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	c, err := temporalconn.Dial(t.Context(), temporalconn.Options{Address: server.Addr})
@@ -128,7 +131,8 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	}
 	known := func(namespace string) map[string]enumspb.IndexedValueType {
 		answer, err := c.OperatorService().
-			ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+			ListSearchAttributes(t.Context(),
+				&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 		require.NoError(t, err)
 		return answer.GetCustomAttributes()
 	}
@@ -139,11 +143,8 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, known("bare")["OrderNumber"])
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["FailedRules"])
 	assert.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST, known("bare")["WarningRules"])
-	require.NoError(
-		t,
-		temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"),
-		"a second time changes nothing",
-	)
+	require.NoError(t, temporalconn.EnsureSearchAttributes(t.Context(), c, "bare"),
+		"a second time changes nothing")
 
 	remove("wrong", "ErrorCount")
 	_, err = c.OperatorService().
@@ -159,7 +160,8 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	require.ErrorContains(
 		t,
 		err,
-		"temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber --type Keyword",
+		"temporal operator search-attribute create --namespace no-such-namespace --name OrderNumber "+
+			"--type Keyword",
 	)
 }
 

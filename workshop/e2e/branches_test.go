@@ -432,7 +432,8 @@ func (s *stack) recordEvents(file string, events []*historypb.HistoryEvent) {
 	if folder == "" {
 		return
 	}
-	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&historypb.History{Events: events})
+	data, err := temporalproto.CustomJSONMarshalOptions{
+		Indent: " "}.Marshal(&historypb.History{Events: events})
 	require.NoError(s.t, err)
 	var compressed bytes.Buffer
 	writer := gzip.NewWriter(&compressed)

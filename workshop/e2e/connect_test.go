@@ -165,7 +165,8 @@ func (p *connectPage) rotate() {
 	another := p.s.create("fixed-discount")
 	assert.Equal(p.t, ordercheck.StatusPassed, p.s.mustResult(another).Status)
 	metrics := string(getPage(p.t, "http://"+p.admin+"/metrics"))
-	counter := regexp.MustCompile(`curl -s http://\S+/metrics \| grep (\w+)`).FindStringSubmatch(p.text)
+	counter := regexp.MustCompile(
+		`curl -s http://\S+/metrics \| grep (\w+)`).FindStringSubmatch(p.text)
 	require.NotNil(p.t, counter, "the page does not say how to see whether the old secret is still "+
 		"used")
 	assert.Contains(p.t,

@@ -129,9 +129,9 @@ func freePort(t testing.TB) int {
 	return port
 }
 
-// choosePort returns a port that no other test gets. It is below the system's ephemeral ports, so it
-// stays free until its process starts, and during a restart. Temporal stores its ports in PostgreSQL
-// as numbers below 32768.
+// choosePort returns a port that no other test gets. It is below the system's ephemeral ports, so
+// it stays free until its process starts, and during a restart. Temporal stores its ports in
+// PostgreSQL as numbers below 32768.
 func choosePort() (port int, err error) {
 	for range 100 {
 		candidate := 20_000 + rand.IntN(12_000) //nolint:gosec // no secret

@@ -204,7 +204,8 @@ func TestSearchFindsPlantedTexts(t *testing.T) {
 }
 
 // notText matches fields whose value InFlow chooses.
-var notText = regexp.MustCompile(`Ids?$|^timestamp$|^inventoryStatus$|^paymentStatus$|^addressType$|^itemType$|^isoCode$|^negativeType$|Separator$|^paymentType$|^priceType$|Dttm$|DateTime$`)
+var notText = regexp.MustCompile(
+	`Ids?$|^timestamp$|^inventoryStatus$|^paymentStatus$|^addressType$|^itemType$|^isoCode$|^negativeType$|Separator$|^paymentType$|^priceType$|Dttm$|DateTime$`)
 
 // amountOrDate matches values that are not texts.
 var amountOrDate = regexp.MustCompile(`^-?\d+\.\d+$|^\d{4}-\d\d-\d\dT`)

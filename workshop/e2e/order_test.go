@@ -117,7 +117,8 @@ func TestBurstOnOneOrderCostsFewSignalsAndFetches(t *testing.T) {
 		signals++
 		var list []ordercheck.Delivery
 		require.NoError(t,
-			converter.GetDefaultDataConverter().FromPayloads(event.GetWorkflowExecutionSignaledEventAttributes().GetInput(), &list))
+			converter.GetDefaultDataConverter().FromPayloads(
+				event.GetWorkflowExecutionSignaledEventAttributes().GetInput(), &list))
 		delivered += len(list)
 	}
 	fetches := s.fetches(id)

@@ -38,7 +38,8 @@ func TestSecurityPageNamesExistingTests(t *testing.T) {
 	for _, match := range named {
 		assert.True(t, tests[string(match[1])], "there is no test %s", match[1])
 	}
-	for _, match := range regexp.MustCompile("`([\\w.-]*(?:/[\\w./-]+|\\.(?:yml|mod|sum)))`|\\]\\((\\w+\\.md)\\)").FindAllSubmatch(page, -1) {
+	for _, match := range regexp.MustCompile(
+		"`([\\w.-]*(?:/[\\w./-]+|\\.(?:yml|mod|sum)))`|\\]\\((\\w+\\.md)\\)").FindAllSubmatch(page, -1) {
 		path := "../../" + string(match[1])
 		if len(match[2]) > 0 {
 			path = "../../docs/" + string(match[2])

@@ -194,7 +194,8 @@ func (s *stack) startedBySweep(id string) {
 			assert.EqualValues(s.t, ordercheck.PrioritySweep,
 				started.GetPriority().GetPriorityKey())
 		}
-		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {
+		if scheduled :=
+			event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {
 			assert.EqualValues(s.t, ordercheck.PrioritySweep,
 				scheduled.GetPriority().GetPriorityKey())
 		}

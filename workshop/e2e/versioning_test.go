@@ -27,7 +27,8 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 			}, &activities.Activities{Orders: s.inflow, Rules: rules})
 		})
 		require.Eventually(t, func() bool {
-			_, err := s.shell("temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
+			_, err := s.shell(
+				"temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
 			return err == nil
 			// in a new namespace, this takes a while
 		}, settled, tick, "the server does not know build %s", build)
