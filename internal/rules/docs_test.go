@@ -19,7 +19,8 @@ import (
 
 const docsFile = "../../docs/rules-reference.md"
 
-// docEvaluator evaluates expressions as docs/rules-reference.md promises.
+// docEvaluator evaluates expressions on an order, to compare the results with
+// docs/rules-reference.md.
 type docEvaluator struct {
 	t     *testing.T
 	env   *ordercel.Env
@@ -35,16 +36,18 @@ func newDocEvaluator(t *testing.T) *docEvaluator {
 	return &docEvaluator{t, env, ordercel.NewOrder(rulestest.ParseOrder(t, string(content)))}
 }
 
-// value is what an expression gives, as text.
+// value returns an expression's result as text.
 func (d *docEvaluator) value(expression string) string {
 	d.t.Helper()
 	evaluation := ordercel.NewEvaluation(d.order, time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC))
-	if program, problems := d.env.Compile(expression, ordercel.LineScope, ordercel.Bool); problems == nil {
+	if program, problems := d.env.Compile(expression, ordercel.LineScope,
+		ordercel.Bool); problems == nil {
 		truth, err := evaluation.Bool(program, d.order.Line(0))
 		require.NoError(d.t, err, expression)
 		return fmt.Sprint(truth)
 	}
-	for _, text := range []string{expression, "string(" + expression + ")", "string(size(" + expression + ")) + ' of them'"} {
+	for _, text := range []string{expression, "string(" + expression + ")",
+		"string(size(" + expression + ")) + ' of them'"} {
 		program, problems := d.env.Compile(text, ordercel.LineScope, ordercel.TextOrDecimal)
 		if problems != nil {
 			continue
@@ -59,12 +62,16 @@ func (d *docEvaluator) value(expression string) string {
 	return ""
 }
 
-// paths are where the types of the order model are found.
+// paths maps each type of the order model to an expression of this type.
 var docPaths = map[string]string{
-	"Order": "order", "Line": "line", "Discount": "line.discount", "Product": "line.product", "Category": "line.product.category",
-	"Customer": "order.customer", "Address": "order.billingAddress", "Payment": "order.paymentLines[0]", "Pick": "order.pickLines[0]",
-	"Pack": "order.packLines[0]", "Shipment": "order.shipLines[0]", "TaxingScheme": "order.taxingScheme", "TaxCode": "order.taxingScheme.taxCodes[0]",
-	"PricingScheme": "order.pricingScheme", "PaymentTerms": "order.paymentTerms", "Currency": "order.currency", "CustomFields": "order.customFields",
+	"Order": "order", "Line": "line", "Discount": "line.discount", "Product": "line.product",
+	"Category": "line.product.category",
+	"Customer": "order.customer", "Address": "order.billingAddress",
+	"Payment": "order.paymentLines[0]", "Pick": "order.pickLines[0]",
+	"Pack": "order.packLines[0]", "Shipment": "order.shipLines[0]",
+	"TaxingScheme": "order.taxingScheme", "TaxCode": "order.taxingScheme.taxCodes[0]",
+	"PricingScheme": "order.pricingScheme", "PaymentTerms": "order.paymentTerms",
+	"Currency": "order.currency", "CustomFields": "order.customFields",
 }
 
 func (d *docEvaluator) fields() string {
@@ -74,7 +81,8 @@ func (d *docEvaluator) fields() string {
 		require.NotEmpty(d.t, path, object.Name)
 		fmt.Fprintf(
 			&b,
-			"\n#### %s\n\n| field | type | here | what it is | comes with |\n| --- | --- | --- | --- | --- |\n",
+			"\n#### %s\n\n| field | type | here | what it is | comes with |\n| --- | --- | --- | "+
+				"--- | --- |\n",
 			object.Name,
 		)
 		for _, f := range object.Fields {
@@ -100,9 +108,10 @@ func (d *docEvaluator) fields() string {
 	return b.String()
 }
 
-// docType is a type's name for people.
+// docType returns the name of a type for people.
 func docType(name string) string {
-	for from, to := range map[string]string{"string": "text", "bool": "truth", "int": "whole number", "Timestamp": "date"} {
+	for from, to := range map[string]string{"string": "text", "bool": "truth", "int": "whole number",
+		"Timestamp": "date"} {
 		name = regexp.MustCompile(`\b`+from+`\b`).
 			ReplaceAllString(strings.TrimPrefix(name, "google.protobuf."), to)
 	}
@@ -126,7 +135,8 @@ func (d *docEvaluator) functions() string {
 func docBuiltins() string {
 	var b strings.Builder
 	b.WriteString(
-		"\n| built-in rule | scope | what is wrong where it is broken | parameters |\n| --- | --- | --- | --- |\n",
+		"\n| built-in rule | scope | what is wrong where it is broken | parameters |\n| --- | --- | " +
+			"--- | --- |\n",
 	)
 	for _, builtin := range checks.All() {
 		var settings []string
@@ -137,14 +147,8 @@ func docBuiltins() string {
 			}
 			settings = append(settings, text+"): "+s.Description)
 		}
-		fmt.Fprintf(
-			&b,
-			"| `%s` | %s | %s | %s |\n",
-			builtin.Name,
-			builtin.Scope,
-			builtin.Description,
-			strings.Join(settings, "<br>"),
-		)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", builtin.Name, builtin.Scope, builtin.Description,
+			strings.Join(settings, "<br>"))
 	}
 	return b.String()
 }
@@ -156,7 +160,8 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	require.NoError(t, err)
 	d := newDocEvaluator(t)
 	want := string(content)
-	for name, table := range map[string]string{"functions": d.functions(), "fields": d.fields(), "builtins": docBuiltins(), "checks": docChecks(t, string(content))} {
+	for name, table := range map[string]string{"functions": d.functions(), "fields": d.fields(),
+		"builtins": docBuiltins(), "checks": docChecks(t, string(content))} {
 		begin, end := "<!-- "+name+": written by the tests -->\n", "<!-- /"+name+" -->"
 		before, rest, found := strings.Cut(want, begin)
 		require.True(t, found, begin)
@@ -171,11 +176,8 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	have := strings.Split(string(content), "\n")
 	for i, line := range strings.Split(want, "\n") {
 		if i >= len(have) || have[i] != line {
-			t.Fatalf(
-				"docs/rules-reference.md:%d must be %q: run make rules-reference",
-				i+1,
-				line,
-			)
+			t.Fatalf("docs/rules-reference.md:%d must be %q: run make rules-reference", i+1,
+				line)
 		}
 	}
 }
@@ -186,17 +188,13 @@ func TestDocsNameEveryKey(t *testing.T) {
 	require.NoError(t, err)
 	_, loadErr := rulestest.TryLoad(
 		t,
-		"x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: 1, expect: {x: 1}}]}}\n",
+		"x: 1\ntables: {a: {x: 1}}\ndefaults: {x: 1}\nrules:\n- {x: 1, examples: {x: 1, broken: [{x: "+
+			"1, expect: {x: 1}}]}}\n",
 	)
 	require.Error(t, loadErr)
 	keys := regexp.MustCompile(`there are ([A-Za-z, ]+)`).FindAllStringSubmatch(loadErr.Error(), -1)
-	require.Len(
-		t,
-		keys,
-		7,
-		"a rule file, a table, defaults, a rule, examples, an example, expect: %v",
-		loadErr,
-	)
+	require.Len(t, keys, 7, "a rule file, a table, defaults, a rule, examples, an example, expect: %v",
+		loadErr)
 	for _, match := range keys {
 		for key := range strings.SplitSeq(match[1], ", ") {
 			assert.Contains(t, string(content), "`"+key+"`", "a key that the page does not name")

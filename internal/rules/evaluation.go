@@ -25,11 +25,11 @@ type Evaluation struct {
 	Order *inflow.SalesOrder
 	// Now is the time that rules see. Days are counted in its time zone.
 	Now time.Time
-	// Lookups holds what was looked up for the order.
+	// Lookups holds the results of look-ups for the order.
 	Lookups ordercheck.Lookups
 
 	*subject
-	ctx      context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	ctx      context.Context //nolint:containedctx // belongs to one call
 	rule     *Rule
 	findings []ordercheck.Finding
 	gaps     []gap
@@ -47,7 +47,7 @@ type gap struct {
 	reason string
 }
 
-// Breach is what a check finds wrong at one place.
+// Breach is a fault that a check finds at one place.
 type Breach struct {
 	// Discriminator tells findings of one rule at one place apart. It must not change with
 	// amounts.

@@ -29,9 +29,12 @@ rules:
 	assert.Empty(t, checked.RuleErrors)
 	assert.Equal(t, []string{"coded/a", "gone/product-p"}, rulestest.FindingIDs(checked))
 	assert.Equal(t, []ordercheck.Skipped{
-		{RuleID: "coded", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
-		{RuleID: "gone", Reason: `lines 2 and 3: needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
-		{RuleID: "all", Reason: `needs "lines.product", which the order was fetched without`, Missing: []string{"lines.product"}},
+		{RuleID: "coded", Reason: `lines 2 and 3: needs "lines.product", ` +
+			`which the order was fetched without`, Missing: []string{"lines.product"}},
+		{RuleID: "gone", Reason: `lines 2 and 3: needs "lines.product", ` +
+			`which the order was fetched without`, Missing: []string{"lines.product"}},
+		{RuleID: "all", Reason: `needs "lines.product", which the order was fetched without`,
+			Missing: []string{"lines.product"}},
 	}, checked.Skipped)
 	assert.Equal(t, []string{"lines.product"}, checked.Missing)
 }
@@ -103,14 +106,21 @@ rules:
 		now                 time.Time
 		want                []string
 	}{
-		{"an evening order for the same day", "2026-01-05T21:00:00-05:00", "2026-01-05T00:00:00-05:00", rulestest.Noon.AddDate(-1, 0, 0), []string{}},
-		{"the day before", "2026-01-05T01:00:00-05:00", "2026-01-04T23:00:00-05:00", rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
-		{"the evening in UTC, for people in New York", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", rulestest.Noon.AddDate(-1, 0, 0).In(newYork), []string{}},
-		{"the same, for people in UTC", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z", rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
-		{"today is still today in New York", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z", time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC).In(newYork), []string{}},
-		{"and is tomorrow in UTC", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z", time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC), []string{"late"}},
+		{"an evening order for the same day", "2026-01-05T21:00:00-05:00", "2026-01-05T00:00:00-05:00",
+			rulestest.Noon.AddDate(-1, 0, 0), []string{}},
+		{"the day before", "2026-01-05T01:00:00-05:00", "2026-01-04T23:00:00-05:00",
+			rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
+		{"the evening in UTC, for people in New York", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z",
+			rulestest.Noon.AddDate(-1, 0, 0).In(newYork), []string{}},
+		{"the same, for people in UTC", "2026-01-06T02:00:00Z", "2026-01-05T00:00:00Z",
+			rulestest.Noon.AddDate(-1, 0, 0), []string{"early"}},
+		{"today is still today in New York", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z",
+			time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC).In(newYork), []string{}},
+		{"and is tomorrow in UTC", "2026-01-05T09:00:00Z", "2026-01-05T00:00:00Z",
+			time.Date(2026, 1, 6, 3, 0, 0, 0, time.UTC), []string{"late"}},
 	} {
-		order := rulestest.ParseOrder(t, `{"orderDate":"`+test.ordered+`","requestedShipDate":"`+test.ship+`"}`)
+		order := rulestest.ParseOrder(t,
+			`{"orderDate":"`+test.ordered+`","requestedShipDate":"`+test.ship+`"}`)
 		before := *order
 		checked := set.Evaluate(t.Context(), order, test.now, ordercheck.Lookups{})
 		assert.Equal(t, test.want, rulestest.FindingIDs(checked), test.name)

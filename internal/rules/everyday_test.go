@@ -17,11 +17,11 @@ import (
 	"error-check-gate/internal/rules/rulestest"
 )
 
-// everydayNow is the time that the everyday orders are looked at.
+// everydayNow is the time of the evaluation.
 var everydayNow = time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)
 
-// TestEverydayOrders holds the general checks to orders as they are every day: none is held, and few have
-// a warning, which is right.
+// TestEverydayOrders evaluates the general checks on ordinary orders. None has an error, and the
+// few warnings are right.
 func TestEverydayOrders(t *testing.T) {
 	warnings := map[string]string{
 		"agreed-price":         "scheme-price",
@@ -74,17 +74,24 @@ func TestEverydayOrders(t *testing.T) {
 	assert.GreaterOrEqual(t, orders, 80)
 }
 
-// TestMistakesThatOncePassed holds the general checks to orders that earlier versions let pass.
+// TestMistakesThatOncePassed evaluates the general checks on wrong orders that earlier versions let
+// pass.
 func TestMistakesThatOncePassed(t *testing.T) {
 	for name, want := range map[string]ordercheck.Finding{
-		"below-cost-in-euros":          {RuleID: "below-cost", Severity: "warning", LineNumber: 1, Expected: "368.00", Actual: "4.50"},
-		"box-at-the-price-of-one":      {RuleID: "scheme-price", Severity: "warning", LineNumber: 1, Expected: "1200.00", Actual: "120.00"},
-		"cheap-goods-above-the-list":   {RuleID: "scheme-price", Severity: "warning", LineNumber: 3, Expected: "0.037", Actual: "0.047"},
-		"exchange-rate-missing":        {RuleID: "exchange-rate", Severity: "warning"},
-		"exchange-rate-zero":           {RuleID: "exchange-rate", Severity: "error"},
-		"non-stocked-goods-not-picked": {RuleID: "picked-quantity", Severity: "warning", Expected: "3", Actual: "0"},
-		"one-line-without-its-product": {RuleID: "below-cost", Severity: "warning", LineNumber: 1, Expected: "400.00", Actual: "360.00"},
-		"serials-missing-on-picks":     {RuleID: "serial-numbers", Severity: "warning", LineNumber: 1, Expected: "5", Actual: "1"},
+		"below-cost-in-euros": {RuleID: "below-cost", Severity: "warning", LineNumber: 1,
+			Expected: "368.00", Actual: "4.50"},
+		"box-at-the-price-of-one": {RuleID: "scheme-price", Severity: "warning", LineNumber: 1,
+			Expected: "1200.00", Actual: "120.00"},
+		"cheap-goods-above-the-list": {RuleID: "scheme-price", Severity: "warning", LineNumber: 3,
+			Expected: "0.037", Actual: "0.047"},
+		"exchange-rate-missing": {RuleID: "exchange-rate", Severity: "warning"},
+		"exchange-rate-zero":    {RuleID: "exchange-rate", Severity: "error"},
+		"non-stocked-goods-not-picked": {RuleID: "picked-quantity", Severity: "warning", Expected: "3",
+			Actual: "0"},
+		"one-line-without-its-product": {RuleID: "below-cost", Severity: "warning", LineNumber: 1,
+			Expected: "400.00", Actual: "360.00"},
+		"serials-missing-on-picks": {RuleID: "serial-numbers", Severity: "warning", LineNumber: 1,
+			Expected: "5", Actual: "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			content, err := os.ReadFile(
@@ -92,7 +99,8 @@ func TestMistakesThatOncePassed(t *testing.T) {
 			) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
 			checked := rulefile.Default().
-				Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow, ordercheck.Lookups{})
+				Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow,
+					ordercheck.Lookups{})
 			assert.Empty(t, checked.RuleErrors)
 			require.Len(t, checked.Findings, 1)
 			got := checked.Findings[0]

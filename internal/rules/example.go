@@ -21,7 +21,7 @@ type Example struct {
 	Broken bool
 	// Now is the time that the rule sees. Zero is noon of the order's day.
 	Now time.Time
-	// Want is what the finding of a broken example must be.
+	// Want is the expected finding of a broken example.
 	Want Expectation
 	// Variant is the rule with the parameters of this example. Nil is the rule itself.
 	Variant *Rule
@@ -29,7 +29,7 @@ type Example struct {
 	Read func(context.Context) (*inflow.SalesOrder, ordercheck.Lookups, error)
 }
 
-// Expectation is what an example says about its findings. Zero values are not compared.
+// Expectation has the expected findings of an example. Zero values are not compared.
 type Expectation struct {
 	// Findings is the number of findings. The other fields are about the first one.
 	Findings                       int

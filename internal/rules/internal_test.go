@@ -22,11 +22,8 @@ func TestLineKeys(t *testing.T) {
 		{SalesOrderLineID: "a#2"}, {SalesOrderLineID: "a/b"}, {SalesOrderLineID: strings.Repeat("x", 65)},
 	}
 	keys := lineKeys(lines)
-	assert.Equal(
-		t,
-		[]string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"},
-		keys[:6],
-	)
+	assert.Equal(t, []string{"a", "product-p#1", "a#2", "product-p#2", "product-q#1", "product-#1"},
+		keys[:6])
 	for _, key := range keys[6:] {
 		assert.Regexp(t, `^~[0-9a-f]{24}$`, key)
 	}

@@ -18,7 +18,7 @@ import (
 const rusageThread = 1
 
 // TestALargeOrderCostsInProportion measures the processor's time, which other programs do
-// not lengthen. BenchmarkEvaluate has the figures; this catches what is not linear.
+// not lengthen. BenchmarkEvaluate has the figures; this test fails if the cost is not linear.
 func TestALargeOrderCostsInProportion(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -41,11 +41,7 @@ func TestALargeOrderCostsInProportion(t *testing.T) {
 		return best
 	}
 	small, large := measure(wide(t, 250), 2, 4), measure(wide(t, 2_500), 1, 4)
-	t.Logf(
-		"250 lines: %v; 2,500 lines: %v, %.1f times as much",
-		small,
-		large,
-		float64(large)/float64(small),
-	)
+	t.Logf("250 lines: %v; 2,500 lines: %v, %.1f times as much", small, large,
+		float64(large)/float64(small))
 	assert.Less(t, large, 30*small)
 }

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/rules/rulestest"
 )
 
-// whole is an order with everything that rules may ask for.
+// whole returns an order with every entity that rules can require.
 const whole = `{
 	"salesOrderId": "o", "orderNumber": "SO-1", "timestamp": "01", "inventoryStatus": "Fulfilled", "showShipping": true, "isInvoiced": true,
 	"customerId": "c", "customer": {"customerId": "c", "name": "Oak & Sons"}, "currencyId": "e", "currency": {"isoCode": "USD"},
@@ -23,11 +23,15 @@ const whole = `{
 	"pickLines": [], "packLines": [], "shipLines": [], "paymentLines": [{"amount": "10"}],
 	"subTotal": "10", "total": "10", "amountPaid": "10", "balance": "0"}`
 
-// everyNeed is a rule set in which each requirement has a rule of its own, and one rule needs nothing.
+// everyNeed is a rule set in which each requirement has a rule of its own, and one rule needs
+// nothing.
 func everyNeed(t *testing.T) *rules.Set {
-	text := "version: 1\nname: x\ndefaults: {severity: error}\nrules:\n- {id: none, scope: order, when: 'order.isQuote', message: \"'x'\"}\n"
+	text :=
+		"version: 1\nname: x\ndefaults: {severity: error}\nrules:\n- {id: none, scope: order, when: " +
+			"'order.isQuote', message: \"'x'\"}\n"
 	for _, name := range rules.Requirements {
-		text += "- {id: needs-" + name + ", scope: order, when: 'order.isQuote', message: \"'x'\", requires: [" + name + "]}\n"
+		text += "- {id: needs-" + name +
+			", scope: order, when: 'order.isQuote', message: \"'x'\", requires: [" + name + "]}\n"
 	}
 	return rulestest.LoadText(t, text)
 }
@@ -53,7 +57,8 @@ rules:
 - {id: named, scope: order, when: "order.pricingScheme.name == 'x'", message: "'x'"}
 - {id: guarded, scope: order, applies: "order.lines.exists(l, l.product.hasCode('KIT'))", when: "true", message: "'x'"}
 `)
-	complete := set.Evaluate(t.Context(), rulestest.ParseOrder(t, whole), rulestest.Noon, ordercheck.Lookups{})
+	complete := set.Evaluate(t.Context(), rulestest.ParseOrder(t, whole), rulestest.Noon,
+		ordercheck.Lookups{})
 	assert.Empty(t, complete.Missing)
 	assert.Empty(t, complete.Findings)
 	assert.Empty(t, complete.RuleErrors)
@@ -63,15 +68,19 @@ rules:
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 	assert.Empty(t, report.Note)
 
-	products := []string{"lines.product", "lines.product.category", "lines.product.cost", "lines.product.prices", "lines.product.inventoryLines"}
+	products := []string{"lines.product", "lines.product.category", "lines.product.cost",
+		"lines.product.prices", "lines.product.inventoryLines"}
 	for change, want := range map[string][]string{
-		`{"lines":null}`:                            append([]string{"lines"}, products...),
-		`{"lines":null,"subTotal":null}`:            append([]string{"lines"}, products...),
-		`{"lines":null,"subTotal":"0","total":"0"}`: append([]string{"lines"}, products...), // it is fulfilled
-		`{"lines":null,"subTotal":"0","total":"0","inventoryStatus":"Started"}`: append([]string{"lines"}, products...),
-		`{"lines":null,"subTotal":"0","inventoryStatus":"Unfulfilled"}`:         nil, // nothing says that there are lines
-		`{"lines":[],"inventoryStatus":"Unfulfilled"}`:                          {"lines"},
-		`{"lines":[],"subTotal":"0.00","inventoryStatus":"Unfulfilled"}`:        nil,
+		`{"lines":null}`:                 append([]string{"lines"}, products...),
+		`{"lines":null,"subTotal":null}`: append([]string{"lines"}, products...),
+		// it is fulfilled
+		`{"lines":null,"subTotal":"0","total":"0"}`: append([]string{"lines"}, products...),
+		`{"lines":null,"subTotal":"0","total":"0","inventoryStatus":"Started"}`: append([]string{"lines"},
+			products...),
+		// nothing shows that the order has lines
+		`{"lines":null,"subTotal":"0","inventoryStatus":"Unfulfilled"}`:  nil,
+		`{"lines":[],"inventoryStatus":"Unfulfilled"}`:                   {"lines"},
+		`{"lines":[],"subTotal":"0.00","inventoryStatus":"Unfulfilled"}`: nil,
 		`{"customer":null}`:                   {"customer"},
 		`{"customer":null,"customerId":null}`: nil,
 		`{"currency":null}`:                   {"currency"},
@@ -83,14 +92,16 @@ rules:
 		`{"paymentLines":[]}`:                 {"paymentLines"},
 		`{"paymentLines":null,"amountPaid":null,"paymentStatus":"Partial"}`: {"paymentLines"},
 		`{"paymentLines":null,"amountPaid":"0.00"}`:                         nil,
-		`{"pickLines":null}`:                                                         {"pickLines"},
-		`{"pickLines":null,"inventoryStatus":"Started"}`:                             nil,
-		`{"packLines":null,"shipLines":null}`:                                        {"packLines", "shipLines"},
-		`{"packLines":null,"shipLines":null,"showShipping":false}`:                   nil,
-		`{"lines":[{"productId":"p","subTotal":"10"}]}`:                              products,
-		`{"lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}]}`:      {"lines.product.cost", "lines.product.prices", "lines.product.inventoryLines"},
+		`{"pickLines":null}`:                                       {"pickLines"},
+		`{"pickLines":null,"inventoryStatus":"Started"}`:           nil,
+		`{"packLines":null,"shipLines":null}`:                      {"packLines", "shipLines"},
+		`{"packLines":null,"shipLines":null,"showShipping":false}`: nil,
+		`{"lines":[{"productId":"p","subTotal":"10"}]}`:            products,
+		`{"lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}]}`: {"lines.product.cost",
+			"lines.product.prices", "lines.product.inventoryLines"},
 		`{"lines":[{"productId":"p","product":{"itemType":"Service","prices":[]}}]}`: nil,
-		`{"lines":[{"productId":"p","product":{"categoryId":"k","prices":[]}}]}`:     {"lines.product.category"},
+		`{"lines":[{"productId":"p","product":{"categoryId":"k","prices":[]}}]}`: {
+			"lines.product.category"},
 	} {
 		t.Run(change, func(t *testing.T) {
 			order := rulestest.ChangedFrom(t, whole, change)
@@ -112,10 +123,12 @@ rules:
 	}
 }
 
-// TestWhatWasAskedForDecides: the workflow knows what InFlow was asked for, which an order does not tell.
-func TestWhatWasAskedForDecides(t *testing.T) {
+// TestIncludesThatWereAskedFor evaluates with the includes that the workflow asked for. An order
+// alone does not show them.
+func TestIncludesThatWereAskedFor(t *testing.T) {
 	set := everyNeed(t)
-	order := rulestest.ParseOrder(t, `{"salesOrderId":"o","lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}],"subTotal":"0","taxingScheme":{"taxCodes":[]}}`)
+	order := rulestest.ParseOrder(t,
+		`{"salesOrderId":"o","lines":[{"productId":"p","product":{"itemType":"StockedProduct"}}],"subTotal":"0","taxingScheme":{"taxCodes":[]}}`)
 
 	all := set.Needs(nil)
 	assert.ElementsMatch(t, rules.Requirements, all)
@@ -125,19 +138,22 @@ func TestWhatWasAskedForDecides(t *testing.T) {
 	assert.Empty(t, checked.Missing, "it was asked for, and nothing says that it exists")
 
 	for _, name := range rules.Requirements {
-		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{}, without(all, name))
+		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{},
+			without(all, name))
 		assert.Equal(t, []string{name}, checked.Missing, name)
 		require.NotEmpty(t, checked.Skipped)
 		for _, s := range checked.Skipped {
 			if s.RuleID == "needs-"+name {
-				assert.Equal(t, ordercheck.Skipped{RuleID: s.RuleID, Reason: `needs "` + name + `", which was not asked for`, Missing: []string{name}}, s)
+				assert.Equal(t, ordercheck.Skipped{RuleID: s.RuleID,
+					Reason: `needs "` + name + `", which was not asked for`, Missing: []string{name}}, s)
 			}
 		}
 	}
 
 	for _, name := range []string{ordercheck.LookupRecentOrders, ordercheck.LookupBilled} {
 		order.IsInvoiced = true
-		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon, ordercheck.Lookups{Failed: []string{name}}, all)
+		checked := set.EvaluateFetched(t.Context(), order, rulestest.Noon,
+			ordercheck.Lookups{Failed: []string{name}}, all)
 		assert.Equal(t, []string{name}, checked.Missing, "a look-up that failed")
 	}
 }
@@ -149,7 +165,9 @@ name: x
 rules:
 - {id: trial, scope: order, severity: error, shadow: true, when: "order.customer.name == 'x'", message: "'x'"}
 `)
-	checked := set.Evaluate(t.Context(), rulestest.ParseOrder(t, `{"salesOrderId":"o","customerId":"c","lines":[]}`), rulestest.Noon, ordercheck.Lookups{})
+	checked := set.Evaluate(t.Context(),
+		rulestest.ParseOrder(t, `{"salesOrderId":"o","customerId":"c","lines":[]}`), rulestest.Noon,
+		ordercheck.Lookups{})
 	assert.Empty(t, checked.Missing)
 }
 

@@ -154,7 +154,7 @@ func (r *Rule) skips(s *subject) (outcome, error) {
 
 const (
 	cancelledReason    = "the order is cancelled"
-	inapplicablePrefix = "applies only where "
+	inapplicablePrefix = "applies only if "
 )
 
 // inapplicable says why the rule does not apply.

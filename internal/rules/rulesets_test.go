@@ -128,11 +128,8 @@ rules:
 		if result.Problem != "" {
 			got = append(
 				got,
-				result.RuleID+", "+result.Example+": "+strings.ReplaceAll(
-					result.Problem,
-					dir+string(filepath.Separator),
-					"",
-				),
+				result.RuleID+", "+result.Example+": "+strings.ReplaceAll(result.Problem,
+					dir+string(filepath.Separator), ""),
 			)
 		}
 	}
@@ -143,30 +140,28 @@ rules:
 		`a, text: expected is "0.00", but must be "1.00"`,
 		"a, skipped: must break the rule, but it was skipped: the order is cancelled",
 		"a, no file: the example none.yaml cannot be read: no such file or directory",
-		"a, no JSON: the example none.json is not JSON: invalid character 'x' looking for beginning of value",
+		"a, no JSON: the example none.json is not JSON: invalid character 'x' looking for " +
+			"beginning of value",
 		"a, two: the example two.json has more than one JSON document",
-		"a, no order: the example is not a sales order: json: cannot unmarshal number into Go struct field SalesOrder.lines of type []inflow.SalesOrderLine",
+		"a, no order: the example is not a sales order: json: " +
+			"cannot unmarshal number into Go struct field SalesOrder.lines of type []inflow.SalesOrderLine",
 		"a, no such line: change: lines: the list has 3 entries: there is no entry 7",
-		`a, no number: change: lines: to change a list, use the numbers of its entries as keys, from 1, not "first"`,
+		`a, no number: change: lines: to change a list, use the numbers of its entries as keys, ` +
+			`from 1, not "first"`,
 		"a, broken: must not break the rule, but: returned",
-		`a, not judged: must not break the rule, but it was skipped: needs "lines", which the order was fetched without`,
-		"b, no date: the rule could not be evaluated: dueDate of Order is null, or Order itself is: ask has() first",
+		`a, not judged: must not break the rule, but it was skipped: needs "lines", ` +
+			`which the order was fetched without`,
+		"b, no date: the rule could not be evaluated: dueDate of Order is null, or Order itself is: " +
+			"ask has() first",
 	}, got)
 }
 
 func TestShippedSets(t *testing.T) {
 	sets := shipped(t)
-	assert.ElementsMatch(
-		t,
-		[]string{"default", "cabinetry", "default+cabinetry"},
-		slices.Collect(maps.Keys(sets)),
-	)
-	assert.Equal(
-		t,
-		sets["default"].Digest(),
-		rulefile.Default().Digest(),
-		"what is embedded is what is in the file",
-	)
+	assert.ElementsMatch(t, []string{"default", "cabinetry", "default+cabinetry"},
+		slices.Collect(maps.Keys(sets)))
+	assert.Equal(t, sets["default"].Digest(), rulefile.Default().Digest(),
+		"the embedded rule set is the file's")
 	assert.Len(t, sets["default"].Rules(), 48)
 	assert.Len(t, sets["cabinetry"].Rules(), 9)
 	for _, set := range sets {
@@ -182,17 +177,16 @@ func TestShippedSets(t *testing.T) {
 		assert.Equal(t, ordercheck.SeverityError, d.Severity)
 	}
 	assert.Equal(t, []string{
-		"line touch-up-kit-no-discount", "line discount-over-customer-default", "line fee-item-no-discount", "order total-discount-cap", "order card-surcharge",
-		"order assembly-fee", "order delivery-fee", "order discount-needs-remark", "order return-needs-reason",
+		"line touch-up-kit-no-discount", "line discount-over-customer-default",
+		"line fee-item-no-discount", "order total-discount-cap", "order card-surcharge",
+		"order assembly-fee", "order delivery-fee", "order discount-needs-remark",
+		"order return-needs-reason",
 	}, ids)
-	assert.Equal(
-		t,
-		[]string{"customer", "lines", "lines.product", "paymentLines"},
-		sets["cabinetry"].Includes(),
-	)
+	assert.Equal(t, []string{"customer", "lines", "lines.product", "paymentLines"},
+		sets["cabinetry"].Includes())
 }
 
-// corpus is every order of the examples, with what was looked up for it.
+// corpus returns every order of the examples, with its look-ups.
 type corpusEntry struct {
 	name    string
 	order   *inflow.SalesOrder
@@ -227,27 +221,20 @@ var corpusOnce = sync.OnceValues(func() ([]corpusEntry, error) {
 	return out, nil
 })
 
-// lineNumbers are what a text may say of the places of lines.
+// lineNumbers matches the parts of a text that number lines.
 var lineNumbers = regexp.MustCompile(`[Ll]ines? \d+(( and |, )\d+)*`)
 
-// unnumbered is a result without line numbers, and without the order that follows from them.
+// unnumbered returns a result without line numbers, and in an order that does not depend on them.
 func unnumbered(checked ordercheck.CheckedOrder) ordercheck.CheckedOrder {
 	checked.Findings = slices.Clone(checked.Findings)
 	for i := range checked.Findings {
 		f := &checked.Findings[i]
 		f.LineNumber = 0
-		f.Message, f.Fix = lineNumbers.ReplaceAllString(
-			f.Message,
-			"line",
-		), lineNumbers.ReplaceAllString(
-			f.Fix,
-			"line",
-		)
+		f.Message, f.Fix = lineNumbers.ReplaceAllString(f.Message, "line"),
+			lineNumbers.ReplaceAllString(f.Fix, "line")
 	}
-	slices.SortFunc(
-		checked.Findings,
-		func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) },
-	)
+	slices.SortFunc(checked.Findings,
+		func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })
 	checked.Skipped = slices.Clone(checked.Skipped)
 	for i := range checked.Skipped {
 		checked.Skipped[i].Reason = lineNumbers.ReplaceAllString(checked.Skipped[i].Reason, "line")
@@ -266,10 +253,8 @@ func TestReorderingLinesOfShippedSets(t *testing.T) {
 		shuffled := *c.order
 		shuffled.Lines = slices.Clone(c.order.Lines)
 		for range 2 {
-			r.Shuffle(
-				len(shuffled.Lines),
-				func(i, j int) { shuffled.Lines[i], shuffled.Lines[j] = shuffled.Lines[j], shuffled.Lines[i] },
-			)
+			r.Shuffle(len(shuffled.Lines),
+				func(i, j int) { shuffled.Lines[i], shuffled.Lines[j] = shuffled.Lines[j], shuffled.Lines[i] })
 			after := set.Evaluate(t.Context(), &shuffled, c.now, c.lookups)
 			require.Equal(t, unnumbered(before), unnumbered(after), c.name)
 		}
@@ -295,15 +280,12 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 		require.NoError(t, json.Unmarshal(paddedText, &order))
 		for i := range order.Lines { // names are no amounts
 			if order.Lines[i].Product != nil {
-				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name, c.order.Lines[i].Product.SKU
+				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name,
+					c.order.Lines[i].Product.SKU
 			}
 		}
-		require.Equal(
-			t,
-			set.Evaluate(t.Context(), c.order, c.now, c.lookups),
-			set.Evaluate(t.Context(), &order, c.now, c.lookups),
-			c.name,
-		)
+		require.Equal(t, set.Evaluate(t.Context(), c.order, c.now, c.lookups),
+			set.Evaluate(t.Context(), &order, c.now, c.lookups), c.name)
 	}
 }
 
@@ -318,7 +300,7 @@ func TestSameReportAgainFromShippedSets(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(a), string(b), c.name)
 
-		// An order that went through history is the same order.
+		// An order is still the same after it went through a history.
 		digest, err := json.Marshal(c.order)
 		require.NoError(t, err)
 		var again inflow.SalesOrder
@@ -358,18 +340,15 @@ func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 		"cancelled-with-payment",
 	}
 	for name, also := range map[string][]string{
-		"order.json":     nil,
-		"fulfilled.json": {"below-cost", "scheme-price", "billing-address", "contact", "terms-rep-location", "inactive", "stock"},
+		"order.json": nil,
+		"fulfilled.json": {"below-cost", "scheme-price", "billing-address", "contact",
+			"terms-rep-location", "inactive", "stock"},
 	} {
 		content, err := os.ReadFile(filepath.Join("../../rules/examples", name))
 		require.NoError(t, err)
 		order := rulestest.ParseOrder(t, string(content))
-		checked := set.Evaluate(
-			t.Context(),
-			order,
-			new(rules.Example).Time(order),
-			ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)},
-		)
+		checked := set.Evaluate(t.Context(), order, new(rules.Example).Time(order),
+			ordercheck.Lookups{RecentOrders: &ordercheck.RecentOrders{}, Billed: checks.BilledOf(order)})
 		assert.Empty(t, checked.RuleErrors)
 		assert.Empty(t, checked.Findings, name)
 		var skipped []string
@@ -382,7 +361,7 @@ func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the golden reports anew")
 
-// TestGoldenReports holds what both sets say of the sample orders of the fake InFlow.
+// TestGoldenReports compares the reports of both sets on the stand-in's sample orders with files.
 func TestGoldenReports(t *testing.T) {
 	samples, err := filepath.Glob("../dev/fakeinflow/samples/*.json")
 	require.NoError(t, err)
@@ -395,11 +374,9 @@ func TestGoldenReports(t *testing.T) {
 		for _, sample := range samples {
 			content, err := os.ReadFile(sample) //nolint:gosec // a file of the repository
 			require.NoError(t, err)
-			report := rules.Report(
-				rulestest.ParseOrder(t, string(content)),
+			report := rules.Report(rulestest.ParseOrder(t, string(content)),
 				set.Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), now, ordercheck.Lookups{}),
-				now,
-			)
+				now)
 			report.RuleSet.Digest = "" // changes with every rule
 			got, err := json.MarshalIndent(report, "", "  ")
 			require.NoError(t, err)
@@ -414,7 +391,8 @@ func TestGoldenReports(t *testing.T) {
 				t,
 				string(want),
 				string(got)+"\n",
-				"%s: if this is meant, run go test -update, and raise engineRevision where no rule file changed",
+				"%s: if this is meant, run go test -update, and raise engineRevision where no rule "+
+					"file changed",
 				golden,
 			)
 			if name == "default" && !strings.Contains(sample, "wrong") &&
@@ -485,7 +463,7 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-// wide is an order with n lines, picked, that adds up, but for every tenth line.
+// wide returns a picked order with n lines. Its amounts are right, except on every tenth line.
 func wide(t testing.TB, n int) *inflow.SalesOrder {
 	t.Helper()
 	content, err := os.ReadFile("../../rules/examples/order.json")
@@ -541,10 +519,8 @@ func BenchmarkEvaluate(b *testing.B) {
 						b.Fatal(checked.RuleErrors)
 					}
 				}
-				b.ReportMetric(
-					float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.Rules())),
-					"ns/rule/line",
-				)
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines*len(set.Rules())),
+					"ns/rule/line")
 			})
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// TestSampleOrdersOfToday: a healthy sample order, as the fake InFlow has it today, has no finding
-// at all, and a faulty one has that one.
+// TestSampleOrdersOfToday checks the stand-in's sample orders, dated today: a correct one has no
+// finding, and a faulty one only its own.
 func TestSampleOrdersOfToday(t *testing.T) {
 	samples, err := fakeinflow.Samples()
 	require.NoError(t, err)

@@ -20,27 +20,34 @@ func TestArithmeticAndPresence(t *testing.T) {
 		{"line subtotal off", `{"lines":[{"salesOrderLineId":"l1","quantity":{"uomQuantity":"2"},"unitPrice":"100","subTotal":"200.02"}],"subTotal":"200.02"}`,
 			[]string{"line-subtotal/l1", "order-total"}},
 		{"subtotal at the tolerance", `{"subTotal":"200.01"}`, nil},
-		{"subtotal of lines rounded one by one", `{"subTotal":"200.025","total":"243.525","balance":"143.525"}`, nil},
-		{"subtotal past the tolerance", `{"subTotal":"200.0250001"}`, []string{"order-subtotal", "order-total"}},
+		{"subtotal of lines rounded one by one",
+			`{"subTotal":"200.025","total":"243.525","balance":"143.525"}`, nil},
+		{"subtotal past the tolerance", `{"subTotal":"200.0250001"}`,
+			[]string{"order-subtotal", "order-total"}},
 		{"total at the tolerance", `{"total":"243.49","balance":"143.49"}`, nil},
 		{"total past the tolerance", `{"total":"243.48","balance":"143.48"}`, []string{"order-total"}},
 		{"total without returns", `{"total":"241.00","balance":"141.00"}`, nil},
 		{"total null", `{"total":null,"balance":"-100"}`, []string{"order-total"}},
 		{"freight null", `{"orderFreight":null,"total":"218.5","balance":"118.5"}`, nil},
-		{"tax-inclusive, tax in the subtotal", `{"isTaxInclusive":true,"total":"227.50","balance":"127.50"}`, nil},
+		{"tax-inclusive, tax in the subtotal",
+			`{"isTaxInclusive":true,"total":"227.50","balance":"127.50"}`, nil},
 		{"tax-inclusive, subtotal without tax", `{"isTaxInclusive":true}`, nil},
-		{"tax-exclusive, tax forgotten", `{"total":"227.50","balance":"127.50"}`, []string{"order-total"}},
+		{"tax-exclusive, tax forgotten", `{"total":"227.50","balance":"127.50"}`,
+			[]string{"order-total"}},
 		{"balance off", `{"balance":"143.52"}`, []string{"balance"}},
 		{"balance at the tolerance", `{"balance":"143.51"}`, nil},
 		{"overpaid", `{"amountPaid":"300","balance":"-56.50"}`, nil},
 		{"quote with nothing owed", `{"isQuote":true,"amountPaid":null,"balance":"0"}`, nil},
 		{"quote with its total owed", `{"isQuote":true,"amountPaid":null,"balance":"243.50"}`, nil},
-		{"order with nothing owed and nothing paid", `{"amountPaid":null,"balance":"0"}`, []string{"balance"}},
+		{"order with nothing owed and nothing paid", `{"amountPaid":null,"balance":"0"}`,
+			[]string{"balance"}},
 		{"no customer", `{"customerId":null,"customer":null}`, []string{"customer-and-lines/customer"}},
 		{"customer by id only", `{"customer":null}`, nil},
 		{"empty order", `{"customerId":"","customer":null,"lines":[],"subTotal":null,"orderFreight":null,"tax1":null,"returnFee":null,"returnFreight":null,"total":"0","amountPaid":null,"balance":null}`,
 			[]string{"customer-and-lines/customer", "customer-and-lines/lines"}},
-		{"lines null and nothing sold", `{"lines":null,"subTotal":"0","total":"43.50","balance":"-56.50"}`, []string{"customer-and-lines/lines"}},
+		{"lines null and nothing sold",
+			`{"lines":null,"subTotal":"0","total":"43.50","balance":"-56.50"}`,
+			[]string{"customer-and-lines/lines"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,11 +66,16 @@ func TestLineSubtotalReadings(t *testing.T) {
 		order string
 		ok    bool
 	}{
-		{"no discount", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.97"}`, ``, true},
-		{"one cent up", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.98"}`, ``, true},
-		{"one cent down", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.96"}`, ``, true},
-		{"two cents", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.99"}`, ``, false},
-		{"price is per unit of measure", `{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"24"}`, ``, true},
+		{"no discount", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.97"}`, ``,
+			true},
+		{"one cent up", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.98"}`, ``,
+			true},
+		{"one cent down", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.96"}`, ``,
+			true},
+		{"two cents", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.99"}`, ``,
+			false},
+		{"price is per unit of measure",
+			`{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"24"}`, ``, true},
 		{"not per standard unit", `{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"288"}`, ``, false},
 		{"standard quantity only", `{"quantity":{"standardQuantity":"4"},"unitPrice":"12","subTotal":"48"}`, ``, true},
 		{"percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5","isPercent":true},"subTotal":"87.5"}`, ``, true},
@@ -75,22 +87,39 @@ func TestLineSubtotalReadings(t *testing.T) {
 		{"discount null value", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":null,"isPercent":true},"subTotal":"200"}`, ``, true},
 		{"return", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"-100"}`, ``, true},
 		{"return with percent", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10","isPercent":true},"subTotal":"-90"}`, ``, true},
-		{"return with fixed per unit", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-80"}`, ``, true},
-		{"return with fixed per line", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-90"}`, ``, true},
-		{"return with the wrong sign", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"100"}`, ``, false},
+		{"return with fixed per unit",
+			`{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-80"}`,
+			``, true},
+		{"return with fixed per line",
+			`{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-90"}`,
+			``, true},
+		{"return with the wrong sign",
+			`{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"100"}`, ``, false},
 		{"nulls are 0", `{"quantity":{"uomQuantity":"1"},"unitPrice":null,"subTotal":null}`, ``, true},
-		{"price but no subtotal", `{"quantity":{"uomQuantity":"1"},"unitPrice":"5","subTotal":null}`, ``, false},
-		{"tax-inclusive with the tax", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"120","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, true},
-		{"tax-inclusive without the tax", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, true},
-		{"tax-inclusive, the order's rate", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100"}`, `{"isTaxInclusive":true,"tax1Rate":"20"}`, true},
-		{"tax-inclusive, two taxes side by side", `{"quantity":{"uomQuantity":"1"},"unitPrice":"115","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
-		{"tax-inclusive, one tax on the other", `{"quantity":{"uomQuantity":"1"},"unitPrice":"115.5","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+		{"price but no subtotal", `{"quantity":{"uomQuantity":"1"},"unitPrice":"5","subTotal":null}`, ``,
+			false},
+		{"tax-inclusive with the tax",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"120","tax1Rate":"20"}`,
+			`{"isTaxInclusive":true}`, true},
+		{"tax-inclusive without the tax",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`,
+			`{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, the order's rate",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100"}`,
+			`{"isTaxInclusive":true,"tax1Rate":"20"}`, true},
+		{"tax-inclusive, two taxes side by side",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, one tax on the other",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115.5","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
 		{"tax-inclusive, neither", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"110","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, false},
-		{"tax-exclusive, tax taken out", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, ``, false},
+		{"tax-exclusive, tax taken out",
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, ``,
+			false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			checked := rulestest.Evaluate(t, rulestest.ArithmeticSet(t), rulestest.WithLine(t, tt.line, tt.order))
+			checked := rulestest.Evaluate(t, rulestest.ArithmeticSet(t),
+				rulestest.WithLine(t, tt.line, tt.order))
 			var got []string
 			for _, f := range checked.Findings {
 				got = append(got, f.RuleID)
@@ -112,15 +141,20 @@ func TestFindingSaysWhatWhereAndWhatToDo(t *testing.T) {
 	checked := rulestest.Evaluate(t, rulestest.ArithmeticSet(t), order)
 	require.Len(t, checked.Findings, 1)
 	assert.Equal(t, ordercheck.Finding{
-		ID: "line-subtotal/l2", RuleID: "line-subtotal", Severity: "error", Scope: "line", LineID: "l2", LineNumber: 2,
-		Message:  "Line 2 (Base Cabinet): the subtotal is 60.00, but 2 × 50.00 less 5 % is 95.00",
-		Expected: "95.00", Actual: "60.00",
-		Fix: "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
+		ID: "line-subtotal/l2", RuleID: "line-subtotal", Severity: "error", Scope: "line", LineID: "l2",
+		LineNumber: 2,
+		Message:    "Line 2 (Base Cabinet): the subtotal is 60.00, but 2 × 50.00 less 5 % is 95.00",
+		Expected:   "95.00", Actual: "60.00",
+		Fix: "Enter quantity, price or discount of the line again, " +
+			"so that the subtotal is calculated anew",
 	}, checked.Findings[0])
 
-	checked = rulestest.Evaluate(t, rulestest.ArithmeticSet(t), rulestest.Changed(t, `{"total":"1","balance":"-99"}`))
+	checked = rulestest.Evaluate(t, rulestest.ArithmeticSet(t),
+		rulestest.Changed(t, `{"total":"1","balance":"-99"}`))
 	require.Len(t, checked.Findings, 1)
-	assert.Equal(t, "The order's total is 1.00, but subtotal 200.00 + freight 25.00 + tax 16.00 + return fee 5.00 − return freight 2.50 is 243.50", checked.Findings[0].Message)
+	assert.Equal(
+		t, "The order's total is 1.00, but subtotal 200.00 + freight 25.00 + tax 16.00 + return fee "+
+			"5.00 − return freight 2.50 is 243.50", checked.Findings[0].Message)
 }
 
 func TestQuantityZero(t *testing.T) {

@@ -50,7 +50,7 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "tax-amounts", Scope: ordercheck.ScopeOrder,
-		Description: "The order's taxes are not what its tax rates make.",
+		Description: "The order's taxes do not match its tax rates.",
 		requires:    []string{inflow.IncludeLines},
 		wants:       []string{inflow.IncludeCurrency},
 		newCheck:    taxAmounts,
@@ -68,7 +68,7 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "balance", Scope: ordercheck.ScopeOrder,
-		Description: "The order's balance is not its total less what was paid.",
+		Description: "The order's balance is not its total less its payments.",
 		wants:       []string{inflow.IncludeCurrency},
 		newCheck:    balance,
 	},
@@ -100,13 +100,13 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "discount-remark", Scope: ordercheck.ScopeOrder,
-		Description: "A line has a large discount, and the order no remark that says why.",
+		Description: "A line has a large discount, and no remark says why.",
 		requires:    []string{inflow.IncludeLines},
 		newCheck:    discountRemark,
 	},
 	{
 		Name: "scheme-price", Scope: ordercheck.ScopeLine,
-		Description: "A line's price is not that of the order's pricing scheme.",
+		Description: "A line's price differs from the order's pricing scheme.",
 		requires: []string{
 			inflow.IncludeLines,
 			inflow.IncludeLinesProduct,
@@ -127,7 +127,7 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "ship-to-address", Scope: ordercheck.ScopeOrder,
-		Description: "Goods were shipped, and the order has no usable address to ship to.",
+		Description: "Goods were shipped, but the order has no usable shipping address.",
 		requires:    []string{inflow.IncludeShipLines},
 		newCheck:    shipToAddress,
 	},
@@ -201,20 +201,20 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "odd-quantity", Scope: ordercheck.ScopeLine,
-		Description: "A quantity is fractional, or no multiple of what the product is sold in.",
+		Description: "A quantity is fractional, or not a multiple of the unit in which the product is sold.",
 		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct},
 		newCheck:    oddQuantity,
 	},
 	{
 		Name: "off-history", Scope: ordercheck.ScopeLine,
-		Description: "A quantity or price is far off what the customer ordered of the product before.",
+		Description: "A quantity or price is far off the customer's earlier orders of the product.",
 		requires:    []string{inflow.IncludeLines, ordercheck.LookupRecentOrders},
 		wants:       []string{inflow.IncludeLines, inflow.IncludeLinesProduct},
 		newCheck:    offHistory,
 	},
 	{
 		Name: "picked-quantity", Scope: ordercheck.ScopeOrder,
-		Description: "What was picked or packed is not what was ordered.",
+		Description: "The goods picked or packed differ from the goods ordered.",
 		requires: []string{
 			inflow.IncludeLines,
 			inflow.IncludeLinesProduct,
@@ -226,7 +226,7 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "serial-numbers", Scope: ordercheck.ScopeLine,
-		Description: "A line has not as many serial numbers as pieces, or one that another piece has.",
+		Description: "A line does not have one serial number per piece, or shares one with another piece.",
 		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines},
 		newCheck:    serialNumbers,
 	},
@@ -254,7 +254,7 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "delivery-fee", Scope: ordercheck.ScopeOrder,
-		Description: "The freight is below what the delivery record asks for.",
+		Description: "The freight is below the amount in the delivery record.",
 		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct},
 		newCheck:    deliveryFee,
 	},

@@ -61,7 +61,8 @@ func belowCost(p *params) rules.Check {
 				Expected: money.Text(expected),
 				Actual:   money.Text(line.SubTotal.Decimal),
 				Fix: fmt.Sprintf(
-					"Raise the price or lower the discount until the line is at least %s; if it is a clearance, leave it",
+					"Raise the price or lower the discount until the line is at least %s; "+
+						"if it is a clearance, leave it",
 					money.Text(expected),
 				),
 			})

@@ -31,9 +31,9 @@ func deliveryFee(p *params) rules.Check {
 	p.missing("table")
 	d.handlingCode = p.requiredText("handlingCode", "the code of the handling line, in name or SKU")
 	d.words = deliveryWords{
-		inTown:    p.text("inTown", "In Town", "the area that has fixed amounts"),
-		outOfTown: p.text("outOfTown", "Out of Town", "the area where the quote counts"),
-		other:     p.texts("otherAreas", []string{"Pick-up"}, "the areas where no amount is due"),
+		inTown:    p.text("inTown", "In Town", "the area with fixed amounts"),
+		outOfTown: p.text("outOfTown", "Out of Town", "the area in which the quote counts"),
+		other:     p.texts("otherAreas", []string{"Pick-up"}, "the areas without an amount due"),
 	}
 	if d.records != nil {
 		for _, record := range d.records.All() {
@@ -43,9 +43,9 @@ func deliveryFee(p *params) rules.Check {
 		}
 	}
 	d.withHandling = p.amount("inTownWithHandling", "250",
-		"the least freight and handling together in town, with handling")
+		"the minimum of freight and handling together, in town with handling")
 	d.withoutHandling = p.amount("inTownFreight", "150",
-		"the least freight in town, without handling")
+		"the minimum freight in town without handling")
 	d.tolerance = p.tolerance()
 	return d.check
 }
@@ -56,7 +56,7 @@ type delivery struct {
 	columns      deliveryColumns
 	words        deliveryWords
 	handlingCode string
-	// The least amounts in town.
+	// The minimum amounts in town.
 	withHandling, withoutHandling decimal.Decimal
 	tolerance                     decimal.Decimal
 }
@@ -185,8 +185,8 @@ var handlingWords = map[string]bool{
 // sameWord compares words without regard to case, Unicode form and white space.
 func sameWord(a, b string) bool { return fold.Key(a) == fold.Key(b) }
 
-// check returns the first fault in a row of the record. A word that is unknown is a fault, because it
-// would switch the check off.
+// check returns the first fault in a row of the record. A word that is unknown is a fault, because
+// it would switch the check off.
 func (w deliveryWords) check(record table.Record, columns deliveryColumns) error {
 	area := record.Text(columns.area)
 	inTown, outOfTown := sameWord(area, w.inTown), sameWord(area, w.outOfTown)

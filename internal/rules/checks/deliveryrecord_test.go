@@ -18,11 +18,8 @@ func loadDeliveryRecord(t *testing.T, rows string) (*rules.Set, error) {
 	dir := t.TempDir()
 	require.NoError(
 		t,
-		os.WriteFile(
-			filepath.Join(dir, "record.csv"),
-			[]byte("Sales Order#,Area,Handling,Shipment Quote Amount,Date\n"+rows),
-			0o600,
-		),
+		os.WriteFile(filepath.Join(dir, "record.csv"),
+			[]byte("Sales Order#,Area,Handling,Shipment Quote Amount,Date\n"+rows), 0o600),
 	)
 	path := filepath.Join(dir, "rules.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(`version: 1
@@ -36,13 +33,13 @@ rules:
 
 // A word or a key that is not known as it is written does not switch the check off.
 func TestTheDeliveryRecordIsUnderstoodOrRefused(t *testing.T) {
-	order := rulestest.ParseOrder(
-		t,
-		`{"salesOrderId":"o","orderNumber":"SO-\u00c4123","orderFreight":"100","lines":[]}`,
-	)
+	order := rulestest.ParseOrder(t,
+		`{"salesOrderId":"o","orderNumber":"SO-\u00c4123","orderFreight":"100","lines":[]}`)
 	for _, row := range []string{
-		"so-\u00e4123,In Town,Yes,300,", "SO-A\u0308123 ,in  town,YES,,", "SO-\u00c4123,IN TOWN,y,,", "SO-\u00c4123,In\u00a0Town,TRUE,,",
-		"SO-\u00c4123,In Town,No,,", "SO-\u00c4123,In Town,n,,", "SO-\u00c4123,In Town,false,,", "SO-\u00c4123,out of town,,300,",
+		"so-\u00e4123,In Town,Yes,300,", "SO-A\u0308123 ,in  town,YES,,", "SO-\u00c4123,IN TOWN,y,,",
+		"SO-\u00c4123,In\u00a0Town,TRUE,,",
+		"SO-\u00c4123,In Town,No,,", "SO-\u00c4123,In Town,n,,", "SO-\u00c4123,In Town,false,,",
+		"SO-\u00c4123,out of town,,300,",
 	} {
 		set, err := loadDeliveryRecord(t, row+"\n")
 		require.NoError(t, err, row)
@@ -53,7 +50,8 @@ func TestTheDeliveryRecordIsUnderstoodOrRefused(t *testing.T) {
 	assert.Empty(t, rulestest.Evaluate(t, set, order).Findings)
 
 	for row, want := range map[string]string{
-		"SO-1,In-Town,Yes,300,":        `record.csv:2:2: unknown area: write In Town, Out of Town, Pick-up, or add it to otherAreas if no amount is due there: "In-Town"`,
+		"SO-1,In-Town,Yes,300,": `record.csv:2:2: unknown area: write In Town, Out of Town, Pick-up, ` +
+			`or add it to otherAreas if no amount is due there: "In-Town"`,
 		"SO-1,,Yes,300,":               "record.csv:2:2: unknown area",
 		"SO-1,In Town,Maybe,300,":      `record.csv:2:3: unknown word: write Yes or No: "Maybe"`,
 		"SO-1,In Town,,300,":           "record.csv:2:3: unknown word",

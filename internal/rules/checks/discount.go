@@ -18,11 +18,8 @@ import (
 func discountCap(p *params) rules.Check {
 	by := p.choice("by", "what caps are given for", "product", "category")
 	inline := p.amounts("caps", "the caps in percent, by product name or SKU, or by category")
-	key := p.column(
-		"keyColumn",
-		map[string]string{"product": "Product", "category": "Category"}[by],
-		"the table's column of products or categories",
-	)
+	key := p.column("keyColumn", map[string]string{"product": "Product", "category": "Category"}[by],
+		"the table's column of products or categories")
 	column := p.column("capColumn", "Cap", "the table's column of caps, in percent")
 	records := p.table("table", "a table of caps, next to or instead of caps", key, column)
 	caps := p.percentColumn(records, "table", key, column)
@@ -49,13 +46,8 @@ func discountCap(p *params) rules.Check {
 			}
 			if discount.Cmp(limit) > 0 {
 				e.OnLine(i, rules.Breach{
-					Message: fmt.Sprintf(
-						"%s: the discount of %s %% is above the cap of %s %% for %s",
-						e.LineName(i),
-						money.Plain(c.Round(discount, 2)),
-						money.Plain(limit),
-						ordercel.Shorten(of),
-					),
+					Message: fmt.Sprintf("%s: the discount of %s %% is above the cap of %s %% for %s",
+						e.LineName(i), money.Plain(c.Round(discount, 2)), money.Plain(limit), ordercel.Shorten(of)),
 					Expected: money.Plain(limit),
 					Actual:   money.Plain(c.Round(discount, 2)),
 					Fix:      fmt.Sprintf("Lower the discount to %s %% or less", money.Plain(limit)),
@@ -68,9 +60,7 @@ func discountCap(p *params) rules.Check {
 
 // capOf finds the cap of a product, and the name that the cap is given for.
 func capOf(
-	caps map[string]decimal.Decimal,
-	by string,
-	p *inflow.Product,
+	caps map[string]decimal.Decimal, by string, p *inflow.Product,
 ) (of string, limit decimal.Decimal, found bool) {
 	names := []string{p.Name, p.SKU}
 	if by == "category" {
@@ -89,12 +79,10 @@ func capOf(
 	return "", decimal.Decimal{}, false
 }
 
-// discountPercent returns a line's discount in percent of its price. A fixed discount may be per unit
-// or per line. The subtotal tells which. If it fits both or neither, the smaller one counts.
+// discountPercent returns a line's discount in percent of its price. A fixed discount may be per
+// unit or per line. The subtotal tells which. If it fits both or neither, the smaller one counts.
 func discountPercent(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) decimal.Decimal {
 	if line.Discount == nil {
 		return decimal.Decimal{}
@@ -123,8 +111,8 @@ func discountPercent(
 	return c.Quo(c.Mul(off, money.Hundred), gross)
 }
 
-// orderDiscountCap finds orders whose discounts together are above a cap, without a remark that says
-// why.
+// orderDiscountCap finds orders whose discounts together are above a cap, without a remark that
+// says why.
 func orderDiscountCap(p *params) rules.Check {
 	limit := p.percent("cap", "90", "the percentage that all discounts together may take off")
 	return func(e *rules.Evaluation) error {
@@ -162,7 +150,8 @@ func orderDiscountCap(p *params) rules.Check {
 		if percent.Cmp(limit) > 0 {
 			e.OnOrder(rules.Breach{
 				Message: fmt.Sprintf(
-					"The discounts take %s %% off the prices of %s, more than %s %%, and the order has no remark that says why",
+					"The discounts take %s %% off the prices of %s, more than %s %%, "+
+						"and the order has no remark that says why",
 					money.Plain(c.Round(percent, 2)),
 					keyed(e, price),
 					money.Plain(limit),
@@ -170,7 +159,8 @@ func orderDiscountCap(p *params) rules.Check {
 				Expected: money.Text(least),
 				Actual:   money.Text(left),
 				Fix: fmt.Sprintf(
-					"Lower the discounts until the lines make at least %s, or write the reason into the remarks of the order",
+					"Lower the discounts until the lines make at least %s, "+
+						"or write the reason into the remarks of the order",
 					money.Text(least),
 				),
 			})
@@ -212,12 +202,7 @@ func discountRemark(p *params) rules.Check {
 		e.OnOrder(rules.Breach{
 			Message: fmt.Sprintf(
 				"%s %s %s %s %%, and the order has no remark that says why; more than %s %% needs one",
-				capital(rules.LinesText(at)),
-				have,
-				verb,
-				money.Plain(c.Round(largest, 2)),
-				money.Plain(above),
-			),
+				capital(rules.LinesText(at)), have, verb, money.Plain(c.Round(largest, 2)), money.Plain(above)),
 			Fix: "Write the reason for the discount into the remarks of the order, or lower the discount",
 		})
 		return nil

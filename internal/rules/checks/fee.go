@@ -29,8 +29,8 @@ func feeByCategory(p *params) rules.Check {
 	f.rates = p.amounts("rates", "the fee for one piece, by category; others cost nothing")
 	p.missing("rates")
 	f.prefix = p.pattern("namePrefix", `^[A-Za-z][A-Za-z0-9]*-`,
-		"what is left out of a product's name to look it up, a regular expression")
-	f.exempt = p.text("exemptPrefix", "Z_", "how name or SKU of lines start that are no goods")
+		"a regular expression for the part of a product's name to leave out when it is looked up")
+	f.exempt = p.text("exemptPrefix", "Z_", "how the name or SKU of a line starts if it is not goods")
 	f.tolerance = p.tolerance()
 	return f.check
 }

@@ -35,11 +35,10 @@ func (g *goods) of(c *money.Calc, productID string) decimal.Decimal {
 	return decimal.Decimal{}
 }
 
-// orderedGoods adds up the quantities sold of the products that count, without returns. Lines without
-// their product become gaps.
+// orderedGoods adds up the quantities sold of the products that count, without returns. Lines
+// without their product become gaps.
 func orderedGoods(
-	e *rules.Evaluation,
-	counts func(*inflow.Product) bool,
+	e *rules.Evaluation, counts func(*inflow.Product) bool,
 ) (ordered *goods, names map[string]string) {
 	ordered, names = newGoods(), map[string]string{}
 	for i := range e.Order.Lines {

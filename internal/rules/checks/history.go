@@ -15,24 +15,12 @@ import (
 
 // offHistory finds quantities and prices that are far off what the customer ordered before.
 func offHistory(p *params) rules.Check {
-	samples := p.number(
-		"samples",
-		"number",
-		"5",
-		"how many earlier lines of the product there must be",
-		2,
-		1000,
-	)
-	quantityFactor := p.amount(
-		"quantityFactor",
-		"10",
-		"how many times more or less than the median quantity is far off; 0 for never",
-	)
-	priceFactor := p.amount(
-		"priceFactor",
-		"3",
-		"how many times more or less than the median price is far off; 0 for never",
-	)
+	samples := p.number("samples", "number", "5",
+		"how many earlier lines of the product there must be", 2, 1000)
+	quantityFactor := p.amount("quantityFactor", "10",
+		"how many times more or less than the median quantity is far off; 0 for never")
+	priceFactor := p.amount("priceFactor", "3",
+		"how many times more or less than the median price is far off; 0 for never")
 	return func(e *rules.Evaluation) error {
 		quantities, prices := map[string][]decimal.Decimal{}, map[string][]decimal.Decimal{}
 		key := func(product, uom string) string { return product + "\x00" + strings.ToLower(uom) }
@@ -74,18 +62,10 @@ func offHistory(p *params) rules.Check {
 						Discriminator: look.name,
 						Message: fmt.Sprintf(
 							"%s: the %s is %s, but the customer's usual one is %s (median of %d earlier lines)",
-							e.LineName(i),
-							look.name,
-							look.text(look.value),
-							look.text(usual),
-							len(look.earlier),
-						),
+							e.LineName(i), look.name, look.text(look.value), look.text(usual), len(look.earlier)),
 						Expected: look.text(usual),
 						Actual:   look.text(look.value),
-						Fix: fmt.Sprintf(
-							"Correct the %s if it was mistyped; leave it if it is meant",
-							look.name,
-						),
+						Fix:      fmt.Sprintf("Correct the %s if it was mistyped; leave it if it is meant", look.name),
 					})
 				}
 			}

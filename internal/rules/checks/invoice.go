@@ -25,7 +25,7 @@ func changedAfterInvoice(*params) rules.Check {
 		if hasReturn(e.Order) {
 			if then.Sold == "" {
 				return rules.MissingData(
-					"the order has a return, and what was sold when it was invoiced is not known",
+					"the order has a return, and the goods on the invoice are not known",
 				)
 			}
 			if then.Sold == now.Sold {
@@ -37,17 +37,11 @@ func changedAfterInvoice(*params) rules.Check {
 		if c.Err() != nil {
 			return c.Err()
 		}
-		what := fmt.Sprintf(
-			"its total was %s and is now %s, %s",
-			money.Text(then.Total),
-			money.Text(now.Total),
-			moreOrLess(off),
-		)
+		what := fmt.Sprintf("its total was %s and is now %s, %s", money.Text(then.Total),
+			money.Text(now.Total), moreOrLess(off))
 		if off.IsZero() {
-			what = fmt.Sprintf(
-				"its lines or charges differ, though the total is still %s",
-				money.Text(now.Total),
-			)
+			what = fmt.Sprintf("its lines or charges differ, though the total is still %s",
+				money.Text(now.Total))
 		}
 		e.OnOrder(rules.Breach{
 			Message:  "The order was changed after it was invoiced: " + what,
@@ -87,14 +81,8 @@ func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 	return &ordercheck.Billed{
 		OrderVersion: ordercheck.ShortID(order.Timestamp),
 		Total:        order.Total.Decimal,
-		Fingerprint: fingerprint(
-			lines,
-			order.OrderFreight,
-			order.Tax1,
-			order.Tax2,
-			order.ReturnFee,
-			order.ReturnFreight,
-		),
+		Fingerprint: fingerprint(lines, order.OrderFreight, order.Tax1, order.Tax2, order.ReturnFee,
+			order.ReturnFreight),
 		Sold: fingerprint(sold, order.OrderFreight),
 	}
 }

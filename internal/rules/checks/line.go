@@ -37,9 +37,7 @@ func discounted(line *inflow.SalesOrderLine) bool {
 
 // linesSubtotal adds up the subtotals of the lines that are counted. A nil counted counts all.
 func linesSubtotal(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	counted func(*inflow.SalesOrderLine) bool,
+	c *money.Calc, order *inflow.SalesOrder, counted func(*inflow.SalesOrderLine) bool,
 ) decimal.Decimal {
 	var total money.Total
 	for i := range order.Lines {

@@ -140,11 +140,8 @@ func returnDetails(p *params) rules.Check {
 		[]string{"returnRemarks", "orderRemarks"},
 		"the fields of which one must give the reason",
 		fillableNames()...)
-	needsDate := p.truth(
-		"date",
-		true,
-		"whether the return's date must be filled in; without it the finding is a warning",
-	)
+	needsDate := p.truth("date", true,
+		"whether the return's date must be filled in; without it the finding is a warning")
 	return func(e *rules.Evaluation) error {
 		hasReason := len(reasons) == 0 ||
 			slices.ContainsFunc(reasons, func(name string) bool { return fillables[name].filled(e.Order) })
@@ -164,12 +161,8 @@ func returnDetails(p *params) rules.Check {
 			if len(lacks) > 0 {
 				fix := strings.Join(fixes, ", and ")
 				e.OnLine(i, rules.Breach{
-					Message: fmt.Sprintf(
-						"%s: the return of %s has no %s",
-						e.LineName(i),
-						withUnit(quantity(line).Abs(), line.Quantity.Uom),
-						strings.Join(lacks, " and no "),
-					),
+					Message: fmt.Sprintf("%s: the return of %s has no %s", e.LineName(i),
+						withUnit(quantity(line).Abs(), line.Quantity.Uom), strings.Join(lacks, " and no ")),
 					Fix:     capital(fix),
 					Warning: hasReason,
 				})
@@ -181,21 +174,17 @@ func returnDetails(p *params) rules.Check {
 
 // shipToAddress finds orders that were shipped but have no usable address.
 func shipToAddress(p *params) rules.Check {
-	pickUps := p.texts(
-		"pickUp",
+	pickUps := p.texts("pickUp",
 		[]string{"pick-up", "pick up", "pickup", "will call", "collect", "counter"},
-		"how carriers are named when the customer fetches the goods, as a part of the name",
-	)
+		"parts of a carrier's name that mean that the customer fetches the goods")
 	return func(e *rules.Evaluation) error {
 		if !e.Order.ShowShipping || usableAddress(e.Order.ShippingAddress) ||
 			e.Order.SameBillingAndShipping && usableAddress(e.Order.BillingAddress) {
 			return nil
 		}
 		isPickUp := func(carrier string) bool {
-			return slices.ContainsFunc(
-				pickUps,
-				func(text string) bool { return strings.Contains(fold.Key(carrier), fold.Key(text)) },
-			)
+			return slices.ContainsFunc(pickUps,
+				func(text string) bool { return strings.Contains(fold.Key(carrier), fold.Key(text)) })
 		}
 		shipped, fetched := false, false
 		for i := range e.Order.ShipLines {
@@ -207,15 +196,20 @@ func shipToAddress(p *params) rules.Check {
 			}
 		}
 		b := rules.Breach{
-			Message: "The order was shipped, but its shipping address has no street, or neither city nor postal code",
-			Fix:     "Fill in the shipping address of the order",
+			Message: "The order was shipped, but its shipping address has no street, " +
+				"or neither city nor postal code",
+			Fix: "Fill in the shipping address of the order",
 		}
 		switch {
 		case shipped:
 		case fetched, e.Order.IsFulfilled():
 			b.Warning = true
-			b.Message = "The order shows shipping and is fulfilled, but nothing was shipped and it has no shipping address"
-			b.Fix = "If the customer fetched the goods, switch shipping off on the order; else fill in the shipping address"
+			b.Message =
+				"The order shows shipping and is fulfilled, but nothing was shipped and it has no " +
+					"shipping address"
+			b.Fix =
+				"If the customer fetched the goods, switch shipping off on the order; " +
+					"else fill in the shipping address"
 		default:
 			return nil
 		}
@@ -242,11 +236,8 @@ func inactive(*params) rules.Check {
 		if c := e.Order.Customer; c != nil && c.IsActive != nil && !*c.IsActive {
 			e.OnOrder(rules.Breach{
 				Discriminator: "customer",
-				Message: fmt.Sprintf(
-					"The customer %s is deactivated in InFlow",
-					ordercel.Shorten(c.Name),
-				),
-				Fix: "Choose another customer for the order, or activate this one again",
+				Message:       fmt.Sprintf("The customer %s is deactivated in InFlow", ordercel.Shorten(c.Name)),
+				Fix:           "Choose another customer for the order, or activate this one again",
 			})
 		}
 		seen := map[string]bool{}

@@ -74,10 +74,10 @@ func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
 	for range propertyRounds {
 		order := randomOrder(r)
 		before := rulestest.Evaluate(t, set, order)
-		r.Shuffle(
-			len(order.Lines),
-			func(i, j int) { order.Lines[i], order.Lines[j] = order.Lines[j], order.Lines[i] },
-		)
+		r.Shuffle(len(order.Lines), func(i, j int) {
+			order.Lines[i], order.Lines[j] = order.Lines[j],
+				order.Lines[i]
+		})
 		after := rulestest.Evaluate(t, set, order)
 		for _, f := range after.Findings {
 			if f.LineNumber > 0 {
@@ -94,12 +94,8 @@ func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
 func withoutLineNumbers(findings []ordercheck.Finding) []ordercheck.Finding {
 	out := slices.Clone(findings)
 	for i := range out {
-		out[i].Message = strings.Replace(
-			out[i].Message,
-			fmt.Sprintf("Line %d", out[i].LineNumber),
-			"Line",
-			1,
-		)
+		out[i].Message = strings.Replace(out[i].Message, fmt.Sprintf("Line %d", out[i].LineNumber),
+			"Line", 1)
 		out[i].LineNumber = 0
 	}
 	slices.SortFunc(out, func(a, b ordercheck.Finding) int { return strings.Compare(a.ID, b.ID) })

@@ -13,25 +13,23 @@ import (
 	"error-check-gate/internal/rules/ordercel"
 )
 
-// oddQuantity finds fractional quantities of goods that come in whole units, and quantities that are
-// not a multiple of what the product is sold in.
+// oddQuantity finds fractional quantities of goods that come in whole units, and quantities that
+// are not a multiple of what the product is sold in.
 func oddQuantity(p *params) rules.Check {
 	units := p.texts("wholeUnits", []string{
 		"ea", "ea.", "each", "pc", "pc.", "pcs", "pcs.", "piece", "pieces", "unit", "units",
 		"set", "sets", "box", "boxes", "pair", "pairs",
 	}, "the units of measure that come whole")
-	multiples := p.amounts(
-		"multiples",
-		"what a product is sold in multiples of, by product name or SKU",
-	)
+	multiples := p.amounts("multiples",
+		"the number of which a product is sold in multiples, by product name or SKU")
 	whole := map[string]bool{}
 	for _, unit := range units {
 		whole[fold.Key(unit)] = true
 	}
-	maps.DeleteFunc(
-		multiples,
-		func(_ string, multiple decimal.Decimal) bool { return multiple.IsZero() },
-	)
+	maps.DeleteFunc(multiples, func(_ string,
+		multiple decimal.Decimal) bool {
+		return multiple.IsZero()
+	})
 	return func(e *rules.Evaluation) error {
 		return e.EachLine(func(i int, line *inflow.SalesOrderLine) error {
 			if line.Product == nil || isService(line.Product) {
@@ -66,18 +64,11 @@ func oddQuantity(p *params) rules.Check {
 				what = "the product is sold in multiples of " + money.Plain(multiple)
 			}
 			e.OnLine(i, rules.Breach{
-				Message: fmt.Sprintf(
-					"%s: the quantity is %s, but %s",
-					e.LineName(i),
-					withUnit(qty, unit),
-					what,
-				),
+				Message: fmt.Sprintf("%s: the quantity is %s, but %s", e.LineName(i), withUnit(qty, unit),
+					what),
 				Actual: money.Plain(qty),
-				Fix: fmt.Sprintf(
-					"Change the quantity to %s or %s, or choose another unit of measure",
-					money.Plain(down),
-					money.Plain(up),
-				),
+				Fix: fmt.Sprintf("Change the quantity to %s or %s, or choose another unit of measure",
+					money.Plain(down), money.Plain(up)),
 			})
 			return nil
 		})
@@ -86,15 +77,13 @@ func oddQuantity(p *params) rules.Check {
 
 // stock: there is some in stock, but less than the order still needs.
 func stock(p *params) rules.Check {
-	days := p.days(
-		"days",
-		"14",
-		"how many days ahead of the requested ship date the goods must be there",
-	)
+	days := p.days("days", "14",
+		"how many days ahead of the requested ship date the goods must be there")
 	none := p.truth(
 		"noneInStock",
 		false,
-		"whether products count of which nothing is in stock; these are taken for back orders and drop shipments otherwise",
+		"whether products count of which nothing is in stock; "+
+			"these are taken for back orders and drop shipments otherwise",
 	)
 	return func(e *rules.Evaluation) error {
 		switch ship := e.Order.RequestedShipDate.Time; {
@@ -111,7 +100,8 @@ func stock(p *params) rules.Check {
 		onHand, units := map[string]inflow.Amount{}, map[string]string{}
 		for i := range e.Order.Lines {
 			if line := &e.Order.Lines[i]; line.Product != nil {
-				onHand[line.ProductID], units[line.ProductID] = line.Product.TotalQuantityOnHand, line.Product.StandardUomName
+				onHand[line.ProductID], units[line.ProductID] = line.Product.TotalQuantityOnHand,
+					line.Product.StandardUomName
 			}
 		}
 		empty := map[string]bool{}
@@ -150,11 +140,8 @@ func stock(p *params) rules.Check {
 // fulfilled, less, and boxes that hold something else than what was picked. It does not look at an
 // order without picks.
 func pickedQuantity(p *params) rules.Check {
-	tolerance := p.amount(
-		settingTolerance,
-		"0",
-		"how far two quantities may be apart and still agree, inclusive",
-	)
+	tolerance := p.amount(settingTolerance, "0",
+		"how far two quantities may be apart and still agree, inclusive")
 	return func(e *rules.Evaluation) error {
 		var c money.Calc
 		ordered, names := orderedGoods(e, isGoods)
@@ -175,25 +162,16 @@ func pickedQuantity(p *params) rules.Check {
 			}
 			switch {
 			case tooMuch, tooLittle:
-				fix := fmt.Sprintf(
-					"Put back the %s picked too many, or raise the quantity on the order",
-					money.Plain(off),
-				)
+				fix := fmt.Sprintf("Put back the %s picked too many, or raise the quantity on the order",
+					money.Plain(off))
 				if tooLittle {
-					fix = fmt.Sprintf(
-						"Pick the missing %s, or lower the quantity on the order",
-						money.Plain(off.Abs()),
-					)
+					fix = fmt.Sprintf("Pick the missing %s, or lower the quantity on the order",
+						money.Plain(off.Abs()))
 				}
 				e.OnOrder(rules.Breach{
 					Discriminator: rules.IDPart(id),
-					Message: fmt.Sprintf(
-						"%s: %s ordered, %s picked, %s",
-						names[id],
-						money.Plain(want),
-						money.Plain(have),
-						tooManyOrMissing(off),
-					),
+					Message: fmt.Sprintf("%s: %s ordered, %s picked, %s", names[id], money.Plain(want),
+						money.Plain(have), tooManyOrMissing(off)),
 					Expected: money.Plain(want),
 					Actual:   money.Plain(have),
 					Fix:      fix,
@@ -201,13 +179,8 @@ func pickedQuantity(p *params) rules.Check {
 			case boxedWrong:
 				e.OnOrder(rules.Breach{
 					Discriminator: rules.IDPart(id) + "/packed",
-					Message: fmt.Sprintf(
-						"%s: %s picked, %s in boxes, %s",
-						names[id],
-						money.Plain(have),
-						money.Plain(boxed),
-						tooManyOrMissing(offInBoxes),
-					),
+					Message: fmt.Sprintf("%s: %s picked, %s in boxes, %s", names[id], money.Plain(have),
+						money.Plain(boxed), tooManyOrMissing(offInBoxes)),
 					Expected: money.Plain(have),
 					Actual:   money.Plain(boxed),
 					Fix:      "Count what is in the boxes, and correct the packing list or the picks",

@@ -56,7 +56,8 @@ func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
 		for j := range other.Lines {
 			if line := &other.Lines[j]; line.ProductID != "" {
 				recent.Goods = append(recent.Goods, ordercheck.RecentGoods{
-					ProductID: line.ProductID, Quantity: quantity(line), Uom: ordercheck.ShortText(line.Quantity.Uom), UnitPrice: line.UnitPrice.Decimal,
+					ProductID: line.ProductID, Quantity: quantity(line),
+					Uom: ordercheck.ShortText(line.Quantity.Uom), UnitPrice: line.UnitPrice.Decimal,
 				})
 			}
 		}

@@ -19,11 +19,8 @@ import (
 // repeatedProduct finds products that are on two lines. Lines that differ in description or, by
 // parameter, in price and unit of measure, are taken as intended.
 func repeatedProduct(p *params) rules.Check {
-	samePrice := p.truth(
-		"samePrice",
-		true,
-		"whether only lines of the same price, discount and unit of measure count",
-	)
+	samePrice := p.truth("samePrice", true,
+		"whether only lines of the same price, discount and unit of measure count")
 	sameText := p.truth("sameDescription", true, "whether only lines of the same description count")
 	type place struct {
 		product, description, uom, price, discount string
@@ -77,7 +74,8 @@ func repeatedProduct(p *params) rules.Check {
 			e.OnOrder(rules.Breach{
 				Discriminator: key,
 				Message:       fmt.Sprintf("%s is on %s", name, rules.LinesText(lines)),
-				Fix:           "Put the quantities together on one line, or remove the line that was entered twice; if both are meant, give them different descriptions",
+				Fix: "Put the quantities together on one line, or remove the line that was entered twice; " +
+					"if both are meant, give them different descriptions",
 			})
 		}
 		return nil
@@ -88,16 +86,10 @@ func repeatedProduct(p *params) rules.Check {
 // goods with the same PO number are releases of a blanket order.
 func repeatedPONumber(p *params) rules.Check {
 	days := p.days("days", "30", "how far apart the orders' dates may be")
-	overlap := p.percent(
-		"overlap",
-		"90",
-		"how many percent of the lines of both orders must be the same; 0 for the PO number alone",
-	)
-	ignored := p.texts(
-		"ignore",
-		[]string{"-", "n/a", "na", "none", "verbal", "tbd"},
-		"PO numbers that are none",
-	)
+	overlap := p.percent("overlap", "90",
+		"the percentage of lines that both orders must share; 0 for the PO number alone")
+	ignored := p.texts("ignore", []string{"-", "n/a", "na", "none", "verbal", "tbd"},
+		"words that are not PO numbers")
 	withGoods := ", with the same goods"
 	if overlap.IsZero() {
 		withGoods = ""
@@ -130,14 +122,11 @@ func repeatedPONumber(p *params) rules.Check {
 		}
 		if len(same) > 0 {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"The customer's PO number %s is on %s too%s",
-					ordercel.Shorten(number),
-					orderNumbers(same),
-					withGoods,
-				),
+				Message: fmt.Sprintf("The customer's PO number %s is on %s too%s", ordercel.Shorten(number),
+					orderNumbers(same), withGoods),
 				Actual: ordercel.Shorten(number),
-				Fix:    "If the order was entered twice, cancel one; if the customer ordered again, enter the new PO number or leave it",
+				Fix: "If the order was entered twice, cancel one; if the customer ordered again, " +
+					"enter the new PO number or leave it",
 			})
 		}
 		return nil
@@ -150,12 +139,9 @@ func poNumber(text string) string { return ordercheck.ShortText(strings.TrimSpac
 // nearDuplicate finds orders with nearly the same goods as a recent order.
 func nearDuplicate(p *params) rules.Check {
 	days := p.days("days", "3", "how far apart the orders' dates may be")
-	overlap := p.percent(
-		"overlap",
-		"90",
-		"how many percent of the lines of both orders must be the same",
-	)
-	least := p.number("lines", "number", "2", "how many lines must be the same at least", 1, 10_000)
+	overlap := p.percent("overlap", "90",
+		"the percentage of lines that both orders must share")
+	least := p.number("lines", "number", "2", "the minimum number of lines that must be the same", 1, 10_000)
 	return func(e *rules.Evaluation) error {
 		if e.Order.IsQuote {
 			return nil
@@ -184,11 +170,8 @@ func nearDuplicate(p *params) rules.Check {
 		}
 		if len(alike) > 0 {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"The customer has nearly the same goods on %s, at most %d days apart",
-					orderNumbers(alike),
-					days,
-				),
+				Message: fmt.Sprintf("The customer has nearly the same goods on %s, at most %d days apart",
+					orderNumbers(alike), days),
 				Fix: "If the order was entered twice, cancel one; if the customer ordered again, leave it",
 			})
 		}
@@ -197,18 +180,15 @@ func nearDuplicate(p *params) rules.Check {
 }
 
 func tooLargeToCompare(orders int) error {
-	return fmt.Errorf(
-		"%d recent orders may have the same goods, and are too large to compare with",
-		orders,
-	)
+	return fmt.Errorf("%d recent orders may have the same goods, and are too large to compare with",
+		orders)
 }
 
 // commonShare counts the lines that two orders have in common, and returns their percentage of the
-// longer order. If some goods of the other order are unknown, it returns the largest possible values.
+// longer order. If some goods of the other order are unknown, it returns the largest possible
+// values.
 func commonShare(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	other ordercheck.RecentOrder,
+	c *money.Calc, order *inflow.SalesOrder, other ordercheck.RecentOrder,
 ) (lines int, share decimal.Decimal) {
 	lines = commonLines(order, other)
 	if other.GoodsOmitted {
@@ -231,7 +211,8 @@ func commonLines(order *inflow.SalesOrder, other ordercheck.RecentOrder) int {
 	same := 0
 	for i := range order.Lines {
 		line := &order.Lines[i]
-		if key := of(line.ProductID, ordercheck.ShortText(line.Quantity.Uom), quantity(line)); line.ProductID != "" &&
+		if key := of(line.ProductID, ordercheck.ShortText(line.Quantity.Uom),
+			quantity(line)); line.ProductID != "" &&
 			have[key] > 0 {
 			have[key]--
 			same++

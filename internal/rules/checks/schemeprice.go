@@ -16,11 +16,8 @@ import (
 // schemePrice finds lines whose price is not that of the order's pricing scheme.
 func schemePrice(p *params) rules.Check {
 	tolerance := p.tolerance()
-	percent := p.percent(
-		"tolerancePercent",
-		"0.5",
-		"the same in percent of the price; the smaller of the two counts",
-	)
+	percent := p.percent("tolerancePercent", "0.5",
+		"the same in percent of the price; the smaller of the two counts")
 	return func(e *rules.Evaluation) error {
 		if e.Order.PricingSchemeID == "" {
 			return nil
@@ -35,12 +32,8 @@ func schemePrice(p *params) rules.Check {
 			}
 			if of.IsTaxInclusive != e.Order.IsTaxInclusive {
 				taxed := map[bool]string{true: "with tax", false: "without tax"}
-				return rules.OutOfScope(
-					"%s has its prices %s, and the order %s",
-					scheme,
-					taxed[of.IsTaxInclusive],
-					taxed[e.Order.IsTaxInclusive],
-				)
+				return rules.OutOfScope("%s has its prices %s, and the order %s", scheme,
+					taxed[of.IsTaxInclusive], taxed[e.Order.IsTaxInclusive])
 			}
 		}
 		return e.EachLine(func(i int, line *inflow.SalesOrderLine) error {
@@ -70,20 +63,14 @@ func schemePrice(p *params) rules.Check {
 			}
 			listed := money.Text(c.Round(price, pricePlaces))
 			e.OnLine(i, rules.Breach{
-				Message: fmt.Sprintf(
-					"%s: the price is %s, %s %s the %s of %s%s",
-					e.LineName(i),
-					money.Text(actual),
-					money.Text(c.Round(difference.Abs(), pricePlaces)),
-					direction,
-					listed,
-					scheme,
-					forUnit(line),
-				),
+				Message: fmt.Sprintf("%s: the price is %s, %s %s the %s of %s%s", e.LineName(i),
+					money.Text(actual), money.Text(c.Round(difference.Abs(), pricePlaces)), direction, listed,
+					scheme, forUnit(line)),
 				Expected: listed,
 				Actual:   money.Text(actual),
 				Fix: fmt.Sprintf(
-					"Set the price to %s, or choose the pricing scheme that it was agreed by; if it is a special price, leave it",
+					"Set the price to %s, or choose the pricing scheme that it was agreed by; "+
+						"if it is a special price, leave it",
 					listed,
 				),
 			})
@@ -119,12 +106,8 @@ func forUnit(line *inflow.SalesOrderLine) string {
 		return ""
 	}
 	return strings.TrimRight(
-		fmt.Sprintf(
-			" for 1 %s of %s %s",
-			ordercel.Shorten(q.Uom),
-			money.Plain(c.Round(each, pricePlaces)),
-			ordercel.Shorten(line.Product.StandardUomName),
-		),
+		fmt.Sprintf(" for 1 %s of %s %s", ordercel.Shorten(q.Uom),
+			money.Plain(c.Round(each, pricePlaces)), ordercel.Shorten(line.Product.StandardUomName)),
 		" ",
 	)
 }
@@ -132,15 +115,11 @@ func forUnit(line *inflow.SalesOrderLine) string {
 // priceInScheme returns a product's price in the order's pricing scheme, for the line's unit of
 // measure. If the price is unknown, gap says why.
 func priceInScheme(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) (price decimal.Decimal, gap string) {
 	p := line.Product
-	i := slices.IndexFunc(
-		p.Prices,
-		func(entry inflow.ProductPrice) bool { return entry.PricingSchemeID == order.PricingSchemeID },
-	)
+	i := slices.IndexFunc(p.Prices,
+		func(entry inflow.ProductPrice) bool { return entry.PricingSchemeID == order.PricingSchemeID })
 	if i < 0 {
 		return decimal.Decimal{}, "the product has no price in the pricing scheme"
 	}

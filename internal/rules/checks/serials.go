@@ -11,9 +11,9 @@ import (
 	"error-check-gate/internal/rules/ordercel"
 )
 
-// serialNumbers finds lines that do not have as many serial numbers as pieces, or share a number with
-// another piece. A line without any number is wrong only once the goods have left and the picks have
-// too few numbers as well. Too few numbers are fine while an order is partly picked.
+// serialNumbers finds lines that do not have as many serial numbers as pieces, or share a number
+// with another piece. A line without any number is wrong only once the goods have left and the
+// picks have too few numbers as well. Too few numbers are fine while an order is partly picked.
 func serialNumbers(*params) rules.Check {
 	return func(e *rules.Evaluation) error {
 		uses := serialUses(e.Order)
@@ -93,11 +93,7 @@ func pickedSerials(order *inflow.SalesOrder) map[string]map[string]bool {
 // checkSerials checks the numbers of the line at index i. A repeated number counts once. If inPart
 // is true, some of the goods are not picked yet and need no number.
 func checkSerials(
-	e *rules.Evaluation,
-	i int,
-	numbers []string,
-	pieces decimal.Decimal,
-	uses map[serialUse]int,
+	e *rules.Evaluation, i int, numbers []string, pieces decimal.Decimal, uses map[serialUse]int,
 	inPart bool,
 ) error {
 	different, repeated := map[string]bool{}, ""
@@ -116,11 +112,7 @@ func checkSerials(
 
 // onSerials records how many serial numbers the line has, or the picks for it have.
 func onSerials(
-	e *rules.Evaluation,
-	i int,
-	pieces decimal.Decimal,
-	have int,
-	where, repeated string,
+	e *rules.Evaluation, i int, pieces decimal.Decimal, have int, where, repeated string,
 ) {
 	var c money.Calc
 	off := c.Sub(fromInt(have), pieces)
@@ -129,14 +121,8 @@ func onSerials(
 		how = "returned"
 	}
 	b := rules.Breach{
-		Message: fmt.Sprintf(
-			"%s: %s %s, serial numbers on the %s: %d",
-			e.LineName(i),
-			money.Plain(pieces),
-			how,
-			where,
-			have,
-		),
+		Message: fmt.Sprintf("%s: %s %s, serial numbers on the %s: %d", e.LineName(i),
+			money.Plain(pieces), how, where, have),
 		Expected: money.Plain(pieces),
 		Actual:   fmt.Sprint(have),
 	}

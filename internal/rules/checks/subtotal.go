@@ -41,7 +41,8 @@ func lineSubtotal(p *params) rules.Check {
 				),
 				Expected: expected,
 				Actual:   money.Text(subTotal),
-				Fix:      "Enter quantity, price or discount of the line again, so that the subtotal is calculated anew",
+				Fix: "Enter quantity, price or discount of the line again, " +
+					"so that the subtotal is calculated anew",
 			})
 			return nil
 		})
@@ -50,9 +51,7 @@ func lineSubtotal(p *params) rules.Check {
 
 // lineSubtotals returns the subtotals that are right for a line, the likeliest first.
 func lineSubtotals(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) []decimal.Decimal {
 	qty := quantity(line)
 	gross := c.Mul(qty, line.UnitPrice.Decimal)
@@ -92,10 +91,8 @@ func orderSubtotal(p *params) rules.Check {
 		readings := []decimal.Decimal{expected}
 		if e.Order.IsTaxInclusive {
 			// The lines may include the tax although the subtotal does not.
-			readings = append(
-				readings,
-				c.Sum(expected, e.Order.Tax1.Decimal.Neg(), e.Order.Tax2.Decimal.Neg()),
-			)
+			readings = append(readings, c.Sum(expected, e.Order.Tax1.Decimal.Neg(),
+				e.Order.Tax2.Decimal.Neg()))
 		}
 		fits := c.NearAny(actual, readings, withinLines(e, &c, tolerance, rounding))
 		if c.Err() != nil {
@@ -103,14 +100,12 @@ func orderSubtotal(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"The order's subtotal is %s, but its lines add up to %s",
-					money.Text(actual),
-					keyed(e, expected),
-				),
+				Message: fmt.Sprintf("The order's subtotal is %s, but its lines add up to %s",
+					money.Text(actual), keyed(e, expected)),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
-				Fix:      "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, look for a line that is missing or doubled",
+				Fix: "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, " +
+					"look for a line that is missing or doubled",
 			})
 		}
 		return nil

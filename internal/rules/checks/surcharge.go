@@ -16,8 +16,8 @@ import (
 // surcharge finds surcharge lines that are not within their percentages of the goods.
 func surcharge(p *params) rules.Check {
 	codes := p.texts("codes", nil, "the codes of surcharge lines, in name or SKU")
-	from := p.percent("from", "0", "the least percentage of the other lines")
-	to := p.percent("to", "4", "the largest percentage of the other lines")
+	from := p.percent("from", "0", "the minimum percentage of the other lines")
+	to := p.percent("to", "4", "the maximum percentage of the other lines")
 	tolerance := p.tolerance()
 	if len(codes) == 0 {
 		p.unavailable = "no surcharge lines are named in its parameter codes"
@@ -38,17 +38,8 @@ func surcharge(p *params) rules.Check {
 		base := linesSubtotal(&c, e.Order, func(l *inflow.SalesOrderLine) bool { return !isSurcharge(l) })
 		low, high := c.Percent(from, base), c.Percent(to, base)
 		low, high = low.Min(high), low.Max(high) // on a refund both are negative
-		below, above := belowBy(
-			&c,
-			actual,
-			low,
-			within(e, tolerance),
-		), belowBy(
-			&c,
-			high,
-			actual,
-			within(e, tolerance),
-		)
+		below, above := belowBy(&c, actual, low, within(e, tolerance)),
+			belowBy(&c, high, actual, within(e, tolerance))
 		if c.Err() != nil {
 			return c.Err()
 		}
@@ -69,11 +60,7 @@ func surcharge(p *params) rules.Check {
 				),
 				Expected: expected,
 				Actual:   money.Text(actual),
-				Fix: fmt.Sprintf(
-					"Set the surcharge to an amount from %s to %s",
-					keyed(e, low),
-					keyed(e, high),
-				),
+				Fix:      fmt.Sprintf("Set the surcharge to an amount from %s to %s", keyed(e, low), keyed(e, high)),
 			})
 		}
 		return nil
@@ -83,13 +70,10 @@ func surcharge(p *params) rules.Check {
 // cardSurcharge finds orders paid by card without a surcharge line, or with a wrong amount on it.
 func cardSurcharge(p *params) rules.Check {
 	feeCode := p.requiredText("feeCode", "the code of the surcharge line, in name or SKU")
-	methods := p.texts(
-		"methods",
-		[]string{"credit card", "qb-cc"},
-		"the payment methods that are cards",
-	)
-	from := p.percent("from", "2.9", "the least percentage of what was paid by card")
-	to := p.percent("to", "3.1", "the largest percentage of what was paid by card")
+	methods := p.texts("methods", []string{"credit card", "qb-cc"},
+		"the payment methods that are cards")
+	from := p.percent("from", "2.9", "the minimum percentage of the amount paid by card")
+	to := p.percent("to", "3.1", "the maximum percentage of the amount paid by card")
 	target := p.percent("target", "3.0", "the percentage to set the line to")
 	tolerance := p.tolerance()
 	return func(e *rules.Evaluation) error {
@@ -109,16 +93,11 @@ func cardSurcharge(p *params) rules.Check {
 		if !paid.IsPos() {
 			return nil
 		}
-		if !slices.ContainsFunc(
-			e.Order.Lines,
-			func(line inflow.SalesOrderLine) bool { return isFee(&line) },
-		) {
+		if !slices.ContainsFunc(e.Order.Lines,
+			func(line inflow.SalesOrderLine) bool { return isFee(&line) }) {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"%s were paid by card, but there is no line %s",
-					money.Text(paid),
-					feeCode,
-				),
+				Message: fmt.Sprintf("%s were paid by card, but there is no line %s", money.Text(paid),
+					feeCode),
 				Expected: money.Cents(expected),
 				Actual:   "0.00",
 				Fix:      fmt.Sprintf("Add a line %s of %s", feeCode, money.Cents(expected)),
@@ -147,16 +126,14 @@ func cardSurcharge(p *params) rules.Check {
 	}
 }
 
-// paidByCard returns what was paid by card, less what was refunded to cards.
+// paidByCard returns the amount paid by card less the amount refunded to cards.
 func paidByCard(c *money.Calc, order *inflow.SalesOrder, methods []string) decimal.Decimal {
 	var total money.Total
 	for i := range order.PaymentLines {
 		p := &order.PaymentLines[i]
 		kind, method := strings.TrimSpace(p.PaymentType), strings.TrimSpace(p.PaymentMethod)
-		isCard := slices.ContainsFunc(
-			methods,
-			func(m string) bool { return strings.EqualFold(strings.TrimSpace(m), method) },
-		)
+		isCard := slices.ContainsFunc(methods,
+			func(m string) bool { return strings.EqualFold(strings.TrimSpace(m), method) })
 		switch {
 		case strings.EqualFold(kind, "InFlowPay"), strings.EqualFold(kind, "Payment") && isCard:
 			total.Add(p.Amount.Decimal)

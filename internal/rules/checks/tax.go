@@ -39,15 +39,12 @@ func taxAmounts(p *params) rules.Check {
 			case !fits:
 				e.OnOrder(rules.Breach{
 					Discriminator: fmt.Sprintf("tax%d", i+1),
-					Message: fmt.Sprintf(
-						"The %s is %s, but the rates make %s",
-						tax.name,
-						money.Text(tax.actual),
-						keyed(e, readings[0]),
-					),
+					Message: fmt.Sprintf("The %s is %s, but the rates make %s", tax.name, money.Text(tax.actual),
+						keyed(e, readings[0])),
 					Expected: keyed(e, readings[0]),
 					Actual:   money.Text(tax.actual),
-					Fix:      "Check taxing scheme, tax codes and freight of the order, and save it again in InFlow, so that the taxes are calculated anew",
+					Fix: "Check taxing scheme, tax codes and freight of the order, " +
+						"and save it again in InFlow, so that the taxes are calculated anew",
 				})
 			}
 		}
@@ -58,8 +55,8 @@ func taxAmounts(p *params) rules.Check {
 	}
 }
 
-// taxReadings returns the amounts that are right for tax 1 (which 0) or tax 2 (which 1) of an order,
-// the likeliest first.
+// taxReadings returns the amounts that are right for tax 1 (which 0) or tax 2 (which 1) of an
+// order, the likeliest first.
 func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.Decimal {
 	one := decimal.One
 	// part is the tax in or on an amount.
@@ -126,7 +123,8 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 	return readings
 }
 
-// noTax finds orders without tax that have taxable lines and a customer without an exemption number.
+// noTax finds orders without tax that have taxable lines and a customer without an exemption
+// number.
 func noTax(*params) rules.Check {
 	return func(e *rules.Evaluation) error {
 		o := e.Order
@@ -168,10 +166,9 @@ func noTax(*params) rules.Check {
 			e.OnOrder(rules.Breach{
 				Message: fmt.Sprintf(
 					"The order has no tax although %s %s taxable, and the customer has no tax exemption number",
-					rules.LinesText(at),
-					isOrAre(fromInt(len(at))),
-				),
-				Fix: "Choose the tax codes that apply on the lines and save the order again, or enter the customer's exemption number",
+					rules.LinesText(at), isOrAre(fromInt(len(at)))),
+				Fix: "Choose the tax codes that apply on the lines and save the order again, " +
+					"or enter the customer's exemption number",
 			})
 		}
 		return c.Err()
@@ -191,8 +188,8 @@ func ratesKnown(o *inflow.SalesOrder) bool {
 	return false
 }
 
-// freightRateUnknown reports whether freight bears tax 1 (which 0) or tax 2 (which 1) at a rate that
-// only the lines have.
+// freightRateUnknown reports whether freight bears tax 1 (which 0) or tax 2 (which 1) at a rate
+// that only the lines have.
 func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
 	if o.OrderFreight.Decimal.IsZero() {
 		return false
@@ -205,9 +202,7 @@ func freightRateUnknown(o *inflow.SalesOrder, which int) bool {
 
 // taxRates returns the rates of a line as fractions. A line without a rate has the order's.
 func taxRates(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) (rate1, rate2 decimal.Decimal) {
 	rate := func(ofLine, ofOrder inflow.Amount) decimal.Decimal {
 		if ofLine.Valid {
@@ -221,9 +216,7 @@ func taxRates(
 // taxDivisors returns the numbers that a price with tax is divided by to get the price without tax:
 // for both taxes on the price, and for the second tax on top of the first.
 func taxDivisors(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) []decimal.Decimal {
 	rate1, rate2 := taxRates(c, order, line)
 	one := decimal.One
@@ -242,9 +235,7 @@ func taxDivisors(
 // taxWithin reports whether the subtotal of a line includes the tax that its price includes. factor
 // is the amount with tax divided by the amount without tax.
 func taxWithin(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) (withTax bool, factor decimal.Decimal) {
 	if !order.IsTaxInclusive {
 		return false, decimal.One
@@ -258,19 +249,14 @@ func taxWithin(
 		factor = divisors[len(divisors)-1]
 	}
 	readings := lineSubtotals(c, order, line)
-	return c.NearAny(
-		line.SubTotal.Decimal,
-		readings[:len(readings)/(len(divisors)+1)],
-		decimal.MustParse(aCent),
-	), factor
+	return c.NearAny(line.SubTotal.Decimal, readings[:len(readings)/(len(divisors)+1)],
+		decimal.MustParse(aCent)), factor
 }
 
 // netSubtotal returns a line's subtotal without tax, and the factor by which to multiply such an
 // amount to compare it with the subtotal as shown.
 func netSubtotal(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) (net, factor decimal.Decimal) {
 	shown := line.SubTotal.Decimal
 	if withTax, factor := taxWithin(c, order, line); withTax {
@@ -282,9 +268,7 @@ func netSubtotal(
 // asPriced returns a line's subtotal, and the factor by which to multiply it to compare it with the
 // line's price: a subtotal without tax may stand next to a price with tax.
 func asPriced(
-	c *money.Calc,
-	order *inflow.SalesOrder,
-	line *inflow.SalesOrderLine,
+	c *money.Calc, order *inflow.SalesOrder, line *inflow.SalesOrderLine,
 ) (shown, factor decimal.Decimal) {
 	if withTax, factor := taxWithin(c, order, line); !withTax {
 		return line.SubTotal.Decimal, factor

@@ -16,7 +16,7 @@ const (
 )
 
 func (p *params) rounding() decimal.Decimal {
-	return p.amount("rounding", halfACent, "what rounding each line may add to the tolerance")
+	return p.amount("rounding", halfACent, "the amount that rounding may add to the tolerance, per line")
 }
 
 func (p *params) tolerance() decimal.Decimal {
@@ -31,9 +31,7 @@ func within(e *rules.Evaluation, tolerance decimal.Decimal) decimal.Decimal {
 
 // withinLines is within plus an allowance for lines that were rounded one by one.
 func withinLines(
-	e *rules.Evaluation,
-	c *money.Calc,
-	tolerance, rounding decimal.Decimal,
+	e *rules.Evaluation, c *money.Calc, tolerance, rounding decimal.Decimal,
 ) decimal.Decimal {
 	half := c.Quo(wholeUnits(e, 1), decimal.Two)
 	return c.Add(within(e, tolerance), c.Mul(rounding.Max(half), fromInt(len(e.Order.Lines))))

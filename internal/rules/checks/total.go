@@ -23,24 +23,22 @@ func orderTotal(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"The order's total is %s, but %s is %s",
-					money.Text(actual),
-					totalFormula(e.Order),
-					keyed(e, readings[0]),
-				),
+				Message: fmt.Sprintf("The order's total is %s, but %s is %s", money.Text(actual),
+					totalFormula(e.Order), keyed(e, readings[0])),
 				Expected: keyed(e, readings[0]),
 				Actual:   money.Text(actual),
-				Fix:      "Check freight, taxes and return charges, and save the order again in InFlow, so that the total is calculated anew",
+				Fix: "Check freight, taxes and return charges, and save the order again in InFlow, " +
+					"so that the total is calculated anew",
 			})
 		}
 		return nil
 	}
 }
 
-// orderTotals returns the totals that are right for an order, the likeliest first. Returned goods are
-// lines with a negative subtotal, so the order's subtotal has them already. InFlow charges returnFee
-// and pays returnFreight back. If they are settled separately, the total does not have them.
+// orderTotals returns the totals that are right for an order, the likeliest first. Returned goods
+// are lines with a negative subtotal, so the order's subtotal has them already. InFlow charges
+// returnFee and pays returnFreight back. If they are settled separately, the total does not have
+// them.
 func orderTotals(c *money.Calc, order *inflow.SalesOrder) []decimal.Decimal {
 	goods := c.Sum(order.SubTotal.Decimal, order.OrderFreight.Decimal)
 	taxed := c.Sum(goods, order.Tax1.Decimal, order.Tax2.Decimal)
@@ -98,16 +96,12 @@ func balance(p *params) rules.Check {
 		}
 		if !fits {
 			e.OnOrder(rules.Breach{
-				Message: fmt.Sprintf(
-					"The balance is %s, but total %s less %s paid is %s",
-					money.Text(actual),
-					money.Text(total),
-					money.Text(paid),
-					keyed(e, expected),
-				),
+				Message: fmt.Sprintf("The balance is %s, but total %s less %s paid is %s", money.Text(actual),
+					money.Text(total), money.Text(paid), keyed(e, expected)),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
-				Fix:      "Check the payments of the order, and save it again in InFlow, so that the balance is calculated anew",
+				Fix: "Check the payments of the order, and save it again in InFlow, " +
+					"so that the balance is calculated anew",
 			})
 		}
 		return nil

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Case returns text in capitals and in Unicode's composed form (NFC), with letters of the usual width and
-// without invisible characters. Two spellings of a word that look the same, apart from case, are
-// equal then.
+// Case returns text in capitals and in Unicode's composed form (NFC), with letters of the usual
+// width and without invisible characters. Two spellings of a word that look the same, apart from
+// case, are equal then.
 func Case(text string) string {
 	if isASCII(text) {
 		return strings.ToUpper(text) // the fast path for most texts: rules compare thousands

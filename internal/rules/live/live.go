@@ -1,5 +1,5 @@
-// Package live follows the rule files of a process: it holds their rule set and replaces it when the
-// files change.
+// Package live follows the rule files of a process: it holds their rule set and replaces it when
+// the files change.
 package live
 
 import (
@@ -52,7 +52,7 @@ type Rules struct {
 
 	// The look in progress owns the fields below.
 	seen reload.Snapshot
-	// fault is the error of the files as they are now. It is empty if the set is theirs.
+	// fault is the error of loading the current files. It is empty if they are loaded.
 	fault string
 }
 

@@ -38,10 +38,8 @@ rules:
 `
 
 func TestLiveFollowsItsFiles(t *testing.T) {
-	dir := rulestest.Write(
-		t,
-		map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"},
-	)
+	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules,
+		"limits.csv": "Customer,Limit\nOak & Sons,100\n"})
 	rulesFile, table := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "limits.csv")
 	change := func(path, text string) {
 		t.Helper()
@@ -62,7 +60,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	first := followed.Set().Digest()
 	assert.False(t, followed.Reload(t.Context()), "nothing changed")
 
-	// The same size within the clock's grain: only the content tells.
+	// The same size and, within the clock's resolution, the same time: only the content differs.
 	change(table, "Customer,Limit\nOak & Sons,900\n")
 	assert.True(t, followed.Reload(t.Context()))
 	assert.Empty(t, findings())
@@ -78,7 +76,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	assert.Contains(t, log.String(), "rules.yaml:10:56: unknown field of Order, did you mean total?")
 	log.Reset()
 	assert.False(t, followed.Reload(t.Context()))
-	assert.Empty(t, log.String(), "what is broken is said once")
+	assert.Empty(t, log.String(), "a fault is logged once")
 
 	require.NoError(t, os.Remove(table))
 	change(rulesFile, liveRules)
@@ -103,7 +101,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	assert.Equal(t, want, counted(t, reader), "what has not happened is there too")
 }
 
-// counted is what a meter counted, by instrument and attributes. Of a histogram it has the number
+// counted returns a meter's counts by instrument and attributes. For a histogram it is the number
 // of values.
 func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	t.Helper()
@@ -138,11 +136,8 @@ func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 
 func TestChecksAreCountedByRule(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
-	followed, err := live.Follow(
-		t.Context(),
-		nil,
-		live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))},
-	)
+	followed, err := live.Follow(t.Context(), nil,
+		live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
 	require.NoError(t, err)
 	followed.Count(t.Context(), ordercheck.CheckedOrder{
 		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
@@ -152,7 +147,8 @@ func TestChecksAreCountedByRule(t *testing.T) {
 	happened := counted(t, reader)
 	maps.DeleteFunc(happened, func(_ string, times int64) bool { return times == 0 })
 	assert.Equal(t, map[string]int64{
-		"gate.rules.findings rule=a shadow=false": 2, "gate.rules.findings rule=b shadow=false": 1, "gate.rules.findings rule=d shadow=true": 3,
+		"gate.rules.findings rule=a shadow=false": 2, "gate.rules.findings rule=b shadow=false": 1,
+		"gate.rules.findings rule=d shadow=true":     3,
 		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
 	}, happened)
 
@@ -174,30 +170,19 @@ func TestChecksAreCountedByRule(t *testing.T) {
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {
-	dir := rulestest.Write(
-		t,
-		map[string]string{"rules.yaml": liveRules, "limits.csv": "Customer,Limit\nOak & Sons,100\n"},
-	)
-	followed, err := live.Follow(
-		t.Context(),
-		[]string{filepath.Join(dir, "rules.yaml")},
-		live.Options{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)},
-	)
+	dir := rulestest.Write(t, map[string]string{"rules.yaml": liveRules,
+		"limits.csv": "Customer,Limit\nOak & Sons,100\n"})
+	followed, err := live.Follow(t.Context(), []string{filepath.Join(dir, "rules.yaml")},
+		live.Options{Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { assert.NoError(t, followed.Run(ctx)) })
 	before := followed.Set().Digest()
-	require.NoError(
-		t,
-		os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"), 0o600),
-	)
-	require.Eventually(
-		t,
-		func() bool { return followed.Set().Digest() != before },
-		time.Minute,
-		time.Millisecond,
-	)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "limits.csv"), []byte("Customer,Limit\n"),
+		0o600))
+	require.Eventually(t, func() bool { return followed.Set().Digest() != before }, time.Minute,
+		time.Millisecond)
 	cancel()
 	done.Wait()
 }

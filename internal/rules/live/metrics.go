@@ -14,8 +14,8 @@ import (
 
 const scopeName = "error-check-gate/internal/rules"
 
-// metrics counts reloads and findings. Labels are the ids of rules and the words of this file. A nil
-// metrics counts nothing.
+// metrics counts reloads and findings. Labels are the ids of rules and the words of this file. A
+// nil metrics counts nothing.
 type metrics struct {
 	reloads, findings, unevaluated, outcomes metric.Int64Counter
 	timeToFix                                metric.Float64Histogram
@@ -29,13 +29,13 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		"gate.rules.reloads",
 		metric.WithUnit("{reload}"),
 		metric.WithDescription(
-			"Reloads of changed rule files, by outcome: loaded, or failed, which keeps the previous rule set.",
+			"Reloads of changed rule files, by outcome: loaded, or failed, "+
+				"which keeps the previous rule set.",
 		),
 	)
 	m.findings, errs[1] = meter.Int64Counter("gate.rules.findings", metric.WithUnit("{finding}"),
 		metric.WithDescription("Findings of checks, by rule. Rules on trial have shadow=true."))
-	m.unevaluated, errs[2] = meter.Int64Counter(
-		"gate.rules.unevaluated",
+	m.unevaluated, errs[2] = meter.Int64Counter("gate.rules.unevaluated",
 		metric.WithUnit("{evaluation}"),
 		metric.WithDescription("Evaluations that failed or lacked data, by rule."),
 	)

@@ -42,9 +42,7 @@ func random(
 
 // evaluated is what the rules say of an order, without the checks that look at other orders too.
 func evaluated(
-	t testing.TB,
-	set *rules.Set,
-	o *order,
+	t testing.TB, set *rules.Set, o *order,
 ) (findings []ordercheck.Finding, skipped map[string]string) {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -68,10 +66,8 @@ func texts(findings []found) []string {
 		if f.warning {
 			severity = "warning"
 		}
-		out = append(
-			out,
-			fmt.Sprintf("%s of %s on line %d, expected %q", severity, f.rule, f.line, f.expected),
-		)
+		out = append(out, fmt.Sprintf("%s of %s on line %d, expected %q", severity, f.rule, f.line,
+			f.expected))
 	}
 	slices.Sort(out)
 	return out
@@ -80,10 +76,8 @@ func texts(findings []found) []string {
 func ofRules(findings []ordercheck.Finding) []found {
 	var out []found
 	for _, f := range findings {
-		out = append(
-			out,
-			found{f.RuleID, f.LineNumber, f.Expected, f.Severity == ordercheck.SeverityWarning},
-		)
+		out = append(out, found{f.RuleID, f.LineNumber, f.Expected,
+			f.Severity == ordercheck.SeverityWarning})
 	}
 	return out
 }
@@ -102,9 +96,10 @@ func describe(o *order, findings []ordercheck.Finding, skipped map[string]string
 	return b.String()
 }
 
-// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not find, which is
-// nothing at all, unless an order's amounts happen to fit another reading of them: 4 at 0.83 less 0.17 a line, without
-// the tax, is a cent from the same less 0.17 a piece, with the tax.
+// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not
+// find, which is nothing at all, unless an order's amounts happen to fit another reading of them: 4
+// at 0.83 less 0.17 a line, without the tax, is a cent from the same less 0.17 a piece, with the
+// tax.
 func TestRightOrdersHaveNoFinding(t *testing.T) {
 	set := generalChecks(t)
 	ambiguous := 0
@@ -123,8 +118,8 @@ func TestRightOrdersHaveNoFinding(t *testing.T) {
 	require.LessOrEqual(t, ambiguous, max(1, *orders/2000))
 }
 
-// TestMistakesAreFound: every mistake is found on its line with the right amount, and the rules find
-// what the oracle finds and nothing else.
+// TestMistakesAreFound: every mistake is found on its line with the right amount, and the rules
+// find what the oracle finds and nothing else.
 func TestMistakesAreFound(t *testing.T) {
 	set := generalChecks(t)
 	made, harmless := map[string]int{}, map[string]int{}
@@ -133,24 +128,12 @@ func TestMistakesAreFound(t *testing.T) {
 		findings, skipped := evaluated(t, set, o)
 		got := ofRules(findings)
 		if missed := notIn(wants, got); missed != "" {
-			t.Fatalf(
-				"seed %d: %s is not found: %v\n%s",
-				*seed+i,
-				missed,
-				wants,
-				describe(o, findings, skipped),
-			)
+			t.Fatalf("seed %d: %s is not found: %v\n%s", *seed+i, missed, wants,
+				describe(o, findings, skipped))
 		}
 		if want := texts(judge(o)); !slices.Equal(want, texts(got)) {
-			require.Equal(
-				t,
-				want,
-				texts(got),
-				"seed %d: %v\n%s",
-				*seed+i,
-				wants,
-				describe(o, findings, skipped),
-			)
+			require.Equal(t, want, texts(got), "seed %d: %v\n%s", *seed+i, wants,
+				describe(o, findings, skipped))
 		}
 		for _, want := range wants {
 			made[want.rule]++
@@ -172,12 +155,8 @@ func TestMistakesAreFound(t *testing.T) {
 	require.LessOrEqual(t, fits*100, total*3, "too many mistakes are none")
 	for _, d := range set.Rules() {
 		if !slices.Contains(historyOfOrders, d.ID) {
-			require.True(
-				t,
-				slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }),
-				"%s has no mistake",
-				d.ID,
-			)
+			require.True(t, slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }),
+				"%s has no mistake", d.ID)
 		}
 	}
 }

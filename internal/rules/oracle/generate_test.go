@@ -37,7 +37,8 @@ const (
 func rightOrder(r *rand.Rand) *order {
 	g := &generator{Rand: r}
 	o := &order{
-		SalesOrderID: "0de40000-0000-4000-8000-000000000001", OrderNumber: "SO-700001", Timestamp: "00000000000A2F01",
+		SalesOrderID: "0de40000-0000-4000-8000-000000000001", OrderNumber: "SO-700001",
+		Timestamp:  "00000000000A2F01",
 		CustomerID: "c0570000-0000-4000-8000-000000000002",
 		Customer: &customer{
 			CustomerID:      "c0570000-0000-4000-8000-000000000002",
@@ -54,7 +55,8 @@ func rightOrder(r *rand.Rand) *order {
 		ShowShipping: !g.oneIn(
 			4,
 		), LocationID: "10c0", SalesRepTeamMemberID: "4e90", PricingSchemeID: listScheme,
-		PaymentTermsID: "7e40", TaxingSchemeID: "7a40", PaymentLines: []payment{}, PickLines: []*pick{}, PackLines: []*pick{}, ShipLines: []*ship{},
+		PaymentTermsID: "7e40", TaxingSchemeID: "7a40", PaymentLines: []payment{}, PickLines: []*pick{},
+		PackLines: []*pick{}, ShipLines: []*ship{},
 		PONumber: "PO-1", CustomFields: map[string]string{"custom1": ""},
 	}
 	g.o = o
@@ -107,15 +109,8 @@ func (g *generator) money() {
 }
 
 func (g *generator) tax() {
-	rates := pickOne(
-		g,
-		[2]string{"0", "0"},
-		[2]string{"8", "0"},
-		[2]string{"5", "7"},
-		[2]string{"20", "0"},
-		[2]string{"5", "9.975"},
-		[2]string{"8.25", "0"},
-	)
+	rates := pickOne(g, [2]string{"0", "0"}, [2]string{"8", "0"}, [2]string{"5", "7"},
+		[2]string{"20", "0"}, [2]string{"5", "9.975"}, [2]string{"8.25", "0"})
 	g.rate1, g.rate2 = n(rates[0]).r, n(rates[1]).r
 	o := g.o
 	o.Tax1Rate = num{g.rate1}
@@ -134,10 +129,8 @@ func (g *generator) tax() {
 		TaxCodes:         []taxCode{{exemptCode, "Exempt", n("0"), n("0")}},
 	}
 	if g.oneIn(2) { // InFlow's list may or may not have the default code
-		o.TaxingScheme.TaxCodes = append(
-			o.TaxingScheme.TaxCodes,
-			taxCode{taxableCode, "Taxable", num{g.rate1}, num{g.rate2}},
-		)
+		o.TaxingScheme.TaxCodes = append(o.TaxingScheme.TaxCodes,
+			taxCode{taxableCode, "Taxable", num{g.rate1}, num{g.rate2}})
 	}
 	if g.oneIn(6) {
 		o.Customer.TaxExemptNumber = "X-99"
@@ -150,16 +143,8 @@ func (g *generator) dates() {
 	zone := time.FixedZone("", pickOne(g, 0, -5, -8, 10, 2)*3600)
 	ago := g.IntN(25)
 	ordered := now.Add(-time.Duration(ago) * day).In(zone)
-	ordered = time.Date(
-		ordered.Year(),
-		ordered.Month(),
-		ordered.Day(),
-		g.IntN(24),
-		g.IntN(60),
-		0,
-		0,
-		zone,
-	)
+	ordered = time.Date(ordered.Year(), ordered.Month(), ordered.Day(), g.IntN(24), g.IntN(60), 0, 0,
+		zone)
 	o.OrderDate = date{ordered}
 	plainDay := func(days int) date {
 		t := ordered.AddDate(0, 0, days)
@@ -202,7 +187,7 @@ func (g *generator) status() {
 	}
 }
 
-// amount is a random price with so many decimal places.
+// amount returns a random price with a number of decimal places.
 func (g *generator) amount(most, places int) *big.Rat {
 	units := places10(places)
 	limit := new(big.Int).Mul(big.NewInt(int64(most)), units.Num()).Int64()
@@ -213,11 +198,10 @@ func (g *generator) amount(most, places int) *big.Rat {
 func (g *generator) line(i int) *line {
 	o := g.o
 	p := &product{
-		ProductID: fmt.Sprintf(
-			"d4100000-0000-4000-8000-%012d",
-			i,
-		), Name: fmt.Sprintf("Product %d", i), SKU: fmt.Sprintf("P-%03d", i), IsActive: true,
-		ItemType: "StockedProduct", CategoryID: "k", Category: category{"k", "Tools"}, StandardUomName: "ea.", SalesUom: uom{Name: "ea."}, Prices: []price{},
+		ProductID: fmt.Sprintf("d4100000-0000-4000-8000-%012d", i), Name: fmt.Sprintf("Product %d", i),
+		SKU: fmt.Sprintf("P-%03d", i), IsActive: true,
+		ItemType: "StockedProduct", CategoryID: "k", Category: category{"k", "Tools"},
+		StandardUomName: "ea.", SalesUom: uom{Name: "ea."}, Prices: []price{},
 	}
 	l := &line{
 		SalesOrderLineID: fmt.Sprintf("11e00000-0000-4000-8000-%012d", i),
@@ -343,7 +327,8 @@ func (g *generator) priced(l *line, perUnit *big.Rat) {
 		share := integer(30 + g.IntN(60))
 		each := quo(percentOf(share, net), mul(pieces, o.ExchangeRate.rat()))
 		p.Cost.Cost = num{new(big.Rat)}
-		if cut := quo(new(big.Rat).SetInt(new(big.Int).Quo(mul(each, places10(5)).Num(), mul(each, places10(5)).Denom())), places10(5)); cut.Sign() > 0 {
+		if cut := quo(new(big.Rat).SetInt(new(big.Int).Quo(mul(each, places10(5)).Num(),
+			mul(each, places10(5)).Denom())), places10(5)); cut.Sign() > 0 {
 			p.Cost.Cost = num{cut}
 		}
 		if p.ItemType == "StockedProduct" {
@@ -367,11 +352,8 @@ func (g *generator) priced(l *line, perUnit *big.Rat) {
 	) != 0 {
 		return // the price per piece does not come out even
 	}
-	p.Prices = append(
-		p.Prices,
-		entry,
-		price{PricingSchemeID: "another", PriceType: "FixedPrice", UnitPrice: n("1")},
-	)
+	p.Prices = append(p.Prices, entry,
+		price{PricingSchemeID: "another", PriceType: "FixedPrice", UnitPrice: n("1")})
 }
 
 // surcharge adds a surcharge within its percentages, on a refund too.
@@ -505,24 +487,20 @@ func (g *generator) picking() {
 		}
 		o.PickLines = append(o.PickLines, p)
 		if !part && o.ShowShipping {
-			o.PackLines = append(
-				o.PackLines,
-				&pick{ProductID: l.ProductID, Quantity: quantity{StandardQuantity: num{q}}, Container: "1"},
-			)
+			o.PackLines = append(o.PackLines,
+				&pick{ProductID: l.ProductID, Quantity: quantity{StandardQuantity: num{q}}, Container: "1"})
 		}
 	}
 	if o.InventoryStatus == "Fulfilled" && len(o.PickLines) == 0 && !o.ShowShipping {
 		o.InventoryStatus = "Unfulfilled" // nothing says when it was fulfilled
 	}
 	if o.InventoryStatus == "Fulfilled" && o.ShowShipping {
-		o.ShipLines = append(
-			o.ShipLines,
-			&ship{Containers: []string{"1"}, Carrier: "UPS", ShippedDate: when},
-		)
+		o.ShipLines = append(o.ShipLines,
+			&ship{Containers: []string{"1"}, Carrier: "UPS", ShippedDate: when})
 	}
 }
 
-// paid decides what was paid.
+// paid chooses the payments.
 func (g *generator) paid() {
 	o := g.o
 	total := o.Total.rat()
@@ -532,7 +510,8 @@ func (g *generator) paid() {
 		case 0:
 			o.AmountPaid, o.PaymentStatus = num{total}, "Paid"
 			if g.oneIn(3) { // a counter or web shop sale
-				o.ContactName, o.Email, o.BillingAddress, o.SalesRepTeamMemberID, o.PaymentTermsID, o.PaymentTerms = "", "", nil, "", "", nil
+				o.ContactName, o.Email, o.BillingAddress, o.SalesRepTeamMemberID, o.PaymentTermsID,
+					o.PaymentTerms = "", "", nil, "", "", nil
 			}
 		case 1:
 			o.AmountPaid, o.PaymentStatus = num{rounded(quo(total, integer(3)), g.places)}, "Partial"

@@ -213,10 +213,8 @@ var mistakes = []mistake{
 		if l == nil || !m.o.open() || m.o.ExchangeRate.rat().Sign() <= 0 {
 			return impossible, false
 		}
-		each := quo(
-			mul(l.SubTotal.rat(), integer(2)),
-			mul(l.Quantity.StandardQuantity.rat(), m.o.ExchangeRate.rat()),
-		)
+		each := quo(mul(l.SubTotal.rat(), integer(2)),
+			mul(l.Quantity.StandardQuantity.rat(), m.o.ExchangeRate.rat()))
 		l.Product.Cost.Cost = num{add(rounded(each, 2), integer(1))}
 		return m.onLine("below-cost", i, "?")
 	}},
@@ -509,10 +507,8 @@ var mistakes = []mistake{
 		p := o.PickLines[m.IntN(len(o.PickLines))]
 		switch m.IntN(3) {
 		case 0: // another product
-			o.PickLines = append(
-				o.PickLines,
-				&pick{ProductID: "stray", Quantity: quantity{StandardQuantity: n("2")}},
-			)
+			o.PickLines = append(o.PickLines,
+				&pick{ProductID: "stray", Quantity: quantity{StandardQuantity: n("2")}})
 		case 1: // too many
 			p.Quantity.StandardQuantity = num{add(p.Quantity.StandardQuantity.rat(), integer(100_000))}
 		default: // forgotten

@@ -21,20 +21,26 @@ type found struct {
 
 // warnings are the checks whose findings never hold an order.
 var warnings = map[string]bool{
-	"no-tax": true, "line-discount-over-customer": true, "below-cost": true, "scheme-price": true, "price-missing": true,
-	"pricing-scheme-of-customer": true, "billing-address": true, "contact": true, "terms-rep-location": true, "zero-total": true,
-	"repeated-product": true, "stock": true, "odd-quantity": true, "old-quote": true, "ship-before-order": true, "due-date": true,
+	"no-tax": true, "line-discount-over-customer": true, "below-cost": true, "scheme-price": true,
+	"price-missing":              true,
+	"pricing-scheme-of-customer": true, "billing-address": true, "contact": true,
+	"terms-rep-location": true, "zero-total": true,
+	"repeated-product": true, "stock": true, "odd-quantity": true, "old-quote": true,
+	"ship-before-order": true, "due-date": true,
 	"overdue": true, "fulfilled-not-invoiced": true, "picked-quantity": true, "serial-numbers": true,
 }
 
 // What the company of the tests has set; companyRules says the same to the rules.
 var (
-	productCaps     = map[string]*big.Rat{"Capped saw": integer(10)}
-	categoryCaps    = map[string]*big.Rat{"Capped goods": integer(15)}
-	surchargeTo     = integer(4)
-	minimumFreight  = integer(5)
-	requiredFields  = []string{"poNumber", "custom1"}
-	companyRules    = "version: 1\nname: company\nrules:\n- {id: product-discount-cap, params: {caps: {Capped saw: 10}}}\n- {id: category-discount-cap, params: {caps: {Capped goods: 15}}}\n- {id: surcharge, params: {codes: [SURCHARGE]}}\n- {id: freight-minimum, params: {minimum: 5}}\n- {id: required-fields, params: {fields: [poNumber, custom1]}}\n"
+	productCaps    = map[string]*big.Rat{"Capped saw": integer(10)}
+	categoryCaps   = map[string]*big.Rat{"Capped goods": integer(15)}
+	surchargeTo    = integer(4)
+	minimumFreight = integer(5)
+	requiredFields = []string{"poNumber", "custom1"}
+	companyRules   = "version: 1\nname: company\nrules:\n- {id: product-discount-cap, params: {caps: {Capped saw: " +
+		"10}}}\n- {id: category-discount-cap, params: {caps: {Capped goods: 15}}}\n- {id: surcharge, " +
+		"params: {codes: [SURCHARGE]}}\n- {id: freight-minimum, params: {minimum: 5}}\n- {id: " +
+		"required-fields, params: {fields: [poNumber, custom1]}}\n"
 	historyOfOrders = []string{
 		"repeated-po-number",
 		"near-duplicate",
@@ -58,7 +64,8 @@ func judge(o *order) []found {
 		return v.out
 	}
 	for _, look := range []func(){
-		v.amounts, v.taxes, v.discounts, v.prices, v.charges, v.people, v.lines, v.goods, v.dates, v.payments, v.course,
+		v.amounts, v.taxes, v.discounts, v.prices, v.charges, v.people, v.lines, v.goods, v.dates,
+		v.payments, v.course,
 	} {
 		look()
 	}
@@ -207,7 +214,8 @@ func (o *order) taxOf(amount, a, b *big.Rat, inclusive bool) (first, second *big
 
 func (v *verdict) taxes() {
 	o := v.o
-	// The generator gives orders without return charges on taxed goods only; how InFlow taxes these is not known.
+	// The generator gives orders without return charges on taxed goods only; how InFlow taxes these is
+	// not known.
 	modes := []bool{false}
 	if o.IsTaxInclusive {
 		modes = []bool{true, false}
@@ -334,10 +342,8 @@ func (v *verdict) discounts() {
 			v.onLine("category-discount-cap", i+1, plain(limit))
 		}
 		if d.Sign() > 0 &&
-			slices.Contains(
-				[]string{"GIFT CARD", "GIFT CERTIFICATE", "DEPOSIT"},
-				strings.ToUpper(l.Product.Name),
-			) {
+			slices.Contains([]string{"GIFT CARD", "GIFT CERTIFICATE", "DEPOSIT"},
+				strings.ToUpper(l.Product.Name)) {
 			v.onLine("no-discount-items", i+1, "")
 		}
 		line := abs(mul(l.qty(), l.UnitPrice.rat()))
@@ -424,10 +430,8 @@ func (v *verdict) list(i int, l *line) {
 		l.UnitPrice.rat().Sign() == 0 {
 		return
 	}
-	at := slices.IndexFunc(
-		l.Product.Prices,
-		func(p price) bool { return p.PricingSchemeID == o.PricingSchemeID },
-	)
+	at := slices.IndexFunc(l.Product.Prices,
+		func(p price) bool { return p.PricingSchemeID == o.PricingSchemeID })
 	if at < 0 {
 		return
 	}
@@ -667,9 +671,7 @@ func (v *verdict) goods() {
 }
 
 func (v *verdict) serials(
-	done bool,
-	picked map[string]*big.Rat,
-	onPicks map[string]map[string]bool,
+	done bool, picked map[string]*big.Rat, onPicks map[string]map[string]bool,
 ) {
 	uses, left := map[string]int{}, map[string]*big.Rat{}
 	use := func(l *line, s string) string {
@@ -738,7 +740,8 @@ func (v *verdict) payments() {
 	negative := slices.ContainsFunc(o.Lines, func(l *line) bool { return l.SubTotal.rat().Sign() < 0 })
 	cent := big.NewRat(1, 100)
 	switch {
-	case o.Balance.rat().Cmp(neg(cent)) < 0 && o.Total.rat().Sign() >= 0 && o.AmountPaid.rat().Sign() > 0:
+	case o.Balance.rat().Cmp(neg(cent)) < 0 && o.Total.rat().Sign() >= 0 &&
+		o.AmountPaid.rat().Sign() > 0:
 		v.out = append(v.out, found{"paid-with-balance", 0, "0.00", negative})
 	case o.PaymentStatus == "Paid" && o.Balance.rat().Cmp(cent) > 0:
 		v.out = append(v.out, found{"paid-with-balance", 0, "0.00", false})
@@ -748,7 +751,8 @@ func (v *verdict) payments() {
 	switch {
 	case rate.rat().Sign() <= 0:
 		v.out = append(v.out, found{"exchange-rate", 0, "", rate.isNull()})
-	case rate.rat().Cmp(integer(1)) != 0 && !pulled.IsZero() && !o.OrderDate.IsZero() && pulled.days(o.OrderDate) > 30:
+	case rate.rat().Cmp(integer(1)) != 0 && !pulled.IsZero() && !o.OrderDate.IsZero() &&
+		pulled.days(o.OrderDate) > 30:
 		v.onOrder("exchange-rate", "")
 	}
 }

@@ -52,7 +52,7 @@ func places10(n int) *big.Rat {
 	return new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil))
 }
 
-// rounded is a to so many places, half away from zero.
+// rounded rounds a to a number of decimal places, half away from zero.
 func rounded(a *big.Rat, places int) *big.Rat {
 	scaled := mul(abs(a), places10(places))
 	twice := add(mul(scaled, integer(2)), integer(1)) // floor(x + 1/2)
@@ -64,7 +64,7 @@ func rounded(a *big.Rat, places int) *big.Rat {
 	return out
 }
 
-// roundedUp is a to so many places, away from zero.
+// roundedUp rounds a to a number of decimal places, away from zero.
 func roundedUp(a *big.Rat, places int) *big.Rat {
 	near := rounded(a, places)
 	if abs(near).Cmp(abs(a)) >= 0 {
@@ -294,7 +294,10 @@ func (d date) MarshalJSON() ([]byte, error) {
 
 // days counts calendar days from d to e, each by the offset that it is written with.
 func (d date) days(e date) int {
-	day := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
+	day := func(t time.Time) time.Time {
+		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0,
+			time.UTC)
+	}
 	return int(day(e.Time).Sub(day(d.Time)).Hours() / 24)
 }
 

@@ -147,10 +147,8 @@ func (c *compilation) restrictCall(e ast.Expr) {
 	case "_==_", "_!=_":
 		for i, arg := range call.Args() {
 			if arg.Kind() == ast.LiteralKind && arg.AsLiteral() == types.NullValue {
-				c.report(
-					arg,
-					fmt.Sprintf("nothing is compared with null: ask has(%s)", c.expressionText(call.Args()[1-i])),
-				)
+				c.report(arg, fmt.Sprintf("a value cannot be compared with null: write has(%s)",
+					c.expressionText(call.Args()[1-i])))
 			}
 		}
 	case "dec":
@@ -171,17 +169,16 @@ func (c *compilation) restrictCall(e ast.Expr) {
 	}
 }
 
-// decimalColumns collects the columns whose cells reach dec(): directly, through a function, through a
-// name of cel.bind or a loop, or through a condition.
+// decimalColumns collects the columns whose cells reach dec(): directly, through a function,
+// through a name of cel.bind or a loop, or through a condition.
 func (c *compilation) decimalColumns(e ast.Expr, followed map[string]bool) {
 	switch e.Kind() {
 	case ast.SelectKind:
 		selected := e.AsSelect()
-		if name, isRow := strings.CutPrefix(c.ast.GetType(selected.Operand().ID()).TypeName(), rowTypePrefix); isRow {
-			c.columns = append(
-				c.columns,
-				ColumnUse{Table: name, Column: selected.FieldName(), Decimals: true},
-			)
+		if name, isRow := strings.CutPrefix(c.ast.GetType(selected.Operand().ID()).TypeName(),
+			rowTypePrefix); isRow {
+			c.columns = append(c.columns,
+				ColumnUse{Table: name, Column: selected.FieldName(), Decimals: true})
 		}
 	case ast.CallKind:
 		call := e.AsCall()

@@ -16,7 +16,8 @@ import (
 // DecimalType is the type of amounts, quantities and percentages.
 var DecimalType = types.NewObjectType(
 	"Decimal",
-	traits.AdderType|traits.SubtractorType|traits.MultiplierType|traits.DividerType|traits.NegatorType|traits.ComparerType,
+	traits.AdderType|traits.SubtractorType|traits.MultiplierType|traits.DividerType|traits.NegatorType|
+		traits.ComparerType,
 )
 
 // Decimal is a decimal number in expressions. Operators do not mix it with other types.
@@ -44,8 +45,7 @@ func (d Decimal) Multiply(other ref.Val) ref.Val { return d.binary(other, (*mone
 func (d Decimal) Divide(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Quo) }
 
 func (d Decimal) binary(
-	other ref.Val,
-	op func(c *money.Calc, x, y decimal.Decimal) decimal.Decimal,
+	other ref.Val, op func(c *money.Calc, x, y decimal.Decimal) decimal.Decimal,
 ) ref.Val {
 	o, ok := other.(Decimal)
 	if !ok {
@@ -123,16 +123,12 @@ func ParseDecimal(text string) (decimal.Decimal, error) {
 	}
 	if len(text) > maxDecimalText {
 		return decimal.Decimal{}, fmt.Errorf(
-			"a text of %d characters is not a number: at most 19 digits can be calculated with",
-			len(text),
-		)
+			"a text of %d characters is not a number: at most 19 digits can be calculated with", len(text))
 	}
 	for _, r := range text {
 		if (r < '0' || r > '9') && r != '.' && r != '-' && r != '+' {
 			return decimal.Decimal{}, fmt.Errorf(
-				"%q is not a number: write digits with a point, such as 12.50",
-				text,
-			)
+				"%q is not a number: write digits with a point, such as 12.50", text)
 		}
 	}
 	d, err := decimal.Parse(text)

@@ -56,8 +56,8 @@ type Env struct {
 	tables *objectValue
 }
 
-// Param is a named value that a rule gives its expressions: a decimal, a string, a bool, or a list of
-// strings or decimals.
+// Param is a named value that a rule gives its expressions: a decimal, a string, a bool, or a list
+// of strings or decimals.
 type Param struct {
 	Name  string
 	Value any // decimal.Decimal, string, bool, []string, []decimal.Decimal
@@ -84,11 +84,8 @@ func NewEnv(tables []Table) (*Env, error) {
 	e.tables = &objectValue{tablesType(tables, e.model.add), &tables}
 	e.model.add(e.tables.of)
 	e.model.add(e.params.of)
-	return e.extended(
-		nil,
-		cel.Variable(varTables, e.tables.of.cel),
-		cel.Variable(varParams, e.params.of.cel),
-	)
+	return e.extended(nil, cel.Variable(varTables, e.tables.of.cel),
+		cel.Variable(varParams, e.params.of.cel))
 }
 
 // WithParams returns an Env whose expressions also see the parameters.
@@ -142,18 +139,13 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 		cel.ExpressionNodeLimit(maxNodes),
 		cel.ExpressionNestingDepthLimit(maxDepth),
 		cel.RegexProgramSizeLimit(maxPattern),
-		cel.ASTValidators(
-			cel.ValidateRegexLiterals(),
-			cel.ValidateDurationLiterals(),
-			cel.ValidateTimestampLiterals(),
-			cel.ValidateHomogeneousAggregateLiterals(),
-		),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(),
+			cel.ValidateTimestampLiterals(), cel.ValidateHomogeneousAggregateLiterals()),
 		cel.Variable(varOrder, orderType.cel),
 		cel.Variable(varNow, cel.TimestampType),
-		operator(
-			"_+_",
-			"add_decimal",
-		), operator("_-_", "subtract_decimal"), operator("_*_", "multiply_decimal"), operator("_/_", "divide_decimal"),
+		operator("_+_", "add_decimal"), operator("_-_", "subtract_decimal"),
+		operator("_*_", "multiply_decimal"),
+		operator("_/_", "divide_decimal"),
 		comparison("_<_", "less_decimal"), comparison("_<=_", "less_equals_decimal"),
 		comparison("_>_", "greater_decimal"), comparison("_>=_", "greater_equals_decimal"),
 		cel.Function("-_", cel.Overload("negate_decimal", []*cel.Type{DecimalType}, DecimalType)),
@@ -176,17 +168,13 @@ var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 
 // operator declares an operator on decimals. [Decimal] has the method that implements it.
 func operator(name, overload string) cel.EnvOption {
-	return cel.Function(
-		name,
-		cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, DecimalType),
-	)
+	return cel.Function(name, cel.Overload(overload, []*cel.Type{DecimalType, DecimalType},
+		DecimalType))
 }
 
 func comparison(name, overload string) cel.EnvOption {
-	return cel.Function(
-		name,
-		cel.Overload(overload, []*cel.Type{DecimalType, DecimalType}, cel.BoolType),
-	)
+	return cel.Function(name, cel.Overload(overload, []*cel.Type{DecimalType, DecimalType},
+		cel.BoolType))
 }
 
 // provider tells CEL the types of the model.
@@ -278,7 +266,8 @@ func paramValue(value any) (ref.Val, *types.Type, error) {
 	case bool:
 		return types.Bool(v), types.BoolType, nil
 	case []string:
-		return types.NewStringList(types.DefaultTypeAdapter, slices.Clone(v)), types.NewListType(types.StringType), nil
+		return types.NewStringList(types.DefaultTypeAdapter, slices.Clone(v)),
+			types.NewListType(types.StringType), nil
 	case []decimal.Decimal:
 		values := make([]ref.Val, len(v))
 		for i := range v {
@@ -298,8 +287,8 @@ const (
 // tableRow is a row of a table: strings by column.
 type tableRow []string
 
-// tablesType returns the type of the variable tables. It has a field for each table, which maps keys
-// to rows. add receives the row types.
+// tablesType returns the type of the variable tables. It has a field for each table, which maps
+// keys to rows. add receives the row types.
 func tablesType(tables []Table, add func(*objectType)) *objectType {
 	fields := make([]field, len(tables))
 	for i, t := range tables {

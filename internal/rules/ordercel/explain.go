@@ -95,11 +95,8 @@ func (c *compilation) explainName(e *cel.Error, name string) {
 		for _, f := range functions {
 			names = append(names, f.Name)
 		}
-		message = fmt.Sprintf(
-			"unknown name%s; there are %s, and functions",
-			Suggestion(name, names),
-			strings.Join(known, ", "),
-		)
+		message = fmt.Sprintf("unknown name%s; there are %s, and functions", Suggestion(name, names),
+			strings.Join(known, ", "))
 	}
 	at := e.Location
 	// CEL points at the bracket of a call.
@@ -122,7 +119,8 @@ func (c *compilation) explainField(e *cel.Error, name string) {
 	c.reportAt(at, name, fmt.Sprintf("unknown field%s%s", of, Suggestion(name, names)))
 }
 
-// operandType returns the type that a field is selected from. It follows the path from its variable.
+// operandType returns the type that a field is selected from. It follows the path from its
+// variable.
 func (c *compilation) operandType(id int64) *objectType {
 	var found *objectType
 	ast.PreOrderVisit(c.ast.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -206,7 +204,7 @@ func (c *compilation) explainOverload(e *cel.Error, called string, args []string
 	at := e.Location
 	switch {
 	case name == "+" && slices.Contains(args, "string"):
-		message += ": write string(…) around what is no text"
+		message += ": write string(…) around a value that is not a text"
 	case name == "in" && args[0] == "Decimal":
 		message += ": write dec(…) around each number of the list"
 	case name == "?:":
@@ -223,14 +221,10 @@ func (c *compilation) explainOverload(e *cel.Error, called string, args []string
 
 // explainMixture explains an operation on a decimal and a number or a string.
 func (c *compilation) explainMixture(
-	e *cel.Error,
-	name string,
-	args []string,
+	e *cel.Error, name string, args []string,
 ) (message, text string, at common.Location) {
-	decimals := slices.ContainsFunc(
-		args,
-		func(t string) bool { return t == "Decimal" || t == "list(Decimal)" },
-	)
+	decimals := slices.ContainsFunc(args,
+		func(t string) bool { return t == "Decimal" || t == "list(Decimal)" })
 	call := c.callOf(e.ExprID)
 	if !decimals || call == nil {
 		return "", "", nil

@@ -43,13 +43,14 @@ const maxDays = 100_000
 // functions is the gate's library.
 var functions = []function{
 	{Function{"dec", "dec('0.01')", "a decimal, from text or a whole number"}, []cel.FunctionOpt{
-		cel.Overload("dec_string", []*cel.Type{cel.StringType}, DecimalType, unary(func(v types.String) ref.Val {
-			d, err := ParseDecimal(string(v))
-			if err != nil {
-				return types.WrapErr(err)
-			}
-			return Decimal{d}
-		})),
+		cel.Overload("dec_string", []*cel.Type{cel.StringType}, DecimalType,
+			unary(func(v types.String) ref.Val {
+				d, err := ParseDecimal(string(v))
+				if err != nil {
+					return types.WrapErr(err)
+				}
+				return Decimal{d}
+			})),
 		cel.Overload("dec_int", []*cel.Type{cel.IntType}, DecimalType, unary(func(v types.Int) ref.Val {
 			d, err := decimal.New(int64(v), 0)
 			if err != nil {
@@ -59,89 +60,133 @@ var functions = []function{
 		})),
 	}},
 	{Function{"abs", "abs(dec('-5.25'))", "the decimal without its sign"}, []cel.FunctionOpt{
-		cel.Overload("abs_decimal", []*cel.Type{DecimalType}, DecimalType, unary(func(d Decimal) ref.Val { return Decimal{d.Abs()} })),
+		cel.Overload("abs_decimal", []*cel.Type{DecimalType}, DecimalType,
+			unary(func(d Decimal) ref.Val { return Decimal{d.Abs()} })),
 	}},
-	{Function{"round", "round(dec('2.345'), 2)", "rounded to so many decimals (0 to 18), half away from zero"}, []cel.FunctionOpt{
-		cel.Overload("round_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).Round)),
+	{Function{"round", "round(dec('2.345'), 2)",
+		"the decimal rounded to 0 to 18 decimal places, half away from zero"}, []cel.FunctionOpt{
+		cel.Overload("round_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType,
+			rounding((*money.Calc).Round)),
 	}},
-	{Function{"roundUp", "roundUp(dec('2.341'), 2)", "rounded to so many decimals (0 to 18), away from zero"}, []cel.FunctionOpt{
-		cel.Overload("round_up_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType, rounding((*money.Calc).RoundUp)),
+	{Function{"roundUp", "roundUp(dec('2.341'), 2)",
+		"the decimal rounded to 0 to 18 decimal places, away from zero"}, []cel.FunctionOpt{
+		cel.Overload("round_up_decimal_int", []*cel.Type{DecimalType, cel.IntType}, DecimalType,
+			rounding((*money.Calc).RoundUp)),
 	}},
 	{Function{"min", "min(order.total, dec(100))", "the smaller of two decimals"}, []cel.FunctionOpt{
-		cel.Overload("min_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
-			return Decimal{a.Min(b.Decimal)}
-		})),
+		cel.Overload("min_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType,
+			binary(func(a, b Decimal) ref.Val {
+				return Decimal{a.Min(b.Decimal)}
+			})),
 	}},
 	{Function{"max", "max(order.total, dec(100))", "the larger of two decimals"}, []cel.FunctionOpt{
-		cel.Overload("max_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(a, b Decimal) ref.Val {
-			return Decimal{a.Max(b.Decimal)}
-		})),
+		cel.Overload("max_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType,
+			binary(func(a, b Decimal) ref.Val {
+				return Decimal{a.Max(b.Decimal)}
+			})),
 	}},
-	{Function{"sum", "sum(order.lines.map(l, l.subTotal))", "the exact sum of a list of decimals"}, []cel.FunctionOpt{
-		cel.Overload("sum_list_decimal", []*cel.Type{cel.ListType(DecimalType)}, DecimalType, unary(func(list traits.Lister) ref.Val {
-			var total money.Total
-			for it := list.Iterator(); it.HasNext() == types.True; {
-				d, ok := it.Next().(Decimal)
-				if !ok {
-					return types.NewErr("sum: an element is not a decimal")
-				}
-				total.Add(d.Decimal)
-			}
-			return calculated(func(c *money.Calc) decimal.Decimal { return c.SumOf(&total) })
-		})),
+	{Function{"sum", "sum(order.lines.map(l, l.subTotal))", "the exact sum of a list of decimals"},
+		[]cel.FunctionOpt{
+			cel.Overload("sum_list_decimal", []*cel.Type{cel.ListType(DecimalType)}, DecimalType,
+				unary(func(list traits.Lister) ref.Val {
+					var total money.Total
+					for it := list.Iterator(); it.HasNext() == types.True; {
+						d, ok := it.Next().(Decimal)
+						if !ok {
+							return types.NewErr("sum: an element is not a decimal")
+						}
+						total.Add(d.Decimal)
+					}
+					return calculated(func(c *money.Calc) decimal.Decimal { return c.SumOf(&total) })
+				})),
+		}},
+	{Function{"percent", "percent(dec('2.9'), order.total)", "a percentage of an amount"},
+		[]cel.FunctionOpt{
+			cel.Overload("percent_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType,
+				binary(func(p, x Decimal) ref.Val {
+					return calculated(func(c *money.Calc) decimal.Decimal {
+						return c.Percent(p.Decimal,
+							x.Decimal)
+					})
+				})),
+		}},
+	{Function{"share", "share(order.tax1, order.subTotal)",
+		"the first as a percentage of the second"}, []cel.FunctionOpt{
+		cel.Overload("share_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType,
+			binary(func(part, whole Decimal) ref.Val {
+				return calculated(func(c *money.Calc) decimal.Decimal {
+					return c.Quo(c.Mul(part.Decimal, money.Hundred), whole.Decimal)
+				})
+			})),
 	}},
-	{Function{"percent", "percent(dec('2.9'), order.total)", "so many percent of an amount"}, []cel.FunctionOpt{
-		cel.Overload("percent_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(p, x Decimal) ref.Val {
-			return calculated(func(c *money.Calc) decimal.Decimal { return c.Percent(p.Decimal, x.Decimal) })
-		})),
+	{Function{"near", "near(order.total, order.amountPaid, dec('0.01'))",
+		"whether two decimals differ by at most the third"}, []cel.FunctionOpt{
+		cel.Overload("near_decimal_decimal_decimal", []*cel.Type{DecimalType, DecimalType, DecimalType},
+			cel.BoolType, cel.FunctionBinding(near)),
 	}},
-	{Function{"share", "share(order.tax1, order.subTotal)", "what percentage the first is of the second"}, []cel.FunctionOpt{
-		cel.Overload("share_decimal_decimal", []*cel.Type{DecimalType, DecimalType}, DecimalType, binary(func(part, whole Decimal) ref.Val {
-			return calculated(func(c *money.Calc) decimal.Decimal {
-				return c.Quo(c.Mul(part.Decimal, money.Hundred), whole.Decimal)
-			})
-		})),
-	}},
-	{Function{"near", "near(order.total, order.amountPaid, dec('0.01'))", "whether two decimals differ by at most the third"}, []cel.FunctionOpt{
-		cel.Overload("near_decimal_decimal_decimal", []*cel.Type{DecimalType, DecimalType, DecimalType}, cel.BoolType, cel.FunctionBinding(near)),
-	}},
-	{Function{"string", "string(order.total)", "a decimal as text without needless zeros: 12.5"}, []cel.FunctionOpt{
-		cel.Overload("string_decimal", []*cel.Type{DecimalType}, cel.StringType, unary(func(d Decimal) ref.Val { return types.String(money.Plain(d.Decimal)) })),
-	}},
-	{Function{"money", "money(order.total)", "an amount as text with two decimals or more: 12.50"}, []cel.FunctionOpt{
-		cel.Overload("money_decimal", []*cel.Type{DecimalType}, cel.StringType, unary(func(d Decimal) ref.Val { return types.String(money.Text(d.Decimal)) })),
-	}},
-	{Function{"blank", "blank(order.orderRemarks)", "whether a text is empty or only white space"}, []cel.FunctionOpt{
-		cel.Overload("blank_string", []*cel.Type{cel.StringType}, cel.BoolType, unary(func(s types.String) ref.Val {
-			return types.Bool(strings.TrimSpace(string(s)) == "")
-		})),
-	}},
-	{Function{"is", "order.paymentStatus.is('paid')", "whether two texts are the same without regard to case and surrounding white space"}, []cel.FunctionOpt{
-		cel.MemberOverload("string_is_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, binary(func(a, b types.String) ref.Val {
-			return types.Bool(fold.Case(strings.TrimSpace(string(a))) == fold.Case(strings.TrimSpace(string(b))))
-		})),
-	}},
-	{Function{"trim", "order.poNumber.trim()", "a text without the white space around it"}, textFunction("trim", strings.TrimSpace)},
-	{Function{"upper", "order.poNumber.upper()", "a text in capitals"}, textFunction("upper", strings.ToUpper)},
-	{Function{"lower", "order.poNumber.lower()", "a text in small letters"}, textFunction("lower", strings.ToLower)},
-	{Function{"hasCode", "line.product.hasCode('DR')", "whether the product's name or SKU has a code as a whole token; false where there is no product"}, []cel.FunctionOpt{
-		cel.MemberOverload("product_has_code", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.Has)),
-	}},
-	{Function{"hasPrefix", "line.product.hasPrefix('DR-')", "whether the product's name or SKU starts so, case included; false where there is no product"}, []cel.FunctionOpt{
-		cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType}, cel.BoolType, ofProduct(productcode.HasPrefix)),
-	}},
-	{Function{"days", "now - order.orderDate > days(14)", "so many days, as a duration"}, []cel.FunctionOpt{
-		cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, unary(func(n types.Int) ref.Val {
-			if n > maxDays || n < -maxDays {
-				return types.NewErr("days(%d): at most %d are possible", int64(n), maxDays)
-			}
-			return types.Duration{Duration: time.Duration(n) * 24 * time.Hour}
-		})),
-	}},
-	{Function{"daysBetween", "daysBetween(order.orderDate, now)", "whole calendar days from the first date to the second, negative if the second is earlier; the days are those of the dates' own offsets, or of TZ"}, []cel.FunctionOpt{
-		cel.Overload("days_between_timestamp_timestamp", []*cel.Type{cel.TimestampType, cel.TimestampType}, cel.IntType, binary(func(a, b types.Timestamp) ref.Val {
-			return types.Int(DaysBetween(a.Time, b.Time))
-		})),
+	{Function{"string", "string(order.total)", "a decimal as text without needless zeros: 12.5"},
+		[]cel.FunctionOpt{
+			cel.Overload("string_decimal", []*cel.Type{DecimalType}, cel.StringType,
+				unary(func(d Decimal) ref.Val { return types.String(money.Plain(d.Decimal)) })),
+		}},
+	{Function{"money", "money(order.total)", "an amount as text with two decimals or more: 12.50"},
+		[]cel.FunctionOpt{
+			cel.Overload("money_decimal", []*cel.Type{DecimalType}, cel.StringType,
+				unary(func(d Decimal) ref.Val { return types.String(money.Text(d.Decimal)) })),
+		}},
+	{Function{"blank", "blank(order.orderRemarks)", "whether a text is empty or only white space"},
+		[]cel.FunctionOpt{
+			cel.Overload("blank_string", []*cel.Type{cel.StringType}, cel.BoolType,
+				unary(func(s types.String) ref.Val {
+					return types.Bool(strings.TrimSpace(string(s)) == "")
+				})),
+		}},
+	{Function{"is", "order.paymentStatus.is('paid')",
+		"whether two texts are the same without regard to case and surrounding white space"},
+		[]cel.FunctionOpt{
+			cel.MemberOverload("string_is_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType,
+				binary(func(a, b types.String) ref.Val {
+					return types.Bool(
+						fold.Case(strings.TrimSpace(string(a))) == fold.Case(strings.TrimSpace(string(b))))
+				})),
+		}},
+	{Function{"trim", "order.poNumber.trim()", "a text without the white space around it"},
+		textFunction("trim", strings.TrimSpace)},
+	{Function{"upper", "order.poNumber.upper()", "a text in capitals"},
+		textFunction("upper", strings.ToUpper)},
+	{Function{"lower", "order.poNumber.lower()", "a text in small letters"},
+		textFunction("lower", strings.ToLower)},
+	{Function{"hasCode", "line.product.hasCode('DR')",
+		"whether the product's name or SKU has a code as a whole token; false if there is no product"},
+		[]cel.FunctionOpt{
+			cel.MemberOverload("product_has_code", []*cel.Type{productType.cel, cel.StringType},
+				cel.BoolType,
+				ofProduct(productcode.Has)),
+		}},
+	{Function{"hasPrefix", "line.product.hasPrefix('DR-')",
+		"whether the product's name or SKU starts with a text in this case; false if there is no product"},
+		[]cel.FunctionOpt{
+			cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType},
+				cel.BoolType, ofProduct(productcode.HasPrefix)),
+		}},
+	{Function{"days", "now - order.orderDate > days(14)", "a number of days, as a duration"},
+		[]cel.FunctionOpt{
+			cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType,
+				unary(func(n types.Int) ref.Val {
+					if n > maxDays || n < -maxDays {
+						return types.NewErr("days(%d): at most %d are possible", int64(n), maxDays)
+					}
+					return types.Duration{Duration: time.Duration(n) * 24 * time.Hour}
+				})),
+		}},
+	{Function{"daysBetween", "daysBetween(order.orderDate, now)",
+		"whole calendar days from the first date to the second, negative if the second is earlier; " +
+			"a day is counted by the date's own offset, or else by TZ"}, []cel.FunctionOpt{
+		cel.Overload("days_between_timestamp_timestamp",
+			[]*cel.Type{cel.TimestampType, cel.TimestampType}, cel.IntType,
+			binary(func(a, b types.Timestamp) ref.Val {
+				return types.Int(DaysBetween(a.Time, b.Time))
+			})),
 	}},
 }
 
@@ -171,10 +216,13 @@ func binary[A, B ref.Val](f func(A, B) ref.Val) cel.OverloadOpt {
 	})
 }
 
-func rounding(round func(c *money.Calc, d decimal.Decimal, scale int) decimal.Decimal) cel.OverloadOpt {
+func rounding(
+	round func(c *money.Calc, d decimal.Decimal, scale int) decimal.Decimal,
+) cel.OverloadOpt {
 	return binary(func(d Decimal, n types.Int) ref.Val {
 		if n < 0 || n >= decimal.MaxScale {
-			return types.NewErr("round to %d decimals: only 0 to %d are possible", int64(n), decimal.MaxScale-1)
+			return types.NewErr("round to %d decimals: only 0 to %d are possible", int64(n),
+				decimal.MaxScale-1)
 		}
 		return calculated(func(c *money.Calc) decimal.Decimal { return round(c, d.Decimal, int(n)) })
 	})
@@ -220,9 +268,10 @@ func DaysBetween(a, b time.Time) int {
 
 func textFunction(name string, change func(string) string) []cel.FunctionOpt {
 	return []cel.FunctionOpt{
-		cel.MemberOverload("string_"+name, []*cel.Type{cel.StringType}, cel.StringType, unary(func(s types.String) ref.Val {
-			return types.String(change(string(s)))
-		})),
+		cel.MemberOverload("string_"+name, []*cel.Type{cel.StringType}, cel.StringType,
+			unary(func(s types.String) ref.Val {
+				return types.String(change(string(s)))
+			})),
 	}
 }
 

@@ -12,12 +12,15 @@ import (
 	"error-check-gate/internal/money"
 )
 
-// The types of the order model. Field names are InFlow's, except where the Doc says otherwise.
+// The types of the order model. Field names are InFlow's, unless the Doc says otherwise.
 var (
 	discountType = objectOf("Discount",
-		named("value", "the discount: percent, or an amount of money", amount(func(d *discount) inflow.Amount { return d.Value })),
-		named("isPercent", "whether value is a percentage", truth(func(d *discount) bool { return d.IsPercent })),
-		named("text", "for people: '10 %' or '5.00' (the gate's)", text(func(d *discount) string { return d.text() })),
+		named("value", "the discount: percent, or an amount of money",
+			amount(func(d *discount) inflow.Amount { return d.Value })),
+		named("isPercent", "whether value is a percentage",
+			truth(func(d *discount) bool { return d.IsPercent })),
+		named("text", "for people: '10 %' or '5.00' (the gate's)",
+			text(func(d *discount) string { return d.text() })),
 	)
 
 	categoryType = objectOf("Category",
@@ -29,84 +32,114 @@ var (
 		named("productId", "", text(func(p *inflow.Product) string { return p.ProductID })),
 		named("name", "", text(func(p *inflow.Product) string { return p.Name })),
 		named("sku", "", text(func(p *inflow.Product) string { return p.SKU })),
-		named("isActive", "false where the product was deactivated", flag(func(p *inflow.Product) *bool { return p.IsActive })),
-		named("itemType", "StockedProduct, NonstockedProduct or Service", text(func(p *inflow.Product) string { return p.ItemType })),
-		named("trackSerials", "whether each piece has a serial number", truth(func(p *inflow.Product) bool { return p.TrackSerials })),
+		named("isActive", "false if the product was deactivated",
+			flag(func(p *inflow.Product) *bool { return p.IsActive })),
+		named("itemType", "StockedProduct, NonstockedProduct or Service",
+			text(func(p *inflow.Product) string { return p.ItemType })),
+		named("trackSerials", "whether each piece has a serial number",
+			truth(func(p *inflow.Product) bool { return p.TrackSerials })),
 		named("categoryId", "", text(func(p *inflow.Product) string { return p.CategoryID })),
-		included("category", inflow.IncludeLinesProductCategory, "", object(categoryType, func(p *inflow.Product) *inflow.Category { return p.Category })),
-		included("cost", inflow.IncludeLinesProductCost, "in the home currency, for one standard unit of measure", amount(func(p *inflow.Product) inflow.Amount {
-			if p.Cost == nil {
-				return inflow.Amount{}
-			}
-			return p.Cost.Cost
-		})),
-		included("totalQuantityOnHand", inflow.IncludeLinesProductInventoryLines, "stock over all locations, in the standard unit of measure", amount(func(p *inflow.Product) inflow.Amount { return p.TotalQuantityOnHand })),
-		named("standardUomName", "the standard unit of measure", text(func(p *inflow.Product) string { return p.StandardUomName })),
+		included("category", inflow.IncludeLinesProductCategory, "",
+			object(categoryType, func(p *inflow.Product) *inflow.Category { return p.Category })),
+		included("cost", inflow.IncludeLinesProductCost,
+			"in the home currency, for one standard unit of measure",
+			amount(func(p *inflow.Product) inflow.Amount {
+				if p.Cost == nil {
+					return inflow.Amount{}
+				}
+				return p.Cost.Cost
+			})),
+		included("totalQuantityOnHand", inflow.IncludeLinesProductInventoryLines,
+			"stock over all locations, in the standard unit of measure",
+			amount(func(p *inflow.Product) inflow.Amount { return p.TotalQuantityOnHand })),
+		named("standardUomName", "the standard unit of measure",
+			text(func(p *inflow.Product) string { return p.StandardUomName })),
 	)
 
 	lineType = objectOf("Line",
-		named("number", "the line's place in the order, from 1 (the gate's)", number(func(l *Line) int { return l.Number })),
-		named("label", "for messages: 'Line 2 (Steel cable)' (the gate's)", text(func(l *Line) string { return LineLabel(l.Number, l.Product) })),
+		named("number", "the line's place in the order, from 1 (the gate's)",
+			number(func(l *Line) int { return l.Number })),
+		named("label", "for messages: 'Line 2 (Steel cable)' (the gate's)",
+			text(func(l *Line) string { return LineLabel(l.Number, l.Product) })),
 		named("salesOrderLineId", "", text(func(l *Line) string { return l.SalesOrderLineID })),
 		named("productId", "", text(func(l *Line) string { return l.ProductID })),
 		included("product", inflow.IncludeLinesProduct, "", access(productType.cel,
 			func(l *Line) ref.Val { return &l.product }, func(l *Line) bool { return l.Product != nil })),
 		named("description", "", text(func(l *Line) string { return l.Description })),
 		named("quantity", "in the line's unit of measure; negative for a return", amount(units)),
-		named("standardQuantity", "the quantity in the product's standard unit of measure", amount(func(l *Line) inflow.Amount { return l.Quantity.StandardQuantity })),
+		named("standardQuantity", "the quantity in the product's standard unit of measure",
+			amount(func(l *Line) inflow.Amount { return l.Quantity.StandardQuantity })),
 		named("uom", "the line's unit of measure", text(func(l *Line) string { return l.Quantity.Uom })),
-		named("serialNumbers", "each of them once", texts(func(l *Line) []string { return distinct(l.Quantity.SerialNumbers) })),
-		named("unitPrice", "per unit of measure of the line", amount(func(l *Line) inflow.Amount { return l.UnitPrice })),
+		named("serialNumbers", "each number once",
+			texts(func(l *Line) []string { return distinct(l.Quantity.SerialNumbers) })),
+		named("unitPrice", "per unit of measure of the line",
+			amount(func(l *Line) inflow.Amount { return l.UnitPrice })),
 		named("discount", "never null: no discount has the value 0", access(discountType.cel,
-			func(l *Line) ref.Val { return &l.discountValue }, func(l *Line) bool { return l.Discount != nil })),
+			func(l *Line) ref.Val { return &l.discountValue },
+			func(l *Line) bool { return l.Discount != nil })),
 		named("subTotal", "", amount(func(l *Line) inflow.Amount { return l.SubTotal })),
 		named("taxCodeId", "", text(func(l *Line) string { return l.TaxCodeID })),
 		named("tax1Rate", "percent", amount(func(l *Line) inflow.Amount { return l.Tax1Rate })),
 		named("tax2Rate", "percent", amount(func(l *Line) inflow.Amount { return l.Tax2Rate })),
-		named("isDiscarded", "for a return: the goods are not restocked", truth(func(l *Line) bool { return l.IsDiscarded })),
-		named("returnDate", "for a return: when the goods came back", date(func(l *Line) inflow.Time { return l.ReturnDate })),
+		named("isDiscarded", "for a return: the goods are not restocked",
+			truth(func(l *Line) bool { return l.IsDiscarded })),
+		named("returnDate", "for a return: when the goods came back",
+			date(func(l *Line) inflow.Time { return l.ReturnDate })),
 	)
 
 	customerType = objectOf("Customer",
 		named("customerId", "", text(func(c *inflow.Customer) string { return c.CustomerID })),
 		named("name", "", text(func(c *inflow.Customer) string { return c.Name })),
-		named("discount", "the customer's default discount, percent", amount(func(c *inflow.Customer) inflow.Amount { return c.Discount })),
-		named("isActive", "false where the customer was deactivated", flag(func(c *inflow.Customer) *bool { return c.IsActive })),
+		named("discount", "the customer's default discount, percent",
+			amount(func(c *inflow.Customer) inflow.Amount { return c.Discount })),
+		named("isActive", "false if the customer was deactivated",
+			flag(func(c *inflow.Customer) *bool { return c.IsActive })),
 		named("pricingSchemeId", "", text(func(c *inflow.Customer) string { return c.PricingSchemeID })),
-		named("hasTaxExemptNumber", "whether a tax exemption number is filled in (the gate's)", truth(func(c *inflow.Customer) inflow.Presence { return c.TaxExemptNumber })),
+		named("hasTaxExemptNumber", "whether a tax exemption number is filled in (the gate's)",
+			truth(func(c *inflow.Customer) inflow.Presence { return c.TaxExemptNumber })),
 	)
 
 	addressType = objectOf("Address",
-		named("hasAddress1", "whether the first line is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.Address1 })),
-		named("hasAddress2", "whether the second line is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.Address2 })),
-		named("hasCity", "whether the city is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.City })),
-		named("hasPostalCode", "whether the postal code is filled in (the gate's)", truth(func(a *inflow.Address) inflow.Presence { return a.PostalCode })),
+		named("hasAddress1", "whether the first line is filled in (the gate's)",
+			truth(func(a *inflow.Address) inflow.Presence { return a.Address1 })),
+		named("hasAddress2", "whether the second line is filled in (the gate's)",
+			truth(func(a *inflow.Address) inflow.Presence { return a.Address2 })),
+		named("hasCity", "whether the city is filled in (the gate's)",
+			truth(func(a *inflow.Address) inflow.Presence { return a.City })),
+		named("hasPostalCode", "whether the postal code is filled in (the gate's)",
+			truth(func(a *inflow.Address) inflow.Presence { return a.PostalCode })),
 		named("state", "state or province", text(func(a *inflow.Address) string { return a.State })),
 		named("country", "", text(func(a *inflow.Address) string { return a.Country })),
 	)
 
 	paymentType = objectOf("Payment",
 		named("amount", "", amount(func(p *inflow.PaymentLine) inflow.Amount { return p.Amount })),
-		named("paymentType", "Payment, BatchPayment, ApplyCredit, ConvertToCredit, Refund or InFlowPay", text(func(p *inflow.PaymentLine) string { return p.PaymentType })),
+		named("paymentType", "Payment, BatchPayment, ApplyCredit, ConvertToCredit, Refund or InFlowPay",
+			text(func(p *inflow.PaymentLine) string { return p.PaymentType })),
 		named("paymentMethod", "", text(func(p *inflow.PaymentLine) string { return p.PaymentMethod })),
 		named("datePaid", "", date(func(p *inflow.PaymentLine) inflow.Time { return p.DatePaid })),
 	)
 
 	pickType = objectOf("Pick",
 		named("productId", "", text(func(p *inflow.PickLine) string { return p.ProductID })),
-		named("quantity", "in the product's standard unit of measure", amount(func(p *inflow.PickLine) inflow.Amount { return p.Quantity.StandardQuantity })),
-		named("serialNumbers", "each of them once", texts(func(p *inflow.PickLine) []string { return distinct(p.Quantity.SerialNumbers) })),
+		named("quantity", "in the product's standard unit of measure",
+			amount(func(p *inflow.PickLine) inflow.Amount { return p.Quantity.StandardQuantity })),
+		named("serialNumbers", "each number once",
+			texts(func(p *inflow.PickLine) []string { return distinct(p.Quantity.SerialNumbers) })),
 		named("pickDate", "", date(func(p *inflow.PickLine) inflow.Time { return p.PickDate })),
 	)
 
 	packType = objectOf("Pack",
 		named("productId", "", text(func(p *inflow.PackLine) string { return p.ProductID })),
-		named("quantity", "in the product's standard unit of measure", amount(func(p *inflow.PackLine) inflow.Amount { return p.Quantity.StandardQuantity })),
-		named("containerNumber", "the box", text(func(p *inflow.PackLine) string { return p.ContainerNumber })),
+		named("quantity", "in the product's standard unit of measure",
+			amount(func(p *inflow.PackLine) inflow.Amount { return p.Quantity.StandardQuantity })),
+		named("containerNumber", "the box",
+			text(func(p *inflow.PackLine) string { return p.ContainerNumber })),
 	)
 
 	shipmentType = objectOf("Shipment",
-		named("containers", "the boxes", texts(func(s *inflow.ShipLine) []string { return s.Containers })),
+		named("containers", "the boxes",
+			texts(func(s *inflow.ShipLine) []string { return s.Containers })),
 		named("shippedDate", "", date(func(s *inflow.ShipLine) inflow.Time { return s.ShippedDate })),
 	)
 
@@ -118,22 +151,29 @@ var (
 	)
 
 	taxingSchemeType = objectOf("TaxingScheme",
-		named("taxingSchemeId", "", text(func(s *inflow.TaxingScheme) string { return s.TaxingSchemeID })),
+		named("taxingSchemeId", "", text(
+			func(s *inflow.TaxingScheme) string { return s.TaxingSchemeID })),
 		named("name", "", text(func(s *inflow.TaxingScheme) string { return s.Name })),
-		named("defaultTaxCodeId", "", text(func(s *inflow.TaxingScheme) string { return s.DefaultTaxCodeID })),
-		included("taxCodes", inflow.IncludeTaxingSchemeTaxCodes, "", objects(taxCodeType, func(s *inflow.TaxingScheme) []inflow.TaxCode { return s.TaxCodes })),
+		named("defaultTaxCodeId", "",
+			text(func(s *inflow.TaxingScheme) string { return s.DefaultTaxCodeID })),
+		included("taxCodes", inflow.IncludeTaxingSchemeTaxCodes, "",
+			objects(taxCodeType, func(s *inflow.TaxingScheme) []inflow.TaxCode { return s.TaxCodes })),
 	)
 
 	pricingSchemeType = objectOf("PricingScheme",
-		named("pricingSchemeId", "", text(func(s *inflow.PricingScheme) string { return s.PricingSchemeID })),
+		named("pricingSchemeId", "",
+			text(func(s *inflow.PricingScheme) string { return s.PricingSchemeID })),
 		named("name", "", text(func(s *inflow.PricingScheme) string { return s.Name })),
-		named("isTaxInclusive", "", truth(func(s *inflow.PricingScheme) bool { return s.IsTaxInclusive })),
+		named("isTaxInclusive", "", truth(
+			func(s *inflow.PricingScheme) bool { return s.IsTaxInclusive })),
 	)
 
 	paymentTermsType = objectOf("PaymentTerms",
-		named("paymentTermsId", "", text(func(t *inflow.PaymentTerms) string { return t.PaymentTermsID })),
+		named("paymentTermsId", "", text(
+			func(t *inflow.PaymentTerms) string { return t.PaymentTermsID })),
 		named("name", "", text(func(t *inflow.PaymentTerms) string { return t.Name })),
-		named("daysDue", "days from the invoice", amount(func(t *inflow.PaymentTerms) inflow.Amount { return t.DaysDue })),
+		named("daysDue", "days from the invoice",
+			amount(func(t *inflow.PaymentTerms) inflow.Amount { return t.DaysDue })),
 	)
 
 	currencyType = objectOf("Currency",
@@ -146,48 +186,72 @@ var (
 	orderType = objectOf("Order",
 		named("salesOrderId", "", text(func(o *Order) string { return o.SalesOrderID })),
 		named("orderNumber", "", text(func(o *Order) string { return o.OrderNumber })),
-		named("inventoryStatus", "Unconfirmed, Quote, Unfulfilled, Started or Fulfilled", text(func(o *Order) string { return o.InventoryStatus })),
-		named("paymentStatus", "Unconfirmed, Quote, Uninvoiced, Invoiced, Partial, Paid or Owing", text(func(o *Order) string { return o.PaymentStatus })),
+		named("inventoryStatus", "Unconfirmed, Quote, Unfulfilled, Started or Fulfilled",
+			text(func(o *Order) string { return o.InventoryStatus })),
+		named("paymentStatus", "Unconfirmed, Quote, Uninvoiced, Invoiced, Partial, Paid or Owing",
+			text(func(o *Order) string { return o.PaymentStatus })),
 		named("isCancelled", "", truth(func(o *Order) bool { return o.IsCancelled })),
 		named("isCompleted", "", truth(func(o *Order) bool { return o.IsCompleted })),
 		named("isInvoiced", "", truth(func(o *Order) bool { return o.IsInvoiced })),
 		named("isQuote", "", truth(func(o *Order) bool { return o.IsQuote })),
 		named("isTaxInclusive", "", truth(func(o *Order) bool { return o.IsTaxInclusive })),
-		named("isUnconfirmed", "needs a confirmation that nobody gave (the gate's)", truth(func(o *Order) bool {
-			return o.NeedsConfirmation && o.ConfirmerTeamMemberID == "" && !o.IsQuote
-		})),
+		named("isUnconfirmed", "needs a confirmation that nobody gave (the gate's)",
+			truth(func(o *Order) bool {
+				return o.NeedsConfirmation && o.ConfirmerTeamMemberID == "" && !o.IsQuote
+			})),
 
 		named("customerId", "", text(func(o *Order) string { return o.CustomerID })),
-		included("customer", inflow.IncludeCustomer, "", object(customerType, func(o *Order) *inflow.Customer { return o.Customer })),
-		named("hasContactName", "whether a contact is filled in (the gate's)", truth(func(o *Order) inflow.Presence { return o.ContactName })),
-		named("hasEmail", "whether an e-mail address is filled in (the gate's)", truth(func(o *Order) inflow.Presence { return o.Email })),
-		named("hasPhone", "whether a phone number is filled in (the gate's)", truth(func(o *Order) inflow.Presence { return o.Phone })),
-		named("billingAddress", "", object(addressType, func(o *Order) *inflow.Address { return o.BillingAddress })),
-		named("shippingAddress", "", object(addressType, func(o *Order) *inflow.Address { return o.ShippingAddress })),
-		named("sameBillingAndShipping", "", truth(func(o *Order) bool { return o.SameBillingAndShipping })),
-		named("showShipping", "whether the order will be shipped", truth(func(o *Order) bool { return o.ShowShipping })),
+		included("customer", inflow.IncludeCustomer, "",
+			object(customerType, func(o *Order) *inflow.Customer { return o.Customer })),
+		named("hasContactName", "whether a contact is filled in (the gate's)",
+			truth(func(o *Order) inflow.Presence { return o.ContactName })),
+		named("hasEmail", "whether an e-mail address is filled in (the gate's)",
+			truth(func(o *Order) inflow.Presence { return o.Email })),
+		named("hasPhone", "whether a phone number is filled in (the gate's)",
+			truth(func(o *Order) inflow.Presence { return o.Phone })),
+		named("billingAddress", "", object(addressType,
+			func(o *Order) *inflow.Address { return o.BillingAddress })),
+		named("shippingAddress", "",
+			object(addressType, func(o *Order) *inflow.Address { return o.ShippingAddress })),
+		named("sameBillingAndShipping", "",
+			truth(func(o *Order) bool { return o.SameBillingAndShipping })),
+		named("showShipping", "whether the order will be shipped",
+			truth(func(o *Order) bool { return o.ShowShipping })),
 
 		named("locationId", "", text(func(o *Order) string { return o.LocationID })),
 		named("salesRepTeamMemberId", "", text(func(o *Order) string { return o.SalesRepTeamMemberID })),
-		named("hasSalesRep", "whether a sales rep is chosen or typed in (the gate's)", truth(func(o *Order) bool {
-			return o.SalesRepTeamMemberID != "" || bool(o.SalesRep)
-		})),
+		named("hasSalesRep", "whether a sales rep is chosen or typed in (the gate's)",
+			truth(func(o *Order) bool {
+				return o.SalesRepTeamMemberID != "" || bool(o.SalesRep)
+			})),
 		named("paymentTermsId", "", text(func(o *Order) string { return o.PaymentTermsID })),
-		included("paymentTerms", inflow.IncludePaymentTerms, "", object(paymentTermsType, func(o *Order) *inflow.PaymentTerms { return o.PaymentTerms })),
+		included("paymentTerms", inflow.IncludePaymentTerms, "",
+			object(paymentTermsType, func(o *Order) *inflow.PaymentTerms { return o.PaymentTerms })),
 		named("pricingSchemeId", "", text(func(o *Order) string { return o.PricingSchemeID })),
-		included("pricingScheme", inflow.IncludePricingScheme, "", object(pricingSchemeType, func(o *Order) *inflow.PricingScheme { return o.PricingScheme })),
+		included("pricingScheme", inflow.IncludePricingScheme, "",
+			object(pricingSchemeType, func(o *Order) *inflow.PricingScheme { return o.PricingScheme })),
 		named("taxingSchemeId", "", text(func(o *Order) string { return o.TaxingSchemeID })),
-		included("taxingScheme", inflow.IncludeTaxingScheme, "", object(taxingSchemeType, func(o *Order) *inflow.TaxingScheme { return o.TaxingScheme })),
+		included("taxingScheme", inflow.IncludeTaxingScheme, "",
+			object(taxingSchemeType, func(o *Order) *inflow.TaxingScheme { return o.TaxingScheme })),
 		named("currencyId", "", text(func(o *Order) string { return o.CurrencyID })),
-		included("currency", inflow.IncludeCurrency, "", object(currencyType, func(o *Order) *inflow.Currency { return o.Currency })),
-		named("exchangeRate", "between the order's currency and the home currency", amount(func(o *Order) inflow.Amount { return o.ExchangeRate })),
-		named("exchangeRateAutoPulled", "when exchangeRate was pulled; null where it was set by hand", date(func(o *Order) inflow.Time { return o.ExchangeRateAutoPulled })),
+		included("currency", inflow.IncludeCurrency, "",
+			object(currencyType, func(o *Order) *inflow.Currency { return o.Currency })),
+		named("exchangeRate", "between the order's currency and the home currency",
+			amount(func(o *Order) inflow.Amount { return o.ExchangeRate })),
+		named("exchangeRateAutoPulled", "when exchangeRate was pulled; null if it was set by hand",
+			date(func(o *Order) inflow.Time { return o.ExchangeRateAutoPulled })),
 
-		included("lines", inflow.IncludeLines, "", list(lineType.cel, func(o *Order) ref.Val { return o.lineValues }, func(o *Order) int { return len(o.lines) })),
-		included("paymentLines", inflow.IncludePaymentLines, "", objects(paymentType, func(o *Order) []inflow.PaymentLine { return o.PaymentLines })),
-		included("pickLines", inflow.IncludePickLines, "goods taken from a location", objects(pickType, func(o *Order) []inflow.PickLine { return o.PickLines })),
-		included("packLines", inflow.IncludePackLines, "goods put into boxes", objects(packType, func(o *Order) []inflow.PackLine { return o.PackLines })),
-		included("shipLines", inflow.IncludeShipLines, "boxes that left", objects(shipmentType, func(o *Order) []inflow.ShipLine { return o.ShipLines })),
+		included("lines", inflow.IncludeLines, "",
+			list(lineType.cel, func(o *Order) ref.Val { return o.lineValues },
+				func(o *Order) int { return len(o.lines) })),
+		included("paymentLines", inflow.IncludePaymentLines, "",
+			objects(paymentType, func(o *Order) []inflow.PaymentLine { return o.PaymentLines })),
+		included("pickLines", inflow.IncludePickLines, "goods taken from a location",
+			objects(pickType, func(o *Order) []inflow.PickLine { return o.PickLines })),
+		included("packLines", inflow.IncludePackLines, "goods put into boxes",
+			objects(packType, func(o *Order) []inflow.PackLine { return o.PackLines })),
+		included("shipLines", inflow.IncludeShipLines, "boxes that left",
+			objects(shipmentType, func(o *Order) []inflow.ShipLine { return o.ShipLines })),
 
 		named("subTotal", "", amount(func(o *Order) inflow.Amount { return o.SubTotal })),
 		named("orderFreight", "", amount(func(o *Order) inflow.Amount { return o.OrderFreight })),
@@ -211,12 +275,17 @@ var (
 
 		named("poNumber", "", text(func(o *Order) string { return o.PONumber })),
 		named("orderRemarks", "", text(func(o *Order) string { return o.OrderRemarks })),
-		named("hasReturnRemarks", "whether remarks on a return are filled in (the gate's)", truth(func(o *Order) inflow.Presence { return o.ReturnRemarks })),
-		named("customFields", "", access(customFieldsType.cel, func(o *Order) ref.Val { return &objectValue{customFieldsType, &o.custom} }, func(*Order) bool { return true })),
+		named("hasReturnRemarks", "whether remarks on a return are filled in (the gate's)",
+			truth(func(o *Order) inflow.Presence { return o.ReturnRemarks })),
+		named("customFields", "", access(customFieldsType.cel,
+			func(o *Order) ref.Val { return &objectValue{customFieldsType, &o.custom} },
+			func(*Order) bool { return true })),
 	)
 
-	modelTypes = []*objectType{orderType, lineType, discountType, productType, categoryType, customerType, addressType, paymentType, pickType,
-		packType, shipmentType, taxCodeType, taxingSchemeType, pricingSchemeType, paymentTermsType, currencyType, customFieldsType}
+	modelTypes = []*objectType{orderType, lineType, discountType, productType, categoryType,
+		customerType, addressType, paymentType, pickType,
+		packType, shipmentType, taxCodeType, taxingSchemeType, pricingSchemeType, paymentTermsType,
+		currencyType, customFieldsType}
 
 	// model lists the types by name.
 	model = byName(modelTypes...)
@@ -233,7 +302,8 @@ func byName(objects ...*objectType) map[string]*objectType {
 type customFields map[string]string
 
 func customFieldAccessors() []field {
-	names := []string{"custom1", "custom2", "custom3", "custom4", "custom5", "custom6", "custom7", "custom8", "custom9", "custom10"}
+	names := []string{"custom1", "custom2", "custom3", "custom4", "custom5", "custom6", "custom7",
+		"custom8", "custom9", "custom10"}
 	fields := make([]field, len(names))
 	for i, name := range names {
 		fields[i] = named(name, "", text(func(c *customFields) string { return (*c)[name] }))

@@ -262,10 +262,8 @@ func Types() []Type {
 		t := Type{Name: o.cel.TypeName()}
 		for _, name := range o.names {
 			f := o.fields[name]
-			t.Fields = append(
-				t.Fields,
-				Field{Name: name, Type: f.cel.String(), Doc: f.doc, Include: f.include},
-			)
+			t.Fields = append(t.Fields, Field{Name: name, Type: f.cel.String(), Doc: f.doc,
+				Include: f.include})
 		}
 		out = append(out, t)
 	}

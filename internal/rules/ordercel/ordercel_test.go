@@ -38,7 +38,7 @@ func testOrder(t testing.TB) *Order {
 	return NewOrder(&order)
 }
 
-// manyLines is an order with n lines.
+// manyLines returns an order with n lines.
 func manyLines(t testing.TB, n int) *Order {
 	t.Helper()
 	order := *testOrder(t).SalesOrder
@@ -59,7 +59,8 @@ func testEnv(t testing.TB) *Env {
 	}})
 	require.NoError(t, err)
 	env, err = env.WithParams([]Param{
-		{"cap", decimal.MustParse("70")}, {"code", "TUK"}, {"strict", true}, {"codes", []string{"A", "TUK"}}, {"steps", []decimal.Decimal{decimal.One, decimal.Ten}},
+		{"cap", decimal.MustParse("70")}, {"code", "TUK"}, {"strict", true},
+		{"codes", []string{"A", "TUK"}}, {"steps", []decimal.Decimal{decimal.One, decimal.Ten}},
 	})
 	require.NoError(t, err)
 	return env
@@ -136,7 +137,8 @@ func TestTextsAndAmounts(t *testing.T) {
 		"order.total":         "12.50",
 		"string(order.total)": "12.5",
 	} {
-		got, err := evaluation.Text(compile(t, env, text, LineScope, TextOrDecimal), order.Line(0), money.Text)
+		got, err := evaluation.Text(compile(t, env, text, LineScope, TextOrDecimal), order.Line(0),
+			money.Text)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, text)
 	}
@@ -149,18 +151,28 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 		scope Scope
 		want  []Problem
 	}{
-		{"order.total > 5", OrderScope, []Problem{{1, 15, "5", "a Decimal does not mix with an int: write dec(5)"}}},
-		{"0.5 < order.total", OrderScope, []Problem{{1, 1, "0.5", "a Decimal does not mix with a double: write dec('0.5')"}}},
-		{"order.total == 0.01", OrderScope, []Problem{{1, 16, "0.01", "a Decimal does not mix with a double: write dec('0.01')"}}},
-		{"order.total * '2' > dec(1)", OrderScope, []Problem{{1, 15, "'2'", "a Decimal does not mix with a string: write dec('2')"}}},
-		{"order.total > line.number", LineScope, []Problem{{1, 15, "line.number", "a Decimal does not mix with an int: write dec(line.number)"}}},
+		{"order.total > 5", OrderScope,
+			[]Problem{{1, 15, "5", "a Decimal does not mix with an int: write dec(5)"}}},
+		{"0.5 < order.total", OrderScope,
+			[]Problem{{1, 1, "0.5", "a Decimal does not mix with a double: write dec('0.5')"}}},
+		{"order.total == 0.01", OrderScope,
+			[]Problem{{1, 16, "0.01", "a Decimal does not mix with a double: write dec('0.01')"}}},
+		{"order.total * '2' > dec(1)", OrderScope,
+			[]Problem{{1, 15, "'2'", "a Decimal does not mix with a string: write dec('2')"}}},
+		{"order.total > line.number", LineScope,
+			[]Problem{{1, 15, "line.number", "a Decimal does not mix with an int: write dec(line.number)"}}},
 		{"order.total + 3 < order.balance * 0.5", OrderScope, []Problem{
 			{1, 15, "3", "a Decimal does not mix with an int: write dec(3)"},
 			{1, 35, "0.5", "a Decimal does not mix with a double: write dec('0.5')"},
 		}},
-		{"max(order.total, 5) > dec(1)", OrderScope, []Problem{{1, 18, "5", "a Decimal does not mix with an int: write dec(5)"}}},
-		{"(order.isQuote ? dec(1) : 2) > dec(1)", OrderScope, []Problem{{1, 27, "2", "a Decimal does not mix with an int: write dec(2)"}}},
-		{"order.total in [1, 2]", OrderScope, []Problem{{1, 13, "in", "in does not take (Decimal, list(int)): write dec(…) around each number of the list"}}},
+		{"max(order.total, 5) > dec(1)", OrderScope,
+			[]Problem{{1, 18, "5", "a Decimal does not mix with an int: write dec(5)"}}},
+		{"(order.isQuote ? dec(1) : 2) > dec(1)", OrderScope,
+			[]Problem{{1, 27, "2", "a Decimal does not mix with an int: write dec(2)"}}},
+		{"order.total in [1, 2]", OrderScope,
+			[]Problem{
+				{1, 13, "in", "in does not take (Decimal, list(int)): write dec(…) " +
+					"around each number of the list"}}},
 		{"1.5 > 1.0", OrderScope, []Problem{
 			{1, 1, "1.5", "amounts are decimals, never floats: write dec('1.5')"},
 			{1, 7, "1.0", "amounts are decimals, never floats: write dec('1.0')"},
@@ -169,30 +181,57 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 			{1, 1, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
 			{1, 13, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
 		}},
-		{"dec('12,50') > dec(1)", OrderScope, []Problem{{1, 5, "'12,50'", `"12,50" is not a number: write digits with a point, such as 12.50`}}},
-		{"line.discout.value > dec(0)", LineScope, []Problem{{1, 6, "discout", "unknown field of Line, did you mean discount?"}}},
-		{"order.lines.exists(l, l.quantty > dec(0))", OrderScope, []Problem{{1, 25, "quantty", "unknown field of Line, did you mean quantity?"}}},
-		{"order.customFields.custom11 == ''", OrderScope, []Problem{{1, 20, "custom11", "unknown field of CustomFields, did you mean custom1?"}}},
+		{"dec('12,50') > dec(1)", OrderScope,
+			[]Problem{
+				{1, 5, "'12,50'", `"12,50" is not a number: write digits with a point, such as 12.50`}}},
+		{"line.discout.value > dec(0)", LineScope,
+			[]Problem{{1, 6, "discout", "unknown field of Line, did you mean discount?"}}},
+		{"order.lines.exists(l, l.quantty > dec(0))", OrderScope,
+			[]Problem{{1, 25, "quantty", "unknown field of Line, did you mean quantity?"}}},
+		{"order.customFields.custom11 == ''", OrderScope,
+			[]Problem{{1, 20, "custom11", "unknown field of CustomFields, did you mean custom1?"}}},
 		{"order.quite", OrderScope, []Problem{{1, 7, "quite", "unknown field of Order"}}},
-		{"params.capp > dec(1)", OrderScope, []Problem{{1, 8, "capp", "unknown field of Params, did you mean cap?"}}},
-		{"'a' in tables.category", OrderScope, []Problem{{1, 15, "category", "unknown field of Tables, did you mean categories?"}}},
-		{"tables.categories['a'].Price == ''", OrderScope, []Problem{{1, 24, "Price", "unknown field of Row of categories"}}},
+		{"params.capp > dec(1)", OrderScope,
+			[]Problem{{1, 8, "capp", "unknown field of Params, did you mean cap?"}}},
+		{"'a' in tables.category", OrderScope,
+			[]Problem{{1, 15, "category", "unknown field of Tables, did you mean categories?"}}},
+		{"tables.categories['a'].Price == ''", OrderScope,
+			[]Problem{{1, 24, "Price", "unknown field of Row of categories"}}},
 		{"tables.categories['a'].Prodct == order.lines[0].discount.tex", OrderScope, []Problem{
-			{1, 24, "Prodct", "unknown field of Row of categories, did you mean Product?"}, {1, 58, "tex", "unknown field of Discount, did you mean text?"},
+			{1, 24, "Prodct", "unknown field of Row of categories, did you mean Product?"},
+			{1, 58, "tex", "unknown field of Discount, did you mean text?"},
 		}},
-		{"line.number == 1", OrderScope, []Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
-		{"ordr.isQuote", OrderScope, []Problem{{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, and functions"}}},
-		{"blnk(order.poNumber)", OrderScope, []Problem{{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, and functions"}}},
-		{"round(order.total, dec(2)) == dec(2)", OrderScope, []Problem{{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
-		{"'x' + 5 == ''", OrderScope, []Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around what is no text"}}},
-		{"order.total", OrderScope, []Problem{{1, 1, "order.total", "must result in true or false, but results in Decimal"}}},
-		{"order.isQuote &&", OrderScope, []Problem{{1, 17, "order.isQuote &&", "ends too early: something is missing, such as a closing bracket or quote"}}},
-		{"order.isQuote\n  && order.isQuot", OrderScope, []Problem{{2, 12, "isQuot", "unknown field of Order, did you mean isQuote?"}}},
+		{"line.number == 1", OrderScope,
+			[]Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
+		{"ordr.isQuote", OrderScope,
+			[]Problem{
+				{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, " +
+					"and functions"}}},
+		{"blnk(order.poNumber)", OrderScope,
+			[]Problem{
+				{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, " +
+					"and functions"}}},
+		{"round(order.total, dec(2)) == dec(2)", OrderScope,
+			[]Problem{
+				{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
+		{"'x' + 5 == ''", OrderScope,
+			[]Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around a value that is not a text"}}},
+		{"order.total", OrderScope, []Problem{{1, 1, "order.total",
+			"must result in true or false, but results in Decimal"}}},
+		{"order.isQuote &&", OrderScope,
+			[]Problem{{1, 17, "order.isQuote &&",
+				"ends too early: something is missing, such as a closing bracket or quote"}}},
+		{"order.isQuote\n  && order.isQuot", OrderScope,
+			[]Problem{{2, 12, "isQuot", "unknown field of Order, did you mean isQuote?"}}},
 		{"Order{} == Order{}", OrderScope, []Problem{
-			{1, 6, "Order{}", "Order cannot be made in an expression"}, {1, 17, "Order{}", "Order cannot be made in an expression"},
+			{1, 6, "Order{}", "Order cannot be made in an expression"},
+			{1, 17, "Order{}", "Order cannot be made in an expression"},
 		}},
-		{"order.poNumber.matches(order.orderNumber)", OrderScope, []Problem{{1, 24, "order.orderNumber", "the pattern of matches() must be written out as a text"}}},
-		{"line.product != null", LineScope, []Problem{{1, 17, "null", "nothing is compared with null: ask has(line.product)"}}},
+		{"order.poNumber.matches(order.orderNumber)", OrderScope,
+			[]Problem{{1, 24, "order.orderNumber",
+				"the pattern of matches() must be written out as a text"}}},
+		{"line.product != null", LineScope,
+			[]Problem{{1, 17, "null", "a value cannot be compared with null: write has(line.product)"}}},
 		{" ", OrderScope, []Problem{{1, 1, "", "the expression is empty"}}},
 	}
 	for _, tt := range tests {
@@ -202,20 +241,25 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 	}
 
 	_, problems := env.Compile("order.total", OrderScope, Text)
-	assert.Equal(t, []Problem{{1, 1, "order.total", "must result in a text, but results in Decimal: write string(…) around it"}}, problems)
+	assert.Equal(t, []Problem{{1, 1, "order.total",
+		"must result in a text, but results in Decimal: write string(…) around it"}}, problems)
 	_, problems = env.Compile("order.isQuote", OrderScope, TextOrDecimal)
-	assert.Equal(t, []Problem{{1, 1, "order.isQuote", "must result in a text or a Decimal, but results in bool"}}, problems)
+	assert.Equal(t, []Problem{{1, 1, "order.isQuote",
+		"must result in a text or a Decimal, but results in bool"}}, problems)
 }
 
 func TestRunErrorsAreNoResult(t *testing.T) {
 	env, order := testEnv(t), testOrder(t)
 	for text, want := range map[string]string{
-		"order.dueDate < now":                                                  "dueDate of Order is null, or Order itself is: ask has() first",
-		"order.lines[1].product.name == ''":                                    "name of Product is null, or Product itself is: ask has() first",
-		"order.taxingScheme.name == ''":                                        "name of TaxingScheme is null, or TaxingScheme itself is: ask has() first",
-		"order.total / order.orderFreight > dec(1)":                            "division by zero",
-		"share(dec(1), dec(0)) > dec(1)":                                       "division by zero",
-		"dec('9999999999999999999') + dec(1) > dec(1)":                         "an amount is beyond the 19 digits that can be calculated with",
+		"order.dueDate < now": "dueDate of Order is null, or Order itself is: ask has() first",
+		"order.lines[1].product.name == ''": "name of Product is null, or Product itself is: " +
+			"ask has() first",
+		"order.taxingScheme.name == ''": "name of TaxingScheme is null, or TaxingScheme itself is: " +
+			"ask has() first",
+		"order.total / order.orderFreight > dec(1)": "division by zero",
+		"share(dec(1), dec(0)) > dec(1)":            "division by zero",
+		"dec('9999999999999999999') + dec(1) > dec(1)": "an amount is beyond the 19 digits that can " +
+			"be calculated with",
 		"tables.categories['b'].Product == ''":                                 "no such key: ask with in or has() first",
 		"order.lines[7].number == 1":                                           "index out of bounds: 7",
 		"dec(order.orderNumber) > dec(1)":                                      "… is not a number: write digits with a point, such as 12.50",
@@ -239,16 +283,19 @@ func TestIncludesFollowFromWhatIsRead(t *testing.T) {
 		"size(order.lines) > 0":                                   {"lines"},
 		"line.product.hasCode('TUK')":                             {"lines.product"},
 		"has(order.customer) && order.customer.discount > dec(1)": {"customer"},
-		"order.lines.exists(l, l.product.category.name == 'x')":   {"lines", "lines.product", "lines.product.category"},
-		"order.taxingScheme.taxCodes.exists(c, c.name == 'x')":    {"taxingScheme", "taxingScheme.taxCodes"},
-		"cel.bind(p, line.product, p.cost > dec(1))":              {"lines.product", "lines.product.cost"},
+		"order.lines.exists(l, l.product.category.name == 'x')": {"lines", "lines.product",
+			"lines.product.category"},
+		"order.taxingScheme.taxCodes.exists(c, c.name == 'x')": {"taxingScheme", "taxingScheme.taxCodes"},
+		"cel.bind(p, line.product, p.cost > dec(1))":           {"lines.product", "lines.product.cost"},
 	} {
 		assert.Equal(t, want, compile(t, env, text, LineScope, Bool).Includes(), text)
 	}
-	assert.Equal(t, []string{"categories"}, compile(t, env, "'a' in tables.categories", OrderScope, Bool).Tables())
+	assert.Equal(t, []string{"categories"},
+		compile(t, env, "'a' in tables.categories", OrderScope, Bool).Tables())
 }
 
-// atMost is the processor time that what is hostile may take. Without the race detector it takes a tenth of a second.
+// atMost is the processor time that a hostile expression may take. Without the race detector it
+// takes a tenth of a second.
 const atMost = 5 * time.Second
 
 func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
@@ -259,10 +306,11 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 		"too long":        "'" + strings.Repeat("x", MaxExpression) + "' == ''",
 		"nested brackets": strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300),
 		"nested loops":    strings.Repeat("order.lines.exists(l, ", 80) + "true" + strings.Repeat(")", 80),
-		"many parts":      "true" + strings.Repeat(" && true", 500) + strings.Repeat(" || 1 == 1 + 1 + 1", 200),
-		"huge number":     "dec('" + strings.Repeat("9", 1000) + "') > dec(1)",
-		"huge int":        "9999999999999999999999 > 1",
-		"huge pattern":    "order.poNumber.matches('((((a{99}){99}){99}){99}){99}')",
+		"many parts": "true" + strings.Repeat(" && true", 500) +
+			strings.Repeat(" || 1 == 1 + 1 + 1", 200),
+		"huge number":  "dec('" + strings.Repeat("9", 1000) + "') > dec(1)",
+		"huge int":     "9999999999999999999999 > 1",
+		"huge pattern": "order.poNumber.matches('((((a{99}){99}){99}){99}){99}')",
 	} {
 		took := cputime.Of(func() {
 			_, problems := env.Compile(text, OrderScope, Bool)
@@ -278,10 +326,13 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 	}
 	doubling += fmt.Sprintf("a%d == ''", steps) + strings.Repeat(")", steps+1)
 	for name, text := range map[string]string{
-		"triple loop":      "order.lines.exists(a, order.lines.exists(b, order.lines.exists(c, a.subTotal + b.subTotal < c.subTotal - dec(5000))))",
-		"lists of lists":   "order.lines.map(a, order.lines.map(b, order.lines.map(c, [a.subTotal, b.subTotal]))).size() > 3",
-		"sum within":       "order.lines.exists(a, sum(order.lines.map(b, b.subTotal)) == dec(1))",
-		"texts within":     "order.lines.exists(a, order.lines.exists(b, a.product.name + b.product.name == 'x'))",
+		"triple loop": "order.lines.exists(a, order.lines.exists(b, order.lines.exists(c, " +
+			"a.subTotal + b.subTotal < c.subTotal - dec(5000))))",
+		"lists of lists": "order.lines.map(a, order.lines.map(b, order.lines.map(c, [a.subTotal, " +
+			"b.subTotal]))).size() > 3",
+		"sum within": "order.lines.exists(a, sum(order.lines.map(b, b.subTotal)) == dec(1))",
+		"texts within": "order.lines.exists(a, order.lines.exists(b, " +
+			"a.product.name + b.product.name == 'x'))",
 		"codes within":     "order.lines.exists(a, order.lines.exists(b, a.product.hasCode('ZZ')))",
 		"doubling of text": doubling,
 	} {
@@ -293,14 +344,16 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		require.ErrorIs(t, err, ErrCost, name)
 		assert.Less(t, took, atMost, name)
-		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20), "%s: all that was ever allocated, and so at any time", name)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20),
+			"%s: all that was ever allocated, and so at any time", name)
 	}
 }
 
 func TestBudgetOfAllExpressionsTogether(t *testing.T) {
 	env := testEnv(t)
 	order := manyLines(t, 1000)
-	program := compile(t, env, "order.lines.exists(a, order.lines.exists(b, a.subTotal > dec(5000)))", OrderScope, Bool)
+	program := compile(t, env, "order.lines.exists(a, order.lines.exists(b, a.subTotal > dec(5000)))",
+		OrderScope, Bool)
 	evaluation := NewEvaluation(order, noon)
 	cutOff := 0
 	for range 100 {
@@ -320,7 +373,9 @@ func TestOrdinaryExpressionsStayFarFromTheLimits(t *testing.T) {
 	order := manyLines(t, 10_000)
 	evaluation := NewEvaluation(order, noon)
 	before := evaluation.budget
-	program := compile(t, env, "sum(order.lines.filter(l, !l.product.hasCode('Z_DISCOUNT')).map(l, l.quantity * l.unitPrice)) > dec(1)", OrderScope, Bool)
+	program := compile(
+		t, env, "sum(order.lines.filter(l, !l.product.hasCode('Z_DISCOUNT')).map(l, "+
+			"l.quantity * l.unitPrice)) > dec(1)", OrderScope, Bool)
 	_, err := evaluation.Bool(program, nil)
 	require.NoError(t, err)
 	assert.Less(t, before-evaluation.budget, uint64(maxCost/2))
@@ -341,7 +396,8 @@ func TestEveryFunctionAndFieldIsDescribed(t *testing.T) {
 
 func FuzzCompile(f *testing.F) {
 	for _, text := range []string{
-		"order.total > dec('0.01')", "order.lines.exists(l, l.product.hasCode('TUK'))", "order.total > 5", "((", "'\\x", "a.b.c(d)[0]{}", "cel.bind(x, 1, x + x) == 2", "`a` == ``",
+		"order.total > dec('0.01')", "order.lines.exists(l, l.product.hasCode('TUK'))", "order.total > 5",
+		"((", "'\\x", "a.b.c(d)[0]{}", "cel.bind(x, 1, x + x) == 2", "`a` == ``",
 	} {
 		f.Add(text)
 	}
@@ -365,7 +421,8 @@ func FuzzCompile(f *testing.F) {
 
 func BenchmarkLineExpression(b *testing.B) {
 	env := testEnv(b)
-	program := compile(b, env, "line.product.hasCode('TUK') && line.discount.value > dec(0)", LineScope, Bool)
+	program := compile(b, env, "line.product.hasCode('TUK') && line.discount.value > dec(0)",
+		LineScope, Bool)
 	order := manyLines(b, 1)
 	evaluation := NewEvaluation(order, noon)
 	b.ReportAllocs()

@@ -56,7 +56,7 @@ var (
 		"the expression needs too much work and was cut off: loop over less, or not within another loop",
 	)
 	ErrBudget = errors.New(
-		"the rules before it used up what one check may work: look for loops within loops",
+		"earlier rules used up the work that one check may take: look for loops within loops",
 	)
 )
 
@@ -109,7 +109,10 @@ func (e *Evaluation) ResolveName(name string) (any, bool) {
 func (e *Evaluation) Parent() interpreter.Activation { return nil }
 
 // AsPartialActivation returns nothing: the activation is complete.
-func (e *Evaluation) AsPartialActivation() (interpreter.PartialActivation, bool) { return nil, false }
+func (e *Evaluation) AsPartialActivation() (interpreter.PartialActivation, bool) {
+	return nil,
+		false
+}
 
 // Bool runs a program of kind [Bool]. line is nil for one of [OrderScope].
 func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
@@ -126,9 +129,7 @@ func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
 
 // Text runs a program of kind [Text] or [TextOrDecimal]. amount writes decimals.
 func (e *Evaluation) Text(
-	p *Program,
-	line *Line,
-	amount func(decimal.Decimal) string,
+	p *Program, line *Line, amount func(decimal.Decimal) string,
 ) (string, error) {
 	value, err := e.run(p, line)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"error-check-gate/internal/rules/fold"
 )
 
-// Has reports whether the product's name or SKU, without regard to case and Unicode form, is the code
-// or has it as a whole token: with no letter or digit right before or after it.
-// Underscores and blanks inside a code are part of it. A nil product has no code.
+// Has reports whether the product's name or SKU, without regard to case and Unicode form, is the
+// code or has it as a whole token: with no letter or digit right before or after it. Underscores
+// and blanks inside a code are part of it. A nil product has no code.
 func Has(product *inflow.Product, code string) bool {
 	if product == nil || code == "" {
 		return false

@@ -42,22 +42,10 @@ func TestHas(t *testing.T) {
 		{"\xff TUK \xff", "TUK", true},
 	}
 	for _, tt := range tests {
-		assert.Equal(
-			t,
-			tt.want,
-			Has(&inflow.Product{Name: tt.text}, tt.code),
-			"name %q, code %q",
-			tt.text,
-			tt.code,
-		)
-		assert.Equal(
-			t,
-			tt.want,
-			Has(&inflow.Product{Name: "other", SKU: tt.text}, tt.code),
-			"SKU %q, code %q",
-			tt.text,
-			tt.code,
-		)
+		assert.Equal(t, tt.want, Has(&inflow.Product{Name: tt.text}, tt.code), "name %q, code %q",
+			tt.text, tt.code)
+		assert.Equal(t, tt.want, Has(&inflow.Product{Name: "other", SKU: tt.text}, tt.code),
+			"SKU %q, code %q", tt.text, tt.code)
 	}
 	assert.False(t, Has(nil, "TUK"))
 }

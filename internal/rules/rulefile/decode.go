@@ -362,7 +362,7 @@ func (x *expression) source() string {
 	return x.text
 }
 
-// faults reports what is wrong within an expression, at the place where it is written.
+// faults reports the faults within an expression, each at its place in the file.
 func (x *expression) faults(problems []ordercel.Problem) {
 	var places []place
 	if len(x.text) <= 4*ordercel.MaxExpression {

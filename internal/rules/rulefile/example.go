@@ -39,7 +39,7 @@ type example struct {
 	broken bool
 }
 
-// expect is what an example says about the findings.
+// expect has the expected findings of an example.
 type expect struct {
 	Findings *ordinal `yaml:"findings"`
 	Line     *ordinal `yaml:"line"`

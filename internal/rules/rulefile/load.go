@@ -132,7 +132,7 @@ func load(ctx context.Context, from files, paths []string) (Loaded, error) {
 
 // loader loads rule files: it reads and merges them, then compiles the rules.
 type loader struct {
-	ctx       context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	ctx       context.Context //nolint:containedctx // belongs to one call
 	from      files
 	remaining int64 // bytes that may still be read
 	faults    faultList

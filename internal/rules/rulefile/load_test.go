@@ -41,8 +41,10 @@ func faultsOf(t *testing.T, dir string, names ...string) []string {
 		if err == nil && f.Line > 0 && filepath.Ext(f.File) == ".yaml" {
 			line := []rune(strings.Split(string(content), "\n")[f.Line-1])
 			first, _, _ := strings.Cut(f.Text, " ")
-			assert.Contains(t, string(line[f.Column-1:]), first, "%s: the text is where the place says", f)
-			assert.True(t, strings.HasPrefix(strings.TrimLeft(string(line[f.Column-1:]), `"'`), strings.TrimLeft(first, `"'`)), f.String())
+			assert.Contains(t, string(line[f.Column-1:]), first, "%s: the file has the text at this place",
+				f)
+			assert.True(t, strings.HasPrefix(strings.TrimLeft(string(line[f.Column-1:]), `"'`),
+				strings.TrimLeft(first, `"'`)), f.String())
 		}
 	}
 	return out
@@ -101,22 +103,29 @@ shade: red
 	assert.Equal(t, []string{
 		`wrong.yaml:1:10: this gate reads only version 1 of rule files: "2"`,
 		`wrong.yaml:3:19: must result in true or false, but results in Decimal: "order.total"`,
-		`wrong.yaml:3:33: unknown key of defaults; there are grace, holdMax, overridable, remindEvery, severity, when: "color"`,
-		`wrong.yaml:5:3: the table has no key: name the column that rows are looked up by, such as key: Product: "nokey"`,
+		`wrong.yaml:3:33: unknown key of defaults; there are grace, holdMax, overridable, ` +
+			`remindEvery, severity, when: "color"`,
+		`wrong.yaml:5:3: the table has no key: name the column that rows are looked up by, ` +
+			`such as key: Product: "nokey"`,
 		`wrong.yaml:6:16: the table cannot be read: no such file or directory: "missing.csv"`,
 		`wrong.yaml:11:3: unknown key of a rule, did you mean severity?: "severty"`,
 		`wrong.yaml:14:26: a Decimal does not mix with an int: write dec(5): "5"`,
-		`wrong.yaml:15:12: must result in a text, but results in int: write string(…) around it: "line.number"`,
+		`wrong.yaml:15:12: must result in a text, but results in int: write string(…) around it: ` +
+			`"line.number"`,
 		`wrong.yaml:16:8: the rule has no severity: write severity: error or severity: warning: "second"`,
-		`wrong.yaml:17:24: there is no built-in rule of this name, did you mean line-subtotal?; gate rules list --builtins lists them: "line-subtotl"`,
+		`wrong.yaml:17:24: there is no built-in rule of this name, did you mean line-subtotal?; ` +
+			`gate rules list --builtins lists them: "line-subtotl"`,
 		`wrong.yaml:18:8: duplicate id; line 16 has it too: "second"`,
-		`wrong.yaml:22:23: tolerance must be a number: "a cent" is not a number: write digits with a point, such as 12.50: "a cent"`,
+		`wrong.yaml:22:23: tolerance must be a number: "a cent" is not a number: ` +
+			`write digits with a point, such as 12.50: "a cent"`,
 		`wrong.yaml:22:31: unknown parameter of balance, did you mean tolerance?: "tolerances"`,
-		`wrong.yaml:23:8: the rule has neither when nor builtin, and no earlier file has a rule of this id: "neither"`,
+		`wrong.yaml:23:8: the rule has neither when nor builtin, ` +
+			`and no earlier file has a rule of this id: "neither"`,
 		`wrong.yaml:24:54: a rule has either when or builtin, not both: "balance"`,
 		`wrong.yaml:25:87: unknown requirement, did you mean lines.product?: "lines.produkt"`,
 		`wrong.yaml:26:8: an id may have at most 64 letters, digits, dots, dashes and underscores: "a b"`,
-		`wrong.yaml:27:8: the rule has no message: say what is wrong, such as message: "'The order has no remark'": "no-message"`,
+		`wrong.yaml:27:8: the rule has no message: say what is wrong, such as message: ` +
+			`"'The order has no remark'": "no-message"`,
 		`wrong.yaml:28:60: enabled must be true or false: "maybe"`,
 		`wrong.yaml:29:3: the rule has no id`,
 		`wrong.yaml:30:3: a rule must be a mapping that starts with its id: "text"`,
@@ -130,29 +139,38 @@ shade: red
 		`wrong.yaml:39:64: quantity-zero has no parameters: "least"`,
 		`wrong.yaml:40:73: tolerance must be at least 0: "-1"`,
 		`wrong.yaml:41:69: by must be one of product, category: "custom"`,
-		`wrong.yaml:41:87: caps of "a" must be a number: "x" is not a number: write digits with a point, such as 12.50: "x"`,
+		`wrong.yaml:41:87: caps of "a" must be a number: "x" is not a number: ` +
+			`write digits with a point, such as 12.50: "x"`,
 		`wrong.yaml:41:93: caps of "b" must be at least 0: "-1"`,
 		`wrong.yaml:42:71: days must be a whole number: "1.5"`,
 		`wrong.yaml:43:87: unknown entry of fields, did you mean custom1?: "custom11"`,
 		`wrong.yaml:44:91: a list must have only numbers, or only strings`,
-		`wrong.yaml:44:104: a parameter must be a number, a string, true, false, or a list of numbers or strings`,
-		`wrong.yaml:45:1: unknown key of a rule file; there are defaults, description, name, rules, tables, version: "shade"`,
+		`wrong.yaml:44:104: a parameter must be a number, a string, true, false, ` +
+			`or a list of numbers or strings`,
+		`wrong.yaml:45:1: unknown key of a rule file; there are defaults, description, name, rules, ` +
+			`tables, version: "shade"`,
 		`amounts.csv:3:2: not an amount: write it like 1250.50: "ten"`,
 		`amounts.csv:4:2: not an amount: write it like 1250.50: "1,2"`,
 		`good.csv:1:1: the key column is missing; there are "Product", "Category"`,
 	}, faultsOf(t, dir, "wrong.yaml"))
 }
 
-// TestTextThatBeginsWithABang: YAML takes the first word of an unquoted !order.isCancelled for a tag.
+// TestTextThatBeginsWithABang: YAML takes the first word of an unquoted !order.isCancelled for a
+// tag.
 func TestTextThatBeginsWithABang(t *testing.T) {
 	file := func(when string) string {
-		return rulestest.Write(t, map[string]string{"a.yaml": "version: 1\nname: a\nrules:\n- id: a\n  scope: order\n  severity: error\n  when: " + when + "\n  message: \"'m'\"\n"})
+		return rulestest.Write(
+			t, map[string]string{
+				"a.yaml": "version: 1\nname: a\nrules:\n- id: a\n  scope: order\n  severity: error\n  when: " +
+					when + "\n  message: \"'m'\"\n"})
 	}
-	for _, when := range []string{"!order.isCancelled", `"!order.isCancelled && order.total > dec(1)"`} {
+	for _, when := range []string{"!order.isCancelled",
+		`"!order.isCancelled && order.total > dec(1)"`} {
 		_, err := rulefile.Load(t.Context(), filepath.Join(file(when), "a.yaml"))
 		require.NoError(t, err, when)
 	}
-	assert.Equal(t, []string{`a.yaml:7:16: unknown field of Order, did you mean isCancelled?: "isCanceled"`},
+	assert.Equal(
+		t, []string{`a.yaml:7:16: unknown field of Order, did you mean isCancelled?: "isCanceled"`},
 		faultsOf(t, file("!order.isCanceled"), "a.yaml"))
 	faults := faultsOf(t, file("!order.isCancelled && order.total > dec(1)"), "a.yaml")
 	require.Len(t, faults, 1)
@@ -178,9 +196,11 @@ rules:
 	assert.Equal(t, []string{
 		`wrong.yaml:9:7: an example has either from, the file of an order, or order, the order itself`,
 		`wrong.yaml:10:7: an example has either from, the file of an order, or order, the order itself`,
-		`wrong.yaml:11:27: now must be a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z: "tomorrow"`,
+		`wrong.yaml:11:27: now must be a date such as 2026-01-31, ` +
+			`or a time such as 2026-01-31T12:00:00Z: "tomorrow"`,
 		`wrong.yaml:11:56: findings must be a whole number from 1: "none"`,
-		`wrong.yaml:11:62: unknown key of expect; there are actual, expected, findings, fix, line, message: "shade"`,
+		`wrong.yaml:11:62: unknown key of expect; there are actual, expected, findings, fix, line, ` +
+			`message: "shade"`,
 		`wrong.yaml:12:7: an example must be a mapping of keys to values`,
 		`wrong.yaml:12:7: an example has either from, the file of an order, or order, the order itself`,
 		`wrong.yaml:13:11: fine must be a list: "a.json"`,
@@ -188,7 +208,8 @@ rules:
 	}, faultsOf(t, dir, "wrong.yaml"))
 }
 
-// The place of a fault within an expression, however the expression is written.
+// TestPlacesWithinExpressions checks the place of a fault within an expression, in every YAML
+// style.
 func TestPlacesWithinExpressions(t *testing.T) {
 	for name, tt := range map[string]struct {
 		when string
@@ -208,18 +229,24 @@ func TestPlacesWithinExpressions(t *testing.T) {
 		"tagged":              {`!!str "order.isQuot"`, "5:22"},
 		"anchored":            {`&a "order.isQuot"`, "5:19"},
 	} {
-		dir := rulestest.Write(t, map[string]string{"r.yaml": "version: 1\nname: r\nrules:\n- id: a\n  when: " + tt.when + "\n  scope: order\n  severity: error\n  message: \"'x'\"\n"})
-		assert.Equal(t, []string{"r.yaml:" + tt.want + `: unknown field of Order, did you mean isQuote?: "isQuot"`}, faultsOf(t, dir, "r.yaml"), name)
+		dir := rulestest.Write(
+			t, map[string]string{"r.yaml": "version: 1\nname: r\nrules:\n- id: a\n  when: " + tt.when +
+				"\n  scope: order\n  severity: error\n  message: \"'x'\"\n"})
+		assert.Equal(t, []string{"r.yaml:" + tt.want +
+			`: unknown field of Order, did you mean isQuote?: "isQuot"`}, faultsOf(t, dir, "r.yaml"), name)
 	}
 }
 
 func TestFilesThatAreNoRuleFiles(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"empty":         {"", `r.yaml:1:1: not YAML: the file is empty: it must have version, name and rules`},
-		"not YAML":      {"version: 1\nname: [\n", `r.yaml:2:1: not YAML: did not find expected node content: "name: ["`},
-		"tabs":          {"version: 1\n\tname: x\n", `r.yaml:2:2: not YAML: found a tab character that violates indentation: "name: x"`},
-		"a list":        {"- a\n", `r.yaml:1:1: a rule file must be a mapping of keys to values`},
-		"two documents": {"version: 1\nname: x\nrules: []\n---\nversion: 1\n", `r.yaml:4:1: the file has a second YAML document: write one file per rule set`},
+		"empty": {"", `r.yaml:1:1: not YAML: the file is empty: it must have version, name and rules`},
+		"not YAML": {"version: 1\nname: [\n",
+			`r.yaml:2:1: not YAML: did not find expected node content: "name: ["`},
+		"tabs": {"version: 1\n\tname: x\n",
+			`r.yaml:2:2: not YAML: found a tab character that violates indentation: "name: x"`},
+		"a list": {"- a\n", `r.yaml:1:1: a rule file must be a mapping of keys to values`},
+		"two documents": {"version: 1\nname: x\nrules: []\n---\nversion: 1\n",
+			`r.yaml:4:1: the file has a second YAML document: write one file per rule set`},
 		"unknown alias": {"version: *v\n", `r.yaml:1:1: not YAML: unknown anchor 'v' referenced`},
 	} {
 		dir := rulestest.Write(t, map[string]string{"r.yaml": tt.text})
@@ -227,33 +254,48 @@ func TestFilesThatAreNoRuleFiles(t *testing.T) {
 	}
 	dir := rulestest.Write(t, map[string]string{"r.yaml": "description: x\n"})
 	assert.Equal(t, []string{
-		"r.yaml:1:1: version is missing: write version: 1", "r.yaml:1:1: name is missing: reports show it", "r.yaml:1:1: rules is missing",
+		"r.yaml:1:1: version is missing: write version: 1",
+		"r.yaml:1:1: name is missing: reports show it", "r.yaml:1:1: rules is missing",
 	}, faultsOf(t, dir, "r.yaml"))
-	assert.Equal(t, []string{"none.yaml: cannot be read: no such file or directory"}, faultsOf(t, dir, "none.yaml"))
+	assert.Equal(t, []string{"none.yaml: cannot be read: no such file or directory"},
+		faultsOf(t, dir, "none.yaml"))
 	_, err := rulefile.Load(t.Context())
 	require.Error(t, err)
 }
 
 func TestHostileRuleFilesAreRefused(t *testing.T) {
-	const atMost = 5 * time.Second // of the processor; without the race detector these take milliseconds
-	aliases := "version: 1\nname: x\nrules:\n- id: a\n  builtin: balance\n  severity: error\n  examples:\n    fine:\n    - order:\n        a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	// of processor time; without the race detector these take milliseconds
+	const atMost = 5 * time.Second
+	aliases :=
+		"version: 1\nname: x\nrules:\n- id: a\n  builtin: balance\n  severity: " +
+			"error\n  examples:\n    fine:\n    - order:\n        a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := range 12 {
-		aliases += fmt.Sprintf("        a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+		aliases += fmt.Sprintf("        a%d: &a%d [%s]\n", i+1, i+1,
+			strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
 	}
 	aliases += "        all: *a12\n"
-	rule := "version: 1\nname: x\nrules:\n- {id: a, scope: order, severity: error, message: \"'x'\", when: %q}\n"
+	rule :=
+		"version: 1\nname: x\nrules:\n- {id: a, scope: order, severity: error, message: " +
+			"\"'x'\", when: %q}\n"
 	for name, text := range map[string]string{
 		"aliases that explode": aliases,
-		"alias of itself":      "version: 1\nname: x\nrules: &r\n- {id: a, builtin: balance, severity: error, examples: {fine: [{order: {a: *r}}]}}\n",
-		"deep nesting":         "version: 1\nname: x\nrules: " + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
-		"deep order":           "version: 1\nname: x\nrules:\n- {id: a, builtin: balance, severity: error, examples: {fine: [{order: " + strings.Repeat("[", 3000) + strings.Repeat("]", 3000) + "}]}}\n",
-		"large":                strings.Repeat("#", rulefile.MaxFileSize+1),
-		"many rules":           "version: 1\nname: x\nrules:\n" + strings.Repeat("- {id: a, builtin: balance, severity: error}\n", 20_000),
-		"many keys":            "version: 1\nname: x\nrules:\n- {" + strings.Repeat("a: 1, ", 50_000) + "}\n",
-		"long expression":      fmt.Sprintf(rule, "'"+strings.Repeat("x", 500_000)+"' == ''"),
-		"deep expression":      fmt.Sprintf(rule, strings.Repeat("(", 50_000)+"true"+strings.Repeat(")", 50_000)),
-		"nested loops":         fmt.Sprintf(rule, strings.Repeat("order.lines.exists(l, ", 90)+"true"+strings.Repeat(")", 90)),
-		"huge number":          "version: 1\nname: x\nrules:\n- {id: a, builtin: balance, severity: error, params: {tolerance: " + strings.Repeat("9", 100_000) + "}}\n",
+		"alias of itself": "version: 1\nname: x\nrules: &r\n- {id: a, builtin: balance, severity: " +
+			"error, examples: {fine: [{order: {a: *r}}]}}\n",
+		"deep nesting": "version: 1\nname: x\nrules: " + strings.Repeat("[", 20_000) +
+			strings.Repeat("]", 20_000),
+		"deep order": "version: 1\nname: x\nrules:\n- {id: a, builtin: balance, severity: error, " +
+			"examples: {fine: [{order: " + strings.Repeat("[", 3000) + strings.Repeat("]", 3000) + "}]}}\n",
+		"large": strings.Repeat("#", rulefile.MaxFileSize+1),
+		"many rules": "version: 1\nname: x\nrules:\n" +
+			strings.Repeat("- {id: a, builtin: balance, severity: error}\n", 20_000),
+		"many keys":       "version: 1\nname: x\nrules:\n- {" + strings.Repeat("a: 1, ", 50_000) + "}\n",
+		"long expression": fmt.Sprintf(rule, "'"+strings.Repeat("x", 500_000)+"' == ''"),
+		"deep expression": fmt.Sprintf(rule,
+			strings.Repeat("(", 50_000)+"true"+strings.Repeat(")", 50_000)),
+		"nested loops": fmt.Sprintf(rule,
+			strings.Repeat("order.lines.exists(l, ", 90)+"true"+strings.Repeat(")", 90)),
+		"huge number": "version: 1\nname: x\nrules:\n- {id: a, builtin: balance, severity: error, " +
+			"params: {tolerance: " + strings.Repeat("9", 100_000) + "}}\n",
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -262,7 +304,8 @@ func TestHostileRuleFilesAreRefused(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		require.Error(t, err, name)
 		assert.Less(t, took, atMost, name)
-		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20), "%s: all that was ever allocated, and so at any time", name)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20),
+			"%s: all that was ever allocated, and so at any time", name)
 		assert.Less(t, len(err.Error()), 200_000, name)
 	}
 }
@@ -270,7 +313,10 @@ func TestHostileRuleFilesAreRefused(t *testing.T) {
 func TestCostlyRulesAreCutOffAndNoFinding(t *testing.T) {
 	text := "version: 1\nname: x\ndefaults: {severity: error}\nrules:\n"
 	for i := range 6 {
-		text += fmt.Sprintf("- {id: costly-%d, scope: order, message: \"'x'\", when: \"order.lines.exists(a, order.lines.exists(b, order.lines.exists(c, a.subTotal + b.subTotal + c.subTotal < dec(%d))))\"}\n", i, -i)
+		text += fmt.Sprintf(
+			"- {id: costly-%d, scope: order, message: \"'x'\", when: \"order.lines.exists(a, "+
+				"order.lines.exists(b, order.lines.exists(c, a.subTotal + b.subTotal + c.subTotal < "+
+				"dec(%d))))\"}\n", i, -i)
 	}
 	text += "- {id: builtin, builtin: quantity-zero}\n"
 	order := rulestest.Changed(t, `{}`)
@@ -284,7 +330,7 @@ func TestCostlyRulesAreCutOffAndNoFinding(t *testing.T) {
 	assert.Empty(t, checked.Findings)
 	require.Len(t, checked.RuleErrors, 6)
 	assert.Contains(t, checked.RuleErrors[0].Error, "cut off")
-	assert.Contains(t, checked.RuleErrors[5].Error, "the rules before it used up")
+	assert.Contains(t, checked.RuleErrors[5].Error, "earlier rules used up")
 }
 
 const base = `
@@ -316,28 +362,41 @@ rules:
 - {id: balance, params: {tolerance: "0.02"}, severity: warning}
 - {id: small, params: {least: 200}, message: "'less than ' + string(params.least)"}
 `
-	dir := rulestest.Write(t, map[string]string{"base.yaml": base, "later.yaml": later, "caps.csv": "Product,Cap\nSW-B12,5\n"})
-	set, err := rulefile.Load(t.Context(), filepath.Join(dir, "base.yaml"), filepath.Join(dir, "later.yaml"))
+	dir := rulestest.Write(t, map[string]string{"base.yaml": base, "later.yaml": later,
+		"caps.csv": "Product,Cap\nSW-B12,5\n"})
+	set, err := rulefile.Load(t.Context(), filepath.Join(dir, "base.yaml"),
+		filepath.Join(dir, "later.yaml"))
 	require.NoError(t, err)
 	assert.Equal(t, "base+company", set.Name())
 	checked := rulestest.Evaluate(t, set, order)
-	assert.Equal(t, []string{"balance", "small", "capped/l1", "own"}, rulestest.FindingIDs(checked), "in the order of the first file, then the next")
+	assert.Equal(t, []string{"balance", "small", "capped/l1", "own"}, rulestest.FindingIDs(checked),
+		"in the order of the first file, then the next")
 	assert.Equal(t, ordercheck.SeverityWarning, checked.Findings[0].Severity)
 	assert.Equal(t, "less than 200", checked.Findings[1].Message)
 
-	off := rulestest.LoadText(t, base, "version: 1\nname: off\nrules:\n- {id: small, enabled: false}\n")
-	assert.Empty(t, rulestest.FindingIDs(rulestest.Evaluate(t, off, rulestest.Changed(t, `{"total":"1","balance":"-99"}`))))
+	off := rulestest.LoadText(t, base,
+		"version: 1\nname: off\nrules:\n- {id: small, enabled: false}\n")
+	assert.Empty(t, rulestest.FindingIDs(rulestest.Evaluate(t, off,
+		rulestest.Changed(t, `{"total":"1","balance":"-99"}`))))
 	assert.False(t, off.Rules()[1].Enabled)
-	on := rulestest.LoadText(t, base, "version: 1\nname: off\nrules:\n- {id: small, enabled: false}\n", "version: 1\nname: on\nrules:\n- {id: small, enabled: true}\n")
-	assert.Equal(t, []string{"small"}, rulestest.FindingIDs(rulestest.Evaluate(t, on, rulestest.Changed(t, `{"total":"1","balance":"-99"}`))))
+	on := rulestest.LoadText(t, base, "version: 1\nname: off\nrules:\n- {id: small, enabled: false}\n",
+		"version: 1\nname: on\nrules:\n- {id: small, enabled: true}\n")
+	assert.Equal(t, []string{"small"},
+		rulestest.FindingIDs(rulestest.Evaluate(t, on,
+			rulestest.Changed(t, `{"total":"1","balance":"-99"}`))))
 
-	anew := rulestest.LoadText(t, base, "version: 1\nname: anew\nrules:\n- {id: small, scope: line, severity: error, when: \"line.number == 2\", message: \"'second'\"}\n")
+	anew := rulestest.LoadText(t, base,
+		"version: 1\nname: anew\nrules:\n- {id: small, scope: line, severity: error, when: "+
+			"\"line.number == 2\", message: \"'second'\"}\n")
 	checked = rulestest.Evaluate(t, anew, order)
-	assert.Equal(t, []string{"small/l2"}, rulestest.FindingIDs(checked), "a new definition takes the old one's place")
+	assert.Equal(t, []string{"small/l2"}, rulestest.FindingIDs(checked),
+		"a new definition takes the old one's place")
 	cancelled := rulestest.Changed(t, `{"isCancelled":true}`)
-	assert.Equal(t, []string{"small/l2"}, rulestest.FindingIDs(rulestest.Evaluate(t, anew, cancelled)), "with the defaults of its own file")
+	assert.Equal(t, []string{"small/l2"}, rulestest.FindingIDs(rulestest.Evaluate(t, anew, cancelled)),
+		"with the defaults of its own file")
 	assert.Equal(t, []ordercheck.Skipped{
-		{RuleID: "balance", Reason: "the order is cancelled"}, {RuleID: "capped", Reason: "table caps is not given"},
+		{RuleID: "balance", Reason: "the order is cancelled"},
+		{RuleID: "capped", Reason: "table caps is not given"},
 	}, rulestest.Evaluate(t, anew, cancelled).Skipped)
 
 	dir = rulestest.Write(t, map[string]string{"base.yaml": base, "later.yaml": `
@@ -351,10 +410,14 @@ rules:
 - {id: balance, params: {tolerance: x}}
 `})
 	assert.Equal(t, []string{
-		`later.yaml:5:3: this table is already declared in ` + filepath.Join(dir, "base.yaml") + `: name its file, or leave it out: "caps"`,
-		`later.yaml:7:22: the scope of an earlier file's rule cannot be changed: define the rule again, with when or builtin: "line"`,
-		`later.yaml:8:8: the rule has neither when nor builtin, and no earlier file has a rule of this id: "new"`,
-		`later.yaml:9:37: tolerance must be a number: "x" is not a number: write digits with a point, such as 12.50: "x"`,
+		`later.yaml:5:3: this table is already declared in ` + filepath.Join(dir, "base.yaml") +
+			`: name its file, or leave it out: "caps"`,
+		`later.yaml:7:22: the scope of an earlier file's rule cannot be changed: ` +
+			`define the rule again, with when or builtin: "line"`,
+		`later.yaml:8:8: the rule has neither when nor builtin, ` +
+			`and no earlier file has a rule of this id: "new"`,
+		`later.yaml:9:37: tolerance must be a number: "x" is not a number: write digits with a point, ` +
+			`such as 12.50: "x"`,
 	}, faultsOf(t, dir, "base.yaml", "later.yaml"))
 }
 
@@ -390,10 +453,17 @@ rules:
 - {id: c, scope: order, when: "false", message: "'x'", grace: 2h}
 `)
 	long, none := 90*time.Minute, time.Duration(0)
-	assert.Equal(t, []ordercheck.Terms{{RuleID: "a", Grace: &long}, {RuleID: "b", Grace: &none, NotOverridable: true}}, rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`)).Terms)
-	assert.Nil(t, rulestest.Evaluate(t, rulestest.ArithmeticSet(t), rulestest.Changed(t, `{"total":"1"}`)).Terms)
+	assert.Equal(t, []ordercheck.Terms{{RuleID: "a", Grace: &long},
+		{RuleID: "b", Grace: &none, NotOverridable: true}},
+		rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`)).Terms)
+	assert.Nil(t, rulestest.Evaluate(t, rulestest.ArithmeticSet(t),
+		rulestest.Changed(t, `{"total":"1"}`)).Terms)
 
-	dir := rulestest.Write(t, map[string]string{"r.yaml": "version: 1\nname: x\ndefaults: {grace: soon}\nrules:\n- {id: a, builtin: balance, severity: error, grace: -1h, overridable: no one}\n- {id: b, builtin: balance, severity: error, grace: 10000h}\n"})
+	dir := rulestest.Write(
+		t, map[string]string{
+			"r.yaml": "version: 1\nname: x\ndefaults: {grace: soon}\nrules:\n- {id: a, builtin: balance, " +
+				"severity: error, grace: -1h, overridable: no one}\n- {id: b, builtin: balance, severity: " +
+				"error, grace: 10000h}\n"})
 	assert.Equal(t, []string{
 		`r.yaml:3:19: grace must be a duration from 0s to 2160h, such as 30m or 2h: "soon"`,
 		`r.yaml:5:53: grace must be a duration from 0s to 2160h, such as 30m or 2h: "-1h"`,
@@ -414,8 +484,10 @@ rules:
 `)
 	checked := rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`))
 	assert.Equal(t, []string{"a"}, rulestest.FindingIDs(checked))
-	assert.Equal(t, []ordercheck.Skipped{{RuleID: "b", Reason: "applies only where order.isCancelled"}}, checked.Skipped)
-	assert.Equal(t, []ordercheck.RuleError{{RuleID: "c", Error: "whether the rule applies: dueDate of Order is null, or Order itself is: ask has() first"}}, checked.RuleErrors)
+	assert.Equal(t, []ordercheck.Skipped{{RuleID: "b",
+		Reason: "applies only if order.isCancelled"}}, checked.Skipped)
+	assert.Equal(t, []ordercheck.RuleError{{RuleID: "c",
+		Error: "whether the rule applies: dueDate of Order is null, or Order itself is: ask has() first"}}, checked.RuleErrors)
 }
 
 func TestUnexpectedNullIsARuleErrorAndNoFinding(t *testing.T) {
@@ -430,12 +502,16 @@ rules:
 `)
 	checked := rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`))
 	assert.Equal(t, []ordercheck.RuleError{
-		{RuleID: "nulls", Error: "line 1: returnDate of Line is null, or Line itself is: ask has() first (and 1 more lines)"},
+		{RuleID: "nulls", Error: "line 1: returnDate of Line is null, or Line itself is: ask has() " +
+			"first (and 1 more lines)"},
 		{RuleID: "zero", Error: "division by zero"},
 	}, checked.RuleErrors)
 	require.Len(t, checked.Findings, 1)
 	f := checked.Findings[0]
-	assert.Equal(t, "Rule message is broken (its message could not be written: dueDate of Order is null, or Order itself is: ask has() first; its expected value could not be written: division by zero)", f.Message)
+	assert.Equal(
+		t, "Rule message is broken (its message could not be written: dueDate of Order is null, "+
+			"or Order itself is: ask has() first; its expected value could not be written: "+
+			"division by zero)", f.Message)
 	assert.Equal(t, "do", f.Fix)
 	assert.Empty(t, f.Expected)
 }
@@ -452,11 +528,13 @@ rules:
 - {id: named, scope: order, when: "order.isQuote", message: "'x'", requires: [pickLines, lines.product.cost]}
 - {id: recent, builtin: near-duplicate}
 `)
-	assert.Equal(t, []string{"customer", "lines", "lines.product", "lines.product.cost", "paymentTerms", "pickLines"}, set.Includes())
+	assert.Equal(t, []string{"customer", "lines", "lines.product", "lines.product.cost",
+		"paymentTerms", "pickLines"}, set.Includes())
 	assert.True(t, set.NeedsRecentOrders())
 	assert.False(t, set.NeedsBilled())
 
-	order := rulestest.Changed(t, `{"customer":null,"paymentTermsId":"t","inventoryStatus":"Fulfilled"}`)
+	order := rulestest.Changed(t,
+		`{"customer":null,"paymentTermsId":"t","inventoryStatus":"Fulfilled"}`)
 	var reasons []string
 	for _, s := range rulestest.Evaluate(t, set, order).Skipped {
 		reasons = append(reasons, s.RuleID+": "+s.Reason)
@@ -492,10 +570,12 @@ rules:
 	checked := rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`))
 	require.Len(t, checked.Findings, 1)
 	assert.Equal(t, "more than 200.00", checked.Findings[0].Message)
-	assert.Equal(t, []ordercheck.Skipped{{RuleID: "other", Reason: "table not-given is not given"}}, checked.Skipped)
+	assert.Equal(t, []ordercheck.Skipped{{RuleID: "other", Reason: "table not-given is not given"}},
+		checked.Skipped)
 
 	before := set.Digest()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "caps.csv"), []byte("Customer,Limit,VIP\nOak & Sons,900.00,yes\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "caps.csv"),
+		[]byte("Customer,Limit,VIP\nOak & Sons,900.00,yes\n"), 0o600))
 	set, err = rulefile.Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	assert.Empty(t, rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`)).Findings)
@@ -509,7 +589,8 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(f, err)
 		for i, rule := range strings.Split(string(content), "\n- id: ") {
 			if i > 0 {
-				f.Add("version: 1\nname: x\ndefaults: {severity: error}\ntables:\n  t: {file: t.csv, key: A}\nrules:\n- id: " + rule)
+				f.Add("version: 1\nname: x\ndefaults: {severity: error}\ntables:\n  t: {file: t.csv, key: " +
+					"A}\nrules:\n- id: " + rule)
 			}
 		}
 	}

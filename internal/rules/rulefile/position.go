@@ -90,7 +90,7 @@ func (w *scalarWalk) newLine() {
 	}
 }
 
-// next returns the place where the character r of the value is written, and moves past it.
+// next returns the place of the character r of the value, and moves past it.
 func (w *scalarWalk) next(r rune) place {
 	for w.line < len(w.lines) {
 		here := place{w.line + 1, w.column + 1}

@@ -80,7 +80,7 @@ func readUpTo(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
 
 // untilDone is a reader that stops when ctx ends.
 type untilDone struct {
-	ctx context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	ctx context.Context //nolint:containedctx // belongs to one call
 	io.Reader
 }
 

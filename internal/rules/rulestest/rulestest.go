@@ -1,4 +1,5 @@
-// Package rulestest has what the tests of the rules packages share: orders, and rule files as texts.
+// Package rulestest has what the tests of the rules packages share: orders, and rule files as
+// texts.
 package rulestest
 
 import (
