@@ -4,40 +4,23 @@ package dev
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	netmail "net/mail"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
-	"go.temporal.io/sdk/client"
-	"golang.org/x/sync/errgroup"
-
-	"error-check-gate/activities"
-	"error-check-gate/desk"
 	"error-check-gate/ingress"
 	"error-check-gate/internal/codec"
-	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/dev/mailcatcher"
 	"error-check-gate/internal/dev/temporalserver"
-	"error-check-gate/internal/gate"
-	"error-check-gate/internal/inflow"
-	"error-check-gate/internal/notify"
 	"error-check-gate/internal/orderlife"
 	"error-check-gate/internal/rules/live"
-	"error-check-gate/internal/signin"
 	"error-check-gate/internal/telemetry"
 	"error-check-gate/internal/temporalconn"
-	"error-check-gate/worker"
 )
 
 // Options are the addresses of the parts and the settings of the gate.
@@ -146,199 +129,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer temporal.Close()
-	return runGate(ctx, o, listeners, server, mail, temporal)
-}
-
-// runGate runs the parts that live in this process. They stop in the same order as in production:
-// HTTP servers, then the worker, then Temporal and the mail catcher.
-func runGate(
-	ctx context.Context,
-	o Options,
-	l *listeners,
-	server *temporalserver.Server,
-	mail *mailcatcher.Server,
-	temporal client.Client,
-) error {
-	logger := o.Telemetry.Logger
-	links, err := newLinks()
-	if err != nil {
-		return err
+	t := &trial{
+		Options: o, listeners: listeners, server: server, mail: mail, temporal: temporal,
 	}
-	notifier, err := notify.New(notify.Options{
-		DeskURL: "http://" + reachable(l.desk), DeskLinks: links,
-		SMTP: notify.SMTP{
-			Addr: mail.SMTPAddr,
-			TLS:  notify.TLSNone,
-			From: netmail.Address{Name: "Error Check Gate", Address: "gate@example.com"},
-		},
-		To:            []netmail.Address{{Name: "Office", Address: "office@example.com"}},
-		TemporalUIURL: server.UIURL,
-		Namespace:     namespace,
-		Location:      time.Local,
-		MeterProvider: o.Telemetry.MeterProvider,
-	})
-	if err != nil {
-		return err
-	}
-	fake, err := fakeinflow.New(fakeinflow.Options{
-		RequestsPerMinute: o.InflowRequestsPerMinute,
-		RetryJitter:       0.2,
-		Logger:            logger.With("part", "fake-inflow"),
-	})
-	if err != nil {
-		return err
-	}
-	defer fake.Close()
-
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error {
-		select {
-		case <-server.Done():
-			return server.Err()
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	parts.Go(func() error {
-		select {
-		case <-mail.Done():
-			return mail.Err()
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	parts.Go(func() error { return o.Rules.Run(ctx) })
-	parts.Go(func() error { return part("the mail catcher's page", mail.ServePage(ctx, l.mail)) })
-	parts.Go(func() error { return part("the stand-in for InFlow", fake.Serve(ctx, l.inflow)) })
-	parts.Go(func() error { return part("the operators' page", o.Telemetry.ServeAdmin(ctx, l.admin)) })
-	if l.codec != nil {
-		parts.Go(func() error {
-			return codec.NewServer(codec.ServerOptions{
-				Keys: o.PayloadKeys, Logger: logger.With("part", "codec"),
-				Origins: []string{server.UIURL, strings.Replace(server.UIURL, "127.0.0.1", "localhost", 1)},
-			}).Serve(ctx, l.codec)
-		})
-	}
-
-	parts.Go(func() error {
-		inflowClient, err := inflow.NewClient(inflow.Options{
-			BaseURL: "http://" + l.inflow.Addr().
-				String(),
-			CompanyID: fake.CompanyID(), APIKey: fake.APIKey(),
-			MeterProvider: o.Telemetry.MeterProvider,
-		})
-		if err != nil {
-			return err
-		}
-		webhookURL := "http://" + reachable(l.ingress) + "/webhook/inflow"
-		subscription, err := inflowClient.Subscribe(ctx, inflow.SubscriptionRequest{
-			ID: uuid.NewString(), RequestID: uuid.NewString(), URL: webhookURL,
-			Events: []string{"salesOrder.created", "salesOrder.updated"},
-		})
-		if err != nil {
-			return fmt.Errorf("subscribe to the stand-in's webhooks: %w", err)
-		}
-		marks, err := activities.NewHoldMarks(o.HoldField, o.HoldText, time.Local, o.HoldPending)
-		if err != nil {
-			return err
-		}
-		g := gate.Gate{
-			Temporal:    temporal,
-			Namespace:   namespace,
-			PayloadKeys: o.PayloadKeys,
-			Telemetry:   o.Telemetry,
-		}
-		edge, err := newIngress(g, o.Ingress, subscription.Secret)
-		if err != nil {
-			return err
-		}
-		board, err := newDesk(g, links, server.UIURL)
-		if err != nil {
-			return err
-		}
-		parts.Go(func() error { return part("the desk", board.Serve(ctx, l.desk)) })
-		// The worker stops after the ingress, so it can still check the last deliveries.
-		ingressDone := make(chan struct{})
-		workerCtx, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
-		parts.Go(func() error {
-			defer close(ingressDone)
-			return part("the ingress", edge.Serve(ctx, l.ingress))
-		})
-		parts.Go(func() error {
-			<-ingressDone
-			stopWorker()
-			return nil
-		})
-		parts.Go(func() error {
-			return part("the worker", g.RunWorker(workerCtx, worker.Options{
-				Settings: o.Settings,
-				Sweep: worker.Sweep{
-					Every: o.SweepEvery, Days: o.SweepDays,
-					// The stand-in forgets everything, so order versions start again with every run.
-					Account: fake.CompanyID() + " since " + time.Now().UTC().Format(time.RFC3339),
-				},
-				RuleFilesDecide:         true,
-				CountOutcome:            o.Rules.CountOutcome,
-				InflowRequestsPerMinute: o.InflowRequestsPerMinute,
-				StopTimeout:             o.StopTimeout,
-			}, &activities.Activities{Orders: inflowClient, Rules: o.Rules.Set, Count: o.Rules.Count, Notifier: notifier, HoldMarks: marks}))
-		})
-		o.Telemetry.ReadyWhen(edge.Ready)
-		announce(o, l, server)
-		table := &watcher{
-			temporal: temporal, out: o.Out, logger: logger,
-			since: time.Now(), shown: make(chan struct{}, 64),
-		}
-		parts.Go(func() error {
-			table.run(ctx)
-			return nil
-		})
-		return play(ctx, fake, table.shown, o.Out)
-	})
-	return parts.Wait()
-}
-
-func newIngress(
-	g gate.Gate,
-	options ingress.Options,
-	secret inflow.Secret,
-) (*ingress.Server, error) {
-	keys, err := inflow.ParseSecrets(string(secret))
-	if err != nil {
-		return nil, fmt.Errorf("the secret of the stand-in's subscription: %w", err)
-	}
-	options.Secrets, err = ingress.NewFixedSecrets(keys)
-	if err != nil {
-		return nil, err
-	}
-	return g.NewIngress(options)
-}
-
-// linkValid is the default of DESK_LINK_VALID.
-const linkValid = 720 * time.Hour
-
-// newLinks returns a signer of links with a new secret. Links from earlier starts become invalid.
-func newLinks() (*desklink.Signer, error) {
-	return desklink.New([]string{rand.Text() + rand.Text()}, linkValid)
-}
-
-// newDesk returns a desk without sign-in. It listens on loopback only.
-func newDesk(g gate.Gate, links *desklink.Signer, uiURL string) (*desk.Server, error) {
-	ui, err := url.Parse(uiURL)
-	if err != nil {
-		return nil, fmt.Errorf("the Web UI's address: %w", err)
-	}
-	return g.NewDesk(desk.Options{
-		Links: links, TemporalUIURL: ui, Location: time.Local,
-		SignIn: signin.Options{Mode: signin.ModeNone},
-	})
-}
-
-func part(name string, err error) error {
-	if err == nil || errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", name, err)
+	return t.run(ctx)
 }
 
 func announce(o Options, l *listeners, server *temporalserver.Server) {
