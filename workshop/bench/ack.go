@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// acks are deliveries answered, beside a client that signals Temporal itself. No
-// worker runs, on either side: what is measured is until Temporal has committed.
+// acks compares the rate of answered deliveries with a client that signals Temporal itself. No
+// worker runs on either side, because the measurement ends when Temporal has committed.
 func acks(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
@@ -25,7 +25,7 @@ func acks(ctx context.Context, b *bench) (err error) {
 	for _, tc := range []struct {
 		orders, senders int
 		what            string
-		better          float64 // target for the rate, at least
+		better          float64 // the minimum ratio of the rates
 	}{
 		{0, 1, "1 sender, distinct orders", .95},
 		{0, 16, "16 senders, distinct orders", .95},
@@ -40,9 +40,11 @@ func acks(ctx context.Context, b *bench) (err error) {
 	return nil
 }
 
-func (s *site) ack(ctx context.Context, post *sender, what string, orders, senders int, target float64) error {
+func (s *site) ack(
+	ctx context.Context, post *sender, what string, orders, senders int, target float64,
+) error {
 	b := s.b
-	// A run takes 10,000 signals: each round has orders of its own.
+	// A run takes at most 10,000 signals, so each round has its own orders.
 	sides := [2]func() operation{
 		func() operation {
 			order := orderOf(orders)
@@ -71,7 +73,8 @@ func (s *site) ack(ctx context.Context, post *sender, what string, orders, sende
 		}
 	}
 	b.rows = append(b.rows,
-		row{what: what + ": acks ÷ bare client's signals", gate: rate[0], other: rate[1], unit: "/s", better: "higher", target: target},
+		row{what: what + ": acks ÷ bare client's signals", gate: rate[0], other: rate[1], unit: "/s",
+			better: "higher", target: target},
 		row{what: what + ": p50", gate: p50[0], other: p50[1], unit: " ms"},
 		row{what: what + ": p99", gate: p99[0], other: p99[1], unit: " ms"})
 	return nil

@@ -49,8 +49,10 @@ func TestSmoke(t *testing.T) {
 
 func TestTheTableSaysWhatIsMissed(t *testing.T) {
 	text := table([]row{
-		{what: "fast", gate: []float64{10, 30, 20}, other: []float64{10, 10, 10}, unit: "/s", better: "higher", target: 2},
-		{what: "slow", gate: []float64{3}, other: []float64{2}, unit: " ms", better: "lower", target: 1.2},
+		{what: "fast", gate: []float64{10, 30, 20}, other: []float64{10, 10, 10}, unit: "/s",
+			better: "higher", target: 2},
+		{what: "slow", gate: []float64{3}, other: []float64{2}, unit: " ms", better: "lower",
+			target: 1.2},
 		{what: "alone", gate: []float64{1234.5}, unit: " B"},
 	})
 	assert.Contains(t, text, "| fast | 20/s (10–30) | 10/s (10–10) | 2 (1–3) | ≥ 2 | ok |\n")

@@ -22,19 +22,21 @@ import (
 )
 
 const (
-	// ordersVariable is how many orders the desk's section holds. 5,000 take about seven minutes.
+	// ordersVariable names the variable with the number of orders that the desk's section holds. 5,000
+	// take about seven minutes.
 	ordersVariable = "DESK_ORDERS"
 	deskToken      = "a-token-of-the-benchmark-only-0123456789"
-	// holders start orders at the same time.
+	// holders is the number of goroutines that announce orders.
 	holders = 16
-	// holdingPerSecond is the slowest that a machine holds orders before the section gives up.
+	// holdingPerSecond is the lowest rate at which orders are held before the section gives up.
 	holdingPerSecond = 3
-	// restBefore is how long nobody asks the desk before its memory at rest is read. The board stops
-	// looking for changes after a minute.
+	// restBefore is how long the desk gets no request before we read its memory at rest. The board
+	// stops looking for changes after a minute.
 	restBefore = 75 * time.Second
 )
 
-// alwaysWrong has no look-ups, which would compare each order with all others of its customer.
+// alwaysWrong holds every order. It has no look-ups, which would compare each order with all others
+// of its customer.
 const alwaysWrong = `version: 1
 name: wrong
 rules:
@@ -50,7 +52,7 @@ rules:
   message: "'The freight of order ' + order.orderNumber + ' is 0.00, but it goes more than 500 miles'"
 `
 
-// deskPages are pages and the API while many orders are held. The targets are the issue's.
+// deskPages measures the desk's pages and API while many orders are held.
 func deskPages(ctx context.Context, b *bench) (err error) {
 	held, err := b.deskOrders()
 	if err != nil {
@@ -77,73 +79,102 @@ func deskPages(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	get := desk.get
-	// The first look fills the board.
-	if err := get(ctx, "/"); err != nil {
+	// The first request fills the board.
+	if err := desk.get(ctx, "/"); err != nil {
 		return err
 	}
-	name := fmt.Sprintf("desk, %d held orders: ", held)
-	if err := b.atRest(ctx, desk, name+"at rest"); err != nil {
+	m := &deskMeasurement{bench: b, site: s, desk: desk, ids: ids,
+		name: fmt.Sprintf("desk, %d held orders: ", held)}
+	if err := b.atRest(ctx, desk, m.name+"at rest"); err != nil {
 		return err
 	}
-	// Not the order that was just asked for.
-	order := func(n int) string { return ids[(n*7919)%len(ids)] }
-	inAPI := func(n int) string { return "/api/v1/orders/" + order(n) }
+	if err := m.latencies(ctx); err != nil {
+		return err
+	}
+	if err := m.throughput(ctx); err != nil {
+		return err
+	}
+	return b.atRest(ctx, desk, m.name+"at rest after this load")
+}
+
+// deskMeasurement measures a desk while orders are held.
+type deskMeasurement struct {
+	*bench
+	site *site
+	desk *deskProcess
+	ids  []string // of the held orders
+	name string   // starts the names of the rows
+}
+
+// order returns another order for each n than for the one before.
+func (m *deskMeasurement) order(n int) string { return m.ids[(n*7919)%len(m.ids)] }
+
+func (m *deskMeasurement) inAPI(n int) string { return "/api/v1/orders/" + m.order(n) }
+
+// latencies adds a row for each kind of page, with the milliseconds that it may take.
+func (m *deskMeasurement) latencies(ctx context.Context) error {
+	held := len(m.ids)
+	list := func(n int) string { return "/?page=" + strconv.Itoa(1+n%max(1, held/50)) }
 	filtered := func(n int) string {
 		return "/?" + url.Values{
 			"q": {fmt.Sprintf("SO-%06d", n%held)[:len("SO-000")]}, "rule": {"freight"}, "age": {"1s"},
 		}.Encode()
 	}
-	onPage := func(n int) string { return "/?page=" + strconv.Itoa(1+n%max(1, held/50)) }
 	for _, page := range []struct {
 		what    string
 		path    func(n int) string
 		allowed float64 // ms
 	}{
-		{"list page", onPage, 100},
+		{"list page", list, 100},
 		{"filtered list", filtered, 100},
-		{"page of an order", func(n int) string { return "/orders/" + order(n) }, 60},
-		{"GET /api/v1/orders/{id}, 1 sender", inAPI, 15},
+		{"page of an order", func(n int) string { return "/orders/" + m.order(n) }, 60},
+		{"GET /api/v1/orders/{id}, 1 sender", m.inAPI, 15},
 	} {
 		var took []float64
-		for range b.rounds {
-			ask := func(ctx context.Context, n int) error { return get(ctx, page.path(n)) }
-			got, err := load(ctx, 1, b.round, ask)
+		for range m.rounds {
+			got, err := load(ctx, 1, m.round, func(ctx context.Context, n int) error {
+				return m.desk.get(ctx, page.path(n))
+			})
 			if err != nil {
 				return fmt.Errorf("%s: %w", page.what, err)
 			}
 			took = append(took, got.p50)
 		}
-		b.rows = append(b.rows, row{what: name + page.what + ", p50 ÷ allowed", gate: took,
-			other: repeat(page.allowed, b.rounds), unit: " ms", better: "lower", target: 1})
+		m.rows = append(m.rows, row{what: m.name + page.what + ", p50 ÷ allowed", gate: took,
+			other: repeat(page.allowed, m.rounds), unit: " ms", better: "lower", target: 1})
 	}
+	return nil
+}
+
+// throughput adds rows for the API under load, and compares it with a bare client that queries the
+// same runs.
+func (m *deskMeasurement) throughput(ctx context.Context) error {
 	var rate [2][]float64
-	for range b.rounds {
+	for range m.rounds {
 		for i, ask := range []operation{
-			func(ctx context.Context, n int) error { return get(ctx, inAPI(n)) },
+			func(ctx context.Context, n int) error { return m.desk.get(ctx, m.inAPI(n)) },
 			func(ctx context.Context, n int) error {
-				id := ordercheck.WorkflowID(order(n))
-				_, err := s.temporal.QueryWorkflow(ctx, id, "", ordercheck.QueryDesk)
+				id := ordercheck.WorkflowID(m.order(n))
+				_, err := m.site.temporal.QueryWorkflow(ctx, id, "", ordercheck.QueryDesk)
 				return err
 			},
 		} {
-			got, err := load(ctx, 16, b.round, ask)
+			got, err := load(ctx, 16, m.round, ask)
 			if err != nil {
 				return err
 			}
 			rate[i] = append(rate[i], got.perSecond)
 		}
 	}
-	b.rows = append(b.rows,
-		row{what: name + "GET /api/v1/orders/{id}, 16 senders ÷ asked for", gate: rate[0],
-			other: repeat(300, b.rounds), unit: "/s", better: "higher", target: 1},
-		row{what: name + "the same ÷ a bare client's queries of the run",
+	m.rows = append(m.rows,
+		row{what: m.name + "GET /api/v1/orders/{id}, 16 senders ÷ asked for", gate: rate[0],
+			other: repeat(300, m.rounds), unit: "/s", better: "higher", target: 1},
+		row{what: m.name + "the same ÷ a bare client's queries of the run",
 			gate: rate[0], other: rate[1], unit: "/s"})
-
-	return b.atRest(ctx, desk, name+"at rest after this load")
+	return nil
 }
 
-// atRest measures the desk's memory when nobody has asked it for a while.
+// atRest measures the desk's memory after a while without requests.
 func (b *bench) atRest(ctx context.Context, desk *deskProcess, when string) error {
 	if b.scale != smoke {
 		select {
@@ -192,7 +223,7 @@ func repeat(value float64, n int) []float64 {
 	return list
 }
 
-// hold creates orders that are wrong, announces them, and waits until all of them are held.
+// hold creates n wrong orders, announces them, and waits until all are held.
 func (s *site) hold(ctx context.Context, post *sender, n int) ([]string, error) {
 	ids := make([]string, n)
 	for i := range ids {
@@ -243,13 +274,13 @@ func (s *site) hold(ctx context.Context, post *sender, n int) ([]string, error) 
 	}
 }
 
-// deskProcess is a running desk, and who asks it.
+// deskProcess is a running desk with a client for it.
 type deskProcess struct {
 	*process
 	client *http.Client
 }
 
-// startDesk returns once it answers. Nobody has to sign in.
+// startDesk starts a desk where nobody has to sign in, and returns when it answers.
 func (s *site) startDesk(ctx context.Context) (*deskProcess, error) {
 	port, err := childprocess.ChoosePort(0)
 	if err != nil {
@@ -274,7 +305,7 @@ func (s *site) startDesk(ctx context.Context) (*deskProcess, error) {
 	return d, d.waitUntilItAnswers(ctx)
 }
 
-// get reads a page, or an answer of the API that must say what it knows.
+// get reads a page or an answer of the API, and checks that it shows a held order.
 func (d *deskProcess) get(ctx context.Context, path string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, http.NoBody)
 	if err != nil {

@@ -20,17 +20,17 @@ import (
 	"error-check-gate/internal/ordersignal"
 )
 
-// operation is one delivery by whatever way. n counts those of a load.
+// operation makes one delivery. n counts the deliveries of a load.
 type operation func(ctx context.Context, n int) error
 
-// measured is what a load took.
+// measured is the result of a load.
 type measured struct {
 	perSecond float64
 	p50, p99  float64 // milliseconds
 }
 
-// load has a number of senders do an operation for some time, each one after the other. A
-// failure ends it: what fails fast would look quick.
+// load runs an operation from several senders for some time. Each sender waits for its answer
+// before it sends again. The first failure ends the load, because failures are often fast.
 func load(ctx context.Context, senders int, lasting time.Duration, do operation) (measured, error) {
 	var (
 		next      atomic.Int64
@@ -78,8 +78,8 @@ type sender struct {
 	url    string
 	client *http.Client
 	key    inflow.SigningKey
-	peer   string // that a proxy would name
-	want   int    // the status of a delivery that went as it should
+	peer   string // the address in X-Forwarded-For
+	want   int    // the status that a delivery must get
 }
 
 func newSender(url string) (*sender, error) {
@@ -89,11 +89,12 @@ func newSender(url string) (*sender, error) {
 	}
 	return &sender{
 		url: url, key: keys[0], want: http.StatusOK, peer: "203.0.113.1",
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+			Timeout: 30 * time.Second},
 	}, nil
 }
 
-// forger signs with another secret.
+// forger returns a sender that signs with a wrong secret.
 func (s *sender) forger() (*sender, error) {
 	keys, err := inflow.ParseSecrets("another-secret-than-the-right-one")
 	if err != nil {
@@ -132,13 +133,15 @@ func (s *sender) deliver(ctx context.Context, salesOrderID string) error {
 
 const event = "salesOrder.updated"
 
-// signalOrder is what the bare client does for a delivery: the call that the gate makes for an order by itself.
+// signalOrder makes the same call to Temporal that the gate makes for a single order.
 func signalOrder(ctx context.Context, t ordersignal.Temporal, salesOrderID string) error {
 	now := time.Now().UTC()
-	return ordersignal.Send(ctx, t, salesOrderID, ordercheck.PriorityWebhook, []ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
+	return ordersignal.Send(ctx, t, salesOrderID, ordercheck.PriorityWebhook,
+		[]ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
 }
 
-// orderOf names the order of the nth delivery, of as many orders as there are; 0 is a new one each time.
+// orderOf returns the order of delivery n. The deliveries go round the number of orders; 0 means a
+// new order for each.
 func orderOf(orders int) func(n int) string {
 	if orders == 0 {
 		return func(int) string { return uuid.NewString() }

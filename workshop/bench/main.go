@@ -1,8 +1,8 @@
-// Command bench measures the gate beside what it replaces, and writes the table of
-// docs/performance.md. 'make bench' runs it; it is no part of the product.
+// Command bench compares the gate with what it replaces, and writes the table of
+// docs/performance.md. Run it with 'make bench'. It is not part of the product.
 //
-// Each comparison is made in one run and by turns: a round of the one, a round of the
-// other, several times over, so that whatever else the machine does slows both.
+// The two sides of a comparison take turns, several rounds each, so that other work of the machine
+// slows both.
 package main
 
 import (
@@ -19,24 +19,26 @@ import (
 	"error-check-gate/workshop/internal/docsection"
 )
 
-// scale is how much is measured.
+// scale says how much to measure.
 type scale struct {
 	rounds     int
 	round      time.Duration // of one side
 	warmUp     time.Duration
-	checks     int           // delivery to report, in a round
-	orders     int           // that deliveries are about
-	deliveries int           // for the memory afterwards
-	trace      time.Duration // of the trace of edits
+	checks     int           // per round, from delivery to report
+	orders     int           // that deliveries are for
+	deliveries int           // before the memory is measured
+	trace      time.Duration // length of the trace of edits
 	pastOrders int           // that rules are tried on
 }
 
 var (
-	full  = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, orders: 200, deliveries: 20_000, trace: 40 * time.Second, pastOrders: 10_000}
-	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2, orders: 20, deliveries: 40, trace: time.Second, pastOrders: 100}
+	full = scale{rounds: 5, round: 2 * time.Second, warmUp: time.Second, checks: 50, orders: 200,
+		deliveries: 20_000, trace: 40 * time.Second, pastOrders: 10_000}
+	smoke = scale{rounds: 1, round: 200 * time.Millisecond, warmUp: 50 * time.Millisecond, checks: 2,
+		orders: 20, deliveries: 40, trace: time.Second, pastOrders: 100}
 )
 
-// sections are run one after the other, each with servers and processes of its own.
+// sections run one after another, each with its own servers and processes.
 var sections = []struct {
 	name string
 	run  func(context.Context, *bench) error
@@ -52,11 +54,11 @@ var sections = []struct {
 	{"desk", deskPages},
 }
 
-// bench is one run.
+// bench is one run of the benchmark.
 type bench struct {
 	scale
-	gate string // the path of the command
-	dir  string // for what processes write
+	gate string // path of the command
+	dir  string // for files that processes write
 	rows []row
 }
 
@@ -66,9 +68,14 @@ func main() {
 		return
 	}
 	var (
-		only  = flag.String("only", "", "a regular expression that picks sections: ack, refused, report, memory, edits, rules, trial, held, desk")
-		page  = flag.String("page", "../docs/performance.md", "the `file` whose table is written; empty writes none. A run that picks sections writes none either")
-		gate  = flag.String("gate", "../bin/gate", "the `path` of the gate that is measured, which 'make build' builds")
+		only = flag.String("only", "",
+			"a regular expression that picks sections: ack, refused, report, memory, edits, "+
+				"rules, trial, held, desk")
+		page = flag.String("page", "../docs/performance.md",
+			"the `file` whose table is written; empty writes none. "+
+				"A run that picks sections writes none either")
+		gate = flag.String("gate", "../bin/gate",
+			"the `path` of the gate that is measured, which 'make build' builds")
 		quick = flag.Bool("smoke", false, "measure next to nothing, to see that it works")
 	)
 	flag.Parse()

@@ -14,7 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// memory is what the processes have at rest, and after many deliveries on 200 orders have been dealt with.
+// memory measures the memory of the processes at rest, and again after many deliveries for 200
+// orders.
 func memory(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
@@ -49,7 +50,7 @@ func memory(ctx context.Context, b *bench) (err error) {
 		}
 		return nil
 	}
-	for _, id := range ids[:2] { // so that at rest is not before the first
+	for _, id := range ids[:2] { // the first deliveries allocate what stays
 		if err := post.deliver(ctx, id); err != nil {
 			return err
 		}
@@ -61,7 +62,8 @@ func memory(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	for sent := 0; sent < b.deliveries; {
-		got, err := load(ctx, 64, b.round, func(ctx context.Context, n int) error { return post.deliver(ctx, ids[n%len(ids)]) })
+		got, err := load(ctx, 64, b.round,
+			func(ctx context.Context, n int) error { return post.deliver(ctx, ids[n%len(ids)]) })
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,7 @@ func (s *site) orders(n int) (ids []string, err error) {
 	return ids, nil
 }
 
-// waitUntilAllIsDone: no run is open.
+// waitUntilAllIsDone returns when no run is open.
 func (s *site) waitUntilAllIsDone(ctx context.Context) error {
 	deadline := time.Now().Add(3 * time.Minute)
 	for quiet := 0; quiet < 3; {
@@ -117,15 +119,15 @@ func (s *site) waitUntilAllIsDone(ctx context.Context) error {
 	return nil
 }
 
-// edits is a day at the office, in short: people save orders several times in a row, a
-// few orders far more often than the others. The trace is the same in every run.
+// edits plays a short day at the office: people save orders several times in a row, and a few
+// orders far more often than the rest. The trace is the same in every run.
 func edits(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	post, err := s.startGate(ctx) // with the settle time that ships
+	post, err := s.startGate(ctx) // with the default settle time
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,8 @@ func edits(ctx context.Context, b *bench) (err error) {
 	for began := time.Now(); time.Since(began) < b.trace; {
 		id := ids[zipf.Uint64()]
 		for range 1 + random.IntN(8) {
-			if err := s.fake.EditOrder(id, func(order map[string]any) { order["orderRemarks"] = fmt.Sprint(deliveries) }); err != nil {
+			if err := s.fake.EditOrder(id,
+				func(order map[string]any) { order["orderRemarks"] = fmt.Sprint(deliveries) }); err != nil {
 				return err
 			}
 			if err := post.deliver(ctx, id); err != nil {
@@ -165,7 +168,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 	return nil
 }
 
-// ruleBenchmarks are those of package rules.
+// ruleBenchmarks runs the benchmarks of package rules.
 func ruleBenchmarks(ctx context.Context, b *bench) error {
 	results, err := goBenchmarks(ctx, "internal/rules", "^Benchmark(Evaluate|Load)$", b.round.String())
 	if err != nil {
@@ -180,10 +183,12 @@ func ruleBenchmarks(ctx context.Context, b *bench) error {
 		b.rows = append(b.rows,
 			row{what: fmt.Sprintf("rules %s: an order of 10 lines", set), gate: time(10), unit: " ms"},
 			row{what: fmt.Sprintf("rules %s: an order of 100 lines", set), gate: few, unit: " ms"},
-			row{what: fmt.Sprintf("rules %s: an order of 10,000 lines ÷ 100 orders of 100", set), gate: many, other: perLine, unit: " ms"})
+			row{what: fmt.Sprintf("rules %s: an order of 10,000 lines ÷ 100 orders of 100", set), gate: many,
+				other: perLine, unit: " ms"})
 	}
 	for _, set := range []string{"default", "cabinetry"} {
-		b.rows = append(b.rows, row{what: "rules " + set + ": to load", gate: []float64{results["Load/"+set]["ns/op"] / 1e6}, unit: " ms"})
+		b.rows = append(b.rows, row{what: "rules " + set + ": to load",
+			gate: []float64{results["Load/"+set]["ns/op"] / 1e6}, unit: " ms"})
 	}
 	return nil
 }
@@ -191,7 +196,7 @@ func ruleBenchmarks(ctx context.Context, b *bench) error {
 // heldOrders runs the benchmarks of package e2e.
 func heldOrders(ctx context.Context, b *bench) error {
 	if b.scale == smoke {
-		return nil // it has one size
+		return nil // these benchmarks have only one size
 	}
 	results, err := goBenchmarks(ctx, "workshop/e2e", "^Benchmark(Many)?HeldOrders$", "1x")
 	if err != nil {
@@ -202,6 +207,7 @@ func heldOrders(ctx context.Context, b *bench) error {
 		row{what: "a held order: heap of the worker", gate: []float64{held["worker-B/held"]}, unit: " B"},
 		row{what: "a held order: events of history", gate: []float64{held["events/held"]}},
 		row{what: "a held order: history", gate: []float64{held["history-B/held"]}, unit: " B"},
-		row{what: "20,000 held orders: most memory of a worker ÷ its container's 512 MiB", gate: []float64{results["ManyHeldOrders"]["peak/512MiB"]}})
+		row{what: "20,000 held orders: most memory of a worker ÷ its container's 512 MiB",
+			gate: []float64{results["ManyHeldOrders"]["peak/512MiB"]}})
 	return nil
 }

@@ -27,9 +27,9 @@ import (
 
 const (
 	secret = "a-secret-of-the-benchmark-only"
-	// noLimit is for limits that would be measured in place of what they limit.
+	// noLimit is a rate limit that no load reaches.
 	noLimit = 1_000_000
-	// readyWithin is for a process that starts.
+	// readyWithin is how long a process may take to start.
 	readyWithin = 30 * time.Second
 )
 
@@ -45,7 +45,7 @@ func temporalVersion(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(output)), nil
 }
 
-// site is what a section measures in: a Temporal of its own, and what it starts beside it.
+// site holds the servers and processes of a section, among them its own Temporal server.
 type site struct {
 	b        *bench
 	server   *temporalserver.Server
@@ -73,14 +73,14 @@ func (b *bench) newSite(ctx context.Context) (_ *site, err error) {
 	return s, nil
 }
 
-// dial makes a client as bare as it can be.
+// dial returns a client without options that cost time.
 func dial(ctx context.Context, address string) (client.Client, error) {
 	return client.DialContext(ctx, client.Options{
 		HostPort: address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 }
 
-// stop ends everything, the latest first.
+// stop stops everything, latest first.
 func (s *site) stop() (err error) {
 	for i := len(s.stops) - 1; i >= 0; i-- {
 		err = errors.Join(err, s.stops[i]())
@@ -89,7 +89,7 @@ func (s *site) stop() (err error) {
 	return err
 }
 
-// startInflow starts the stand-in, which tells nobody of its orders.
+// startInflow starts the stand-in. Nobody subscribes to its webhooks.
 func (s *site) startInflow(ctx context.Context) (err error) {
 	if s.fake, err = fakeinflow.New(fakeinflow.Options{}); err != nil {
 		return err
@@ -114,10 +114,10 @@ func (s *site) startInflow(ctx context.Context) (err error) {
 // process is a running command.
 type process struct {
 	*childprocess.Child
-	url string // of what it serves
+	url string // that it serves
 }
 
-// startIngress returns once it answers.
+// startIngress returns when the ingress answers.
 func (s *site) startIngress(ctx context.Context, env ...string) (*process, error) {
 	port, err := childprocess.ChoosePort(0)
 	if err != nil {
@@ -126,7 +126,8 @@ func (s *site) startIngress(ctx context.Context, env ...string) (*process, error
 	p := &process{url: fmt.Sprintf("http://127.0.0.1:%d/webhook/inflow", port)}
 	limits := strconv.Itoa(noLimit)
 	p.Child, err = s.start("the ingress", append([]string{
-		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET=" + secret, "AUDIT_LOG=" + filepath.Join(s.b.dir, "audit.log"),
+		fmt.Sprintf("LISTEN_ADDR=127.0.0.1:%d", port), "WEBHOOK_SECRET=" + secret,
+		"AUDIT_LOG=" + filepath.Join(s.b.dir, "audit.log"),
 		"RATE_LIMIT=" + limits, "PEER_RATE_LIMIT=" + limits, "PEER_FAILURE_LIMIT=" + limits,
 	}, env...), "ingress")
 	if err != nil {
@@ -138,7 +139,8 @@ func (s *site) startIngress(ctx context.Context, env ...string) (*process, error
 // startWorker returns at once.
 func (s *site) startWorker(env ...string) (*process, error) {
 	child, err := s.start("the worker", append([]string{
-		"INFLOW_API_URL=" + s.inflow, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(), "INFLOW_API_KEY=" + s.fake.APIKey(),
+		"INFLOW_API_URL=" + s.inflow, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
+		"INFLOW_API_KEY=" + s.fake.APIKey(),
 		"INFLOW_REQUESTS_PER_MINUTE=60000", "SWEEP_EVERY=0",
 	}, env...), "worker")
 	return &process{Child: child}, err
@@ -146,8 +148,10 @@ func (s *site) startWorker(env ...string) (*process, error) {
 
 func (s *site) start(name string, env []string, args ...string) (*childprocess.Child, error) {
 	command := exec.Command(s.b.gate, args...) //nolint:gosec,noctx // the command that was just built; stop ends it
-	command.Env = append([]string{"TEMPORAL_ADDRESS=" + s.server.Addr, "ADMIN_ADDR=127.0.0.1:0", "PATH=" + os.Getenv("PATH")}, env...)
-	stderr, err := os.OpenFile(filepath.Join(s.b.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	command.Env = append([]string{"TEMPORAL_ADDRESS=" + s.server.Addr, "ADMIN_ADDR=127.0.0.1:0",
+		"PATH=" + os.Getenv("PATH")}, env...)
+	stderr, err := os.OpenFile(filepath.Join(s.b.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY,
+		0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -156,14 +160,15 @@ func (s *site) start(name string, env []string, args ...string) (*childprocess.C
 	return s.run(name, command)
 }
 
-// startRole starts this command again to play a part of what the gate is compared with.
+// startRole starts this command again in a role: as something that the gate is compared with.
 func (s *site) startRole(ctx context.Context, role string, env ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	command := exec.Command(self) //nolint:gosec,noctx // this command; stop ends it
-	command.Env = append(append(os.Environ(), roleVariable+"="+role, "TEMPORAL_ADDRESS="+s.server.Addr), env...)
+	command.Env = append(append(os.Environ(), roleVariable+"="+role,
+		"TEMPORAL_ADDRESS="+s.server.Addr), env...)
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -175,7 +180,7 @@ func (s *site) startRole(ctx context.Context, role string, env ...string) (*proc
 	}
 	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("%s did not say where it is: %w", role, err)
+		return nil, fmt.Errorf("%s did not print its URL: %w", role, err)
 	}
 	p.url = strings.TrimSpace(line)
 	return p, ctx.Err()
@@ -209,11 +214,11 @@ func (p *process) waitUntilItAnswers(ctx context.Context) error {
 	}
 }
 
-// residentMiB is what the process has in memory.
+// residentMiB returns the resident memory of the process.
 func (p *process) residentMiB() (float64, error) { return statusMiB(p.PID(), "VmRSS") }
 
-// ownMiB is what the process has in memory for itself. The rest of what is resident is the program's
-// file, which the kernel shares and can drop.
+// ownMiB returns the resident memory without the program's file, which the kernel shares and can
+// drop.
 func (p *process) ownMiB() (float64, error) { return statusMiB(p.PID(), "RssAnon") }
 
 // statusMiB returns a size that the kernel knows of a process.

@@ -11,19 +11,19 @@ import (
 
 const (
 	forgers = 16
-	// validPerSecond come while ten times as many forged ones do.
+	// validPerSecond is the rate of valid deliveries during a flood of ten times as many forged ones.
 	validPerSecond = 40
 )
 
-// refusals are deliveries with a wrong signature, beside a handler that does no more than look at it.
+// refusals compares refusing a wrong signature with a handler that only verifies it.
 func refusals(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	// As behind a proxy, with the limit of refusals that ships. Who comes without one
-	// loses the connection over the limit, and would be measured connecting.
+	// The senders are behind a proxy, with the default limit of refusals. Without a proxy, the gate
+	// would close their connections, and we would measure connecting.
 	edge, err := s.startIngress(ctx, "TRUSTED_PROXIES=127.0.0.1", "PEER_FAILURE_LIMIT=10")
 	if err != nil {
 		return err
@@ -46,7 +46,8 @@ func refusals(ctx context.Context, b *bench) (err error) {
 	var rate [2][]float64
 	for round := range b.rounds + 1 {
 		for i, to := range []*sender{forger, &toBare} {
-			got, err := load(ctx, forgers, b.round, func(ctx context.Context, _ int) error { return to.deliver(ctx, "order") })
+			got, err := load(ctx, forgers, b.round,
+				func(ctx context.Context, _ int) error { return to.deliver(ctx, "order") })
 			if err != nil {
 				return err
 			}
@@ -55,7 +56,8 @@ func refusals(ctx context.Context, b *bench) (err error) {
 			}
 		}
 	}
-	b.rows = append(b.rows, row{what: "refused deliveries ÷ a Gin handler that computes the HMAC", gate: rate[0], other: rate[1], unit: "/s", better: "higher", target: .8})
+	b.rows = append(b.rows, row{what: "refused deliveries ÷ a Gin handler that computes the HMAC",
+		gate: rate[0], other: rate[1], unit: "/s", better: "higher", target: .8})
 
 	var p99 [2][]float64
 	for round := range b.rounds + 1 {
@@ -69,12 +71,13 @@ func refusals(ctx context.Context, b *bench) (err error) {
 			}
 		}
 	}
-	b.rows = append(b.rows, row{what: "p99 of valid deliveries with 10 times as many forged ÷ without", gate: p99[0], other: p99[1], unit: " ms", better: "lower", target: 2})
+	b.rows = append(b.rows, row{what: "p99 of valid deliveries with 10 times as many forged ÷ without",
+		gate: p99[0], other: p99[1], unit: " ms", better: "lower", target: 2})
 	return nil
 }
 
-// paced sends valid deliveries at their pace, whatever the answers take, and forged ones
-// in between where there is a flood. It returns the p99 of the valid ones in milliseconds.
+// paced sends valid deliveries at a fixed rate, even if answers are slow, and forged ones in
+// between during a flood. It returns the p99 of the valid ones in milliseconds.
 func (b *bench) paced(ctx context.Context, valid, forger *sender, flood bool) (float64, error) {
 	var (
 		mu        sync.Mutex

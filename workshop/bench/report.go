@@ -21,9 +21,9 @@ import (
 	"error-check-gate/workshop/internal/product"
 )
 
-// reports are checks of orders that are right, from the delivery to the end of the run,
-// beside a workflow with two activities that do nothing, from its start to its end; and beside that
-// workflow with what no check can be without: the requests to the gate and to InFlow, and the order.
+// reports measures checks of correct orders, from the delivery to the end of the run. It compares
+// them with a workflow of two activities that do nothing, and with the same workflow with the parts
+// that no check can do without: the requests to the gate and to InFlow, and the order.
 func reports(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func reports(ctx context.Context, b *bench) (err error) {
 			var took []float64
 			var id string
 			for range b.checks {
-				order, err := s.order(sampleRight) // before the clock runs: it is InFlow's matter
+				order, err := s.order(sampleRight) // before the clock starts: this is InFlow's part
 				if err != nil {
 					return err
 				}
@@ -59,7 +59,7 @@ func reports(ctx context.Context, b *bench) (err error) {
 				took = append(took, milliseconds(time.Since(began)))
 			}
 			if round == 0 {
-				continue // it warms up
+				continue // the first check warms up
 			}
 			latency[i] = append(latency[i], median(took))
 			described, err := s.temporal.DescribeWorkflowExecution(ctx, id, "")
@@ -71,14 +71,17 @@ func reports(ctx context.Context, b *bench) (err error) {
 		}
 	}
 	b.rows = append(b.rows,
-		row{what: "delivery to report, settle time 0 ÷ a workflow of two empty activities", gate: latency[0], other: latency[1], unit: " ms", better: "lower", target: 1.2},
-		row{what: "the same ÷ that workflow started by an HTTP request, and passing an order that it gets from InFlow", gate: latency[0], other: latency[2], unit: " ms"},
+		row{what: "delivery to report, settle time 0 ÷ a workflow of two empty activities",
+			gate: latency[0], other: latency[1], unit: " ms", better: "lower", target: 1.2},
+		row{what: "the same ÷ that workflow started by an HTTP request, " +
+			"and passing an order that it gets from InFlow", gate: latency[0], other: latency[2],
+			unit: " ms"},
 		row{what: "history of a clean check: events", gate: events[0], other: events[1]},
 		row{what: "history of a clean check: bytes", gate: bytes[0], other: bytes[1], unit: " B"})
 	return nil
 }
 
-// startGate starts everything of the gate.
+// startGate starts the stand-in, a worker and an ingress.
 func (s *site) startGate(ctx context.Context, workerEnv ...string) (*sender, error) {
 	if err := s.startInflow(ctx); err != nil {
 		return nil, err
@@ -93,7 +96,9 @@ func (s *site) startGate(ctx context.Context, workerEnv ...string) (*sender, err
 	return newSender(edge.url)
 }
 
-func (s *site) checkOnce(ctx context.Context, post *sender, order string) (workflowID string, err error) {
+func (s *site) checkOnce(
+	ctx context.Context, post *sender, order string,
+) (workflowID string, err error) {
 	if err := post.deliver(ctx, order); err != nil {
 		return "", err
 	}
@@ -110,10 +115,14 @@ func (s *site) runBare(ctx context.Context) (workflowID string, err error) {
 	return run.GetID(), run.Get(ctx, nil)
 }
 
-// fetchOnce has the bare workflow get an order and pass it on.
-func (s *site) fetchOnce(ctx context.Context, bare *process, order string) (workflowID string, err error) {
-	url := fmt.Sprintf("%s/%s/sales-orders/%s?include=%s", s.inflow, s.fake.CompanyID(), order, strings.Join(rulefile.Default().Includes(), ","))
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, bare.url+"/"+order, strings.NewReader(url))
+// fetchOnce makes the bare workflow fetch an order and pass it on.
+func (s *site) fetchOnce(
+	ctx context.Context, bare *process, order string,
+) (workflowID string, err error) {
+	url := fmt.Sprintf("%s/%s/sales-orders/%s?include=%s", s.inflow, s.fake.CompanyID(), order,
+		strings.Join(rulefile.Default().Includes(), ","))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, bare.url+"/"+order,
+		strings.NewReader(url))
 	if err != nil {
 		return "", err
 	}
@@ -130,8 +139,9 @@ func (s *site) fetchOnce(ctx context.Context, bare *process, order string) (work
 
 const sampleRight = "percent-discount"
 
-// order is a new order at InFlow, with a number of its own. The customer is always the same: what the
-// shipped rules look up of a customer's other orders, a third activity, is known for ten minutes.
+// order adds an order with its own number to InFlow. The customer is always the same, so the
+// shipped rules' look-up of the customer's other orders, a third activity, is cached for ten
+// minutes.
 func (s *site) order(sample string) (id string, err error) {
 	return s.numbered(sample, "SO-"+uuid.NewString())
 }
@@ -154,7 +164,7 @@ func (s *site) numbered(sample, number string) (id string, err error) {
 
 var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
 
-// goBenchmarks runs benchmarks of a folder of the repository. It returns their results by name and
+// goBenchmarks runs benchmarks in a folder of the repository. It returns their results by name and
 // unit.
 func goBenchmarks(ctx context.Context, folder, pattern, benchTime string) (
 	map[string]map[string]float64, error,

@@ -25,7 +25,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// What the gate is compared with runs in processes of its own, as the gate does.
+// The things that we compare the gate with run as separate processes, like the gate.
 const (
 	roleVariable = "BENCH_ROLE"
 	roleHandler  = "bare-handler"
@@ -35,7 +35,8 @@ const (
 	bareWorkflow  = "Bare"
 	bareFetch     = "Fetch"
 	bareCheck     = "Check"
-	// apiKeyVariable holds the stand-in's key, for the workflow that gets an order.
+	// apiKeyVariable names the variable with the stand-in's key, for the workflow that fetches an
+	// order.
 	apiKeyVariable = "BENCH_API_KEY"
 )
 
@@ -52,7 +53,7 @@ func play(role string) error {
 	}
 }
 
-// serveBareHandler reads the body, computes the HMAC and refuses.
+// serveBareHandler serves a handler that reads the body and verifies the signature.
 func serveBareHandler(ctx context.Context) error {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -74,7 +75,7 @@ func serveBareHandler(ctx context.Context) error {
 	return serve(ctx, engine, "/webhook/inflow")
 }
 
-// serve prints the URL of what it serves, until ctx ends.
+// serve prints the URL of the handler, and serves it until ctx ends.
 func serve(ctx context.Context, handler http.Handler, path string) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -93,8 +94,9 @@ func serve(ctx context.Context, handler http.Handler, path string) error {
 	return nil
 }
 
-// runBareWorker runs a workflow of two activities that do nothing. With the URL of an order, the first
-// gets it, and the second is given it. What is posted to the worker is such a URL.
+// runBareWorker runs a workflow of two activities that do nothing. If it gets the URL of an order,
+// the first activity fetches the order and the second takes it. A POST to the worker starts the
+// workflow with such a URL.
 func runBareWorker(ctx context.Context) error {
 	c, err := dial(ctx, os.Getenv("TEMPORAL_ADDRESS"))
 	if err != nil {
@@ -103,7 +105,8 @@ func runBareWorker(ctx context.Context) error {
 	defer c.Close()
 	w := worker.New(c, bareTaskQueue, worker.Options{})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, url string) error {
-		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second})
+		ctx = workflow.WithActivityOptions(ctx,
+			workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second})
 		var order json.RawMessage
 		if err := workflow.ExecuteActivity(ctx, bareFetch, url).Get(ctx, &order); err != nil {
 			return err
@@ -116,7 +119,8 @@ func runBareWorker(ctx context.Context) error {
 		}
 		return get(ctx, url)
 	}, activity.RegisterOptions{Name: bareFetch})
-	w.RegisterActivityWithOptions(func(context.Context, json.RawMessage) error { return nil }, activity.RegisterOptions{Name: bareCheck})
+	w.RegisterActivityWithOptions(func(context.Context, json.RawMessage) error { return nil },
+		activity.RegisterOptions{Name: bareCheck})
 	if err := w.Start(); err != nil {
 		return err
 	}
@@ -133,10 +137,11 @@ func runBareWorker(ctx context.Context) error {
 }
 
 func startBare(ctx context.Context, c client.Client, id, url string) (client.WorkflowRun, error) {
-	return c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: bareTaskQueue}, bareWorkflow, url)
+	return c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: bareTaskQueue},
+		bareWorkflow, url)
 }
 
-// get asks InFlow as anybody would.
+// get fetches an order from InFlow without the gate's client.
 func get(ctx context.Context, url string) (json.RawMessage, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

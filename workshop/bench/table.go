@@ -16,15 +16,16 @@ import (
 // row is a line of the table.
 type row struct {
 	what string
-	// gate and other are what was measured, round by round; other is empty where there is nothing to compare with.
+	// gate and other are the results of the rounds. other is empty if there is nothing to compare
+	// with.
 	gate, other []float64
 	unit        string
-	// better is "higher" or "lower" where the ratio has a target; empty is none.
+	// better is "higher" or "lower" if the ratio has a target, and else empty.
 	better string
 	target float64
 }
 
-// ratios are gate ÷ other, round by round.
+// ratios returns gate ÷ other for each round.
 func (r *row) ratios() []float64 {
 	list := make([]float64, 0, len(r.gate))
 	for i := range min(len(r.gate), len(r.other)) {
@@ -57,7 +58,7 @@ func median(list []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// spread is the median and, of several rounds, the least and the most.
+// spread returns the median, and the minimum and maximum if there are several rounds.
 func spread(list []float64, unit string) string {
 	switch {
 	case len(list) == 0:
@@ -65,7 +66,8 @@ func spread(list []float64, unit string) string {
 	case len(list) == 1:
 		return number(list[0]) + unit
 	}
-	return fmt.Sprintf("%s%s (%s–%s)", number(median(list)), unit, number(slices.Min(list)), number(slices.Max(list)))
+	return fmt.Sprintf("%s%s (%s–%s)", number(median(list)), unit, number(slices.Min(list)),
+		number(slices.Max(list)))
 }
 
 func number(f float64) string {
@@ -81,16 +83,18 @@ func number(f float64) string {
 
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| what | gate | compared with | ratio | target | |\n|:---|---:|---:|---:|---:|:---|\n")
+	b.WriteString(
+		"| what | gate | compared with | ratio | target | |\n|:---|---:|---:|---:|---:|:---|\n")
 	for i := range rows {
 		r := &rows[i]
 		target, verdict := r.targetText()
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.what, spread(r.gate, r.unit), spread(r.other, r.unit), spread(r.ratios(), ""), target, verdict)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.what, spread(r.gate, r.unit),
+			spread(r.other, r.unit), spread(r.ratios(), ""), target, verdict)
 	}
 	return b.String()
 }
 
-// describe is the machine and the versions, in a sentence or two.
+// describe returns a sentence or two about the machine and the versions.
 func describe(ctx context.Context, gate string) (string, error) {
 	model, memory := "", ""
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -117,8 +121,10 @@ func describe(ctx context.Context, gate string) (string, error) {
 		return "", fmt.Errorf("gate --version: %w", err)
 	}
 	return fmt.Sprintf("%s. %d cores (%s)%s, %s %s. %s, %s, %s.",
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), cmp.Or(model, "unknown"), memory,
-		runtime.GOOS, strings.TrimSpace(string(kernel)), runtime.Version(), cli, strings.TrimSpace(string(version))), nil
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), cmp.Or(model, "unknown"),
+		memory,
+		runtime.GOOS, strings.TrimSpace(string(kernel)), runtime.Version(), cli,
+		strings.TrimSpace(string(version))), nil
 }
 
 func loadAverage() string {

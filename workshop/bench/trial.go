@@ -63,16 +63,20 @@ func trials(ctx context.Context, b *bench) error {
 	}
 	b.rows = append(b.rows,
 		row{
-			what: fmt.Sprintf("`gate rules try`, the general checks: orders a second ÷ %d", trialOrdersPerSecond),
+			what: fmt.Sprintf("`gate rules try`, the general checks: orders a second ÷ %d",
+				trialOrdersPerSecond),
 			gate: perSecond, other: target, unit: "/s", better: "higher", target: 1,
 		},
 		row{
-			what: fmt.Sprintf("`gate rules try`, %d orders: both sets that ship ÷ the general checks", b.pastOrders),
+			what: fmt.Sprintf("`gate rules try`, %d orders: both sets that ship ÷ the general checks",
+				b.pastOrders),
 			gate: both, other: one, unit: " ms", better: "lower", target: trialBoth,
 		},
 		row{
-			what: fmt.Sprintf("`gate rules try`, %d orders: most resident memory ÷ %d MiB", shape.Orders, trialMemory),
-			gate: []float64{large.memory}, other: []float64{trialMemory}, unit: " MiB", better: "lower", target: 1,
+			what: fmt.Sprintf("`gate rules try`, %d orders: most resident memory ÷ %d MiB", shape.Orders,
+				trialMemory),
+			gate: []float64{large.memory}, other: []float64{trialMemory}, unit: " MiB", better: "lower",
+			target: 1,
 		})
 	return nil
 }

@@ -1,4 +1,5 @@
-// Package deploy_test holds the deployment files to what they promise.
+// Package deploy_test checks the deployment files: what they start, what they expose, and that the
+// gate accepts their settings.
 package deploy_test
 
 import (
@@ -23,16 +24,16 @@ import (
 	"error-check-gate/internal/config"
 )
 
-// Services that run once and end.
+// jobs run once and end.
 var jobs = []string{"temporal-schema", "temporal-namespace"}
 
-// Services that are the gate's own processes.
+// gate are the gate's own processes.
 var gate = []string{"ingress", "worker", "desk"}
 
-// Services that only the demo has.
+// demo are the services that only the demo has.
 var demo = []string{"fake-inflow", "mail"}
 
-// Services whose image has nothing to run a health check with.
+// unwatched are the services whose image has no program for a health check.
 var unwatched = []string{"otel-collector"}
 
 const (
@@ -40,7 +41,9 @@ const (
 	demoFile    = "../../deploy/demo/docker-compose.yml"
 )
 
-func loadFiles(ctx context.Context, files []string, options ...cli.ProjectOptionsFn) (*types.Project, error) {
+func loadFiles(
+	ctx context.Context, files []string, options ...cli.ProjectOptionsFn,
+) (*types.Project, error) {
 	loaded, err := cli.NewProjectOptions(files, options...)
 	if err != nil {
 		return nil, err
@@ -52,19 +55,21 @@ func loadProject(ctx context.Context, options ...cli.ProjectOptionsFn) (*types.P
 	return loadFiles(ctx, []string{composeFile}, options...)
 }
 
-// project is what a company with a desk runs, with secrets that look like secrets.
+// project loads docker-compose.yml for a company with a desk, with test secrets.
 func project(t *testing.T) *types.Project {
 	t.Helper()
 	secrets := t.TempDir()
 	for name, text := range map[string]string{
-		"postgres_password": "a", "grafana_admin_password": "b", "inflow_api_key": "an-api-key", "webhook_secret": "whsec-0123456789abcdef",
-		"desk_secret": "a-secret-of-the-desk-0123456789abcdef",
+		"postgres_password": "a", "grafana_admin_password": "b", "inflow_api_key": "an-api-key",
+		"webhook_secret": "whsec-0123456789abcdef",
+		"desk_secret":    "a-secret-of-the-desk-0123456789abcdef",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte(text+"\n"), 0o600))
 	}
 	p, err := loadProject(t.Context(), cli.WithProfiles([]string{"desk"}), cli.WithEnv([]string{
 		"INFLOW_COMPANY_ID=6f1c", "SECRETS_DIR=" + secrets,
-		"DESK_SECRET_SECRET=" + filepath.Join(secrets, "desk_secret"), "DESK_URL=https://desk.example.com",
+		"DESK_SECRET_SECRET=" + filepath.Join(secrets, "desk_secret"),
+		"DESK_URL=https://desk.example.com",
 		"DESK_PEOPLE=@example.com", "SMTP_ADDR=smtp.example.com:587", "MAIL_FROM=gate@example.com",
 		"MAIL_TO=office@example.com",
 	}))
@@ -72,7 +77,7 @@ func project(t *testing.T) *types.Project {
 	return p
 }
 
-// demoProject is what the two files together run, with these variables in the shell.
+// demoProject loads both files together, with these variables in the shell.
 func demoProject(t *testing.T, environment ...string) *types.Project {
 	t.Helper()
 	p, err := loadFiles(t.Context(), []string{composeFile, demoFile}, cli.WithEnv(environment))
@@ -80,7 +85,7 @@ func demoProject(t *testing.T, environment ...string) *types.Project {
 	return p
 }
 
-// everything is the real project, and the services that only the demo has.
+// everything returns the services of the real project and of the demo.
 func everything(t *testing.T) *types.Project {
 	t.Helper()
 	p, services := project(t), demoProject(t).Services
@@ -90,7 +95,7 @@ func everything(t *testing.T) *types.Project {
 	return p
 }
 
-// variables are the names that a file takes from the shell or from .env.
+// variables returns the names that a file takes from the shell or from .env.
 func variables(t *testing.T, file string) []string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -103,19 +108,22 @@ func variables(t *testing.T, file string) []string {
 	return names
 }
 
-// TestComposeLoadsWithoutSettings: every command but 'up' works in a shell that has none of them.
+// TestComposeLoadsWithoutSettings checks that all commands except 'up' work in a shell without
+// settings.
 func TestComposeLoadsWithoutSettings(t *testing.T) {
 	p, err := loadProject(t.Context())
 	require.NoError(t, err)
 	services := []string{
-		"postgres", "temporal-schema", "temporal", "temporal-namespace", "temporal-ui", "ingress", "worker",
+		"postgres", "temporal-schema", "temporal", "temporal-namespace", "temporal-ui", "ingress",
+		"worker",
 		"otel-collector", "jaeger", "prometheus", "grafana",
 	}
 	assert.ElementsMatch(t, services, p.ServiceNames())
-	assert.ElementsMatch(t, append(services, "desk"), project(t).ServiceNames(), "the desk starts when it is asked for")
+	assert.ElementsMatch(t, append(services, "desk"), project(t).ServiceNames(),
+		"the desk starts when it is asked for")
 	assert.ElementsMatch(t, append(append(services, "desk"), demo...), demoProject(t).ServiceNames())
 
-	// The worker says what it lacks.
+	// The worker says which settings are missing.
 	var entries []string
 	for variable, value := range p.Services["worker"].Environment {
 		if !strings.HasSuffix(variable, config.FileSuffix) {
@@ -127,7 +135,8 @@ func TestComposeLoadsWithoutSettings(t *testing.T) {
 	assert.Contains(t, fmt.Sprint(faults), "INFLOW_COMPANY_ID")
 }
 
-// TestDemoTakesNoRealSettings: real settings in the shell or in .env must not make the demo mail real people.
+// TestDemoTakesNoRealSettings checks that the demo mails nobody if the shell or .env has real
+// settings.
 func TestDemoTakesNoRealSettings(t *testing.T) {
 	want := demoProject(t)
 	assert.Equal(t, "error-check-gate-demo", want.Name)
@@ -138,7 +147,8 @@ func TestDemoTakesNoRealSettings(t *testing.T) {
 	allowed := regexp.MustCompile(`^(\w+_PORT|GATE_VERSION|DEMO_SUBNET)$`)
 	for _, name := range append(variables(t, composeFile), variables(t, demoFile)...) {
 		if !allowed.MatchString(name) {
-			exported = append(exported, name+"="+cmp.Or(map[string]string{"GATE_SUBNET": "10.9.9.0/24", "BIND_ADDRESS": "10.9.9.1"}[name], "real"))
+			exported = append(exported, name+"="+cmp.Or(map[string]string{"GATE_SUBNET": "10.9.9.0/24",
+				"BIND_ADDRESS": "10.9.9.1"}[name], "real"))
 		}
 	}
 	got := demoProject(t, exported...)
@@ -162,12 +172,14 @@ func TestDemoTakesNoRealSettings(t *testing.T) {
 		content, err := os.ReadFile(secret.File)
 		require.NoError(t, err)
 		if len(content) > 0 {
-			assert.True(t, strings.HasPrefix(string(content), "demo-only"), "%s does not say that it is the demo's", secret.File)
+			assert.True(t, strings.HasPrefix(string(content), "demo-only"),
+				"%s does not say that it is the demo's", secret.File)
 		}
 	}
 }
 
-// TestServicesAreBounded: neither a log nor a process can fill the machine, and no port is one that Docker picks.
+// TestServicesAreBounded checks that no log and no process can fill the machine, and that Docker
+// picks no port.
 func TestServicesAreBounded(t *testing.T) {
 	for name, service := range everything(t).Services {
 		require.NotNil(t, service.Logging, name)
@@ -175,17 +187,19 @@ func TestServicesAreBounded(t *testing.T) {
 		assert.NotEmpty(t, service.Logging.Options["max-size"], name)
 		assert.NotZero(t, service.MemLimit, "%s has no memory limit", name)
 		for _, port := range service.Ports {
-			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that nobody knows", name, port.Target)
+			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that nobody knows", name,
+				port.Target)
 		}
 	}
 }
 
-// TestDatabaseIsAskedByTCP: the server that sets up an empty volume answers on its socket, and stops again.
+// TestDatabaseIsAskedByTCP checks the health check of the database. While PostgreSQL sets up an
+// empty volume, it answers on its socket, and then stops again.
 func TestDatabaseIsAskedByTCP(t *testing.T) {
 	assert.Contains(t, project(t).Services["postgres"].HealthCheck.Test, "--host=127.0.0.1")
 }
 
-// Every variable of the file is explained where a person looks.
+// Every variable of the file is explained in .env.example or in the docs.
 func TestVariablesAreExplained(t *testing.T) {
 	file, err := os.ReadFile(composeFile)
 	require.NoError(t, err)
@@ -195,7 +209,8 @@ func TestVariablesAreExplained(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range variables(t, composeFile) {
 		word := regexp.MustCompile(`\b` + name + `\b`)
-		assert.True(t, word.MatchString(head) || word.Match(example) || name == "TZ", "%s is explained nowhere", name)
+		assert.True(t, word.MatchString(head) || word.Match(example) || name == "TZ",
+			"%s is explained nowhere", name)
 	}
 }
 
@@ -218,15 +233,17 @@ func TestImagesArePinned(t *testing.T) {
 	module, err := os.ReadFile("../../go.mod")
 	require.NoError(t, err)
 	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
-	assert.Contains(t, bases[0][1], "golang:"+string(language)+".", "go.mod and the Dockerfile name different releases of Go")
+	assert.Contains(t, bases[0][1], "golang:"+string(language)+".",
+		"go.mod and the Dockerfile name different releases of Go")
 }
 
-// The programs that 'make test-production' and 'make test-compose' run are those that are deployed.
+// 'make test-production' and 'make test-compose' run the versions that the file deploys.
 func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
 	makefile, err := os.ReadFile("../../Makefile")
 	require.NoError(t, err)
 	tested := map[string]string{}
-	for _, match := range regexp.MustCompile(`(?m)^([A-Z_]+)_VERSION *:= *(\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
+	for _, match := range regexp.MustCompile(
+		`(?m)^([A-Z_]+)_VERSION *:= *(\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
 		tested[match[1]] = match[2]
 	}
 	p := everything(t)
@@ -268,7 +285,8 @@ func TestServicesStartInOrderAndAreWatched(t *testing.T) {
 	for _, name := range gate {
 		assert.Contains(t, p.Services[name].DependsOn, "temporal-namespace", name)
 		require.NotNil(t, p.Services[name].StopGracePeriod)
-		assert.Greater(t, time.Duration(*p.Services[name].StopGracePeriod), 25*time.Second, "%s has no time to drain", name)
+		assert.Greater(t, time.Duration(*p.Services[name].StopGracePeriod), 25*time.Second,
+			"%s has no time to drain", name)
 	}
 	assert.Len(t, p.Services["postgres"].Volumes, 1)
 }
@@ -281,9 +299,10 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			if sensitive.MatchString(variable) {
 				require.NotNil(t, value)
 				if strings.HasSuffix(variable, "_FILE") && *value == "" {
-					continue // one that a company may do without
+					continue // optional
 				}
-				assert.True(t, strings.HasSuffix(variable, "_FILE") && strings.HasPrefix(*value, "/run/secrets/"), "%s: %s=%s", name, variable, *value)
+				assert.True(t, strings.HasSuffix(variable, "_FILE") &&
+					strings.HasPrefix(*value, "/run/secrets/"), "%s: %s=%s", name, variable, *value)
 				assert.Contains(t, secretTargets(service), *value, "%s has no such secret", name)
 			}
 		}
@@ -296,7 +315,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			assert.Equal(t, "secrets", filepath.Base(filepath.Dir(secret.File)), name)
 		}
 	}
-	// The others are given when they are asked for.
+	// The others reach the services when they are set.
 	optional := []string{"INFLOW_COMPANY_ID=6f1c"}
 	for name, secret := range plain.Secrets {
 		if secret.File == os.DevNull {
@@ -311,11 +330,13 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 	for service, variables := range map[string][]string{
 		"worker": {"SMTP_PASSWORD_FILE", "NOTIFY_URLS_FILE", "PAYLOAD_KEYS_FILE", "DESK_SECRET_FILE"},
 		"desk": {
-			"SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "DESK_SECRET_FILE", "DESK_OIDC_CLIENT_SECRET_FILE", "DESK_API_TOKENS_FILE",
+			"SMTP_PASSWORD_FILE", "PAYLOAD_KEYS_FILE", "DESK_SECRET_FILE", "DESK_OIDC_CLIENT_SECRET_FILE",
+			"DESK_API_TOKENS_FILE",
 		},
 	} {
 		for _, variable := range variables {
-			assert.Contains(t, secretTargets(asked.Services[service]), *asked.Services[service].Environment[variable])
+			assert.Contains(t, secretTargets(asked.Services[service]),
+				*asked.Services[service].Environment[variable])
 		}
 	}
 	ignored, err := os.ReadFile("../../.gitignore")
@@ -328,7 +349,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 	}
 }
 
-// unsetSecrets are those of which nothing but their place is known.
+// unsetSecrets are the secrets that have a place in the file but no value.
 func unsetSecrets(t *testing.T, p *types.Project) []string {
 	t.Helper()
 	var unset []string
@@ -394,13 +415,15 @@ func TestNothingRunsWithPrivileges(t *testing.T) {
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	users := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindAllSubmatch(dockerfile, -1)
-	require.Len(t, users, strings.Count(string(dockerfile), "\nFROM scratch "), "an image runs as root")
+	require.Len(t, users, strings.Count(string(dockerfile), "\nFROM scratch "),
+		"an image runs as root")
 	for _, user := range users {
 		assert.NotEqual(t, "0", string(user[1]))
 	}
 }
 
-// TestProductionImageHasOnlyTheGate: the stand-in forges InFlow's webhooks, and is for the demo.
+// TestProductionImageHasOnlyTheGate checks that the stand-in, which can forge InFlow's webhooks, is
+// only in the demo's image.
 func TestProductionImageHasOnlyTheGate(t *testing.T) {
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
@@ -411,7 +434,8 @@ func TestProductionImageHasOnlyTheGate(t *testing.T) {
 	assert.Equal(t, "gate-dev", demoProject(t).Services["fake-inflow"].Build.Target)
 }
 
-// TestLinksInMailsOpenTheDesk: the worker signs links with the desk's secret, for the address where the desk is published.
+// TestLinksInMailsOpenTheDesk checks that the worker signs links with the desk's secret, for the
+// address where the desk is published.
 func TestLinksInMailsOpenTheDesk(t *testing.T) {
 	for _, p := range []*types.Project{project(t), demoProject(t), demoProject(t, "DESK_PORT=5999")} {
 		desk, worker := p.Services["desk"], p.Services["worker"]
@@ -421,12 +445,13 @@ func TestLinksInMailsOpenTheDesk(t *testing.T) {
 		}
 	}
 	demo := demoProject(t, "DESK_PORT=5999").Services["desk"]
-	assert.Equal(t, "http://"+demo.Ports[0].HostIP+":"+demo.Ports[0].Published, *demo.Environment["DESK_URL"])
+	assert.Equal(t, "http://"+demo.Ports[0].HostIP+":"+demo.Ports[0].Published,
+		*demo.Environment["DESK_URL"])
 	_, inside, _ := strings.Cut(*demo.Environment["DESK_ADDR"], ":")
 	assert.Equal(t, strconv.Itoa(int(demo.Ports[0].Target)), inside)
 }
 
-// TestDeskStartsAsItsPageSays runs what docs/desk.md says of containers, in an empty folder.
+// TestDeskStartsAsItsPageSays runs the container commands of docs/desk.md in an empty folder.
 func TestDeskStartsAsItsPageSays(t *testing.T) {
 	page, err := os.ReadFile("../../docs/desk.md")
 	require.NoError(t, err)
@@ -440,22 +465,26 @@ func TestDeskStartsAsItsPageSays(t *testing.T) {
 	require.NoError(t, err, "%s", output)
 	settings, err := os.ReadFile(filepath.Join(folder, ".env"))
 	require.NoError(t, err)
-	p, err := loadProject(t.Context(), cli.WithEnv(strings.Fields(string(settings))), cli.WithDefaultProfiles())
+	p, err := loadProject(t.Context(), cli.WithEnv(strings.Fields(string(settings))),
+		cli.WithDefaultProfiles())
 	require.NoError(t, err)
 	require.Contains(t, p.Services, "desk")
 
 	secret := filepath.Join(folder, "secrets", "desk_secret")
-	assert.Equal(t, "secrets/desk_secret", filepath.Join(filepath.Base(filepath.Dir(p.Secrets["desk_secret"].File)), filepath.Base(p.Secrets["desk_secret"].File)))
+	assert.Equal(t, "secrets/desk_secret",
+		filepath.Join(filepath.Base(filepath.Dir(p.Secrets["desk_secret"].File)),
+			filepath.Base(p.Secrets["desk_secret"].File)))
 	var entries []string
 	for variable, value := range p.Services["desk"].Environment {
-		entries = append(entries, variable+"="+strings.Replace(*value, "/run/secrets/desk_secret", secret, 1))
+		entries = append(entries, variable+"="+strings.Replace(*value, "/run/secrets/desk_secret", secret,
+			1))
 	}
 	_, faults, err := config.Effective(config.Environ(entries), "desk")
 	require.NoError(t, err)
 	assert.Empty(t, faults)
 }
 
-// The gate's own reading of the settings, with the secrets' files that the project names, finds nothing wrong.
+// 'gate config' accepts the settings, with the secret files that the project names.
 func TestSettingsAreThoseOfTheGate(t *testing.T) {
 	for _, p := range []*types.Project{project(t), demoProject(t)} {
 		processes := append([]string{}, gate...)
@@ -486,7 +515,8 @@ func TestSettingsAreThoseOfTheGate(t *testing.T) {
 			}
 			for variable := range service.Environment {
 				foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
-				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] || known[variable], "%s does not read %s", name, variable)
+				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] ||
+					known[variable], "%s does not read %s", name, variable)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ const (
 	kubernetesExample = "../../deploy/kubernetes/overlays/example"
 )
 
-// cluster is what kustomize makes of a folder, each object as Kubernetes reads it.
+// cluster is the output of kustomize for a folder, each object decoded like Kubernetes does.
 type cluster struct {
 	deployments map[string]appsv1.Deployment
 	configMaps  map[string]corev1.ConfigMap
@@ -47,7 +47,7 @@ type cluster struct {
 	monitors    []podMonitor
 }
 
-// podMonitor is as much of the Prometheus Operator's as is used.
+// podMonitor has the fields that we use of the Prometheus Operator's PodMonitor.
 type podMonitor struct {
 	APIVersion string         `json:"apiVersion"`
 	Kind       string         `json:"kind"`
@@ -65,7 +65,7 @@ type podMonitor struct {
 	} `json:"spec"`
 }
 
-// scaledObject is as much of KEDA's as is used.
+// scaledObject has the fields that we use of KEDA's ScaledObject.
 type scaledObject struct {
 	APIVersion string         `json:"apiVersion"`
 	Kind       string         `json:"kind"`
@@ -86,9 +86,11 @@ type scaledObject struct {
 
 func buildCluster(t *testing.T, folder string) *cluster {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(),
+		folder)
 	require.NoError(t, err)
-	c := &cluster{deployments: map[string]appsv1.Deployment{}, configMaps: map[string]corev1.ConfigMap{}, services: map[string]corev1.Service{}}
+	c := &cluster{deployments: map[string]appsv1.Deployment{},
+		configMaps: map[string]corev1.ConfigMap{}, services: map[string]corev1.Service{}}
 	for _, resource := range built.Resources() {
 		text, err := resource.AsYAML()
 		require.NoError(t, err)
@@ -115,13 +117,14 @@ func buildCluster(t *testing.T, folder string) *cluster {
 		case "monitoring.coreos.com/v1 PodMonitor":
 			c.monitors = append(c.monitors, strict[podMonitor](t, text))
 		default:
-			assert.Failf(t, "an object that nobody expects", "%s %s: a Secret, say, would hold its value", kind, name)
+			assert.Failf(t, "an object that nobody expects", "%s %s: a Secret, say, would hold its value",
+				kind, name)
 		}
 	}
 	return c
 }
 
-// strict refuses a field that the type does not have, in the same case, as Kubernetes does.
+// strict decodes like Kubernetes: it refuses unknown fields, also in another case.
 func strict[T any](t *testing.T, text []byte) (object T) {
 	t.Helper()
 	document, err := yaml.YAMLToJSONStrict(text)
@@ -132,7 +135,7 @@ func strict[T any](t *testing.T, text []byte) (object T) {
 	return object
 }
 
-// pods are the labels of each Deployment's pods.
+// pods returns the labels of each Deployment's pods.
 func (c *cluster) selected(selector map[string]string) []string {
 	var names []string
 	for name, deployment := range c.deployments {
@@ -148,12 +151,12 @@ func (c *cluster) selected(selector map[string]string) []string {
 	return names
 }
 
-// workloads of the base; the desk is a component.
+// workloads are the workloads of the base. The desk is a component.
 var workloads = []string{"gate-ingress", "gate-worker"}
 
 const desk = "gate-desk"
 
-// workloadsOf are the processes that a folder should have.
+// workloadsOf returns the workloads that a folder should have.
 func workloadsOf(folder string) []string {
 	if folder == kubernetesBase {
 		return workloads
@@ -161,7 +164,7 @@ func workloadsOf(folder string) []string {
 	return append([]string{desk}, workloads...)
 }
 
-// fullOverlay is the example with every component that it leaves out.
+// fullOverlay is the example overlay with every component that it comments out.
 func fullOverlay(t *testing.T) string {
 	t.Helper()
 	example, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
@@ -172,7 +175,8 @@ func fullOverlay(t *testing.T) string {
 	relative, err := filepath.Rel(folder, filepath.Join(here, "../../deploy/kubernetes"))
 	require.NoError(t, err)
 	text := "resources: [" + relative + "/overlays/example]\ncomponents:\n"
-	left := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example, -1)
+	left := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example,
+		-1)
 	require.NotEmpty(t, left)
 	for _, component := range left {
 		text += "  - " + relative + "/" + string(component[1]) + "\n"
@@ -181,7 +185,8 @@ func fullOverlay(t *testing.T) string {
 	return folder
 }
 
-// TestReplicasBelongToTheAutoscaler: a number in the Deployment too is what each apply resets it to.
+// TestReplicasBelongToTheAutoscaler checks that no Deployment has a number of replicas, because
+// each apply would reset the autoscaler's.
 func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
@@ -207,7 +212,8 @@ func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 	}
 }
 
-// TestAutoscalerCountsTheQueueOfItsVersion: each version of the workers has a queue of its own.
+// TestAutoscalerCountsTheQueueOfItsVersion checks that the autoscaler looks at the right queue:
+// each version of the workers has its own.
 func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
 	c := buildCluster(t, fullOverlay(t))
 	settings := c.settings(t, "gate-worker")
@@ -216,10 +222,12 @@ func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
 	trigger := c.scaled[0].Spec.Triggers[0].Metadata
 	assert.Equal(t, settings["WORKER_DEPLOYMENT"], trigger["workerDeploymentName"])
 	assert.Equal(t, settings["WORKER_BUILD_ID"], trigger["workerDeploymentBuildId"])
-	assert.NotContains(t, buildCluster(t, kubernetesExample).scaled[0].Spec.Triggers[0].Metadata, "workerDeploymentName")
+	assert.NotContains(t, buildCluster(t, kubernetesExample).scaled[0].Spec.Triggers[0].Metadata,
+		"workerDeploymentName")
 }
 
-// TestPrometheusOperatorReadsEveryPod, under the job names that the alerts know.
+// TestPrometheusOperatorReadsEveryPod checks that the monitors select all pods, with the job names
+// that the alerts use.
 func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
 	full := fullOverlay(t)
 	c := buildCluster(t, full)
@@ -241,7 +249,7 @@ func TestPrometheusOperatorReadsEveryPod(t *testing.T) {
 	}
 }
 
-// settings are the ConfigMaps' values of a workload.
+// settings returns the values that a workload gets from ConfigMaps.
 func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
 	t.Helper()
 	values := map[string]string{}
@@ -253,10 +261,13 @@ func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
 	return values
 }
 
-// TestKubernetesNeedsAVersionThatIsSaid: preStop.sleep is in Kubernetes from 1.30 on.
+// TestKubernetesNeedsAVersionThatIsSaid checks that the docs name the minimum version. Kubernetes
+// has preStop.sleep since 1.30.
 func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
-	require.NotNil(t, buildCluster(t, kubernetesBase).deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
-	for _, file := range []string{kubernetesBase + "/kustomization.yaml", kubernetesExample + "/kustomization.yaml", "../../docs/operations.md"} {
+	require.NotNil(t, buildCluster(t,
+		kubernetesBase).deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
+	for _, file := range []string{kubernetesBase + "/kustomization.yaml",
+		kubernetesExample + "/kustomization.yaml", "../../docs/operations.md"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.True(t, strings.Contains(string(text), "Kubernetes 1.30"), file)
@@ -278,7 +289,8 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			assert.Equal(t, 0, deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue(), name)
 			assert.False(t, *pod.AutomountServiceAccountToken, name)
 			assert.True(t, *pod.SecurityContext.RunAsNonRoot, name)
-			assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type, name)
+			assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type,
+				name)
 			assert.True(t, *container.SecurityContext.ReadOnlyRootFilesystem, name)
 			assert.False(t, *container.SecurityContext.AllowPrivilegeEscalation, name)
 			assert.Equal(t, []corev1.Capability{"ALL"}, container.SecurityContext.Capabilities.Drop, name)
@@ -289,7 +301,8 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			for _, port := range container.Ports {
 				ports[port.Name] = port.ContainerPort
 			}
-			for path, probes := range map[string][]*corev1.Probe{"/livez": {container.StartupProbe, container.LivenessProbe}, "/readyz": {container.ReadinessProbe}} {
+			for path, probes := range map[string][]*corev1.Probe{"/livez": {container.StartupProbe,
+				container.LivenessProbe}, "/readyz": {container.ReadinessProbe}} {
 				for _, probe := range probes {
 					assert.Equal(t, path, probe.HTTPGet.Path, name)
 					assert.Contains(t, ports, probe.HTTPGet.Port.StrVal, name)
@@ -299,7 +312,8 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 			if container.Lifecycle != nil {
 				grace -= time.Duration(container.Lifecycle.PreStop.Sleep.Seconds) * time.Second
 			}
-			assert.Greater(t, grace, 30*time.Second, "%s: 25 s of draining, and 5 s for the last traces", name)
+			assert.Greater(t, grace, 30*time.Second, "%s: 25 s of draining, and 5 s for the last traces",
+				name)
 		}
 		assert.Len(t, images, 1, "one image for all")
 		for _, account := range c.accounts {
@@ -309,11 +323,12 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 	}
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
-	user := *buildCluster(t, kubernetesBase).deployments["gate-worker"].Spec.Template.Spec.SecurityContext.RunAsUser
+	user := *buildCluster(
+		t, kubernetesBase).deployments["gate-worker"].Spec.Template.Spec.SecurityContext.RunAsUser
 	assert.Contains(t, string(dockerfile), fmt.Sprintf("\nUSER %d:%d\n", user, user))
 }
 
-// The gate's own reading of each workload's settings finds nothing wrong.
+// 'gate config' accepts the settings of each workload.
 func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 	head, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
 	require.NoError(t, err)
@@ -326,7 +341,8 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 				values[variable.Name] = variable.Value
 				if from := variable.ValueFrom; from != nil {
 					values[variable.Name] = "6f1c"
-					assert.Contains(t, string(head), from.SecretKeyRef.Key, "the key is named where the secret is made")
+					assert.Contains(t, string(head), from.SecretKeyRef.Key,
+						"the file that makes the secret names the key")
 				}
 			}
 			files := map[string]string{}
@@ -334,14 +350,15 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 				folder := t.TempDir()
 				files[volume.Name] = folder
 				if volume.ConfigMap != nil {
-					require.Contains(t, c.configMaps, volume.ConfigMap.Name, "without a hash: it is followed in place")
+					require.Contains(t, c.configMaps, volume.ConfigMap.Name,
+						"without a hash: it is followed in place")
 					for file, text := range c.configMaps[volume.ConfigMap.Name].Data {
 						require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
 					}
 					continue
 				}
 				for _, item := range volume.Secret.Items {
-					assert.Contains(t, string(head), item.Key, "the key is named where the secret is made")
+					assert.Contains(t, string(head), item.Key, "the file that makes the secret names the key")
 					text := "a-secret-0123456789abcdef-0123456789"
 					switch item.Key {
 					case "payload_keys":
@@ -359,11 +376,14 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 			mounted := strings.NewReplacer(mounts...)
 			var entries []string
 			for variable, value := range values {
-				sensitive := regexp.MustCompile(`PASSWORD|SECRET|API_KEY|TOKEN|PAYLOAD_KEYS`).MatchString(variable)
-				assert.True(t, !sensitive || strings.HasSuffix(variable, config.FileSuffix), "%s: %s is no file", name, variable)
+				sensitive := regexp.MustCompile(
+					`PASSWORD|SECRET|API_KEY|TOKEN|PAYLOAD_KEYS`).MatchString(variable)
+				assert.True(t, !sensitive || strings.HasSuffix(variable, config.FileSuffix),
+					"%s: %s is no file", name, variable)
 				entries = append(entries, variable+"="+mounted.Replace(value))
 			}
-			settings, faults, err := config.Effective(config.Environ(entries), strings.TrimPrefix(name, "gate-"))
+			settings, faults, err := config.Effective(config.Environ(entries),
+				strings.TrimPrefix(name, "gate-"))
 			require.NoError(t, err)
 			assert.Empty(t, faults, name)
 			known := map[string]bool{}
@@ -372,13 +392,14 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 			}
 			for variable := range values {
 				foreign := strings.HasPrefix(variable, "TEMPORAL_") || strings.HasPrefix(variable, "OTEL_")
-				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] || known[variable], "%s does not read %s", name, variable)
+				assert.True(t, foreign || known[strings.TrimSuffix(variable, config.FileSuffix)] ||
+					known[variable], "%s does not read %s", name, variable)
 			}
 		}
 	}
 }
 
-// What names something else names something that is there.
+// Every name that an object refers to exists.
 func TestKubernetesObjectsFitTogether(t *testing.T) {
 	c := buildCluster(t, kubernetesExample)
 	ports := func(deployment string) (names []string) {

@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/dev/childprocess"
 )
 
-// promtool runs Prometheus' own checker, which 'make promtool' gets.
+// promtool runs Prometheus' own checker, which 'make promtool' installs.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	command, err := childprocess.FindCommand("promtool", "PROMTOOL")
@@ -51,8 +51,8 @@ func alertRules(t *testing.T) []alertRule {
 	return rules
 }
 
-// TestEveryAlertIsTestedAndExplained: each has a case in which it fires, one in which it does
-// not, and a heading on the page that says what to do.
+// TestEveryAlertIsTestedAndExplained checks that each alert has a test case in which it fires, one
+// in which it does not, and a heading in the docs that says what to do.
 func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 	t.Parallel()
 	var tests string
@@ -64,13 +64,16 @@ func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	for _, rule := range alertRules(t) {
-		assert.Regexp(t, `alertname: `+rule.Alert+`\n\s+exp_alerts:\n`, tests, "%s: no test in which it fires", rule.Alert)
-		assert.Regexp(t, `alertname: `+rule.Alert+`\n\s+exp_alerts: \[\]`, tests, "%s: no test in which it is silent", rule.Alert)
+		assert.Regexp(t, `alertname: `+rule.Alert+`\n\s+exp_alerts:\n`, tests,
+			"%s: no test in which it fires", rule.Alert)
+		assert.Regexp(t, `alertname: `+rule.Alert+`\n\s+exp_alerts: \[\]`, tests,
+			"%s: no test in which it is silent", rule.Alert)
 		assert.Contains(t, []string{"page", "ticket", "info"}, rule.Labels["severity"], rule.Alert)
 		assert.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 		file, anchor, _ := strings.Cut(rule.Annotations["runbook"], "#")
 		assert.Equal(t, "docs/operations.md", file, rule.Alert)
 		assert.Equal(t, strings.ToLower(rule.Alert), anchor)
-		assert.Regexp(t, regexp.MustCompile(`(?m)^#+ `+rule.Alert+`$`), string(page), "the page has no heading for it")
+		assert.Regexp(t, regexp.MustCompile(`(?m)^#+ `+rule.Alert+`$`), string(page),
+			"the page has no heading for it")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// decode reads a file and refuses what the shape does not have.
+// decode reads a file, and refuses unknown fields.
 func decode(t *testing.T, path string, into any) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -28,7 +28,8 @@ func decode(t *testing.T, path string, into any) {
 	require.NoError(t, decoder.Decode(into), path)
 }
 
-// TestPrometheusReadsWhatIsThere: each target is a service that serves metrics at that port.
+// TestPrometheusReadsWhatIsThere checks that each target is a service that serves metrics at that
+// port.
 func TestPrometheusReadsWhatIsThere(t *testing.T) {
 	var configured struct {
 		Global        map[string]string `yaml:"global"`
@@ -58,15 +59,18 @@ func TestPrometheusReadsWhatIsThere(t *testing.T) {
 			targets = append(targets, net.JoinHostPort(dns.Names[0], dns.Port))
 		}
 	}
-	_, temporalMetrics, _ := strings.Cut(*p.Services["temporal"].Environment["PROMETHEUS_ENDPOINT"], ":")
+	_, temporalMetrics, _ := strings.Cut(*p.Services["temporal"].Environment["PROMETHEUS_ENDPOINT"],
+		":")
 	_, admin, _ := strings.Cut(*p.Services["ingress"].Environment["ADMIN_ADDR"], ":")
 	assert.ElementsMatch(t, []string{
-		"ingress:" + admin, "worker:" + admin, "desk:" + admin, "temporal:" + temporalMetrics, "otel-collector:8888", "localhost:9090",
+		"ingress:" + admin, "worker:" + admin, "desk:" + admin, "temporal:" + temporalMetrics,
+		"otel-collector:8888", "localhost:9090",
 	}, targets)
 	assert.Equal(t, []string{"rules.yml"}, configured.RuleFiles)
 }
 
-// TestCollectorHandsTracesToJaeger: each part that a pipeline names is set up, and none is left over.
+// TestCollectorHandsTracesToJaeger checks that each part that a pipeline names is configured, and
+// that no part is unused.
 func TestCollectorHandsTracesToJaeger(t *testing.T) {
 	type parts map[string]map[string]any
 	var configured struct {
@@ -81,7 +85,8 @@ func TestCollectorHandsTracesToJaeger(t *testing.T) {
 		for _, kind := range []struct {
 			used  []string
 			setUp parts
-		}{{pipeline.Receivers, configured.Receivers}, {pipeline.Processors, configured.Processors}, {pipeline.Exporters, configured.Exporters}} {
+		}{{pipeline.Receivers, configured.Receivers}, {pipeline.Processors, configured.Processors},
+			{pipeline.Exporters, configured.Exporters}} {
 			assert.Len(t, kind.setUp, len(kind.used), name)
 			for _, part := range kind.used {
 				assert.Contains(t, kind.setUp, part, name)
@@ -92,11 +97,13 @@ func TestCollectorHandsTracesToJaeger(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, project(t).Services, host)
 	assert.Equal(t, "4317", port)
-	endpoint, err := url.Parse(*project(t).Services["ingress"].Environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
+	endpoint, err := url.Parse(
+		*project(t).Services["ingress"].Environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
 	require.NoError(t, err)
 	assert.Contains(t, project(t).Services, endpoint.Hostname())
 	receiver := configured.Receivers["otlp"]["protocols"].(map[string]any)["http"].(map[string]any)["endpoint"].(string)
-	assert.True(t, strings.HasSuffix(receiver, ":"+endpoint.Port()), "the gate sends to %s, the collector listens on %s", endpoint, receiver)
+	assert.True(t, strings.HasSuffix(receiver, ":"+endpoint.Port()),
+		"the gate sends to %s, the collector listens on %s", endpoint, receiver)
 }
 
 func TestGrafanaShowsWhatIsThere(t *testing.T) {
@@ -136,13 +143,14 @@ func TestGrafanaShowsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestServiceIsOneThatSystemdUnderstands asks systemd where it is installed.
+// TestServiceIsOneThatSystemdUnderstands verifies the unit with systemd, if it is installed.
 func TestServiceIsOneThatSystemdUnderstands(t *testing.T) {
 	const unit = "../../deploy/systemd/gate@.service"
 	text, err := os.ReadFile(unit)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "\nUser=gate\n")
-	assert.Contains(t, string(text), "\nRestartPreventExitStatus=2\n", "a wrong setting is tried again for ever")
+	assert.Contains(t, string(text), "\nRestartPreventExitStatus=2\n",
+		"a wrong setting is tried again for ever")
 	timeout := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindSubmatch(text)
 	require.NotNil(t, timeout)
 	seconds, err := strconv.Atoi(string(timeout[1]))
@@ -153,7 +161,9 @@ func TestServiceIsOneThatSystemdUnderstands(t *testing.T) {
 		t.Skip("systemd-analyze is not installed")
 	}
 	copied := filepath.Join(t.TempDir(), "gate@.service")
-	require.NoError(t, os.WriteFile(copied, bytes.ReplaceAll(text, []byte("ExecStart=/usr/local/bin/gate"), []byte("ExecStart=/bin/true")), 0o600))
+	require.NoError(t, os.WriteFile(copied,
+		bytes.ReplaceAll(text, []byte("ExecStart=/usr/local/bin/gate"), []byte("ExecStart=/bin/true")),
+		0o600))
 	output, err := exec.CommandContext(t.Context(), analyze, "verify", copied).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	for line := range strings.Lines(string(output)) {
