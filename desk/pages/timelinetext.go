@@ -17,7 +17,11 @@ var (
 	checkedSentence   = regexp.MustCompile(`^Checked: ([a-z]+), (\d+) errors?, (\d+) warnings?\.$`)
 	confirmedSentence = regexp.MustCompile(`^Confirmed: (\d+) errors? \((.*)\)\.$`)
 	toldSentence      = regexp.MustCompile(`^(Told|Reminded) (.+): ([a-z]+)\.$`)
-	notToldSentence   = regexp.MustCompile(`^Not told: (\S+) \(([a-z]+) notice\), given up after a day\.$`)
+	gatheredSentence  = regexp.MustCompile(
+		`^(?:(.+\.) )?(\S+(?:, \S+)*(?: and \d+ more)?) will be told in the next collective message: ` +
+			`([a-z]+)\.$`)
+	notToldSentence = regexp.MustCompile(
+		`^Not told: (\S+) \(([a-z]+) notice\), given up after a day\.$`)
 	announcedSentence = regexp.MustCompile(`^Announced by (?:(\d+) )?webhooks?\.$`)
 	sweepSentence     = regexp.MustCompile(
 		`^The sweep found version \S+, which no webhook had announced\.$`)
@@ -38,17 +42,7 @@ func timelineText(e *ordercheck.TimelineEntry, location *time.Location) string {
 			return fmt.Sprintf("Held from now on, because of %s: %s.", count(number(m[1]), "error"), m[2])
 		}
 	case ordercheck.TimelineNotified, ordercheck.TimelineReminded:
-		if m := toldSentence.FindStringSubmatch(e.Text); m != nil {
-			if what := noticeText(ordercheck.NoticeKind(m[3])); what != "" {
-				return fmt.Sprintf("%s %s: %s.", m[1], receiversText(m[2]), what)
-			}
-		}
-		if m := notToldSentence.FindStringSubmatch(e.Text); m != nil {
-			if what := noticeText(ordercheck.NoticeKind(m[2])); what != "" {
-				return fmt.Sprintf("Could not tell %s: %s. The gate gave up after a day.",
-					receiversText(m[1]), what)
-			}
-		}
+		return notifiedText(e.Text)
 	case ordercheck.TimelineDelivery:
 		if m := announcedSentence.FindStringSubmatch(e.Text); m != nil {
 			if m[1] == "" {
@@ -74,6 +68,28 @@ func timelineText(e *ordercheck.TimelineEntry, location *time.Location) string {
 		}
 	}
 	return e.Text
+}
+
+// notifiedText translates what a run writes about a notice.
+func notifiedText(text string) string {
+	if m := gatheredSentence.FindStringSubmatch(text); m != nil {
+		if what := noticeText(ordercheck.NoticeKind(m[3])); what != "" {
+			gathered := fmt.Sprintf("The next collective message tells %s: %s.", receiversText(m[2]), what)
+			return strings.TrimSpace(notifiedText(m[1]) + " " + gathered)
+		}
+	}
+	if m := toldSentence.FindStringSubmatch(text); m != nil {
+		if what := noticeText(ordercheck.NoticeKind(m[3])); what != "" {
+			return fmt.Sprintf("%s %s: %s.", m[1], receiversText(m[2]), what)
+		}
+	}
+	if m := notToldSentence.FindStringSubmatch(text); m != nil {
+		if what := noticeText(ordercheck.NoticeKind(m[2])); what != "" {
+			return fmt.Sprintf("Could not tell %s: %s. The gate gave up after a day.",
+				receiversText(m[1]), what)
+		}
+	}
+	return text
 }
 
 func number(digits string) int {

@@ -1,15 +1,18 @@
 package pages
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
-// An end-to-end test checks that runs still write these sentences.
+// TestTimelineOfARunIsTranslated checks that runs write these sentences.
 func TestTimelineText(t *testing.T) {
 	t.Parallel()
 	zurich := time.FixedZone("CET", 3600)
@@ -18,8 +21,10 @@ func TestTimelineText(t *testing.T) {
 		text string
 		want string
 	}{
-		{ordercheck.TimelineChecked, "Checked: passed, 0 errors, 0 warnings.", "Checked: nothing is wrong."},
-		{ordercheck.TimelineChecked, "Checked: failed, 1 error, 2 warnings.", "Checked: 1 error, 2 warnings."},
+		{ordercheck.TimelineChecked, "Checked: passed, 0 errors, 0 warnings.",
+			"Checked: nothing is wrong."},
+		{ordercheck.TimelineChecked, "Checked: failed, 1 error, 2 warnings.",
+			"Checked: 1 error, 2 warnings."},
 		{
 			ordercheck.TimelineChecked, "Checked: incomplete, 0 errors, 0 warnings.",
 			"Checked. Some rules could not be checked.",
@@ -28,7 +33,8 @@ func TestTimelineText(t *testing.T) {
 			ordercheck.TimelineConfirmed, "Confirmed: 1200 errors (price, depth).",
 			"Held from now on, because of 1,200 errors: price, depth.",
 		},
-		{ordercheck.TimelineNotified, "Told mail:c712a5: failed.", "Told 1 email address: the order is held."},
+		{ordercheck.TimelineNotified, "Told mail:c712a5: failed.",
+			"Told 1 email address: the order is held."},
 		{
 			ordercheck.TimelineNotified,
 			"Told mail:c712a5, mail:sales-rep, mail:ffffff, slack:aaaaaa and 2 more: resolved.",
@@ -43,6 +49,18 @@ func TestTimelineText(t *testing.T) {
 			"Could not tell 1 email address: the order is held. The gate gave up after a day.",
 		},
 		{ordercheck.TimelineNotified, "Told mail:c712a5: unheard-of.", "Told mail:c712a5: unheard-of."},
+		{
+			ordercheck.TimelineNotified,
+			"mail:c712a5 will be told in the next collective message: failed.",
+			"The next collective message tells 1 email address: the order is held.",
+		},
+		{
+			ordercheck.TimelineNotified,
+			"Told slack:aaaaaa: failed. mail:c712a5, mail:sales-rep will be told in the next collective " +
+				"message: failed.",
+			"Told 1 chat: the order is held. The next collective message tells the sales rep and " +
+				"1 email address: the order is held.",
+		},
 		{ordercheck.TimelineDelivery, "Announced by webhook.", "InFlow announced a change."},
 		{ordercheck.TimelineDelivery, "Announced by 3 webhooks.", "InFlow announced 3 changes."},
 		{
@@ -68,4 +86,89 @@ func TestTimelineText(t *testing.T) {
 		entry := ordercheck.TimelineEntry{Kind: tc.kind, Text: tc.text, By: "jim"}
 		assert.Equal(t, tc.want, timelineText(&entry, zurich))
 	}
+}
+
+// TestTimelineOfARunIsTranslated leads the state of a run through a hold, and translates every
+// sentence that the state writes.
+func TestTimelineOfARunIsTranslated(t *testing.T) {
+	t.Parallel()
+	timeline := heldAndResolved(t)
+	kinds := map[ordercheck.TimelineKind]bool{}
+	for _, entry := range timeline {
+		kinds[entry.Kind] = true
+		text := timelineText(&entry, time.UTC)
+		if entry.Kind != ordercheck.TimelineResolved {
+			assert.NotEqual(t, entry.Text, text, "%s is not translated", entry.Kind)
+		}
+		for _, name := range []string{"mail:", "slack:", "webhook", "sweep"} {
+			assert.NotContains(t, text, name)
+		}
+	}
+	for _, kind := range []ordercheck.TimelineKind{
+		ordercheck.TimelineChecked, ordercheck.TimelineConfirmed, ordercheck.TimelineNotified,
+		ordercheck.TimelineReminded, ordercheck.TimelineDelivery, ordercheck.TimelineSweep,
+		ordercheck.TimelineOverridden, ordercheck.TimelineOverrideEnded, ordercheck.TimelineResolved,
+	} {
+		assert.True(t, kinds[kind], "no entry %s", kind)
+	}
+}
+
+// heldAndResolved returns the timeline of an order that was held, overridden, held again and fixed.
+func heldAndResolved(t *testing.T) []ordercheck.TimelineEntry {
+	t.Helper()
+	const grace, remindEvery = 30 * time.Minute, 24 * time.Hour
+	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	s := orderlife.New("1", orderlife.Settings{
+		GracePeriod: grace, HoldMax: 720 * time.Hour, RemindEvery: remindEvery,
+	}, ordercheck.PriorityPerson)
+	version := 0
+	check := func(found ...ordercheck.Finding) {
+		s.Asked()
+		s.Begin()
+		version++
+		s.Checked(now, &orderlife.Result{
+			Began:   now,
+			Fetched: ordercheck.FetchedOrder{OrderVersion: fmt.Sprint(version)},
+			Checked: &ordercheck.CheckedOrder{Findings: found},
+		})
+	}
+	notify := func() {
+		for len(s.Outbox) > 0 {
+			s.NoticeSent("mail:c712a5")
+			s.NoticeSent(ordercheck.TargetSalesRep)
+			s.NoticeGathered("slack:aaaaaa")
+			s.NoticeGivenUp(now, "mail:ffffff", "no such user")
+			s.NoticeDone(now)
+		}
+	}
+	pass := func(d time.Duration) {
+		now = now.Add(d)
+		s.TimePassed(now)
+		notify()
+	}
+	wrong := ordercheck.Finding{
+		ID: "price/1", RuleID: "price", Severity: ordercheck.SeverityError,
+		Scope: ordercheck.ScopeOrder, Message: "too cheap",
+	}
+	s.Delivered(now, 1, now)
+	check(wrong)
+	s.Delivered(now, 3, now)
+	pass(grace)
+	check(wrong)
+	notify()
+	s.Missed(now, "00AB")
+	check(wrong)
+	pass(remindEvery)
+	require.Equal(t, ordercheck.StatusFailed, s.Report.Status)
+	s.Override(now, ordercheck.OverrideRequest{
+		Findings: []string{"all"}, By: "jim", Reason: "agreed", Until: now.Add(time.Hour),
+	})
+	notify()
+	require.Equal(t, ordercheck.StatusOverridden, s.Report.Status)
+	pass(2 * time.Hour)
+	check(wrong)
+	notify()
+	check()
+	require.Equal(t, ordercheck.StatusPassed, s.Report.Status)
+	return s.Report.Timeline
 }
