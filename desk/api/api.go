@@ -48,9 +48,11 @@ type Options struct {
 	// TokensFile is the path of the token file. The API is off if it is empty.
 	TokensFile string
 	// Peer returns the address of a request's client; nil means the other end of the connection.
-	Peer   func(*http.Request) netip.Addr
-	Logger *slog.Logger     // nil means slog.Default()
-	Now    func() time.Time // nil means time.Now
+	Peer func(*http.Request) netip.Addr
+	// CheckTimeout bounds the wait for a check; 0 means orders.CheckTimeout.
+	CheckTimeout time.Duration
+	Logger       *slog.Logger     // nil means slog.Default()
+	Now          func() time.Time // nil means time.Now
 }
 
 // Handler answers requests to the API.
@@ -72,7 +74,10 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{
 		orders: o.Orders, peer: o.Peer, logger: o.Logger, now: o.Now,
 		refused:      rate.Sometimes{First: 1, Interval: time.Minute},
-		checkTimeout: orders.CheckTimeout,
+		checkTimeout: o.CheckTimeout,
+	}
+	if h.checkTimeout == 0 {
+		h.checkTimeout = orders.CheckTimeout
 	}
 	if h.peer == nil {
 		h.peer = func(r *http.Request) netip.Addr { return edge.Remote(r.RemoteAddr) }

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	strictjson "sigs.k8s.io/json"
-
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -88,21 +86,19 @@ func parseBody(body []byte, fields map[string]bodyField) (faults []string) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
 		return []string{"the body is not a JSON object"}
 	}
-	// encoding/json would accept a field that is given twice or in another case.
+	// A struct would accept fields in another case.
 	var values map[string]json.RawMessage
-	strictErrs, err := strictjson.UnmarshalStrict(body, &values)
-	if err != nil {
-		if isSyntax, offset := strictjson.SyntaxErrorOffset(err); isSyntax {
-			return []string{fmt.Sprintf("the body is not JSON: there is a mistake at byte %d", offset)}
+	if err := json.Unmarshal(body, &values); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return []string{fmt.Sprintf("the body is not JSON: there is a mistake at byte %d",
+				syntax.Offset)}
 		}
 		return []string{"the body is not a JSON object"}
 	}
-	for _, duplicate := range strictErrs {
-		var field strictjson.FieldError
-		if errors.As(duplicate, &field) {
-			shown := ordercheck.Cut(field.FieldPath(), maxShownName)
-			faults = append(faults, fmt.Sprintf("%q is given twice", shown))
-		}
+	for _, name := range repeatedFields(body) {
+		shown := ordercheck.Cut(name, maxShownName)
+		faults = append(faults, fmt.Sprintf("%q is given twice", shown))
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values[name]
@@ -117,4 +113,27 @@ func parseBody(body []byte, fields map[string]bodyField) (faults []string) {
 		}
 	}
 	return faults
+}
+
+// repeatedFields returns the names that a valid JSON object has more than once. [json.Unmarshal]
+// would keep the last value of each.
+func repeatedFields(object []byte) (repeated []string) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	_, _ = decoder.Token() // the opening brace
+	count := map[string]int{}
+	for decoder.More() {
+		name, err := decoder.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = decoder.Decode(&value)
+		}
+		if err != nil {
+			return repeated // not a valid object
+		}
+		text, _ := name.(string)
+		if count[text]++; count[text] == 2 {
+			repeated = append(repeated, text)
+		}
+	}
+	return repeated
 }

@@ -1,29 +1,25 @@
 package api
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/desk/orders"
 	"error-check-gate/desk/orders/orderstest"
+	"error-check-gate/internal/testkit"
 )
 
 const (
@@ -33,24 +29,6 @@ const (
 	testTokens    = "# who asks\n\nscanner:read:" + readToken + "\r\nclerk:act:" + actToken + "\n"
 )
 
-// lockedLog is a log that tests can read while requests run.
-type lockedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // testAPI is the API behind a real listener, with a clock that only the test moves.
 type testAPI struct {
 	*Handler
@@ -58,7 +36,7 @@ type testAPI struct {
 	orders     *orderstest.Fake
 	url        string
 	tokensPath string
-	log        *lockedLog
+	log        *testkit.Log
 
 	mu   sync.Mutex
 	time time.Time
@@ -75,12 +53,12 @@ func startAPI(t *testing.T) *testAPI {
 func startAPIWith(t *testing.T, tokens string) *testAPI {
 	t.Helper()
 	a := &testAPI{
-		t: t, orders: orderstest.New(), tokensPath: tokens, log: &lockedLog{}, time: time.Now(),
+		t: t, orders: orderstest.New(), tokensPath: tokens, log: &testkit.Log{}, time: time.Now(),
 		from: netip.MustParseAddr("192.0.2.1"),
 	}
 	var err error
 	a.Handler, err = New(Options{
-		Orders: a.orders, TokensFile: tokens, Logger: slog.New(slog.NewTextHandler(a.log, nil)),
+		Orders: a.orders, TokensFile: tokens, Logger: a.log.Logger(),
 		Now:  func() time.Time { a.mu.Lock(); defer a.mu.Unlock(); return a.time },
 		Peer: func(*http.Request) netip.Addr { a.mu.Lock(); defer a.mu.Unlock(); return a.from },
 	})
@@ -164,46 +142,35 @@ func (a *testAPI) send(method, path string, header http.Header, body string) res
 	return got
 }
 
-// readDescription parses openapi.json. Real clients accept new fields; these tests do not.
-var readDescription = sync.OnceValues(func() (*openapi3.T, error) {
-	var document any
-	if err := json.Unmarshal(description, &document); err != nil {
-		return nil, err
-	}
-	strict, err := json.Marshal(forbidUnknownFields(document))
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := openapi3.NewLoader().LoadFromData(strict)
-	if err != nil {
-		return nil, err
-	}
-	return parsed, parsed.Validate(context.Background())
-})
-
-func forbidUnknownFields(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		for _, child := range value {
-			forbidUnknownFields(child)
-		}
-		properties, ok := value["properties"].(map[string]any)
-		if ok && value["type"] == "object" && len(properties) > 0 {
-			value["additionalProperties"] = false
-		}
-	case []any:
-		for _, child := range value {
-			forbidUnknownFields(child)
-		}
-	}
-	return value
+// described is what these tests read of openapi.json. The tests in workshop/desk compare answers
+// with the schemas.
+type described struct {
+	OpenAPI string `json:"openapi"`
+	// Paths has the operations by path and by method in lower case.
+	Paths      map[string]map[string]describedOperation `json:"paths"`
+	Components struct {
+		Schemas map[string]struct {
+			Enum []string `json:"enum"`
+		} `json:"schemas"`
+	} `json:"components"`
 }
 
-func loadDescription(t testing.TB) *openapi3.T {
+type describedOperation struct {
+	// Security is nil if the operation needs a token, as most do.
+	Security  *[]any                     `json:"security"`
+	Responses map[string]json.RawMessage `json:"responses"` // by status
+}
+
+var readDescription = sync.OnceValues(func() (*described, error) {
+	var d described
+	return &d, json.Unmarshal(description, &d)
+})
+
+func loadDescription(t testing.TB) *described {
 	t.Helper()
-	parsed, err := readDescription()
+	d, err := readDescription()
 	require.NoError(t, err)
-	return parsed
+	return d
 }
 
 // assertDescribed checks what must hold for every response of the API.
@@ -219,49 +186,15 @@ func (a *testAPI) assertDescribed(request *http.Request, got response) {
 		assert.NotContains(t, string(got.body), token)
 	}
 	if got.status >= 400 && request.Method != http.MethodHead {
-		assertProblem(t, got)
+		assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"))
+		assert.Equal(t, got.status, got.problem(t).Status)
 	}
-	sent, err := http.NewRequestWithContext(
-		context.Background(), request.Method, request.URL.RequestURI(), http.NoBody)
-	require.NoError(t, err)
-	matched, _, err := findRoute(sent)
+	matched, _, err := findRoute(request)
 	if err != nil {
 		assert.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, got.status)
 		return
 	}
-	if request.Method != http.MethodHead {
-		assertMatchesOperation(t, sent, &matched, got)
-	}
-}
-
-func assertProblem(t *testing.T, got response) {
-	t.Helper()
-	assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"))
-	assert.Equal(t, got.status, got.problem(t).Status)
-	var value any
-	require.NoError(t, json.Unmarshal(got.body, &value))
-	schema := loadDescription(t).Components.Schemas["Problem"].Value
-	assert.NoError(t, schema.VisitJSON(value, openapi3.EnableJSONSchema2020()), string(got.body))
-}
-
-func assertMatchesOperation(t *testing.T, sent *http.Request, matched *route, got response) {
-	t.Helper()
-	parsed := loadDescription(t)
-	item := parsed.Paths.Value(matched.pattern)
-	require.NotNil(t, item, "%s is not described", matched.pattern)
-	operation := item.GetOperation(matched.method)
-	require.NotNil(t, operation, "%s %s is not described", matched.method, matched.pattern)
-	input := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{
-			Request: sent,
-			Route: &routers.Route{
-				Spec: parsed, Path: matched.pattern, PathItem: item,
-				Method: matched.method, Operation: operation,
-			},
-		},
-		Status: got.status, Header: got.header, Body: io.NopCloser(bytes.NewReader(got.body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
-	}
-	assert.NoError(t, openapi3filter.ValidateResponse(context.Background(), input),
-		"%s %s", sent.Method, sent.URL)
+	operation := loadDescription(t).Paths[matched.pattern][strings.ToLower(matched.method)]
+	assert.Contains(t, operation.Responses, strconv.Itoa(got.status),
+		"%s %s", request.Method, request.URL)
 }

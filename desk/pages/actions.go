@@ -19,7 +19,7 @@ type action func(
 	ctx context.Context, who *actor, order *orders.Order, form *orderForm,
 ) (done string, err error)
 
-// orderForm is what the reader typed and chose. A refused form is shown again with it.
+// orderForm holds the input of a form. If we refuse a form, the page shows it again.
 type orderForm struct {
 	Findings []string
 	All      bool

@@ -1,17 +1,14 @@
 package pages
 
 import (
-	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +18,7 @@ import (
 	"error-check-gate/desk/orders/orderstest"
 	"error-check-gate/internal/desklink"
 	"error-check-gate/internal/signin"
+	"error-check-gate/internal/testkit"
 )
 
 const (
@@ -31,31 +29,13 @@ const (
 	testRep       = "rep@example.com"     // may not sign in
 )
 
-// lockedLog is a log that tests can read while requests run.
-type lockedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // testDesk serves the pages on a real listener with TLS.
 type testDesk struct {
 	*Handler
 	t      *testing.T
 	orders *orderstest.Fake
 	http   *httptest.Server
-	log    *lockedLog
+	log    *testkit.Log
 	// signIn is another process with the same secret. It signs people in.
 	signIn *signin.Service
 	mails  chan string // texts
@@ -64,7 +44,7 @@ type testDesk struct {
 func startDesk(t *testing.T, changes ...func(*Options)) *testDesk {
 	t.Helper()
 	d := &testDesk{
-		t: t, orders: orderstest.New(), log: &lockedLog{}, mails: make(chan string, 1),
+		t: t, orders: orderstest.New(), log: &testkit.Log{}, mails: make(chan string, 1),
 		http: httptest.NewUnstartedServer(nil),
 	}
 	d.http.StartTLS()
@@ -75,7 +55,7 @@ func startDesk(t *testing.T, changes ...func(*Options)) *testDesk {
 	require.NoError(t, err)
 	o := Options{
 		Orders: d.orders, Links: links, Location: time.UTC,
-		Logger: slog.New(slog.NewTextHandler(d.log, nil)),
+		Logger: d.log.Logger(),
 		SignIn: signin.Options{
 			Mode: signin.ModeMail, Secrets: []string{testSecret}, BaseURL: base,
 			People: []string{testManager, testReader}, MayOverride: []string{testManager},

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -15,58 +14,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// hostileTexts are texts that try to break pages.
-func hostileTexts() map[string]string {
-	return map[string]string{
-		"markup":     `"><script>alert(1)</script><img src=x onerror=alert(1)>'` + "`{{.}}",
-		"long":       strings.Repeat("W", 10_000),
-		"rtl":        "abc\u202edef\u2066ghi",
-		"javascript": "javascript:alert(1)",
-		"control":    "a\x00b\r\nSet-Cookie: c=d\x1b[31m\u2028",
-		"not UTF-8":  "a\xff\xfe\xc0b",
-	}
-}
-
-// hostileOrder has the text in each field.
-func hostileOrder(text string) orders.Order {
-	o := orderstest.New().Order
-	at := o.CheckedAt
-	o.OrderNumber, o.Customer, o.SalesRep, o.Note = text, text, text, text
-	f := &o.Findings[0]
-	f.ID, f.RuleID, f.Message, f.Expected, f.Actual, f.Fix = text, text, text, text, text, text
-	f.Override = &ordercheck.Override{By: text, Reason: text, Until: at}
-	o.Findings = append(o.Findings, *f)
-	o.Findings[1].Severity = ordercheck.SeverityWarning
-	o.RuleErrors = []ordercheck.RuleError{{RuleID: text, Error: text}}
-	o.Skipped = []ordercheck.Skipped{{RuleID: text, Reason: text, Missing: []string{text}}}
-	o.Timeline = nil
-	for _, kind := range []ordercheck.TimelineKind{
-		ordercheck.TimelineCommented, ordercheck.TimelineNotified, ordercheck.TimelineChecked,
-		ordercheck.TimelineKind(text),
-	} {
-		entry := ordercheck.TimelineEntry{At: at, Kind: kind, Text: text, By: text}
-		o.Timeline = append(o.Timeline, entry)
-	}
-	return o
-}
-
-func hostileRow(text string) orders.Row {
-	return orders.Row{
-		SalesOrderID: orderstest.ID, OrderNumber: text, Customer: text, SalesRep: text,
-		Status: ordercheck.StatusFailed, Since: time.Now(), Errors: 2, FailedRules: []string{text},
-		First: text,
-	}
-}
-
 func TestHostileTextsAreEscaped(t *testing.T) {
 	t.Parallel()
-	for name, text := range hostileTexts() {
+	for name, text := range orderstest.HostileTexts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := startDesk(t)
 			boss := d.as(testManager)
-			d.orders.Order = hostileOrder(text)
-			d.orders.Rows = []orders.Row{hostileRow(text)}
+			d.orders.Order = orderstest.HostileOrder(text)
+			d.orders.Rows = []orders.Row{orderstest.HostileRow(text)}
 			d.orders.InForce = ordercheck.InForce{RuleSet: ordercheck.RuleSet{Name: text, Digest: text}}
 			d.orders.Rules.Rules = []ordercheck.DescribedRule{{ID: text, Description: text, Enabled: true}}
 			query := url.QueryEscape(text[:min(len(text), 300)])

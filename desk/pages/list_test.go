@@ -88,7 +88,7 @@ func TestCSV(t *testing.T) {
 	}
 	d.orders.Rows = nil
 	for i, formula := range formulas {
-		row := hostileRow(formula)
+		row := orderstest.HostileRow(formula)
 		row.SalesOrderID, row.Since = fmt.Sprint(i), orderstest.Now.Add(time.Duration(i)*time.Second)
 		d.orders.Rows = append(d.orders.Rows, row)
 	}

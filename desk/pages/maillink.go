@@ -14,7 +14,7 @@ import (
 const linkCookie = "__Host-desk-links"
 
 const (
-	// linkCookieAge is how long a browser keeps the cookie, in seconds. It is as long as a session.
+	// linkCookieAge is how long a browser keeps the cookie, in seconds. A session lasts equally long.
 	linkCookieAge = 12 * 60 * 60
 	// maxLinks is the maximum number of links in the cookie.
 	maxLinks = 8

@@ -18,7 +18,7 @@ import (
 	"error-check-gate/internal/signin"
 )
 
-// Orders is what the pages need of orders and rules. [orders.Runs] implements it.
+// Orders provides orders and rules to the pages. [orders.Runs] implements it.
 type Orders interface {
 	orders.Service
 	// Timeline returns what happened to an order, oldest first. If a part cannot be read, it returns

@@ -100,7 +100,8 @@ func TestOddRequests(t *testing.T) {
 		"a huge cookie": {"GET /sign-in HTTP/1.1\r\nHost: x\r\nCookie: " +
 			strings.Repeat("a=b; ", 500_000) + "\r\n\r\n", 431},
 		"doubled cookies": {"GET /sign-in HTTP/1.1\r\nHost: x\r\n" +
-			"Cookie: __Host-desk=x; __Host-desk=y\r\nCookie: " + linkCookie + "=~=~=; " + linkCookie + "\r\n\r\n", 200},
+			"Cookie: __Host-desk=x; __Host-desk=y\r\nCookie: " + linkCookie + "=~=~=; " + linkCookie +
+			"\r\n\r\n", 200},
 		"another language": {"GET /sign-in HTTP/1.1\r\nHost: x\r\n" +
 			"Accept-Language: ar\r\nAccept: x\r\n\r\n", 200},
 		"two lengths": {"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n" +

@@ -2,20 +2,14 @@ package backtest_test
 
 import (
 	"bytes"
-	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/backtest"
-	"error-check-gate/internal/browsertest"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/rules/rulestest"
 )
@@ -66,42 +60,6 @@ func TestPageEscapesTexts(t *testing.T) {
 	assert.NotContains(t, page.String(), "<img")
 	assert.Contains(t, page.String(), "&lt;script&gt;")
 	assert.NotRegexp(t, regexp.MustCompile(`<[^>]*\s(src|href)=|url\(`), page.String())
-}
-
-// TestPageInABrowser opens the page as people open a mail's attachment, on a screen and on a phone.
-func TestPageInABrowser(t *testing.T) {
-	t.Parallel()
-	now, proposed := sources(t)
-	plain := run(t, tenOrders(t), backtest.Options{File: "orders.jsonl", Now: now, New: proposed})
-	same := run(t, tenOrders(t), backtest.Options{File: "orders.jsonl", Now: now, New: now})
-	results := map[string]*backtest.Result{
-		"plain": plain, "same": same, "hostile": hostileResult(t),
-	}
-	tab := browsertest.Start(t, 5*time.Minute)
-	complaints := browsertest.Listen(tab)
-	for name, result := range results {
-		path := filepath.Join(t.TempDir(), "report.html")
-		file, err := os.Create(path)
-		require.NoError(t, err)
-		require.NoError(t, result.WriteHTML(file))
-		require.NoError(t, file.Close())
-		address := url.URL{Scheme: "file", Path: path}
-		require.NoError(t, chromedp.Do(tab, chromedp.Navigate(address.String())))
-		for _, width := range []int64{1280, 375, 320} {
-			require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 800)))
-			faults, err := chromedp.Run(tab, browsertest.Faults())
-			require.NoError(t, err)
-			assert.Empty(t, faults, "%s, %d pixels", name, width)
-		}
-		requests, err := chromedp.Run(tab,
-			chromedp.Evaluate[int](`performance.getEntriesByType("resource").length`))
-		require.NoError(t, err)
-		assert.Zero(t, requests, "%s asks for nothing", name)
-		title, err := chromedp.Run(tab, chromedp.Evaluate[string](`document.title`))
-		require.NoError(t, err)
-		assert.Equal(t, "Rules tried on 10 orders", title)
-	}
-	assert.Empty(t, complaints.All(), "the browser reports nothing")
 }
 
 func TestTextForATerminal(t *testing.T) {

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/activities"
-	"error-check-gate/internal/browsertest"
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/internal/orderlife"
+	"error-check-gate/workshop/internal/browsertest"
 )
 
 // gatedOrders is InFlow that answers only while it is open. Fetches wait meanwhile.
@@ -100,8 +100,8 @@ func (b *deskTab) page(path string) chromedp.Action[chromedp.Void] {
 	return chromedp.Navigate(b.d.at(path))
 }
 
-// sound checks the page for faults in several widths. If the variable SCREENSHOTS names a folder, it
-// saves pictures there.
+// sound checks the page for faults in several widths. If the variable SCREENSHOTS names a folder,
+// it saves pictures there.
 func (b *deskTab) sound(name string) {
 	b.t.Helper()
 	for _, width := range []int64{1280, 375, 320} {
@@ -188,7 +188,9 @@ func (b *deskTab) useTheList() {
 func (b *deskTab) checkWithTheKeyboard() {
 	b.t.Helper()
 	b.do("the skip link", b.page(b.order), shows(b.number), press(kb.Tab),
-		browsertest.Holds(`document.activeElement.matches(".skip") && document.activeElement.getBoundingClientRect().left >= 0`),
+		browsertest.Holds(
+			`document.activeElement.matches(".skip") && `+
+				`document.activeElement.getBoundingClientRect().left >= 0`),
 		press(kb.Enter), browsertest.Holds(`location.hash === "#main"`))
 	for range 10 {
 		b.do("go on", press(kb.Tab),
@@ -227,7 +229,8 @@ func (b *deskTab) takeResponsibility() {
 	b.do("without an end", chromedp.Click(`[name=finding][value=all]`),
 		chromedp.Focus(`[name=reason]`), press("The customer pays <later>."),
 		chromedp.Click(`.override button`), browsertest.Contains("[role=alert]", "Choose how long"),
-		browsertest.Holds(`document.querySelector("[name=reason]").value === "The customer pays <later>."`),
+		browsertest.Holds(
+			`document.querySelector("[name=reason]").value === "The customer pays <later>."`),
 		browsertest.Holds(`document.querySelector("[name=finding][value=all]").checked`),
 		browsertest.Holds(`document.activeElement.id === "faults"`))
 	b.sound("order-refused")
@@ -239,7 +242,8 @@ func (b *deskTab) takeResponsibility() {
 	b.d.waitForStatus(b.first, ordercheck.StatusOverridden)
 	b.do("one error until a date", b.page("/orders/"+b.second),
 		chromedp.Click(`[name=finding]:not([value=all])`),
-		chromedp.Focus(`[name=reason]`), press("Known."), browsertest.Holds(`(document.querySelector("[type=date]").value = "2999-12-31")`),
+		chromedp.Focus(`[name=reason]`), press("Known."),
+		browsertest.Holds(`(document.querySelector("[type=date]").value = "2999-12-31")`),
 		chromedp.Click(`.override button`),
 		browsertest.Contains("#live", "You have taken responsibility."))
 	overridden := 0

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/browsertest"
+	"error-check-gate/workshop/internal/browsertest"
 )
 
 // maxPicture limits the size of a picture, in bytes, because every clone downloads it.

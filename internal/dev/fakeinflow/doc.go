@@ -1,8 +1,8 @@
 // Package fakeinflow is a stand-in for InFlow's Cloud API, for development and tests. It has sales
 // orders with their customers and products, and webhook subscriptions, as in InFlow's API
 // description 2025-06-24. It checks the API key, limits requests by a quota, and sends signed
-// webhooks. testdata/openapi.yaml describes its answers. docs/fake-inflow.md says how to use it,
-// and how it behaves if InFlow's behaviour is not known.
+// webhooks. workshop/fakeinflow/testdata/openapi.yaml describes its answers. docs/fake-inflow.md
+// says how to use it, and how it behaves if InFlow's behaviour is not known.
 //
 // It shares no code with the gate's client and signature check, so it can test them.
 //

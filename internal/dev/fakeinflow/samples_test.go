@@ -50,6 +50,49 @@ func within[T any](t *testing.T, document any, path ...any) T {
 	return value
 }
 
+// wholeOrder returns an order with the fields that the sample orders lack.
+func wholeOrder(t *testing.T) map[string]any {
+	t.Helper()
+	const (
+		id      = "5b1d0000-0000-4000-8000-0000000000aa"
+		version = "0000000000300001"
+	)
+	order := samples(t)[9].Order
+	line := within[map[string]any](t, order, "lines", 0)
+	product := within[map[string]any](t, line, "product")
+	productID := product["productId"]
+	quantity := map[string]any{
+		"standardQuantity": "1.0000", "uomQuantity": "1.0000", "uom": "ea.", "serialNumbers": []any{"S1"},
+	}
+	product["cost"] = map[string]any{"productCostId": "c1", "productId": productID, "cost": "11.50000"}
+	product["prices"] = []any{map[string]any{
+		"productPriceId": id, "productId": productID, "pricingSchemeId": id,
+		"priceType": "FixedPrice", "unitPrice": "20.00000", "fixedMarkup": nil, "timestamp": version,
+	}}
+	product["inventoryLines"] = []any{map[string]any{
+		"inventoryLineId": "i1", "productId": productID, "locationId": id, "sublocation": "",
+		"serial": "", "quantityOnHand": "3.0000", "timestamp": version,
+	}}
+	product["totalQuantityOnHand"] = "3.0000"
+	product["salesUom"] = map[string]any{
+		"name": "box", "conversionRatio": map[string]any{"standardQuantity": "10", "uomQuantity": "1"},
+	}
+	order["pickLines"] = []any{map[string]any{
+		"salesOrderPickLineId": id, "productId": productID, "quantity": quantity, "locationId": id,
+		"sublocation": "A1", "pickDate": "2025-03-01T00:00:00+00:00", "timestamp": version,
+	}}
+	order["packLines"] = []any{map[string]any{
+		"salesOrderPackLineId": id, "productId": productID, "quantity": quantity,
+		"containerNumber": "1", "timestamp": version,
+	}}
+	order["shipLines"] = []any{map[string]any{
+		"salesOrderShipLineId": id, "carrier": "UPS", "containers": []any{"1"},
+		"trackingNumber": "1Z", "shippedDate": nil, "easyPostShipmentStatus": "Manual",
+		"timestamp": version,
+	}}
+	return order
+}
+
 // arithmetic does sums that fail the test instead of the program.
 type arithmetic struct{ t *testing.T }
 

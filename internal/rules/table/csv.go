@@ -88,10 +88,8 @@ func separator(content []byte, key string, among []rune) rune {
 		if err != nil {
 			continue
 		}
-		if slices.ContainsFunc(
-			headings,
-			func(heading string) bool { return ColumnName(heading) == key },
-		) {
+		if slices.ContainsFunc(headings,
+			func(heading string) bool { return ColumnName(heading) == key }) {
 			return candidate
 		}
 		if len(headings) > most {

@@ -133,8 +133,8 @@ func withoutSign(text string) (rest string, negative, ok bool) {
 	}
 }
 
-// plainDigits writes a number without sign, with a decimal point and no other marks. It returns "" if
-// the text is not a number.
+// plainDigits writes a number without sign, with a decimal point and no other marks. It returns ""
+// if the text is not a number.
 func plainDigits(text string, in notation) (string, error) {
 	if m := threeDigits.FindStringSubmatch(text); m != nil {
 		// Blanks or apostrophes mark the thousands, so decimals follow.
@@ -181,16 +181,8 @@ func ambiguous(text, whole, fraction string, in notation) error {
 		mark, more = ",", ""
 	}
 	decimals := whole + mark + fraction
-	return fmt.Errorf(
-		"%w: %s may be %s%s or %s: write %s or %s",
-		errAmbiguous,
-		text,
-		whole,
-		fraction,
-		decimals,
-		whole+fraction,
-		decimals+more,
-	)
+	return fmt.Errorf("%w: %s may be %s%s or %s: write %s or %s", errAmbiguous, text, whole, fraction,
+		decimals, whole+fraction, decimals+more)
 }
 
 var errPercent = errors.New(

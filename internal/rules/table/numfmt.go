@@ -49,11 +49,14 @@ var generalFormat = &numberFormat{sections: []formatSection{{kind: showGeneral}}
 
 // builtinFormats are the formats that workbooks name by number only.
 var builtinFormats = map[int]string{
-	0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "$#,##0", 6: "$#,##0", 7: "$#,##0.00", 8: "$#,##0.00",
+	0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "$#,##0", 6: "$#,##0",
+	7: "$#,##0.00", 8: "$#,##0.00",
 	9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
-	14: "m/d/yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm", 21: "h:mm:ss", 22: "m/d/yyyy h:mm",
+	14: "m/d/yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM",
+	20: "h:mm", 21: "h:mm:ss", 22: "m/d/yyyy h:mm",
 	37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)", 39: "#,##0.00;(#,##0.00)", 40: "#,##0.00;(#,##0.00)",
-	41: `#,##0;(#,##0);"-"`, 42: `$#,##0;$(#,##0);$"-"`, 43: `#,##0.00;(#,##0.00);"-"`, 44: `$#,##0.00;$(#,##0.00);$"-"`,
+	41: `#,##0;(#,##0);"-"`, 42: `$#,##0;$(#,##0);$"-"`, 43: `#,##0.00;(#,##0.00);"-"`,
+	44: `$#,##0.00;$(#,##0.00);$"-"`,
 	45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
 }
 
@@ -92,7 +95,8 @@ func parseFormat(code string) (f *numberFormat) {
 
 func unreadFormat(code string) string {
 	return fmt.Sprintf(
-		"its number format %q is not read: choose General, Number, Percentage, a date with day, month and year, or Text",
+		"its number format %q is not read: choose General, Number, Percentage, a date with day, "+
+			"month and year, or Text",
 		code,
 	)
 }
@@ -179,10 +183,8 @@ func parseSection(tokens []nfp.Token) (s formatSection, ok bool) {
 
 // currencyOf returns the currency sign in [$€-407].
 func currencyOf(token nfp.Token) string {
-	i := slices.IndexFunc(
-		token.Parts,
-		func(p nfp.Part) bool { return p.Token.TType == nfp.TokenSubTypeCurrencyString },
-	)
+	i := slices.IndexFunc(token.Parts,
+		func(p nfp.Part) bool { return p.Token.TType == nfp.TokenSubTypeCurrencyString })
 	if i < 0 {
 		return ""
 	}

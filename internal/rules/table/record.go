@@ -17,7 +17,8 @@ type Record struct {
 // Line returns the row's line in its file, from 1.
 func (r Record) Line() int { return r.table.rows[r.row].line }
 
-// Text returns the cell in a column, without white space around it, or "" if there is no such column.
+// Text returns the cell in a column, without white space around it, or "" if there is no such
+// column.
 func (r Record) Text(column string) string {
 	i := slices.Index(r.table.columns, column)
 	if i < 0 {
@@ -26,8 +27,9 @@ func (r Record) Text(column string) string {
 	return r.table.rows[r.row].cells[i]
 }
 
-// Amount returns the number in a column: $1,250.50, or 1.250,50 in a file with semicolons. It refuses
-// percentages and empty cells. If a cell may be empty, call Text first. The error is a [*Fault].
+// Amount returns the number in a column: $1,250.50, or 1.250,50 in a file with semicolons. It
+// refuses percentages and empty cells. If a cell may be empty, call Text first. The error is a
+// [*Fault].
 func (r Record) Amount(column string) (decimal.Decimal, error) {
 	n, err := r.number(column)
 	if err == nil && n.percent {
@@ -64,12 +66,13 @@ func (r Record) Fault(column, message string) error {
 
 // dateLayouts prefers month before day if both are possible.
 var dateLayouts = []string{
-	time.DateOnly, "1/2/2006", "1/2/06", "2/1/2006", "2/1/06", "2006/1/2", "2.1.2006", "2.1.06", "2 Jan 2006", "2-Jan-2006", "2-Jan-06", "Jan 2, 2006",
+	time.DateOnly, "1/2/2006", "1/2/06", "2/1/2006", "2/1/06", "2006/1/2", "2.1.2006", "2.1.06",
+	"2 Jan 2006", "2-Jan-2006", "2-Jan-06", "Jan 2, 2006",
 	time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05",
 }
 
-// Date returns the day in a column as a text that is the same for every way to write that day. A cell
-// that is not a date is returned as it is.
+// Date returns the day in a column as a text that is the same for every way to write that day. A
+// cell that is not a date is returned as it is.
 func (r Record) Date(column string) string {
 	text := r.Text(column)
 	for _, layout := range dateLayouts {

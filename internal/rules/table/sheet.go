@@ -108,7 +108,8 @@ func (w *workbook) readRow(d *xml.Decoder, line int) ([]cell, error) {
 			before = c.column
 			shown, err := w.shown(c)
 			if err != nil {
-				return nil, &Fault{Line: line, Column: c.column, Message: "cell " + cellName(c.column-1, line) + ": " + err.Error()}
+				return nil, &Fault{Line: line, Column: c.column,
+					Message: "cell " + cellName(c.column-1, line) + ": " + err.Error()}
 			}
 			if shown == (cell{}) {
 				continue
@@ -175,7 +176,8 @@ func (w *workbook) shown(c sheetCell) (cell, error) {
 	value := strings.TrimSpace(c.value)
 	if c.formula && value == "" && (c.kind != "str" || !c.hasValue) {
 		return cell{
-			fault: "the formula has no stored value: open the workbook in a spreadsheet program and save it, or write the value",
+			fault: "the formula has no stored value: open the workbook in a spreadsheet program and save " +
+				"it, or write the value",
 		}, nil
 	}
 	switch c.kind {
@@ -243,7 +245,8 @@ func cellName(column, line int) string {
 	return name + strconv.Itoa(line)
 }
 
-// cellPlace returns the column, from 1, and the row of a cell by its name, or 0 if it is not a name.
+// cellPlace returns the column, from 1, and the row of a cell by its name, or 0 if it is not a
+// name.
 func cellPlace(name string) (column, row int) {
 	i := 0
 	for ; i < len(name) && i < 3 && name[i] >= 'A' && name[i] <= 'Z'; i++ {

@@ -1,6 +1,6 @@
-// Package table reads the tables that rules look rows up in: CSV files and the sheets
-// of XLSX workbooks, with column names in the first row. It reads cells as a person sees them: 25 % is
-// 25 percent, and a date is that day.
+// Package table reads the tables that rules look rows up in: CSV files and the sheets of XLSX
+// workbooks, with column names in the first row. It reads cells as a person sees them: 25 % is 25
+// percent, and a date is that day.
 package table
 
 import (
@@ -97,8 +97,8 @@ func Read(ctx context.Context, name string, content []byte, key, sheet string) (
 	return readCSV(ctx, content, key)
 }
 
-// ColumnName returns the name of a column as rules write it: line breaks and repeated blanks within a
-// heading become one blank.
+// ColumnName returns the name of a column as rules write it: line breaks and repeated blanks within
+// a heading become one blank.
 func ColumnName(heading string) string {
 	return strings.Join(strings.Fields(norm.NFC.String(heading)), " ")
 }
@@ -132,21 +132,14 @@ func (b *builder) add(line int, cells []cell) error {
 		return &Fault{
 			Line:   line,
 			Column: 1,
-			Message: fmt.Sprintf(
-				"the table is too large: at most %d rows and %d cells are read",
-				maxRows,
-				maxCells,
-			),
+			Message: fmt.Sprintf("the table is too large: at most %d rows and %d cells are read", maxRows,
+				maxCells),
 		}
 	}
 	if len(cells) > len(b.t.columns) {
 		at := len(b.t.columns)
-		return b.fault(
-			line,
-			at+1,
-			cells[at].text,
-			fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), at),
-		)
+		return b.fault(line, at+1, cells[at].text,
+			fmt.Sprintf("the row has %d cells, but there are only %d columns", len(cells), at))
 	}
 	return b.row(line, cells)
 }
@@ -187,7 +180,8 @@ func (b *builder) row(line int, cells []cell) error {
 		b.t.keys = append(b.t.keys, written)
 	} else if first := b.t.rows[rows[0]]; first.cells[b.keyIndex] != written {
 		return b.fault(line, b.keyIndex+1, written,
-			fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line, first.cells[b.keyIndex]))
+			fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line,
+				first.cells[b.keyIndex]))
 	}
 	b.t.byKey[key] = append(b.t.byKey[key], len(b.t.rows))
 	b.t.rows = append(b.t.rows, r)
@@ -302,8 +296,8 @@ func (t *Table) Check(column string) Faults {
 }
 
 // Numbers rewrites the numbers in a column for expressions: 1250.50 for 1.250,50 in a file with
-// semicolons, 25 for 25 %. Other texts stay. It returns the faults of ambiguous numbers. Call it only
-// while the table is being loaded.
+// semicolons, 25 for 25 %. Other texts stay. It returns the faults of ambiguous numbers. Call it
+// only while the table is being loaded.
 func (t *Table) Numbers(column string) Faults {
 	at := slices.Index(t.columns, column)
 	var faults Faults

@@ -1,23 +1,21 @@
 package table
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/xuri/excelize/v2"
 )
 
 func TestCSV(t *testing.T) {
 	for name, content := range map[string]string{
-		"comma":        "Product,Category\nB12,Base\n\n T84 , Tall \nB12,Base Cabinet\n",
-		"semicolon":    "Product;Category\nB12;Base\nT84;Tall\nB12;Base Cabinet",
-		"tab, CRLF":    "Product\tCategory\r\nB12\tBase\r\nT84\tTall\r\nB12\tBase Cabinet\r\n",
-		"mark, quotes": "\xef\xbb\xbf\"Product\",\"Category\"\nB12,Base,,\nT84,Tall\nB12,\"Base Cabinet\"\n",
+		"comma":     "Product,Category\nB12,Base\n\n T84 , Tall \nB12,Base Cabinet\n",
+		"semicolon": "Product;Category\nB12;Base\nT84;Tall\nB12;Base Cabinet",
+		"tab, CRLF": "Product\tCategory\r\nB12\tBase\r\nT84\tTall\r\nB12\tBase Cabinet\r\n",
+		"mark, quotes": "\xef\xbb\xbf\"Product\",\"Category\"\nB12,Base,,\nT84,Tall\nB12,\"Base " +
+			"Cabinet\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := Read(t.Context(), "x.csv", []byte(content), "Product", "")
@@ -38,9 +36,11 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// A key is found however it is spelled, and is spelled in one way.
+// TestKeysInOtherSpellings finds a key in any spelling, and refuses a table with two spellings of a
+// key.
 func TestKeysInOtherSpellings(t *testing.T) {
-	table, err := Read(t.Context(), "x.csv", []byte("Product,Category\nK\u00fcche  A,Base\nso-000123,Tall\nso-000123,Wall\n"), "Product", "")
+	table, err := Read(t.Context(), "x.csv",
+		[]byte("Product,Category\nK\u00fcche  A,Base\nso-000123,Tall\nso-000123,Wall\n"), "Product", "")
 	require.NoError(t, err)
 	for _, spelling := range []string{"Ku\u0308che A", "K\u00dcCHE\u00a0A", " k\u00fcche a "} {
 		row, found := table.Row(spelling)
@@ -53,16 +53,19 @@ func TestKeysInOtherSpellings(t *testing.T) {
 		content string
 		want    Fault
 	}{
-		"case":         {"Product,Cap\nDR-18,10\ndr-18,90\n", Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": write it in one way`}},
-		"Unicode form": {"Cap,Product\n1,\u00c4\n2,B\n3,A\u0308\n", Fault{4, 2, "A\u0308", "row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
-		"no key":       {"Cap,Product\n1,A\n2,\n", Fault{3, 2, "", "the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
+		"case": {"Product,Cap\nDR-18,10\ndr-18,90\n",
+			Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": write it in one way`}},
+		"Unicode form": {"Cap,Product\n1,\u00c4\n2,B\n3,A\u0308\n",
+			Fault{4, 2, "A\u0308", "row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
+		"no key": {"Cap,Product\n1,A\n2,\n",
+			Fault{3, 2, "", "the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
 	} {
 		_, err := Read(t.Context(), "x.csv", []byte(tt.content), "Product", "")
 		assert.Equal(t, tt.want, onlyFault(t, err), name)
 	}
 }
 
-// onlyFault is the one fault of an error.
+// onlyFault returns the only fault of an error.
 func onlyFault(t *testing.T, err error) Fault {
 	t.Helper()
 	var faults Faults
@@ -80,73 +83,32 @@ func TestFaultsHaveAPlace(t *testing.T) {
 		file, content string
 		want          Fault
 	}{
-		"empty":         {"x.csv", "", Fault{1, 1, "", "the table is empty: its first row must name the columns"}},
-		"no key column": {"x.csv", "Name,Category\n", Fault{1, 1, "Product", `the key column is missing; there are "Name", "Category"`}},
-		"unnamed":       {"x.csv", "Product,,Category\n", Fault{1, 2, "", "column 2 has no name"}},
-		"double":        {"x.csv", "Product,Product\n", Fault{1, 2, "Product", "two columns have this name"}},
-		"too many":      {"x.csv", "Product,Category\na,b\nc,d,e\n", Fault{3, 3, "e", "the row has 3 cells, but there are only 2 columns"}},
-		"quotes":        {"x.csv", "Product,Category\na,\"b\nc", Fault{3, 2, "", "not CSV: extraneous or missing \" in quoted-field"}},
-		"not UTF-8":     {"x.csv", "Product,Stra\xdfe\n", Fault{0, 0, "", `the file is not UTF-8: save it as UTF-8, in a spreadsheet program as "CSV UTF-8"`}},
-		"no workbook":   {"x.xlsx", "Product,Category\n", Fault{0, 0, "", "not an XLSX workbook: zip: not a valid zip file"}},
+		"empty": {"x.csv", "", Fault{1, 1, "",
+			"the table is empty: its first row must name the columns"}},
+		"no key column": {"x.csv", "Name,Category\n",
+			Fault{1, 1, "Product", `the key column is missing; there are "Name", "Category"`}},
+		"unnamed": {"x.csv", "Product,,Category\n", Fault{1, 2, "", "column 2 has no name"}},
+		"double":  {"x.csv", "Product,Product\n", Fault{1, 2, "Product", "two columns have this name"}},
+		"too many": {"x.csv", "Product,Category\na,b\nc,d,e\n",
+			Fault{3, 3, "e", "the row has 3 cells, but there are only 2 columns"}},
+		"quotes": {"x.csv", "Product,Category\na,\"b\nc",
+			Fault{3, 2, "", "not CSV: extraneous or missing \" in quoted-field"}},
+		"not UTF-8": {"x.csv", "Product,Stra\xdfe\n",
+			Fault{0, 0, "", `the file is not UTF-8: save it as UTF-8, ` +
+				`in a spreadsheet program as "CSV UTF-8"`}},
+		"no workbook": {"x.xlsx", "Product,Category\n",
+			Fault{0, 0, "", "not an XLSX workbook: zip: not a valid zip file"}},
 	} {
 		_, err := Read(t.Context(), tt.file, []byte(tt.content), "Product", "")
 		assert.Equal(t, tt.want, onlyFault(t, err), name)
 	}
 }
 
-// newWorkbook writes cells, by their names, into sheets.
-func newWorkbook(t *testing.T, sheets map[string]map[string]any) []byte {
-	t.Helper()
-	book := excelize.NewFile()
-	defer book.Close() //nolint:errcheck // in memory
-	for sheet, cells := range sheets {
-		if sheet != "Sheet1" {
-			_, err := book.NewSheet(sheet)
-			require.NoError(t, err)
-		}
-		for cell, value := range cells {
-			require.NoError(t, book.SetCellValue(sheet, cell, value))
-		}
-	}
-	var out bytes.Buffer
-	require.NoError(t, book.Write(&out))
-	return out.Bytes()
-}
-
-func TestXLSX(t *testing.T) {
-	content := newWorkbook(t, map[string]map[string]any{
-		"Sheet1": {"A1": "Order", "A2": "x"},
-		"Record": {
-			"A1": "Sales Order#", "B1": "Quote", "C1": "Date", "D1": "Code",
-			"A2": "SO-1", "B2": 0.029, "C2": time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), "D2": "0012E5",
-			"A4": 1042, "B4": 1234.5, "C4": "2026-01-06", "D4": "12345678901234567890",
-		},
-	})
-	table, err := Read(t.Context(), "record.XLSX", content, "Sales Order#", "Record")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"SO-1", "1042"}, table.Keys())
-
-	first := table.Rows("SO-1")[0]
-	amount, err := first.Amount("Quote")
-	require.NoError(t, err)
-	assert.Equal(t, "0.029", amount.String(), "as it was keyed in, not the nearest binary number")
-	assert.Equal(t, "2026-01-05", first.Date("Date"))
-	assert.Equal(t, "0012E5", first.Text("Code"), "a text that looks like a number stays")
-
-	second := table.Rows("1042")[0]
-	assert.Equal(t, 4, second.Line())
-	assert.Equal(t, "2026-01-06", second.Date("Date"))
-	assert.Equal(t, "12345678901234567890", second.Text("Code"))
-
-	_, err = Read(t.Context(), "record.xlsx", content, "Sales Order#", "Records")
-	require.ErrorContains(t, err, `the workbook has no sheet "Records"; it has`)
-	_, err = Read(t.Context(), "record.xlsx", content, "Order", "")
-	require.NoError(t, err, "the first sheet, where none is named")
-}
-
 func TestDatesOfOneDayAreTheSame(t *testing.T) {
-	days := []string{"2026-01-09", "1/9/2026", "01/09/2026", "1/9/26", "9.1.2026", "9 Jan 2026", "2026-01-09T15:04:05Z", "2026-01-09 08:00:00", "2026-01-09 08:00"}
-	table, err := Read(t.Context(), "x.csv", []byte("Date,K\n"+strings.Join(days, ",a\n")+",a\n"), "K", "")
+	days := []string{"2026-01-09", "1/9/2026", "01/09/2026", "1/9/26", "9.1.2026", "9 Jan 2026",
+		"2026-01-09T15:04:05Z", "2026-01-09 08:00:00", "2026-01-09 08:00"}
+	table, err := Read(t.Context(), "x.csv", []byte("Date,K\n"+strings.Join(days, ",a\n")+",a\n"), "K",
+		"")
 	require.NoError(t, err)
 	for i, record := range table.All() {
 		assert.Equal(t, "2026-01-09", record.Date("Date"), days[i])

@@ -23,9 +23,9 @@ const (
 	maxTag = 1 << 20
 )
 
-// readXLSX reads a sheet of a workbook, part by part of its ZIP archive and without
-// holding the sheet in memory. It uses no library, because libraries hide faults of a file, and do not
-// tell a formula without a value from an empty cell.
+// readXLSX reads a sheet of a workbook, part by part of its ZIP archive and without holding the
+// sheet in memory. It uses no library, because libraries hide faults of a file, and do not tell a
+// formula without a value from an empty cell.
 func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, error) {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
@@ -46,7 +46,7 @@ func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, e
 
 // workbook is a workbook while it is read.
 type workbook struct {
-	ctx   context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	ctx   context.Context //nolint:containedctx // belongs to one call
 	files []*zip.File
 	// left is the number of bytes that may still be unpacked.
 	left     int64
@@ -126,10 +126,8 @@ func (r *bounded) Read(into []byte) (int, error) {
 	n, err := r.from.Read(into)
 	if r.w.left -= int64(n); r.w.left < 0 {
 		return 0, &Fault{
-			Message: fmt.Sprintf(
-				"the workbook is too large: what is read of it unpacks to more than %d MiB",
-				maxUnzipped>>20,
-			),
+			Message: fmt.Sprintf("the workbook is too large: what is read of it unpacks to more than %d MiB",
+				maxUnzipped>>20),
 		}
 	}
 	if tag := bytes.LastIndexByte(into[:n], '<'); tag >= 0 {

@@ -4,137 +4,44 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"fmt"
+	"html"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/xuri/excelize/v2"
 )
 
-// styled is a value in a cell with a number format.
-type styled struct {
-	value  any
-	format string
-}
-
-// sheetOf writes one row for each cell, with a key before it.
-func sheetOf(t *testing.T, cells ...styled) []byte {
-	t.Helper()
-	book := excelize.NewFile()
-	defer book.Close() //nolint:errcheck // in memory
-	require.NoError(t, book.SetSheetRow("Sheet1", "A1", &[]any{"K", "V"}))
-	for i, c := range cells {
-		key, value := fmt.Sprintf("A%d", i+2), fmt.Sprintf("B%d", i+2)
-		require.NoError(t, book.SetCellValue("Sheet1", key, fmt.Sprintf("k%d", i)))
-		require.NoError(t, book.SetCellValue("Sheet1", value, c.value))
-		if c.format != "" {
-			style, err := book.NewStyle(&excelize.Style{CustomNumFmt: &c.format})
-			require.NoError(t, err)
-			require.NoError(t, book.SetCellStyle("Sheet1", value, value, style))
-		}
-	}
-	var out bytes.Buffer
-	require.NoError(t, book.Write(&out))
-	return out.Bytes()
-}
-
-// What a person sees in a cell counts, not what the workbook stores for it.
-func TestWorkbooksAreReadAsPeopleSeeThem(t *testing.T) {
-	for _, tt := range []struct {
-		styled
-		text, amount, percent string // amount and percent are empty for what is none
-	}{
-		{styled{25, ""}, "25", "25", "25"},
-		{styled{0.25, "0%"}, "25%", "", "25"},
-		{styled{0.125, "0.0%"}, "12.5%", "", "12.5"},
-		{styled{0.125, "0%"}, "13%", "", "13"},
-		{styled{-0.05, "0%;[Red]-0%"}, "-5%", "", "-5"},
-		{styled{25, `0" %"`}, "25 %", "", "25"},
-		{styled{0.029, "General"}, "0.029", "0.029", "0.029"},
-		{styled{0.1 + 0.2, ""}, "0.3", "0.3", "0.3"},
-		{styled{1.0 / 3, ""}, "0.333333333333333", "0.333333333333333", "0.333333333333333"},
-		{styled{123456789012, ""}, "123456789012", "123456789012", "123456789012"},
-		{styled{1.005, "0.00"}, "1.01", "1.01", "1.01"}, // binary numbers are a little less
-		{styled{0.285, "0.00"}, "0.29", "0.29", "0.29"},
-		{styled{-2.5, "0"}, "-3", "-3", "-3"},
-		{styled{-0.001, "0.00"}, "0.00", "0.00", "0.00"},
-		{styled{1234.567, "#,##0.00"}, "1234.57", "1234.57", "1234.57"},
-		{styled{1.25, "0.000"}, "1.250", "1.250", "1.250"},
-		{styled{1234.5, "0.###"}, "1234.5", "1234.5", "1234.5"},
-		{styled{1234.5, "#,##0.00 €"}, "1234.50 €", "1234.50", "1234.50"},
-		{styled{-1234.5, "[$$-409]#,##0.00"}, "-$1234.50", "-1234.50", "-1234.50"},
-		{styled{-1234.5, `_(* #,##0.00_);_(* \(#,##0.00\);_(* "-"??_);_(@_)`}, "(1234.50)", "-1234.50", "-1234.50"},
-		{styled{0, `_-"$"* #,##0.00_-;-"$"* #,##0.00_-;_-"$"* "-"??_-;_-@_-`}, "0", "0", "0"},
-		{styled{42, "00000"}, "00042", "42", "42"},
-		{styled{42, `"SKU-"0000`}, "SKU-0042", "", ""},
-		{styled{42, `"ABC "0000`}, "ABC 0042", "", ""},
-		{styled{42, `"EUR "0`}, "EUR 42", "42", "42"},
-		{styled{0, "#"}, "", "", ""},
-		{styled{0.25, "#.##"}, ".25", "0.25", "0.25"},
-		{styled{7, "@"}, "7", "7", "7"},
-		{styled{1, `"yes";"yes";"no"`}, "yes", "", ""},
-		{styled{0, `"yes";"yes";"no"`}, "no", "", ""},
-		{styled{5, ";;;"}, "", "", ""},
-		{styled{true, ""}, "TRUE", "", ""},
-		{styled{false, ""}, "FALSE", "", ""},
-		{styled{time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC), "m/d/yyyy h:mm"}, "2024-03-01 00:00:00", "", ""},
-		{styled{45352, "yyyy-mm-dd"}, "2024-03-01", "", ""},
-		{styled{45352, "d.m.yy;@"}, "2024-03-01", "", ""},
-		{styled{45352.75, "[$-407]d. mmmm yyyy"}, "2024-03-01", "", ""},
-		{styled{45352.75, "m/d/yy h:mm AM/PM"}, "2024-03-01 18:00:00", "", ""},
-		{styled{45352, ""}, "45352", "45352", "45352"},
-		{styled{"12.5", ""}, "12.5", "12.5", "12.5"}, // a text
-		{styled{"12,500", ""}, "12,500", "", ""},
-		{styled{"25 %", ""}, "25 %", "", "25"},
-		{styled{"a_x000D_\nb", ""}, "a\r\nb", "", ""},
-		{styled{"0012E5", ""}, "0012E5", "", ""},
-		{styled{"", ""}, "", "", ""},
-	} {
-		t.Run(fmt.Sprintf("%v as %s", tt.value, tt.format), func(t *testing.T) {
-			table, err := Read(t.Context(), "x.xlsx", sheetOf(t, tt.styled), "K", "")
-			require.NoError(t, err)
-			require.Empty(t, table.Check("V"))
-			record := table.All()[0]
-			assert.Equal(t, tt.text, record.Text("V"))
-			for want, read := range map[*string]func(string) (fmt.Stringer, error){
-				&tt.amount:  func(c string) (fmt.Stringer, error) { return record.Amount(c) },
-				&tt.percent: func(c string) (fmt.Stringer, error) { return record.Percent(c) },
-			} {
-				got, err := read("V")
-				if *want == "" {
-					assert.Error(t, err, "it is read as %v", got)
-				} else if assert.NoError(t, err) {
-					assert.Equal(t, *want, got.String())
-				}
-			}
-		})
-	}
-}
-
-// What cannot be read as it is seen is a fault of its cell, for rules that read its column.
+// TestCellsThatCannotBeReadAreFaults checks that such a cell is a fault for rules that read its
+// column, and for no other rule.
 func TestCellsThatCannotBeReadAreFaults(t *testing.T) {
 	for name, tt := range map[string]struct {
 		content []byte
 		want    string
 	}{
-		"a time":                {sheetOf(t, styled{0.75, "h:mm"}), `cell B2: its number format "h:mm" is not read`},
-		"elapsed time":          {sheetOf(t, styled{1.75, "[h]:mm"}), "is not read"},
-		"part of a date":        {sheetOf(t, styled{45352, "mmm-yy"}), "is not read"},
-		"a day of the week":     {sheetOf(t, styled{45352, "dddd"}), "is not read"},
-		"a fraction":            {sheetOf(t, styled{0.25, "# ?/?"}), "is not read"},
-		"an exponent":           {sheetOf(t, styled{1234, "0.00E+00"}), "is not read"},
-		"thousands of it":       {sheetOf(t, styled{45352, "0.0,"}), "is not read"},
-		"a condition":           {sheetOf(t, styled{0.25, "[<1]0.00%;0.00"}), "is not read"},
-		"characters among them": {sheetOf(t, styled{123456789, "000-00-0000"}), "is not read"},
-		"a negative date":       {sheetOf(t, styled{-5, "yyyy-mm-dd"}), "-5 is no date"},
-		"too many digits":       {sheetOf(t, styled{1e30, "0.00"}), "has more than 19 digits"},
-		"a language's format":   {sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="str"><v>V</v></c></row><row r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>45352</v></c></row>`), "is not read"},
-		"a formula":             {sheet(headRow + `<row r="2"><c r="A2"><v>1</v></c><c r="B2"><f>5*5</f><v></v></c></row>`), "cell B2: the formula has no stored value"},
-		"a formula, no value":   {sheet(headRow + `<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="str"><f>5*5</f></c></row>`), "cell B2: the formula has no stored value"},
-		"an error":              {sheet(headRow + `<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>`), "cell B2: the cell shows the error #DIV/0!"},
+		"a time":                {formatted("0.75", "h:mm"), `cell B2: its number format "h:mm" is not read`},
+		"elapsed time":          {formatted("1.75", "[h]:mm"), "is not read"},
+		"part of a date":        {formatted("45352", "mmm-yy"), "is not read"},
+		"a day of the week":     {formatted("45352", "dddd"), "is not read"},
+		"a fraction":            {formatted("0.25", "# ?/?"), "is not read"},
+		"an exponent":           {formatted("1234", "0.00E+00"), "is not read"},
+		"thousands of it":       {formatted("45352", "0.0,"), "is not read"},
+		"a condition":           {formatted("0.25", "[<1]0.00%;0.00"), "is not read"},
+		"characters among them": {formatted("123456789", "000-00-0000"), "is not read"},
+		"a negative date":       {formatted("-5", "yyyy-mm-dd"), "-5 is no date"},
+		"too many digits":       {formatted("1E30", "0.00"), "has more than 19 digits"},
+		"a language's format": {
+			sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="str"><v>V</v></c></row><row ` +
+				`r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>45352</v></c></row>`), "is not read"},
+		"a formula": {sheet(headRow +
+			`<row r="2"><c r="A2"><v>1</v></c><c r="B2"><f>5*5</f><v></v></c></row>`),
+			"cell B2: the formula has no stored value"},
+		"a formula, no value": {sheet(headRow +
+			`<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="str"><f>5*5</f></c></row>`),
+			"cell B2: the formula has no stored value"},
+		"an error": {sheet(headRow +
+			`<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>`),
+			"cell B2: the cell shows the error #DIV/0!"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := Read(t.Context(), "x.xlsx", tt.content, "K", "")
@@ -145,29 +52,50 @@ func TestCellsThatCannotBeReadAreFaults(t *testing.T) {
 			assert.Equal(t, [2]int{2, 2}, [2]int{faults[0].Line, faults[0].Column})
 			_, err = table.All()[0].Amount("V")
 			assert.Equal(t, faults[0], err)
-			assert.Empty(t, table.Check("K"), "only who reads the column must know")
+			assert.Empty(t, table.Check("K"), "only for rules that read the column")
 		})
 	}
 
-	table, err := Read(t.Context(), "x.xlsx", sheet(headRow+`<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="str"><f>""</f><v></v></c></row>`), "K", "")
+	table, err := Read(t.Context(), "x.xlsx",
+		sheet(headRow+`<row r="2"><c r="A2"><v>1</v></c><c r="B2" t="str"><f>""</f><v></v></c></row>`),
+		"K", "")
 	require.NoError(t, err)
 	assert.Empty(t, table.Check("V"), "the text of a formula may be empty")
-	_, err = Read(t.Context(), "x.xlsx", sheet(headRow+`<row r="2"><c r="A2"><f>1</f></c></row>`), "K", "")
-	assert.Contains(t, onlyFault(t, err).Message, "cell A2: the formula has no stored value", "of a key")
-	_, err = Read(t.Context(), "x.xlsx", sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="e"><v>#REF!</v></c></row>`), "K", "")
+	_, err = Read(t.Context(), "x.xlsx", sheet(headRow+`<row r="2"><c r="A2"><f>1</f></c></row>`), "K",
+		"")
+	assert.Contains(t, onlyFault(t, err).Message, "cell A2: the formula has no stored value",
+		"of a key")
+	_, err = Read(t.Context(), "x.xlsx",
+		sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="e"><v>#REF!</v></c></row>`), "K", "")
 	assert.Contains(t, onlyFault(t, err).Message, "#REF!", "of a heading")
 }
 
 const headRow = `<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="str"><v>V</v></c></row>`
 
-// sheet is a workbook that has rows, as they are written. Its style 1 has a format that
-// differs from one language to another.
+// sheet returns a workbook with these rows. The format of its style 1 depends on the language.
 func sheet(rows string) []byte {
+	return styledSheet(rows, `<cellXfs><xf numFmtId="0"/><xf numFmtId="27"/></cellXfs>`)
+}
+
+// formatted returns a workbook with one number that is shown in a format.
+func formatted(value, format string) []byte {
+	const rows = headRow + `<row r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>VALUE</v></c></row>`
+	return styledSheet(strings.Replace(rows, "VALUE", value, 1),
+		`<numFmts><numFmt numFmtId="164" formatCode="`+html.EscapeString(format)+`"/></numFmts>`+
+			`<cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs>`)
+}
+
+func styledSheet(rows, styles string) []byte {
+	const relationships = `<Relationships>` +
+		`<Relationship Id="r1" Type="x/worksheet" Target="/xl/a.xml"/>` +
+		`<Relationship Id="r2" Type="x/styles" Target="styles.xml"/></Relationships>`
 	return archive(map[string]string{
-		"_rels/.rels":                `<Relationships><Relationship Id="r1" Type="x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
-		"xl/workbook.xml":            `<workbook xmlns:r="r"><sheets><sheet name="Sheet1" sheetId="1" r:id="r1"/></sheets></workbook>`,
-		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="r1" Type="x/worksheet" Target="/xl/a.xml"/><Relationship Id="r2" Type="x/styles" Target="styles.xml"/></Relationships>`,
-		"xl/styles.xml":              `<styleSheet><cellXfs><xf numFmtId="0"/><xf numFmtId="27"/></cellXfs></styleSheet>`,
+		"_rels/.rels": `<Relationships>` +
+			`<Relationship Id="r1" Type="x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
+		"xl/workbook.xml": `<workbook xmlns:r="r"><sheets>` +
+			`<sheet name="Sheet1" sheetId="1" r:id="r1"/></sheets></workbook>`,
+		"xl/_rels/workbook.xml.rels": relationships,
+		"xl/styles.xml":              `<styleSheet>` + styles + `</styleSheet>`,
 		"xl/a.xml":                   `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`,
 	})
 }
@@ -191,13 +119,15 @@ func archive(parts map[string]string) []byte {
 }
 
 func TestRowsAndCellsMayLeaveOutTheirNumbers(t *testing.T) {
-	table, err := Read(t.Context(), "x.xlsx", sheet(`<row><c t="str"><v>K</v></c><c t="inlineStr"><is><t>V</t></is></c></row><row/><row><c><v>1</v></c><c t="b"><v>1</v></c></row>`), "K", "")
+	table, err := Read(t.Context(), "x.xlsx",
+		sheet(`<row><c t="str"><v>K</v></c><c `+
+			`t="inlineStr"><is><t>V</t></is></c></row><row/><row><c><v>1</v></c><c t="b"><v>1</v></c></row>`), "K", "")
 	require.NoError(t, err)
 	assert.Equal(t, 3, table.All()[0].Line())
 	assert.Equal(t, "TRUE", table.All()[0].Text("V"))
 }
 
-// Hostile and broken workbooks are refused in the time that reading takes, with a reason.
+// TestDamagedWorkbooksAreRefused also reads hostile workbooks.
 func TestDamagedWorkbooksAreRefused(t *testing.T) {
 	rows := func(text string) []byte { return sheet(headRow + text) }
 	far := sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="XFD1" t="str"><v>V</v></c></row>`)
@@ -205,29 +135,39 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		"a row far away":        {rows(`<row r="99999999999"><c r="A99999999999"><v>1</v></c></row>`), "a row has a number beyond 1048576"},
+		"a row far away": {rows(`<row r="99999999999"><c r="A99999999999"><v>1</v></c></row>`),
+			"a row has a number beyond 1048576"},
 		"a row of no number":    {rows(`<row r="two"/>`), "a row has a number beyond"},
 		"a row beyond the last": {rows(`<row r="1048577"/>`), "a row has a number beyond"},
 		"a row above":           {rows(`<row r="3"/><row r="2"/>`), "row 2 comes after row 3"},
 		"the same row":          {rows(`<row r="2"/><row r="2"/>`), "row 2 comes after row 2"},
-		"a cell of another row": {rows(`<row r="2"><c r="A7"><v>1</v></c></row>`), `cell "A7" is in row 2`},
-		"a cell far away":       {rows(`<row r="2"><c r="XFE2"><v>1</v></c></row>`), `cell "XFE2" is in row 2`},
-		"a cell of no name":     {rows(`<row r="2"><c r="2"><v>1</v></c></row>`), `cell "2" is in row 2`},
-		"cells out of order":    {rows(`<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>`), `cell "A2" is in row 2 after column 2`},
-		"no number":             {rows(`<row r="2"><c r="A2"><v>one</v></c></row>`), `cell A2: the workbook is damaged: "one" is no number`},
-		"not finite":            {rows(`<row r="2"><c r="A2"><v>1e999</v></c></row>`), "is no number"},
-		"no text":               {rows(`<row r="2"><c r="A2" t="s"><v>7</v></c></row>`), `it has no text "7"`},
-		"no style":              {rows(`<row r="2"><c r="A2" s="9"><v>7</v></c></row>`), "it has no style 9"},
-		"no truth":              {rows(`<row r="2"><c r="A2" t="b"><v>7</v></c></row>`), "neither TRUE nor FALSE"},
-		"no type":               {rows(`<row r="2"><c r="A2" t="x"><v>7</v></c></row>`), `no cells of type "x"`},
-		"cut off":               {sheet(headRow + `<row r="2"><c r="A2"><v>7</v></c></row></sheetData>`), "XML syntax error"},
-		"beside the headings":   {rows(`<row r="2"><c r="A2"><v>7</v></c><c r="XFD2"><v>7</v></c></row>`), "the row has 16384 cells, but there are only 2 columns"},
-		"headings far apart":    {far, "column 2 has no name"},
-		"no workbook":           {archive(map[string]string{"a": "b"}), "_rels/.rels is missing"},
-		"no sheet":              {archive(map[string]string{"_rels/.rels": "<R/>", "xl/workbook.xml": "<w/>"}), "it has no sheet"},
-		"a very long text":      {rows(`<row r="2"><c r="A2" t="str"><v>` + strings.Repeat("a", 2*maxTag) + `</v></c></row>`), "too long for a cell"},
-		"a long attribute":      {rows(`<row r="2" a="` + strings.Repeat("a", 2*maxTag) + `"/>`), "too long for a cell"},
-		"too many rows":         {rows(strings.Repeat(`<row><c><v>1</v></c></row>`, maxRows+1)), "the table is too large"},
+		"a cell of another row": {rows(`<row r="2"><c r="A7"><v>1</v></c></row>`),
+			`cell "A7" is in row 2`},
+		"a cell far away":   {rows(`<row r="2"><c r="XFE2"><v>1</v></c></row>`), `cell "XFE2" is in row 2`},
+		"a cell of no name": {rows(`<row r="2"><c r="2"><v>1</v></c></row>`), `cell "2" is in row 2`},
+		"cells out of order": {rows(`<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>`),
+			`cell "A2" is in row 2 after column 2`},
+		"no number": {rows(`<row r="2"><c r="A2"><v>one</v></c></row>`),
+			`cell A2: the workbook is damaged: "one" is no number`},
+		"not finite": {rows(`<row r="2"><c r="A2"><v>1e999</v></c></row>`), "is no number"},
+		"no text":    {rows(`<row r="2"><c r="A2" t="s"><v>7</v></c></row>`), `it has no text "7"`},
+		"no style":   {rows(`<row r="2"><c r="A2" s="9"><v>7</v></c></row>`), "it has no style 9"},
+		"no truth":   {rows(`<row r="2"><c r="A2" t="b"><v>7</v></c></row>`), "neither TRUE nor FALSE"},
+		"no type":    {rows(`<row r="2"><c r="A2" t="x"><v>7</v></c></row>`), `no cells of type "x"`},
+		"cut off": {sheet(headRow + `<row r="2"><c r="A2"><v>7</v></c></row></sheetData>`),
+			"XML syntax error"},
+		"beside the headings": {rows(`<row r="2"><c r="A2"><v>7</v></c><c r="XFD2"><v>7</v></c></row>`),
+			"the row has 16384 cells, but there are only 2 columns"},
+		"headings far apart": {far, "column 2 has no name"},
+		"no workbook":        {archive(map[string]string{"a": "b"}), "_rels/.rels is missing"},
+		"no sheet": {archive(map[string]string{"_rels/.rels": "<R/>", "xl/workbook.xml": "<w/>"}),
+			"it has no sheet"},
+		"a very long text": {rows(`<row r="2"><c r="A2" t="str"><v>` + strings.Repeat("a", 2*maxTag) +
+			`</v></c></row>`), "too long for a cell"},
+		"a long attribute": {rows(`<row r="2" a="` + strings.Repeat("a", 2*maxTag) + `"/>`),
+			"too long for a cell"},
+		"too many rows": {rows(strings.Repeat(`<row><c><v>1</v></c></row>`, maxRows+1)),
+			"the table is too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(t.Context(), "x.xlsx", tt.content, "K", "")
@@ -245,7 +185,7 @@ func TestAWorkbookUnpacksToABoundedSize(t *testing.T) {
 	_, err = w.table("K", "")
 	require.ErrorContains(t, err, "unpacks to more than 128 MiB")
 	assert.Negative(t, w.left)
-	assert.Greater(t, w.left, int64(-1<<20), "and is not unpacked further")
+	assert.Greater(t, w.left, int64(-1<<20), "unpacking stops there")
 }
 
 func TestReadingEndsWithItsContext(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package docsection writes the parts of documentation pages that are measured.
+// Package docsection writes measured results into documentation pages.
 package docsection
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Replace puts text where a page has a section of that name, between the lines
-// <!-- name:begin --> and <!-- name:end -->. It fails, and changes nothing, where the page has no such lines.
+// Replace replaces the section of a page between the lines <!-- name:begin --> and <!-- name:end
+// -->. If the page has no such lines, it returns an error and changes nothing.
 func Replace(path, name, text string) error {
 	page, err := os.ReadFile(path) //nolint:gosec // the caller's choice
 	if err != nil {

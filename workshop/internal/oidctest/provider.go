@@ -18,7 +18,7 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Account is somebody who can sign in at the provider. The user name is the mail address.
+// Account is a person who can sign in at the provider. The user name is the mail address.
 type Account struct {
 	Address  string
 	Verified bool
@@ -27,23 +27,23 @@ type Account struct {
 // Password is the password of every account.
 const Password = "correct horse"
 
-// Provider is a running provider. It is up at first.
+// Provider is a provider that runs until its test ends.
 type Provider struct {
-	// Issuer is its http:// URL on loopback.
+	// Issuer is the http:// URL on loopback.
 	Issuer string
-	// ClientID and ClientSecret are of the only client.
+	// ClientID and ClientSecret belong to the only client.
 	ClientID, ClientSecret string
 
 	down    atomic.Bool
 	handler atomic.Pointer[http.Handler]
 }
 
-// Options say what the provider knows.
+// Options configure a [Provider].
 type Options struct {
 	Accounts []Account
-	// RedirectURI is where it sends people back to.
+	// RedirectURI is the address that the provider sends people back to.
 	RedirectURI string
-	// ThinTokens keeps addresses out of ID tokens. Clients find them in the user info.
+	// ThinTokens keeps mail addresses out of ID tokens. Clients must ask for the user info.
 	ThinTokens bool
 }
 
@@ -114,7 +114,7 @@ var loginPage = template.Must(template.New("login").Parse(`<!doctype html>
 </form>
 `))
 
-// accounts are found by their ID, which is also their name.
+// accounts maps an ID to an account. The ID is also the user name.
 type accounts map[string]*storage.User
 
 func (a accounts) GetUserByID(id string) *storage.User         { return a[id] }

@@ -11,7 +11,8 @@ import (
 
 // Root returns the folder of the product's module, which is the repository.
 func Root(ctx context.Context) (string, error) {
-	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "error-check-gate").Output()
+	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}",
+		"error-check-gate").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module error-check-gate: %w", err)
 	}

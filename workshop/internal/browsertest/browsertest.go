@@ -1,4 +1,4 @@
-// Package browsertest looks at pages in a real browser, for tests.
+// Package browsertest tests pages in a real browser.
 package browsertest
 
 import (
@@ -16,10 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Start starts Chromium: the one that CHROMIUM names, or the one on the PATH. 'make tools' installs it.
-// CHROMIUM=none skips the test. Every action in the tab ends after limit, which is there for pages
-// that hang.
-func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOption) (tab context.Context) {
+// Start starts Chromium and returns a tab. CHROMIUM is the path of the program; by default it is
+// looked up on the PATH, where 'make tools' installs it. CHROMIUM=none skips the test. All actions
+// in the tab end after limit, in case a page hangs.
+func Start(
+	t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOption,
+) (tab context.Context) {
 	t.Helper()
 	path := os.Getenv("CHROMIUM")
 	if path == "none" {
@@ -30,14 +32,19 @@ func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOpti
 			path = found
 		}
 	}
-	require.NotEmpty(t, path, "this needs a browser: run 'make tools', set CHROMIUM to its path, or CHROMIUM=none to skip this test")
-	// The page is the test's own: no sandbox, which Chromium has not for root nor in many containers.
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		append([]chromedp.ExecAllocatorOption{
-			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(limit),
-			// Chromium drops keys that are pressed before a page is painted.
-			chromedp.Flag("allow-pre-commit-input", true),
-		}, more...)...)...)
+	require.NotEmpty(
+		t, path, "this needs a browser: run 'make tools', set CHROMIUM to its path, "+
+			"or CHROMIUM=none to skip this test")
+	// The page is our own, so it needs no sandbox. Chromium's does not work for root or in many
+	// containers.
+	allocator, stop := chromedp.NewExecAllocator(t.Context(),
+		append(chromedp.DefaultExecAllocatorOptions[:],
+			append([]chromedp.ExecAllocatorOption{
+				chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900),
+				chromedp.WSURLReadTimeout(limit),
+				// Otherwise Chromium drops keys that are pressed before it has painted the page.
+				chromedp.Flag("allow-pre-commit-input", true),
+			}, more...)...)...)
 	t.Cleanup(stop)
 	tab, closeTab := chromedp.NewContext(allocator)
 	t.Cleanup(closeTab)
@@ -47,8 +54,8 @@ func Start(t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOpti
 	return limited
 }
 
-// Complaints are what the browser says about a page that is wrong: a script that fails, or
-// something that the page's policy forbids. A refused request is no fault of the page.
+// Complaints collects a browser's messages about faults of pages: scripts that fail, and things
+// that the page's policy forbids. It ignores refused requests.
 type Complaints struct {
 	mu    sync.Mutex
 	texts []string
@@ -60,7 +67,7 @@ func Listen(tab context.Context) *Complaints {
 	go func() {
 		for message, err := range chromedp.Console(tab) {
 			if err != nil {
-				return // the browser has gone
+				return // the browser is gone
 			}
 			if message.Source != "network" && (message.IsException() || message.Type == "error") {
 				c.mu.Lock()
@@ -79,13 +86,14 @@ func (c *Complaints) All() []string {
 	return slices.Clone(c.texts)
 }
 
-// Contains waits until an element is there and has the text.
+// Contains waits until an element exists and has the text.
 func Contains(selector, text string) chromedp.Action[chromedp.Void] {
-	return Holds(`document.querySelector(` + Quote(selector) + `)?.innerText.includes(` + Quote(text) + `)`)
+	return Holds(`document.querySelector(` + Quote(selector) + `)?.innerText.includes(` + Quote(text) +
+		`)`)
 }
 
-// Holds waits until an expression of the page is true. It asks again while the page is being left
-// or has not run its script yet.
+// Holds waits until a JavaScript expression is true. It tries again if the page is just being
+// replaced or has not run its script yet.
 func Holds(expression string) chromedp.Action[chromedp.Void] {
 	question := chromedp.Evaluate[bool](`!!(` + expression + `)`)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -104,16 +112,18 @@ func Holds(expression string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// Overwrite types in place of what a field has.
+// Overwrite replaces the content of a field by typing.
 func Overwrite(selector, keys string) chromedp.Action[chromedp.Void] {
-	selected := chromedp.Evaluate[bool](`document.querySelector(` + Quote(selector) + `).select() === undefined`)
-	return chromedp.Steps(chromedp.Focus(selector), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := selected(ctx, target)
-		return err
-	}), chromedp.KeyEvent(keys))
+	selected := chromedp.Evaluate[bool](`document.querySelector(` + Quote(selector) +
+		`).select() === undefined`)
+	return chromedp.Steps(chromedp.Focus(selector),
+		chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			_, err := selected(ctx, target)
+			return err
+		}), chromedp.KeyEvent(keys))
 }
 
-// Quote writes a text as a literal of JavaScript.
+// Quote returns a text as a JavaScript literal.
 func Quote(text string) string {
 	return "'" + strings.ReplaceAll(strings.ReplaceAll(text, `\`, `\\`), "'", `\'`) + "'"
 }

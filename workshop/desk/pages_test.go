@@ -1,6 +1,7 @@
-package pages
+package desk_test
 
 import (
+	"log/slog"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -10,28 +11,46 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/desk/orders"
-	"error-check-gate/internal/browsertest"
+	"error-check-gate/desk/orders/orderstest"
+	"error-check-gate/desk/pages"
 	"error-check-gate/internal/signin"
+	"error-check-gate/workshop/internal/browsertest"
 )
+
+// startPages serves the desk's pages to anybody.
+func startPages(t *testing.T) (*orderstest.Fake, *httptest.Server) {
+	t.Helper()
+	fake := orderstest.New()
+	handler, err := pages.New(pages.Options{
+		Orders: fake, SignIn: signin.Options{Mode: signin.ModeNone}, Location: time.UTC,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return fake, server
+}
 
 // TestHostileTextsBreakNoLayout checks pages with hostile texts, as wide as a screen and as a small
 // phone.
 func TestHostileTextsBreakNoLayout(t *testing.T) {
 	t.Parallel()
-	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
-	plain := httptest.NewServer(d.Handler)
-	t.Cleanup(plain.Close)
+	fake, server := startPages(t)
 	tab := browsertest.Start(t, 5*time.Minute)
-	wrong := browsertest.Listen(tab)
-	texts := hostileTexts()
+	complaints := browsertest.Listen(tab)
+	texts := orderstest.HostileTexts()
+	show := func(order orders.Order, rows ...orders.Row) {
+		fake.Lock()
+		defer fake.Unlock()
+		fake.Order, fake.Rows = order, rows
+	}
 	for _, name := range []string{"long", "rtl", "markup"} {
-		d.orders.Order = hostileOrder(texts[name])
-		d.orders.Rows = []orders.Row{hostileRow(texts[name]), {
+		show(orderstest.HostileOrder(texts[name]), orderstest.HostileRow(texts[name]), orders.Row{
 			SalesOrderID: "2", OrderNumber: "SO-1", Customer: "Jim", SalesRep: "Al", Status: "failed",
-			Since: time.Now(), Errors: 1, First: "x",
-		}}
-		for _, path := range []string{testOrderPath, "/"} {
-			require.NoError(t, chromedp.Do(tab, chromedp.Navigate(plain.URL+path)))
+			Since: orderstest.Now, Errors: 1, First: "x",
+		})
+		for _, path := range []string{"/orders/" + orderstest.ID, "/"} {
+			require.NoError(t, chromedp.Do(tab, chromedp.Navigate(server.URL+path)))
 			for _, width := range []int64{1280, 320} {
 				require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 800)))
 				faults, err := chromedp.Run(tab, browsertest.Faults())
@@ -41,9 +60,9 @@ func TestHostileTextsBreakNoLayout(t *testing.T) {
 		}
 	}
 	// A text in right-to-left direction does not change the direction of others.
-	d.orders.Rows = []orders.Row{hostileRow(texts["rtl"])}
+	show(fake.Order, orderstest.HostileRow(texts["rtl"]))
 	require.NoError(t, chromedp.Do(tab,
-		chromedp.Navigate(plain.URL+"/"), chromedp.EmulateViewport(1280, 800)))
+		chromedp.Navigate(server.URL+"/"), chromedp.EmulateViewport(1280, 800)))
 	after, err := chromedp.Run(tab, chromedp.Evaluate[bool](`(() => {
 		const more = document.querySelector(".more").getBoundingClientRect();
 		const text = document.querySelector("td[data-label='What is wrong'] bdi");
@@ -51,19 +70,17 @@ func TestHostileTextsBreakNoLayout(t *testing.T) {
 	})()`))
 	require.NoError(t, err)
 	assert.True(t, after)
-	assert.Empty(t, wrong.All(), "the browser reports nothing")
+	assert.Empty(t, complaints.All(), "the browser reports nothing")
 }
 
 // TestRulesPageFits checks the page with the rules in a browser, with everything that it can show.
 func TestRulesPageFits(t *testing.T) {
 	t.Parallel()
-	d := startDesk(t, func(o *Options) { o.SignIn = signin.Options{Mode: signin.ModeNone} })
-	plain := httptest.NewServer(d.Handler)
-	t.Cleanup(plain.Close)
-	countOutcomes(d.orders)
+	fake, server := startPages(t)
+	fake.AddOutcomes()
 	tab := browsertest.Start(t, 5*time.Minute)
 	wrong := browsertest.Listen(tab)
-	require.NoError(t, chromedp.Do(tab, chromedp.Navigate(plain.URL+"/rules")))
+	require.NoError(t, chromedp.Do(tab, chromedp.Navigate(server.URL+"/rules")))
 	for _, width := range []int64{1280, 375, 320} {
 		require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 800)))
 		faults, err := chromedp.Run(tab, browsertest.Faults())

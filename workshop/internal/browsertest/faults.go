@@ -2,8 +2,7 @@ package browsertest
 
 import "github.com/chromedp/chromedp"
 
-// Faults returns what is wrong with the page: what WCAG asks for, and what does not fit into the
-// window.
+// Faults returns the faults of a page: against WCAG, and elements that do not fit into the window.
 func Faults() chromedp.Action[string] { return chromedp.Evaluate[string](faults) }
 
 const faults = `(() => {
