@@ -36,7 +36,8 @@ func TestAuditLog(t *testing.T) {
 		o.TracerProvider = tracers
 		o.Now = func() time.Time { return fixed }
 	}))
-	body := `{"event":"salesOrder.updated","data":{"salesOrderId":"` + orderID + `","remarks":"` + marker + `"}}`
+	body := `{"event":"salesOrder.updated","data":{"salesOrderId":"` + orderID + `","remarks":"` +
+		marker + `"}}`
 	r := ts.webhookRequest(t, body)
 	r.Header.Set(inflow.SignatureHeader, sign(t, secondSecret, body))
 	require.Equal(t, 200, ts.do(t, r).status)

@@ -105,10 +105,7 @@ func TestManyDeliveriesOfManyOrders(t *testing.T) {
 				for i := range tc.deliveries {
 					group.Go(func() {
 						time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-						if assert.NoError(
-							t,
-							c.commit(t.Context(), orderNumber(i%tc.orders), numbered(i)),
-						) {
+						if assert.NoError(t, c.commit(t.Context(), orderNumber(i%tc.orders), numbered(i))) {
 							succeeded[i] = time.Now()
 						}
 					})
@@ -222,7 +219,10 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 40 { // the first calls hang
 			group.Go(
-				func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) },
+				func() {
+					assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)),
+						errNotCommitted)
+				},
 			)
 		}
 		synctest.Wait()
@@ -250,7 +250,10 @@ func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 2 * maxCalls {
 			group.Go(
-				func() { assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)), errNotCommitted) },
+				func() {
+					assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)),
+						errNotCommitted)
+				},
 			)
 			synctest.Wait()
 			if i%maxCalls == maxCalls-1 {

@@ -178,7 +178,8 @@ func TestRetries(t *testing.T) {
 		},
 		{
 			"closing workflow, older server",
-			serviceerror.NewFailedPrecondition("workflow operation rejected because workflow is closing"), true,
+			serviceerror.NewFailedPrecondition("workflow operation rejected because workflow is closing"),
+			true,
 		},
 		{
 			"deadline set by the server",

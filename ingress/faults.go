@@ -29,7 +29,7 @@ func (o *Options) Faults() option.Faults {
 	return faults
 }
 
-// Faults returns what is surely a mistake. A disk that fails later is counted and stops nothing.
+// Faults returns certain mistakes. A disk that fails later is counted, and stops nothing.
 func (o *AuditOptions) Faults() option.Faults {
 	var faults option.Faults
 	if o.Keep < 1 {

@@ -30,7 +30,7 @@ func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 // heapInUse returns the bytes in use after a garbage collection.
 func heapInUse() uint64 {
 	runtime.GC()
-	runtime.GC() // the first only moves the contents of pools to where the second frees them
+	runtime.GC() // takes two runs to free what is in pools
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.HeapAlloc

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	"error-check-gate/internal/testkit"
 	"error-check-gate/internal/watchdog"
 )
 
@@ -84,19 +85,19 @@ func TestHungHealthCheck(t *testing.T) {
 		}
 		return nil
 	}}
-	clock, log, reader := newClock(), &lockedBuffer{}, sdkmetric.NewManualReader()
-	dog := watchdog.New(slog.New(slog.NewTextHandler(log, nil)), clock.now)
+	clock, log, reader := testkit.NewClock(), &testkit.Log{}, sdkmetric.NewManualReader()
+	dog := watchdog.New(slog.New(slog.NewTextHandler(log, nil)), clock.Now)
 	ts := startServer(t, temporal, withOptions(func(o *Options) {
-		o.Now, o.Watchdog = clock.now, dog
+		o.Now, o.Watchdog = clock.Now, dog
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
 	defer close(hang)
 	require.Eventually(t, func() bool { return checks.Load() == 2 }, generous, time.Millisecond)
 	require.Equal(t, 200, ts.get(t, readyPath).status)
 
-	clock.step(watchdog.Limit)
+	clock.Advance(watchdog.Limit)
 	assert.Equal(t, 200, ts.get(t, livePath).status)
-	clock.step(time.Second)
+	clock.Advance(time.Second)
 	for range 3 {
 		assert.Equal(t, 503, ts.get(t, readyPath).status, "the answer is stale")
 		assert.Equal(t, 200, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
@@ -117,14 +118,14 @@ func TestHungCall(t *testing.T) {
 		<-hang
 		return nil
 	}}
-	clock := newClock()
-	dog := watchdog.New(slog.New(slog.DiscardHandler), clock.now)
+	clock := testkit.NewClock()
+	dog := watchdog.New(slog.New(slog.DiscardHandler), clock.Now)
 	ts := startServer(t, temporal, commitTime(time.Millisecond), withOptions(func(o *Options) {
-		o.Now, o.Watchdog = clock.now, dog
+		o.Now, o.Watchdog = clock.Now, dog
 	}))
 	assert.Equal(t, 503, ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
 	assert.Equal(t, 200, ts.get(t, livePath).status)
-	clock.step(watchdog.Limit + time.Second)
+	clock.Advance(watchdog.Limit + time.Second)
 	got := ts.get(t, livePath)
 	assert.Equal(t, 503, got.status)
 	assert.Contains(t, got.body,

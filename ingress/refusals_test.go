@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"error-check-gate/internal/edge"
+	"error-check-gate/internal/testkit"
 )
 
 // requestsIn returns the number of requests in an audit log by reason. A line may stand for many.
@@ -39,12 +40,12 @@ func requestsIn(records []map[string]any) map[any]int {
 // requests are only counted, and that a valid sender with the same address is not affected.
 func TestForgerOverItsBudget(t *testing.T) {
 	const limit, forged = 2, 200
-	now := newClock()
+	now := testkit.NewClock()
 	spans := tracetest.NewSpanRecorder()
 	reader := sdkmetric.NewManualReader()
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
 		o.PeerFailureLimit, o.PeerRateLimit, o.RateLimit = limit, 1, 1 // a burst of two deliveries
-		o.Now = now.now
+		o.Now = now.Now
 		o.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
@@ -64,7 +65,7 @@ func TestForgerOverItsBudget(t *testing.T) {
 	}
 	require.Equal(t, http.StatusTooManyRequests,
 		ts.do(t, ts.webhookRequest(t, documentedBody(orderID))).status)
-	now.step(5 * time.Second)
+	now.Advance(5 * time.Second)
 	require.False(t, ts.do(t, ts.forgedRequest(t, "{}")).closed, "the budget refills")
 
 	records := ts.audited(t)
@@ -117,9 +118,9 @@ func TestFloodThroughAProxy(t *testing.T) {
 // traces of them are bounded.
 func TestUnknownPathsAreCharged(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
-	now := newClock()
+	now := testkit.NewClock()
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {
-		o.PeerFailureLimit, o.Now = 1, now.now
+		o.PeerFailureLimit, o.Now = 1, now.Now
 		o.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	}))
 	for i := range 50 {
@@ -161,7 +162,7 @@ func TestForgedFlood(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{forget: true}, withOptions(func(o *Options) {
 		o.PeerFailureLimit = DefaultPeerFailureLimit
 		o.PeerRateLimit, o.RateLimit = DefaultPeerRateLimit, DefaultRateLimit
-		o.Now = newClock().now // stands still, so no budget refills
+		o.Now = testkit.NewClock().Now // stands still, so no budget refills
 		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	}))
 	forgery := raw{

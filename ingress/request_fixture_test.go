@@ -128,10 +128,7 @@ func (ts *testServer) dial(t testing.TB, beginning string) net.Conn {
 
 // deliver sends a delivery with a client, which may keep its connection.
 func (ts *testServer) deliver(
-	ctx context.Context,
-	client *http.Client,
-	body string,
-	signature string,
+	ctx context.Context, client *http.Client, body string, signature string,
 ) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, ts.url+webhookPath,
 		strings.NewReader(body))

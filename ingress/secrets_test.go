@@ -15,6 +15,7 @@ import (
 
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/reload"
+	"error-check-gate/internal/testkit"
 )
 
 // accepts reports whether a signature with the secret is valid.
@@ -28,9 +29,9 @@ func accepts(t *testing.T, secrets Secrets, secret string) bool {
 }
 
 // openTestSecrets opens a secret file that waits for its looks however slow the machine is.
-func openTestSecrets(t *testing.T, path string, log io.Writer, clock *clock) *SecretFile {
+func openTestSecrets(t *testing.T, path string, log io.Writer, clock *testkit.Clock) *SecretFile {
 	t.Helper()
-	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.now)
+	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.Now)
 	require.NoError(t, err)
 	secrets.verifier.WaitAtMost(generous)
 	return secrets
@@ -39,35 +40,39 @@ func openTestSecrets(t *testing.T, path string, log io.Writer, clock *clock) *Se
 func TestSecretFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret+"\n")
-	clock := newClock()
-	log := &lockedBuffer{}
+	clock := testkit.NewClock()
+	log := &testkit.Log{}
 	secrets := openTestSecrets(t, path, log, clock)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.False(t, accepts(t, secrets, secondSecret))
 
 	writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
 	require.False(t, accepts(t, secrets, secondSecret), "it is looked at once per second at most")
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.True(t, accepts(t, secrets, secondSecret))
 	assert.Equal(t, 1, strings.Count(log.String(), "are in force"))
 
 	// Invalid content changes nothing and is logged once.
 	for name, spoil := range map[string]func(){
-		"empty":       func() { writeFile(t, path, "") },
-		"blank":       func() { writeFile(t, path, "\n \n") },
-		"short":       func() { writeFile(t, path, "hunter2\n") },
-		"one of two":  func() { writeFile(t, path, secondSecret+"\nhunter2\n") },
-		"not base64":  func() { writeFile(t, path, "base64:%%%%%%%%%%%%hunter2\n") },
-		"gone":        func() { require.NoError(t, os.Remove(path)) },
-		"a directory": func() { require.NoError(t, os.Remove(path)); require.NoError(t, os.Mkdir(path, 0o700)) },
-		"huge":        func() { writeFile(t, path, strings.Repeat("x", reload.MaxFile+1)) },
+		"empty":      func() { writeFile(t, path, "") },
+		"blank":      func() { writeFile(t, path, "\n \n") },
+		"short":      func() { writeFile(t, path, "hunter2\n") },
+		"one of two": func() { writeFile(t, path, secondSecret+"\nhunter2\n") },
+		"not base64": func() { writeFile(t, path, "base64:%%%%%%%%%%%%hunter2\n") },
+		"gone":       func() { require.NoError(t, os.Remove(path)) },
+		"a directory": func() {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t,
+				os.Mkdir(path, 0o700))
+		},
+		"huge": func() { writeFile(t, path, strings.Repeat("x", reload.MaxFile+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			logged := strings.Count(log.String(), "files are invalid")
 			spoil()
 			for range 3 {
-				clock.step(reload.Interval)
+				clock.Advance(reload.Interval)
 				assert.True(t, accepts(t, secrets, firstSecret))
 				assert.True(t, accepts(t, secrets, secondSecret))
 			}
@@ -76,13 +81,13 @@ func TestSecretFile(t *testing.T) {
 
 			require.NoError(t, os.RemoveAll(path))
 			writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
-			clock.step(reload.Interval)
+			clock.Advance(reload.Interval)
 			assert.True(t, accepts(t, secrets, secondSecret))
 		})
 	}
 
 	writeFile(t, path, secondSecret)
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	assert.False(t, accepts(t, secrets, firstSecret), "a removed secret")
 	assert.True(t, accepts(t, secrets, secondSecret))
 	assert.NotContains(t, log.String(), firstSecret)
@@ -97,11 +102,11 @@ func TestSecretFileOfTheSameSize(t *testing.T) {
 	writeFile(t, path, a)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	clock := newClock()
+	clock := testkit.NewClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	writeFile(t, path, b)
 	require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	assert.True(t, accepts(t, secrets, b))
 }
 
@@ -127,11 +132,11 @@ func TestSecretFileOfKubernetes(t *testing.T) {
 	path := filepath.Join(mount, "webhook-secret")
 	require.NoError(t, os.Symlink(filepath.Join("..data", "webhook-secret"), path))
 
-	clock := newClock()
+	clock := testkit.NewClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	require.True(t, accepts(t, secrets, "kubernetes-secret-a"))
 	publish("..2", "kubernetes-secret-b")
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	assert.True(t, accepts(t, secrets, "kubernetes-secret-b"))
 	assert.False(t, accepts(t, secrets, "kubernetes-secret-a"))
 }
@@ -139,7 +144,7 @@ func TestSecretFileOfKubernetes(t *testing.T) {
 func TestSecretFileUnderConcurrentUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)
-	clock := newClock()
+	clock := testkit.NewClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	for i := range 20 {
 		now, previous := firstSecret, secondSecret
@@ -149,7 +154,7 @@ func TestSecretFileUnderConcurrentUse(t *testing.T) {
 		next := path + ".new"
 		writeFile(t, next, now)
 		require.NoError(t, os.Rename(next, path))
-		clock.step(reload.Interval)
+		clock.Advance(reload.Interval)
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
@@ -180,7 +185,7 @@ func TestOpenSecretFileRefuses(t *testing.T) {
 func TestSecretFileReloadOverHTTP(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, firstSecret)
-	clock := newClock()
+	clock := testkit.NewClock()
 	secrets := openTestSecrets(t, path, io.Discard, clock)
 	ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) { o.Secrets = secrets }))
 	post := func(secret string) int {
@@ -191,11 +196,11 @@ func TestSecretFileReloadOverHTTP(t *testing.T) {
 	assert.Equal(t, 200, post(firstSecret))
 	assert.Equal(t, 401, post(secondSecret))
 	writeFile(t, path, firstSecret+"\n"+secondSecret)
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	assert.Equal(t, 200, post(firstSecret))
 	assert.Equal(t, 200, post(secondSecret))
 	writeFile(t, path, secondSecret)
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	assert.Equal(t, 401, post(firstSecret))
 	assert.Equal(t, 200, post(secondSecret))
 }

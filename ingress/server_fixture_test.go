@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,7 +19,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +31,7 @@ import (
 
 	"error-check-gate/internal/edge"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/internal/testkit"
 )
 
 const (
@@ -54,26 +53,9 @@ type testServer struct {
 	temporal *fakeTemporal
 	client   *http.Client
 	auditLog string
-	log      *lockedBuffer
+	log      *testkit.Log
 	stop     context.CancelFunc
 	stopped  chan error
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // setting changes the options of a test server, or the server itself.
@@ -97,7 +79,7 @@ func startParallelServer(
 	ts := &testServer{
 		temporal: temporal,
 		auditLog: filepath.Join(t.TempDir(), "audit.jsonl"),
-		log:      &lockedBuffer{},
+		log:      &testkit.Log{},
 		stopped:  make(chan error, 1),
 	}
 	logger := slog.New(slog.NewJSONHandler(ts.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -217,25 +199,6 @@ func (ts *testServer) audited(t *testing.T) []map[string]any {
 type panickingSecrets struct{}
 
 func (panickingSecrets) Verifier() *inflow.Verifier { panic("quoting a body") }
-
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Now()} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) step(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // gauge returns the sum of a gauge's values.
 func gauge(t *testing.T, reader *sdkmetric.ManualReader, name string) (total int64) {

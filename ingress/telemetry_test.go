@@ -134,7 +134,8 @@ func TestMetrics(t *testing.T) {
 	found := false
 	for name := range got {
 		found = found ||
-			(strings.HasPrefix(name, "http.server.request.duration ") && strings.Contains(name, "http.route=/webhook/inflow"))
+			(strings.HasPrefix(name, "http.server.request.duration ") &&
+				strings.Contains(name, "http.route=/webhook/inflow"))
 	}
 	assert.True(t, found, "HTTP metrics by route: %v", got)
 }
@@ -145,7 +146,8 @@ func TestSpoofedAddressInTraces(t *testing.T) {
 	for name, tc := range map[string]struct {
 		proxies edge.Networks
 		want    string
-	}{"from an unknown sender": {nil, "127.0.0.1"}, "from a trusted proxy": {networks("127.0.0.1"), "198.51.100.7"}} {
+	}{"from an unknown sender": {nil, "127.0.0.1"},
+		"from a trusted proxy": {networks("127.0.0.1"), "198.51.100.7"}} {
 		t.Run(name, func(t *testing.T) {
 			recorder := tracetest.NewSpanRecorder()
 			ts := startServer(t, &fakeTemporal{}, withOptions(func(o *Options) {

@@ -16,6 +16,7 @@ import (
 
 	"error-check-gate/internal/edge"
 	"error-check-gate/internal/reload"
+	"error-check-gate/internal/testkit"
 )
 
 // TestTLSReload checks that new connections get a replaced certificate, and that an invalid one
@@ -24,12 +25,12 @@ func TestTLSReload(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	writeCertificate(t, certFile, keyFile, "first.example")
-	clock := newClock()
+	clock := testkit.NewClock()
 	ts := startServer(t, &fakeTemporal{},
 		withOptions(func(o *Options) { o.TLSCertFile, o.TLSKeyFile = certFile, keyFile }),
 		withServer(func(s *Server) {
 			var err error
-			s.certificate, err = edge.OpenCertificate(certFile, keyFile, s.logger, clock.now)
+			s.certificate, err = edge.OpenCertificate(certFile, keyFile, s.logger, clock.Now)
 			require.NoError(t, err)
 		}))
 	serving := func() string {
@@ -52,17 +53,17 @@ func TestTLSReload(t *testing.T) {
 	require.Equal(t, "first.example", serving())
 
 	writeCertificate(t, certFile, keyFile, "second.example")
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	becomes("second.example")
 
 	writeCertificate(t, certFile, filepath.Join(dir, "other.key"), "third.example")
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	require.Eventually(t, func() bool {
 		assert.Equal(t, "second.example", serving(), "the new certificate doesn't match the key")
 		return strings.Contains(ts.log.String(), "files are invalid")
 	}, generous, time.Millisecond)
 	require.NoError(t, os.Rename(filepath.Join(dir, "other.key"), keyFile))
-	clock.step(reload.Interval)
+	clock.Advance(reload.Interval)
 	becomes("third.example")
 
 	old := &tls.Dialer{Config: &tls.Config{

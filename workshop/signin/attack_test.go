@@ -63,14 +63,14 @@ func TestExpiredLink(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
 	inTime, late := d.link(t, jane, "/rules"), d.link(t, jane, "/rules")
-	d.clock.advance(14 * time.Minute)
+	d.clock.Advance(14 * time.Minute)
 	assert.Equal(t, http.StatusOK, d.browser(t).post(inTime).status)
-	d.clock.advance(time.Minute)
+	d.clock.Advance(time.Minute)
 	b := d.browser(t)
 	refused(t, b, late, http.StatusGone, "This link has expired")
 	assert.Contains(t, b.get(late).body, `href="/sign-in?next=%2Frules"`, "the way is not lost")
 	// Another desk's clock may be ahead, but not by much.
-	d.clock.advance(-time.Hour)
+	d.clock.Advance(-time.Hour)
 	refused(t, d.browser(t), late, http.StatusGone, "This link has expired")
 }
 
@@ -84,7 +84,7 @@ func TestReplayedLink(t *testing.T) {
 	assert.Equal(t, http.StatusGone, answer.status)
 	assert.Contains(t, answer.body, "This link has already been used")
 	assert.Equal(t, "nobody", thief.who())
-	// Another spelling of the same key is the same link, or none.
+	// Another spelling of the key is the same link, or no link.
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	for _, spelling := range strings.Split(letters, "") {
 		thief.post(link[:len(link)-1] + spelling)
@@ -134,7 +134,7 @@ func TestLinkOfSomebodyWhoWasRemoved(t *testing.T) {
 	refused(t, without.browser(t), key, http.StatusGone, "This link no longer works")
 }
 
-// TestPurposesDoNotMix uses every signed value for every purpose but its own.
+// TestPurposesDoNotMix presents every signed value for every other purpose.
 func TestPurposesDoNotMix(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
@@ -208,7 +208,7 @@ func TestOpenRedirects(t *testing.T) {
 		{"/\u202egro.live", "/"},
 		{"/\xff", "/"},
 		{"/%zz", "/"},
-		{"/%2f%2fevil.example", "/%2f%2fevil.example"}, // a browser leaves it as it is
+		{"/%2f%2fevil.example", "/%2f%2fevil.example"}, // browsers do not decode it
 		{"/sign-out", "/"},
 		{"/sign-in", "/"},
 		{"/sign-in?next=/sign-in", "/"},

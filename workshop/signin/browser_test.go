@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/browsertest"
+	"error-check-gate/workshop/internal/browsertest"
 	"error-check-gate/workshop/internal/oidctest"
 )
 
@@ -27,8 +27,9 @@ func newTab(t *testing.T) context.Context {
 
 // shows waits until the page has a text.
 func shows(text string) chromedp.Action[chromedp.Void] {
-	return browsertest.Holds(`document.readyState === "complete" && document.body.innerText.includes(` +
-		browsertest.Quote(text) + `)`)
+	return browsertest.Holds(
+		`document.readyState === "complete" && document.body.innerText.includes(` +
+			browsertest.Quote(text) + `)`)
 }
 
 // protected serves pages with the desk's policy, which forbids scripts in a page among other
@@ -41,7 +42,7 @@ func protected(handler http.Handler) *httptest.Server {
 	}))
 }
 
-// TestSignInByMailInABrowser goes by keyboard alone, at a desk on loopback without TLS.
+// TestSignInByMailInABrowser uses only the keyboard, at a desk on loopback without TLS.
 func TestSignInByMailInABrowser(t *testing.T) {
 	t.Parallel()
 	d := startDesk(t, protected, nil)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"html/template"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -15,12 +14,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"error-check-gate/internal/signin"
+	"error-check-gate/internal/testkit"
 )
 
 const (
@@ -28,30 +27,21 @@ const (
 	secret = "a secret of the tests, thirty-two bytes or more"
 )
 
-// clock is a clock that only tests move. It begins at the time of the provider's clock.
-type clock struct {
-	start  time.Time
-	offset atomic.Int64
-}
-
-func (c *clock) now() time.Time          { return c.start.Add(time.Duration(c.offset.Load())) }
-func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
-
 // sentMail is a mail that a desk sent.
 type sentMail struct{ to, subject, text string }
 
-// desk is a desk that can do nothing but sign people in, behind a real listener with TLS.
+// desk is a desk that can only sign people in, behind a real listener with TLS.
 type desk struct {
 	*httptest.Server
 	service *signin.Service
 	options signin.Options
-	clock   *clock
-	log     *logBuffer
+	clock   *testkit.Clock
+	log     *testkit.Log
 	mails   chan sentMail
 	used    sync.Map     // ids of links
-	broken  atomic.Bool  // nobody can tell whether a link was used
+	broken  atomic.Bool  // makes UseOnce fail
 	stop    func()       // ends Run, and waits for it
-	mailErr atomic.Value // what sending mail returns
+	mailErr atomic.Value // returned by Mail
 }
 
 // newDesk starts a desk for Jane and everybody at ours.example.
@@ -64,7 +54,7 @@ func startDesk(
 	t *testing.T, listen func(http.Handler) *httptest.Server, change func(*signin.Options),
 ) *desk {
 	t.Helper()
-	d := &desk{clock: &clock{start: time.Now()}, log: &logBuffer{}, mails: make(chan sentMail, 1000)}
+	d := &desk{clock: testkit.NewClock(), log: &testkit.Log{}, mails: make(chan sentMail, 1000)}
 	var handler atomic.Pointer[http.Handler]
 	d.Server = listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
@@ -89,8 +79,8 @@ func startDesk(
 			_, known := d.used.LoadOrStore(id, true)
 			return !known, nil
 		},
-		Render: renderer(t), Now: d.clock.now,
-		Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Render: renderer(t), Now: d.clock.Now,
+		Logger: d.log.Logger(),
 	}
 	if change != nil {
 		change(&d.options)
@@ -107,7 +97,7 @@ func startDesk(
 	return d
 }
 
-// handler protects the routes as the real desk does. /who and / show who is signed in.
+// handler protects the routes like the real desk. /who and / show who is signed in.
 func (d *desk) handler() http.Handler {
 	mux := http.NewServeMux()
 	d.service.Register(mux)
@@ -203,17 +193,17 @@ func (b *browser) post(address string, pairs ...string) page {
 	return b.do(request)
 }
 
-// stay makes the browser show redirects and not follow them.
+// stay makes the browser return redirects instead of following them.
 func (b *browser) stay() {
 	b.client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 }
 
-// who is what the desk says about the person at the browser.
+// who returns what the desk says about the person at the browser.
 func (b *browser) who() string { b.t.Helper(); return strings.TrimSpace(b.get("/who").body) }
 
-// cookie is the value of a cookie of the desk's.
+// cookie returns the value of one of the desk's cookies.
 func (b *browser) cookie(name string) string {
 	b.t.Helper()
 	base, err := url.Parse(b.base)
@@ -235,7 +225,7 @@ func (b *browser) setCookie(name, value string) {
 
 var mailedLink = regexp.MustCompile(`(?m)^https?://\S+$`)
 
-// mail is the next mail, and the link in it.
+// mail returns the next mail and the link in it.
 func (d *desk) mail(t *testing.T) (mail sentMail, link string) {
 	t.Helper()
 	select {
@@ -248,7 +238,7 @@ func (d *desk) mail(t *testing.T) (mail sentMail, link string) {
 	return mail, link
 }
 
-// link asks for a link for an address, and returns it.
+// link asks for a sign-in link for an address and returns it.
 func (d *desk) link(t *testing.T, address, next string) string {
 	t.Helper()
 	answer := d.browser(t).post("/sign-in", "email", address, "next", next)
@@ -257,29 +247,11 @@ func (d *desk) link(t *testing.T, address, next string) string {
 	return link
 }
 
-// signedIn is a browser of somebody who has signed in by mail.
+// signedIn returns the browser of a person who has signed in by mail.
 func (d *desk) signedIn(t *testing.T, address string) *browser {
 	t.Helper()
 	b := d.browser(t)
 	answer := b.post(d.link(t, address, "/"))
 	require.Equal(t, http.StatusOK, answer.status, answer.body)
 	return b
-}
-
-// logBuffer keeps what was logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBuffer) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

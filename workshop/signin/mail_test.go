@@ -49,7 +49,7 @@ func TestSignInByMail(t *testing.T) {
 		`^__Host-desk=[A-Za-z0-9_-]+; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax$`, cookie)
 	assert.Equal(t, "mail "+jane+" may override", b.who())
 
-	// Who presses the button twice, or asks to sign in again, is where they wanted to be.
+	// A person who presses the button twice, or signs in again, ends up where they wanted to go.
 	assert.Equal(t, "/orders/SO-1?show=all", b.post(link).header.Get("Location"))
 	assert.Equal(t, "/rules", b.get("/sign-in?next=/rules").header.Get("Location"))
 	assert.NotContains(t, d.log.String(), jane)
@@ -67,7 +67,7 @@ func TestSignInThroughAMailServer(t *testing.T) {
 	b := d.browser(t)
 	next := "/orders/SO-1?x=" + strings.Repeat("&<>", 150)
 	b.post("/sign-in", "email", jane, "next", next)
-	d.stop() // it sends what was asked for
+	d.stop() // sends the mails that were asked for
 
 	list, err := server.List(t.Context())
 	require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestMailTellsNobodyWhoIsKnown(t *testing.T) {
 	assert.Len(t, d.mails, 1)
 }
 
-// TestAnswerDoesNotWaitForMail has a mail server that hangs until the test has its answers.
+// TestAnswerDoesNotWaitForMail uses a mail server that hangs until the test has its answers.
 func TestAnswerDoesNotWaitForMail(t *testing.T) {
 	t.Parallel()
 	answered := make(chan struct{})
@@ -108,7 +108,7 @@ func TestAnswerDoesNotWaitForMail(t *testing.T) {
 		}
 		o.Peer = eachRequest()
 	})
-	// Far more than the queue holds.
+	// far more than the queue holds
 	for i := range 3000 {
 		require.Equal(t, http.StatusOK, d.browserless(numbered(i), "").Code)
 	}
@@ -146,9 +146,9 @@ func TestMailsAreAllowedAgainLater(t *testing.T) {
 	d := newDesk(t, nil)
 	for range 3 {
 		d.link(t, jane, "/")
-		d.clock.advance(4 * time.Minute)
+		d.clock.Advance(4 * time.Minute)
 	}
-	d.clock.advance(3 * time.Minute) // 15 minutes after the first
+	d.clock.Advance(3 * time.Minute) // 15 minutes after the first
 	d.link(t, jane, "/")
 	d.browser(t).post("/sign-in", "email", jane)
 	d.stop()
@@ -166,7 +166,7 @@ func TestPeerIsLimited(t *testing.T) {
 		request := b.request(http.MethodPost, "/sign-in", form)
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Sec-Fetch-Site", "same-origin")
-		// A forged header must not make another peer of it.
+		// A forged header must not turn the peer into another.
 		request.Header.Set("X-Forwarded-For", time.Now().String())
 		return b.do(request)
 	}
@@ -177,7 +177,7 @@ func TestPeerIsLimited(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, refused.status)
 	assert.Equal(t, "60", refused.header.Get("Retry-After"))
 	assert.Contains(t, refused.body, "/sign-in?next=%2Frules")
-	d.clock.advance(time.Minute)
+	d.clock.Advance(time.Minute)
 	assert.Equal(t, http.StatusOK, ask().status)
 }
 

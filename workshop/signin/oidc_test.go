@@ -59,7 +59,7 @@ func startOIDCDesk(
 
 var loginID = regexp.MustCompile(`name="id" value="([^"]+)"`)
 
-// signIn goes through the provider's login form.
+// signIn signs in with the provider's login form.
 func (d *oidcDesk) signIn(b *browser, start, address string) page {
 	b.t.Helper()
 	form := b.get(start)
@@ -171,7 +171,7 @@ func TestForeignState(t *testing.T) {
 	victim.setCookie("__Host-desk-oidc", attacker.cookie("__Host-desk-oidc"))
 	assertFault(victim.get(own))
 
-	// The attacker's code with the victim's state: PKCE refuses it.
+	// The attacker's code with the victim's state. PKCE refuses it.
 	own = callback(victim, "Jane@Example.com")
 	mixed, err := url.Parse(own)
 	require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestForeignState(t *testing.T) {
 	assert.Contains(t, answer.body, "Your sign-in was not confirmed")
 	assert.Equal(t, "nobody", victim.who())
 
-	// The same answer twice.
+	// The same answer a second time.
 	own = callback(victim, "Jane@Example.com")
 	assert.Equal(t, http.StatusOK, victim.get(own).status)
 	victim.post("/sign-out")
@@ -193,7 +193,7 @@ func TestForeignState(t *testing.T) {
 
 	// Too late.
 	own = callback(victim, "Jane@Example.com")
-	d.clock.advance(10 * time.Minute)
+	d.clock.Advance(10 * time.Minute)
 	assertFault(victim.get(own))
 }
 
@@ -234,7 +234,7 @@ func TestProviderIsAway(t *testing.T) {
 	assert.Equal(t, http.StatusOK, d.signIn(b, "/sign-in/oidc?next=/rules", "Jane@Example.com").status)
 	assert.Equal(t, "oidc "+jane+" may override", b.who())
 
-	// It goes away while somebody is there.
+	// The provider goes down while somebody signs in.
 	late := d.browser(t)
 	late.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
 		d.provider.SetDown(r.URL.Path == "/sign-in/oidc/callback")
@@ -255,7 +255,7 @@ func TestProviderRefusesTheDesk(t *testing.T) {
 		*o = d.options
 		o.BaseURL = base
 	})
-	// The provider sends people to the desk that it knows. Carry its answer over to the other one.
+	// The provider sends people to the desk that it knows. Take its answer to the other one.
 	b := d.browser(t)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)

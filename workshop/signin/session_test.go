@@ -16,9 +16,9 @@ func TestSessionEndsAfterTwelveHours(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
 	b := d.signedIn(t, jane)
-	d.clock.advance(12*time.Hour - time.Minute)
+	d.clock.Advance(12*time.Hour - time.Minute)
 	assert.Equal(t, "mail "+jane+" may override", b.who())
-	d.clock.advance(time.Minute)
+	d.clock.Advance(time.Minute)
 	assert.Equal(t, "nobody", b.who())
 }
 

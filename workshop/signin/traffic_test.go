@@ -10,16 +10,16 @@ import (
 	"sync/atomic"
 )
 
-// eachRequest makes every request one of another peer.
+// eachRequest gives every request another peer.
 func eachRequest() func(*http.Request) string {
 	var requests atomic.Int64
 	return func(*http.Request) string { return fmt.Sprint(requests.Add(1)) }
 }
 
-// numbered is one of many addresses of a known domain.
+// numbered returns one of many addresses at a known domain.
 func numbered(i int) string { return fmt.Sprintf("n%d@ours.example", i) }
 
-// browserless asks for a link without a connection, which would be the slowest part by far.
+// browserless asks for a link without a connection, which would be the slowest part.
 func (d *desk) browserless(address, next string) *httptest.ResponseRecorder {
 	form := url.Values{"email": {address}, "next": {next}}
 	request := httptest.NewRequestWithContext(
