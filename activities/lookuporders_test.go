@@ -176,7 +176,9 @@ func TestInvoiceOfThePreviousRunIsRecalled(t *testing.T) {
 		Total:        decimal.MustParse("18.00"),
 		Fingerprint:  "abc",
 	}
-	invoiced := `{"salesOrderId":"` + orderID + `","customerId":"c","customer":{"name":"Acme"},"isInvoiced":true,"total":"20.00","lines":[` + rightLine + `]}`
+	invoiced := `{"salesOrderId":"` + orderID +
+		`","customerId":"c","customer":{"name":"Acme"},"isInvoiced":true,"total":"20.00","lines":[` +
+		rightLine + `]}`
 	for name, tt := range map[string]struct {
 		runs  *pastRuns
 		order string
@@ -203,6 +205,6 @@ func TestInvoiceOfThePreviousRunIsRecalled(t *testing.T) {
 		assert.Equal(t, tt.order == invoiced, fetched.Billed != nil, name)
 		failed := name == "unreadable" || name == "Temporal is busy"
 		assert.Equal(t, failed, slices.Contains(fetched.Lookups.Failed, ordercheck.LookupBilled),
-			"%s: what is not known is no first sight", name)
+			"%s: an unknown order is not seen for the first time", name)
 	}
 }

@@ -107,7 +107,8 @@ func TestListOrdersReturnsOrdersAboveTheMark(t *testing.T) {
 					*list = nil
 				}
 			}
-			page.First, page.Entries, page.TailAt = "", 0, nil // see TestListOrdersReturnsThePlacesOfItsEntries
+			// see TestListOrdersReturnsThePlacesOfItsEntries
+			page.First, page.Entries, page.TailAt = "", 0, nil
 			assert.Equal(t, tt.want, page)
 		})
 	}
@@ -115,10 +116,8 @@ func TestListOrdersReturnsOrdersAboveTheMark(t *testing.T) {
 
 func TestListOrdersReturnsThePlacesOfItsEntries(t *testing.T) {
 	list := `["unreadable",` + strings.TrimPrefix(listJSON("20", 2, 3), "[")
-	value, err := environment(
-		t,
-		answer(200, nil, list),
-	).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
+	value, err := environment(t, answer(200, nil, list)).ExecuteActivity(ordercheck.ActivityListOrders,
+		ordercheck.ListOrdersInput{})
 	require.NoError(t, err)
 	var page ordercheck.ListedOrders
 	require.NoError(t, value.Get(&page))
@@ -138,17 +137,15 @@ func TestListOrdersReturnsThePlacesOfItsEntries(t *testing.T) {
 }
 
 func TestListOrdersErrorsHaveTheirTypes(t *testing.T) {
-	_, err := environment(
-		t,
-		answer(429, map[string]string{"Retry-After": "42"}, ""),
-	).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
+	_, err := environment(t, answer(429, map[string]string{"Retry-After": "42"},
+		"")).ExecuteActivity(ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{})
 	var application *temporal.ApplicationError
 	require.ErrorAs(t, err, &application)
 	assert.Equal(t, ordercheck.ErrorInflowRateLimited, application.Type())
 	assert.Equal(t, 42*time.Second, application.NextRetryDelay())
 }
 
-// run is what Temporal says of an order's latest run.
+// run is an order's latest run in Temporal.
 type run struct {
 	status  enumspb.WorkflowExecutionStatus
 	version string // search attribute; empty is none
@@ -184,7 +181,8 @@ func (r *orderRuns) DescribeWorkflowExecution(
 		return nil, serviceerror.NewNotFound("no such run")
 	}
 	attributes := map[string]*commonpb.Payload{}
-	for name, value := range map[string]string{ordercheck.SearchOrderVersion: run.version, ordercheck.SearchGateStatus: string(run.gate)} {
+	for name, value := range map[string]string{ordercheck.SearchOrderVersion: run.version,
+		ordercheck.SearchGateStatus: string(run.gate)} {
 		if value != "" {
 			payload, err := converter.GetDefaultDataConverter().ToPayload(value)
 			require.NoError(r.t, err)
@@ -206,12 +204,8 @@ func (r *orderRuns) DescribeWorkflowExecution(
 }
 
 func (r *orderRuns) SignalWithStartWorkflow(
-	_ context.Context,
-	workflowID, signalName string,
-	signalArg any,
-	options client.StartWorkflowOptions,
-	workflow any,
-	args ...any,
+	_ context.Context, workflowID, signalName string, signalArg any,
+	options client.StartWorkflowOptions, workflow any, args ...any,
 ) (client.WorkflowRun, error) {
 	if err := r.fail; err != nil {
 		r.fail = nil
@@ -345,7 +339,7 @@ func TestFewChecksOfASweepWaitAtOnce(t *testing.T) {
 	assert.Equal(t, orders, result.Missed)
 	assert.Equal(t, 20, most)
 	assert.LessOrEqual(t, len(result.Waiting), 20,
-		"those that wait still are counted with the next page")
+		"orders that still wait are counted with the next page")
 	assert.NotEmpty(t, result.Waiting)
 }
 

@@ -520,7 +520,7 @@ func TestAPIKeyIsMasked(t *testing.T) {
 	assert.NotContains(t, logged.String(), apiKey)
 	assert.NotContains(t, logged.String(), fmt.Sprintf("%x", apiKey))
 	assert.Contains(t, logged.String(), "***")
-	assert.Contains(t, logged.String(), companyID, "the log shows what is not secret")
+	assert.Contains(t, logged.String(), companyID, "the log shows values that are not secret")
 }
 
 func TestSpans(t *testing.T) {

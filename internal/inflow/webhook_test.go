@@ -323,7 +323,7 @@ func FuzzParseWebhook(f *testing.F) {
 		dec := json.NewDecoder(strings.NewReader(strings.TrimPrefix(string(body), "\ufeff")))
 		dec.UseNumber() // 1e999 is a number, if not a float
 		if err := dec.Decode(&object); err != nil {
-			t.Fatalf("accepted what is not a JSON object: %v", err)
+			t.Fatalf("accepted a body that is not a JSON object: %v", err)
 		}
 		if object["event"] != "salesOrder.updated" && object["eventType"] != "SalesOrderUpdatedV1" {
 			return
