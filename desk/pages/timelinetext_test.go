@@ -159,6 +159,8 @@ func heldAndResolved(t *testing.T) []ordercheck.TimelineEntry {
 	s.Missed(now, "00AB")
 	check(wrong)
 	pass(remindEvery)
+	check(wrong)
+	notify()
 	require.Equal(t, ordercheck.StatusFailed, s.Report.Status)
 	s.Override(now, ordercheck.OverrideRequest{
 		Findings: []string{"all"}, By: "jim", Reason: "agreed", Until: now.Add(time.Hour),
