@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -30,15 +29,15 @@ import (
 
 var (
 	seedFlag       = flag.Uint64("chaos.seed", 0, "seed of the plan; 0 draws one")
-	deliveriesFlag = flag.Int("chaos.deliveries", 400, "deliveries that InFlow sends")
-	ordersFlag     = flag.Int("chaos.orders", 70, "orders they are about")
-	killsFlag      = flag.Int("chaos.kills", 4, "processes that are killed with kill -9")
-	duringFlag     = flag.Duration("chaos.during", 15*time.Second, "time in which edits are made and things go wrong")
-	reportFlag     = flag.String("chaos.report", "", "page whose table between the chaos markers is written anew")
+	deliveriesFlag = flag.Int("chaos.deliveries", 400, "edits by people, each with a delivery")
+	ordersFlag     = flag.Int("chaos.orders", 70, "orders")
+	killsFlag      = flag.Int("chaos.kills", 4, "processes to kill with kill -9")
+	duringFlag     = flag.Duration("chaos.during", 15*time.Second, "time for edits and faults")
+	reportFlag     = flag.String("chaos.report", "", "page to write the result to, between markers")
 )
 
-// retryDelays are a sender's that retries as InFlow does, at once and then with exponential
-// backoff, and does not give up within the run: what it gave up would be the sweep's to find.
+// retryDelays retry as InFlow does: immediately, then with exponential backoff. They never end
+// within a run, because only the sweep would find a delivery that was given up.
 func retryDelays() []time.Duration {
 	delays := []time.Duration{0}
 	for d := 250 * time.Millisecond; d < 8*time.Second; d *= 2 {
@@ -50,7 +49,8 @@ func retryDelays() []time.Duration {
 	return delays
 }
 
-// TestChaos is the whole gate under fire. What fails names the seed, which makes the same plan again.
+// TestChaos runs the whole gate while things go wrong. A failure names the seed, which repeats the
+// plan.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	seed := *seedFlag
@@ -60,10 +60,11 @@ func TestChaos(t *testing.T) {
 	s := size{deliveries: *deliveriesFlag, orders: *ordersFlag, kills: *killsFlag, during: *duringFlag}
 	require.Greater(t, s.orders, 1)
 	require.GreaterOrEqual(t, s.deliveries, s.orders)
-	t.Logf("chaos: seed %d, %d deliveries over %d orders, %d kills within %v", seed, s.deliveries, s.orders, s.kills, s.during)
+	t.Logf("chaos: seed %d, %d edits of %d orders, %d kills within %v",
+		seed, s.deliveries, s.orders, s.kills, s.during)
 	defer func() {
 		if t.Failed() {
-			t.Logf("chaos: run it again with -chaos.seed=%d", seed)
+			t.Logf("chaos: to repeat this plan, use -chaos.seed=%d", seed)
 		}
 	}()
 
@@ -71,7 +72,7 @@ func TestChaos(t *testing.T) {
 	r.plan, r.ids = newPlan(seed, s), make([]string, s.orders)
 	r.run(t, r.plan)
 	v := r.judge(t, seed, s)
-	t.Logf("chaos: what came of it\n%s", v.table())
+	t.Logf("chaos: the result\n%s", v.table())
 	if *reportFlag != "" && !t.Failed() {
 		require.NoError(t, v.write(*reportFlag))
 	}
@@ -92,16 +93,18 @@ type chaos struct {
 	temporalClient client.Client
 	scraper        *scraper
 	cancelled      atomic.Int64 // runs
-	// faultsCleared is when InFlow answered everybody with lines again.
+	// faultsCleared is the time from which InFlow answered with lines again.
 	faultsCleared time.Time
+	// written has the orders, by their id, as people wrote them. Only edit changes it.
+	written map[string]*writtenOrder
 
 	mu sync.Mutex
-	// ids are of the orders, by their number in the plan; empty until created.
+	// ids are the ids of the orders, by their number in the plan; empty until created.
 	ids []string
-	// linesLeftOut has since when an order, by its id, is answered without lines.
+	// linesLeftOut has the time, by the order's id, from which InFlow left out its lines.
 	linesLeftOut map[string]time.Time
 
-	// ingressAtRest and workerAtRest are from before the first delivery.
+	// ingressAtRest and workerAtRest were measured before the first delivery.
 	ingressAtRest, workerAtRest atRest
 }
 
@@ -116,9 +119,13 @@ func setUp(t *testing.T) *chaos {
 		}
 		assert.NoError(t, os.RemoveAll(dir))
 	})
-	r := &chaos{notices: &receiver{}, struck: map[blow]int{}, linesLeftOut: map[string]time.Time{}}
+	r := &chaos{
+		notices: &receiver{}, struck: map[blow]int{}, linesLeftOut: map[string]time.Time{},
+		written: map[string]*writtenOrder{},
+	}
 	r.fake, err = fakeinflow.New(fakeinflow.Options{
-		PayloadForm: fakeinflow.PayloadAlternate, RetryDelays: retryDelays(), DeliveryTimeout: 10 * time.Second,
+		PayloadForm: fakeinflow.PayloadAlternate,
+		RetryDelays: retryDelays(), DeliveryTimeout: 10 * time.Second,
 	})
 	require.NoError(t, err)
 	t.Cleanup(r.fake.Close)
@@ -131,10 +138,12 @@ func setUp(t *testing.T) *chaos {
 	require.NoError(t, err)
 	r.template = samples[0].Recent(time.Now()).Order
 
-	client, err := inflow.NewClient(inflow.Options{BaseURL: "http://" + fakeAddr, CompanyID: r.fake.CompanyID(), APIKey: r.fake.APIKey()})
+	client, err := inflow.NewClient(inflow.Options{
+		BaseURL: "http://" + fakeAddr, CompanyID: r.fake.CompanyID(), APIKey: r.fake.APIKey(),
+	})
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	// The secret has to be known before the ingress starts, and its address before it is subscribed.
+	// The subscription needs the ingress's address, and the ingress needs the subscription's secret.
 	ingressPort := freePort(t)
 	subscription, err := client.Subscribe(t.Context(), inflow.SubscriptionRequest{
 		ID: uuid.NewString(), RequestID: uuid.NewString(),
@@ -145,13 +154,15 @@ func setUp(t *testing.T) *chaos {
 	r.gate = newGate(t, dir, environment{
 		"INFLOW_API_URL":    "http://" + r.network.listener.Addr().String(),
 		"INFLOW_COMPANY_ID": r.fake.CompanyID(), "INFLOW_API_KEY": r.fake.APIKey(),
-	}, string(subscription.Secret), "http://"+serve(t, r.notices)+"/notices", filepath.Join(r.disk.dir, "audit.log"))
+		"INFLOW_HOLD_FIELD": holdField,
+	}, string(subscription.Secret), "http://"+serve(t, r.notices)+"/notices",
+		filepath.Join(r.disk.dir, "audit.log"))
 	r.ingressAddr = loopback(ingressPort)
 	return r
 }
 
-// inMemory is a folder that outlives kill -9 and costs no disk: the development server waits
-// for the disk with every step of every workflow. Empty is the usual folder.
+// inMemory returns a folder in memory, which survives kill -9. On a disk, the development server
+// waits for the disk with every step of every workflow. Empty stands for the usual folder.
 func inMemory() string {
 	const shm = "/dev/shm"
 	if info, err := os.Stat(shm); err != nil || !info.IsDir() {
@@ -160,7 +171,7 @@ func inMemory() string {
 	return shm
 }
 
-// run does what the plan says, then waits until the gate has caught up and stops it.
+// run executes the plan, and waits until every part is up again.
 func (r *chaos) run(t *testing.T, p plan) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -179,7 +190,9 @@ func (r *chaos) run(t *testing.T, p plan) {
 	r.workerAtRest, err = open(t.Context(), r.workerAdmin, r.worker.pid())
 	require.NoError(t, err)
 
-	r.temporalClient, err = temporalconn.Lazy(temporalconn.Options{Address: r.temporalAddr, Namespace: client.DefaultNamespace})
+	r.temporalClient, err = temporalconn.Lazy(temporalconn.Options{
+		Address: r.temporalAddr, Namespace: client.DefaultNamespace,
+	})
 	require.NoError(t, err)
 	t.Cleanup(r.temporalClient.Close)
 	var stopScrapes func()
@@ -201,74 +214,15 @@ func (r *chaos) run(t *testing.T, p plan) {
 	require.NoError(t, work.Wait())
 	r.fake.ClearFaults()
 	r.faultsCleared = time.Now()
+	// On a slow machine, most marks are written only now. Let them meet each fault too.
+	for _, what := range faultsOfWrites {
+		require.NoError(t, r.strike(ctx, strike{blow: what, times: 1, lasts: time.Second}))
+	}
 	r.ready(partsCtx, t)
-	r.sayMore(t)
+	r.logRestarts(t)
 }
 
-// edit makes each edit at its time.
-func (r *chaos) edit(ctx context.Context, edits []edit) error {
-	balance := r.template["balance"]
-	for i, e := range edits {
-		if !pause(ctx, time.Until(r.began.Add(e.at))) {
-			return nil
-		}
-		if e.change == create {
-			order, err := r.newOrder(e.order)
-			if err != nil {
-				return err
-			}
-			id, err := r.fake.AddOrder(order)
-			if err != nil {
-				return err
-			}
-			r.mu.Lock()
-			r.ids[e.order] = id
-			r.mu.Unlock()
-			continue
-		}
-		var wrong error
-		err := r.fake.EditOrder(r.ids[e.order], func(order map[string]any) {
-			order["orderRemarks"] = fmt.Sprintf("edit %d", i)
-			switch {
-			case e.change == spoil && huge(e.order):
-				wrong = shiftLines(order, 1)
-			case e.change == mend && huge(e.order):
-				wrong = shiftLines(order, -1)
-			case e.change == spoil:
-				order["balance"] = "0.01"
-			case e.change == mend:
-				order["balance"] = balance
-			}
-		})
-		if err := errors.Join(err, wrong); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// newOrder is a sample of a customer of its own, so that no look-up joins two orders.
-func (r *chaos) newOrder(number int) (map[string]any, error) {
-	order := make(map[string]any, len(r.template))
-	for field, value := range r.template {
-		order[field] = value
-	}
-	customer := map[string]any{}
-	if of, ok := r.template["customer"].(map[string]any); ok {
-		for field, value := range of {
-			customer[field] = value
-		}
-	}
-	customer["customerId"] = uuid.NewString()
-	order["customer"], order["customerId"] = customer, customer["customerId"]
-	order["salesOrderId"], order["orderNumber"] = uuid.NewString(), fmt.Sprintf("SO-%06d", number+1)
-	if huge(number) {
-		return order, enlarge(order)
-	}
-	return order, nil
-}
-
-// created returns the ids of orders, without those that are yet to be created.
+// created returns the ids of those orders that exist.
 func (r *chaos) created(orders []int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,7 +252,7 @@ func (r *chaos) cancel(ctx context.Context, id string) error {
 	}
 }
 
-// leaveOutLines has InFlow answer without the order's lines until its faults are cleared.
+// leaveOutLines makes InFlow answer without the order's lines until its faults are cleared.
 func (r *chaos) leaveOutLines(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -311,11 +265,14 @@ func (r *chaos) leaveOutLines(id string) error {
 }
 
 func (r *chaos) strike(ctx context.Context, s strike) error {
-	for_ := func(begin, end func()) {
+	during := func(begin, end func()) error {
 		begin()
 		pause(ctx, s.lasts)
 		end()
+		return nil
 	}
+	fault := fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Times: s.times}
+	write := fakeinflow.Fault{Route: fakeinflow.RoutePutSalesOrder, Times: s.times}
 	switch s.blow {
 	case killIngress:
 		r.ingress.kill(ctx, s.lasts)
@@ -324,15 +281,30 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 	case killTemporal:
 		r.temporal.kill(ctx, s.lasts)
 	case stall:
-		for_(r.network.stall, r.network.flow)
+		return during(r.network.stall, r.network.flow)
 	case tooMany:
-		return r.fake.SetFault(fakeinflow.Fault{
-			Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Times: s.times,
-		})
+		fault.Status, fault.RetryAfter = http.StatusTooManyRequests, time.Second
+		return r.fake.SetFault(fault)
 	case broken:
-		return r.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Status: http.StatusInternalServerError, Times: s.times})
+		fault.Status = http.StatusInternalServerError
+		return r.fake.SetFault(fault)
+	case staleWrites:
+		write.Status = http.StatusConflict
+		return r.fake.SetFault(write)
+	case lostWrites:
+		write.AnswerLost = true
+		return r.fake.SetFault(write)
+	case lateWrites:
+		write.SlowBody = s.lasts
+		return r.fake.SetFault(write)
+	case brokenWrites:
+		write.Status = http.StatusInternalServerError
+		return r.fake.SetFault(write)
+	case tooManyWrites:
+		write.Status, write.RetryAfter = http.StatusTooManyRequests, time.Second
+		return r.fake.SetFault(write)
 	case deaf:
-		for_(func() { r.notices.goDeaf(1) }, func() { r.notices.goDeaf(-1) })
+		return during(func() { r.notices.goDeaf(1) }, func() { r.notices.goDeaf(-1) })
 	case cancelRuns:
 		var cancels errgroup.Group
 		for _, id := range r.created(s.orders) {
@@ -355,13 +327,14 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 	return nil
 }
 
-// sayMore logs what is of no consequence if the verdict is good, and of much if it is not.
-func (r *chaos) sayMore(t *testing.T) {
+// logRestarts logs the parts that ended by themselves. A worker does so while Temporal is down.
+func (r *chaos) logRestarts(t *testing.T) {
 	t.Helper()
 	for _, p := range []*part{r.ingress, r.worker, r.temporal} {
 		p.mu.Lock()
 		if len(p.ended) > 0 {
-			t.Logf("chaos: %s ended by itself %d times and was started again, the first time: %s", p.name, len(p.ended), p.ended[0])
+			t.Logf("chaos: %s ended by itself %d times and was started again, the first time: %s",
+				p.name, len(p.ended), p.ended[0])
 		}
 		p.mu.Unlock()
 	}

@@ -27,19 +27,19 @@ import (
 	"error-check-gate/workshop/internal/product"
 )
 
-// patience is for what ends by itself on a busy machine.
+// patience limits each wait, on a busy machine.
 const patience = 12 * time.Minute
 
-// part is a process that is killed and started again, as a service manager would.
+// part is a process that is killed, and started again as by a service manager.
 type part struct {
 	name  string
 	start func(ctx context.Context) (*childprocess.Child, error)
 
-	kills  chan time.Duration // for how long it is to be dead
+	kills  chan time.Duration // how long to keep it dead
 	mu     sync.Mutex
 	child  *childprocess.Child // nil while it is dead
 	killed int
-	ended  []string // by itself, and was started again
+	ended  []string // errors with which it ended by itself
 }
 
 func newPart(name string, start func(ctx context.Context) (*childprocess.Child, error)) *part {
@@ -67,7 +67,7 @@ func (p *part) run(ctx context.Context) error {
 			p.mu.Lock()
 			p.killed++
 			p.mu.Unlock()
-		case <-child.Done(): // a worker does so while Temporal is away
+		case <-child.Done(): // a worker ends if Temporal is down
 			p.set(nil)
 			p.mu.Lock()
 			p.ended = append(p.ended, child.Err().Error())
@@ -88,7 +88,7 @@ func (p *part) set(child *childprocess.Child) {
 	p.child = child
 }
 
-// kill is done when the part is dead, or was on its way up for too long.
+// kill kills the part for some time. It returns when the part is dead, or when ctx is done.
 func (p *part) kill(ctx context.Context, dead time.Duration) {
 	select {
 	case p.kills <- dead:
@@ -116,7 +116,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// gate are the processes under test: one binary, as it ships.
+// gate has the processes under test.
 type gate struct {
 	dir                       string
 	ingressAddr               string
@@ -125,7 +125,7 @@ type gate struct {
 	ingress, worker, temporal *part
 }
 
-// atRest is what a process has open just after its start.
+// atRest counts what a process has open.
 type atRest struct{ goroutines, files int }
 
 type environment map[string]string
@@ -156,17 +156,19 @@ func newGate(t *testing.T, dir string, inflow environment, secret, notices, audi
 	}
 	g.ingress = newPart("ingress", func(context.Context) (*childprocess.Child, error) {
 		return g.process("ingress", binary, base, environment{
-			"LISTEN_ADDR": g.ingressAddr, "ADMIN_ADDR": g.ingressAdmin, "WEBHOOK_SECRET": secret, "AUDIT_LOG": auditLog,
+			"LISTEN_ADDR": g.ingressAddr, "ADMIN_ADDR": g.ingressAdmin,
+			"WEBHOOK_SECRET": secret, "AUDIT_LOG": auditLog,
 		})
 	})
 	g.worker = newPart("worker", func(context.Context) (*childprocess.Child, error) {
 		settings := environment{
 			"ADMIN_ADDR": g.workerAdmin, "NOTIFY_URLS": notices,
-			// Each notice is judged by itself. Gathered ones have tests of their own.
+			// Gathered notices have tests of their own.
 			"NOTICES_PER_HOUR": "0",
 			"SETTLE_QUIET":     "300ms", "SETTLE_MAX": "3s", "GRACE_PERIOD": "300ms",
-			// InFlow's allowance is not what is tested here; a sweep would hide what was lost.
+			// The quota is tested elsewhere, and a sweep would find lost deliveries.
 			"INFLOW_REQUESTS_PER_MINUTE": "60000", "SWEEP_EVERY": "0",
+			"TZ": "UTC", // of the days in hold marks
 		}
 		for name, value := range inflow {
 			settings[name] = value
@@ -185,8 +187,10 @@ func newGate(t *testing.T, dir string, inflow environment, secret, notices, audi
 	return g
 }
 
-func (g *gate) process(role, binary string, environments ...environment) (*childprocess.Child, error) {
-	cmd := exec.Command(binary, role) //nolint:gosec,noctx // our own command; its part ends it
+func (g *gate) process(
+	role, binary string, environments ...environment,
+) (*childprocess.Child, error) {
+	cmd := exec.Command(binary, role) //nolint:gosec,noctx // our own command; the part stops it
 	for _, e := range environments {
 		cmd.Env = append(cmd.Env, e.list()...)
 	}
@@ -196,9 +200,10 @@ func (g *gate) process(role, binary string, environments ...environment) (*child
 	return childprocess.Start(role, cmd)
 }
 
-// log keeps what a part prints, over all its lives.
+// log opens a file for the output of a part, to which each of its processes appends.
 func (g *gate) log(name string) *os.File {
-	file, err := os.OpenFile(filepath.Join(g.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	path := filepath.Join(g.dir, name+".log")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil
 	}
@@ -214,10 +219,11 @@ func freePort(t *testing.T) int {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// ready waits until both processes serve, or ctx is done, since a part could not be started.
+// ready waits until both processes are ready. ctx is done if a part could not be started.
 func (g *gate) ready(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for _, page := range []string{"http://" + g.ingressAddr + "/readyz", "http://" + g.workerAdmin + "/readyz"} {
+	for _, address := range []string{g.ingressAddr, g.workerAdmin} {
+		page := "http://" + address + "/readyz"
 		require.Eventually(t, func() bool {
 			body, err := get(ctx, page)
 			return err == nil && len(body) > 0 || ctx.Err() != nil
@@ -246,7 +252,7 @@ func get(ctx context.Context, page string) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// open counts the goroutines of a process by its metrics page, and its open files by the kernel.
+// open counts the goroutines of a process, from its metrics, and its open files, from /proc.
 func open(ctx context.Context, admin string, pid int) (atRest, error) {
 	page, err := get(ctx, "http://"+admin+"/metrics")
 	if err != nil {
@@ -269,10 +275,10 @@ func open(ctx context.Context, admin string, pid int) (atRest, error) {
 	return o, err
 }
 
-// receiver takes the notices, as a company's own webhook does.
+// receiver receives notices, as a company's own webhook does.
 type receiver struct {
 	mu      sync.Mutex
-	deaf    int      // strikes that make it so
+	deaf    int      // strikes that make it answer 503
 	notices []notice // in the order of their arrival
 }
 
@@ -338,7 +344,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// disk is a small file system of its own for the audit log.
+// disk is a small file system for the audit log.
 type disk struct {
 	dir     string
 	mounted bool
@@ -346,13 +352,14 @@ type disk struct {
 
 const diskSize = 1 << 20
 
-// newDisk mounts one, which only root may; elsewhere the audit log is in a folder that never fills.
+// newDisk mounts a disk. Only root may do so; otherwise the audit log is in a folder that never
+// fills.
 func newDisk(t *testing.T, dir string) *disk {
 	t.Helper()
 	d := &disk{dir: filepath.Join(dir, "audit")}
 	require.NoError(t, os.Mkdir(d.dir, 0o700))
 	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, fmt.Sprintf("size=%d", diskSize)); err != nil {
-		t.Logf("the audit log's disk is not filled: mounting one: %v", err)
+		t.Logf("the audit log's disk will not be filled: mount: %v", err)
 		return d
 	}
 	d.mounted = true

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// hugeEvery is how many orders there are to each huge one.
+	// hugeEvery is the share of huge orders: one in that many.
 	hugeEvery = 30
-	// hugeTimes is how often a huge order repeats the lines of the sample, which are three: with
-	// an error each they are more than a report lists.
+	// hugeTimes is how often a huge order repeats the three lines of the sample. With an error in
+	// each line, these are more errors than a report lists.
 	hugeTimes = 180
 )
 
-// huge says whether an order has more lines than a report lists findings.
+// huge reports whether an order has more lines than a report can list findings.
 func huge(order int) bool { return order%hugeEvery == hugeEvery/2 }
 
-// enlarge repeats the lines of an order, and multiplies its amounts, so that it is as right as before.
+// enlarge repeats the lines of an order, and multiplies its amounts, so that it stays right.
 func enlarge(order map[string]any) error {
 	lines, _ := order["lines"].([]any)
 	var many []any
@@ -45,7 +45,7 @@ func enlarge(order map[string]any) error {
 	return nil
 }
 
-// shiftLines adds to the subtotal of each line.
+// shiftLines adds an amount to the subtotal of each line.
 func shiftLines(order map[string]any, by int64) error {
 	lines, _ := order["lines"].([]any)
 	for _, line := range lines {

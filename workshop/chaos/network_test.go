@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// network is a TCP link that can stall: connections stay open, and nothing comes through.
+// network is a TCP proxy that can stall: connections stay open, but no bytes pass.
 type network struct {
 	listener net.Listener
 	target   string
 
 	mu      sync.Mutex
-	stalls  int           // that have begun and not ended
+	stalls  int           // that have not ended
 	flowing chan struct{} // closed while bytes flow
 	running sync.WaitGroup
 	ctx     context.Context
@@ -44,7 +44,7 @@ func (n *network) flow() {
 	}
 }
 
-// wait says whether bytes may flow: false at the end of the link.
+// wait waits until bytes may flow. It returns false if the network is closed.
 func (n *network) wait() bool {
 	n.mu.Lock()
 	flowing := n.flowing
@@ -92,13 +92,13 @@ func (n *network) carry(near net.Conn) {
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 		both.Go(func() {
 			defer way[1].Close()
-			_, _ = io.Copy(way[1], stalling{n, way[0]}) // either end may go at any time
+			_, _ = io.Copy(way[1], stalling{n, way[0]}) // either end may close at any time
 		})
 	}
 	both.Wait()
 }
 
-// stalling holds back what it has read until the network flows.
+// stalling is a reader that holds back its bytes while the network stalls.
 type stalling struct {
 	network *network
 	from    io.Reader

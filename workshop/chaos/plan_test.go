@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// plan is all that is done to the gate, and when. The same seed and size give the same plan.
+// plan is everything that is done to the gate, and when. The same seed and size give the same plan.
 type plan struct {
 	edits   []edit   // by time
 	strikes []strike // by time
@@ -25,10 +25,10 @@ const (
 	create change = "create"
 	touch  change = "touch" // a change that no rule looks at
 	spoil  change = "spoil" // makes the order break a rule
-	mend   change = "mend"
+	mend   change = "mend"  // makes it right again
 )
 
-// edit is one save of an order by somebody at InFlow, and so one delivery.
+// edit is one save of an order by a person at InFlow, and so one delivery.
 type edit struct {
 	at    time.Duration
 	order int
@@ -48,26 +48,35 @@ const (
 	deaf         blow = "receiver of notices answers 503"
 	cancelRuns   blow = "runs cancelled by hand"
 	withoutLines blow = "InFlow leaves out an order's lines"
+	// Faults of the gate's own writes of orders. None damages an order, because damage stops hold
+	// marks for the whole account.
+	staleWrites   blow = "InFlow refuses writes as stale"
+	lostWrites    blow = "InFlow's answers to writes are lost"
+	lateWrites    blow = "InFlow's answers to writes are late"
+	brokenWrites  blow = "InFlow answers writes with 500"
+	tooManyWrites blow = "InFlow answers writes with 429"
 )
+
+var faultsOfWrites = []blow{staleWrites, lostWrites, lateWrites, brokenWrites, tooManyWrites}
 
 // strike is one thing that goes wrong.
 type strike struct {
 	at, lasts time.Duration
 	blow
 	times  int   // requests that meet it, for wrong answers
-	orders []int // that meet it, if not all do
+	orders []int // that meet it; none means any order
 }
 
 func newPlan(seed uint64, s size) plan {
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a plan that can be repeated, not a secret
+	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // to repeat a plan, not for a secret
 	var p plan
 	p.edits, p.wrong = planEdits(random, s)
 	p.strikes = planStrikes(random, s)
 	return p
 }
 
-// planEdits: every order is created in the first quarter, so that there is time for it to be held and
-// mended; the rest are edits, most of them of few orders and in bursts, as people work.
+// planEdits creates every order in the first quarter of the time, so that it can be held and
+// mended. The rest are edits, most of them of few orders and in bursts, as people work.
 func planEdits(random *rand.Rand, s size) (edits []edit, wrong []bool) {
 	createdAt := make([]time.Duration, s.orders)
 	edits = make([]edit, 0, s.deliveries)
@@ -102,7 +111,7 @@ func planEdits(random *rand.Rand, s size) (edits []edit, wrong []bool) {
 	return edits, wrong
 }
 
-// popular draws orders, few of them often.
+// popular returns a function that draws orders, a few of them often.
 func popular(random *rand.Rand, s size) func() int {
 	zipf := rand.NewZipf(random, 1.1, 8, uint64(s.orders-1)) //nolint:gosec // orders is small
 	return func() int { return int(zipf.Uint64()) }          //nolint:gosec // at most orders
@@ -113,7 +122,7 @@ func planStrikes(random *rand.Rand, s size) []strike {
 	add := func(n int, draw func() strike) {
 		for range n {
 			drawn := draw()
-			// Not before there is something to lose.
+			// The first edits come first, so that there is something to lose.
 			drawn.at = s.during/20 + within(random, s.during*9/10)
 			strikes = append(strikes, drawn)
 		}
@@ -124,11 +133,17 @@ func planStrikes(random *rand.Rand, s size) []strike {
 			return strike{blow: kills[i%len(kills)], lasts: within(random, 3*time.Second)}
 		})
 	}
+	lasting := func(what blow, most time.Duration) func() strike {
+		return func() strike { return strike{blow: what, lasts: time.Second + within(random, most)} }
+	}
+	times := func(what blow, most int) func() strike {
+		return func() strike { return strike{blow: what, times: 1 + random.IntN(most)} }
+	}
 	others := max(1, s.kills/6)
-	add(others, func() strike { return strike{blow: stall, lasts: time.Second + within(random, 6*time.Second)} })
-	add(others, func() strike { return strike{blow: tooMany, times: 1 + random.IntN(20)} })
-	add(others, func() strike { return strike{blow: broken, times: 1 + random.IntN(20)} })
-	add(others, func() strike { return strike{blow: deaf, lasts: time.Second + within(random, 4*time.Second)} })
+	add(others, lasting(stall, 6*time.Second))
+	add(others, times(tooMany, 20))
+	add(others, times(broken, 20))
+	add(others, lasting(deaf, 4*time.Second))
 	add(1, func() strike { return strike{blow: fillDisk, lasts: s.during / 4} })
 	zipf := popular(random, s)
 	some := func(most int) (orders []int) {
@@ -139,6 +154,13 @@ func planStrikes(random *rand.Rand, s size) []strike {
 	}
 	add(max(2, s.kills/3), func() strike { return strike{blow: cancelRuns, orders: some(10)} })
 	add(others, func() strike { return strike{blow: withoutLines, orders: some(2)} })
+	add(others, times(staleWrites, 2))
+	add(others, times(lostWrites, 2))
+	add(others, func() strike {
+		return strike{blow: lateWrites, times: 1 + random.IntN(2), lasts: within(random, 4*time.Second)}
+	})
+	add(others, times(brokenWrites, 2))
+	add(others, times(tooManyWrites, 2))
 	slices.SortStableFunc(strikes, func(a, b strike) int { return int(a.at - b.at) })
 	return strikes
 }

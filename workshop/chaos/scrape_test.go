@@ -12,27 +12,29 @@ import (
 
 const (
 	scrapeEvery = 100 * time.Millisecond
-	// scrapeLimit is far longer than any answer takes. A process that was killed doesn't answer
-	// either, but then the connection breaks at once.
+	// scrapeLimit is much longer than any answer takes. The connection to a killed process breaks at
+	// once.
 	scrapeLimit = time.Minute
 )
 
-// scraper asks the pages of monitoring over and over, as Prometheus and Kubernetes do.
+// scraper requests the pages for monitoring repeatedly, as Prometheus and Kubernetes do.
 type scraper struct {
 	client http.Client
 
 	mu       sync.Mutex
 	answered int
-	away     int // questions to a process that was dead
+	away     int // requests to a process that was dead
 	slowest  time.Duration
 	faults   []string
 }
 
 func newScraper() *scraper {
-	return &scraper{client: http.Client{Timeout: scrapeLimit, Transport: &http.Transport{DisableKeepAlives: true}}}
+	return &scraper{client: http.Client{
+		Timeout: scrapeLimit, Transport: &http.Transport{DisableKeepAlives: true},
+	}}
 }
 
-// run asks one page until ctx is done. unready says whether the page may answer 503.
+// run requests a page until ctx is done. If unready is true, the page may answer 503.
 func (s *scraper) run(ctx context.Context, page string, unready bool) {
 	for pause(ctx, scrapeEvery) {
 		began := time.Now()
@@ -71,7 +73,7 @@ func (s *scraper) ask(ctx context.Context, page string) (status int, body []byte
 	return response.StatusCode, body, err
 }
 
-// scrape asks all pages of both processes until stop.
+// scrape requests all pages of both processes until stop is called.
 func (g *gate) scrape(ctx context.Context) (s *scraper, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	s = newScraper()

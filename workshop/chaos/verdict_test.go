@@ -26,7 +26,7 @@ import (
 	"error-check-gate/workshop/internal/docsection"
 )
 
-// verdict is what came of a run, beside what failed in it.
+// verdict is the result of a run. What failed in it is reported by the test.
 type verdict struct {
 	seed uint64
 	size
@@ -35,15 +35,16 @@ type verdict struct {
 
 	sent, attempts, failedAttempts int
 	fetches                        int
-	// fetchedWhileAnswered are deliveries whose last fetch began after they had been sent
-	// and before their answer had been read, as happens where the answer is slow.
+	// fetchedWhileAnswered counts deliveries whose last fetch began after they were sent and before
+	// their answer was read, as happens if the answer is slow.
 	fetchedWhileAnswered int
+	writes               writes
 	held                 int
 	cancelled            int // runs, by hand
 	hugeHeld             int // held orders with more findings than a report lists
-	incomplete           int // orders that InFlow had answered for without lines when all was quiet
+	incomplete           int // orders whose last answers from InFlow lacked their lines
 	notices              int // with different keys
-	noticesTwice         int // with the key of one that had arrived
+	noticesTwice         int // with a key that had arrived before
 	caughtUpAfter        time.Duration
 	ingress, worker      atRest
 	scrapes, scrapesAway int // answered, and while the process was dead
@@ -52,10 +53,14 @@ type verdict struct {
 	workerBefore         atRest
 }
 
-// judge looks from the outside only: at the stand-in's logs, at Temporal, at what arrived.
+// judge looks only from the outside: at the stand-in's orders and logs, at Temporal's data, and at
+// the notices that arrived.
 func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	t.Helper()
-	v := &verdict{seed: seed, size: s, struck: r.struck, ingressBefore: r.ingressAtRest, workerBefore: r.workerAtRest}
+	v := &verdict{
+		seed: seed, size: s, struck: r.struck,
+		ingressBefore: r.ingressAtRest, workerBefore: r.workerAtRest,
+	}
 	for _, p := range []*part{r.ingress, r.worker, r.temporal} {
 		v.killed += p.killed
 	}
@@ -64,12 +69,15 @@ func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	ended := time.Now()
 	waiting, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, r.fake.WaitIdle(waiting), "InFlow still has deliveries to make")
-	r.fake.Close() // and with it the connections that it keeps for later
-
 	v.cancelled = int(r.cancelled.Load())
-	r.judgeRuns(t, r.temporalClient, v)
+	// The last marks cause webhooks, which must change nothing.
+	for range 2 {
+		require.NoError(t, r.fake.WaitIdle(waiting), "InFlow still has deliveries to make")
+		r.judgeRuns(t, r.temporalClient, v)
+	}
 	v.caughtUpAfter = time.Since(ended)
+	r.fake.Close() // with its idle connections
+	r.judgeWrites(t, v)
 	r.judgeDeliveries(t, v)
 	r.judgeNotices(t, v)
 	r.judgeProcesses(t, v)
@@ -77,23 +85,20 @@ func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	return v
 }
 
-// judgeRuns: the last report of every order is of its last version, and no run is stuck.
+// judgeRuns waits until the last report of every order is about its last version and the order's
+// mark is right. No run may be stuck.
 func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 	t.Helper()
 	waiting, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var orders errgroup.Group
 	orders.SetLimit(8)
-	latest := map[string]string{}
-	for _, order := range r.fake.Orders() {
-		latest[order.ID] = order.Version
-	}
-	require.Len(t, latest, v.orders)
+	require.Len(t, r.fake.Orders(), v.orders)
 	var incomplete, hugeHeld atomic.Int64
 	for order, id := range r.ids {
 		orders.Go(func() error {
 			for {
-				report, err := atRestAt(waiting, temporal, id, latest[id])
+				report, err := r.atRest(waiting, temporal, id)
 				if err == nil || errors.Is(err, errLacking) {
 					if err := r.judgeReport(report, order); err != nil {
 						return err
@@ -102,7 +107,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 				switch {
 				case errors.Is(err, errLacking):
 					incomplete.Add(1)
-					_, _ = operations.CheckNow(waiting, temporal, id) // a failure is told by the next look
+					_, _ = operations.CheckNow(waiting, temporal, id) // the next look finds a failure
 					continue
 				case err == nil && report.FindingsOmitted > 0 && report.Status == ordercheck.StatusFailed:
 					hugeHeld.Add(1)
@@ -116,10 +121,11 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 			}
 		})
 	}
-	require.NoError(t, orders.Wait(), "an order's last report is false or not of its last version, or its run is stuck")
-	v.incomplete, v.hugeHeld = int(incomplete.Load()), int(hugeHeld.Load())
+	require.NoError(t, orders.Wait(), "an order's last report is false or not of its last version, "+
+		"its mark is wrong, or its run is stuck")
+	v.incomplete, v.hugeHeld = v.incomplete+int(incomplete.Load()), int(hugeHeld.Load())
 
-	// What is open now are held orders, each of which was just looked at, and nothing else.
+	// Only the runs of held orders are open, each of which was just checked.
 	var open *workflowservice.ListWorkflowExecutionsResponse
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
@@ -131,7 +137,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 		for _, run := range open.GetExecutions() {
 			names = append(names, run.GetExecution().GetWorkflowId())
 		}
-		assert.Empty(c, names, "runs that are open, and of no held order")
+		assert.Empty(c, names, "open runs of orders that are not held")
 	}, patience, time.Second)
 	held, err := temporal.CountWorkflow(waiting, &workflowservice.CountWorkflowExecutionsRequest{
 		Query: "ExecutionStatus = 'Running' AND WorkflowType NOT IN ('" +
@@ -141,12 +147,14 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 	v.held = int(held.GetCount())
 }
 
-// judgeReport: the report of an order's last version tells the truth about it.
+// judgeReport returns an error if the report of an order's last version is not true.
 func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
 	id, wrong := r.ids[order], r.plan.wrong[order]
 	lacking := len(report.Missing) > 0
-	says := fmt.Errorf("sales order %s: %w: it is %s with %d findings, lacking %v; it breaks a rule: %v",
-		id, errFalse, report.Status, len(report.Findings)+report.FindingsOmitted, report.Missing, wrong)
+	findings := len(report.Findings) + report.FindingsOmitted
+	says := fmt.Errorf(
+		"sales order %s: %w: it is %s with %d findings, lacking %v; it breaks a rule: %v",
+		id, errFalse, report.Status, findings, report.Missing, wrong)
 	if len(report.Findings) > ordercheck.MaxFindings {
 		return says
 	}
@@ -159,7 +167,8 @@ func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
 		if !wrong && !lacking {
 			return says
 		}
-		if huge(order) && !lacking && (len(report.Findings) != ordercheck.MaxFindings || report.FindingsOmitted == 0) {
+		cut := len(report.Findings) == ordercheck.MaxFindings && report.FindingsOmitted > 0
+		if huge(order) && !lacking && !cut {
 			return says
 		}
 	case ordercheck.StatusIncomplete:
@@ -172,14 +181,17 @@ func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
 	return nil
 }
 
-// neverSeenWithLines says whether InFlow left out the lines in each answer with a version of the order.
+// neverSeenWithLines reports whether InFlow left out the lines in each answer since somebody saved
+// the order last, up to this version. The gate's own writes make versions with the same lines.
 func (r *chaos) neverSeenWithLines(id, version string) bool {
 	since := r.linesLeftOut[id]
 	if since.IsZero() {
 		return false
 	}
+	saved := r.written[id].before
 	return !slices.ContainsFunc(r.fake.Requests(), func(request fakeinflow.Request) bool {
-		return request.Route == fakeinflow.RouteGetSalesOrder && request.SalesOrderID == id && request.OrderVersion == version &&
+		return request.Route == fakeinflow.RouteGetSalesOrder && request.SalesOrderID == id &&
+			request.OrderVersion > saved && request.OrderVersion <= version &&
 			(request.Start.Before(since) || request.End.After(r.faultsCleared))
 	})
 }
@@ -190,62 +202,85 @@ var (
 	errFalse     = errors.New("its report is false")
 )
 
-// atRestAt says why an order's run has not yet come to rest with a report of a version.
-func atRestAt(ctx context.Context, temporal client.Client, id, version string) (*ordercheck.Report, error) {
-	workflowID := ordercheck.WorkflowID(id)
-	described, err := temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+// atRest returns the report of an order, or an error if the order's run has not come to rest with a
+// report of the order's version and with the mark that belongs to it.
+func (r *chaos) atRest(
+	ctx context.Context, temporal client.Client, id string,
+) (*ordercheck.Report, error) {
+	order, err := r.fake.Order(id)
 	if err != nil {
 		return nil, err
 	}
+	version, _ := order["timestamp"].(string)
+	report, open, err := atRestAt(ctx, temporal, id, version)
+	if err == nil {
+		err = judgeMark(order, report, open)
+	}
+	return report, err
+}
+
+// atRestAt returns the report of an order's latest run, and whether the run is open. It fails if
+// the run has not come to rest with a report of that version.
+func atRestAt(
+	ctx context.Context, temporal client.Client, id, version string,
+) (_ *ordercheck.Report, open bool, _ error) {
+	workflowID := ordercheck.WorkflowID(id)
+	described, err := temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return nil, false, err
+	}
 	var report ordercheck.Report
 	run := described.GetWorkflowExecutionInfo().GetExecution()
-	open := false
 	switch status := described.GetWorkflowExecutionInfo().GetStatus(); status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		if err := temporal.GetWorkflow(ctx, workflowID, run.GetRunId()).Get(ctx, &report); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		err := temporal.GetWorkflow(ctx, workflowID, run.GetRunId()).Get(ctx, nil)
 		var cancelled *sdktemporal.CanceledError
 		if !errors.As(err, &cancelled) {
-			return nil, err
+			return nil, false, err
 		}
 		if err := cancelled.Details(&report); err != nil {
-			return nil, fmt.Errorf("sales order %s: %w: it was cancelled: %w", id, errRunFailed, err)
+			return nil, false, fmt.Errorf("sales order %s: %w: it was cancelled: %w", id, errRunFailed, err)
 		}
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		open = true
 		answer, err := temporal.QueryWorkflow(ctx, workflowID, "", ordercheck.QueryReport)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if err := answer.Get(&report); err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if n := len(described.GetPendingActivities()); n > 0 || described.GetPendingWorkflowTask() != nil {
-			return nil, fmt.Errorf("its run waits for %d activities", n)
+		n := len(described.GetPendingActivities())
+		if n > 0 || described.GetPendingWorkflowTask() != nil {
+			return nil, true, fmt.Errorf("its run waits for %d activities", n)
 		}
 	default:
-		return nil, fmt.Errorf("sales order %s: %w: %s", id, errRunFailed, status)
+		return nil, false, fmt.Errorf("sales order %s: %w: %s", id, errRunFailed, status)
 	}
 	switch {
 	case report.OrderVersion != version:
-		return nil, fmt.Errorf("its last report is of version %s, InFlow has %s", report.OrderVersion, version)
+		return nil, open, fmt.Errorf("its last report is of version %s, InFlow has %s",
+			report.OrderVersion, version)
 	case len(report.Missing) > 0:
-		return &report, errLacking
+		return &report, open, errLacking
 	case !open:
-		return &report, nil
+		return &report, false, nil
 	case report.Status != ordercheck.StatusFailed:
-		return nil, fmt.Errorf("its run is open as %s", report.Status)
+		return nil, true, fmt.Errorf("its run is open as %s", report.Status)
 	}
-	return &report, oneTimer(ctx, temporal, run)
+	return &report, true, oneTimer(ctx, temporal, run)
 }
 
-// oneTimer: an order that is held sleeps on one timer; those of before have fired or were cancelled.
+// oneTimer returns an error if a held order does not sleep on exactly one timer. Earlier timers
+// must have fired or be cancelled.
 func oneTimer(ctx context.Context, temporal client.Client, run *commonpb.WorkflowExecution) error {
 	started, ended := 0, 0
-	events := temporal.GetWorkflowHistory(ctx, run.GetWorkflowId(), run.GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := temporal.GetWorkflowHistory(ctx, run.GetWorkflowId(), run.GetRunId(), false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {
@@ -265,21 +300,23 @@ func oneTimer(ctx context.Context, temporal client.Client, run *commonpb.Workflo
 	return nil
 }
 
-// judgeDeliveries: each that was answered with 2xx was followed by a fetch.
+// judgeDeliveries checks that a fetch followed each delivery that was answered with 2xx.
 func (r *chaos) judgeDeliveries(t *testing.T, v *verdict) {
 	t.Helper()
 	lastFetch := map[string]time.Time{}
 	for _, request := range r.fake.Requests() {
-		if request.Route == fakeinflow.RouteGetSalesOrder {
-			v.fetches++
+		if request.Route != fakeinflow.RouteGetSalesOrder {
+			continue
 		}
-		if request.Route == fakeinflow.RouteGetSalesOrder && request.Status == 200 && request.Start.After(lastFetch[request.SalesOrderID]) {
+		v.fetches++
+		if request.Status == 200 && request.Start.After(lastFetch[request.SalesOrderID]) {
 			lastFetch[request.SalesOrderID] = request.Start
 		}
 	}
 	for _, delivery := range r.fake.Deliveries() {
 		v.sent++
-		assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State, "delivery %d of sales order %s", delivery.Number, delivery.SalesOrderID)
+		assert.Equal(t, fakeinflow.DeliveryDelivered, delivery.State,
+			"delivery %d of sales order %s", delivery.Number, delivery.SalesOrderID)
 		for _, attempt := range delivery.Attempts {
 			v.attempts++
 			if attempt.Error != "" {
@@ -287,7 +324,8 @@ func (r *chaos) judgeDeliveries(t *testing.T, v *verdict) {
 				continue
 			}
 			fetched := lastFetch[delivery.SalesOrderID]
-			if !assert.True(t, fetched.After(attempt.Start), "delivery %d of sales order %s was answered with %d at %v, and its last fetch began at %v",
+			if !assert.True(t, fetched.After(attempt.Start),
+				"delivery %d of sales order %s was answered with %d at %v, and its last fetch began at %v",
 				delivery.Number, delivery.SalesOrderID, attempt.Status, attempt.End, fetched) {
 				continue
 			}
@@ -296,12 +334,14 @@ func (r *chaos) judgeDeliveries(t *testing.T, v *verdict) {
 			}
 		}
 	}
-	assert.Equal(t, v.deliveries, v.sent)
+	assert.Equal(t, v.deliveries+v.writes.applied, v.sent,
+		"one for each save, by people and by the gate")
 }
 
-// judgeNotices: an order breaks one rule or none, so that every notice of failure but the
-// first follows one that all is well. A notice whose receipt was not noted down, since the
-// worker died, comes again with the same key: no sender can avoid that, and receivers know it by the key.
+// judgeNotices checks that nobody is notified twice of the same set of findings. Because an order
+// breaks one rule or none, a notice that it is right must come between two notices that it is
+// wrong. A notice may repeat with the same key if the worker died before Temporal knew that it was
+// received.
 func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
 	t.Helper()
 	keys := map[string]bool{}
@@ -314,7 +354,8 @@ func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
 		keys[n.Key] = true
 		v.notices++
 		id := n.Report.SalesOrderID
-		assert.NotEqual(t, last[id], n.Kind, "sales order %s: two notices in a row with different keys", id)
+		assert.NotEqual(t, last[id], n.Kind,
+			"sales order %s: two notices in a row with different keys", id)
 		assert.Contains(t, []string{"failed", "resolved", "ended"}, n.Kind)
 		last[id] = n.Kind
 	}
@@ -324,14 +365,15 @@ func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
 			stillHeld++
 		}
 	}
-	assert.Equal(t, v.held, stillHeld, "orders that are held, and orders whose last notice is of failure")
+	assert.Equal(t, v.held, stillHeld,
+		"held orders, and orders whose last notice says that they are wrong")
 }
 
-// judgeProcesses: nothing piles up in them.
+// judgeProcesses checks that goroutines and open files do not accumulate.
 func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 	t.Helper()
-	const spare = 12 // connections to Temporal and from a scrape come and go
-	// A held order in the worker's cache has its coroutines.
+	const spare = 12 // for connections that are open at the moment
+	// The worker's cache keeps the coroutines of held orders.
 	const perHeldOrder = 4
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
@@ -339,14 +381,16 @@ func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 		require.NoError(c, err)
 		v.worker, err = open(t.Context(), r.workerAdmin, r.worker.pid())
 		require.NoError(c, err)
-		assert.LessOrEqual(c, v.ingress.goroutines, v.ingressBefore.goroutines+spare, "goroutines of the ingress")
+		assert.LessOrEqual(c, v.ingress.goroutines,
+			v.ingressBefore.goroutines+spare, "goroutines of the ingress")
 		assert.LessOrEqual(c, v.ingress.files, v.ingressBefore.files+spare, "open files of the ingress")
-		assert.LessOrEqual(c, v.worker.goroutines, v.workerBefore.goroutines+spare+perHeldOrder*v.held, "goroutines of the worker")
+		assert.LessOrEqual(c, v.worker.goroutines,
+			v.workerBefore.goroutines+spare+perHeldOrder*v.held, "goroutines of the worker")
 		assert.LessOrEqual(c, v.worker.files, v.workerBefore.files+spare, "open files of the worker")
 	}, patience, time.Second)
 }
 
-// judgeScrapes: a process that is up answers, whatever else is down.
+// judgeScrapes checks that a running process answered every scrape and probe.
 func (r *chaos) judgeScrapes(t *testing.T, v *verdict) {
 	t.Helper()
 	r.scraper.mu.Lock()
@@ -356,7 +400,7 @@ func (r *chaos) judgeScrapes(t *testing.T, v *verdict) {
 	v.scrapes, v.scrapesAway, v.slowestScrape = r.scraper.answered, r.scraper.away, r.scraper.slowest
 }
 
-// table is the verdict in Markdown.
+// table returns the verdict in Markdown.
 func (v *verdict) table() string {
 	var b strings.Builder
 	row := func(what, format string, args ...any) {
@@ -364,33 +408,44 @@ func (v *verdict) table() string {
 	}
 	b.WriteString("| | |\n| --- | --- |\n")
 	row("seed", "%d", v.seed)
-	row("deliveries, orders", "%d, %d, within %v", v.sent, v.orders, v.during)
+	row("edits by people, orders", "%d, %d, within %v", v.deliveries, v.orders, v.during)
 	var struck []string
 	for what, times := range v.struck {
 		struck = append(struck, fmt.Sprintf("%s %d×", what, times))
 	}
 	slices.Sort(struck)
 	row("what went wrong", "%s", strings.Join(struck, ", "))
-	row("requests to deliver, of them failed and sent again", "%d, %d", v.attempts, v.failedAttempts)
+	row("deliveries, requests for them, requests that failed and were repeated", "%d, %d, %d",
+		v.sent, v.attempts, v.failedAttempts)
 	row("deliveries answered with 2xx that no fetch followed", "0")
 	row("deliveries whose last fetch began before their answer was read", "%d", v.fetchedWhileAnswered)
 	row("orders whose last report is not of their last version, runs stuck", "0, 0")
-	row("requests for an order at InFlow", "%d, %.2f per delivery", v.fetches, float64(v.fetches)/float64(v.sent))
+	row("requests for an order at InFlow", "%d, %.2f per delivery",
+		v.fetches, float64(v.fetches)/float64(v.sent))
+	row("hold marks written or taken away, writes refused as stale, failed or lost their answer",
+		"%d, %d, %d", v.writes.applied, v.writes.stale, v.writes.failed)
+	row("held orders without a mark, other orders with one", "0, 0")
+	row("orders that differ from what people wrote in anything but the mark", "0")
 	row("runs cancelled by hand", "%d", v.cancelled)
 	row("orders whose last answers lacked their lines, reported as passed", "%d, 0", v.incomplete)
 	row("orders held at the end, with more findings than a report lists", "%d, %d", v.held, v.hugeHeld)
 	row("notices, sent twice for one confirmed set", "%d, 0", v.notices)
 	row("notices repeated with the same key after a crash", "%d", v.noticesTwice)
-	row("caught up after the last blow", "%v", v.caughtUpAfter.Round(time.Second))
-	row("scrapes and probes answered, of a dead process, unanswered or wrong", "%d, %d, 0", v.scrapes, v.scrapesAway)
+	row("caught up after the last fault", "%v", v.caughtUpAfter.Round(time.Second))
+	row("scrapes and probes answered, of a dead process, unanswered or wrong", "%d, %d, 0",
+		v.scrapes, v.scrapesAway)
 	row("slowest answer to a scrape or probe", "%v", v.slowestScrape.Round(time.Millisecond))
-	row("goroutines of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.goroutines, v.ingress.goroutines, v.workerBefore.goroutines, v.worker.goroutines)
-	row("open files of ingress, worker: before, after", "%d → %d, %d → %d", v.ingressBefore.files, v.ingress.files, v.workerBefore.files, v.worker.files)
+	row("goroutines of ingress, worker: before, after", "%d → %d, %d → %d",
+		v.ingressBefore.goroutines, v.ingress.goroutines,
+		v.workerBefore.goroutines, v.worker.goroutines)
+	row("open files of ingress, worker: before, after", "%d → %d, %d → %d",
+		v.ingressBefore.files, v.ingress.files, v.workerBefore.files, v.worker.files)
 	return b.String()
 }
 
-// write puts the table where the page has it.
+// write replaces the table in a page.
 func (v *verdict) write(page string) error {
-	made := fmt.Sprintf("%s, %s, %d processors:\n\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU())
+	today := time.Now().UTC().Format(time.DateOnly)
+	made := fmt.Sprintf("%s, %s, %d processors:\n\n", today, runtime.Version(), runtime.NumCPU())
 	return docsection.Replace(page, "chaos", made+v.table())
 }
