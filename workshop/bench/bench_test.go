@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/workshop/internal/product"
 )
 
@@ -45,6 +46,16 @@ func TestSmoke(t *testing.T) {
 	text := table(b.rows)
 	assert.Equal(t, len(b.rows)+2, strings.Count(text, "\n"), text)
 	assert.NotContains(t, text, "NaN")
+}
+
+func TestBusiestMinute(t *testing.T) {
+	var requests []fakeinflow.Request
+	for _, second := range []int{90, 0, 30, 59, 60} {
+		start := time.Unix(int64(second), 0)
+		requests = append(requests, fakeinflow.Request{Start: start})
+	}
+	assert.Equal(t, 3, busiestMinute(requests), "0, 30 and 59, or 30, 59 and 60")
+	assert.Zero(t, busiestMinute(nil))
 }
 
 func TestTheTableSaysWhatIsMissed(t *testing.T) {

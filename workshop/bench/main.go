@@ -51,6 +51,7 @@ var sections = []struct {
 	{"rules", ruleBenchmarks},
 	{"trial", trials},
 	{"held", heldOrders},
+	{"marks", marks},
 	{"desk", deskPages},
 }
 
@@ -70,7 +71,7 @@ func main() {
 	var (
 		only = flag.String("only", "",
 			"a regular expression that picks sections: ack, refused, report, memory, edits, "+
-				"rules, trial, held, desk")
+				"rules, trial, held, marks, desk")
 		page = flag.String("page", "../docs/performance.md",
 			"the `file` whose table is written; empty writes none. "+
 				"A run that picks sections writes none either")

@@ -52,6 +52,7 @@ type site struct {
 	temporal client.Client
 	fake     *fakeinflow.Server
 	inflow   string // its URL
+	quota    int    // of requests per minute to InFlow; 0 means no limit
 	stops    []func() error
 }
 
@@ -91,7 +92,7 @@ func (s *site) stop() (err error) {
 
 // startInflow starts the stand-in. Nobody subscribes to its webhooks.
 func (s *site) startInflow(ctx context.Context) (err error) {
-	if s.fake, err = fakeinflow.New(fakeinflow.Options{}); err != nil {
+	if s.fake, err = fakeinflow.New(fakeinflow.Options{RequestsPerMinute: s.quota}); err != nil {
 		return err
 	}
 	var lc net.ListenConfig
