@@ -40,7 +40,9 @@ func (g *Gate) RunWorker(ctx context.Context, o worker.Options, a *activities.Ac
 	a.PastRuns, a.Runs, a.Held, a.Gatherers = g.Temporal, g.Temporal, g.Temporal, g.Temporal
 	a.MarkStops = g.Temporal
 	if a.HoldMarks != nil {
-		a.HoldMarks.Orders = a.Orders
+		marks := *a.HoldMarks // workers may share it
+		marks.Orders = a.Orders
+		a.HoldMarks = &marks
 	}
 	a.Converter = codec.NewDataConverter(g.PayloadKeys)
 	o.Activities, o.Namespace = a, g.Namespace

@@ -373,8 +373,9 @@ func (r *chaos) judgeNotices(t *testing.T, v *verdict) {
 func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 	t.Helper()
 	const spare = 12 // for connections that are open at the moment
-	// The worker's cache keeps the coroutines of held orders.
-	const perHeldOrder = 4
+	// The worker's cache keeps the coroutines of held orders: the life of the order, the watch for
+	// a cancellation, and the loops for notices, the mark and outcomes.
+	const perHeldOrder = 5
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
 		v.ingress, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())

@@ -22,8 +22,8 @@ import (
 
 // sendsNothing lists the commands that never write to Temporal.
 var sendsNothing = []string{
-	"codec", "config", "desk", "fake-inflow", "health", "help", "version", "completion", "rules",
-	"webhooks",
+	"codec", "config", "desk", "fake-inflow", "health", "help", "version", "completion",
+	"orders", "rules", "webhooks",
 	"dev", // has its own Temporal
 }
 
