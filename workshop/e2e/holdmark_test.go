@@ -275,6 +275,7 @@ func TestALostAnswerMakesOneMark(t *testing.T) {
 	id := s.create("balance-wrong")
 	s.waitForMark(id, "HOLD since ")
 	s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
+	s.waitForCompleted(id, ordercheck.ActivityFetchOrder, 2) // for the webhook of the write
 	s.fix(id)
 	report := s.mustResult(id)
 	assert.Empty(t, s.mark(id))
