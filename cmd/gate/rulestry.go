@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -154,6 +155,10 @@ func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 	return backtest.Source{Set: set, From: from}, nil
 }
 
+// trialGCPercent is the GOGC of a trial. Each order makes a lot of garbage next to a small heap, so
+// the default spends a fifth of the time on collecting it. With 300, memory stays near 110 MiB.
+const trialGCPercent = 300
+
 func backtestFile(
 	ctx context.Context, path string, o backtest.Options,
 ) (*backtest.Result, error) {
@@ -162,6 +167,9 @@ func backtestFile(
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // only read
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(trialGCPercent))
+	}
 	return backtest.Run(ctx, file, o)
 }
 
