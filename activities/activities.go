@@ -18,8 +18,7 @@ import (
 // Orders gets sales orders; [inflow.Client] implements it.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
-	ListSalesOrders(ctx context.Context, from time.Time,
-		page inflow.ListPage) (inflow.SalesOrderList, error)
+	ListSalesOrders(ctx context.Context, query inflow.ListQuery) (inflow.SalesOrderList, error)
 	RecentSalesOrders(ctx context.Context, customerID string,
 		include []string) ([]inflow.SalesOrder, error)
 	OrderWriter

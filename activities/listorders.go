@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"errors"
+	"net/http"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -14,7 +16,9 @@ import (
 // the list must be read again from its beginning.
 const listTail = 10
 
-// ListOrders makes one request to InFlow for a page of its sales orders.
+// ListOrders makes one request to InFlow for a page of its sales orders: those since a day, or those
+// saved since a mark. Nobody promises that InFlow sorts by version, so ListOrders looks whether it
+// does.
 //
 // The request begins with the last entry of the previous page. If that entry comes first and has
 // the same version, nothing can have moved in between, and every order that did not change is in
@@ -27,13 +31,21 @@ func (a *Activities) ListOrders(
 		Orders: []ordercheck.ListedOrder{},
 		Tail:   []ordercheck.ListedOrder{},
 	}
-	from := inflow.ListPage{Start: in.After.SalesOrderID}
-	if in.BySkip {
-		from = inflow.ListPage{Skip: in.AfterAt}
+	query := inflow.ListQuery{From: in.From, Page: inflow.ListPage{Start: in.After.SalesOrderID}}
+	if in.NewestFirst {
+		query.From, query.NewestFirst = time.Time{}, true
 	}
-	list, err := a.Orders.ListSalesOrders(ctx, in.From, from)
+	if in.BySkip {
+		query.Page = inflow.ListPage{Skip: in.AfterAt}
+	}
+	list, err := a.Orders.ListSalesOrders(ctx, query)
 	entries := list.Orders
 	var failed *inflow.Error
+	if errors.As(err, &failed) && in.NewestFirst && in.After.SalesOrderID == "" &&
+		failed.StatusCode == http.StatusBadRequest {
+		page.Unsorted = "InFlow refused to sort them"
+		return page, nil
+	}
 	if errors.As(err, &failed) && failed.Kind == inflow.KindNotFound && in.After.SalesOrderID != "" {
 		page.Moved = true
 		return page, nil
@@ -52,6 +64,10 @@ func (a *Activities) ListOrders(
 		entries = entries[1:]
 	} else if len(entries) > 0 {
 		page.First = entries[0].SalesOrderID
+	}
+	if in.NewestFirst && !newestFirst(list.Orders) {
+		page.Unsorted = "InFlow lists them in another order"
+		return page, nil
 	}
 	page.Entries, page.Total = len(entries), list.Total
 	older := 0
@@ -73,9 +89,13 @@ func (a *Activities) ListOrders(
 			page.Tail = append(page.Tail[max(0, len(page.Tail)+1-listTail):], order)
 			page.TailAt = append(page.TailAt[max(0, len(page.TailAt)+1-listTail):], i)
 		}
-		if !e.OrderDate.IsZero() && e.OrderDate.Before(in.From) {
+		if !in.NewestFirst && !e.OrderDate.IsZero() && e.OrderDate.Before(in.From) {
 			older++
 			continue
+		}
+		if in.NewestFirst && ordercheck.CompareVersions(e.Timestamp, in.Mark) <= 0 {
+			page.Reached = true
+			break
 		}
 		page.Listed++
 		page.Highest = max(page.Highest, order.OrderVersion)
@@ -95,4 +115,21 @@ func (a *Activities) ListOrders(
 			"orders", older)
 	}
 	return page, nil
+}
+
+// newestFirst reports whether entries are sorted by version, the newest first. Entries that cannot
+// be read don't count.
+func newestFirst(entries []inflow.ListedOrder) bool {
+	last := ""
+	for i := range entries {
+		version := entries[i].Timestamp
+		if entries[i].Problem != "" {
+			continue
+		}
+		if last != "" && ordercheck.CompareVersions(version, last) > 0 {
+			return false
+		}
+		last = version
+	}
+	return true
 }

@@ -114,6 +114,50 @@ func TestListOrdersReturnsOrdersAboveTheMark(t *testing.T) {
 	}
 }
 
+func TestListOrdersNewestFirst(t *testing.T) {
+	badRequest := `"cannot sort by timestamp"`
+	for name, tt := range map[string]struct {
+		status int
+		list   string
+		mark   int
+		want   ordercheck.ListedOrders
+	}{
+		"down to the mark": {200, listJSON("20", 9, 8, 7, 6), 107, ordercheck.ListedOrders{
+			Listed: 2, Reached: true, Orders: []ordercheck.ListedOrder{listed(9, 109), listed(8, 108)},
+		}},
+		"orders older than the sweep's days": {200, listJSON("09", 9, 8), 108, ordercheck.ListedOrders{
+			Listed: 1, Reached: true, Orders: []ordercheck.ListedOrder{listed(9, 109)},
+		}},
+		"the mark is on a later page": {200, listJSON("20", 9), 107, ordercheck.ListedOrders{
+			Listed: 1, Orders: []ordercheck.ListedOrder{listed(9, 109)},
+		}},
+		"not sorted": {200, listJSON("20", 9, 6, 8), 107,
+			ordercheck.ListedOrders{Unsorted: "InFlow lists them in another order"}},
+		"sorted the other way": {200, listJSON("20", 6, 8, 9), 107,
+			ordercheck.ListedOrders{Unsorted: "InFlow lists them in another order"}},
+		"refused": {http.StatusBadRequest, badRequest, 107,
+			ordercheck.ListedOrders{Unsorted: "InFlow refused to sort them"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value, err := environment(t, answer(tt.status, nil, tt.list)).ExecuteActivity(
+				ordercheck.ActivityListOrders, ordercheck.ListOrdersInput{
+					From:        time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC),
+					NewestFirst: true, Mark: version(tt.mark),
+				})
+			require.NoError(t, err)
+			var page ordercheck.ListedOrders
+			require.NoError(t, value.Get(&page))
+			got := ordercheck.ListedOrders{
+				Listed: page.Listed, Reached: page.Reached, Unsorted: page.Unsorted,
+			}
+			if len(page.Orders) > 0 {
+				got.Orders = page.Orders
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
 func TestListOrdersReturnsThePlacesOfItsEntries(t *testing.T) {
 	list := `["unreadable",` + strings.TrimPrefix(listJSON("20", 2, 3), "[")
 	value, err := environment(t, answer(200, nil, list)).ExecuteActivity(ordercheck.ActivityListOrders,

@@ -29,6 +29,16 @@ type ListedOrder struct {
 	Problem string `json:"-"`
 }
 
+// ListQuery asks for a page of a list of sales orders.
+type ListQuery struct {
+	// From is the order date of the oldest orders; the zero time has no limit.
+	From time.Time
+	// NewestFirst sorts by version, the order that was saved last first. Otherwise the list is sorted
+	// by number. InFlow's description does not promise that it sorts by version.
+	NewestFirst bool
+	Page        ListPage
+}
+
 // ListPage is the beginning of a page. The zero value is the first page.
 type ListPage struct {
 	// Start is the id of the page's first entry.
@@ -45,41 +55,44 @@ type SalesOrderList struct {
 	Total int
 }
 
-// ListSalesOrders makes one request for at most 100 sales orders with an order date of from or
-// later. They are sorted by number and have no related entities.
+// ListSalesOrders makes one request for at most 100 sales orders, without related entities.
 //
 // Entries that cannot be read have a Problem. If no entry can be read, the result is an error. A
-// server that does not know the filter lists older orders too. If page.Start is not in the list
+// server that does not know the filter lists older orders too. If Page.Start is not in the list
 // (any more), the error is of [KindNotFound].
-func (c *Client) ListSalesOrders(
-	ctx context.Context, from time.Time, page ListPage,
-) (SalesOrderList, error) {
+func (c *Client) ListSalesOrders(ctx context.Context, q ListQuery) (SalesOrderList, error) {
 	const op = "list sales orders"
-	dates, err := orderDates(from, time.Time{})
-	if err != nil {
-		return SalesOrderList{}, fmt.Errorf("inflow: %s: %w", op, err)
-	}
 	query := url.Values{
-		"filter[orderDate]": {dates},
-		"count":             {listCount},
+		"count": {listCount},
 		// Order numbers are unique and hardly ever change, so pages don't shift.
 		"sort": {"orderNumber"},
 	}
-	if page.Start != "" {
-		query.Set("start", page.Start)
+	if q.NewestFirst {
+		query.Set("sort", "timestamp")
+		query.Set("sortDesc", "true")
 	}
-	if page.Skip > 0 {
-		query.Set("skip", strconv.Itoa(page.Skip))
+	if !q.From.IsZero() {
+		dates, err := orderDates(q.From, time.Time{})
+		if err != nil {
+			return SalesOrderList{}, fmt.Errorf("inflow: %s: %w", op, err)
+		}
+		query.Set("filter[orderDate]", dates)
 	}
-	if page == (ListPage{}) {
+	if q.Page.Start != "" {
+		query.Set("start", q.Page.Start)
+	}
+	if q.Page.Skip > 0 {
+		query.Set("skip", strconv.Itoa(q.Page.Skip))
+	}
+	if q.Page == (ListPage{}) && !q.NewestFirst {
 		query.Set("includeCount", "true")
 	}
 	var entries []json.RawMessage
 	var list SalesOrderList
-	err = c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query,
+	err := c.do(ctx, call{op: op, route: "sales-orders", path: "sales-orders", query: query,
 		into: &entries, total: &list.Total})
 	var failed *Error
-	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && page.Start != "" {
+	if errors.As(err, &failed) && failed.StatusCode == http.StatusBadRequest && q.Page.Start != "" {
 		failed.Kind = KindNotFound
 	}
 	if err != nil {

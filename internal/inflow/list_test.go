@@ -35,7 +35,7 @@ func TestListSalesOrdersMakesOneRequestWithoutRelatedEntities(t *testing.T) {
 	client, requests := listing(t, 200, `[
 		{"salesOrderId":"a","orderNumber":"SO-1","timestamp":"0000000000310ab6","orderDate":"2026-11-20T00:00:00Z","email":"jane@example.com","lines":[{}]},
 		{"salesOrderId":"b","orderNumber":"SO-2","timestamp":"310AB7","orderDate":null}]`)
-	list, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
+	list, err := client.ListSalesOrders(t.Context(), inflow.ListQuery{From: listFrom})
 	require.NoError(t, err)
 	orders := list.Orders
 	require.Len(t, orders, 2)
@@ -52,16 +52,29 @@ func TestListSalesOrdersMakesOneRequestWithoutRelatedEntities(t *testing.T) {
 	assert.Equal(t, "true", query.Get("includeCount"))
 	assert.Len(t, query, 4, "no include, and no start on the first page: %v", query)
 
-	_, err = client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: "b"})
+	_, err = client.ListSalesOrders(t.Context(),
+		inflow.ListQuery{From: listFrom, Page: inflow.ListPage{Start: "b"}})
 	require.NoError(t, err)
 	assert.Equal(t, "b", (*requests)[1].URL.Query().Get("start"))
+}
+
+func TestListSalesOrdersNewestFirst(t *testing.T) {
+	client, requests := listing(t, 200, `[]`)
+	_, err := client.ListSalesOrders(t.Context(), inflow.ListQuery{NewestFirst: true})
+	require.NoError(t, err)
+	query := (*requests)[0].URL.Query()
+	assert.Equal(t, "timestamp", query.Get("sort"))
+	assert.Equal(t, "true", query.Get("sortDesc"))
+	assert.Equal(t, "100", query.Get("count"))
+	assert.Len(t, query, 3, "orders of any date, and no count of the whole list: %v", query)
 }
 
 func TestListSalesOrdersFromAnUnknownStart(t *testing.T) {
 	client, _ := listing(t, 400, `"no entity of this list has the id"`)
 	for start, kind := range map[string]inflow.Kind{"gone": inflow.KindNotFound,
 		"": inflow.KindBadResponse} {
-		_, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Start: start})
+		_, err := client.ListSalesOrders(t.Context(),
+			inflow.ListQuery{From: listFrom, Page: inflow.ListPage{Start: start}})
 		var failed *inflow.Error
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, kind, failed.Kind, "start=%q", start)
@@ -77,7 +90,7 @@ func TestListSalesOrdersRejectsUnusableResponses(t *testing.T) {
 		"more than 16 digits": `[{"salesOrderId":"a","timestamp":"00000000000310AB6"}]`,
 	} {
 		client, _ := listing(t, 200, body)
-		_, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{})
+		_, err := client.ListSalesOrders(t.Context(), inflow.ListQuery{From: listFrom})
 		var failed *inflow.Error
 		require.ErrorAs(t, err, &failed, name)
 		assert.Equal(t, inflow.KindBadResponse, failed.Kind, name)
@@ -88,7 +101,8 @@ func TestListSalesOrdersRejectsUnusableResponses(t *testing.T) {
 func TestUnreadableEntryDoesNotAffectOthers(t *testing.T) {
 	client, requests := listing(t, 200, `[{"salesOrderId":"a","timestamp":"0000000000310AB6"},{"salesOrderId":"b","orderDate":17,"timestamp":"1"},{"salesOrderId":"c"},"d",
 		{"salesOrderId":"e","timestamp":"0000000000310AB7"}]`)
-	list, err := client.ListSalesOrders(t.Context(), listFrom, inflow.ListPage{Skip: 7})
+	list, err := client.ListSalesOrders(t.Context(),
+		inflow.ListQuery{From: listFrom, Page: inflow.ListPage{Skip: 7}})
 	require.NoError(t, err)
 	orders := list.Orders
 	problems := make([]string, len(orders))

@@ -12,8 +12,10 @@ type ListedOrder struct {
 
 // ListOrdersInput is the argument of [ActivityListOrders].
 type ListOrdersInput struct {
-	// From is the order date of the oldest orders that matter.
+	// From is the order date of the oldest orders that matter; unused with NewestFirst.
 	From time.Time `json:"from"`
+	// NewestFirst asks for all orders, the one saved last first, down to Mark.
+	NewestFirst bool `json:"newestFirst,omitempty"`
 	// After is the entry before the page; the zero value asks for the first page.
 	After ListedOrder `json:"after,omitzero"`
 	// AfterAt is the number of entries before After. If BySkip is true, the page is requested by this
@@ -51,8 +53,13 @@ type ListedOrders struct {
 	TailAt     []int `json:"tailAt,omitempty"`
 	// Total is the number of entries of the whole list, only in the first page; 0 if unknown.
 	Total int `json:"total,omitempty"`
-	// Last is true if nothing follows.
+	// Last is true if nothing follows. The page is empty then.
 	Last bool `json:"last,omitempty"`
+	// Reached is true if the page goes down to Mark, with NewestFirst. No further page is needed.
+	Reached bool `json:"reached,omitempty"`
+	// Unsorted says why InFlow's list cannot be read newest first; empty if it can, or wasn't asked
+	// to. The page is empty then.
+	Unsorted string `json:"unsorted,omitempty"`
 }
 
 // CheckMissedInput is the argument of [ActivityCheckMissed].
@@ -102,6 +109,8 @@ type CarriedSweep struct {
 	Total  int    `json:"total,omitempty"` // entries of the list at the start; 0 if unknown
 	First  string `json:"first,omitempty"`
 	BySkip bool   `json:"bySkip,omitempty"`
+	// NewestFirst is as in [ListOrdersInput].
+	NewestFirst bool `json:"newestFirst,omitempty"`
 	// Waiting are the orders whose checks wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 	Pages   int           `json:"pages"`
@@ -115,7 +124,10 @@ type Sweep struct {
 	From    time.Time `json:"from"`
 	BeganAt time.Time `json:"beganAt"`
 	EndedAt time.Time `json:"endedAt,omitzero"`
-	// Listed counts the orders since From, Changed how many of them are newer than the mark.
+	// NewestFirst is true if only the orders that were saved since the mark were listed, whatever
+	// their dates.
+	NewestFirst bool `json:"newestFirst,omitempty"`
+	// Listed counts the orders that were listed, Changed how many of them are newer than the mark.
 	Listed  int `json:"listed"`
 	Changed int `json:"changed"`
 	// Unreadable counts entries of the list that could not be read; their orders were not compared.
@@ -151,6 +163,9 @@ type SweepMarks struct {
 	// sweep.
 	Next   string    `json:"next,omitempty"`
 	SeenAt time.Time `json:"seenAt,omitzero"`
+	// UnsortedAt is when InFlow's list was found not to be sorted by version; zero if it is, or was
+	// not tried. Sweeps read the whole list for a while then.
+	UnsortedAt time.Time `json:"unsortedAt,omitzero"`
 	// The mark holds for orders of Account with an order date of From or later.
 	From    time.Time `json:"from,omitzero"`
 	Account string    `json:"account,omitempty"`

@@ -27,6 +27,8 @@ const (
 	// versionsSettle is how long ago a version must have been seen before every older version is
 	// visible too: InFlow's database gives a change its version before it commits the change.
 	versionsSettle = time.Minute
+	// unsortedFor is how long sweeps read the whole list after InFlow did not sort it.
+	unsortedFor = 24 * time.Hour
 	// maxListed limits the missed orders on the run's page in the Web UI.
 	maxListed = 50
 )
@@ -42,14 +44,18 @@ const (
 	metricOrders   = "gate.sweep.orders"
 	metricMissed   = "gate.sweep.missed"
 	metricFailed   = "gate.sweep.failed"
+	metricUnsorted = "gate.sweep.unsorted"
 	metricDuration = "gate.sweep.duration"
 )
 
-// Orders is the workflow [ordercheck.SweepWorkflowType]. It reads InFlow's list of the orders of
-// the last days, and starts a check of each order whose latest version no check has seen.
+// Orders is the workflow [ordercheck.SweepWorkflowType]. It reads InFlow's list of orders, and
+// starts a check of each order whose latest version no check has seen.
 //
-// It compares only orders with versions above the mark of earlier sweeps. The mark moves only when
-// a sweep completes.
+// The first sweep reads the orders of the last days. It leaves a mark: a version up to which every
+// order was compared. Later sweeps read the list newest first, down to the mark. That is one request
+// if little has changed, and finds an old order that was edited today. If InFlow doesn't sort by
+// version, they read the orders of the last days again, and compare those above the mark. The mark
+// moves only when a sweep completes.
 func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Sweep, error) {
 	s, err := setUp(ctx, start)
 	if err != nil {
@@ -72,6 +78,9 @@ func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Swee
 		s.take(ctx, &page)
 		if err := s.checkMissed(ctx, page.Orders); err != nil {
 			return nil, s.failed(ctx, err)
+		}
+		if page.Reached {
+			return s.end(ctx), nil
 		}
 		workflow.SetCurrentDetails(ctx, s.details())
 		if ctx.Err() != nil {
@@ -113,6 +122,9 @@ func setUp(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, error) {
 		marks = ordercheck.SweepMarks{Account: start.Account}
 	}
 	s.Sweep.Marks = marks
+	s.NewestFirst = marks.Mark != "" &&
+		(marks.UnsortedAt.IsZero() || !now.Before(marks.UnsortedAt.Add(unsortedFor)))
+	s.Sweep.NewestFirst = s.NewestFirst
 	return s, nil
 }
 
@@ -172,6 +184,7 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 		}
 		in := ordercheck.ListOrdersInput{
 			From: s.Sweep.From, Mark: s.Sweep.Marks.Mark, First: s.First, BySkip: s.BySkip,
+			NewestFirst: s.NewestFirst,
 		}
 		if n := len(s.Tail); n > 0 {
 			in.After = s.Tail[n-1]
@@ -181,6 +194,10 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 		}
 		summary := fmt.Sprintf("list orders at InFlow, page %d", s.Pages)
 		page, err := listOrders.WithSummary(summary).Run(ctx, in)
+		if err == nil && page.Unsorted != "" {
+			s.readWhole(ctx, page.Unsorted)
+			continue
+		}
 		if err != nil || !page.Moved {
 			return page, err
 		}
@@ -191,12 +208,31 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 		if s.dropLast(); len(s.Tail) > 0 {
 			continue
 		}
-		if s.Restarts++; s.Restarts > maxRestarts {
+		if s.Restarts++; s.Restarts > maxRestarts && s.NewestFirst {
+			s.readWhole(ctx, "the list changes faster than it can be read")
+			s.Restarts = 0
+			continue
+		}
+		if s.Restarts > maxRestarts {
 			return page, temporal.NewNonRetryableApplicationError(
 				"InFlow's list of sales orders changes faster than it can be read", errorUnsteady, nil)
 		}
 		s.Sweep.Listed, s.Sweep.Changed, s.Sweep.Unreadable = 0, 0, 0
 	}
+}
+
+// readWhole reads the orders of the last days from the beginning, because InFlow's list is not
+// sorted by version. The log says so once.
+func (s *sweep) readWhole(ctx workflow.Context, why string) {
+	workflow.GetMetricsHandler(ctx).Counter(metricUnsorted).Inc(1)
+	if s.Sweep.Marks.UnsortedAt.IsZero() {
+		workflow.GetLogger(ctx).Warn("cannot read only the orders that have changed; "+
+			"sweeps read all orders of the last days", "reason", why)
+	}
+	s.Sweep.Marks.UnsortedAt = workflow.Now(ctx).UTC()
+	s.NewestFirst, s.Sweep.NewestFirst = false, false
+	s.Tail, s.TailAt, s.Read, s.First = nil, nil, 0, ""
+	s.Sweep.Listed, s.Sweep.Changed, s.Sweep.Unreadable = 0, 0, 0
 }
 
 // dropLast forgets the last known entry, so that the next page begins after the one before it.
@@ -263,6 +299,9 @@ func (s *sweep) end(ctx workflow.Context) *ordercheck.Sweep {
 		marks.Next, marks.SeenAt = max(marks.Next, s.Highest), s.Sweep.EndedAt
 	}
 	marks.From = s.Sweep.From
+	if s.Sweep.NewestFirst {
+		marks.UnsortedAt = time.Time{}
+	}
 	workflow.SetCurrentDetails(ctx, s.details())
 	workflow.GetMetricsHandler(ctx).Timer(metricDuration).Record(s.Sweep.EndedAt.Sub(s.Sweep.BeganAt))
 	return &s.Sweep
@@ -300,8 +339,12 @@ func (s *sweep) failed(ctx workflow.Context, err error) error {
 func (s *sweep) details() string {
 	w := &s.Sweep
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s since %s, %d changed, %d missed**\n\n",
-		ordercheck.Plural(w.Listed, "order"), w.From.Format(time.DateOnly), w.Changed, w.Missed)
+	which := "since " + w.From.Format(time.DateOnly)
+	if w.NewestFirst {
+		which = "saved since the mark of earlier sweeps"
+	}
+	fmt.Fprintf(&b, "**%s %s, %d changed, %d missed**\n\n",
+		ordercheck.Plural(w.Listed, "order"), which, w.Changed, w.Missed)
 	if w.EndedAt.IsZero() {
 		fmt.Fprintf(&b, "Page %d of InFlow's list has been read.\n", s.Pages)
 	}

@@ -1,9 +1,11 @@
 package sweep_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +39,7 @@ type account struct {
 	orders   []ordercheck.ListedOrder // by number
 	checked  map[string]string        // the version that an order's latest check saw
 	pageSize int
+	unsorted bool // InFlow does not sort by version
 
 	lists    []ordercheck.ListOrdersInput
 	compared int
@@ -65,26 +68,40 @@ func (a *account) listOrders(in ordercheck.ListOrdersInput) (*ordercheck.ListedO
 			return page, err
 		}
 	}
+	if a.unsorted && in.NewestFirst {
+		return &ordercheck.ListedOrders{Unsorted: "InFlow lists them in another order"}, nil
+	}
 	page := &ordercheck.ListedOrders{
 		Orders: []ordercheck.ListedOrder{},
 		Tail:   []ordercheck.ListedOrder{},
 	}
+	orders := a.orders
+	if in.NewestFirst {
+		orders = slices.Clone(orders)
+		slices.SortStableFunc(orders, func(x, y ordercheck.ListedOrder) int {
+			return cmp.Compare(y.OrderVersion, x.OrderVersion)
+		})
+	}
 	first := 0
 	if in.After.SalesOrderID != "" {
-		for first < len(a.orders) && a.orders[first].SalesOrderID != in.After.SalesOrderID {
+		for first < len(orders) && orders[first].SalesOrderID != in.After.SalesOrderID {
 			first++
 		}
-		if first == len(a.orders) || a.orders[first] != in.After {
+		if first == len(orders) || orders[first] != in.After {
 			page.Moved = true
 			return page, nil
 		}
 		first++
 	}
-	entries := a.orders[first:min(first+a.pageSize, len(a.orders))]
+	entries := orders[first:min(first+a.pageSize, len(orders))]
 	page.Last = len(entries) == 0
-	page.Listed = len(entries)
 	page.Tail = append(page.Tail, entries[max(0, len(entries)-10):]...)
 	for _, order := range entries {
+		if in.NewestFirst && order.OrderVersion <= in.Mark {
+			page.Reached = true
+			break
+		}
+		page.Listed++
 		page.Highest = max(page.Highest, order.OrderVersion)
 		if order.OrderVersion > in.Mark {
 			page.Orders = append(page.Orders, order)
@@ -203,6 +220,7 @@ func TestFirstSweepChecks20000Orders(t *testing.T) {
 
 func TestMarkIsOneSweepBehind(t *testing.T) {
 	a := newAccount(t, 300)
+	a.unsorted = true
 	first := a.mustSweep(sweepStart, nil)
 	second := a.mustSweep(sweepStart.Add(15*time.Minute), first)
 	assert.Equal(t, first.Marks.Next, second.Marks.Mark)
@@ -231,6 +249,77 @@ func TestMarkIsOneSweepBehind(t *testing.T) {
 	a.compared = 0
 	assert.Zero(t, a.mustSweep(sweepStart.Add(75*time.Minute), fifth).Changed)
 	assert.Zero(t, a.compared)
+}
+
+func TestLaterSweepsReadDownToTheMark(t *testing.T) {
+	a := newAccount(t, 20_000)
+	first := a.mustSweep(sweepStart, nil)
+	second := a.mustSweep(sweepStart.Add(15*time.Minute), first)
+	assert.False(t, second.NewestFirst, "the first sweep leaves no mark")
+
+	a.orders[7].OrderVersion, a.orders[12_000].OrderVersion = versionOf(30_001), versionOf(30_002)
+	a.lists = nil
+	third := a.mustSweep(sweepStart.Add(30*time.Minute), second)
+	assert.True(t, third.NewestFirst)
+	assert.Equal(t, []ordercheck.ListedOrder{a.orders[12_000], a.orders[7]}, third.Orders)
+	assert.Equal(t, 2, third.Listed)
+	assert.Len(t, a.lists, 1, "one request, whatever the account has")
+
+	for i := range 250 { // three pages
+		a.orders[i].OrderVersion = versionOf(40_000 + i)
+	}
+	a.lists = nil
+	fourth := a.mustSweep(sweepStart.Add(45*time.Minute), third)
+	assert.Equal(t, 250, fourth.Missed)
+	assert.Len(t, a.lists, 3)
+}
+
+func TestSweepReadsTheWholeListIfItIsNotSorted(t *testing.T) {
+	a := newAccount(t, 300)
+	last := a.mustSweep(sweepStart.Add(15*time.Minute), a.mustSweep(sweepStart, nil))
+	a.unsorted = true
+	tried := func() (n int) {
+		for _, in := range a.lists {
+			if in.NewestFirst {
+				n++
+			}
+		}
+		return n
+	}
+	a.orders[250].OrderVersion = versionOf(5000)
+	at := sweepStart.Add(30 * time.Minute)
+	last = a.mustSweep(at, last)
+	assert.False(t, last.NewestFirst)
+	assert.Equal(t, 300, last.Listed)
+	assert.Equal(t, 1, last.Missed)
+	assert.Equal(t, at, last.Marks.UnsortedAt)
+	assert.Equal(t, 1, tried())
+
+	last = a.mustSweep(at.Add(23*time.Hour), last)
+	assert.Equal(t, 1, tried(), "it is not tried again for a day")
+	a.unsorted = false
+	last = a.mustSweep(at.Add(24*time.Hour), last)
+	assert.True(t, last.NewestFirst)
+	assert.Zero(t, last.Marks.UnsortedAt)
+	assert.Equal(t, 2, tried())
+}
+
+func TestSweepReadsTheWholeListIfTheNewestOrdersKeepMoving(t *testing.T) {
+	a := newAccount(t, 300)
+	last := a.mustSweep(sweepStart.Add(15*time.Minute), a.mustSweep(sweepStart, nil))
+	for i := range a.orders {
+		a.orders[i].OrderVersion = versionOf(5000 + i)
+	}
+	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
+		if in.NewestFirst && in.After.SalesOrderID != "" {
+			return &ordercheck.ListedOrders{Moved: true}, nil
+		}
+		return nil, nil //nolint:nilnil // the account answers
+	}
+	last = a.mustSweep(sweepStart.Add(30*time.Minute), last)
+	assert.False(t, last.NewestFirst)
+	assert.Equal(t, 300, last.Missed)
+	assert.Equal(t, 300, last.Listed)
 }
 
 // A version may become visible after a newer one, so sweeps in quick succession keep the mark.

@@ -249,7 +249,7 @@ type hookedOrders struct {
 }
 
 func (h *hookedOrders) ListSalesOrders(
-	ctx context.Context, from time.Time, page inflow.ListPage,
+	ctx context.Context, query inflow.ListQuery,
 ) (inflow.SalesOrderList, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -257,7 +257,7 @@ func (h *hookedOrders) ListSalesOrders(
 	if h.before != nil {
 		h.before(h.page)
 	}
-	list, err := h.Client.ListSalesOrders(ctx, from, page)
+	list, err := h.Client.ListSalesOrders(ctx, query)
 	list.Orders = list.Orders[:min(h.entries, len(list.Orders))]
 	return list, err
 }
@@ -465,5 +465,95 @@ func TestCommandsStopWaiting(t *testing.T) {
 		assert.Equal(t, want.status, exit.ExitCode(), command)
 		assert.Contains(t, output, want.says)
 		assert.Equal(t, 1, strings.Count(output, "\n"), output)
+	}
+}
+
+// sweepFrom runs a sweep whose earlier sweeps left mark. The schedule's own sweeps leave none unless
+// a minute is between them.
+func (s *stack) sweepFrom(mark string) *ordercheck.Sweep {
+	s.t.Helper()
+	now := time.Now().UTC()
+	run, err := s.temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID: "sweep-from-a-mark", TaskQueue: ordercheck.TaskQueue,
+	}, ordercheck.SweepWorkflowType, ordercheck.SweepStart{
+		Account: "company",
+		Carried: &ordercheck.CarriedSweep{NewestFirst: true, Sweep: ordercheck.Sweep{
+			From: now.AddDate(0, 0, -30), BeganAt: now, NewestFirst: true,
+			Orders: []ordercheck.ListedOrder{},
+			Marks: ordercheck.SweepMarks{
+				Mark: mark, Next: mark, SeenAt: now.Add(-time.Hour), Account: "company",
+			},
+		}},
+	})
+	require.NoError(s.t, err)
+	var sweep ordercheck.Sweep
+	require.NoError(s.t, run.Get(s.t.Context(), &sweep))
+	return &sweep
+}
+
+// lists returns the requests for lists of orders. The look-up of a customer's orders is one, whose
+// answer the worker keeps for the customer's next orders.
+func (s *stack) lists() (lists []fakeinflow.Request) {
+	for _, request := range s.fake.Requests() {
+		if request.Route == fakeinflow.RouteListSalesOrders {
+			lists = append(lists, request)
+		}
+	}
+	return lists
+}
+
+// unsortedOrders lists orders by number, whatever the query asks for.
+type unsortedOrders struct{ *inflow.Client }
+
+func (u unsortedOrders) ListSalesOrders(
+	ctx context.Context, query inflow.ListQuery,
+) (inflow.SalesOrderList, error) {
+	query.NewestFirst = false
+	return u.Client.ListSalesOrders(ctx, query)
+}
+
+// TestAnOldOrderEditedTodayIsFound: its order date is before the sweep's days, and its webhook is
+// lost. If InFlow does not sort, the sweep finds only recent orders, as it says.
+func TestAnOldOrderEditedTodayIsFound(t *testing.T) {
+	t.Parallel()
+	for name, sorted := range map[string]bool{"sorted": true, "not sorted": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, options{sweep: byHand, orders: func(c *inflow.Client) activities.Orders {
+				if sorted {
+					return c
+				}
+				return unsortedOrders{c}
+			}})
+			old := s.create("plain")
+			ids := []string{old}
+			for range 5 {
+				ids = append(ids, s.createRecent("plain"))
+			}
+			for _, id := range ids {
+				s.waitForRun(id)
+				s.sees(id)
+			}
+			mark := s.version(ids[5])
+			s.stopIngress()
+			s.save(ids[2])
+			s.save(old)
+
+			before := len(s.lists())
+			done := s.sweepFrom(mark)
+			if !sorted {
+				assert.Equal(t, []string{ids[2]}, missedIDs(done))
+				assert.False(t, done.NewestFirst)
+				assert.NotZero(t, done.Marks.UnsortedAt)
+				assert.Equal(t, 5, done.Listed)
+				return
+			}
+			assert.Equal(t, []string{old, ids[2]}, missedIDs(done), "the one saved last comes first")
+			assert.True(t, done.NewestFirst)
+			assert.Equal(t, 2, done.Listed)
+			assert.Len(t, s.lists(), before+1, "one request")
+			s.sees(old)
+			s.sees(ids[2])
+		})
 	}
 }
