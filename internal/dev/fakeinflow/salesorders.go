@@ -230,9 +230,21 @@ func (q *listQuery) parameter(key string, values []string) (err error) {
 // textFilters and the maps after it give the fields that a filter, by its lower-case name, looks
 // at.
 var (
-	textFilters   = map[string]string{"ordernumber": "orderNumber", "customerid": "customerId", "ponumber": "poNumber", "locationid": "locationId"}
-	statusFilters = map[string]string{"inventorystatus": "inventoryStatus", "paymentstatus": "paymentStatus"}
-	dateFilters   = map[string]string{"orderdate": "orderDate", "requestedshipdate": "requestedShipDate", "invoiceddate": "invoicedDate"}
+	textFilters = map[string]string{
+		"ordernumber": "orderNumber",
+		"customerid":  "customerId",
+		"ponumber":    "poNumber",
+		"locationid":  "locationId",
+	}
+	statusFilters = map[string]string{
+		"inventorystatus": "inventoryStatus",
+		"paymentstatus":   "paymentStatus",
+	}
+	dateFilters = map[string]string{
+		"orderdate":         "orderDate",
+		"requestedshipdate": "requestedShipDate",
+		"invoiceddate":      "invoicedDate",
+	}
 	amountFilters = map[string]string{"total": "total", "balance": "balance"}
 )
 
@@ -247,7 +259,10 @@ func parseFilter(name string, values []string) (func(seen) bool, error) {
 	if field, ok := statusFilters[name]; ok {
 		wanted, err := parseStatuses(values)
 		return func(o seen) bool {
-			return slices.ContainsFunc(wanted, func(status string) bool { return strings.EqualFold(status, fieldText(o.document, field)) })
+			return slices.ContainsFunc(
+				wanted,
+				func(status string) bool { return strings.EqualFold(status, fieldText(o.document, field)) },
+			)
 		}, err
 	}
 	if field, ok := dateFilters[name]; ok {
@@ -261,7 +276,8 @@ func parseFilter(name string, values []string) (func(seen) bool, error) {
 		from, to, err := parseRange(value, decimal.Parse)
 		return func(o seen) bool {
 			amount, err := decimal.Parse(fieldText(o.document, field))
-			return err == nil && (from == nil || amount.Cmp(*from) >= 0) && (to == nil || amount.Cmp(*to) <= 0)
+			return err == nil && (from == nil || amount.Cmp(*from) >= 0) &&
+				(to == nil || amount.Cmp(*to) <= 0)
 		}, err
 	}
 	switch name {
@@ -273,7 +289,10 @@ func parseFilter(name string, values []string) (func(seen) bool, error) {
 	case smartFilter:
 		wanted := strings.ToLower(value)
 		return func(o seen) bool {
-			return strings.Contains(strings.ToLower(fieldText(o.document, "orderNumber")+"\n"+o.customer), wanted)
+			return strings.Contains(
+				strings.ToLower(fieldText(o.document, "orderNumber")+"\n"+o.customer),
+				wanted,
+			)
 		}, nil
 	}
 	return nil, errors.New("is not a filter of sales orders")
@@ -345,11 +364,6 @@ func parseDate(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func fieldText(document map[string]any, field string) string {
-	text, _ := document[field].(string)
-	return text
-}
-
 func (q *listQuery) fits(o seen) bool {
 	return !slices.ContainsFunc(q.filters, func(fits func(seen) bool) bool { return !fits(o) })
 }
@@ -365,7 +379,10 @@ func (q *listQuery) order(orders []seen) ([]seen, error) {
 		for i := range orders {
 			keyed[i] = keyedOrder{i, newSortKey(field, fieldText(orders[i].document, field))}
 		}
-		slices.SortFunc(keyed, func(a, b keyedOrder) int { return cmp.Or(a.key.compare(&b.key), cmp.Compare(a.place, b.place)) })
+		slices.SortFunc(
+			keyed,
+			func(a, b keyedOrder) int { return cmp.Or(a.key.compare(&b.key), cmp.Compare(a.place, b.place)) },
+		)
 		sorted := make([]seen, len(orders))
 		for i := range keyed {
 			sorted[i] = orders[keyed[i].place]
