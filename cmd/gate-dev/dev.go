@@ -36,7 +36,8 @@ Settings come from the environment or from a file .env:
               DEV_TEMPORAL_UI_PORT (8233), DEV_SMTP_PORT (1025)
   Checks      SETTLE_QUIET, SETTLE_MAX, GRACE_PERIOD, HOLD_MAX, REMIND_EVERY,
               NOTIFY_WARNINGS, SWEEP_EVERY (1m), SWEEP_DAYS, RULES_FILE,
-              INFLOW_REQUESTS_PER_MINUTE (600)
+              INFLOW_REQUESTS_PER_MINUTE (600), INFLOW_HOLD_FIELD,
+              INFLOW_HOLD_TEXT, INFLOW_HOLD_PENDING
   Encryption  PAYLOAD_KEYS; a codec server then listens on CODEC_LISTEN_ADDR
               (127.0.0.1:5020)
   Files       DEV_DIR
