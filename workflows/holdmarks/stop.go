@@ -23,8 +23,8 @@ var notifyStopped = call.Activity[ordercheck.HoldMarksStop, call.None]{
 	},
 }
 
-// Stop is the workflow [ordercheck.HoldMarksStopType]. It tells people once and ends when somebody
-// resumes hold marks. Nobody writes a mark while it is open.
+// Stop is the workflow [ordercheck.HoldMarksStopType]. It tells people once, and ends when somebody
+// resumes hold marks or cancels the run. Nobody writes a mark while it is open.
 func Stop(ctx workflow.Context, stop ordercheck.HoldMarksStop) error {
 	err := workflow.SetQueryHandler(ctx, ordercheck.QueryHoldMarksStop,
 		func() (ordercheck.HoldMarksStop, error) { return stop, nil })
@@ -37,6 +37,10 @@ func Stop(ctx workflow.Context, stop ordercheck.HoldMarksStop) error {
 			workflow.GetLogger(ctx).Error("nobody could be told that hold marks are stopped", "error", err)
 		}
 	})
-	resume.Receive(ctx, nil)
-	return ctx.Err()
+	err = workflow.Await(ctx, func() bool { return resume.Len() > 0 })
+	if err != nil {
+		return err // an operator cancelled the run
+	}
+	resume.ReceiveAsync(nil)
+	return nil
 }
