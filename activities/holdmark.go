@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -77,14 +78,14 @@ var (
 	_ MarkStops   = client.Client(nil)
 )
 
-// field returns what a custom field holds. Where the gate knows what it has written, any other text
+// field returns what a custom field holds. If the gate knows all that it has written, any other text
 // is a person's, even if it begins like a mark.
 func (m *HoldMarks) field(name, value string, known []ordercheck.KnownMarks) ordercheck.HoldField {
 	field := ordercheck.HoldField{Name: name, Pending: m.Pending}
 	own := m.Text.Recognizes(value)
 	for _, marks := range known {
 		if marks.Field == name {
-			own = slices.Contains(marks.Texts, value)
+			own = slices.Contains(marks.Texts, value) || marks.Partial && own
 		}
 	}
 	switch {
@@ -136,14 +137,20 @@ func (a *Activities) ReadHoldField(
 	if err != nil {
 		return ordercheck.HoldFieldImage{}, applicationError(err)
 	}
+	customFields, err := document.CustomFields()
+	if err != nil {
+		return ordercheck.HoldFieldImage{}, applicationError(err)
+	}
 	name := cmp.Or(in.Field, m.Field)
 	return ordercheck.HoldFieldImage{
 		Field:        m.field(name, document.CustomField(name), in.Known),
 		Text:         m.Text.Format(in.Wanted),
 		Version:      document.Timestamp(),
-		CustomFields: document.CustomFields(),
+		CustomFields: customFields,
 		Properties:   fingerprints(document.Fingerprints(name)),
 		Serials:      document.SerialNumbers(),
+		Missing:      document.Missing(),
+		LeftOut:      document.LeftOut(),
 		ModifiedBy:   ordercheck.ShortID(document.LastModifiedBy()),
 	}, nil
 }
@@ -180,8 +187,7 @@ func (a *Activities) WriteHoldField(
 	var failed *inflow.Error
 	switch {
 	case errors.As(err, &failed):
-		refused := failed.StatusCode >= 400 && failed.StatusCode <= 499
-		return none, applicationError(err, refused)
+		return none, applicationError(err, certainlyNotWritten(failed.StatusCode))
 	case err != nil:
 		return none, err
 	}
@@ -190,6 +196,13 @@ func (a *Activities) WriteHoldField(
 		Properties: fingerprints(written.Fingerprints(in.Field)),
 		ModifiedBy: ordercheck.ShortID(written.LastModifiedBy()),
 	}, nil
+}
+
+// certainlyNotWritten reports whether InFlow's answer to a write says that it did not write. A conflict
+// doesn't: a proxy on the way may have repeated a write whose answer it lost.
+func certainlyNotWritten(status int) bool {
+	return status >= 400 && status <= 499 &&
+		status != http.StatusConflict && status != http.StatusRequestTimeout
 }
 
 // checkHoldMarksOn fails if marks are stopped, or nobody knows.

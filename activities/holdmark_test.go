@@ -18,6 +18,7 @@ func TestOnlyWhatTheGateWroteIsAMark(t *testing.T) {
 	const mark = "HOLD since 25 Nov: total is wrong"
 	known := []ordercheck.KnownMarks{{Field: "custom3", Texts: []string{mark}}}
 	nothing := []ordercheck.KnownMarks{{Field: "custom3"}}
+	partly := []ordercheck.KnownMarks{{Field: "custom3", Partial: true}}
 	for name, tt := range map[string]struct {
 		value       string
 		known       []ordercheck.KnownMarks
@@ -31,7 +32,9 @@ func TestOnlyWhatTheGateWroteIsAMark(t *testing.T) {
 		"a mark that nobody remembers": {
 			value: mark, known: nil, own: true,
 		},
-		"words, nothing remembered": {value: "call Bob", known: nil, theirs: true},
+		"a mark's form, after a reset": {value: mark, known: partly, own: true},
+		"words, after a reset":         {value: "call Bob", known: partly, theirs: true},
+		"words, nothing remembered":    {value: "call Bob", known: nil, theirs: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,4 +74,14 @@ func TestTheContentOfAnOrderIsTheSameWithAndWithoutAMark(t *testing.T) {
 	assert.Equal(t, contentHash(before), contentHash(after))
 	after.PONumber = "4711"
 	assert.NotEqual(t, contentHash(before), contentHash(after))
+}
+
+// After a conflict the order is compared all the same: a proxy may have repeated the write.
+func TestWhichAnswersSayThatNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	for status, certain := range map[int]bool{
+		200: false, 400: true, 401: true, 404: true, 408: false, 409: false, 429: true, 500: false, 503: false,
+	} {
+		assert.Equal(t, certain, certainlyNotWritten(status), status)
+	}
 }

@@ -141,8 +141,11 @@ func (o *salesOrder) markFailed(ctx workflow.Context, err error) {
 		TakenBack: temporal.IsCanceledError(err),
 	}
 	var application *temporal.ApplicationError
-	if errors.As(err, &application) && application.HasDetails() {
-		_ = application.Details(&failure.NotWritten) // false if it is not there
+	if errors.As(err, &application) {
+		failure.RetryAfter = application.NextRetryDelay()
+		if application.HasDetails() {
+			_ = application.Details(&failure.NotWritten) // false if it is not there
+		}
 	}
 	o.markResult(ctx, o.state.MarkFailed(workflow.Now(ctx), failure), err)
 }

@@ -147,6 +147,10 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 		o.state = orderlife.New(id, settings, startPriority(ctx))
 	}
 	o.state.Settings = settings
+	info := workflow.GetInfo(ctx)
+	if info.OriginalRunID != "" && info.OriginalRunID != info.WorkflowExecution.RunID {
+		o.state.Mark.Reset = true // kept by the runs that follow
+	}
 	if err := o.handle(ctx); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ var documentIncludes = []string{
 // Formatting one shows nothing of the order.
 type Document struct {
 	fields map[string]any
+	order  SalesOrder // the same, as far as it can be read
 }
 
 // String shows nothing of the order.
@@ -66,15 +67,45 @@ func (d Document) customFields() map[string]any {
 	return fields
 }
 
-// CustomFields returns the values of all custom fields that have one.
-func (d Document) CustomFields() map[string]string {
+// CustomFields returns the values of all custom fields that have one. It fails if a field is not one
+// that [Client.WriteCustomFields] could send back unchanged: the error is an [*Error] of
+// [KindBadResponse].
+func (d Document) CustomFields() (map[string]string, error) {
+	const op = "read custom fields"
 	fields := map[string]string{}
 	for name, value := range d.customFields() {
-		if text, ok := value.(string); ok && text != "" {
+		text, ok := value.(string)
+		switch {
+		case value == nil, ok && text == "":
+		case !IsCustomField(name):
+			return nil, badResponse(op, http.StatusOK, fmt.Errorf(
+				"InFlow sent a custom field %q, which is none of custom1 to custom%d; writing the others "+
+					"could clear it", name, CustomFieldCount))
+		case !ok:
+			return nil, badResponse(op, http.StatusOK, fmt.Errorf(
+				"%s is not a text; writing the other custom fields could clear it", name))
+		default:
 			fields[name] = text
 		}
 	}
-	return fields
+	return fields, nil
+}
+
+// Missing returns the parts of the order that InFlow left out, or sent empty although the order has
+// them: see [SalesOrder.Missing].
+func (d Document) Missing() []string { return d.order.Missing(documentIncludes) }
+
+// LeftOut returns the parts of the order that InFlow left out although the request included them,
+// sorted. The order may have none of them.
+func (d Document) LeftOut() []string {
+	var names []string
+	for _, name := range documentIncludes {
+		if d.fields[name] == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // SerialNumbers counts the serial numbers anywhere in the order.
@@ -194,6 +225,10 @@ func (d *Document) UnmarshalJSON(data []byte) error {
 			return mistyped // it doesn't quote the value
 		}
 		return errors.New("not a JSON object")
+	}
+	d.order = SalesOrder{}
+	if err := json.Unmarshal(data, &d.order); err != nil {
+		d.order = SalesOrder{} // checks of the order report it
 	}
 	return nil
 }

@@ -44,7 +44,8 @@ func TestWriteCustomFieldsChangesNothingElse(t *testing.T) {
 	before, err := client.SalesOrderDocument(t.Context(), id)
 	require.NoError(t, err)
 	assert.Equal(t, "old", before.CustomField("custom3"))
-	fields := before.CustomFields()
+	fields, err := before.CustomFields()
+	require.NoError(t, err)
 	fields["custom3"] = "HOLD"
 	written, err := client.WriteCustomFields(t.Context(), id, before.Timestamp(), fields)
 	require.NoError(t, err)
@@ -158,4 +159,42 @@ func TestCustomFieldNames(t *testing.T) {
 	for _, name := range []string{"", "custom", "custom0", "custom11", "custom01", "Custom1", "custom-1", "custom1 "} {
 		assert.False(t, inflow.IsCustomField(name), name)
 	}
+}
+
+// A write sends all custom fields back, so it must not begin if one could be lost.
+func TestCustomFieldsThatCannotBeSentBackAreAnError(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ fields, fault string }{
+		"texts":        {`{"custom1":"a","custom2":"","custom3":null}`, ""},
+		"none":         {`null`, ""},
+		"a number":     {`{"custom3":5}`, "custom3 is not a text"},
+		"another name": {`{"custom11":"a"}`, "none of custom1 to custom10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var document inflow.Document
+			require.NoError(t, document.UnmarshalJSON([]byte(`{"customFields":`+tt.fields+`}`)))
+			_, err := document.CustomFields()
+			if tt.fault == "" {
+				require.NoError(t, err)
+				return
+			}
+			failure(t, err, inflow.KindBadResponse)
+			assert.ErrorContains(t, err, tt.fault)
+		})
+	}
+}
+
+func TestADocumentSaysWhatInflowLeftOut(t *testing.T) {
+	t.Parallel()
+	fake, client, id := writer(t, sampleOrder(t))
+	whole, err := client.SalesOrderDocument(t.Context(), id)
+	require.NoError(t, err)
+	assert.Empty(t, whole.Missing())
+	assert.Empty(t, whole.LeftOut())
+	require.NoError(t, fake.SetFault(fakeinflow.Fault{LeftOut: []string{"lines"}}))
+	partial, err := client.SalesOrderDocument(t.Context(), id)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"lines"}, partial.Missing())
+	assert.Equal(t, []string{"lines"}, partial.LeftOut())
 }

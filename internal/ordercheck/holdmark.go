@@ -81,6 +81,9 @@ type KnownMarks struct {
 	// written there, and recognizes its marks by their form.
 	Field string   `json:"field"`
 	Texts []string `json:"texts,omitempty"`
+	// Partial is true if the gate may have written other texts too: marks are also recognized by
+	// their form.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // ReadHoldFieldInput is the argument of [ActivityReadHoldField].
@@ -110,6 +113,10 @@ type HoldFieldImage struct {
 	Properties []Fingerprint `json:"properties"`
 	// Serials counts the serial numbers in the order.
 	Serials int `json:"serials,omitempty"`
+	// Missing lists the parts that the order must have, and that InFlow left out or sent empty. LeftOut
+	// lists the parts that InFlow left out, whether or not the order has any. Both are sorted.
+	Missing []string `json:"missing,omitempty"`
+	LeftOut []string `json:"leftOut,omitempty"`
 	// ModifiedBy is the id of whoever saved the order last.
 	ModifiedBy string `json:"modifiedBy,omitempty"`
 }

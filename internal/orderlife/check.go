@@ -100,7 +100,7 @@ type Result struct {
 // Checked ends the check in flight with its result. now is when it ended.
 func (s *State) Checked(now time.Time, result *Result) {
 	own := s.takeOwnWebhooks(now, s.InFlight, &result.Fetched)
-	s.takeHoldField(now, &result.Fetched)
+	s.takeHoldField(now, &result.Fetched, own)
 	if result.Checked == nil {
 		s.Report.OrderVersion = result.Fetched.OrderVersion // perhaps made by the gate's own write
 	}

@@ -19,6 +19,10 @@ type Mark struct {
 	In   string              `json:"in,omitempty"`
 	Says ordercheck.HoldMark `json:"says,omitzero"`
 
+	// Reset is true if the run was reset to an earlier point: the gate may have written other texts
+	// than it remembers, so it also recognizes marks by their form.
+	Reset bool `json:"reset,omitempty"`
+
 	// Seen is the newest version of the order whose field the gate knows.
 	Seen string `json:"seen,omitempty"`
 
@@ -37,6 +41,10 @@ type Mark struct {
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	PausedUntil  time.Time `json:"pausedUntil,omitzero"`
+	// Incomplete counts the readings in a row that lacked a part of the order, and NotFound those that
+	// did not find the order.
+	Incomplete int `json:"incomplete,omitempty"`
+	NotFound   int `json:"notFound,omitempty"`
 	// GivenUp is true after too long a time of failures. The next check tries again.
 	GivenUp bool `json:"givenUp,omitempty"`
 	// Reason is the latest reason of a failure that the timeline has; empty after a success.
@@ -65,10 +73,14 @@ type MarkAttempt struct {
 	Field string              `json:"field"`
 	Text  string              `json:"text,omitempty"`
 	Says  ordercheck.HoldMark `json:"says,omitzero"`
-	// Version, Properties and Serials are those of the [ordercheck.HoldFieldImage] before the write.
+	// Before is the mark that was in the field before the write.
+	Before string `json:"before,omitempty"`
+	// Version, Properties, Serials and LeftOut are those of the [ordercheck.HoldFieldImage] before the
+	// write.
 	Version    string                   `json:"version"`
 	Properties []ordercheck.Fingerprint `json:"properties,omitempty"`
 	Serials    int                      `json:"serials,omitempty"`
+	LeftOut    []string                 `json:"leftOut,omitempty"`
 	// ModifiedBy is who had saved the order last.
 	ModifiedBy string `json:"modifiedBy,omitempty"`
 	// Written is the version after the write; empty while InFlow's answer is unknown. Changed lists
@@ -97,7 +109,7 @@ func (s *State) KnownMarks() []ordercheck.KnownMarks {
 				return
 			}
 		}
-		marks := ordercheck.KnownMarks{Field: field}
+		marks := ordercheck.KnownMarks{Field: field, Partial: m.Reset}
 		if text != "" {
 			marks.Texts = []string{text}
 		}
@@ -111,6 +123,7 @@ func (s *State) KnownMarks() []ordercheck.KnownMarks {
 	}
 	if m.Attempt != nil {
 		add(m.Attempt.Field, m.Attempt.Text)
+		add(m.Attempt.Field, m.Attempt.Before)
 	}
 	return known
 }
@@ -163,7 +176,14 @@ func (s *State) markIsWrong() bool {
 }
 
 // takeHoldField takes what a check's fetch found in the field. The next step is tried at once.
-func (s *State) takeHoldField(now time.Time, fetched *ordercheck.FetchedOrder) {
+//
+// A check that only the gate's own write has caused is no news. If it were, workers with different
+// settings would move the mark forever, and a write that InFlow doesn't keep would be repeated
+// without a pause.
+func (s *State) takeHoldField(now time.Time, fetched *ordercheck.FetchedOrder, own bool) {
+	if own {
+		return
+	}
 	m := &s.Mark
 	m.Failures, m.FailingSince, m.PausedUntil, m.GivenUp = 0, time.Time{}, time.Time{}, false
 	if fetched.HoldField == nil {
@@ -202,7 +222,7 @@ func (s *State) takeField(now time.Time, field ordercheck.HoldField, chosen bool
 func (s *State) forgetMark() {
 	m := &s.Mark
 	s.Mark = Mark{
-		Field: m.Field, Tried: cmp.Or(m.Text, m.Tried), Writer: m.Writer,
+		Field: m.Field, Tried: cmp.Or(m.Text, m.Tried), Reset: m.Reset, Writer: m.Writer,
 		Doing: m.Doing, Stop: m.Stop, Attempt: m.Attempt,
 	}
 	if m.Doing == MarkNothing {

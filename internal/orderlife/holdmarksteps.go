@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
@@ -81,6 +82,12 @@ const (
 	// markOffPatience is the same while the workers have no field for hold marks: the company may have
 	// turned them off.
 	markOffPatience = day
+	// maxIncomplete is how many readings in a row may lack a part of the order that it must have. The
+	// next one is taken as it is. Their pauses are 35 seconds together; a check is as patient.
+	maxIncomplete = 3
+	// maxNotFound is how many readings in a row may not find the order, before a check has to say
+	// whether it is deleted. InFlow's answer may be older than the order.
+	maxNotFound = 2
 	// maxQuietFailures is how many failures in a row nobody hears of: lost answers, and saves of other
 	// people between a reading and its write.
 	maxQuietFailures = 2
@@ -143,11 +150,22 @@ func (s *State) MarkRead(
 	if ordercheck.CompareVersions(image.Version, m.Seen) < 0 {
 		return s.delayMark(now, markPatience, "") // InFlow's answer is older than an earlier one
 	}
-	m.Seen = image.Version
+	m.Seen, m.NotFound = image.Version, 0
+	if missing := s.missingParts(image); len(missing) > 0 {
+		return s.delayMark(now, markPatience, s.incompleteReason(missing))
+	}
+	m.Incomplete = 0
 	if m.Attempt != nil {
+		kept := s.takeKeptText(image)
 		result = s.compare(now, image)
 		if m.Stop != nil {
 			return result
+		}
+		if !kept {
+			s.takeField(now, image.Field, m.Field != nil && m.Field.Name == image.Field.Name)
+			return s.delayMark(now, markPatience, fmt.Sprintf(
+				"InFlow did not keep what was written into %s. Is that custom field set up for sales orders?",
+				image.Field.Name))
 		}
 	}
 	s.takeField(now, image.Field, m.Field != nil && m.Field.Name == image.Field.Name)
@@ -163,14 +181,65 @@ func (s *State) MarkRead(
 	default:
 		m.Attempt = &MarkAttempt{
 			Field: image.Field.Name, Text: image.Text, Says: wanted,
+			Before:  image.Field.Text,
 			Version: image.Version, Properties: image.Properties, Serials: image.Serials,
-			ModifiedBy: image.ModifiedBy,
+			LeftOut: image.LeftOut, ModifiedBy: image.ModifiedBy,
 		}
 		m.Doing, m.Tried, result.Write = MarkWrite, cmp.Or(image.Text, m.Tried), true
 		return result
 	}
 	m.Failures, m.FailingSince, m.Reason = 0, time.Time{}, ""
 	return result
+}
+
+// missingParts returns the parts of the order that a reading lacks, and that the order must have or an
+// earlier reading had. Such a reading says nothing about a mark or about damage.
+//
+// An order may be without a part that it must have, so after some readings a list that is empty is
+// taken as it is. A list that InFlow left out never is.
+func (s *State) missingParts(image *ordercheck.HoldFieldImage) (missing []string) {
+	m := &s.Mark
+	if m.Incomplete < maxIncomplete {
+		missing = slices.Clone(image.Missing)
+	}
+	if m.Attempt != nil {
+		for _, name := range ordercheck.Differences(m.Attempt.Properties, image.Properties) {
+			if slices.Contains(image.LeftOut, name) && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	return missing
+}
+
+// incompleteReason counts a reading that lacks parts, and returns the reason for the timeline; empty
+// while nobody needs to know.
+func (s *State) incompleteReason(missing []string) string {
+	s.Mark.Incomplete++
+	if s.Mark.Incomplete < maxIncomplete {
+		return ""
+	}
+	return "InFlow left out " + strings.Join(missing, ", ") + "."
+}
+
+// takeKeptText takes what InFlow has made of an answered write, if nobody has saved the order since.
+// It may have changed the text, which is the gate's all the same. kept is false if InFlow took the
+// write and kept nothing of it.
+func (s *State) takeKeptText(image *ordercheck.HoldFieldImage) (kept bool) {
+	m, a := &s.Mark, s.Mark.Attempt
+	if a.Written == "" || a.Written != image.Version {
+		return true
+	}
+	text := strings.TrimSpace(image.CustomFields[a.Field])
+	if text == a.Text {
+		return true
+	}
+	if text != "" && a.Text != "" && text != a.Before {
+		m.Text = text
+		image.Field.Text, image.Field.Foreign = text, false
+		return true
+	}
+	return false
 }
 
 // compare ends the attempt with a later reading of the order.
@@ -184,7 +253,8 @@ func (s *State) MarkRead(
 // saved the order since is then a question of who saved it last.
 func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkResult {
 	a := s.Mark.Attempt
-	changed := ordercheck.Differences(a.Properties, image.Properties)
+	changed := slices.DeleteFunc(ordercheck.Differences(a.Properties, image.Properties),
+		func(name string) bool { return slices.Contains(a.LeftOut, name) }) // nothing to compare with
 	last := a.Written == image.Version // nobody has saved the order since
 	if a.Written == "" {
 		if image.Version == a.Version || image.Field.Text != a.Text || image.Field.Foreign {
@@ -310,6 +380,8 @@ type MarkFailure struct {
 	Failure
 	// NotWritten is true if InFlow certainly did not write.
 	NotWritten bool
+	// RetryAfter is how long InFlow asks to wait; zero if it doesn't say.
+	RetryAfter time.Duration
 	// TakenBack is true if the driver took the step back. It may have happened all the same.
 	TakenBack bool
 }
@@ -326,9 +398,7 @@ func (s *State) MarkFailed(now time.Time, failure MarkFailure) MarkResult {
 	case failure.TakenBack:
 		return MarkResult{}
 	case failure.Type == ordercheck.ErrorOrderNotFound:
-		s.forgetMark()
-		s.Mark.GivenUp = true // a check will find the order deleted
-		return MarkResult{}
+		return s.markedOrderNotFound(now)
 	case failure.Type == ordercheck.ErrorInflowUnauthorized && doing == MarkWrite:
 		m.Stop = &ordercheck.HoldMarksStop{
 			SalesOrderID: s.Report.SalesOrderID, OrderNumber: s.Report.OrderNumber,
@@ -347,7 +417,25 @@ func (s *State) MarkFailed(now time.Time, failure MarkFailure) MarkResult {
 	if m.Attempt != nil && m.Failures == 1 {
 		m.PausedUntil = time.Time{} // find out at once whether a write without an answer has arrived
 	}
+	if wait := now.Add(failure.RetryAfter); failure.RetryAfter > 0 && wait.After(m.PausedUntil) {
+		m.PausedUntil = wait
+	}
 	return result
+}
+
+// markedOrderNotFound takes that a step did not find the order. Only a check says that it is deleted,
+// because a mark that is forgotten stays in InFlow.
+func (s *State) markedOrderNotFound(now time.Time) MarkResult {
+	s.Mark.NotFound++
+	switch {
+	case s.Cancellation != NotCancelled && s.Mark.NotFound >= maxNotFound:
+		s.forgetMark()
+		s.Mark.GivenUp = true
+		return MarkResult{}
+	case s.Mark.NotFound == maxNotFound:
+		s.request(ordercheck.PriorityWebhook).Now = true
+	}
+	return s.delayMark(now, markPatience, "")
 }
 
 // delayMark pauses after a failure, or gives up after too many. reason is for the timeline; it is

@@ -75,6 +75,10 @@ type holdField struct {
 	// quiet loses the webhooks of the gate's writes; late delays them.
 	quiet bool
 	late  time.Duration
+	// leftOut is what InFlow leaves out of the order; empty has it send the parts as empty lists.
+	leftOut, empty []string
+	// keeps is what InFlow makes of a text that is written, from what was there; nil keeps it.
+	keeps func(before, text string) string
 	// stopped is true while marks are stopped for the account.
 	stopped bool
 }
@@ -87,7 +91,7 @@ func (h *holdField) holds(
 	own := strings.HasPrefix(value, "HOLD ")
 	for _, marks := range known {
 		if marks.Field == name {
-			own = slices.Contains(marks.Texts, value)
+			own = slices.Contains(marks.Texts, value) || marks.Partial && own
 		}
 	}
 	field := ordercheck.HoldField{Name: name, Pending: h.pending}
@@ -109,12 +113,16 @@ func (h *holdField) read(
 	case in.ToWrite && h.stopped:
 		return image, markFailure(ordercheck.ErrorHoldMarksStopped)
 	}
-	return ordercheck.HoldFieldImage{
+	image = ordercheck.HoldFieldImage{
 		Field: h.holds(o, in.Field, in.Known), Text: markText(in.Wanted),
 		Version: o.versionText(), CustomFields: o.custom,
 		Properties: []ordercheck.Fingerprint{{Name: "lines", Hash: o.content()}}, Serials: o.serials,
-		ModifiedBy: o.savedBy,
-	}, nil
+		ModifiedBy: o.savedBy, Missing: slices.Concat(h.leftOut, h.empty), LeftOut: h.leftOut,
+	}
+	if len(image.Missing) > 0 {
+		image.Properties, image.Serials = nil, 0
+	}
+	return image, nil
 }
 
 // write is the activity that writes the field.
@@ -129,7 +137,11 @@ func (h *holdField) write(
 	case attempt.Version != o.versionText():
 		return written, markFailure(ordercheck.ErrorHoldFieldConflict)
 	}
-	o.set("gate", attempt.Field, attempt.Text)
+	text := attempt.Text
+	if h.keeps != nil {
+		text = h.keeps(o.custom[attempt.Field], text)
+	}
+	o.set("gate", attempt.Field, text)
 	return h.answer(o), nil
 }
 

@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/dev/fakeinflow"
@@ -527,5 +530,35 @@ func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
 	s.fix(id)
 	require.Eventually(t, func() bool { return len(s.runs(id)) == 2 }, waitFor, tick)
 	s.mustResult(id)
+	assert.Empty(t, s.mark(id))
+}
+
+// TestAMarkOfAResetRunIsTakenAway: after the reset, the run doesn't know its own mark.
+func TestAMarkOfAResetRunIsTakenAway(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{})
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	var before int64 // the workflow task that ends with the first step of the mark
+	for _, event := range s.history(id) {
+		if event.GetWorkflowTaskCompletedEventAttributes() != nil {
+			before = event.GetEventId()
+		}
+		name := event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
+		if name == ordercheck.ActivityReadHoldField {
+			break
+		}
+	}
+	_, err := s.temporal.ResetWorkflowExecution(t.Context(),
+		&workflowservice.ResetWorkflowExecutionRequest{
+			Namespace: s.namespace, RequestId: uuid.NewString(), Reason: "a test",
+			WorkflowExecution:         &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(id)},
+			WorkflowTaskFinishEventId: before,
+		})
+	require.NoError(t, err)
+	s.fix(id)
+	report := s.mustResult(id)
+	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 	assert.Empty(t, s.mark(id))
 }
