@@ -16,8 +16,15 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// scheduleRetry is the delay between attempts to bring a schedule up to date.
-const scheduleRetry = 5 * time.Second
+const (
+	// scheduleRetry is the delay between attempts to bring a schedule up to date.
+	scheduleRetry = 5 * time.Second
+	// maxScheduleUpdates limits the updates by one worker, because workers with different settings may
+	// undo each other's.
+	maxScheduleUpdates = 3
+
+	created = "was created"
+)
 
 // keptSchedule is a schedule that workers bring up to date when they start.
 type keptSchedule struct {
@@ -29,25 +36,29 @@ type keptSchedule struct {
 	logger *slog.Logger
 }
 
-// keep retries until the schedule is up to date or ctx is done. A worker that may not write
-// schedules goes on without.
+// keep retries until the schedule is up to date or ctx is done. Temporal drops an update without an
+// error if the schedule changes at the same time, so keep looks again after an update. A worker that
+// may not write schedules goes on without.
 func (k *keptSchedule) keep(ctx context.Context) {
 	logger := k.logger.With("schedule", k.id)
-	for {
+	for updates := 0; ; {
 		done, err := k.ensure(ctx)
 		switch {
-		case err == nil:
-			if done != "" {
-				logger.InfoContext(ctx, "brought a schedule up to date", "done", done)
-			}
+		case err == nil && done == "":
 			return
+		case err == nil:
+			logger.InfoContext(ctx, "brought a schedule up to date", "done", done)
+			if updates++; done == created || updates == maxScheduleUpdates {
+				return
+			}
 		case ctx.Err() != nil:
 			return
 		case mayNotSchedule(err):
 			logger.ErrorContext(ctx, k.denied, "error", err) //nolint:sloglint // a constant of each schedule
 			return
+		default:
+			logger.WarnContext(ctx, "cannot bring a schedule up to date; trying again", "error", err)
 		}
-		logger.WarnContext(ctx, "cannot bring a schedule up to date; trying again", "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -70,7 +81,7 @@ func createOrUpdate(
 ) (done string, err error) {
 	_, err = schedules.Create(ctx, options)
 	if err == nil {
-		return "was created", nil
+		return created, nil
 	}
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return "", fmt.Errorf("create the schedule %s: %w", options.ID, err)
