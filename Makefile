@@ -18,7 +18,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build reproducible dev tools test test-production test-systemd test-compose pictures lint bench chaos oracle rotations key-rotations fuzz record-histories rules-reference temporal mailpit promtool \
+.PHONY: help build reproducible dev tools test test-production test-systemd test-compose pictures lint bench bench-production chaos oracle rotations key-rotations fuzz record-histories rules-reference temporal mailpit promtool \
         packages installed clean go-toolchain c-compiler temporal-server temporal-sql-tool temporal-ui otel-collector postgres systemd-nspawn debian-root docker-root workflowcheck golangci-lint govulncheck
 
 help: ## list these targets
@@ -95,6 +95,11 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, plain English
 bench: build temporal ## measure the gate and write docs/performance.md (half an hour); BENCH=regexp selects sections
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) run -C workshop ./bench -only '$(BENCH)'
+
+bench-production: build temporal temporal-server temporal-sql-tool postgres ## measure acks and reports with Temporal's production server on PostgreSQL (10 minutes)
+	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
+	TEMPORAL_SERVER_CLI="$$PWD/bin/temporal-server" TEMPORAL_SQL_TOOL_CLI="$$PWD/bin/temporal-sql-tool" \
+		$(GO) run -C workshop ./bench -production -only '$(BENCH)'
 
 # The same seed makes the same plan: make chaos SEED=…
 CHAOS_DELIVERIES ?= 10000

@@ -67,7 +67,7 @@ func deskPages(ctx context.Context, b *bench) (err error) {
 	if err := os.WriteFile(rules, []byte(alwaysWrong), 0o600); err != nil {
 		return err
 	}
-	post, err := s.startGate(ctx, "SETTLE_QUIET=0", "GRACE_PERIOD=0", "RULES_FILE="+rules)
+	post, _, err := s.startGate(ctx, "SETTLE_QUIET=0", "GRACE_PERIOD=0", "RULES_FILE="+rules)
 	if err != nil {
 		return err
 	}

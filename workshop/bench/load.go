@@ -140,15 +140,29 @@ func signalOrder(ctx context.Context, t ordersignal.Temporal, salesOrderID strin
 		[]ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
 }
 
-// orderOf returns the order of delivery n. The deliveries go round the number of orders; 0 means a
-// new order for each.
-func orderOf(orders int) func(n int) string {
-	if orders == 0 {
-		return func(int) string { return uuid.NewString() }
+// distinct has a new order for each delivery.
+func distinct() func(n int) string {
+	return func(int) string { return uuid.NewString() }
+}
+
+// among returns a load whose deliveries go round a number of orders.
+func among(orders int) func() func(n int) string {
+	return func() func(n int) string {
+		ids := make([]string, orders)
+		for i := range ids {
+			ids[i] = uuid.NewString()
+		}
+		return func(n int) string { return ids[n%orders] }
 	}
-	ids := make([]string, orders)
-	for i := range ids {
-		ids[i] = uuid.NewString()
+}
+
+// oneHot has one order for every second delivery, and a new one for each of the others.
+func oneHot() func(n int) string {
+	hot := uuid.NewString()
+	return func(n int) string {
+		if n%2 == 0 {
+			return hot
+		}
+		return uuid.NewString()
 	}
-	return func(n int) string { return ids[n%orders] }
 }

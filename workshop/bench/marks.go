@@ -160,7 +160,7 @@ func (b *bench) writeRules(text string) (path string, err error) {
 func (s *site) createWrong(
 	ctx context.Context, n int, workerEnv ...string,
 ) (ids []string, err error) {
-	post, err := s.startGate(ctx, workerEnv...)
+	post, _, err := s.startGate(ctx, workerEnv...)
 	if err != nil {
 		return nil, err
 	}

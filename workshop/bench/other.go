@@ -127,7 +127,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	post, err := s.startGate(ctx) // with the default settle time
+	post, _, err := s.startGate(ctx) // with the default settle time
 	if err != nil {
 		return err
 	}

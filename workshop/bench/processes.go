@@ -23,6 +23,8 @@ import (
 	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/dev/temporalserver"
+	"error-check-gate/workshop/internal/product"
+	"error-check-gate/workshop/internal/productionserver"
 )
 
 const (
@@ -48,7 +50,7 @@ func temporalVersion(ctx context.Context) (string, error) {
 // site holds the servers and processes of a section, among them its own Temporal server.
 type site struct {
 	b        *bench
-	server   *temporalserver.Server
+	address  string // of Temporal
 	temporal client.Client
 	fake     *fakeinflow.Server
 	inflow   string // its URL
@@ -63,15 +65,36 @@ func (b *bench) newSite(ctx context.Context) (_ *site, err error) {
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	if s.server, err = temporalserver.Start(ctx, temporalserver.Options{}); err != nil {
+	if err := s.startTemporal(ctx); err != nil {
 		return nil, err
 	}
-	s.stops = append(s.stops, s.server.Stop)
-	if s.temporal, err = dial(ctx, s.server.Addr); err != nil {
+	if s.temporal, err = dial(ctx, s.address); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, func() error { s.temporal.Close(); return nil })
 	return s, nil
+}
+
+// startTemporal starts the server that the benchmark measures with.
+func (s *site) startTemporal(ctx context.Context) error {
+	if !s.b.production {
+		server, err := temporalserver.Start(ctx, temporalserver.Options{})
+		if err != nil {
+			return err
+		}
+		s.address, s.stops = server.Addr, append(s.stops, server.Stop)
+		return nil
+	}
+	root, err := product.Root(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := productionserver.Start(ctx, root)
+	if err != nil {
+		return err
+	}
+	s.address, s.stops = server.Addr, append(s.stops, server.Stop)
+	return server.MakeNamespace(ctx, client.DefaultNamespace)
 }
 
 // dial returns a client without options that cost time.
@@ -149,7 +172,7 @@ func (s *site) startWorker(env ...string) (*process, error) {
 
 func (s *site) start(name string, env []string, args ...string) (*childprocess.Child, error) {
 	command := exec.Command(s.b.gate, args...) //nolint:gosec,noctx // the command that was just built; stop ends it
-	command.Env = append([]string{"TEMPORAL_ADDRESS=" + s.server.Addr, "ADMIN_ADDR=127.0.0.1:0",
+	command.Env = append([]string{"TEMPORAL_ADDRESS=" + s.address, "ADMIN_ADDR=127.0.0.1:0",
 		"PATH=" + os.Getenv("PATH")}, env...)
 	stderr, err := os.OpenFile(filepath.Join(s.b.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY,
 		0o600)
@@ -169,7 +192,7 @@ func (s *site) startRole(ctx context.Context, role string, env ...string) (*proc
 	}
 	command := exec.Command(self) //nolint:gosec,noctx // this command; stop ends it
 	command.Env = append(append(os.Environ(), roleVariable+"="+role,
-		"TEMPORAL_ADDRESS="+s.server.Addr), env...)
+		"TEMPORAL_ADDRESS="+s.address), env...)
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -221,6 +244,28 @@ func (p *process) residentMiB() (float64, error) { return statusMiB(p.PID(), "Vm
 // ownMiB returns the resident memory without the program's file, which the kernel shares and can
 // drop.
 func (p *process) ownMiB() (float64, error) { return statusMiB(p.PID(), "RssAnon") }
+
+// processorTime returns the processor time that the threads of the process have used.
+func (p *process) processorTime() (time.Duration, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	var used time.Duration
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread) //nolint:gosec // the kernel's
+		if err != nil {
+			return 0, err
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		nanoseconds, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read %s: %w", thread, err)
+		}
+		used += time.Duration(nanoseconds)
+	}
+	return used, nil
+}
 
 // statusMiB returns a size that the kernel knows of a process.
 func statusMiB(pid int, field string) (float64, error) {

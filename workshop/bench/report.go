@@ -30,7 +30,7 @@ func reports(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	post, err := s.startGate(ctx, "SETTLE_QUIET=0")
+	post, gate, err := s.startGate(ctx, "SETTLE_QUIET=0")
 	if err != nil {
 		return err
 	}
@@ -38,22 +38,29 @@ func reports(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	var latency, events, bytes [3][]float64
+	var latency, processor, events, bytes [3][]float64
 	for round := range b.rounds + 1 {
-		for i, once := range []func(order string) (string, error){
-			func(order string) (string, error) { return s.checkOnce(ctx, post, order) },
-			func(string) (string, error) { return s.runBare(ctx) },
-			func(order string) (string, error) { return s.fetchOnce(ctx, bare, order) },
+		for i, side := range []struct {
+			worker *process
+			once   func(order string) (workflowID string, err error)
+		}{
+			{gate, func(order string) (string, error) { return s.checkOnce(ctx, post, order) }},
+			{bare, func(string) (string, error) { return s.runBare(ctx) }},
+			{bare, func(order string) (string, error) { return s.fetchOnce(ctx, bare, order) }},
 		} {
 			var took []float64
 			var id string
+			usedBefore, err := side.worker.processorTime()
+			if err != nil {
+				return err
+			}
 			for range b.checks {
 				order, err := s.order(sampleRight) // before the clock starts: this is InFlow's part
 				if err != nil {
 					return err
 				}
 				began := time.Now()
-				if id, err = once(order); err != nil {
+				if id, err = side.once(order); err != nil {
 					return err
 				}
 				took = append(took, milliseconds(time.Since(began)))
@@ -62,6 +69,11 @@ func reports(ctx context.Context, b *bench) (err error) {
 				continue // the first check warms up
 			}
 			latency[i] = append(latency[i], median(took))
+			used, err := side.worker.processorTime()
+			if err != nil {
+				return err
+			}
+			processor[i] = append(processor[i], milliseconds(used-usedBefore)/float64(b.checks))
 			described, err := s.temporal.DescribeWorkflowExecution(ctx, id, "")
 			if err != nil {
 				return err
@@ -75,25 +87,30 @@ func reports(ctx context.Context, b *bench) (err error) {
 			gate: latency[0], other: latency[1], unit: " ms", better: "lower", target: 1.2},
 		row{what: "the same ÷ that workflow started by an HTTP request, " +
 			"and passing an order that it gets from InFlow", gate: latency[0], other: latency[2],
-			unit: " ms"},
+			unit: " ms", better: "lower", target: 1.05},
+		row{what: "the worker's processor time of a check ÷ that workflow's", gate: processor[0],
+			other: processor[2], unit: " ms"},
 		row{what: "history of a clean check: events", gate: events[0], other: events[1]},
 		row{what: "history of a clean check: bytes", gate: bytes[0], other: bytes[1], unit: " B"})
 	return nil
 }
 
 // startGate starts the stand-in, a worker and an ingress.
-func (s *site) startGate(ctx context.Context, workerEnv ...string) (*sender, error) {
+func (s *site) startGate(ctx context.Context, workerEnv ...string) (
+	post *sender, worker *process, err error,
+) {
 	if err := s.startInflow(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, err := s.startWorker(workerEnv...); err != nil {
-		return nil, err
+	if worker, err = s.startWorker(workerEnv...); err != nil {
+		return nil, nil, err
 	}
 	edge, err := s.startIngress(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return newSender(edge.url)
+	post, err = newSender(edge.url)
+	return post, worker, err
 }
 
 func (s *site) checkOnce(

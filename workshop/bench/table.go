@@ -20,7 +20,7 @@ type row struct {
 	// with.
 	gate, other []float64
 	unit        string
-	// better is "higher" or "lower" if the ratio has a target, and else empty.
+	// target of the ratio, if any. better is "higher" or "lower".
 	better string
 	target float64
 }
@@ -35,7 +35,7 @@ func (r *row) ratios() []float64 {
 }
 
 func (r *row) targetText() (target, verdict string) {
-	if r.better == "" || len(r.other) == 0 {
+	if r.target == 0 || len(r.other) == 0 {
 		return "", ""
 	}
 	got := median(r.ratios())

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,8 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/inflow"
+	"error-check-gate/workshop/internal/lowport"
 	"error-check-gate/workshop/internal/product"
 )
 
@@ -124,25 +123,9 @@ func (c *command) exit() int {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	port, err := choosePort()
+	port, err := lowport.Choose()
 	require.NoError(t, err)
 	return port
-}
-
-// choosePort returns a port that no other test gets. It is below the system's ephemeral ports, so
-// it stays free until its process starts, and during a restart. Temporal stores its ports in
-// PostgreSQL as numbers below 32768.
-func choosePort() (port int, err error) {
-	for range 100 {
-		candidate := 20_000 + rand.IntN(12_000) //nolint:gosec // no secret
-		if _, taken := chosenPorts.LoadOrStore(candidate, true); taken {
-			continue
-		}
-		if port, err = childprocess.ChoosePort(candidate); err == nil {
-			return port, nil
-		}
-	}
-	return 0, fmt.Errorf("no port from 20000 on is free: %w", err)
 }
 
 const testSecret = "a-secret-of-the-test-that-is-long"

@@ -26,12 +26,14 @@ import (
 	"time"
 
 	"error-check-gate/internal/dev/temporalserver"
+	"error-check-gate/workshop/internal/product"
+	"error-check-gate/workshop/internal/productionserver"
 )
 
 // All tests share one server. Each has its own namespace, so tests can run in parallel.
 var (
 	server         *temporalserver.Server
-	production     *productionServer // nil unless it replaces the development server
+	production     *productionserver.Server // nil unless it replaces the development server
 	namespaces     = make([]string, 64)
 	namespacesUsed atomic.Int32
 )
@@ -81,6 +83,18 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// productionVariable makes all tests of this package use Temporal's production server on
+// PostgreSQL. 'make test-production' sets it.
+const productionVariable = "TEST_PRODUCTION"
+
+func startProduction(ctx context.Context) (*productionserver.Server, error) {
+	root, err := product.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return productionserver.Start(ctx, root)
 }
 
 const (

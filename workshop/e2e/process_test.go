@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,9 +23,6 @@ import (
 	"error-check-gate/internal/inflow"
 	"error-check-gate/internal/ordercheck"
 )
-
-// chosenPorts are the ports that choosePort has returned.
-var chosenPorts sync.Map
 
 type devPorts struct{ ingress, desk, admin, inflow, temporal, ui, smtp, mail, codec int }
 

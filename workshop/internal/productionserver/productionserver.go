@@ -1,4 +1,6 @@
-package e2e_test
+// Package productionserver runs Temporal's production server on PostgreSQL, with the settings, the
+// dynamic configuration and the scripts of docker-compose.yml, but as processes of this machine.
+package productionserver
 
 import (
 	"context"
@@ -22,22 +24,20 @@ import (
 
 	"error-check-gate/internal/dev/childprocess"
 	"error-check-gate/internal/dev/temporalserver"
+	"error-check-gate/workshop/internal/lowport"
 )
-
-// productionVariable makes all tests of this package use Temporal's production server on
-// PostgreSQL. 'make test-production' sets it.
-const productionVariable = "TEST_PRODUCTION"
 
 const (
-	productionReady = 2 * time.Minute // enough for a busy machine
-	productionPoll  = 100 * time.Millisecond
+	readyWithin  = 2 * time.Minute // enough for a busy machine
+	pollInterval = 100 * time.Millisecond
 )
 
-// productionServer runs Temporal and PostgreSQL as in docker-compose.yml, with the same settings,
-// dynamic configuration and scripts, but as processes of this machine.
-type productionServer struct {
+// Server is a running server with its database.
+type Server struct {
+	// Addr is the host:port of Temporal's gRPC service.
 	Addr string
 
+	root           string
 	project        *types.Project
 	dir            string // holds all files; removed at the end
 	data           string // PostgreSQL's data
@@ -51,15 +51,16 @@ type productionServer struct {
 	logs           []*os.File
 }
 
-// startProduction starts both and waits until they serve. It creates no namespaces.
-func startProduction(ctx context.Context) (p *productionServer, err error) {
-	p = &productionServer{serverPorts: map[string]int{}}
+// Start starts both and waits until they serve. It creates no namespaces. root is the folder of the
+// repository. PostgreSQL waits for the disk at each commit, as in production.
+func Start(ctx context.Context, root string) (p *Server, err error) {
+	p = &Server{root: root, serverPorts: map[string]int{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"},
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
 		cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	if err != nil {
 		return p, err
@@ -88,24 +89,24 @@ func startProduction(ctx context.Context) (p *productionServer, err error) {
 	return p, p.StartTemporal(ctx)
 }
 
-func (p *productionServer) choosePorts() (err error) {
+func (p *Server) choosePorts() (err error) {
 	variables := []string{"FRONTEND_HTTP_PORT"}
 	for _, service := range []string{"FRONTEND", "MATCHING", "HISTORY", "WORKER"} {
 		variables = append(variables, service+"_GRPC_PORT", service+"_MEMBERSHIP_PORT")
 	}
 	for _, variable := range variables {
-		if p.serverPorts[variable], err = choosePort(); err != nil {
+		if p.serverPorts[variable], err = lowport.Choose(); err != nil {
 			return err
 		}
 	}
 	p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.serverPorts["FRONTEND_GRPC_PORT"]))
-	p.postgresPort, err = choosePort()
+	p.postgresPort, err = lowport.Choose()
 	return err
 }
 
 // makeDatabases does what the postgres image does with an empty volume, and what the job
 // temporal-schema does.
-func (p *productionServer) makeDatabases(ctx context.Context) error {
+func (p *Server) makeDatabases(ctx context.Context) error {
 	settings := p.project.Services["postgres"].Environment
 	user := *settings["POSTGRES_USER"]
 	p.data = filepath.Join(p.dir, "data")
@@ -133,7 +134,7 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 		return err
 	}
 	if err := p.psql(ctx, *settings["POSTGRES_DB"], "--file",
-		"../../deploy/postgres/databases.sql"); err != nil {
+		filepath.Join(p.root, "deploy/postgres/databases.sql")); err != nil {
 		return err
 	}
 	sqlTool, err := childprocess.FindCommand("temporal-sql-tool", "TEMPORAL_SQL_TOOL_CLI")
@@ -148,14 +149,15 @@ func (p *productionServer) makeDatabases(ctx context.Context) error {
 		"SQL_HOST": "127.0.0.1",
 		"SQL_PORT": strconv.Itoa(p.postgresPort), "SQL_PASSWORD_FILE": p.passwordFile,
 	})
+	script := filepath.Join(p.root, "deploy/temporal/schema.sh")
 	// Run it twice, because it runs at each start.
-	return errors.Join(p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"),
-		p.run(ctx, schema, "sh", "../../deploy/temporal/schema.sh"))
+	return errors.Join(p.run(ctx, schema, "sh", script),
+		p.run(ctx, schema, "sh", script))
 }
 
 // findPostgres looks for the programs where Debian puts them, and for a user. PostgreSQL does not
 // run as root.
-func (p *productionServer) findPostgres() error {
+func (p *Server) findPostgres() error {
 	p.postgresTool = func(name string) (string, error) {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
@@ -176,7 +178,7 @@ func (p *productionServer) findPostgres() error {
 }
 
 // environment returns the environment of a service in the compose file, with some changes.
-func (p *productionServer) environment(service string, here map[string]string) []string {
+func (p *Server) environment(service string, here map[string]string) []string {
 	all := map[string]string{"PATH": os.Getenv("PATH")}
 	for name, value := range p.project.Services[service].Environment {
 		all[name] = *value
@@ -191,7 +193,7 @@ func (p *productionServer) environment(service string, here map[string]string) [
 	return list
 }
 
-func (p *productionServer) run(ctx context.Context, env []string, args ...string) error {
+func (p *Server) run(ctx context.Context, env []string, args ...string) error {
 	//nolint:gosec // PostgreSQL's and the project's own
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = env
@@ -201,7 +203,7 @@ func (p *productionServer) run(ctx context.Context, env []string, args ...string
 	return nil
 }
 
-func (p *productionServer) psql(ctx context.Context, database string, args ...string) error {
+func (p *Server) psql(ctx context.Context, database string, args ...string) error {
 	return p.run(ctx, []string{"PATH=" + os.Getenv("PATH"), "PGPASSWORD=of-this-run-only"},
 		append([]string{
 			"psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--host", "127.0.0.1",
@@ -211,8 +213,8 @@ func (p *productionServer) psql(ctx context.Context, database string, args ...st
 		}, args...)...)
 }
 
-func (p *productionServer) start(name string, command *exec.Cmd) (*childprocess.Child, error) {
-	output, err := os.OpenFile(filepath.Join(p.dir, name+".log"),
+func (p *Server) start(name string, command *exec.Cmd) (*childprocess.Child, error) {
+	output, err := os.OpenFile(filepath.Join(p.dir, name+".log"), //nolint:gosec // in our own folder
 		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -223,7 +225,7 @@ func (p *productionServer) start(name string, command *exec.Cmd) (*childprocess.
 }
 
 // StartPostgres starts PostgreSQL and waits until it responds.
-func (p *productionServer) StartPostgres(ctx context.Context) (err error) {
+func (p *Server) StartPostgres(ctx context.Context) (err error) {
 	postgres, err := p.postgresTool("postgres")
 	if err != nil {
 		return err
@@ -241,7 +243,7 @@ func (p *productionServer) StartPostgres(ctx context.Context) (err error) {
 }
 
 // StopPostgres does a fast shutdown, which closes all connections.
-func (p *productionServer) StopPostgres() error {
+func (p *Server) StopPostgres() error {
 	if err := syscall.Kill(p.postgres.PID(), syscall.SIGINT); err != nil &&
 		!errors.Is(err, syscall.ESRCH) {
 		return err
@@ -249,21 +251,18 @@ func (p *productionServer) StopPostgres() error {
 	select {
 	case <-p.postgres.Done():
 		return nil
-	case <-time.After(productionReady):
+	case <-time.After(readyWithin):
 		return errors.Join(errors.New("PostgreSQL did not stop"), p.postgres.Kill())
 	}
 }
 
 // StartTemporal starts the server and waits until it responds.
-func (p *productionServer) StartTemporal(ctx context.Context) error {
+func (p *Server) StartTemporal(ctx context.Context) error {
 	binary, err := childprocess.FindCommand("temporal-server", "TEMPORAL_SERVER_CLI")
 	if err != nil {
 		return err
 	}
-	dynamic, err := filepath.Abs("../../deploy/temporal/dynamicconfig.yaml")
-	if err != nil {
-		return err
-	}
+	dynamic := filepath.Join(p.root, "deploy/temporal/dynamicconfig.yaml")
 	here := map[string]string{
 		"POSTGRES_SEEDS": "127.0.0.1", "DB_PORT": strconv.Itoa(p.postgresPort),
 		"POSTGRES_PWD": "of-this-run-only",
@@ -292,14 +291,14 @@ func (p *productionServer) StartTemporal(ctx context.Context) error {
 }
 
 // StopTemporal sends SIGTERM, as a container engine does.
-func (p *productionServer) StopTemporal() error { return p.temporal.Stop() }
+func (p *Server) StopTemporal() error { return p.temporal.Stop() }
 
-func (p *productionServer) await(
+func (p *Server) await(
 	ctx context.Context, child *childprocess.Child, ready func(context.Context) error,
 ) error {
-	ctx, cancel := context.WithTimeout(ctx, productionReady)
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	ticker := time.NewTicker(productionPoll)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -319,7 +318,7 @@ func (p *productionServer) await(
 }
 
 // lastWords returns the ends of the logs, which are removed with everything else.
-func (p *productionServer) lastWords() error {
+func (p *Server) lastWords() error {
 	var errs []error
 	for _, output := range p.logs {
 		text, err := os.ReadFile(output.Name())
@@ -332,7 +331,7 @@ func (p *productionServer) lastWords() error {
 }
 
 // MakeNamespace runs the script of the job temporal-namespace.
-func (p *productionServer) MakeNamespace(ctx context.Context, name string) error {
+func (p *Server) MakeNamespace(ctx context.Context, name string) error {
 	temporal, err := temporalserver.FindCLI()
 	if err != nil {
 		return err
@@ -344,11 +343,11 @@ func (p *productionServer) MakeNamespace(ctx context.Context, name string) error
 		"PATH":             filepath.Dir(temporal) + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"HOME":             p.dir,
 		"TEMPORAL_ADDRESS": p.Addr, "TEMPORAL_NAMESPACE": name,
-	}), "sh", "../../deploy/temporal/namespace.sh")
+	}), "sh", filepath.Join(p.root, "deploy/temporal/namespace.sh"))
 }
 
 // Stop ends both and removes all files.
-func (p *productionServer) Stop() error {
+func (p *Server) Stop() error {
 	var errs []error
 	if p.temporal != nil {
 		errs = append(errs, p.temporal.Stop())
