@@ -1,26 +1,14 @@
 package ingress
 
 import (
-	"sync"
 	"time"
 
 	"error-check-gate/internal/ordercheck"
 )
 
-const (
-	// Temporal can only start so many runs per second, so at most maxCalls calls are in flight.
-	// Deliveries that arrive meanwhile wait in their queues. Once minBatchOrders orders are
-	// waiting, the next call commits them as one batch, by starting one short workflow that hands
-	// each order its deliveries. For fewer orders that would cost more than it saves.
-	maxCalls       = 4
-	minBatchOrders = 4
-	// maxBatch is the maximum number of deliveries in a batch: about 200 KiB of the 2 MiB that a
-	// payload may have.
-	maxBatch = 1000
-	// slowCall is when a call in flight stops counting towards maxCalls. Its order is busy or
-	// Temporal is slow, and other orders must not wait for that.
-	slowCall = 100 * time.Millisecond
-)
+// maxBatch is the maximum number of deliveries in a batch: about 200 KiB of the 2 MiB that a payload
+// may have.
+const maxBatch = 1000
 
 // batch holds the deliveries that one call to Temporal carries, of one order or of several.
 type batch []batchPart
@@ -50,6 +38,15 @@ func (b batch) deadline() (latest time.Time) {
 	return latest
 }
 
+// answer gives the deliveries their result.
+func (b batch) answer(err error) {
+	for _, part := range b {
+		for _, d := range part.deliveries {
+			d.result <- err
+		}
+	}
+}
+
 // content returns the deliveries as Temporal gets them.
 func (b batch) content() ordercheck.DeliveryBatch {
 	orders := make([]ordercheck.OrderDeliveries, len(b))
@@ -61,23 +58,6 @@ func (b batch) content() ordercheck.DeliveryBatch {
 		}
 	}
 	return ordercheck.DeliveryBatch{Orders: orders}
-}
-
-// startCalls starts as many calls as may be in flight: for one order each if few orders are ready,
-// and for all of them at once if there are many. The caller holds mu.
-func (c *committer) startCalls() {
-	for c.callsInFlight < maxCalls && len(c.ready) > 0 {
-		orders := 1
-		if len(c.ready) >= minBatchOrders {
-			orders = len(c.ready)
-		}
-		b := c.takeBatch(orders)
-		if len(b) == 0 {
-			continue
-		}
-		c.callsInFlight++
-		c.running.Go(func() { c.call(b) })
-	}
 }
 
 // takeBatch removes the first orders from ready and returns their deliveries, at most maxBatch. The
@@ -99,25 +79,4 @@ func (c *committer) takeBatch(orders int) batch {
 		room -= len(part.deliveries)
 	}
 	return b
-}
-
-// call commits a batch, gives its deliveries their result and lets the queues go on.
-func (c *committer) call(b batch) {
-	releaseSlot := sync.OnceFunc(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.callsInFlight--
-		c.startCalls()
-	})
-	timer := time.AfterFunc(slowCall, releaseSlot)
-	err := c.send(b)
-	timer.Stop()
-	releaseSlot()
-	c.finish(b, err)
-	for _, part := range b {
-		part.queue.called <- struct{}{}
-	}
-	if err != nil {
-		c.logFailure(b, err)
-	}
 }

@@ -39,7 +39,7 @@ func commitEach(t *testing.T, c *committer, n int) []error {
 	return errs
 }
 
-// TestBatch checks that one call commits the deliveries of all orders that wait while maxCalls
+// TestBatch checks that one call commits the deliveries of all orders that wait while maxDirect
 // calls are in flight.
 func TestBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestBatch(t *testing.T) {
 			require.NoError(t, err, i)
 		}
 		assert.Equal(t, 40*time.Millisecond, time.Since(began), "two rounds of calls for all")
-		assert.Equal(t, maxCalls+1, temporal.attempted())
+		assert.Equal(t, maxDirect+1, temporal.attempted())
 
 		starts := temporal.started()
 		require.Len(t, starts, 1)
@@ -62,14 +62,14 @@ func TestBatch(t *testing.T) {
 			start.options.WorkflowIDReusePolicy)
 		assert.False(t, start.options.WorkflowExecutionErrorWhenAlreadyStarted,
 			"a second attempt succeeds if the first one started the workflow")
-		assert.Equal(t, "Deliveries of 60 sales orders", start.options.StaticSummary)
+		assert.Equal(t, "Deliveries of 61 sales orders", start.options.StaticSummary)
 		assert.Equal(t, 3, start.options.Priority.PriorityKey)
 		assert.Zero(t, start.options.WorkflowExecutionTimeout)
 		assert.Zero(t, start.options.WorkflowRunTimeout)
-		require.Len(t, start.batch.Orders, 64-maxCalls)
+		require.Len(t, start.batch.Orders, 64-maxDirect)
 		for i, order := range start.batch.Orders {
-			assert.Equal(t, orderNumber(maxCalls+i), order.SalesOrderID, "longest waiting first")
-			assert.Equal(t, []ordercheck.Delivery{numbered(maxCalls + i)}, order.Deliveries)
+			assert.Equal(t, orderNumber(maxDirect+i), order.SalesOrderID, "longest waiting first")
+			assert.Equal(t, []ordercheck.Delivery{numbered(maxDirect + i)}, order.Deliveries)
 		}
 		requireIdle(t, c)
 	})
@@ -80,7 +80,7 @@ func TestNoBatchOfFewOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: waitFor(20 * time.Millisecond)}
 		c := newTestCommitter(t, temporal, nil, nil)
-		const orders = maxCalls + minBatchOrders - 1
+		const orders = 2 * maxDirect
 		for i, err := range commitEach(t, c, orders) {
 			require.NoError(t, err, i)
 		}
@@ -157,24 +157,24 @@ func TestFailedBatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
-					if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxCalls {
+					if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxDirect {
 						return err
 					}
 					return fail()
 				}}
 				c := newTestCommitter(t, temporal, nil, &log)
 				for i, err := range commitEach(t, c, 30) {
-					if i < maxCalls {
+					if i < maxDirect {
 						require.NoError(t, err)
 					} else {
 						require.ErrorIs(t, err, errNotCommitted)
 					}
 				}
 				requireIdle(t, c)
-				assert.Len(t, temporal.committed(), maxCalls)
+				assert.Len(t, temporal.committed(), maxDirect)
 				synctest.Wait() // a call logs after it answered its deliveries
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
-				assert.Contains(t, log.String(), "orders=26")
+				assert.Contains(t, log.String(), "orders=27")
 			})
 		})
 	}
@@ -186,7 +186,7 @@ func TestRetryOfABatch(t *testing.T) {
 		temporal := &fakeTemporal{}
 		lostAnswers := 0
 		temporal.signal = func(ctx context.Context, n int) error {
-			if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxCalls ||
+			if err := waitFor(10*time.Millisecond)(ctx, n); err != nil || n < maxDirect ||
 				lostAnswers == 2 {
 				return err
 			}
@@ -197,7 +197,7 @@ func TestRetryOfABatch(t *testing.T) {
 		for i, err := range commitEach(t, c, 30) {
 			require.NoError(t, err, i)
 		}
-		assert.Equal(t, maxCalls+3, temporal.attempted())
+		assert.Equal(t, maxDirect+3, temporal.attempted())
 		assert.Len(t, temporal.started(), 1)
 		assert.Len(t, temporal.committed(), 30)
 		requireIdle(t, c)
@@ -209,13 +209,13 @@ func TestRetryOfABatch(t *testing.T) {
 func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
-			if n < maxCalls {
+			if n < maxDirect {
 				return hang(ctx, n)
 			}
 			return nil
 		}}
 		c := newTestCommitter(t, temporal, nil, nil)
-		c.commitWithin = slowCall / 2
+		c.commitWithin = maxSlow / 2
 		var group sync.WaitGroup
 		for i := range 40 { // the first calls hang
 			group.Go(
@@ -241,14 +241,14 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
-			if n < 2*maxCalls {
+			if n < 2*maxDirect {
 				return hang(ctx, n)
 			}
 			return nil
 		}}
 		c := newTestCommitter(t, temporal, nil, nil)
 		var group sync.WaitGroup
-		for i := range 2 * maxCalls {
+		for i := range 2 * maxDirect {
 			group.Go(
 				func() {
 					assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)),
@@ -256,16 +256,17 @@ func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 				},
 			)
 			synctest.Wait()
-			if i%maxCalls == maxCalls-1 {
-				time.Sleep(slowCall)
+			if i%maxDirect == maxDirect-1 {
+				time.Sleep(maxSlow)
 			}
 		}
 		began := time.Now()
 		require.NoError(t, c.commit(t.Context(), "free", numbered(100)))
-		assert.LessOrEqual(t, time.Since(began), slowCall)
+		assert.LessOrEqual(t, time.Since(began), maxSlow)
 		group.Wait()
 		requireIdle(t, c)
-		assert.Zero(t, c.callsInFlight)
+		assert.Zero(t, c.group.direct)
+		assert.Zero(t, c.group.batches)
 	})
 }
 
@@ -318,14 +319,14 @@ func TestSpanOfABatch(t *testing.T) {
 			}
 		}
 		require.NotNil(t, shared)
-		assert.Equal(t, requests[maxCalls].SpanID(), shared.Parent().SpanID())
-		assert.Equal(t, requests[maxCalls+1].SpanID(), shared.Links()[0].SpanContext.SpanID())
+		assert.Equal(t, requests[maxDirect].SpanID(), shared.Parent().SpanID())
+		assert.Equal(t, requests[maxDirect+1].SpanID(), shared.Links()[0].SpanContext.SpanID())
 		assert.Len(t, shared.Links(), maxSpanLinks)
 		attributes := map[string]string{}
 		for _, attribute := range shared.Attributes() {
 			attributes[string(attribute.Key)] = attribute.Value.String()
 		}
-		assert.Equal(t, map[string]string{"gate.orders": "196", "gate.deliveries": "196"},
+		assert.Equal(t, map[string]string{"gate.orders": "197", "gate.deliveries": "197"},
 			attributes)
 	})
 }

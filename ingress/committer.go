@@ -55,7 +55,8 @@ type committerOptions struct {
 
 // committer commits deliveries to Temporal. It makes one call per order at a time, which carries
 // every delivery of the order that arrived since the previous call. Under load, a call carries a
-// batch of several orders. See orderqueue.go for the queues and batch.go for the batches.
+// batch of several orders. See orderqueue.go for the queues, batch.go for the batches, and
+// groupcommit.go for when a call is made.
 type committer struct {
 	committerOptions
 	logFailures *rate.Limiter // keeps the log readable while Temporal is down
@@ -66,14 +67,14 @@ type committer struct {
 	commitWithin time.Duration
 	maxWaiting   int
 
-	mu            sync.Mutex
-	queues        map[string]*orderQueue // by order; each has a goroutine
-	ready         []*orderQueue          // queues that need a call, the longest waiting first
-	callsInFlight int                    // except those that take longer than slowCall
-	waiting       int                    // deliveries in all queues and calls
-	closed        bool
-	closing       chan struct{}
-	running       sync.WaitGroup
+	mu      sync.Mutex
+	queues  map[string]*orderQueue // by order; each has a goroutine
+	ready   []*orderQueue          // queues that need a call, the longest waiting first
+	group   groupCommit
+	waiting int // deliveries in all queues and calls
+	closed  bool
+	closing chan struct{}
+	running sync.WaitGroup
 }
 
 // pendingDelivery is a delivery that Temporal has not committed yet.
@@ -125,18 +126,6 @@ func (c *committer) commit(
 	}
 	c.Metrics.commitEnded(ctx, time.Since(began), err)
 	return err
-}
-
-// finish gives the deliveries of a batch their result.
-func (c *committer) finish(b batch, err error) {
-	c.mu.Lock()
-	c.stopWaiting(b.size())
-	c.mu.Unlock()
-	for _, part := range b {
-		for _, d := range part.deliveries {
-			d.result <- err
-		}
-	}
 }
 
 // stopWaiting counts n deliveries as done. The caller holds mu.

@@ -23,7 +23,8 @@ type orderQueue struct {
 	called       chan struct{}      // gets an element when a call for this queue has ended
 }
 
-// enqueue appends a delivery to the queue of its order. It makes the queue if there is none.
+// enqueue appends a delivery to the queue of its order. If there is none, it makes one, which is
+// ready for its first call.
 func (c *committer) enqueue(salesOrderID string, d *pendingDelivery) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,6 +44,7 @@ func (c *committer) enqueue(salesOrderID string, d *pendingDelivery) error {
 			called:       make(chan struct{}, 1),
 		}
 		c.queues[salesOrderID] = queue
+		c.ready = append(c.ready, queue)
 		c.running.Go(func() { c.runQueue(queue) })
 	}
 	queue.deliveries = append(queue.deliveries, d)
@@ -50,15 +52,20 @@ func (c *committer) enqueue(salesOrderID string, d *pendingDelivery) error {
 	case queue.arrived <- struct{}{}:
 	default:
 	}
+	c.group.gather.arrived()
+	c.startCalls()
 	return nil
 }
 
-// runQueue requests one call after the other for an order, with a gap after each. It ends when no
+// runQueue requests one call after the other for an order, with a gap between them. It ends when no
 // delivery arrived during a gap.
 func (c *committer) runQueue(queue *orderQueue) {
-	for spacing := minSpacing; c.requestCall(queue); spacing = min(2*spacing, maxSpacing) {
+	for spacing := minSpacing; ; spacing = min(2*spacing, maxSpacing) {
 		<-queue.called
 		c.waitGap(queue, spacing)
+		if !c.requestCall(queue) {
+			return
+		}
 	}
 }
 
