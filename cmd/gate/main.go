@@ -69,6 +69,9 @@ To run it:   gate ingress   and   gate worker   (see 'gate config' for their set
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return refuseEmptyFlags(cmd)
+		},
 	}, exitUsage)
 	flagErrors(root, exitUsage)
 	root.AddCommand(

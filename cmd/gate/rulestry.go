@@ -94,7 +94,8 @@ func (t *trial) run(cmd *cobra.Command) error {
 		result.FailAbove = result.Fail(limit)
 	}
 	if t.html != "" {
-		if err := writePrivate(t.html, result.WriteHTML); err != nil {
+		inputs := append(append([]string{t.orders}, t.rules...), t.against...)
+		if err := writePrivate(t.html, inputs, result.WriteHTML); err != nil {
 			return &exitError{code: exitNotChecked, err: err}
 		}
 	}
@@ -222,8 +223,19 @@ func tryNotices() (*backtest.Notices, []string) {
 	return n, notes
 }
 
-// writePrivate writes a file that only its owner may read. The file appears when it is complete.
-func writePrivate(path string, write func(io.Writer) error) (err error) {
+// writePrivate writes a file that only its owner may read. The file appears when it is complete. It
+// replaces a regular file, but none of the inputs.
+func writePrivate(path string, inputs []string, write func(io.Writer) error) (err error) {
+	if old, err := os.Stat(path); err == nil {
+		if !old.Mode().IsRegular() {
+			return fmt.Errorf("write the page: %s is not a file", path)
+		}
+		for _, input := range inputs {
+			if info, err := os.Stat(input); err == nil && os.SameFile(old, info) {
+				return fmt.Errorf("write the page: %s is what the command reads; name another file", path)
+			}
+		}
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)

@@ -127,6 +127,12 @@ func TestRulesTrySaysWhyItCannot(t *testing.T) {
 		"a line of 20 MB":   {[]string{"--rules", own, "--orders", long}, long + ":2: is longer than"},
 		"an order twice":    {[]string{"--rules", own, "--orders", twice}, twice + ":6: "},
 		"another version":   {[]string{"--rules", own, "--orders", version}, version + ":1: has version 9"},
+		"no limit":          {[]string{"--rules", own, "--orders", orders, "--fail-above", ""}, "--fail-above is empty"},
+		"no rules now":      {[]string{"--rules", own, "--orders", orders, "--against", ""}, "--against is empty"},
+		"page over orders":  {[]string{"--rules", own, "--orders", orders, "--html", orders}, "is what the command reads"},
+		"page over rules":   {[]string{"--rules", own, "--orders", orders, "--html", own}, "is what the command reads"},
+		"page in a device":  {[]string{"--rules", own, "--orders", orders, "--html", os.DevNull}, "is not a file"},
+		"page is a folder":  {[]string{"--rules", own, "--orders", orders, "--html", t.TempDir()}, "is not a file"},
 		"page in no folder": {[]string{"--rules", own, "--orders", orders, "--html", filepath.Join(orders, "x", "r.html")}, "write the page"},
 	} {
 		t.Run(name, func(t *testing.T) {
