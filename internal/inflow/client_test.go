@@ -243,7 +243,7 @@ func TestSalesOrderRejectsBadResponses(t *testing.T) {
 			"expected an object, got a list"},
 		"string":     {`"` + private + `"`, "expected an object, got a string"},
 		"number":     {`5550100`, "expected an object, got a number"},
-		"null":       {`null`, "has no salesOrderId"},
+		"null":       {`null`, "expected an object, got null"},
 		"no id":      {`{"orderNumber":"` + private + `"}`, "has no salesOrderId"},
 		"another id": {`{"salesOrderId":"` + private + `"}`, "another salesOrderId"},
 		"id a number": {`{"salesOrderId":5550100}`, "field salesOrderId: expected a string, " +

@@ -1,6 +1,7 @@
 package inflow
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,10 +104,14 @@ func (q *Quantity) dropBlankSerials() {
 	})
 }
 
-// decodeJSON decodes one JSON value. Unlike encoding/json's errors, its errors never quote the
-// value. They give only the position of the fault.
+// decodeJSON decodes one JSON value, which must not be null: no answer is not an empty list. Unlike
+// encoding/json's errors, its errors never quote the value. They give only the position of the
+// fault.
 func decodeJSON(data []byte, into any) error {
 	err := json.Unmarshal(data, into)
+	if err == nil && bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
+		return fmt.Errorf("expected %s, got null", typeInWords(reflect.TypeOf(into).Elem()))
+	}
 	if err == nil {
 		return nil
 	}

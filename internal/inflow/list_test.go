@@ -84,6 +84,8 @@ func TestListSalesOrdersFromAnUnknownStart(t *testing.T) {
 func TestListSalesOrdersRejectsUnusableResponses(t *testing.T) {
 	for name, body := range map[string]string{
 		"no list":             `{"items":[]}`,
+		"null":                `null`,
+		"null with spaces":    "\n null \n",
 		"no id":               `[{"timestamp":"0000000000310AB6"}]`,
 		"no version":          `[{"salesOrderId":"a"}]`,
 		"no rowversion":       `[{"salesOrderId":"a","timestamp":"2026-11-20T00:00:00Z"}]`,
