@@ -115,9 +115,9 @@ func receiverOf(t *testing.T, email string) string {
 	env, catcher := reps(t, email, a)
 	value, err := env.ExecuteActivity(ordercheck.ActivityNotify, notice())
 	require.NoError(t, err)
-	var told ordercheck.NotifyResult
-	require.NoError(t, value.Get(&told))
-	assert.True(t, told.Gathered)
+	var result ordercheck.NotifyResult
+	require.NoError(t, value.Get(&result))
+	assert.True(t, result.Gathered)
 	assert.Zero(t, mails(t, catcher))
 	require.Len(t, a.asked, 1)
 	for id, asked := range a.asked {

@@ -34,7 +34,7 @@ func TestCheckThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	l.save(time.Hour, func() { l.broken = nil })
 	report := l.mustRun(t)
 	assert.Equal(t, 2, failed)
-	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.told(), "the broken order was held")
+	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(), "the broken order was held")
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 }
 
@@ -57,6 +57,6 @@ func TestNextRunSendsTheNoticeOfAnExpiryAtContinueAsNew(t *testing.T) {
 	var report ordercheck.Report
 	require.NoError(t, m.GetWorkflowResult(&report))
 	assert.Equal(t, ordercheck.StatusFailed, report.Status)
-	assert.Equal(t, []string{"0s ended"}, m.told())
+	assert.Equal(t, []string{"0s ended"}, m.notices())
 	assert.Empty(t, m.fetchedAt)
 }

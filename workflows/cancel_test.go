@@ -33,90 +33,95 @@ func (l *life) execute() {
 		orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}})
 }
 
+// cancelStory is a run that an operator cancels at some point.
+type cancelStory struct {
+	broken  []string
+	story   func(*life)
+	status  ordercheck.Status
+	fetches int
+	notices []string
+}
+
+// cancelStories has a cancellation in each state of a run.
+var cancelStories = map[string]cancelStory{
+	"while the order settles": {
+		story:  func(l *life) { l.deliverAt(0, 1); l.cancelAt(time.Second) },
+		status: ordercheck.StatusPassed, fetches: 1, notices: []string{},
+	},
+	"before anything has happened": {
+		broken: []string{"total"}, story: func(l *life) { l.cancelAt(0) },
+		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
+	},
+	"while it is fetched": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			fetch := l.fetch
+			l.fetch = func(n int) (ordercheck.FetchedOrder, error) { l.CancelWorkflow(); return fetch(n) }
+		},
+		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
+	},
+	"while it is checked": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			check := l.check
+			l.check = func(n int) (ordercheck.CheckedOrder, error) { l.CancelWorkflow(); return check(n) }
+		},
+		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
+	},
+	"within grace: nobody was told of it": {
+		broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Minute) },
+		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
+	},
+	"while it is held": {
+		broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Hour) },
+		status: ordercheck.StatusFailed, fetches: 2,
+		notices: []string{"30m0s failed", "1h0m0s ended"},
+	},
+	"with a delivery, which is fetched first": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.save(time.Hour, func() {}); l.cancelAt(time.Hour) },
+		status: ordercheck.StatusFailed, fetches: 3,
+		notices: []string{"30m0s failed", "1h0m2s ended"},
+	},
+	"with a delivery that puts it right": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.save(time.Hour, func() { l.broken = nil }); l.cancelAt(time.Hour) },
+		status: ordercheck.StatusPassed, fetches: 3,
+		notices: []string{"30m0s failed", "1h0m2s resolved"},
+	},
+	"while the mail server is down: the notices are sent first": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.notify = func(ordercheck.NotifyInput) error {
+				if l.Now().Sub(l.start) < 2*time.Hour {
+					return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
+						temporal.ApplicationErrorOptions{NextRetryDelay: 10 * time.Minute})
+				}
+				return nil
+			}
+			l.cancelAt(time.Hour)
+		},
+		status: ordercheck.StatusFailed, fetches: 2,
+		notices: []string{"2h0m0s failed", "2h0m0s ended"},
+	},
+	"while InFlow refuses the key": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.save(time.Hour, func() { l.down = true })
+			l.RegisterDelayedCallback(func() { l.down = false }, 76*time.Minute)
+			l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
+				77*time.Minute)
+			l.cancelAt(77 * time.Minute)
+		},
+		status: ordercheck.StatusFailed, fetches: 5,
+		notices: []string{"30m0s failed", "1h17m0s ended"},
+	},
+}
+
 // Accepted deliveries are fetched and checked first. Then the hold ends, and people who know of it
 // are notified.
 func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
-	for name, tc := range map[string]struct {
-		broken  []string
-		story   func(*life)
-		status  ordercheck.Status
-		fetches int
-		told    []string
-		endedBy bool // the report says who ended the hold
-	}{
-		"while the order settles": {
-			story:  func(l *life) { l.deliverAt(0, 1); l.cancelAt(time.Second) },
-			status: ordercheck.StatusPassed, fetches: 1, told: []string{}, endedBy: true,
-		},
-		"before anything has happened": {
-			broken: []string{"total"}, story: func(l *life) { l.cancelAt(0) },
-			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
-		},
-		"while it is fetched": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				fetch := l.fetch
-				l.fetch = func(n int) (ordercheck.FetchedOrder, error) { l.CancelWorkflow(); return fetch(n) }
-			},
-			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
-		},
-		"while it is checked": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				check := l.check
-				l.check = func(n int) (ordercheck.CheckedOrder, error) { l.CancelWorkflow(); return check(n) }
-			},
-			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
-		},
-		"within grace: nobody was told of it": {
-			broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Minute) },
-			status: ordercheck.StatusPending, fetches: 1, told: []string{}, endedBy: true,
-		},
-		"while it is held": {
-			broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Hour) },
-			status: ordercheck.StatusFailed, fetches: 2,
-			told: []string{"30m0s failed", "1h0m0s ended"}, endedBy: true,
-		},
-		"with a delivery, which is fetched first": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.save(time.Hour, func() {}); l.cancelAt(time.Hour) },
-			status: ordercheck.StatusFailed, fetches: 3,
-			told: []string{"30m0s failed", "1h0m2s ended"}, endedBy: true,
-		},
-		"with a delivery that puts it right": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.save(time.Hour, func() { l.broken = nil }); l.cancelAt(time.Hour) },
-			status: ordercheck.StatusPassed, fetches: 3,
-			told: []string{"30m0s failed", "1h0m2s resolved"}, endedBy: true,
-		},
-		"while the mail server is down: the notices are sent first": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.notify = func(ordercheck.NotifyInput) error {
-					if l.Now().Sub(l.start) < 2*time.Hour {
-						return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
-							temporal.ApplicationErrorOptions{NextRetryDelay: 10 * time.Minute})
-					}
-					return nil
-				}
-				l.cancelAt(time.Hour)
-			},
-			status: ordercheck.StatusFailed, fetches: 2,
-			told: []string{"2h0m0s failed", "2h0m0s ended"}, endedBy: true,
-		},
-		"while InFlow refuses the key": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.save(time.Hour, func() { l.down = true })
-				l.RegisterDelayedCallback(func() { l.down = false }, 76*time.Minute)
-				l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
-					77*time.Minute)
-				l.cancelAt(77 * time.Minute)
-			},
-			status: ordercheck.StatusFailed, fetches: 5,
-			told: []string{"30m0s failed", "1h17m0s ended"}, endedBy: true,
-		},
-	} {
+	for name, tc := range cancelStories {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, settings, tc.broken...)
 			tc.story(l)
@@ -124,15 +129,10 @@ func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 			report := l.cancelled()
 			assert.Equal(t, tc.status, report.Status)
 			assert.Len(t, l.fetchedAt, tc.fetches)
-			assert.Equal(t, tc.told, l.told())
+			assert.Equal(t, tc.notices, l.notices())
 			assert.Zero(t, l.observer.givenUp, "a notice that was sent was not given up")
-			if tc.endedBy {
-				assert.Equal(
-					t,
-					"anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed",
-					report.Note,
-				)
-			}
+			assert.Equal(t, "anna@desk ended the watch over this order by hand, "+
+				"by cancelling its run. Reason: goods are needed", report.Note)
 			for _, sent := range l.sent {
 				if sent.notice.Kind == ordercheck.NoticeEnded {
 					assert.Equal(t, ordercheck.EndByHand, sent.notice.EndReason)
@@ -156,7 +156,7 @@ func TestCancelledRunFailsIfItsCheckCannotBeDone(t *testing.T) {
 	var report ordercheck.Report
 	require.NoError(t, application.Details(&report))
 	assert.Contains(t, report.Note, "by hand")
-	assert.Equal(t, []string{"30m0s failed", "1h0m2s ended"}, l.told())
+	assert.Equal(t, []string{"30m0s failed", "1h0m2s ended"}, l.notices())
 }
 
 // A mail server is down, so the cancelled run is still open. The new life hands over to a run that
@@ -193,13 +193,13 @@ func TestDeliveryAfterACancelBeginsANewLife(t *testing.T) {
 			m.cancelAt(10 * time.Hour)
 			m.ExecuteWorkflow(ordercheck.WorkflowType, next)
 			assert.Equal(t, ordercheck.StatusFailed, m.cancelled().Status)
-			told := m.told()
-			require.Len(t, told, 4)
-			assert.Contains(t, told[0], "failed")
-			assert.Contains(t, told[1], "ended")
-			assert.Contains(t, told[2], "30m", "errors have their grace again")
-			assert.Contains(t, told[2], "failed")
-			assert.Equal(t, "10h0m0s ended", told[3])
+			notices := m.notices()
+			require.Len(t, notices, 4)
+			assert.Contains(t, notices[0], "failed")
+			assert.Contains(t, notices[1], "ended")
+			assert.Contains(t, notices[2], "30m", "errors have their grace again")
+			assert.Contains(t, notices[2], "failed")
+			assert.Equal(t, "10h0m0s ended", notices[3])
 		})
 	}
 }

@@ -425,9 +425,9 @@ func (s *saga) judgeOutcomes() (wrong []string) {
 		}
 		byKey[o.Key] = o
 	}
-	told := slices.ContainsFunc(s.notices,
+	notified := slices.ContainsFunc(s.notices,
 		func(n sentNotice) bool { return n.notice.Kind == ordercheck.NoticeFailed })
-	if told && len(byKey) == 0 {
+	if notified && len(byKey) == 0 {
 		wrong = append(wrong, "people were told of an error, and nothing became of it")
 	}
 	return wrong

@@ -94,13 +94,13 @@ func (l *life) ask() ordercheck.Report {
 	return report
 }
 
-// told is what was sent, in order: "30m0s failed".
-func (l *life) told() []string {
-	told := []string{}
+// notices returns the notices sent so far, in order: "30m0s failed".
+func (l *life) notices() []string {
+	notices := []string{}
 	for _, s := range l.sent {
-		told = append(told, fmt.Sprintf("%s %s", s.at.Round(time.Second), s.notice.Kind))
+		notices = append(notices, fmt.Sprintf("%s %s", s.at.Round(time.Second), s.notice.Kind))
 	}
-	return told
+	return notices
 }
 
 // override sends the update at a time; refused gets the validator's word, if it refuses.
@@ -162,7 +162,7 @@ func TestLife(t *testing.T) {
 	assert.Equal(t, []string{"29m0s pending", "31m0s failed"}, l.seen)
 	assert.Equal(t, []string{
 		"30m0s failed", "24h30m0s reminder", "25h0m0s overridden", "193h0m0s failed", "195h0m2s resolved",
-	}, l.told())
+	}, l.notices())
 	fetched := make([]string, len(l.fetchedAt))
 	for i, at := range l.fetchedAt {
 		fetched[i] = at.Round(time.Second).String()
@@ -176,7 +176,7 @@ func TestDeletedOrderIsFetchedTwice(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.gone = true })
 	assert.Equal(t, ordercheck.StatusUnchecked, l.mustRun(t).Status)
-	assert.Equal(t, []string{"30m0s failed", "1h0m5s ended"}, l.told())
+	assert.Equal(t, []string{"30m0s failed", "1h0m5s ended"}, l.notices())
 }
 
 func TestDeliveryAtTheMomentGraceEndsIsChecked(t *testing.T) {
@@ -194,7 +194,7 @@ func TestRefusedOverrideChangesNothing(t *testing.T) {
 	l.save(2*time.Hour, func() { l.broken = nil })
 	l.mustRun(t)
 	assert.Contains(t, refused, `no finding "nope"`)
-	assert.Equal(t, []string{"30m0s failed", "2h0m2s resolved"}, l.told())
+	assert.Equal(t, []string{"30m0s failed", "2h0m2s resolved"}, l.notices())
 }
 
 func TestOverridesOfTheLastRunAreRecalled(t *testing.T) {
@@ -295,7 +295,7 @@ func TestYearOfEdits(t *testing.T) {
 	start := orderlife.Start{Start: ordercheck.Start{SalesOrderID: orderID}}
 	yearBegins := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var firstSeen time.Time
-	var told []string
+	var notices []string
 	delivered, fetched, runs := 0, 0, 0
 	for {
 		runs++
@@ -323,7 +323,7 @@ func TestYearOfEdits(t *testing.T) {
 		l.ExecuteWorkflow(ordercheck.WorkflowType, start)
 		fetched += len(l.fetchedAt)
 		for _, s := range l.sent {
-			told = append(told, string(s.notice.Kind))
+			notices = append(notices, string(s.notice.Kind))
 		}
 		err := l.GetWorkflowError()
 		if err == nil {
@@ -343,6 +343,6 @@ func TestYearOfEdits(t *testing.T) {
 	assert.Equal(t, deliveries, delivered)
 	assert.Equal(t, deliveries+2, fetched,
 		"one fetch for each delivery, one for the start, one when grace ends")
-	assert.Equal(t, []string{"failed", "resolved"}, told)
+	assert.Equal(t, []string{"failed", "resolved"}, notices)
 	assert.Equal(t, deliveries/inOneRun, runs)
 }

@@ -86,7 +86,7 @@ func TestIncompleteOrderNeverPasses(t *testing.T) {
 				assert.Equal(t, i == len(l.inputs)-1, in.AcceptMissing)
 			}
 			assert.Equal(t, 1, l.checked)
-			assert.Empty(t, l.told())
+			assert.Empty(t, l.notices())
 		})
 	}
 }

@@ -23,12 +23,12 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 	rulesOff := func(l *life) func() { return func() { l.ruleSet, l.broken = otherRules, nil } }
 	for name, tc := range map[string]struct {
 		story           func(l *life)
-		told            []string
+		notices         []string
 		fetched, checks int
 	}{
 		"a rule is switched off": {
-			story: func(l *life) { changed(l, time.Hour, rulesOff(l)) },
-			told:  []string{"0s failed", "1h0m0s ended"}, fetched: 1, checks: 2,
+			story:   func(l *life) { changed(l, time.Hour, rulesOff(l)) },
+			notices: []string{"0s failed", "1h0m0s ended"}, fetched: 1, checks: 2,
 		},
 		"the order is saved at the same time": {
 			story: func(l *life) {
@@ -40,7 +40,7 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 					})
 				}, time.Hour)
 			},
-			told: []string{"0s failed", "1h0m2s ended"}, fetched: 2, checks: 2,
+			notices: []string{"0s failed", "1h0m2s ended"}, fetched: 2, checks: 2,
 		},
 		"the rules need more than was asked for": {
 			story: func(l *life) {
@@ -53,7 +53,7 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 				}
 				changed(l, time.Hour, rulesOff(l))
 			},
-			told: []string{"0s failed", "1h0m0s ended"}, fetched: 2, checks: 3,
+			notices: []string{"0s failed", "1h0m0s ended"}, fetched: 2, checks: 3,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 			l := newLife(t, settings, "total")
 			tc.story(l)
 			l.mustRun(t)
-			assert.Equal(t, tc.told, l.told())
+			assert.Equal(t, tc.notices, l.notices())
 			assert.Len(t, l.fetchedAt, tc.fetched)
 			assert.Equal(t, tc.checks, l.checked)
 		})

@@ -167,7 +167,7 @@ func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 	l.saveBroken(time.Hour)
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
 	assert.Equal(t, 4, l.checked)
-	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.told(), "the broken order was held")
+	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(), "the broken order was held")
 }
 
 // Operators look for its number even if no check succeeds.
@@ -206,7 +206,7 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 			}
 			require.Equal(t, orderlife.Fail, l.run())
 			assert.Len(t, l.fetchedAt, 2)
-			assert.Equal(t, tc.told, l.told())
+			assert.Equal(t, tc.told, l.notices())
 			assert.Contains(t, l.state.Report.Note, "too large")
 		})
 	}
@@ -220,7 +220,7 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 		l.save(5*day, func() { failure = nil; l.broken() })
 		l.mustRun()
 		assert.Equal(t,
-			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"}, l.told())
+			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"}, l.notices())
 		// 0, 30m, 1h, and a day and two days later, and so on.
 		assert.Len(t, l.fetchedAt, 3+2+1+1+1)
 	})
@@ -239,7 +239,7 @@ func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 		assert.Equal(t, ordercheck.FindingConfirmed, report.Findings[0].State)
 		assert.Equal(t, "Ikea", report.Customer, "what did not come is no change")
 		assert.Equal(t, []string{"customer", "lines"}, report.Missing)
-		assert.Equal(t, []string{"30m0s failed"}, l.told())
+		assert.Equal(t, []string{"30m0s failed"}, l.notices())
 		l.missing = nil
 	})
 	report := l.mustRun()
@@ -247,7 +247,7 @@ func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 	assert.Empty(t, report.Missing)
 	assert.Empty(t, report.Note)
 	// 2 s of quiet, and 15 minutes until it is tried again.
-	assert.Equal(t, []string{"30m0s failed", "1h15m2s resolved"}, l.told())
+	assert.Equal(t, []string{"30m0s failed", "1h15m2s resolved"}, l.notices())
 	assert.Len(t, l.fetchedAt, 4)
 }
 
@@ -268,7 +268,7 @@ func TestErrorWhoseRuleCannotLookIsRetriedAfterADelay(t *testing.T) {
 				l.missing, l.failing = nil, nil
 			})
 			assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
-			assert.Empty(t, l.told())
+			assert.Empty(t, l.notices())
 		})
 	}
 }

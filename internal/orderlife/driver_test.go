@@ -170,13 +170,13 @@ func (l *life) requireOverridden(after time.Duration) {
 	})
 }
 
-// told returns what was sent, in order: "30m0s failed".
-func (l *life) told() []string {
-	told := []string{}
+// notices returns the notices sent so far, in order: "30m0s failed".
+func (l *life) notices() []string {
+	notices := []string{}
 	for _, s := range l.sent {
-		told = append(told, fmt.Sprintf("%v %s", s.at, s.notice.Kind))
+		notices = append(notices, fmt.Sprintf("%v %s", s.at, s.notice.Kind))
 	}
-	return told
+	return notices
 }
 
 // mustRun plays until the run completes, and returns its report.

@@ -127,7 +127,7 @@ func TestAHeldOrderIsMarkedUntilItIsRight(t *testing.T) {
 		"1h0m2s ",
 	}, l.marks)
 	assert.Empty(t, l.mark())
-	assert.Equal(t, []string{"30m0s failed", "1h0m2s resolved"}, l.told())
+	assert.Equal(t, []string{"30m0s failed", "1h0m2s resolved"}, l.notices())
 	assert.Equal(t, 2, l.checked, "the gate's own writes are not evaluated")
 	assert.Equal(t, []ordercheck.TimelineKind{
 		"checked", "checked", "confirmed", "notified", "delivery", "checked", "resolved", "notified",

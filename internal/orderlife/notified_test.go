@@ -132,7 +132,7 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 			l := newLife(t, "total")
 			tc.story(l)
 			l.mustRun()
-			assert.Equal(t, tc.told, l.told())
+			assert.Equal(t, tc.told, l.notices())
 			assert.Len(t, l.fetchedAt, tc.fetched)
 			assert.Equal(t, tc.checks, l.checked)
 		})
@@ -141,7 +141,7 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 
 // An order that has only warnings is not held. Whichever notice lists a warning first counts.
 func TestWarningsAreNotifiedOnce(t *testing.T) {
-	toldBefore := func(l *life, rule string) {
+	notifiedBefore := func(l *life, rule string) {
 		f := finding(rule, ordercheck.SeverityWarning)
 		f.Notified = true
 		l.recalled = &ordercheck.RecalledRun{Notified: []ordercheck.Finding{f}}
@@ -152,11 +152,11 @@ func TestWarningsAreNotifiedOnce(t *testing.T) {
 		want   []string
 	}{
 		"at once": {[]string{"~stock"}, func(*life) {}, []string{"0s warning"}},
-		"told by an earlier run": {[]string{"~stock"},
-			func(l *life) { toldBefore(l, "stock") }, []string{}},
-		"another one told then": {[]string{"~stock"}, func(l *life) { toldBefore(l, "phone") },
+		"notified by an earlier run": {[]string{"~stock"},
+			func(l *life) { notifiedBefore(l, "stock") }, []string{}},
+		"another one notified then": {[]string{"~stock"}, func(l *life) { notifiedBefore(l, "phone") },
 			[]string{"0s warning"}},
-		"one more since then": {[]string{"~stock", "~phone"}, func(l *life) { toldBefore(l, "phone") },
+		"one more since then": {[]string{"~stock", "~phone"}, func(l *life) { notifiedBefore(l, "phone") },
 			[]string{"0s warning"}},
 		"no warnings": {nil, func(*life) {}, []string{}},
 		"an error within grace": {[]string{"total", "~stock"},
@@ -176,7 +176,7 @@ func TestWarningsAreNotifiedOnce(t *testing.T) {
 			l.state.Settings.NotifyWarnings = true
 			tc.story(l)
 			report := l.mustRun()
-			assert.Equal(t, tc.want, l.told())
+			assert.Equal(t, tc.want, l.notices())
 			for _, f := range report.Findings {
 				assert.Equal(t, !l.order.cancelled, f.Notified, "the report says that people know of %s",
 					f.RuleID)
@@ -198,7 +198,7 @@ func TestOnlyNewWarningsMakeANoticeWhileOneWaits(t *testing.T) {
 	l.saveBroken(30*time.Minute, "~phone")
 	l.at(time.Hour, func() { l.mailDown = false })
 	assert.Equal(t, ordercheck.StatusWarning, l.mustRun().Status)
-	assert.Equal(t, []string{"1h0m0s warning", "1h0m0s warning"}, l.told())
+	assert.Equal(t, []string{"1h0m0s warning", "1h0m0s warning"}, l.notices())
 	first, second := l.sent[0].notice.Report.Findings, l.sent[1].notice.Report.Findings
 	require.Len(t, first, 1)
 	require.Len(t, second, 2)

@@ -38,7 +38,7 @@ func TestOutboxIsLimited(t *testing.T) {
 			"41h0m0s failed",
 			"42h0m2s resolved",
 		},
-		l.told(),
+		l.notices(),
 	)
 	assert.Equal(t, start.Add(40*time.Hour+2*time.Second), l.sent[3].notice.At)
 }
@@ -50,7 +50,7 @@ func TestRemindersDoNotPileUp(t *testing.T) {
 	l.at(3*day, func() { l.mailDown = false })
 	l.saveBroken(3*day + time.Hour)
 	l.mustRun()
-	assert.Equal(t, []string{"72h0m0s failed", "72h30m0s reminder", "73h0m2s resolved"}, l.told())
+	assert.Equal(t, []string{"72h0m0s failed", "72h30m0s reminder", "73h0m2s resolved"}, l.notices())
 }
 
 func TestUnreachableReceiverIsGivenUp(t *testing.T) {
@@ -64,7 +64,7 @@ func TestUnreachableReceiverIsGivenUp(t *testing.T) {
 	})
 	l.saveBroken(26 * time.Hour)
 	report := l.mustRun()
-	assert.Equal(t, []string{"26h0m2s resolved"}, l.told())
+	assert.Equal(t, []string{"26h0m2s resolved"}, l.notices())
 	assert.Equal(t, []string{"failed notice of 2026-01-06T09:00:00Z to chat: no such room"},
 		l.state.Unsent)
 	var texts []string
@@ -120,7 +120,7 @@ func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 			l.at(tc.at, func() { l.state.CancelledByOperator() })
 			require.Equal(t, orderlife.Cancel, l.run())
 			assert.Equal(t, tc.note, l.state.Report.Note)
-			assert.Equal(t, tc.told, l.told())
+			assert.Equal(t, tc.told, l.notices())
 			assert.Equal(t, tc.at, l.now.Sub(start))
 		})
 	}

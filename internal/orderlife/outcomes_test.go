@@ -29,121 +29,127 @@ func (l *life) recordOutcomes() {
 	l.state.EndOutcomes()
 }
 
+// outcomeStory is a way that an order can go, and the outcomes that it leaves.
+type outcomeStory struct {
+	broken []string
+	story  func(*life)
+	want   []string
+	end    orderlife.Do
+}
+
+// outcomeStories has every outcome, alone and with others.
+var outcomeStories = map[string]outcomeStory{
+	"right from the start": {},
+	"warnings have none":   {broken: []string{"~odd"}},
+	"fixed within grace": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.saveBroken(10 * time.Minute) },
+		want:   []string{"10m2s total fixed-in-grace after 10m2s"},
+	},
+	"fixed after people were told, one after the other": {
+		broken: []string{"balance", "total"},
+		story: func(l *life) {
+			l.saveBroken(time.Hour, "total")
+			l.saveBroken(2 * time.Hour)
+		},
+		want: []string{
+			"1h0m2s balance fixed-after-notice after 1h0m2s",
+			"2h0m2s total fixed-after-notice after 2h0m2s",
+		},
+	},
+	"amounts change: the same error": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.save(time.Hour, func() { l.order.wrong["total"] = "500.00" })
+			l.saveBroken(2 * time.Hour)
+		},
+		want: []string{"2h0m2s total fixed-after-notice after 2h0m2s"},
+	},
+	"overridden, then fixed: overridden": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.override(time.Hour, byAnna)
+			l.saveBroken(day)
+		},
+		want: []string{"1h0m0s total overridden after 1h0m0s"},
+	},
+	"the override ends, then fixed: both": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.override(time.Hour, byAnna) // a week
+			l.saveBroken(8 * day)
+		},
+		want: []string{
+			"1h0m0s total overridden after 1h0m0s",
+			"192h0m2s total fixed-after-notice after 192h0m2s",
+		},
+	},
+	"expired, the other one fixed": {
+		broken: []string{"balance", "total"},
+		story:  func(l *life) { l.edit(12*time.Hour, "total") },
+		want: []string{
+			"720h30m0s balance fixed-after-notice after 720h30m0s",
+			"720h30m0s total expired after 720h30m0s",
+		},
+	},
+	"expired while InFlow refuses the key": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.save(29*day, func() { l.down = true }) },
+		want:   []string{"720h30m0s total expired after 720h30m0s"},
+		end:    orderlife.Fail,
+	},
+	"cancelled": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.save(time.Hour, func() { l.broken(); l.order.cancelled = true }) },
+		want:   []string{"1h0m2s total order-gone after 1h0m2s"},
+	},
+	"deleted within grace": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.save(10*time.Minute, func() { l.deleted = true }) },
+		want:   []string{"10m2s total order-gone after 10m2s"},
+	},
+	"the rules changed": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.at(time.Hour, func() { l.changeRules(); l.announceRules() }) },
+		want:   []string{"1h0m0s total rules-changed after 1h0m0s"},
+	},
+	"only a warning now": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.at(time.Hour, func() { l.changeRules("~total"); l.announceRules() })
+		},
+		want: []string{"1h0m0s total rules-changed after 1h0m0s"},
+	},
+	"the rule is off, and somebody saved the order within grace": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.save(10*time.Minute, func() { l.rules.number++; l.rules.off = []string{"total"} })
+		},
+		want: []string{"10m2s total rules-changed after 10m2s"},
+	},
+	"ended by an operator": {
+		broken: []string{"total"},
+		story:  func(l *life) { l.at(time.Hour, func() { l.state.CancelledByOperator() }) },
+		want:   []string{"1h0m0s total ended-by-hand after 1h0m0s"},
+		end:    orderlife.Cancel,
+	},
+	"could not be evaluated, which counts once": {
+		broken: []string{"total"},
+		story: func(l *life) {
+			l.failing = []string{"credit"}
+			for minute := range 5 {
+				l.saveBroken(time.Duration(minute+1)*time.Minute, "total")
+			}
+			l.save(10*time.Minute, func() { l.broken(); l.failing = nil })
+		},
+		want: []string{
+			"0s credit not-evaluated", "10m2s total fixed-in-grace after 10m2s",
+		},
+	},
+}
+
 func TestOutcomes(t *testing.T) {
-	for name, tc := range map[string]struct {
-		broken []string
-		story  func(*life)
-		want   []string
-		end    orderlife.Do
-	}{
-		"right from the start": {},
-		"warnings have none":   {broken: []string{"~odd"}},
-		"fixed within grace": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.saveBroken(10 * time.Minute) },
-			want:   []string{"10m2s total fixed-in-grace after 10m2s"},
-		},
-		"fixed after people were told, one after the other": {
-			broken: []string{"balance", "total"},
-			story: func(l *life) {
-				l.saveBroken(time.Hour, "total")
-				l.saveBroken(2 * time.Hour)
-			},
-			want: []string{
-				"1h0m2s balance fixed-after-notice after 1h0m2s",
-				"2h0m2s total fixed-after-notice after 2h0m2s",
-			},
-		},
-		"amounts change: the same error": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.save(time.Hour, func() { l.order.wrong["total"] = "500.00" })
-				l.saveBroken(2 * time.Hour)
-			},
-			want: []string{"2h0m2s total fixed-after-notice after 2h0m2s"},
-		},
-		"overridden, then fixed: overridden": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.override(time.Hour, byAnna)
-				l.saveBroken(day)
-			},
-			want: []string{"1h0m0s total overridden after 1h0m0s"},
-		},
-		"the override ends, then fixed: both": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.override(time.Hour, byAnna) // a week
-				l.saveBroken(8 * day)
-			},
-			want: []string{
-				"1h0m0s total overridden after 1h0m0s",
-				"192h0m2s total fixed-after-notice after 192h0m2s",
-			},
-		},
-		"expired, the other one fixed": {
-			broken: []string{"balance", "total"},
-			story:  func(l *life) { l.edit(12*time.Hour, "total") },
-			want: []string{
-				"720h30m0s balance fixed-after-notice after 720h30m0s",
-				"720h30m0s total expired after 720h30m0s",
-			},
-		},
-		"expired while InFlow refuses the key": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.save(29*day, func() { l.down = true }) },
-			want:   []string{"720h30m0s total expired after 720h30m0s"},
-			end:    orderlife.Fail,
-		},
-		"cancelled": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.save(time.Hour, func() { l.broken(); l.order.cancelled = true }) },
-			want:   []string{"1h0m2s total order-gone after 1h0m2s"},
-		},
-		"deleted within grace": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.save(10*time.Minute, func() { l.deleted = true }) },
-			want:   []string{"10m2s total order-gone after 10m2s"},
-		},
-		"the rules changed": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.at(time.Hour, func() { l.changeRules(); l.announceRules() }) },
-			want:   []string{"1h0m0s total rules-changed after 1h0m0s"},
-		},
-		"only a warning now": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.at(time.Hour, func() { l.changeRules("~total"); l.announceRules() })
-			},
-			want: []string{"1h0m0s total rules-changed after 1h0m0s"},
-		},
-		"the rule is off, and somebody saved the order within grace": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.save(10*time.Minute, func() { l.rules.number++; l.rules.off = []string{"total"} })
-			},
-			want: []string{"10m2s total rules-changed after 10m2s"},
-		},
-		"ended by an operator": {
-			broken: []string{"total"},
-			story:  func(l *life) { l.at(time.Hour, func() { l.state.CancelledByOperator() }) },
-			want:   []string{"1h0m0s total ended-by-hand after 1h0m0s"},
-			end:    orderlife.Cancel,
-		},
-		"could not be evaluated, which counts once": {
-			broken: []string{"total"},
-			story: func(l *life) {
-				l.failing = []string{"credit"}
-				for minute := range 5 {
-					l.saveBroken(time.Duration(minute+1)*time.Minute, "total")
-				}
-				l.save(10*time.Minute, func() { l.broken(); l.failing = nil })
-			},
-			want: []string{
-				"0s credit not-evaluated", "10m2s total fixed-in-grace after 10m2s",
-			},
-		},
-	} {
+	for name, tc := range outcomeStories {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, tc.broken...)
 			l.state.Settings.RecordOutcomes = true

@@ -211,7 +211,7 @@ func TestOverrideEndsWhileInflowRefusesTheKey(t *testing.T) {
 	})
 	l.saveBroken(11 * day)
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
-	assert.Equal(t, []string{"30m0s failed", "264h0m2s resolved"}, l.told(),
+	assert.Equal(t, []string{"30m0s failed", "264h0m2s resolved"}, l.notices(),
 		"nobody was told that it was overridden")
 }
 
