@@ -59,6 +59,9 @@ func digest(newHash func() hash.Hash, key, body string) []byte {
 
 func std(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
+// sign signs body as InFlow does, with the text of key.
+func sign(key, body string) string { return std(digest(sha256.New, key, body)) }
+
 // TestSignatureVectors runs the RFC 4231 cases with long enough keys through the public API.
 func TestSignatureVectors(t *testing.T) {
 	for _, tc := range []struct {
@@ -117,6 +120,121 @@ func TestVerifyBodies(t *testing.T) {
 	}
 }
 
+// goodSignature is the signature of signedBody with secretText.
+var (
+	goodDigest    = digest(sha256.New, secretText, signedBody)
+	goodSignature = std(goodDigest)
+	decodedSecret = mustDecode(secretText)
+)
+
+// strayBits is goodSignature with one more bit set in its last character. That bit belongs to none
+// of the 32 bytes.
+var strayBits = goodSignature[:42] + setLowestBit(goodSignature[42]) + "="
+
+func setLowestBit(c byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	return string(alphabet[strings.IndexByte(alphabet, c)|1])
+}
+
+func mustDecode(text string) string {
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(decoded)
+}
+
+func flipFirstSmallLetter(text string) string {
+	at := strings.IndexFunc(text, func(r rune) bool { return r >= 'a' && r <= 'z' })
+	return text[:at] + strings.ToUpper(text[at:at+1]) + text[at+1:]
+}
+
+var doubledSignatures = []struct {
+	name   string
+	header []string
+}{
+	{"two headers, both right", []string{goodSignature, goodSignature}},
+	{"two headers, the first right", []string{goodSignature, std(make([]byte, 32))}},
+	{"two headers, the second right", []string{"", goodSignature}},
+	{"joined by a comma", []string{goodSignature + "," + goodSignature}},
+	{"joined by a comma and a space", []string{goodSignature + ", " + goodSignature}},
+	{"a comma at the end", []string{goodSignature + ","}},
+	{"a comma in the place of a character", []string{goodSignature[:10] + "," + goodSignature[11:]}},
+}
+
+var malformedSignatures = []struct{ name, signature string }{
+	{"without padding", strings.TrimRight(goodSignature, "=")},
+	{"too much padding", goodSignature + "="},
+	{"padding for 31 bytes", goodSignature[:42] + "=="},
+	{"padding in the middle", goodSignature[:20] + "=" + goodSignature[21:]},
+	{"padding first", "=" + goodSignature[:43]},
+	{"bits left over", strayBits},
+	{"URL alphabet, dash", "-" + goodSignature[1:]},
+	{"URL alphabet, underscore", "_" + goodSignature[1:]},
+	{"line feed at the end", goodSignature + "\n"},
+	{"line feed at the start", "\n" + goodSignature},
+	{"carriage return within", goodSignature[:20] + "\r" + goodSignature[20:]},
+	{"broken into two lines", goodSignature[:22] + "\r\n" + goodSignature[22:]},
+	{"44 characters, one a line feed", goodSignature[:22] + "\n" + goodSignature[22:43]},
+	{"44 characters, two a line break", goodSignature[:20] + "\r\n" + goodSignature[20:42]},
+	{"a space before", " " + goodSignature},
+	{"a space after", goodSignature + " "},
+	{"a space within", goodSignature[:12] + " " + goodSignature[13:]},
+	{"a tab", "\t" + goodSignature[1:]},
+	{"only spaces", "   "},
+	{"a zero byte", "\x00" + goodSignature[1:]},
+	{"not ASCII", "é" + goodSignature[2:]},
+	{"in double quotes", `"` + goodSignature + `"`},
+	{"prefix sha256=", "sha256=" + goodSignature},
+	{"prefix HMAC", "HMAC " + goodSignature},
+	{"hex", hex.EncodeToString(goodDigest)},
+	{"hex in capitals", strings.ToUpper(hex.EncodeToString(goodDigest))},
+	{"sha256= and hex", "sha256=" + hex.EncodeToString(goodDigest)},
+	{"base64 of hex", std([]byte(hex.EncodeToString(goodDigest)))},
+	{"base64 of base64", std([]byte(goodSignature))},
+	{"raw bytes", string(goodDigest)},
+	{"cut to 31 bytes", std(goodDigest[:31])},
+	{"cut to 16 bytes", std(goodDigest[:16])},
+	{"cut to 30 bytes, 40 characters", goodSignature[:40]},
+	{"one byte more", std(append(bytes.Clone(goodDigest), 0))},
+	{"twice in one", std(append(bytes.Clone(goodDigest), goodDigest...))},
+	{"MD5", std(digest(md5.New, secretText, signedBody))},
+	{"SHA-1", std(digest(sha1.New, secretText, signedBody))},
+	{"SHA-224", std(digest(sha256.New224, secretText, signedBody))},
+	{"SHA-384", std(digest(sha512.New384, secretText, signedBody))},
+	{"SHA-512", std(digest(sha512.New, secretText, signedBody))},
+	{"one megabyte", strings.Repeat("A", 1<<20)},
+}
+
+// wrongSignatures are well formed, and not the signature of body with secretText.
+var wrongSignatures = []struct{ name, signature, body string }{
+	{"case of one letter flipped", flipFirstSmallLetter(goodSignature), signedBody},
+	{"small letters", strings.ToLower(goodSignature[:42]) + goodSignature[42:], signedBody},
+	{"zeros", std(make([]byte, 32)), signedBody},
+	{"first bit flipped", std(append([]byte{goodDigest[0] ^ 0x80}, goodDigest[1:]...)), signedBody},
+	{"last bit flipped", std(append(bytes.Clone(goodDigest[:31]), goodDigest[31]^1)), signedBody},
+	{"another key", sign(otherText, signedBody), signedBody},
+	{"empty key", sign("", signedBody), signedBody},
+	{"key decoded from base64", sign(decodedSecret, signedBody), signedBody},
+	{"key with a line feed", sign(secretText+"\n", signedBody), signedBody},
+	{"key in small letters", sign(strings.ToLower(secretText), signedBody), signedBody},
+	{"key with its base64: prefix", sign("base64:"+secretText, signedBody), signedBody},
+	{"SHA-512/256", std(digest(sha512.New512_256, secretText, signedBody)), signedBody},
+	{"body with a line feed", goodSignature, signedBody + "\n"},
+	{"body with a byte order mark", goodSignature, "\ufeff" + signedBody},
+	{"body with a space", goodSignature, strings.Replace(signedBody, ":", ": ", 1)},
+	{"body empty", goodSignature, ""},
+	{"body twice", goodSignature, signedBody + signedBody},
+	{"body without its last byte", goodSignature, signedBody[:len(signedBody)-1]},
+	{"plain SHA-256", std(sum256(signedBody)), signedBody},
+	{"SHA-256 of key and body", std(sum256(secretText + signedBody)), signedBody},
+}
+
+func sum256(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
+}
+
 // refusedVariant is a signature that must not verify.
 type refusedVariant struct {
 	name   string
@@ -126,137 +244,24 @@ type refusedVariant struct {
 }
 
 func refusedVariants() []refusedVariant {
-	right := digest(sha256.New, secretText, signedBody)
-	good := std(right)
-	decoded, err := base64.StdEncoding.DecodeString(secretText)
-	if err != nil {
-		panic(err)
-	}
-	flipCase := func(s string, i int) string {
-		b := []byte(s)
-		b[i] ^= 0x20
-		return string(b)
-	}
-	letter := strings.IndexFunc(good, func(r rune) bool { return r >= 'a' && r <= 'z' })
-	// trailing sets a bit of the last character that encodes no part of the 32 bytes.
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	trailing := good[:42] + string(alphabet[strings.IndexByte(alphabet, good[42])|1]) + "="
-	one := func(s string) []string { return []string{s} }
-
 	variants := []refusedVariant{
 		{"no header", nil, signedBody, inflow.SignatureMissing},
 		{"empty list", []string{}, signedBody, inflow.SignatureMissing},
-		{"empty", one(""), signedBody, inflow.SignatureMissing},
-
-		{"two headers, both right", []string{good, good}, signedBody, inflow.SignatureDoubled},
-		{"two headers, the first right", []string{good, std(make([]byte, 32))}, signedBody,
-			inflow.SignatureDoubled},
-		{"two headers, the second right", []string{"", good}, signedBody, inflow.SignatureDoubled},
-		{"joined by a comma", one(good + "," + good), signedBody, inflow.SignatureDoubled},
-		{"joined by a comma and a space", one(good + ", " + good), signedBody,
-			inflow.SignatureDoubled},
-		{"a comma at the end", one(good + ","), signedBody, inflow.SignatureDoubled},
-		{"a comma in the place of a character", one(good[:10] + "," + good[11:]), signedBody,
-			inflow.SignatureDoubled},
-
-		{"without padding", one(strings.TrimRight(good, "=")), signedBody,
-			inflow.SignatureMalformed},
-		{"too much padding", one(good + "="), signedBody, inflow.SignatureMalformed},
-		{"padding for 31 bytes", one(good[:42] + "=="), signedBody, inflow.SignatureMalformed},
-		{"padding in the middle", one(good[:20] + "=" + good[21:]), signedBody,
-			inflow.SignatureMalformed},
-		{"padding first", one("=" + good[:43]), signedBody, inflow.SignatureMalformed},
-		{"bits left over", one(trailing), signedBody, inflow.SignatureMalformed},
-		{"URL alphabet, dash", one("-" + good[1:]), signedBody, inflow.SignatureMalformed},
-		{"URL alphabet, underscore", one("_" + good[1:]), signedBody, inflow.SignatureMalformed},
-		{"line feed at the end", one(good + "\n"), signedBody, inflow.SignatureMalformed},
-		{"line feed at the start", one("\n" + good), signedBody, inflow.SignatureMalformed},
-		{"carriage return within", one(good[:20] + "\r" + good[20:]), signedBody,
-			inflow.SignatureMalformed},
-		{"broken into two lines", one(good[:22] + "\r\n" + good[22:]), signedBody,
-			inflow.SignatureMalformed},
-		{"44 characters, one a line feed", one(good[:22] + "\n" + good[22:43]), signedBody,
-			inflow.SignatureMalformed},
-		{"44 characters, two a line break", one(good[:20] + "\r\n" + good[20:42]), signedBody,
-			inflow.SignatureMalformed},
-		{"a space before", one(" " + good), signedBody, inflow.SignatureMalformed},
-		{"a space after", one(good + " "), signedBody, inflow.SignatureMalformed},
-		{"a space within", one(good[:12] + " " + good[13:]), signedBody, inflow.SignatureMalformed},
-		{"a tab", one("\t" + good[1:]), signedBody, inflow.SignatureMalformed},
-		{"only spaces", one("   "), signedBody, inflow.SignatureMalformed},
-		{"a zero byte", one("\x00" + good[1:]), signedBody, inflow.SignatureMalformed},
-		{"not ASCII", one("é" + good[2:]), signedBody, inflow.SignatureMalformed},
-		{"in double quotes", one(`"` + good + `"`), signedBody, inflow.SignatureMalformed},
-		{"prefix sha256=", one("sha256=" + good), signedBody, inflow.SignatureMalformed},
-		{"prefix HMAC", one("HMAC " + good), signedBody, inflow.SignatureMalformed},
-		{"hex", one(hex.EncodeToString(right)), signedBody, inflow.SignatureMalformed},
-		{"hex in capitals", one(strings.ToUpper(hex.EncodeToString(right))), signedBody,
-			inflow.SignatureMalformed},
-		{"sha256= and hex", one("sha256=" + hex.EncodeToString(right)), signedBody,
-			inflow.SignatureMalformed},
-		{"base64 of hex", one(std([]byte(hex.EncodeToString(right)))), signedBody,
-			inflow.SignatureMalformed},
-		{"base64 of base64", one(std([]byte(good))), signedBody, inflow.SignatureMalformed},
-		{"raw bytes", one(string(right)), signedBody, inflow.SignatureMalformed},
-		{"cut to 31 bytes", one(std(right[:31])), signedBody, inflow.SignatureMalformed},
-		{"cut to 16 bytes", one(std(right[:16])), signedBody, inflow.SignatureMalformed},
-		{"cut to 30 bytes, 40 characters", one(good[:40]), signedBody, inflow.SignatureMalformed},
-		{"one byte more", one(std(append(bytes.Clone(right), 0))), signedBody,
-			inflow.SignatureMalformed},
-		{"twice in one", one(std(append(bytes.Clone(right), right...))), signedBody,
-			inflow.SignatureMalformed},
-		{"MD5", one(std(digest(md5.New, secretText, signedBody))), signedBody,
-			inflow.SignatureMalformed},
-		{"SHA-1", one(std(digest(sha1.New, secretText, signedBody))), signedBody,
-			inflow.SignatureMalformed},
-		{"SHA-224", one(std(digest(sha256.New224, secretText, signedBody))), signedBody,
-			inflow.SignatureMalformed},
-		{"SHA-384", one(std(digest(sha512.New384, secretText, signedBody))), signedBody,
-			inflow.SignatureMalformed},
-		{"SHA-512", one(std(digest(sha512.New, secretText, signedBody))), signedBody,
-			inflow.SignatureMalformed},
-		{"one megabyte", one(strings.Repeat("A", 1<<20)), signedBody, inflow.SignatureMalformed},
-
-		{"case of one letter flipped", one(flipCase(good, letter)), signedBody,
-			inflow.SignatureMismatch},
-		{"small letters", one(strings.ToLower(good[:42]) + good[42:]), signedBody,
-			inflow.SignatureMismatch},
-		{"zeros", one(std(make([]byte, 32))), signedBody, inflow.SignatureMismatch},
-		{"first bit flipped", one(std(append([]byte{right[0] ^ 0x80}, right[1:]...))), signedBody,
-			inflow.SignatureMismatch},
-		{"last bit flipped", one(std(append(bytes.Clone(right[:31]), right[31]^1))), signedBody,
-			inflow.SignatureMismatch},
-		{"another key", one(std(digest(sha256.New, otherText, signedBody))), signedBody,
-			inflow.SignatureMismatch},
-		{"empty key", one(std(digest(sha256.New, "", signedBody))), signedBody,
-			inflow.SignatureMismatch},
-		{"key decoded from base64", one(std(digest(sha256.New, string(decoded), signedBody))),
-			signedBody, inflow.SignatureMismatch},
-		{"key with a line feed", one(std(digest(sha256.New, secretText+"\n", signedBody))),
-			signedBody, inflow.SignatureMismatch},
-		{"key in small letters", one(std(digest(sha256.New, strings.ToLower(secretText),
-			signedBody))), signedBody, inflow.SignatureMismatch},
-		{"key with its base64: prefix",
-			one(std(digest(sha256.New, "base64:"+secretText, signedBody))), signedBody,
-			inflow.SignatureMismatch},
-		{"SHA-512/256", one(std(digest(sha512.New512_256, secretText, signedBody))), signedBody,
-			inflow.SignatureMismatch},
-		{"body with a line feed", one(good), signedBody + "\n", inflow.SignatureMismatch},
-		{"body with a byte order mark", one(good), "\ufeff" + signedBody, inflow.SignatureMismatch},
-		{"body with a space", one(good), strings.Replace(signedBody, ":", ": ", 1),
-			inflow.SignatureMismatch},
-		{"body empty", one(good), "", inflow.SignatureMismatch},
-		{"body twice", one(good), signedBody + signedBody, inflow.SignatureMismatch},
-		{"body without its last byte", one(good), signedBody[:len(signedBody)-1],
-			inflow.SignatureMismatch},
+		{"empty", []string{""}, signedBody, inflow.SignatureMissing},
 	}
-	plain := sha256.Sum256([]byte(signedBody))
-	keyed := sha256.Sum256([]byte(secretText + signedBody))
-	return append(variants,
-		refusedVariant{"plain SHA-256", one(std(plain[:])), signedBody, inflow.SignatureMismatch},
-		refusedVariant{"SHA-256 of key and body", one(std(keyed[:])), signedBody,
-			inflow.SignatureMismatch},
-	)
+	for _, v := range doubledSignatures {
+		variants = append(variants,
+			refusedVariant{v.name, v.header, signedBody, inflow.SignatureDoubled})
+	}
+	for _, v := range malformedSignatures {
+		variants = append(variants,
+			refusedVariant{v.name, []string{v.signature}, signedBody, inflow.SignatureMalformed})
+	}
+	for _, v := range wrongSignatures {
+		variants = append(variants,
+			refusedVariant{v.name, []string{v.signature}, v.body, inflow.SignatureMismatch})
+	}
+	return variants
 }
 
 func TestVerifyRefuses(t *testing.T) {

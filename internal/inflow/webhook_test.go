@@ -16,112 +16,129 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-const hookedOrderID = "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
+const (
+	hookedOrderID = "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
+	hookedAt      = "2025-10-28T12:00:00Z"
+)
+
+// hooked returns an event of the sales order hookedOrderID.
+func hooked(event string, action inflow.Action, at string) inflow.Webhook {
+	return inflow.Webhook{Event: event, Entity: inflow.EntitySalesOrder, Action: action,
+		SalesOrderID: hookedOrderID, OccurredAt: at}
+}
+
+// other returns an event of something else than a sales order.
+func other(event string, entity inflow.Entity, action inflow.Action) inflow.Webhook {
+	return inflow.Webhook{Event: event, Entity: entity, Action: action}
+}
+
+// readPayload is a payload, and what ParseWebhook makes of it. In body, $ID stands for
+// hookedOrderID, $UPPER for the same in capitals, and $AT for hookedAt.
+type readPayload struct {
+	name, body string
+	want       inflow.Webhook
+}
+
+// readPayloads lists events of sales orders, then events of others, then unknown events.
+var readPayloads = []readPayload{
+	{"documented, updated",
+		`{"event":"salesOrder.updated","data":{"salesOrderId":"$ID"},"timestamp":"$AT"}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, hookedAt)},
+	{"documented, created", `{"event":"salesOrder.created","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.created", inflow.ActionCreated, "")},
+	{"live, created", `{"eventType":"SalesOrderCreatedV1","salesOrderId":"$ID"}`,
+		hooked("SalesOrderCreatedV1", inflow.ActionCreated, "")},
+	{"live, version 1",
+		`{"eventType":"SalesOrderUpdatedV1","salesOrderId":"$ID","timestamp":"$AT"}`,
+		hooked("SalesOrderUpdatedV1", inflow.ActionUpdated, hookedAt)},
+	{"live, version 2", `{"eventType":"SalesOrderUpdatedV2","salesOrderId":"$ID"}`,
+		hooked("SalesOrderUpdatedV2", inflow.ActionUpdated, "")},
+	{"live, version 37", `{"eventType":"SalesOrderUpdatedV37","salesOrderId":"$ID"}`,
+		hooked("SalesOrderUpdatedV37", inflow.ActionUpdated, "")},
+	{"other case", `{"event":"SALESORDER.Updated","data":{"salesOrderId":"$ID"}}`,
+		hooked("SALESORDER.Updated", inflow.ActionUpdated, "")},
+	{"live name in the documented form",
+		`{"event":"salesorderupdatedv1","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesorderupdatedv1", inflow.ActionUpdated, "")},
+	{"documented name in the live form",
+		`{"eventType":"salesOrder.created","salesOrderId":"$ID"}`,
+		hooked("salesOrder.created", inflow.ActionCreated, "")},
+	{"both forms",
+		`{"event":"salesOrder.updated","eventType":"SalesOrderUpdatedV1",` +
+			`"salesOrderId":"$ID","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"both forms, the id in another case",
+		`{"event":"salesOrder.updated","salesOrderId":"$UPPER","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"documented, the id in capitals",
+		`{"event":"salesOrder.updated","data":{"salesOrderId":"$UPPER"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"live, the id in capitals", `{"eventType":"SalesOrderUpdatedV1","salesOrderId":"$UPPER"}`,
+		hooked("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
+	{"two events, one of the order",
+		`{"event":"customer.updated","eventType":"SalesOrderUpdatedV1","salesOrderId":"$ID"}`,
+		hooked("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
+	{"event null in one form",
+		`{"event":null,"eventType":"SalesOrderUpdatedV1","data":null,"salesOrderId":"$ID"}`,
+		hooked("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
+	{"unknown fields",
+		`{"x":[{"a":1,"a":2}],"event":"salesOrder.updated","data":{"y":1e999,"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"white space and a byte order mark",
+		"\ufeff \r\n{ \"event\" :\t\"salesOrder.updated\", \"data\":{\"salesOrderId\":\"$ID\"} }\n",
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"written by Python",
+		`{"event": "salesOrder.updated", "data": {"salesOrderId": "$ID"}, "timestamp": "$AT"}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, hookedAt)},
+	{"escaped",
+		`{"ev\u0065nt":"salesOrder\u002eupdated",` +
+			`"data":{"salesOrderId":"8a3c6d4e\u002d71c2-4d0a-9f53-2d6f0c1e7b11"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"timestamp not a string",
+		`{"event":"salesOrder.updated","timestamp":1761652800,"data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"timestamp too long",
+		`{"event":"salesOrder.updated","timestamp":"` + strings.Repeat("2", 65) +
+			`","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+	{"timestamp not printable",
+		`{"event":"salesOrder.updated","timestamp":"\u001b[31m","data":{"salesOrderId":"$ID"}}`,
+		hooked("salesOrder.updated", inflow.ActionUpdated, "")},
+
+	{"customer", `{"event":"customer.created","data":{"customerId":"1"}}`,
+		other("customer.created", inflow.EntityCustomer, inflow.ActionCreated)},
+	{"vendor", `{"event":"vendor.updated"}`,
+		other("vendor.updated", inflow.EntityVendor, inflow.ActionUpdated)},
+	{"product", `{"eventType":"ProductUpdatedV1","productId":"1"}`,
+		other("ProductUpdatedV1", inflow.EntityProduct, inflow.ActionUpdated)},
+	{"purchase order", `{"event":"purchaseOrder.updated","data":{"salesOrderId":5}}`,
+		other("purchaseOrder.updated", inflow.EntityPurchaseOrder, inflow.ActionUpdated)},
+
+	{"no event", `{}`, inflow.Webhook{}},
+	{"no event, but an id", `{"salesOrderId":"$ID"}`, inflow.Webhook{}},
+	{"event empty", `{"event":""}`, inflow.Webhook{}},
+	{"event a number", `{"event":5}`, inflow.Webhook{}},
+	{"event an object", `{"event":{"name":"salesOrder.updated"}}`, inflow.Webhook{}},
+	{"another action", `{"event":"salesOrder.deleted","data":{"salesOrderId":"1"}}`,
+		inflow.Webhook{Event: "salesOrder.deleted"}},
+	{"another entity", `{"event":"stockTransfer.created"}`,
+		inflow.Webhook{Event: "stockTransfer.created"}},
+	{"entity within another name", `{"event":"notASalesOrder.updated"}`,
+		inflow.Webhook{Event: "notASalesOrder.updated"}},
+	{"digits without a v", `{"event":"SalesOrderUpdated2"}`,
+		inflow.Webhook{Event: "SalesOrderUpdated2"}},
+	{"control characters", `{"event":"a\u0000b\u001b[31mc\nd\u202eé"}`,
+		inflow.Webhook{Event: "a?b?[31mc?d??"}},
+	{"long name", `{"event":"` + strings.Repeat("e", 1000) + `"}`,
+		inflow.Webhook{Event: strings.Repeat("e", inflow.MaxEventLength)}},
+}
 
 func TestParseWebhook(t *testing.T) {
-	const at = "2025-10-28T12:00:00Z"
-	order := func(event string, action inflow.Action, at string) inflow.Webhook {
-		return inflow.Webhook{Event: event, Entity: inflow.EntitySalesOrder, Action: action,
-			SalesOrderID: hookedOrderID, OccurredAt: at}
-	}
-	for _, tc := range []struct {
-		name, body string
-		want       inflow.Webhook
-	}{
-		{"documented, updated", `{"event":"salesOrder.updated","data":{"salesOrderId":"` +
-			hookedOrderID + `"},"timestamp":"` + at + `"}`,
-			order("salesOrder.updated", inflow.ActionUpdated, at)},
-		{"documented, created", `{"event":"salesOrder.created","data":{"salesOrderId":"` +
-			hookedOrderID + `"}}`, order("salesOrder.created", inflow.ActionCreated, "")},
-		{"live, created", `{"eventType":"SalesOrderCreatedV1","salesOrderId":"` + hookedOrderID +
-			`"}`, order("SalesOrderCreatedV1", inflow.ActionCreated, "")},
-		{"live, version 1", `{"eventType":"SalesOrderUpdatedV1","salesOrderId":"` + hookedOrderID +
-			`","timestamp":"` + at + `"}`, order("SalesOrderUpdatedV1", inflow.ActionUpdated, at)},
-		{"live, version 2", `{"eventType":"SalesOrderUpdatedV2","salesOrderId":"` + hookedOrderID +
-			`"}`, order("SalesOrderUpdatedV2", inflow.ActionUpdated, "")},
-		{"live, version 37", `{"eventType":"SalesOrderUpdatedV37","salesOrderId":"` +
-			hookedOrderID + `"}`, order("SalesOrderUpdatedV37", inflow.ActionUpdated, "")},
-		{"other case", `{"event":"SALESORDER.Updated","data":{"salesOrderId":"` + hookedOrderID +
-			`"}}`, order("SALESORDER.Updated", inflow.ActionUpdated, "")},
-		{"live name in the documented form",
-			`{"event":"salesorderupdatedv1","data":{"salesOrderId":"` + hookedOrderID + `"}}`,
-			order("salesorderupdatedv1", inflow.ActionUpdated, "")},
-		{"documented name in the live form", `{"eventType":"salesOrder.created","salesOrderId":"` +
-			hookedOrderID + `"}`, order("salesOrder.created", inflow.ActionCreated, "")},
-		{"both forms", `{"event":"salesOrder.updated","eventType":"SalesOrderUpdatedV1",` +
-			`"salesOrderId":"` + hookedOrderID + `","data":{"salesOrderId":"` + hookedOrderID +
-			`"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"both forms, the id in another case", `{"event":"salesOrder.updated","salesOrderId":"` +
-			strings.ToUpper(hookedOrderID) + `","data":{"salesOrderId":"` + hookedOrderID + `"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"documented, the id in capitals",
-			`{"event":"salesOrder.updated","data":{"salesOrderId":"` +
-				strings.ToUpper(hookedOrderID) + `"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"live, the id in capitals", `{"eventType":"SalesOrderUpdatedV1","salesOrderId":"` +
-			strings.ToUpper(hookedOrderID) + `"}`,
-			order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
-		{"two events, one of the order",
-			`{"event":"customer.updated","eventType":"SalesOrderUpdatedV1","salesOrderId":"` +
-				hookedOrderID + `"}`, order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
-		{"event null in one form", `{"event":null,"eventType":"SalesOrderUpdatedV1","data":null,` +
-			`"salesOrderId":"` + hookedOrderID + `"}`,
-			order("SalesOrderUpdatedV1", inflow.ActionUpdated, "")},
-		{"unknown fields", `{"x":[{"a":1,"a":2}],"event":"salesOrder.updated","data":{"y":1e999,` +
-			`"salesOrderId":"` + hookedOrderID + `"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"white space and a byte order mark", "\ufeff \r\n{ \"event\" :\t\"salesOrder.updated\", " +
-			"\"data\":{\"salesOrderId\":\"" + hookedOrderID + "\"} }\n",
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"written by Python", `{"event": "salesOrder.updated", "data": {"salesOrderId": "` +
-			hookedOrderID + `"}, "timestamp": "` + at + `"}`,
-			order("salesOrder.updated", inflow.ActionUpdated, at)},
-		{"escaped", `{"ev\u0065nt":"salesOrder\u002eupdated",` +
-			`"data":{"salesOrderId":"8a3c6d4e\u002d71c2-4d0a-9f53-2d6f0c1e7b11"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"timestamp not a string", `{"event":"salesOrder.updated","timestamp":1761652800,` +
-			`"data":{"salesOrderId":"` + hookedOrderID + `"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"timestamp too long", `{"event":"salesOrder.updated","timestamp":"` +
-			strings.Repeat("2", 65) + `","data":{"salesOrderId":"` + hookedOrderID + `"}}`,
-			order("salesOrder.updated", inflow.ActionUpdated, "")},
-		{"timestamp not printable",
-			`{"event":"salesOrder.updated","timestamp":"\u001b[31m","data":{"salesOrderId":"` +
-				hookedOrderID + `"}}`, order("salesOrder.updated", inflow.ActionUpdated, "")},
-
-		{"customer", `{"event":"customer.created","data":{"customerId":"1"}}`,
-			inflow.Webhook{Event: "customer.created", Entity: inflow.EntityCustomer,
-				Action: inflow.ActionCreated}},
-		{"vendor", `{"event":"vendor.updated"}`,
-			inflow.Webhook{Event: "vendor.updated", Entity: inflow.EntityVendor,
-				Action: inflow.ActionUpdated}},
-		{"product", `{"eventType":"ProductUpdatedV1","productId":"1"}`,
-			inflow.Webhook{Event: "ProductUpdatedV1", Entity: inflow.EntityProduct,
-				Action: inflow.ActionUpdated}},
-		{"purchase order", `{"event":"purchaseOrder.updated","data":{"salesOrderId":5}}`,
-			inflow.Webhook{Event: "purchaseOrder.updated", Entity: inflow.EntityPurchaseOrder,
-				Action: inflow.ActionUpdated}},
-
-		{"no event", `{}`, inflow.Webhook{}},
-		{"no event, but an id", `{"salesOrderId":"` + hookedOrderID + `"}`, inflow.Webhook{}},
-		{"event empty", `{"event":""}`, inflow.Webhook{}},
-		{"event a number", `{"event":5}`, inflow.Webhook{}},
-		{"event an object", `{"event":{"name":"salesOrder.updated"}}`, inflow.Webhook{}},
-		{"another action", `{"event":"salesOrder.deleted","data":{"salesOrderId":"1"}}`,
-			inflow.Webhook{Event: "salesOrder.deleted"}},
-		{"another entity", `{"event":"stockTransfer.created"}`,
-			inflow.Webhook{Event: "stockTransfer.created"}},
-		{"entity within another name", `{"event":"notASalesOrder.updated"}`,
-			inflow.Webhook{Event: "notASalesOrder.updated"}},
-		{"digits without a v", `{"event":"SalesOrderUpdated2"}`,
-			inflow.Webhook{Event: "SalesOrderUpdated2"}},
-		{"control characters", `{"event":"a\u0000b\u001b[31mc\nd\u202eé"}`,
-			inflow.Webhook{Event: "a?b?[31mc?d??"}},
-		{"long name", `{"event":"` + strings.Repeat("e", 1000) + `"}`,
-			inflow.Webhook{Event: strings.Repeat("e", inflow.MaxEventLength)}},
-	} {
+	for _, tc := range readPayloads {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := inflow.ParseWebhook([]byte(tc.body))
+			body := strings.NewReplacer("$ID", hookedOrderID, "$AT", hookedAt,
+				"$UPPER", strings.ToUpper(hookedOrderID)).Replace(tc.body)
+			got, err := inflow.ParseWebhook([]byte(body))
 			require.NoError(t, err)
 			assert.Equal(t, tc.want, got)
 			assert.Equal(t, tc.want.Entity != "", got.Known())
@@ -253,7 +270,8 @@ func TestNewWebhookBody(t *testing.T) {
 		hookedOrderID, at)
 	require.NoError(t, err)
 	assert.Equal(t,
-		`{"event":"salesOrder.updated","data":{"salesOrderId":"`+hookedOrderID+`"},"timestamp":"2025-10-28T12:00:00Z"}`, string(documented))
+		`{"event":"salesOrder.updated","data":{"salesOrderId":"`+hookedOrderID+`"},`+
+			`"timestamp":"2025-10-28T12:00:00Z"}`, string(documented))
 	live, err := inflow.NewWebhookBody(inflow.FormLive, "SalesOrderUpdatedV1", hookedOrderID, at)
 	require.NoError(t, err)
 	assert.Equal(t, `{"eventType":"SalesOrderUpdatedV1","salesOrderId":"`+hookedOrderID+`"}`,
