@@ -261,148 +261,160 @@ func TestListSortsHexVersions(t *testing.T) {
 	}
 }
 
+// allNumbers are the last two digits of the samples' order numbers.
+var allNumbers = strings.Fields("41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57")
+
+// listQueries are queries for sales orders, and the order numbers that they list. The values id:55,
+// ID:55 and customer:55 stand for the id of order 55, the same in capitals, and its customer's id.
+var listQueries = map[string]struct {
+	query url.Values
+	want  []string
+}{
+	"all":            {url.Values{}, allNumbers},
+	"count":          {url.Values{"count": {"2"}}, allNumbers[:2]},
+	"count over 100": {url.Values{"count": {"5000"}}, allNumbers},
+	"skip":           {url.Values{"count": {"2"}, "skip": {"3"}}, allNumbers[3:5]},
+	"skip all":       {url.Values{"skip": {"300"}}, []string{}},
+	"after":          {url.Values{"after": {"id:55"}}, allNumbers[15:]},
+	"start":          {url.Values{"start": {"ID:55"}}, allNumbers[14:]},
+	"before":         {url.Values{"before": {"id:46"}, "count": {"2"}}, allNumbers[3:5]},
+	"sortDesc": {
+		url.Values{"sort": {"orderNumber"}, "sortDesc": {"true"}, "count": {"2"}},
+		[]string{"57", "56"},
+	},
+	"sort by version": {
+		url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}},
+		[]string{"57", "56"},
+	},
+	"sort by version from an order on": {
+		url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}, "after": {"id:55"}},
+		[]string{"54", "53"},
+	},
+	"sort by amount": {url.Values{"sort": {"Total"}, "count": {"3"}}, []string{"56", "47", "45"}},
+	"number":         {url.Values{"filter[orderNumber]": {"so-001042"}}, []string{"42"}},
+	"inventory status": {
+		url.Values{"filter[inventoryStatus][]": {"Quote", "fulfilled"}},
+		[]string{"46", "48", "50"},
+	},
+	"statuses as JSON": {
+		url.Values{"filter[paymentStatus]": {`["Paid","Quote"]`}},
+		[]string{"46", "48", "50"},
+	},
+	"payment status": {url.Values{"filter[paymentStatus]": {"Partial"}}, []string{"45", "54"}},
+	"customer": {
+		url.Values{"filter[customerId]": {"customer:44"}},
+		[]string{"44", "53"},
+	},
+	"from a date": {
+		url.Values{"filter[orderDate]": {`{"fromDate":"2025-10-07"}`}},
+		[]string{"56", "57"},
+	},
+	"to a date": {
+		url.Values{"filter[orderDate]": {`{"toDate":"2025-03-11"}`}},
+		[]string{"41", "42"},
+	},
+	"between times": {
+		url.Values{
+			"filter[orderDate]": {`{"fromDate":"2025-03-05T00:00:00Z","toDate":"2025-03-31T00:00:00Z"}`},
+		},
+		[]string{"42", "43"},
+	},
+	"invoiced": {
+		url.Values{"filter[invoicedDate]": {`{"fromDate":"2025-01-01","toDate":null}`}},
+		[]string{"44", "48", "50"},
+	},
+	"total": {
+		url.Values{"filter[total]": {`{"fromDate":"2900","toDate":3000}`}},
+		[]string{"44"},
+	},
+	"purchase order":  {url.Values{"filter[poNumber]": {"MB-118"}}, []string{"44"}},
+	"active":          {url.Values{"filter[isActive]": {"false"}}, []string{"48", "50"}},
+	"smart, customer": {url.Values{"filter[smart]": {"boréale"}}, []string{"44", "53"}},
+	"smart, number":   {url.Values{"filter[smart]": {"1050"}}, []string{"50"}},
+	"two at once": {
+		url.Values{
+			"filter[smart]":         {"hartwell"},
+			"filter[paymentStatus]": {"Uninvoiced"},
+			"count":                 {"1"},
+			"skip":                  {"1"},
+		},
+		[]string{"43"},
+	},
+	"nothing fits": {url.Values{"filter[orderNumber]": {"SO-9"}}, []string{}},
+	"case of a filter": {
+		url.Values{"Filter[OrderNumber]": {"SO-001042"}, "Count": {"5"}},
+		[]string{"42"},
+	},
+}
+
 func TestListSalesOrders(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
-	list := a.addSamples()
-	numbers := func(query url.Values) []string {
-		t.Helper()
-		resp := a.api(http.MethodGet, "/sales-orders?"+query.Encode(), "")
-		require.Equal(t, 200, resp.status, "%s", resp.body)
-		numbers := []string{}
-		for _, order := range resp.list(t) {
-			numbers = append(numbers, strings.TrimPrefix(within[string](t, order, "orderNumber"), "SO-0010"))
+	samples := a.addSamples()
+	var placeholders []string
+	for i, number := range allNumbers {
+		id := within[string](t, samples[i].Order, "salesOrderId")
+		placeholders = append(placeholders, "id:"+number, id, "ID:"+number, strings.ToUpper(id))
+		if customer, ok := samples[i].Order["customerId"].(string); ok {
+			placeholders = append(placeholders, "customer:"+number, customer)
 		}
-		return numbers
 	}
-	id := func(i int) string { return within[string](t, list[i].Order, "salesOrderId") }
-	all := []string{
-		"41",
-		"42",
-		"43",
-		"44",
-		"45",
-		"46",
-		"47",
-		"48",
-		"49",
-		"50",
-		"51",
-		"52",
-		"53",
-		"54",
-		"55",
-		"56",
-		"57",
+	replacer := strings.NewReplacer(placeholders...)
+	for name, tt := range listQueries {
+		t.Run(name, func(t *testing.T) {
+			query := url.Values{}
+			for key, values := range tt.query {
+				for _, value := range values {
+					query.Add(key, replacer.Replace(value))
+				}
+			}
+			resp := a.api(http.MethodGet, "/sales-orders?"+query.Encode(), "")
+			require.Equal(t, 200, resp.status, "%s", resp.body)
+			numbers := []string{}
+			for _, order := range resp.list(t) {
+				numbers = append(numbers,
+					strings.TrimPrefix(within[string](t, order, "orderNumber"), "SO-0010"))
+			}
+			assert.Equal(t, tt.want, numbers)
+		})
 	}
-	tests := map[string]struct {
-		query url.Values
-		want  []string
-	}{
-		"all":            {url.Values{}, all},
-		"count":          {url.Values{"count": {"2"}}, all[:2]},
-		"count over 100": {url.Values{"count": {"5000"}}, all},
-		"skip":           {url.Values{"count": {"2"}, "skip": {"3"}}, all[3:5]},
-		"skip all":       {url.Values{"skip": {"300"}}, []string{}},
-		"after":          {url.Values{"after": {id(14)}}, all[15:]},
-		"start":          {url.Values{"start": {strings.ToUpper(id(14))}}, all[14:]},
-		"before":         {url.Values{"before": {id(5)}, "count": {"2"}}, all[3:5]},
-		"sortDesc": {
-			url.Values{"sort": {"orderNumber"}, "sortDesc": {"true"}, "count": {"2"}},
-			[]string{"57", "56"},
-		},
-		"sort by version": {
-			url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}},
-			[]string{"57", "56"},
-		},
-		"sort by version from an order on": {
-			url.Values{"sort": {"timestamp"}, "sortDesc": {"true"}, "count": {"2"}, "after": {id(14)}},
-			[]string{"54", "53"},
-		},
-		"sort by amount": {url.Values{"sort": {"Total"}, "count": {"3"}}, []string{"56", "47", "45"}},
-		"number":         {url.Values{"filter[orderNumber]": {"so-001042"}}, []string{"42"}},
-		"inventory status": {
-			url.Values{"filter[inventoryStatus][]": {"Quote", "fulfilled"}},
-			[]string{"46", "48", "50"},
-		},
-		"statuses as JSON": {
-			url.Values{"filter[paymentStatus]": {`["Paid","Quote"]`}},
-			[]string{"46", "48", "50"},
-		},
-		"payment status": {url.Values{"filter[paymentStatus]": {"Partial"}}, []string{"45", "54"}},
-		"customer": {
-			url.Values{"filter[customerId]": {within[string](t, list[3].Order, "customerId")}},
-			[]string{"44", "53"},
-		},
-		"from a date": {
-			url.Values{"filter[orderDate]": {`{"fromDate":"2025-10-07"}`}},
-			[]string{"56", "57"},
-		},
-		"to a date": {
-			url.Values{"filter[orderDate]": {`{"toDate":"2025-03-11"}`}},
-			[]string{"41", "42"},
-		},
-		"between times": {
-			url.Values{
-				"filter[orderDate]": {`{"fromDate":"2025-03-05T00:00:00Z","toDate":"2025-03-31T00:00:00Z"}`},
-			},
-			[]string{"42", "43"},
-		},
-		"invoiced": {
-			url.Values{"filter[invoicedDate]": {`{"fromDate":"2025-01-01","toDate":null}`}},
-			[]string{"44", "48", "50"},
-		},
-		"total": {
-			url.Values{"filter[total]": {`{"fromDate":"2900","toDate":3000}`}},
-			[]string{"44"},
-		},
-		"purchase order":  {url.Values{"filter[poNumber]": {"MB-118"}}, []string{"44"}},
-		"active":          {url.Values{"filter[isActive]": {"false"}}, []string{"48", "50"}},
-		"smart, customer": {url.Values{"filter[smart]": {"boréale"}}, []string{"44", "53"}},
-		"smart, number":   {url.Values{"filter[smart]": {"1050"}}, []string{"50"}},
-		"two at once": {
-			url.Values{
-				"filter[smart]":         {"hartwell"},
-				"filter[paymentStatus]": {"Uninvoiced"},
-				"count":                 {"1"},
-				"skip":                  {"1"},
-			},
-			[]string{"43"},
-		},
-		"nothing fits": {url.Values{"filter[orderNumber]": {"SO-9"}}, []string{}},
-		"case of a filter": {
-			url.Values{"Filter[OrderNumber]": {"SO-001042"}, "Count": {"5"}},
-			[]string{"42"},
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, numbers(tt.query)) })
-	}
+}
 
-	resp := a.api(
-		http.MethodGet,
-		"/sales-orders?includeCount=true&count=1&filter[paymentStatus]=Partial&include=customer",
-		"",
-	)
+func TestListCountsIfAsked(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	a.addSamples()
+	resp := a.api(http.MethodGet, "/sales-orders?includeCount=true&count=1"+
+		"&filter[paymentStatus]=Partial&include=customer", "")
 	assert.Equal(t, "2", resp.header.Get("X-listCount"))
 	assert.Contains(t, resp.list(t)[0], "customer")
 	assert.NotContains(t, resp.list(t)[0], "lines")
 	assert.Empty(t, a.api(http.MethodGet, "/sales-orders", "").header.Get("X-listCount"))
+}
 
+func TestListRefusesFaultyQueries(t *testing.T) {
+	a := newAccount(t, fakeinflow.Options{})
+	a.addSamples()
+	encode := strings.NewReplacer("{", "%7B", "}", "%7D", `"`, "%22")
 	for _, query := range []string{
-		"count=0", "count=x", "skip=-1", "sortDesc=perhaps", "sort=nothing", "after=unknown", "before=unknown", "start=unknown",
-		"filter[nothing]=1", "filter[orderDate]=yesterday", `filter[orderDate]={"fromDate":"yesterday"}`, `filter[total]={"toDate":"much"}`,
-		`filter[paymentStatus]=[1]`, "filter[isActive]=perhaps", "nothing=1", "include=nothing", "filter=1",
+		"count=0",
+		"count=x",
+		"skip=-1",
+		"sortDesc=perhaps",
+		"sort=nothing",
+		"after=unknown",
+		"before=unknown",
+		"start=unknown",
+		"filter[nothing]=1",
+		"filter[orderDate]=yesterday",
+		`filter[orderDate]={"fromDate":"yesterday"}`,
+		`filter[total]={"toDate":"much"}`,
+		`filter[paymentStatus]=[1]`,
+		"filter[isActive]=perhaps",
+		"nothing=1",
+		"include=nothing",
+		"filter=1",
 	} {
-		assert.Equal(
-			t,
-			400,
-			a.api(
-				http.MethodGet,
-				"/sales-orders?"+strings.NewReplacer("{", "%7B", "}", "%7D", `"`, "%22").Replace(query),
-				"",
-			).status,
-			query,
-		)
+		resp := a.api(http.MethodGet, "/sales-orders?"+encode.Replace(query), "")
+		assert.Equal(t, 400, resp.status, query)
 	}
 }
 

@@ -144,97 +144,99 @@ func TestTextsAndAmounts(t *testing.T) {
 	}
 }
 
+// faultyExpressions do not compile.
+var faultyExpressions = []struct {
+	text  string
+	scope Scope
+	want  []Problem
+}{
+	{"order.total > 5", OrderScope,
+		[]Problem{{1, 15, "5", "a Decimal does not mix with an int: write dec(5)"}}},
+	{"0.5 < order.total", OrderScope,
+		[]Problem{{1, 1, "0.5", "a Decimal does not mix with a double: write dec('0.5')"}}},
+	{"order.total == 0.01", OrderScope,
+		[]Problem{{1, 16, "0.01", "a Decimal does not mix with a double: write dec('0.01')"}}},
+	{"order.total * '2' > dec(1)", OrderScope,
+		[]Problem{{1, 15, "'2'", "a Decimal does not mix with a string: write dec('2')"}}},
+	{"order.total > line.number", LineScope,
+		[]Problem{{1, 15, "line.number", "a Decimal does not mix with an int: write dec(line.number)"}}},
+	{"order.total + 3 < order.balance * 0.5", OrderScope, []Problem{
+		{1, 15, "3", "a Decimal does not mix with an int: write dec(3)"},
+		{1, 35, "0.5", "a Decimal does not mix with a double: write dec('0.5')"},
+	}},
+	{"max(order.total, 5) > dec(1)", OrderScope,
+		[]Problem{{1, 18, "5", "a Decimal does not mix with an int: write dec(5)"}}},
+	{"(order.isQuote ? dec(1) : 2) > dec(1)", OrderScope,
+		[]Problem{{1, 27, "2", "a Decimal does not mix with an int: write dec(2)"}}},
+	{"order.total in [1, 2]", OrderScope,
+		[]Problem{
+			{1, 13, "in", "in does not take (Decimal, list(int)): write dec(…) " +
+				"around each number of the list"}}},
+	{"1.5 > 1.0", OrderScope, []Problem{
+		{1, 1, "1.5", "amounts are decimals, never floats: write dec('1.5')"},
+		{1, 7, "1.0", "amounts are decimals, never floats: write dec('1.0')"},
+	}},
+	{"double(1) > double(2)", OrderScope, []Problem{
+		{1, 1, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
+		{1, 13, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
+	}},
+	{"dec('12,50') > dec(1)", OrderScope,
+		[]Problem{
+			{1, 5, "'12,50'", `"12,50" is not a number: write digits with a point, such as 12.50`}}},
+	{"line.discout.value > dec(0)", LineScope,
+		[]Problem{{1, 6, "discout", "unknown field of Line, did you mean discount?"}}},
+	{"order.lines.exists(l, l.quantty > dec(0))", OrderScope,
+		[]Problem{{1, 25, "quantty", "unknown field of Line, did you mean quantity?"}}},
+	{"order.customFields.custom11 == ''", OrderScope,
+		[]Problem{{1, 20, "custom11", "unknown field of CustomFields, did you mean custom1?"}}},
+	{"order.quite", OrderScope, []Problem{{1, 7, "quite", "unknown field of Order"}}},
+	{"params.capp > dec(1)", OrderScope,
+		[]Problem{{1, 8, "capp", "unknown field of Params, did you mean cap?"}}},
+	{"'a' in tables.category", OrderScope,
+		[]Problem{{1, 15, "category", "unknown field of Tables, did you mean categories?"}}},
+	{"tables.categories['a'].Price == ''", OrderScope,
+		[]Problem{{1, 24, "Price", "unknown field of Row of categories"}}},
+	{"tables.categories['a'].Prodct == order.lines[0].discount.tex", OrderScope, []Problem{
+		{1, 24, "Prodct", "unknown field of Row of categories, did you mean Product?"},
+		{1, 58, "tex", "unknown field of Discount, did you mean text?"},
+	}},
+	{"line.number == 1", OrderScope,
+		[]Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
+	{"ordr.isQuote", OrderScope,
+		[]Problem{
+			{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, " +
+				"and functions"}}},
+	{"blnk(order.poNumber)", OrderScope,
+		[]Problem{
+			{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, " +
+				"and functions"}}},
+	{"round(order.total, dec(2)) == dec(2)", OrderScope,
+		[]Problem{
+			{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
+	{"'x' + 5 == ''", OrderScope,
+		[]Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around a value that is not a text"}}},
+	{"order.total", OrderScope, []Problem{{1, 1, "order.total",
+		"must result in true or false, but results in Decimal"}}},
+	{"order.isQuote &&", OrderScope,
+		[]Problem{{1, 17, "order.isQuote &&",
+			"ends too early: something is missing, such as a closing bracket or quote"}}},
+	{"order.isQuote\n  && order.isQuot", OrderScope,
+		[]Problem{{2, 12, "isQuot", "unknown field of Order, did you mean isQuote?"}}},
+	{"Order{} == Order{}", OrderScope, []Problem{
+		{1, 6, "Order{}", "Order cannot be made in an expression"},
+		{1, 17, "Order{}", "Order cannot be made in an expression"},
+	}},
+	{"order.poNumber.matches(order.orderNumber)", OrderScope,
+		[]Problem{{1, 24, "order.orderNumber",
+			"the pattern of matches() must be written out as a text"}}},
+	{"line.product != null", LineScope,
+		[]Problem{{1, 17, "null", "a value cannot be compared with null: write has(line.product)"}}},
+	{" ", OrderScope, []Problem{{1, 1, "", "the expression is empty"}}},
+}
+
 func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 	env := testEnv(t)
-	tests := []struct {
-		text  string
-		scope Scope
-		want  []Problem
-	}{
-		{"order.total > 5", OrderScope,
-			[]Problem{{1, 15, "5", "a Decimal does not mix with an int: write dec(5)"}}},
-		{"0.5 < order.total", OrderScope,
-			[]Problem{{1, 1, "0.5", "a Decimal does not mix with a double: write dec('0.5')"}}},
-		{"order.total == 0.01", OrderScope,
-			[]Problem{{1, 16, "0.01", "a Decimal does not mix with a double: write dec('0.01')"}}},
-		{"order.total * '2' > dec(1)", OrderScope,
-			[]Problem{{1, 15, "'2'", "a Decimal does not mix with a string: write dec('2')"}}},
-		{"order.total > line.number", LineScope,
-			[]Problem{{1, 15, "line.number", "a Decimal does not mix with an int: write dec(line.number)"}}},
-		{"order.total + 3 < order.balance * 0.5", OrderScope, []Problem{
-			{1, 15, "3", "a Decimal does not mix with an int: write dec(3)"},
-			{1, 35, "0.5", "a Decimal does not mix with a double: write dec('0.5')"},
-		}},
-		{"max(order.total, 5) > dec(1)", OrderScope,
-			[]Problem{{1, 18, "5", "a Decimal does not mix with an int: write dec(5)"}}},
-		{"(order.isQuote ? dec(1) : 2) > dec(1)", OrderScope,
-			[]Problem{{1, 27, "2", "a Decimal does not mix with an int: write dec(2)"}}},
-		{"order.total in [1, 2]", OrderScope,
-			[]Problem{
-				{1, 13, "in", "in does not take (Decimal, list(int)): write dec(…) " +
-					"around each number of the list"}}},
-		{"1.5 > 1.0", OrderScope, []Problem{
-			{1, 1, "1.5", "amounts are decimals, never floats: write dec('1.5')"},
-			{1, 7, "1.0", "amounts are decimals, never floats: write dec('1.0')"},
-		}},
-		{"double(1) > double(2)", OrderScope, []Problem{
-			{1, 1, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
-			{1, 13, "double", "there are no floats here: amounts are decimals, write dec('0.01')"},
-		}},
-		{"dec('12,50') > dec(1)", OrderScope,
-			[]Problem{
-				{1, 5, "'12,50'", `"12,50" is not a number: write digits with a point, such as 12.50`}}},
-		{"line.discout.value > dec(0)", LineScope,
-			[]Problem{{1, 6, "discout", "unknown field of Line, did you mean discount?"}}},
-		{"order.lines.exists(l, l.quantty > dec(0))", OrderScope,
-			[]Problem{{1, 25, "quantty", "unknown field of Line, did you mean quantity?"}}},
-		{"order.customFields.custom11 == ''", OrderScope,
-			[]Problem{{1, 20, "custom11", "unknown field of CustomFields, did you mean custom1?"}}},
-		{"order.quite", OrderScope, []Problem{{1, 7, "quite", "unknown field of Order"}}},
-		{"params.capp > dec(1)", OrderScope,
-			[]Problem{{1, 8, "capp", "unknown field of Params, did you mean cap?"}}},
-		{"'a' in tables.category", OrderScope,
-			[]Problem{{1, 15, "category", "unknown field of Tables, did you mean categories?"}}},
-		{"tables.categories['a'].Price == ''", OrderScope,
-			[]Problem{{1, 24, "Price", "unknown field of Row of categories"}}},
-		{"tables.categories['a'].Prodct == order.lines[0].discount.tex", OrderScope, []Problem{
-			{1, 24, "Prodct", "unknown field of Row of categories, did you mean Product?"},
-			{1, 58, "tex", "unknown field of Discount, did you mean text?"},
-		}},
-		{"line.number == 1", OrderScope,
-			[]Problem{{1, 1, "line", "line is known only in a rule of scope line"}}},
-		{"ordr.isQuote", OrderScope,
-			[]Problem{
-				{1, 1, "ordr", "unknown name, did you mean order?; there are now, order, params, tables, " +
-					"and functions"}}},
-		{"blnk(order.poNumber)", OrderScope,
-			[]Problem{
-				{1, 1, "blnk", "unknown name, did you mean blank?; there are now, order, params, tables, " +
-					"and functions"}}},
-		{"round(order.total, dec(2)) == dec(2)", OrderScope,
-			[]Problem{
-				{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
-		{"'x' + 5 == ''", OrderScope,
-			[]Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around a value that is not a text"}}},
-		{"order.total", OrderScope, []Problem{{1, 1, "order.total",
-			"must result in true or false, but results in Decimal"}}},
-		{"order.isQuote &&", OrderScope,
-			[]Problem{{1, 17, "order.isQuote &&",
-				"ends too early: something is missing, such as a closing bracket or quote"}}},
-		{"order.isQuote\n  && order.isQuot", OrderScope,
-			[]Problem{{2, 12, "isQuot", "unknown field of Order, did you mean isQuote?"}}},
-		{"Order{} == Order{}", OrderScope, []Problem{
-			{1, 6, "Order{}", "Order cannot be made in an expression"},
-			{1, 17, "Order{}", "Order cannot be made in an expression"},
-		}},
-		{"order.poNumber.matches(order.orderNumber)", OrderScope,
-			[]Problem{{1, 24, "order.orderNumber",
-				"the pattern of matches() must be written out as a text"}}},
-		{"line.product != null", LineScope,
-			[]Problem{{1, 17, "null", "a value cannot be compared with null: write has(line.product)"}}},
-		{" ", OrderScope, []Problem{{1, 1, "", "the expression is empty"}}},
-	}
-	for _, tt := range tests {
+	for _, tt := range faultyExpressions {
 		program, problems := env.Compile(tt.text, tt.scope, Bool)
 		assert.Nil(t, program, tt.text)
 		assert.Equal(t, tt.want, problems, tt.text)
