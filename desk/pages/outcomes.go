@@ -24,7 +24,7 @@ type outcomesData struct {
 
 // outcomeRow counts what became of a rule's errors.
 type outcomeRow struct {
-	ID string
+	ID string // empty for further rules, which are counted together
 	ordercheck.OutcomeCounts
 	Other     int    // errors that ended because the rules changed or an operator ended the hold
 	TimeToFix string // on average; empty if nothing was fixed
@@ -57,12 +57,21 @@ func (h *Handler) outcomes(r *http.Request, rules []ordercheck.DescribedRule) ou
 		if !counted && !finds {
 			continue
 		}
-		d.Rows = append(d.Rows, outcomeRow{
-			ID: rule.ID, OutcomeCounts: c, Other: c.RulesChanged + c.EndedByHand,
-			TimeToFix: roughly(c.TimeToFix()), Doubtful: c.Overridden > c.Fixed(),
-		})
+		row := newOutcomeRow(rule.ID, c)
+		row.Doubtful = c.Overridden > c.Fixed()
+		d.Rows = append(d.Rows, row)
+	}
+	if others, counted := counts[ordercheck.OtherRules]; counted {
+		d.Rows = append(d.Rows, newOutcomeRow("", others))
 	}
 	return d
+}
+
+func newOutcomeRow(id string, c ordercheck.OutcomeCounts) outcomeRow {
+	return outcomeRow{
+		ID: id, OutcomeCounts: c, Other: c.RulesChanged + c.EndedByHand,
+		TimeToFix: roughly(c.TimeToFix()),
+	}
 }
 
 // roughly writes an average duration as people say it; empty if it is zero.

@@ -25,9 +25,19 @@ func TestOutcomesOnTheRulesPage(t *testing.T) {
 		assert.Contains(t, page, want)
 	}
 	assert.NotContains(t, page, "<code>gone</code>", "the rule set no longer has it")
+	assert.NotContains(t, page, "Further rules")
 
 	d.orders.Outcomes.Since = time.Now().AddDate(0, -2, 0)
 	assert.NotContains(t, boss.get("/rules").body, "counted since")
+
+	// A company with many rules: only the first ones with an outcome are counted one by one.
+	d.orders.Outcomes.Rules = append(d.orders.Outcomes.Rules, ordercheck.RuleCounter{
+		RuleID:        ordercheck.OtherRules,
+		OutcomeCounts: ordercheck.OutcomeCounts{FixedInGrace: 4321, Overridden: 5000},
+	})
+	page = boss.get("/rules").body
+	assert.Contains(t, page, `<th scope="row">Further rules, counted together</th>`)
+	assert.Contains(t, page, `<td data-label="Fixed in time">4321</td>`)
 
 	d.orders.Outcomes = ordercheck.RuleOutcomes{}
 	page = boss.get("/rules").body

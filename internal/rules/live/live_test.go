@@ -3,6 +3,7 @@ package live_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -167,6 +168,65 @@ func TestChecksAreCountedByRule(t *testing.T) {
 	require.NoError(t, err)
 	silent.Count(t.Context(), ordercheck.CheckedOrder{Findings: []ordercheck.Finding{{RuleID: "a"}}})
 	silent.CountOutcome(t.Context(), ordercheck.RuleOutcome{RuleID: "a", Count: 1})
+}
+
+// A company may have more rules than metrics have room for. The first ones of the set keep their ids,
+// the others are counted together, and nothing is counted without a rule.
+func TestManyRulesAreCounted(t *testing.T) {
+	const many = 2500
+	files := map[string]string{}
+	var paths []string
+	for at := 0; at < many; at += 500 {
+		var text strings.Builder
+		fmt.Fprintf(&text, "version: 1\nname: part\nrules:\n")
+		for i := at; i < at+500; i++ {
+			fmt.Fprintf(&text, "- {id: rule-%04d, scope: order, severity: error, description: d, "+
+				"when: order.isCancelled, message: \"'m'\"}\n", i)
+		}
+		name := fmt.Sprintf("part-%d.yaml", at)
+		files[name] = text.String()
+		paths = append(paths, name)
+	}
+	dir := rulestest.Write(t, files)
+	for i := range paths {
+		paths[i] = filepath.Join(dir, paths[i])
+	}
+	reader := sdkmetric.NewManualReader()
+	followed, err := live.Follow(t.Context(), paths,
+		live.Options{Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	require.NoError(t, err)
+	for i := range many {
+		rule := fmt.Sprintf("rule-%04d", i)
+		followed.Count(t.Context(), ordercheck.CheckedOrder{
+			Findings:   []ordercheck.Finding{{RuleID: rule}},
+			RuleErrors: []ordercheck.RuleError{{RuleID: rule}},
+			Shadow:     []ordercheck.ShadowResult{{RuleID: rule, Findings: 1}},
+		})
+		for _, outcome := range ordercheck.ErrorOutcomes() {
+			followed.CountOutcome(t.Context(),
+				ordercheck.RuleOutcome{RuleID: rule, Outcome: outcome, Count: 1, Seconds: 60})
+		}
+	}
+	counts := counted(t, reader)
+	for key := range counts {
+		assert.NotContains(t, key, "overflow")
+	}
+	const named, namedOutcomes = 900, 250
+	for _, name := range []string{
+		"gate.rules.findings rule=%s shadow=false", "gate.rules.findings rule=%s shadow=true",
+		"gate.rules.unevaluated rule=%s shadow=false",
+	} {
+		assert.EqualValues(t, 1, counts[fmt.Sprintf(name, "rule-0899")], name)
+		assert.EqualValues(t, many-named, counts[fmt.Sprintf(name, ordercheck.OtherRules)], name)
+	}
+	for _, outcome := range ordercheck.ErrorOutcomes() {
+		name := "gate.rules.outcomes outcome=" + string(outcome) + " rule="
+		assert.EqualValues(t, 1, counts[name+"rule-0249"], name)
+		assert.EqualValues(t, many-namedOutcomes, counts[name+ordercheck.OtherRules], name)
+	}
+	assert.EqualValues(t, 2, counts["gate.rules.time.to.fix rule=rule-0249"])
+	assert.EqualValues(t, 2*(many-namedOutcomes),
+		counts["gate.rules.time.to.fix rule="+ordercheck.OtherRules])
 }
 
 func TestLiveRunsUntilItIsStopped(t *testing.T) {

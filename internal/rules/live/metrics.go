@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -14,16 +15,50 @@ import (
 
 const scopeName = "error-check-gate/internal/rules"
 
+// OpenTelemetry keeps at most 2,000 label sets per instrument and merges the others without a
+// rule's id. These limits stay below that.
+const (
+	// maxFindingRules is for instruments with 2 label sets per rule: on trial or not.
+	maxFindingRules = 900
+	// maxOutcomeRules is for instruments with 7 label sets per rule: one for each outcome.
+	maxOutcomeRules = 250
+)
+
 // metrics counts reloads and findings. Labels are the ids of rules and the words of this file. A
 // nil metrics counts nothing.
 type metrics struct {
 	reloads, findings, unevaluated, outcomes metric.Int64Counter
 	timeToFix                                metric.Float64Histogram
+	// findingRules are the labels of findings and unevaluated, outcomeRules those of outcomes and
+	// timeToFix.
+	findingRules, outcomeRules ruleNames
+}
+
+// ruleNames limits the rules that have a label of their own.
+type ruleNames struct {
+	max   int
+	mu    sync.Mutex
+	named map[string]bool
+}
+
+// name returns the label of a rule: its id, or [ordercheck.OtherRules] if other rules have used up
+// the limit.
+func (r *ruleNames) name(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.named[id] && len(r.named) >= r.max {
+		return ordercheck.OtherRules
+	}
+	r.named[id] = true
+	return id
 }
 
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	meter := provider.Meter(scopeName)
-	var m metrics
+	m := &metrics{
+		findingRules: ruleNames{max: maxFindingRules, named: map[string]bool{}},
+		outcomeRules: ruleNames{max: maxOutcomeRules, named: map[string]bool{}},
+	}
 	var errs [5]error
 	m.reloads, errs[0] = meter.Int64Counter(
 		"gate.rules.reloads",
@@ -46,7 +81,7 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("set up the metrics of rules: %w", err)
 	}
-	return &m, nil
+	return m, nil
 }
 
 // expect adds 0 to every counter. A rate begins with the first reading, so alerts would not see the
@@ -61,13 +96,13 @@ func (m *metrics) expect(ctx context.Context, set *rules.Set) {
 		if !rule.Enabled {
 			continue
 		}
-		m.findings.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
-		m.unevaluated.Add(ctx, 0, ruleLabels(rule.ID, rule.Shadow))
+		m.findings.Add(ctx, 0, m.findingLabels(rule.ID, rule.Shadow))
+		m.unevaluated.Add(ctx, 0, m.findingLabels(rule.ID, rule.Shadow))
 		if rule.Severity != ordercheck.SeverityError || rule.Shadow {
 			continue
 		}
 		for _, outcome := range ordercheck.ErrorOutcomes() {
-			m.outcomes.Add(ctx, 0, ruleOutcomeLabels(rule.ID, outcome))
+			m.outcomes.Add(ctx, 0, m.outcomeLabels(rule.ID, outcome))
 		}
 	}
 }
@@ -82,13 +117,17 @@ func outcomeLabel(outcome string) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("outcome", outcome))
 }
 
-func ruleLabels(rule string, shadow bool) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String("rule", rule), attribute.Bool("shadow", shadow))
+func (m *metrics) findingLabels(rule string, shadow bool) metric.MeasurementOption {
+	return metric.WithAttributes(
+		attribute.String("rule", m.findingRules.name(rule)), attribute.Bool("shadow", shadow))
 }
 
-func ruleOutcomeLabels(rule string, outcome ordercheck.Outcome) metric.MeasurementOption {
+func (m *metrics) outcomeLabels(
+	rule string, outcome ordercheck.Outcome,
+) metric.MeasurementOption {
 	return metric.WithAttributes(
-		attribute.String("rule", rule), attribute.String("outcome", string(outcome)))
+		attribute.String("rule", m.outcomeRules.name(rule)),
+		attribute.String("outcome", string(outcome)))
 }
 
 // ended counts what became of errors of a rule.
@@ -96,11 +135,11 @@ func (m *metrics) ended(ctx context.Context, o ordercheck.RuleOutcome) {
 	if m == nil {
 		return
 	}
-	m.outcomes.Add(ctx, int64(o.Count), ruleOutcomeLabels(o.RuleID, o.Outcome))
+	m.outcomes.Add(ctx, int64(o.Count), m.outcomeLabels(o.RuleID, o.Outcome))
 	if !o.Outcome.Fixed() {
 		return
 	}
-	rule := metric.WithAttributes(attribute.String("rule", o.RuleID))
+	rule := metric.WithAttributes(attribute.String("rule", m.outcomeRules.name(o.RuleID)))
 	for range o.Count {
 		m.timeToFix.Record(ctx, float64(o.Seconds), rule)
 	}
@@ -123,21 +162,21 @@ func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) 
 		}
 	}
 	for rule, n := range counts {
-		m.findings.Add(ctx, n, ruleLabels(rule, false))
+		m.findings.Add(ctx, n, m.findingLabels(rule, false))
 	}
 	for _, e := range checked.RuleErrors {
-		m.unevaluated.Add(ctx, 1, ruleLabels(e.RuleID, false))
+		m.unevaluated.Add(ctx, 1, m.findingLabels(e.RuleID, false))
 	}
 	for _, s := range checked.Skipped {
 		if len(s.Missing) > 0 {
-			m.unevaluated.Add(ctx, 1, ruleLabels(s.RuleID, false))
+			m.unevaluated.Add(ctx, 1, m.findingLabels(s.RuleID, false))
 		}
 	}
 	for _, s := range checked.Shadow {
 		if s.Error != "" {
-			m.unevaluated.Add(ctx, 1, ruleLabels(s.RuleID, true))
+			m.unevaluated.Add(ctx, 1, m.findingLabels(s.RuleID, true))
 		} else {
-			m.findings.Add(ctx, int64(s.Findings), ruleLabels(s.RuleID, true))
+			m.findings.Add(ctx, int64(s.Findings), m.findingLabels(s.RuleID, true))
 		}
 	}
 }
