@@ -57,6 +57,8 @@ type Mark struct {
 	WrittenAt time.Time `json:"writtenAt,omitzero"`
 	// Writer is the gate itself, as InFlow names who saved an order; empty if unknown.
 	Writer string `json:"writer,omitempty"`
+	// Doubt is about an earlier write, while Writer is unknown; nil if there is none.
+	Doubt *MarkDoubt `json:"doubt,omitempty"`
 	// Announced is true once a check has seen Version.
 	Announced bool `json:"announced,omitempty"`
 	// Unnoted counts webhooks that are not in the timeline yet, because the gate's own write may
@@ -81,12 +83,19 @@ type MarkAttempt struct {
 	Properties []ordercheck.Fingerprint `json:"properties,omitempty"`
 	Serials    int                      `json:"serials,omitempty"`
 	LeftOut    []string                 `json:"leftOut,omitempty"`
-	// ModifiedBy is who had saved the order last.
-	ModifiedBy string `json:"modifiedBy,omitempty"`
 	// Written is the version after the write; empty while InFlow's answer is unknown. Changed lists
 	// the properties that differ in that answer.
 	Written string   `json:"written,omitempty"`
 	Changed []string `json:"changed,omitempty"`
+}
+
+// MarkDoubt is about a write without an answer, after which the order differed. It was damage if the
+// gate was the last who had saved the order then.
+type MarkDoubt struct {
+	// Changed lists the properties that differed.
+	Changed []string `json:"changed"`
+	// SavedBy is who had saved the order last.
+	SavedBy string `json:"savedBy"`
 }
 
 // IsZero reports whether nothing is known of a mark.

@@ -351,7 +351,7 @@ func TestDamageStopsMarks(t *testing.T) {
 			want: []orderlife.MarkOutcome{"damaged"},
 		},
 		"another damage, no answer": {
-			lost: true, write: changeLines, want: []orderlife.MarkOutcome{"damaged"},
+			lost: true, write: changeLines, want: []orderlife.MarkOutcome{"unverified"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,6 +387,44 @@ func TestDamageStopsMarks(t *testing.T) {
 				l.ask()
 			})
 			l.save(time.Hour, func() { l.broken() })
+			l.mustRun()
+			assert.Empty(t, l.mark())
+		})
+	}
+}
+
+// Who the gate is at InFlow, only an answer to a write tells.
+func TestALaterAnswerTellsWhoSavedTheOrder(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		savedBy string // who changed the order after the first mark
+		want    []orderlife.MarkOutcome
+	}{
+		"damage":      {savedBy: "gate", want: []orderlife.MarkOutcome{"unverified", "damaged"}},
+		"an own save": {savedBy: "anna", want: []orderlife.MarkOutcome{"unverified", "verified"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := marked(t, "total")
+			l.onWrite = func(n int) *orderlife.MarkFailure {
+				if n > 1 {
+					return nil
+				}
+				failed := l.loseAnswer()
+				l.order.damage++
+				if tt.savedBy != "gate" {
+					l.order.version++
+				}
+				l.order.savedBy = tt.savedBy
+				return failed
+			}
+			l.save(time.Hour, func() { l.broken() })
+			l.at(90*time.Minute, func() {
+				assert.Equal(t, tt.want, l.markOutcomes)
+				assert.Equal(t, tt.savedBy == "gate", l.hold.stopped)
+				l.hold.stopped = false
+				l.ask()
+			})
 			l.mustRun()
 			assert.Empty(t, l.mark())
 		})

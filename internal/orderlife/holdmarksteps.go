@@ -183,7 +183,7 @@ func (s *State) MarkRead(
 			Field: image.Field.Name, Text: image.Text, Says: wanted,
 			Before:  image.Field.Text,
 			Version: image.Version, Properties: image.Properties, Serials: image.Serials,
-			LeftOut: image.LeftOut, ModifiedBy: image.ModifiedBy,
+			LeftOut: image.LeftOut,
 		}
 		m.Doing, m.Tried, result.Write = MarkWrite, cmp.Or(image.Text, m.Tried), true
 		return result
@@ -250,7 +250,8 @@ func (s *State) takeKeptText(image *ordercheck.HoldFieldImage) (kept bool) {
 // away in the seconds between. Other differences are only counted.
 //
 // If the answer is unknown and the field has the text, the write has arrived. Whether somebody has
-// saved the order since is then a question of who saved it last.
+// saved the order since is then a question of who saved it last. If that is not known either, a
+// later write's answer tells: see [MarkDoubt].
 func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkResult {
 	a := s.Mark.Attempt
 	changed := slices.DeleteFunc(ordercheck.Differences(a.Properties, image.Properties),
@@ -261,13 +262,16 @@ func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkRes
 			s.Mark.Attempt = nil // it has not arrived
 			return MarkResult{}
 		}
-		last = s.savedByGate(a, image)
+		last = s.savedByGate(image)
 		s.takeText(a)
 		if len(changed) == 0 {
 			s.takeVersion(now, a, image.Version)
 		}
 	}
 	s.Mark.Attempt = nil
+	if damaged := s.settleDoubt(); len(damaged) > 0 {
+		changed, last = damaged, true
+	}
 	switch {
 	case len(changed) == 0:
 		return MarkResult{Outcome: MarkVerified}
@@ -278,6 +282,9 @@ func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkRes
 		if image.Serials >= a.Serials && len(certain) == 0 {
 			s.note(now, ordercheck.TimelineNotified, "Somebody saved the order together with its hold mark. "+
 				"The gate could not tell whether the mark changed more than its field.")
+			if a.Written == "" && s.Mark.Writer == "" && image.ModifiedBy != "" {
+				s.Mark.Doubt = &MarkDoubt{Changed: changed, SavedBy: image.ModifiedBy}
+			}
 			return MarkResult{Outcome: MarkUnverified, Changed: changed}
 		}
 		if len(certain) > 0 {
@@ -291,17 +298,25 @@ func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkRes
 	return MarkResult{Outcome: MarkDamaged, Changed: changed}
 }
 
-// savedByGate reports whether the gate seems to be the last who saved the order. If InFlow doesn't say
-// who did, somebody else may be.
-func (s *State) savedByGate(a *MarkAttempt, image *ordercheck.HoldFieldImage) bool {
-	switch writer := s.Mark.Writer; {
-	case image.ModifiedBy == "":
-		return false
-	case writer != "":
-		return image.ModifiedBy == writer
-	default:
-		return a.ModifiedBy != "" && image.ModifiedBy != a.ModifiedBy
+// settleDoubt returns the damage of an earlier write whose answer was lost, once another answer has
+// said under which name the gate saves orders.
+func (s *State) settleDoubt() (damaged []string) {
+	doubt := s.Mark.Doubt
+	if doubt == nil || s.Mark.Writer == "" {
+		return nil
 	}
+	s.Mark.Doubt = nil
+	if doubt.SavedBy != s.Mark.Writer {
+		return nil
+	}
+	return doubt.Changed
+}
+
+// savedByGate reports whether the gate is the last who saved the order. It is not known until InFlow
+// has answered a write of this order: another name than before the write may be of somebody who
+// saved the order after the gate.
+func (s *State) savedByGate(image *ordercheck.HoldFieldImage) bool {
+	return s.Mark.Writer != "" && image.ModifiedBy == s.Mark.Writer
 }
 
 // checkDamaged makes a check due: the write is not the order that the latest check saw.
