@@ -98,6 +98,7 @@ func (a *Activities) RegisterLocal(r Registry) {
 		ordercheck.ActivityRecallRun:              a.RecallRun,
 		ordercheck.ActivityReadCancellation:       a.ReadCancellation,
 		ordercheck.ActivityCheckMissed:            a.CheckMissed,
+		ordercheck.ActivityCheckTerminated:        a.CheckTerminated,
 		ordercheck.ActivityDescribeRules:          a.DescribeRules,
 		ordercheck.ActivityRecallSweep:            a.RecallSweep,
 		ordercheck.ActivityStopHoldMarks:          a.StopHoldMarks,

@@ -25,6 +25,7 @@ type OrderRuns interface {
 	DescribeWorkflowExecution(ctx context.Context,
 		workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	ordersignal.Temporal
+	ordersignal.Starter
 }
 
 const (
@@ -192,7 +193,7 @@ func (m *missedOrders) pause(ctx context.Context, wait time.Duration) error {
 
 // latestRun describes an order's latest run. The zero value means that there is none.
 type latestRun struct {
-	open bool
+	open, terminated bool
 	// version is the order version of its latest check; empty if there is none.
 	version string
 	// begun is true if its workflow has run at least once.
@@ -233,10 +234,11 @@ func (m *missedOrders) look(ctx context.Context, order ordercheck.ListedOrder) (
 	}
 	info := answer.GetWorkflowExecutionInfo()
 	run := latestRun{
-		open:    info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
-		version: keyword(info, ordercheck.SearchOrderVersion),
-		begun:   keyword(info, ordercheck.SearchGateStatus) != "",
-		moving:  answer.GetPendingWorkflowTask() != nil,
+		open:       info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		terminated: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+		version:    keyword(info, ordercheck.SearchOrderVersion),
+		begun:      keyword(info, ordercheck.SearchGateStatus) != "",
+		moving:     answer.GetPendingWorkflowTask() != nil,
 	}
 	for _, pending := range answer.GetPendingActivities() {
 		if pending.GetActivityType().GetName() == ordercheck.ActivityFetchOrder {

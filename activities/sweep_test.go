@@ -201,6 +201,8 @@ const (
 	running   = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	completed = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 	failed    = enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+
+	terminated = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
 )
 
 // orderRuns plays Temporal.
@@ -266,6 +268,22 @@ func (r *orderRuns) SignalWithStartWorkflow(
 		r.signal = map[string][]ordercheck.Delivery{}
 	}
 	r.signal[id] = signalArg.([]ordercheck.Delivery)
+	return nil, nil //nolint:nilnil // nobody looks at the run
+}
+
+func (r *orderRuns) ExecuteWorkflow(
+	_ context.Context, options client.StartWorkflowOptions, workflow any, args ...any,
+) (client.WorkflowRun, error) {
+	if err := r.fail; err != nil {
+		r.fail = nil
+		return nil, err
+	}
+	id, _ := ordercheck.SalesOrderID(options.ID)
+	assert.Equal(r.t, ordercheck.WorkflowType, workflow)
+	assert.Equal(r.t, []any{ordercheck.Start{SalesOrderID: id}}, args)
+	assert.Equal(r.t, ordercheck.PrioritySweep, options.Priority.PriorityKey)
+	r.started = append(r.started, id)
+	r.runs[id] = run{status: running, gate: "checking"}
 	return nil, nil //nolint:nilnil // nobody looks at the run
 }
 

@@ -26,6 +26,9 @@ type Sweep struct {
 	Days int
 	// Account names the company's account at InFlow.
 	Account string
+	// HoldMarks is true if the hold of orders is shown in InFlow. The sweep then checks orders whose
+	// run was terminated, because their marks may be left.
+	HoldMarks bool
 }
 
 const (
@@ -72,18 +75,24 @@ func (s Sweep) options() client.ScheduleOptions {
 	if every == 0 {
 		every, note = pausedEvery, sweepOffNote
 	}
+	summary := fmt.Sprintf("Look for missed webhooks: orders of the last %d days, company %s",
+		s.Days, s.Account)
+	if s.HoldMarks {
+		summary += "; and for terminated runs"
+	}
 	return client.ScheduleOptions{
 		ID:   ordercheck.SweepScheduleID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}},
 		Action: &client.ScheduleWorkflowAction{
-			ID:        ordercheck.SweepScheduleID,
-			Workflow:  ordercheck.SweepWorkflowType,
-			Args:      []any{ordercheck.SweepStart{Days: s.Days, Account: s.Account}},
+			ID:       ordercheck.SweepScheduleID,
+			Workflow: ordercheck.SweepWorkflowType,
+			Args: []any{ordercheck.SweepStart{
+				Days: s.Days, Account: s.Account, HoldMarks: s.HoldMarks,
+			}},
 			TaskQueue: ordercheck.TaskQueue,
 			// It names every argument, so a difference means that the settings have changed.
-			StaticSummary: fmt.Sprintf("Look for missed webhooks: orders of the last %d days, company %s",
-				s.Days, s.Account),
-			Priority: temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
+			StaticSummary: summary,
+			Priority:      temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
 		},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 		// After an outage of Temporal, one sweep makes up for all that were missed.

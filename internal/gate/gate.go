@@ -43,6 +43,7 @@ func (g *Gate) RunWorker(ctx context.Context, o worker.Options, a *activities.Ac
 		marks := *a.HoldMarks // workers may share it
 		marks.Orders = a.Orders
 		a.HoldMarks = &marks
+		o.Sweep.HoldMarks = true
 	}
 	a.Converter = codec.NewDataConverter(g.PayloadKeys)
 	o.Activities, o.Namespace = a, g.Namespace

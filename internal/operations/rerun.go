@@ -2,16 +2,14 @@ package operations
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/ordersignal"
 )
 
 const rerunPage = 200
@@ -113,22 +111,6 @@ func rerunOne(
 	if dryRun {
 		return true, nil
 	}
-	_, err = c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       ordercheck.WorkflowID(salesOrderID),
-		TaskQueue:                                ordercheck.TaskQueue,
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            ordercheck.Summary(salesOrderID),
-		// No single person waits for a rerun of many orders.
-		Priority: temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
-	}, ordercheck.WorkflowType, ordercheck.Start{SalesOrderID: salesOrderID})
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("start sales order %s again: %w", salesOrderID, err)
-	}
-	return true, nil
+	// No single person waits for a rerun of many orders.
+	return ordersignal.Rerun(ctx, c, salesOrderID, ordercheck.PriorityWebhook)
 }

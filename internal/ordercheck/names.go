@@ -66,6 +66,9 @@ const (
 	ActivityListOrders = "ListOrders"
 	// ActivityCheckMissed takes [CheckMissedInput], answers [CheckedMissed]; on [TaskQueue].
 	ActivityCheckMissed = "CheckMissed"
+	// ActivityCheckTerminated takes [CheckTerminatedInput], answers [CheckedTerminated]; on
+	// [TaskQueue].
+	ActivityCheckTerminated = "CheckTerminated"
 	// ActivityRecallSweep answers with the [SweepMarks] of the last sweep; on [TaskQueue].
 	ActivityRecallSweep = "RecallSweep"
 )

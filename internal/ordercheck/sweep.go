@@ -80,12 +80,32 @@ type CheckedMissed struct {
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 }
 
+// CheckTerminatedInput is the argument of [ActivityCheckTerminated].
+type CheckTerminatedInput struct {
+	// Since leaves out runs that were terminated earlier.
+	Since time.Time `json:"since,omitzero"`
+	// Waiting are orders whose checks wait for their turn at InFlow.
+	Waiting []ListedOrder `json:"waiting,omitempty"`
+}
+
+// CheckedTerminated is the result of [ActivityCheckTerminated].
+type CheckedTerminated struct {
+	// Checked counts the orders for which a check was started.
+	Checked int `json:"checked"`
+	// More is true if there may be further such orders.
+	More bool `json:"more,omitempty"`
+	// Waiting are the orders whose checks still wait for their turn at InFlow.
+	Waiting []ListedOrder `json:"waiting,omitempty"`
+}
+
 // SweepStart is the argument of [SweepWorkflowType].
 type SweepStart struct {
 	// Days limits the sweep to orders with an order date in the last days; 0 is [DefaultSweepDays].
 	Days int `json:"days,omitempty"`
 	// Account names the company's account at InFlow. Marks of another account don't count.
 	Account string `json:"account,omitempty"`
+	// HoldMarks is true if the sweep also checks orders whose run was terminated.
+	HoldMarks bool `json:"holdMarks,omitempty"`
 	// Carried is the state from the previous run; nil in the first run of a sweep.
 	Carried *CarriedSweep `json:"carried,omitempty"`
 }
@@ -137,6 +157,8 @@ type Sweep struct {
 	// Missed counts the orders for which a check was started. Orders are the first [MaxSweepOrders].
 	Missed int           `json:"missed"`
 	Orders []ListedOrder `json:"orders"`
+	// Terminated counts the orders that are checked because their run was terminated.
+	Terminated int `json:"terminated,omitempty"`
 	// Marks are for the next sweep.
 	Marks SweepMarks `json:"marks"`
 }
@@ -166,6 +188,8 @@ type SweepMarks struct {
 	// UnsortedAt is when InFlow's list was found not to be sorted by version; zero if it is, or was
 	// not tried. Sweeps read the whole list for a while then.
 	UnsortedAt time.Time `json:"unsortedAt,omitzero"`
+	// TerminatedBefore means that every order whose run was terminated before has been looked at.
+	TerminatedBefore time.Time `json:"terminatedBefore,omitzero"`
 	// The mark holds for orders of Account with an order date of From or later.
 	From    time.Time `json:"from,omitzero"`
 	Account string    `json:"account,omitempty"`

@@ -144,6 +144,10 @@ func (s *Sweep) WriteText(w io.Writer) error {
 		s.Missed,
 		s.UnderWay,
 	)
+	if s.Terminated > 0 {
+		fmt.Fprintf(&b, "%s checked again, because somebody terminated the run\n",
+			Plural(s.Terminated, "order"))
+	}
 	if s.Unreadable > 0 {
 		fmt.Fprintf(
 			&b,

@@ -38,6 +38,12 @@ var checkMissed = call.Activity[ordercheck.CheckMissedInput, ordercheck.CheckedM
 	},
 }
 
+// checkTerminated waits and heartbeats like checkMissed.
+var checkTerminated = call.Activity[ordercheck.CheckTerminatedInput, ordercheck.CheckedTerminated]{
+	Name:    ordercheck.ActivityCheckTerminated,
+	Options: checkMissed.Options,
+}.WithSummary("check the orders whose run was terminated")
+
 // recallMarks reads the marks of the last sweep from Temporal's list of runs.
 var recallMarks = call.Activity[call.None, ordercheck.SweepMarks]{
 	Name: ordercheck.ActivityRecallSweep,

@@ -27,6 +27,8 @@ const (
 	// versionsSettle is how long ago a version must have been seen before every older version is
 	// visible too: InFlow's database gives a change its version before it commits the change.
 	versionsSettle = time.Minute
+	// listSettles is longer than Temporal's list of runs lags behind.
+	listSettles = 10 * time.Minute
 	// unsortedFor is how long sweeps read the whole list after InFlow did not sort it.
 	unsortedFor = 24 * time.Hour
 	// maxListed limits the missed orders on the run's page in the Web UI.
@@ -73,14 +75,14 @@ func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Swee
 			return nil, s.failed(ctx, err)
 		}
 		if page.Last {
-			return s.end(ctx), nil
+			return s.end(ctx, start.HoldMarks)
 		}
 		s.take(ctx, &page)
 		if err := s.checkMissed(ctx, page.Orders); err != nil {
 			return nil, s.failed(ctx, err)
 		}
 		if page.Reached {
-			return s.end(ctx), nil
+			return s.end(ctx, start.HoldMarks)
 		}
 		workflow.SetCurrentDetails(ctx, s.details())
 		if ctx.Err() != nil {
@@ -284,6 +286,24 @@ func (s *sweep) checkMissed(ctx workflow.Context, orders []ordercheck.ListedOrde
 	return nil
 }
 
+// checkTerminated checks the orders whose run was terminated since the last sweep: their marks in
+// InFlow are left, and nobody may ever save these orders again.
+func (s *sweep) checkTerminated(ctx workflow.Context) error {
+	in := ordercheck.CheckTerminatedInput{Waiting: s.Waiting}
+	if before := s.Sweep.Marks.TerminatedBefore; !before.IsZero() {
+		in.Since = before.Add(-listSettles)
+	}
+	checked, err := checkTerminated.Run(ctx, in)
+	if err != nil {
+		return err
+	}
+	s.Sweep.Terminated = checked.Checked
+	if !checked.More {
+		s.Sweep.Marks.TerminatedBefore = s.Sweep.BeganAt
+	}
+	return nil
+}
+
 // end completes a sweep with the marks for the next one.
 //
 // The newest version that this sweep saw is not the new mark. An order that changed while the list
@@ -291,7 +311,12 @@ func (s *sweep) checkMissed(ctx workflow.Context, orders []ordercheck.ListedOrde
 // this sweep has read every order whose version the previous sweep had seen, unless it changed and
 // so has a newer version. So the mark becomes the newest version of the previous sweep, and the
 // newest version of this sweep becomes the mark of the next one.
-func (s *sweep) end(ctx workflow.Context) *ordercheck.Sweep {
+func (s *sweep) end(ctx workflow.Context, holdMarks bool) (*ordercheck.Sweep, error) {
+	if holdMarks {
+		if err := s.checkTerminated(ctx); err != nil {
+			return nil, s.failed(ctx, err)
+		}
+	}
 	s.Sweep.EndedAt = workflow.Now(ctx).UTC()
 	marks := &s.Sweep.Marks
 	if marks.Next == "" || !s.Sweep.BeganAt.Before(marks.SeenAt.Add(versionsSettle)) {
@@ -304,7 +329,7 @@ func (s *sweep) end(ctx workflow.Context) *ordercheck.Sweep {
 	}
 	workflow.SetCurrentDetails(ctx, s.details())
 	workflow.GetMetricsHandler(ctx).Timer(metricDuration).Record(s.Sweep.EndedAt.Sub(s.Sweep.BeganAt))
-	return &s.Sweep
+	return &s.Sweep, nil
 }
 
 // failed turns an activity's error into the failure of the sweep, with advice for the operator. A
@@ -347,6 +372,10 @@ func (s *sweep) details() string {
 		ordercheck.Plural(w.Listed, "order"), which, w.Changed, w.Missed)
 	if w.EndedAt.IsZero() {
 		fmt.Fprintf(&b, "Page %d of InFlow's list has been read.\n", s.Pages)
+	}
+	if w.Terminated > 0 {
+		fmt.Fprintf(&b, "%s checked again, because somebody terminated the run.\n",
+			ordercheck.Plural(w.Terminated, "order"))
 	}
 	if w.Unreadable > 0 {
 		fmt.Fprintf(&b, "%d entries of the list could not be read; their orders were not compared.\n",

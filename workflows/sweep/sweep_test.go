@@ -46,6 +46,11 @@ type account struct {
 	recalls  int
 	recalled ordercheck.SweepMarks
 	keyGone  bool // the result of the last sweep cannot be decrypted
+	// terminated are the orders whose run was terminated, of which a sweep takes up to 500; failing is
+	// the error of looking for them.
+	terminated int
+	failing    error
+	looked     []ordercheck.CheckTerminatedInput
 	// list answers in place of the account, unless it returns nothing; may be nil.
 	list func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error)
 	// check runs before the comparison and may fail it; may be nil.
@@ -156,6 +161,15 @@ func (a *account) run(
 			return a.checkMissed(in)
 		},
 		activity.RegisterOptions{Name: ordercheck.ActivityCheckMissed},
+	)
+	env.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.CheckTerminatedInput) (ordercheck.CheckedTerminated, error) {
+			a.looked = append(a.looked, in)
+			done := min(a.terminated, 500)
+			a.terminated -= done
+			return ordercheck.CheckedTerminated{Checked: done, More: done == 500}, a.failing
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityCheckTerminated},
 	)
 	env.RegisterActivityWithOptions(func(context.Context) (ordercheck.SweepMarks, error) {
 		a.recalls++
@@ -521,4 +535,34 @@ func TestListThatIgnoresStartIsReadBySkip(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 250, done.Listed)
 	assert.Equal(t, 250, done.Missed)
+}
+
+func TestSweepChecksTheOrdersWhoseRunWasTerminated(t *testing.T) {
+	a := newAccount(t, 10)
+	sweepAt := func(minutes int, last *ordercheck.Sweep) *ordercheck.Sweep {
+		t.Helper()
+		at := sweepStart.Add(time.Duration(minutes) * time.Minute)
+		done, _, err := a.sweep(at, last, ordercheck.SweepStart{Days: 30, HoldMarks: true})
+		require.NoError(t, err)
+		return done
+	}
+	a.terminated = 700
+	first := sweepAt(0, nil)
+	assert.Equal(t, 500, first.Terminated)
+	second := sweepAt(15, first)
+	assert.Equal(t, 200, second.Terminated)
+	third := sweepAt(30, second)
+	assert.Zero(t, third.Terminated)
+	require.Len(t, a.looked, 3)
+	assert.Zero(t, a.looked[0].Since)
+	assert.Zero(t, a.looked[1].Since, "the first sweep left some")
+	assert.Len(t, a.looked[1].Waiting, 0)
+	assert.Equal(t, second.BeganAt.Add(-10*time.Minute), a.looked[2].Since)
+
+	a.failing = temporal.NewNonRetryableApplicationError("Temporal has no list", "Unlisted", nil)
+	_, _, err := a.sweep(sweepStart.Add(time.Hour), third,
+		ordercheck.SweepStart{Days: 30, HoldMarks: true})
+	require.ErrorContains(t, err, "Temporal has no list")
+	a.mustSweep(sweepStart.Add(time.Hour), third)
+	assert.Len(t, a.looked, 4, "without hold marks, nobody looks")
 }

@@ -533,6 +533,28 @@ func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
 	assert.Empty(t, s.mark(id))
 }
 
+// TestTheSweepTakesAwayTheMarkOfATerminatedRun: nobody saves the order again. By now its error has an
+// hour of grace, so the order is not held.
+func TestTheSweepTakesAwayTheMarkOfATerminatedRun(t *testing.T) {
+	t.Parallel()
+	s := newMarkStack(t, options{noWorker: true, sweep: byHand})
+	stop := s.startWorker()
+	id := s.create("balance-wrong")
+	s.waitForMark(id, "HOLD since ")
+	s.sweepNow()
+	require.NoError(t, s.fake.WaitIdle(t.Context()))
+	stop()
+	s.settings = holding(time.Hour)
+	s.startWorker()
+	err := s.temporal.TerminateWorkflow(t.Context(), ordercheck.WorkflowID(id), "", "a test")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.sweepNow().Terminated == 1 }, waitFor, tick,
+		"Temporal lists the run as terminated a moment later")
+	s.waitForMark(id, "")
+	assert.Len(t, s.runs(id), 2)
+	assert.Zero(t, s.sweepNow().Terminated)
+}
+
 // TestAMarkOfAResetRunIsTakenAway: after the reset, the run doesn't know its own mark.
 func TestAMarkOfAResetRunIsTakenAway(t *testing.T) {
 	t.Parallel()
