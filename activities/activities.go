@@ -56,9 +56,9 @@ type Activities struct {
 	Held OrderList
 	// Runs is a Temporal client for the sweep; nil starts no checks.
 	Runs OrderRuns
-	// WebhookPatience is how long the sweep waits for a webhook before it counts as missed; 0 is 10
+	// WebhookWait is how long the sweep waits for a webhook before it counts as missed; 0 is 10
 	// seconds.
-	WebhookPatience time.Duration
+	WebhookWait time.Duration
 
 	recent  recentOrders
 	fetched fetchedOrders

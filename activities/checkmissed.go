@@ -29,9 +29,9 @@ type OrderRuns interface {
 }
 
 const (
-	// webhookPatience is how long the sweep waits for a webhook, after InFlow lists a change, before
+	// webhookWait is how long the sweep waits for a webhook, after InFlow lists a change, before
 	// it counts as missed.
-	webhookPatience = 10 * time.Second
+	webhookWait = 10 * time.Second
 	// maxSweepWaiting limits the checks of a sweep that wait for their turn at InFlow. They are enough
 	// to use the whole allowance, and so few that the last one waits only for seconds. That matters
 	// because a fetch is given up after six hours, and if Temporal does not support priorities,
@@ -79,9 +79,9 @@ func (a *Activities) CheckMissed(
 	if len(suspects) == 0 {
 		return m.result, nil
 	}
-	patience := cmp.Or(a.WebhookPatience, webhookPatience)
+	wait := cmp.Or(a.WebhookWait, webhookWait)
 	elapsed := time.Since(activity.GetInfo(ctx).ScheduledTime)
-	if err := m.pause(ctx, min(patience, patience-elapsed)); err != nil {
+	if err := m.pause(ctx, min(wait, wait-elapsed)); err != nil {
 		return m.result, err
 	}
 	m.result.UnderWay = 0

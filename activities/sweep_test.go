@@ -290,7 +290,7 @@ func (r *orderRuns) ExecuteWorkflow(
 func sweepEnvironment(runs *orderRuns) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	a := &activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookPatience: time.Millisecond}
+	a := &activities.Activities{Rules: rulefile.Default, Runs: runs, WebhookWait: time.Millisecond}
 	a.RegisterLocal(env)
 	return env
 }
@@ -424,7 +424,7 @@ func TestCheckMissedEndsWhenItsWorkerStops(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	(&activities.Activities{Rules: rulefile.Default, Runs: runs,
-		WebhookPatience: time.Hour}).RegisterLocal(
+		WebhookWait: time.Hour}).RegisterLocal(
 		env,
 	)
 	stopping := make(chan struct{})

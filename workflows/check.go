@@ -15,13 +15,13 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// notFoundPatience is the wait before the gate looks again for an order that InFlow announced and
+// notFoundDelay is the delay before the gate looks again for an order that InFlow announced and
 // doesn't know yet.
-const notFoundPatience = 3 * time.Second
+const notFoundDelay = 3 * time.Second
 
-// incompletePatience holds the waits before an incomplete order is fetched again. After the last
+// incompleteDelays holds the delays before an incomplete order is fetched again. After the last
 // one the order is checked as it is.
-var incompletePatience = []time.Duration{
+var incompleteDelays = []time.Duration{
 	2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
 }
 
@@ -29,13 +29,13 @@ var incompletePatience = []time.Duration{
 // checks has other rules than the worker that fetched.
 const maxRefetches = 3
 
-// maxKept limits the order and the look-ups that a run keeps in memory, in bytes. Most orders take
-// a few KB. A cache of 10,000 runs takes at most 160 MB.
-const maxKept = 16 << 10
+// maxCachedOrder limits the order and the look-ups that a run keeps in memory, in bytes. Most
+// orders take a few KB. A worker that caches 10,000 runs needs at most 160 MB for them.
+const maxCachedOrder = 16 << 10
 
-// keptOrder is the input of the latest check. While nobody says that the order has changed, it can
-// be checked with other rules without a request to InFlow.
-type keptOrder struct {
+// cachedOrder is the input of the latest check. While nobody says that the order has changed, it
+// can be checked with other rules without a request to InFlow.
+type cachedOrder struct {
 	began   time.Time
 	fetched ordercheck.FetchedOrder
 	lookups ordercheck.Lookups
@@ -45,10 +45,10 @@ type keptOrder struct {
 func (o *salesOrder) check(ctx workflow.Context) error {
 	request := o.state.Begin()
 	o.begun++
-	result, err := o.fetchAndCheck(ctx, request.RulesOnly && o.kept != nil)
+	result, err := o.fetchAndCheck(ctx, request.RulesOnly && o.cached != nil)
 	switch {
-	case errors.Is(err, errOvertaken):
-		o.state.Overtaken()
+	case errors.Is(err, errPreempted):
+		o.state.Preempted()
 		return nil
 	case err != nil:
 		failure := o.explain(err)
@@ -61,7 +61,7 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 			return err
 		}
 		o.cause = nil
-		o.keep(result)
+		o.cacheOrder(result)
 		o.state.Checked(workflow.Now(ctx), result)
 	}
 	o.ended = o.begun
@@ -75,11 +75,15 @@ func (o *salesOrder) check(ctx workflow.Context) error {
 	return o.publish(ctx)
 }
 
-// fetchAndCheck checks the order as InFlow has it now, or as it was kept from the latest check.
-func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlife.Result, error) {
+// fetchAndCheck checks the order as InFlow has it now, or the cached order of the latest check.
+func (o *salesOrder) fetchAndCheck(
+	ctx workflow.Context, fromCache bool,
+) (*orderlife.Result, error) {
 	var also []string // includes and look-ups that another worker's rules need
-	if asKept {
-		result := &orderlife.Result{Began: o.kept.began, Fetched: o.kept.fetched, Lookups: o.kept.lookups}
+	if fromCache {
+		result := &orderlife.Result{
+			Began: o.cached.began, Fetched: o.cached.fetched, Lookups: o.cached.lookups,
+		}
 		if err := o.evaluate(ctx, result, false); err != nil || len(result.Checked.NotAsked) == 0 {
 			return result, err
 		}
@@ -91,7 +95,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlif
 			return nil, err
 		}
 		o.state.Fetched(&result.Fetched)
-		if o.state.Knows(&result.Fetched) {
+		if o.state.UpToDate(&result.Fetched) {
 			return result, nil
 		}
 		if result.Lookups, err = o.lookUp(ctx, &result.Fetched); err != nil {
@@ -101,7 +105,7 @@ func (o *salesOrder) fetchAndCheck(ctx workflow.Context, asKept bool) (*orderlif
 			return nil, err
 		}
 		if len(result.Checked.NotAsked) == 0 {
-			result.Recalled, err = o.recall(ctx, o.state.WantsRecall(result.Checked))
+			result.Recalled, err = o.recall(ctx, o.state.NeedsRecall(result.Checked))
 			return result, err
 		}
 		also = append(also, result.Checked.NotAsked...)
@@ -118,7 +122,7 @@ func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.Fetc
 	for {
 		in := ordercheck.FetchOrderInput{
 			SalesOrderID: o.id, KnowsBilled: o.state.Billed != nil, Also: also,
-			AcceptMissing: incomplete == len(incompletePatience), HoldMarks: o.state.KnownMarks(),
+			AcceptMissing: incomplete == len(incompleteDelays), HoldMarks: o.state.KnownMarks(),
 		}
 		fetched, err := request(ctx, o, activity, in)
 		var wait time.Duration
@@ -126,11 +130,11 @@ func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.Fetc
 		switch {
 		case call.ErrorType(err) == ordercheck.ErrorOrderNotFound && !missing:
 			missing = true
-			wait, why = notFoundPatience, "InFlow does not know the order: it may be too new, look once more"
-		case err != nil, len(fetched.Missing) == 0, in.AcceptMissing, o.state.Knows(&fetched):
+			wait, why = notFoundDelay, "InFlow does not know the order: it may be too new, look once more"
+		case err != nil, len(fetched.Missing) == 0, in.AcceptMissing, o.state.UpToDate(&fetched):
 			return fetched, err
 		default:
-			wait = incompletePatience[incomplete]
+			wait = incompleteDelays[incomplete]
 			why = "InFlow left out " + strings.Join(fetched.Missing, ", ") +
 				": the order may be too new, look again"
 			incomplete++
@@ -151,7 +155,7 @@ func (o *salesOrder) lookUp(
 	if fetched.LookUp != nil {
 		recent, err := request(ctx, o, lookUpOrders, *fetched.LookUp)
 		switch {
-		case errors.Is(err, errOvertaken):
+		case errors.Is(err, errPreempted):
 			return lookups, err
 		case err != nil:
 			workflow.GetLogger(ctx).Warn(
@@ -205,15 +209,15 @@ func (o *salesOrder) rememberBilled(ctx workflow.Context, result *orderlife.Resu
 	return nil
 }
 
-// keep keeps the input of a check in memory, if it is small.
-func (o *salesOrder) keep(result *orderlife.Result) {
+// cacheOrder keeps the input of a check in memory, if it is small.
+func (o *salesOrder) cacheOrder(result *orderlife.Result) {
 	if result.Checked == nil {
 		return
 	}
-	o.kept = nil
+	o.cached = nil
 	lookups, err := json.Marshal(result.Lookups)
-	if err == nil && len(result.Fetched.Order)+len(lookups) <= maxKept {
-		o.kept = &keptOrder{result.Began, result.Fetched, result.Lookups}
+	if err == nil && len(result.Fetched.Order)+len(lookups) <= maxCachedOrder {
+		o.cached = &cachedOrder{result.Began, result.Fetched, result.Lookups}
 	}
 }
 

@@ -52,8 +52,8 @@ type salesOrder struct {
 	changed bool
 
 	deliveries workflow.ReceiveChannel
-	// overheard holds signals that overtaken has read and receive has not, oldest first.
-	overheard []converter.RawValue
+	// peeked holds signals that shouldPreempt has read and receive has not, oldest first.
+	peeked []converter.RawValue
 	// ownSignals counts the unread signals that came before a cancellation.
 	ownSignals      int
 	cancelled       bool // an operator cancelled this run
@@ -61,7 +61,7 @@ type salesOrder struct {
 
 	begun, ended int   // numbers of checks
 	cause        error // of state.Failure, if that is a failure of this run
-	kept         *keptOrder
+	cached       *cachedOrder
 
 	timer    sleepTimer
 	sender   sender
@@ -199,28 +199,28 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 
 // request runs an activity that makes a request to InFlow, and may wait long for its turn. If
 // somebody with a higher priority asks for a check before the request has begun, request takes it
-// back and returns errOvertaken. A request that has begun goes on.
+// back and returns errPreempted. A request that has begun goes on.
 func request[In, Out any](
 	ctx workflow.Context, o *salesOrder, a call.Activity[In, Out], in In,
 ) (Out, error) {
-	requestCtx, takeBack := workflow.WithCancel(ctx)
+	requestCtx, cancel := workflow.WithCancel(ctx)
 	requested := a.WithPriority(o.state.InFlight.Priority).Start(requestCtx, in)
 	for !requested.IsReady() {
 		if err := workflow.Await(ctx, func() bool {
-			return requested.IsReady() || o.state.Outbid() || o.unreadSignals() > 0
+			return requested.IsReady() || o.state.ShouldPreempt() || o.unreadSignals() > 0
 		}); err != nil {
 			var zero Out
 			return zero, err
 		}
-		if requested.IsReady() || !o.overtaken() {
+		if requested.IsReady() || !o.shouldPreempt() {
 			continue
 		}
-		takeBack()
+		cancel()
 		if out, err := requested.Get(ctx); err != nil {
-			return out, errOvertaken
+			return out, errPreempted
 		}
 	}
 	return requested.Get(ctx)
 }
 
-var errOvertaken = errors.New("somebody more urgent asked before the request had begun")
+var errPreempted = errors.New("somebody more urgent asked before the request had begun")

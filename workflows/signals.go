@@ -95,10 +95,11 @@ func readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 	return s, nil
 }
 
-// nextSignal returns the next signal in the order of arrival. overtaken may have read it already.
+// nextSignal returns the next signal in the order of arrival. shouldPreempt may have read it
+// already.
 func (o *salesOrder) nextSignal(raw *converter.RawValue) bool {
-	if len(o.overheard) > 0 {
-		*raw, o.overheard = o.overheard[0], o.overheard[1:]
+	if len(o.peeked) > 0 {
+		*raw, o.peeked = o.peeked[0], o.peeked[1:]
 		return true
 	}
 	return o.readSignal(raw)
@@ -124,18 +125,18 @@ func (o *salesOrder) unreadSignals() int {
 	return o.deliveries.Len()
 }
 
-// overtaken reports whether somebody with a higher priority waits for a check than for the one in
-// flight. It only looks at signals: receive reports them to the state later, in order.
-func (o *salesOrder) overtaken() bool {
-	overtaken := o.state.Outbid()
+// shouldPreempt reports whether somebody with a higher priority waits for a check than for the one
+// in flight. It only looks at signals: receive reports them to the state later, in order.
+func (o *salesOrder) shouldPreempt() bool {
+	should := o.state.ShouldPreempt()
 	var raw converter.RawValue
 	for o.readSignal(&raw) {
-		o.overheard = append(o.overheard, raw)
+		o.peeked = append(o.peeked, raw)
 		raw = converter.RawValue{}
 	}
-	for _, signal := range o.overheard {
+	for _, signal := range o.peeked {
 		got, _ := readDeliveries(signal)
-		overtaken = overtaken || got.priority() < o.state.InFlight.Priority
+		should = should || got.priority() < o.state.InFlight.Priority
 	}
-	return overtaken
+	return should
 }

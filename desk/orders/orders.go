@@ -54,8 +54,8 @@ type Order struct {
 	Release Release `json:"release"`
 	// Open is true while a run waits for the order. A closed order takes no override and no comment.
 	Open bool `json:"-"`
-	// CheckOwed is true while a delivery or a person waits for a check.
-	CheckOwed bool `json:"-"`
+	// CheckDue is true while a delivery or a person waits for a check.
+	CheckDue bool `json:"-"`
 	// SalesRep is the name of the order's sales rep, if any.
 	SalesRep string `json:"-"`
 	// HeldSince is when the first error was confirmed, or zero if none is.

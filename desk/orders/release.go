@@ -16,12 +16,12 @@ const (
 	ReleaseUnknown Release = "unknown"
 )
 
-// release returns what a status means for the warehouse. checkOwed is true while a delivery or a
+// release returns what a status means for the warehouse. checkDue is true while a delivery or a
 // person waits for a check: the report then describes an older version of the order.
-func release(status ordercheck.Status, checkOwed bool) Release {
+func release(status ordercheck.Status, checkDue bool) Release {
 	switch status {
 	case ordercheck.StatusPassed, ordercheck.StatusWarning, ordercheck.StatusOverridden:
-		if checkOwed {
+		if checkDue {
 			return ReleaseUnknown
 		}
 		return ReleaseYes

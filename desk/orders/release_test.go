@@ -11,7 +11,7 @@ import (
 // TestRelease has an entry for every status, so whoever adds a status must decide on its release.
 func TestRelease(t *testing.T) {
 	t.Parallel()
-	want := map[ordercheck.Status]struct{ settled, checkOwed Release }{
+	want := map[ordercheck.Status]struct{ settled, checkDue Release }{
 		ordercheck.StatusChecking:   {ReleaseUnknown, ReleaseUnknown},
 		ordercheck.StatusPassed:     {ReleaseYes, ReleaseUnknown},
 		ordercheck.StatusWarning:    {ReleaseYes, ReleaseUnknown},
@@ -25,7 +25,7 @@ func TestRelease(t *testing.T) {
 		expected, ok := want[status]
 		assert.True(t, ok, "status %q has no release", status)
 		assert.Equal(t, expected.settled, release(status, false), status)
-		assert.Equal(t, expected.checkOwed, release(status, true), status)
+		assert.Equal(t, expected.checkDue, release(status, true), status)
 	}
 	assert.Len(t, want, len(ordercheck.Statuses()))
 	assert.Equal(t, ReleaseUnknown, release("", false), "no status")

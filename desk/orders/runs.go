@@ -100,7 +100,7 @@ func (r *Runs) latest(ctx context.Context, id string) (*Order, error) {
 	if err != nil {
 		return nil, err
 	}
-	if view != nil && release(view.Report.Status, view.CheckOwed) != ReleaseYes {
+	if view != nil && release(view.Report.Status, view.CheckDue) != ReleaseYes {
 		return newOrder(view, true), nil
 	}
 	onTheWay, err := r.batches.contain(ctx, id)
@@ -119,7 +119,7 @@ func (r *Runs) latest(ctx context.Context, id string) (*Order, error) {
 			return nil, err
 		}
 	}
-	view.CheckOwed = view.CheckOwed || onTheWay
+	view.CheckDue = view.CheckDue || onTheWay
 	return newOrder(view, open), nil
 }
 
@@ -191,8 +191,8 @@ func (r *Runs) queryTwice(
 // notices when its overrides end, so it doesn't let the order leave.
 func newOrder(view *ordercheck.DeskView, open bool) *Order {
 	order := &Order{
-		Report: view.Report, Release: release(view.Report.Status, view.CheckOwed),
-		CheckOwed: view.CheckOwed, SalesRep: view.SalesRep, HeldSince: view.HeldSince,
+		Report: view.Report, Release: release(view.Report.Status, view.CheckDue),
+		CheckDue: view.CheckDue, SalesRep: view.SalesRep, HeldSince: view.HeldSince,
 		NotOverridable: view.NotOverridable,
 	}
 	switch order.Status {

@@ -178,7 +178,7 @@ func releaseText(order *orders.Order) string {
 		return "Yes"
 	case order.Release == orders.ReleaseNo:
 		return "No"
-	case order.CheckOwed:
+	case order.CheckDue:
 		return "Not known yet: a check is waiting or running"
 	}
 	return "Not known: the order was not checked, or not completely"

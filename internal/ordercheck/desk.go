@@ -8,9 +8,9 @@ const QueryDesk = "desk"
 // DeskView is an order as the desk shows it: the answer to [QueryDesk].
 type DeskView struct {
 	Report Report `json:"report"`
-	// CheckOwed is true while a delivery or a person waits for a check. The report then describes an
+	// CheckDue is true while a delivery or a person waits for a check. The report then describes an
 	// older state of the order.
-	CheckOwed bool `json:"checkOwed"`
+	CheckDue bool `json:"checkOwed"`
 	// SalesRep is the name of the order's sales rep; empty if it has none.
 	SalesRep string `json:"salesRep,omitempty"`
 	// HeldSince is when the order's first error was confirmed; zero while none is.

@@ -42,10 +42,10 @@ func byHand(by ordercheck.Cancellation) string {
 	return note
 }
 
-// startAfresh begins a new life in a cancelled run: somebody asked for a check while the run was
+// startNewLife begins a new life in a cancelled run: somebody asked for a check while the run was
 // still sending notices. The new life keeps overrides, known warnings, unsent notices and the
 // timeline, and nothing else.
-func (s *State) startAfresh() {
+func (s *State) startNewLife() {
 	known := func(f ordercheck.Finding) bool {
 		return f.State == ordercheck.FindingOverridden || f.Notified
 	}

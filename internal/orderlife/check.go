@@ -10,24 +10,24 @@ import (
 )
 
 // Begin begins the due check and returns its request. Report the outcome with Checked, NotChecked
-// or Overtaken.
+// or Preempted.
 func (s *State) Begin() Request {
 	s.InFlight, s.Due = s.Due, nil
 	return *s.InFlight
 }
 
-// Outbid reports whether the due check is more urgent than the one in flight.
-func (s *State) Outbid() bool {
+// ShouldPreempt reports whether the due check is more urgent than the one in flight.
+func (s *State) ShouldPreempt() bool {
 	return s.InFlight != nil && s.Due != nil && s.Due.Priority < s.InFlight.Priority
 }
 
-// Overtaken makes the check in flight due again: somebody more urgent asked before its fetch had
+// Preempted makes the check in flight due again: somebody more urgent asked before its fetch had
 // begun.
-func (s *State) Overtaken() {
-	overtaken := s.InFlight
+func (s *State) Preempted() {
+	preempted := s.InFlight
 	s.InFlight = nil
-	due := s.request(overtaken.Priority)
-	due.Accepted = Earlier(overtaken.Accepted, due.Accepted)
+	due := s.request(preempted.Priority)
+	due.Accepted = Earlier(preempted.Accepted, due.Accepted)
 }
 
 // Fetched takes the order's number and customer, which people see even if the check fails later.
@@ -37,9 +37,9 @@ func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
 	}
 }
 
-// Knows reports whether the report is complete, and was made from the same order version and rules.
-// The version that the gate's own write makes is the same order.
-func (s *State) Knows(fetched *ordercheck.FetchedOrder) bool {
+// UpToDate reports whether the report is complete, and was made from the same order version and
+// rules. The version that the gate's own write makes is the same order.
+func (s *State) UpToDate(fetched *ordercheck.FetchedOrder) bool {
 	report := &s.Report
 	return !report.CheckedAt.IsZero() && report.Note != NoteDeleted &&
 		len(report.RuleErrors) == 0 && len(report.Missing) == 0 &&
@@ -66,11 +66,11 @@ func (s *State) BilledWith(
 	return fetched.Billed
 }
 
-// WantsRecall reports whether the driver must look up the order's last run before it reports this
+// NeedsRecall reports whether the driver must look up the order's last run before it reports this
 // check. A life needs that once: a person who answers for an error must not be asked again because
 // the last run was cancelled. It only matters if the rules found an error, or may have missed one,
 // or if people are notified of warnings.
-func (s *State) WantsRecall(checked *ordercheck.CheckedOrder) bool {
+func (s *State) NeedsRecall(checked *ordercheck.CheckedOrder) bool {
 	matters := func(f ordercheck.Finding) bool {
 		return f.Severity == ordercheck.SeverityError || s.Settings.NotifyWarnings
 	}
@@ -91,9 +91,9 @@ type Result struct {
 	Fetched ordercheck.FetchedOrder
 	// Lookups.Billed is the result of [State.BilledWith].
 	Lookups ordercheck.Lookups
-	// Checked is nil if [State.Knows] the fetched order.
+	// Checked is nil if [State.UpToDate] the fetched order.
 	Checked *ordercheck.CheckedOrder
-	// Recalled is the order's last run, if [State.WantsRecall]; else nil.
+	// Recalled is the order's last run, if [State.NeedsRecall]; else nil.
 	Recalled *ordercheck.RecalledRun
 }
 

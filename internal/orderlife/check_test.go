@@ -99,10 +99,10 @@ func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
 				tc.first(&checked)
 			}
 			s := orderlife.New(orderID, settings, ordercheck.PriorityWebhook)
-			assert.False(t, s.Knows(&first), "no check has ended")
+			assert.False(t, s.UpToDate(&first), "no check has ended")
 			s.Begin()
 			s.Checked(start, &orderlife.Result{Began: start, Fetched: first, Checked: &checked})
-			assert.Equal(t, tc.knows, s.Knows(&second))
+			assert.Equal(t, tc.knows, s.UpToDate(&second))
 		})
 	}
 	t.Run("the report stays", func(t *testing.T) {

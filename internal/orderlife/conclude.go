@@ -22,15 +22,15 @@ func (s *State) conclude(now time.Time, c conclusion) {
 		return
 	}
 	confirmed := s.errors(ordercheck.FindingConfirmed)
-	news := s.updateNotified(confirmed, c.lift)
+	hasNew := s.updateNotified(confirmed, c.lift)
 	switch {
 	case s.Abandoned:
-	case news:
+	case hasNew:
 		if s.HeldSince.IsZero() {
 			s.HeldSince = now
 		}
 		s.noteConfirmed(now, confirmed)
-		s.Notified, s.NotifiedAt = ordercheck.Brief(confirmed), now
+		s.Notified, s.NotifiedAt = ordercheck.Summaries(confirmed), now
 		s.notify(now, notice{kind: ordercheck.NoticeFailed, overridesEnded: c.overridesEnded})
 	case !s.held():
 		s.concludeHold(now)
@@ -52,7 +52,7 @@ func (s *State) concludeHold(now time.Time) {
 			s.note(now, ordercheck.TimelineResolved, "Every confirmed error is gone.")
 		}
 		s.notify(now, ending)
-	case s.warningsAreNews():
+	case s.hasNewWarnings():
 		s.notify(now, notice{kind: ordercheck.NoticeWarning})
 	}
 	thread := s.Thread
@@ -89,8 +89,8 @@ func (s *State) endHold() {
 	s.Resolved, s.Lifted = Gone{}, Gone{}
 }
 
-// warningsAreNews reports whether the order has only warnings, and people don't know all of them.
-func (s *State) warningsAreNews() bool {
+// hasNewWarnings reports whether the order has only warnings, and people don't know all of them.
+func (s *State) hasNewWarnings() bool {
 	if !s.Settings.NotifyWarnings || s.Report.Status != ordercheck.StatusWarning ||
 		s.Report.Note == NoteCancelled {
 		return false
@@ -103,8 +103,8 @@ func (s *State) warningsAreNews() bool {
 	return false
 }
 
-// noteWarningsNotified marks the report's warnings as known: a notice of any kind lists them.
-func (s *State) noteWarningsNotified() {
+// markWarningsNotified marks the report's warnings as known: a notice of any kind lists them.
+func (s *State) markWarningsNotified() {
 	if !s.Settings.NotifyWarnings {
 		return
 	}

@@ -40,11 +40,11 @@ func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 	return memo, true
 }
 
-// DeskView returns what the desk shows of the order. owed is true if an event asks for a check and
+// DeskView returns what the desk shows of the order. asked is true if an event asks for a check and
 // the state doesn't know it yet.
-func (s *State) DeskView(owed bool) ordercheck.DeskView {
+func (s *State) DeskView(asked bool) ordercheck.DeskView {
 	view := ordercheck.DeskView{
-		Report: s.Report, CheckOwed: owed || s.Due != nil || s.InFlight != nil,
+		Report: s.Report, CheckDue: asked || s.Due != nil || s.InFlight != nil,
 		SalesRep: s.SalesRep, HeldSince: s.HeldSince,
 	}
 	for _, terms := range s.Terms {

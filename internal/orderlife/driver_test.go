@@ -244,7 +244,7 @@ func (l *life) check() {
 			return
 		}
 		l.kept = &kept{began: began, order: at}
-		if l.state.WantsRecall(result.Checked) {
+		if l.state.NeedsRecall(result.Checked) {
 			result.Recalled = &ordercheck.RecalledRun{}
 			if l.recalled != nil {
 				result.Recalled = l.recalled

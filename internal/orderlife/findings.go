@@ -35,9 +35,9 @@ func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time)
 	for _, g := range omitted {
 		unlisted = append(unlisted, s.judgeOne(g, s.pastOfOmitted(g, again), began, now))
 	}
-	standing := func(findings []ordercheck.Finding) []ordercheck.Finding {
+	carryOver := func(findings []ordercheck.Finding) []ordercheck.Finding {
 		kept := filter(findings, func(f ordercheck.Finding) bool {
-			return !again[f.ID] && s.couldNotLook(f.RuleID)
+			return !again[f.ID] && s.couldNotEvaluate(f.RuleID)
 		})
 		for i := range kept {
 			endOverride(&kept[i], began, now)
@@ -45,24 +45,25 @@ func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time)
 		return kept
 	}
 	s.Unlisted = s.unlistedOverrides(again, unlisted, now)
-	listed = append(listed, standing(s.Report.Findings)...)
-	unlisted = append(unlisted, standing(s.Report.Omitted)...)
+	listed = append(listed, carryOver(s.Report.Findings)...)
+	unlisted = append(unlisted, carryOver(s.Report.Omitted)...)
 	s.Report.SetFindings(listed, unlisted)
-	s.Report.BoundFindings()
+	s.Report.TruncateFindings()
 	if s.OverriddenAt.IsZero() && len(s.errors(ordercheck.FindingOverridden)) > 0 {
 		s.OverriddenAt = now // recalled from the order's last run
 	}
 }
 
-// couldNotLook reports whether the latest check could not evaluate a rule, or lacked data for it.
-func (s *State) couldNotLook(ruleID string) bool {
-	concerns := func(id string) bool {
+// couldNotEvaluate reports whether the latest check could not evaluate a rule, or lacked data for
+// it.
+func (s *State) couldNotEvaluate(ruleID string) bool {
+	matches := func(id string) bool {
 		return id == ruleID || id == ordercheck.OtherRules || ruleID == ordercheck.OtherRules
 	}
 	return slices.ContainsFunc(s.Report.RuleErrors, func(e ordercheck.RuleError) bool {
-		return concerns(e.RuleID)
+		return matches(e.RuleID)
 	}) || slices.ContainsFunc(s.Report.Skipped, func(k ordercheck.Skipped) bool {
-		return concerns(k.RuleID) && len(k.Missing) > 0
+		return matches(k.RuleID) && len(k.Missing) > 0
 	})
 }
 

@@ -283,9 +283,9 @@ func (m *model) finish() {
 	if s.InFlight == nil {
 		return
 	}
-	if s.Outbid() && !m.asKept && m.random(2) == 0 {
+	if s.ShouldPreempt() && !m.asKept && m.random(2) == 0 {
 		m.logf("overtaken")
-		s.Overtaken()
+		s.Preempted()
 		m.owed = m.owed || m.forOwed
 		return
 	}
@@ -331,7 +331,7 @@ func (m *model) checked() {
 	if m.asKept {
 		result.Checked = m.world.evaluate(&m.at, m.state.NotifiedRules())
 	}
-	if result.Checked != nil && m.state.WantsRecall(result.Checked) && !m.asKept {
+	if result.Checked != nil && m.state.NeedsRecall(result.Checked) && !m.asKept {
 		result.Recalled = &ordercheck.RecalledRun{}
 		if m.recalled != nil {
 			*result.Recalled = *m.recalled
@@ -380,8 +380,8 @@ func (m *model) confirmed() map[string]bool {
 	return ids
 }
 
-// couldNotLook reports whether a rule could not look in the latest check.
-func (m *model) couldNotLook(rule string) bool {
+// couldNotEvaluate reports whether a rule could not look in the latest check.
+func (m *model) couldNotEvaluate(rule string) bool {
 	return slices.ContainsFunc(m.lastFound.RuleErrors,
 		func(e ordercheck.RuleError) bool { return e.RuleID == rule })
 }
@@ -394,7 +394,7 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 	}
 	for _, id := range ruleNames {
 		f, here := found[id]
-		if !here && !m.couldNotLook(id) {
+		if !here && !m.couldNotEvaluate(id) {
 			delete(m.firstSeen, id)
 			delete(m.overrides, id)
 			continue

@@ -164,7 +164,7 @@ func (s *State) findingsAlarm() (next alarm) {
 	}
 	for _, f := range s.errors(ordercheck.FindingPending) {
 		at := f.ConfirmAt
-		if s.couldNotLook(f.RuleID) && at.Before(again) {
+		if s.couldNotEvaluate(f.RuleID) && at.Before(again) {
 			at = again // else a rule that fails at once would run in a tight loop
 		}
 		next = next.sooner(alarm{at, "grace ends: check again before the error is confirmed", checkAgain})

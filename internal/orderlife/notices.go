@@ -51,7 +51,7 @@ func (s *State) notify(now time.Time, n notice) {
 		out.Lifted, out.LiftedOmitted = slices.Clone(s.Lifted.Findings), s.Lifted.Omitted
 	}
 	out.Report.Timeline = nil // the order's page shows it
-	out.Bound()
+	out.Truncate()
 	if s.Thread == "" {
 		s.Thread = out.Key
 	}
@@ -62,7 +62,7 @@ func (s *State) notify(now time.Time, n notice) {
 		s.Outbox = s.Outbox[:maxOutbox-1]
 	}
 	s.Outbox = append(s.Outbox, out)
-	s.noteWarningsNotified()
+	s.markWarningsNotified()
 }
 
 // noticeKey returns the key of the next notice. Attempts to send a notice share its key; any two

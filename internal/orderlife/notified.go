@@ -8,39 +8,39 @@ import (
 )
 
 // updateNotified compares the confirmed errors with those that people know of. It reports whether
-// there are new ones, and forgets errors that no longer stand: these are news when they come again.
+// there are new ones, and forgets errors that no longer stand: when they come back they are new.
 //
 // If a rule has more findings than the report lists, other findings may be listed after each check.
 // Then only the number of the rule's findings counts.
-func (s *State) updateNotified(confirmed []*ordercheck.Finding, lift lift) (news bool) {
+func (s *State) updateNotified(confirmed []*ordercheck.Finding, lift lift) (hasNew bool) {
 	before := pointers(s.Notified)
 	known, now := countByRule(before), countByRule(confirmed)
 	crowded := map[string]bool{}
 	for _, f := range slices.Concat(before, confirmed) {
 		crowded[f.RuleID] = crowded[f.RuleID] || f.Count > 0
 	}
-	var still []*ordercheck.Finding
+	var stillConfirmed []*ordercheck.Finding
 	for _, f := range confirmed {
 		isKnown := crowded[f.RuleID] || has(before, f.ID)
 		if isKnown {
-			still = append(still, f)
+			stillConfirmed = append(stillConfirmed, f)
 		}
-		news = news || !isKnown || crowded[f.RuleID] && now[f.RuleID] > known[f.RuleID]
+		hasNew = hasNew || !isKnown || crowded[f.RuleID] && now[f.RuleID] > known[f.RuleID]
 	}
 	counted := map[string]bool{}
 	for _, f := range before {
 		switch rule := f.RuleID; {
 		case crowded[rule] && now[rule] > 0:
 			if !counted[rule] {
-				s.goneFor(rule, lift).Omitted += max(0, known[rule]-now[rule])
+				s.goneList(rule, lift).Omitted += max(0, known[rule]-now[rule])
 			}
 			counted[rule] = true
 		case !has(confirmed, f.ID):
-			s.noteGone(*f, lift)
+			s.recordGone(*f, lift)
 		}
 	}
-	s.Notified = ordercheck.Brief(still)
-	return news
+	s.Notified = ordercheck.Summaries(stillConfirmed)
+	return hasNew
 }
 
 func has(findings []*ordercheck.Finding, id string) bool {
@@ -94,12 +94,12 @@ func (s *State) liftBy(fetched *ordercheck.FetchedOrder, checked *ordercheck.Che
 // of reports whether a finding of a rule is gone because the rules changed.
 func (l lift) of(ruleID string) bool { return l.all || slices.Contains(l.rules, ruleID) }
 
-// noteGone records that an error people know of was fixed, or that its rule no longer applies.
-func (s *State) noteGone(f ordercheck.Finding, lift lift) {
+// recordGone records that an error people know of was fixed, or that its rule no longer applies.
+func (s *State) recordGone(f ordercheck.Finding, lift lift) {
 	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // gone for the second time
 	s.Resolved.Findings = slices.DeleteFunc(s.Resolved.Findings, same)
 	s.Lifted.Findings = slices.DeleteFunc(s.Lifted.Findings, same)
-	gone := s.goneFor(f.RuleID, lift)
+	gone := s.goneList(f.RuleID, lift)
 	if f.Count > 0 || len(gone.Findings) >= ordercheck.MaxResolved {
 		gone.Omitted += f.Findings()
 		return
@@ -108,8 +108,8 @@ func (s *State) noteGone(f ordercheck.Finding, lift lift) {
 	gone.Findings = append(gone.Findings, f)
 }
 
-// goneFor returns the list for errors of a rule that are gone.
-func (s *State) goneFor(ruleID string, lift lift) *Gone {
+// goneList returns the list for errors of a rule that are gone.
+func (s *State) goneList(ruleID string, lift lift) *Gone {
 	if lift.of(ruleID) {
 		return &s.Lifted
 	}

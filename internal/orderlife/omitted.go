@@ -27,15 +27,15 @@ func (s *State) findingsBefore() map[string]*ordercheck.Finding {
 func (s *State) omittedBefore(f ordercheck.Finding) *ordercheck.Finding {
 	var past *ordercheck.Finding
 	for i := range s.Report.Omitted {
-		if g := &s.Report.Omitted[i]; standsFor(g, &f) {
+		if g := &s.Report.Omitted[i]; mayCount(g, &f) {
 			past = older(past, g)
 		}
 	}
 	return past
 }
 
-// standsFor reports whether f may be one of the unlisted findings that the entry g counts.
-func standsFor(g, f *ordercheck.Finding) bool {
+// mayCount reports whether f may be one of the unlisted findings that the entry g counts.
+func mayCount(g, f *ordercheck.Finding) bool {
 	return g.Severity == f.Severity && (g.RuleID == f.RuleID || g.RuleID == ordercheck.OtherRules)
 }
 
@@ -84,9 +84,9 @@ func (s *State) unlistedOverrides(
 	var kept []ordercheck.Finding
 	for _, f := range slices.Concat(s.Unlisted, s.Report.Findings) {
 		kept = slices.DeleteFunc(kept, func(k ordercheck.Finding) bool { return k.ID == f.ID })
-		mayStand := f.Override != nil && !again[f.ID] && now.Before(f.Override.Until) &&
-			slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return standsFor(&g, &f) })
-		if mayStand {
+		mayApply := f.Override != nil && !again[f.ID] && now.Before(f.Override.Until) &&
+			slices.ContainsFunc(omitted, func(g ordercheck.Finding) bool { return mayCount(&g, &f) })
+		if mayApply {
 			kept = append(kept, f)
 		}
 	}

@@ -195,7 +195,7 @@ func TestOutcomesOfUnlistedErrors(t *testing.T) {
 				Message: "too cheap", Actual: "1.00",
 			})
 		}
-		checked.Bound()
+		checked.Truncate()
 		fetched := ordercheck.FetchedOrder{OrderVersion: version}
 		s.Checked(l.now, &orderlife.Result{Began: l.now, Fetched: fetched, Checked: checked})
 	}

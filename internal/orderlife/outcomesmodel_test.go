@@ -65,7 +65,7 @@ func (m *model) outcomeOfCheck() func(id string) ordercheck.Outcome {
 	return func(id string) ordercheck.Outcome {
 		found := slices.IndexFunc(m.lastFound.Findings,
 			func(f ordercheck.Finding) bool { return f.ID == id })
-		stands := m.couldNotLook(id) ||
+		stands := m.couldNotEvaluate(id) ||
 			found >= 0 && m.lastFound.Findings[found].Severity == ordercheck.SeverityError
 		_, overridden := m.overrides[id]
 		switch {
@@ -117,8 +117,8 @@ func (m *model) judgeOutcomes(outcomeOf func(id string) ordercheck.Outcome) {
 	m.compareOutcomes()
 }
 
-// judgeNotEvaluated compares the rules that could not be evaluated, after a check. checked is nil if
-// the state knew the order.
+// judgeNotEvaluated compares the rules that could not be evaluated, after a check. checked is nil
+// if the state knew the order.
 func (m *model) judgeNotEvaluated(checked *ordercheck.CheckedOrder) {
 	if checked == nil {
 		return

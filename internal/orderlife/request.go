@@ -29,7 +29,7 @@ type Request struct {
 // count, because it may have read the order before the change.
 func (s *State) request(priority int) *Request {
 	if s.Cancellation == Cancelled {
-		s.startAfresh()
+		s.startNewLife()
 	}
 	if s.Due == nil {
 		s.Due = &Request{Priority: priority}

@@ -257,7 +257,7 @@ func (w *world) result(s *orderlife.State, o order, began time.Time) *orderlife.
 	seen := *w
 	seen.order = o
 	result := &orderlife.Result{Began: began, Fetched: seen.fetch(s.KnownMarks())}
-	if s.Knows(&result.Fetched) {
+	if s.UpToDate(&result.Fetched) {
 		return result
 	}
 	result.Checked = seen.evaluate(&o, s.NotifiedRules())

@@ -170,7 +170,7 @@ func (s *Set) Terms(ruleID string) *ordercheck.Terms {
 // Skipped for the other lines. Findings, Skipped and RuleErrors are never nil.
 //
 // If a rule is skipped because InFlow left something out, or was not asked for it, the entry is
-// listed in Missing and the verdict is incomplete. See also [ordercheck.CheckedOrder.Bound].
+// listed in Missing and the verdict is incomplete. See also [ordercheck.CheckedOrder.Truncate].
 func (s *Set) Evaluate(
 	ctx context.Context, order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups,
 ) ordercheck.CheckedOrder {
@@ -201,7 +201,7 @@ func (s *Set) EvaluateFetched(
 	}
 	slices.Sort(out.Missing)
 	out.Missing = slices.Compact(out.Missing)
-	out.Bound()
+	out.Truncate()
 	return out
 }
 

@@ -54,10 +54,10 @@ const (
 // starts a check of each order whose latest version no check has seen.
 //
 // The first sweep reads the orders of the last days. It leaves a mark: a version up to which every
-// order was compared. Later sweeps read the list newest first, down to the mark. That is one request
-// if little has changed, and finds an old order that was edited today. If InFlow doesn't sort by
-// version, they read the orders of the last days again, and compare those above the mark. The mark
-// moves only when a sweep completes.
+// order was compared. Later sweeps read the list newest first, down to the mark. That is one
+// request if little has changed, and finds an old order that was edited today. If InFlow doesn't
+// sort by version, they read the orders of the last days again, and compare those above the mark.
+// The mark moves only when a sweep completes.
 func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Sweep, error) {
 	s, err := setUp(ctx, start)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 		summary := fmt.Sprintf("list orders at InFlow, page %d", s.Pages)
 		page, err := listOrders.WithSummary(summary).Run(ctx, in)
 		if err == nil && page.Unsorted != "" {
-			s.readWhole(ctx, page.Unsorted)
+			s.readAll(ctx, page.Unsorted)
 			continue
 		}
 		if err != nil || !page.Moved {
@@ -211,7 +211,7 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 			continue
 		}
 		if s.Restarts++; s.Restarts > maxRestarts && s.NewestFirst {
-			s.readWhole(ctx, "the list changes faster than it can be read")
+			s.readAll(ctx, "the list changes faster than it can be read")
 			s.Restarts = 0
 			continue
 		}
@@ -223,9 +223,9 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 	}
 }
 
-// readWhole reads the orders of the last days from the beginning, because InFlow's list is not
+// readAll reads the orders of the last days from the beginning, because InFlow's list is not
 // sorted by version. The log says so once.
-func (s *sweep) readWhole(ctx workflow.Context, why string) {
+func (s *sweep) readAll(ctx workflow.Context, why string) {
 	workflow.GetMetricsHandler(ctx).Counter(metricUnsorted).Inc(1)
 	if s.Sweep.Marks.UnsortedAt.IsZero() {
 		workflow.GetLogger(ctx).Warn("cannot read only the orders that have changed; "+

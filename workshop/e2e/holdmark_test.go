@@ -108,7 +108,7 @@ func TestAHoldShowsOnTheOrderInInflow(t *testing.T) {
 	// be told from it.
 	require.Eventually(
 		t,
-		func() bool { return len(s.fetches(id)) == 4 && !s.deskView(id).CheckOwed },
+		func() bool { return len(s.fetches(id)) == 4 && !s.deskView(id).CheckDue },
 		waitFor,
 		tick,
 	)
@@ -501,7 +501,8 @@ func TestAChangedFieldMovesTheMark(t *testing.T) {
 	}, waitFor, tick)
 }
 
-// TestASaveDuringAMarkIsNotOverwritten: InFlow refuses the write, and the gate reads the order again.
+// TestASaveDuringAMarkIsNotOverwritten: InFlow refuses the write, and the gate reads the order
+// again.
 func TestASaveDuringAMarkIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})

@@ -99,8 +99,8 @@ func startProduction(ctx context.Context) (*productionserver.Server, error) {
 
 const (
 	settleQuiet = 50 * time.Millisecond
-	// webhookPatience is how long a sweep waits for a delivery that may be in flight.
-	webhookPatience = 200 * time.Millisecond
+	// webhookWait is how long a sweep waits for a delivery that may be in flight.
+	webhookWait = 200 * time.Millisecond
 	// waitFor limits the wait for something that happens by itself, such as a new entry in
 	// Temporal's list of runs. It is long enough for a load average of ten per processor.
 	waitFor = 5 * time.Minute

@@ -183,7 +183,7 @@ func (s *stack) startWorker() (stop func()) {
 			Digest:                  s.digest,
 			InflowRequestsPerMinute: s.allowance,
 			StopTimeout:             5 * time.Second,
-		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookPatience: webhookPatience,
+		}, &activities.Activities{Orders: orders, Rules: s.rules, WebhookWait: webhookWait,
 			Notifier:       s.notifier,
 			NoticesPerHour: s.noticesPerWindow, NoticeWindow: s.noticeWindow, SalesRep: s.salesRep,
 			HoldMarks: s.holdMarks})

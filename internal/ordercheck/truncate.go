@@ -36,13 +36,13 @@ const OtherRules = "…"
 // textLimits are tried in turn, in characters, until a list fits.
 var textLimits = []int{MaxText, 400, 150, 60}
 
-// Bound makes the result of a check fit Temporal. It lists at most [MaxFindings] findings, errors
-// first, and counts the others in Omitted.
-func (c *CheckedOrder) Bound() {
-	c.Findings, c.Omitted = boundFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize,
+// Truncate makes the result of a check fit Temporal. It lists at most [MaxFindings] findings,
+// errors first, and counts the others in Omitted.
+func (c *CheckedOrder) Truncate() {
+	c.Findings, c.Omitted = truncateFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize,
 		errorsFirst)
-	c.Skipped = boundSkipped(c.Skipped, maxRules, maxRulesSize)
-	c.RuleErrors = boundRuleErrors(c.RuleErrors, maxRuleErrors, maxRuleErrorsSize)
+	c.Skipped = truncateSkipped(c.Skipped, maxRules, maxRulesSize)
+	c.RuleErrors = truncateRuleErrors(c.RuleErrors, maxRuleErrors, maxRuleErrorsSize)
 	c.Terms = slices.DeleteFunc(c.Terms, func(t Terms) bool {
 		ofRule := func(f Finding) bool { return f.RuleID == t.RuleID }
 		return !slices.ContainsFunc(c.Findings, ofRule) && !slices.ContainsFunc(c.Omitted, ofRule)
@@ -51,11 +51,12 @@ func (c *CheckedOrder) Bound() {
 		func(s *ShadowResult, limit int) { s.Error = Cut(s.Error, limit) })
 }
 
-// BoundFindings bounds the report's findings like [CheckedOrder.Bound].
-func (r *Report) BoundFindings() {
+// TruncateFindings truncates the report's findings like [CheckedOrder.Truncate].
+func (r *Report) TruncateFindings() {
 	// A finding in a report also has a state, two times and perhaps an override.
 	const more = MaxFindings*160 + maxOverridesSize
-	r.SetFindings(boundFindings(r.Findings, r.Omitted, MaxFindings, maxFindingsSize+more, errorsFirst))
+	r.SetFindings(truncateFindings(r.Findings, r.Omitted, MaxFindings, maxFindingsSize+more,
+		errorsFirst))
 }
 
 // SetFindings sets the listed findings and the entries that count the others.
@@ -110,9 +111,9 @@ func omit(omitted []Finding, f *Finding) []Finding {
 	return omitted
 }
 
-// boundFindings lists at most most findings, the first ones by compare, and counts the others in
+// truncateFindings lists at most most findings, the first ones by compare, and counts the others in
 // omitted. The result depends on nothing else.
-func boundFindings(
+func truncateFindings(
 	found, omitted []Finding, most, size int, compare func(a, b Finding) int,
 ) (listed, unlisted []Finding) {
 	omitted = slices.Clone(omitted)
@@ -180,7 +181,7 @@ func addDigest(digest string, f *Finding) string {
 	return hex.EncodeToString(added)
 }
 
-func boundSkipped(list []Skipped, most, size int) []Skipped {
+func truncateSkipped(list []Skipped, most, size int) []Skipped {
 	all := list
 	list = fit(slices.Clone(list[:min(len(list), most)]), size,
 		func(s *Skipped, limit int) { s.Reason = Cut(s.Reason, limit) })
@@ -199,7 +200,7 @@ func boundSkipped(list []Skipped, most, size int) []Skipped {
 	return list
 }
 
-func boundRuleErrors(list []RuleError, most, size int) []RuleError {
+func truncateRuleErrors(list []RuleError, most, size int) []RuleError {
 	all := len(list)
 	list = fit(slices.Clone(list[:min(len(list), most)]), size,
 		func(e *RuleError, limit int) { e.Error = Cut(e.Error, limit) })

@@ -46,7 +46,7 @@ func TestReportListsErrorsFirst(t *testing.T) {
 			findings("e2", ordercheck.SeverityError, 250, "")),
 		Terms: []ordercheck.Terms{{RuleID: "e1"}, {RuleID: "w2"}, {RuleID: "gone"}},
 	}
-	checked.Bound()
+	checked.Truncate()
 	require.Len(t, checked.Findings, ordercheck.MaxFindings)
 	want := slices.Concat(findings("e1", ordercheck.SeverityError, 150, ""),
 		findings("e2", ordercheck.SeverityError, 250, ""),
@@ -69,7 +69,7 @@ func TestReportThatFitsIsNotChanged(t *testing.T) {
 	all := slices.Concat(findings("w", ordercheck.SeverityWarning, 200, ""),
 		findings("e", ordercheck.SeverityError, 300, ""))
 	checked := ordercheck.CheckedOrder{Findings: slices.Clone(all)}
-	checked.Bound()
+	checked.Truncate()
 	assert.Equal(t, all, checked.Findings, "in the order of the rules")
 	assert.Empty(t, checked.Omitted)
 }
@@ -114,7 +114,7 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			checked := giant(text)
-			checked.Bound()
+			checked.Truncate()
 			assert.Less(t, size(t, checked), 900<<10, "the result of CheckOrder")
 
 			report := ordercheck.Report{
@@ -138,12 +138,12 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 				f.FirstSeen, f.ConfirmAt, f.State, f.Override = now, now, ordercheck.FindingOverridden, override
 				all = append(all, f)
 			}
-			report.BoundFindings()
+			report.TruncateFindings()
 			assert.Less(t, size(t, report), 1200<<10, "a query's answer")
 
-			brief := ordercheck.Brief(all)
+			brief := ordercheck.Summaries(all)
 			notice := ordercheck.Notice{Report: report.Clone(), Resolved: brief[:ordercheck.MaxResolved]}
-			notice.Bound()
+			notice.Truncate()
 			assert.LessOrEqual(t, len(notice.Report.Findings), 100)
 			assert.Equal(t, report.Errors(), notice.Report.Errors(), "it still counts all of them")
 			assert.Less(t, size(t, notice), 200<<10)
@@ -172,8 +172,8 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 
 func TestBoundingIsDeterministic(t *testing.T) {
 	once, twice := giant(hostile["JSON escapes"]), giant(hostile["JSON escapes"])
-	once.Bound()
-	twice.Bound()
+	once.Truncate()
+	twice.Truncate()
 	assert.Equal(t, once, twice)
 	// The digest of what is left out does not depend on the way there.
 	list := findings("r", ordercheck.SeverityError, 50, "")

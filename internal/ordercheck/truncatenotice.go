@@ -14,19 +14,19 @@ const (
 	maxNoticeRulesSize    = 8 << 10
 	// MaxResolved limits the findings that a notice lists as fixed.
 	MaxResolved = 50
-	// maxBriefSize limits the list of findings that people know of.
-	maxBriefSize = 128 << 10
+	// maxSummariesSize limits the list of findings that people know of.
+	maxSummariesSize = 128 << 10
 )
 
-// Bound makes a notice fit Temporal and a mail: it lists the most urgent findings of its report,
+// Truncate makes a notice fit Temporal and a mail: it lists the most urgent findings of its report,
 // and counts the others.
-func (n *Notice) Bound() {
+func (n *Notice) Truncate() {
 	r := &n.Report
 	r.SetFindings(
-		boundFindings(r.Findings, r.Omitted, maxNoticeFindings, maxNoticeFindingsSize, urgentFirst),
+		truncateFindings(r.Findings, r.Omitted, maxNoticeFindings, maxNoticeFindingsSize, urgentFirst),
 	)
-	r.Skipped = boundSkipped(r.Skipped, maxNoticeRules, maxNoticeRulesSize)
-	r.RuleErrors = boundRuleErrors(r.RuleErrors, maxNoticeRules, maxNoticeRulesSize)
+	r.Skipped = truncateSkipped(r.Skipped, maxNoticeRules, maxNoticeRulesSize)
+	r.RuleErrors = truncateRuleErrors(r.RuleErrors, maxNoticeRules, maxNoticeRulesSize)
 }
 
 // urgentFirst compares findings by how urgently a reader must act.
@@ -45,27 +45,27 @@ func urgency(f *Finding) int {
 	}
 }
 
-// Brief returns findings with only the fields needed to recognize them and to say that they are
+// Summaries returns findings with only the fields needed to recognize them and to say that they are
 // gone.
-func Brief(findings []*Finding) []Finding {
-	brief := make([]Finding, len(findings))
+func Summaries(findings []*Finding) []Finding {
+	summaries := make([]Finding, len(findings))
 	for _, limit := range []int{200, 60, 0} {
 		size := 0
 		for i, f := range findings {
-			brief[i] = Finding{
+			summaries[i] = Finding{
 				ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope,
 				LineNumber: f.LineNumber, Count: f.Count, FirstSeen: f.FirstSeen,
 				Message:  Cut(f.Message, limit),
 				Expected: Cut(f.Expected, min(limit, 60)),
 				Actual:   Cut(f.Actual, min(limit, 60)),
 			}
-			size += jsonSize(&brief[i])
+			size += jsonSize(&summaries[i])
 		}
-		if size <= maxBriefSize {
+		if size <= maxSummariesSize {
 			break
 		}
 	}
-	return slices.Clip(brief)
+	return slices.Clip(summaries)
 }
 
 // maxUnlistedSize limits the overridden findings that a report no longer lists.
@@ -74,13 +74,13 @@ const maxUnlistedSize = 64 << 10
 // Unlisted returns findings with only the fields needed to recognize their overrides. If they are
 // too large together, it drops the last ones, and somebody has to override them again.
 func Unlisted(findings []Finding) []Finding {
-	brief := make([]Finding, len(findings))
+	reduced := make([]Finding, len(findings))
 	for i := range findings {
 		f := &findings[i]
-		brief[i] = Finding{
+		reduced[i] = Finding{
 			ID: f.ID, RuleID: f.RuleID, Severity: f.Severity, Scope: f.Scope,
 			State: f.State, FirstSeen: f.FirstSeen, Override: f.Override, FactsDigest: f.Facts(),
 		}
 	}
-	return fit(brief, maxUnlistedSize, func(*Finding, int) {})
+	return fit(reduced, maxUnlistedSize, func(*Finding, int) {})
 }
