@@ -231,8 +231,9 @@ func (s *saga) open(t *testing.T) {
 	before := s.life
 	settings := settings
 	settings.RecordOutcomes = true
-	s.life = newLife(t, settings, "total")
-	s.RegisterActivityWithOptions(
+	l := newLife(t, settings, "total")
+	s.life = l
+	l.RegisterActivityWithOptions(
 		func(_ context.Context, in ordercheck.OrderOutcomes) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -242,36 +243,38 @@ func (s *saga) open(t *testing.T) {
 		activity.RegisterOptions{Name: ordercheck.ActivityRecordOutcomes},
 	)
 	if before != nil {
-		s.saved, s.broken = before.saved, before.broken
-		s.SetStartTime(before.Now())
+		l.saved, l.broken = before.saved, before.broken
+		l.SetStartTime(before.Now())
 	}
 	s.runs++
-	s.SetWorkerOptions(worker.Options{
+	l.SetWorkerOptions(worker.Options{
 		DeadlockDetectionTimeout: time.Minute, // see workflowtest.NewEnvironment
 		Interceptors:             []interceptor.WorkerInterceptor{&accepting{saga: s}},
 	})
-	fetch := s.fetch
-	s.fetch = func(n int) (ordercheck.FetchedOrder, error) {
-		s.mu.Lock() // a fetch that a cancel left behind may still be at work
+	// Activities that a run leaves behind may still be at work while the next run is made, so they use
+	// l and not s.life.
+	fetch := l.fetch
+	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.clock++
 		s.fetched = append(s.fetched, s.clock)
-		s.log = append(s.log, fmt.Sprintf("%v fetch", s.Now().Sub(s.start)))
-		s.down = s.Now().Before(s.downUntil)
+		s.log = append(s.log, fmt.Sprintf("%v fetch", l.Now().Sub(l.start)))
+		l.down = l.Now().Before(s.downUntil)
 		fetched, err := fetch(n)
 		if err == nil {
 			s.seen = max(s.seen, fetched.OrderVersion)
 		}
 		return fetched, err
 	}
-	check := s.check
-	s.check = func(n int) (ordercheck.CheckedOrder, error) {
+	check := l.check
+	l.check = func(n int) (ordercheck.CheckedOrder, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return check(n)
 	}
-	s.notify = func(ordercheck.NotifyInput) error {
-		if s.Now().Before(s.mailDownUntil) {
+	l.notify = func(ordercheck.NotifyInput) error {
+		if l.Now().Before(s.mailDownUntil) {
 			return temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
 				temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute})
 		}
@@ -320,7 +323,9 @@ func (s *saga) play(
 	for {
 		s.ExecuteWorkflow(ordercheck.WorkflowType, start)
 		require.True(t, s.IsWorkflowCompleted())
+		s.life.mu.Lock()
 		s.notices = append(s.notices, s.sent...)
+		s.life.mu.Unlock()
 		s.givenUp += s.observer.givenUp
 		err := s.GetWorkflowError()
 		var again *workflow.ContinueAsNewError
@@ -415,8 +420,8 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	return wrong
 }
 
-// judgeOutcomes says what is wrong with the outcomes that were recorded. An attempt may be repeated by
-// the next run, with the same key.
+// judgeOutcomes says what is wrong with the outcomes that were recorded. An attempt may be repeated
+// by the next run, with the same key.
 func (s *saga) judgeOutcomes() (wrong []string) {
 	byKey := map[string]ordercheck.OrderOutcomes{}
 	for _, o := range s.outcomes {
