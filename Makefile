@@ -92,7 +92,7 @@ lint: go-toolchain workflowcheck golangci-lint govulncheck ## vet, plain English
 	@$(call run_govulncheck,.)
 	@$(call run_govulncheck,workshop)
 
-bench: build temporal ## measure the gate and write docs/performance.md (half an hour); BENCH=regexp selects sections
+bench: build temporal ## measure the gate and write docs/performance.md (an hour); BENCH=regexp selects sections
 	TEMPORAL_CLI="$$(command -v "$${TEMPORAL_CLI:-temporal}" || echo "$$PWD/bin/temporal")" \
 		$(GO) run -C workshop ./bench -only '$(BENCH)'
 

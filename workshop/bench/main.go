@@ -54,6 +54,7 @@ var sections = []struct {
 	{"held", heldOrders, false},
 	{"marks", marks, false},
 	{"desk", deskPages, false},
+	{"day", days, false},
 }
 
 // bench is one run of the benchmark.
@@ -65,6 +66,7 @@ type bench struct {
 	production bool
 	dir        string // for files that processes write
 	rows       []row
+	day        string // tables of the section day
 }
 
 func main() {
@@ -75,10 +77,10 @@ func main() {
 	var (
 		only = flag.String("only", "",
 			"a regular expression that picks sections: ack, refused, report, memory, edits, "+
-				"rules, trial, held, marks, desk")
+				"rules, trial, held, marks, desk, day")
 		page = flag.String("page", "../docs/performance.md",
 			"the `file` whose table is written; empty writes none. "+
-				"A run that picks sections writes none either")
+				"A run that picks sections writes only the tables of day")
 		gate = flag.String("gate", "../bin/gate",
 			"the `path` of the gate that is measured, which 'make build' builds")
 		production = flag.Bool("production", false,
@@ -134,7 +136,12 @@ func (b *bench) run(ctx context.Context, gate, only, page string) (err error) {
 	}
 	text := fmt.Sprintf("%s Load average %s before, %s after; %v in all.\n\n%s",
 		machine, before, loadAverage(), time.Since(began).Round(time.Second), table(b.rows))
-	fmt.Println(text)
+	fmt.Println(text + "\n" + b.day)
+	if page != "" && b.day != "" && b.scale == full {
+		if err := docsection.Replace(page, "bench-day", b.day); err != nil {
+			return err
+		}
+	}
 	if page == "" || only != "" {
 		return nil
 	}
