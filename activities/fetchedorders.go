@@ -31,9 +31,9 @@ const (
 // the run's history once, and a worker that checks what it fetched need not read it from there. The
 // zero value is ready for use.
 type fetchedOrders struct {
-	mu   sync.Mutex
-	kept []keptFetch // oldest first
-	size int         // of the kept digests, in bytes
+	mu     sync.Mutex
+	cached []cachedFetch // oldest first
+	size   int           // of the cached digests, in bytes
 }
 
 // fetchID tells attempts apart: an attempt whose answer Temporal never got may have read another
@@ -42,19 +42,19 @@ func fetchID(info *activity.Info) string {
 	return info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
 }
 
-type keptFetch struct {
+type cachedFetch struct {
 	runID, fetchID string
 	fetched        ordercheck.FetchedOrder
 }
 
-func (k *keptFetch) size() int { return len(k.fetched.Order) }
+func (k *cachedFetch) size() int { return len(k.fetched.Order) }
 
 func (f *fetchedOrders) put(runID string, fetched ordercheck.FetchedOrder) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	k := keptFetch{runID: runID, fetchID: fetched.FetchID, fetched: fetched}
-	f.kept, f.size = append(f.kept, k), f.size+k.size()
-	for len(f.kept) > maxFetchedOrders || f.size > maxFetchedSize {
+	k := cachedFetch{runID: runID, fetchID: fetched.FetchID, fetched: fetched}
+	f.cached, f.size = append(f.cached, k), f.size+k.size()
+	for len(f.cached) > maxFetchedOrders || f.size > maxFetchedSize {
 		f.remove(0)
 	}
 }
@@ -62,20 +62,20 @@ func (f *fetchedOrders) put(runID string, fetched ordercheck.FetchedOrder) {
 func (f *fetchedOrders) take(runID, fetchID string) (ordercheck.FetchedOrder, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := slices.IndexFunc(f.kept, func(k keptFetch) bool {
+	i := slices.IndexFunc(f.cached, func(k cachedFetch) bool {
 		return k.runID == runID && k.fetchID == fetchID
 	})
 	if i < 0 {
 		return ordercheck.FetchedOrder{}, false
 	}
-	fetched := f.kept[i].fetched
+	fetched := f.cached[i].fetched
 	f.remove(i)
 	return fetched, true
 }
 
 func (f *fetchedOrders) remove(i int) {
-	f.size -= f.kept[i].size()
-	f.kept = slices.Delete(f.kept, i, i+1)
+	f.size -= f.cached[i].size()
+	f.cached = slices.Delete(f.cached, i, i+1)
 }
 
 // fetchedOrder returns the result of an earlier FetchOrder of the calling run. If another worker
@@ -103,7 +103,8 @@ func (a *Activities) fetchedOrder(
 	return fetched, nil
 }
 
-// activityResult returns the result of an activity of the calling run. It fails if the run has none.
+// activityResult returns the result of an activity of the calling run. It fails if the run has
+// none.
 func (a *Activities) activityResult(
 	ctx context.Context, info *activity.Info, activityID string,
 ) (*commonpb.Payloads, error) {

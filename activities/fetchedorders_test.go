@@ -29,7 +29,7 @@ func TestFetchedOrdersAreBounded(t *testing.T) {
 		for i := range 2 * maxFetchedOrders {
 			f.put("run", fetch(fmt.Sprint(i), 1))
 		}
-		assert.Len(t, f.kept, maxFetchedOrders)
+		assert.Len(t, f.cached, maxFetchedOrders)
 		_, ok := f.take("run", fmt.Sprint(maxFetchedOrders-1))
 		assert.False(t, ok, "the oldest ones are gone")
 		fetched, ok := f.take("run", fmt.Sprint(2*maxFetchedOrders-1))
@@ -41,9 +41,9 @@ func TestFetchedOrdersAreBounded(t *testing.T) {
 		for i := range 20 {
 			f.put("run", fetch(fmt.Sprint(i), maxFetchedSize/10))
 		}
-		assert.Len(t, f.kept, 10)
+		assert.Len(t, f.cached, 10)
 		f.put("run", fetch("large", maxFetchedSize+1))
-		assert.Empty(t, f.kept)
+		assert.Empty(t, f.cached)
 		assert.Zero(t, f.size)
 	})
 	t.Run("each is taken once, by its run and fetch", func(t *testing.T) {

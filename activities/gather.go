@@ -63,9 +63,9 @@ func (a *Activities) SendGathered(
 	if a.Notifier == nil {
 		return ordercheck.SentGathered{}, nil
 	}
-	var whose notify.Notice // with the fields that decide on the targets
+	var recipients notify.Notice // with the fields that decide on the targets
 	for i := range in.Message.Notices {
-		whose.HasSalesRep = whose.HasSalesRep || in.Message.Notices[i].HasSalesRep
+		recipients.HasSalesRep = recipients.HasSalesRep || in.Message.Notices[i].HasSalesRep
 	}
 	if in.LookUp != "" {
 		email, err := a.salesRepEmail(ctx, in.LookUp)
@@ -75,10 +75,10 @@ func (a *Activities) SendGathered(
 		case email == "":
 			return ordercheck.SentGathered{Moved: true}, nil // the order no longer has a sales rep
 		}
-		whose.SalesRepEmail = email
+		recipients.SalesRepEmail = email
 	}
 	var other string
-	for _, target := range a.Notifier.Targets(&whose) {
+	for _, target := range a.Notifier.Targets(&recipients) {
 		switch {
 		case target.Receiver() == in.Receiver:
 			return ordercheck.SentGathered{}, noticeError(

@@ -33,7 +33,7 @@ func openTestSecrets(t *testing.T, path string, log io.Writer, clock *testkit.Cl
 	t.Helper()
 	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.Now)
 	require.NoError(t, err)
-	secrets.verifier.WaitAtMost(generous)
+	secrets.verifier.SetPollTimeout(generous)
 	return secrets
 }
 

@@ -144,7 +144,7 @@ func commitTime(d time.Duration) setting {
 
 // patience replaces how long a connection may keep its place without a verified request.
 func patience(d time.Duration) setting {
-	return withServer(func(s *Server) { s.connections.SetPatience(d) })
+	return withServer(func(s *Server) { s.connections.SetMinAge(d) })
 }
 
 // requireWaiting waits until n deliveries wait for Temporal.

@@ -53,8 +53,8 @@ type allowance struct {
 	clock     *clock // learns Temporal's time from the queue's pollers
 	queue     *poll.Value[*workflowservice.DescribeTaskQueueResponse]
 
-	waited   metric.Float64Histogram
-	keptBack metric.Int64Counter
+	waited    metric.Float64Histogram
+	postponed metric.Int64Counter
 
 	until atomic.Pointer[time.Time] // no requests before this time; nil is no limit
 }
@@ -83,7 +83,7 @@ func newAllowance(
 	a.waited, errs[0] = meter.Float64Histogram("gate.inflow.allowance.wait", metric.WithUnit("s"),
 		metric.WithDescription("Time that requests to InFlow waited in Temporal for their turn, "+
 			"by priority: 1 a person, 3 webhooks, 5 the sweep. First attempts only."))
-	a.keptBack, errs[1] = meter.Int64Counter("gate.inflow.kept_back", metric.WithUnit("{request}"),
+	a.postponed, errs[1] = meter.Int64Counter("gate.inflow.kept_back", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests that this worker postponed because InFlow had told it to wait."))
 	stop, errs[2] = a.observeQueue(meter)
 	if err := errors.Join(errs[:]...); err != nil {
@@ -220,7 +220,7 @@ func (i *allowedActivity) ExecuteActivity(
 		a.waited.Record(ctx, waited.Seconds(), priorityLabel(priority))
 	}
 	if wait := a.wait(); wait > 0 {
-		a.keptBack.Add(ctx, 1)
+		a.postponed.Add(ctx, 1)
 		// No request failed, so nothing is logged.
 		benign := temporal.ApplicationErrorOptions{Category: temporal.ApplicationErrorCategoryBenign}
 		return nil, later("no request was made: InFlow has told this worker to wait",

@@ -31,12 +31,12 @@ const digestCatchUp = 23 * time.Hour
 
 const digestNote = "kept by the gate's workers: DIGEST_AT, DIGEST_DAYS and TZ say when"
 
-// keepSchedule brings the digest's schedule up to date with the settings. keyID is the payload key
-// that it is written with.
-func (d Digest) keepSchedule(
+// reconcileSchedule brings the digest's schedule up to date with the settings. keyID is the payload
+// key that it is written with.
+func (d Digest) reconcileSchedule(
 	ctx context.Context, c client.Client, keyID string, logger *slog.Logger,
 ) {
-	kept := keptSchedule{
+	schedule := managedSchedule{
 		id: ordercheck.DigestScheduleID,
 		ensure: func(ctx context.Context) (string, error) {
 			return d.ensureSchedule(ctx, c.ScheduleClient(), keyID)
@@ -45,7 +45,7 @@ func (d Digest) keepSchedule(
 			"let it write to the namespace",
 		logger: logger,
 	}
-	kept.keep(ctx)
+	schedule.reconcile(ctx)
 }
 
 // ensureSchedule removes, creates or updates the schedule. done says what it did; empty if nothing.

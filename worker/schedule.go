@@ -26,8 +26,8 @@ const (
 	created = "was created"
 )
 
-// keptSchedule is a schedule that workers bring up to date when they start.
-type keptSchedule struct {
+// managedSchedule is a schedule that workers bring up to date when they start.
+type managedSchedule struct {
 	id string
 	// ensure tries once. done says what it did; empty if nothing.
 	ensure func(ctx context.Context) (done string, err error)
@@ -36,13 +36,13 @@ type keptSchedule struct {
 	logger *slog.Logger
 }
 
-// keep retries until the schedule is up to date or ctx is done. Temporal drops an update without an
-// error if the schedule changes at the same time, so keep looks again after an update. A worker that
-// may not write schedules goes on without.
-func (k *keptSchedule) keep(ctx context.Context) {
-	logger := k.logger.With("schedule", k.id)
+// reconcile retries until the schedule is up to date or ctx is done. Temporal drops an update
+// without an error if the schedule changes at the same time, so reconcile looks again after an
+// update. A worker that may not write schedules goes on without.
+func (m *managedSchedule) reconcile(ctx context.Context) {
+	logger := m.logger.With("schedule", m.id)
 	for updates := 0; ; {
-		done, err := k.ensure(ctx)
+		done, err := m.ensure(ctx)
 		switch {
 		case err == nil && done == "":
 			return
@@ -54,7 +54,7 @@ func (k *keptSchedule) keep(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case mayNotSchedule(err):
-			logger.ErrorContext(ctx, k.denied, "error", err) //nolint:sloglint // a constant of each schedule
+			logger.ErrorContext(ctx, m.denied, "error", err) //nolint:sloglint // a constant of each schedule
 			return
 		default:
 			logger.WarnContext(ctx, "cannot bring a schedule up to date; trying again", "error", err)

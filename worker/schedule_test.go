@@ -33,13 +33,13 @@ func TestScheduleIsKeptUntilAnUpdateIsSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls, began := 0, time.Now()
-				k := keptSchedule{logger: slog.New(slog.DiscardHandler),
+				m := managedSchedule{logger: slog.New(slog.DiscardHandler),
 					ensure: func(context.Context) (string, error) {
 						calls++
 						a := tt.answers[calls-1]
 						return a.done, a.err
 					}}
-				k.keep(t.Context())
+				m.reconcile(t.Context())
 				assert.Equal(t, tt.calls, calls)
 				assert.Equal(t, time.Duration(calls-1)*scheduleRetry, time.Since(began))
 			})

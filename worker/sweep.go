@@ -37,15 +37,15 @@ const (
 	sweepNote    = "kept by the gate's workers: SWEEP_EVERY and SWEEP_DAYS say when and what"
 )
 
-// keepSchedule brings the sweep's schedule up to date with the settings. keyID is the payload key
-// that it is written with.
-func (s Sweep) keepSchedule(
+// reconcileSchedule brings the sweep's schedule up to date with the settings. keyID is the payload
+// key that it is written with.
+func (s Sweep) reconcileSchedule(
 	ctx context.Context, c client.Client, keyID string, logger *slog.Logger,
 ) {
 	if s.Days == 0 {
 		return
 	}
-	kept := keptSchedule{
+	schedule := managedSchedule{
 		id: ordercheck.SweepScheduleID,
 		ensure: func(ctx context.Context) (string, error) {
 			return s.ensureSchedule(ctx, c.ScheduleClient(), keyID)
@@ -54,7 +54,7 @@ func (s Sweep) keepSchedule(
 			"let it write to the namespace, or set SWEEP_EVERY=0 and start sweeps another way",
 		logger: logger.With("every", s.Every.String(), "days", s.Days),
 	}
-	kept.keep(ctx)
+	schedule.reconcile(ctx)
 }
 
 // ensureSchedule creates or updates the schedule. done says what it did; empty if nothing.

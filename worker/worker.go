@@ -195,8 +195,8 @@ func (o *Options) startSchedules(
 	ctx context.Context, c client.Client, keyID string,
 ) (stop func(), err error) {
 	functions := []func(context.Context){
-		func(ctx context.Context) { o.Sweep.keepSchedule(ctx, c, keyID, o.Logger) },
-		func(ctx context.Context) { o.Digest.keepSchedule(ctx, c, keyID, o.Logger) },
+		func(ctx context.Context) { o.Sweep.reconcileSchedule(ctx, c, keyID, o.Logger) },
+		func(ctx context.Context) { o.Digest.reconcileSchedule(ctx, c, keyID, o.Logger) },
 	}
 	if o.Meter != nil {
 		last, err := o.Sweep.observe(c, o.Logger, o.Meter)

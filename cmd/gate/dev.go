@@ -42,7 +42,7 @@ func newDevProgramCommand(name, short string, args ...string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return become(path, append(append([]string{devProgram}, args...), more...))
+			return execProgram(path, append(append([]string{devProgram}, args...), more...))
 		},
 	}
 }

@@ -64,7 +64,7 @@ func startAPIWith(t *testing.T, tokens string) *testAPI {
 	})
 	require.NoError(t, err)
 	if a.tokens != nil {
-		a.tokens.tokens.WaitAtMost(time.Minute) // however busy this machine is
+		a.tokens.tokens.SetPollTimeout(time.Minute) // however busy this machine is
 	}
 	server := httptest.NewServer(a.Handler)
 	t.Cleanup(server.Close)

@@ -141,7 +141,7 @@ func TestTokenFileRewrittenDuringRequests(t *testing.T) {
 		return now
 	})
 	require.NoError(t, err)
-	file.tokens.WaitAtMost(time.Minute)
+	file.tokens.SetPollTimeout(time.Minute)
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	for range 8 {

@@ -30,18 +30,18 @@ const (
 	// maxUnchecked is the maximum number of unchecked and incomplete orders in memory. Each costs a
 	// call to Temporal.
 	maxUnchecked = 500
-	// minRest is the shortest pause between two refreshes. After a slow refresh, the pause is
-	// restFactor times as long as the refresh, so that the desk never loads Temporal.
-	minRest    = 2 * time.Second
-	restFactor = 4
+	// minPause is the shortest pause between two refreshes. After a slow refresh, the pause is
+	// pauseFactor times as long as the refresh, so that the desk never loads Temporal.
+	minPause    = 2 * time.Second
+	pauseFactor = 4
 	// refreshTimeout bounds one refresh.
 	refreshTimeout = 20 * time.Second
-	// interestLasts is how long the board keeps refreshing after a request.
-	interestLasts = time.Minute
-	// maxAge is the age at which a list is stale. A request then waits up to refreshPatience for a
+	// refreshFor is how long the board keeps refreshing after a request.
+	refreshFor = time.Minute
+	// maxAge is the age at which a list is stale. A request then waits up to maxRefreshWait for a
 	// new one.
-	maxAge          = 15 * time.Second
-	refreshPatience = 5 * time.Second
+	maxAge         = 15 * time.Second
+	maxRefreshWait = 5 * time.Second
 )
 
 // board keeps the orders that need attention in memory. Temporal takes a second to list thousands
@@ -79,7 +79,7 @@ func newBoard(o *Options) *board {
 // run refreshes the board until ctx ends, but not while no requests come in.
 func (b *board) run(ctx context.Context) {
 	for {
-		if b.now().Sub(time.Unix(0, b.lastRequest.Load())) > interestLasts {
+		if b.now().Sub(time.Unix(0, b.lastRequest.Load())) > refreshFor {
 			// Reading thousands of runs needs several times the memory that the board keeps.
 			debug.FreeOSMemory()
 			select {
@@ -90,7 +90,7 @@ func (b *board) run(ctx context.Context) {
 		}
 		began := time.Now()
 		b.refresh(ctx)
-		rest := time.NewTimer(max(minRest, restFactor*time.Since(began)))
+		rest := time.NewTimer(max(minPause, pauseFactor*time.Since(began)))
 		select {
 		case <-ctx.Done():
 			rest.Stop()
@@ -119,7 +119,7 @@ func (b *board) refresh(ctx context.Context) {
 }
 
 // get returns the latest snapshot. If that is old, it waits for the next one, until ctx ends or
-// refreshPatience is over.
+// maxRefreshWait is over.
 func (b *board) get(ctx context.Context) (*snapshot, error) {
 	b.lastRequest.Store(b.now().UnixNano())
 	select {
@@ -128,11 +128,11 @@ func (b *board) get(ctx context.Context) (*snapshot, error) {
 	}
 	s := b.latest.Load()
 	if b.now().Sub(s.at) > maxAge && (s.err == nil || s.at.IsZero()) {
-		patience := time.NewTimer(refreshPatience)
-		defer patience.Stop()
+		timer := time.NewTimer(maxRefreshWait)
+		defer timer.Stop()
 		select {
 		case <-s.next:
-		case <-patience.C:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
 		s = b.latest.Load()

@@ -93,14 +93,14 @@ func readForm(form url.Values) orderForm {
 // characters.
 func normalizeLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
-// checkPatience is how long a browser waits for a check. Most checks take a second. If one takes
+// checkTimeout is how long a browser waits for a check. Most checks take a second. If one takes
 // longer, the page follows it.
-const checkPatience = 8 * time.Second
+const checkTimeout = 8 * time.Second
 
 func (h *Handler) check(
 	ctx context.Context, _ *actor, order *orders.Order, _ *orderForm,
 ) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	_, err := h.orders.Check(ctx, order.SalesOrderID)
 	var failed *temporal.ApplicationError

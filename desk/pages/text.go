@@ -83,8 +83,8 @@ func groupDigits(digits string) string {
 }
 
 // count writes a number of things, with commas: "1,200 errors".
-func count(n int, noun string) string {
-	text := ordercheck.Plural(n, noun)
+func count(n int, singular string) string {
+	text := ordercheck.Plural(n, singular)
 	if n >= 1000 {
 		text = groupDigits(strconv.Itoa(n)) + strings.TrimLeft(text, "0123456789")
 	}

@@ -16,11 +16,11 @@ import (
 var (
 	checkedSentence   = regexp.MustCompile(`^Checked: ([a-z]+), (\d+) errors?, (\d+) warnings?\.$`)
 	confirmedSentence = regexp.MustCompile(`^Confirmed: (\d+) errors? \((.*)\)\.$`)
-	toldSentence      = regexp.MustCompile(`^(Told|Reminded) (.+): ([a-z]+)\.$`)
+	notifiedSentence  = regexp.MustCompile(`^(Told|Reminded) (.+): ([a-z]+)\.$`)
 	gatheredSentence  = regexp.MustCompile(
 		`^(?:(.+\.) )?(\S+(?:, \S+)*(?: and \d+ more)?) will be told in the next collective message: ` +
 			`([a-z]+)\.$`)
-	notToldSentence = regexp.MustCompile(
+	notNotifiedSentence = regexp.MustCompile(
 		`^Not told: (\S+) \(([a-z]+) notice\), given up after a day\.$`)
 	announcedSentence = regexp.MustCompile(`^Announced by (?:(\d+) )?webhooks?\.$`)
 	sweepSentence     = regexp.MustCompile(
@@ -78,12 +78,12 @@ func notifiedText(text string) string {
 			return strings.TrimSpace(notifiedText(m[1]) + " " + gathered)
 		}
 	}
-	if m := toldSentence.FindStringSubmatch(text); m != nil {
+	if m := notifiedSentence.FindStringSubmatch(text); m != nil {
 		if what := noticeText(ordercheck.NoticeKind(m[3])); what != "" {
 			return fmt.Sprintf("%s %s: %s.", m[1], receiversText(m[2]), what)
 		}
 	}
-	if m := notToldSentence.FindStringSubmatch(text); m != nil {
+	if m := notNotifiedSentence.FindStringSubmatch(text); m != nil {
 		if what := noticeText(ordercheck.NoticeKind(m[2])); what != "" {
 			return fmt.Sprintf("Could not tell %s: %s. The gate gave up after a day.",
 				receiversText(m[1]), what)

@@ -87,7 +87,7 @@ var signInVariables = map[string]string{
 func (c *Desk) validate(f *Faults) {
 	checkAddr(f, "DESK_ADDR", c.DeskAddr)
 	checkAddr(f, "ADMIN_ADDR", c.AdminAddr)
-	checkApart(f, "DESK_ADDR", c.DeskAddr, "ADMIN_ADDR", c.AdminAddr)
+	checkPortClash(f, "DESK_ADDR", c.DeskAddr, "ADMIN_ADDR", c.AdminAddr)
 	c.Payloads.validate(f)
 	c.DeskLinks.validate(f)
 	if len(c.secrets) == 0 && !f.has("DESK_SECRET") {

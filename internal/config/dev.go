@@ -138,7 +138,7 @@ func (c *Dev) validateListeners(f *Faults) {
 	}
 	for i, l := range listeners {
 		for _, earlier := range listeners[:i] {
-			checkApart(f, earlier.variable, earlier.addr, l.variable, l.addr)
+			checkPortClash(f, earlier.variable, earlier.addr, l.variable, l.addr)
 		}
 	}
 }

@@ -138,11 +138,11 @@ func read(settings process, e Environment) Faults {
 	if _, connects := settings.(temporalProcess); connects {
 		checkTemporal(&faults, e)
 	}
-	return firstOfEach(faults, parsed)
+	return onePerVariable(faults, parsed)
 }
 
-// firstOfEach drops what validation said about variables that could not even be read.
-func firstOfEach(faults Faults, parsed int) Faults {
+// onePerVariable drops what validation said about variables that could not even be read.
+func onePerVariable(faults Faults, parsed int) Faults {
 	kept := faults[:parsed:parsed]
 	for _, fault := range faults[parsed:] {
 		if !faults[:parsed].has(fault.Variable) {
@@ -216,11 +216,11 @@ func addParseFaults(faults *Faults, err error, fields []field, e Environment) {
 }
 
 func addParseFault(faults *Faults, f *field, err error, e Environment) {
-	var ours *invalidError
+	var invalid *invalidError
 	switch {
-	case errors.As(err, &ours):
+	case errors.As(err, &invalid):
 		var problems option.Faults
-		problems.AddError(f.name, ours.error)
+		problems.AddError(f.name, invalid.error)
 		for _, problem := range problems {
 			faults.add(f.variable, "%s", problem.Problem)
 		}

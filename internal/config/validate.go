@@ -38,7 +38,7 @@ const maxAuditLogSize = 1 << 20
 func (c *Ingress) validate(f *Faults) {
 	checkAddr(f, "LISTEN_ADDR", c.ListenAddr)
 	checkAddr(f, "ADMIN_ADDR", c.AdminAddr)
-	checkApart(f, "LISTEN_ADDR", c.ListenAddr, "ADMIN_ADDR", c.AdminAddr)
+	checkPortClash(f, "LISTEN_ADDR", c.ListenAddr, "ADMIN_ADDR", c.AdminAddr)
 	c.Signing.validate(f)
 	c.Payloads.validate(f)
 	options, audit := c.Options(), c.AuditOptions()
@@ -107,8 +107,8 @@ func checkAddr(f *Faults, variable, addr string) {
 	}
 }
 
-// checkApart finds two listeners of one process that need the same port.
-func checkApart(f *Faults, variable, addr, otherVariable, otherAddr string) {
+// checkPortClash finds two listeners of one process that need the same port.
+func checkPortClash(f *Faults, variable, addr, otherVariable, otherAddr string) {
 	host, port, err := net.SplitHostPort(addr)
 	otherHost, otherPort, otherErr := net.SplitHostPort(otherAddr)
 	if err != nil || otherErr != nil || port != otherPort || port == "0" {

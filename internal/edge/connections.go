@@ -14,9 +14,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// connectionPatience is how long a connection may keep its place without a verified request when
-// there are too many connections.
-const connectionPatience = time.Second
+// defaultMinAge is how long a connection without a verified request keeps its place even if there
+// are too many connections.
+const defaultMinAge = time.Second
 
 // ConnectionOptions configure [NewConnections].
 type ConnectionOptions struct {
@@ -41,9 +41,9 @@ type ConnectionOptions struct {
 // A server uses it in three places: [Connections.Listener], [WithConnection] as its ConnContext and
 // [Connections.StateChanged] as its ConnState.
 type Connections struct {
-	options  ConnectionOptions
-	patience time.Duration
-	logFull  rate.Sometimes
+	options ConnectionOptions
+	minAge  time.Duration
+	logFull rate.Sometimes
 
 	mu      sync.Mutex
 	open    list.List // of *connection, oldest first
@@ -69,17 +69,17 @@ type connection struct {
 // NewConnections returns a limiter for the connections of one server.
 func NewConnections(o ConnectionOptions) *Connections {
 	return &Connections{
-		options:  o,
-		patience: connectionPatience,
-		logFull:  rate.Sometimes{First: 1, Interval: time.Minute},
-		peers:    map[netip.Addr]int{},
-		changed:  make(chan struct{}, 1),
+		options: o,
+		minAge:  defaultMinAge,
+		logFull: rate.Sometimes{First: 1, Interval: time.Minute},
+		peers:   map[netip.Addr]int{},
+		changed: make(chan struct{}, 1),
 	}
 }
 
-// SetPatience replaces how long a connection may keep its place without a verified request, 1 s by
-// default. Call it before the first connection.
-func (c *Connections) SetPatience(d time.Duration) { c.patience = d }
+// SetMinAge sets how long a connection without a verified request keeps its place: 1 s by default.
+// Call it before the first connection.
+func (c *Connections) SetMinAge(d time.Duration) { c.minAge = d }
 
 // Count returns the number of open connections, and how many of them carried a verified request.
 func (c *Connections) Count() (open, verified int) {
@@ -124,7 +124,7 @@ func (l *limitedListener) Close() error {
 func (c *Connections) admit(accepted net.Conn, closed <-chan struct{}) *connection {
 	conn := c.add(accepted)
 	for {
-		evict, wait := c.makeRoom(conn)
+		evict, wait := c.pickEvicted(conn)
 		switch {
 		case evict != nil:
 			c.evict(evict)
@@ -165,9 +165,9 @@ func (c *Connections) add(accepted net.Conn) *connection {
 	return conn
 }
 
-// makeRoom returns the connection to close for a newcomer, or how long to wait until there may be
-// one. It returns neither if the newcomer has a place.
-func (c *Connections) makeRoom(newcomer *connection) (evict *connection, wait time.Duration) {
+// pickEvicted returns the connection to close for a newcomer, or how long to wait until there may
+// be one. It returns neither if the newcomer has a place.
+func (c *Connections) pickEvicted(newcomer *connection) (evict *connection, wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.options.Max <= 0 || c.open.Len() <= c.options.Max {
@@ -183,13 +183,13 @@ func (c *Connections) slowest(
 	newcomer *connection, peer netip.Addr,
 ) (evict *connection, wait time.Duration) {
 	var second *connection
-	now, wait := time.Now(), max(c.patience, time.Millisecond)
+	now, wait := time.Now(), max(c.minAge, time.Millisecond)
 	for place := c.open.Front(); place != nil; place = place.Next() {
 		conn, _ := place.Value.(*connection)
 		if conn == newcomer || conn.answering || peer.IsValid() && conn.peer != peer {
 			continue
 		}
-		if remaining := c.patience - now.Sub(conn.since); remaining > 0 {
+		if remaining := c.minAge - now.Sub(conn.since); remaining > 0 {
 			wait = min(wait, remaining)
 			continue
 		}

@@ -49,6 +49,6 @@ func (b *FailureBudget) Spent(peer netip.Addr, now time.Time) bool {
 	if b == nil {
 		return false
 	}
-	budget := b.peers.Look(Subnet(peer))
+	budget := b.peers.Peek(Subnet(peer))
 	return budget != nil && (budget.TokensAt(now) < 1 || b.overall.TokensAt(now) < 1)
 }

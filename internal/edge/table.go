@@ -17,7 +17,7 @@ const (
 
 // Table keeps a value for each peer that was seen in the last [Idle], for at most [MaxPeers].
 type Table[T any] struct {
-	fresh func() *T
+	newValue func() *T
 
 	mu     sync.Mutex
 	peers  map[netip.Addr]*entry[T]
@@ -30,9 +30,9 @@ type entry[T any] struct {
 	place *list.Element // in recent
 }
 
-// NewTable returns an empty table. It calls fresh for the value of a new peer.
-func NewTable[T any](fresh func() *T) *Table[T] {
-	return &Table[T]{fresh: fresh, peers: map[netip.Addr]*entry[T]{}}
+// NewTable returns an empty table. It calls newValue for the value of a new peer.
+func NewTable[T any](newValue func() *T) *Table[T] {
+	return &Table[T]{newValue: newValue, peers: map[netip.Addr]*entry[T]{}}
 }
 
 // Get returns the value of a peer and makes one if there is none.
@@ -52,13 +52,13 @@ func (t *Table[T]) Get(peer netip.Addr, now time.Time) *T {
 		t.recent.Remove(last)
 		delete(t.peers, oldest)
 	}
-	added := &entry[T]{value: t.fresh(), used: now, place: t.recent.PushFront(peer)}
+	added := &entry[T]{value: t.newValue(), used: now, place: t.recent.PushFront(peer)}
 	t.peers[peer] = added
 	return added.value
 }
 
-// Look returns the value of a peer, or nil if there is none.
-func (t *Table[T]) Look(peer netip.Addr) *T {
+// Peek returns the value of a peer, or nil if there is none.
+func (t *Table[T]) Peek(peer netip.Addr) *T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if known, ok := t.peers[peer]; ok {

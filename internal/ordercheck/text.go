@@ -191,11 +191,11 @@ func (f *Finding) Place() string {
 }
 
 // Plural returns a count such as "1 error" or "3 errors".
-func Plural(n int, noun string) string {
+func Plural(n int, singular string) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 " + singular
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d %ss", n, singular)
 }
 
 // Moment formats a time for people, in UTC and to the second.

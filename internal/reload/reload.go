@@ -20,41 +20,39 @@ import (
 )
 
 const (
-	// Interval is the minimum time between two looks at the files, and so the delay until a change
+	// Interval is the minimum time between two polls of the files, and so the delay until a change
 	// counts.
 	Interval = time.Second
 	// MaxFile is the maximum size of a file, in bytes.
 	MaxFile = 1 << 20
-	// LookWithin is how long a look at the files may keep callers waiting. A network disk can hang
-	// forever.
-	LookWithin = time.Second
+	// PollTimeout is the maximum time that callers wait for a poll. A network disk can hang forever.
+	PollTimeout = time.Second
 )
 
 // Value is made from files and made again when they change. If the new content is invalid, the
 // value stays as it is, and the fault is logged once.
 //
-// The value looks at the files when it is asked for, instead of watching them. That needs no
-// goroutine and misses no change, not even in a Kubernetes mount, where the change is in a symlink
-// two directories above the file. No lock is held during a look. A look that takes longer than
-// [LookWithin] keeps nobody waiting any more; until it ends, the value stays as it is.
+// [Value.Get] polls the files; no goroutine watches them. So no change is missed, not even in a
+// Kubernetes mount, which changes a symlink two directories above the file. No lock is held during a
+// poll. Callers wait at most [PollTimeout] for a poll; until it ends, the value stays as it is.
 type Value[T any] struct {
-	what   string // for the log
-	paths  []string
-	parse  func(contents [][]byte) (T, error)
-	logger *slog.Logger
-	now    func() time.Time
-	within time.Duration
-	value  atomic.Pointer[T]
+	what    string // for the log
+	paths   []string
+	parse   func(contents [][]byte) (T, error)
+	logger  *slog.Logger
+	now     func() time.Time
+	timeout time.Duration
+	value   atomic.Pointer[T]
 
 	mu       sync.Mutex
-	lastLook time.Time
-	looking  chan struct{} // closed when the look in progress ends; nil if there is none
-	late     bool          // the look in progress takes too long
+	lastPoll time.Time
+	polling  chan struct{} // closed when the poll in progress ends; nil if there is none
+	late     bool          // the poll in progress takes too long
 
-	// The fields below belong to the look in progress.
+	// The fields below belong to the poll in progress.
 	seen    Snapshot
 	digests []string // of the content that the value was made from
-	fault   string   // of the last look; empty if it found none
+	fault   string   // of the last poll; empty if it found none
 }
 
 // Files are the files of a value.
@@ -65,13 +63,13 @@ type Files struct {
 	Now    func() time.Time // nil means [time.Now]
 }
 
-// Follow calls look once per [Interval] until ctx ends. Let look get a value, so that a change
+// Follow calls poll once per [Interval] until ctx ends. Let poll get a value, so that a change
 // takes effect and a fault is logged even if nobody else asks for the value.
-func Follow(ctx context.Context, look func()) {
+func Follow(ctx context.Context, poll func()) {
 	ticker := time.NewTicker(Interval)
 	defer ticker.Stop()
 	for {
-		look()
+		poll()
 		select {
 		case <-ctx.Done():
 			return
@@ -85,7 +83,7 @@ func Follow(ctx context.Context, look func()) {
 func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
 	what, paths := from.What, from.Paths
 	r := &Value[T]{
-		what: what, paths: paths, parse: parse, logger: from.Logger, now: from.Now, within: LookWithin,
+		what: what, paths: paths, parse: parse, logger: from.Logger, now: from.Now, timeout: PollTimeout,
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -100,57 +98,57 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 	}
 	r.value.Store(&value)
 	r.digests = digests
-	r.lastLook = r.now()
+	r.lastPoll = r.now()
 	return r, nil
 }
 
-// WaitAtMost replaces [LookWithin], before the value is used by several goroutines.
-func (r *Value[T]) WaitAtMost(d time.Duration) { r.within = d }
+// SetPollTimeout replaces [PollTimeout]. Call it before several goroutines use the value.
+func (r *Value[T]) SetPollTimeout(d time.Duration) { r.timeout = d }
 
-// Get returns the value for the files' content now, or at most [Interval] ago. If a look is in
-// progress, Get waits for its result, but no longer than [LookWithin].
+// Get returns the value for the files' content now, or at most [Interval] ago. If a poll is in
+// progress, Get waits for its result, but no longer than [PollTimeout].
 func (r *Value[T]) Get() T {
-	if look := r.lookIfDue(); look != nil {
-		r.wait(look)
+	if poll := r.pollIfDue(); poll != nil {
+		r.wait(poll)
 	}
 	return *r.value.Load()
 }
 
-// lookIfDue starts a look if one is due. It returns the look to wait for, or nil.
-func (r *Value[T]) lookIfDue() <-chan struct{} {
+// pollIfDue starts a poll if one is due. It returns the poll to wait for, or nil.
+func (r *Value[T]) pollIfDue() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looking == nil {
+	if r.polling == nil {
 		now := r.now()
-		if age := now.Sub(r.lastLook); age >= 0 && age < Interval {
+		if age := now.Sub(r.lastPoll); age >= 0 && age < Interval {
 			return nil
 		}
-		looking := make(chan struct{})
-		r.lastLook, r.looking, r.late = now, looking, false
+		polling := make(chan struct{})
+		r.lastPoll, r.polling, r.late = now, polling, false
 		go func() {
-			defer close(looking)
-			r.look()
+			defer close(polling)
+			r.poll()
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.looking = nil
+			r.polling = nil
 		}()
 	}
 	if r.late {
 		return nil
 	}
-	return r.looking
+	return r.polling
 }
 
-func (r *Value[T]) wait(look <-chan struct{}) {
-	timer := time.NewTimer(r.within)
+func (r *Value[T]) wait(poll <-chan struct{}) {
+	timer := time.NewTimer(r.timeout)
 	defer timer.Stop()
 	select {
-	case <-look:
+	case <-poll:
 		return
 	case <-timer.C:
 	}
 	r.mu.Lock()
-	first := r.looking == look && !r.late
+	first := r.polling == poll && !r.late
 	if first {
 		r.late = true
 	}
@@ -161,7 +159,7 @@ func (r *Value[T]) wait(look <-chan struct{}) {
 	}
 }
 
-func (r *Value[T]) look() {
+func (r *Value[T]) poll() {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
@@ -195,7 +193,7 @@ func (r *Value[T]) look() {
 	}
 }
 
-// failed logs a fault once, and not with every look.
+// failed logs a fault once, and not with every poll.
 func (r *Value[T]) failed(err error) {
 	if fault := err.Error(); fault != r.fault {
 		r.fault = fault

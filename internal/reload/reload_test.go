@@ -22,7 +22,7 @@ func writeFile(t *testing.T, path, content string) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
-// TestFilesThatHang checks a look that never ends, as on a network disk that is down. It delays
+// TestFilesThatHang checks a poll that never ends, as on a network disk that is down. It delays
 // callers once, for a moment, and the previous content stays in force.
 func TestFilesThatHang(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
@@ -49,7 +49,7 @@ func TestFilesThatHang(t *testing.T) {
 			group.Go(func() { assert.Equal(t, "first", r.Get()) })
 		}
 		group.Wait()
-		assert.Equal(t, reload.LookWithin, time.Since(began))
+		assert.Equal(t, reload.PollTimeout, time.Since(began))
 		for range 10 {
 			time.Sleep(reload.Interval)
 			began := time.Now()

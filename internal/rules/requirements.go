@@ -45,16 +45,15 @@ type need struct {
 	missing []string
 }
 
-// needs returns whether a rule with these requirements can judge the order. The reason is that
-// of the first requirement that is not met. If partial is true, some lines may lack their
-// product.
+// needs returns what a rule with these requirements lacks to judge the order. The reason comes from
+// the first requirement that isn't met. If partial is true, some lines may lack their product.
 func (s *subject) needs(requires []string, partial bool) need {
 	var all need
 	for _, name := range requires {
-		n, known := s.met[name]
-		if !known {
+		n, cached := s.checked[name]
+		if !cached {
 			n = s.need(name)
-			s.met[name] = n
+			s.checked[name] = n
 		}
 		all.missing = append(all.missing, n.missing...)
 		if partial && name == inflow.IncludeLinesProduct && hasProducts(s.order) {

@@ -20,8 +20,8 @@ type subject struct {
 	cel  *ordercel.Evaluation
 	// conditions caches the results of conditions that rules share.
 	conditions map[*ordercel.Program]condition
-	// met caches the requirements that were looked at.
-	met map[string]need
+	// checked caches the requirements that were looked at.
+	checked map[string]need
 	// asked lists the includes and look-ups that were asked for. Nil means that this is unknown.
 	asked []string
 }
@@ -34,7 +34,7 @@ type condition struct {
 func newSubject(order *inflow.SalesOrder, now time.Time, lookups ordercheck.Lookups) *subject {
 	s := &subject{
 		now: now, lookups: lookups,
-		conditions: map[*ordercel.Program]condition{}, met: map[string]need{},
+		conditions: map[*ordercel.Program]condition{}, checked: map[string]need{},
 	}
 	if order != nil {
 		order = inZone(order, now.Location())

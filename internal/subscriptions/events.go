@@ -57,18 +57,18 @@ func containsFold(list []string, name string) bool {
 	})
 }
 
-// quietEvents are rare events of entities that the gate ignores.
-var quietEvents = []string{"vendor.created", "vendor.updated", "customer.created"}
+// rareEvents are rare events of entities that the gate ignores.
+var rareEvents = []string{"vendor.created", "vendor.updated", "customer.created"}
 
 // stagingEvents returns the events of a new subscription until the ingress knows its secret. They
 // don't matter to the gate, and differ from its final events.
 func stagingEvents(final []string) []string {
-	for _, name := range quietEvents {
+	for _, name := range rareEvents {
 		if !SameEvents([]string{name}, final) {
 			return []string{name}
 		}
 	}
-	return nil // cannot happen: there is more than one quiet event
+	return nil // cannot happen: there is more than one rare event
 }
 
 // isStaging reports whether a subscription has only the events of a new one; see stagingEvents.

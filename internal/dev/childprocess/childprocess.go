@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// stopPatience is how long a child may take to stop before it is killed.
-const stopPatience = 10 * time.Second
+// stopTimeout is how long a child may take to stop before it is killed.
+const stopTimeout = 10 * time.Second
 
 // ErrEnded is wrapped by the error of [Child.Err].
 var ErrEnded = errors.New("ended by itself")
@@ -105,7 +105,7 @@ func (c *Child) Stop() error {
 	select {
 	case <-c.done:
 		return nil
-	case <-time.After(stopPatience):
+	case <-time.After(stopTimeout):
 		return c.Kill()
 	}
 }

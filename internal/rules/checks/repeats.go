@@ -147,7 +147,7 @@ func nearDuplicate(p *params) rules.Check {
 			return nil
 		}
 		var c money.Calc
-		var alike []ordercheck.RecentOrder
+		var duplicates []ordercheck.RecentOrder
 		unknown := 0
 		for _, other := range others(e) {
 			if other.IsQuote || !withinDays(other.OrderDate, dated(e), days) {
@@ -162,16 +162,16 @@ func nearDuplicate(p *params) rules.Check {
 			case other.GoodsOmitted:
 				unknown++
 			default:
-				alike = append(alike, other)
+				duplicates = append(duplicates, other)
 			}
 		}
-		if len(alike) == 0 && unknown > 0 {
+		if len(duplicates) == 0 && unknown > 0 {
 			return tooLargeToCompare(unknown)
 		}
-		if len(alike) > 0 {
+		if len(duplicates) > 0 {
 			e.OnOrder(rules.Breach{
 				Message: fmt.Sprintf("The customer has nearly the same goods on %s, at most %d days apart",
-					orderNumbers(alike), days),
+					orderNumbers(duplicates), days),
 				Fix: "If the order was entered twice, cancel one; if the customer ordered again, leave it",
 			})
 		}
@@ -249,8 +249,8 @@ func withinDays(a, b time.Time, days int) bool {
 	if a.IsZero() || b.IsZero() {
 		return false
 	}
-	apart := ordercel.DaysBetween(a, b)
-	return apart <= days && -apart <= days
+	distance := ordercel.DaysBetween(a, b)
+	return distance <= days && -distance <= days
 }
 
 // orderNumbers lists orders for a message.

@@ -22,18 +22,18 @@ import (
 
 const (
 	defaultEvery = 5 * time.Second
-	// defaultLookWithin is longer than the time limit of the load itself.
-	defaultLookWithin = rulefile.LoadTimeout + time.Minute
+	// defaultSlowAfter is longer than the time limit of the load itself.
+	defaultSlowAfter = rulefile.LoadTimeout + time.Minute
 )
 
 // Options are the options of [Follow]. Zero values have defaults.
 type Options struct {
-	// Every is the time between two looks at the files. The default is 5 s.
+	// Every is the time between two polls of the files. The default is 5 s.
 	Every time.Duration
 	// Logger is [slog.Default] by default.
 	Logger *slog.Logger
-	// LookWithin is the time after which a look that has not ended is logged. The default is 3 min.
-	LookWithin time.Duration
+	// SlowAfter is the time after which a poll that has not ended is logged. The default is 3 min.
+	SlowAfter time.Duration
 	// Meter counts reloads and findings. If it is nil, nothing is counted.
 	Meter metric.MeterProvider
 }
@@ -47,10 +47,10 @@ type Rules struct {
 	metrics *metrics
 
 	mu sync.Mutex // held only briefly
-	// current is the look in progress, or nil.
-	current *look
+	// current is the poll in progress, or nil.
+	current *poll
 
-	// The look in progress owns the fields below.
+	// The poll in progress owns the fields below.
 	seen reload.Snapshot
 	// fault is the error of loading the current files. It is empty if they are loaded.
 	fault string
@@ -63,8 +63,8 @@ func Follow(ctx context.Context, paths []string, options Options) (*Rules, error
 	if options.Every <= 0 {
 		options.Every = defaultEvery
 	}
-	if options.LookWithin <= 0 {
-		options.LookWithin = defaultLookWithin
+	if options.SlowAfter <= 0 {
+		options.SlowAfter = defaultSlowAfter
 	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()
@@ -110,22 +110,22 @@ func (r *Rules) Run(ctx context.Context) error {
 	}
 }
 
-// look is a look at the files.
-type look struct {
+// poll is one look at the files.
+type poll struct {
 	ended   chan struct{}
 	changed bool        // set before ended is closed
 	late    atomic.Bool // logged as late
 }
 
 // Reload looks at the files now, and loads them if they changed. It reports whether the set was
-// replaced. It returns when ctx ends or the look takes too long, even if the disk hangs. The look
+// replaced. It returns when ctx ends or the poll takes too long, even if the disk hangs. The poll
 // then continues, and the next Reload waits for it.
 func (r *Rules) Reload(ctx context.Context) bool {
 	if len(r.paths) == 0 {
 		return false
 	}
-	current := r.startLook(ctx)
-	late := time.NewTimer(r.options.LookWithin)
+	current := r.startPoll(ctx)
+	late := time.NewTimer(r.options.SlowAfter)
 	defer late.Stop()
 	select {
 	case <-current.ended:
@@ -136,22 +136,22 @@ func (r *Rules) Reload(ctx context.Context) bool {
 			r.metrics.reloaded(ctx, reloadFailed)
 			r.options.Logger.ErrorContext(ctx,
 				"rule files could not be read in time, kept the previous rule set; check the disk",
-				"files", r.paths, "waited", r.options.LookWithin)
+				"files", r.paths, "waited", r.options.SlowAfter)
 		}
 	}
 	return false
 }
 
-// startLook starts a look, unless one is in progress.
-func (r *Rules) startLook(ctx context.Context) *look {
+// startPoll starts a poll, unless one is in progress.
+func (r *Rules) startPoll(ctx context.Context) *poll {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current == nil {
-		started := &look{ended: make(chan struct{})}
+		started := &poll{ended: make(chan struct{})}
 		r.current = started
 		go func() {
 			defer close(started.ended)
-			started.changed = r.look(ctx)
+			started.changed = r.poll(ctx)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.current = nil
@@ -160,8 +160,8 @@ func (r *Rules) startLook(ctx context.Context) *look {
 	return r.current
 }
 
-// look looks at the files once. It reports whether the set was replaced.
-func (r *Rules) look(ctx context.Context) bool {
+// poll looks at the files once. It reports whether the set was replaced.
+func (r *Rules) poll(ctx context.Context) bool {
 	read := func(path string, size int64) ([]byte, error) {
 		return rulefile.ReadFile(ctx, path, size)
 	}

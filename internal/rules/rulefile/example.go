@@ -141,7 +141,7 @@ func (e *example) read(
 	tree := e.Order.value
 	if e.From.value != "" {
 		var err error
-		if tree, err = readJSON(ctx, from, from.beside(e.file.path, e.From.value)); err != nil {
+		if tree, err = readJSON(ctx, from, from.resolve(e.file.path, e.From.value)); err != nil {
 			return nil, lookups, err
 		}
 	}

@@ -18,8 +18,8 @@ import (
 type files interface {
 	// read reads a file of at most limit bytes.
 	read(ctx context.Context, name string, limit int64) ([]byte, error)
-	// beside returns the path of a name that a file gives relative to itself.
-	beside(file, name string) string
+	// resolve returns the path of a name that a file gives relative to itself.
+	resolve(file, name string) string
 }
 
 // ReadFile reads a file of at most limit bytes. It stops when ctx ends.
@@ -46,7 +46,7 @@ func (diskFiles) read(ctx context.Context, name string, limit int64) ([]byte, er
 	return content, err
 }
 
-func (diskFiles) beside(file, name string) string {
+func (diskFiles) resolve(file, name string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
@@ -65,7 +65,7 @@ func (f fsFiles) read(ctx context.Context, name string, limit int64) ([]byte, er
 	return readUpTo(ctx, file, limit)
 }
 
-func (fsFiles) beside(file, name string) string { return path.Join(path.Dir(file), name) }
+func (fsFiles) resolve(file, name string) string { return path.Join(path.Dir(file), name) }
 
 func readUpTo(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(untilDone{ctx, r}, limit+1))

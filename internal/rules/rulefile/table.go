@@ -86,7 +86,7 @@ func (l *loader) readTables() {
 		if t.File.value == "" || l.ctx.Err() != nil {
 			continue
 		}
-		t.path = l.from.beside(t.file.path, t.File.value)
+		t.path = l.from.resolve(t.file.path, t.File.value)
 		l.faults.files = append(l.faults.files, t.path)
 		content, hash, err := l.readFile(t.path, table.MaxFileSize)
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 	"os/exec"
 )
 
-// become runs a program to its end and exits with its status. An interrupt from the terminal
+// execProgram runs a program to its end and exits with its status. An interrupt from the terminal
 // reaches the program by itself.
-func become(path string, argv []string) error {
+func execProgram(path string, argv []string) error {
 	program := exec.Command(path, argv[1:]...) //nolint:gosec,noctx // our own program; it ends by itself
 	program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := program.Run()
