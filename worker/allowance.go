@@ -116,7 +116,8 @@ func (a *allowance) observeQueue(meter metric.Meter) (stop func() error, err err
 		return nil, err
 	}
 	priorities := []int32{
-		ordercheck.PriorityPerson, ordercheck.PriorityWebhook, ordercheck.PrioritySweep,
+		ordercheck.PriorityPerson, ordercheck.PriorityMarkBegun, ordercheck.PriorityWebhook,
+		ordercheck.PriorityMark, ordercheck.PrioritySweep,
 	}
 	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(setting, int64(a.perMinute))

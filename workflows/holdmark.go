@@ -34,10 +34,10 @@ var readHoldField = call.Activity[ordercheck.ReadHoldFieldInput, ordercheck.Hold
 	Name: ordercheck.ActivityReadHoldField, Options: markOptions,
 }
 
-// writeHoldField makes one request to InFlow.
+// writeHoldField makes one request to InFlow, soon after the reading.
 var writeHoldField = call.Activity[ordercheck.WriteHoldFieldInput, ordercheck.WrittenHoldField]{
 	Name: ordercheck.ActivityWriteHoldField, Options: writeMarkOptions(),
-}
+}.WithPriority(ordercheck.PriorityMarkBegun)
 
 func writeMarkOptions() workflow.ActivityOptions {
 	options := markOptions
@@ -91,7 +91,8 @@ func (o *salesOrder) writeMark(ctx workflow.Context) {
 func (o *salesOrder) readMark(ctx workflow.Context, step orderlife.MarkStep) {
 	read := readHoldField.WithSummary("read the hold mark in InFlow")
 	if !step.Read.ToWrite {
-		read = readHoldField.WithSummary("compare the order with what it was before its mark")
+		read = readHoldField.WithSummary("compare the order with what it was before its mark").
+			WithPriority(ordercheck.PriorityMarkBegun)
 	}
 	image, err := runMarkStep(ctx, o, step, read, step.Read)
 	if err != nil {

@@ -79,9 +79,12 @@ const (
 const (
 	// PriorityPerson is for checks that a person waits for.
 	PriorityPerson = 1
+	// PriorityMarkBegun is for a hold mark whose order was just read: the write, and the comparison
+	// after it. If they waited like the reading did, somebody could save the order in between.
+	PriorityMarkBegun = 2
 	// PriorityWebhook is for webhooks, for checks that the gate repeats by itself, and for reruns.
 	PriorityWebhook = 3
-	// PriorityMark is for hold marks in InFlow.
+	// PriorityMark is for the reading that a hold mark in InFlow begins with.
 	PriorityMark = 4
 	// PrioritySweep is for checks that nobody waits for.
 	PrioritySweep = 5

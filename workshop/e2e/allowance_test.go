@@ -301,7 +301,8 @@ func TestRetryAfterOfInflowIsObeyed(t *testing.T) {
 		`gate_inflow_allowance_wait_seconds_count{priority="3"} `,
 		`gate_inflow_allowance 600`,
 		`gate_inflow_allowance_remaining_ratio 0.`,
-		`gate_inflow_waiting{priority="3"} 0`,
+		`gate_inflow_waiting{priority="2"} 0`, `gate_inflow_waiting{priority="3"} 0`,
+		`gate_inflow_waiting{priority="4"} 0`,
 		`gate_inflow_kept_back_total `,
 		`temporal_activity_schedule_to_start_latency`,
 	}

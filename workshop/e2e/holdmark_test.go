@@ -120,6 +120,8 @@ func TestAHoldShowsOnTheOrderInInflow(t *testing.T) {
 	assert.Empty(t, s.mark(id), "the run ends after the mark is gone")
 	assert.Len(t, s.writes(id), 2)
 	assert.Equal(t, evaluated+1, s.evaluations(id), "the gate's own writes are not evaluated")
+	assert.Equal(t, []int{4, 2, 2, 4, 2, 2}, s.markPriorities(id),
+		"only the first request of a mark waits for others")
 	assert.Len(t, s.runs(id), 1, "the webhook of the last write starts no run")
 	assert.Equal(
 		t,
@@ -128,6 +130,19 @@ func TestAHoldShowsOnTheOrderInInflow(t *testing.T) {
 		"the order was announced when it was made and when it was fixed: %v",
 		report.Timeline,
 	)
+}
+
+// markPriorities returns the priorities of the requests for an order's marks.
+func (s *stack) markPriorities(id string) (priorities []int) {
+	s.t.Helper()
+	for _, event := range s.history(id) {
+		scheduled := event.GetActivityTaskScheduledEventAttributes()
+		switch scheduled.GetActivityType().GetName() {
+		case ordercheck.ActivityReadHoldField, ordercheck.ActivityWriteHoldField:
+			priorities = append(priorities, int(scheduled.GetPriority().GetPriorityKey()))
+		}
+	}
+	return priorities
 }
 
 // deskView is the answer to the desk's query, of the latest run.
