@@ -68,7 +68,8 @@ func TestOrdersWhoseLatestRunWasTerminatedAreChecked(t *testing.T) {
 		"failed":    {status: failed, version: version(5), gate: "unchecked"},
 		"too-early": {status: terminated},
 	}}
-	past := &terminatedRuns{ids: []string{"again", "left", "right", "left", "failed", "gone", "too-early"}}
+	past := &terminatedRuns{ids: []string{"again", "left", "right", "left", "failed", "gone",
+		"too-early"}}
 	since := time.Date(2026, 11, 24, 9, 0, 0, 5, time.UTC)
 	result, err := checkTerminated(t, runs, past, ordercheck.CheckTerminatedInput{Since: since})
 	require.NoError(t, err)

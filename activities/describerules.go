@@ -23,7 +23,8 @@ func (a *Activities) DescribeRules(ctx context.Context) (ordercheck.DescribedRul
 		described.Rules = append(described.Rules, ordercheck.DescribedRule{
 			ID:          ordercheck.Keyword(rule.ID),
 			Description: ordercheck.Cut(rule.Description, ordercheck.MaxRuleDescription),
-			Severity:    rule.Severity, Enabled: rule.Enabled, Shadow: rule.Shadow, Terms: set.Terms(rule.ID),
+			Severity:    rule.Severity, Enabled: rule.Enabled, Shadow: rule.Shadow,
+			Terms: set.Terms(rule.ID),
 		})
 	}
 	return described, nil

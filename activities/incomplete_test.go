@@ -134,7 +134,8 @@ func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 	// As a worker fetches whose rules need nothing.
 	bare := ordercheck.Digest(
 		`{"salesOrderId":"` + orderID +
-			`","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00","balance":"20.00"}`,
+			`","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00",` +
+			`"balance":"20.00"}`,
 	)
 	checked := check(ordercheck.CheckOrderInput{Order: bare, Asked: []string{"customer"}})
 	assert.NotContains(t, checked.NotAsked, "customer")

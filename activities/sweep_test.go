@@ -43,7 +43,8 @@ func listJSON(day string, numbers ...int) string {
 	entries := make([]string, len(numbers))
 	for i, n := range numbers {
 		entries[i] = fmt.Sprintf(
-			`{"salesOrderId":"order-%d","orderNumber":"SO-%d","timestamp":%q,"orderDate":"2026-11-%sT00:00:00Z"}`,
+			`{"salesOrderId":"order-%d","orderNumber":"SO-%d","timestamp":%q,`+
+				`"orderDate":"2026-11-%sT00:00:00Z"}`,
 			n,
 			n,
 			version(100+n),

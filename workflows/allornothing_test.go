@@ -34,7 +34,8 @@ func TestCheckThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	l.save(time.Hour, func() { l.broken = nil })
 	report := l.mustRun(t)
 	assert.Equal(t, 2, failed)
-	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(), "the broken order was held")
+	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(),
+		"the broken order was held")
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 }
 

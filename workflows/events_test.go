@@ -35,7 +35,7 @@ type saga struct {
 	delivered, received int
 	accepted            []int  // when deliveries, and requests of people, were accepted
 	fetched             []int  // when fetches began
-	missed              string // the newest version that the sweep found missed, and an open run was told of
+	missed              string // the newest missed version that an open run was told of
 	seen                string // the newest version that was fetched
 	state               string
 	continued           bool // continue-as-new was suggested

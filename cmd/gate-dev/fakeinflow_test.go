@@ -73,7 +73,8 @@ func TestFakeInflowCommand(t *testing.T) {
 	out := newOutput()
 	cmd.SetOut(out)
 	cmd.SetErr(io.Discard)
-	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--api-key", "it's-a-key", "--requests-per-minute", "1"})
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--api-key", "it's-a-key",
+		"--requests-per-minute", "1"})
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.ExecuteContext(ctx) }()
 
@@ -89,7 +90,8 @@ func TestFakeInflowCommand(t *testing.T) {
 	var subscription map[string]any
 	require.NoError(t, json.Unmarshal(curl(t, subscribe), &subscription))
 	assert.Contains(t, subscription, "secret")
-	assert.Contains(t, string(curl(t, strings.ReplaceAll(subscribe, "-X PUT", "-X GET"))), "Too many requests")
+	assert.Contains(t, string(curl(t, strings.ReplaceAll(subscribe, "-X PUT", "-X GET"))),
+		"Too many requests")
 
 	stop()
 	select {
@@ -141,7 +143,8 @@ func TestDocsFakeInflowPage(t *testing.T) {
 	go func() { ended <- cmd.ExecuteContext(ctx) }()
 	url := out.waitFor(t, `export INFLOW_API_URL=(\S+)`)
 	requests, commands := 0, 0
-	for _, line := range regexp.MustCompile(`(?m)^    (curl|gate) .*$`).FindAllString(string(page), -1) {
+	exampleLine := regexp.MustCompile(`(?m)^    (curl|gate) .*$`)
+	for _, line := range exampleLine.FindAllString(string(page), -1) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "curl") {
 			answer := curl(t, strings.ReplaceAll(line, "http://127.0.0.1:5010", url))
@@ -170,7 +173,8 @@ func TestFakeInflowCommandFaultsAndState(t *testing.T) {
 		out := newOutput()
 		cmd.SetOut(out)
 		cmd.SetErr(io.Discard)
-		cmd.SetArgs(append([]string{"--listen", "127.0.0.1:0", "--state", file, "--retry-delays", "0s,10ms", "--requests-per-minute", "0"}, args...))
+		cmd.SetArgs(append([]string{"--listen", "127.0.0.1:0", "--state", file,
+			"--retry-delays", "0s,10ms", "--requests-per-minute", "0"}, args...))
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.ExecuteContext(ctx) }()
 		return out.waitFor(t, `export INFLOW_API_URL=(\S+)`), func() {
@@ -296,7 +300,8 @@ func TestHelpNamesEveryFault(t *testing.T) {
 		{webhooks, func(text []byte) error { _, err := fakeinflow.ParseDeliveryFault(text); return err }},
 	} {
 		named := 0
-		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(table.text, -1) {
+		rows := regexp.MustCompile("(?m)^\\| (`.*?) \\|")
+		for _, row := range rows.FindAllStringSubmatch(table.text, -1) {
 			for name := range strings.SplitSeq(row[1], ", ") {
 				name = strings.Trim(name, "`")
 				named++
@@ -333,7 +338,8 @@ func TestFakeInflowCommandSubscribes(t *testing.T) {
 	cmd := newFakeInflowCommand()
 	cmd.SetOut(io.Discard)
 	cmd.SetErr(io.Discard)
-	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--subscribe", receiver.URL, "--subscribe-secret-file", secretFile})
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--subscribe", receiver.URL,
+		"--subscribe-secret-file", secretFile})
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.ExecuteContext(ctx) }()
 	for range 17 {
@@ -343,9 +349,10 @@ func TestFakeInflowCommandSubscribes(t *testing.T) {
 	require.NoError(t, <-ended)
 
 	for says, args := range map[string][]string{
-		"go together":           {"--subscribe", receiver.URL},
-		"subscribe-secret-file": {"--subscribe", receiver.URL, "--subscribe-secret-file", secretFile + "x"},
-		"url must be":           {"--subscribe", "here", "--subscribe-secret-file", secretFile},
+		"go together": {"--subscribe", receiver.URL},
+		"subscribe-secret-file": {"--subscribe", receiver.URL, "--subscribe-secret-file",
+			secretFile + "x"},
+		"url must be": {"--subscribe", "here", "--subscribe-secret-file", secretFile},
 	} {
 		refused := newFakeInflowCommand()
 		refused.SetArgs(args)

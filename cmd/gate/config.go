@@ -103,7 +103,8 @@ Exit status: 0 no problems, 2 something is wrong; every fault is on standard err
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with settings and faults")
 	cmd.Flags().StringSliceVar(&names, "process", nil,
 		"processes to show, of "+strings.Join(config.Processes(), ", ")+
-			"; by default "+strings.Join(productionProcesses, ", ")+", and codec, fake-inflow and dev if their variables are set")
+			"; by default "+strings.Join(productionProcesses, ", ")+
+			", and codec, fake-inflow and dev if their variables are set")
 	return cmd
 }
 
@@ -117,12 +118,15 @@ type configuration struct {
 	Notes []string `json:"notes"`
 }
 
-func effectiveConfiguration(ctx context.Context, environment config.Environment, names []string) (configuration, error) {
+func effectiveConfiguration(
+	ctx context.Context, environment config.Environment, names []string,
+) (configuration, error) {
 	c := configuration{
 		Settings: []config.Setting{}, Faults: []config.ProcessFault{},
 		Receivers: []notify.Receiver{}, Notes: []string{},
 	}
-	production := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == processDev })
+	production := slices.DeleteFunc(slices.Clone(names),
+		func(name string) bool { return name == processDev })
 	if err := c.add(environment, production); err != nil {
 		return c, err
 	}
@@ -130,14 +134,16 @@ func effectiveConfiguration(ctx context.Context, environment config.Environment,
 		withDotEnv, err := environment.WithDotEnv(config.FromDotEnv)
 		if err != nil {
 			c.Faults = append(c.Faults, config.ProcessFault{
-				Fault: config.Fault{Variable: config.FromDotEnv, Problem: err.Error()}, Processes: []string{processDev},
+				Fault:     config.Fault{Variable: config.FromDotEnv, Problem: err.Error()},
+				Processes: []string{processDev},
 			})
 		}
 		if err := c.add(withDotEnv, []string{processDev}); err != nil {
 			return c, err
 		}
 	}
-	connecting := slices.DeleteFunc(production, func(name string) bool { return !slices.Contains(temporalProcesses, name) })
+	connecting := slices.DeleteFunc(production,
+		func(name string) bool { return !slices.Contains(temporalProcesses, name) })
 	if len(connecting) > 0 {
 		c.addTemporal(environment, connecting)
 	}
@@ -174,15 +180,21 @@ func receivers(environment config.Environment) ([]notify.Receiver, error) {
 }
 
 // checkRules compiles the rule set, as the worker does when it starts.
-func (c *configuration) checkRules(ctx context.Context, environment config.Environment, names []string) {
+func (c *configuration) checkRules(
+	ctx context.Context, environment config.Environment, names []string,
+) {
 	const variable = "RULES_FILE"
-	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != "worker" && name != processDev })
+	names = slices.DeleteFunc(slices.Clone(names),
+		func(name string) bool { return name != "worker" && name != processDev })
 	path := environment.Value(variable)
 	if path == "" || len(names) == 0 || c.faulty(variable) {
 		return
 	}
 	if _, err := rulefile.Load(ctx, rulefile.Paths(path)...); err != nil {
-		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: variable, Problem: err.Error()}, Processes: names})
+		c.Faults = append(c.Faults, config.ProcessFault{
+			Fault:     config.Fault{Variable: variable, Problem: err.Error()},
+			Processes: names,
+		})
 	}
 }
 
@@ -212,13 +224,19 @@ func (c *configuration) addNotes(environment config.Environment, names []string)
 
 // checkTelemetry starts telemetry as a process does, and stops it before it sends anything.
 func (c *configuration) checkTelemetry(ctx context.Context, names []string) {
-	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(longLived, name) })
+	names = slices.DeleteFunc(slices.Clone(names),
+		func(name string) bool { return !slices.Contains(longLived, name) })
 	if len(names) == 0 || c.faulty("LOG_FORMAT") {
 		return
 	}
-	t, err := telemetry.Start(ctx, telemetry.Options{Service: "gate-config", Version: version, LogFormat: telemetry.LogJSON, LogWriter: io.Discard})
+	t, err := telemetry.Start(ctx, telemetry.Options{
+		Service: "gate-config", Version: version, LogFormat: telemetry.LogJSON, LogWriter: io.Discard,
+	})
 	if err != nil {
-		c.Faults = append(c.Faults, config.ProcessFault{Fault: config.Fault{Variable: "OTEL_*", Problem: err.Error()}, Processes: names})
+		c.Faults = append(c.Faults, config.ProcessFault{
+			Fault:     config.Fault{Variable: "OTEL_*", Problem: err.Error()},
+			Processes: names,
+		})
 		return
 	}
 	stopped, cancel := context.WithCancel(ctx)
@@ -228,7 +246,8 @@ func (c *configuration) checkTelemetry(ctx context.Context, names []string) {
 
 // faulty reports whether the variable has a fault already.
 func (c *configuration) faulty(variable string) bool {
-	return slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return f.Variable == variable })
+	return slices.ContainsFunc(c.Faults,
+		func(f config.ProcessFault) bool { return f.Variable == variable })
 }
 
 func (c *configuration) add(environment config.Environment, names []string) error {
@@ -245,7 +264,10 @@ func (c *configuration) add(environment config.Environment, names []string) erro
 func (c *configuration) addTemporal(environment config.Environment, names []string) {
 	temporal, err := temporalconn.Effective()
 	if err != nil {
-		if slices.ContainsFunc(c.Faults, func(f config.ProcessFault) bool { return strings.HasPrefix(f.Variable, "TEMPORAL_") }) {
+		ofTemporal := func(f config.ProcessFault) bool {
+			return strings.HasPrefix(f.Variable, "TEMPORAL_")
+		}
+		if slices.ContainsFunc(c.Faults, ofTemporal) {
 			return // reported already, by the variable's name
 		}
 		c.Faults = append(c.Faults, config.ProcessFault{
@@ -269,13 +291,20 @@ func (c *configuration) addTemporal(environment config.Environment, names []stri
 		apiKey.Value, apiKey.Source = "(set)", source(false, "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE")
 	}
 	shown := []config.Setting{
-		{Variable: "TEMPORAL_ADDRESS", Value: temporal.Address, Source: source(temporal.Address == client.DefaultHostPort, "TEMPORAL_ADDRESS"), Processes: names},
-		{Variable: "TEMPORAL_NAMESPACE", Value: temporal.Namespace, Source: source(temporal.Namespace == client.DefaultNamespace, "TEMPORAL_NAMESPACE"), Processes: names},
-		{Variable: "TEMPORAL_TLS", Value: fmt.Sprint(temporal.TLS), Source: source(!temporal.TLS, "TEMPORAL_TLS", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"), Processes: names},
+		{Variable: "TEMPORAL_ADDRESS", Value: temporal.Address,
+			Source:    source(temporal.Address == client.DefaultHostPort, "TEMPORAL_ADDRESS"),
+			Processes: names},
+		{Variable: "TEMPORAL_NAMESPACE", Value: temporal.Namespace,
+			Source:    source(temporal.Namespace == client.DefaultNamespace, "TEMPORAL_NAMESPACE"),
+			Processes: names},
+		{Variable: "TEMPORAL_TLS", Value: fmt.Sprint(temporal.TLS),
+			Source:    source(!temporal.TLS, "TEMPORAL_TLS", "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"),
+			Processes: names},
 		apiKey,
 	}
 	for _, setting := range config.Foreign(environment, "TEMPORAL_") {
-		if !slices.ContainsFunc(append(shown, c.Settings...), func(s config.Setting) bool { return s.Variable == setting.Variable }) {
+		same := func(s config.Setting) bool { return s.Variable == setting.Variable }
+		if !slices.ContainsFunc(append(shown, c.Settings...), same) {
 			setting.Processes = names
 			shown = append(shown, setting)
 		}
@@ -291,7 +320,8 @@ func (c *configuration) writeTable(w io.Writer) error {
 		if value == "" {
 			value = "(unset)"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, value, s.Source, strings.Join(s.Processes, ", "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, value, s.Source,
+			strings.Join(s.Processes, ", "))
 	}
 	if len(c.Receivers) > 0 {
 		fmt.Fprintln(table, "\nRECEIVER\tIS")

@@ -14,15 +14,17 @@ func TestWrongUse(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no such command":  {[]string{"chekc"}, exitUsage, `gate has no command "chekc"; did you mean check?`},
+		"no such command": {[]string{"chekc"}, exitUsage,
+			`gate has no command "chekc"; did you mean check?`},
 		"marks":            {[]string{"marks", "stop"}, exitUsage, `gate marks has no command "stop"`},
 		"rules":            {[]string{"rules", "lst"}, exitUsage, "did you mean list"},
 		"flag of check":    {[]string{"check", "SO-1", "--jsno"}, exitUsage, "unknown flag: --jsno"},
 		"flag of marks":    {[]string{"marks", "status", "--json"}, exitUsage, "unknown flag: --json"},
 		"flag of override": {[]string{"override", "SO-1", "--wait", "soon"}, exitUsage, "--wait"},
 		// Their contract has one status for everything that fails.
-		"orders":           {[]string{"orders", "exprot"}, exitFault, "did you mean export"},
-		"webhooks":         {[]string{"webhooks", "send-all"}, exitFault, `gate webhooks has no command "send-all"`},
+		"orders": {[]string{"orders", "exprot"}, exitFault, "did you mean export"},
+		"webhooks": {[]string{"webhooks", "send-all"}, exitFault,
+			`gate webhooks has no command "send-all"`},
 		"flag of webhooks": {[]string{"webhooks", "list", "--jsno"}, exitFault, "unknown flag: --jsno"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,8 @@ func account(t *testing.T) *fakeinflow.Server {
 	t.Chdir(t.TempDir())
 	for name, value := range map[string]string{
 		"INFLOW_API_URL": api.URL, "INFLOW_COMPANY_ID": fake.CompanyID(), "INFLOW_API_KEY": fake.APIKey(),
-		"INFLOW_API_KEY_FILE": "", "INFLOW_API_VERSION": "", "WEBHOOK_SECRET": "", "WEBHOOK_SECRET_FILE": "",
+		"INFLOW_API_KEY_FILE": "", "INFLOW_API_VERSION": "", "WEBHOOK_SECRET": "",
+		"WEBHOOK_SECRET_FILE": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -85,12 +86,15 @@ func TestWebhooksSubscribeShowsTheSecretOnce(t *testing.T) {
 	_, stderr, status = runAccount(t, "subscribe", gateURL, "--event", "SalesOrderUpdatedV1")
 	assert.Zero(t, status)
 	assert.Contains(t, stderr, "--change-events")
-	out, _, status = runAccount(t, "subscribe", gateURL, "--event", "SalesOrderUpdatedV1", "--event", "SalesOrderCreatedV1", "--change-events", "--json")
+	out, _, status = runAccount(t, "subscribe", gateURL, "--event", "SalesOrderUpdatedV1",
+		"--event", "SalesOrderCreatedV1", "--change-events", "--json")
 	assert.Zero(t, status)
 	changed := decode[shownSubscription](t, out)
-	assert.Equal(t, shownSubscription{ID: id, URL: gateURL, Events: []string{"SalesOrderUpdatedV1", "SalesOrderCreatedV1"}, Outcome: "changed"}, changed)
+	assert.Equal(t, shownSubscription{ID: id, URL: gateURL,
+		Events: []string{"SalesOrderUpdatedV1", "SalesOrderCreatedV1"}, Outcome: "changed"}, changed)
 	out, _, _ = runAccount(t, "list", "--json")
-	assert.Equal(t, []shownSubscription{{ID: id, URL: gateURL, Events: changed.Events}}, decode[[]shownSubscription](t, out))
+	assert.Equal(t, []shownSubscription{{ID: id, URL: gateURL, Events: changed.Events}},
+		decode[[]shownSubscription](t, out))
 
 	out, _, status = runAccount(t, "unsubscribe", id)
 	assert.Zero(t, status)
@@ -133,13 +137,15 @@ func TestWebhooksSubscribeTellsEveryFaultBeforeItAsks(t *testing.T) {
 	fake := account(t)
 	t.Setenv("INFLOW_COMPANY_ID", "")
 	t.Setenv("INFLOW_API_KEY", "")
-	_, stderr, status := runAccount(t, "subscribe", "http://u:hush@gate.example.com/#x", "--event", "salesOrder.changed", "--secret-file", ".", "--secret-mode", "777", "--wait", "0s")
+	_, stderr, status := runAccount(t, "subscribe", "http://u:hush@gate.example.com/#x",
+		"--event", "salesOrder.changed", "--secret-file", ".", "--secret-mode", "777", "--wait", "0s")
 	assert.Equal(t, 1, status)
 	for _, want := range []string{"INFLOW_COMPANY_ID", "INFLOW_API_KEY", "http://", "user or password", "fragment", "salesOrder.changed", "not a regular file", "--secret-mode", "--wait"} {
 		assert.Contains(t, stderr, want)
 	}
 	assert.NotContains(t, stderr, "hush")
-	_, stderr, status = runAccount(t, "rotate", "id", "--secret-file", "no/secret", "--probe", "gate", "--in-a-row", "0", "--overlap", "-1s", "--wait", "-1s")
+	_, stderr, status = runAccount(t, "rotate", "id", "--secret-file", "no/secret", "--probe", "gate",
+		"--in-a-row", "0", "--overlap", "-1s", "--wait", "-1s")
 	assert.Equal(t, 1, status)
 	for _, want := range []string{"INFLOW_COMPANY_ID", "mkdir", "--probe", "--in-a-row", "--overlap", "--wait"} {
 		assert.Contains(t, stderr, want)
@@ -155,7 +161,8 @@ func TestWebhooksSubscribeTellsEveryFaultBeforeItAsks(t *testing.T) {
 
 func TestWebhooksSubscribeWarns(t *testing.T) {
 	account(t)
-	_, stderr, status := runAccount(t, "subscribe", "https://gate.example.com/hooks", "--event", "product.created")
+	_, stderr, status := runAccount(t, "subscribe", "https://gate.example.com/hooks",
+		"--event", "product.created")
 	assert.Zero(t, status)
 	assert.Contains(t, stderr, `warning: the path is "/hooks"`)
 	assert.Contains(t, stderr, "warning: there is no sales order event")
@@ -166,7 +173,9 @@ func gateOf(t *testing.T, path string) (address string) {
 	t.Helper()
 	secrets, err := ingress.OpenSecretFile(path, nil)
 	require.NoError(t, err)
-	server, err := ingress.New(ingress.Options{Temporal: struct{ ingress.Temporal }{}, Secrets: secrets})
+	server, err := ingress.New(ingress.Options{
+		Temporal: struct{ ingress.Temporal }{}, Secrets: secrets,
+	})
 	require.NoError(t, err)
 	edge := httptest.NewServer(server.Handler())
 	t.Cleanup(edge.Close)
@@ -177,7 +186,8 @@ func TestWebhooksSubscribeTests(t *testing.T) {
 	account(t)
 	require.NoError(t, os.WriteFile("secret", []byte("a-secret-of-another-day\n"), 0o600))
 	address := gateOf(t, "secret")
-	_, stderr, status := runAccount(t, "subscribe", address, "--secret-file", "secret", "--test", "--wait", "1m")
+	_, stderr, status := runAccount(t, "subscribe", address, "--secret-file", "secret", "--test",
+		"--wait", "1m")
 	assert.Zero(t, status, stderr)
 	assert.Contains(t, stderr, "accepted a signed test delivery")
 	_, stderr, status = runAccount(t, "subscribe", address, "--secret-file", "secret", "--test")
@@ -211,10 +221,12 @@ func TestWebhooksRotate(t *testing.T) {
 	require.Zero(t, status, stderr)
 	old := decode[shownSubscription](t, out)
 
-	out, stderr, status = runAccount(t, "rotate", old.ID, "--json", "--overlap", "0s", "--in-a-row", "3")
+	out, stderr, status = runAccount(t, "rotate", old.ID, "--json", "--overlap", "0s",
+		"--in-a-row", "3")
 	require.Zero(t, status, stderr)
 	next := decode[shownSubscription](t, out)
-	assert.Equal(t, shownSubscription{ID: next.ID, URL: address, Events: old.Events, SecretFile: secrets, Replaces: old.ID}, next)
+	assert.Equal(t, shownSubscription{ID: next.ID, URL: address, Events: old.Events,
+		SecretFile: secrets, Replaces: old.ID}, next)
 	assert.Contains(t, stderr, "gate_webhook_verified_total")
 	content, err := os.ReadFile(secrets)
 	require.NoError(t, err)
@@ -232,14 +244,16 @@ func TestWebhooksRotate(t *testing.T) {
 	assert.Contains(t, stderr, "Give this secret to every ingress now")
 	assert.Contains(t, stderr, "still works")
 	out, _, _ = runAccount(t, "list", "--json")
-	assert.Equal(t, []shownSubscription{{ID: next.ID, URL: address, Events: old.Events}}, decode[[]shownSubscription](t, out))
+	assert.Equal(t, []shownSubscription{{ID: next.ID, URL: address, Events: old.Events}},
+		decode[[]shownSubscription](t, out))
 }
 
 // TestWebhooksListIsSafeToPrint: what InFlow has stored may be anybody's text.
 func TestWebhooksListIsSafeToPrint(t *testing.T) {
 	account(t)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `[{"webHookSubscriptionId":"id","url":"https://x/\u001b[31m\n","events":["a\u0007"],"secret":"hush"}]`)
+		fmt.Fprint(w, `[{"webHookSubscriptionId":"id","url":"https://x/\u001b[31m\n",`+
+			`"events":["a\u0007"],"secret":"hush"}]`)
 	}))
 	defer api.Close()
 	t.Setenv("INFLOW_API_URL", api.URL)

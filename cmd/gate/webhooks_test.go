@@ -24,7 +24,9 @@ const (
 )
 
 // runWebhooks runs a command as main does, and gives what it printed and its exit status.
-func runWebhooks(t *testing.T, stdin string, args ...string) (stdout string, status int, err error) {
+func runWebhooks(
+	t *testing.T, stdin string, args ...string,
+) (stdout string, status int, err error) {
 	t.Helper()
 	stdout, stderr, status, err := runGate(t, stdin, append([]string{"webhooks"}, args...)...)
 	for _, shown := range []string{stdout, stderr, errorText(err)} {
@@ -96,16 +98,27 @@ func TestWebhooksVerify(t *testing.T) {
 		status     int
 		want       []string // in what is printed, or in the error
 	}{
-		{"right", webhookBody, []string{"--signature", good}, 0, []string{"valid: signed with secret 2 of 2"}},
-		{"right, explained", webhookBody, []string{"--signature", good, "--explain"}, 0, []string{"valid", "would check sales order order-1, which was updated"}},
-		{"right, another entity", `{"event":"customer.updated"}`, []string{"--signature", signature(t, webhookSecret, `{"event":"customer.updated"}`), "--explain"}, 0, []string{"would ignore it"}},
-		{"right, not usable", `[]`, []string{"--signature", signature(t, webhookSecret, `[]`), "--explain"}, 0, []string{"would refuse it with 400"}},
-		{"wrong", webhookBody + "\n", []string{"--signature", good}, 1, []string{"invalid: signature-mismatch", "--explain"}},
-		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1, []string{"invalid: signature-mismatch", "line break, but the signed body did not", "→"}},
-		{"hex", webhookBody, []string{"--signature", hex.EncodeToString(raw), "--explain"}, 1, []string{"signature-malformed", "in hex"}},
-		{"decoded key", webhookBody, []string{"--signature", byDecoded, "--explain"}, 1, []string{"decoded from base64", "`base64:`"}},
-		{"two", webhookBody, []string{"--signature", good, "--signature", good, "--explain"}, 1, []string{"signature-doubled", "There are 2 signatures"}},
-		{"empty", webhookBody, []string{"--signature", "", "--explain"}, 1, []string{"signature-missing"}},
+		{"right", webhookBody, []string{"--signature", good}, 0,
+			[]string{"valid: signed with secret 2 of 2"}},
+		{"right, explained", webhookBody, []string{"--signature", good, "--explain"}, 0,
+			[]string{"valid", "would check sales order order-1, which was updated"}},
+		{"right, another entity", `{"event":"customer.updated"}`,
+			[]string{"--signature", signature(t, webhookSecret, `{"event":"customer.updated"}`),
+				"--explain"}, 0, []string{"would ignore it"}},
+		{"right, not usable", `[]`, []string{"--signature", signature(t, webhookSecret, `[]`),
+			"--explain"}, 0, []string{"would refuse it with 400"}},
+		{"wrong", webhookBody + "\n", []string{"--signature", good}, 1,
+			[]string{"invalid: signature-mismatch", "--explain"}},
+		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1,
+			[]string{"invalid: signature-mismatch", "line break, but the signed body did not", "→"}},
+		{"hex", webhookBody, []string{"--signature", hex.EncodeToString(raw), "--explain"}, 1,
+			[]string{"signature-malformed", "in hex"}},
+		{"decoded key", webhookBody, []string{"--signature", byDecoded, "--explain"}, 1,
+			[]string{"decoded from base64", "`base64:`"}},
+		{"two", webhookBody, []string{"--signature", good, "--signature", good, "--explain"}, 1,
+			[]string{"signature-doubled", "There are 2 signatures"}},
+		{"empty", webhookBody, []string{"--signature", "", "--explain"}, 1,
+			[]string{"signature-missing"}},
 		{"none", webhookBody, nil, 1, []string{"needs --signature"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -120,10 +133,12 @@ func TestWebhooksVerify(t *testing.T) {
 
 func TestWebhooksVerifyOfACapturedRequest(t *testing.T) {
 	setSecret(t, webhookSecret, "")
-	const head = "POST /webhook/inflow HTTP/1.1\r\nHost: gate.example.com\r\nContent-Type: application/json\r\n"
+	const head = "POST /webhook/inflow HTTP/1.1\r\nHost: gate.example.com\r\n" +
+		"Content-Type: application/json\r\n"
 	good := "X-Inflow-Hmac-Sha256: " + signature(t, webhookSecret, webhookBody) + "\r\n"
 	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", len(webhookBody))
-	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(webhookBody), webhookBody)
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(webhookBody),
+		webhookBody)
 	for name, tc := range map[string]struct {
 		request string
 		status  int
@@ -132,7 +147,9 @@ func TestWebhooksVerifyOfACapturedRequest(t *testing.T) {
 		"right":         {head + good + length + webhookBody, 0, "valid: signed with secret 1 of 1"},
 		"chunked":       {head + good + chunked, 0, "valid"},
 		"more after it": {head + good + length + webhookBody + "\n", 0, "valid"},
-		"other secret":  {head + "x-inflow-hmac-sha256: " + signature(t, "another-secret-for-the-tests", webhookBody) + "\r\n" + length + webhookBody, 1, "not made with the secret"},
+		"other secret": {head + "x-inflow-hmac-sha256: " +
+			signature(t, "another-secret-for-the-tests", webhookBody) + "\r\n" + length + webhookBody, 1,
+			"not made with the secret"},
 		"no signature":  {head + length + webhookBody, 1, "no signature"},
 		"two":           {head + good + good + length + webhookBody, 1, "2 signatures"},
 		"cut off":       {head + good + length + webhookBody[:10], 1, "not captured whole"},
@@ -181,10 +198,12 @@ func TestWebhooksSend(t *testing.T) {
 		{"documented", nil, "salesOrder.updated"},
 		{"live", []string{"--form", "live"}, "SalesOrderUpdatedV1"},
 		{"another event", []string{"--event", "salesOrder.created"}, "salesOrder.created"},
-		{"live, another event", []string{"--form", "live", "--event", "SalesOrderUpdatedV2"}, "SalesOrderUpdatedV2"},
+		{"live, another event", []string{"--form", "live", "--event", "SalesOrderUpdatedV2"},
+			"SalesOrderUpdatedV2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			out, _, err := runWebhooks(t, "", append([]string{"send", "order-1", "--url", gate.URL}, tc.args...)...)
+			out, _, err := runWebhooks(t, "",
+				append([]string{"send", "order-1", "--url", gate.URL}, tc.args...)...)
 			require.NoError(t, err)
 			assert.Equal(t, "order-1", got.SalesOrderID)
 			assert.Equal(t, tc.event, got.Event)
@@ -207,12 +226,13 @@ func TestWebhooksSend(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nobody there":   {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
-		"not a URL":      {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "URL is not complete"},
-		"not an id":      {[]string{"send", "a/b"}, "outside A-Z a-z"},
-		"not a form":     {[]string{"send", "order-1", "--form", "v3"}, `unknown payload form "v3"`},
-		"no id":          {[]string{"send"}, "the id or the number of a sales order"},
-		"no such number": {[]string{"send", "SO-001051", "--url", gate.URL}, "give the order's id, or set INFLOW_COMPANY_ID"},
+		"nobody there": {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
+		"not a URL":    {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "URL is not complete"},
+		"not an id":    {[]string{"send", "a/b"}, "outside A-Z a-z"},
+		"not a form":   {[]string{"send", "order-1", "--form", "v3"}, `unknown payload form "v3"`},
+		"no id":        {[]string{"send"}, "the id or the number of a sales order"},
+		"no such number": {[]string{"send", "SO-001051", "--url", gate.URL},
+			"give the order's id, or set INFLOW_COMPANY_ID"},
 		"two ids":        {[]string{"send", "a", "b"}, "one argument"},
 		"no such file":   {[]string{"sign", "no-such-file"}, "read the body"},
 		"two files":      {[]string{"sign", "a", "b"}, "one file"},

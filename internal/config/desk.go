@@ -110,7 +110,8 @@ func (c *Desk) validateSignIn(f *Faults) {
 		f.addAll(server.Faults(), notifyVariables)
 	}
 	if c.SignIn() != signin.ModeNone && c.DeskURL == nil && isRemote(c.DeskAddr) {
-		f.add("DESK_URL", "is not set: write the address that people open, such as https://gate.example.com")
+		f.add("DESK_URL",
+			"is not set: write the address that people open, such as https://gate.example.com")
 	}
 	options := c.SignInOptions()
 	f.addAll(options.Faults(), signInVariables)

@@ -69,7 +69,9 @@ func (*Dev) defaults() map[string]string {
 }
 
 // OrderSettings returns the settings of the life of an order.
-func (c *Dev) OrderSettings() orderlife.Settings { return orderSettings(c.Settle, c.Hold, c.Warnings) }
+func (c *Dev) OrderSettings() orderlife.Settings {
+	return orderSettings(c.Settle, c.Hold, c.Warnings)
+}
 
 func (c *FakeInflow) validate(f *Faults) {
 	checkAddr(f, "DEV_INFLOW_ADDR", c.DevInflowAddr)

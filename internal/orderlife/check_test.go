@@ -78,13 +78,19 @@ func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
 		knows  bool
 	}{
 		"same version, same rules": {knows: true},
-		"another version":          {second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "0000000000000001" }},
-		"same version, new rules":  {second: func(f *ordercheck.FetchedOrder) { f.RuleSet.Digest = "sha256:01" }},
-		"no version to go by":      {second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "" }},
+		"another version": {
+			second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "0000000000000001" },
+		},
+		"same version, new rules": {
+			second: func(f *ordercheck.FetchedOrder) { f.RuleSet.Digest = "sha256:01" },
+		},
+		"no version to go by": {second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "" }},
 		"incomplete before": {first: func(c *ordercheck.CheckedOrder) {
 			c.RuleErrors = []ordercheck.RuleError{{RuleID: "margin", Error: "overflow"}}
 		}},
-		"something left out before": {first: func(c *ordercheck.CheckedOrder) { c.Missing = []string{"lines"} }},
+		"something left out before": {
+			first: func(c *ordercheck.CheckedOrder) { c.Missing = []string{"lines"} },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := fetched, fetched
@@ -167,7 +173,8 @@ func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 	l.saveBroken(time.Hour)
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
 	assert.Equal(t, 4, l.checked)
-	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(), "the broken order was held")
+	assert.Equal(t, []string{"30m4s failed", "1h0m2s resolved"}, l.notices(),
+		"the broken order was held")
 }
 
 // Operators look for its number even if no check succeeds.
@@ -220,7 +227,8 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 		l.save(5*day, func() { failure = nil; l.broken() })
 		l.mustRun()
 		assert.Equal(t,
-			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"}, l.notices())
+			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"},
+			l.notices())
 		// 0, 30m, 1h, and a day and two days later, and so on.
 		assert.Len(t, l.fetchedAt, 3+2+1+1+1)
 	})

@@ -203,8 +203,9 @@ var endStories = map[string]lifeStory{
 				"stock": {RuleID: "stock", HoldMax: &ten, RemindEvery: &six},
 			}
 		},
-		status: ordercheck.StatusFailed, notices: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"},
-		ended: 10 * time.Hour,
+		status:  ordercheck.StatusFailed,
+		notices: []string{"0s failed", "6h0m0s reminder", "10h0m0s ended"},
+		ended:   10 * time.Hour,
 	},
 	"cancelled": {
 		broken: []string{"total"},

@@ -400,7 +400,8 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 			continue
 		}
 		if override, is := m.overrides[id]; is &&
-			(!m.now.Before(override.Override.Until) || here && override.Facts() != f.Facts() || here && f.Severity != ordercheck.SeverityError) {
+			(!m.now.Before(override.Override.Until) || here &&
+				(override.Facts() != f.Facts() || f.Severity != ordercheck.SeverityError)) {
 			delete(m.overrides, id)
 		}
 		if _, seen := m.firstSeen[id]; here && !seen {
@@ -646,7 +647,8 @@ func (m *model) judgeStatus() {
 		m.faultf("the order has %d errors, %d answered for, and is %s", errors, answered, status)
 	case errors > 0 && (status == ordercheck.StatusPassed || status == ordercheck.StatusWarning):
 		m.faultf("the order has %d errors, and is %s", errors, status)
-	case len(m.lastFound.RuleErrors)+len(m.lastFound.Missing) > 0 && status != ordercheck.StatusIncomplete && status != ordercheck.StatusChecking:
+	case len(m.lastFound.RuleErrors)+len(m.lastFound.Missing) > 0 &&
+		status != ordercheck.StatusIncomplete && status != ordercheck.StatusChecking:
 		m.faultf("a rule could not look, and the order is %s", status)
 	}
 }

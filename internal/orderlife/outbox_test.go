@@ -100,7 +100,8 @@ func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 	}{
 		"with a reason": {
 			ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, time.Hour,
-			"anna@desk ended the watch over this order by hand, by cancelling its run. Reason: goods are needed",
+			"anna@desk ended the watch over this order by hand, by cancelling its run. " +
+				"Reason: goods are needed",
 			[]string{"30m0s failed", "1h0m0s ended"},
 		},
 		"by somebody": {

@@ -88,7 +88,10 @@ func TestTimelineTellsHowALifeEnds(t *testing.T) {
 				forAYear.For = "8760h"
 				l.override(time.Hour, forAYear)
 			},
-			[]string{"Nobody has overridden anything for 720h0m0s; the gate has stopped waiting for the end of the overrides."},
+			[]string{
+				"Nobody has overridden anything for 720h0m0s; the gate has stopped waiting for the " +
+					"end of the overrides.",
+			},
 		},
 		"an override ends with its error": {
 			func(l *life) { l.override(time.Hour, byAnna); l.saveBroken(2 * time.Hour) },

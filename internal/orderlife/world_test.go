@@ -164,7 +164,8 @@ func markText(mark ordercheck.HoldMark) string {
 	if mark.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("HOLD since %s: %s +%d", mark.Since.Format("2 Jan 15:04"), mark.Error, mark.More)
+	return fmt.Sprintf("HOLD since %s: %s +%d", mark.Since.Format("2 Jan 15:04"), mark.Error,
+		mark.More)
 }
 
 // rules is a rule set.

@@ -40,7 +40,9 @@ func TestEveryIncludeHasEvidenceOrIsOfProducts(t *testing.T) {
 	for _, name := range includes {
 		lacks := false
 		for _, order := range []string{
-			`{"inventoryStatus":"Fulfilled","showShipping":true,"customerId":"c","currencyId":"c","paymentTermsId":"t","pricingSchemeId":"s","taxingSchemeId":"x","amountPaid":"1","subTotal":"1"}`,
+			`{"inventoryStatus":"Fulfilled","showShipping":true,"customerId":"c","currencyId":"c",` +
+				`"paymentTermsId":"t","pricingSchemeId":"s","taxingSchemeId":"x",` +
+				`"amountPaid":"1","subTotal":"1"}`,
 			`{"lines":[{"productId":"p"}],"taxingScheme":{}}`,
 			`{"lines":[{"product":{"categoryId":"k"}}]}`,
 		} {

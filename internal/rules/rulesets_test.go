@@ -413,7 +413,9 @@ func FuzzEvaluate(f *testing.F) {
 	}
 	f.Add(
 		[]byte(
-			`{"lines":[{"quantity":{"uomQuantity":"9999999999999999999"},"unitPrice":"9999999999999999999","subTotal":"-9999999999999999999"},{},{}],"subTotal":"0.0000000000000000001"}`,
+			`{"lines":[{"quantity":{"uomQuantity":"9999999999999999999"},` +
+				`"unitPrice":"9999999999999999999","subTotal":"-9999999999999999999"},{},{}],` +
+				`"subTotal":"0.0000000000000000001"}`,
 		),
 	)
 	set := shipped(f)["default+cabinetry"]

@@ -20,7 +20,8 @@ func TestSoundOrderHasNothingToReport(t *testing.T) {
 	text, err := json.Marshal(checked)
 	require.NoError(t, err)
 	assert.JSONEq(
-		t, `{"ruleSet":{"name":"arithmetic","digest":"`+set.Digest()+`"},"findings":[],"skipped":[],"ruleErrors":[]}`, string(text))
+		t, `{"ruleSet":{"name":"arithmetic","digest":"`+set.Digest()+
+			`"},"findings":[],"skipped":[],"ruleErrors":[]}`, string(text))
 }
 
 func TestCancelledOrderIsSkipped(t *testing.T) {
@@ -56,7 +57,8 @@ func TestUnevaluableRuleIsAnErrorAndNoFinding(t *testing.T) {
 	assert.Equal(t, []ordercheck.RuleError{
 		{RuleID: "line-subtotal", Error: "line 2: an amount is beyond the 19 digits that can be " +
 			"calculated with (and 1 more lines)"},
-		{RuleID: "order-subtotal", Error: "an amount is beyond the 19 digits that can be calculated with"},
+		{RuleID: "order-subtotal",
+			Error: "an amount is beyond the 19 digits that can be calculated with"},
 	}, checked.RuleErrors)
 	assert.Empty(t, checked.Findings,
 		"the broken first line is not reported by a rule that could not be evaluated")

@@ -239,7 +239,8 @@ func TestTemporalMetrics(t *testing.T) {
 	page := metricsPage(t, tel)
 	assert.Contains(t, page, `temporal_request_total{operation="StartWorkflowExecution"} 2`)
 	assert.Contains(
-		t, page, `temporal_request_latency_seconds_bucket{operation="StartWorkflowExecution",le="0.001"} 1`)
+		t, page,
+		`temporal_request_latency_seconds_bucket{operation="StartWorkflowExecution",le="0.001"} 1`)
 	assert.NotPanics(t, func() { handler.Counter("not a name\x00").Inc(1) })
 }
 

@@ -149,7 +149,9 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	remove("wrong", "ErrorCount")
 	_, err = c.OperatorService().
 		AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
-			Namespace: "wrong", SearchAttributes: map[string]enumspb.IndexedValueType{"ErrorCount": enumspb.INDEXED_VALUE_TYPE_KEYWORD},
+			Namespace: "wrong", SearchAttributes: map[string]enumspb.IndexedValueType{
+				"ErrorCount": enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+			},
 		})
 	require.NoError(t, err)
 	err = temporalconn.EnsureSearchAttributes(t.Context(), c, "wrong")

@@ -30,7 +30,8 @@ func (s *stack) hold(n int) (ids []string) {
 	}
 	require.Eventually(s.t, func() bool {
 		return s.count(s.t, "GateStatus = 'failed' AND ExecutionStatus = 'Running'") == n
-	}, time.Duration(n/5)*time.Second+waitFor, 10*tick) // Temporal's dev server holds about ten a second
+		// Temporal's dev server signals about ten runs a second.
+	}, time.Duration(n/5)*time.Second+waitFor, 10*tick)
 	return ids
 }
 

@@ -287,7 +287,8 @@ func TestTerminateAndReset(t *testing.T) {
 		&workflowservice.ResetWorkflowExecutionRequest{
 			Namespace:         s.namespace,
 			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ordercheck.WorkflowID(reset)},
-			Reason:            "test", RequestId: "reset-" + reset, WorkflowTaskFinishEventId: firstTask(s, reset),
+			Reason:            "test", RequestId: "reset-" + reset,
+			WorkflowTaskFinishEventId: firstTask(s, reset),
 		})
 	require.NoError(t, err)
 	require.NotEmpty(t, answer.GetRunId())

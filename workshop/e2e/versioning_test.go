@@ -28,7 +28,8 @@ func TestOpenRunsStayWithTheirBuild(t *testing.T) {
 		})
 		require.Eventually(t, func() bool {
 			_, err := s.shell(
-				"temporal worker deployment set-current-version --deployment-name "+deployment+" --build-id "+build+" --yes", "")
+				"temporal worker deployment set-current-version --deployment-name "+deployment+
+					" --build-id "+build+" --yes", "")
 			return err == nil
 			// in a new namespace, this takes a while
 		}, settled, tick, "the server does not know build %s", build)

@@ -71,7 +71,8 @@ func TestCompose(t *testing.T) {
 }
 
 func (c *company) demo(t *testing.T) {
-	exported := "export SMTP_ADDR=real.example.com:25 MAIL_TO=real@example.com INFLOW_COMPANY_ID=real\n"
+	exported := "export SMTP_ADDR=real.example.com:25 MAIL_TO=real@example.com " +
+		"INFLOW_COMPANY_ID=real\n"
 	interrupt := c.background(t, exported+block(t, "compose", "demo"))
 	for name, one := range c.requireSound(t) {
 		for _, setting := range one.Config.Env {
@@ -120,7 +121,8 @@ func (c *company) up(t *testing.T) {
 		cat >> .env <<'END'
 `+fakeInflowSettings+block(t, "compose", "proxy")+`END`)
 	for _, name := range []string{"demo", "up"} {
-		assert.Contains(t, head, "#   "+block(t, "compose", name), "the head of the file says it otherwise")
+		assert.Contains(t, head, "#   "+block(t, "compose", name),
+			"the head of the file says it otherwise")
 	}
 	c.do(t, "up")
 	c.requireSound(t)
@@ -137,10 +139,11 @@ func (c *company) behindAProxy(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
-	eventually(t, composeReady, "the audit log does not name the proxy's client", func() (bool, string) {
-		log := c.run(t, "docker compose logs ingress")
-		return strings.Contains(log, `"peer":"203.0.113.9"`), log[max(0, len(log)-2000):]
-	})
+	eventually(t, composeReady, "the audit log does not name the proxy's client",
+		func() (bool, string) {
+			log := c.run(t, "docker compose logs ingress")
+			return strings.Contains(log, `"peer":"203.0.113.9"`), log[max(0, len(log)-2000):]
+		})
 }
 
 func (c *company) watched(t *testing.T) {
@@ -152,11 +155,13 @@ func (c *company) watched(t *testing.T) {
 		})
 	}
 	query("Prometheus does not read all that it should", "sum(up)", "5")
-	query("no trace gets from the gate to Jaeger", "sum(otelcol_exporter_sent_spans_total)>bool(0)", "1")
+	query("no trace gets from the gate to Jaeger",
+		"sum(otelcol_exporter_sent_spans_total)>bool(0)", "1")
 	query("traces are lost", "sum(otelcol_exporter_send_failed_spans_total)or(vector(0))", "0")
 	_, text := get("http://127.0.0.1:9090/api/v1/rules")
 	assert.Contains(t, text, "GateDown")
-	for _, page := range []string{"http://127.0.0.1:8080/", "http://127.0.0.1:3000/"} { // Web UI, Grafana
+	webUI, grafana := "http://127.0.0.1:8080/", "http://127.0.0.1:3000/"
+	for _, page := range []string{webUI, grafana} {
 		status, text := get(page)
 		assert.Equal(t, http.StatusOK, status, "%s: %s", page, text)
 	}

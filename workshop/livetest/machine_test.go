@@ -39,7 +39,8 @@ func blockOf(t *testing.T, file, kind, name string) string {
 	t.Helper()
 	page, err := os.ReadFile(file) //nolint:gosec // a page of the repository
 	require.NoError(t, err)
-	found := regexp.MustCompile(`(?m)^<!-- ` + kind + `: ` + name + ` -->\n\n((?:    .*\n)+)`).FindSubmatch(page)
+	pattern := regexp.MustCompile(`(?m)^<!-- ` + kind + `: ` + name + ` -->\n\n((?:    .*\n)+)`)
+	found := pattern.FindSubmatch(page)
 	require.NotNil(t, found, "%s has no block %s: %s", file, kind, name)
 	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(string(found[1]), "")
 }
@@ -52,7 +53,8 @@ func requireNamespaces(t *testing.T, variable string) {
 		target := strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
 		t.Skip("needs root and minutes: 'make " + target + "' runs it")
 	}
-	require.Equal(t, 1, os.Getpid(), "this test needs namespaces of its own: the Makefile has the command")
+	require.Equal(t, 1, os.Getpid(),
+		"this test needs namespaces of its own: the Makefile has the command")
 	run(t, "", nil, "ip link set lo up && mount -t tmpfs tmpfs /run")
 }
 

@@ -38,7 +38,8 @@ func (h *host) run(t *testing.T, script string) string {
 func (h *host) try(t *testing.T, script string) (output string, err error) {
 	t.Helper()
 	return try(t, "", []string{"SCRIPT=cd /root/error-check-gate\n" + script, "LEADER=" + h.leader},
-		`nsenter --target "$LEADER" --mount --uts --ipc --pid --cgroup --root -- bash -o errexit -c "$SCRIPT"`)
+		`nsenter --target "$LEADER" --mount --uts --ipc --pid --cgroup --root -- `+
+			`bash -o errexit -c "$SCRIPT"`)
 }
 
 func bootHost(t *testing.T) *host {
@@ -122,7 +123,8 @@ END`)
 	for _, unit := range []string{"ingress", "worker"} {
 		ready(unit)
 		assert.Equal(t, "0", show(unit, "NRestarts"), "%s: %s", unit, journal())
-		assert.Equal(t, "gate", strings.TrimSpace(h.run(t, "stat --format %U /proc/"+show(unit, "MainPID"))))
+		assert.Equal(t, "gate",
+			strings.TrimSpace(h.run(t, "stat --format %U /proc/"+show(unit, "MainPID"))))
 	}
 
 	// Add the desk, as its page says.

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(parentVariable) == "" {
 		os.Exit(m.Run())
 	}
-	child, err := childprocess.Start("the sleeper", exec.CommandContext(context.Background(), "/bin/sh", "-c", sleep))
+	child, err := childprocess.Start("the sleeper",
+		exec.CommandContext(context.Background(), "/bin/sh", "-c", sleep))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

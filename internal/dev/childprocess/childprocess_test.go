@@ -15,7 +15,8 @@ import (
 
 func start(t *testing.T, script string) *childprocess.Child {
 	t.Helper()
-	child, err := childprocess.Start("the sleeper", exec.CommandContext(t.Context(), "/bin/sh", "-c", script))
+	child, err := childprocess.Start("the sleeper",
+		exec.CommandContext(t.Context(), "/bin/sh", "-c", script))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, child.Kill()) })
 	return child
@@ -57,7 +58,8 @@ func TestChildThatEndsByItselfSaysHow(t *testing.T) {
 }
 
 func TestProgramThatIsNoneIsAnError(t *testing.T) {
-	_, err := childprocess.Start("the sleeper", exec.CommandContext(t.Context(), filepath.Join(t.TempDir(), "none")))
+	_, err := childprocess.Start("the sleeper",
+		exec.CommandContext(t.Context(), filepath.Join(t.TempDir(), "none")))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "start the sleeper")
 }

@@ -27,14 +27,17 @@ func start(t *testing.T, o mailcatcher.Options) *mailcatcher.Server {
 	return s
 }
 
-const letter = "From: Gate <gate@example.com>\r\nTo: jane@example.com\r\nSubject: =?utf-8?q?gr=C3=BCn?=\r\nMessage-ID: <1@example.com>\r\n" +
+const letter = "From: Gate <gate@example.com>\r\nTo: jane@example.com\r\n" +
+	"Subject: =?utf-8?q?gr=C3=BCn?=\r\nMessage-ID: <1@example.com>\r\n" +
 	"X-Own: yes\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n" +
 	"--b\r\nContent-Type: text/plain\r\n\r\nplain <b>\r\n--b\r\nContent-Type: text/html\r\n\r\n" +
-	"<html><head></head><body><script>alert(1)</script><a href=\"https://example.com\">link</a></body></html>\r\n--b--\r\n"
+	"<html><head></head><body><script>alert(1)</script>" +
+	"<a href=\"https://example.com\">link</a></body></html>\r\n--b--\r\n"
 
 func send(t *testing.T, s *mailcatcher.Server, auth smtp.Auth) error {
 	t.Helper()
-	return smtp.SendMail(s.SMTPAddr, auth, "gate@example.com", []string{"jane@example.com"}, []byte(letter))
+	return smtp.SendMail(s.SMTPAddr, auth, "gate@example.com", []string{"jane@example.com"},
+		[]byte(letter))
 }
 
 func TestMailIsCaughtAndReadBack(t *testing.T) {
@@ -116,7 +119,8 @@ func TestPageShowsTheMail(t *testing.T) {
 	assert.Contains(t, body, `src="`+path+`/html"`)
 	resp, body := get(t, page.URL+path+"/html", "")
 	assert.Contains(t, body, `<base target="_blank">`)
-	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'", "no script of a mail runs")
+	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'",
+		"no script of a mail runs")
 	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "sandbox allow-popups")
 	resp, body = get(t, page.URL+path+"/source", "")
 	assert.Contains(t, body, "Subject: =?utf-8?q?gr=C3=BCn?=")
@@ -161,13 +165,15 @@ func TestPortInUseIsNamed(t *testing.T) {
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	_, err = mailcatcher.Start(t.Context(), mailcatcher.Options{SMTPPort: taken.Addr().(*net.TCPAddr).Port})
+	_, err = mailcatcher.Start(t.Context(),
+		mailcatcher.Options{SMTPPort: taken.Addr().(*net.TCPAddr).Port})
 	require.ErrorContains(t, err, taken.Addr().String())
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 }
 
 func TestCommandThatIsNoneIsAnError(t *testing.T) {
-	_, err := mailcatcher.Start(t.Context(), mailcatcher.Options{CLI: filepath.Join(t.TempDir(), "mailpit")})
+	_, err := mailcatcher.Start(t.Context(),
+		mailcatcher.Options{CLI: filepath.Join(t.TempDir(), "mailpit")})
 	require.ErrorContains(t, err, "start the mail catcher")
 	_, err = mailcatcher.Start(t.Context(), mailcatcher.Options{CLI: "/bin/false"})
 	require.ErrorContains(t, err, "the mail catcher ended by itself (exit status 1)")

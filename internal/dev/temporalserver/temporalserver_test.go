@@ -46,14 +46,17 @@ func TestServesEveryNamespaceAndKeepsItsHistory(t *testing.T) {
 	s = start(t, temporalserver.Options{DBFile: file, Namespaces: []string{"other"}})
 	kept, err := dial(t, s, "other").DescribeWorkflowExecution(t.Context(), "kept", run.GetRunID())
 	require.NoError(t, err)
-	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, kept.GetWorkflowExecutionInfo().GetStatus())
+	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		kept.GetWorkflowExecutionInfo().GetStatus())
 }
 
 func TestKnowsTheSearchAttributesOfTheGate(t *testing.T) {
 	s := start(t, temporalserver.Options{})
-	_, err := dial(t, s, "default").CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
-		Query: "GateStatus = 'failed' AND OrderNumber = 'SO-1' AND ErrorCount > 0 AND FailedRules = 'order-total'",
-	})
+	_, err := dial(t, s, "default").CountWorkflow(t.Context(),
+		&workflowservice.CountWorkflowExecutionsRequest{
+			Query: "GateStatus = 'failed' AND OrderNumber = 'SO-1' AND ErrorCount > 0 AND " +
+				"FailedRules = 'order-total'",
+		})
 	require.NoError(t, err)
 }
 
@@ -79,7 +82,8 @@ func TestPortInUseIsNamed(t *testing.T) {
 }
 
 func TestCommandThatIsNoneIsAnError(t *testing.T) {
-	_, err := temporalserver.Start(t.Context(), temporalserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
+	_, err := temporalserver.Start(t.Context(),
+		temporalserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
 	require.ErrorContains(t, err, "start the Temporal development server")
 	_, err = temporalserver.Start(t.Context(), temporalserver.Options{CLI: "/bin/false"})
 	require.ErrorContains(t, err, "exit status 1")

@@ -17,7 +17,8 @@ func TestArithmeticAndPresence(t *testing.T) {
 		order string // fields changed in the sound order
 		want  []string
 	}{
-		{"line subtotal off", `{"lines":[{"salesOrderLineId":"l1","quantity":{"uomQuantity":"2"},"unitPrice":"100","subTotal":"200.02"}],"subTotal":"200.02"}`,
+		{"line subtotal off", `{"lines":[{"salesOrderLineId":"l1","quantity":{"uomQuantity":"2"},` +
+			`"unitPrice":"100","subTotal":"200.02"}],"subTotal":"200.02"}`,
 			[]string{"line-subtotal/l1", "order-total"}},
 		{"subtotal at the tolerance", `{"subTotal":"200.01"}`, nil},
 		{"subtotal of lines rounded one by one",
@@ -43,7 +44,9 @@ func TestArithmeticAndPresence(t *testing.T) {
 			[]string{"balance"}},
 		{"no customer", `{"customerId":null,"customer":null}`, []string{"customer-and-lines/customer"}},
 		{"customer by id only", `{"customer":null}`, nil},
-		{"empty order", `{"customerId":"","customer":null,"lines":[],"subTotal":null,"orderFreight":null,"tax1":null,"returnFee":null,"returnFreight":null,"total":"0","amountPaid":null,"balance":null}`,
+		{"empty order", `{"customerId":"","customer":null,"lines":[],"subTotal":null,` +
+			`"orderFreight":null,"tax1":null,"returnFee":null,"returnFreight":null,"total":"0",` +
+			`"amountPaid":null,"balance":null}`,
 			[]string{"customer-and-lines/customer", "customer-and-lines/lines"}},
 		{"lines null and nothing sold",
 			`{"lines":null,"subTotal":"0","total":"43.50","balance":"-56.50"}`,
@@ -75,18 +78,29 @@ func TestLineSubtotalReadings(t *testing.T) {
 		{"two cents", `{"quantity":{"uomQuantity":"3"},"unitPrice":"9.99","subTotal":"29.99"}`, ``,
 			false},
 		{"price is per unit of measure",
-			`{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"24"}`, ``, true},
-		{"not per standard unit", `{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},"unitPrice":"12","subTotal":"288"}`, ``, false},
-		{"standard quantity only", `{"quantity":{"standardQuantity":"4"},"unitPrice":"12","subTotal":"48"}`, ``, true},
-		{"percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5","isPercent":true},"subTotal":"87.5"}`, ``, true},
-		{"percent forgotten", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5","isPercent":true},"subTotal":"100"}`, ``, false},
-		{"100 percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"100","isPercent":true},"subTotal":"0"}`, ``, true},
-		{"fixed per unit", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"180"}`, ``, true},
-		{"fixed per line", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"195"}`, ``, true},
-		{"fixed, neither", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":"5"},"subTotal":"190"}`, ``, false},
-		{"discount null value", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50","discount":{"value":null,"isPercent":true},"subTotal":"200"}`, ``, true},
+			`{"quantity":{"uomQuantity":"2","standardQuantity":"24","uom":"dozen"},` +
+				`"unitPrice":"12","subTotal":"24"}`, ``, true},
+		{"not per standard unit", `{"quantity":{"uomQuantity":"2","standardQuantity":"24",` +
+			`"uom":"dozen"},"unitPrice":"12","subTotal":"288"}`, ``, false},
+		{"standard quantity only",
+			`{"quantity":{"standardQuantity":"4"},"unitPrice":"12","subTotal":"48"}`, ``, true},
+		{"percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"12.5",` +
+			`"isPercent":true},"subTotal":"87.5"}`, ``, true},
+		{"percent forgotten", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50",` +
+			`"discount":{"value":"12.5","isPercent":true},"subTotal":"100"}`, ``, false},
+		{"100 percent", `{"quantity":{"uomQuantity":"2"},"unitPrice":"50","discount":{"value":"100",` +
+			`"isPercent":true},"subTotal":"0"}`, ``, true},
+		{"fixed per unit", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50",` +
+			`"discount":{"value":"5"},"subTotal":"180"}`, ``, true},
+		{"fixed per line", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50",` +
+			`"discount":{"value":"5"},"subTotal":"195"}`, ``, true},
+		{"fixed, neither", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50",` +
+			`"discount":{"value":"5"},"subTotal":"190"}`, ``, false},
+		{"discount null value", `{"quantity":{"uomQuantity":"4"},"unitPrice":"50",` +
+			`"discount":{"value":null,"isPercent":true},"subTotal":"200"}`, ``, true},
 		{"return", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","subTotal":"-100"}`, ``, true},
-		{"return with percent", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10","isPercent":true},"subTotal":"-90"}`, ``, true},
+		{"return with percent", `{"quantity":{"uomQuantity":"-2"},"unitPrice":"50",` +
+			`"discount":{"value":"10","isPercent":true},"subTotal":"-90"}`, ``, true},
 		{"return with fixed per unit",
 			`{"quantity":{"uomQuantity":"-2"},"unitPrice":"50","discount":{"value":"10"},"subTotal":"-80"}`,
 			``, true},
@@ -108,10 +122,13 @@ func TestLineSubtotalReadings(t *testing.T) {
 			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100"}`,
 			`{"isTaxInclusive":true,"tax1Rate":"20"}`, true},
 		{"tax-inclusive, two taxes side by side",
-			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115","subTotal":"100",` +
+				`"tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
 		{"tax-inclusive, one tax on the other",
-			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115.5","subTotal":"100","tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
-		{"tax-inclusive, neither", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"110","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, false},
+			`{"quantity":{"uomQuantity":"1"},"unitPrice":"115.5","subTotal":"100",` +
+				`"tax1Rate":"5","tax2Rate":"10"}`, `{"isTaxInclusive":true}`, true},
+		{"tax-inclusive, neither", `{"quantity":{"uomQuantity":"1"},"unitPrice":"120",` +
+			`"subTotal":"110","tax1Rate":"20"}`, `{"isTaxInclusive":true}`, false},
 		{"tax-exclusive, tax taken out",
 			`{"quantity":{"uomQuantity":"1"},"unitPrice":"120","subTotal":"100","tax1Rate":"20"}`, ``,
 			false},

@@ -201,9 +201,10 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "odd-quantity", Scope: ordercheck.ScopeLine,
-		Description: "A quantity is fractional, or not a multiple of the unit in which the product is sold.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct},
-		newCheck:    oddQuantity,
+		Description: "A quantity is fractional, or not a multiple of the unit in which " +
+			"the product is sold.",
+		requires: []string{inflow.IncludeLines, inflow.IncludeLinesProduct},
+		newCheck: oddQuantity,
 	},
 	{
 		Name: "off-history", Scope: ordercheck.ScopeLine,

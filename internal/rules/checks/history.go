@@ -65,7 +65,8 @@ func offHistory(p *params) rules.Check {
 							e.LineName(i), look.name, look.text(look.value), look.text(usual), len(look.earlier)),
 						Expected: look.text(usual),
 						Actual:   look.text(look.value),
-						Fix:      fmt.Sprintf("Correct the %s if it was mistyped; leave it if it is meant", look.name),
+						Fix: fmt.Sprintf("Correct the %s if it was mistyped; leave it if it is meant",
+							look.name),
 					})
 				}
 			}

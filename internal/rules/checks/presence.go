@@ -236,8 +236,9 @@ func inactive(*params) rules.Check {
 		if c := e.Order.Customer; c != nil && c.IsActive != nil && !*c.IsActive {
 			e.OnOrder(rules.Breach{
 				Discriminator: "customer",
-				Message:       fmt.Sprintf("The customer %s is deactivated in InFlow", ordercel.Shorten(c.Name)),
-				Fix:           "Choose another customer for the order, or activate this one again",
+				Message: fmt.Sprintf("The customer %s is deactivated in InFlow",
+					ordercel.Shorten(c.Name)),
+				Fix: "Choose another customer for the order, or activate this one again",
 			})
 		}
 		seen := map[string]bool{}

@@ -141,7 +141,8 @@ func nearDuplicate(p *params) rules.Check {
 	days := p.days("days", "3", "how far apart the orders' dates may be")
 	overlap := p.percent("overlap", "90",
 		"the percentage of lines that both orders must share")
-	least := p.number("lines", "number", "2", "the minimum number of lines that must be the same", 1, 10_000)
+	least := p.number("lines", "number", "2",
+		"the minimum number of lines that must be the same", 1, 10_000)
 	return func(e *rules.Evaluation) error {
 		if e.Order.IsQuote {
 			return nil

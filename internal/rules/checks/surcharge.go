@@ -60,7 +60,8 @@ func surcharge(p *params) rules.Check {
 				),
 				Expected: expected,
 				Actual:   money.Text(actual),
-				Fix:      fmt.Sprintf("Set the surcharge to an amount from %s to %s", keyed(e, low), keyed(e, high)),
+				Fix: fmt.Sprintf("Set the surcharge to an amount from %s to %s",
+					keyed(e, low), keyed(e, high)),
 			})
 		}
 		return nil

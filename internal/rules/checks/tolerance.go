@@ -16,7 +16,8 @@ const (
 )
 
 func (p *params) rounding() decimal.Decimal {
-	return p.amount("rounding", halfACent, "the amount that rounding may add to the tolerance, per line")
+	return p.amount("rounding", halfACent,
+		"the amount that rounding may add to the tolerance, per line")
 }
 
 func (p *params) tolerance() decimal.Decimal {

@@ -212,9 +212,11 @@ var faultyExpressions = []struct {
 				"and functions"}}},
 	{"round(order.total, dec(2)) == dec(2)", OrderScope,
 		[]Problem{
-			{1, 1, "round", "round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
+			{1, 1, "round",
+				"round does not take (Decimal, Decimal): it is used as round(dec('2.345'), 2)"}}},
 	{"'x' + 5 == ''", OrderScope,
-		[]Problem{{1, 5, "+", "+ does not take (string, int): write string(…) around a value that is not a text"}}},
+		[]Problem{{1, 5, "+",
+			"+ does not take (string, int): write string(…) around a value that is not a text"}}},
 	{"order.total", OrderScope, []Problem{{1, 1, "order.total",
 		"must result in true or false, but results in Decimal"}}},
 	{"order.isQuote &&", OrderScope,
@@ -262,12 +264,14 @@ func TestRunErrorsAreNoResult(t *testing.T) {
 		"share(dec(1), dec(0)) > dec(1)":            "division by zero",
 		"dec('9999999999999999999') + dec(1) > dec(1)": "an amount is beyond the 19 digits that can " +
 			"be calculated with",
-		"tables.categories['b'].Product == ''":                                 "no such key: ask with in or has() first",
-		"order.lines[7].number == 1":                                           "index out of bounds: 7",
-		"dec(order.orderNumber) > dec(1)":                                      "… is not a number: write digits with a point, such as 12.50",
-		"timestamp(order.orderNumber) < now":                                   "",
-		"round(order.total, 19) > dec(1)":                                      "round to 19 decimals: only 0 to 18 are possible",
-		"now - now > days(100001)":                                             "days(100001): at most 100000 are possible",
+		"tables.categories['b'].Product == ''": "no such key: ask with in or has() first",
+		"order.lines[7].number == 1":           "index out of bounds: 7",
+		"dec(order.orderNumber) > dec(1)": "… is not a number: " +
+			"write digits with a point, such as 12.50",
+		"timestamp(order.orderNumber) < now": "",
+		"round(order.total, 19) > dec(1)": "round to 19 decimals: " +
+			"only 0 to 18 are possible",
+		"now - now > days(100001)": "days(100001): at most 100000 are possible",
 		"order.lines.all(l, order.total / (l.subTotal - l.subTotal) > dec(1))": "division by zero",
 	} {
 		program := compile(t, env, text, OrderScope, Bool)
@@ -307,7 +311,8 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 	for name, text := range map[string]string{
 		"too long":        "'" + strings.Repeat("x", MaxExpression) + "' == ''",
 		"nested brackets": strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300),
-		"nested loops":    strings.Repeat("order.lines.exists(l, ", 80) + "true" + strings.Repeat(")", 80),
+		"nested loops": strings.Repeat("order.lines.exists(l, ", 80) + "true" +
+			strings.Repeat(")", 80),
 		"many parts": "true" + strings.Repeat(" && true", 500) +
 			strings.Repeat(" || 1 == 1 + 1 + 1", 200),
 		"huge number":  "dec('" + strings.Repeat("9", 1000) + "') > dec(1)",

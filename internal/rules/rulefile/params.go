@@ -182,7 +182,8 @@ func celParams(params []param) []ordercel.Param {
 	return out
 }
 
-const notAParam = "a parameter must be a number, a string, true, false, or a list of numbers or strings"
+const notAParam = "a parameter must be a number, a string, true, false, or a list of " +
+	"numbers or strings"
 
 func (p *param) celValue() (any, bool) {
 	if p.value.Kind == yaml.ScalarNode {

@@ -56,9 +56,11 @@ func TestKeysInOtherSpellings(t *testing.T) {
 		"case": {"Product,Cap\nDR-18,10\ndr-18,90\n",
 			Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": write it in one way`}},
 		"Unicode form": {"Cap,Product\n1,\u00c4\n2,B\n3,A\u0308\n",
-			Fault{4, 2, "A\u0308", "row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
+			Fault{4, 2, "A\u0308",
+				"row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
 		"no key": {"Cap,Product\n1,A\n2,\n",
-			Fault{3, 2, "", "the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
+			Fault{3, 2, "",
+				"the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
 	} {
 		_, err := Read(t.Context(), "x.csv", []byte(tt.content), "Product", "")
 		assert.Equal(t, tt.want, onlyFault(t, err), name)

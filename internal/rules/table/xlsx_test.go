@@ -19,7 +19,8 @@ func TestCellsThatCannotBeReadAreFaults(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		"a time":                {formatted("0.75", "h:mm"), `cell B2: its number format "h:mm" is not read`},
+		"a time": {formatted("0.75", "h:mm"),
+			`cell B2: its number format "h:mm" is not read`},
 		"elapsed time":          {formatted("1.75", "[h]:mm"), "is not read"},
 		"part of a date":        {formatted("45352", "mmm-yy"), "is not read"},
 		"a day of the week":     {formatted("45352", "dddd"), "is not read"},
@@ -143,7 +144,8 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 		"the same row":          {rows(`<row r="2"/><row r="2"/>`), "row 2 comes after row 2"},
 		"a cell of another row": {rows(`<row r="2"><c r="A7"><v>1</v></c></row>`),
 			`cell "A7" is in row 2`},
-		"a cell far away":   {rows(`<row r="2"><c r="XFE2"><v>1</v></c></row>`), `cell "XFE2" is in row 2`},
+		"a cell far away": {rows(`<row r="2"><c r="XFE2"><v>1</v></c></row>`),
+			`cell "XFE2" is in row 2`},
 		"a cell of no name": {rows(`<row r="2"><c r="2"><v>1</v></c></row>`), `cell "2" is in row 2`},
 		"cells out of order": {rows(`<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>`),
 			`cell "A2" is in row 2 after column 2`},
