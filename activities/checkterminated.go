@@ -25,8 +25,8 @@ const (
 // CheckTerminated starts a check of each order whose latest run was terminated: that run may have
 // left a hold mark in InFlow. It does what an operator does with 'gate rerun'.
 //
-// Once an order has a new run, it isn't found again. So an attempt that is interrupted is followed by
-// one that looks at all of them again.
+// Once an order has a new run, it isn't found again. So an attempt that is interrupted is followed
+// by one that looks at all of them again.
 func (a *Activities) CheckTerminated(
 	ctx context.Context, in ordercheck.CheckTerminatedInput,
 ) (ordercheck.CheckedTerminated, error) {

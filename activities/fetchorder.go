@@ -91,8 +91,8 @@ func (a *Activities) FetchOrder(
 	return fetched, nil
 }
 
-// contentHash returns a hash of an order without its version. A write of the hold mark, which is not
-// in the order any more, leaves it as it is.
+// contentHash returns a hash of an order without its version. A write of the hold mark, which is
+// not in the order any more, leaves it as it is.
 func contentHash(order inflow.SalesOrder) string {
 	order.Timestamp = ""
 	order.CustomFields = maps.Clone(order.CustomFields)

@@ -16,9 +16,9 @@ import (
 // the list must be read again from its beginning.
 const listTail = 10
 
-// ListOrders makes one request to InFlow for a page of its sales orders: those since a day, or those
-// saved since a mark. Nobody promises that InFlow sorts by version, so ListOrders looks whether it
-// does.
+// ListOrders makes one request to InFlow for a page of its sales orders: those since a day, or
+// those saved since a mark. Nobody promises that InFlow sorts by version, so ListOrders looks
+// whether it does.
 //
 // The request begins with the last entry of the previous page. If that entry comes first and has
 // the same version, nothing can have moved in between, and every order that did not change is in

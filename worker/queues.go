@@ -85,8 +85,8 @@ func newQueues(c client.Client, o *Options, p *parts, onFatal func(error)) []que
 	}
 }
 
-// registerWorkflows registers all workflows. Some move to a new build at once, because they may never
-// end: a receiver who gets mail every day, for example, has a run every day.
+// registerWorkflows registers all workflows. Some move to a new build at once, because they may
+// never end: a receiver who gets mail every day, for example, has a run every day.
 func registerWorkflows(main sdkworker.Worker, o *Options, p *parts) {
 	settings := o.Settings
 	settings.RecordOutcomes = true

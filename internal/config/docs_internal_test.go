@@ -114,8 +114,8 @@ func TestDefaultsInTexts(t *testing.T) {
 	assert.Greater(t, checked, 8)
 }
 
-// TestKubernetesHasTheDefaults checks the settings that Kubernetes' base and components spell out. An
-// address to listen on differs, because a pod has addresses of its own.
+// TestKubernetesHasTheDefaults checks the settings that Kubernetes' base and components spell out.
+// An address to listen on differs, because a pod has addresses of its own.
 func TestKubernetesHasTheDefaults(t *testing.T) {
 	t.Parallel()
 	defaults, checked := production(), 0

@@ -35,7 +35,8 @@ func (z *timeZone) Location() *time.Location {
 	return z.location
 }
 
-// LocalTimeZone returns the name of this process's time zone; empty if the machine does not tell it.
+// LocalTimeZone returns the name of this process's time zone; empty if the machine does not tell
+// it.
 func LocalTimeZone() string {
 	name, err := new(timeZone).Name()
 	if err != nil {

@@ -136,8 +136,8 @@ type CheckOrderInput struct {
 	Final bool `json:"final,omitempty"`
 }
 
-// Refer makes the check one of a fetched order. It refers to the fetch in the run's history if it can,
-// and carries the order otherwise.
+// Refer makes the check one of a fetched order. It refers to the fetch in the run's history if it
+// can, and carries the order otherwise.
 func (in *CheckOrderInput) Refer(fetched *FetchedOrder) {
 	if fetched.FetchID == "" {
 		in.Order, in.Asked = fetched.Order, fetched.Asked

@@ -13,8 +13,8 @@ type markModel struct {
 	step orderlife.MarkStep // that the driver has begun
 	// replaced is the version before each version that the gate's write made.
 	replaced map[int]int
-	// own holds the texts that the gate wrote in this life, and theirs what a person typed into a field
-	// that the gate knew.
+	// own holds the texts that the gate wrote in this life, and theirs what a person typed into a
+	// field that the gate knew.
 	own, theirs map[fieldText]bool
 	// damaged is true after an answered write that changed more than its field, until marks stop.
 	damaged bool
@@ -224,8 +224,8 @@ func (m *model) judgeMark() {
 	}
 }
 
-// judgeNoMark: a run that ends leaves no mark of its own, unless it has given up, or could not check
-// the order.
+// judgeNoMark: a run that ends leaves no mark of its own, unless it has given up, or could not
+// check the order.
 func (m *model) judgeNoMark() {
 	s, hold := m.state, m.world.hold
 	if hold == nil || s.Failure != nil || s.Mark.GivenUp || m.world.deleted || s.Mark.Field == nil {

@@ -33,8 +33,8 @@ const (
 // value stays as it is, and the fault is logged once.
 //
 // [Value.Get] polls the files; no goroutine watches them. So no change is missed, not even in a
-// Kubernetes mount, which changes a symlink two directories above the file. No lock is held during a
-// poll. Callers wait at most [PollTimeout] for a poll; until it ends, the value stays as it is.
+// Kubernetes mount, which changes a symlink two directories above the file. No lock is held during
+// a poll. Callers wait at most [PollTimeout] for a poll; until it ends, the value stays as it is.
 type Value[T any] struct {
 	what    string // for the log
 	paths   []string

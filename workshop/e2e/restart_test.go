@@ -50,8 +50,8 @@ const (
 )
 
 // playRole runs a worker that hangs at a certain point and prints a line there: before it checks an
-// order that it has fetched, after it has handed over the deliveries of a few orders, or after InFlow
-// has written a hold mark.
+// order that it has fetched, after it has handed over the deliveries of a few orders, or after
+// InFlow has written a hold mark.
 func playRole(role string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
 	defer cancel()

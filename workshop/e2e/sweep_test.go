@@ -468,8 +468,8 @@ func TestCommandsStopWaiting(t *testing.T) {
 	}
 }
 
-// sweepFrom runs a sweep whose earlier sweeps left mark. The schedule's own sweeps leave none unless
-// a minute is between them.
+// sweepFrom runs a sweep whose earlier sweeps left mark. The schedule's own sweeps leave none
+// unless a minute is between them.
 func (s *stack) sweepFrom(mark string) *ordercheck.Sweep {
 	s.t.Helper()
 	now := time.Now().UTC()

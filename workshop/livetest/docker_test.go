@@ -63,7 +63,8 @@ const bootScript = `
 	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dockerd --cgroup-parent=/error-check-gate-test`
 
 // removeCgroups removes the control groups, because they don't end with a namespace.
-const removeCgroups = `find /sys/fs/cgroup -depth -type d -path '*/error-check-gate-test*' -exec rmdir {} +`
+const removeCgroups = `find /sys/fs/cgroup -depth -type d -path ` +
+	`'*/error-check-gate-test*' -exec rmdir {} +`
 
 // startDocker starts a host with the checkout on it. If DOCKER_DATA is set, that folder keeps the
 // images for the next run. startDocker removes containers and volumes of an earlier run.

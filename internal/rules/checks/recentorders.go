@@ -12,8 +12,8 @@ const (
 	MaxLookupID = 128
 )
 
-// LookUpRecentOrders returns the look-up of the other orders of the order's customer. It returns nil
-// if there is nothing to look up: the order has no customer, or is cancelled.
+// LookUpRecentOrders returns the look-up of the other orders of the order's customer. It returns
+// nil if there is nothing to look up: the order has no customer, or is cancelled.
 func LookUpRecentOrders(order *inflow.SalesOrder) *ordercheck.LookUpOrdersInput {
 	if order.CustomerID == "" || order.IsCancelled {
 		return nil

@@ -37,7 +37,8 @@ var (
 	surchargeTo    = integer(4)
 	minimumFreight = integer(5)
 	requiredFields = []string{"poNumber", "custom1"}
-	companyRules   = "version: 1\nname: company\nrules:\n- {id: product-discount-cap, params: {caps: {Capped saw: " +
+	companyRules   = "version: 1\nname: company\nrules:\n- {id: product-discount-cap, params: " +
+		"{caps: {Capped saw: " +
 		"10}}}\n- {id: category-discount-cap, params: {caps: {Capped goods: 15}}}\n- {id: surcharge, " +
 		"params: {codes: [SURCHARGE]}}\n- {id: freight-minimum, params: {minimum: 5}}\n- {id: " +
 		"required-fields, params: {fields: [poNumber, custom1]}}\n"
