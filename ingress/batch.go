@@ -38,6 +38,18 @@ func (b batch) deadline() (latest time.Time) {
 	return latest
 }
 
+// patience returns how long a call for the batch may take before its deliveries go to another
+// workflow too: half of the time that the oldest delivery has left.
+func (b batch) patience() time.Duration {
+	earliest := b[0].deliveries[0].deadline
+	for _, part := range b[1:] {
+		if first := part.deliveries[0].deadline; first.Before(earliest) {
+			earliest = first
+		}
+	}
+	return max(time.Until(earliest)/2, maxSlow)
+}
+
 // answer gives the deliveries their result.
 func (b batch) answer(err error) {
 	for _, part := range b {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"error-check-gate/internal/ordercheck"
 )
@@ -201,6 +203,109 @@ func TestRetryOfABatch(t *testing.T) {
 		assert.Len(t, temporal.started(), 1)
 		assert.Len(t, temporal.committed(), 30)
 		requireIdle(t, c)
+	})
+}
+
+// stuckTemporal is a client of Temporal that hangs for the workflow ids that stuck is true for.
+type stuckTemporal struct {
+	*fakeTemporal
+	stuck func(workflowID string) bool
+}
+
+func (s *stuckTemporal) SignalWithStartWorkflow(
+	ctx context.Context, workflowID, signalName string, signalArg any,
+	options client.StartWorkflowOptions, workflow any, workflowArgs ...any,
+) (client.WorkflowRun, error) {
+	if s.stuck(workflowID) {
+		return nil, hang(ctx, 0)
+	}
+	return s.fakeTemporal.SignalWithStartWorkflow(ctx, workflowID, signalName, signalArg, options,
+		workflow, workflowArgs...)
+}
+
+func (s *stuckTemporal) ExecuteWorkflow(
+	ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any,
+) (client.WorkflowRun, error) {
+	if s.stuck(options.ID) {
+		return nil, hang(ctx, 0)
+	}
+	return s.fakeTemporal.ExecuteWorkflow(ctx, options, workflow, args...)
+}
+
+// TestStuckShard checks that deliveries are committed in time although the workflow that should get
+// them can't be written to, as while its history shard moves.
+func TestStuckShard(t *testing.T) {
+	healthy := func() error { return nil }
+	t.Run("of a batch", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var first atomic.Value // id of the first batch
+			temporal := &stuckTemporal{&fakeTemporal{}, func(workflowID string) bool {
+				if strings.HasPrefix(workflowID, "hand-over-") {
+					first.CompareAndSwap(nil, workflowID)
+				}
+				return first.Load() == workflowID
+			}}
+			c := newTestCommitter(t, temporal, nil, nil)
+			c.TemporalError = healthy
+			c.group.direct = maxDirect // so the orders wait for each other
+			var group sync.WaitGroup
+			for i := range 64 {
+				group.Go(func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i), numbered(i))) })
+			}
+			synctest.Wait()
+			c.mu.Lock()
+			c.group.direct = 0
+			c.startCalls()
+			c.mu.Unlock()
+			began := time.Now()
+			group.Wait()
+			assert.LessOrEqual(t, time.Since(began), commitWithin/2)
+			assert.Len(t, temporal.started(), 1)
+			assert.Len(t, temporal.committed(), 64)
+			requireIdle(t, c)
+		})
+	})
+	t.Run("of an order", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			temporal := &stuckTemporal{&fakeTemporal{}, func(workflowID string) bool {
+				return workflowID == "sales-order-order-1"
+			}}
+			c := newTestCommitter(t, temporal, nil, nil)
+			c.TemporalError = healthy
+			var group sync.WaitGroup
+			for i := range 40 { // the second call carries those that waited for the first
+				group.Go(func() { assert.NoError(t, c.commit(t.Context(), "order-1", numbered(i))) })
+				time.Sleep(10 * time.Millisecond)
+			}
+			group.Wait()
+			starts := temporal.started()
+			require.Len(t, starts, 2)
+			assert.Equal(t, "Deliveries of sales order order-1", starts[0].options.StaticSummary)
+			assert.Len(t, starts[0].batch.Orders, 1)
+			assert.Len(t, starts[1].batch.Orders[0].Deliveries, 39)
+			requireIdle(t, c)
+		})
+	})
+	t.Run("while Temporal can't be reached", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			temporal := &fakeTemporal{signal: hang}
+			c := newTestCommitter(t, temporal, nil, nil)
+			require.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(0)), errNotCommitted)
+			assert.Equal(t, 1, temporal.attempted(), "another call would not help")
+			requireIdle(t, c)
+		})
+	})
+	t.Run("and the other one too", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			temporal := &fakeTemporal{signal: hang}
+			c := newTestCommitter(t, temporal, nil, nil)
+			c.TemporalError = healthy
+			began := time.Now()
+			require.ErrorIs(t, c.commit(t.Context(), "order-1", numbered(0)), errNotCommitted)
+			assert.Equal(t, commitWithin, time.Since(began))
+			assert.Equal(t, 2, temporal.attempted())
+			requireIdle(t, c)
+		})
 	})
 }
 

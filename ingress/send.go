@@ -28,14 +28,16 @@ const (
 	maxSpanLinks = 128
 )
 
-// send commits a batch. It retries until the latest deadline of the batch's deliveries.
+// send commits a batch. A call can hang although Temporal is well: one history shard is moving, or
+// the run of an order is busy. So half-way to the oldest delivery's deadline, send also starts a
+// workflow that hands over the deliveries. Its new id is probably in another shard. If both calls
+// succeed, the orders get their deliveries twice, which costs a check at most.
 func (c *committer) send(b batch) (err error) {
 	defer c.Watchdog.Begin("a call that commits deliveries to Temporal")()
 	ctx, span := c.startSpan(b)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the call that is not needed any more
 	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("%w: panic: %v", errNotCommitted, panicked)
-		}
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
 		}
@@ -43,7 +45,44 @@ func (c *committer) send(b batch) (err error) {
 		c.Metrics.callEnded(ctx, len(b), b.size(), err)
 	}()
 
-	attempt, deadline := c.attempt(b), b.deadline()
+	results := make(chan error, 2)
+	start := func(attempt func(context.Context) error) {
+		c.running.Go(func() { results <- c.persist(ctx, b.deadline(), attempt) })
+	}
+	content := b.content()
+	start(c.attempt(content))
+	patience := time.NewTimer(b.patience())
+	defer patience.Stop()
+	for calls := 1; calls > 0; {
+		select {
+		case failed := <-results:
+			if failed == nil {
+				return nil
+			}
+			calls--
+			if err == nil {
+				err = failed
+			}
+		case <-patience.C:
+			if c.TemporalError() == nil {
+				span.AddEvent("no answer yet, so another workflow gets the deliveries too")
+				calls++
+				start(c.handOver(content))
+			}
+		}
+	}
+	return err
+}
+
+// persist repeats an attempt until it succeeds, the deadline passes or ctx ends.
+func (c *committer) persist(
+	ctx context.Context, deadline time.Time, attempt func(context.Context) error,
+) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("%w: panic: %v", errNotCommitted, panicked)
+		}
+	}()
 	for delay := minRetryDelay; ; delay = min(2*delay, maxRetryDelay) {
 		err := within(ctx, time.Until(deadline), attempt)
 		switch {
@@ -59,35 +98,48 @@ func (c *committer) send(b batch) (err error) {
 		retry := time.NewTimer(delay)
 		select {
 		case <-retry.C:
-		case <-c.base.Done():
+		case <-ctx.Done():
 			retry.Stop()
+			return fmt.Errorf("%w: %w", errNotCommitted, context.Cause(ctx))
 		}
 	}
 }
 
 // attempt returns a function that makes one attempt: a signal to the order, or the start of the
-// workflow that hands several orders their deliveries. If the answer to an attempt is lost, the
-// workflow may have started. The next attempt has the same id, finds it and succeeds.
-func (c *committer) attempt(b batch) func(context.Context) error {
-	content := b.content()
-	if len(content.Orders) == 1 {
-		order := content.Orders[0]
-		return func(ctx context.Context) error {
-			return ordersignal.Send(ctx, c.Temporal, order.SalesOrderID,
-				ordercheck.PriorityWebhook, order.Deliveries)
-		}
+// workflow that hands several orders their deliveries.
+func (c *committer) attempt(content ordercheck.DeliveryBatch) func(context.Context) error {
+	if len(content.Orders) > 1 {
+		return c.handOver(content)
 	}
+	order := content.Orders[0]
+	return func(ctx context.Context) error {
+		return ordersignal.Send(ctx, c.Temporal, order.SalesOrderID,
+			ordercheck.PriorityWebhook, order.Deliveries)
+	}
+}
+
+// handOver returns a function that makes one attempt to start the workflow that hands each order its
+// deliveries. If the answer to an attempt is lost, the workflow may have started. The next attempt
+// has the same id, finds it and succeeds.
+func (c *committer) handOver(content ordercheck.DeliveryBatch) func(context.Context) error {
 	options := client.StartWorkflowOptions{
 		ID:                    ordercheck.HandOverWorkflowID(uuid.NewString()),
 		TaskQueue:             ordercheck.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		StaticSummary:         fmt.Sprintf("Deliveries of %d sales orders", len(content.Orders)),
+		StaticSummary:         handOverSummary(content),
 		Priority:              temporal.Priority{PriorityKey: ordercheck.PriorityWebhook},
 	}
 	return func(ctx context.Context) error {
 		_, err := c.Temporal.ExecuteWorkflow(ctx, options, ordercheck.HandOverWorkflowType, content)
 		return err
 	}
+}
+
+func handOverSummary(content ordercheck.DeliveryBatch) string {
+	if len(content.Orders) == 1 {
+		return "Deliveries of sales order " + content.Orders[0].SalesOrderID
+	}
+	return fmt.Sprintf("Deliveries of %d sales orders", len(content.Orders))
 }
 
 // within makes one call of Temporal's client, which must end within remaining.
