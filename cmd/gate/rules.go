@@ -326,9 +326,14 @@ func (e *evaluator) all(cmd *cobra.Command, in io.Reader, name string) error {
 // writeShadow tells what rules on trial would have said, which is no part of a report.
 func writeShadow(w io.Writer, results []ordercheck.ShadowResult) error {
 	for _, s := range results {
-		outcome := fmt.Sprintf("%d findings", s.Findings)
-		if s.Error != "" {
+		outcome := ordercheck.Plural(s.Findings, "finding")
+		switch {
+		case s.Error != "":
 			outcome = "could not be evaluated: " + s.Error
+		case s.Skipped != "" && s.Findings == 0:
+			outcome = "skipped: " + s.Skipped
+		case s.Skipped != "":
+			outcome += "; skipped: " + s.Skipped
 		}
 		if _, err := fmt.Fprintf(w, "  rule %s is on trial: %s\n", s.RuleID, outcome); err != nil {
 			return err

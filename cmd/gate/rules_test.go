@@ -150,7 +150,7 @@ func TestRulesEvalReport(t *testing.T) {
 
 	out, _, _ = runRules(t, "", "eval", "--rules", own, "--order", order)
 	assert.Contains(t, out, "SO-1  FAILED  Oak")
-	assert.Contains(t, out, "rule on-trial is on trial: 1 findings")
+	assert.Contains(t, out, "rule on-trial is on trial: 1 finding\n")
 
 	incomplete := writeFile(t, "incomplete.yaml", strings.Replace(ownRules, "enabled: false, ", "", 1))
 	_, _, status = runRules(t, `{"total":"1"}`, "eval", "--rules", incomplete, "--order", "-")

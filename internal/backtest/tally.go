@@ -144,9 +144,12 @@ func (f *found) read(
 		rule(checked.Skipped[i].RuleID).skipped = &checked.Skipped[i]
 	}
 	for i := range checked.Shadow {
-		r := rule(checked.Shadow[i].RuleID)
-		r.findings, r.err = checked.Shadow[i].Findings, checked.Shadow[i].Error
-		r.message = "on trial, so there is no message"
+		s := &checked.Shadow[i]
+		r := rule(s.RuleID)
+		r.findings, r.err, r.message = s.Findings, s.Error, "on trial, so there is no message"
+		if s.Skipped != "" {
+			r.skipped = &ordercheck.Skipped{RuleID: s.RuleID, Reason: s.Skipped, Missing: s.Missing}
+		}
 	}
 }
 

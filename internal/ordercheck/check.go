@@ -200,6 +200,10 @@ type ShadowResult struct {
 	RuleID   string `json:"ruleId"`
 	Findings int    `json:"findings"`
 	Error    string `json:"error,omitempty"`
+	// Skipped says why the rule did not look at the order, or at some of its lines. Missing is as in
+	// [Skipped].
+	Skipped string   `json:"skipped,omitempty"`
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Digest is the part of an order that rules may see, as JSON. A large one travels compressed: a

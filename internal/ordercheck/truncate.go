@@ -48,7 +48,9 @@ func (c *CheckedOrder) Truncate() {
 		return !slices.ContainsFunc(c.Findings, ofRule) && !slices.ContainsFunc(c.Omitted, ofRule)
 	})
 	c.Shadow = fit(c.Shadow, maxShadowSize,
-		func(s *ShadowResult, limit int) { s.Error = Cut(s.Error, limit) })
+		func(s *ShadowResult, limit int) {
+			s.Error, s.Skipped = Cut(s.Error, limit), Cut(s.Skipped, limit)
+		})
 }
 
 // TruncateFindings truncates the report's findings like [CheckedOrder.Truncate].

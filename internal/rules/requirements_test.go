@@ -169,6 +169,10 @@ rules:
 		rulestest.ParseOrder(t, `{"salesOrderId":"o","customerId":"c","lines":[]}`), rulestest.Noon,
 		ordercheck.Lookups{})
 	assert.Empty(t, checked.Missing)
+	assert.Empty(t, checked.Skipped)
+	require.Len(t, checked.Shadow, 1)
+	assert.Equal(t, []string{ordercheck.IncludeCustomer}, checked.Shadow[0].Missing)
+	assert.NotEmpty(t, checked.Shadow[0].Skipped)
 }
 
 func without(list []string, name string) []string {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -236,12 +237,12 @@ func addOutcome(out *ordercheck.CheckedOrder, r *Rule, result outcome, err error
 
 // addShadow adds the result of a rule on trial, which only counts findings.
 func addShadow(out *ordercheck.CheckedOrder, r *Rule, result outcome, err error) {
-	shadow := ordercheck.ShadowResult{RuleID: r.ID, Findings: len(result.findings)}
-	switch {
-	case err != nil:
+	shadow := ordercheck.ShadowResult{
+		RuleID: r.ID, Findings: len(result.findings),
+		Skipped: cmp.Or(result.skipped, result.gaps), Missing: result.missing,
+	}
+	if err != nil {
 		shadow.Error = err.Error()
-	case result.skipped != "":
-		return
 	}
 	out.Shadow = append(out.Shadow, shadow)
 }

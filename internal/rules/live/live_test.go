@@ -143,7 +143,9 @@ func TestChecksAreCountedByRule(t *testing.T) {
 	followed.Count(t.Context(), ordercheck.CheckedOrder{
 		Findings:   []ordercheck.Finding{{RuleID: "a"}, {RuleID: "a"}, {RuleID: "b"}},
 		RuleErrors: []ordercheck.RuleError{{RuleID: "c"}},
-		Shadow:     []ordercheck.ShadowResult{{RuleID: "d", Findings: 3}, {RuleID: "e", Error: "null"}},
+		Shadow: []ordercheck.ShadowResult{{RuleID: "d", Findings: 3}, {RuleID: "e", Error: "null"},
+			{RuleID: "f", Skipped: "needs the customer", Missing: []string{"customer"}},
+			{RuleID: "g", Skipped: "the order is cancelled"}},
 	})
 	happened := counted(t, reader)
 	maps.DeleteFunc(happened, func(_ string, times int64) bool { return times == 0 })
@@ -151,6 +153,7 @@ func TestChecksAreCountedByRule(t *testing.T) {
 		"gate.rules.findings rule=a shadow=false": 2, "gate.rules.findings rule=b shadow=false": 1,
 		"gate.rules.findings rule=d shadow=true":     3,
 		"gate.rules.unevaluated rule=c shadow=false": 1, "gate.rules.unevaluated rule=e shadow=true": 1,
+		"gate.rules.unevaluated rule=f shadow=true": 1,
 	}, happened)
 
 	for _, outcome := range []ordercheck.Outcome{

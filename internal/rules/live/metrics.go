@@ -173,9 +173,10 @@ func (m *metrics) checked(ctx context.Context, checked ordercheck.CheckedOrder) 
 		}
 	}
 	for _, s := range checked.Shadow {
-		if s.Error != "" {
+		if s.Error != "" || len(s.Missing) > 0 {
 			m.unevaluated.Add(ctx, 1, m.findingLabels(s.RuleID, true))
-		} else {
+		}
+		if s.Error == "" {
 			m.findings.Add(ctx, int64(s.Findings), m.findingLabels(s.RuleID, true))
 		}
 	}
