@@ -50,7 +50,7 @@ orders cannot be read.`,
 	flags.StringSliceVar(&t.against, "against", nil,
 		"the rule files to compare with (default RULES_FILE, or else the rules that ship with the gate)")
 	flags.StringVar(&t.orders, "orders", "",
-		"a file of orders that 'gate orders export' made (required)")
+		"a file of orders that 'gate orders export' made, or - for standard input (required)")
 	flags.BoolVar(&t.asJSON, "json", false, "print the result as one JSON object")
 	flags.StringVar(&t.html, "html", "", "also write a page to read and to mail, into this file")
 	flags.StringVar(&t.failAbove, "fail-above", "",
@@ -74,6 +74,9 @@ func (t *trial) run(cmd *cobra.Command) error {
 		return &exitError{code: exitUsage, err: err}
 	}
 	o := backtest.Options{File: filepath.Base(t.orders)}
+	if t.orders == "-" {
+		o.File = "standard input"
+	}
 	if o.New, err = loadRules(cmd, t.rules); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (t *trial) run(cmd *cobra.Command) error {
 	o.Notices, notes = tryNotices()
 	progress := newProgress(cmd.ErrOrStderr(), "orders")
 	o.Progress = progress.set
-	result, err := backtestFile(cmd.Context(), t.orders, o)
+	result, err := backtestFile(cmd.Context(), cmd.InOrStdin(), t.orders, o)
 	progress.end()
 	if err != nil {
 		return &exitError{code: exitNotChecked, err: err}
@@ -161,13 +164,21 @@ func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 const trialGCPercent = 300
 
 func backtestFile(
-	ctx context.Context, path string, o backtest.Options,
+	ctx context.Context, stdin io.Reader, path string, o backtest.Options,
 ) (*backtest.Result, error) {
-	file, err := orderfile.Open(path)
+	input, err := openInput(ctx, stdin, path)
+	if err != nil {
+		return nil, fmt.Errorf("read the orders: %w", err)
+	}
+	defer input.Close() //nolint:errcheck // only read
+	name := path
+	if path == "-" {
+		name = o.File
+	}
+	file, err := orderfile.NewReader(input, name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(trialGCPercent))
 	}

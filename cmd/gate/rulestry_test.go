@@ -2,15 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,6 +25,7 @@ import (
 	"error-check-gate/internal/orderfile"
 	"error-check-gate/internal/rules/checks"
 	"error-check-gate/internal/rules/rulefile"
+	"error-check-gate/internal/rules/rulestest"
 )
 
 // agreementOrders is 10,000 in 'make oracle'.
@@ -121,7 +125,7 @@ func TestRulesTrySaysWhyItCannot(t *testing.T) {
 		"faulty rules now":  {[]string{"--rules", own, "--against", broken, "--orders", orders}, "2 faults in the rule files"},
 		"missing rules":     {[]string{"--rules", own + ".x", "--orders", orders}, "1 fault in the rule files"},
 		"missing orders":    {[]string{"--rules", own, "--orders", orders + ".x"}, "no such file"},
-		"a folder":          {[]string{"--rules", own, "--orders", t.TempDir()}, "directory"},
+		"a folder":          {[]string{"--rules", own, "--orders", t.TempDir()}, " is a folder: name a file"},
 		"an order, no file": {[]string{"--rules", own, "--orders", "../../rules/examples/order.json"}, ":1: "},
 		"cut off":           {[]string{"--rules", own, "--orders", cut}, cut + ":5: the file ends in the middle"},
 		"a line of 20 MB":   {[]string{"--rules", own, "--orders", long}, long + ":2: is longer than"},
@@ -142,24 +146,80 @@ func TestRulesTrySaysWhyItCannot(t *testing.T) {
 			assert.Empty(t, out)
 		})
 	}
+	content = append([]byte("\xef\xbb\xbf"), content...)
+	out, _, status := runRules(t, string(content), "try", "--rules", own, "--orders", "-")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, out, "(standard input)\n")
 	t.Setenv("MAIL_TO", "nobody")
-	out, _, status := runRules(t, "", "try", "--rules", own, "--orders", orders)
+	out, _, status = runRules(t, "", "try", "--rules", own, "--orders", orders)
 	assert.Equal(t, 0, status)
 	assert.Contains(t, out, "note: Messages are not counted, because their settings are wrong")
 }
 
-// TestRulesTryAgreesWithEval compares the reports of a trial with the output of 'gate rules eval',
-// which gets each customer's orders from --lookups.
+// agreementRules need look-ups, the time, a table and data that not every order has. The set to try
+// turns the rule on trial on, and makes others stricter.
+const agreementRules = `
+version: 1
+name: agreement
+defaults: {severity: error, when: "!order.isCancelled"}
+tables:
+  limits: {file: limits.csv, key: Customer}
+rules:
+- {id: over-limit, scope: order, params: {share: 100}, when: "order.customer.name in tables.limits && order.total > percent(params.share, dec(tables.limits[order.customer.name].Limit))", message: "'above ' + tables.limits[order.customer.name].Limit"}
+- {id: old, scope: order, severity: warning, params: {age: 40}, when: "dec(daysBetween(order.orderDate, now)) > params.age", message: "string(daysBetween(order.orderDate, now)) + ' days old at ' + string(now)"}
+- {id: today, scope: order, when: "order.orderDate.getDate() == now.getDate() && now.getHours() > 0", message: "'the day of the month of ' + string(now)"}
+- {id: invoiced, scope: order, when: "daysBetween(order.invoicedDate, now) > 50", message: "'invoiced long ago'"}
+- {id: half-price, scope: line, when: "line.unitPrice / line.standardQuantity < dec(2)", message: "line.label + ' is cheap'"}
+- {id: twice, builtin: near-duplicate, params: {lines: 1, overlap: 50}, severity: error}
+- {id: changed, builtin: changed-after-invoice}
+- {id: trial, scope: line, shadow: true, when: "line.quantity > dec(11)", message: "line.label + ' is much'", warnIf: "order.isQuote"}
+- {id: trial-lacks, builtin: changed-after-invoice, shadow: true}
+- {id: trial-fails, scope: order, shadow: true, when: "daysBetween(order.dueDate, now) > 20", message: "'late'"}
+- {id: off, scope: order, enabled: false, applies: "true", when: "true", message: "'x'"}
+`
+
+const agreementRulesToTry = `
+version: 1
+name: to-try
+rules:
+- {id: over-limit, params: {share: 50}}
+- {id: old, severity: error, params: {age: 60}}
+- {id: twice, severity: warning}
+- {id: half-price, enabled: false}
+- {id: trial, shadow: false}
+- {id: trial-lacks, shadow: false}
+- {id: trial-fails, shadow: false}
+- {id: off, enabled: true, shadow: true}
+`
+
+// TestRulesTryAgreesWithEval compares a trial with the output of 'gate rules eval': each report,
+// and the numbers and examples of the result. 'gate rules eval' gets each customer's orders from
+// --lookups and the time from --now.
 func TestRulesTryAgreesWithEval(t *testing.T) {
-	t.Setenv("TZ", "UTC")
+	dir := rulestest.Write(t, map[string]string{
+		"own.yaml": agreementRules, "try.yaml": agreementRulesToTry,
+		"limits.csv": "Customer,Limit\nRiverside Hardware,800\nHarbor Hardware,1500\n",
+	})
+	own, try := filepath.Join(dir, "own.yaml"), filepath.Join(dir, "try.yaml")
+	for name, files := range map[string][2]string{ // now and new
+		"shipped": {"../../rules/default.yaml", "../../rules/cabinetry.yaml"},
+		"own":     {own, own + "," + try},
+	} {
+		t.Run(name, func(t *testing.T) { tryAgreesWithEval(t, files) })
+	}
+}
+
+func tryAgreesWithEval(t *testing.T, files [2]string) {
 	const perCustomer = 100
 	path := pastOrders(t, pastorders.Shape{
 		Orders: *agreementOrders, Lines: 3, PerCustomer: perCustomer, WrongOneIn: 3, Seed: 11,
 	})
-	cabinetry, err := rulefile.Load(t.Context(), "../../rules/cabinetry.yaml")
-	require.NoError(t, err)
-	o := backtest.Options{
-		Now: backtest.Source{Set: rulefile.Default()}, New: backtest.Source{Set: cabinetry},
+	exportedInTurn(t, path)
+	var o backtest.Options
+	for i, source := range []*backtest.Source{&o.Now, &o.New} {
+		set, err := rulefile.Load(t.Context(), strings.Split(files[i], ",")...)
+		require.NoError(t, err)
+		source.Set = set
 	}
 	var mu sync.Mutex
 	reports := map[string]string{} // by set and line
@@ -169,16 +229,14 @@ func TestRulesTryAgreesWithEval(t *testing.T) {
 		defer mu.Unlock()
 		reports[fmt.Sprint(proposed, line)] = findings
 	}
-	result, err := backtestFile(t.Context(), path, o)
+	result, err := backtestFile(t.Context(), nil, path, o)
 	require.NoError(t, err)
 	require.Len(t, reports, 2**agreementOrders)
-	assert.Equal(t, *agreementOrders, result.Orders.Count)
-	assert.Positive(t, result.Held.Now)
-	assert.Positive(t, result.Held.New)
 
 	file, err := orderfile.Open(path)
 	require.NoError(t, err)
 	defer file.Close()
+	expected := evalResult{rules: map[string]*evalRule{}}
 	var customer []*orderfile.Order
 	for order, err := range file.Orders() {
 		require.NoError(t, err)
@@ -186,16 +244,172 @@ func TestRulesTryAgreesWithEval(t *testing.T) {
 		if len(customer) < perCustomer && order.Line <= *agreementOrders {
 			continue // the first order is on line 2
 		}
-		for proposed, rules := range map[bool]string{
-			false: "../../rules/default.yaml", true: "../../rules/cabinetry.yaml",
-		} {
-			for i, report := range evalReports(t, rules, customer) {
-				key := fmt.Sprint(proposed, customer[i].Line)
+		before, after := evalReports(t, files[0], customer), evalReports(t, files[1], customer)
+		for i, order := range customer {
+			for proposed, report := range map[bool]ordercheck.Report{false: before[i], true: after[i]} {
+				key := fmt.Sprint(proposed, order.Line)
 				require.Equal(t, findingsOf(t, &report), reports[key], key)
 			}
+			expected.add(t, order, &before[i], &after[i])
 		}
 		customer = nil
 	}
+	expected.require(t, result)
+	if files[0] != files[1] && strings.HasPrefix(files[1], files[0]) { // the test's own rules
+		for i := range result.Rules {
+			rule := &result.Rules[i]
+			assert.Positive(t, rule.Orders.Now+rule.Orders.New+rule.New.Skipped, rule.RuleID)
+		}
+	}
+}
+
+// exportedInTurn changes the orders of a file to exports on different days, at different hours.
+func exportedInTurn(t *testing.T, path string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(content), "\n")
+	// 'gate rules eval' counts days in the machine's zone.
+	lines[0] = strings.Replace(lines[0], `"timeZone":"UTC",`, "", 1)
+	for i := range lines {
+		at := pastorders.ExportedAt.Add(-time.Duration(i%3) * 197 * time.Hour)
+		lines[i] = strings.Replace(lines[i], `{"exportedAt":"2026-03-31T18:00:00Z"`,
+			`{"exportedAt":"`+at.Format(time.RFC3339)+`"`, 1)
+	}
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600))
+}
+
+// evalResult counts the reports of 'gate rules eval'.
+type evalResult struct {
+	orders           int
+	held, incomplete backtest.Counts
+	rules            map[string]*evalRule
+}
+
+type evalRule struct {
+	orders                backtest.Counts
+	notEvaluated, skipped [2]int
+	// more, fewer and same are the numbers of the orders that break the rule in the new set only,
+	// the other only, and both, with what they are sorted by.
+	more, fewer, same []evalExample
+}
+
+type evalExample struct {
+	number string
+	date   time.Time
+	line   int
+}
+
+func countOrder(c *backtest.Counts, before, after bool) {
+	number := map[bool]int{true: 1}
+	c.Now += number[before]
+	c.New += number[after]
+	c.More += number[after && !before]
+	c.Fewer += number[before && !after]
+}
+
+func (e *evalResult) rule(id string) *evalRule {
+	if e.rules[id] == nil {
+		e.rules[id] = &evalRule{}
+	}
+	return e.rules[id]
+}
+
+// add counts an order that exists in two reports.
+func (e *evalResult) add(t *testing.T, order *orderfile.Order, before, after *ordercheck.Report) {
+	digest, err := order.SalesOrder()
+	require.NoError(t, err)
+	e.orders++
+	countOrder(&e.held, before.Errors() > 0, after.Errors() > 0)
+	countOrder(&e.incomplete, before.Status == ordercheck.StatusIncomplete,
+		after.Status == ordercheck.StatusIncomplete)
+	breaks := map[string][2]bool{}
+	for side, report := range []*ordercheck.Report{before, after} {
+		for _, f := range report.Findings {
+			sides := breaks[f.RuleID]
+			sides[side] = true
+			breaks[f.RuleID] = sides
+		}
+		for _, f := range report.RuleErrors {
+			e.rule(f.RuleID).notEvaluated[side]++
+		}
+		for _, k := range report.Skipped {
+			e.rule(k.RuleID).skipped[side]++
+		}
+	}
+	for id, sides := range breaks {
+		rule := e.rule(id)
+		countOrder(&rule.orders, sides[0], sides[1])
+		list := &rule.same
+		switch {
+		case !sides[0]:
+			list = &rule.more
+		case !sides[1]:
+			list = &rule.fewer
+		}
+		*list = append(*list, evalExample{order.SalesOrderID, digest.OrderDate.Time, order.Line})
+	}
+}
+
+// require compares the counts with the result of a trial. Of rules on trial, 'gate rules eval' has
+// no findings.
+func (e *evalResult) require(t *testing.T, result *backtest.Result) {
+	t.Helper()
+	plain := func(c backtest.Counts) backtest.Counts {
+		return backtest.Counts{Now: c.Now, New: c.New, More: c.More, Fewer: c.Fewer}
+	}
+	assert.Equal(t, e.orders, result.Orders.Count)
+	assert.Equal(t, e.held, plain(result.Held.Counts))
+	assert.Equal(t, e.incomplete, plain(result.Incomplete))
+	assert.Positive(t, e.held.Now)
+	assert.Positive(t, e.held.More)
+	known := map[string]bool{}
+	for i := range result.Rules {
+		got, want := &result.Rules[i], e.rule(result.Rules[i].RuleID)
+		known[got.RuleID] = true
+		if got.Now.State == backtest.StateTrial {
+			// The new set may have the rule on, and then finds what it found on trial.
+			assert.Equal(t, got.Orders.New, got.Orders.Now, got.RuleID)
+			assert.Equal(t, got.New.NotEvaluated, got.Now.NotEvaluated, got.RuleID)
+			assert.Equal(t, want.orders.New, got.Orders.New, got.RuleID)
+			assert.Equal(t, want.notEvaluated[1], got.New.NotEvaluated, got.RuleID)
+			assert.Equal(t, got.New.Skipped, got.Now.Skipped, got.RuleID)
+			assert.Equal(t, got.New.Unknown, got.Now.Unknown, got.RuleID)
+			continue
+		}
+		if got.New.State == backtest.StateTrial {
+			assert.Equal(t, e.orders, got.Orders.New, got.RuleID) // it finds every order
+			continue
+		}
+		assert.Equal(t, want.orders, plain(got.Orders), got.RuleID)
+		assert.Equal(t, want.notEvaluated, [2]int{got.Now.NotEvaluated, got.New.NotEvaluated}, got.RuleID)
+		assert.Equal(t, want.skipped, [2]int{got.Now.Skipped, got.New.Skipped}, got.RuleID)
+		examples := append(newestFive(want.more), newestFive(want.fewer)...)
+		if len(examples) == 0 {
+			examples = newestFive(want.same)
+		}
+		var shown []string
+		for j := range got.Examples {
+			shown = append(shown, got.Examples[j].SalesOrderID)
+		}
+		assert.Equal(t, examples, shown, got.RuleID)
+	}
+	for id := range e.rules {
+		assert.True(t, known[id], id)
+	}
+}
+
+// newestFive returns the ids of the orders with the latest dates. Of one day, the last one of the
+// file comes first.
+func newestFive(orders []evalExample) []string {
+	slices.SortFunc(orders, func(a, b evalExample) int {
+		return cmp.Or(b.date.Compare(a.date), b.line-a.line)
+	})
+	var ids []string
+	for _, o := range orders[:min(len(orders), 5)] {
+		ids = append(ids, o.number)
+	}
+	return ids
 }
 
 // findingsOf returns everything that a report finds, or could not find, as JSON.
@@ -209,28 +423,35 @@ func findingsOf(t *testing.T, report *ordercheck.Report) string {
 	return string(encoded)
 }
 
-// evalReports runs 'gate rules eval' on the orders of a customer.
-func evalReports(t *testing.T, rules string, customer []*orderfile.Order) []ordercheck.Report {
+// evalReports runs 'gate rules eval' on the orders of a customer, at the times of their exports.
+func evalReports(t *testing.T, files string, customer []*orderfile.Order) []ordercheck.Report {
 	t.Helper()
-	var documents bytes.Buffer
+	documents, places := map[time.Time]*bytes.Buffer{}, map[time.Time][]int{}
 	var digests []inflow.SalesOrder
-	for _, order := range customer {
-		documents.Write(order.JSON())
-		documents.WriteByte('\n')
+	for i, order := range customer {
+		at := order.ExportedAt.UTC()
+		if documents[at] == nil {
+			documents[at] = &bytes.Buffer{}
+		}
+		documents[at].Write(order.JSON())
+		documents[at].WriteByte('\n')
+		places[at] = append(places[at], i)
 		digest, err := order.SalesOrder()
 		require.NoError(t, err)
 		digests = append(digests, *digest)
 	}
 	lookups, err := json.Marshal(ordercheck.Lookups{RecentOrders: checks.RecentOrders(digests)})
 	require.NoError(t, err)
-	out, stderr, _ := runRules(t, documents.String(), "eval", "--json", "--rules", rules, "--order", "-",
-		"--lookups", writeFile(t, "lookups.json", string(lookups)),
-		"--now", pastorders.ExportedAt.Format("2006-01-02T15:04:05Z07:00"))
-	require.Empty(t, stderr)
-	decoder := json.NewDecoder(strings.NewReader(out))
+	lookupsFile := writeFile(t, "lookups.json", string(lookups))
 	reports := make([]ordercheck.Report, len(customer))
-	for i := range reports {
-		require.NoError(t, decoder.Decode(&reports[i]))
+	for at, lines := range documents {
+		out, stderr, _ := runRules(t, lines.String(), "eval", "--json", "--rules", files,
+			"--order", "-", "--lookups", lookupsFile, "--now", at.Format(time.RFC3339))
+		require.Empty(t, stderr)
+		decoder := json.NewDecoder(strings.NewReader(out))
+		for _, i := range places[at] {
+			require.NoError(t, decoder.Decode(&reports[i]))
+		}
 	}
 	return reports
 }

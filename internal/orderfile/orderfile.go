@@ -85,11 +85,13 @@ type Window struct {
 	To   string `json:"to,omitempty"` // empty has no end
 }
 
+var errNotHeader = errors.New("is not the first line of a file of 'gate orders export'")
+
 // Check returns an error if this package cannot read a file with the header.
 func (h *Header) Check() error {
 	switch {
 	case h.Format == "":
-		return errors.New("is not the first line of a file of 'gate orders export'")
+		return errNotHeader
 	case h.Format != Format:
 		return fmt.Errorf("has the format %s, not %s", quote(h.Format), Format)
 	case h.Version != Version:

@@ -209,6 +209,8 @@ func TestHostileFiles(t *testing.T) {
 	}{
 		"empty":      {func(string) string { return "" }, 1, "is empty"},
 		"no header":  {func(text string) string { return line(text, 2) }, 1, "is not the first line"},
+		"gzip":       {func(string) string { return "\x1f\x8b\x08\n" }, 1, "is compressed: unpack it"},
+		"UTF-16":     {func(string) string { return "\xff\xfe{\x00\n" }, 1, "is UTF-16: save it as UTF-8"},
 		"other JSON": {func(string) string { return "[]\n" }, 1, "is not the first line"},
 		"another version": {
 			replace(`"version":1`, `"version":2`), 1, "version 2 of the format, and this gate reads",
@@ -281,6 +283,20 @@ func TestHostileFiles(t *testing.T) {
 			assert.NotContains(t, err.Error(), "Acme")
 		})
 	}
+}
+
+// An editor on Windows adds a byte order mark and ends lines with CRLF.
+func TestFileSavedByAnEditor(t *testing.T) {
+	content, err := os.ReadFile(write(t, newOrder(1, "a", 5), newOrder(2, "b", 1)))
+	require.NoError(t, err)
+	text := "\xef\xbb\xbf" + strings.ReplaceAll(string(content), "\n", "\r\n")
+	r, err := orderfile.NewReader(strings.NewReader(text), "orders.jsonl")
+	require.NoError(t, err)
+	orders, err := read(r)
+	require.NoError(t, err)
+	require.Len(t, orders, 2)
+	_, err = orders[1].SalesOrder()
+	require.NoError(t, err)
 }
 
 func TestOrderThatCannotBeDecodedNamesItsLine(t *testing.T) {

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"error-check-gate/internal/inflow"
@@ -65,13 +68,34 @@ func NewReader(in io.Reader, name string) (*Reader, error) {
 	case err != nil:
 		return nil, err
 	}
+	line = bytes.TrimPrefix(line, utf8Mark) // some editors add it
 	if json.Unmarshal(line, &r.Header) != nil {
-		return nil, r.fault(errors.New("is not the first line of a file of 'gate orders export'"))
+		return nil, r.fault(notHeader(line))
 	}
 	if err := r.Header.Check(); err != nil {
 		return nil, r.fault(err)
 	}
 	return r, nil
+}
+
+// utf8Mark is the byte order mark of UTF-8.
+var utf8Mark = []byte("\xef\xbb\xbf")
+
+// notHeader says what the first line is instead of a header.
+func notHeader(line []byte) error {
+	begins := func(marks ...string) bool {
+		return slices.ContainsFunc(marks, func(mark string) bool {
+			return bytes.HasPrefix(line, []byte(mark))
+		})
+	}
+	switch {
+	case begins("\x1f\x8b", "PK\x03\x04", "BZh", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd"):
+		return errors.New("the file is compressed: unpack it first")
+	case begins("\xff\xfe", "\xfe\xff"):
+		return errors.New("the file is UTF-16: save it as UTF-8, or export the orders again")
+	default:
+		return errNotHeader
+	}
 }
 
 // Close closes the file of [Open].
@@ -107,7 +131,13 @@ func (r *Reader) readLine(limit int) ([]byte, error) {
 				"the file ends in the middle of this line: it was cut off; export the orders again"))
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
+		case errors.Is(err, syscall.EISDIR):
+			return nil, fmt.Errorf("read the orders: %s is a folder: name a file", r.name)
 		default:
+			var failed *fs.PathError
+			if errors.As(err, &failed) {
+				err = failed.Err // r.name has the path
+			}
 			return nil, fmt.Errorf("read %s: %w", r.name, err)
 		}
 	}
