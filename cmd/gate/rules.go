@@ -120,9 +120,9 @@ Exit status: 0 no problems found, 2 there are faults.`,
 			}
 			_, err = fmt.Fprintf(
 				cmd.OutOrStdout(),
-				"%s: %d rules (%d enabled), no problems found\n%s\n",
+				"%s: %s (%d enabled), no problems found\n%s\n",
 				set.Name(),
-				len(set.Rules()),
+				ordercheck.Plural(len(set.Rules()), "rule"),
 				on,
 				set.Digest(),
 			)
@@ -478,7 +478,9 @@ func testRules(cmd *cobra.Command, set *rules.Set, asJSON, verbose bool) error {
 		if len(without) > 0 {
 			fmt.Fprintf(out, "rules without an example that breaks them, or without one that does not: %s\n", strings.Join(without, ", "))
 		}
-		if _, err := fmt.Fprintf(out, "%s: %d rules, %d examples, %d differed\n", set.Name(), len(set.Rules()), len(results), differed); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: %s, %s, %d differed\n", set.Name(),
+			ordercheck.Plural(len(set.Rules()), "rule"), ordercheck.Plural(len(results), "example"),
+			differed); err != nil {
 			return err
 		}
 	}

@@ -180,7 +180,10 @@ func (d *defaults) decode(f *file, key string, node *yaml.Node) bool {
 
 type tableEntries []*tableEntry
 
-func (t *tableEntries) decode(f *file, key string, node *yaml.Node) bool {
+func (t *tableEntries) decode(f *file, key string, node *yaml.Node) bool { //nolint:unparam // as all
+	if isEmpty(node) {
+		return true
+	}
 	for _, p := range f.pairs(node, key) {
 		entry := &tableEntry{file: f, name: p.name, node: p.key}
 		entry.decode(f, p.value)
@@ -212,14 +215,21 @@ func (t *tableEntry) decode(f *file, node *yaml.Node) {
 	}
 }
 
+// isEmpty reports whether a key has nothing below it, for example because somebody removed the last
+// entry or made it a comment.
+func isEmpty(node *yaml.Node) bool { return node.Tag == "!!null" && node.Value == "" }
+
 // ruleEntries are the rules of a file. node is nil if the key is absent.
 type ruleEntries struct {
 	list []*ruleEntry
 	node *yaml.Node
 }
 
-func (r *ruleEntries) decode(f *file, key string, node *yaml.Node) bool { //nolint:unparam // as all fields
+func (r *ruleEntries) decode(f *file, key string, node *yaml.Node) bool { //nolint:unparam // as all
 	r.node = node
+	if isEmpty(node) {
+		return true
+	}
 	for _, item := range f.items(node, key) {
 		if len(r.list) >= maxRules {
 			f.fault(item, "a rule file has at most %d rules", maxRules)

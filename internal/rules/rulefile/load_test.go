@@ -324,6 +324,20 @@ rules:
 	}, faultsOf(t, dir, "base.yaml", "later.yaml"))
 }
 
+// Somebody removes the last entry of a file, or makes it a comment.
+func TestFileWithoutEntries(t *testing.T) {
+	dir := rulestest.Write(t, map[string]string{
+		"own.yaml": "version: 1\nname: own\nrules:\n" +
+			"- {id: a, scope: order, severity: error, when: order.isQuote, message: \"'x'\"}\n",
+		"trial.yaml": "version: 1\nname: trial\ntables:\nrules:\n# - {id: a, shadow: true}\n",
+	})
+	set, err := rulefile.Load(t.Context(), filepath.Join(dir, "own.yaml"),
+		filepath.Join(dir, "trial.yaml"))
+	require.NoError(t, err)
+	require.Len(t, set.Rules(), 1)
+	assert.False(t, set.Rules()[0].Shadow)
+}
+
 func TestShadowIsCountedAndNeverAFinding(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
