@@ -65,6 +65,8 @@ requests. Its effects can be combined:
 For a PUT of a sales order, also:
   serialsDropped                     empty the serial numbers of its lines
   timestampIgnored                   accept a stale timestamp
+  notKept                            leave the custom fields as they were
+  shortenedTo 20                     keep that many characters of each custom field
   changed "poNumber"                 change one more field, such as lines.0.description
 
 A delivery fault also takes "salesOrderId", "every" and "times". Its effects:

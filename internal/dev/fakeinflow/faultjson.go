@@ -29,6 +29,8 @@ type faultJSON struct {
 
 	SerialsDropped   bool   `json:"serialsDropped,omitempty"`
 	TimestampIgnored bool   `json:"timestampIgnored,omitempty"`
+	NotKept          bool   `json:"notKept,omitempty"`
+	ShortenedTo      int    `json:"shortenedTo,omitempty"`
 	Changed          string `json:"changed,omitempty"`
 }
 
@@ -52,6 +54,8 @@ func ParseFault(text []byte) (Fault, error) {
 		Write: WriteFault{
 			SerialsDropped:   asked.SerialsDropped,
 			TimestampIgnored: asked.TimestampIgnored,
+			NotKept:          asked.NotKept,
+			ShortenedTo:      asked.ShortenedTo,
 			Changed:          asked.Changed,
 		},
 	}
@@ -66,7 +70,9 @@ func (f *Fault) json() faultJSON {
 		AnswerLost: f.AnswerLost, Stale: jsonDuration(f.Stale),
 		Incomplete: jsonDuration(f.Incomplete), LeftOut: f.LeftOut,
 		SerialsDropped:   f.Write.SerialsDropped,
-		TimestampIgnored: f.Write.TimestampIgnored, Changed: f.Write.Changed,
+		TimestampIgnored: f.Write.TimestampIgnored,
+		NotKept:          f.Write.NotKept, ShortenedTo: f.Write.ShortenedTo,
+		Changed: f.Write.Changed,
 	}
 }
 

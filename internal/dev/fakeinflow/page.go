@@ -71,6 +71,8 @@ var faultPresets = []faultPreset{
 		`{"route":"PUT /{companyId}/sales-orders","status":409,"times":3}`},
 	{"API: a write of an order drops its serial numbers", "/_fake/faults",
 		`{"route":"PUT /{companyId}/sales-orders","serialsDropped":true,"times":1}`},
+	{"API: a write of an order leaves its custom fields as they were", "/_fake/faults",
+		`{"route":"PUT /{companyId}/sales-orders","notKept":true,"times":1}`},
 	{"Webhooks: lost", "/_fake/delivery-faults", `{"lost":true,"times":1}`},
 	{"Webhooks: doubled", "/_fake/delivery-faults", `{"doubled":true,"every":2}`},
 	{"Webhooks: late", "/_fake/delivery-faults", `{"delay":"30s"}`},

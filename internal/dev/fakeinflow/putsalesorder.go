@@ -30,12 +30,35 @@ type WriteFault struct {
 	SerialsDropped bool
 	// TimestampIgnored accepts a stale timestamp.
 	TimestampIgnored bool
+	// NotKept answers as usual, but leaves the order's custom fields as they were.
+	NotKept bool
+	// ShortenedTo keeps only that many characters of each custom field; zero keeps all.
+	ShortenedTo int
 	// Changed is the path of one more field that the write changes, such as "poNumber" or
 	// "lines.0.description"; empty changes none.
 	Changed string
 }
 
 func (f WriteFault) isZero() bool { return f == WriteFault{} }
+
+// keep returns what a write leaves in a property of an order that has the value before.
+func (f WriteFault) keep(name string, before, written any) any {
+	fields, isObject := written.(map[string]any)
+	switch {
+	case name != "customFields" || !isObject:
+		return written
+	case f.NotKept:
+		return before
+	case f.ShortenedTo > 0:
+		for name, value := range fields {
+			if text, ok := value.(string); ok {
+				runes := []rune(text)
+				fields[name] = string(runes[:min(len(runes), f.ShortenedTo)])
+			}
+		}
+	}
+	return fields
+}
 
 // apply changes a document after a write.
 func (f WriteFault) apply(document map[string]any) error {
@@ -117,7 +140,7 @@ func (s *Server) writeOrder(id string, body map[string]any, fault WriteFault) ([
 		}
 		for _, field := range slices.Sorted(maps.Keys(body)) {
 			if field != "timestamp" && field != idField(kindSalesOrder) {
-				document[field] = cloneValue(body[field])
+				document[field] = fault.keep(field, document[field], cloneValue(body[field]))
 			}
 		}
 		document["lastModifiedById"] = apiMember

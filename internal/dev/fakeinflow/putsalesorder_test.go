@@ -101,6 +101,28 @@ func TestPutDoesWhatIntegratorsReport(t *testing.T) {
 	assert.Equal(t, "changed by a fault", line["description"])
 }
 
+func TestPutMayNotKeepCustomFields(t *testing.T) {
+	for text, want := range map[string]map[string]any{
+		`{"notKept":true,"times":1}`:   {"custom1": "before"},
+		`{"shortenedTo":3,"times":1}`:  {"custom1": "bef", "custom3": "HÖL"},
+		`{"shortenedTo":99,"times":1}`: {"custom1": "before", "custom3": "HÖLD"},
+	} {
+		t.Run(text, func(t *testing.T) {
+			a := newAccount(t, fakeinflow.Options{})
+			order := wholeOrder(t)
+			order["customFields"] = map[string]any{"custom1": "before"}
+			id := a.add(order)
+			fault, err := fakeinflow.ParseFault([]byte(text))
+			require.NoError(t, err)
+			require.NoError(t, a.SetFault(fault))
+			assert.Equal(t, 200, a.put(map[string]any{"salesOrderId": id, "poNumber": "1",
+				"customFields": map[string]any{"custom1": "before", "custom3": "HÖLD"}}).status)
+			assert.Equal(t, "1", a.whole(id)["poNumber"])
+			assert.Equal(t, want, a.whole(id)["customFields"])
+		})
+	}
+}
+
 func TestPutInserts(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := "5b1d0000-0000-4000-8000-0000000000bb"
