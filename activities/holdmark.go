@@ -145,6 +145,7 @@ func (a *Activities) ReadHoldField(
 	return ordercheck.HoldFieldImage{
 		Field:        m.field(name, document.CustomField(name), in.Known),
 		Text:         m.Text.Format(in.Wanted),
+		ReadAt:       activity.GetInfo(ctx).StartedTime,
 		Version:      document.Timestamp(),
 		CustomFields: customFields,
 		Properties:   fingerprints(document.Fingerprints(name)),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -42,6 +43,7 @@ var writeHoldField = call.Activity[ordercheck.WriteHoldFieldInput, ordercheck.Wr
 func writeMarkOptions() workflow.ActivityOptions {
 	options := markOptions
 	options.RetryPolicy = &temporal.RetryPolicy{MaximumAttempts: maxWriteAttempts}
+	options.ScheduleToStartTimeout = ordercheck.MaxReadingAge
 	return options
 }
 
@@ -140,6 +142,10 @@ func (o *salesOrder) markFailed(ctx workflow.Context, err error) {
 	failure := orderlife.MarkFailure{
 		Failure:   orderlife.Failure{Type: call.ErrorType(err), Message: call.ErrorMessage(err)},
 		TakenBack: temporal.IsCanceledError(err),
+	}
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		failure.NotWritten = timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START
 	}
 	var application *temporal.ApplicationError
 	if errors.As(err, &application) {

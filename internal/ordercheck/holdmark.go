@@ -44,6 +44,10 @@ const (
 	ErrorHoldMarksStopped = "HoldMarksStopped"
 )
 
+// MaxReadingAge is how old a reading may be when the write that rests on it begins. InFlow refuses to
+// overwrite what somebody has saved since, but the gate doesn't rely on that alone.
+const MaxReadingAge = time.Minute
+
 // HoldMark is what the mark of an order says. The zero value is no mark.
 type HoldMark struct {
 	// Since is when the first error was confirmed or, of an order in its grace period, first seen.
@@ -105,6 +109,8 @@ type HoldFieldImage struct {
 	Field HoldField `json:"field"`
 	// Text is the text of the wanted mark; empty if none is wanted.
 	Text string `json:"text,omitempty"`
+	// ReadAt is when the request began, by Temporal's clock.
+	ReadAt time.Time `json:"readAt,omitzero"`
 	// Version is the order's version.
 	Version string `json:"version"`
 	// CustomFields are all custom fields of the order.

@@ -39,6 +39,7 @@ func (l *life) readMark(step orderlife.MarkStep) {
 		l.outcome(l.state.MarkFailed(l.now, *failed))
 		return
 	}
+	image.ReadAt = l.now.Add(-l.hold.takes)
 	result := l.state.MarkRead(l.now, step, &image)
 	l.outcome(result)
 	if !result.Write {
@@ -763,4 +764,20 @@ func TestARefusedWriteWaitsAsLongAsInflowAsks(t *testing.T) {
 	l.save(time.Hour, func() { l.broken() })
 	l.mustRun()
 	assert.Equal(t, "37m0s HOLD since 5 Jan 08:30: total is wrong +0", l.marks[0])
+}
+
+// A worker was away after the reading: meanwhile people may have saved the order.
+func TestAnOldReadingIsNotWrittenUpon(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.hold.takes = 61 * time.Second
+	l.at(40*time.Minute, func() {
+		assert.Zero(t, l.writes)
+		assert.LessOrEqual(t, l.reads, 10, "pauses grow")
+		l.hold.takes = time.Minute
+	})
+	l.save(2*time.Hour, func() { l.broken() })
+	l.mustRun()
+	assert.Len(t, l.marks, 2)
+	assert.Empty(t, l.mark())
 }

@@ -178,6 +178,10 @@ func (s *State) MarkRead(
 		m.Says = wanted
 	case image.Field.Text != "" && !wanted.IsZero() && wanted.Same(m.Says):
 		// by a worker with another INFLOW_HOLD_TEXT
+	case !image.ReadAt.IsZero() && now.Sub(image.ReadAt) > ordercheck.MaxReadingAge:
+		late := s.delayMark(now, markPatience, "") // no worker has taken it sooner
+		result.Outcome = cmp.Or(late.Outcome, result.Outcome)
+		return result
 	default:
 		m.Attempt = &MarkAttempt{
 			Field: image.Field.Name, Text: image.Text, Says: wanted,

@@ -75,6 +75,8 @@ type holdField struct {
 	// quiet loses the webhooks of the gate's writes; late delays them.
 	quiet bool
 	late  time.Duration
+	// takes is how old a reading is when the workflow gets it.
+	takes time.Duration
 	// leftOut is what InFlow leaves out of the order; empty has it send the parts as empty lists.
 	leftOut, empty []string
 	// keeps is what InFlow makes of a text that is written, from what was there; nil keeps it.

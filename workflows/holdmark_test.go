@@ -1,0 +1,67 @@
+package workflows_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/mock"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"error-check-gate/internal/ordercheck"
+)
+
+// TestAWriteThatNoWorkerTookInTimeBeginsAnew: InFlow certainly has no mark, so the order is read to be
+// written, not to be compared.
+func TestAWriteThatNoWorkerTookInTimeBeginsAnew(t *testing.T) {
+	l := newLife(t, settings, "total")
+	field := ordercheck.HoldField{Name: "custom3"}
+	version := 1
+	fetch := l.fetch
+	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
+		fetched, err := fetch(n)
+		held := field
+		fetched.OrderVersion, fetched.HoldField = order(version).OrderVersion, &held
+		return fetched, err
+	}
+	var toWrite []bool
+	l.RegisterActivityWithOptions(
+		func(_ context.Context, in ordercheck.ReadHoldFieldInput) (ordercheck.HoldFieldImage, error) {
+			toWrite = append(toWrite, in.ToWrite)
+			image := ordercheck.HoldFieldImage{Field: field, Version: order(version).OrderVersion}
+			if !in.Wanted.IsZero() {
+				image.Text = "HOLD: " + in.Wanted.Error
+			}
+			return image, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityReadHoldField},
+	)
+	l.RegisterActivityWithOptions(
+		func(context.Context, ordercheck.WriteHoldFieldInput) (ordercheck.WrittenHoldField, error) {
+			return ordercheck.WrittenHoldField{}, nil
+		},
+		activity.RegisterOptions{Name: ordercheck.ActivityWriteHoldField},
+	)
+	late := temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+	l.OnActivity(ordercheck.ActivityWriteHoldField, mock.Anything, mock.Anything).Once().
+		Return(ordercheck.WrittenHoldField{}, late)
+	l.OnActivity(ordercheck.ActivityWriteHoldField, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in ordercheck.WriteHoldFieldInput) (ordercheck.WrittenHoldField, error) {
+			version++
+			field.Text = in.Text
+			return ordercheck.WrittenHoldField{Version: order(version).OrderVersion}, nil
+		})
+	l.deliverAt(0, 1)
+	l.RegisterDelayedCallback(func() {
+		assert.Equal(t, []bool{true, true, false}, toWrite)
+		assert.Equal(t, "HOLD: total is broken", field.Text)
+		version++
+		l.broken = nil
+		l.deliver(1)
+	}, settings.GracePeriod+time.Hour)
+	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
+	assert.Empty(t, field.Text)
+}
