@@ -39,6 +39,12 @@ type Options struct {
 const (
 	// dialTimeout limits Dial. A server on a busy machine answers its first calls late.
 	dialTimeout = 20 * time.Second
+	// A connection over which nothing comes for keepAliveTime is tested, and closed if that has no
+	// answer within keepAliveTimeout: a machine or a network in between may have died without a word.
+	// Until then, every call over the connection fails. The SDK's defaults are 30 s and 15 s. Servers
+	// complain about clients that test more often than every 10 s.
+	keepAliveTime    = 12 * time.Second
+	keepAliveTimeout = 8 * time.Second
 	// dialRetry is the delay before Dial repeats a call because the server was not ready.
 	dialRetry = 250 * time.Millisecond
 )
@@ -170,6 +176,7 @@ func load(o Options) (client.Options, *keyGuard, error) {
 func setConnection(o *client.ConnectionOptions, guard *keyGuard) {
 	// The first call waits for this too, within its own deadline if it has one.
 	o.GetSystemInfoTimeout = dialTimeout
+	o.KeepAliveTime, o.KeepAliveTimeout = keepAliveTime, keepAliveTimeout
 	// The calls of a check carry a few kB. Compressing them took 10% of a worker's CPU time.
 	o.GrpcCompression = &client.GrpcCompressionNone{}
 	o.DialOptions = append(o.DialOptions,
