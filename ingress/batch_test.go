@@ -232,9 +232,9 @@ func (s *stuckTemporal) ExecuteWorkflow(
 	return s.fakeTemporal.ExecuteWorkflow(ctx, options, workflow, args...)
 }
 
-// TestStuckShard checks that deliveries are committed in time although the workflow that should get
-// them can't be written to, as while its history shard moves.
-func TestStuckShard(t *testing.T) {
+// TestCommitElsewhere checks that deliveries are committed in time although the workflow that should
+// get them can't be written to, as while its history shard moves.
+func TestCommitElsewhere(t *testing.T) {
 	healthy := func() error { return nil }
 	t.Run("of a batch", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -283,6 +283,23 @@ func TestStuckShard(t *testing.T) {
 			assert.Equal(t, "Deliveries of sales order order-1", starts[0].options.StaticSummary)
 			assert.Len(t, starts[0].batch.Orders, 1)
 			assert.Len(t, starts[1].batch.Orders[0].Deliveries, 39)
+			requireIdle(t, c)
+		})
+	})
+	t.Run("of a run that has too many signals", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			temporal := &fakeTemporal{signal: func(_ context.Context, n int) error {
+				if n < 2 { // with search attributes and without
+					return serviceerror.NewInvalidArgument("exceeded limit for signal events")
+				}
+				return nil
+			}}
+			c := newTestCommitter(t, temporal, nil, nil)
+			c.TemporalError = healthy
+			began := time.Now()
+			require.NoError(t, c.commit(t.Context(), "order-1", numbered(0)))
+			assert.Zero(t, time.Since(began))
+			assert.Len(t, temporal.started(), 1)
 			requireIdle(t, c)
 		})
 	})

@@ -2,7 +2,9 @@ package ingress
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,8 +32,9 @@ const (
 
 // send commits a batch. A call can hang although Temporal is well: one history shard is moving, or
 // the run of an order is busy. So half-way to the oldest delivery's deadline, send also starts a
-// workflow that hands over the deliveries. Its new id is probably in another shard. If both calls
-// succeed, the orders get their deliveries twice, which costs a check at most.
+// workflow that hands over the deliveries. Its new id is probably in another shard. If an order's
+// run refuses its deliveries, send does so at once. If both calls succeed, the orders get their
+// deliveries twice, which costs a check at most.
 func (c *committer) send(b batch) (err error) {
 	defer c.Watchdog.Begin("a call that commits deliveries to Temporal")()
 	ctx, span := c.startSpan(b)
@@ -51,9 +54,17 @@ func (c *committer) send(b batch) (err error) {
 	}
 	content := b.content()
 	start(c.attempt(content))
+	calls := 1
+	goElsewhere := sync.OnceFunc(func() {
+		if c.TemporalError() == nil {
+			span.AddEvent("another workflow gets the deliveries too")
+			calls++
+			start(c.handOver(content))
+		}
+	})
 	patience := time.NewTimer(b.patience())
 	defer patience.Stop()
-	for calls := 1; calls > 0; {
+	for calls > 0 {
 		select {
 		case failed := <-results:
 			if failed == nil {
@@ -63,15 +74,20 @@ func (c *committer) send(b batch) (err error) {
 			if err == nil {
 				err = failed
 			}
-		case <-patience.C:
-			if c.TemporalError() == nil {
-				span.AddEvent("no answer yet, so another workflow gets the deliveries too")
-				calls++
-				start(c.handOver(content))
+			if len(b) == 1 && isRefused(failed) {
+				goElsewhere()
 			}
+		case <-patience.C:
+			goElsewhere()
 		}
 	}
 	return err
+}
+
+// isRefused reports whether a run doesn't take a signal, such as one that has 10,000 of them.
+func isRefused(err error) bool {
+	var refused *serviceerror.InvalidArgument
+	return errors.As(err, &refused)
 }
 
 // persist repeats an attempt until it succeeds, the deadline passes or ctx ends.
