@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 
@@ -40,14 +41,17 @@ func (s *stack) mustResult(id string) *ordercheck.Report {
 	return report
 }
 
-// report queries the latest run for its report.
+// report queries the latest run for its report. On a busy machine, a query may run out of time.
 func (s *stack) report(id string) *ordercheck.Report {
 	s.t.Helper()
-	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
-		ordercheck.QueryReport)
-	require.NoError(s.t, err)
 	var report ordercheck.Report
-	require.NoError(s.t, answer.Get(&report))
+	require.EventuallyWithT(s.t, func(c *assert.CollectT) {
+		answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.WorkflowID(id), "",
+			ordercheck.QueryReport)
+		require.NoError(c, err)
+		report = ordercheck.Report{}
+		require.NoError(c, answer.Get(&report))
+	}, waitFor, tick)
 	return &report
 }
 
