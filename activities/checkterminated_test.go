@@ -89,7 +89,7 @@ func TestNotAllTerminatedOrdersAreCheckedAtOnce(t *testing.T) {
 		past.ids = append(past.ids, id)
 		runs.runs[id] = run{status: terminated, version: version(5)}
 	}
-	runs.look = func(id string) { // what was started has had its check by the next look
+	runs.look = func(id string) { // the started run has had its check by the next look
 		if now := runs.runs[id]; now.status == running {
 			runs.runs[id] = run{status: completed, version: version(5), gate: "passed"}
 		}

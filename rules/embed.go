@@ -1,4 +1,4 @@
-// Package ruleset embeds the rule set that holds where no rule file is given.
+// Package ruleset embeds the rule set that holds if no rule file is given.
 package ruleset
 
 import "embed"

@@ -185,7 +185,7 @@ func TestDeliveryAfterACancelBeginsANewLife(t *testing.T) {
 				kinds = append(kinds, next.State.Outbox[i].Kind)
 			}
 			assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeEnded}, kinds,
-				"what is unsent goes along")
+				"unsent notices go along")
 			assert.Zero(t, l.observer.givenUp)
 
 			m := newLife(t, settings, "total")

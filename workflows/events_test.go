@@ -25,13 +25,13 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// saga is one order over all of its runs, with a model of what was accepted beside it.
+// saga is one order over all of its runs, and a model of the accepted deliveries and requests.
 type saga struct {
 	*life // the run that is open
 	mu    sync.Mutex
 
 	clock int // counts what happens
-	// delivered counts the signals that were sent, to compare with those that were accepted.
+	// delivered counts the signals that were sent, to compare with the accepted ones.
 	delivered, received int
 	accepted            []int  // when deliveries, and requests of people, were accepted
 	fetched             []int  // when fetches began
@@ -134,7 +134,7 @@ func (a *accepting) HandleSignal(ctx workflow.Context, in *interceptor.HandleSig
 	return a.WorkflowInboundInterceptorBase.HandleSignal(ctx, in)
 }
 
-// states are where an order can be when something happens to it. Each calls fire once.
+// states are the states of an order in which something happens to it. Each calls fire once.
 var states = map[string]func(s *saga, fire func()){
 	"settling": func(s *saga, fire func()) {
 		s.RegisterDelayedCallback(func() { events[0].do(s) }, 0)
@@ -363,7 +363,7 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	}
 	for _, at := range s.accepted {
 		if len(s.fetched) == 0 || s.fetched[len(s.fetched)-1] < at {
-			fault("what was accepted at %d has no fetch after it: %v", at, s.fetched)
+			fault("the event accepted at %d has no fetch after it: %v", at, s.fetched)
 		}
 	}
 	if s.seen < s.missed && s.downUntil.IsZero() {

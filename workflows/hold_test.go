@@ -334,7 +334,7 @@ func TestYearOfEdits(t *testing.T) {
 		start = startOf(t, again)
 		payload, err := converter.GetDefaultDataConverter().ToPayload(start)
 		require.NoError(t, err)
-		require.Less(t, len(payload.GetData()), 8<<10, "what is carried stays small")
+		require.Less(t, len(payload.GetData()), 8<<10, "the carried state stays small")
 		if firstSeen.IsZero() {
 			firstSeen = start.State.Report.Findings[0].FirstSeen
 		}

@@ -60,7 +60,7 @@ func TestIncompleteOrderIsFetchedAgain(t *testing.T) {
 	assert.Empty(t, report.Note)
 	assert.Equal(t, "Acme", report.Customer)
 	assert.Equal(t, []time.Duration{0, 2 * time.Second, 6 * time.Second}, l.fetchedAt)
-	assert.Equal(t, 1, l.checked, "only what is complete is checked")
+	assert.Equal(t, 1, l.checked, "only complete orders are checked")
 }
 
 func TestIncompleteOrderNeverPasses(t *testing.T) {

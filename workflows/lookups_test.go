@@ -76,7 +76,7 @@ func TestDataThatRulesNeedIsLookedUp(t *testing.T) {
 		require.Len(t, w.given, 1)
 		assert.Equal(t, "other", w.given[0].RecentOrders.Orders[0].SalesOrderID)
 	})
-	t.Run("not where it is known already", func(t *testing.T) {
+	t.Run("not if it is known already", func(t *testing.T) {
 		known := ordercheck.Lookups{
 			RecentOrders: &ordercheck.RecentOrders{
 				Orders: []ordercheck.RecentOrder{{SalesOrderID: "known"}},
@@ -87,7 +87,7 @@ func TestDataThatRulesNeedIsLookedUp(t *testing.T) {
 		assert.Empty(t, w.lookedUp)
 		assert.Equal(t, "known", w.given[0].RecentOrders.Orders[0].SalesOrderID)
 	})
-	t.Run("and the check goes on where it cannot be", func(t *testing.T) {
+	t.Run("and the check goes on if it fails", func(t *testing.T) {
 		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}))
 		w.lookUp = func() (*ordercheck.RecentOrders, error) {
 			return nil, temporal.NewApplicationError("429", ordercheck.ErrorInflowRateLimited)

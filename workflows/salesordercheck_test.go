@@ -26,7 +26,7 @@ import (
 
 const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
 
-// world is what the activities of a test see and what they saw.
+// world holds what the activities of a test see, and records their calls.
 type world struct {
 	*testsuite.TestWorkflowEnvironment
 	start time.Time

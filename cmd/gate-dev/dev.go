@@ -152,5 +152,5 @@ func stopTelemetry(ctx context.Context, t *telemetry.Telemetry) {
 	if err := t.Shutdown(stop); err != nil {
 		t.Logger.WarnContext(ctx, "the last traces and metrics were not sent", "error", err)
 	}
-	_ = t.FlushLog(stop) // the log is where a failure would be written
+	_ = t.FlushLog(stop) // a failure could only be written to the log
 }

@@ -61,7 +61,7 @@ func newWebhooksListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the account's webhook subscriptions",
-		Long: "List every webhook subscription of the account, also those of other programs.\n" +
+		Long: "List every webhook subscription of the account, including those for other programs.\n" +
 			accountHelp,
 		Args: noWebhookArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ func newSweepCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep",
 		Short: "Look for orders whose webhook never came, now",
-		Long: `Compare InFlow's orders of the last SWEEP_DAYS with what was checked, as the
+		Long: `Compare InFlow's orders of the last SWEEP_DAYS with the checked orders, as the
 schedule ` + ordercheck.SweepScheduleID + ` does every SWEEP_EVERY, and check each that no check has
 seen as it is now. The command prints these orders, and counts the others.
 
@@ -45,7 +45,7 @@ Exit status: 0 the sweep was done, 1 it was not.`,
 				})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as one line of JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as one line of JSON")
 	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute,
 		"how long to wait for the sweep to end; it goes on after that")
 	return cmd

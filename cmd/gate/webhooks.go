@@ -77,7 +77,8 @@ Exit status: 0 the gate answered 2xx, 1 it did not.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return sendWebhook(cmd, args[0], f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.target, "url", defaultWebhookURL, "where the gate receives webhooks")
+	flags.StringVar(&f.target, "url", defaultWebhookURL,
+		"the address at which the gate receives webhooks")
 	flags.StringVar(&f.event, "event", "", `InFlow's name of what happened `+
 		`(default "salesOrder.updated", or "SalesOrderUpdatedV1" with --form live)`)
 	flags.StringVar(&f.form, "form", string(inflow.FormDocumented),

@@ -96,7 +96,7 @@ func TestWebhooksVerify(t *testing.T) {
 		name, body string
 		args       []string
 		status     int
-		want       []string // in what is printed, or in the error
+		want       []string // in the output, or in the error
 	}{
 		{"right", webhookBody, []string{"--signature", good}, 0,
 			[]string{"valid: signed with secret 2 of 2"}},

@@ -22,7 +22,7 @@ type runningCheck struct {
 }
 
 // check checks an order and answers with the result. If that takes longer than checkTimeout, the
-// answer says where to read the result later.
+// answer has the address of the later result.
 func (h *Handler) check(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r.Request, nil); err != nil {
 		return err

@@ -142,8 +142,8 @@ func (a *testAPI) send(method, path string, header http.Header, body string) res
 	return got
 }
 
-// described is what these tests read of openapi.json. The tests in workshop/desk compare answers
-// with the schemas.
+// described has the parts of openapi.json that these tests read. The tests in workshop/desk compare
+// answers with the schemas.
 type described struct {
 	OpenAPI string `json:"openapi"`
 	// Paths has the operations by path and by method in lower case.

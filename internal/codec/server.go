@@ -39,7 +39,7 @@ type ServerOptions struct {
 	Logger *slog.Logger
 }
 
-// Server is what Temporal calls a codec server: it decrypts what the Web UI and the temporal CLI
+// Server is a codec server, as Temporal calls it: it decrypts what the Web UI and the temporal CLI
 // show, and encrypts what they send. It returns plaintext, but never a key.
 type Server struct {
 	token             [sha256.Size]byte

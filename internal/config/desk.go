@@ -23,8 +23,8 @@ type Desk struct {
 	Zone
 	DeskListen
 	Proxies
-	// DeskPeople may sign in. DeskMayOverride are those of them who may take responsibility; nil is
-	// everybody in DeskPeople.
+	// DeskPeople may sign in. DeskMayOverride lists the people among them who may take responsibility;
+	// nil is everybody in DeskPeople.
 	DeskPeople      []string `env:"DESK_PEOPLE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
 	DeskMayOverride []string `env:"DESK_MAY_OVERRIDE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
 	// DeskSignIn is empty to go by what else is set: see [Desk.SignIn].

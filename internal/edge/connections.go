@@ -212,7 +212,7 @@ func (c *Connections) evict(conn *connection) {
 	c.options.Evicted()
 	c.logFull.Do(func() {
 		c.options.Logger.Warn(
-			"too many connections: closing those that carry no delivery to make room",
+			"too many connections: closing connections without a delivery to make room",
 			"max", c.options.Max, "maxOfAPeer", c.options.PeerMax)
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Related entities that [Client.SalesOrder] can ask for. InFlow leaves out those that are not
+// Related entities that [Client.SalesOrder] can ask for. InFlow leaves out entities that are not
 // listed. A nested name includes its parents too.
 const (
 	IncludeCurrency                   = "currency"

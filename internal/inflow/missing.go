@@ -82,7 +82,7 @@ func (o *SalesOrder) Lacks(include string) bool {
 	return known && r.lacks(o)
 }
 
-// Missing returns the entities of include that InFlow left out: those that the order
+// Missing returns the entities of include that InFlow left out: entities that the order
 // [SalesOrder.Lacks], and lists that are empty although the order says that they have entries.
 // The result is sorted.
 func (o *SalesOrder) Missing(include []string) []string {

@@ -223,7 +223,7 @@ func readKeys(keys []SigningKey) []keyReading {
 		}
 		if decoded, err := hex.DecodeString(text); err == nil {
 			add(decoded, "The sender signed with the secret decoded from hex.",
-				"Write the secret as `base64:` followed by the base64 of those bytes.")
+				"Write the secret as `base64:` followed by the base64 of these bytes.")
 		}
 		for _, ending := range []string{"\n", "\r\n"} {
 			add(append(bytes.Clone(key), ending...), "The sender signed with a line break at the "+
@@ -402,7 +402,7 @@ func explainMismatch(keys []SigningKey, mac, body []byte) Diagnosis {
 	}
 	if len(body) == 0 {
 		return Diagnosis{
-			"This body is empty, and the signature is not that of an empty body with " + secrets +
+			"This body is empty, and the signature does not fit an empty body with " + secrets +
 				".",
 			"Pass the body exactly as it was sent. If it is empty, something has often read it " +
 				"before.",

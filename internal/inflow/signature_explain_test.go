@@ -147,7 +147,7 @@ var bodyMistakes = []mistake{
 		[]string{"signed body was empty", otherwise}},
 }
 
-// otherMistakes are several mistakes at once, and those that cannot be told apart.
+// otherMistakes are several mistakes at once, and mistakes that cannot be told apart.
 var otherMistakes = []mistake{
 	{"hex, key decoded and a line feed", nil,
 		[]string{hex.EncodeToString(digest(sha256.New, decodedSecret, signedBody))}, signedBody + "\n",

@@ -119,7 +119,7 @@ func (c *Calc) RoundUp(x decimal.Decimal, scale int) decimal.Decimal {
 
 // Total is an exact running sum. The zero value is 0.
 type Total struct {
-	// small is the sum in units of 10^-6, as long as it fits, which amounts of money do.
+	// small is the sum in units of 10^-6 while it fits, as amounts of money do.
 	small int64
 	// big is the sum in units of 10^-19 once small does not fit.
 	big *big.Int

@@ -64,7 +64,8 @@ type FetchedOrder struct {
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
 	// SalesRep is the sales rep's name, cut for display; empty if there is none.
 	SalesRep string `json:"salesRep,omitempty"`
-	// RuleSet names the rules in force when the order was fetched. They decide what was included.
+	// RuleSet names the rules in force when the order was fetched. They decide which includes were
+	// asked for.
 	RuleSet RuleSet `json:"ruleSet"`
 	// Asked lists the includes and look-ups that were requested.
 	Asked []string `json:"asked"`
@@ -75,7 +76,7 @@ type FetchedOrder struct {
 	Lookups Lookups `json:"lookups,omitzero"`
 	// LookUp is a look-up at InFlow that is still needed; nil if none is.
 	LookUp *LookUpOrdersInput `json:"lookUp,omitempty"`
-	// Billed is what the order is billed for now, if a rule needs it; nil if it isn't invoiced.
+	// Billed holds the billed lines as of now, if a rule needs them; nil if the order isn't invoiced.
 	Billed *Billed `json:"billed,omitempty"`
 	// HoldField is the custom field for hold marks; nil if the company has none.
 	HoldField *HoldField `json:"holdField,omitempty"`

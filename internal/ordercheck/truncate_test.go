@@ -107,7 +107,7 @@ func giant(text string) ordercheck.CheckedOrder {
 	return checked
 }
 
-// maxPayload is Temporal's limit; what is encrypted has a few bytes more.
+// maxPayload is Temporal's limit; encryption adds a few bytes.
 const maxPayload = 2 << 20
 
 func TestLargestStateFitsAPayload(t *testing.T) {
@@ -175,7 +175,7 @@ func TestBoundingIsDeterministic(t *testing.T) {
 	once.Truncate()
 	twice.Truncate()
 	assert.Equal(t, once, twice)
-	// The digest of what is left out does not depend on the way there.
+	// The digest of omitted findings doesn't depend on the order of the steps.
 	list := findings("r", ordercheck.SeverityError, 50, "")
 	shuffled := slices.Clone(list)
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -290,7 +290,7 @@ func TestRecentOrdersLoseGoodsIfTooLarge(t *testing.T) {
 	last := of.Orders[98]
 	assert.Empty(t, last.Goods)
 	assert.True(t, last.GoodsOmitted)
-	assert.Len(t, recent.Orders[99].Goods, 1000, "what is kept for other checks is whole")
+	assert.Len(t, recent.Orders[99].Goods, 1000, "the entry for other checks stays complete")
 
 	of = recent.Of(&ordercheck.LookUpOrdersInput{ProductIDs: []string{"p2"}, ProductsOmitted: true})
 	assert.True(t, of.Orders[0].GoodsOmitted)

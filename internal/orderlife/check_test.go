@@ -352,7 +352,7 @@ func TestMissedWebhookMayComeLater(t *testing.T) {
 	t.Run("during the fetch, and so does its webhook", func(t *testing.T) {
 		l := newLife(t)
 		l.onFetch = func(n int) {
-			if n == 1 { // while InFlow answers with what was there before
+			if n == 1 { // while InFlow answers with the old version
 				l.miss(9)
 				l.deliver(1)
 			}

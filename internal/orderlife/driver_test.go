@@ -130,7 +130,7 @@ func (l *life) miss(version int) {
 		func() { l.state.Missed(l.now, (&order{version: version}).versionText()) })
 }
 
-// changeRules puts another rule set in force, which finds what is broken now.
+// changeRules puts another rule set in force, which finds the errors that are broken now.
 func (l *life) changeRules(broken ...string) {
 	l.rules.number++
 	l.broken(broken...)
@@ -262,7 +262,7 @@ func (l *life) notChecked(failure orderlife.Failure) {
 	l.state.NotChecked(l.now, failure, recalled)
 }
 
-// sleep sends what is in the outbox, or moves the clock to what comes next.
+// sleep sends the notices in the outbox, or moves the clock to the next event.
 func (l *life) sleep(until time.Time) {
 	data, err := json.Marshal(l.state)
 	require.NoError(l.t, err)

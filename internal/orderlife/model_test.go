@@ -74,8 +74,8 @@ func (m *model) begin() {
 	m.beginMarks()
 }
 
-// beginAfresh takes that a life ended by hand has begun anew: clocks are those of a new run, but
-// what somebody answers for, or people know, is remembered.
+// beginAfresh takes that a life ended by hand has begun anew: its clocks start like a new run's,
+// but what somebody answers for, or people know, is remembered.
 func (m *model) beginAfresh() {
 	m.logf("begun afresh")
 	m.latest, m.lastFound, m.kept = nil, nil, nil
@@ -356,7 +356,7 @@ func (m *model) checked() {
 	m.judgeNotEvaluated(result.Checked)
 }
 
-// takeRecalled makes the overrides of the last run those of this one.
+// takeRecalled takes the last run's overrides over into this one.
 func (m *model) takeRecalled() {
 	if len(m.state.Report.Findings) > 0 {
 		return
@@ -600,7 +600,7 @@ func (m *model) roundTrip() {
 	m.state = decoded
 }
 
-// judge holds the state to what is always true.
+// judge checks the invariants of the state.
 func (m *model) judge() {
 	s := m.state
 	if m.owed && (s.Due == nil || s.Due.RulesOnly) {

@@ -7,8 +7,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// updateNotified compares the confirmed errors with those that people know of. It reports whether
-// there are new ones, and forgets errors that no longer stand: when they come back they are new.
+// updateNotified compares the confirmed errors with the errors that people know of. It reports
+// whether there are new ones, and forgets errors that no longer stand: when they come back they are
+// new.
 //
 // If a rule has more findings than the report lists, other findings may be listed after each check.
 // Then only the number of the rule's findings counts.

@@ -93,7 +93,7 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 		told            []string
 		fetched, checks int
 	}{
-		"the rules are those of the check": {
+		"the rules are the same as in the check": {
 			story: func(l *life) {
 				l.state.Settings.GracePeriod = 0
 				l.at(time.Hour, l.announceRules)

@@ -121,7 +121,7 @@ func TestFindingsThatBecomeListedTakeTheOldestTime(t *testing.T) {
 	c.check(30*time.Minute, wrongLines("1", "2"), nil)
 	require.Equal(t, ordercheck.FindingConfirmed, c.Report.Findings[0].State)
 	require.Equal(t, ordercheck.FindingPending, c.Report.Findings[1].State)
-	c.Settings.GracePeriod = time.Hour // what is confirmed stays so
+	c.Settings.GracePeriod = time.Hour // confirmed errors stay confirmed
 	c.check(31*time.Minute, wrongLines("0"), wrongLines("1", "2"))
 	require.Len(t, c.Report.Omitted, 1)
 	assert.Equal(t, start, c.Report.Omitted[0].FirstSeen)
@@ -185,7 +185,7 @@ func TestOverrideOutlastsAFindingsAbsenceFromTheList(t *testing.T) {
 		meanwhile []ordercheck.Finding // not listed
 		want      ordercheck.FindingState
 	}{
-		"it may have been among those that were not listed": {wrongLines("1", "2"),
+		"it may have been among the unlisted findings": {wrongLines("1", "2"),
 			ordercheck.FindingOverridden},
 		"it was gone": {nil, ordercheck.FindingPending},
 	} {

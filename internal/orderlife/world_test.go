@@ -43,23 +43,23 @@ func (o *order) set(by, field, value string) {
 		custom = map[string]string{}
 	}
 	custom[field] = value
-	o.custom = custom // copies of the order keep theirs
+	o.custom = custom // copies of the order keep their own
 	o.version++
 	o.savedBy = by
 }
 
-// content is what rules see.
+// content is the part that rules see.
 func (o *order) content() string {
 	return fmt.Sprint(o.wrong, o.cancelled, o.serials, o.damage)
 }
 
-// world is what checks see.
+// world is the part that checks see.
 type world struct {
 	order   order
 	deleted bool
 	rules   rules
-	// failing are rules that cannot be evaluated; missing is what InFlow leaves out, and needy are the
-	// rules that cannot look without it.
+	// failing are rules that cannot be evaluated; missing lists the parts that InFlow leaves out, and
+	// needy are the rules that cannot look without it.
 	failing []string
 	missing []string
 	needy   []string
@@ -77,9 +77,11 @@ type holdField struct {
 	late  time.Duration
 	// takes is how old a reading is when the workflow gets it.
 	takes time.Duration
-	// leftOut is what InFlow leaves out of the order; empty has it send the parts as empty lists.
+	// leftOut lists the parts that InFlow leaves out of the order; empty has it send the parts as
+	// empty lists.
 	leftOut, empty []string
-	// keeps is what InFlow makes of a text that is written, from what was there; nil keeps it.
+	// keeps returns the text that InFlow stores, given the old and the new one; nil stores the new
+	// one.
 	keeps func(before, text string) string
 	// stopped is true while marks are stopped for the account.
 	stopped bool
@@ -177,7 +179,7 @@ type rules struct {
 	off []string
 	// warnings are rules of severity warning.
 	warnings []string
-	// terms are those of single rules.
+	// terms are the terms of single rules.
 	terms map[string]ordercheck.Terms
 }
 

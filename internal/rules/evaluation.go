@@ -125,7 +125,7 @@ func (e *Evaluation) SkipLineWithoutProduct(i int) { e.SkipLine(i, noProduct) }
 var noProduct = withoutInclude(inflow.IncludeLinesProduct)
 
 // EachLine runs check on every line. If the rule needs products, it skips the lines without one.
-// The error is that of the first line that could not be evaluated, and says how many more there
+// The error comes from the first line that could not be evaluated, and says how many more there
 // are.
 func (e *Evaluation) EachLine(check func(i int, line *inflow.SalesOrderLine) error) error {
 	const checkContextEvery = 256 // lines

@@ -391,7 +391,7 @@ func TestGoldenReports(t *testing.T) {
 				t,
 				string(want),
 				string(got)+"\n",
-				"%s: if this is meant, run go test -update, and raise engineRevision where no rule "+
+				"%s: if this is meant, run go test -update, and raise engineRevision if no rule "+
 					"file changed",
 				golden,
 			)

@@ -141,7 +141,7 @@ func (s *Set) needs(name string) bool {
 	})
 }
 
-// Rules describes the rules in order, including those that are switched off.
+// Rules describes the rules in order, including rules that are switched off.
 func (s *Set) Rules() []Info {
 	out := make([]Info, len(s.all))
 	for i, r := range s.all {

@@ -33,7 +33,7 @@ func TestLimiterKeepsBoundedState(t *testing.T) {
 	assert.Equal(t, 59*time.Second, wait)
 	_, ok = strict.take("new", noon.Add(time.Minute))
 	assert.True(t, ok)
-	assert.Len(t, strict.uses, 1, "what is over is forgotten")
+	assert.Len(t, strict.uses, 1, "expired uses are forgotten")
 }
 
 func TestLimiterCountsAnyPeriod(t *testing.T) {

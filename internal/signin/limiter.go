@@ -21,7 +21,7 @@ func newPeerLimiter() *limiter {
 	return newLimiter(peerLimit, peerWindow, maxPeers, true)
 }
 
-// limiter allows each key a number of uses in any period as long as the window.
+// limiter allows each key a number of uses in any window.
 type limiter struct {
 	limit  int
 	window time.Duration

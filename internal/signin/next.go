@@ -29,7 +29,7 @@ func LocalPath(next string) string {
 	}
 	place, _, _ := strings.Cut(next, "?")
 	place, _, _ = strings.Cut(place, "#")
-	// http.Redirect cleans paths. Refuse those that it would change.
+	// http.Redirect cleans paths. Refuse paths that it would change.
 	if place != "/" && path.Clean(place) != strings.TrimSuffix(place, "/") {
 		return "/"
 	}

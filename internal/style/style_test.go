@@ -24,7 +24,7 @@ const (
 
 	// maxStilted is the number of stilted phrases that the repository may have. It is not zero,
 	// because "where" has good uses. Lower it when you rewrite something; never raise it.
-	maxStilted = 230
+	maxStilted = 115
 
 	maxColumns = 120 // of a line of a page
 

@@ -47,8 +47,8 @@ func dayOf(t time.Time) int64 { return t.Unix() / int64(24*time.Hour/time.Second
 // New returns a tally without counts.
 func New(now time.Time) *Tally { return &Tally{Since: now.UTC()} }
 
-// Count counts outcomes of one order. It ignores outcomes that it has counted before, and those
-// that are too old.
+// Count counts outcomes of one order. It ignores outcomes that it has counted before or that
+// are too old.
 func (t *Tally) Count(now time.Time, o *ordercheck.OrderOutcomes) {
 	if !t.remember(o.Key) {
 		return

@@ -21,8 +21,9 @@ var takesCallback = []string{
 	"NewUntypedFunc",
 }
 
-// callableThere read what is in memory. Add a function only if neither it nor what it calls waits,
-// locks or makes a metric: a goroutine of its own asks, an atomic or a poll.Value keeps the answer.
+// callableThere lists functions that only read memory. Add a function only if neither it nor what
+// it calls waits, locks or makes a metric: a goroutine of its own asks, an atomic or a poll.Value
+// keeps the answer.
 var callableThere = []string{
 	// of metrics
 	"Observe", "ObserveInt64", "ObserveFloat64", "WithAttributes", "String", "priorityLabel",
@@ -82,7 +83,7 @@ func checkCallback(t *testing.T, files *token.FileSet, callback *ast.FuncLit) {
 			name := called(node)
 			// a message's field
 			read := slices.Contains(callableThere, name) || strings.HasPrefix(name, "Get")
-			assert.True(t, read, "%s: a metric's callback calls %s; it may only read what is kept elsewhere",
+			assert.True(t, read, "%s: a metric's callback calls %s; it may only read values kept elsewhere",
 				files.Position(node.Pos()), name)
 		case *ast.SelectStmt, *ast.SendStmt, *ast.GoStmt, *ast.DeferStmt:
 			assert.Fail(t, "a metric's callback may only read", "%s", files.Position(node.Pos()))

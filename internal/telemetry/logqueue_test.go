@@ -35,7 +35,7 @@ func (p *pipe) Write(line []byte) (int, error) {
 	return p.read.Write(line)
 }
 
-// startQueue starts a queue whose end is that of the test's bubble.
+// startQueue starts a queue that ends with the test's bubble.
 func startQueue(t *testing.T, out io.Writer, resumed func(int64)) *logQueue {
 	t.Helper()
 	q := newLogQueue(out)
@@ -72,7 +72,7 @@ func TestLogQueueWhoseReaderHangs(t *testing.T) {
 		q := startQueue(t, out, func(n int64) { lost = append(lost, n) })
 		line := []byte(strings.Repeat("x", 1023) + "\n")
 		_, _ = q.Write(line)
-		synctest.Wait() // it is being written, for as long as the reader hangs
+		synctest.Wait() // it is being written while the reader hangs
 		const more = 10
 		for range maxQueuedLog/len(line) + more {
 			_, err := q.Write(line)

@@ -90,8 +90,8 @@ func renameTemporalTraceIDs(groups []string, attr slog.Attr) slog.Attr {
 // traceHandler adds the trace and span ids of the context at the top level of each record.
 type traceHandler struct {
 	slog.Handler
-	// root is the handler before the first group was opened, and opened is what was done to it since.
-	// The ids must not end up inside a group.
+	// root is the handler before the first group was opened, and opened lists the groups and
+	// attributes added since. The ids must not end up inside a group.
 	root   slog.Handler
 	opened []func(slog.Handler) slog.Handler
 }

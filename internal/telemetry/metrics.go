@@ -23,7 +23,8 @@ var fixBuckets = []float64{
 
 // view gives every histogram of seconds the same buckets, except the time to fix an order. It drops
 // attributes whose values untrusted callers choose. It also drops the sizes of bodies: nobody needs
-// those of webhooks, and two more histograms per request are a large part of the cost of a refusal.
+// the sizes of webhooks, and two more histograms per request are a large part of the cost of a
+// refusal.
 func view(instrument sdkmetric.Instrument) (sdkmetric.Stream, bool) {
 	if strings.HasPrefix(instrument.Name, "http.") &&
 		strings.HasSuffix(instrument.Name, ".body.size") {

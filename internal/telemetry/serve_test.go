@@ -95,7 +95,7 @@ func TestScrapeThatHangs(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
 			assert.Less(t, time.Since(began), 10*time.Second)
 		}
-		assert.LessOrEqual(t, hanging.Load(), int32(8), "those that hang are few")
+		assert.LessOrEqual(t, hanging.Load(), int32(8), "few of them hang")
 		require.ErrorContains(t, tel.Watchdog.Check(), "a scrape has been hanging for")
 	})
 }

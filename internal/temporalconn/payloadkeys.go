@@ -140,7 +140,7 @@ func (r keyRecord) refusal(keys *codec.Keys, namespace string) error {
 	return nil
 }
 
-// recordKeys records the keys as those of the namespace's workers. It fails if they cannot decrypt
+// recordKeys records the keys of the namespace's workers. It fails if they cannot decrypt
 // what the workers have written so far.
 func recordKeys(
 	ctx context.Context, t workflowservice.WorkflowServiceClient, namespace string, keys *codec.Keys,
@@ -190,7 +190,7 @@ func recordKeys(
 }
 
 // keyGuard intercepts every call of a client. It refuses writes to a namespace if the payload keys
-// of this process differ from those of the workers: such a write would be stored unencrypted, or
+// of this process differ from the workers' keys: such a write would be stored unencrypted, or
 // no worker could read it.
 type keyGuard struct {
 	namespace string
@@ -307,7 +307,7 @@ func asStatus(err error) error {
 	return status.Error(serviceerror.ToStatus(cause(err)).Code(), err.Error())
 }
 
-// cause returns the innermost error, which is that of the failed call.
+// cause returns the innermost error, which the failed call returned.
 func cause(err error) error {
 	for {
 		inner := errors.Unwrap(err)

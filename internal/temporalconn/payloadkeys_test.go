@@ -239,7 +239,7 @@ func TestTheGuardCostsNoCall(t *testing.T) {
 
 	g.latest.Store(&keyVerdict{at: time.Now().Add(-keyRecordMaxAge)})
 	answer = serviceerror.NewUnavailable("temporal is down")
-	require.NoError(t, call(healthpb.Health_Check_FullMethodName), "what was known holds")
+	require.NoError(t, call(healthpb.Health_Check_FullMethodName), "the known keys stay")
 	assert.Equal(t, 3, reads)
 	assert.Equal(t, grpccodes.Unavailable, serviceerror.ToStatus(asStatus(answer)).Code())
 }

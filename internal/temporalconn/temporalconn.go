@@ -23,7 +23,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// Options is what a process adds to the settings in its environment.
+// Options are additions of a process to the settings in its environment.
 type Options struct {
 	// Telemetry traces, measures and logs the connection. Nil does none of it.
 	Telemetry *telemetry.Telemetry
@@ -32,7 +32,7 @@ type Options struct {
 	// PayloadKeys encrypt and decrypt what Temporal stores. Nil reads them from the environment
 	// ([codec.KeysVariable], [codec.KeysFileVariable]), so no command can forget them.
 	PayloadKeys *codec.Keys
-	// RecordKeys records the payload keys as those of the namespace's workers. Only workers set it.
+	// RecordKeys records the payload keys of the namespace's workers. Only workers set it.
 	RecordKeys bool
 }
 
@@ -50,7 +50,7 @@ const (
 )
 
 // Dial connects to Temporal. It returns once the server has answered and the payload keys of this
-// process match those of the namespace's workers. The caller closes the client.
+// process match the keys of the namespace's workers. The caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
 	options, guard, err := load(o)
 	if err != nil {
@@ -97,7 +97,7 @@ func whenReady(ctx context.Context, call func() error) error {
 
 // Lazy returns a client that connects with its first call, so a process that must answer while
 // Temporal is down can start. The client writes nothing until it knows that its payload keys match
-// those of the workers. The caller closes it.
+// the workers' keys. The caller closes it.
 func Lazy(o Options) (client.Client, error) {
 	options, _, err := load(o)
 	if err != nil {

@@ -167,7 +167,7 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	)
 }
 
-// TestKeysOfTheEnvironment: a command that gives no keys has those of the environment, or says
+// TestKeysOfTheEnvironment: a command that gives no keys takes the keys of the environment, or says
 // what is wrong with them.
 func TestKeysOfTheEnvironment(t *testing.T) {
 	t.Setenv("PAYLOAD_KEYS", "2026-01:AAAA")

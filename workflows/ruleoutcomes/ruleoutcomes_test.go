@@ -66,7 +66,7 @@ func nextStart(t *testing.T, env *testsuite.TestWorkflowEnvironment) ruleoutcome
 	return start
 }
 
-// The run counts for a day. The next one goes on, and knows what was counted.
+// The run counts for a day. The next one goes on, and knows the counts.
 func TestOutcomesAreCounted(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(begin)
@@ -95,7 +95,7 @@ func TestOutcomesAreCounted(t *testing.T) {
 	nextStart(t, env)
 }
 
-// A run has at most 1,000 signals, give or take those of its last task.
+// A run has at most 1,000 signals, give or take a few in its last task.
 func TestOutcomesContinueAsNew(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(begin)

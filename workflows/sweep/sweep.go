@@ -130,11 +130,11 @@ func setUp(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, error) {
 	return s, nil
 }
 
-// lastMarks returns the marks of the last sweep: those of its result, which the schedule keeps, or
-// else those that an activity finds.
+// lastMarks returns the marks of the last sweep: from its result, which the schedule keeps, or else
+// from an activity.
 //
 // A result that cannot be read counts as none: its payload key may be gone by then, and without
-// marks the sweep only compares more orders. What was read is recorded in the history, so that
+// marks the sweep only compares more orders. The answer is recorded in the history, so that
 // every worker goes on from it.
 func lastMarks(ctx workflow.Context) (ordercheck.SweepMarks, error) {
 	var kept *ordercheck.SweepMarks

@@ -253,7 +253,7 @@ func TestMarkIsOneSweepBehind(t *testing.T) {
 	third := a.mustSweep(sweepStart.Add(30*time.Minute), second)
 	assert.Equal(t, []ordercheck.ListedOrder{a.orders[299]}, third.Orders)
 	assert.Equal(t, versionOf(5002), third.Marks.Next)
-	assert.Equal(t, 1, a.compared, "only what is newer than the mark is compared")
+	assert.Equal(t, 1, a.compared, "only orders newer than the mark are compared")
 	fourth := a.mustSweep(sweepStart.Add(45*time.Minute), third)
 	assert.Equal(t, []ordercheck.ListedOrder{a.orders[5]}, fourth.Orders,
 		"the fourth sweep finds the order that the third one skipped")

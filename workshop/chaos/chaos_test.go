@@ -222,7 +222,7 @@ func (r *chaos) run(t *testing.T, p plan) {
 	r.logRestarts(t)
 }
 
-// created returns the ids of those orders that exist.
+// created returns the ids of the orders that exist.
 func (r *chaos) created(orders []int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -52,7 +52,7 @@ func hugeRules(t *testing.T) func() *rules.Set {
 
 // TestValuesOverTemporalsLimits makes each value of an order ten times too large for Temporal,
 // alone and together. No run may be terminated, hang or fail: the order is held, and reports say
-// what was cut.
+// the cut values.
 func TestValuesOverTemporalsLimits(t *testing.T) {
 	t.Parallel()
 	var notices atomic.Int64

@@ -27,7 +27,7 @@ func TestForgedLinks(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, func(o *signin.Options) { o.Peer = eachRequest() })
 	other := newDesk(t, func(o *signin.Options) {
-		o.Secrets = []string{"another secret, just as long as the first"}
+		o.Secrets = []string{"another secret, of the same length as the first"}
 	})
 	link := d.link(t, jane, "/")
 	key := link[strings.LastIndexByte(link, '/')+1:]

@@ -37,11 +37,11 @@ type Fake struct {
 	// Rules and InForce are the rule set.
 	Rules   ordercheck.DescribedRules
 	InForce ordercheck.InForce
-	// Outcomes is what became of errors, whatever day is asked for.
+	// Outcomes are the outcomes of errors, whatever day is asked for.
 	Outcomes ordercheck.RuleOutcomes
 
-	// Err is the error of all methods, CheckErr that of Check, ActErr that of Override and Comment,
-	// RulesErr that of DescribeRules, OutcomesErr that of RuleOutcomes.
+	// Err is the error of all methods, CheckErr only of Check, ActErr of Override and Comment,
+	// RulesErr of DescribeRules, OutcomesErr of RuleOutcomes.
 	Err, CheckErr, ActErr, RulesErr, OutcomesErr error
 	// NotOpen makes Override and Comment return orders.ErrNotOpen.
 	NotOpen bool

@@ -39,7 +39,7 @@ func Start(name string, cmd *exec.Cmd) (*Child, error) {
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = time.Second
 	started := make(chan error, 1)
-	// The thread that starts the child must live as long as the child: the kernel sends the signal on
+	// The thread that starts the child must outlive the child: the kernel sends the signal on
 	// the parent's death when that thread ends, not when the process does.
 	go func() {
 		runtime.LockOSThread()
@@ -118,7 +118,7 @@ func ignoreFinished(err error) error {
 }
 
 // FindCommand looks for a program: the one that an environment variable names, then on the PATH,
-// then in bin/ of the working folder and of those above it, where 'make <name>' puts it.
+// then in bin/ of the working folder and of its parents, where 'make <name>' puts it.
 func FindCommand(name, variable string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		if _, err := exec.LookPath(path); err != nil {

@@ -34,7 +34,7 @@ type Mail struct {
 	Header mail.Header
 }
 
-// ErrNoSuchMail says that the id is not that of a mail that is here.
+// ErrNoSuchMail says that there is no mail with this id.
 var ErrNoSuchMail = errors.New("the mail catcher has no such mail")
 
 // maxAnswer is more than any mail of the gate's has, in bytes.

@@ -43,7 +43,7 @@ type Options struct {
 type Server struct {
 	// SMTPAddr is the host:port that takes mail.
 	SMTPAddr string
-	// APIURL is where mailpit's own API is, without a slash at the end.
+	// APIURL is the address of mailpit's own API, without a slash at the end.
 	APIURL string
 
 	*childprocess.Child

@@ -26,7 +26,7 @@ type Builtin struct {
 	newCheck func(*params) rules.Check
 }
 
-// builtins are the built-in rules: first the general checks, then those of single companies.
+// builtins are the built-in rules: first the general checks, then the checks of single companies.
 var builtins = []Builtin{
 	{
 		Name: "line-subtotal", Scope: ordercheck.ScopeLine,

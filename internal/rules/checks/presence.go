@@ -78,7 +78,7 @@ func requiredFields(p *params) rules.Check {
 
 // fillable is a field of an order that a company may require.
 type fillable struct {
-	// name is what people call the field.
+	// name is the name of the field for people.
 	name   string
 	filled func(*inflow.SalesOrder) bool
 }

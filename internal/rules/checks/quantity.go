@@ -137,7 +137,7 @@ func stock(p *params) rules.Check {
 }
 
 // pickedQuantity finds products of which more was picked than ordered or, once the order is
-// fulfilled, less, and boxes that hold something else than what was picked. It does not look at an
+// fulfilled, less, and boxes that hold something else than the picks. It does not look at an
 // order without picks.
 func pickedQuantity(p *params) rules.Check {
 	tolerance := p.amount(settingTolerance, "0",

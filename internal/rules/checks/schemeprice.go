@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/rules/ordercel"
 )
 
-// schemePrice finds lines whose price is not that of the order's pricing scheme.
+// schemePrice finds lines whose price differs from the order's pricing scheme.
 func schemePrice(p *params) rules.Check {
 	tolerance := p.tolerance()
 	percent := p.percent("tolerancePercent", "0.5",

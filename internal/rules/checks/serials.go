@@ -22,7 +22,7 @@ func serialNumbers(*params) rules.Check {
 		for i := range e.Order.PickLines {
 			pickedGoods[e.Order.PickLines[i].ProductID] = true
 		}
-		unnumbered := newGoods() // what is sold on lines that leave the numbers to the picks
+		unnumbered := newGoods() // products of lines whose serial numbers are in the picks
 		for i := range e.Order.Lines {
 			if line := &e.Order.Lines[i]; len(line.Quantity.SerialNumbers) == 0 && quantity(line).IsPos() {
 				unnumbered.add(line.ProductID, standardQuantity(line.Quantity))

@@ -160,7 +160,7 @@ func noTax(*params) rules.Check {
 				at = append(at, i)
 			}
 		}
-		// The taxes of an even exchange cancel out, and those of a few cents round to 0.
+		// The taxes of an even exchange cancel out, and taxes on a few cents round to 0.
 		allowed := withinLines(e, &c, decimal.MustParse(aCent), decimal.MustParse(halfACent))
 		if c.SumOf(&due1).Max(c.SumOf(&due2)).Cmp(allowed) > 0 {
 			e.OnOrder(rules.Breach{

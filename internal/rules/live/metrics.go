@@ -29,7 +29,7 @@ const (
 type metrics struct {
 	reloads, findings, unevaluated, outcomes metric.Int64Counter
 	timeToFix                                metric.Float64Histogram
-	// findingRules are the labels of findings and unevaluated, outcomeRules those of outcomes and
+	// findingRules are the labels of findings and unevaluated, outcomeRules the labels of outcomes and
 	// timeToFix.
 	findingRules, outcomeRules ruleNames
 }

@@ -40,7 +40,7 @@ func random(
 	return rand.New(rand.NewPCG(*seed+n, 21))
 } //nolint:gosec // repeatable, not secret
 
-// evaluated is what the rules say of an order, without the checks that look at other orders too.
+// evaluated holds the findings of an order, without the checks that look at other orders too.
 func evaluated(
 	t testing.TB, set *rules.Set, o *order,
 ) (findings []ordercheck.Finding, skipped map[string]string) {

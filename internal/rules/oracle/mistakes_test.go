@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// mistake is something that people get wrong. make puts it into an order and says what is to be
-// found, or reports false if this order cannot have it. An expected amount of "?" is the oracle's.
+// mistake is something that people get wrong. make puts it into an order and returns the findings
+// to be found, or reports false if this order cannot have it. An expected amount of "?" is the
+// oracle's.
 type mistake struct {
 	rule string
 	make func(*mistaker) (found, bool)
@@ -548,7 +549,7 @@ var mistakes = []mistake{
 
 func pickRat(m *mistaker, of ...string) *big.Rat { return n(of[m.IntN(len(of))]).r }
 
-// mistakenOrder is a right order with one or two mistakes put into it, and what is to be found of
+// mistakenOrder is a right order with one or two mistakes put into it, and the expected findings of
 // them. harmless counts mistakes that turned out to be none: the amounts fit another reading.
 func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []found) {
 	for {

@@ -110,7 +110,7 @@ func (o *order) rates(l *line) (first, second *big.Rat) {
 	return quo(one.rat(), integer(100)), quo(two.rat(), integer(100))
 }
 
-// discounted is what a line comes to in the order's own terms: with tax if prices have it. A fixed
+// discounted is the amount of a line in the order's own terms: with tax if prices have it. A fixed
 // discount has two readings, per unit and per line.
 func discounted(l *line) []*big.Rat {
 	full := mul(l.qty(), l.UnitPrice.rat())

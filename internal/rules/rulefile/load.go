@@ -53,7 +53,7 @@ func Paths(list string) []string {
 
 // Load reads rule files from disk and compiles them into one set. A later file adds rules to the
 // earlier ones, changes them, or switches them off. The error is [Faults], with everything that is
-// wrong, or that of ctx. Load returns when ctx ends, even if the disk hangs.
+// wrong, or the error of ctx. Load returns when ctx ends, even if the disk hangs.
 func Load(ctx context.Context, paths ...string) (*rules.Set, error) {
 	loaded, err := LoadFiles(ctx, paths)
 	return loaded.Set, err

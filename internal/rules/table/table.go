@@ -83,7 +83,7 @@ func (f Faults) Error() string {
 
 // Read reads a table from the content of a file, which is CSV unless its name ends in
 // .xlsx. key names the column that rows are looked up by; sheet names a workbook's
-// sheet, the first if it is empty. Errors are [*Fault] or [Faults], or that of ctx.
+// sheet, the first if it is empty. Errors are [*Fault] or [Faults], or the error of ctx.
 func Read(ctx context.Context, name string, content []byte, key, sheet string) (*Table, error) {
 	if len(content) > MaxFileSize {
 		return nil, &Fault{

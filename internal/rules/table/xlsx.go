@@ -126,7 +126,7 @@ func (r *bounded) Read(into []byte) (int, error) {
 	n, err := r.from.Read(into)
 	if r.w.left -= int64(n); r.w.left < 0 {
 		return 0, &Fault{
-			Message: fmt.Sprintf("the workbook is too large: what is read of it unpacks to more than %d MiB",
+			Message: fmt.Sprintf("the workbook is too large: its parts unpack to more than %d MiB",
 				maxUnzipped>>20),
 		}
 	}

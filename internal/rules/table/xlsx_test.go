@@ -185,7 +185,7 @@ func TestAWorkbookUnpacksToABoundedSize(t *testing.T) {
 	require.NoError(t, err)
 	w := &workbook{ctx: t.Context(), files: files.File, left: 1 << 20}
 	_, err = w.table("K", "")
-	require.ErrorContains(t, err, "unpacks to more than 128 MiB")
+	require.ErrorContains(t, err, "unpack to more than 128 MiB")
 	assert.Negative(t, w.left)
 	assert.Greater(t, w.left, int64(-1<<20), "unpacking stops there")
 }
