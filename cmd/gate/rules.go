@@ -127,12 +127,20 @@ Exit status: 0 no problems found, 2 there are faults.`,
 				set.Digest(),
 			)
 			cmd.PrintErrf("next: gate rules try --rules %s --orders FILE, which shows what the rules "+
-				"would have done to past orders\n", strings.Join(args, ","))
+				"would have done to past orders\n", shellWord(strings.Join(args, ",")))
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the faults as one list in JSON")
 	return cmd
+}
+
+// shellWord returns a text as one word of a shell command.
+func shellWord(text string) string {
+	if !strings.ContainsAny(text, " \t\n\"'`\\$&;|<>()*?[]{}#~!") {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // faulty shows what is wrong with rule files, one fault a line, and ends the command.

@@ -59,6 +59,10 @@ func TestRulesValidate(t *testing.T) {
 	out, _, status := runRules(t, "", "validate", own)
 	assert.Equal(t, 0, status)
 	assert.Regexp(t, `^own: 3 rules \(2 enabled\), no problems found\nsha256:[0-9a-f]{64}\n$`, out)
+	spaced := filepath.Join(t.TempDir(), "our own.yaml")
+	require.NoError(t, os.WriteFile(spaced, []byte(ownRules), 0o600))
+	_, next, _ := runRules(t, "", "validate", own, spaced)
+	assert.Contains(t, next, "gate rules try --rules '"+own+","+spaced+"' --orders FILE")
 
 	out, stderr, status := runRules(t, "", "validate", broken)
 	assert.Equal(t, 2, status)

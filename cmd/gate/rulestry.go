@@ -143,7 +143,8 @@ func tooMany(r *backtest.Result) error {
 // loadRules compiles rule files, or the rules in force if none is named.
 func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 	from := strings.Join(files, ", ")
-	if len(files) == 0 {
+	fromSetting := len(files) == 0
+	if fromSetting {
 		files = rulefile.Paths(os.Getenv("RULES_FILE"))
 		from = "RULES_FILE: " + strings.Join(files, ", ")
 	}
@@ -154,7 +155,11 @@ func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 	}
 	set, err := rulefile.Load(cmd.Context(), files...)
 	if err != nil {
-		return backtest.Source{}, faulty(cmd.ErrOrStderr(), err)
+		err = faulty(cmd.ErrOrStderr(), err)
+		if fromSetting {
+			err = &exitError{code: exitNotChecked, err: fmt.Errorf("RULES_FILE: %w", err)}
+		}
+		return backtest.Source{}, err
 	}
 	return backtest.Source{Set: set, From: from}, nil
 }
