@@ -65,3 +65,27 @@ func TestAWriteThatNoWorkerTookInTimeBeginsAnew(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 	assert.Empty(t, field.Text)
 }
+
+// TestAnOpenOrderIsCheckedWhenMarksAreResumed: the timeline has no delivery then.
+func TestAnOpenOrderIsCheckedWhenMarksAreResumed(t *testing.T) {
+	l := newLife(t, settings, "total")
+	l.deliverAt(0, 1)
+	l.RegisterDelayedCallback(func() {
+		l.fetchedAt = nil
+		l.SignalWorkflow(ordercheck.SignalWebhookDelivered,
+			[]ordercheck.Delivery{{Event: ordercheck.EventMarksResumed}})
+	}, settings.GracePeriod+time.Hour)
+	l.RegisterDelayedCallback(func() {
+		assert.Len(t, l.fetchedAt, 1)
+		l.broken = nil
+		l.saved++
+		l.deliver(1)
+	}, settings.GracePeriod+2*time.Hour)
+	deliveries := 0
+	for _, entry := range l.mustRun(t).Timeline {
+		if entry.Kind == ordercheck.TimelineDelivery {
+			deliveries++
+		}
+	}
+	assert.Equal(t, 2, deliveries)
+}

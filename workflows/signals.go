@@ -34,6 +34,9 @@ func (o *salesOrder) receive(ctx workflow.Context) {
 		if got.rulesDigest != "" {
 			o.state.RulesChanged(got.rulesDigest)
 		}
+		if got.resumed {
+			o.state.MarksResumed()
+		}
 		if got.plain() {
 			o.state.Asked()
 		}
@@ -46,12 +49,13 @@ type signalContent struct {
 	webhooks    int
 	missed      string    // newest version that the sweep found missed; empty if none
 	rulesDigest string    // of the rule set that took over, if any
+	resumed     bool      // hold marks are on again
 	accepted    time.Time // when the ingress accepted the first webhook; zero if unknown
 }
 
 // plain reports whether the signal is empty: a person asks to check again.
 func (s *signalContent) plain() bool {
-	return s.webhooks == 0 && s.missed == "" && s.rulesDigest == ""
+	return s.webhooks == 0 && s.missed == "" && s.rulesDigest == "" && !s.resumed
 }
 
 func (s *signalContent) priority() int {
@@ -85,6 +89,10 @@ func readDeliveries(raw converter.RawValue) (s signalContent, err error) {
 		}
 		if readable && d.Event == ordercheck.EventRulesChanged && d.RulesDigest != "" {
 			s.rulesDigest = d.RulesDigest
+			continue
+		}
+		if readable && d.Event == ordercheck.EventMarksResumed {
+			s.resumed = true
 			continue
 		}
 		s.webhooks++

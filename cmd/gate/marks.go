@@ -69,26 +69,39 @@ func newMarksResumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "Let the gate mark held orders in InFlow again",
-		Long: `Let workers mark held orders in InFlow again, and have every open order checked now,
-so those that are held are marked. A worker must be running.
+		Long: `Let workers mark held orders in InFlow again, and have every open order checked,
+so those that are held are marked. The checks wait for those of people and webhooks.
+A worker must be running.
 
 Exit status: 0, or 1 if it could not be done.`,
 		Example: `  gate marks status
   gate marks resume`,
 		Args: exactArgs(0, "gate marks resume takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withTemporalAtMost(cmd.Context(), wait,
-				func(ctx context.Context, c client.Client) error {
-					orders, err := operations.ResumeHoldMarks(ctx, c)
-					if err != nil {
-						return err
-					}
-					_, err = fmt.Fprintf(cmd.OutOrStdout(),
-						"hold marks are on again; %d open orders are checked now\n", orders)
-					return err
-				})
+			return withTemporal(cmd.Context(), func(c client.Client) error {
+				return resumeMarks(cmd, c, wait)
+			})
 		},
 	}
 	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for a worker")
 	return cmd
+}
+
+// resumeMarks resumes hold marks. wait doesn't limit the time that many open orders take.
+func resumeMarks(cmd *cobra.Command, c client.Client, wait time.Duration) error {
+	waiting, cancel := waitAtMost(cmd.Context(), wait)
+	defer cancel()
+	if err := operations.ResumeHoldMarks(waiting, c); err != nil {
+		return notDone(waiting, err, fmt.Sprintf("no worker has resumed hold marks within %v: "+
+			"start 'gate worker', then run the command again (wait longer with --wait)", wait))
+	}
+	orders, err := operations.CheckForHoldMarks(cmd.Context(), c)
+	if err != nil {
+		return fmt.Errorf("hold marks are on again, but only %s asked for a check: %w; "+
+			"run the command again", ordercheck.Plural(orders, "open order"), err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(),
+		"hold marks are on again; %s will be checked as InFlow's rate limit allows\n",
+		ordercheck.Plural(orders, "open order"))
+	return err
 }

@@ -28,7 +28,8 @@ func HoldMarksStopped(ctx context.Context, c client.Client) (*ordercheck.HoldMar
 	}
 	answer, err := c.QueryWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.QueryHoldMarksStop)
 	if err != nil {
-		return nil, fmt.Errorf("ask why hold marks are stopped: %w", err)
+		return nil, fmt.Errorf("hold marks are stopped, but no worker says why; "+
+			"start 'gate worker', then try again: %w", err)
 	}
 	var stop ordercheck.HoldMarksStop
 	if err := answer.Get(&stop); err != nil {
@@ -37,26 +38,31 @@ func HoldMarksStopped(ctx context.Context, c client.Client) (*ordercheck.HoldMar
 	return &stop, nil
 }
 
-// ResumeHoldMarks lets the gate write hold marks again, and has every open order checked, so that its
-// mark becomes what it should be. An order that is right, but still has its mark, is open too. It
-// returns the number of open orders. Without a stop it only has them checked. It waits for a worker,
-// because without one nothing would happen.
-func ResumeHoldMarks(ctx context.Context, c client.Client) (orders int, err error) {
+// ResumeHoldMarks lets the gate write hold marks again. It waits for a worker, because without one
+// nothing would happen.
+func ResumeHoldMarks(ctx context.Context, c client.Client) error {
 	if err := waitForWorker(ctx, c); err != nil {
-		return 0, err
+		return err
 	}
-	err = c.SignalWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.SignalResumeHoldMarks, nil)
+	err := c.SignalWorkflow(ctx, ordercheck.HoldMarksStopID, "", ordercheck.SignalResumeHoldMarks, nil)
 	var none *serviceerror.NotFound
 	switch {
 	case errors.As(err, &none): // nothing is stopped
+		return nil
 	case err != nil:
-		return 0, fmt.Errorf("resume hold marks: %w", err)
-	default:
-		// An order that is checked before the stop has ended would not be marked.
-		if err := c.GetWorkflow(ctx, ordercheck.HoldMarksStopID, "").Get(ctx, nil); err != nil {
-			return 0, fmt.Errorf("wait for the end of the stop of hold marks: %w", err)
-		}
+		return fmt.Errorf("resume hold marks: %w", err)
 	}
+	// An order that is checked before the stop has ended would not be marked.
+	if err := c.GetWorkflow(ctx, ordercheck.HoldMarksStopID, "").Get(ctx, nil); err != nil {
+		return fmt.Errorf("wait for the end of the stop of hold marks: %w", err)
+	}
+	return nil
+}
+
+// CheckForHoldMarks has every open order checked, so that its mark becomes what it should be. An order
+// that is right, but still has its mark, is open too. It returns the number of orders that it asked,
+// also if it fails.
+func CheckForHoldMarks(ctx context.Context, c client.Client) (orders int, err error) {
 	query := fmt.Sprintf(
 		"WorkflowType = '%s' AND ExecutionStatus = 'Running'",
 		ordercheck.WorkflowType,
@@ -72,7 +78,9 @@ func ResumeHoldMarks(ctx context.Context, c client.Client) (orders int, err erro
 		}
 		for _, run := range page.GetExecutions() {
 			id := run.GetExecution().GetWorkflowId()
-			err := c.SignalWorkflow(ctx, id, "", ordercheck.SignalWebhookDelivered, nil)
+			err := c.SignalWorkflow(ctx, id, "", ordercheck.SignalWebhookDelivered,
+				[]ordercheck.Delivery{{Event: ordercheck.EventMarksResumed, ReceivedAt: time.Now().UTC()}})
+			var none *serviceerror.NotFound
 			switch {
 			case errors.As(err, &none): // it has ended since
 			case err != nil:

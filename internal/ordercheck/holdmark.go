@@ -32,6 +32,9 @@ const (
 	QueryHoldMarksStop = "hold-marks-stop"
 	// SignalResumeHoldMarks ends it.
 	SignalResumeHoldMarks = "resume"
+	// EventMarksResumed is the event of a [Delivery] that asks an open order to check itself, so that
+	// its mark becomes what it should be.
+	EventMarksResumed = "marks-resumed"
 )
 
 // Application error types of the activities that write hold marks. None is retried by Temporal.

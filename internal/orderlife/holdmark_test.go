@@ -781,3 +781,19 @@ func TestAnOldReadingIsNotWrittenUpon(t *testing.T) {
 	assert.Len(t, l.marks, 2)
 	assert.Empty(t, l.mark())
 }
+
+// All open orders are checked then, so people and webhooks go first.
+func TestResumedMarksAreCheckedLast(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.hold.stopped = true
+	l.at(time.Hour, func() {
+		assert.Zero(t, l.writes)
+		l.hold.stopped = false
+		l.state.MarksResumed()
+		assert.Equal(t, ordercheck.PrioritySweep, l.state.Due.Priority)
+	})
+	l.at(time.Hour+time.Minute, func() { assert.NotEmpty(t, l.mark()) })
+	l.save(2*time.Hour, func() { l.broken() })
+	l.mustRun()
+}

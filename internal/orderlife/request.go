@@ -91,6 +91,10 @@ func (s *State) RulesChanged(digest string) {
 	s.request(ordercheck.PrioritySweep).RulesOnly = withoutFetch
 }
 
+// MarksResumed makes a check due, after which the mark is tried again. All open orders have one then,
+// so people and webhooks go first.
+func (s *State) MarksResumed() { s.request(ordercheck.PrioritySweep) }
+
 // settledAt returns when the due check may begin: SettleQuiet after the last delivery, but no later
 // than SettleMax after the first one. It is zero if the check may begin now.
 func (s *State) settledAt() time.Time {

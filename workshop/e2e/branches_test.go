@@ -228,8 +228,7 @@ func markBranches() map[string]branch {
 				stop, err := operations.HoldMarksStopped(t.Context(), s.temporal)
 				return err == nil && stop != nil
 			}, waitFor, tick)
-			_, err := operations.ResumeHoldMarks(t.Context(), s.temporal)
-			require.NoError(t, err)
+			s.resumeMarks()
 			s.waitForMark(id, "HOLD since ")
 			s.waitForCompleted(id, ordercheck.ActivityReadHoldField, 2)
 			s.fix(id)

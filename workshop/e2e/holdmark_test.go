@@ -258,13 +258,20 @@ func TestAWriteThatDamagesAnOrderStopsAllMarks(t *testing.T) {
 			written := len(s.writes(other))
 			assert.Zero(t, written, "no other order is marked")
 
-			orders, err := operations.ResumeHoldMarks(t.Context(), s.temporal)
-			require.NoError(t, err)
-			assert.Equal(t, 2, orders)
+			assert.Equal(t, 2, s.resumeMarks())
 			s.waitForMark(other, "HOLD since ")
 			s.waitForMark(id, "HOLD since ")
 		})
 	}
+}
+
+// resumeMarks does what 'gate marks resume' does.
+func (s *stack) resumeMarks() (orders int) {
+	s.t.Helper()
+	require.NoError(s.t, operations.ResumeHoldMarks(s.t.Context(), s.temporal))
+	orders, err := operations.CheckForHoldMarks(s.t.Context(), s.temporal)
+	require.NoError(s.t, err)
+	return orders
 }
 
 // createWithSerials makes a wrong order whose first line has serial numbers.
@@ -475,9 +482,7 @@ func TestARightOrderKeepsItsRunWhileMarksAreStopped(t *testing.T) {
 	s.waitForStatus(id, ordercheck.StatusPassed)
 	assert.NotEmpty(t, s.mark(id))
 	s.fake.ClearFaults()
-	orders, err := operations.ResumeHoldMarks(t.Context(), s.temporal)
-	require.NoError(t, err)
-	assert.Equal(t, 1, orders, "the run is open")
+	assert.Equal(t, 1, s.resumeMarks(), "the run is open")
 	s.mustResult(id)
 	assert.Empty(t, s.mark(id))
 }
@@ -507,8 +512,7 @@ func TestAChangedFieldMovesTheMark(t *testing.T) {
 	s.holdMarks, err = activities.NewHoldMarks("custom4", "", time.UTC, false)
 	require.NoError(t, err)
 	s.startWorker()
-	_, err = operations.ResumeHoldMarks(t.Context(), s.temporal)
-	require.NoError(t, err)
+	s.resumeMarks()
 	s.waitForMark(id, "")
 	require.Eventually(t, func() bool {
 		custom, _ := s.document(id)["customFields"].(map[string]any)
