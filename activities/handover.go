@@ -17,6 +17,9 @@ import (
 const (
 	// handOverCalls is the number of orders of a batch that are signalled at the same time.
 	handOverCalls = 4
+	// handOverSlow is how long a call counts as one of handOverCalls. Otherwise orders that can't be
+	// signalled would keep the others waiting for handOverCallTimeout.
+	handOverSlow = 250 * time.Millisecond
 	// handOverCallTimeout is for one order. The next attempt tries a busy order again.
 	handOverCallTimeout = 5 * time.Second
 	// handOverHeartbeat is the time between two heartbeats; the worker's heartbeat throttling must
@@ -49,31 +52,32 @@ func (h *HandOver) HandOver(ctx context.Context, in ordercheck.DeliveryBatch) er
 	stopHeartbeat := remaining.startHeartbeat(ctx)
 	defer stopHeartbeat()
 
-	work := make(chan int)
 	var group sync.WaitGroup
-	for range handOverCalls {
+	slots := make(chan struct{}, handOverCalls)
+	for _, i := range remaining.indexes() {
+		if !acquire(ctx, slots) {
+			break
+		}
+		release := sync.OnceFunc(func() { <-slots })
 		group.Go(func() {
-			for i := range work {
-				remaining.finish(i, h.signalOrder(ctx, &in.Orders[i]))
-			}
+			defer release()
+			defer time.AfterFunc(handOverSlow, release).Stop()
+			remaining.finish(i, h.signalOrder(ctx, &in.Orders[i]))
 		})
 	}
-	feed(ctx, work, remaining.indexes())
 	group.Wait()
 	return remaining.err(in.Orders)
 }
 
-// feed sends the indexes to work, until the worker stops or ctx ends.
-func feed(ctx context.Context, work chan<- int, indexes []int) {
-	defer close(work)
-	for _, i := range indexes {
-		select {
-		case work <- i:
-		case <-activity.GetWorkerStopChannel(ctx):
-			return
-		case <-ctx.Done():
-			return
-		}
+// acquire waits for a slot. It returns false if the worker stops or ctx ends.
+func acquire(ctx context.Context, slots chan<- struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-activity.GetWorkerStopChannel(ctx):
+		return false
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"error-check-gate/activities"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/ordersignal"
 )
 
 // signals collects the signals that it does not refuse.
@@ -66,7 +67,7 @@ func batchOf(n int) ordercheck.DeliveryBatch {
 
 // handOver runs the activity. prepare may be nil.
 func handOver(
-	t *testing.T, s *signals, prepare func(*testsuite.TestActivityEnvironment),
+	t *testing.T, s ordersignal.Temporal, prepare func(*testsuite.TestActivityEnvironment),
 	batch ordercheck.DeliveryBatch,
 ) error {
 	t.Helper()
@@ -130,6 +131,46 @@ func TestHandOverRetriesOnlyFailedOrders(t *testing.T) {
 	for _, id := range refused {
 		assert.Contains(t, again.got, id)
 	}
+}
+
+// stuckOrders is a client of Temporal that doesn't signal some orders before all others have been
+// signalled.
+type stuckOrders struct {
+	*signals
+	stuck      func(workflowID string) bool
+	othersDone chan struct{}
+}
+
+func (s *stuckOrders) SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string,
+	signalArg any, options client.StartWorkflowOptions, workflow any, arguments ...any,
+) (client.WorkflowRun, error) {
+	if s.stuck(workflowID) {
+		select {
+		case <-s.othersDone:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return s.signals.SignalWithStartWorkflow(ctx, workflowID, signalName, signalArg, options,
+		workflow, arguments...)
+}
+
+// TestHandOverOfStuckOrders checks that orders that can't be signalled don't delay the others.
+func TestHandOverOfStuckOrders(t *testing.T) {
+	const stuck, orders = 12, 40
+	batch := batchOf(orders)
+	ids := map[string]bool{}
+	for _, order := range batch.Orders[:stuck] {
+		ids[ordercheck.WorkflowID(order.SalesOrderID)] = true
+	}
+	s := &stuckOrders{&signals{}, func(id string) bool { return ids[id] }, make(chan struct{})}
+	s.taken = func(total int) {
+		if total == orders-stuck {
+			close(s.othersDone)
+		}
+	}
+	require.NoError(t, handOver(t, s, nil, batch))
+	assert.Len(t, s.got, orders)
 }
 
 // TestHandOverWithInvalidHeartbeat checks that all orders are signalled if the heartbeat of the
