@@ -90,16 +90,48 @@ func unprintable(r rune) bool {
 	return r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Zl, unicode.Zp)
 }
 
+// anySpace matches the space that [Text.Format] takes away if nothing follows or precedes it.
+const anySpace = `[\s\p{Z}]*`
+
+// patternOf returns an expression for the marks of a text. A mark without an error or without {more}
+// may end before a space of the text.
 func patternOf(text string) *regexp.Regexp {
-	expression := regexp.QuoteMeta(text)
-	for _, place := range [][2]string{
-		{placeSince, `\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`},
-		{placeError, `.*`},
-		{placeMore, `( \(\+\d+ more\))?`},
-	} {
-		expression = strings.Replace(expression, regexp.QuoteMeta(place[0]), place[1], 1)
+	var expression strings.Builder
+	from := 0
+	for _, place := range placeholder.FindAllStringIndex(text, -1) {
+		expression.WriteString(literal(text[from:place[0]]))
+		from = place[1]
+		switch text[place[0]:place[1]] {
+		case placeSince:
+			expression.WriteString(`\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`)
+		case placeError:
+			expression.WriteString(`.*`)
+		case placeMore:
+			expression.WriteString(`( ?\(\+\d+ more\))?`)
+		}
 	}
-	return regexp.MustCompile("^" + strings.TrimSpace(expression) + "$")
+	expression.WriteString(literal(text[from:]))
+	return regexp.MustCompile("^" + expression.String() + "$")
+}
+
+// literal returns an expression for a part of the text between placeholders.
+func literal(text string) string {
+	inside := strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return ""
+	case inside == "":
+		return anySpace
+	}
+	before, after, _ := strings.Cut(text, inside)
+	expression := regexp.QuoteMeta(inside)
+	if before != "" {
+		expression = anySpace + expression
+	}
+	if after != "" {
+		expression += anySpace
+	}
+	return expression
 }
 
 // Recognizes reports whether a custom field's value has the form of a mark.

@@ -77,3 +77,29 @@ func TestParseTextSaysWhatIsWrong(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 }
+
+// The gate trims a mark, so a text's own spaces may be missing at its ends.
+func TestEveryMarkIsRecognized(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	for _, text := range []string{
+		DefaultText, "HOLD since {since}: {error} {more}", "{more} HOLD since {since} {error}",
+		"  HOLDHOLD   {since}   {error}   ", "HOLD\u00a0since\u00a0{since}:\u00a0{error}",
+		"(HOLD) [since] {since}? *{error}* $ ^ \\d", "{error}{more}{since}HOLDHOLD",
+		"HOLD%s%d {{since}}: {error}", "暂停发货请联系办公室 {since}: {error}{more}",
+	} {
+		parsed, err := ParseText(text, time.UTC)
+		require.NoError(t, err, text)
+		for _, message := range []string{
+			"total is 1", "", "\u200b", "\xff", "a\nb {since} {more} {error}", " 100% of $1 ",
+			strings.Repeat("é", 5000), strings.Repeat("👩\u200d👧", 60),
+		} {
+			for _, more := range []int{0, 1, 999_999_999} {
+				mark := parsed.Format(ordercheck.HoldMark{Since: since, Error: message, More: more})
+				assert.True(t, parsed.Recognizes(mark), "%q of %q", mark, text)
+				assert.LessOrEqual(t, utf8.RuneCountInString(mark), MaxLength)
+			}
+		}
+		assert.False(t, parsed.Recognizes("call Bob on 25 Nov"), text)
+	}
+}
