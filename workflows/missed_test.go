@@ -81,7 +81,8 @@ func TestListedOrderThatDoesNotExistIsMissedOnce(t *testing.T) {
 	l.gone = true
 	var shown string
 	l.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(attributes temporal.SearchAttributes) bool {
-		if version, ok := attributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)); ok {
+		key := temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchOrderVersion)
+		if version, ok := attributes.GetKeyword(key); ok {
 			shown = version
 		}
 		return true

@@ -155,7 +155,8 @@ func TestDocsFakeInflowPage(t *testing.T) {
 		script := `gate() { shift; printf '%s\0' "$@"; }` + "\n" + line
 		args, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output() //nolint:gosec // a line of the page
 		require.NoError(t, err, line)
-		require.NoError(t, newFakeInflowCommand().ParseFlags(strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")), line)
+		flags := strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")
+		require.NoError(t, newFakeInflowCommand().ParseFlags(flags), line)
 		commands++
 	}
 	assert.GreaterOrEqual(t, requests, 15)

@@ -107,7 +107,9 @@ func TestWebhooksSubscribeShowsTheSecretOnce(t *testing.T) {
 	out, _, _ = runAccount(t, "list", "--json")
 	assert.Equal(t, "[]\n", out)
 	fake.SetAPIKey("another")
-	for _, args := range [][]string{{"list"}, {"get", id}, {"subscribe", gateURL}, {"unsubscribe", id}, {"rotate", id}} {
+	for _, args := range [][]string{
+		{"list"}, {"get", id}, {"subscribe", gateURL}, {"unsubscribe", id}, {"rotate", id},
+	} {
 		_, stderr, status = runAccount(t, args...)
 		assert.Equal(t, 1, status, "%v", args)
 		assert.Contains(t, stderr, "INFLOW_API_KEY", "%v", args)
@@ -147,11 +149,16 @@ func TestWebhooksSubscribeTellsEveryFaultBeforeItAsks(t *testing.T) {
 	_, stderr, status = runAccount(t, "rotate", "id", "--secret-file", "no/secret", "--probe", "gate",
 		"--in-a-row", "0", "--overlap", "-1s", "--wait", "-1s")
 	assert.Equal(t, 1, status)
-	for _, want := range []string{"INFLOW_COMPANY_ID", "mkdir", "--probe", "--in-a-row", "--overlap", "--wait"} {
+	for _, want := range []string{
+		"INFLOW_COMPANY_ID", "mkdir", "--probe", "--in-a-row", "--overlap", "--wait",
+	} {
 		assert.Contains(t, stderr, want)
 	}
 	assert.NotContains(t, stderr, "WEBHOOK_SECRET:", "no command asks for what it does not use")
-	for _, args := range [][]string{{"get"}, {"subscribe"}, {"subscribe", gateURL, gateURL}, {"unsubscribe"}, {"rotate"}, {"list", "x"}} {
+	for _, args := range [][]string{
+		{"get"}, {"subscribe"}, {"subscribe", gateURL, gateURL}, {"unsubscribe"}, {"rotate"},
+		{"list", "x"},
+	} {
 		_, stderr, status = runAccount(t, args...)
 		assert.Equal(t, 1, status, "%v: %s", args, stderr)
 		assert.Contains(t, stderr, "--help", "%v", args)

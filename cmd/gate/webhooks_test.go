@@ -213,7 +213,10 @@ func TestWebhooksSend(t *testing.T) {
 		})
 	}
 
-	for answered, want := range map[int]string{401: "another WEBHOOK_SECRET", 404: "--url", 429: "try again", 503: "could not hand the delivery to Temporal", 500: "not accepted"} {
+	for answered, want := range map[int]string{
+		401: "another WEBHOOK_SECRET", 404: "--url", 429: "try again",
+		503: "could not hand the delivery to Temporal", 500: "not accepted",
+	} {
 		status = answered
 		out, code, err := runWebhooks(t, "", "send", "order-1", "--url", gate.URL)
 		require.ErrorContains(t, err, want)

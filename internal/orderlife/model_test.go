@@ -68,7 +68,8 @@ func (m *model) begin() {
 	m.state = orderlife.New(orderID, own, ordercheck.PriorityWebhook)
 	m.owed = true
 	m.latest, m.lastFound, m.kept = nil, nil, nil
-	m.firstSeen, m.known, m.overrides = map[string]time.Time{}, map[string]bool{}, map[string]ordercheck.Finding{}
+	m.firstSeen, m.known = map[string]time.Time{}, map[string]bool{}
+	m.overrides = map[string]ordercheck.Finding{}
 	m.noticed = 0
 	m.outcomes.begin()
 	m.beginMarks()

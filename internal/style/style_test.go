@@ -29,7 +29,7 @@ const (
 	maxColumns = 120 // of a line of a page
 
 	goColumns    = 100 // of a line of Go, counting a tab as one column
-	maxLongLines = 255
+	maxLongLines = 250
 )
 
 // stilted matches phrases that usually mark a sentence to rewrite. CONTRIBUTING.md has examples.

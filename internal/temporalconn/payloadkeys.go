@@ -107,7 +107,8 @@ func latestRunKeys(
 		return keyRecord{}, fmt.Errorf("read the latest run of a sales order: %w", err)
 	}
 	for _, event := range history.GetHistory().GetEvents() {
-		for _, input := range event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads() {
+		started := event.GetWorkflowExecutionStartedEventAttributes()
+		for _, input := range started.GetInput().GetPayloads() {
 			return keyRecord{sample: input}, nil
 		}
 	}

@@ -163,7 +163,9 @@ func TestRecordGoesOnInItsNextRun(t *testing.T) {
 
 // A worker with another payload key asks for a new run, maybe while open orders are being asked.
 func TestRenewContinuesTheRecordInANewRun(t *testing.T) {
-	for name, at := range map[string]time.Duration{"at rest": time.Hour, "before the orders were asked": time.Second} {
+	for name, at := range map[string]time.Duration{
+		"at rest": time.Hour, "before the orders were asked": time.Second,
+	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecord(t)
 			for range 2 {

@@ -105,7 +105,8 @@ func TestSecurityPage(t *testing.T) {
 	}, waitFor, tick, "an operator's plain signal works too")
 	encrypted := 0
 	for _, event := range s.history(id) {
-		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+		signaled := event.GetWorkflowExecutionSignaledEventAttributes()
+		for _, payload := range signaled.GetInput().GetPayloads() {
 			if string(payload.GetMetadata()["encoding"]) == "binary/encrypted" {
 				encrypted++
 			}

@@ -183,7 +183,8 @@ func (s *stack) startedBySweep(id string) {
 	s.t.Helper()
 	var reasons []string
 	for _, event := range s.history(id) {
-		for _, payload := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+		signaled := event.GetWorkflowExecutionSignaledEventAttributes()
+		for _, payload := range signaled.GetInput().GetPayloads() {
 			// the first rule set in a new namespace
 			if reason := string(payload.GetData()); !strings.Contains(reason,
 				ordercheck.EventRulesChanged) {

@@ -227,9 +227,10 @@ var builtins = []Builtin{
 	},
 	{
 		Name: "serial-numbers", Scope: ordercheck.ScopeLine,
-		Description: "A line does not have one serial number per piece, or shares one with another piece.",
-		requires:    []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines},
-		newCheck:    serialNumbers,
+		Description: "A line does not have one serial number per piece, " +
+			"or shares one with another piece.",
+		requires: []string{inflow.IncludeLines, inflow.IncludeLinesProduct, inflow.IncludePickLines},
+		newCheck: serialNumbers,
 	},
 	{
 		Name: "changed-after-invoice", Scope: ordercheck.ScopeOrder,

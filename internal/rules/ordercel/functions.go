@@ -164,7 +164,8 @@ var functions = []function{
 				ofProduct(productcode.Has)),
 		}},
 	{Function{"hasPrefix", "line.product.hasPrefix('DR-')",
-		"whether the product's name or SKU starts with a text in this case; false if there is no product"},
+		"whether the product's name or SKU starts with a text in this case; " +
+			"false if there is no product"},
 		[]cel.FunctionOpt{
 			cel.MemberOverload("product_has_prefix", []*cel.Type{productType.cel, cel.StringType},
 				cel.BoolType, ofProduct(productcode.HasPrefix)),
