@@ -218,7 +218,9 @@ func (c *configuration) addNotes(environment config.Environment, names []string)
 	marks := slices.Contains(names, "worker") && environment.Value(holdField) != ""
 	if marks && !c.faulty(holdField) {
 		c.Notes = append(c.Notes, holdField+": the gate writes this field of orders in InFlow, "+
-			"so INFLOW_API_KEY must be allowed to write sales orders")
+			"so INFLOW_API_KEY must be allowed to write sales orders. "+
+			"If you clear it, or name another field, marks may stay in the former one: "+
+			"see 'Show holds in InFlow' in docs/operations.md first")
 	}
 }
 

@@ -128,6 +128,7 @@ func TestConfigSaysWhatHoldMarksNeed(t *testing.T) {
 	out, errOut, err := runConfig(t, environment)
 	require.NoError(t, err, errOut)
 	assert.Contains(t, out, note)
+	assert.Contains(t, out, "marks may stay in the former one")
 	out, _, err = runConfig(t, environment, "--json")
 	require.NoError(t, err)
 	assert.Contains(t, out, note)
