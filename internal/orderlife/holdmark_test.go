@@ -797,3 +797,16 @@ func TestResumedMarksAreCheckedLast(t *testing.T) {
 	l.save(2*time.Hour, func() { l.broken() })
 	l.mustRun()
 }
+
+// If nobody has set up the custom field, each order would cost four requests an hour.
+func TestAMarkThatInflowNeverKeepsCostsLittle(t *testing.T) {
+	t.Parallel()
+	l := marked(t, "total")
+	l.hold.keeps = func(before, _ string) string { return before }
+	l.save(3*24*time.Hour, func() {
+		assert.Less(t, l.writes, 20)
+		l.broken()
+	})
+	l.mustRun()
+	assert.Empty(t, l.mark())
+}

@@ -77,6 +77,9 @@ const (
 	// markRetryFirst is the pause after the first failure. It doubles up to markRetryLongest.
 	markRetryFirst   = 5 * time.Second
 	markRetryLongest = time.Hour
+	// markNotKeptLongest is the longest pause if InFlow doesn't keep marks. Then it keeps none of any
+	// order, and each try costs four requests.
+	markNotKeptLongest = day
 	// markPatience is how long a mark is retried. Somebody may be away who has to resume marks.
 	markPatience = 30 * day
 	// markOffPatience is the same while the workers have no field for hold marks: the company may have
@@ -163,9 +166,11 @@ func (s *State) MarkRead(
 		}
 		if !kept {
 			s.takeField(now, image.Field, m.Field != nil && m.Field.Name == image.Field.Name)
-			return s.delayMark(now, markPatience, fmt.Sprintf(
+			result = s.delayMark(now, markPatience, fmt.Sprintf(
 				"InFlow did not keep what was written into %s. Is that custom field set up for sales orders?",
 				image.Field.Name))
+			m.PausedUntil = now.Add(min(markRetryFirst<<min(m.Failures-1, 15), markNotKeptLongest))
+			return result
 		}
 	}
 	s.takeField(now, image.Field, m.Field != nil && m.Field.Name == image.Field.Name)
