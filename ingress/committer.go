@@ -50,13 +50,13 @@ type committerOptions struct {
 	Tracer        trace.Tracer
 	Metrics       *metrics
 	Watchdog      *watchdog.Watchdog // may be nil
-	TemporalError func() error       // the result of the latest health check, for the log
+	TemporalError func() error       // the result of the latest health check
 }
 
-// committer commits deliveries to Temporal. It makes one call per order at a time, which carries
-// every delivery of the order that arrived since the previous call. Under load, a call carries a
-// batch of several orders. See orderqueue.go for the queues, batch.go for the batches, and
-// groupcommit.go for when a call is made.
+// committer commits deliveries to Temporal. It makes one call per order at a time, unless a call
+// takes long. The call carries every delivery of the order that arrived since the previous call.
+// Under load, a call carries a batch of several orders. See orderqueue.go for the queues, batch.go
+// for the batches, and groupcommit.go for when a call is made.
 type committer struct {
 	committerOptions
 	logFailures *rate.Limiter // keeps the log readable while Temporal is down

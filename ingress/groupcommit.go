@@ -17,6 +17,11 @@ const (
 	slowFactor = 2
 	minSlow    = 20 * time.Millisecond
 	maxSlow    = 100 * time.Millisecond
+
+	// nextCallAfter is when an order gets its next call although the previous one has not ended. The
+	// deliveries that wait for it would have too little time left. Temporal may then commit the two
+	// calls in either order, which makes no difference to a check.
+	nextCallAfter = commitWithin / 4
 )
 
 // groupCommit decides when deliveries go to Temporal, as databases do for transactions: while one
@@ -95,9 +100,16 @@ func (c *committer) call(b batch, counter *int) {
 		release()
 		c.startCalls()
 	})
+	endTurn := sync.OnceFunc(func() {
+		for _, part := range b {
+			part.queue.called <- struct{}{}
+		}
+	})
+	next := time.AfterFunc(nextCallAfter, endTurn)
 	began := time.Now()
 	err := c.send(b)
 	timer.Stop()
+	next.Stop()
 	duration := time.Since(began)
 
 	c.mu.Lock()
@@ -111,9 +123,7 @@ func (c *committer) call(b batch, counter *int) {
 	c.startCalls()
 	c.mu.Unlock()
 	b.answer(err)
-	for _, part := range b {
-		part.queue.called <- struct{}{}
-	}
+	endTurn()
 	if err != nil {
 		c.logFailure(b, err)
 	}

@@ -105,6 +105,23 @@ func TestMaxBatch(t *testing.T) {
 	})
 }
 
+// TestSlowCallForAnOrder checks that the deliveries that arrive while a call for their order takes
+// long have enough time left for their own call.
+func TestSlowCallForAnOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		temporal := &fakeTemporal{signal: waitFor(commitWithin * 5 / 8)}
+		c := newTestCommitter(t, temporal, nil, nil)
+		var group sync.WaitGroup
+		for i := range 200 {
+			group.Go(func() { assert.NoError(t, c.commit(t.Context(), "order-1", numbered(i))) })
+			time.Sleep(10 * time.Millisecond)
+		}
+		group.Wait()
+		assert.LessOrEqual(t, len(temporal.committed()), 4)
+		requireIdle(t, c)
+	})
+}
+
 func TestOrdersDoNotWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
