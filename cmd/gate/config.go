@@ -35,8 +35,8 @@ var (
 // sharedDeskVariables are settings that the desk shares with the worker.
 var sharedDeskVariables = []string{"DESK_URL", "DESK_SECRET", "DESK_SECRET_FILE", "DESK_LINK_VALID"}
 
-// shownProcesses returns the processes that 'gate config' shows if none is named: those of
-// production, and others whose own variables are set.
+// shownProcesses returns the processes that 'gate config' shows if none is named: the production
+// processes, and others whose own variables are set.
 func shownProcesses(environment config.Environment) []string {
 	names := slices.Clone(productionProcesses)
 	for _, name := range environment.Names("DESK_") {

@@ -30,7 +30,7 @@ var badValues = []string{
 	"%zz", "/nonexistent/file", "\u202Ea\tb", "postgres://user@host/db", strings.Repeat("x", 5000),
 }
 
-// freeText are the variables that accept any text, and those that no production process reads.
+// freeText lists variables that accept any text, and variables that no production process reads.
 var freeText = []string{
 	"SMTP_USERNAME", "SMTP_PASSWORD", "DESK_OIDC_CLIENT_ID", "DESK_OIDC_CLIENT_SECRET",
 	"WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",

@@ -15,7 +15,7 @@ type rulesData struct {
 	Rules   []ruleRow
 	Omitted int
 	Fault   string // what could not be read
-	// Outcomes is what became of the rules' errors; nil if the rules could not be read.
+	// Outcomes counts the outcomes of the rules' errors; nil if the rules could not be read.
 	Outcomes *outcomesData
 }
 

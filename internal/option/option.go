@@ -28,7 +28,7 @@ func (f Fault) Error() string {
 var otherField = regexp.MustCompile(`\{[A-Z][A-Za-z.]*\}`)
 
 // Rename returns the fault's name and problem with other names for fields. Fields that are not in
-// names keep theirs.
+// names keep their name.
 func (f Fault) Rename(names map[string]string) (name, problem string) {
 	rename := func(field string) string {
 		if name, ok := names[field]; ok {
