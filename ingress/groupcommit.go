@@ -21,7 +21,7 @@ const (
 	// nextCallAfter is when an order gets its next call although the previous one has not ended. The
 	// deliveries that wait for it would have too little time left. Temporal may then commit the two
 	// calls in either order, which makes no difference to a check.
-	nextCallAfter = commitWithin / 4
+	nextCallAfter = commitWithin / 8
 )
 
 // groupCommit decides when deliveries go to Temporal, as databases do for transactions: while one
