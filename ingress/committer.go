@@ -20,9 +20,7 @@ import (
 // Temporal is the part of Temporal's client that the ingress uses.
 type Temporal interface {
 	ordersignal.Temporal
-	ExecuteWorkflow(
-		ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any,
-	) (client.WorkflowRun, error)
+	ordersignal.Starter
 	CheckHealth(
 		ctx context.Context, request *client.CheckHealthRequest,
 	) (*client.CheckHealthResponse, error)

@@ -143,24 +143,25 @@ func (o *orderDay) happen(h happening) {
 
 // count counts what the workflow does.
 func (o *orderDay) count() {
-	note := func(counter *int, bytes int) {
+	note := func(bytes int, counters ...*int) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		*counter++
 		o.cost.bytes += bytes
+		for _, counter := range counters {
+			*counter++
+		}
 	}
-	var fired, cancelled int
 	o.env.SetOnTimerScheduledListener(func(string, time.Duration) {
-		note(&o.cost.timers, o.sizes.of(enumspb.EVENT_TYPE_TIMER_STARTED))
+		note(o.sizes.of(enumspb.EVENT_TYPE_TIMER_STARTED), &o.cost.timers)
 	})
 	o.env.SetOnTimerFiredListener(func(string) {
-		note(&fired, o.sizes.of(enumspb.EVENT_TYPE_TIMER_FIRED)+o.sizes[workflowTask])
+		note(o.sizes.of(enumspb.EVENT_TYPE_TIMER_FIRED) + o.sizes[workflowTask])
 	})
 	o.env.SetOnTimerCanceledListener(func(string) {
-		note(&cancelled, o.sizes.of(enumspb.EVENT_TYPE_TIMER_CANCELED))
+		note(o.sizes.of(enumspb.EVENT_TYPE_TIMER_CANCELED))
 	})
 	o.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Run(func(mock.Arguments) {
-		note(&o.cost.upserts, o.sizes.of(enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES))
+		note(o.sizes.of(enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES), &o.cost.upserts)
 	})
 }
 
