@@ -88,7 +88,7 @@ var notify = call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult]{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: notifyScheduleToClose,
 		StartToCloseTimeout:    time.Minute,
-		WaitForCancellation:    true, // see sender.pause
+		WaitForCancellation:    true, // see senders.pause
 		RetryPolicy:            call.Backoff(2*time.Second, 10*time.Minute),
 	},
 }

@@ -344,6 +344,8 @@ func (s *saga) play(
 
 // judge says what is wrong with how it went.
 func (s *saga) judge(report *ordercheck.Report, err error) []string {
+	s.mu.Lock() // an activity that a run left behind may still be at work
+	defer s.mu.Unlock()
 	var wrong []string
 	fault := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	var canceled *temporal.CanceledError

@@ -50,13 +50,14 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 		"Decide whether a notice is sent now or gathered."); err != nil {
 		return fmt.Errorf("register update %s: %w", ordercheck.UpdateAdmit, err)
 	}
-	workflow.Go(ctx, g.sendMessages)
+	g.senders.all = []*sender{g.messageSender()}
+	workflow.Go(ctx, g.senders.run)
 	for {
 		now := workflow.Now(ctx)
 		var err error
 		switch {
-		case g.full(ctx) && g.sender.busy:
-			err = g.sender.pause(ctx)
+		case g.full(ctx) && g.senders.busy():
+			err = g.senders.pause(ctx)
 		case g.full(ctx):
 			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType,
 				GatherStart{State: g.state})
@@ -82,7 +83,7 @@ type gatherer struct {
 	admitted int       // in this run
 	changed  bool      // wakes the run
 	timer    sleepTimer
-	sender   sender
+	senders  senders // of collective messages
 }
 
 // admit is the update [ordercheck.UpdateAdmit]. It never blocks.
@@ -101,7 +102,7 @@ func (g *gatherer) full(ctx workflow.Context) bool {
 		return false
 	}
 	return g.admitted >= maxAdmitted || workflow.GetInfo(ctx).GetContinueAsNewSuggested() ||
-		!g.sender.busy && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
+		!g.senders.busy() && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
 }
 
 // sleep waits until there is something to do.
@@ -128,19 +129,21 @@ func (g *gatherer) details() string {
 	return text
 }
 
-// sendMessages sends one collective message after the other.
-func (g *gatherer) sendMessages(ctx workflow.Context) {
-	waiting := func() bool { return g.state.Sending != nil }
-	g.sender.loop(ctx, waiting, func(sendCtx workflow.Context) {
-		err := g.send(sendCtx)
-		if err != nil && sendCtx.Err() == nil {
-			g.giveUp(ctx, err)
-		}
-		if err == nil || sendCtx.Err() == nil {
-			g.state.Done()
-		}
-		g.changed = true
-	})
+// messageSender sends collective messages.
+func (g *gatherer) messageSender() *sender {
+	return &sender{
+		waiting: func() bool { return g.state.Sending != nil },
+		send: func(ctx workflow.Context) {
+			err := g.send(ctx)
+			if err != nil && ctx.Err() == nil {
+				g.giveUp(ctx, err)
+			}
+			if err == nil || ctx.Err() == nil {
+				g.state.Done()
+			}
+			g.changed = true
+		},
+	}
 }
 
 // send sends the message. For a sales rep it asks InFlow for the address by one of the orders, the

@@ -58,13 +58,15 @@ var stopHoldMarks = call.Activity[ordercheck.HoldMarksStop, call.None]{
 	},
 }
 
-// keepMark does what the state asks for about the hold mark, beside the rest of the run. Package
-// orderlife decides; see holdmarksteps.go there.
-func (o *salesOrder) keepMark(ctx workflow.Context) {
-	waiting := func() bool {
-		return o.state.NextMark(workflow.Now(ctx)).Do != orderlife.MarkNothing
+// markSender does what the state asks for about the hold mark. Package orderlife decides; see
+// holdmarksteps.go there.
+func (o *salesOrder) markSender(ctx workflow.Context) *sender {
+	return &sender{
+		waiting: func() bool {
+			return o.state.NextMark(workflow.Now(ctx)).Do != orderlife.MarkNothing
+		},
+		send: o.writeMark,
 	}
-	o.marker.loop(ctx, waiting, o.writeMark)
 }
 
 // writeMark takes steps until none is due. If the next run is about to take over, the state says how

@@ -9,16 +9,18 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// sendNotices sends the notices of the outbox, one after the other.
-func (o *salesOrder) sendNotices(ctx workflow.Context) {
-	waiting := func() bool { return len(o.state.Outbox) > 0 }
-	o.sender.loop(ctx, waiting, func(sendCtx workflow.Context) {
-		if o.send(sendCtx) {
-			o.state.NoticeDone(workflow.Now(ctx))
-			workflow.SetCurrentDetails(ctx, o.details(ctx))
-		}
-		o.changed = true
-	})
+// noticeSender sends the notices of the outbox.
+func (o *salesOrder) noticeSender(ctx workflow.Context) *sender {
+	return &sender{
+		waiting: func() bool { return len(o.state.Outbox) > 0 },
+		send: func(sendCtx workflow.Context) {
+			if o.send(sendCtx) {
+				o.state.NoticeDone(workflow.Now(ctx))
+				workflow.SetCurrentDetails(ctx, o.details(ctx))
+			}
+			o.changed = true
+		},
+	}
 }
 
 // maxNoticesInTask limits the targets that are notified in one workflow task. The input of each

@@ -21,24 +21,26 @@ var recordOutcomes = call.Activity[*ordercheck.OrderOutcomes, call.None]{
 	},
 }
 
-// keepOutcomes records what became of errors, beside the rest of the run.
-func (o *salesOrder) keepOutcomes(ctx workflow.Context) {
-	o.recorder.loop(ctx, o.state.OutcomesWaiting, func(sendCtx workflow.Context) {
-		batch, fresh := o.state.BeginOutcomes(workflow.Now(ctx))
-		if fresh {
-			o.observeOutcomes(ctx, batch)
-		}
-		_, err := recordOutcomes.Run(sendCtx, batch)
-		if err != nil && sendCtx.Err() != nil {
-			return // the next run records the same batch
-		}
-		if err != nil {
-			workflow.GetLogger(ctx).Error("gave up counting what became of errors",
-				"outcomes", len(batch.Outcomes), "error", err)
-		}
-		o.state.EndOutcomes()
-		o.changed = true
-	})
+// outcomeSender records what became of errors.
+func (o *salesOrder) outcomeSender() *sender {
+	return &sender{waiting: o.state.OutcomesWaiting, send: o.recordOutcomes}
+}
+
+func (o *salesOrder) recordOutcomes(ctx workflow.Context) {
+	batch, fresh := o.state.BeginOutcomes(workflow.Now(ctx))
+	if fresh {
+		o.observeOutcomes(ctx, batch)
+	}
+	_, err := recordOutcomes.Run(ctx, batch)
+	if err != nil && ctx.Err() != nil {
+		return // the next run records the same batch
+	}
+	if err != nil {
+		workflow.GetLogger(ctx).Error("gave up counting what became of errors",
+			"outcomes", len(batch.Outcomes), "error", err)
+	}
+	o.state.EndOutcomes()
+	o.changed = true
 }
 
 // observeOutcomes counts outcomes for metrics. It is called before the batch is recorded: a later

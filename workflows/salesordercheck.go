@@ -63,10 +63,8 @@ type salesOrder struct {
 	cause        error // of state.Failure, if that is a failure of this run
 	cached       *cachedOrder
 
-	timer    sleepTimer
-	sender   sender
-	marker   sender // of the hold mark in InFlow
-	recorder sender // of outcomes
+	timer   sleepTimer
+	senders senders // of notices, the hold mark in InFlow, and outcomes
 
 	published     published
 	publishedMemo ordercheck.DeskMemo
@@ -83,12 +81,8 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		next := o.state.Next(workflow.Now(ctx))
 		var err error
 		switch {
-		case o.shouldContinueAsNew(ctx, next) && o.sender.busy:
-			err = o.sender.pause(ctx)
-		case o.shouldContinueAsNew(ctx, next) && o.marker.busy:
-			err = o.marker.pause(ctx)
-		case o.shouldContinueAsNew(ctx, next) && o.recorder.busy:
-			err = o.recorder.pause(ctx)
+		case o.shouldContinueAsNew(ctx, next) && o.senders.busy():
+			err = o.senders.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next):
 			return nil, o.continueAsNew(ctx)
 		case next.Do == orderlife.Check:
@@ -154,9 +148,8 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 	if err := o.handle(ctx); err != nil {
 		return nil, err
 	}
-	workflow.Go(ctx, o.sendNotices)
-	workflow.Go(ctx, o.keepMark)
-	workflow.Go(ctx, o.keepOutcomes)
+	o.senders.all = []*sender{o.noticeSender(ctx), o.markSender(ctx), o.outcomeSender()}
+	workflow.Go(ctx, o.senders.run)
 	return o, o.publish(ctx)
 }
 
@@ -187,7 +180,7 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	o.sender.paused, o.marker.paused, o.recorder.paused = false, false, false
+	o.senders.resume()
 	o.timer.set(ctx, next.Until, next.Why, next.Why != o.timer.why)
 	err := workflow.Await(ctx, func() bool {
 		return o.timer.fired() || o.changed || o.unreadSignals() > 0 ||

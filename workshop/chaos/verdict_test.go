@@ -374,8 +374,8 @@ func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 	t.Helper()
 	const spare = 12 // for connections that are open at the moment
 	// The worker's cache keeps the coroutines of held orders: the life of the order, the watch for
-	// a cancellation, and the loops for notices, the mark and outcomes.
-	const perHeldOrder = 5
+	// a cancellation, and the one that starts senders.
+	const perHeldOrder = 3
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
 		v.ingress, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
