@@ -378,7 +378,7 @@ func TestGoldenReportsByCommand(t *testing.T) {
 			report.RuleSet.Digest = ""
 			got, err := json.Marshal(report)
 			require.NoError(t, err)
-			want, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+			want, err := os.ReadFile(file) //nolint:gosec // a file in the repository
 			require.NoError(t, err)
 			assert.JSONEq(t, string(want), string(got), file)
 		}

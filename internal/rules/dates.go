@@ -7,9 +7,9 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// inZone returns the order with its dates in the time zone that people read them in, so that days
-// are counted as people count them. A date with an offset of its own keeps it. Midnight UTC stays
-// too, because InFlow writes a plain day that way. The order itself is not changed.
+// inZone returns a copy of the order with its dates in zone, so that the rules count days as people
+// in that zone do. It returns the order itself if zone is UTC. A date with its own UTC offset keeps
+// it. Midnight UTC does not change either, because InFlow writes a date without a time that way.
 func inZone(order *inflow.SalesOrder, zone *time.Location) *inflow.SalesOrder {
 	if zone == time.UTC {
 		return order
@@ -57,7 +57,8 @@ func datesInZone[E any](list []E, zone *time.Location, date func(*E) *inflow.Tim
 	return list
 }
 
-// DayIn returns t in the time zone by which its day is counted.
+// DayIn returns t in the zone that decides its calendar day. That is zone, unless t is zero, has
+// its own UTC offset, or is midnight UTC. Then DayIn returns t unchanged.
 func DayIn(t time.Time, zone *time.Location) time.Time {
 	if _, offset := t.Zone(); offset != 0 || t.IsZero() || t.Equal(t.UTC().Truncate(24*time.Hour)) {
 		return t

@@ -43,11 +43,11 @@ func TestEverydayOrders(t *testing.T) {
 		}
 		orders++
 		t.Run(name, func(t *testing.T) {
-			content, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+			content, err := os.ReadFile(file) //nolint:gosec // a file in the repository
 			require.NoError(t, err)
 			var about struct{ About string }
 			require.NoError(t, json.Unmarshal(content, &about))
-			assert.Regexp(t, `^[A-Z].*\.$`, about.About, "a sentence of what it is")
+			assert.Regexp(t, `^[A-Z].*\.$`, about.About, "about must be a sentence")
 
 			order := rulestest.ParseOrder(t, string(content))
 			lookups := ordercheck.Lookups{
@@ -96,7 +96,7 @@ func TestMistakesThatOncePassed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			content, err := os.ReadFile(
 				filepath.Join("testdata", "mistakes", name+".json"),
-			) //nolint:gosec // a file of the repository
+			) //nolint:gosec // a file in the repository
 			require.NoError(t, err)
 			checked := rulefile.Default().
 				Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), everydayNow,

@@ -10,11 +10,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Example is an order that a rule file gives to show what a rule finds, or does not find.
+// Example is an order in a rule file that shows what a rule finds, or what it must not find.
 type Example struct {
-	// Name is the name in the file.
+	// Name is the example's name in the rule file.
 	Name string
-	// Place is the place in the file, as file:line:column.
+	// Place is the example's place in the rule file, as file:line:column.
 	Place string
 	// Broken is true if the rule must have a finding. If it is false, the rule must be able to
 	// judge the order and have none.
@@ -23,13 +23,14 @@ type Example struct {
 	Now time.Time
 	// Want is the expected finding of a broken example.
 	Want Expectation
-	// Variant is the rule with the parameters of this example. Nil is the rule itself.
+	// Variant is the rule with this example's parameters. If it is nil, the example tests the rule
+	// as it is.
 	Variant *Rule
-	// Read reads the order and its look-ups. The order may be in a file of its own.
+	// Read reads the order and its look-ups. The order may be in a separate file.
 	Read func(context.Context) (*inflow.SalesOrder, ordercheck.Lookups, error)
 }
 
-// Expectation has the expected findings of an example. Zero values are not compared.
+// Expectation holds the expected findings of an example. Zero values are not compared.
 type Expectation struct {
 	// Findings is the number of findings. The other fields are about the first one.
 	Findings                       int
@@ -85,7 +86,8 @@ func (s *Set) Test(ctx context.Context) []ExampleResult {
 	return out
 }
 
-// test returns how the rule's outcome differs from what the example says.
+// test evaluates the rule on the example. The error says how the outcome differs from the expected
+// one, or why the example cannot be read.
 func (e *Example) test(ctx context.Context, r *Rule) error {
 	order, lookups, err := e.Read(ctx)
 	if err != nil {
@@ -103,7 +105,7 @@ func (e *Example) test(ctx context.Context, r *Rule) error {
 	case e.Broken && len(result.findings) == 0:
 		return errors.New("must break the rule, but there is no finding")
 	case !e.Broken && len(result.findings) > 0:
-		return fmt.Errorf("must not break the rule, but: %s", result.findings[0].Message)
+		return fmt.Errorf("must not break the rule, but there is a finding: %s", result.findings[0].Message)
 	case !e.Broken && result.skipped != "" && !result.deliberate:
 		return fmt.Errorf("must not break the rule, but it was skipped: %s", result.skipped)
 	case e.Broken:
@@ -114,7 +116,7 @@ func (e *Example) test(ctx context.Context, r *Rule) error {
 
 func (x *Expectation) differs(findings []ordercheck.Finding) error {
 	if x.Findings > 0 && len(findings) != x.Findings {
-		return fmt.Errorf("%d findings expected, but there are %d", x.Findings, len(findings))
+		return fmt.Errorf("expected %d findings, got %d", x.Findings, len(findings))
 	}
 	f := findings[0]
 	for _, part := range []struct{ name, want, got string }{

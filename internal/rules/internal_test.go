@@ -31,7 +31,7 @@ func TestLineKeys(t *testing.T) {
 	assert.Len(t, slices.Compact(keys), len(lines))
 }
 
-func TestEveryIncludeHasEvidenceOrIsOfProducts(t *testing.T) {
+func TestEveryIncludeHasEvidenceOrBelongsToProducts(t *testing.T) {
 	parse := func(text string) *inflow.SalesOrder {
 		var order inflow.SalesOrder
 		require.NoError(t, json.Unmarshal([]byte(text), &order))

@@ -57,7 +57,7 @@ func missingNote(checked ordercheck.CheckedOrder) string {
 	what := fmt.Sprintf("%d rules", len(rules))
 	switch len(rules) {
 	case 0:
-		what = "Some rules" // a list is empty that must not be
+		what = "Some rules" // nothing was skipped, but a list that must have entries is empty
 	case 1:
 		what = "1 rule"
 	}

@@ -86,7 +86,8 @@ func (s *subject) need(name string) need {
 	case none:
 		return need{reason: fmt.Sprintf("needs %q, which no product of the order has", name)}
 	}
-	// A list is empty that must not be. The rule is evaluated, but the verdict is incomplete.
+	// A list that must have entries may be empty. Then the rule is evaluated, but the verdict is
+	// incomplete.
 	return need{missing: s.order.Missing([]string{name})}
 }
 
@@ -96,8 +97,8 @@ const (
 	notSeenInvoiced = "needs the order as it was invoiced, which was not seen"
 )
 
-// LookupLacking returns the look-up for lack of whose result the rule was skipped; empty if it was
-// skipped for another reason.
+// LookupLacking returns the look-up whose missing result made the gate skip the rule. It returns ""
+// if the rule was skipped for another reason.
 func LookupLacking(s *ordercheck.Skipped) string {
 	switch {
 	case strings.HasPrefix(s.Reason, noRecentOrders):
@@ -114,7 +115,7 @@ func (s *subject) askedFor(name string) bool {
 	return s.asked == nil || slices.Contains(s.asked, name)
 }
 
-// lookup returns the need of a look-up without a result.
+// lookup returns the need for a look-up that has no result.
 func (s *subject) lookup(name, reason string) need {
 	if slices.Contains(s.lookups.Failed, name) {
 		return need{reason + ": it failed", []string{name}}

@@ -54,7 +54,8 @@ var shippedOnce = sync.OnceValues(func() (map[string]*rules.Set, error) {
 	return sets, nil
 })
 
-// TestExamples has a test for each example in the rule files: a rule without enough of them fails.
+// TestExamples has a subtest for each example in the rule files. A rule with too few examples
+// fails.
 func TestExamples(t *testing.T) {
 	for file, least := range map[string]int{defaultFile: 1, cabinetryFile: 3} {
 		set, err := rulefile.Load(t.Context(), file)
@@ -67,7 +68,7 @@ func TestExamples(t *testing.T) {
 			t.Run(set.Name()+"/"+rule.ID, func(t *testing.T) {
 				broken, fine := set.ExampleCounts(rule.ID)
 				assert.GreaterOrEqual(t, broken, least, "examples that break the rule")
-				assert.GreaterOrEqual(t, fine, least, "examples that do not")
+				assert.GreaterOrEqual(t, fine, least, "examples that do not break the rule")
 				for _, result := range results[rule.ID] {
 					t.Run(result.Example, func(t *testing.T) {
 						assert.Empty(t, result.Problem, result.Place)
@@ -78,7 +79,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-func TestExamplesThatDifferAreTold(t *testing.T) {
+func TestExamplesThatDifferAreReported(t *testing.T) {
 	dir := rulestest.Write(t, map[string]string{
 		"sound.json": rulestest.Sound, "two.json": "{} {}", "none.json": "x",
 		"rules.yaml": `
@@ -135,7 +136,7 @@ rules:
 	}
 	assert.Equal(t, []string{
 		"a, not broken: must break the rule, but there is no finding",
-		"a, count: 2 findings expected, but there are 1",
+		"a, count: expected 2 findings, got 1",
 		"a, line: the finding is on line 3, but must be on line 2",
 		`a, text: expected is "0.00", but must be "1.00"`,
 		"a, skipped: must break the rule, but it was skipped: the order is cancelled",
@@ -148,11 +149,11 @@ rules:
 		"a, no such line: change: lines: the list has 3 entries: there is no entry 7",
 		`a, no number: change: lines: to change a list, use the numbers of its entries as keys, ` +
 			`from 1, not "first"`,
-		"a, broken: must not break the rule, but: returned",
+		"a, broken: must not break the rule, but there is a finding: returned",
 		`a, not judged: must not break the rule, but it was skipped: needs "lines", ` +
 			`which the order was fetched without`,
 		"b, no date: the rule could not be evaluated: dueDate of Order is null, or Order itself is: " +
-			"ask has() first",
+			"test it with has() first",
 	}, got)
 }
 
@@ -161,7 +162,7 @@ func TestShippedSets(t *testing.T) {
 	assert.ElementsMatch(t, []string{"default", "cabinetry", "default+cabinetry"},
 		slices.Collect(maps.Keys(sets)))
 	assert.Equal(t, sets["default"].Digest(), rulefile.Default().Digest(),
-		"the embedded rule set is the file's")
+		"the embedded rule set equals the file")
 	assert.Len(t, sets["default"].Rules(), 48)
 	assert.Len(t, sets["cabinetry"].Rules(), 9)
 	for _, set := range sets {
@@ -186,7 +187,7 @@ func TestShippedSets(t *testing.T) {
 		sets["cabinetry"].Includes())
 }
 
-// corpus returns every order of the examples, with its look-ups.
+// corpusEntry is the order of one example, with its look-ups and the time of its evaluation.
 type corpusEntry struct {
 	name    string
 	order   *inflow.SalesOrder
@@ -194,6 +195,7 @@ type corpusEntry struct {
 	now     time.Time
 }
 
+// corpus returns an entry for every example of the shipped rules.
 func corpus(t testing.TB) []corpusEntry {
 	t.Helper()
 	entries, err := corpusOnce()
@@ -221,10 +223,11 @@ var corpusOnce = sync.OnceValues(func() ([]corpusEntry, error) {
 	return out, nil
 })
 
-// lineNumbers matches the parts of a text that number lines.
+// lineNumbers matches line numbers in a text, such as "lines 1, 2 and 3".
 var lineNumbers = regexp.MustCompile(`[Ll]ines? \d+(( and |, )\d+)*`)
 
-// unnumbered returns a result without line numbers, and in an order that does not depend on them.
+// unnumbered returns checked without line numbers, and with its findings sorted by ID, so that
+// results of reordered lines can be compared.
 func unnumbered(checked ordercheck.CheckedOrder) ordercheck.CheckedOrder {
 	checked.Findings = slices.Clone(checked.Findings)
 	for i := range checked.Findings {
@@ -278,7 +281,7 @@ func TestTrailingZerosChangeNothingInShippedSets(t *testing.T) {
 		paddedText, err := json.Marshal(padded)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(paddedText, &order))
-		for i := range order.Lines { // names are no amounts
+		for i := range order.Lines { // names are not amounts
 			if order.Lines[i].Product != nil {
 				order.Lines[i].Product.Name, order.Lines[i].Product.SKU = c.order.Lines[i].Product.Name,
 					c.order.Lines[i].Product.SKU
@@ -300,7 +303,7 @@ func TestSameReportAgainFromShippedSets(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(a), string(b), c.name)
 
-		// An order is still the same after it went through a history.
+		// A round trip through a workflow history does not change the result.
 		digest, err := json.Marshal(c.order)
 		require.NoError(t, err)
 		var again inflow.SalesOrder
@@ -311,7 +314,7 @@ func TestSameReportAgainFromShippedSets(t *testing.T) {
 	}
 }
 
-func TestASetIsForManyAtOnce(t *testing.T) {
+func TestSetIsSafeForConcurrentUse(t *testing.T) {
 	set := shipped(t)["default+cabinetry"]
 	entries := corpus(t)
 	var group sync.WaitGroup
@@ -355,13 +358,14 @@ func TestHealthyOrdersHaveNoFindingAtAll(t *testing.T) {
 		for _, s := range checked.Skipped {
 			skipped = append(skipped, s.RuleID)
 		}
-		assert.ElementsMatch(t, slices.Concat(always, also), skipped, "everything else was looked at")
+		assert.ElementsMatch(t, slices.Concat(always, also), skipped, "all other rules were evaluated")
 	}
 }
 
-var update = flag.Bool("update", false, "write the golden reports anew")
+var update = flag.Bool("update", false, "rewrite the golden reports")
 
-// TestGoldenReports compares the reports of both sets on the stand-in's sample orders with files.
+// TestGoldenReports compares the reports of both rule sets with golden files. The orders are the
+// samples of the InFlow stand-in.
 func TestGoldenReports(t *testing.T) {
 	samples, err := filepath.Glob("../dev/fakeinflow/samples/*.json")
 	require.NoError(t, err)
@@ -372,7 +376,7 @@ func TestGoldenReports(t *testing.T) {
 			continue
 		}
 		for _, sample := range samples {
-			content, err := os.ReadFile(sample) //nolint:gosec // a file of the repository
+			content, err := os.ReadFile(sample) //nolint:gosec // a file in the repository
 			require.NoError(t, err)
 			report := rules.Report(rulestest.ParseOrder(t, string(content)),
 				set.Evaluate(t.Context(), rulestest.ParseOrder(t, string(content)), now, ordercheck.Lookups{}),
@@ -385,14 +389,14 @@ func TestGoldenReports(t *testing.T) {
 				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o750))
 				require.NoError(t, os.WriteFile(golden, append(got, '\n'), 0o600))
 			}
-			want, err := os.ReadFile(golden) //nolint:gosec // a file of the repository
+			want, err := os.ReadFile(golden) //nolint:gosec // a file in the repository
 			require.NoError(t, err, "run go test -update to write it")
 			assert.Equal(
 				t,
 				string(want),
 				string(got)+"\n",
-				"%s: if this is meant, run go test -update, and raise engineRevision if no rule "+
-					"file changed",
+				"%s: if you meant this change, run go test -update; raise engineRevision if no "+
+					"rule file changed",
 				golden,
 			)
 			if name == "default" && !strings.Contains(sample, "wrong") &&
@@ -437,7 +441,7 @@ func FuzzEvaluate(f *testing.F) {
 		}
 		second, err := json.Marshal(set.Evaluate(t.Context(), &order, rulestest.Noon, lookups))
 		if err != nil || !bytes.Equal(first, second) {
-			t.Fatalf("another report of the same order: %s, %s", first, second)
+			t.Fatalf("two evaluations of the same order differ: %s, %s", first, second)
 		}
 		unevaluated := map[string]bool{}
 		for _, e := range checked.RuleErrors {

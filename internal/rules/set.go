@@ -24,9 +24,9 @@ const engineRevision = 5
 type Set struct {
 	name   string
 	digest string
-	// all are the rules in the order of their files.
+	// all lists the rules in the order of their files.
 	all []*Rule
-	// enabled are the rules that are evaluated.
+	// enabled lists the rules that are switched on, in the same order.
 	enabled []*Rule
 }
 
@@ -42,7 +42,7 @@ func NewSet(name string, all []*Rule, tables map[string]string) *Set {
 	return s
 }
 
-// identity is everything about a rule that decides its findings. Its JSON goes into the digest.
+// identity holds everything about a rule that affects its findings. Its JSON goes into the digest.
 type identity struct {
 	ID, Severity, Scope, Builtin         string
 	When, Message, Fix, Expected, Actual string

@@ -8,8 +8,8 @@ import (
 	"error-check-gate/internal/rules/ordercel"
 )
 
-// subject is an order while all rules are evaluated on it, one after the other. It keeps what the
-// rules share.
+// subject is the order that the rules are evaluated on, one rule after the other. It caches
+// whatever the rules share, and is not safe for concurrent use.
 type subject struct {
 	order    *inflow.SalesOrder
 	now      time.Time
@@ -20,12 +20,13 @@ type subject struct {
 	cel  *ordercel.Evaluation
 	// conditions caches the results of conditions that rules share.
 	conditions map[*ordercel.Program]condition
-	// checked caches the requirements that were looked at.
+	// checked caches the state of each requirement, by its name.
 	checked map[string]need
-	// asked lists the includes and look-ups that were asked for. Nil means that this is unknown.
+	// asked lists the includes and look-ups that the gate asked for. Nil means unknown.
 	asked []string
 }
 
+// condition is the result of one condition.
 type condition struct {
 	holds bool
 	err   error

@@ -12,7 +12,7 @@ import (
 // goods adds up quantities by product.
 type goods struct {
 	totals map[string]*money.Total
-	order  []string // of products, as they came
+	order  []string // product IDs, in the order in which they were added
 }
 
 func newGoods() *goods { return &goods{totals: map[string]*money.Total{}} }
@@ -28,6 +28,7 @@ func (g *goods) add(productID string, quantity decimal.Decimal) {
 	g.totals[productID].Add(quantity)
 }
 
+// of returns the total quantity of a product, or 0 if there is none.
 func (g *goods) of(c *money.Calc, productID string) decimal.Decimal {
 	if total := g.totals[productID]; total != nil {
 		return c.SumOf(total)
@@ -35,8 +36,8 @@ func (g *goods) of(c *money.Calc, productID string) decimal.Decimal {
 	return decimal.Decimal{}
 }
 
-// orderedGoods adds up the quantities sold of the products that count, without returns. Lines
-// without their product become gaps.
+// orderedGoods adds up the sold quantities of the products for which counts is true. It leaves
+// returns out. A line without its product is recorded as skipped.
 func orderedGoods(
 	e *rules.Evaluation, counts func(*inflow.Product) bool,
 ) (ordered *goods, names map[string]string) {

@@ -58,8 +58,8 @@ func hasReturn(o *inflow.SalesOrder) bool {
 		slices.ContainsFunc(o.Lines, func(l inflow.SalesOrderLine) bool { return quantity(&l).IsNeg() })
 }
 
-// BilledOf returns what an invoiced order is billed for, or nil if the order is not invoiced. The
-// first check that sees the invoice keeps it for later checks.
+// BilledOf returns the total and the fingerprints of an invoiced order, or nil if the order is not
+// invoiced. The first check that sees the invoice keeps them for later checks.
 func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 	if !order.IsInvoiced {
 		return nil
@@ -87,7 +87,8 @@ func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 	}
 }
 
-// fingerprint returns a hash of lines, in any order, and charges.
+// fingerprint returns a hash of the lines and charges. It sorts the lines first, so that their order
+// does not matter.
 func fingerprint(lines []string, charges ...inflow.Amount) string {
 	slices.Sort(lines)
 	for _, charge := range charges {

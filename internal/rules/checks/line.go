@@ -13,7 +13,8 @@ import (
 	"error-check-gate/internal/rules/productcode"
 )
 
-// quantity returns the quantity that the unit price multiplies, in the line's own unit of measure.
+// quantity returns the quantity to multiply by the unit price. It is in the line's unit of measure
+// if InFlow sent that quantity, otherwise in the product's standard unit.
 func quantity(line *inflow.SalesOrderLine) decimal.Decimal {
 	if line.Quantity.UomQuantity.Valid {
 		return line.Quantity.UomQuantity.Decimal
@@ -35,7 +36,8 @@ func discounted(line *inflow.SalesOrderLine) bool {
 	return line.Discount != nil && line.Discount.Value.Decimal.IsPos()
 }
 
-// linesSubtotal adds up the subtotals of the lines that are counted. A nil counted counts all.
+// linesSubtotal adds up the subtotals of the lines for which counted is true, or of all lines if
+// counted is nil.
 func linesSubtotal(
 	c *money.Calc, order *inflow.SalesOrder, counted func(*inflow.SalesOrderLine) bool,
 ) decimal.Decimal {
@@ -48,7 +50,7 @@ func linesSubtotal(
 	return c.SumOf(&total)
 }
 
-// isGoods reports whether a product is picked. All products are, except services.
+// isGoods reports whether people pick the product. They pick every product except services.
 func isGoods(p *inflow.Product) bool {
 	return rules.IsStocked(p) || strings.EqualFold(p.ItemType, "NonstockedProduct")
 }
@@ -64,7 +66,7 @@ func hasAnyCode(p *inflow.Product, codes []string) bool {
 	return false
 }
 
-// withUnit writes a quantity with its unit of measure, if known.
+// withUnit formats a quantity with its unit of measure, if known.
 func withUnit(n decimal.Decimal, unit string) string {
 	return strings.TrimSpace(money.Plain(n) + " " + ordercel.Shorten(unit))
 }
@@ -76,7 +78,7 @@ func isOrAre(n decimal.Decimal) string {
 	return "are"
 }
 
-// tooManyOrMissing says how far off a quantity is.
+// tooManyOrMissing formats the error of a quantity, such as "2 too many" or "2 missing".
 func tooManyOrMissing(off decimal.Decimal) string {
 	if off.IsNeg() {
 		return money.Plain(off.Abs()) + " missing"
@@ -84,7 +86,7 @@ func tooManyOrMissing(off decimal.Decimal) string {
 	return money.Plain(off) + " too many"
 }
 
-// moreOrLess says how far off an amount is.
+// moreOrLess formats the difference of two amounts, such as "2.00 more" or "2.00 less".
 func moreOrLess(off decimal.Decimal) string {
 	if off.IsNeg() {
 		return money.Text(off.Abs()) + " less"

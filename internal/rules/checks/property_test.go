@@ -20,6 +20,7 @@ import (
 	"error-check-gate/internal/rules/rulestest"
 )
 
+// propertyRounds is the number of random orders in each test.
 const propertyRounds = 300
 
 // randomOrder makes an order whose numbers are mostly, but not always, right.
@@ -90,7 +91,7 @@ func TestReorderingLinesChangesLineNumbersOnly(t *testing.T) {
 	assert.Positive(t, found)
 }
 
-// withoutLineNumbers takes line numbers out, and the order that depends on them.
+// withoutLineNumbers returns the findings without line numbers, sorted by ID.
 func withoutLineNumbers(findings []ordercheck.Finding) []ordercheck.Finding {
 	out := slices.Clone(findings)
 	for i := range out {
@@ -120,8 +121,8 @@ func TestTrailingZerosChangeNothing(t *testing.T) {
 	}
 }
 
-// TestSoundArithmeticHasNoFindings: an order that is arithmetically right has none of the
-// findings of the general checks 1 to 7, whatever else may be wrong with it.
+// TestSoundArithmeticHasNoFindings evaluates orders whose amounts are right. They have no findings
+// of the arithmetic checks, even if other checks find something.
 func TestSoundArithmeticHasNoFindings(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // repeatable, not secret
 	arithmeticRules := []string{

@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// maxProductIDs limits the products of a look-up.
+	// maxProductIDs is the maximum number of products in a look-up.
 	maxProductIDs = 1000
-	// MaxLookupID limits the length of an id in a look-up, in bytes.
+	// MaxLookupID is the maximum length of an id in a look-up, in bytes.
 	MaxLookupID = 128
 )
 
-// LookUpRecentOrders returns the look-up of the other orders of the order's customer. It returns
-// nil if there is nothing to look up: the order has no customer, or is cancelled.
+// LookUpRecentOrders returns the input for a look-up of the customer's other orders. It returns nil
+// if there is nothing to look up, because the order has no customer or is cancelled.
 func LookUpRecentOrders(order *inflow.SalesOrder) *ordercheck.LookUpOrdersInput {
 	if order.CustomerID == "" || order.IsCancelled {
 		return nil
@@ -38,8 +38,8 @@ func LookUpRecentOrders(order *inflow.SalesOrder) *ordercheck.LookUpOrdersInput 
 	return in
 }
 
-// RecentOrders reduces a customer's orders, as InFlow lists them, to what checks compare an order
-// with. The list must include the lines of the orders.
+// RecentOrders returns the parts of a customer's orders that checks compare an order with. listed
+// comes from InFlow, and must include the lines of the orders.
 func RecentOrders(listed []inflow.SalesOrder) *ordercheck.RecentOrders {
 	out := &ordercheck.RecentOrders{Orders: make([]ordercheck.RecentOrder, 0, len(listed))}
 	for i := range listed {

@@ -11,9 +11,9 @@ import (
 	"error-check-gate/internal/rules/ordercel"
 )
 
-// serialNumbers finds lines that do not have as many serial numbers as pieces, or share a number
-// with another piece. A line without any number is wrong only once the goods have left and the
-// picks have too few numbers as well. Too few numbers are fine while an order is partly picked.
+// serialNumbers finds lines that have more or fewer serial numbers than pieces, or that repeat a
+// serial number. A line without any number is wrong only if the order is fulfilled and its picks
+// have too few numbers as well. Too few numbers are fine while an order is partly picked.
 func serialNumbers(*params) rules.Check {
 	return func(e *rules.Evaluation) error {
 		uses := serialUses(e.Order)
@@ -22,7 +22,7 @@ func serialNumbers(*params) rules.Check {
 		for i := range e.Order.PickLines {
 			pickedGoods[e.Order.PickLines[i].ProductID] = true
 		}
-		unnumbered := newGoods() // products of lines whose serial numbers are in the picks
+		unnumbered := newGoods() // goods on lines without serial numbers
 		for i := range e.Order.Lines {
 			if line := &e.Order.Lines[i]; len(line.Quantity.SerialNumbers) == 0 && quantity(line).IsPos() {
 				unnumbered.add(line.ProductID, standardQuantity(line.Quantity))
@@ -110,7 +110,8 @@ func checkSerials(
 	return nil
 }
 
-// onSerials records how many serial numbers the line has, or the picks for it have.
+// onSerials records a finding about the serial numbers of the line at index i. where says which
+// numbers were counted: those on the "line" or in the "picks".
 func onSerials(
 	e *rules.Evaluation, i int, pieces decimal.Decimal, have int, where, repeated string,
 ) {

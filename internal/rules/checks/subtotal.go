@@ -72,7 +72,7 @@ func lineSubtotals(
 	if !order.IsTaxInclusive {
 		return readings
 	}
-	// A tax-inclusive price may be met by a subtotal with the tax or without it.
+	// If prices include tax, the subtotal may or may not include it.
 	all := slices.Clone(readings)
 	for _, divisor := range taxDivisors(c, order, line) {
 		for _, withTax := range readings {

@@ -12,7 +12,7 @@ const (
 	toleranceDescription = "how far two amounts may be apart and still agree, inclusive"
 	aCent                = "0.01"
 	halfACent            = "0.005"
-	exactPlaces          = 8 // what a sum of quotients is right to
+	exactPlaces          = 8 // decimal places to which a sum of quotients is exact
 )
 
 func (p *params) rounding() decimal.Decimal {
@@ -24,13 +24,14 @@ func (p *params) tolerance() decimal.Decimal {
 	return p.amount(settingTolerance, aCent, toleranceDescription)
 }
 
-// within returns a tolerance for amounts of the order's currency. It is at least one unit of a
-// currency without cents.
+// within returns the tolerance for amounts in the order's currency. If the currency has no cents, it
+// is at least one unit.
 func within(e *rules.Evaluation, tolerance decimal.Decimal) decimal.Decimal {
 	return tolerance.Max(wholeUnits(e, 1))
 }
 
-// withinLines is within plus an allowance for lines that were rounded one by one.
+// withinLines returns the tolerance for a sum of lines: within, plus an allowance for each line,
+// because lines are rounded one by one.
 func withinLines(
 	e *rules.Evaluation, c *money.Calc, tolerance, rounding decimal.Decimal,
 ) decimal.Decimal {
@@ -55,7 +56,8 @@ func belowBy(c *money.Calc, x, y, tolerance decimal.Decimal) bool {
 	return c.Err() == nil && difference.Cmp(tolerance) > 0
 }
 
-// keyed writes an amount as people enter it: rounded to the decimal places of the order's currency.
+// keyed formats an amount as people enter it: rounded to the decimal places of the order's
+// currency.
 func keyed(e *rules.Evaluation, d decimal.Decimal) string {
 	var c money.Calc
 	if rounded := c.Round(d, e.Order.Places()); c.Err() == nil {

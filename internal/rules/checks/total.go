@@ -36,15 +36,15 @@ func orderTotal(p *params) rules.Check {
 }
 
 // orderTotals returns the totals that are right for an order, the likeliest first. Returned goods
-// are lines with a negative subtotal, so the order's subtotal has them already. InFlow charges
-// returnFee and pays returnFreight back. If they are settled separately, the total does not have
+// are lines with a negative subtotal, so the order's subtotal already includes them. InFlow charges
+// returnFee and pays returnFreight back. If they are settled separately, the total does not include
 // them.
 func orderTotals(c *money.Calc, order *inflow.SalesOrder) []decimal.Decimal {
 	goods := c.Sum(order.SubTotal.Decimal, order.OrderFreight.Decimal)
 	taxed := c.Sum(goods, order.Tax1.Decimal, order.Tax2.Decimal)
 	bases := []decimal.Decimal{taxed}
 	if order.IsTaxInclusive {
-		// Prices with tax have it in the subtotal already, unless InFlow took it out there.
+		// If prices include tax, so does the subtotal, unless InFlow took the tax out.
 		bases = []decimal.Decimal{goods, taxed}
 		for _, tax := range []decimal.Decimal{order.Tax1.Decimal, order.Tax2.Decimal} {
 			bases = append(bases, c.Add(goods, tax))
@@ -60,7 +60,7 @@ func orderTotals(c *money.Calc, order *inflow.SalesOrder) []decimal.Decimal {
 	return readings
 }
 
-// totalFormula writes in words how the likeliest total was calculated.
+// totalFormula returns the calculation of the likeliest total in words.
 func totalFormula(order *inflow.SalesOrder) string {
 	text := "subtotal " + money.Text(order.SubTotal.Decimal)
 	term := func(sign, name string, amount inflow.Amount) {

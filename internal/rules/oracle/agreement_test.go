@@ -20,11 +20,11 @@ import (
 )
 
 var (
-	orders = flag.Int("orders", 400, "how many right orders and how many with mistakes to look at")
+	orders = flag.Int("orders", 400, "number of right orders to test, and of orders with mistakes")
 	seed   = flag.Uint64("seed", 1, "the first order's seed; each order has its own")
 )
 
-// generalChecks are the general checks with what the tests' company has set.
+// generalChecks returns the general checks with the settings of the tests' company.
 func generalChecks(t testing.TB) *rules.Set {
 	t.Helper()
 	company := filepath.Join(t.TempDir(), "company.yaml")
@@ -40,7 +40,8 @@ func random(
 	return rand.New(rand.NewPCG(*seed+n, 21))
 } //nolint:gosec // repeatable, not secret
 
-// evaluated holds the findings of an order, without the checks that look at other orders too.
+// evaluated returns the findings of an order and the skipped rules with their reasons. There are no
+// look-ups, so checks that read other orders are skipped.
 func evaluated(
 	t testing.TB, set *rules.Set, o *order,
 ) (findings []ordercheck.Finding, skipped map[string]string) {
@@ -58,7 +59,7 @@ func evaluated(
 	return checked.Findings, skipped
 }
 
-// texts lists findings in a form that compares.
+// texts formats the findings as sorted strings, so that two lists can be compared.
 func texts(findings []found) []string {
 	out := []string{}
 	for _, f := range findings {
@@ -82,7 +83,7 @@ func ofRules(findings []ordercheck.Finding) []found {
 	return out
 }
 
-// describe writes an order for whoever looks into a disagreement.
+// describe returns the order and its findings as text, to debug a disagreement.
 func describe(o *order, findings []ordercheck.Finding, skipped map[string]string) string {
 	text, _ := json.MarshalIndent(o, "", " ")
 	var b strings.Builder
@@ -96,10 +97,10 @@ func describe(o *order, findings []ordercheck.Finding, skipped map[string]string
 	return b.String()
 }
 
-// TestRightOrdersHaveNoFinding: on right orders the rules find nothing that the oracle does not
-// find, which is nothing at all, unless an order's amounts happen to fit another reading of them: 4
-// at 0.83 less 0.17 a line, without the tax, is a cent from the same less 0.17 a piece, with the
-// tax.
+// TestRightOrdersHaveNoFinding compares the rules with the oracle on right orders. Both find
+// nothing, except on the few orders whose amounts also fit another reading. For example, 4 pieces
+// at 0.83 less 0.17 per line, without the tax, are only one cent off 4 pieces at 0.83 less 0.17 per
+// piece, with the tax.
 func TestRightOrdersHaveNoFinding(t *testing.T) {
 	set := generalChecks(t)
 	ambiguous := 0
@@ -118,8 +119,8 @@ func TestRightOrdersHaveNoFinding(t *testing.T) {
 	require.LessOrEqual(t, ambiguous, max(1, *orders/2000))
 }
 
-// TestMistakesAreFound: every mistake is found on its line with the right amount, and the rules
-// find what the oracle finds and nothing else.
+// TestMistakesAreFound makes mistakes in orders. The rules find each mistake, on its line and with
+// the right amount. They find exactly what the oracle finds.
 func TestMistakesAreFound(t *testing.T) {
 	set := generalChecks(t)
 	made, harmless := map[string]int{}, map[string]int{}
@@ -149,14 +150,14 @@ func TestMistakesAreFound(t *testing.T) {
 	fits := 0
 	for rule, times := range harmless {
 		fits += times
-		t.Logf("%s: %d mistakes are none, because the amounts fit another reading", rule, times)
+		t.Logf("%s: %d mistakes are harmless, because the amounts fit another reading", rule, times)
 	}
 	t.Logf("%d mistakes in %d orders, all found", total, *orders)
-	require.LessOrEqual(t, fits*100, total*3, "too many mistakes are none")
+	require.LessOrEqual(t, fits*100, total*3, "too many mistakes are harmless")
 	for _, d := range set.Rules() {
 		if !slices.Contains(historyOfOrders, d.ID) {
 			require.True(t, slices.ContainsFunc(mistakes, func(m mistake) bool { return m.rule == d.ID }),
-				"%s has no mistake", d.ID)
+				"no mistake breaks rule %s", d.ID)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package oracle has tests only: it holds the general checks to an oracle that was written from
-// their descriptions and shares no code with them, over generated orders that are right and over
-// orders with deliberate mistakes.
+// Package oracle has only tests. They generate right orders and orders with deliberate mistakes,
+// and compare the findings of the general checks with the findings of an oracle. The oracle was
+// written from the checks' descriptions and shares no code with them.
 package oracle

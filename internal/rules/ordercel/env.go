@@ -39,9 +39,9 @@ const (
 const (
 	// MaxExpression is the maximum length of an expression, in characters.
 	MaxExpression = 4096
-	maxNodes      = 2000
-	maxDepth      = 50
-	maxPattern    = 1000 // of a compiled regular expression
+	maxNodes      = 2000 // nodes of the syntax tree
+	maxDepth      = 50   // levels of nesting
+	maxPattern    = 1000 // instructions of a compiled regular expression
 	// maxCost is the maximum cost of one run, in units of CEL's cost model. A unit is about one
 	// evaluated node, or ten characters read.
 	maxCost = 1_000_000
@@ -63,13 +63,14 @@ type Param struct {
 	Value any // decimal.Decimal, string, bool, []string, []decimal.Decimal
 }
 
-// Table is a table that expressions look rows up in.
+// Table is a table whose rows expressions look up by key.
 type Table struct {
 	Name    string
 	Columns []string
 	// Keys are the distinct keys of the rows.
 	Keys []string
-	// Row returns the row of a key, as strings in the order of Columns.
+	// Row returns the row with that key, one string per column, in the order of Columns. It returns
+	// false if there is none.
 	Row func(key string) ([]string, bool)
 }
 
@@ -117,7 +118,8 @@ func (e *Env) extended(params *objectValue, opts ...cel.EnvOption) (*Env, error)
 	return out, nil
 }
 
-// baseEnvs are the parts that all rule sets share. They are immutable and made once.
+// baseEnvs returns the environments that all rule sets extend, one per [Scope]. It builds them
+// once. They are immutable.
 var baseEnvs = sync.OnceValues(func() ([2]*cel.Env, error) {
 	p := &provider{objects: model}
 	opts := []cel.EnvOption{
@@ -275,7 +277,7 @@ func paramValue(value any) (ref.Val, *types.Type, error) {
 		}
 		return types.NewRefValList(types.DefaultTypeAdapter, values), types.NewListType(DecimalType), nil
 	}
-	return nil, nil, fmt.Errorf("a %T is no value for expressions", value)
+	return nil, nil, fmt.Errorf("a %T is not a valid value in expressions", value)
 }
 
 const (

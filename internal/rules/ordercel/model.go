@@ -287,7 +287,7 @@ var (
 		packType, shipmentType, taxCodeType, taxingSchemeType, pricingSchemeType, paymentTermsType,
 		currencyType, customFieldsType}
 
-	// model lists the types by name.
+	// model maps a type's name to the type.
 	model = byName(modelTypes...)
 )
 
@@ -330,7 +330,7 @@ type Line struct {
 	value         objectValue
 }
 
-// LineLabel names a line for messages: by its number, and its product if known.
+// LineLabel returns a line's name for messages: its number, and its product's name if known.
 func LineLabel(number int, p *inflow.Product) string {
 	if name := ProductName(p); name != "" {
 		return fmt.Sprintf("Line %d (%s)", number, name)
@@ -349,9 +349,10 @@ func ProductName(p *inflow.Product) string {
 	return Shorten(strings.TrimSpace(p.SKU))
 }
 
-const maxTextInMessage = 80
+const maxTextInMessage = 80 // characters
 
-// Shorten shortens a text of the order so that it does not swamp a message.
+// Shorten cuts text to 80 characters, so that it does not swamp a message. It replaces each run of
+// white space with one space.
 func Shorten(text string) string {
 	runes := []rune(strings.Join(strings.Fields(text), " "))
 	if len(runes) <= maxTextInMessage {
@@ -360,12 +361,12 @@ func Shorten(text string) string {
 	return string(runes[:maxTextInMessage-1]) + "…"
 }
 
-// discount is never null. A line without a discount has one of 0.
+// discount is the discount of a line. It is 0 for a line without a discount, and never null.
 type discount struct{ inflow.PercentOrFixed }
 
 func (d *discount) text() string { return DiscountText(d.PercentOrFixed) }
 
-// DiscountText writes a discount for people: 10 % or 5.00.
+// DiscountText formats a discount for people, such as "10 %" or "5.00".
 func DiscountText(d inflow.PercentOrFixed) string {
 	if d.IsPercent {
 		return money.Plain(d.Value.Decimal) + " %"
@@ -398,7 +399,8 @@ func (o *Order) Len() int { return len(o.lines) }
 // Line returns the line at index i.
 func (o *Order) Line(i int) *Line { return &o.lines[i] }
 
-// units returns the quantity that the unit price multiplies.
+// units returns the quantity to multiply by the unit price. It is in the line's unit of measure if
+// InFlow sent that quantity, otherwise in the product's standard unit.
 func units(l *Line) inflow.Amount {
 	if l.Quantity.UomQuantity.Valid {
 		return l.Quantity.UomQuantity
@@ -406,7 +408,7 @@ func units(l *Line) inflow.Amount {
 	return l.Quantity.StandardQuantity
 }
 
-// distinct returns a list without duplicates.
+// distinct returns the strings of list without duplicates, sorted.
 func distinct(list []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }

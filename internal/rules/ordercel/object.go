@@ -22,19 +22,21 @@ type objectType struct {
 type field struct {
 	name string
 	doc  string
-	// include is the include that InFlow must be asked for to send the field.
+	// include is the value of InFlow's include parameter that makes InFlow send the field. It is
+	// empty if InFlow always sends the field.
 	include string
 	accessor
 }
 
-// accessor has the type of a field and reads it. get and isSet take the Go value of the object.
+// accessor holds the type of a field and reads the field. get and isSet take a pointer to the
+// object's Go value.
 type accessor struct {
 	cel   *types.Type
 	get   func(any) (ref.Val, error)
 	isSet func(any) bool
 }
 
-// objectOf returns the description of a type.
+// objectOf returns the type with that name and those fields.
 func objectOf(name string, fields ...field) *objectType {
 	o := &objectType{
 		cel:    types.NewObjectType(name),
@@ -50,12 +52,12 @@ func objectOf(name string, fields ...field) *objectType {
 
 func named(name, doc string, a accessor) field { return field{name: name, doc: doc, accessor: a} }
 
-// included returns a field that InFlow sends only if it is asked for it.
+// included returns a field that InFlow sends only if the request names the include.
 func included(name, include, doc string, a accessor) field {
 	return field{name: name, doc: doc, include: include, accessor: a}
 }
 
-// access reads a field of *T. read returns nil for null.
+// access returns an accessor of a field of *T. read returns nil for null.
 func access[T any](t *types.Type, read func(*T) ref.Val, isSet func(*T) bool) accessor {
 	return accessor{
 		cel: t,
@@ -76,14 +78,14 @@ func access[T any](t *types.Type, read func(*T) ref.Val, isSet func(*T) bool) ac
 	}
 }
 
-// amount reads an amount, and 0 for null. has() tells them apart.
+// amount reads an amount. Null reads as 0; has() tells them apart.
 func amount[T any](read func(*T) inflow.Amount) accessor {
 	return access(DecimalType,
 		func(p *T) ref.Val { return Decimal{read(p).Decimal} },
 		func(p *T) bool { return read(p).Valid })
 }
 
-// text reads a string, and "" for null.
+// text reads a string. Null reads as "".
 func text[T any, S ~string](read func(*T) S) accessor {
 	return access(types.StringType,
 		func(p *T) ref.Val { return types.String(read(p)) },
@@ -96,7 +98,7 @@ func truth[T any, B ~bool](read func(*T) B) accessor {
 		func(p *T) bool { return bool(read(p)) })
 }
 
-// flag reads a bool, and null if InFlow did not send it.
+// flag reads a bool, or null if InFlow did not send it.
 func flag[T any](read func(*T) *bool) accessor {
 	return access(types.BoolType,
 		func(p *T) ref.Val {
@@ -108,7 +110,7 @@ func flag[T any](read func(*T) *bool) accessor {
 		func(p *T) bool { return read(p) != nil })
 }
 
-// date reads a date, and null if there is none.
+// date reads a date, or null if there is none.
 func date[T any](read func(*T) inflow.Time) accessor {
 	return access(types.TimestampType,
 		func(p *T) ref.Val {
@@ -126,21 +128,21 @@ func number[T any](read func(*T) int) accessor {
 		func(*T) bool { return true })
 }
 
-// object reads an object, and null if there is none.
+// object reads an object. A missing one reads as an object with a nil pointer.
 func object[T, U any](o *objectType, read func(*T) *U) accessor {
 	return access(o.cel,
 		func(p *T) ref.Val { return &objectValue{o, read(p)} },
 		func(p *T) bool { return read(p) != nil })
 }
 
-// list reads a list, and an empty one for null.
+// list reads a list. Null reads as an empty list.
 func list[T any](element *types.Type, read func(*T) ref.Val, size func(*T) int) accessor {
 	return access(types.NewListType(element),
 		func(p *T) ref.Val { return read(p) },
 		func(p *T) bool { return size(p) > 0 })
 }
 
-// objects returns pointers to the elements of a slice.
+// objects reads a slice as a list of pointers to its elements.
 func objects[T, E any](o *objectType, read func(*T) []E) accessor {
 	return list(o.cel, func(p *T) ref.Val {
 		elements := read(p)
@@ -219,18 +221,18 @@ func (v *objectValue) ConvertToNative(t reflect.Type) (any, error) {
 	return nil, fmt.Errorf("%s does not convert to %v", v.of.cel.TypeName(), t)
 }
 
-// errNull is the error of reading a null field, or a field of a null object.
+// errNull is returned for reading a null field, or a field of a null object.
 var errNull = nullError{}
 
 type nullError struct{}
 
 func (nullError) Error() string { return "null" }
 
-// NullError is the error of an unexpected null.
+// NullError says that an expression read a null field, or a field of a null object.
 type NullError struct{ Type, Field string }
 
 func (e *NullError) Error() string {
-	return fmt.Sprintf("%s of %s is null, or %s itself is: ask has() first", e.Field, e.Type, e.Type)
+	return fmt.Sprintf("%s of %s is null, or %s itself is: test it with has() first", e.Field, e.Type, e.Type)
 }
 
 func (f *field) explain(of *objectType, err error) error {
@@ -251,7 +253,8 @@ type Field struct {
 	Name, Type string
 	// Doc is empty if the name says enough.
 	Doc string
-	// Include is the include that InFlow must be asked for to send the field.
+	// Include is the value of InFlow's include parameter that makes InFlow send the field. It is
+	// empty if InFlow always sends the field.
 	Include string
 }
 

@@ -252,19 +252,19 @@ func TestProblemsSayWhatWhereAndWhatToWrite(t *testing.T) {
 		"must result in a text or a Decimal, but results in bool"}}, problems)
 }
 
-func TestRunErrorsAreNoResult(t *testing.T) {
+func TestRunErrors(t *testing.T) {
 	env, order := testEnv(t), testOrder(t)
 	for text, want := range map[string]string{
-		"order.dueDate < now": "dueDate of Order is null, or Order itself is: ask has() first",
+		"order.dueDate < now": "dueDate of Order is null, or Order itself is: test it with has() first",
 		"order.lines[1].product.name == ''": "name of Product is null, or Product itself is: " +
-			"ask has() first",
+			"test it with has() first",
 		"order.taxingScheme.name == ''": "name of TaxingScheme is null, or TaxingScheme itself is: " +
-			"ask has() first",
+			"test it with has() first",
 		"order.total / order.orderFreight > dec(1)": "division by zero",
 		"share(dec(1), dec(0)) > dec(1)":            "division by zero",
 		"dec('9999999999999999999') + dec(1) > dec(1)": "an amount is beyond the 19 digits that can " +
 			"be calculated with",
-		"tables.categories['b'].Product == ''": "no such key: ask with in or has() first",
+		"tables.categories['b'].Product == ''": "no such key: test it with in or has() first",
 		"order.lines[7].number == 1":           "index out of bounds: 7",
 		"dec(order.orderNumber) > dec(1)": "… is not a number: " +
 			"write digits with a point, such as 12.50",
@@ -278,11 +278,11 @@ func TestRunErrorsAreNoResult(t *testing.T) {
 		_, err := NewEvaluation(order, noon).Bool(program, nil)
 		require.Error(t, err, text)
 		assert.Contains(t, err.Error(), want, text)
-		assert.NotContains(t, err.Error(), "SO-1", "what the order says stays out of errors")
+		assert.NotContains(t, err.Error(), "SO-1", "errors do not quote the order")
 	}
 }
 
-func TestIncludesFollowFromWhatIsRead(t *testing.T) {
+func TestIncludesAreTheEntitiesThatTheExpressionReads(t *testing.T) {
 	env := testEnv(t)
 	for text, want := range map[string][]string{
 		"order.total > dec(1)":                                    nil,
@@ -300,8 +300,7 @@ func TestIncludesFollowFromWhatIsRead(t *testing.T) {
 		compile(t, env, "'a' in tables.categories", OrderScope, Bool).Tables())
 }
 
-// atMost is the processor time that a hostile expression may take. Without the race detector it
-// takes a tenth of a second.
+// atMost is the maximum CPU time of a hostile expression. Without the race detector it takes 0.1 s.
 const atMost = 5 * time.Second
 
 func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
@@ -352,11 +351,11 @@ func TestHostileExpressionsAreRefusedOrCutOff(t *testing.T) {
 		require.ErrorIs(t, err, ErrCost, name)
 		assert.Less(t, took, atMost, name)
 		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20),
-			"%s: all that was ever allocated, and so at any time", name)
+			"%s: bytes allocated in total, which is never less than the bytes in use", name)
 	}
 }
 
-func TestBudgetOfAllExpressionsTogether(t *testing.T) {
+func TestAllExpressionsShareOneBudget(t *testing.T) {
 	env := testEnv(t)
 	order := manyLines(t, 1000)
 	program := compile(t, env, "order.lines.exists(a, order.lines.exists(b, a.subTotal > dec(5000)))",

@@ -21,7 +21,7 @@ type Kind int
 const (
 	Bool Kind = iota
 	Text
-	// TextOrDecimal is a string, or a decimal, which is written as an amount.
+	// TextOrDecimal is a string or a decimal. A decimal is formatted as an amount.
 	TextOrDecimal
 )
 
@@ -50,13 +50,13 @@ func (p *Program) Tables() []string { return p.tables }
 // Columns returns the columns of tables that the expression reads.
 func (p *Program) Columns() []ColumnUse { return p.columns }
 
-// Errors of a run.
+// Errors of [Evaluation.Bool] and [Evaluation.Text] if a run exceeds a limit.
 var (
 	ErrCost = errors.New(
-		"the expression needs too much work and was cut off: loop over less, or not within another loop",
+		"the expression costs too much and was cut off: loop over fewer items, or avoid nested loops",
 	)
 	ErrBudget = errors.New(
-		"earlier rules used up the work that one check may take: look for loops within loops",
+		"earlier rules used up the cost limit of one check: look for nested loops",
 	)
 )
 
@@ -66,7 +66,7 @@ type Evaluation struct {
 	now   types.Timestamp
 	line  *Line
 	env   *Env
-	// budget is the remaining cost that all runs together may have.
+	// budget is the remaining cost for all further runs together, in the units of maxCost.
 	budget uint64
 }
 
@@ -76,7 +76,7 @@ const (
 	budgetPerLine = 600
 )
 
-// NewEvaluation starts an evaluation at the time now.
+// NewEvaluation starts an evaluation. now is the time that the expressions see.
 func NewEvaluation(order *Order, now time.Time) *Evaluation {
 	return &Evaluation{
 		order:  &objectValue{orderType, order},
@@ -85,7 +85,7 @@ func NewEvaluation(order *Order, now time.Time) *Evaluation {
 	}
 }
 
-// ResolveName returns a variable to CEL.
+// ResolveName returns the value of a variable. CEL calls it.
 func (e *Evaluation) ResolveName(name string) (any, bool) {
 	switch name {
 	case varOrder:
@@ -114,7 +114,7 @@ func (e *Evaluation) AsPartialActivation() (interpreter.PartialActivation, bool)
 		false
 }
 
-// Bool runs a program of kind [Bool]. line is nil for one of [OrderScope].
+// Bool runs a program of kind [Bool]. line is nil if the program is of [OrderScope].
 func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
 	value, err := e.run(p, line)
 	if err != nil {
@@ -127,7 +127,7 @@ func (e *Evaluation) Bool(p *Program, line *Line) (bool, error) {
 	return bool(result), nil
 }
 
-// Text runs a program of kind [Text] or [TextOrDecimal]. amount writes decimals.
+// Text runs a program of kind [Text] or [TextOrDecimal]. amount formats decimals.
 func (e *Evaluation) Text(
 	p *Program, line *Line, amount func(decimal.Decimal) string,
 ) (string, error) {
@@ -159,7 +159,7 @@ func (e *Evaluation) run(p *Program, line *Line) (ref.Val, error) {
 	return value, nil
 }
 
-// runError turns an error of CEL into one for people.
+// runError turns an error of CEL into one that people understand.
 func runError(err error) error {
 	var null *NullError
 	switch text := err.Error(); {
@@ -168,7 +168,7 @@ func runError(err error) error {
 	case errors.As(err, &null):
 		return null
 	case strings.HasPrefix(text, "no such key"):
-		return errors.New("no such key: ask with in or has() first")
+		return errors.New("no such key: test it with in or has() first")
 	default:
 		// The error may quote the order.
 		return errors.New(quoted.ReplaceAllString(text, "…"))

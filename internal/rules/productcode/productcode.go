@@ -1,5 +1,5 @@
-// Package productcode recognizes products by codes that people put into their names
-// and SKUs, such as TUK in SW-TUK-01.
+// Package productcode recognizes products by codes in their names and SKUs, such as TUK in
+// SW-TUK-01.
 package productcode
 
 import (
@@ -13,9 +13,9 @@ import (
 	"error-check-gate/internal/rules/fold"
 )
 
-// Has reports whether the product's name or SKU, without regard to case and Unicode form, is the
-// code or has it as a whole token: with no letter or digit right before or after it. Underscores
-// and blanks inside a code are part of it. A nil product has no code.
+// Has reports whether the product's name or SKU contains code as a whole token, with no letter or
+// digit right before or after it. Has ignores case and Unicode normalization form. Underscores and
+// spaces inside code must match exactly. A nil product has no code.
 func Has(product *inflow.Product, code string) bool {
 	if product == nil || code == "" {
 		return false
@@ -24,8 +24,8 @@ func Has(product *inflow.Product, code string) bool {
 	return hasToken(fold.Case(product.Name), code) || hasToken(fold.Case(product.SKU), code)
 }
 
-// HasPrefix reports whether the product's name or SKU starts with prefix, case included.
-// A nil product has no prefix.
+// HasPrefix reports whether the product's name or SKU starts with prefix. Upper and lower case
+// differ. A nil product has no prefix.
 func HasPrefix(product *inflow.Product, prefix string) bool {
 	if product == nil || prefix == "" {
 		return false
@@ -52,8 +52,8 @@ func hasToken(text, code string) bool {
 	}
 }
 
-// partOfWord is false for utf8.RuneError, which stands for either end of the text.
-// A combining mark belongs to the letter before it.
+// partOfWord reports whether r is a letter, a digit or a combining mark. It is false for
+// utf8.RuneError, which stands for the start or the end of the text.
 func partOfWord(
 	r rune,
 ) bool {

@@ -92,7 +92,8 @@ func (l *loader) rule(r *mergedRule) *rules.Rule {
 	return out
 }
 
-// terms returns what the file says about the life of the rule's findings, or nil.
+// terms returns the file's settings for the rule's findings: grace period, hold, reminders, and
+// whether people may override them. It returns nil if the file has none.
 func (r *mergedRule) terms() *ordercheck.Terms {
 	terms := ordercheck.Terms{
 		Grace:       (*time.Duration)(cmp.Or(r.Grace, r.defaults.Grace)),
@@ -205,7 +206,8 @@ func (l *loader) program(
 	return program
 }
 
-// require adds what an expression reads to what the rule requires.
+// require adds the includes, tables and columns that an expression reads to the rule's
+// requirements.
 func (l *loader) require(out *rules.Rule, program *ordercel.Program) {
 	out.Requires = append(out.Requires, program.Includes()...)
 	for _, use := range program.Columns() {
@@ -220,8 +222,8 @@ func (l *loader) require(out *rules.Rule, program *ordercel.Program) {
 	}
 }
 
-// applies compiles the condition under which a rule is evaluated at all: the rule's own, or the
-// default of its file, which is compiled once for all its rules.
+// applies compiles the condition that decides whether the rule is evaluated. This is the rule's own
+// condition, or else the default condition of its file, which is compiled once for all rules.
 func (l *loader) applies(out *rules.Rule, r *mergedRule, env *ordercel.Env) {
 	x := r.Applies
 	if x == nil {

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// maxNodes is the maximum number of values that are read, each use of an alias counted anew.
+	// maxNodes is the maximum number of values in a file. Each use of an alias counts.
 	maxNodes = 200_000
-	maxDepth = 64
+	maxDepth = 64 // levels of nesting
 	// longestDuration keeps a typing error from leaving findings unconfirmed forever.
 	longestDuration = 90 * 24 * time.Hour
 )
@@ -35,7 +35,7 @@ type file struct {
 }
 
 // decodable is a value that decodes itself from a node of a rule file. key names the value in
-// faults. decode returns false if the node has a fault that leaves nothing to use.
+// faults. decode returns false if the node has no usable value.
 type decodable interface {
 	decode(f *file, key string, node *yaml.Node) (ok bool)
 }
@@ -66,7 +66,8 @@ func decodeInto(pointer reflect.Value, f *file, p pair) (ok bool) {
 	return pointer.Interface().(decodable).decode(f, p.name, p.value)
 }
 
-var knownKeys sync.Map // of the keys of struct types
+// knownKeys caches the results of keysOf, by struct type.
+var knownKeys sync.Map
 
 // keysOf returns the keys of a struct type, with the indexes of their fields.
 func keysOf(t reflect.Type) map[string]int {
@@ -264,10 +265,11 @@ func (m *moment) decode(f *file, key string, node *yaml.Node) bool {
 	return true
 }
 
-// severity is a severity. After a fault it is error, so that the rule does not lack one as well.
+// severity decodes a faulty value as error, so that the rule does not get a second fault because it
+// has no severity.
 type severity ordercheck.Severity
 
-func (s *severity) decode(f *file, _ string, node *yaml.Node) bool { //nolint:unparam // as all fields
+func (s *severity) decode(f *file, _ string, node *yaml.Node) bool { //nolint:unparam // implements decodable
 	*s = severity(node.Value)
 	switch ordercheck.Severity(*s) {
 	case ordercheck.SeverityError, ordercheck.SeverityWarning:
@@ -278,7 +280,8 @@ func (s *severity) decode(f *file, _ string, node *yaml.Node) bool { //nolint:un
 	return true
 }
 
-// scope is a scope. value is empty if the node has a fault, and node is nil if the key is absent.
+// scope is the value of the key scope. value is empty if the node has a fault. node is nil if the
+// key is absent.
 type scope struct {
 	value ordercheck.Scope
 	node  *yaml.Node
@@ -295,7 +298,7 @@ func (s *scope) decode(f *file, _ string, node *yaml.Node) bool {
 	return false
 }
 
-// plain is any value as JSON has it, with numbers as they are written.
+// plain is any value, in the types of encoding/json. A number is a json.Number, as it was written.
 type plain struct{ value any }
 
 func (p *plain) decode(f *file, _ string, node *yaml.Node) bool {
@@ -338,7 +341,8 @@ func (f *file) plainValue(node *yaml.Node, depth int) any {
 	return node.Value
 }
 
-// expression is an expression, with its place for the faults that compiling it finds.
+// expression is the text of an expression, with its place in the file. Compiler errors name the
+// place.
 type expression struct {
 	file *file
 	node *yaml.Node

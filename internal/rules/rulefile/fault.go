@@ -34,7 +34,7 @@ func (f Fault) String() string {
 	return out
 }
 
-// Faults is everything wrong with rule files, in the order of files and lines.
+// Faults lists everything wrong with rule files, sorted by file and line.
 type Faults []Fault
 
 // Error lists the faults, one per line.

@@ -20,13 +20,13 @@ const (
 	// maxLoad is the maximum size of all files of a load together, in bytes.
 	maxLoad   = 64 << 20
 	maxTables = 100
-	// LoadTimeout is the time limit of a load. It is far above what the largest files take on a
-	// slow machine, and ends a load from a network disk that hangs.
+	// LoadTimeout is the time limit of a load. The largest files take far less, even on a slow
+	// machine. The limit ends a load from a network disk that hangs.
 	LoadTimeout = 2 * time.Minute
 )
 
 var errTimeout = fmt.Errorf("reading and compiling the rule files took longer than %v: "+
-	"look for very large files, and at the disk", LoadTimeout)
+	"look for very large files, and check the disk", LoadTimeout)
 
 // Default returns the rule set that ships with the gate. It is used if no rule file is given.
 func Default() *rules.Set { return defaultOnce() }
@@ -40,7 +40,7 @@ var defaultOnce = sync.OnceValue(func() *rules.Set {
 	return loaded.Set
 })
 
-// Paths splits a list of rule files at commas, as RULES_FILE has it.
+// Paths returns the paths in a comma-separated list of rule files, such as the value of RULES_FILE.
 func Paths(list string) []string {
 	var out []string
 	for part := range strings.SplitSeq(list, ",") {
@@ -63,8 +63,8 @@ func Load(ctx context.Context, paths ...string) (*rules.Set, error) {
 type Loaded struct {
 	// Set is nil if the load failed.
 	Set *rules.Set
-	// Files has every file that was looked at, even if it is broken, with the [reload.Digest] of its
-	// content. The digest is empty if the file could not be read.
+	// Files maps each file that the load tried to read to the [reload.Digest] of its content. The
+	// digest is empty if the file could not be read.
 	Files map[string]string
 }
 
@@ -76,7 +76,7 @@ func LoadBlocking(ctx context.Context, paths []string) (Loaded, error) {
 	return load(ctx, diskFiles{}, paths)
 }
 
-// LoadFiles is [Load], but it also returns the files that it looked at.
+// LoadFiles is [Load], but it also returns the files that it tried to read.
 func LoadFiles(ctx context.Context, paths []string) (Loaded, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, LoadTimeout, errTimeout)
 	type result struct {
@@ -121,7 +121,7 @@ func load(ctx context.Context, from files, paths []string) (Loaded, error) {
 	l.readTables()
 	set := l.compile()
 	if ctx.Err() != nil {
-		// What could not be read in time is not a fault of the files.
+		// A file that could not be read in time is not faulty.
 		return Loaded{Files: l.looked}, context.Cause(ctx)
 	}
 	if err := l.faults.err(); err != nil {
@@ -142,7 +142,7 @@ type loader struct {
 	env       *ordercel.Env
 	// conditions caches the compiled conditions that rules share.
 	conditions map[*expression]*ordercel.Program
-	// looked has the hash of every file that was looked at.
+	// looked becomes [Loaded.Files].
 	looked map[string]string
 }
 

@@ -353,7 +353,7 @@ rules:
 	assert.Empty(t, checked.RuleErrors, "a rule on trial does not make a report incomplete")
 	assert.Equal(t, []ordercheck.ShadowResult{
 		{RuleID: "trial", Findings: 2},
-		{RuleID: "broken-trial", Error: "dueDate of Order is null, or Order itself is: ask has() first"},
+		{RuleID: "broken-trial", Error: "dueDate of Order is null, or Order itself is: test it with has() first"},
 		{RuleID: "quiet-trial"},
 	}, checked.Shadow)
 	const cancelled = "the order is cancelled"
@@ -408,7 +408,7 @@ rules:
 	assert.Equal(t, []ordercheck.Skipped{{RuleID: "b",
 		Reason: "applies only if order.isCancelled"}}, checked.Skipped)
 	assert.Equal(t, []ordercheck.RuleError{{RuleID: "c",
-		Error: "whether the rule applies: dueDate of Order is null, or Order itself is: ask has() first"}}, checked.RuleErrors)
+		Error: "whether the rule applies: dueDate of Order is null, or Order itself is: test it with has() first"}}, checked.RuleErrors)
 }
 
 func TestUnexpectedNullIsARuleErrorAndNoFinding(t *testing.T) {
@@ -431,7 +431,7 @@ rules:
 	f := checked.Findings[0]
 	assert.Equal(
 		t, "Rule message is broken (its message could not be written: dueDate of Order is null, "+
-			"or Order itself is: ask has() first; its expected value could not be written: "+
+			"or Order itself is: test it with has() first; its expected value could not be written: "+
 			"division by zero)", f.Message)
 	assert.Equal(t, "do", f.Fix)
 	assert.Empty(t, f.Expected)
@@ -506,7 +506,7 @@ rules:
 // FuzzLoad reads arbitrary rule files: they compile, or every fault has its place.
 func FuzzLoad(f *testing.F) {
 	for _, file := range []string{"../../../rules/default.yaml", "../../../rules/cabinetry.yaml"} {
-		content, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+		content, err := os.ReadFile(file) //nolint:gosec // a file in the repository
 		require.NoError(f, err)
 		for i, rule := range strings.Split(string(content), "\n- id: ") {
 			if i > 0 {

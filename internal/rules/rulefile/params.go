@@ -15,7 +15,7 @@ import (
 	"error-check-gate/internal/rules/table"
 )
 
-// checkParams decodes the parameters that a rule gives a built-in check. It is the checks'
+// checkParams decodes the parameters that a rule gives a built-in check. It implements
 // [checks.Source].
 type checkParams struct {
 	entry  *ruleEntry
@@ -86,8 +86,8 @@ func (c *checkParams) Texts(name string) ([]string, bool) {
 	return values, p.value.Kind == yaml.SequenceNode
 }
 
-// Amounts reads numbers of at least 0 by name. Names are folded with [fold.Key], and two spellings
-// of one name are a fault.
+// Amounts reads a mapping of names to numbers of at least 0. It folds the names with [fold.Key].
+// Two spellings of one name are a fault.
 func (c *checkParams) Amounts(name string) (map[string]decimal.Decimal, bool) {
 	p := c.params[name]
 	f := p.file

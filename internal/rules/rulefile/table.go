@@ -20,7 +20,8 @@ type ruleTable struct {
 	hash   string
 	faulty bool
 	faults *faultList
-	// used has the columns that rules read. True marks a column that is read as decimals.
+	// used has the columns that rules read. The value is true if a rule reads decimals from the
+	// column.
 	used map[string]bool
 }
 
@@ -39,7 +40,7 @@ func (t *ruleTable) use(column string, decimals bool) {
 	t.used[column] = t.used[column] || decimals
 }
 
-// checkCells reports the cells that rules read and that are not readable.
+// checkCells reports the faulty cells in the columns that rules read.
 func (t *ruleTable) checkCells() {
 	if t.table == nil {
 		return

@@ -1,5 +1,4 @@
-// Package rulestest has what the tests of the rules packages share: orders, and rule files as
-// texts.
+// Package rulestest provides orders, rule files and helpers for the tests of the rules packages.
 package rulestest
 
 import (
@@ -21,7 +20,7 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// Noon is the time at which tests evaluate.
+// Noon is the time of evaluation in tests.
 var Noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // Sound is an order without a fault: two goods lines with discounts, a return, freight, taxes and a
@@ -142,7 +141,7 @@ func Write(t testing.TB, files map[string]string) (dir string) {
 	return dir
 }
 
-// PadAmounts adds trailing zeros to every amount in a tree of JSON values.
+// PadAmounts adds trailing zeros to every amount in a tree of JSON values, and returns the tree.
 func PadAmounts(r *rand.Rand, node any) any {
 	switch v := node.(type) {
 	case map[string]any:
