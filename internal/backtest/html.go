@@ -18,7 +18,7 @@ var reportPage = template.Must(template.New("report.html").Funcs(template.FuncMa
 	"row":     func(name string, of any) tableRow { return tableRow{name, of} },
 }).Parse(reportHTML))
 
-// tableRow is a row of a table with the same columns.
+// tableRow is a row of the summary.
 type tableRow struct {
 	Name string
 	Of   any // Counts or Messages
@@ -32,8 +32,8 @@ type page struct {
 	Shown, Changed []*RuleResult
 }
 
-// WriteHTML writes the result as one page that needs nothing else: no script, font, picture or
-// request.
+// WriteHTML writes the result as one self-contained page. It has no scripts, fonts or pictures, and
+// makes no requests.
 func (r *Result) WriteHTML(w io.Writer) error {
 	p := page{Result: r, Headline: r.headline(), Orders: r.ordersText(), Quiet: r.quietText()}
 	for i := range r.Rules {

@@ -21,7 +21,7 @@ type Result struct {
 	Messages *MessageCounts `json:"messages,omitempty"`
 	// Rules has the rules of the new set in their order, then the rules that only the other set has.
 	Rules []RuleResult `json:"rules"`
-	// Notes say what the result does not know, for people.
+	// Notes tell people what the result leaves out.
 	Notes     []string   `json:"notes"`
 	FailAbove *FailAbove `json:"failAbove,omitempty"`
 }
@@ -53,7 +53,7 @@ type Counts struct {
 	// More counts the orders of New that are not in Now, and Fewer the opposite.
 	More  int `json:"more"`
 	Fewer int `json:"fewer"`
-	// The same in percent of all orders, with two decimals.
+	// The percentages are of all orders, rounded to two decimals.
 	NowPercent   float64 `json:"nowPercent"`
 	NewPercent   float64 `json:"newPercent"`
 	MorePercent  float64 `json:"morePercent"`
@@ -133,7 +133,7 @@ type RuleResult struct {
 	Description string `json:"description"`
 	// Orders counts the orders that break the rule.
 	Orders Counts `json:"orders"`
-	// Now and New say how the rule fared in each set.
+	// Now and New hold the rule's results in each set.
 	Now RuleSide `json:"now"`
 	New RuleSide `json:"new"`
 	// Examples are the newest orders that break the rule in only one of the sets, at most five for
@@ -163,19 +163,19 @@ const (
 	StateNone  State = "none" // the set does not have the rule
 )
 
-// RuleSide is how a rule fared in one of the sets.
+// RuleSide holds the results of a rule in one of the sets.
 type RuleSide struct {
 	State    State               `json:"state"`
 	Severity ordercheck.Severity `json:"severity,omitempty"`
-	// NotEvaluated counts the orders that the rule could not be evaluated on, and Error says why, for
-	// the newest of them.
+	// NotEvaluated counts the orders that the rule could not be evaluated on. Error is the error of
+	// the newest one.
 	NotEvaluated int    `json:"notEvaluated"`
 	Error        string `json:"error,omitempty"`
-	// Skipped counts the orders that the rule did not look at, or not completely, and SkipReason says
-	// why, for the newest of them.
+	// Skipped counts the orders that the rule did not check completely. SkipReason is the reason of
+	// the newest one.
 	Skipped    int    `json:"skipped"`
 	SkipReason string `json:"skipReason,omitempty"`
-	// Unknown lists the data that the file does not have. Its orders are among the skipped ones.
+	// Unknown lists the data that the file lacks. Skipped includes the orders without that data.
 	Unknown []Unknown `json:"unknown,omitempty"`
 }
 
@@ -200,14 +200,14 @@ type Example struct {
 	Now bool `json:"now"`
 	New bool `json:"new"`
 
-	line int // of the file
+	line int // in the file, from 1
 }
 
 // FailAbove is the limit of --fail-above.
 type FailAbove struct {
 	Percent float64 `json:"percent"`
-	// Exceeded is true if more orders would be held than the limit allows, or could not be checked
-	// completely, that are fine now.
+	// Exceeded is true if more orders than the limit allows are held only by the new set, or are
+	// incompletely checked only by the new set.
 	Exceeded bool `json:"exceeded"`
 }
 

@@ -51,7 +51,7 @@ type sideTally struct {
 	unknown      map[string]int
 }
 
-// sample is a text about the newest order that has one.
+// sample is an error or a reason from the newest order that has one.
 type sample struct {
 	text  string
 	order Example
@@ -63,7 +63,7 @@ func (s *sample) add(text string, order *Example) {
 	}
 }
 
-// maxExamples limits the examples of a rule.
+// maxExamples is the maximum number of examples of a rule.
 const maxExamples = 5
 
 // newest keeps the newest examples, newest first.
@@ -111,7 +111,7 @@ type ruleFound struct {
 	skipped  *ordercheck.Skipped
 }
 
-// read takes over the result of an evaluation. rows has the positions of the rules in f.rules.
+// read fills f with the result of an evaluation. rows maps a rule's id to its index in f.rules.
 func (f *found) read(
 	checked *ordercheck.CheckedOrder, report *ordercheck.Report, rows map[string]int,
 ) {
@@ -153,7 +153,8 @@ func (f *found) read(
 	}
 }
 
-// add counts the order of t.results, which was exported at a time.
+// add counts an order. t.results has its findings, line is its line in the file, and at is the time
+// of its export.
 func (t *tally) add(order *inflow.SalesOrder, line int, at time.Time, notices *Notices) {
 	t.orders++
 	t.ordered.add(order.OrderDate.Time)
@@ -244,7 +245,7 @@ func unknown(s *ordercheck.Skipped, order *inflow.SalesOrder) []string {
 	case lookup == "":
 		return nil
 	case lookup == ordercheck.LookupRecentOrders && checks.LookUpRecentOrders(order) == nil:
-		return nil // the gate does not look them up either
+		return nil // the gate would not look them up either
 	default:
 		return []string{lookup}
 	}
@@ -302,7 +303,7 @@ func (m *Messages) merge(other *Messages) {
 	m.Fewer += other.Fewer
 }
 
-// add counts the messages of an order of which the sets notify, or not.
+// add counts the messages of an order. now and proposed say which of the sets sends them.
 func (m *Messages) add(now, proposed bool, messages int) {
 	if now {
 		m.Now += messages
@@ -318,7 +319,7 @@ func (m *Messages) add(now, proposed bool, messages int) {
 	}
 }
 
-// span is the time from the first to the last of several times.
+// span holds the first and the last of several times.
 type span struct{ from, to time.Time }
 
 // add extends the span. A zero time is unknown.
@@ -339,7 +340,7 @@ func (s *span) merge(other span) {
 	s.add(other.to)
 }
 
-// maxMessage limits a message in an example, in characters.
+// maxMessage is the maximum length of a message in an example, in characters.
 const maxMessage = 300
 
 // oneLine returns a text of an order as one line without control characters.

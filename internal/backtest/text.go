@@ -41,7 +41,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	return nil
 }
 
-// summary returns the table of what happens to the orders.
+// summary returns the rows of the table with the numbers of held orders and of messages.
 func (r *Result) summary() [][]string {
 	rows := [][]string{{"", "now", "new", "more", "fewer", "more in %"}}
 	count := func(name string, c *Counts) {
@@ -104,7 +104,7 @@ func (r *RuleResult) writeText(b *strings.Builder) {
 	}
 }
 
-// ExampleTitle says which orders the examples are.
+// ExampleTitle returns the title of the rule's examples.
 func (r *RuleResult) ExampleTitle() string {
 	switch {
 	case r.Orders.More > 0 && r.Orders.Fewer > 0:
@@ -131,7 +131,8 @@ func writeExamples(b *strings.Builder, title string, examples []Example) {
 	writeColumns(b, len(rows[0]), rows)
 }
 
-// Mark is + for an order that only the new set finds, - for one that only the other finds.
+// Mark returns "+" if only the new set finds the order, "-" if only the other set does, and " " if
+// both do.
 func (e *Example) Mark() string {
 	switch {
 	case e.New && !e.Now:
@@ -151,7 +152,7 @@ func (e *Example) Name() string {
 	return e.OrderNumber
 }
 
-// Day returns the order date; empty if there is none.
+// Day returns the order date, such as 2026-01-31, or "" if there is none.
 func (e *Example) Day() string {
 	if e.OrderDate.IsZero() {
 		return ""
@@ -175,7 +176,8 @@ func (r *RuleResult) Severity() ordercheck.Severity {
 	return r.New.Severity
 }
 
-// Change says what the new set changes about the rule itself; empty if nothing is known.
+// Change says how the new set changes the rule itself, or that the rule is on trial. It returns ""
+// if there is nothing to say.
 func (r *RuleResult) Change() string {
 	from, to := r.Now.State, r.New.State
 	switch {

@@ -27,7 +27,7 @@ import (
 type Options struct {
 	// Dir keeps Temporal's database and the logs between starts.
 	Dir string
-	// Addresses to listen on: of the ingress, the desk, /metrics and the stand-in.
+	// The addresses that the ingress, the desk, /metrics and the stand-in listen on.
 	ListenAddr, DeskAddr, AdminAddr, InflowAddr string
 	// TemporalPort and TemporalUIPort are ports of 127.0.0.1. 0 means a free port.
 	TemporalPort, TemporalUIPort int
@@ -42,11 +42,11 @@ type Options struct {
 	StopTimeout             time.Duration
 	// Ingress has settings of the ingress. Run fills in the rest.
 	Ingress ingress.Options
-	// HoldField is the custom field for hold marks in the stand-in; empty writes none. HoldText and
-	// HoldPending are the settings of the marks.
+	// HoldField is the stand-in's custom field for hold marks. If it is empty, the gate writes no
+	// marks. HoldText and HoldPending are the settings of the marks.
 	HoldField, HoldText string
 	HoldPending         bool
-	// Rules is reloaded when its files change.
+	// Rules has the rule set, and reloads it when its files change.
 	Rules *live.Rules
 	// PayloadKeys encrypt Temporal's history. If there are any, a codec server for the Web UI listens
 	// on CodecAddr.
@@ -202,7 +202,7 @@ func listenAll(ctx context.Context, o Options) (*listeners, error) {
 func (l *listeners) close() {
 	for _, listener := range []net.Listener{l.ingress, l.desk, l.admin, l.inflow, l.mail, l.codec} {
 		if listener != nil {
-			_ = listener.Close() // its server has closed it already, unless that never ran
+			_ = listener.Close() // its server has already closed it, unless the server never ran
 		}
 	}
 }

@@ -30,8 +30,8 @@ import (
 	"error-check-gate/worker"
 )
 
-// trial runs the parts of the gate that live in this process. Temporal and the mail catcher have
-// started.
+// trial runs the parts of the gate in this process. Temporal and the mail catcher, which are
+// processes of their own, have already started.
 type trial struct {
 	Options
 	listeners *listeners
@@ -86,7 +86,7 @@ func (t *trial) newNotifier() (*notify.Notifier, error) {
 	})
 }
 
-// startHelpers starts everything that the gate needs around it.
+// startHelpers starts the parts that the gate depends on.
 func (t *trial) startHelpers(ctx context.Context) {
 	t.stopAfter(ctx, t.server)
 	t.stopAfter(ctx, t.mail)

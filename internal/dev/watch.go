@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// watchEvery is the time between two looks for new reports.
+// watchEvery is the time between two polls for new reports.
 const watchEvery = 500 * time.Millisecond
 
 // watcher prints a row for each new report. It uses only what every operator can use: Temporal's
@@ -44,8 +44,8 @@ func (w *watcher) run(ctx context.Context) {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		// A run may have closed just now, or no worker may have started yet; then the next look
-		// succeeds. Run reports a dead Temporal.
+		// look fails if a run has just closed, or no worker has started yet. Then the next look
+		// succeeds. If Temporal is dead, Run reports it.
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
 			w.logger.WarnContext(ctx, "the table could not be updated", "error", err)
 		}
@@ -57,6 +57,7 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
+// look prints a row for each new report.
 func (w *watcher) look(ctx context.Context) error {
 	query := fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime >= '%s')",
 		ordercheck.WorkflowType, w.since.UTC().Format(time.RFC3339Nano))
@@ -76,9 +77,11 @@ func (w *watcher) look(ctx context.Context) error {
 	return nil
 }
 
-// closedRun, as the time of a report, marks a run that will not change any more.
+// closedRun replaces the time of the last report in printed once a run is closed, because its
+// report no longer changes.
 var closedRun = time.Unix(1<<40, 0)
 
+// show prints a row if the run's report is new.
 func (w *watcher) show(ctx context.Context, workflowID, runID string, closed bool) error {
 	last := w.printed[runID]
 	if last.Equal(closedRun) {
@@ -102,7 +105,7 @@ func (w *watcher) show(ctx context.Context, workflowID, runID string, closed boo
 		w.printed[runID] = report.CheckedAt
 		select {
 		case w.shown <- struct{}{}:
-		default: // nobody counts rows any more
+		default: // nobody waits for rows any more
 		}
 	}
 	if closed {

@@ -24,9 +24,9 @@ const (
 	journalVersion = 1
 )
 
-// journal is the file that holds what an export has fetched so far. Its first line is a
-// [journalStart]. Then the orders of each page follow, and after them one line with a [pageRecord].
-// What comes after the last pageRecord was not written completely, and is dropped.
+// journal is the file with the orders that an export has fetched so far. Its first line is a
+// [journalStart]. Then come the pages: the orders of each page, and a line with a [pageRecord].
+// Anything after the last pageRecord is incomplete and is dropped.
 type journal struct {
 	path string
 	file *os.File
@@ -42,12 +42,12 @@ type journal struct {
 	latest time.Time
 }
 
-// journalStart says what the journal is for.
+// journalStart identifies the export that the journal belongs to.
 type journalStart struct {
 	Version int              `json:"journal"`
 	Account string           `json:"account"`
 	Window  orderfile.Window `json:"window"`
-	// Base is the id of the file that the export adds to; empty if there was none.
+	// Base is the id of the file that the export adds to, or "" if there was none.
 	Base string `json:"base"`
 }
 
@@ -68,7 +68,7 @@ type journalLine struct {
 	ExportedAt   time.Time   `json:"exportedAt"`
 }
 
-// fetchedOrder is the place of an order in the journal, and what the file is sorted by.
+// fetchedOrder locates an order in the journal. place is the order's place in the sorted file.
 type fetchedOrder struct {
 	place   orderfile.Place
 	version string
@@ -79,7 +79,7 @@ type fetchedOrder struct {
 // openJournal opens or creates the journal, and locks it until it is closed.
 func openJournal(path string) (*journal, error) {
 	for {
-		// A link could lead the orders to where other people can read them.
+		// Do not follow a link, which could put the orders where other people can read them.
 		const flags = os.O_RDWR | os.O_CREATE | syscall.O_NOFOLLOW
 		file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the caller's path
 		if err != nil {
@@ -143,8 +143,8 @@ func (j *journal) remove() error {
 	return nil
 }
 
-// resume reads the journal. It reports whether an interrupted export can go on. That is so if the
-// export was for the same account and file, and its window has all days that are wanted now.
+// resume reads the journal. It reports whether the interrupted export can continue. It can if it
+// was for the same account and file, and its window includes all days of the wanted window.
 func (j *journal) resume(wanted journalStart) (bool, error) {
 	in := bufio.NewReaderSize(j.file, 1<<20)
 	first, err := readLine(in)
@@ -186,8 +186,8 @@ func (j *journal) resume(wanted journalStart) (bool, error) {
 	return true, j.failed("write", j.file.Truncate(j.size))
 }
 
-// readLine returns a line with its newline. It returns nothing at the end, and for a line that has
-// no newline or is too long.
+// readLine returns a line with its newline. It returns nil at the end of the file, and for a line
+// that has no newline or is too long.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
@@ -214,7 +214,7 @@ func (l *journalLine) fetched(offset int64, size int) fetchedOrder {
 	}
 }
 
-// apply adds a page that is in the file.
+// apply adds a page that the file already has to the state in memory.
 func (j *journal) apply(page *pageRecord, orders map[string]fetchedOrder) {
 	j.state = page.State
 	if page.State.Pages == 0 && page.State.Floor == "" {
@@ -246,8 +246,8 @@ func (j *journal) begin(start journalStart, first state) error {
 	return j.commit(nil, pageRecord{State: first})
 }
 
-// commit appends the orders of a page and what follows from it. When it returns nil, a crash loses
-// none of it.
+// commit appends the orders of a page and its record to the file. Once it returns nil, a crash does
+// not lose the page.
 func (j *journal) commit(orders []encodedOrder, page pageRecord) error {
 	var out bytes.Buffer
 	places := make(map[string]fetchedOrder, len(orders))

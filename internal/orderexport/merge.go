@@ -10,8 +10,8 @@ import (
 	"error-check-gate/internal/orderfile"
 )
 
-// merge replaces the file. The new one has the orders of the last export that have not changed, and
-// the orders of the journal.
+// merge replaces the file. The new file has the unchanged orders of the last export and the orders
+// of the journal.
 func (e *export) merge(ctx context.Context) (Result, error) {
 	unreadable := e.missing(&e.journal.state, func(id string) bool {
 		_, fetched := e.journal.orders[id]
@@ -41,7 +41,7 @@ func (e *export) merge(ctx context.Context) (Result, error) {
 	}, nil
 }
 
-// sortedJournal returns the orders of the journal as the file sorts them.
+// sortedJournal returns the orders of the journal in the order of the file.
 func (e *export) sortedJournal() []fetchedOrder {
 	orders := make([]fetchedOrder, 0, len(e.journal.orders))
 	for _, order := range e.journal.orders {
@@ -55,7 +55,7 @@ func (e *export) sortedJournal() []fetchedOrder {
 type merger struct {
 	*export
 	out             *orderfile.Writer
-	fetched         []fetchedOrder // of the journal, those that are not written yet
+	fetched         []fetchedOrder // orders of the journal that are not yet written
 	orders, removed int
 }
 
@@ -104,7 +104,7 @@ func (m *merger) runBase(ctx context.Context) error {
 	return nil
 }
 
-// writeFetched writes the fetched orders that come before a place, or all if it is nil.
+// writeFetched writes the fetched orders that come before a place, or all of them if before is nil.
 func (m *merger) writeFetched(ctx context.Context, before *orderfile.Place) error {
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("write %s: %w", m.Path, err)

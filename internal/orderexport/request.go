@@ -12,15 +12,17 @@ import (
 const (
 	// rateLimitedDelay is used after a 429 without Retry-After; InFlow's quota is per minute.
 	rateLimitedDelay = 20 * time.Second
-	// maxRetryAfter limits the wait that InFlow may ask for. A person can start the export again.
+	// maxRetryAfter is the longest Retry-After that the export waits for. After a longer one it
+	// stops, and a person can run it again later.
 	maxRetryAfter = 15 * time.Minute
-	// firstBackoff and maxBackoff are the waits after errors in a row; each is twice the last.
+	// The backoff doubles with each failure in a row, from firstBackoff to maxBackoff.
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
 	// maxFailures is the number of failed attempts in a row after which the export stops: about five
 	// minutes.
 	maxFailures = 10
-	// minPageSize is the smallest page that makes progress: its first order is known already.
+	// minPageSize is the smallest page that makes progress, in orders. The first order of a page is
+	// the last one of the page before it.
 	minPageSize = 2
 	// smallerAfter is the number of failed attempts after which a page is requested with half the
 	// orders, because InFlow may be too slow for all of them.
@@ -40,7 +42,7 @@ func newPace(perMinute int) *pace {
 	return &pace{interval: time.Minute / time.Duration(perMinute)}
 }
 
-// wait waits for the next request's turn.
+// wait blocks until the next request may start.
 func (p *pace) wait(ctx context.Context) error {
 	now := time.Now()
 	if err := sleep(ctx, p.next.Sub(now)); err != nil {
@@ -65,7 +67,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// fetch requests a page, and again after errors that may pass. It makes the page smaller if InFlow
+// fetch requests a page. It retries after retryable errors, and makes the page smaller if InFlow
 // cannot send it.
 func (e *export) fetch(
 	ctx context.Context, query inflow.PageQuery,
@@ -128,7 +130,7 @@ func (e *export) retryDelay(failed *inflow.Error, failures int) (delay time.Dura
 func stopped(failed *inflow.Error, failures int) error {
 	switch failed.Kind {
 	case inflow.KindRateLimited, inflow.KindUnavailable:
-		return fmt.Errorf("%w (attempt %d); run the command again later: it goes on from here",
+		return fmt.Errorf("%w (attempt %d); run the command again later: it continues from here",
 			failed, failures)
 	default:
 		return failed

@@ -18,11 +18,11 @@ import (
 	"error-check-gate/internal/orderexport"
 )
 
-// answers is an InFlow that fails in a given way, in the time of [synctest].
+// answers is a fake InFlow with the given failures. Its times are those of [synctest].
 type answers struct {
-	failures []*inflow.Error // of the first requests
-	always   *inflow.Error
-	at       []time.Time // when each request came
+	failures []*inflow.Error // answers to the first requests
+	always   *inflow.Error   // the answer to every request, if not nil
+	at       []time.Time     // when each request came
 	sizes    []int
 }
 
@@ -50,26 +50,26 @@ func run(t *testing.T, orders *answers, perMinute int) error {
 
 func TestExportGivesUpAfterMinutes(t *testing.T) {
 	for name, test := range map[string]struct {
-		failure          inflow.Error
-		shortest, length time.Duration
-		want             string
+		failure           inflow.Error
+		shortest, longest time.Duration
+		want              string
 	}{
-		"away": {
+		"unavailable": {
 			inflow.Error{Kind: inflow.KindUnavailable, Op: "list"}, 3 * time.Minute, 10 * time.Minute,
 			"run the command again later",
 		},
-		"busy": {
+		"rate limited": {
 			inflow.Error{Kind: inflow.KindRateLimited, Op: "list"}, 2 * time.Minute, 10 * time.Minute,
 			"run the command again later",
 		},
-		"busy for hours": {
+		"rate limited for an hour": {
 			inflow.Error{Kind: inflow.KindRateLimited, Op: "list", RetryAfter: time.Hour}, 0,
 			time.Second, "InFlow asks to wait 1h0m0s",
 		},
-		"refused": {
+		"unauthorized": {
 			inflow.Error{Kind: inflow.KindUnauthorized, Op: "list"}, 0, time.Second, "unauthorized",
 		},
-		"another answer": {
+		"bad response": {
 			inflow.Error{Kind: inflow.KindBadResponse, Op: "list"}, 0, time.Second, "bad response",
 		},
 	} {
@@ -79,7 +79,7 @@ func TestExportGivesUpAfterMinutes(t *testing.T) {
 				err := run(t, &answers{always: &test.failure}, 0)
 				require.ErrorContains(t, err, test.want)
 				assert.GreaterOrEqual(t, time.Since(began), test.shortest)
-				assert.LessOrEqual(t, time.Since(began), test.length)
+				assert.LessOrEqual(t, time.Since(began), test.longest)
 			})
 		})
 	}
@@ -159,7 +159,7 @@ func TestFullDisk(t *testing.T) {
 	assert.Less(t, result.Requests, 5)
 }
 
-func TestInflowThatIsAway(t *testing.T) {
+func TestInflowUnavailable(t *testing.T) {
 	w := newWorld(t, 150)
 	w.interruptAfter(1)
 	w.alter(func(*http.Request) { panic(http.ErrAbortHandler) })

@@ -26,7 +26,7 @@ type world struct {
 	*fakeinflow.Server
 	client *inflow.Client
 	path   string
-	ids    []string // of the orders that newWorld added
+	ids    []string // of the orders that add added
 	// change changes a request before the stand-in gets it; nil changes nothing.
 	change atomic.Pointer[func(*http.Request)]
 	api    *httptest.Server
@@ -35,7 +35,8 @@ type world struct {
 	progress []orderexport.Progress
 }
 
-// newWorld adds a number of orders, made from the stand-in's samples, of the last 28 days.
+// newWorld returns a world with a number of orders of the last 28 days, made from the stand-in's
+// samples.
 func newWorld(t *testing.T, orders int) *world {
 	t.Helper()
 	fake, err := fakeinflow.New(fakeinflow.Options{RetryDelays: []time.Duration{}})
@@ -86,7 +87,7 @@ func (w *world) alter(change func(*http.Request)) {
 	w.change.Store(&change)
 }
 
-// days returns a window that ends never.
+// days returns a window that starts n days ago and has no end.
 func days(n int) orderfile.Window {
 	return orderfile.Window{From: time.Now().UTC().AddDate(0, 0, -n).Format(time.DateOnly)}
 }
@@ -99,7 +100,7 @@ func (w *world) options() orderexport.Options {
 	}
 }
 
-// export exports the orders, and checks that the file is what the stand-in has.
+// export exports the orders, and checks that the file matches the stand-in.
 func (w *world) export() orderexport.Result {
 	w.t.Helper()
 	w.messages = nil
@@ -156,7 +157,7 @@ func (w *world) compare() {
 	assert.NoFileExists(w.t, w.path+".part")
 }
 
-// requests counts the requests to InFlow during do.
+// requests returns the number of requests to InFlow during do.
 func (w *world) requests(do func()) int {
 	before := len(w.Requests())
 	do()

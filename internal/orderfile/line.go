@@ -100,7 +100,8 @@ func scanKey(line []byte) (k key, ok bool) {
 	return key{}, false
 }
 
-// withoutContent returns what is wrong with a line. The errors of encoding/json can quote it.
+// withoutContent returns an error that says what is wrong with a line but does not quote it. The
+// errors of encoding/json can quote it.
 func withoutContent(err error) error {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError

@@ -57,7 +57,7 @@ type Header struct {
 	Version int    `json:"version"`
 	// Gate is the version of the gate that wrote the file.
 	Gate string `json:"gate"`
-	// MadeAt is when the export ended. No order was exported later.
+	// MadeAt is the time when the export ended. No order was exported later.
 	MadeAt time.Time `json:"madeAt"`
 	// TimeZone is the zone in which days are counted, such as Europe/Berlin; empty if unknown.
 	TimeZone string `json:"timeZone,omitempty"`
@@ -71,8 +71,8 @@ type Header struct {
 	// Asked lists the includes and look-ups of the export, as [rules.Set.EvaluateFetched] expects
 	// them. No file has the result of [ordercheck.LookupBilled], so rules that need it are skipped.
 	Asked []string `json:"asked"`
-	// Mark is a version: each order of the window that has this version or an older one is in the
-	// file. It is empty if that is unknown.
+	// Mark is an order version. The file has each order of the window whose version is not newer.
+	// Mark is empty if that is unknown.
 	Mark string `json:"mark,omitempty"`
 	// Orders is the number of orders in the file, and Newest the highest version among them.
 	Orders int    `json:"orders"`

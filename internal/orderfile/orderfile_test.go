@@ -32,7 +32,7 @@ func header() orderfile.Header {
 	}
 }
 
-// newOrder returns the order with a number, of a customer, with an order date that many days ago.
+// newOrder returns a customer's order. Its order date is that many days before exportedAt.
 func newOrder(number int, customer string, days int) *inflow.SalesOrder {
 	return &inflow.SalesOrder{
 		SalesOrderID: fmt.Sprintf("8a3c6d4e-0000-4000-8000-%012d", number),
@@ -117,7 +117,7 @@ func TestFileHasWhatWasWritten(t *testing.T) {
 	assert.NotContains(t, string(orders[0].JSON()), "ann@example.com")
 }
 
-func TestOrdersLinesAreOrdersForOtherTools(t *testing.T) {
+func TestLinesAreOrdersForOtherTools(t *testing.T) {
 	line, err := orderfile.EncodeLine(newOrder(7, "a", 1), exportedAt)
 	require.NoError(t, err)
 	var order inflow.SalesOrder
@@ -285,7 +285,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// An editor on Windows adds a byte order mark and ends lines with CRLF.
+// TestFileSavedByAnEditor reads a file with a byte order mark and CRLF, which editors on Windows
+// write.
 func TestFileSavedByAnEditor(t *testing.T) {
 	content, err := os.ReadFile(write(t, newOrder(1, "a", 5), newOrder(2, "b", 1)))
 	require.NoError(t, err)

@@ -23,12 +23,12 @@ import (
 
 const (
 	maxHeader = 64 << 10 // bytes
-	// maxAhead limits the lines of one customer that are read ahead, in bytes.
+	// maxAhead limits the size of one customer's lines that are read ahead, in bytes.
 	maxAhead = 64 << 20
 )
 
-// Reader reads a file, one order after the other. Its memory grows by about 50 bytes for each
-// order, by which it finds orders that come twice.
+// Reader reads a file, one order after the other. It keeps about 50 bytes for each order, to find
+// orders that come twice.
 type Reader struct {
 	Header Header
 
@@ -37,7 +37,7 @@ type Reader struct {
 	closer io.Closer
 	line   int // number of the line that was read last
 	orders int
-	// customer is the customer of the latest order.
+	// customer is the customer id of the last order that was read.
 	customer string
 	seen     map[[16]byte]struct{} // hashes of ids
 }
@@ -81,7 +81,7 @@ func NewReader(in io.Reader, name string) (*Reader, error) {
 // utf8Mark is the byte order mark of UTF-8.
 var utf8Mark = []byte("\xef\xbb\xbf")
 
-// notHeader says what the first line is instead of a header.
+// notHeader returns the error for a first line that is not a header.
 func notHeader(line []byte) error {
 	begins := func(marks ...string) bool {
 		return slices.ContainsFunc(marks, func(mark string) bool {
@@ -164,9 +164,9 @@ func (o *Order) JSON() []byte { return o.json }
 func (o *Order) SalesOrder() (*inflow.SalesOrder, error) { return o.decode() }
 
 // RecentOrders returns the latest orders of the order's customer, at most [MaxRecent], with the
-// order itself if it is one of them. They are the result of the look-up
-// [ordercheck.LookupRecentOrders]. Orders from before the file's window are not among them. It
-// returns nil if the order has no customer.
+// order itself if it is one of them. Use them as the result of the look-up
+// [ordercheck.LookupRecentOrders]. They do not include orders from before the file's window.
+// RecentOrders returns nil if the order has no customer.
 func (o *Order) RecentOrders() (*ordercheck.RecentOrders, error) {
 	if o.customer == nil {
 		return nil, nil
@@ -197,7 +197,7 @@ func newCustomer(latest []*Order, tooLarge bool) *customer {
 	})}
 }
 
-// Orders returns the orders in the order of the file. After an error nothing follows. Call it once.
+// Orders returns the orders in the order of the file. It stops after an error. Call it once.
 func (r *Reader) Orders() iter.Seq2[*Order, error] {
 	return func(yield func(*Order, error) bool) {
 		next, err := r.next()
@@ -261,7 +261,7 @@ func (r *Reader) next() (*Order, error) {
 	}
 	order.decode = sync.OnceValues(func() (*inflow.SalesOrder, error) {
 		decoded := new(inflow.SalesOrder)
-		// json.Unmarshal would look at the whole line once more.
+		// json.Unmarshal would scan the whole line twice.
 		if err := decoded.UnmarshalJSON(line); err != nil {
 			return nil, &Fault{File: r.name, Line: order.Line, Err: withoutContent(err)}
 		}

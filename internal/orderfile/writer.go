@@ -18,7 +18,7 @@ import (
 // fileMode lets only the owner read the file, because it has the company's prices and customers.
 const fileMode fs.FileMode = 0o600
 
-// headerRoom is the space that the first line has for values that are known at the end, in bytes.
+// headerRoom is the space in the first line for values that are known only at the end, in bytes.
 const headerRoom = 256
 
 // Writer writes a file. The file appears under its name only when it is complete.
@@ -56,7 +56,7 @@ func Create(path string, header Header) (*Writer, error) {
 	return w, nil
 }
 
-// Add writes an order, which must come after the one before it: see [Compare].
+// Add writes an order. Orders must be sorted as [Compare] sorts them.
 func (w *Writer) Add(order *inflow.SalesOrder, exportedAt time.Time) error {
 	line, err := EncodeLine(order, exportedAt)
 	if err != nil {
@@ -65,7 +65,7 @@ func (w *Writer) Add(order *inflow.SalesOrder, exportedAt time.Time) error {
 	return w.AddLine(PlaceOf(order), order.Timestamp, line)
 }
 
-// AddLine is [Writer.Add] for an order whose line is encoded already: see [EncodeLine].
+// AddLine is [Writer.Add] for an order whose line [EncodeLine] has already encoded.
 func (w *Writer) AddLine(place Place, version string, line []byte) error {
 	id := ordercheck.ShortID(place.SalesOrderID)
 	version, ok := ordercheck.ParseVersion(version)
@@ -92,7 +92,7 @@ func (w *Writer) AddLine(place Place, version string, line []byte) error {
 	return nil
 }
 
-// Commit completes the file and gives it its name. If it fails, a file that had the name before is
+// Commit completes the file and gives it its name. If it fails, an earlier file with this name is
 // unchanged.
 func (w *Writer) Commit() error {
 	if w.file == nil {
@@ -139,7 +139,7 @@ func syncFolder(path string) error {
 	}
 	err = folder.Sync()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) {
-		err = nil // such as a network share
+		err = nil // the file system cannot sync folders; it may be a network share
 	}
 	if err := errors.Join(err, folder.Close()); err != nil {
 		return fmt.Errorf("sync the folder %s: %w", path, err)

@@ -105,7 +105,8 @@ func (e *Example) test(ctx context.Context, r *Rule) error {
 	case e.Broken && len(result.findings) == 0:
 		return errors.New("must break the rule, but there is no finding")
 	case !e.Broken && len(result.findings) > 0:
-		return fmt.Errorf("must not break the rule, but there is a finding: %s", result.findings[0].Message)
+		return fmt.Errorf("must not break the rule, but there is a finding: %s",
+			result.findings[0].Message)
 	case !e.Broken && result.skipped != "" && !result.deliberate:
 		return fmt.Errorf("must not break the rule, but it was skipped: %s", result.skipped)
 	case e.Broken:

@@ -1,4 +1,4 @@
-// Package pastorders makes files of orders that nobody ever placed, for tests and measurements.
+// Package pastorders generates files of past orders for tests and measurements.
 package pastorders
 
 import (
@@ -17,17 +17,17 @@ import (
 	"error-check-gate/internal/rules"
 )
 
-// ExportedAt is when the orders were exported.
+// ExportedAt is the time of export of every order.
 var ExportedAt = time.Date(2026, 3, 31, 18, 0, 0, 0, time.UTC)
 
-// Shape says what to make. The same shape makes the same orders.
+// Shape describes the orders to generate. The same Shape always generates the same orders.
 type Shape struct {
 	Orders int
 	// Lines is the number of lines of each order.
 	Lines int
 	// PerCustomer is the number of orders of each customer.
 	PerCustomer int
-	// WrongOneIn is how many orders there are for each one with a mistake. 0 makes none wrong.
+	// WrongOneIn sets how many orders have a mistake: about one in WrongOneIn, or none if it is 0.
 	WrongOneIn int
 	Seed       uint64
 }
@@ -51,7 +51,7 @@ func Write(path string, s Shape) error {
 	return w.Commit()
 }
 
-// asked lists everything that a file can have.
+// asked lists the includes and look-ups that a file can have.
 func asked() []string {
 	var names []string
 	for _, name := range rules.Requirements {
@@ -70,16 +70,16 @@ const days = 90
 // All returns the orders, sorted as [orderfile.Compare] says.
 func (s Shape) All() iter.Seq[*inflow.SalesOrder] {
 	return func(yield func(*inflow.SalesOrder) bool) {
-		random := rand.New(rand.NewPCG(s.Seed, 1)) //nolint:gosec // to be repeatable is the point
+		random := rand.New(rand.NewPCG(s.Seed, 1)) //nolint:gosec // repeatable, not secret
 		m := &maker{Shape: s, Rand: random, catalog: newCatalog()}
 		for n := 0; n < s.Orders; {
 			of := min(s.PerCustomer, s.Orders-n)
-			var before *inflow.SalesOrder
+			var newer *inflow.SalesOrder
 			for i := range of {
-				// Dates fall within a customer, because the file is sorted so.
+				// A customer's newest order comes first, because the file is sorted that way.
 				day := (of - 1 - i) * days / of
-				before = m.order(n, n/s.PerCustomer, day, before)
-				if !yield(before) {
+				newer = m.order(n, n/s.PerCustomer, day, newer)
+				if !yield(newer) {
 					return
 				}
 				n++
@@ -88,7 +88,7 @@ func (s Shape) All() iter.Seq[*inflow.SalesOrder] {
 	}
 }
 
-// maker makes orders.
+// maker generates orders.
 type maker struct {
 	Shape
 	*rand.Rand
@@ -176,12 +176,12 @@ var (
 
 func whole(n int64) inflow.Amount { return inflow.NewAmount(decimal.MustNew(n, 0)) }
 
-// order makes the nth order. before is the customer's order after it in time, if any.
-func (m *maker) order(n, customer, day int, before *inflow.SalesOrder) *inflow.SalesOrder {
+// order generates the nth order. newer is the customer's next newer order, or nil.
+func (m *maker) order(n, customer, day int, newer *inflow.SalesOrder) *inflow.SalesOrder {
 	yes := true
 	date := firstDay.AddDate(0, 0, day).Add(9 * time.Hour)
-	if before != nil && !date.Before(before.OrderDate.Time) {
-		date = before.OrderDate.Add(-time.Minute)
+	if newer != nil && !date.Before(newer.OrderDate.Time) {
+		date = newer.OrderDate.Add(-time.Minute)
 	}
 	onDay := func(days int) inflow.Time {
 		return inflow.Time{Time: date.Truncate(24*time.Hour).AddDate(0, 0, days)}
@@ -223,7 +223,7 @@ func (m *maker) order(n, customer, day int, before *inflow.SalesOrder) *inflow.S
 	}
 	wrong := m.WrongOneIn > 0 && m.oneIn(m.WrongOneIn)
 	if wrong {
-		m.mistakeBefore(o, before)
+		m.mistakeBefore(o, newer)
 	}
 	addUp(o)
 	if wrong {
@@ -247,7 +247,7 @@ func (m *maker) line(order, i int) inflow.SalesOrderLine {
 	return line
 }
 
-// addUp sets the amounts so that they fit each other.
+// addUp calculates the order's amounts from its lines.
 func addUp(o *inflow.SalesOrder) {
 	var c money.Calc
 	sum := decimal.Zero
@@ -272,12 +272,12 @@ func addUp(o *inflow.SalesOrder) {
 		}}
 	}
 	if c.Err() != nil {
-		panic(c.Err()) // the amounts are small
+		panic(c.Err()) // cannot happen: the amounts are small
 	}
 }
 
-// mistakeBefore changes an order in a way that still adds up.
-func (m *maker) mistakeBefore(o, before *inflow.SalesOrder) {
+// mistakeBefore changes an order before its amounts are calculated, so that they still add up.
+func (m *maker) mistakeBefore(o, newer *inflow.SalesOrder) {
 	line := &o.Lines[m.IntN(len(o.Lines))]
 	switch m.IntN(8) {
 	case 0:
@@ -291,9 +291,9 @@ func (m *maker) mistakeBefore(o, before *inflow.SalesOrder) {
 	case 4:
 		o.IsCancelled = true
 	case 5:
-		if before != nil { // the same order twice
-			o.Lines, o.PONumber = slices.Clone(before.Lines), before.PONumber
-			o.OrderDate = before.OrderDate
+		if newer != nil { // the same order twice
+			o.Lines, o.PONumber = slices.Clone(newer.Lines), newer.PONumber
+			o.OrderDate = newer.OrderDate
 			o.OrderDate.Time = o.OrderDate.Add(-time.Hour)
 		}
 	case 6:
@@ -306,7 +306,7 @@ func (m *maker) mistakeBefore(o, before *inflow.SalesOrder) {
 	}
 }
 
-// mistakeAfter changes amounts of an order so that they no longer fit.
+// mistakeAfter changes an amount of an order, so that the amounts no longer add up.
 func (m *maker) mistakeAfter(o *inflow.SalesOrder) {
 	switch m.IntN(6) {
 	case 0:

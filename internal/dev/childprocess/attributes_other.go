@@ -4,6 +4,6 @@ package childprocess
 
 import "syscall"
 
-// attributes: a group of its own, so that the terminal's Ctrl-C reaches the
-// gate first, which then stops in order.
+// attributes gives the child a process group of its own, so that Ctrl-C in the terminal reaches
+// only the gate, which then stops its children in order.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

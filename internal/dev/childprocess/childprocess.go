@@ -1,4 +1,4 @@
-// Package childprocess runs programs that end with this one.
+// Package childprocess runs child processes that end when this process ends.
 package childprocess
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// stopTimeout is how long a child may take to stop before it is killed.
+// stopTimeout is the time that a child has to stop before [Child.Stop] kills it.
 const stopTimeout = 10 * time.Second
 
 // ErrEnded is wrapped by the error of [Child.Err].
@@ -29,18 +29,18 @@ type Child struct {
 	err     error // valid once done is closed
 
 	stopping sync.Once
-	stopped  chan struct{} // closed when [Child.Stop] or [Child.Kill] was asked for
+	stopped  chan struct{} // closed by Stop and Kill
 }
 
 // Start starts a command in a process group of its own. On Linux the child also ends when this
-// process is killed. Errors call the child name.
+// process is killed. name is the child's name in errors.
 func Start(name string, cmd *exec.Cmd) (*Child, error) {
 	c := &Child{name: name, done: make(chan struct{}), stopped: make(chan struct{})}
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = time.Second
 	started := make(chan error, 1)
-	// The thread that starts the child must outlive the child: the kernel sends the signal on
-	// the parent's death when that thread ends, not when the process does.
+	// The thread that starts the child must outlive the child: the kernel kills the child when that
+	// thread ends, not only when the process does.
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -117,8 +117,9 @@ func ignoreFinished(err error) error {
 	return err
 }
 
-// FindCommand looks for a program: the one that an environment variable names, then on the PATH,
-// then in bin/ of the working folder and of its parents, where 'make <name>' puts it.
+// FindCommand returns the path of a program. It takes the program that an environment variable
+// names. If the variable is not set, it looks on the PATH, then in bin/ of the working folder and of
+// its parents, where 'make <name>' puts the program.
 func FindCommand(name, variable string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		if _, err := exec.LookPath(path); err != nil {

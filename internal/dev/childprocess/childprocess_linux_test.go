@@ -18,7 +18,8 @@ import (
 
 const parentVariable = "GATE_TEST_PARENT"
 
-// TestMain makes the test binary a parent that starts a child and waits to be killed.
+// TestMain runs the tests. If parentVariable is set, it starts a child instead and waits for it, so
+// that a test can kill this process.
 func TestMain(m *testing.M) {
 	if os.Getenv(parentVariable) == "" {
 		os.Exit(m.Run())
@@ -50,7 +51,7 @@ func TestChildEndsWithItsParent(t *testing.T) {
 	require.Eventually(t, func() bool { return !runs(pid) }, time.Minute, time.Millisecond)
 }
 
-// runs is false for a process that is gone, or dead and not yet reaped by whoever inherited it.
+// runs reports whether a process runs. It is false for a zombie.
 func runs(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(status), ") Z ")

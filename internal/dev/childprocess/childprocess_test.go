@@ -40,7 +40,7 @@ func TestKillEndsTheChildWithoutAnError(t *testing.T) {
 	require.NoError(t, child.Err())
 }
 
-func TestChildThatEndsByItselfSaysHow(t *testing.T) {
+func TestErrSaysHowTheChildEnded(t *testing.T) {
 	for script, want := range map[string]string{
 		"exit 3": "the sleeper ended by itself (exit status 3)",
 		"exit 0": "the sleeper ended by itself (exit status 0)",
@@ -57,7 +57,7 @@ func TestChildThatEndsByItselfSaysHow(t *testing.T) {
 	require.EqualError(t, child.Err(), "the sleeper ended by itself (signal: killed)")
 }
 
-func TestProgramThatIsNoneIsAnError(t *testing.T) {
+func TestMissingProgramIsAnError(t *testing.T) {
 	_, err := childprocess.Start("the sleeper",
 		exec.CommandContext(t.Context(), filepath.Join(t.TempDir(), "none")))
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -21,16 +21,16 @@ import (
 	"error-check-gate/internal/dev/fakeinflow"
 )
 
-// generous is how long a test waits for what must come; only one that fails waits this long.
+// generous is the timeout for an event that must happen. Only a failing test waits this long.
 const generous = 5 * time.Minute
 
-// receiver is a webhook's receiver behind a real listener.
+// receiver receives webhooks at a real listener.
 type receiver struct {
 	url string
 
 	mu       sync.Mutex
 	received []received
-	statuses []int // to answer with, in turn; then 200
+	statuses []int // the statuses of the next answers; later ones are 200
 }
 
 type received struct {
@@ -65,7 +65,7 @@ func (r *receiver) all() []received {
 	return append([]received(nil), r.received...)
 }
 
-// subscribe returns the secret.
+// subscribe subscribes a URL to events and returns the secret.
 func (a *account) subscribe(url string, events ...string) string {
 	a.t.Helper()
 	body, err := json.Marshal(map[string]any{
@@ -78,6 +78,7 @@ func (a *account) subscribe(url string, events ...string) string {
 	return secret
 }
 
+// settle waits until no delivery is in flight, and returns all deliveries.
 func (a *account) settle() []fakeinflow.Delivery {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), generous)
@@ -95,7 +96,7 @@ var (
 func fixedClock() time.Time { return eventTime }
 
 func sign(secret string, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(secret)) // its text, not what it decodes to
+	mac := hmac.New(sha256.New, []byte(secret)) // the key is the text itself, not decoded base64
 	mac.Write(body)
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -127,7 +128,7 @@ func TestPayloadForms(t *testing.T) {
 	tests := map[string]struct {
 		form   fakeinflow.PayloadForm
 		events []string
-		want   []string // of one creation and four updates, ID for the id
+		want   []string // bodies for one creation and four updates, with ID for the id
 	}{
 		"documented names": {fakeinflow.PayloadAsSubscribed, documentedEvents, []string{
 			`{"event":"salesOrder.created","data":{"salesOrderId":"ID"},"timestamp":"2025-10-28T12:00:00Z"}`,
@@ -206,7 +207,7 @@ func TestDeliveryIsRetried(t *testing.T) {
 	assert.GreaterOrEqual(t, attempts[2].Start.Sub(attempts[1].End), 10*time.Millisecond)
 	assert.GreaterOrEqual(t, attempts[3].Start.Sub(attempts[2].End), 20*time.Millisecond)
 	for _, request := range hook.all() {
-		assert.Equal(t, hook.all()[0].body, request.body, "each attempt sends the same")
+		assert.Equal(t, hook.all()[0].body, request.body, "each attempt sends the same body")
 	}
 }
 
@@ -242,7 +243,7 @@ func TestDeliveryFailsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestEverySubscriberIsTold(t *testing.T) {
+func TestEverySubscriberIsNotified(t *testing.T) {
 	one, two := newReceiver(t), newReceiver(t)
 	a := newAccount(t, fakeinflow.Options{})
 	secretOne, secretTwo := a.subscribe(one.url, documentedEvents...), a.subscribe(two.url, liveEvents...)
@@ -352,7 +353,7 @@ func TestDeliveryFaults(t *testing.T) {
 func TestWaitIdleEndsWithItsContext(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{RetryDelays: []time.Duration{time.Hour}})
 	a.subscribe("http://127.0.0.1:1/", documentedEvents...)
-	require.NoError(t, a.WaitIdle(t.Context()), "nothing is under way")
+	require.NoError(t, a.WaitIdle(t.Context()), "nothing is in flight")
 	a.add(nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -406,8 +407,8 @@ func TestManyEditsAtOnce(t *testing.T) {
 	assert.Len(t, versions, edits)
 }
 
-// A burst meets its receiver with so many requests at once, as a real sender's would, and
-// all of it arrives.
+// TestDeliveriesAtOnceAreBounded sends a burst. The receiver gets at most DeliveriesAtOnce requests
+// at a time, and the whole burst arrives.
 func TestDeliveriesAtOnceAreBounded(t *testing.T) {
 	const atOnce, burst = 3, 60
 	var mu sync.Mutex
@@ -439,12 +440,13 @@ func TestDeliveriesAtOnceAreBounded(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	assert.LessOrEqual(t, most, atOnce)
-	assert.LessOrEqual(t, len(connections), 2*atOnce, "connections are used again")
-	assert.Len(t, quiet.all(), burst, "one subscription is not in another's way")
+	assert.LessOrEqual(t, len(connections), 2*atOnce, "connections are reused")
+	assert.Len(t, quiet.all(), burst, "one subscription does not delay another")
 }
 
-// A receiver that does not answer is in nobody's way but its own.
-func TestASlowReceiverHoldsUpItself(t *testing.T) {
+// TestSlowReceiverDelaysOnlyItself has one receiver that does not answer. Another one still gets
+// every delivery.
+func TestSlowReceiverDelaysOnlyItself(t *testing.T) {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -490,7 +492,7 @@ func TestSubscriptionsAreSwitchedOff(t *testing.T) {
 	a.settle()
 	edit()
 	edit()
-	assert.False(t, off(), "two failed, and one between them did not")
+	assert.False(t, off(), "one of the last two deliveries succeeded")
 	edit()
 	assert.True(t, off())
 	edit()

@@ -20,9 +20,10 @@ type Fault struct {
 	Route string
 	// SalesOrderID that it matches; empty matches every request.
 	SalesOrderID string
-	// Every is the share of the matching requests that meet it: one in that many; 0 is each.
+	// Every means that one in so many matching requests meets the fault; 0 means every one.
 	Every int
-	// Times is how often it is met before it ends; 0 means until [Server.ClearFaults].
+	// Times is the number of requests that meet the fault before it ends; 0 means that it lasts until
+	// [Server.ClearFaults].
 	Times int
 
 	// Latency before the request is applied.
@@ -42,15 +43,15 @@ type Fault struct {
 	// AnswerLost applies the request and breaks the connection before the answer.
 	AnswerLost bool
 	// Stale answers with the sales orders as they were that long ago, at most a minute: an order
-	// created since is unknown, and one edited since has its version before.
+	// created since is unknown, and one edited since has its previous version.
 	Stale time.Duration
-	// Incomplete answers without lines, payments and other lists, for sales orders that were
-	// created within that time before the request.
+	// Incomplete leaves lines, payments and other lists out of sales orders that were created within
+	// that time before the request.
 	Incomplete time.Duration
-	// LeftOut answers sales orders without these includes, such as "lines" or "lines.product",
+	// LeftOut leaves these includes, such as "lines" or "lines.product", out of sales orders,
 	// although the request named them.
 	LeftOut []string
-	// Write is what a PUT of a sales order does besides.
+	// Write changes what a PUT of a sales order does.
 	Write WriteFault
 }
 
@@ -114,7 +115,7 @@ func (s *Server) ClearFaults() {
 	s.deliveries.faults = nil
 }
 
-// takeFault returns the fault that a request meets; the zero fault if there is none.
+// takeFault returns the fault that a request meets, or the zero Fault if there is none.
 func (s *Server) takeFault(route, salesOrderID string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

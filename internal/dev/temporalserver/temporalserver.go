@@ -27,9 +27,10 @@ import (
 // Options configure a server. The zero value runs an in-memory server on free ports, without a Web
 // UI.
 type Options struct {
-	// CLI is the path of the temporal command; empty is [FindCLI]'s.
+	// CLI is the path of the temporal command. If it is empty, Start calls [FindCLI].
 	CLI string
-	// DBFile keeps everything across restarts; empty keeps it in memory. Its folder is made.
+	// DBFile is the database file, which survives restarts. Start makes its folder. If it is empty,
+	// the database is in memory.
 	DBFile string
 	// Port of the gRPC service on 127.0.0.1; 0 means a free port.
 	Port int
@@ -40,9 +41,9 @@ type Options struct {
 	UICodecEndpoint string
 	// Namespaces are created in addition to "default".
 	Namespaces []string
-	// Pragmas are SQLite's for the database, such as "synchronous=OFF".
+	// Pragmas are SQLite pragmas for the database, such as "synchronous=OFF".
 	Pragmas []string
-	// Output takes what the server prints; nil drops it.
+	// Output receives what the server prints. Nil discards it.
 	Output io.Writer
 	// LogLevel is "debug", "info", "warn" or "error"; empty is "error".
 	LogLevel string
@@ -104,7 +105,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		s, err := start(ctx, cli, o)
-		// A free port may be taken by another process before the child has it.
+		// Another process may take a free port before the child does.
 		chosen := o.Port == 0 || o.UI && o.UIPort == 0
 		if err == nil || !errors.Is(err, childprocess.ErrEnded) || !chosen || attempt == startAttempts {
 			return s, err
@@ -213,7 +214,8 @@ func choosePorts(o Options) (chosenPorts, error) {
 	return p, nil
 }
 
-// discardLogger: a client that asks a server still starting has nothing to say.
+// discardLogger discards the client's messages, because failed calls are normal until the server is
+// ready.
 type discardLogger struct{}
 
 var _ log.Logger = discardLogger{}

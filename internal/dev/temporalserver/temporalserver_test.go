@@ -81,7 +81,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 }
 
-func TestCommandThatIsNoneIsAnError(t *testing.T) {
+func TestUnusableCommandIsAnError(t *testing.T) {
 	_, err := temporalserver.Start(t.Context(),
 		temporalserver.Options{CLI: filepath.Join(t.TempDir(), "temporal")})
 	require.ErrorContains(t, err, "start the Temporal development server")

@@ -87,8 +87,8 @@ func BilledOf(order *inflow.SalesOrder) *ordercheck.Billed {
 	}
 }
 
-// fingerprint returns a hash of the lines and charges. It sorts the lines first, so that their order
-// does not matter.
+// fingerprint returns a hash of the lines and charges. It sorts the lines, because their order does
+// not matter.
 func fingerprint(lines []string, charges ...inflow.Amount) string {
 	slices.Sort(lines)
 	for _, charge := range charges {

@@ -24,8 +24,8 @@ func (p *params) tolerance() decimal.Decimal {
 	return p.amount(settingTolerance, aCent, toleranceDescription)
 }
 
-// within returns the tolerance for amounts in the order's currency. If the currency has no cents, it
-// is at least one unit.
+// within returns the tolerance for amounts in the order's currency. It is at least one unit if the
+// currency has no cents.
 func within(e *rules.Evaluation, tolerance decimal.Decimal) decimal.Decimal {
 	return tolerance.Max(wholeUnits(e, 1))
 }

@@ -1,4 +1,4 @@
-// Package fold writes names and codes in the form in which rules compare them.
+// Package fold normalizes names and codes, so that rules can compare them.
 package fold
 
 import (
@@ -11,11 +11,11 @@ import (
 )
 
 // Case returns text in capitals and in Unicode's composed form (NFC), with letters of the usual
-// width and without invisible characters. Two spellings of a word that look the same, apart from
-// case, are equal then.
+// width and without invisible characters. Two spellings that look the same, apart from case, have
+// the same result.
 func Case(text string) string {
 	if isASCII(text) {
-		return strings.ToUpper(text) // the fast path for most texts: rules compare thousands
+		return strings.ToUpper(text) // fast path: rules compare thousands of texts, mostly ASCII
 	}
 	return strings.ToUpper(norm.NFC.String(strings.Map(visible, width.Fold.String(text))))
 }
@@ -29,8 +29,8 @@ func isASCII(text string) bool {
 	return true
 }
 
-// visible drops characters that only tell a program how to break or direct a text, such as a soft
-// hyphen, and replaces hyphens that look alike with the one that people type.
+// visible drops invisible characters, such as soft hyphens and marks for the direction of text. It
+// replaces hyphens that look alike with the one that people type.
 func visible(r rune) rune {
 	switch {
 	case r == '\u2010', r == '\u2011': // hyphen, non-breaking hyphen
@@ -42,6 +42,6 @@ func visible(r rune) rune {
 	}
 }
 
-// Key is [Case] without white space around the text, and with one blank for each run of white space
-// within it. People cannot see the difference in a table.
+// Key returns [Case] of text without white space around it, and with one space for each run of
+// white space within it, because people cannot see such differences in a table.
 func Key(text string) string { return strings.Join(strings.Fields(Case(text)), " ") }

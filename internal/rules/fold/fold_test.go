@@ -28,5 +28,5 @@ func TestSpellingsThatLookTheSame(t *testing.T) {
 	}
 	assert.NotEqual(t, Key("Base Cabinet"), Key("BaseCabinet"))
 	assert.NotEqual(t, Key("5\u00b2"), Key("52"), "people see the difference")
-	assert.NotEqual(t, Case("a b"), Case("a  b"), "blanks inside a code are part of it")
+	assert.NotEqual(t, Case("a b"), Case("a  b"), "spaces inside a code count")
 }

@@ -32,14 +32,15 @@ type Options struct {
 	Every time.Duration
 	// Logger is [slog.Default] by default.
 	Logger *slog.Logger
-	// SlowAfter is the time after which a poll that has not ended is logged. The default is 3 min.
+	// SlowAfter is the time after which an unfinished poll is logged. The default is 3 min.
 	SlowAfter time.Duration
 	// Meter counts reloads and findings. If it is nil, nothing is counted.
 	Meter metric.MeterProvider
 }
 
-// Rules is the rule set of files that are followed as they change. If a change breaks the files,
-// the set stays as it was. Which set is in force is decided by Temporal, for all workers together.
+// Rules holds the rule set of the process's rule files, and follows the files. If a change breaks
+// the files, Rules keeps the previous set. The set in force may be another one, because Temporal
+// decides it for all workers together.
 type Rules struct {
 	paths   []string
 	options Options
@@ -110,14 +111,14 @@ func (r *Rules) Run(ctx context.Context) error {
 	}
 }
 
-// poll is one look at the files.
+// poll is one check of the files for changes.
 type poll struct {
 	ended   chan struct{}
 	changed bool        // set before ended is closed
 	late    atomic.Bool // logged as late
 }
 
-// Reload looks at the files now, and loads them if they changed. It reports whether the set was
+// Reload checks the files now, and loads them if they changed. It reports whether the set was
 // replaced. It returns when ctx ends or the poll takes too long, even if the disk hangs. The poll
 // then continues, and the next Reload waits for it.
 func (r *Rules) Reload(ctx context.Context) bool {
@@ -160,7 +161,7 @@ func (r *Rules) startPoll(ctx context.Context) *poll {
 	return r.current
 }
 
-// poll looks at the files once. It reports whether the set was replaced.
+// poll checks the files for changes once. It reports whether it replaced the set.
 func (r *Rules) poll(ctx context.Context) bool {
 	read := func(path string, size int64) ([]byte, error) {
 		return rulefile.ReadFile(ctx, path, size)
@@ -210,12 +211,12 @@ func enabled(set *rules.Set) (n int) {
 	return n
 }
 
-// Count counts the findings of a check by rule, and the rules that could not be evaluated.
+// Count counts, by rule, the findings of a check and the evaluations that failed.
 func (r *Rules) Count(ctx context.Context, checked ordercheck.CheckedOrder) {
 	r.metrics.checked(ctx, checked)
 }
 
-// CountOutcome counts what became of errors of a rule.
+// CountOutcome counts an outcome of a rule's errors.
 func (r *Rules) CountOutcome(ctx context.Context, outcome ordercheck.RuleOutcome) {
 	r.metrics.ended(ctx, outcome)
 }

@@ -72,7 +72,7 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	second := followed.Set().Digest()
 	change(rulesFile, strings.Replace(liveRules, "order.total >", "order.totl >", 1))
 	assert.False(t, followed.Reload(t.Context()))
-	assert.Equal(t, second, followed.Set().Digest(), "a broken file keeps the set before")
+	assert.Equal(t, second, followed.Set().Digest(), "a broken file keeps the previous set")
 	assert.Contains(t, log.String(), "kept the previous rule set")
 	assert.Contains(t, log.String(), "rules.yaml:10:56: unknown field of Order, did you mean total?")
 	log.Reset()
@@ -99,11 +99,11 @@ func TestLiveFollowsItsFiles(t *testing.T) {
 	for _, outcome := range ordercheck.ErrorOutcomes() {
 		want["gate.rules.outcomes outcome="+string(outcome)+" rule=limit"] = 0
 	}
-	assert.Equal(t, want, counted(t, reader), "what has not happened is there too")
+	assert.Equal(t, want, counted(t, reader), "counters of events that have not happened are 0")
 }
 
-// counted returns a meter's counts by instrument and attributes. For a histogram it is the number
-// of values.
+// counted returns a meter's counts by instrument and attributes. The count of a histogram is its
+// number of values.
 func counted(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
@@ -173,8 +173,8 @@ func TestChecksAreCountedByRule(t *testing.T) {
 	silent.CountOutcome(t.Context(), ordercheck.RuleOutcome{RuleID: "a", Count: 1})
 }
 
-// A company may have more rules than metrics have room for. The first ones of the set keep their ids,
-// the others are counted together, and nothing is counted without a rule.
+// TestManyRulesAreCounted loads more rules than metrics have room for. The first rules keep their
+// ids, the others are counted together, and nothing is counted without a rule.
 func TestManyRulesAreCounted(t *testing.T) {
 	const many = 2500
 	files := map[string]string{}
@@ -250,7 +250,7 @@ func TestLiveRunsUntilItIsStopped(t *testing.T) {
 	done.Wait()
 }
 
-func TestLiveOfTheDefaultSet(t *testing.T) {
+func TestLiveWithTheDefaultSet(t *testing.T) {
 	followed, err := live.Follow(t.Context(), nil, live.Options{})
 	require.NoError(t, err)
 	assert.Same(t, rulefile.Default(), followed.Set())

@@ -24,8 +24,8 @@ const (
 	maxOutcomeRules = 250
 )
 
-// metrics counts reloads and findings. Labels are the ids of rules and the words of this file. A
-// nil metrics counts nothing.
+// metrics counts reloads and findings. Its labels contain only rule ids and words from this file.
+// A nil metrics counts nothing.
 type metrics struct {
 	reloads, findings, unevaluated, outcomes metric.Int64Counter
 	timeToFix                                metric.Float64Histogram
@@ -34,7 +34,7 @@ type metrics struct {
 	findingRules, outcomeRules ruleNames
 }
 
-// ruleNames limits the rules that have a label of their own.
+// ruleNames limits the number of rules with a label of their own.
 type ruleNames struct {
 	max   int
 	mu    sync.Mutex
@@ -84,8 +84,8 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	return m, nil
 }
 
-// expect adds 0 to every counter. A rate begins with the first reading, so alerts would not see the
-// first case of a counter that is new with it.
+// expect adds 0 to every counter. A rate starts from a counter's first value, so alerts would miss
+// the first event if it also created the counter.
 func (m *metrics) expect(ctx context.Context, set *rules.Set) {
 	if m == nil {
 		return
@@ -130,7 +130,7 @@ func (m *metrics) outcomeLabels(
 		attribute.String("outcome", string(outcome)))
 }
 
-// ended counts what became of errors of a rule.
+// ended counts an outcome of a rule's errors.
 func (m *metrics) ended(ctx context.Context, o ordercheck.RuleOutcome) {
 	if m == nil {
 		return

@@ -189,7 +189,7 @@ func (g *generator) status() {
 
 // amount returns a random price with a number of decimal places.
 func (g *generator) amount(most, places int) *big.Rat {
-	units := places10(places)
+	units := pow10(places)
 	limit := new(big.Int).Mul(big.NewInt(int64(most)), units.Num()).Int64()
 	return quo(integer(1+int(g.Int64N(limit))), units)
 }
@@ -327,8 +327,8 @@ func (g *generator) priced(l *line, perUnit *big.Rat) {
 		share := integer(30 + g.IntN(60))
 		each := quo(percentOf(share, net), mul(pieces, o.ExchangeRate.rat()))
 		p.Cost.Cost = num{new(big.Rat)}
-		if cut := quo(new(big.Rat).SetInt(new(big.Int).Quo(mul(each, places10(5)).Num(),
-			mul(each, places10(5)).Denom())), places10(5)); cut.Sign() > 0 {
+		if cut := quo(new(big.Rat).SetInt(new(big.Int).Quo(mul(each, pow10(5)).Num(),
+			mul(each, pow10(5)).Denom())), pow10(5)); cut.Sign() > 0 {
 			p.Cost.Cost = num{cut}
 		}
 		if p.ItemType == "StockedProduct" {

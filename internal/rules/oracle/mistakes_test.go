@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// mistake is something that people get wrong. make puts it into an order and returns the findings
-// to be found, or reports false if this order cannot have it. An expected amount of "?" is the
-// oracle's.
+// mistake is a mistake that people make in orders and that rule finds. make puts it into an order
+// and returns the expected finding, or false if the order cannot have the mistake. The expected
+// amount "?" matches any amount.
 type mistake struct {
 	rule string
 	make func(*mistaker) (found, bool)
@@ -32,7 +32,8 @@ func (m *mistaker) onLine(rule string, i int, expected string) (found, bool) {
 
 var impossible found
 
-// line picks a line that fits.
+// line returns a random line for which fits is true, and its index. If there is none, it returns -1
+// and nil.
 func (m *mistaker) line(fits func(*line) bool) (int, *line) {
 	var at []int
 	for i, l := range m.o.Lines {
@@ -47,7 +48,7 @@ func (m *mistaker) line(fits func(*line) bool) (int, *line) {
 	return i, m.o.Lines[i]
 }
 
-// off is an amount that is clearly off, up or down.
+// off returns a random difference, positive or negative, that exceeds every tolerance.
 func (m *mistaker) off() *big.Rat {
 	v := verdict{o: m.o}
 	d := add(mul(v.perLines(), integer(2)), mul(v.cent(), integer(1+m.IntN(5000))))
@@ -59,7 +60,8 @@ func (m *mistaker) off() *big.Rat {
 
 func (m *mistaker) keyed(a *big.Rat) string { return (&verdict{o: m.o}).keyed(a) }
 
-// resubtotal calculates a line's subtotal again, for an order whose subtotals are as its prices.
+// resubtotal recalculates the subtotal of a changed line. If the order's prices include tax and the
+// old subtotal does not, the new subtotal may leave the tax out too.
 func (m *mistaker) resubtotal(l *line) {
 	amount := discounted(l)[0]
 	if m.o.IsTaxInclusive && !fitsAny(l.SubTotal.rat(), discounted(l), big.NewRat(1, 50)) &&
@@ -72,7 +74,7 @@ func (m *mistaker) resubtotal(l *line) {
 func sale(l *line) bool      { return l.qty().Sign() > 0 && l.UnitPrice.rat().Sign() > 0 }
 func goodsSold(l *line) bool { return sale(l) && !l.isService() }
 
-// percent gives a line a percent discount.
+// percent gives a line a discount of p percent, and recalculates its subtotal.
 func (m *mistaker) percent(l *line, p string) {
 	l.Discount = &discount{n(p), true}
 	m.resubtotal(l)
@@ -549,8 +551,9 @@ var mistakes = []mistake{
 
 func pickRat(m *mistaker, of ...string) *big.Rat { return n(of[m.IntN(len(of))]).r }
 
-// mistakenOrder is a right order with one or two mistakes put into it, and the expected findings of
-// them. harmless counts mistakes that turned out to be none: the amounts fit another reading.
+// mistakenOrder puts one or two mistakes into a right order. It returns the order and the expected
+// findings. In harmless, it counts by rule the mistakes that cause no finding, because the amounts
+// fit another reading.
 func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []found) {
 	for {
 		o, wants = rightOrder(r), nil
@@ -560,11 +563,11 @@ func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []fou
 		var made []string
 		for range 1 + r.IntN(2) {
 			before := o.clone()
-			made0 := mistakes[r.IntN(len(mistakes))]
-			if slices.Contains(made, made0.rule) {
+			chosen := mistakes[r.IntN(len(mistakes))]
+			if slices.Contains(made, chosen.rule) {
 				continue
 			}
-			want, possible := made0.make(&mistaker{r, o})
+			want, possible := chosen.make(&mistaker{r, o})
 			if !possible {
 				o = before
 				continue
@@ -574,10 +577,10 @@ func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []fou
 				if missing == want.rule && len(wants) == 0 {
 					harmless[missing]++
 				}
-				o = before // the mistake is none, or makes another one moot
+				o = before // the mistake has no finding, or hides an earlier one
 				continue
 			}
-			made, wants = append(made, made0.rule), next
+			made, wants = append(made, chosen.rule), next
 		}
 		if len(wants) > 0 {
 			return o, wants
@@ -585,7 +588,7 @@ func mistakenOrder(r *rand.Rand, harmless map[string]int) (o *order, wants []fou
 	}
 }
 
-// notIn names the first of wants that is not among the findings.
+// notIn returns the rule of the first wanted finding that is not in findings, or "".
 func notIn(wants, findings []found) string {
 	for _, want := range wants {
 		if !slices.ContainsFunc(findings, want.matches) {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// now is the time that orders are looked at.
+// now is the time of the evaluation.
 var now = date{time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)}
 
-// found is a finding as the oracle sees it. line is 0 for a finding on the order.
+// found is a finding of the oracle. line is 0 for a finding on the order.
 type found struct {
 	rule     string
 	line     int
@@ -30,7 +30,7 @@ var warnings = map[string]bool{
 	"overdue": true, "fulfilled-not-invoiced": true, "picked-quantity": true, "serial-numbers": true,
 }
 
-// What the company of the tests has set; companyRules says the same to the rules.
+// The settings of the tests' company. companyRules is the rule file with the same settings.
 var (
 	productCaps    = map[string]*big.Rat{"Capped saw": integer(10)}
 	categoryCaps   = map[string]*big.Rat{"Capped goods": integer(15)}
@@ -42,20 +42,22 @@ var (
 		"10}}}\n- {id: category-discount-cap, params: {caps: {Capped goods: 15}}}\n- {id: surcharge, " +
 		"params: {codes: [SURCHARGE]}}\n- {id: freight-minimum, params: {minimum: 5}}\n- {id: " +
 		"required-fields, params: {fields: [poNumber, custom1]}}\n"
+	// historyOfOrders lists the checks that compare several orders. The oracle leaves them out.
 	historyOfOrders = []string{
 		"repeated-po-number",
 		"near-duplicate",
 		"off-history",
 		"changed-after-invoice",
-	} // more than one order decides these
+	}
 )
 
-// verdict collects what the oracle finds on one order.
+// verdict collects the oracle's findings on one order.
 type verdict struct {
 	o   *order
 	out []found
 }
 
+// judge returns the oracle's findings on an order.
 func judge(o *order) []found {
 	v := &verdict{o: o}
 	if o.IsCancelled {
@@ -66,7 +68,7 @@ func judge(o *order) []found {
 	}
 	for _, look := range []func(){
 		v.amounts, v.taxes, v.discounts, v.prices, v.charges, v.people, v.lines, v.goods, v.dates,
-		v.payments, v.course,
+		v.payments, v.fulfilment,
 	} {
 		look()
 	}
@@ -83,10 +85,10 @@ func (v *verdict) places() int { return v.o.Currency.DecimalPlaces }
 
 func (v *verdict) keyed(a *big.Rat) string { return money(rounded(a, v.places())) }
 
-// cent is how far two amounts may be apart: a cent, or one unit of a currency without cents.
-func (v *verdict) cent() *big.Rat { return quo(integer(1), places10(min(v.places(), 2))) }
+// cent returns the tolerance for two amounts: a cent, or one unit of a currency without cents.
+func (v *verdict) cent() *big.Rat { return quo(integer(1), pow10(min(v.places(), 2))) }
 
-// perLines is cent and what rounding each line may add: half of it a line.
+// perLines returns the tolerance for a sum of lines: cent, plus half of it for rounding each line.
 func (v *verdict) perLines() *big.Rat {
 	half := quo(v.cent(), integer(2))
 	return add(v.cent(), mul(half, integer(len(v.o.Lines))))
@@ -98,7 +100,7 @@ func fitsAny(a *big.Rat, readings []*big.Rat, tolerance *big.Rat) bool {
 	return slices.ContainsFunc(readings, func(b *big.Rat) bool { return within(a, b, tolerance) })
 }
 
-// rates are a line's tax rates as fractions.
+// rates returns the line's tax rates as fractions. A rate that is null is the order's.
 func (o *order) rates(l *line) (first, second *big.Rat) {
 	one, two := l.Tax1Rate, l.Tax2Rate
 	if one.isNull() {
@@ -110,8 +112,8 @@ func (o *order) rates(l *line) (first, second *big.Rat) {
 	return quo(one.rat(), integer(100)), quo(two.rat(), integer(100))
 }
 
-// discounted is the amount of a line in the order's own terms: with tax if prices have it. A fixed
-// discount has two readings, per unit and per line.
+// discounted returns the possible amounts of a line after its discount. They include tax if the
+// order's prices do. A fixed discount has two readings: per unit and per line.
 func discounted(l *line) []*big.Rat {
 	full := mul(l.qty(), l.UnitPrice.rat())
 	if l.Discount == nil || l.Discount.Value.rat().Sign() == 0 {
@@ -128,14 +130,15 @@ func discounted(l *line) []*big.Rat {
 	return []*big.Rat{sub(full, mul(d, l.qty())), sub(full, whole)}
 }
 
-// taxFactors are what turns an amount without tax into one with it.
+// taxFactors returns the factors that turn an amount without tax into one with tax: with the second
+// tax beside the first, and on top of it.
 func (o *order) taxFactors(l *line) []*big.Rat {
 	a, b := o.rates(l)
 	one := integer(1)
 	return []*big.Rat{add(one, add(a, b)), mul(add(one, a), add(one, b))}
 }
 
-// taxFactor is the one that the order's taxes have.
+// taxFactor returns the one of taxFactors that the order uses.
 func (o *order) taxFactor(l *line) *big.Rat {
 	if o.CalculateTax2OnTax1 {
 		return o.taxFactors(l)[1]
@@ -143,6 +146,7 @@ func (o *order) taxFactor(l *line) *big.Rat {
 	return o.taxFactors(l)[0]
 }
 
+// lineReadings returns the possible subtotals of a line, the likeliest first.
 func (o *order) lineReadings(l *line) []*big.Rat {
 	readings := discounted(l)
 	if o.IsTaxInclusive {
@@ -196,7 +200,7 @@ func (v *verdict) amounts() {
 	}
 }
 
-// taxOf is both taxes on, or in, an amount.
+// taxOf returns both taxes on an amount. If inclusive is true, the amount already includes them.
 func (o *order) taxOf(amount, a, b *big.Rat, inclusive bool) (first, second *big.Rat) {
 	base := amount
 	if inclusive {
@@ -215,8 +219,8 @@ func (o *order) taxOf(amount, a, b *big.Rat, inclusive bool) (first, second *big
 
 func (v *verdict) taxes() {
 	o := v.o
-	// The generator gives orders without return charges on taxed goods only; how InFlow taxes these is
-	// not known.
+	// Nobody knows how InFlow taxes return charges, so each reading counts: no tax on them, tax on
+	// the fee, on the freight, or on both.
 	modes := []bool{false}
 	if o.IsTaxInclusive {
 		modes = []bool{true, false}
@@ -284,7 +288,7 @@ func (v *verdict) taxes() {
 	}
 }
 
-// percentOff is a line's discount in percent of its price.
+// percentOff returns a line's discount in percent of its price.
 func (o *order) percentOff(l *line) *big.Rat {
 	if l.Discount == nil {
 		return new(big.Rat)
@@ -380,7 +384,7 @@ func (v *verdict) discounts() {
 	}
 }
 
-// open reports whether prices can still be compared with what they are today.
+// open reports whether the order's prices can still be compared with today's list prices.
 func (o *order) open() bool {
 	switch {
 	case o.InventoryStatus == "Fulfilled", o.IsCompleted, o.IsInvoiced && o.PaymentStatus == "Paid":
@@ -758,7 +762,7 @@ func (v *verdict) payments() {
 	}
 }
 
-func (v *verdict) course() {
+func (v *verdict) fulfilment() {
 	o := v.o
 	if o.InventoryStatus == "Fulfilled" && !o.IsInvoiced && o.Total.rat().Sign() > 0 &&
 		!o.OrderDate.IsZero() {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// num is an amount, a quantity or a percentage; the zero value is null. It is exact: the rules
-// calculate with decimals, the oracle with fractions.
+// num is an amount, a quantity or a percentage. The zero value is null. The rules calculate with
+// decimals; the oracle calculates with exact fractions.
 type num struct{ r *big.Rat }
 
 func n(text string) num {
@@ -28,7 +28,7 @@ func (a num) rat() *big.Rat {
 
 func (a num) isNull() bool { return a.r == nil }
 
-// maxPlaces is the most decimal places that a generated number has.
+// maxPlaces is the maximum number of decimal places in a generated number.
 const maxPlaces = 10
 
 func (a num) MarshalJSON() ([]byte, error) {
@@ -47,17 +47,17 @@ func neg(a *big.Rat) *big.Rat          { return new(big.Rat).Neg(a) }
 func abs(a *big.Rat) *big.Rat          { return new(big.Rat).Abs(a) }
 func percentOf(p, a *big.Rat) *big.Rat { return quo(mul(p, a), integer(100)) }
 
-// places10 is 10 to the power of n.
-func places10(n int) *big.Rat {
+// pow10 returns 10 to the power of n.
+func pow10(n int) *big.Rat {
 	return new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil))
 }
 
 // rounded rounds a to a number of decimal places, half away from zero.
 func rounded(a *big.Rat, places int) *big.Rat {
-	scaled := mul(abs(a), places10(places))
+	scaled := mul(abs(a), pow10(places))
 	twice := add(mul(scaled, integer(2)), integer(1)) // floor(x + 1/2)
 	whole := new(big.Int).Quo(twice.Num(), new(big.Int).Mul(twice.Denom(), big.NewInt(2)))
-	out := quo(new(big.Rat).SetInt(whole), places10(places))
+	out := quo(new(big.Rat).SetInt(whole), pow10(places))
 	if a.Sign() < 0 {
 		out.Neg(out)
 	}
@@ -70,14 +70,14 @@ func roundedUp(a *big.Rat, places int) *big.Rat {
 	if abs(near).Cmp(abs(a)) >= 0 {
 		return near
 	}
-	step := quo(integer(1), places10(places))
+	step := quo(integer(1), pow10(places))
 	if a.Sign() < 0 {
 		step.Neg(step)
 	}
 	return add(near, step)
 }
 
-// money writes an amount with two decimals or more.
+// money formats an amount with at least two decimals.
 func money(a *big.Rat) string {
 	text := strings.TrimRight(a.FloatString(maxPlaces), "0")
 	whole, fraction, _ := strings.Cut(text, ".")
@@ -90,12 +90,12 @@ func money(a *big.Rat) string {
 	return whole + "." + fraction
 }
 
-// plain writes a number without needless zeros.
+// plain formats a number without trailing zeros.
 func plain(a *big.Rat) string {
 	return strings.TrimSuffix(strings.TrimRight(a.FloatString(maxPlaces), "0"), ".")
 }
 
-// The order as InFlow sends it, as far as the general checks look.
+// The types of an order as InFlow sends it, with the fields that the general checks read.
 type (
 	order struct {
 		SalesOrderID          string `json:"salesOrderId"`
@@ -282,7 +282,7 @@ type (
 	}
 )
 
-// date is a date and time; the zero value is null.
+// date is a date and time. The zero value is null.
 type date struct{ time.Time }
 
 func (d date) MarshalJSON() ([]byte, error) {
@@ -292,7 +292,7 @@ func (d date) MarshalJSON() ([]byte, error) {
 	return json.Marshal(d.Format(time.RFC3339))
 }
 
-// days counts calendar days from d to e, each by the offset that it is written with.
+// days returns the number of calendar days from d to e. Each date counts in its own UTC offset.
 func (d date) days(e date) int {
 	day := func(t time.Time) time.Time {
 		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0,
@@ -305,7 +305,7 @@ func (l *line) qty() *big.Rat { return l.Quantity.UomQuantity.rat() }
 
 func (l *line) isService() bool { return l.Product.ItemType == "Service" }
 
-// clone is a deep copy.
+// clone returns a deep copy.
 func (o *order) clone() *order {
 	c := *o
 	c.Lines = []*line{}

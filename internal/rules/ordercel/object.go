@@ -232,7 +232,8 @@ func (nullError) Error() string { return "null" }
 type NullError struct{ Type, Field string }
 
 func (e *NullError) Error() string {
-	return fmt.Sprintf("%s of %s is null, or %s itself is: test it with has() first", e.Field, e.Type, e.Type)
+	return fmt.Sprintf("%s of %s is null, or %s itself is: test it with has() first",
+		e.Field, e.Type, e.Type)
 }
 
 func (f *field) explain(of *objectType, err error) error {

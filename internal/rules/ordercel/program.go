@@ -53,7 +53,7 @@ func (p *Program) Columns() []ColumnUse { return p.columns }
 // Errors of [Evaluation.Bool] and [Evaluation.Text] if a run exceeds a limit.
 var (
 	ErrCost = errors.New(
-		"the expression costs too much and was cut off: loop over fewer items, or avoid nested loops",
+		"the expression costs too much and was cut off: loop over less, or avoid nested loops",
 	)
 	ErrBudget = errors.New(
 		"earlier rules used up the cost limit of one check: look for nested loops",

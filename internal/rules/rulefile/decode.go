@@ -96,8 +96,8 @@ func (f *file) fault(node *yaml.Node, format string, args ...any) {
 	})
 }
 
-// faultAbove reports a fault at the place of a node, without quoting the node.
-func (f *file) faultAbove(node *yaml.Node, format string, args ...any) {
+// faultWithoutText reports a fault at the place of a node, without quoting the node.
+func (f *file) faultWithoutText(node *yaml.Node, format string, args ...any) {
 	f.fault(&yaml.Node{Line: node.Line, Column: node.Column}, format, args...)
 }
 
@@ -105,7 +105,7 @@ func (f *file) faultAbove(node *yaml.Node, format string, args ...any) {
 func (f *file) resolve(node *yaml.Node) *yaml.Node {
 	for depth := 0; ; depth++ {
 		if f.visited++; f.visited > maxNodes || depth > maxDepth {
-			f.faultAbove(node, "the file is too large: at most %d values are read, "+
+			f.faultWithoutText(node, "the file is too large: at most %d values are read, "+
 				"and each use of an alias counts", maxNodes)
 			return nil
 		}

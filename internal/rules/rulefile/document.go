@@ -133,13 +133,13 @@ func (d *document) decode(node *yaml.Node) {
 		return
 	}
 	if d.Version.node == nil {
-		f.faultAbove(node, "version is missing: write version: 1")
+		f.faultWithoutText(node, "version is missing: write version: 1")
 	}
 	if d.Name.value == "" {
-		f.faultAbove(node, "name is missing: reports show it")
+		f.faultWithoutText(node, "name is missing: reports show it")
 	}
 	if d.Rules.node == nil {
-		f.faultAbove(node, "rules is missing")
+		f.faultWithoutText(node, "rules is missing")
 	}
 }
 
@@ -259,7 +259,7 @@ func (r *ruleEntry) decode(f *file, node *yaml.Node) bool {
 	}
 	f.mapping(node, "a rule", r)
 	if r.ID.value == "" {
-		f.faultAbove(node, "the rule has no id")
+		f.faultWithoutText(node, "the rule has no id")
 		return false
 	}
 	if !validID.MatchString(r.ID.value) {

@@ -68,7 +68,7 @@ func (e *examples) decode(f *file, key string, node *yaml.Node) bool {
 	}
 	for _, example := range lists.Fine {
 		if at := example.Expect.node; at != nil {
-			f.faultAbove(at, "only a broken example has expect: a fine one has no finding")
+			f.faultWithoutText(at, "only a broken example has expect: a fine one has no finding")
 		}
 	}
 	*e = append(examples(lists.Broken), lists.Fine...)

@@ -155,7 +155,7 @@ func (c *checkParams) EntryFault(param string, entry int, format string, args ..
 // Missing reports that a required parameter is not given.
 func (c *checkParams) Missing(param string) {
 	e := c.entry
-	e.file.faultAbove(e.Builtin.node, "%s needs the parameter %s", e.Builtin.value, param)
+	e.file.faultWithoutText(e.Builtin.node, "%s needs the parameter %s", e.Builtin.value, param)
 }
 
 // TableFault reports a fault in a table's file.

@@ -45,7 +45,7 @@ func TestTwoSpellingsOfOneNameAreAFault(t *testing.T) {
 					"- {id: cap, builtin: discount-cap, severity: error, params: {by: product, table: caps}}\n",
 				"caps.csv": "Product,Cap\nDR-18,10\ndr-18,90\n",
 			},
-			`caps.csv:3:1: row 2 has this key in another spelling, "DR-18": write it in one way: "dr-18"`,
+			`caps.csv:3:1: row 2 has this key in another spelling, "DR-18": use one spelling: "dr-18"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

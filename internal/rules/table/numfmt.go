@@ -14,15 +14,16 @@ import (
 	"error-check-gate/internal/money"
 )
 
-// numberFormat formats numbers like a style of a workbook.
+// numberFormat is the number format of a workbook's cell.
 type numberFormat struct {
-	// sections are for positive numbers, negative ones and zero, if they differ.
+	// sections are for positive numbers, for negative numbers and for zero, in this order. The
+	// first one also stands in for a missing one.
 	sections []formatSection
 	// problem says why numbers cannot be shown.
 	problem string
 }
 
-// formatSection formats some of the numbers.
+// formatSection is one section of a format.
 type formatSection struct {
 	kind          formatKind
 	before, after string
@@ -67,7 +68,7 @@ func builtinFormat(id int) string { return builtinFormats[id] }
 func parseFormat(code string) (f *numberFormat) {
 	f = &numberFormat{}
 	defer func() {
-		if recover() != nil { // the parser's fault
+		if recover() != nil { // the parser panicked
 			f = &numberFormat{problem: unreadFormat(code)}
 		}
 	}()
@@ -88,7 +89,7 @@ func parseFormat(code string) (f *numberFormat) {
 		f.sections = append(f.sections, s)
 	}
 	if len(f.sections) == 0 {
-		f.sections = generalFormat.sections // a format for texts alone
+		f.sections = generalFormat.sections // the format is only for texts
 	}
 	return f
 }
@@ -201,8 +202,8 @@ func dateSection(tokens string, noDigits bool) (s formatSection, ok bool) {
 		strings.Contains(tokens, "d")
 }
 
-// show returns a number as a person sees it: with the decimals that are shown, in pointNotation and
-// without marks between thousands. A date is shown as a day, such as 2024-03-01.
+// show returns a number with the decimals that a person sees, in pointNotation and without
+// thousands separators. It returns a date as a day, such as 2024-03-01.
 func (f *numberFormat) show(x float64, date1904 bool) cell {
 	if f.problem != "" {
 		return cell{fault: f.problem}
@@ -252,7 +253,7 @@ func (f *numberFormat) show(x float64, date1904 bool) cell {
 	return cell{text: text, number: true}
 }
 
-// word returns the text that is shown instead of digits. A dash stands for zero.
+// word returns the text that the format shows instead of digits. A dash stands for zero.
 func (s *formatSection) word(isZero bool) cell {
 	word := strings.TrimSpace(s.before + s.after)
 	if rest, _, _ := withoutSign(word); isZero && rest == "" && strings.Contains(word, "-") {
@@ -292,7 +293,7 @@ func (s *formatSection) digits(d decimal.Decimal) (string, error) {
 // shownDay returns the day of a number, which counts days since the end of 1899, or since 1904.
 func shownDay(x float64, withTime, date1904 bool) cell {
 	const (
-		lastDay = 2_958_465 // of the year 9999
+		lastDay = 2_958_465 // 31 December 9999
 		// Day 60 is 29 February 1900, which did not exist.
 		firstSure = 61
 		offset    = 1462 // days from 1900 to 1904
@@ -301,7 +302,7 @@ func shownDay(x float64, withTime, date1904 bool) cell {
 		x += offset
 	}
 	if x < firstSure || x >= lastDay+1 {
-		return cell{fault: fmt.Sprintf("%v is no date after February 1900", x)}
+		return cell{fault: fmt.Sprintf("%v is not a date after February 1900", x)}
 	}
 	at := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).
 		AddDate(0, 0, int(x)).

@@ -216,7 +216,7 @@ func (w *workbook) shownNumber(value string, style int) (cell, error) {
 	}
 	number, err := strconv.ParseFloat(value, 64)
 	if err != nil || math.IsInf(number, 0) || math.IsNaN(number) {
-		return cell{}, fmt.Errorf("the workbook is damaged: %q is no number", value)
+		return cell{}, fmt.Errorf("the workbook is damaged: %q is not a number", value)
 	}
 	format := generalFormat
 	if style < len(w.formats) {

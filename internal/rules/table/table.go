@@ -23,7 +23,7 @@ const (
 	maxCells    = 2_000_000
 	// maxFaults is the maximum number of faults reported for one file.
 	maxFaults = 20
-	// checkContextEvery is the number of rows between two looks at the context.
+	// checkContextEvery is the number of rows between two checks of the context.
 	checkContextEvery = 256
 )
 
@@ -31,14 +31,14 @@ const (
 type Table struct {
 	columns []string
 	rows    []row
-	// byKey has the rows of each folded key ([fold.Key]), in order.
+	// byKey maps each folded key ([fold.Key]) to the indexes of its rows, in order.
 	byKey map[string][]int
 	keys  []string
 	// notation is the notation of texts. Numbers of a workbook are in pointNotation.
 	notation notation
 	workbook bool
-	// unreadable has the faults of cells that show nothing readable, such as a formula without a
-	// value. They matter only in columns that a rule reads.
+	// unreadable has the fault of each cell without a readable value, such as a formula without a
+	// stored value. Faults matter only in columns that a rule reads.
 	unreadable map[place]string
 }
 
@@ -81,9 +81,9 @@ func (f Faults) Error() string {
 	return strings.Join(messages, "; ")
 }
 
-// Read reads a table from the content of a file, which is CSV unless its name ends in
-// .xlsx. key names the column that rows are looked up by; sheet names a workbook's
-// sheet, the first if it is empty. Errors are [*Fault] or [Faults], or the error of ctx.
+// Read reads a table from the content of a file, which is CSV unless its name ends in .xlsx. key
+// names the column that rows are looked up by. sheet names the sheet of a workbook; if it is empty,
+// Read takes the first sheet. Errors are [*Fault] or [Faults], or the error of ctx.
 func Read(ctx context.Context, name string, content []byte, key, sheet string) (*Table, error) {
 	if len(content) > MaxFileSize {
 		return nil, &Fault{
@@ -97,8 +97,8 @@ func Read(ctx context.Context, name string, content []byte, key, sheet string) (
 	return readCSV(ctx, content, key)
 }
 
-// ColumnName returns the name of a column as rules write it: line breaks and repeated blanks within
-// a heading become one blank.
+// ColumnName returns the name of a column as rules write it: with one space for each line break or
+// run of spaces within the heading.
 func ColumnName(heading string) string {
 	return strings.Join(strings.Fields(norm.NFC.String(heading)), " ")
 }
@@ -144,7 +144,7 @@ func (b *builder) add(line int, cells []cell) error {
 	return b.row(line, cells)
 }
 
-// fault keeps a fault, and returns an error once there are too many.
+// fault records a fault. It returns all faults as an error once there are maxFaults of them.
 func (b *builder) fault(line, column int, text, message string) error {
 	b.faults = append(b.faults, &Fault{Line: line, Column: column, Text: text, Message: message})
 	if len(b.faults) >= maxFaults {
@@ -173,14 +173,14 @@ func (b *builder) row(line int, cells []cell) error {
 	written := r.cells[b.keyIndex]
 	if written == "" {
 		return b.fault(line, b.keyIndex+1, "",
-			fmt.Sprintf("the row has no %s, so that nothing finds it: fill it in, or clear the row", b.key))
+			fmt.Sprintf("the row has no %s, so no rule can find it: fill it in, or clear the row", b.key))
 	}
 	key := fold.Key(written)
 	if rows := b.t.byKey[key]; len(rows) == 0 {
 		b.t.keys = append(b.t.keys, written)
 	} else if first := b.t.rows[rows[0]]; first.cells[b.keyIndex] != written {
 		return b.fault(line, b.keyIndex+1, written,
-			fmt.Sprintf("row %d has this key in another spelling, %q: write it in one way", first.line,
+			fmt.Sprintf("row %d has this key in another spelling, %q: use one spelling", first.line,
 				first.cells[b.keyIndex]))
 	}
 	b.t.byKey[key] = append(b.t.byKey[key], len(b.t.rows))
@@ -254,8 +254,8 @@ func (t *Table) Columns() []string { return t.columns }
 // Keys returns the distinct keys, in the order of their first rows.
 func (t *Table) Keys() []string { return t.keys }
 
-// Row returns the cells of a key's last row, in the order of Columns. Keys are compared
-// without regard to case, Unicode form and white space.
+// Row returns the cells of a key's last row, in the order of Columns. Two keys are equal if they
+// differ only in case, Unicode form or white space.
 func (t *Table) Row(key string) (cells []string, found bool) {
 	rows := t.byKey[fold.Key(key)]
 	if len(rows) == 0 {
@@ -283,7 +283,7 @@ func (t *Table) All() []Record {
 	return records
 }
 
-// Check returns the faults of cells in a column that show nothing readable.
+// Check returns the faults of a column's cells that have no readable value, at most 20.
 func (t *Table) Check(column string) Faults {
 	at := slices.Index(t.columns, column)
 	var faults Faults
@@ -296,8 +296,8 @@ func (t *Table) Check(column string) Faults {
 }
 
 // Numbers rewrites the numbers in a column for expressions: 1250.50 for 1.250,50 in a file with
-// semicolons, 25 for 25 %. Other texts stay. It returns the faults of ambiguous numbers. Call it
-// only while the table is being loaded.
+// semicolons, 25 for 25 %. It does not change other texts. It returns the faults of ambiguous
+// numbers, at most 20. Call it only while the table is being loaded.
 func (t *Table) Numbers(column string) Faults {
 	at := slices.Index(t.columns, column)
 	var faults Faults
@@ -308,11 +308,11 @@ func (t *Table) Numbers(column string) Faults {
 		}
 		n, err := t.number(i, at)
 		switch {
-		case err == nil && strings.Trim(text, "+-.0123456789") == "": // as it is needed
-			t.isNumber(i, at)
+		case err == nil && strings.Trim(text, "+-.0123456789") == "": // already in pointNotation
+			t.markNumber(i, at)
 		case err == nil:
 			t.rows[i].cells[at] = n.value.String()
-			t.isNumber(i, at)
+			t.markNumber(i, at)
 		case isAmbiguous(err) && len(faults) < maxFaults:
 			faults = append(faults, t.fault(i, at, err.Error()))
 		}
@@ -320,8 +320,8 @@ func (t *Table) Numbers(column string) Faults {
 	return faults
 }
 
-// isNumber marks a cell as a number, in pointNotation.
-func (t *Table) isNumber(i, column int) {
+// markNumber marks a cell as a number in pointNotation.
+func (t *Table) markNumber(i, column int) {
 	if t.rows[i].numbers == nil {
 		t.rows[i].numbers = make([]bool, len(t.columns))
 	}
@@ -346,7 +346,8 @@ func (t *Table) fault(i, column int, message string) *Fault {
 	}
 }
 
-// where names a cell like a spreadsheet program, for faults in workbooks.
+// where returns the prefix of a fault in a workbook's cell, such as "cell B2: ". It returns "" for
+// a CSV file.
 func (t *Table) where(line, column int) string {
 	if !t.workbook {
 		return ""

@@ -24,12 +24,12 @@ func TestCSV(t *testing.T) {
 			assert.Equal(t, []string{"B12", "T84"}, table.Keys())
 			row, found := table.Row(" B12 ")
 			assert.True(t, found)
-			assert.Equal(t, []string{"B12", "Base Cabinet"}, row, "the last row counts")
+			assert.Equal(t, []string{"B12", "Base Cabinet"}, row, "the last row wins")
 			assert.Len(t, table.Rows("B12"), 2)
 			assert.Len(t, table.All(), 3)
 			assert.Equal(t, "Tall", table.Rows("T84")[0].Text("Category"))
 			_, found = table.Row("b12")
-			assert.True(t, found, "keys are compared without their case")
+			assert.True(t, found, "the comparison of keys ignores case")
 			_, found = table.Row("B1")
 			assert.False(t, found)
 		})
@@ -54,13 +54,13 @@ func TestKeysInOtherSpellings(t *testing.T) {
 		want    Fault
 	}{
 		"case": {"Product,Cap\nDR-18,10\ndr-18,90\n",
-			Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": write it in one way`}},
+			Fault{3, 1, "dr-18", `row 2 has this key in another spelling, "DR-18": use one spelling`}},
 		"Unicode form": {"Cap,Product\n1,\u00c4\n2,B\n3,A\u0308\n",
 			Fault{4, 2, "A\u0308",
-				"row 2 has this key in another spelling, \"\u00c4\": write it in one way"}},
+				"row 2 has this key in another spelling, \"\u00c4\": use one spelling"}},
 		"no key": {"Cap,Product\n1,A\n2,\n",
 			Fault{3, 2, "",
-				"the row has no Product, so that nothing finds it: fill it in, or clear the row"}},
+				"the row has no Product, so no rule can find it: fill it in, or clear the row"}},
 	} {
 		_, err := Read(t.Context(), "x.csv", []byte(tt.content), "Product", "")
 		assert.Equal(t, tt.want, onlyFault(t, err), name)
@@ -141,7 +141,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, record := range table.All() {
 			if len(table.rows[record.row].cells) != len(table.Columns()) {
-				t.Fatal("a row of another width")
+				t.Fatal("a row has too few or too many cells")
 			}
 			_, _ = record.Amount("V")
 			_ = record.Date("V")

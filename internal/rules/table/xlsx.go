@@ -19,19 +19,20 @@ const (
 	// maxUnzipped is the maximum size of an unpacked workbook, in bytes. The longest allowed table
 	// takes about 90 MB.
 	maxUnzipped = 128 << 20
-	// maxTag is the maximum text between two tags, in bytes. A cell holds 32,767 characters.
+	// maxTag is the maximum distance between two tags, in bytes. A cell holds at most 32,767
+	// characters.
 	maxTag = 1 << 20
 )
 
-// readXLSX reads a sheet of a workbook, part by part of its ZIP archive and without holding the
-// sheet in memory. It uses no library, because libraries hide faults of a file, and do not tell a
-// formula without a value from an empty cell.
+// readXLSX reads a sheet of a workbook. It streams the parts of the ZIP archive, so the sheet is
+// never in memory as a whole. It uses no library, because libraries hide faults in a file, and do
+// not tell a formula without a value from an empty cell.
 func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, error) {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		return nil, &Fault{Message: "not an XLSX workbook: " + err.Error()}
 	}
-	w := &workbook{ctx: ctx, files: archive.File, left: maxUnzipped}
+	w := &workbook{ctx: ctx, files: archive.File, remaining: maxUnzipped}
 	t, err := w.table(key, sheet)
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
@@ -44,15 +45,15 @@ func readXLSX(ctx context.Context, content []byte, key, sheet string) (*Table, e
 	return t, err
 }
 
-// workbook is a workbook while it is read.
+// workbook holds the state of reading a workbook.
 type workbook struct {
 	ctx   context.Context //nolint:containedctx // belongs to one call
 	files []*zip.File
-	// left is the number of bytes that may still be unpacked.
-	left     int64
-	shared   []string
-	formats  []*numberFormat // of styles
-	date1904 bool
+	// remaining is the number of bytes that may still be unpacked.
+	remaining int64
+	shared    []string
+	formats   []*numberFormat // by style
+	date1904  bool
 }
 
 func (w *workbook) table(key, sheet string) (*Table, error) {
@@ -124,7 +125,7 @@ func (r *bounded) Read(into []byte) (int, error) {
 		return 0, err
 	}
 	n, err := r.from.Read(into)
-	if r.w.left -= int64(n); r.w.left < 0 {
+	if r.w.remaining -= int64(n); r.w.remaining < 0 {
 		return 0, &Fault{
 			Message: fmt.Sprintf("the workbook is too large: its parts unpack to more than %d MiB",
 				maxUnzipped>>20),
@@ -175,7 +176,7 @@ func (w *workbook) decode(name string, into any) error {
 	return w.read(name, func(r io.Reader) error { return xml.NewDecoder(r).Decode(into) })
 }
 
-// findSheet finds the part of a sheet, the first if none is named.
+// findSheet returns the name of a sheet's part. If wanted is empty, it takes the first sheet.
 func (w *workbook) findSheet(main, wanted string) (string, error) {
 	var book struct {
 		Properties struct {
@@ -271,8 +272,8 @@ func (w *workbook) readShared(r io.Reader) error {
 	}
 }
 
-// richText reads to the end of the element that has begun, and returns the text within.
-// It leaves out the pronunciation of words.
+// richText reads to the end of the current element and returns the text in it. It leaves out
+// phonetic hints (rPh).
 func richText(d *xml.Decoder) (string, error) {
 	var text strings.Builder
 	within, spoken := 0, 0

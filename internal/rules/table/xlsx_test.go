@@ -21,17 +21,17 @@ func TestCellsThatCannotBeReadAreFaults(t *testing.T) {
 	}{
 		"a time": {formatted("0.75", "h:mm"),
 			`cell B2: its number format "h:mm" is not read`},
-		"elapsed time":          {formatted("1.75", "[h]:mm"), "is not read"},
-		"part of a date":        {formatted("45352", "mmm-yy"), "is not read"},
-		"a day of the week":     {formatted("45352", "dddd"), "is not read"},
-		"a fraction":            {formatted("0.25", "# ?/?"), "is not read"},
-		"an exponent":           {formatted("1234", "0.00E+00"), "is not read"},
-		"thousands of it":       {formatted("45352", "0.0,"), "is not read"},
-		"a condition":           {formatted("0.25", "[<1]0.00%;0.00"), "is not read"},
-		"characters among them": {formatted("123456789", "000-00-0000"), "is not read"},
-		"a negative date":       {formatted("-5", "yyyy-mm-dd"), "-5 is no date"},
-		"too many digits":       {formatted("1E30", "0.00"), "has more than 19 digits"},
-		"a language's format": {
+		"elapsed time":      {formatted("1.75", "[h]:mm"), "is not read"},
+		"part of a date":    {formatted("45352", "mmm-yy"), "is not read"},
+		"a day of the week": {formatted("45352", "dddd"), "is not read"},
+		"a fraction":        {formatted("0.25", "# ?/?"), "is not read"},
+		"an exponent":       {formatted("1234", "0.00E+00"), "is not read"},
+		"in thousands":      {formatted("45352", "0.0,"), "is not read"},
+		"a condition":       {formatted("0.25", "[<1]0.00%;0.00"), "is not read"},
+		"other characters":  {formatted("123456789", "000-00-0000"), "is not read"},
+		"a negative date":   {formatted("-5", "yyyy-mm-dd"), "-5 is not a date"},
+		"too many digits":   {formatted("1E30", "0.00"), "has more than 19 digits"},
+		"depends on language": {
 			sheet(`<row r="1"><c r="A1" t="str"><v>K</v></c><c r="B1" t="str"><v>V</v></c></row><row ` +
 				`r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>45352</v></c></row>`), "is not read"},
 		"a formula": {sheet(headRow +
@@ -78,7 +78,7 @@ func sheet(rows string) []byte {
 	return styledSheet(rows, `<cellXfs><xf numFmtId="0"/><xf numFmtId="27"/></cellXfs>`)
 }
 
-// formatted returns a workbook with one number that is shown in a format.
+// formatted returns a workbook with one number in that format.
 func formatted(value, format string) []byte {
 	const rows = headRow + `<row r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>VALUE</v></c></row>`
 	return styledSheet(strings.Replace(rows, "VALUE", value, 1),
@@ -138,7 +138,7 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 	}{
 		"a row far away": {rows(`<row r="99999999999"><c r="A99999999999"><v>1</v></c></row>`),
 			"a row has a number beyond 1048576"},
-		"a row of no number":    {rows(`<row r="two"/>`), "a row has a number beyond"},
+		"a row number in words": {rows(`<row r="two"/>`), "a row has a number beyond"},
 		"a row beyond the last": {rows(`<row r="1048577"/>`), "a row has a number beyond"},
 		"a row above":           {rows(`<row r="3"/><row r="2"/>`), "row 2 comes after row 3"},
 		"the same row":          {rows(`<row r="2"/><row r="2"/>`), "row 2 comes after row 2"},
@@ -146,15 +146,15 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 			`cell "A7" is in row 2`},
 		"a cell far away": {rows(`<row r="2"><c r="XFE2"><v>1</v></c></row>`),
 			`cell "XFE2" is in row 2`},
-		"a cell of no name": {rows(`<row r="2"><c r="2"><v>1</v></c></row>`), `cell "2" is in row 2`},
+		"a cell without a column": {rows(`<row r="2"><c r="2"><v>1</v></c></row>`), `cell "2" is in row 2`},
 		"cells out of order": {rows(`<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>`),
 			`cell "A2" is in row 2 after column 2`},
 		"no number": {rows(`<row r="2"><c r="A2"><v>one</v></c></row>`),
-			`cell A2: the workbook is damaged: "one" is no number`},
-		"not finite": {rows(`<row r="2"><c r="A2"><v>1e999</v></c></row>`), "is no number"},
+			`cell A2: the workbook is damaged: "one" is not a number`},
+		"not finite": {rows(`<row r="2"><c r="A2"><v>1e999</v></c></row>`), "is not a number"},
 		"no text":    {rows(`<row r="2"><c r="A2" t="s"><v>7</v></c></row>`), `it has no text "7"`},
 		"no style":   {rows(`<row r="2"><c r="A2" s="9"><v>7</v></c></row>`), "it has no style 9"},
-		"no truth":   {rows(`<row r="2"><c r="A2" t="b"><v>7</v></c></row>`), "neither TRUE nor FALSE"},
+		"no boolean": {rows(`<row r="2"><c r="A2" t="b"><v>7</v></c></row>`), "neither TRUE nor FALSE"},
 		"no type":    {rows(`<row r="2"><c r="A2" t="x"><v>7</v></c></row>`), `no cells of type "x"`},
 		"cut off": {sheet(headRow + `<row r="2"><c r="A2"><v>7</v></c></row></sheetData>`),
 			"XML syntax error"},
@@ -183,11 +183,11 @@ func TestAWorkbookUnpacksToABoundedSize(t *testing.T) {
 	assert.Less(t, len(content), 1<<20)
 	files, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
-	w := &workbook{ctx: t.Context(), files: files.File, left: 1 << 20}
+	w := &workbook{ctx: t.Context(), files: files.File, remaining: 1 << 20}
 	_, err = w.table("K", "")
 	require.ErrorContains(t, err, "unpack to more than 128 MiB")
-	assert.Negative(t, w.left)
-	assert.Greater(t, w.left, int64(-1<<20), "unpacking stops there")
+	assert.Negative(t, w.remaining)
+	assert.Greater(t, w.remaining, int64(-1<<20), "unpacking stops soon after the limit")
 }
 
 func TestReadingEndsWithItsContext(t *testing.T) {
