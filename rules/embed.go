@@ -1,4 +1,4 @@
-// Package ruleset embeds the rule set that holds if no rule file is given.
+// Package ruleset embeds the default rule set, which the gate uses if no rule file is given.
 package ruleset
 
 import "embed"
@@ -8,5 +8,5 @@ import "embed"
 //go:embed default.yaml
 var Files embed.FS
 
-// DefaultFile is the general checks, which any company would want.
+// DefaultFile is the name of the file with the general checks, which suit any company.
 const DefaultFile = "default.yaml"

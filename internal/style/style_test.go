@@ -26,9 +26,9 @@ const (
 	// because "where" has good uses. Lower it when you rewrite something; never raise it.
 	maxStilted = 115
 
-	maxColumns = 120 // of a line of a page
+	maxColumns = 120 // in a line of a page
 
-	goColumns    = 100 // of a line of Go, counting a tab as one column
+	goColumns    = 100 // in a line of Go, counting a tab as one column
 	maxLongLines = 250
 )
 
@@ -37,7 +37,7 @@ var stilted = regexp.MustCompile(`(?i)\b(where|whom|theirs|thereof|is what|what 
 	`that which|th(?:ose|at) of|those that|of those|is to be|are to be|under way|as long ` +
 	`as|so many)\b`)
 
-// idiomatic matches phrases that stilted would match, and that are fine.
+// idiomatic matches phrases that are fine although stilted matches them.
 var idiomatic = regexp.MustCompile(`(?i)\bwhat is (wrong|missing)\b`)
 
 // TestPlainEnglish counts stilted phrases in both modules, and prints the worst files.
@@ -53,7 +53,7 @@ func TestPlainEnglish(t *testing.T) {
 	t.Logf("%d stilted phrases, at most %d are allowed", total, maxStilted)
 }
 
-// file is a file with a number of faults.
+// file is the path of a file, and its number of faults.
 type file struct {
 	path   string
 	faults int
@@ -72,7 +72,7 @@ func logWorst(t *testing.T, files []file) (total int) {
 	return total
 }
 
-// TestProse checks what TestPlainEnglish reads of each kind of file.
+// TestProse checks which text TestPlainEnglish reads in each kind of file.
 func TestProse(t *testing.T) {
 	for name, texts := range map[string][2]string{
 		"a.go": {
@@ -227,7 +227,7 @@ func pages(t *testing.T) []string {
 	return slices.DeleteFunc(sources(t), func(path string) bool { return filepath.Ext(path) != ".md" })
 }
 
-// prose returns the text of a file that is written for people.
+// prose returns the parts of a file that are written for people.
 func prose(t *testing.T, path string) string {
 	t.Helper()
 	switch filepath.Ext(path) {

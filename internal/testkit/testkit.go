@@ -1,5 +1,5 @@
-// Package testkit has what the tests of several servers share: a log that a test can read while the
-// server writes, and a clock that only the test advances.
+// Package testkit has helpers for tests of servers: a log that a test can read while the server
+// writes to it, and a clock that only the test advances.
 package testkit
 
 import (

@@ -51,7 +51,8 @@ rules:
 `
 )
 
-// try evaluates ten orders with the rules in force and with others. texts replace texts of orders.
+// try evaluates ten orders with the rules in force and with the rules in others. texts has, by the
+// order's number, a text that replaces the order's number, customer and remarks.
 func try(t *testing.T, others string, texts map[int]string) *backtest.Result {
 	t.Helper()
 	exported := time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)

@@ -36,8 +36,8 @@ var (
 	reportFlag     = flag.String("chaos.report", "", "page to write the result to, between markers")
 )
 
-// retryDelays retry as InFlow does: immediately, then with exponential backoff. They never end
-// within a run, because only the sweep would find a delivery that was given up.
+// retryDelays returns delays like InFlow's: none, then an exponential backoff. They last longer
+// than a run, because only the sweep would find a delivery that was given up.
 func retryDelays() []time.Duration {
 	delays := []time.Duration{0}
 	for d := 250 * time.Millisecond; d < 8*time.Second; d *= 2 {
@@ -92,7 +92,7 @@ type chaos struct {
 	struck         map[blow]int
 	temporalClient client.Client
 	scraper        *scraper
-	cancelled      atomic.Int64 // runs
+	cancelled      atomic.Int64 // runs cancelled by hand
 	// faultsCleared is the time from which InFlow answered with lines again.
 	faultsCleared time.Time
 	// written has the orders, by their id, as people wrote them. Only edit changes it.
@@ -101,7 +101,7 @@ type chaos struct {
 	mu sync.Mutex
 	// ids are the ids of the orders, by their number in the plan; empty until created.
 	ids []string
-	// linesLeftOut has the time, by the order's id, from which InFlow left out its lines.
+	// linesLeftOut has, by the order's id, the time from which InFlow left out the lines.
 	linesLeftOut map[string]time.Time
 
 	// ingressAtRest and workerAtRest were measured before the first delivery.
@@ -161,8 +161,8 @@ func setUp(t *testing.T) *chaos {
 	return r
 }
 
-// inMemory returns a folder in memory, which survives kill -9. On a disk, the development server
-// waits for the disk with every step of every workflow. Empty stands for the usual folder.
+// inMemory returns a folder in memory, or "" if there is none. Its files survive kill -9. On disk,
+// the development server would wait for the disk at every step of every workflow.
 func inMemory() string {
 	const shm = "/dev/shm"
 	if info, err := os.Stat(shm); err != nil || !info.IsDir() {
@@ -185,9 +185,9 @@ func (r *chaos) run(t *testing.T, p plan) {
 	})
 	r.ready(partsCtx, t)
 	var err error
-	r.ingressAtRest, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
+	r.ingressAtRest, err = measure(t.Context(), r.ingressAdmin, r.ingress.pid())
 	require.NoError(t, err)
-	r.workerAtRest, err = open(t.Context(), r.workerAdmin, r.worker.pid())
+	r.workerAtRest, err = measure(t.Context(), r.workerAdmin, r.worker.pid())
 	require.NoError(t, err)
 
 	r.temporalClient, err = temporalconn.Lazy(temporalconn.Options{
@@ -246,7 +246,7 @@ func (r *chaos) cancel(ctx context.Context, id string) error {
 			return nil
 		case errors.As(err, &notFound):
 			return nil
-		case !pause(ctx, 100*time.Millisecond): // Temporal is away
+		case !pause(ctx, 100*time.Millisecond): // Temporal is unavailable
 			return nil
 		}
 	}
@@ -264,6 +264,8 @@ func (r *chaos) leaveOutLines(id string) error {
 	})
 }
 
+// strike makes one thing go wrong. It returns when that is over, or when InFlow has a fault for the
+// next requests.
 func (r *chaos) strike(ctx context.Context, s strike) error {
 	during := func(begin, end func()) error {
 		begin()

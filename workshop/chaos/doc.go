@@ -1,5 +1,5 @@
-// Package chaos runs the gate while its processes are killed, its network stalls and InFlow answers
-// wrongly. Then it judges from the outside whether anything was lost or damaged: by the stand-in's
-// orders and logs, by Temporal's data, and by the notices that arrived. It has only tests; 'make
+// Package chaos runs the gate while processes are killed, the network stalls and InFlow answers
+// wrongly. Then it checks from the outside that nothing was lost or damaged: it reads the orders
+// and logs of the stand-in, Temporal's data, and the notices that arrived. It has only tests; 'make
 // chaos' runs them at full length.
 package chaos

@@ -27,10 +27,10 @@ import (
 	"error-check-gate/workshop/internal/product"
 )
 
-// patience limits each wait, on a busy machine.
+// patience is the timeout of each wait. It is long enough for a busy machine.
 const patience = 12 * time.Minute
 
-// part is a process that is killed, and started again as by a service manager.
+// part is a process that the test kills, and restarts as a service manager would.
 type part struct {
 	name  string
 	start func(ctx context.Context) (*childprocess.Child, error)
@@ -39,7 +39,7 @@ type part struct {
 	mu     sync.Mutex
 	child  *childprocess.Child // nil while it is dead
 	killed int
-	ended  []string // errors with which it ended by itself
+	ended  []string // the errors when it ended by itself
 }
 
 func newPart(name string, start func(ctx context.Context) (*childprocess.Child, error)) *part {
@@ -88,7 +88,8 @@ func (p *part) set(child *childprocess.Child) {
 	p.child = child
 }
 
-// kill kills the part for some time. It returns when the part is dead, or when ctx is done.
+// kill kills the part and keeps it dead for that time. It returns when the part receives the
+// request, or when ctx is done.
 func (p *part) kill(ctx context.Context, dead time.Duration) {
 	select {
 	case p.kills <- dead:
@@ -125,8 +126,8 @@ type gate struct {
 	ingress, worker, temporal *part
 }
 
-// atRest counts what a process has open.
-type atRest struct{ goroutines, files int }
+// resources counts the goroutines and open files of a process.
+type resources struct{ goroutines, files int }
 
 type environment map[string]string
 
@@ -168,7 +169,7 @@ func newGate(t *testing.T, dir string, inflow environment, secret, notices, audi
 			"SETTLE_QUIET":     "300ms", "SETTLE_MAX": "3s", "GRACE_PERIOD": "300ms",
 			// The quota is tested elsewhere, and a sweep would find lost deliveries.
 			"INFLOW_REQUESTS_PER_MINUTE": "60000", "SWEEP_EVERY": "0",
-			"TZ": "UTC", // of the days in hold marks
+			"TZ": "UTC", // the time zone of the days in hold marks
 		}
 		for name, value := range inflow {
 			settings[name] = value
@@ -200,7 +201,7 @@ func (g *gate) process(
 	return childprocess.Start(role, cmd)
 }
 
-// log opens a file for the output of a part, to which each of its processes appends.
+// log opens the log file of a part. Each process of the part appends to it.
 func (g *gate) log(name string) *os.File {
 	path := filepath.Join(g.dir, name+".log")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -219,7 +220,8 @@ func freePort(t *testing.T) int {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// ready waits until both processes are ready. ctx is done if a part could not be started.
+// ready waits until the ingress and the worker are ready. It fails the test if ctx is done, because
+// then a part could not be started.
 func (g *gate) ready(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for _, address := range []string{g.ingressAddr, g.workerAdmin} {
@@ -252,13 +254,13 @@ func get(ctx context.Context, page string) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// open counts the goroutines of a process, from its metrics, and its open files, from /proc.
-func open(ctx context.Context, admin string, pid int) (atRest, error) {
+// measure counts the goroutines of a process, from its metrics, and its open files, from /proc.
+func measure(ctx context.Context, admin string, pid int) (resources, error) {
 	page, err := get(ctx, "http://"+admin+"/metrics")
 	if err != nil {
-		return atRest{}, err
+		return resources{}, err
 	}
-	var o atRest
+	var o resources
 	lines := bufio.NewScanner(bytes.NewReader(page))
 	for lines.Scan() {
 		if value, ok := strings.CutPrefix(lines.Text(), "go_goroutines "); ok {
@@ -278,7 +280,7 @@ func open(ctx context.Context, admin string, pid int) (atRest, error) {
 // receiver receives notices, as a company's own webhook does.
 type receiver struct {
 	mu      sync.Mutex
-	deaf    int      // strikes that make it answer 503
+	deaf    int      // the strikes in progress that make it answer 503
 	notices []notice // in the order of their arrival
 }
 

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// hugeEvery is the share of huge orders: one in that many.
+	// hugeEvery makes one in 30 orders huge.
 	hugeEvery = 30
-	// hugeTimes is how often a huge order repeats the three lines of the sample. With an error in
-	// each line, these are more errors than a report lists.
+	// hugeTimes is the number of times that a huge order repeats the three lines of the sample.
+	// With an error in each of the 540 lines, it has more errors than a report lists.
 	hugeTimes = 180
 )
 
 // huge reports whether an order has more lines than a report can list findings.
 func huge(order int) bool { return order%hugeEvery == hugeEvery/2 }
 
-// enlarge repeats the lines of an order, and multiplies its amounts, so that it stays right.
+// enlarge repeats the lines of an order, and multiplies its amounts so that the order stays right.
 func enlarge(order map[string]any) error {
 	lines, _ := order["lines"].([]any)
 	var many []any
@@ -66,7 +66,7 @@ func number(value any) (*big.Rat, error) {
 	text, _ := value.(string)
 	n, ok := new(big.Rat).SetString(text)
 	if !ok {
-		return nil, fmt.Errorf("%v is no number", value)
+		return nil, fmt.Errorf("%v is not a number", value)
 	}
 	return n, nil
 }

@@ -19,14 +19,14 @@ import (
 // holdField is the custom field for hold marks.
 const holdField = "custom9"
 
-// writes counts the requests with which the gate wrote orders.
+// writes counts the gate's requests to write orders.
 type writes struct {
-	applied int // also those whose answer was lost
+	applied int // includes requests whose answer was lost
 	stale   int // refused with 409
-	failed  int // answered with another failure, or not answered
+	failed  int // failed with another status, or not answered
 }
 
-// judgeMark returns an error if an order whose run is at rest has a mark that doesn't belong to it.
+// judgeMark returns an error if an order has the wrong mark. The order's run is at rest.
 func judgeMark(order map[string]any, report *ordercheck.Report, open bool) error {
 	custom, _ := order["customFields"].(map[string]any)
 	mark, _ := custom[holdField].(string)
@@ -64,8 +64,7 @@ func firstError(report *ordercheck.Report) ordercheck.Finding {
 	return ordercheck.Finding{}
 }
 
-// judgeWrites checks that the gate changed nothing of any order but its mark, and never stopped
-// marks.
+// judgeWrites checks that the gate changed only the mark of an order, and never stopped hold marks.
 func (r *chaos) judgeWrites(t *testing.T, v *verdict) {
 	t.Helper()
 	stop, err := operations.HoldMarksStopped(t.Context(), r.temporalClient)

@@ -103,8 +103,8 @@ func (r *chaos) newOrder(number int) (map[string]any, error) {
 	return order, nil
 }
 
-// differences lists the fields, beside the hold field and what InFlow sets itself, in which an
-// order differs from what people wrote.
+// differences lists the fields in which an order differs from what people wrote. It ignores the
+// hold field and the fields that InFlow sets itself.
 func (w *writtenOrder) differences(now map[string]any) []string {
 	before, after := withoutMark(w.document), withoutMark(now)
 	var names []string
@@ -119,8 +119,8 @@ func (w *writtenOrder) differences(now map[string]any) []string {
 	return slices.Compact(names)
 }
 
-// withoutMark returns an order without its mark, its empty custom fields, and what InFlow sets
-// itself.
+// withoutMark returns an order without its mark, its empty custom fields, and the fields that
+// InFlow sets itself.
 func withoutMark(document map[string]any) map[string]any {
 	document = maps.Clone(document)
 	delete(document, "timestamp")

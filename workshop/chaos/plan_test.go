@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// plan is everything that is done to the gate, and when. The same seed and size give the same plan.
+// plan lists what the test does to the gate, and when. The same seed and size give the same plan.
 type plan struct {
 	edits   []edit   // by time
 	strikes []strike // by time
 	wrong   []bool   // by order: it breaks a rule after the last edit
 }
 
-// size is how much a plan does.
+// size sets the numbers of things in a plan.
 type size struct {
 	deliveries, orders, kills int
-	during                    time.Duration // in which edits and strikes begin
+	during                    time.Duration // the time in which edits and strikes begin
 }
 
 type change string
@@ -63,12 +63,12 @@ var faultsOfWrites = []blow{staleWrites, lostWrites, lateWrites, brokenWrites, t
 type strike struct {
 	at, lasts time.Duration
 	blow
-	times  int   // requests that meet it, for wrong answers
-	orders []int // that meet it; none means any order
+	times  int   // the number of requests that meet it, for wrong answers
+	orders []int // the orders that meet it; empty means any order
 }
 
 func newPlan(seed uint64, s size) plan {
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // to repeat a plan, not for a secret
+	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable, not secret
 	var p plan
 	p.edits, p.wrong = planEdits(random, s)
 	p.strikes = planStrikes(random, s)
@@ -122,7 +122,7 @@ func planStrikes(random *rand.Rand, s size) []strike {
 	add := func(n int, draw func() strike) {
 		for range n {
 			drawn := draw()
-			// The first edits come first, so that there is something to lose.
+			// Some edits come before the first strike, so that there is something to lose.
 			drawn.at = s.during/20 + within(random, s.during*9/10)
 			strikes = append(strikes, drawn)
 		}

@@ -26,7 +26,7 @@ import (
 	"error-check-gate/workshop/internal/docsection"
 )
 
-// verdict is the result of a run. What failed in it is reported by the test.
+// verdict holds the numbers of a run. The test itself reports failures.
 type verdict struct {
 	seed uint64
 	size
@@ -36,7 +36,7 @@ type verdict struct {
 	sent, attempts, failedAttempts int
 	fetches                        int
 	// fetchedWhileAnswered counts deliveries whose last fetch began after they were sent and before
-	// their answer was read, as happens if the answer is slow.
+	// their answer was read. This happens if the answer is slow.
 	fetchedWhileAnswered int
 	writes               writes
 	held                 int
@@ -44,17 +44,17 @@ type verdict struct {
 	hugeHeld             int // held orders with more findings than a report lists
 	incomplete           int // orders whose last answers from InFlow lacked their lines
 	notices              int // with different keys
-	noticesTwice         int // with a key that had arrived before
+	noticesTwice         int // with a key that had already arrived
 	caughtUpAfter        time.Duration
-	ingress, worker      atRest
-	scrapes, scrapesAway int // answered, and while the process was dead
+	ingress, worker      resources
+	scrapes, scrapesAway int // scrapes answered, and scrapes while the process was dead
 	slowestScrape        time.Duration
-	ingressBefore        atRest
-	workerBefore         atRest
+	ingressBefore        resources
+	workerBefore         resources
 }
 
-// judge looks only from the outside: at the stand-in's orders and logs, at Temporal's data, and at
-// the notices that arrived.
+// judge checks the result of a run from the outside: it reads the stand-in's orders and logs,
+// Temporal's data, and the notices that arrived.
 func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	t.Helper()
 	v := &verdict{
@@ -107,7 +107,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 				switch {
 				case errors.Is(err, errLacking):
 					incomplete.Add(1)
-					_, _ = operations.CheckNow(waiting, temporal, id) // the next look finds a failure
+					_, _ = operations.CheckNow(waiting, temporal, id) // the next pass finds a failure
 					continue
 				case err == nil && report.FindingsOmitted > 0 && report.Status == ordercheck.StatusFailed:
 					hugeHeld.Add(1)
@@ -121,11 +121,11 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 			}
 		})
 	}
-	require.NoError(t, orders.Wait(), "an order's last report is false or not of its last version, "+
+	require.NoError(t, orders.Wait(), "an order's last report is wrong or not of its last version, "+
 		"its mark is wrong, or its run is stuck")
 	v.incomplete, v.hugeHeld = v.incomplete+int(incomplete.Load()), int(hugeHeld.Load())
 
-	// Only the runs of held orders are open, each of which was just checked.
+	// Only runs of held orders may be open. Their orders were checked just now.
 	var open *workflowservice.ListWorkflowExecutionsResponse
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
@@ -147,7 +147,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 	v.held = int(held.GetCount())
 }
 
-// judgeReport returns an error if the report of an order's last version is not true.
+// judgeReport returns an error if the report of an order's last version is wrong.
 func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
 	id, wrong := r.ids[order], r.plan.wrong[order]
 	lacking := len(report.Missing) > 0
@@ -181,8 +181,8 @@ func (r *chaos) judgeReport(report *ordercheck.Report, order int) error {
 	return nil
 }
 
-// neverSeenWithLines reports whether InFlow left out the lines in each answer since somebody saved
-// the order last, up to this version. The gate's own writes make versions with the same lines.
+// neverSeenWithLines reports whether InFlow left the lines out of every answer since a person last
+// saved the order, up to this version. The gate's own writes make versions with the same lines.
 func (r *chaos) neverSeenWithLines(id, version string) bool {
 	since := r.linesLeftOut[id]
 	if since.IsZero() {
@@ -198,8 +198,8 @@ func (r *chaos) neverSeenWithLines(id, version string) bool {
 
 var (
 	errRunFailed = errors.New("its run ended without a report")
-	errLacking   = errors.New("its check lacked something")
-	errFalse     = errors.New("its report is false")
+	errLacking   = errors.New("its check lacked data")
+	errFalse     = errors.New("its report is wrong")
 )
 
 // atRest returns the report of an order, or an error if the order's run has not come to rest with a
@@ -378,9 +378,9 @@ func (r *chaos) judgeProcesses(t *testing.T, v *verdict) {
 	const perHeldOrder = 3
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
-		v.ingress, err = open(t.Context(), r.ingressAdmin, r.ingress.pid())
+		v.ingress, err = measure(t.Context(), r.ingressAdmin, r.ingress.pid())
 		require.NoError(c, err)
-		v.worker, err = open(t.Context(), r.workerAdmin, r.worker.pid())
+		v.worker, err = measure(t.Context(), r.workerAdmin, r.worker.pid())
 		require.NoError(c, err)
 		assert.LessOrEqual(c, v.ingress.goroutines,
 			v.ingressBefore.goroutines+spare, "goroutines of the ingress")

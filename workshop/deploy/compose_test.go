@@ -27,13 +27,13 @@ import (
 // jobs run once and end.
 var jobs = []string{"temporal-schema", "temporal-namespace"}
 
-// gate are the gate's own processes.
+// gate lists the gate's own processes.
 var gate = []string{"ingress", "worker", "desk"}
 
-// demo are the services that only the demo has.
+// demo lists the services that only the demo has.
 var demo = []string{"fake-inflow", "mail"}
 
-// unwatched are the services whose image has no program for a health check.
+// unwatched lists the services whose image has no program for a health check.
 var unwatched = []string{"otel-collector"}
 
 const (
@@ -120,7 +120,7 @@ func TestComposeLoadsWithoutSettings(t *testing.T) {
 	}
 	assert.ElementsMatch(t, services, p.ServiceNames())
 	assert.ElementsMatch(t, append(services, "desk"), project(t).ServiceNames(),
-		"the desk starts when it is asked for")
+		"the desk starts only with its profile")
 	assert.ElementsMatch(t, append(append(services, "desk"), demo...), demoProject(t).ServiceNames())
 
 	// The worker says which settings are missing.
@@ -173,13 +173,13 @@ func TestDemoTakesNoRealSettings(t *testing.T) {
 		require.NoError(t, err)
 		if len(content) > 0 {
 			assert.True(t, strings.HasPrefix(string(content), "demo-only"),
-				"%s does not say that it is the demo's", secret.File)
+				"%s does not say that it is only for the demo", secret.File)
 		}
 	}
 }
 
-// TestServicesAreBounded checks that no log and no process can fill the machine, and that Docker
-// picks no port.
+// TestServicesAreBounded checks that no log can fill the disk, that no process can use all memory,
+// and that Docker does not choose a port.
 func TestServicesAreBounded(t *testing.T) {
 	for name, service := range everything(t).Services {
 		require.NotNil(t, service.Logging, name)
@@ -187,19 +187,20 @@ func TestServicesAreBounded(t *testing.T) {
 		assert.NotEmpty(t, service.Logging.Options["max-size"], name)
 		assert.NotZero(t, service.MemLimit, "%s has no memory limit", name)
 		for _, port := range service.Ports {
-			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that nobody knows", name,
+			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that Docker chooses", name,
 				port.Target)
 		}
 	}
 }
 
-// TestDatabaseIsAskedByTCP checks the health check of the database. While PostgreSQL sets up an
-// empty volume, it answers on its socket, and then stops again.
-func TestDatabaseIsAskedByTCP(t *testing.T) {
+// TestDatabaseIsProbedOverTCP checks the health check of the database. While PostgreSQL sets up an
+// empty volume, it answers on its Unix socket, and then stops again.
+func TestDatabaseIsProbedOverTCP(t *testing.T) {
 	assert.Contains(t, project(t).Services["postgres"].HealthCheck.Test, "--host=127.0.0.1")
 }
 
-// Every variable of the file is explained in .env.example or in the docs.
+// TestVariablesAreExplained checks that the head of the file or .env.example explains every
+// variable of the file.
 func TestVariablesAreExplained(t *testing.T) {
 	file, err := os.ReadFile(composeFile)
 	require.NoError(t, err)
@@ -210,7 +211,7 @@ func TestVariablesAreExplained(t *testing.T) {
 	for _, name := range variables(t, composeFile) {
 		word := regexp.MustCompile(`\b` + name + `\b`)
 		assert.True(t, word.MatchString(head) || word.Match(example) || name == "TZ",
-			"%s is explained nowhere", name)
+			"nothing explains %s", name)
 	}
 }
 
@@ -237,8 +238,9 @@ func TestImagesArePinned(t *testing.T) {
 		"go.mod and the Dockerfile name different releases of Go")
 }
 
-// 'make test-production' and 'make test-compose' run the versions that the file deploys.
-func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
+// TestImagesAreTheTestedVersions checks that the file deploys the versions that 'make
+// test-production' and 'make test-compose' run.
+func TestImagesAreTheTestedVersions(t *testing.T) {
 	makefile, err := os.ReadFile("../../Makefile")
 	require.NoError(t, err)
 	tested := map[string]string{}
@@ -307,7 +309,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			}
 		}
 	}
-	assert.Empty(t, unsetSecrets(t, p), "a secret that is always there has no file")
+	assert.Empty(t, misplacedSecrets(t, p), "each required secret has a file, and each optional one has none")
 	plain, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	require.NoError(t, err)
 	for name, secret := range plain.Secrets {
@@ -315,7 +317,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			assert.Equal(t, "secrets", filepath.Base(filepath.Dir(secret.File)), name)
 		}
 	}
-	// The others reach the services when they are set.
+	// The optional secrets reach the services when they are set.
 	optional := []string{"INFLOW_COMPANY_ID=6f1c"}
 	for name, secret := range plain.Secrets {
 		if secret.File == os.DevNull {
@@ -349,19 +351,19 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 	}
 }
 
-// unsetSecrets are the secrets that have a place in the file but no value.
-func unsetSecrets(t *testing.T, p *types.Project) []string {
+// misplacedSecrets returns the required secrets without a file, and the optional secrets with one.
+func misplacedSecrets(t *testing.T, p *types.Project) []string {
 	t.Helper()
-	var unset []string
+	var misplaced []string
 	for name, secret := range p.Secrets {
 		optional := slices.Contains([]string{
 			"smtp_password", "notify_urls", "payload_keys", "desk_oidc_client_secret", "desk_api_tokens",
 		}, name)
 		if (secret.File == os.DevNull) != optional {
-			unset = append(unset, name)
+			misplaced = append(misplaced, name)
 		}
 	}
-	return unset
+	return misplaced
 }
 
 func secretTargets(service types.ServiceConfig) []string {
@@ -484,8 +486,9 @@ func TestDeskStartsAsItsPageSays(t *testing.T) {
 	assert.Empty(t, faults)
 }
 
-// 'gate config' accepts the settings, with the secret files that the project names.
-func TestSettingsAreThoseOfTheGate(t *testing.T) {
+// TestGateAcceptsTheSettings checks that 'gate config' accepts the settings, with the secret files
+// that the project names.
+func TestGateAcceptsTheSettings(t *testing.T) {
 	for _, p := range []*types.Project{project(t), demoProject(t)} {
 		processes := append([]string{}, gate...)
 		if _, ok := p.Services["fake-inflow"]; ok {
@@ -552,6 +555,6 @@ func TestMountedFilesExistAndScriptsParse(t *testing.T) {
 		}
 	}
 	for name := range p.Secrets {
-		assert.True(t, used[name], "nobody uses the secret %s", name)
+		assert.True(t, used[name], "no service uses the secret %s", name)
 	}
 }

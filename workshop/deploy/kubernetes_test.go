@@ -33,7 +33,7 @@ const (
 	kubernetesExample = "../../deploy/kubernetes/overlays/example"
 )
 
-// cluster is the output of kustomize for a folder, each object decoded like Kubernetes does.
+// cluster is the output of kustomize for a folder. Each object is decoded as Kubernetes does it.
 type cluster struct {
 	deployments map[string]appsv1.Deployment
 	configMaps  map[string]corev1.ConfigMap
@@ -47,7 +47,7 @@ type cluster struct {
 	monitors    []podMonitor
 }
 
-// podMonitor has the fields that we use of the Prometheus Operator's PodMonitor.
+// podMonitor has the fields of the Prometheus Operator's PodMonitor that we use.
 type podMonitor struct {
 	APIVersion string         `json:"apiVersion"`
 	Kind       string         `json:"kind"`
@@ -65,7 +65,7 @@ type podMonitor struct {
 	} `json:"spec"`
 }
 
-// scaledObject has the fields that we use of KEDA's ScaledObject.
+// scaledObject has the fields of KEDA's ScaledObject that we use.
 type scaledObject struct {
 	APIVersion string         `json:"apiVersion"`
 	Kind       string         `json:"kind"`
@@ -117,14 +117,14 @@ func buildCluster(t *testing.T, folder string) *cluster {
 		case "monitoring.coreos.com/v1 PodMonitor":
 			c.monitors = append(c.monitors, strict[podMonitor](t, text))
 		default:
-			assert.Failf(t, "an object that nobody expects", "%s %s: a Secret, say, would hold its value",
+			assert.Failf(t, "unexpected object", "%s %s; a Secret, for example, would contain its value",
 				kind, name)
 		}
 	}
 	return c
 }
 
-// strict decodes like Kubernetes: it refuses unknown fields, also in another case.
+// strict decodes like Kubernetes: it refuses unknown fields, and fields whose case is wrong.
 func strict[T any](t *testing.T, text []byte) (object T) {
 	t.Helper()
 	document, err := yaml.YAMLToJSONStrict(text)
@@ -135,7 +135,7 @@ func strict[T any](t *testing.T, text []byte) (object T) {
 	return object
 }
 
-// pods returns the labels of each Deployment's pods.
+// selected returns the names of the Deployments whose pods the selector matches, sorted.
 func (c *cluster) selected(selector map[string]string) []string {
 	var names []string
 	for name, deployment := range c.deployments {
@@ -151,7 +151,7 @@ func (c *cluster) selected(selector map[string]string) []string {
 	return names
 }
 
-// workloads are the workloads of the base. The desk is a component.
+// workloads lists the workloads of the base. The desk is a component.
 var workloads = []string{"gate-ingress", "gate-worker"}
 
 const desk = "gate-desk"
@@ -164,7 +164,8 @@ func workloadsOf(folder string) []string {
 	return append([]string{desk}, workloads...)
 }
 
-// fullOverlay is the example overlay with every component that it comments out.
+// fullOverlay returns a folder with an overlay: the example with every component that it comments
+// out.
 func fullOverlay(t *testing.T) string {
 	t.Helper()
 	example, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
@@ -175,18 +176,18 @@ func fullOverlay(t *testing.T) string {
 	relative, err := filepath.Rel(folder, filepath.Join(here, "../../deploy/kubernetes"))
 	require.NoError(t, err)
 	text := "resources: [" + relative + "/overlays/example]\ncomponents:\n"
-	left := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example,
+	commented := regexp.MustCompile(`(?m)^  # - \.\./\.\./(components/[a-z-]+)`).FindAllSubmatch(example,
 		-1)
-	require.NotEmpty(t, left)
-	for _, component := range left {
+	require.NotEmpty(t, commented)
+	for _, component := range commented {
 		text += "  - " + relative + "/" + string(component[1]) + "\n"
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600))
 	return folder
 }
 
-// TestReplicasBelongToTheAutoscaler checks that no Deployment has a number of replicas, because
-// each apply would reset the autoscaler's.
+// TestReplicasBelongToTheAutoscaler checks that a Deployment with an autoscaler sets no number of
+// replicas, because each apply would reset the autoscaler's number.
 func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
 		c := buildCluster(t, folder)
@@ -212,7 +213,7 @@ func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 	}
 }
 
-// TestAutoscalerCountsTheQueueOfItsVersion checks that the autoscaler looks at the right queue:
+// TestAutoscalerCountsTheQueueOfItsVersion checks that the autoscaler reads the right queue, because
 // each version of the workers has its own.
 func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
 	c := buildCluster(t, fullOverlay(t))
@@ -261,9 +262,9 @@ func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
 	return values
 }
 
-// TestKubernetesNeedsAVersionThatIsSaid checks that the docs name the minimum version. Kubernetes
+// TestMinimumKubernetesVersionIsDocumented checks that the docs name the minimum version. Kubernetes
 // has preStop.sleep since 1.30.
-func TestKubernetesNeedsAVersionThatIsSaid(t *testing.T) {
+func TestMinimumKubernetesVersionIsDocumented(t *testing.T) {
 	require.NotNil(t, buildCluster(t,
 		kubernetesBase).deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)
 	for _, file := range []string{kubernetesBase + "/kustomization.yaml",
@@ -328,8 +329,9 @@ func TestKubernetesWorkloadsAreSafeAndStopInOrder(t *testing.T) {
 	assert.Contains(t, string(dockerfile), fmt.Sprintf("\nUSER %d:%d\n", user, user))
 }
 
-// 'gate config' accepts the settings of each workload.
-func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
+// TestGateAcceptsTheKubernetesSettings checks that 'gate config' accepts the settings of each
+// workload.
+func TestGateAcceptsTheKubernetesSettings(t *testing.T) {
 	head, err := os.ReadFile(filepath.Join(kubernetesExample, "kustomization.yaml"))
 	require.NoError(t, err)
 	for _, folder := range []string{kubernetesBase, kubernetesExample, fullOverlay(t)} {
@@ -351,7 +353,7 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 				files[volume.Name] = folder
 				if volume.ConfigMap != nil {
 					require.Contains(t, c.configMaps, volume.ConfigMap.Name,
-						"without a hash: it is followed in place")
+						"the name has no hash, because the gate follows the files in place")
 					for file, text := range c.configMaps[volume.ConfigMap.Name].Data {
 						require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
 					}
@@ -379,7 +381,7 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 				sensitive := regexp.MustCompile(
 					`PASSWORD|SECRET|API_KEY|TOKEN|PAYLOAD_KEYS`).MatchString(variable)
 				assert.True(t, !sensitive || strings.HasSuffix(variable, config.FileSuffix),
-					"%s: %s is no file", name, variable)
+					"%s: %s does not come from a file", name, variable)
 				entries = append(entries, variable+"="+mounted.Replace(value))
 			}
 			settings, faults, err := config.Effective(config.Environ(entries),
@@ -399,7 +401,7 @@ func TestKubernetesSettingsAreThoseOfTheGate(t *testing.T) {
 	}
 }
 
-// Every name that an object refers to exists.
+// TestKubernetesObjectsFitTogether checks that every name that an object refers to exists.
 func TestKubernetesObjectsFitTogether(t *testing.T) {
 	c := buildCluster(t, kubernetesExample)
 	ports := func(deployment string) (names []string) {

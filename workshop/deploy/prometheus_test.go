@@ -74,6 +74,6 @@ func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 		assert.Equal(t, "docs/operations.md", file, rule.Alert)
 		assert.Equal(t, strings.ToLower(rule.Alert), anchor)
 		assert.Regexp(t, regexp.MustCompile(`(?m)^#+ `+rule.Alert+`$`), string(page),
-			"the page has no heading for it")
+			"the page has no heading for the alert")
 	}
 }

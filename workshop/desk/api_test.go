@@ -1,5 +1,5 @@
-// Package desk_test tests the desk with what the product does not need: a browser, and a validator
-// of OpenAPI.
+// Package desk_test tests the desk with a browser and an OpenAPI validator, which the product itself
+// does not need.
 package desk_test
 
 import (
@@ -49,7 +49,7 @@ type operation struct {
 	*openapi3.Operation
 	method, path string
 	item         *openapi3.PathItem
-	body         string // a valid body; empty if it needs none
+	body         string // a valid body; empty if the operation needs none
 }
 
 func newAPI(t *testing.T) *testAPI {
@@ -148,7 +148,8 @@ func TestAPIMatchesItsDescription(t *testing.T) {
 	}
 }
 
-// provokeStatuses returns the statuses that it saw.
+// provokeStatuses sends requests for every status of an operation, and returns the statuses that it
+// saw.
 func (a *testAPI) provokeStatuses(o operation) map[string]bool {
 	seen := map[string]bool{}
 	do := func(change func(*http.Request)) {
@@ -202,8 +203,8 @@ func (a *testAPI) provokeStatuses(o operation) map[string]bool {
 // exhaust sends requests until the token has used up its limit.
 func (a *testAPI) exhaust() {
 	a.t.Helper()
-	const more = 100_000 // than any limit
-	for range more {
+	const attempts = 100_000 // more than any limit
+	for range attempts {
 		if a.get("/api/v1/orders/unknown").Code == http.StatusTooManyRequests {
 			return
 		}

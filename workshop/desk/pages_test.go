@@ -17,7 +17,7 @@ import (
 	"error-check-gate/workshop/internal/browsertest"
 )
 
-// startPages serves the desk's pages to anybody.
+// startPages serves the desk's pages without sign-in.
 func startPages(t *testing.T) (*orderstest.Fake, *httptest.Server) {
 	t.Helper()
 	fake := orderstest.New()
@@ -87,7 +87,7 @@ func TestRulesPageFits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, faults, "%d pixels", width)
 	}
-	// A phone shows each number with its name. Faults cannot see that.
+	// A phone shows each number with its name, which browsertest.Faults does not check.
 	texts, err := chromedp.Run(tab, chromedp.Evaluate[string](`
 		[...document.querySelectorAll(".outcomes tbody tr")].map((row) => {
 			const shown = [...row.querySelectorAll("td")]

@@ -17,10 +17,10 @@ import (
 	"error-check-gate/workshop/internal/browsertest"
 )
 
-// generous is far longer than a browser needs.
+// generous is a timeout that is far longer than a browser needs.
 const generous = 5 * time.Minute
 
-// startReceiver starts a receiver of webhooks that is unavailable once.
+// startReceiver starts a receiver of webhooks that answers the first one with 503.
 func startReceiver(t *testing.T) (url string) {
 	t.Helper()
 	var available atomic.Bool
@@ -102,7 +102,7 @@ func TestPageInABrowser(t *testing.T) {
 		browsertest.Contains("#saved", "Saved as version"),
 		browsertest.Contains("#order", "SO-000018"),
 		browsertest.Contains("#deliveries", "salesOrder.created"))
-	assert.Empty(t, complaints.All(), "the browser complains about nothing")
+	assert.Empty(t, complaints.All(), "the browser reports nothing")
 	if file := os.Getenv("SCREENSHOT"); file != "" {
 		picture, err := chromedp.Run(tab, chromedp.FullScreenshot(100))
 		require.NoError(t, err)

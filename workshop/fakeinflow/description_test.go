@@ -97,8 +97,8 @@ func requireKey(_ context.Context, input *openapi3filter.AuthenticationInput) er
 	return nil
 }
 
-// checkingTransport compares every response with the description, and requests too if it is told
-// to.
+// checkingTransport compares every response with the description, and every request too if
+// checkRequests is true.
 type checkingTransport struct {
 	t             *testing.T
 	description   *description

@@ -1,5 +1,5 @@
-// Package fakeinflow_test tests the stand-in for InFlow with what the product does not need: a
-// browser, and a validator of OpenAPI.
+// Package fakeinflow_test tests the stand-in for InFlow with a browser and an OpenAPI validator,
+// which the product itself does not need.
 package fakeinflow_test
 
 import (
@@ -64,7 +64,7 @@ func (a *account) addSamples() {
 	}
 }
 
-// subscribe answers with the response of a subscription with a fixed id.
+// subscribe subscribes a URL to events, with a fixed id, and returns the response.
 func (a *account) subscribe(url string, events ...string) response {
 	a.t.Helper()
 	body, err := json.Marshal(map[string]any{
@@ -75,7 +75,7 @@ func (a *account) subscribe(url string, events ...string) response {
 	return a.api(http.MethodPut, "/webhooks", string(body))
 }
 
-// response is a response that was read.
+// response is a response with its whole body.
 type response struct {
 	status int
 	header http.Header

@@ -108,7 +108,7 @@ func TestAnswerDoesNotWaitForMail(t *testing.T) {
 		}
 		o.Peer = eachRequest()
 	})
-	// far more than the queue holds
+	// The queue holds far fewer mails.
 	for i := range 3000 {
 		require.Equal(t, http.StatusOK, d.browserless(numbered(i), "").Code)
 	}
@@ -124,7 +124,7 @@ func TestTenThousandSignInsForOneAddress(t *testing.T) {
 	t.Parallel()
 	for name, addresses := range map[string]func(int) string{
 		"a person":               func(int) string { return jane },
-		"somebody of a domain":   func(int) string { return "jim@ours.example" },
+		"somebody at a domain":   func(int) string { return "jim@ours.example" },
 		"one mailbox, with tags": func(i int) string { return "jim+" + numbered(i) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestPeerIsLimited(t *testing.T) {
 		request := b.request(http.MethodPost, "/sign-in", form)
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Sec-Fetch-Site", "same-origin")
-		// A forged header must not turn the peer into another.
+		// A forged header must not change the peer.
 		request.Header.Set("X-Forwarded-For", time.Now().String())
 		return b.do(request)
 	}
@@ -202,7 +202,7 @@ func TestFaultsOfTheForm(t *testing.T) {
 		"no domain":              "jane@",
 		"no name":                "@example.com",
 		"two":                    "jane@example.com,jack@example.com",
-		"two at":                 "jane@example.com@example.com",
+		"two at signs":           "jane@example.com@example.com",
 		"a name beside":          "Jane <jane@example.com>",
 		"another header":         "jane@example.com\r\nBcc: jack@example.com",
 		"another header, bare":   "jane@example.com\nBcc: jack@example.com",
@@ -212,7 +212,7 @@ func TestFaultsOfTheForm(t *testing.T) {
 		"a Kelvin sign for k":    "jac\u212a@ours.example",
 		"a dotless i":            "j\u0131m@ours.example",
 		"not UTF-8":              "jane\xff@example.com",
-		"a byte of 0":            "jane\x00@example.com",
+		"a NUL byte":             "jane\x00@example.com",
 		"written right to left":  "\u202ejane@example.com",
 		"longer than SMTP takes": strings.Repeat("j", 250) + "@ours.example",
 	} {

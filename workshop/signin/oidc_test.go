@@ -185,7 +185,7 @@ func TestForeignState(t *testing.T) {
 	assert.Contains(t, answer.body, "Your sign-in was not confirmed")
 	assert.Equal(t, "nobody", victim.who())
 
-	// The same answer a second time.
+	// The same callback a second time.
 	own = callback(victim, "Jane@Example.com")
 	assert.Equal(t, http.StatusOK, victim.get(own).status)
 	victim.post("/sign-out")
@@ -218,7 +218,7 @@ func TestErrorsOfTheProvider(t *testing.T) {
 	}
 }
 
-func TestProviderIsAway(t *testing.T) {
+func TestProviderIsUnavailable(t *testing.T) {
 	t.Parallel()
 	d := newOIDCDesk(t, nil)
 	d.provider.SetDown(true)
@@ -255,7 +255,7 @@ func TestProviderRefusesTheDesk(t *testing.T) {
 		*o = d.options
 		o.BaseURL = base
 	})
-	// The provider sends people to the desk that it knows. Take its answer to the other one.
+	// The provider only sends people to the desk that it knows, so give its answer to the other one.
 	b := d.browser(t)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)

@@ -88,7 +88,7 @@ var faultyOptions = map[string]struct {
 		signin.ModeMail, func(o *signin.Options) { o.Mail = nil },
 		"needs both Mail and UseOnce",
 	},
-	"no memory": {
+	"no UseOnce": {
 		signin.ModeMail, func(o *signin.Options) { o.UseOnce = nil },
 		"needs both Mail and UseOnce",
 	},

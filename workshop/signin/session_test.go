@@ -43,10 +43,10 @@ func TestSignOutEndsCopiesOfTheCookie(t *testing.T) {
 	assert.Equal(t, "nobody", b.who())
 	assert.Equal(t, "nobody", thief.who())
 	assert.Equal(t, "mail "+jane+" may override", elsewhere.who(), "only this session ended")
-	assert.Equal(t, http.StatusOK, d.browser(t).post("/sign-out").status, "nobody may sign out too")
+	assert.Equal(t, http.StatusOK, d.browser(t).post("/sign-out").status, "people without a session may sign out too")
 }
 
-func TestSigningInAgainEndsTheSessionBefore(t *testing.T) {
+func TestSigningInAgainEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
 	b := d.signedIn(t, jane)
@@ -80,7 +80,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	assert.Equal(t, "mail "+jane+" may override", who(after, fresh))
 	assert.Equal(t, http.StatusOK, after.browser(t).post(freshLink).status)
 
-	assert.Equal(t, "nobody", who(after, old), "a session of yesterday's secret")
+	assert.Equal(t, "nobody", who(after, old), "a session of a removed secret")
 	assert.Equal(t, http.StatusBadRequest, after.browser(t).post(oldLink).status)
 	assert.Equal(t, "nobody", who(before, fresh))
 }

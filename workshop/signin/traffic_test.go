@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// eachRequest gives every request another peer.
+// eachRequest returns a function that gives every request a peer of its own.
 func eachRequest() func(*http.Request) string {
 	var requests atomic.Int64
 	return func(*http.Request) string { return fmt.Sprint(requests.Add(1)) }
@@ -19,7 +19,7 @@ func eachRequest() func(*http.Request) string {
 // numbered returns one of many addresses at a known domain.
 func numbered(i int) string { return fmt.Sprintf("n%d@ours.example", i) }
 
-// browserless asks for a link without a connection, which would be the slowest part.
+// browserless asks for a link without a connection, because connections would be the slowest part.
 func (d *desk) browserless(address, next string) *httptest.ResponseRecorder {
 	form := url.Values{"email": {address}, "next": {next}}
 	request := httptest.NewRequestWithContext(

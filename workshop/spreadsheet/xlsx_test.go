@@ -46,7 +46,7 @@ func sheetOf(t *testing.T, cells ...styled) []byte {
 func TestWorkbooksAreReadAsPeopleSeeThem(t *testing.T) {
 	for _, tt := range []struct {
 		styled
-		text, amount, percent string // amount and percent are empty if the text is none
+		text, amount, percent string // amount and percent are empty if the text is not one
 	}{
 		{styled{25, ""}, "25", "25", "25"},
 		{styled{0.25, "0%"}, "25%", "", "25"},
@@ -89,7 +89,7 @@ func TestWorkbooksAreReadAsPeopleSeeThem(t *testing.T) {
 		{styled{45352.75, "[$-407]d. mmmm yyyy"}, "2024-03-01", "", ""},
 		{styled{45352.75, "m/d/yy h:mm AM/PM"}, "2024-03-01 18:00:00", "", ""},
 		{styled{45352, ""}, "45352", "45352", "45352"},
-		{styled{"12.5", ""}, "12.5", "12.5", "12.5"}, // a text
+		{styled{"12.5", ""}, "12.5", "12.5", "12.5"}, // the cell is a text
 		{styled{"12,500", ""}, "12,500", "", ""},
 		{styled{"25 %", ""}, "25 %", "", "25"},
 		{styled{"a_x000D_\nb", ""}, "a\r\nb", "", ""},

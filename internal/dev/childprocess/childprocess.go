@@ -118,8 +118,8 @@ func ignoreFinished(err error) error {
 }
 
 // FindCommand returns the path of a program. It takes the program that an environment variable
-// names. If the variable is not set, it looks on the PATH, then in bin/ of the working folder and of
-// its parents, where 'make <name>' puts the program.
+// names. If the variable is not set, it looks on the PATH, then in bin/ of the working folder and
+// of its parents, where 'make <name>' puts the program.
 func FindCommand(name, variable string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		if _, err := exec.LookPath(path); err != nil {

@@ -20,10 +20,10 @@ type Fault struct {
 	Route string
 	// SalesOrderID that it matches; empty matches every request.
 	SalesOrderID string
-	// Every means that one in so many matching requests meets the fault; 0 means every one.
+	// Every is N if one in N matching requests meets the fault; 0 means that each one does.
 	Every int
-	// Times is the number of requests that meet the fault before it ends; 0 means that it lasts until
-	// [Server.ClearFaults].
+	// Times is the number of requests that meet the fault before it ends; 0 means no limit. See
+	// also [Server.ClearFaults].
 	Times int
 
 	// Latency before the request is applied.
@@ -45,8 +45,8 @@ type Fault struct {
 	// Stale answers with the sales orders as they were that long ago, at most a minute: an order
 	// created since is unknown, and one edited since has its previous version.
 	Stale time.Duration
-	// Incomplete leaves lines, payments and other lists out of sales orders that were created within
-	// that time before the request.
+	// Incomplete leaves lines, payments and other lists out of sales orders that were created
+	// within that time before the request.
 	Incomplete time.Duration
 	// LeftOut leaves these includes, such as "lines" or "lines.product", out of sales orders,
 	// although the request named them.

@@ -7,9 +7,9 @@ type faultQueue[F any] []*queuedFault[F]
 
 type queuedFault[F any] struct {
 	fault F
-	// every is met by one match in that many; 0 and 1 by each.
+	// every is N if one in N matches meets the fault; 0 and 1 mean that each one does.
 	every int
-	// remaining is how often it is met before it ends; 0 means no end.
+	// remaining is the number of matches that meet the fault before it ends; 0 means no limit.
 	remaining int
 	matched   int
 }
@@ -19,7 +19,7 @@ func (q *faultQueue[F]) add(fault F, every, times int) {
 	*q = append(*q, &queuedFault[F]{fault: fault, every: every, remaining: times})
 }
 
-// take returns the first fault that matches and whose turn it is; the zero fault if there is none.
+// take returns the first matching fault whose turn it is, or the zero fault if there is none.
 func (q *faultQueue[F]) take(matches func(F) bool) F {
 	for i, queued := range *q {
 		if !matches(queued.fault) {

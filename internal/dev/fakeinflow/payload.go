@@ -33,7 +33,7 @@ func ParsePayloadForm(name string) (PayloadForm, error) {
 }
 
 // payload returns the name of a webhook's event, and its body. name is the event's name in the
-// subscription, and number is the delivery's.
+// subscription. number is the number of the delivery, from 1.
 func payload(
 	form PayloadForm, what change, name string, number int, now time.Time,
 ) (event, body string) {

@@ -68,8 +68,8 @@ func (s *Server) recorded(api *http.ServeMux) http.Handler {
 	})
 }
 
-// salesOrderIDOf returns the id of the order that a request is about; empty if it is about none. It
-// leaves the body to be read again.
+// salesOrderIDOf returns the id of the order that a request is about, or "" if there is none. The
+// body can still be read afterwards.
 func salesOrderIDOf(route string, r *http.Request) string {
 	switch route {
 	case RouteGetSalesOrder:
@@ -128,8 +128,8 @@ func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / 
 
 var apiVersionForm = regexp.MustCompile(`^20\d\d-[01]\d-[0-3]\d$`)
 
-// acceptsVersion reports whether an Accept header names a version of the API. Any date will do,
-// because InFlow also answers to later versions than its description has.
+// acceptsVersion reports whether an Accept header names a version of the API. Every date is a
+// version, because InFlow also accepts later versions than it describes.
 func acceptsVersion(accept []string) bool {
 	for _, value := range strings.Split(strings.Join(accept, ","), ",") {
 		media, params, err := mime.ParseMediaType(value)
@@ -163,7 +163,8 @@ func (q *quota) take(now time.Time) time.Duration {
 	return 0
 }
 
-// appendBounded drops the older half of a log that has twice maxLog entries.
+// appendBounded appends an entry to a log. If the log has 2*maxLog entries, it first drops the
+// older half.
 func appendBounded[T any](log []T, entry T) []T {
 	if len(log) >= 2*maxLog {
 		log = append([]T(nil), log[maxLog:]...)

@@ -30,8 +30,8 @@ const (
 )
 
 const (
-	maxRequestBody = 4 << 20
-	// maxLog is the number of requests, and of deliveries that have ended, that are kept at least.
+	maxRequestBody = 4 << 20 // bytes
+	// maxLog is the minimum number of requests, and of ended deliveries, that the server keeps.
 	maxLog = 100_000
 	// firstVersion is the account's first rowversion.
 	firstVersion = 0x310AB6
@@ -48,12 +48,12 @@ type Options struct {
 	// PayloadForm is the form of webhook bodies; empty is the form of the event's name in the
 	// subscription.
 	PayloadForm PayloadForm
-	// RetryDelays are the delays before each retry of a delivery. After the last retry it is given
-	// up. Nil is [DefaultRetryDelays]; empty is a single attempt.
+	// RetryDelays are the delays before each retry of a delivery. After the last retry, the server
+	// gives it up. Nil is [DefaultRetryDelays]; empty is a single attempt.
 	RetryDelays []time.Duration
 	// RetryJitter is the maximum random addition to a delay, as a share of it.
 	RetryJitter float64
-	// DeliveryTimeout is how long a receiver may take to answer a delivery; 0 is 30 seconds.
+	// DeliveryTimeout is the time that a receiver has to answer a delivery; 0 is 30 seconds.
 	DeliveryTimeout time.Duration
 	// DeliveriesAtOnce limits the deliveries in flight per subscription; 0 is
 	// [DefaultDeliveriesAtOnce].

@@ -12,35 +12,35 @@ import (
 	"time"
 )
 
-// Summary is a mail as the list has it.
+// Summary is a mail in a list.
 type Summary struct {
-	// ID is the mail catcher's own; MessageID the sender's, without angle brackets.
+	// ID is the mail catcher's id of the mail. MessageID is the sender's, without angle brackets.
 	ID        string
 	MessageID string
 	From      *mail.Address
 	To        []*mail.Address
 	Subject   string
-	// Created is when it arrived.
+	// Created is the time when the mail arrived.
 	Created time.Time
 }
 
-// Mail is a mail as it can be read.
+// Mail is a mail with its content.
 type Mail struct {
 	Summary
-	Date time.Time // what the sender wrote
+	Date time.Time // as the sender wrote it
 	Text string
 	HTML string
-	// Header are the fields as they came, encoded words and all.
+	// Header has the header fields as they came. Encoded words are not decoded.
 	Header mail.Header
 }
 
 // ErrNoSuchMail says that there is no mail with this id.
 var ErrNoSuchMail = errors.New("the mail catcher has no such mail")
 
-// maxAnswer is more than any mail of the gate's has, in bytes.
+// maxAnswer is larger than any mail from the gate, in bytes.
 const maxAnswer = 32 << 20
 
-// maxList is how many mails a list has at most: mailpit keeps 500.
+// maxList is the maximum number of mails in a list. Mailpit keeps 500.
 const maxList = "500"
 
 // List lists the mails, the latest first.
@@ -64,13 +64,13 @@ func (s *Server) Read(ctx context.Context, id string) (*Mail, error) {
 	return &m, s.getJSON(ctx, path+"/headers", &m.Header)
 }
 
-// Raw is a mail byte for byte.
+// Raw returns a mail byte for byte.
 func (s *Server) Raw(ctx context.Context, id string) ([]byte, error) {
 	return s.get(ctx, "/api/v1/message/"+url.PathEscape(id)+"/raw")
 }
 
-// HTMLSupport is how much of a mail's HTML and CSS mail programs support, in percent, by
-// mailpit's reckoning over the programs that caniemail.com has tested.
+// HTMLSupport returns how much of a mail's HTML and CSS mail programs support, in percent. Mailpit
+// calculates it for the programs that caniemail.com has tested.
 func (s *Server) HTMLSupport(ctx context.Context, id string) (float64, error) {
 	var answer struct {
 		Total struct{ Supported float64 }

@@ -23,19 +23,21 @@ import (
 // Options configure a mail server. The zero value accepts mail without a password or TLS, on free
 // ports, and forgets it when it stops.
 type Options struct {
-	// CLI is the path of the mailpit command; empty is [FindCLI]'s.
+	// CLI is the path of the mailpit command. If it is empty, Start calls [FindCLI].
 	CLI string
-	// DBFile keeps the mail across restarts; empty is a temporary file. Its folder is made.
+	// DBFile is the file with the mail, which survives restarts. Start makes its folder. If it is
+	// empty, the file is temporary.
 	DBFile string
 	// SMTPPort is a port of 127.0.0.1; 0 means a free port.
 	SMTPPort int
-	// CertFile and KeyFile make it offer STARTTLS or, with TLSOnly, require TLS from the first byte.
+	// CertFile and KeyFile turn STARTTLS on. With TLSOnly, the server requires TLS from the first
+	// byte instead.
 	CertFile, KeyFile string
 	TLSOnly           bool
 	// AuthFile has a line "user:password" for each user who may send; empty allows everyone.
 	// Without a certificate, passwords are sent in clear text.
 	AuthFile string
-	// Output takes what the server prints; nil drops it.
+	// Output receives what the server prints. Nil discards it.
 	Output io.Writer
 }
 
@@ -61,8 +63,8 @@ const (
 // beside or above the working folder, where 'make mailpit' puts it.
 func FindCLI() (string, error) { return childprocess.FindCommand("mailpit", "MAILPIT_CLI") }
 
-// Start runs the server and returns once it takes mail. ctx bounds the start only;
-// Stop ends the server. It also ends with this process, however that dies.
+// Start runs the server and returns once it takes mail. ctx limits only the start; Stop ends the
+// server. The server also ends when this process dies.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.CLI == "" {
 		var err error
@@ -79,7 +81,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		s, err := start(ctx, o)
-		// A free port may be taken by another process before the child has it.
+		// Another process may take a free port before the child does.
 		if err == nil || !errors.Is(err, childprocess.ErrEnded) || attempt == startAttempts {
 			return s, err
 		}
@@ -102,7 +104,7 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	//nolint:gosec,noctx // the operator chooses the command; Stop ends it
 	cmd := exec.Command(o.CLI, arguments(o, s.SMTPAddr, loopback(apiPort))...)
 	cmd.Stdout, cmd.Stderr = o.Output, o.Output
-	// Its settings are the arguments alone.
+	// Only the arguments set its options, not the environment.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "MP_")
 	})
@@ -158,7 +160,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// probe succeeds once both the API and SMTP are served.
+// probe returns an error unless the server answers on both the API's and the SMTP address.
 func (s *Server) probe(ctx context.Context) error {
 	if _, err := s.get(ctx, "/readyz"); err != nil {
 		return err

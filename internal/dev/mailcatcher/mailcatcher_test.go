@@ -82,7 +82,7 @@ func TestMailIsKeptInItsFile(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
-func TestOnlyThoseInTheFileMaySend(t *testing.T) {
+func TestOnlyUsersInTheFileMaySend(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	require.NoError(t, os.WriteFile(file, []byte("gate:right\n"), 0o600))
 	s := start(t, mailcatcher.Options{AuthFile: file})
@@ -93,7 +93,7 @@ func TestOnlyThoseInTheFileMaySend(t *testing.T) {
 	require.NoError(t, send(t, s, smtp.PlainAuth("", "gate", "right", host)))
 }
 
-func TestSettingsInTheEnvironmentAreNotIts(t *testing.T) {
+func TestSettingsInTheEnvironmentAreIgnored(t *testing.T) {
 	t.Setenv("MP_SMTP_BIND_ADDR", "127.0.0.1:1")
 	t.Setenv("MP_SMTP_AUTH", "nobody:secret")
 	require.NoError(t, send(t, start(t, mailcatcher.Options{}), nil))
@@ -171,7 +171,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 }
 
-func TestCommandThatIsNoneIsAnError(t *testing.T) {
+func TestUnusableCommandIsAnError(t *testing.T) {
 	_, err := mailcatcher.Start(t.Context(),
 		mailcatcher.Options{CLI: filepath.Join(t.TempDir(), "mailpit")})
 	require.ErrorContains(t, err, "start the mail catcher")

@@ -44,12 +44,12 @@ rules:
 `
 )
 
-// accountOf2500 is a stand-in for InFlow with 2,500 orders, of which each 25th is urgent.
+// accountOf2500 is a stand-in for InFlow with 2,500 orders. Every 25th order is urgent.
 type accountOf2500 struct {
 	fake *fakeinflow.Server
 	ids  []string
-	// lists counts the requests for lists. The one whose number is stopAt closes stopped and is never
-	// answered; 0 is none.
+	// lists counts the requests for lists. Request number stopAt closes stopped and is never
+	// answered. If stopAt is 0, all are answered.
 	lists, stopAt atomic.Int64
 	stopped       chan struct{}
 }
@@ -87,8 +87,8 @@ func newAccountOf2500(t *testing.T) *accountOf2500 {
 	return a
 }
 
-// TestTheWholeWayFromInflowToTheReport exports an account, interrupts the export, goes on, edits
-// orders, exports them again, tries a rule, and opens its report.
+// TestTheWholeWayFromInflowToTheReport exports an account, interrupts the export and continues it.
+// It edits orders, exports them again, tries a rule on them, and opens the report.
 func TestTheWholeWayFromInflowToTheReport(t *testing.T) {
 	t.Parallel()
 	a := newAccountOf2500(t)
@@ -133,7 +133,7 @@ func TestTheWholeWayFromInflowToTheReport(t *testing.T) {
 	output, err := export().CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	assert.Contains(t, string(output), "2500 orders")
-	assert.LessOrEqual(t, a.lists.Load(), int64(18), "it goes on where it stopped")
+	assert.LessOrEqual(t, a.lists.Load(), int64(18), "the export continues from where it stopped")
 
 	for _, id := range slices.Concat(a.ids[1:25], a.ids[26:42]) {
 		require.NoError(t, a.fake.SetField(id, "orderRemarks", "urgent"))
@@ -142,7 +142,7 @@ func TestTheWholeWayFromInflowToTheReport(t *testing.T) {
 	output, err = export().CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	assert.Contains(t, string(output), "40 new or changed")
-	assert.Equal(t, int64(1), a.lists.Load(), "as many requests as 40 orders need")
+	assert.Equal(t, int64(1), a.lists.Load(), "40 orders need one request")
 
 	output, err = command("rules", "try", "--rules", "urgent.yaml", "--against", "nothing.yaml",
 		"--orders", "orders.jsonl", "--json", "--html", "report.html",

@@ -28,9 +28,8 @@ func decode(t *testing.T, path string, into any) {
 	require.NoError(t, decoder.Decode(into), path)
 }
 
-// TestPrometheusReadsWhatIsThere checks that each target is a service that serves metrics at that
-// port.
-func TestPrometheusReadsWhatIsThere(t *testing.T) {
+// TestPrometheusTargetsExist checks that each target is a service that serves metrics at that port.
+func TestPrometheusTargetsExist(t *testing.T) {
 	var configured struct {
 		Global        map[string]string `yaml:"global"`
 		RuleFiles     []string          `yaml:"rule_files"`
@@ -55,7 +54,7 @@ func TestPrometheusReadsWhatIsThere(t *testing.T) {
 		}
 		for _, dns := range job.DNS {
 			assert.Equal(t, "A", dns.Type)
-			assert.Equal(t, "gate-"+dns.Names[0], job.JobName, "the name that the alerts know")
+			assert.Equal(t, "gate-"+dns.Names[0], job.JobName, "the job name that the alerts use")
 			targets = append(targets, net.JoinHostPort(dns.Names[0], dns.Port))
 		}
 	}
@@ -106,7 +105,9 @@ func TestCollectorHandsTracesToJaeger(t *testing.T) {
 		"the gate sends to %s, the collector listens on %s", endpoint, receiver)
 }
 
-func TestGrafanaShowsWhatIsThere(t *testing.T) {
+// TestGrafanaFindsItsSourcesAndDashboards checks that each source is a service, and that the folder
+// of each dashboard is mounted.
+func TestGrafanaFindsItsSourcesAndDashboards(t *testing.T) {
 	var sources struct {
 		APIVersion  int `yaml:"apiVersion"`
 		Datasources []struct {
@@ -143,14 +144,14 @@ func TestGrafanaShowsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestServiceIsOneThatSystemdUnderstands verifies the unit with systemd, if it is installed.
-func TestServiceIsOneThatSystemdUnderstands(t *testing.T) {
+// TestSystemdAcceptsTheUnit verifies the unit with systemd, if it is installed.
+func TestSystemdAcceptsTheUnit(t *testing.T) {
 	const unit = "../../deploy/systemd/gate@.service"
 	text, err := os.ReadFile(unit)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "\nUser=gate\n")
 	assert.Contains(t, string(text), "\nRestartPreventExitStatus=2\n",
-		"a wrong setting is tried again for ever")
+		"systemd would restart a process with a wrong setting forever")
 	timeout := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindSubmatch(text)
 	require.NotNil(t, timeout)
 	seconds, err := strconv.Atoi(string(timeout[1]))
