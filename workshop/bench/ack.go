@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// acks compares the rate of answered deliveries with a client that signals Temporal itself. No
-// worker runs on either side, because the measurement ends when Temporal has committed.
+// acks compares the rate of answered deliveries with the rate of a bare client, which signals
+// Temporal itself. No worker runs on either side, because the measurement ends when Temporal has
+// committed.
 func acks(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
@@ -39,9 +40,11 @@ func acks(ctx context.Context, b *bench) (err error) {
 type ackLoad struct {
 	what    string
 	senders int
-	order   func() func(n int) string // returns the order of delivery n, anew for each round
-	// atLeast is the target of the rate, as a ratio to the bare client's; 0 means none. p50AtMost
-	// is that of the median. p99AtMost is the target of the 99th percentile in ms.
+	// order makes a function for each round, which returns the order of delivery n.
+	order func() func(n int) string
+	// atLeast is the target for the rate, and p50AtMost the target for the median latency, both as
+	// ratios to the bare client's. p99AtMost is the target for the 99th percentile, in ms. 0 means
+	// no target.
 	atLeast, p50AtMost, p99AtMost float64
 }
 

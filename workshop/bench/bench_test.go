@@ -16,14 +16,14 @@ import (
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
-		fail(play(role))
+		fail(runRole(role))
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// TestSmoke runs every section that is measured with processes, as briefly as can be, so that the
-// harness does not rot. What it measured says nothing.
+// TestSmoke runs every section that measures processes, as briefly as possible, to check that the
+// harness works. Its results mean nothing.
 func TestSmoke(t *testing.T) {
 	gate, err := product.Build(t.Context(), "gate", t.TempDir())
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestBusiestMinute(t *testing.T) {
 	assert.Zero(t, busiestMinute(nil))
 }
 
-func TestTheTableSaysWhatIsMissed(t *testing.T) {
+func TestTableMarksMissedTargets(t *testing.T) {
 	text := table([]row{
 		{what: "fast", gate: []float64{10, 30, 20}, other: []float64{10, 10, 10}, unit: "/s",
 			better: "higher", target: 2},

@@ -161,7 +161,7 @@ func (b *bench) realEventSizes(ctx context.Context) (_ eventSizes, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.waitUntilAllIsDone(ctx); err != nil {
+	if err := s.waitUntilNoRunIsOpen(ctx); err != nil {
 		return nil, err
 	}
 	return s.measureEvents(ctx, []string{ids[0], right})

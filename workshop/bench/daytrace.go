@@ -16,8 +16,8 @@ const (
 	outageBegins = 12*time.Hour + 40*time.Minute
 	outageEnds   = 13*time.Hour + 40*time.Minute
 
-	// quota is the gate's default limit for requests to InFlow, per minute. The day is played without
-	// it, but it limits the attempts of the orders that wait during the outage.
+	// quota is the gate's default limit for requests to InFlow, per minute. The simulated day
+	// ignores it, except for the attempts of orders that wait during the outage.
 	quota            = 60
 	attemptsInOutage = quota * int((outageEnds-outageBegins)/time.Minute)
 
@@ -35,11 +35,12 @@ type save struct {
 	lost  bool // the webhook never comes
 }
 
-// savesOf returns the saves of an order's day, oldest first. They are the same in every run. People
-// save an order several times in a row, and some orders again later. Some are left with an error:
-// half of these are corrected within the grace period, and the others after they were held.
+// savesOf returns the saves of an order in one day, oldest first. They are the same in every run.
+// People save an order several times in a row, and some orders again later. They leave errors in
+// some orders. They correct half of these within the grace period, and the others after the gate
+// has held them.
 func savesOf(order int, midnight time.Time) []save {
-	random := rand.New(rand.NewPCG(7, uint64(order))) //nolint:gosec // to be repeatable is the point
+	random := rand.New(rand.NewPCG(7, uint64(order))) //nolint:gosec // repeatable, not secret
 	between := func(from, to time.Duration) time.Duration {
 		return from + time.Duration(random.Int64N(int64(to-from)))
 	}
@@ -75,14 +76,15 @@ func savesOf(order int, midnight time.Time) []save {
 	return saves
 }
 
-// inOutage reports whether InFlow is away.
+// inOutage reports whether InFlow is unavailable.
 func inOutage(now time.Time) bool {
 	ofDay := now.Sub(now.Truncate(24 * time.Hour))
 	return ofDay >= outageBegins && ofDay < outageEnds
 }
 
-// outage counts the attempts of a request that begins while InFlow is away, and fails with the delay
-// after which it succeeds. Temporal's test environment would give up after ten attempts.
+// outage counts the attempts of a request that begins while InFlow is unavailable. Its error has
+// the delay until the attempt that succeeds, because Temporal's test environment would give up
+// after ten attempts.
 func (c *cost) outage(now time.Time) error {
 	begun := now
 	for backoff := time.Second; inOutage(now); backoff = min(2*backoff, 2*time.Minute) {

@@ -22,21 +22,22 @@ import (
 )
 
 const (
-	// ordersVariable names the variable with the number of orders that the desk's section holds. 5,000
-	// take about seven minutes.
+	// ordersVariable is the environment variable with the number of held orders in the section
+	// desk. 5,000 orders take about seven minutes.
 	ordersVariable = "DESK_ORDERS"
 	deskToken      = "a-token-of-the-benchmark-only-0123456789"
 	// holders is the number of goroutines that announce orders.
 	holders = 16
-	// holdingPerSecond is the lowest rate at which orders are held before the section gives up.
+	// holdingPerSecond is the minimum rate of newly held orders. At a lower rate, the section gives
+	// up.
 	holdingPerSecond = 3
-	// restBefore is how long the desk gets no request before we read its memory at rest. The board
-	// stops looking for changes after a minute.
+	// restBefore is the time without requests before we read the desk's memory at rest. The board
+	// stops polling for changes after one minute.
 	restBefore = 75 * time.Second
 )
 
-// alwaysWrong holds every order. It has no look-ups, which would compare each order with all others
-// of its customer.
+// alwaysWrong is a rule file that holds every order. Its rules need no look-ups, because these
+// would compare each order with all others of its customer.
 const alwaysWrong = `version: 1
 name: wrong
 rules:
@@ -106,12 +107,12 @@ type deskMeasurement struct {
 	name string   // starts the names of the rows
 }
 
-// order returns another order for each n than for the one before.
+// order returns a held order. Its order differs for consecutive values of n.
 func (m *deskMeasurement) order(n int) string { return m.ids[(n*7919)%len(m.ids)] }
 
 func (m *deskMeasurement) inAPI(n int) string { return "/api/v1/orders/" + m.order(n) }
 
-// latencies adds a row for each kind of page, with the milliseconds that it may take.
+// latencies adds a row for each kind of page: its median latency and the allowed one.
 func (m *deskMeasurement) latencies(ctx context.Context) error {
 	held := len(m.ids)
 	list := func(n int) string { return "/?page=" + strconv.Itoa(1+n%max(1, held/50)) }
@@ -199,7 +200,7 @@ func (b *bench) atRest(ctx context.Context, desk *deskProcess, when string) erro
 	return nil
 }
 
-// deskOrders returns how many orders to hold.
+// deskOrders returns the number of orders to hold.
 func (b *bench) deskOrders() (int, error) {
 	if b.scale == smoke {
 		return b.orders, nil
@@ -280,7 +281,7 @@ type deskProcess struct {
 	client *http.Client
 }
 
-// startDesk starts a desk where nobody has to sign in, and returns when it answers.
+// startDesk starts a desk without sign-in, and returns when it answers.
 func (s *site) startDesk(ctx context.Context) (*deskProcess, error) {
 	port, err := childprocess.ChoosePort(0)
 	if err != nil {

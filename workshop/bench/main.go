@@ -1,7 +1,7 @@
 // Command bench compares the gate with what it replaces, and writes the table of
 // docs/performance.md. Run it with 'make bench'. It is not part of the product.
 //
-// The two sides of a comparison take turns, several rounds each, so that other work of the machine
+// The two sides of a comparison take turns, several rounds each, so that other work on the machine
 // slows both.
 package main
 
@@ -21,14 +21,14 @@ import (
 
 // scale says how much to measure.
 type scale struct {
-	rounds     int
-	round      time.Duration // of one side
+	rounds     int           // for each side
+	round      time.Duration // length of a round
 	warmUp     time.Duration
-	checks     int           // per round, from delivery to report
-	orders     int           // that deliveries are for
-	deliveries int           // before the memory is measured
+	checks     int           // checks per round, from delivery to report
+	orders     int           // orders with deliveries
+	deliveries int           // deliveries before the memory is measured
 	trace      time.Duration // length of the trace of edits
-	pastOrders int           // that rules are tried on
+	pastOrders int           // orders to try rules on
 }
 
 var (
@@ -60,18 +60,18 @@ var sections = []struct {
 // bench is one run of the benchmark.
 type bench struct {
 	scale
-	gate string // path of the command
+	gate string // path of the gate command
 	// production measures with Temporal's production server on PostgreSQL, in place of the
 	// development server.
 	production bool
 	dir        string // for files that processes write
 	rows       []row
-	day        string // tables of the section day
+	day        string // the tables of the section day
 }
 
 func main() {
 	if role := os.Getenv(roleVariable); role != "" {
-		fail(play(role))
+		fail(runRole(role))
 		return
 	}
 	var (
@@ -105,7 +105,8 @@ func fail(err error) {
 	}
 }
 
-// run measures the sections that only picks, and writes the table into the page if it picks all.
+// run measures the sections whose name matches only. It writes the table into the page if only is
+// empty.
 func (b *bench) run(ctx context.Context, gate, only, page string) (err error) {
 	pick, err := regexp.Compile(only)
 	if err != nil {

@@ -100,7 +100,7 @@ func (b *bench) requestsOfHeldOrders(ctx context.Context, n int, marked bool) (_
 			return 0, err
 		}
 	}
-	if err := s.waitUntilAllIsDone(ctx); err != nil {
+	if err := s.waitUntilNoRunIsOpen(ctx); err != nil {
 		return 0, err
 	}
 	return len(s.fake.Requests()), nil

@@ -41,7 +41,7 @@ func memory(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	var resident [2][2]float64 // of ingress and worker, before and after
+	var resident [2][2]float64 // MiB of ingress and worker, before and after
 	look := func(when int) error {
 		for i, p := range []*process{edge, work} {
 			if resident[i][when], err = p.residentMiB(); err != nil {
@@ -50,12 +50,12 @@ func memory(ctx context.Context, b *bench) (err error) {
 		}
 		return nil
 	}
-	for _, id := range ids[:2] { // the first deliveries allocate what stays
+	for _, id := range ids[:2] { // the first deliveries allocate memory for good
 		if err := post.deliver(ctx, id); err != nil {
 			return err
 		}
 	}
-	if err := s.waitUntilAllIsDone(ctx); err != nil {
+	if err := s.waitUntilNoRunIsOpen(ctx); err != nil {
 		return err
 	}
 	if err := look(0); err != nil {
@@ -69,7 +69,7 @@ func memory(ctx context.Context, b *bench) (err error) {
 		}
 		sent += int(got.perSecond * b.round.Seconds())
 	}
-	if err := s.waitUntilAllIsDone(ctx); err != nil {
+	if err := s.waitUntilNoRunIsOpen(ctx); err != nil {
 		return err
 	}
 	if err := look(1); err != nil {
@@ -95,8 +95,8 @@ func (s *site) orders(n int) (ids []string, err error) {
 	return ids, nil
 }
 
-// waitUntilAllIsDone returns when no run is open.
-func (s *site) waitUntilAllIsDone(ctx context.Context) error {
+// waitUntilNoRunIsOpen returns when no run is open.
+func (s *site) waitUntilNoRunIsOpen(ctx context.Context) error {
 	deadline := time.Now().Add(3 * time.Minute)
 	for quiet := 0; quiet < 3; {
 		answer, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
@@ -119,7 +119,7 @@ func (s *site) waitUntilAllIsDone(ctx context.Context) error {
 	return nil
 }
 
-// edits plays a short day at the office: people save orders several times in a row, and a few
+// edits simulates a short day at the office: people save orders several times in a row, and a few
 // orders far more often than the rest. The trace is the same in every run.
 func edits(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
@@ -135,7 +135,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	random := rand.New(rand.NewPCG(1, 2))                    //nolint:gosec // to be repeatable is the point
+	random := rand.New(rand.NewPCG(1, 2))                    //nolint:gosec // repeatable, not secret
 	zipf := rand.NewZipf(random, 1.2, 1, uint64(len(ids)-1)) //nolint:gosec // ids are few
 	deliveries := 0
 	for began := time.Now(); time.Since(began) < b.trace; {
@@ -152,7 +152,7 @@ func edits(ctx context.Context, b *bench) (err error) {
 			time.Sleep(time.Duration(random.IntN(80)) * time.Millisecond)
 		}
 	}
-	if err := s.waitUntilAllIsDone(ctx); err != nil {
+	if err := s.waitUntilNoRunIsOpen(ctx); err != nil {
 		return err
 	}
 	fetches := 0

@@ -35,12 +35,13 @@ const (
 	bareWorkflow  = "Bare"
 	bareFetch     = "Fetch"
 	bareCheck     = "Check"
-	// apiKeyVariable names the variable with the stand-in's key, for the workflow that fetches an
-	// order.
+	// apiKeyVariable is the environment variable with the stand-in's API key, for the workflow that
+	// fetches an order.
 	apiKeyVariable = "BENCH_API_KEY"
 )
 
-func play(role string) error {
+// runRole runs the program that we compare the gate with, until a signal stops it.
+func runRole(role string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	switch role {

@@ -16,11 +16,11 @@ import (
 const (
 	trialOrdersPerSecond = 4_000
 	trialMemory          = 200 // MiB
-	trialBoth            = 2.1 // the time with two sets ÷ with one
+	trialBoth            = 2.1 // the time with two sets ÷ the time with one
 )
 
-// trials runs 'gate rules try' on past orders of 10 lines: with one set, which is compared with
-// itself, and with the two sets that ship.
+// trials runs 'gate rules try' on past orders of 10 lines: once to compare the general checks with
+// themselves, and once to compare them with the other set that ships.
 func trials(ctx context.Context, b *bench) error {
 	root, err := product.Root(ctx)
 	if err != nil {
@@ -99,7 +99,8 @@ func (b *bench) try(ctx context.Context, rules, orders string) (tried, error) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
-	// The kernel's figure for a process that has ended includes its parent's memory.
+	// Read the memory while the process runs, because the kernel's figure for an ended process
+	// includes its parent's memory.
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	var peak float64

@@ -107,7 +107,8 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 				switch {
 				case errors.Is(err, errLacking):
 					incomplete.Add(1)
-					_, _ = operations.CheckNow(waiting, temporal, id) // the next pass finds a failure
+					// The next pass finds a failure.
+					_, _ = operations.CheckNow(waiting, temporal, id)
 					continue
 				case err == nil && report.FindingsOmitted > 0 && report.Status == ordercheck.StatusFailed:
 					hugeHeld.Add(1)
@@ -121,7 +122,7 @@ func (r *chaos) judgeRuns(t *testing.T, temporal client.Client, v *verdict) {
 			}
 		})
 	}
-	require.NoError(t, orders.Wait(), "an order's last report is wrong or not of its last version, "+
+	require.NoError(t, orders.Wait(), "an order's last report is wrong or of an older version, "+
 		"its mark is wrong, or its run is stuck")
 	v.incomplete, v.hugeHeld = v.incomplete+int(incomplete.Load()), int(hugeHeld.Load())
 

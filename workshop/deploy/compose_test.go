@@ -187,7 +187,7 @@ func TestServicesAreBounded(t *testing.T) {
 		assert.NotEmpty(t, service.Logging.Options["max-size"], name)
 		assert.NotZero(t, service.MemLimit, "%s has no memory limit", name)
 		for _, port := range service.Ports {
-			assert.NotEmpty(t, port.Published, "%s publishes %d on a port that Docker chooses", name,
+			assert.NotEmpty(t, port.Published, "%s publishes %d on a random port", name,
 				port.Target)
 		}
 	}
@@ -309,7 +309,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			}
 		}
 	}
-	assert.Empty(t, misplacedSecrets(t, p), "each required secret has a file, and each optional one has none")
+	assert.Empty(t, misplacedSecrets(t, p), "only required secrets have files")
 	plain, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	require.NoError(t, err)
 	for name, secret := range plain.Secrets {

@@ -117,7 +117,7 @@ func buildCluster(t *testing.T, folder string) *cluster {
 		case "monitoring.coreos.com/v1 PodMonitor":
 			c.monitors = append(c.monitors, strict[podMonitor](t, text))
 		default:
-			assert.Failf(t, "unexpected object", "%s %s; a Secret, for example, would contain its value",
+			assert.Failf(t, "unexpected object", "%s %s; a Secret would contain its value",
 				kind, name)
 		}
 	}
@@ -213,8 +213,8 @@ func TestReplicasBelongToTheAutoscaler(t *testing.T) {
 	}
 }
 
-// TestAutoscalerCountsTheQueueOfItsVersion checks that the autoscaler reads the right queue, because
-// each version of the workers has its own.
+// TestAutoscalerCountsTheQueueOfItsVersion checks that the autoscaler reads the right queue. Each
+// version of the workers has its own.
 func TestAutoscalerCountsTheQueueOfItsVersion(t *testing.T) {
 	c := buildCluster(t, fullOverlay(t))
 	settings := c.settings(t, "gate-worker")
@@ -262,8 +262,8 @@ func (c *cluster) settings(t *testing.T, deployment string) map[string]string {
 	return values
 }
 
-// TestMinimumKubernetesVersionIsDocumented checks that the docs name the minimum version. Kubernetes
-// has preStop.sleep since 1.30.
+// TestMinimumKubernetesVersionIsDocumented checks that the docs name the minimum version. It is
+// 1.30, because preStop.sleep needs it.
 func TestMinimumKubernetesVersionIsDocumented(t *testing.T) {
 	require.NotNil(t, buildCluster(t,
 		kubernetesBase).deployments["gate-ingress"].Spec.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep)

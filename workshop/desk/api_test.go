@@ -1,5 +1,5 @@
-// Package desk_test tests the desk with a browser and an OpenAPI validator, which the product itself
-// does not need.
+// Package desk_test tests the desk with a browser and an OpenAPI validator, which the product
+// itself does not need.
 package desk_test
 
 import (

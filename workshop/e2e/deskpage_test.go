@@ -127,7 +127,7 @@ func newScanner(t *testing.T) *scanner {
 	return s
 }
 
-// mayLeave runs the page's script.
+// mayLeave reports whether the page's script lets an order leave.
 func (s *scanner) mayLeave(order string) bool {
 	s.t.Helper()
 	output, status := runIn(s.t, s.folder, "set -- '"+order+"'\n"+s.script, s.env...)
@@ -210,7 +210,7 @@ func TestWarehouseKeepsOrdersWithoutAClearAnswer(t *testing.T) {
 		"a page":       says(http.StatusOK, `<p>"release":"yes"</p>`),
 		"not done":     says(http.StatusAccepted, yes),
 		"unauthorized": says(http.StatusUnauthorized, yes),
-		"away":         says(http.StatusServiceUnavailable, yes),
+		"unavailable":  says(http.StatusServiceUnavailable, yes),
 		"server error": says(http.StatusInternalServerError, yes),
 		"sent elsewhere": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/yes", http.StatusFound)

@@ -37,12 +37,11 @@ const (
 	productionPause = 50 * time.Millisecond
 	// stepLoad is the number of deliveries that must arrive after each restart.
 	stepLoad = 100
-	// settled limits how long the checks may take after the last edit.
+	// settled is the time limit for the checks after the last edit.
 	settled = 3 * time.Minute
 )
 
-// member is one process of a production gate: two ingresses behind a load balancer, and two
-// workers.
+// member is one process of a fleet.
 type member struct {
 	t       *testing.T
 	role    string
@@ -138,7 +137,8 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// watch probes the backends several times within the grace time of a stopping ingress.
+// watch probes the backends so often that it notices a stopping ingress before the ingress refuses
+// connections.
 func (b *balancer) watch(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -170,12 +170,13 @@ func balance(t *testing.T, front net.Listener, backends []string) {
 	})
 }
 
-// fleet is a gate with two ingresses, two workers and its own InFlow.
+// fleet is a production gate: two ingresses behind a load balancer, two workers, and an InFlow of
+// its own.
 type fleet struct {
 	*stack
 	members []*member
 	orders  []string
-	wrong   map[string]bool // orders that are wrong as last saved
+	wrong   map[string]bool // by the order's id: the last save left an error
 	edits   atomic.Int64
 }
 
@@ -183,7 +184,7 @@ func newFleet(t *testing.T, namespace string, workerEnv ...string) *fleet {
 	t.Helper()
 	require.NoError(t, production.MakeNamespace(t.Context(), namespace))
 	front := listen(t)
-	// At once, then after ever longer, as InFlow does; soon enough for a test.
+	// InFlow retries at once, and then after growing delays. These are short enough for a test.
 	s, secretFile := newCompany(t, "http://"+front.Addr().String()+"/webhook/inflow",
 		temporalconn.Options{Address: production.Addr, Namespace: namespace}, []time.Duration{
 			0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
@@ -300,7 +301,7 @@ func (f *fleet) failedAttempts(from, to time.Time) []string {
 }
 
 // TestRollingRestartUnderLoad restarts all processes of a gate, one after the other, while orders
-// are edited, and then Temporal and PostgreSQL. It judges the fake InFlow's log and the reports.
+// are edited, and then Temporal and PostgreSQL. It checks the fake InFlow's log and the reports.
 func TestRollingRestartUnderLoad(t *testing.T) {
 	if production == nil {
 		t.Skip("needs Temporal's production server and PostgreSQL: 'make test-production' runs it")

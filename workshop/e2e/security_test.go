@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestSecurityPageNamesExistingTests: every test and file that the page names must exist.
+// TestSecurityPageNamesExistingTests checks that every test and file that the page names exists.
 func TestSecurityPageNamesExistingTests(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")
@@ -66,7 +66,7 @@ func TestSecurityPage(t *testing.T) {
 	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return listensOn(port) }, waitFor, tick)
 
-	s.waitForRecheck() // otherwise it would signal the order
+	s.waitForRecheck() // so that it does not signal the order later
 	id := s.create("balance-wrong")
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	run := func(recipe string) string {
@@ -112,11 +112,11 @@ func TestSecurityPage(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, encrypted, 2, "the delivery's, which a busy machine gets twice, and "+
-		"the one by the codec server")
+	assert.GreaterOrEqual(t, encrypted, 2, "the delivery, which comes twice on a busy machine, "+
+		"and the signal through the codec server")
 
-	// The record of keys is not in the way of the question which runs are older than a key, and an
-	// order is.
+	// The query for runs that are older than a key counts the order's run. It does not count the
+	// run that records the keys.
 	older := strings.ReplaceAll(page["older-runs"][0], "2026-11-26T12:00:00Z",
 		time.Now().UTC().Format(time.RFC3339Nano))
 	output, err := s.shell(older, id)

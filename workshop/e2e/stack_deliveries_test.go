@@ -109,9 +109,9 @@ func (s *stack) deliver(ids []string) {
 	senders.Wait()
 }
 
-// postAll posts one delivery for each order, all at once. If the channel is not nil, it repeats
-// that until the channel is closed. It returns when each order last got a 200, and reports how many
-// orders have one whenever the number grows.
+// postAll posts one delivery for each order, all at the same time. If until is not nil, it repeats
+// this until the channel is closed. It returns the time of each order's last 200. Whenever more
+// orders have a 200, it calls answered with their number.
 func (s *stack) postAll(ids []string, until <-chan struct{},
 	answered func(int)) map[string]time.Time {
 	s.t.Helper()

@@ -60,7 +60,7 @@ func (s *stack) version(id string) string {
 	return order["timestamp"].(string)
 }
 
-// addOrder adds a sample order. The stack's ingress is stopped, so nobody gets its delivery.
+// addOrder stops the ingress and adds a sample order. Its delivery fails.
 func (s *stack) addOrder(sample string) (id string) {
 	s.t.Helper()
 	s.stopIngress()
@@ -69,7 +69,7 @@ func (s *stack) addOrder(sample string) (id string) {
 	return id
 }
 
-// quietOrders adds copies of a sample order without any delivery.
+// quietOrders adds orders. Their deliveries are lost, and so are all later ones.
 func (s *stack) quietOrders(n int) []string {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
@@ -80,7 +80,7 @@ func (s *stack) quietOrders(n int) []string {
 	return ids
 }
 
-// silentOrders adds orders whose deliveries are lost.
+// silentOrders adds orders whose first deliveries are lost. Later ones arrive.
 func (s *stack) silentOrders(n int) (ids []string) {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))

@@ -20,7 +20,7 @@ func (s *stack) checkNow(id string) *ordercheck.Report {
 	return report
 }
 
-// result waits for the latest run of an order to end.
+// result waits for the latest run of an order to end, and returns its report.
 func (s *stack) result(id string) (*ordercheck.Report, error) {
 	s.t.Helper()
 	s.waitForRun(id)

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// company is a machine on which somebody follows the page. Each block of the page is typed into a
-// new shell, so a step knows only what the page says.
+// company is a machine on which somebody follows the page. Each block of the page runs in a new
+// shell, so a step has only the settings that the page names.
 type company struct{ *dockerHost }
 
 // do runs a block of the page.
@@ -83,13 +83,13 @@ func (c *company) requireDeliveriesChecked(t *testing.T, order string) {
 // requireWorking checks that an order is still held, and that deliveries are checked.
 func (c *company) requireWorking(t *testing.T) {
 	t.Helper()
-	c.inflowBack(t)
+	c.reconnectInflow(t)
 	c.requireHeld(t, heldOrder)
 	c.requireDeliveriesChecked(t, heldOrder)
 }
 
-// inflowBack connects the stand-in for InFlow to the network of the running worker.
-func (c *company) inflowBack(t *testing.T) {
+// reconnectInflow connects the stand-in for InFlow to the network of the running worker.
+func (c *company) reconnectInflow(t *testing.T) {
 	t.Helper()
 	c.run(t, "docker compose up --detach --wait --no-deps --force-recreate fake-inflow")
 }
@@ -121,7 +121,7 @@ func (c container) well() bool {
 	return c.State.Status == "running" && (c.State.Health == nil || c.State.Health.Status == "healthy")
 }
 
-// containers returns the project's containers by their service.
+// containers returns the project's containers by service.
 func (c *company) containers(t *testing.T) map[string]container {
 	t.Helper()
 	text, err := c.try(t, "docker inspect $(docker ps --all --quiet)")
@@ -137,8 +137,8 @@ func (c *company) containers(t *testing.T) map[string]container {
 	return found
 }
 
-// requireSound waits until each container is healthy. It checks that none was started twice, and
-// that each has its limits.
+// requireSound waits until each container is healthy, and returns the containers. It checks that
+// none was restarted, and that each has its limits.
 func (c *company) requireSound(t *testing.T) map[string]container {
 	t.Helper()
 	var found map[string]container

@@ -79,7 +79,7 @@ func (c *company) demo(t *testing.T) {
 			assert.NotContains(t, setting, "=real", "%s has a real setting", name)
 		}
 	}
-	eventually(t, composeReady, "nobody has mail of a held order", func() (bool, string) {
+	eventually(t, composeReady, "no mail about a held order arrives", func() (bool, string) {
 		status, text := get("http://127.0.0.1:8025/api/v1/messages")
 		return status == http.StatusOK && strings.Contains(text, "SO-001051"), text
 	})
@@ -92,7 +92,7 @@ func (c *company) demo(t *testing.T) {
 	c.requireNothingLeft(t)
 }
 
-// get returns status 0 and the error's text if nothing answers.
+// get requests an address. If nothing answers, it returns status 0 and the error's text.
 func get(address string) (status int, text string) {
 	response, err := http.Get(address) //nolint:noctx,gosec // loopback
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *company) up(t *testing.T) {
 `+fakeInflowSettings+block(t, "compose", "proxy")+`END`)
 	for _, name := range []string{"demo", "up"} {
 		assert.Contains(t, head, "#   "+block(t, "compose", name),
-			"the head of the file says it otherwise")
+			"the head of the file has other commands")
 	}
 	c.do(t, "up")
 	c.requireSound(t)
@@ -154,8 +154,8 @@ func (c *company) watched(t *testing.T) {
 			return strings.Contains(text, `"`+want+`"]`), text
 		})
 	}
-	query("Prometheus does not read all that it should", "sum(up)", "5")
-	query("no trace gets from the gate to Jaeger",
+	query("Prometheus does not read all targets", "sum(up)", "5")
+	query("no trace reaches Jaeger",
 		"sum(otelcol_exporter_sent_spans_total)>bool(0)", "1")
 	query("traces are lost", "sum(otelcol_exporter_send_failed_spans_total)or(vector(0))", "0")
 	_, text := get("http://127.0.0.1:9090/api/v1/rules")
@@ -215,7 +215,7 @@ func (c *company) restart(t *testing.T) {
 func (c *company) reboot(t *testing.T) {
 	c.shutDown(t)
 	c.boot(t)
-	eventually(t, composeReady, "not all of the gate comes back", func() (bool, string) {
+	eventually(t, composeReady, "the gate does not come back", func() (bool, string) {
 		found := c.containers(t)
 		return found["ingress"].well() && found["worker"].well(), c.run(t, "docker ps --all")
 	})

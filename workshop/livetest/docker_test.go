@@ -34,8 +34,8 @@ var standIns = map[string]string{
 // dockerHost is a Debian system that runs Docker for the test. It shares the test's network, so the
 // test reaches the ports that containers publish on loopback.
 type dockerHost struct {
-	root     string // its path for the test
-	checkout string // its path on the host
+	root     string // the path of the host's root for the test
+	checkout string // the path of the checkout on the host
 	dockerd  *childprocess.Child
 }
 
@@ -53,7 +53,7 @@ const bootScript = `
 	cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty dev/
 	ln -s /proc/self/fd dev/fd
 	mount -t tmpfs tmpfs run
-	echo nameserver 127.0.0.1 >etc/resolv.conf # refuses at once, where others would be waited for
+	echo nameserver 127.0.0.1 >etc/resolv.conf # refuses at once, so nothing waits for a timeout
 	if [ -n "${DOCKER_DATA:-}" ]; then
 		mkdir -p "$DOCKER_DATA" var/lib/docker
 		mount --bind "$DOCKER_DATA" var/lib/docker
@@ -122,7 +122,7 @@ func requireEnd(t *testing.T, child *childprocess.Child) {
 	select {
 	case <-child.Done():
 	case <-time.After(composeReady):
-		require.Fail(t, "it does not end")
+		require.Fail(t, "the child process does not end")
 	}
 }
 

@@ -37,7 +37,7 @@ func block(t *testing.T, kind, name string) string {
 
 func blockOf(t *testing.T, file, kind, name string) string {
 	t.Helper()
-	page, err := os.ReadFile(file) //nolint:gosec // a page of the repository
+	page, err := os.ReadFile(file) //nolint:gosec // a page in the repository
 	require.NoError(t, err)
 	pattern := regexp.MustCompile(`(?m)^<!-- ` + kind + `: ` + name + ` -->\n\n((?:    .*\n)+)`)
 	found := pattern.FindSubmatch(page)

@@ -24,7 +24,7 @@ const (
 
 // host is a Debian system with systemd, in this test's network.
 type host struct {
-	leader string // the process id of its systemd here
+	leader string // the process id of the host's systemd, as the test sees it
 }
 
 // run runs a script as root of the host, in the checkout.
@@ -168,7 +168,7 @@ END`)
 
 	// systemd does not retry after a wrong setting. If it did, the state would be "activating".
 	h.run(t, "echo SWEEP_EVERY=tomorrow >> /etc/gate/worker.env; systemctl start gate@worker || true")
-	eventually(t, serviceReady, "the worker goes on", func() (bool, string) {
+	eventually(t, serviceReady, "the worker keeps running", func() (bool, string) {
 		return show("worker", "ActiveState") == "failed", journal()
 	})
 	assert.Equal(t, "2 0", show("worker", "ExecMainStatus")+" "+show("worker", "NRestarts"))

@@ -255,7 +255,7 @@ func TestProviderRefusesTheDesk(t *testing.T) {
 		*o = d.options
 		o.BaseURL = base
 	})
-	// The provider only sends people to the desk that it knows, so give its answer to the other one.
+	// The provider sends people only to the desk that it knows. Give its answer to the other desk.
 	b := d.browser(t)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)

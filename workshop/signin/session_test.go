@@ -43,7 +43,8 @@ func TestSignOutEndsCopiesOfTheCookie(t *testing.T) {
 	assert.Equal(t, "nobody", b.who())
 	assert.Equal(t, "nobody", thief.who())
 	assert.Equal(t, "mail "+jane+" may override", elsewhere.who(), "only this session ended")
-	assert.Equal(t, http.StatusOK, d.browser(t).post("/sign-out").status, "people without a session may sign out too")
+	assert.Equal(t, http.StatusOK, d.browser(t).post("/sign-out").status,
+		"people without a session may sign out too")
 }
 
 func TestSigningInAgainEndsThePreviousSession(t *testing.T) {

@@ -173,7 +173,7 @@ func (b *builder) row(line int, cells []cell) error {
 	written := r.cells[b.keyIndex]
 	if written == "" {
 		return b.fault(line, b.keyIndex+1, "",
-			fmt.Sprintf("the row has no %s, so no rule can find it: fill it in, or clear the row", b.key))
+			fmt.Sprintf("the row has no %s, so no rule finds it: fill it in, or clear the row", b.key))
 	}
 	key := fold.Key(written)
 	if rows := b.t.byKey[key]; len(rows) == 0 {

@@ -60,7 +60,7 @@ func TestKeysInOtherSpellings(t *testing.T) {
 				"row 2 has this key in another spelling, \"\u00c4\": use one spelling"}},
 		"no key": {"Cap,Product\n1,A\n2,\n",
 			Fault{3, 2, "",
-				"the row has no Product, so no rule can find it: fill it in, or clear the row"}},
+				"the row has no Product, so no rule finds it: fill it in, or clear the row"}},
 	} {
 		_, err := Read(t.Context(), "x.csv", []byte(tt.content), "Product", "")
 		assert.Equal(t, tt.want, onlyFault(t, err), name)

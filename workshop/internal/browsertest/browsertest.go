@@ -16,16 +16,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Start starts Chromium and returns a tab. CHROMIUM is the path of the program; by default it is
-// looked up on the PATH, where 'make tools' installs it. CHROMIUM=none skips the test. All actions
-// in the tab end after limit, in case a page hangs.
+// Start starts Chromium and returns a tab. The variable CHROMIUM has the path of the program. If it
+// is empty, Start looks on the PATH; 'make tools' installs Chromium there. CHROMIUM=none skips the
+// test. All actions in the tab end after limit, in case a page hangs.
 func Start(
 	t *testing.T, limit time.Duration, more ...chromedp.ExecAllocatorOption,
 ) (tab context.Context) {
 	t.Helper()
 	path := os.Getenv("CHROMIUM")
 	if path == "none" {
-		t.Skip("CHROMIUM=none: the page is not looked at in a browser")
+		t.Skip("CHROMIUM=none: the test does not open the page in a browser")
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil && path == "" {
@@ -54,8 +54,8 @@ func Start(
 	return limited
 }
 
-// Complaints collects a browser's messages about faults of pages: scripts that fail, and things
-// that the page's policy forbids. It ignores refused requests.
+// Complaints collects a browser's messages about faults of pages, such as failed scripts and
+// violations of the page's policy. It ignores refused requests.
 type Complaints struct {
 	mu    sync.Mutex
 	texts []string
@@ -92,8 +92,8 @@ func Contains(selector, text string) chromedp.Action[chromedp.Void] {
 		`)`)
 }
 
-// Holds waits until a JavaScript expression is true. It tries again if the page is just being
-// replaced or has not run its script yet.
+// Holds waits until a JavaScript expression is true. It tries again after an error, because the
+// browser may be replacing the page, or its script may not have run yet.
 func Holds(expression string) chromedp.Action[chromedp.Void] {
 	question := chromedp.Evaluate[bool](`!!(` + expression + `)`)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {

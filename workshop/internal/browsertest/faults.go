@@ -2,7 +2,8 @@ package browsertest
 
 import "github.com/chromedp/chromedp"
 
-// Faults returns the faults of a page: against WCAG, and elements that do not fit into the window.
+// Faults returns the faults of a page, one per line: violations of WCAG, and elements that do not
+// fit into the window.
 func Faults() chromedp.Action[string] { return chromedp.Evaluate[string](faults) }
 
 const faults = `(() => {

@@ -20,5 +20,5 @@ func Replace(path, name, text string) error {
 	if !begins || !ends {
 		return fmt.Errorf("%s has no section between %s and %s", path, strings.TrimSpace(begin), end)
 	}
-	return os.WriteFile(path, []byte(before+begin+"\n"+strings.TrimSpace(text)+"\n\n"+end+after), 0o644) //nolint:gosec // a page of the repository
+	return os.WriteFile(path, []byte(before+begin+"\n"+strings.TrimSpace(text)+"\n\n"+end+after), 0o644) //nolint:gosec // a page in the repository
 }

@@ -32,14 +32,14 @@ const (
 	pollInterval = 100 * time.Millisecond
 )
 
-// Server is a running server with its database.
+// Server is a running Temporal server with its PostgreSQL database.
 type Server struct {
 	// Addr is the host:port of Temporal's gRPC service.
 	Addr string
 
 	root           string
 	project        *types.Project
-	dir            string // holds all files; removed at the end
+	dir            string // holds all files; Stop removes it
 	data           string // PostgreSQL's data
 	passwordFile   string
 	postgresPort   int
@@ -51,8 +51,8 @@ type Server struct {
 	logs           []*os.File
 }
 
-// Start starts both and waits until they serve. It creates no namespaces. root is the folder of the
-// repository. PostgreSQL waits for the disk at each commit, as in production.
+// Start starts PostgreSQL and Temporal, and waits until both serve. It creates no namespaces. root
+// is the folder of the repository. PostgreSQL waits for the disk at each commit, as in production.
 func Start(ctx context.Context, root string) (p *Server, err error) {
 	p = &Server{root: root, serverPorts: map[string]int{}}
 	defer func() {
@@ -150,13 +150,13 @@ func (p *Server) makeDatabases(ctx context.Context) error {
 		"SQL_PORT": strconv.Itoa(p.postgresPort), "SQL_PASSWORD_FILE": p.passwordFile,
 	})
 	script := filepath.Join(p.root, "deploy/temporal/schema.sh")
-	// Run it twice, because it runs at each start.
+	// Run the script twice, because the job runs at each start.
 	return errors.Join(p.run(ctx, schema, "sh", script),
 		p.run(ctx, schema, "sh", script))
 }
 
-// findPostgres looks for the programs where Debian puts them, and for a user. PostgreSQL does not
-// run as root.
+// findPostgres finds PostgreSQL's programs on the PATH or in Debian's folder. If this process is
+// root, PostgreSQL gets the user postgres, because it refuses to run as root.
 func (p *Server) findPostgres() error {
 	p.postgresTool = func(name string) (string, error) {
 		if path, err := exec.LookPath(name); err == nil {
@@ -177,7 +177,8 @@ func (p *Server) findPostgres() error {
 	return p.run(context.Background(), nil, "chown", "postgres:postgres", p.data)
 }
 
-// environment returns the environment of a service in the compose file, with some changes.
+// environment returns the environment of a service in the compose file. The variables in here
+// replace the file's.
 func (p *Server) environment(service string, here map[string]string) []string {
 	all := map[string]string{"PATH": os.Getenv("PATH")}
 	for name, value := range p.project.Services[service].Environment {
@@ -317,7 +318,7 @@ func (p *Server) await(
 	}
 }
 
-// lastWords returns the ends of the logs, which are removed with everything else.
+// lastWords returns the last 2,000 bytes of each log as an error, because Stop removes the logs.
 func (p *Server) lastWords() error {
 	var errs []error
 	for _, output := range p.logs {
@@ -346,7 +347,7 @@ func (p *Server) MakeNamespace(ctx context.Context, name string) error {
 	}), "sh", filepath.Join(p.root, "deploy/temporal/namespace.sh"))
 }
 
-// Stop ends both and removes all files.
+// Stop stops Temporal and PostgreSQL, and removes all files.
 func (p *Server) Stop() error {
 	var errs []error
 	if p.temporal != nil {

@@ -20,8 +20,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// away checks that page and API respond with 503 for an order.
-func (d *deskStack) away(boss *browser, id string) {
+// assertUnavailable checks that page and API respond with 503 for an order.
+func (d *deskStack) assertUnavailable(boss *browser, id string) {
 	d.t.Helper()
 	var asked sync.WaitGroup
 	asked.Go(func() {
@@ -33,8 +33,8 @@ func (d *deskStack) away(boss *browser, id string) {
 	asked.Wait()
 }
 
-// back waits until page and API work again.
-func (d *deskStack) back(boss *browser, id string) {
+// waitUntilAvailable waits until page and API work again.
+func (d *deskStack) waitUntilAvailable(boss *browser, id string) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		status, _ := boss.getOnce("/orders/" + id)
@@ -98,16 +98,16 @@ func TestDeskWithoutWorkersOrTemporal(t *testing.T) {
 		"the timeline has both reasons, and the error has the latest")
 
 	stopWorker()
-	d.away(boss, id)
+	d.assertUnavailable(boss, id)
 	status, page := boss.get("/")
 	assert.Equal(t, http.StatusOK, status, "the list needs no worker")
 	assert.Contains(t, page, "Orders")
 	d.startWorker()
-	d.back(boss, id)
+	d.waitUntilAvailable(boss, id)
 
 	require.NoError(t, own.Kill())
-	d.away(boss, id)
+	d.assertUnavailable(boss, id)
 	own, err = temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
-	d.back(boss, id)
+	d.waitUntilAvailable(boss, id)
 }

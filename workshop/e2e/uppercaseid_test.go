@@ -17,8 +17,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestUpperCaseIDIsTheSameOrder: a webhook, check, override and sweep with the order's UUID in
-// upper case reach the order's existing run.
+// TestUpperCaseIDIsTheSameOrder uses the order's UUID in upper case in a webhook, a check, an
+// override and a sweep. All of them reach the order's existing run.
 func TestUpperCaseIDIsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
