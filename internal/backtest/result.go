@@ -19,7 +19,8 @@ type Result struct {
 	Incomplete Counts `json:"incomplete"`
 	// Messages is nil if nobody gets notices, or if that is unknown.
 	Messages *MessageCounts `json:"messages,omitempty"`
-	// Rules has the rules of the new set in their order, then the rules that only the other set has.
+	// Rules has the rules of the new set in their order, then the rules that only the other set
+	// has.
 	Rules []RuleResult `json:"rules"`
 	// Notes tell people what the result leaves out.
 	Notes     []string   `json:"notes"`

@@ -19,8 +19,8 @@ const (
 	sides
 )
 
-// tally counts what the sets find. Each worker has its own. Adding orders and merging tallies in any
-// order gives the same result.
+// tally counts what the sets find. Each worker has its own. Adding orders and merging tallies in
+// any order gives the same result.
 type tally struct {
 	orders     int
 	held       Counts

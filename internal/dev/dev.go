@@ -48,8 +48,8 @@ type Options struct {
 	HoldPending         bool
 	// Rules has the rule set, and reloads it when its files change.
 	Rules *live.Rules
-	// PayloadKeys encrypt Temporal's history. If there are any, a codec server for the Web UI listens
-	// on CodecAddr.
+	// PayloadKeys encrypt Temporal's history. If there are any, a codec server for the Web UI
+	// listens on CodecAddr.
 	PayloadKeys *codec.Keys
 	CodecAddr   string
 	// Telemetry logs to a file, because the terminal shows the table.

@@ -36,7 +36,8 @@ type journal struct {
 	state state
 	// orders has the latest version of each fetched order, by id.
 	orders map[string]fetchedOrder
-	// seen has the id of each order that InFlow listed since the last pass over the whole list began.
+	// seen has the id of each order that InFlow listed since the last pass over the whole list
+	// began.
 	seen map[string]bool
 	// latest is when the last order was fetched.
 	latest time.Time

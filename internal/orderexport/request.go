@@ -18,8 +18,8 @@ const (
 	// The backoff doubles with each failure in a row, from firstBackoff to maxBackoff.
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
-	// maxFailures is the number of failed attempts in a row after which the export stops: about five
-	// minutes.
+	// maxFailures is the number of failed attempts in a row after which the export stops: about
+	// five minutes.
 	maxFailures = 10
 	// minPageSize is the smallest page that makes progress, in orders. The first order of a page is
 	// the last one of the page before it.

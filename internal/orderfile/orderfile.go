@@ -44,10 +44,11 @@ const (
 	Format = "error-check-gate/orders"
 	// Version is the value of [Header.Version] that this package writes and reads.
 	Version = 1
-	// MaxLine is the maximum length of a line, in bytes. InFlow's client accepts no larger response.
+	// MaxLine is the maximum length of a line, in bytes. InFlow's client accepts no larger
+	// response.
 	MaxLine = inflow.MaxResponseSize
-	// MaxRecent is the maximum number of orders that [Order.RecentOrders] returns, as many as InFlow
-	// returns to the gate's own look-up.
+	// MaxRecent is the maximum number of orders that [Order.RecentOrders] returns, as many as
+	// InFlow returns to the gate's own look-up.
 	MaxRecent = 100
 )
 

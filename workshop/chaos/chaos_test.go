@@ -143,7 +143,8 @@ func setUp(t *testing.T) *chaos {
 	})
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	// The subscription needs the ingress's address, and the ingress needs the subscription's secret.
+	// The subscription needs the ingress's address, and the ingress needs the subscription's
+	// secret.
 	ingressPort := freePort(t)
 	subscription, err := client.Subscribe(t.Context(), inflow.SubscriptionRequest{
 		ID: uuid.NewString(), RequestID: uuid.NewString(),

@@ -30,7 +30,7 @@ func TestStopEndsTheChildWithoutAnError(t *testing.T) {
 	<-child.Done()
 	require.NoError(t, child.Err())
 	require.ErrorIs(t, syscall.Kill(child.PID(), 0), syscall.ESRCH)
-	require.NoError(t, child.Stop(), "stopping twice is no error")
+	require.NoError(t, child.Stop(), "stopping twice is fine")
 }
 
 func TestKillEndsTheChildWithoutAnError(t *testing.T) {

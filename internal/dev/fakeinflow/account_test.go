@@ -15,7 +15,7 @@ import (
 
 const customerID, productID = "5b1d0000-0000-4000-8000-00000000000c", "5b1d0000-0000-4000-8000-00000000000d"
 
-// orderOfBoth has the customer and, on two lines, the product.
+// orderOfBoth returns an order with the customer and, on two lines, the product.
 func orderOfBoth() map[string]any {
 	line := func() map[string]any {
 		return map[string]any{"productId": productID, "product": map[string]any{"productId": productID, "name": "Base Cabinet", "isActive": true}}
@@ -31,8 +31,8 @@ func (a *account) included(id string) map[string]any {
 	return a.api(http.MethodGet, "/sales-orders/"+id+"?include=customer,lines.product", "").object(a.t)
 }
 
-// Orders share their customer and their products, and whoever asked for it hears of changes to
-// these.
+// TestCustomersAndProductsAreShared changes a customer and a product. All their orders have the
+// change, and the subscribers of their events are notified.
 func TestCustomersAndProductsAreShared(t *testing.T) {
 	orders, customers := newReceiver(t), newReceiver(t)
 	a := newAccount(t, fakeinflow.Options{Clock: fixedClock})
@@ -51,7 +51,7 @@ func TestCustomersAndProductsAreShared(t *testing.T) {
 		}
 	}
 	assert.Equal(t, "Ash", a.Orders()[1].Customer)
-	assert.Equal(t, version, a.Orders()[0].Version, "an order is none the newer for it")
+	assert.Equal(t, version, a.Orders()[0].Version, "the order has no new version")
 	customer, err := a.Customer(customerID)
 	require.NoError(t, err)
 	assert.Greater(t, customer["timestamp"], a.Orders()[1].Version)
@@ -68,10 +68,10 @@ func TestCustomersAndProductsAreShared(t *testing.T) {
 	assert.Empty(t, a.Deliveries()[0].SalesOrderID)
 	assert.Equal(t, customerID, a.Deliveries()[0].EntityID)
 
-	// An edit of one order that reaches into its product is an edit of the product.
+	// An edit of an order that changes its product is an edit of the product.
 	require.NoError(t, a.SetField(one, "lines.1.product.name", "Wall Cabinet"))
 	assert.Equal(t, "Wall Cabinet", within[string](t, a.included(two), "lines", 0, "product", "name"))
-	// What an order was not given stays as the account has it.
+	// Fields that a new order does not name stay as the account has them.
 	third := a.add(map[string]any{"customerId": customerID, "customer": map[string]any{"customerId": customerID, "discount": "5.0"}})
 	assert.Equal(t, "Ash", within[string](t, a.included(third), "customer", "name"))
 	assert.Equal(t, "5.0", within[string](t, a.included(one), "customer", "discount"))
@@ -143,7 +143,7 @@ func TestStaleReads(t *testing.T) {
 	assert.Equal(t, "1.00", stale["total"])
 	assert.Less(t, stale["timestamp"], newest)
 	assert.Equal(t, "Oak", within[string](t, stale, "customer", "name"))
-	assert.Equal(t, stale["timestamp"], a.Requests()[0].OrderVersion, "the log has what was answered")
+	assert.Equal(t, stale["timestamp"], a.Requests()[0].OrderVersion, "the log has the version in the answer")
 	assert.Equal(t, 404, get(younger).status)
 	require.Len(t, listed(), 1)
 	assert.Equal(t, "1.00", listed()[0]["total"])
@@ -163,7 +163,7 @@ func TestStaleReads(t *testing.T) {
 	assert.Equal(t, "4.00", get(id).object(t)["total"])
 }
 
-func TestOrdersThatAreNotWholeYet(t *testing.T) {
+func TestNewOrdersAreIncomplete(t *testing.T) {
 	var seconds atomic.Int64
 	a := newAccount(t, fakeinflow.Options{Clock: func() time.Time { return eventTime.Add(time.Duration(seconds.Load()) * time.Second) }})
 	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Incomplete: 2 * time.Second}))
@@ -173,10 +173,10 @@ func TestOrdersThatAreNotWholeYet(t *testing.T) {
 	seconds.Store(2)
 	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2)
 	require.NoError(t, a.EditOrder(id, func(map[string]any) {}))
-	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2, "an edit makes it no younger")
+	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2, "an edit does not change when the order was created")
 }
 
-func TestWhatIsLeftOutAlthoughItWasAskedFor(t *testing.T) {
+func TestIncludesAreLeftOut(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(samples(t)[0].Order)
 	order := func() map[string]any {

@@ -18,8 +18,8 @@ var apiRoutes = []string{
 	RouteListWebhooks, RouteGetWebhook, RoutePutWebhook, RouteDeleteWebhook,
 }
 
-// admin serves /_fake/, for people and scripts on this machine. It takes the place of InFlow's own
-// pages.
+// admin returns the handler of /_fake/, for people and scripts on this machine. It replaces
+// InFlow's own pages.
 func (s *Server) admin() (http.Handler, error) {
 	page, err := s.page()
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *Server) writeSummary(w http.ResponseWriter, status int, id string) {
 	writeJSON(w, status, summary)
 }
 
-// mergePatch changes an object as RFC 7396, section 2, says.
+// mergePatch changes an object as in RFC 7396, section 2.
 func mergePatch(target, patch map[string]any) {
 	for field, value := range patch {
 		object, isObject := value.(map[string]any)

@@ -178,7 +178,7 @@ func TestPage(t *testing.T) {
 	want["timestamp"] = after["timestamp"]
 	want["subTotal"], want["isQuote"] = "1262.50", true
 	within[map[string]any](t, want, "lines", 0)["subTotal"] = "945.00"
-	assert.Equal(t, want, after, "what the page does not show cannot be changed by it")
+	assert.Equal(t, want, after, "the page cannot change fields that it does not show")
 
 	a.settle()
 	assert.Len(t, hook.all(), 1, "one save is one edit")
@@ -193,7 +193,7 @@ func TestPage(t *testing.T) {
 	assert.Equal(t, after, again)
 }
 
-// Nulls are shown as blanks, and blanks that were nulls stay so.
+// TestPageKeepsNulls saves a form in which nulls are blank fields. They stay null.
 func TestPageKeepsNulls(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(map[string]any{"lines": []any{map[string]any{"discount": nil}}})
@@ -230,7 +230,7 @@ func TestServe(t *testing.T) {
 		t.Fatal("it did not stop")
 	}
 	_, err = a.try(http.MethodGet, "/_fake/orders", "")
-	require.Error(t, err, "nobody listens any more")
+	require.Error(t, err, "the listener is closed")
 
 	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

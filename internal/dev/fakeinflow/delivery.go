@@ -63,9 +63,10 @@ type Attempt struct {
 type DeliveryFault struct {
 	// SalesOrderID that it matches; empty matches every order.
 	SalesOrderID string
-	// Every is the share of the matching deliveries that meet it: one in that many; 0 is each.
+	// Every is N if one in N matching deliveries meets the fault; 0 means that each one does.
 	Every int
-	// Times is how often it is met before it ends; 0 means until [Server.ClearFaults].
+	// Times is the number of deliveries that meet the fault before it ends; 0 means no limit. See
+	// also [Server.ClearFaults].
 	Times int
 
 	// Lost deliveries are never sent.
@@ -74,8 +75,8 @@ type DeliveryFault struct {
 	Doubled bool
 	// Delay is the wait before the first attempt.
 	Delay time.Duration
-	// Reordered deliveries wait until the next one to the same subscriber was attempted, but at most
-	// for Delay, or for 5 seconds if that is 0.
+	// Reordered deliveries wait until the next one to the same subscriber has been attempted. They
+	// wait at most for Delay, or for 5 seconds if Delay is 0.
 	Reordered bool
 }
 
@@ -111,13 +112,13 @@ func (s *Server) SetDeliveryFault(fault DeliveryFault) error {
 	return nil
 }
 
-// deliveries are all deliveries, in flight and ended. The server's mutex guards them.
+// deliveries holds all deliveries, in flight and ended. The server's mutex guards it.
 type deliveries struct {
 	log    []*Delivery
-	last   int // number of the latest
+	last   int // number of the latest delivery
 	faults faultQueue[DeliveryFault]
 	lanes  map[string]*lane // by the id of the subscription
-	// waiting are the deliveries whose delay has not passed.
+	// waiting has the deliveries whose delay has not passed.
 	waiting map[*outgoing]struct{}
 	// pending counts deliveries that have not ended. idle is closed while there are none.
 	pending int
@@ -130,7 +131,7 @@ type lane struct {
 	ready  []*outgoing
 	active int         // in flight
 	held   []*outgoing // waiting for the next delivery to be attempted
-	failed int         // given up since the last one was delivered
+	failed int         // deliveries given up since the last success
 }
 
 // outgoing is a delivery that has not ended. It is ready, in flight or waiting.
@@ -240,8 +241,8 @@ func (s *Server) enqueue(sub *subscription, change change, name string, now time
 	}
 }
 
-// logDelivery appends to the log. If that has twice maxLog entries, it drops the older half, except
-// deliveries that have not ended.
+// logDelivery appends a delivery to the log. If the log has 2*maxLog entries, it first drops the
+// older half, except deliveries that have not ended.
 func (s *Server) logDelivery(delivery *Delivery) {
 	d := &s.deliveries
 	if len(d.log) >= 2*maxLog {

@@ -28,7 +28,7 @@ func decodeObject(r io.Reader) (map[string]any, error) {
 	return object, nil
 }
 
-// fieldText returns the text in a field, and "" if the field holds no text.
+// fieldText returns the text in a field, or "" if the field holds no text.
 func fieldText(document map[string]any, field string) string {
 	text, _ := document[field].(string)
 	return text

@@ -22,5 +22,5 @@ func TestFaultQueue(t *testing.T) {
 	assert.Empty(t, take("a"))
 	assert.Equal(t, "b", take("b"))
 	assert.Empty(t, take("c"))
-	assert.Len(t, q, 2, "a fault ends when it was met often enough")
+	assert.Len(t, q, 2, "a fault ends after its number of matches")
 }

@@ -41,7 +41,7 @@ var relations = map[string]map[string]string{
 	"teamMember":    {},
 }
 
-// lists are the relations to many entities. Without any, they are an empty list.
+// lists has the relations to many entities. Each is an empty list if there are none.
 var lists = []string{
 	"addresses", "attachments", "balances", "credits", "currencyConversions", "dues", "images", "inventoryLines",
 	"itemBoms", "lines", "packLines", "paymentLines", "pickLines", "prices", "productBarcodes", "productOperations",
@@ -73,7 +73,7 @@ func parseInclude(values []string) (inclusion, error) {
 	return root, nil
 }
 
-// without returns the tree without the relations at some paths, and without everything in these.
+// without returns the tree without the relations at these paths, and without everything below them.
 func (i inclusion) without(paths []string) inclusion {
 	out := inclusion{}
 	for field, nested := range i {
@@ -97,7 +97,7 @@ func (i inclusion) without(paths []string) inclusion {
 	return out
 }
 
-// relation finds a relation by its name, in any case.
+// relation finds a relation by its name. It ignores case.
 func relation(kind, name string) (field, next string, ok bool) {
 	for field, next := range relations[kind] {
 		if strings.EqualFold(field, name) {
@@ -108,7 +108,7 @@ func relation(kind, name string) (field, next string, ok bool) {
 }
 
 // project returns an entity with only the relations that the request includes. look returns the
-// entity of a reference; nil if there is none.
+// entity of a reference, or nil if there is none.
 func project(
 	entity map[string]any, kind string, named inclusion, look func(reference) map[string]any,
 ) map[string]any {

@@ -42,14 +42,14 @@ type pageData struct {
 	Nonce, CompanyID, Host string
 	Query                  string // text to search for
 	Orders                 []OrderSummary
-	Found                  int  // orders, also those that are not shown
-	More                   bool // not all are shown
+	Found                  int  // orders found, including orders that are not shown
+	More                   bool // some orders are not shown
 	Selected               *pageOrder
 	Saved                  string
 	Presets                []faultPreset
 }
 
-// maxPageOrders limits the list of orders.
+// maxPageOrders is the maximum number of orders in the list.
 const maxPageOrders = 100
 
 // faultPreset is a fault that the page offers. People can change it before they set it.

@@ -14,10 +14,11 @@ const (
 	// PayloadAsSubscribed is the documented form if the subscription has the event's documented
 	// name, else the live form.
 	PayloadAsSubscribed PayloadForm = ""
-	// PayloadDocumented is {"event":"salesOrder.updated","data":{"salesOrderId":"…"},"timestamp":"…"}.
+	// PayloadDocumented is
+	// {"event":"salesOrder.updated","data":{"salesOrderId":"…"},"timestamp":"…"}.
 	PayloadDocumented PayloadForm = "documented"
-	// PayloadLive is {"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}. Every second update is a
-	// SalesOrderUpdatedV2, and two bodies with a timestamp follow two without one.
+	// PayloadLive is {"eventType":"SalesOrderUpdatedV1","salesOrderId":"…"}. Every second update is
+	// a SalesOrderUpdatedV2, and two bodies with a timestamp follow two without one.
 	PayloadLive PayloadForm = "live"
 	// PayloadAlternate alternates between the documented and the live form.
 	PayloadAlternate PayloadForm = "alternate"

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// apiMember is the lastModifiedById of an order that the API wrote last, and personMember that of an
-// order that somebody has edited since.
+// Values of lastModifiedById: apiMember if the API wrote the order last, personMember if somebody
+// has edited it since.
 const (
 	apiMember    = "c0ffee00-0000-4000-8000-00000000000a"
 	personMember = "c0ffee00-0000-4000-8000-00000000000b"
@@ -23,8 +23,8 @@ var errStaleTimestamp = errors.New(
 	"the sales order was modified since the timestamp in the request",
 )
 
-// WriteFault makes a PUT of a sales order damage it, as integrators report or fear. The answer is
-// still 200.
+// WriteFault makes a PUT of a sales order damage the order, as integrators report or fear. The
+// answer is still 200.
 type WriteFault struct {
 	// SerialsDropped empties the serial numbers of every line.
 	SerialsDropped bool
@@ -41,7 +41,8 @@ type WriteFault struct {
 
 func (f WriteFault) isZero() bool { return f == WriteFault{} }
 
-// keep returns what a write leaves in a property of an order that has the value before.
+// keep returns the value of an order's property after a write. before is its previous value, and
+// written the value in the request.
 func (f WriteFault) keep(name string, before, written any) any {
 	fields, isObject := written.(map[string]any)
 	switch {
@@ -79,7 +80,7 @@ func (f WriteFault) apply(document map[string]any) error {
 }
 
 // putSalesOrder inserts or updates a sales order as InFlow's API description says: properties that
-// the request lacks stay as they are, and a stale timestamp refuses the write.
+// the request lacks stay as they are, and a write with a stale timestamp is refused.
 func (s *Server) putSalesOrder(w http.ResponseWriter, r *http.Request) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {

@@ -28,7 +28,7 @@ func (a *account) whole(id string) map[string]any {
 	return answer.object(a.t)
 }
 
-func TestPutLeavesWhatTheRequestLacks(t *testing.T) {
+func TestPutKeepsPropertiesThatTheRequestLacks(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(wholeOrder(t))
 	before := a.whole(id)
@@ -66,7 +66,7 @@ func TestPutRefusesAStaleTimestamp(t *testing.T) {
 	assert.Equal(t, 200, a.put(write).status)
 	assert.Equal(t, "2", a.whole(id)["poNumber"])
 	delete(write, "timestamp")
-	assert.Equal(t, 200, a.put(write).status, "without a timestamp nothing is compared")
+	assert.Equal(t, 200, a.put(write).status, "a write without a timestamp is never stale")
 }
 
 func TestPutMeetsTheFaultOfItsOrder(t *testing.T) {

@@ -38,5 +38,5 @@ func TestRecentSamplesKeepTheirDistances(t *testing.T) {
 		}
 		assert.Equal(t, "2027-02-28", last.Format(time.DateOnly), sample.Name)
 	}
-	require.Equal(t, before[0].Order["orderDate"], samples(t)[0].Order["orderDate"], "the samples themselves stay")
+	require.Equal(t, before[0].Order["orderDate"], samples(t)[0].Order["orderDate"], "the samples themselves do not change")
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// whole returns a copy of a document with the entities that it refers to, as they were then. If
-// before is not nil, whole adds these entities to it, by kind and id.
+// whole returns a copy of a document with the entities that it refers to, as they were at the time
+// then. If before is not nil, whole adds these entities to it, by kind and id.
 func (s *store) whole(
 	document map[string]any, then time.Time, before map[string]map[string]any,
 ) map[string]any {
@@ -41,7 +41,8 @@ func (s *store) takeIn(
 		id := fieldText(entity, idField(related))
 		was, isOld := before[related+strings.ToLower(id)]
 		unchanged := isOld && equal(was, entity)
-		// If nobody wrote the entity itself, the id beside it says which entity it is.
+		// If the document does not change the entity itself, the id field next to it decides which
+		// entity it is.
 		beside := fieldText(holder, idField(related))
 		if !given && !has(holder, field) || unchanged && !strings.EqualFold(beside, id) {
 			if r := s.find(related, beside); r != nil {
@@ -65,8 +66,8 @@ func has(object map[string]any, field string) bool {
 	return present
 }
 
-// save saves an entity that came within another one. A new entity causes no change: InFlow's
-// account had it before, only the stand-in did not know it.
+// save saves an entity that came inside another one. A new entity causes no change, because in
+// InFlow it would have existed before; only the stand-in did not know it.
 func (s *store) save(
 	kind, id string, entity map[string]any, whole, unchanged bool, now time.Time,
 ) (what change, changed bool) {

@@ -24,8 +24,8 @@ type Request struct {
 	Start        time.Time `json:"start"`
 	End          time.Time `json:"end"`
 	Status       int       `json:"status"` // 0 if the connection was broken
-	// OrderVersion is the version of the order in the answer, or after the write, even if the answer
-	// was lost; empty if there is no such order.
+	// OrderVersion is the version of the order in the answer, or after the write, even if the
+	// answer was lost; empty if there is no such order.
 	OrderVersion string `json:"orderVersion,omitempty"`
 }
 

@@ -41,15 +41,16 @@ func (s *Server) getSalesOrder(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, shown)
 }
 
-// look is how a request sees the account: as it was then, and the orders of after
-// incompleteSince without what belongs to them.
+// look is a request's view of the account at a time. Orders that were created after incompleteSince
+// lack their lines, payments and other lists.
 type look struct {
 	store           *store
-	then            time.Time // zero is now
-	incompleteSince time.Time // zero is complete
+	then            time.Time // the time of the view; zero is now
+	incompleteSince time.Time // zero means that all orders are complete
 }
 
-// lookFor needs the mutex, as does everything that is seen with it.
+// lookFor returns the look of a request with these faults. The caller holds the mutex, also while
+// it uses the look.
 func (s *Server) lookFor(a *answer) look {
 	l := look{store: &s.store}
 	now := s.options.Clock()
@@ -62,7 +63,7 @@ func (s *Server) lookFor(a *answer) look {
 	return l
 }
 
-// order is nil where the order was not created then.
+// order returns an order's document, or nil if the order did not exist then.
 func (l look) order(r *record) map[string]any {
 	document := r.at(l.then)
 	if document == nil || l.incompleteSince.IsZero() || !r.since.After(l.incompleteSince) {
@@ -77,6 +78,7 @@ func (l look) order(r *record) map[string]any {
 	return document
 }
 
+// entity returns the document of a referenced entity, or nil if there is none.
 func (l look) entity(to reference) map[string]any {
 	r := l.store.find(to.kind, to.id)
 	if r == nil {
@@ -92,7 +94,7 @@ func (l look) entity(to reference) map[string]any {
 type seen struct {
 	id       string
 	document map[string]any
-	customer string // its name
+	customer string // the customer's name
 }
 
 func (s *Server) listSalesOrders(w http.ResponseWriter, r *http.Request) {
@@ -158,7 +160,7 @@ type listQuery struct {
 	looksAtCustomer      bool
 }
 
-// caseless gives the values of every parameter of that name, however its letters are cased.
+// caseless returns the values of every parameter with that name, in upper or lower case.
 func caseless(query url.Values, name string) []string {
 	var values []string
 	for _, key := range slices.Sorted(maps.Keys(query)) {
@@ -172,7 +174,7 @@ func caseless(query url.Values, name string) []string {
 func parseListQuery(values url.Values) (*listQuery, error) {
 	q := &listQuery{count: defaultCount}
 	var faults []error
-	// Two spellings of one parameter: the last in alphabetical order counts, not a random one.
+	// If a parameter has two spellings, the last one in alphabetical order wins, not a random one.
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if err := q.parameter(strings.ToLower(key), values[key]); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", key, err))
@@ -227,8 +229,8 @@ func (q *listQuery) parameter(key string, values []string) (err error) {
 	return err
 }
 
-// textFilters and the maps after it give the fields that a filter, by its lower-case name, looks
-// at.
+// textFilters and the maps after it have, by the lower-case name of a filter, the field that it
+// compares.
 var (
 	textFilters = map[string]string{
 		"ordernumber": "orderNumber",
@@ -298,7 +300,7 @@ func parseFilter(name string, values []string) (func(seen) bool, error) {
 	return nil, errors.New("is not a filter of sales orders")
 }
 
-// parseStatuses takes the parameter repeated, or one JSON list.
+// parseStatuses accepts a repeated parameter, or one parameter with a JSON list.
 func parseStatuses(values []string) ([]string, error) {
 	if len(values) == 1 && strings.HasPrefix(values[0], "[") {
 		var list []string
@@ -310,8 +312,8 @@ func parseStatuses(values []string) ([]string, error) {
 	return values, nil
 }
 
-// parseRange reads {"fromDate":…,"toDate":…}, either of which may be left out. InFlow's
-// description has these names for ranges of amounts as well.
+// parseRange reads {"fromDate":…,"toDate":…}. Either key may be absent. InFlow's description has
+// these names for ranges of amounts as well.
 func parseRange[T any](value string, parse func(string) (T, error)) (from, to *T, err error) {
 	var ends struct {
 		From json.RawMessage `json:"fromDate"`
@@ -338,7 +340,7 @@ func parseRange[T any](value string, parse func(string) (T, error)) (from, to *T
 	return from, to, err
 }
 
-// instant is a time, or a whole day where only a date was given.
+// instant is a time, or a whole day if only a date was given.
 type instant struct{ from, to time.Time }
 
 func parseInstant(text string) (instant, error) {
@@ -368,7 +370,8 @@ func (q *listQuery) fits(o seen) bool {
 	return !slices.ContainsFunc(q.filters, func(fits func(seen) bool) bool { return !fits(o) })
 }
 
-// order sorts, in the order of creation where no property was named or two are equal.
+// order sorts the orders by the query's property. Orders with equal values, or all orders if the
+// query names no property, stay in the order of their creation.
 func (q *listQuery) order(orders []seen) ([]seen, error) {
 	if q.sort != "" && len(orders) > 0 {
 		field, ok := findField(orders[0].document, q.sort)
@@ -400,7 +403,8 @@ type keyedOrder struct {
 	key   sortKey
 }
 
-// sortKey compares as an amount or a date where both are one, and else as a text.
+// sortKey is a value to sort by. Two keys are compared as amounts or dates if both are, otherwise
+// as texts.
 type sortKey struct {
 	text             string
 	amount           decimal.Decimal
@@ -431,7 +435,7 @@ func (k *sortKey) compare(other *sortKey) int {
 	return cmp.Compare(k.text, other.text)
 }
 
-// findField finds a field's own spelling: names are compared without case.
+// findField returns the document's spelling of a field's name. It ignores case.
 func findField(document map[string]any, name string) (string, bool) {
 	for _, field := range slices.Sorted(maps.Keys(document)) {
 		if strings.EqualFold(field, name) {

@@ -11,7 +11,7 @@ var sampleFiles embed.FS
 // Sample is a sales order that ships with the stand-in: an order of a cabinet dealer, of 2025.
 type Sample struct {
 	Name string
-	// Fault describes the only thing that is wrong with it; empty if it is right.
+	// Fault describes the order's only fault. It is empty if the order is right.
 	Fault string
 	Order map[string]any
 }

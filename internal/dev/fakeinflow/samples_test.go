@@ -30,7 +30,7 @@ func typed(t *testing.T, document map[string]any) inflow.SalesOrder {
 	return order
 }
 
-// within is what stands in a document at a path of names and of places in lists.
+// within returns the value in a document at a path of field names and list indexes.
 func within[T any](t *testing.T, document any, path ...any) T {
 	t.Helper()
 	for _, step := range path {
@@ -93,7 +93,7 @@ func wholeOrder(t *testing.T) map[string]any {
 	return order
 }
 
-// arithmetic does sums that fail the test instead of the program.
+// arithmetic calculates with decimals, and fails the test after an error.
 type arithmetic struct{ t *testing.T }
 
 func (a arithmetic) of(d decimal.Decimal, err error) decimal.Decimal {
@@ -112,8 +112,8 @@ func (a arithmetic) percent(d, rate decimal.Decimal) decimal.Decimal {
 	return a.of(a.of(d.Mul(rate)).Quo(decimal.Hundred))
 }
 
-// lineSubTotals are the amounts that are right for a line: a fixed discount is per unit
-// or per line.
+// lineSubTotals returns the right subtotals of a line. There are two if the discount is fixed,
+// because it may be per unit or per line.
 func (a arithmetic) lineSubTotals(line inflow.SalesOrderLine) []decimal.Decimal {
 	quantity, price := line.Quantity.UomQuantity.Decimal, line.UnitPrice.Decimal
 	gross := a.of(quantity.Mul(price))
@@ -130,7 +130,7 @@ func (a arithmetic) lineSubTotals(line inflow.SalesOrderLine) []decimal.Decimal 
 	}
 }
 
-// faults are the names of what is wrong in an order's numbers and presence.
+// faults returns the names of the faults in an order: wrong amounts, and missing parts.
 func (a arithmetic) faults(order inflow.SalesOrder) []string {
 	a.t.Helper()
 	var faults []string
@@ -226,7 +226,7 @@ func TestSamplesHaveTheFaultsTheyName(t *testing.T) {
 	assert.Equal(t, len(want), faulty)
 }
 
-// What the clean samples are there to show.
+// TestSamplesCoverTheirCases checks that the samples without a fault cover every case.
 func TestSamplesCoverTheirCases(t *testing.T) {
 	covered := map[string]bool{}
 	for _, sample := range samples(t) {
@@ -282,7 +282,7 @@ func TestSamplesLookLikeInFlows(t *testing.T) {
 			scales[order.Total.Decimal.Scale()] = true
 		})
 	}
-	assert.GreaterOrEqual(t, len(scales), 3, "amounts are of varying scale")
+	assert.GreaterOrEqual(t, len(scales), 3, "amounts have different scales")
 }
 
 func TestSamplesAreNewCopies(t *testing.T) {
@@ -294,7 +294,8 @@ func TestSamplesAreNewCopies(t *testing.T) {
 	assert.NotEqual(t, "changed", within[string](t, again.Order, "lines", 0, "subTotal"))
 }
 
-// The gate's typed order is what its workflow's history keeps: reading it back must lose nothing.
+// TestEncodingASampleIsAFixedPoint encodes and decodes the gate's typed order, as a workflow's
+// history does. Nothing gets lost.
 func TestEncodingASampleIsAFixedPoint(t *testing.T) {
 	for _, sample := range samples(t) {
 		t.Run(sample.Name, func(t *testing.T) {

@@ -138,7 +138,7 @@ func (s *Server) switchOff(l *lane, subscriptionID string) {
 	l.failed = 0
 }
 
-// giveUp ends deliveries that are ready or waiting. Attempts in flight go on.
+// giveUp ends deliveries that are ready or waiting. Attempts in flight continue.
 func (s *Server) giveUp(which func(*outgoing) bool) {
 	d := &s.deliveries
 	for out := range d.waiting {
@@ -166,7 +166,8 @@ func (s *Server) unsubscribed(sub *subscription) {
 	delete(s.deliveries.lanes, sub.id)
 }
 
-// attempt fails, as in InFlow, if the answer is not 2xx, takes too long, or is cut.
+// attempt sends a delivery once. It fails, as in InFlow, if the answer is not 2xx, takes too long,
+// or is cut off.
 func (s *Server) attempt(delivery *Delivery, secret string) Attempt {
 	ctx, cancel := context.WithTimeout(s.stopping, s.options.DeliveryTimeout)
 	defer cancel()

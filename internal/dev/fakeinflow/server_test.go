@@ -65,7 +65,7 @@ func (r response) list(t *testing.T) []map[string]any {
 	return list
 }
 
-// api makes a request to a path under the company, as InFlow's documentation asks for it.
+// api sends a request to a path below the company, with the headers that InFlow documents.
 func (a *account) api(method, path, body string, change ...func(*http.Request)) response {
 	a.t.Helper()
 	return a.request(method, "/"+a.CompanyID()+path, body, change...)
@@ -243,8 +243,8 @@ func TestInclude(t *testing.T) {
 	assert.Equal(t, 400, get("?include=total").status)
 }
 
-// TestListSortsHexVersions has enough orders for versions such as 00000000003101E5, which look like
-// an amount.
+// TestListSortsHexVersions adds enough orders that some versions, such as 00000000003101E5, look
+// like an amount.
 func TestListSortsHexVersions(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	for range 1500 {
@@ -261,11 +261,11 @@ func TestListSortsHexVersions(t *testing.T) {
 	}
 }
 
-// allNumbers are the last two digits of the samples' order numbers.
+// allNumbers has the last two digits of each sample's order number.
 var allNumbers = strings.Fields("41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57")
 
-// listQueries are queries for sales orders, and the order numbers that they list. The values id:55,
-// ID:55 and customer:55 stand for the id of order 55, the same in capitals, and its customer's id.
+// listQueries has queries for sales orders, and the order numbers that they list. id:55 stands for
+// the id of order 55, ID:55 for the same id in capitals, and customer:55 for its customer's id.
 var listQueries = map[string]struct {
 	query url.Values
 	want  []string
@@ -435,7 +435,7 @@ func TestVersionsGrowOverTheAccount(t *testing.T) {
 	before := []string{version(one), version(two)}
 	assert.Less(t, before[0], before[1])
 	require.NoError(t, a.EditOrder(one, func(map[string]any) {}))
-	assert.Greater(t, version(one), before[1], "a save that changes nothing is a version too")
+	assert.Greater(t, version(one), before[1], "a save without changes makes a version too")
 	assert.Regexp(t, versionForm, version(one))
 	assert.Equal(t, before[1], version(two))
 }
@@ -489,7 +489,7 @@ func TestOrdersOfTheGoAPI(t *testing.T) {
 	}
 	order, err = a.Order(id)
 	require.NoError(t, err)
-	assert.Equal(t, before, order["timestamp"], "a refused edit is no edit")
+	assert.Equal(t, before, order["timestamp"], "a refused edit makes no version")
 
 	require.NoError(t, a.DeleteOrder(id))
 	assert.Equal(t, 404, a.api(http.MethodGet, "/sales-orders/"+id, "").status)
@@ -541,7 +541,7 @@ func TestAnswersKeepTextsAndNumbers(t *testing.T) {
 	assert.True(t, bytes.Contains(got, []byte(`"subTotal":"1257.20000"`)))
 }
 
-func TestRequestsAreRemembered(t *testing.T) {
+func TestRequestsAreLogged(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(nil)
 	started := time.Now()
@@ -601,8 +601,8 @@ func TestFaults(t *testing.T) {
 		},
 	)
 	set(fakeinflow.Fault{SalesOrderID: faulty, Body: "<html>", Times: 1})
-	assert.Equal(t, 200, get(sound).status, "another order is not met")
-	assert.Equal(t, 200, a.api(http.MethodGet, "/sales-orders", "").status, "nor another route")
+	assert.Equal(t, 200, get(sound).status, "another order does not meet the fault")
+	assert.Equal(t, 200, a.api(http.MethodGet, "/sales-orders", "").status, "another route does not meet the fault")
 	assert.Equal(t, 500, get(faulty).status)
 	limited := get(faulty)
 	assert.Equal(t, 429, limited.status)
@@ -645,7 +645,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A connection can break before InFlow did what was asked, and after.
+// TestConnectionsBreak breaks connections before the request is applied, and after it.
 func TestConnectionsBreak(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	body := `{"url":"http://127.0.0.1:1/hook","events":["salesOrder.created"],"webHookSubscriptionId":"` + subscriptionID + `","webHookSubscriptionRequestId":"` + subscriptionID + `"}`
@@ -669,11 +669,11 @@ func TestConnectionsBreak(t *testing.T) {
 	assert.Equal(t, 200, subscribed())
 	changed, err := put()
 	require.NoError(t, err)
-	assert.NotContains(t, changed.object(t), "secret", "it was shown once, to nobody")
+	assert.NotContains(t, changed.object(t), "secret", "the lost answer had the secret")
 	assert.Zero(t, a.Requests()[0].Status)
 }
 
-func TestAnOrderThatIsNotThereYet(t *testing.T) {
+func TestOrderIsNotFoundAtFirst(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	const id = "22222222-2222-4222-8222-222222222222"
 	require.NoError(t, a.SetFault(fakeinflow.Fault{SalesOrderID: id, Status: 404, Times: 1}))

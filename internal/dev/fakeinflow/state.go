@@ -17,7 +17,7 @@ import (
 
 const (
 	// saveEvery is the minimum time between two saves. A large state is saved less often, so that
-	// saving takes at most a fifth of the time.
+	// saving takes at most 20 % of the time.
 	saveEvery  = 250 * time.Millisecond
 	retrySave  = 5 * time.Second
 	stateForm  = 1
@@ -134,7 +134,7 @@ func (s *Server) use(content []byte) error {
 	return nil
 }
 
-// changed has the state saved soon. The caller holds the mutex.
+// changed makes keepSaving save the state soon. The caller holds the mutex.
 func (s *Server) changed() {
 	select {
 	case s.unsaved <- struct{}{}:
@@ -212,7 +212,7 @@ func (s *Server) snapshot() *snapshot {
 	return sn
 }
 
-// encode encodes the entities that have changed since they were encoded last.
+// encode encodes the entities that have changed since the last encoding.
 func (sn *snapshot) encode() error {
 	for _, entities := range sn.entities {
 		for i := range entities {

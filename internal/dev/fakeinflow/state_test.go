@@ -31,7 +31,7 @@ func TestStateIsKept(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), content.Mode().Perm(), "it holds secrets")
 	left, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
-	assert.Len(t, left, 1, "nothing is left beside it")
+	assert.Len(t, left, 1, "no temporary file remains")
 
 	after := newAccount(t, fakeinflow.Options{StateFile: file})
 	assert.True(t, after.Restored())
@@ -47,7 +47,7 @@ func TestStateIsKept(t *testing.T) {
 	require.NoError(t, after.EditOrder(id, func(order map[string]any) { order["total"] = "1.00" }))
 	order, err := after.Order(id)
 	require.NoError(t, err)
-	assert.Greater(t, order["timestamp"], last, "versions go on growing")
+	assert.Greater(t, order["timestamp"], last, "versions keep growing")
 	customer := within[string](t, order, "customerId")
 	require.NoError(t, after.EditCustomer(customer, func(c map[string]any) { c["name"] = "Renamed" }))
 	assert.Equal(t, "Renamed", within[string](t, after.included(id), "customer", "name"), "orders still share them")
@@ -65,8 +65,8 @@ func mustOrder(t *testing.T, a *account, id string) map[string]any {
 	return order
 }
 
-// A subscription is in the file before its secret is answered, and other changes soon
-// after: nothing waits for the end, which a killed process does not have.
+// TestStateIsSavedAtOnce checks that the file has a subscription before the answer with its secret,
+// and other changes soon. A killed process has no time to save at its end.
 func TestStateIsSavedAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
 	a := newAccount(t, fakeinflow.Options{StateFile: file})
@@ -139,7 +139,7 @@ func TestDamagedStateStays(t *testing.T) {
 	require.ErrorContains(t, err, "read the state")
 }
 
-func TestStateKeepsTheKeyThatWasMade(t *testing.T) {
+func TestStateKeepsTheGeneratedKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
 	first, err := fakeinflow.New(fakeinflow.Options{StateFile: file})
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ var kinds = []string{kindCustomer, kindProduct, kindSalesOrder}
 // idField returns the field of an entity's id.
 func idField(kind string) string { return kind + "Id" }
 
-// maxStale is how long replaced versions are kept; see [Fault.Stale].
+// maxStale is the time for which the store keeps replaced versions; see [Fault.Stale].
 const maxStale = time.Minute
 
 // store holds the account's entities. Its documents never change in place: an edit replaces a
@@ -40,7 +40,7 @@ type store struct {
 type collection struct {
 	byID    map[string]*record // by lower-case id
 	created []*record          // in the order of their creation
-	numbers int                // created, also those that were removed
+	numbers int                // entities created, including removed ones
 }
 
 // record is an entity with its recent versions.
@@ -60,12 +60,13 @@ type formerDocument struct {
 	until    time.Time
 }
 
-// reference takes the place of an entity in a document.
+// reference stands for an entity in a document.
 type reference struct{ kind, id string }
 
 func (r *record) text(field string) string { return fieldText(r.document, field) }
 
-// at returns the document as it was then; nil if it was not created yet. The zero time is now.
+// at returns the document as it was then, or nil if the entity did not exist yet. The zero time is
+// now.
 func (r *record) at(then time.Time) map[string]any {
 	if then.IsZero() {
 		return r.document
@@ -106,11 +107,11 @@ func (s *store) get(kind, id string) (*record, error) {
 }
 
 var (
-	// ErrNoOrder is an id that no order has.
+	// ErrNoOrder says that no sales order has the id.
 	ErrNoOrder = errors.New("no sales order has this id")
-	// ErrNoCustomer is an id that no customer has.
+	// ErrNoCustomer says that no customer has the id.
 	ErrNoCustomer = errors.New("no customer has this id")
-	// ErrNoProduct is an id that no product has.
+	// ErrNoProduct says that no product has the id.
 	ErrNoProduct = errors.New("no product has this id")
 
 	missing = map[string]error{
@@ -186,7 +187,7 @@ func (s *store) edit(
 	changes := s.takeIn(kind, document, before, now)
 	document["timestamp"] = s.nextVersion()
 	for field, value := range document {
-		// All versions share what did not change.
+		// All versions share the fields that did not change.
 		if was := r.document[field]; equal(was, value) {
 			document[field] = was
 		}

@@ -20,7 +20,8 @@ type subscription struct {
 	url    string
 	events []string
 	secret string
-	// off is true after too many deliveries in a row were given up. Then no more are made.
+	// off is true after too many deliveries in a row were given up. Then the subscription gets no
+	// more deliveries.
 	off bool
 }
 
@@ -72,7 +73,7 @@ func isEvent(name string) bool {
 	return slices.Contains(otherEvents, name)
 }
 
-// match returns the name under which the subscription has an event; empty if it doesn't have it.
+// match returns the subscription's name of an event, or "" if it does not have the event.
 func (s *subscription) match(kind string, what happening) string {
 	for _, name := range s.events {
 		if slices.Contains(eventNames[kind][what], name) {
@@ -145,7 +146,7 @@ func (s *Server) Subscribe(target, secret string) error {
 	return nil
 }
 
-// unsubscribe removes a subscription. It returns false if there is no such one.
+// unsubscribe removes a subscription. It returns false if there is no subscription with the id.
 func (s *Server) unsubscribe(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,8 +186,8 @@ func (s *Server) putWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// subscribe adds or changes a subscription, and returns the answer. Only a new one shows its
-// secret.
+// subscribe adds or changes a subscription, and returns the answer. Only the answer for a new
+// subscription has the secret.
 func (s *Server) subscribe(asked *subscription) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

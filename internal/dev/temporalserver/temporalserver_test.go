@@ -41,7 +41,7 @@ func TestServesEveryNamespaceAndKeepsItsHistory(t *testing.T) {
 	require.NoError(t, s.Stop())
 	<-s.Done()
 	require.NoError(t, s.Err())
-	require.NoError(t, s.Stop(), "stopping twice is no error")
+	require.NoError(t, s.Stop(), "stopping twice is fine")
 
 	s = start(t, temporalserver.Options{DBFile: file, Namespaces: []string{"other"}})
 	kept, err := dial(t, s, "other").DescribeWorkflowExecution(t.Context(), "kept", run.GetRunID())

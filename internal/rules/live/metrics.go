@@ -29,8 +29,8 @@ const (
 type metrics struct {
 	reloads, findings, unevaluated, outcomes metric.Int64Counter
 	timeToFix                                metric.Float64Histogram
-	// findingRules are the labels of findings and unevaluated, outcomeRules the labels of outcomes and
-	// timeToFix.
+	// findingRules are the labels of findings and unevaluated, outcomeRules the labels of outcomes
+	// and timeToFix.
 	findingRules, outcomeRules ruleNames
 }
 
