@@ -40,8 +40,8 @@ type Options struct {
 	// Progress, if set, is called with the numbers of orders read so far and in all.
 	Progress func(done, total int)
 
-	// OnReport, if set, gets each report, from several goroutines: of the line of an order, and of
-	// the new set or the other.
+	// OnReport, if set, is called with each report, from several goroutines. proposed is true for
+	// the new set. line is the order's line in the file.
 	OnReport func(proposed bool, line int, report *ordercheck.Report)
 }
 
@@ -51,7 +51,8 @@ type Notices struct {
 	Receivers []string
 	// Warnings is true if people are notified of orders that have only warnings.
 	Warnings bool
-	// Messages returns the messages of one notice. hasSalesRep is true if the order has a sales rep.
+	// Messages returns the messages of one notice. hasSalesRep is true if the order has a sales
+	// rep.
 	Messages func(hasSalesRep bool) (mails, posts int)
 }
 
@@ -59,22 +60,23 @@ type Notices struct {
 func (n *Notices) sent(f *found) bool { return f.held || n.Warnings && f.warned }
 
 const (
-	// maxBatch limits the orders that a worker takes at once.
+	// maxBatch is the maximum number of orders that a worker takes at a time.
 	maxBatch = 64
-	// maxBatchSize limits them in bytes.
+	// maxBatchSize is the maximum size of these orders, in bytes.
 	maxBatchSize = 4 << 20
 )
 
-// Run evaluates all orders of a file with both sets, on all cores. Each order is evaluated at the
-// time at which it was exported. The same file and sets give the same result. If lines of the file
-// cannot be read, the error is about the first of them.
+// Run evaluates all orders of a file with both sets, on all cores. The rules see the time of an
+// order's export as now. The same file and sets give the same result. If lines of the file cannot
+// be read, the error is about the first of them.
 func Run(ctx context.Context, file *orderfile.Reader, o Options) (*Result, error) {
 	zone, zoneNote := zoneOf(&file.Header)
 	c := &comparison{
 		Options: o, zone: zone, ruleRows: rowsOf(o.New.Set, o.Now.Set),
 		looksUp: o.Now.Set.NeedsRecentOrders() || o.New.Set.NeedsRecentOrders(),
 	}
-	// The file has no orders as they were invoiced. Rules that need one are skipped.
+	// The file does not have the orders' state when they were invoiced. Rules that need it are
+	// skipped.
 	c.asked = append(slices.Clone(file.Header.Asked), ordercheck.LookupBilled)
 
 	batches := make(chan []*orderfile.Order)
@@ -108,7 +110,7 @@ func Run(ctx context.Context, file *orderfile.Reader, o Options) (*Result, error
 	return result, nil
 }
 
-// comparison is a run. Its workers share it.
+// comparison holds the state of one Run, which its workers share.
 type comparison struct {
 	Options
 	ruleRows
@@ -123,8 +125,8 @@ type comparison struct {
 	faults  []error
 }
 
-// read sends the orders to the workers. A batch has orders of one customer, because the first look
-// at an order of a customer decodes others of that customer, which makes other workers wait.
+// read sends the orders to the workers. A batch has orders of one customer, because the evaluation
+// of a customer's first order decodes the other ones, and would make other workers wait.
 func (c *comparison) read(
 	ctx context.Context, file *orderfile.Reader, batches chan<- []*orderfile.Order,
 ) {
@@ -160,8 +162,8 @@ func (c *comparison) read(
 	send()
 }
 
-// fault records what is wrong with the file. Lines before it have been sent to the workers, so the
-// first of all faults does not depend on who is fastest.
+// fault records an error in the file. The workers already have all lines before it, so the first of
+// all errors does not depend on which worker is fastest.
 func (c *comparison) fault(err error) {
 	c.stopped.Store(true)
 	c.mu.Lock()
@@ -184,8 +186,8 @@ func (c *comparison) firstFault() error {
 	return slices.MinFunc(c.faults, func(a, b error) int { return lineOf(a) - lineOf(b) })
 }
 
-// zoneOf returns the time zone in which rules count days: the one of the export, or else the
-// machine's. The note says so if the export's zone is not known here.
+// zoneOf returns the time zone in which rules count days: the export's zone, or the machine's if
+// this machine does not know the export's. Then the note says so.
 func zoneOf(h *orderfile.Header) (zone *time.Location, note string) {
 	if h.TimeZone == "" {
 		return time.Local, ""
@@ -198,7 +200,7 @@ func zoneOf(h *orderfile.Header) (zone *time.Location, note string) {
 	return zone, ""
 }
 
-// notes says what the file cannot know.
+// notes returns notes about data that the file lacks.
 func (c *comparison) notes(h *orderfile.Header) []string {
 	var notes []string
 	if !h.Complete {

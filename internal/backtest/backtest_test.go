@@ -32,10 +32,10 @@ import (
 
 var update = flag.Bool("update", false, "write rules/examples/orders.jsonl")
 
-// exportedAt is when the orders of these tests were exported.
+// exportedAt is the time of export of the orders in these tests.
 var exportedAt = time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
 
-// newOrder returns the order with a number, with a total of 100 times the number.
+// newOrder returns the order with that number. Its total is 100 times the number.
 func newOrder(number int, change func(*inflow.SalesOrder)) *inflow.SalesOrder {
 	order := &inflow.SalesOrder{
 		SalesOrderID: fmt.Sprintf("0de40000-0000-4000-8000-%012d", number),
@@ -68,7 +68,7 @@ func writeOrders(t testing.TB, header orderfile.Header, orders ...*inflow.SalesO
 	return path
 }
 
-// whole is the header of a complete export with everything that rules can need.
+// whole returns the header of a complete export with everything that rules can need.
 func whole() orderfile.Header {
 	return orderfile.Header{Complete: true, TimeZone: "UTC", Asked: rules.Requirements}
 }
@@ -122,7 +122,7 @@ func sources(t testing.TB) (now, proposed backtest.Source) {
 		backtest.Source{Set: rulestest.LoadText(t, toTry), From: "b.yaml"}
 }
 
-// tenOrders have totals of 100 to 1,000.
+// tenOrders writes a file of ten orders with totals of 100 to 1,000.
 func tenOrders(t testing.TB) string {
 	var orders []*inflow.SalesOrder
 	for number := 1; number <= 10; number++ {
@@ -227,7 +227,7 @@ func TestWhatTheNewSetChanges(t *testing.T) {
 	assert.True(t, result.Fail(49.9).Exceeded)
 }
 
-// withoutLine keeps the fields of the JSON only.
+// withoutLine returns an example with only the fields of its JSON.
 func withoutLine(e backtest.Example) (out backtest.Example) {
 	encoded, err := json.Marshal(e)
 	if err == nil {
@@ -239,7 +239,8 @@ func withoutLine(e backtest.Example) (out backtest.Example) {
 	return out
 }
 
-// TestIncompleteOrdersExceedTheLimitToo: a rule that fails everywhere must not pass a check.
+// TestIncompleteOrdersExceedTheLimitToo tries a rule that cannot be evaluated on any order. The
+// limit must not let it pass.
 func TestIncompleteOrdersExceedTheLimitToo(t *testing.T) {
 	now := backtest.Source{Set: rulestest.LoadText(t, inForce)}
 	proposed := backtest.Source{Set: rulestest.LoadText(t, `
@@ -301,14 +302,14 @@ rules:
 	assert.Equal(t, 2, result.Held.New)
 	rule := &result.Rules[0]
 	assert.Equal(t, []string{" SO-2", " SO-1"}, numbers(rule.Examples))
-	assert.Equal(t, 3, rule.New.Skipped, "the gate looks nothing up for these either")
+	assert.Equal(t, 3, rule.New.Skipped, "the gate would not look up other orders for these either")
 	assert.Empty(t, rule.New.Unknown)
 	require.Len(t, result.Notes, 1)
 	assert.Contains(t, result.Notes[0], "begins with the orders of 2026-01-02")
 	assert.Contains(t, result.Notes[0], ": repeated.")
 }
 
-func TestWhatTheFileLacksIsSaid(t *testing.T) {
+func TestNotesSayWhatTheFileLacks(t *testing.T) {
 	header := orderfile.Header{Asked: []string{"lines"}, Unreadable: 3, TimeZone: "Mars/Olympus"}
 	path := writeOrders(t, header, newOrder(1, func(o *inflow.SalesOrder) { o.Customer = nil }))
 	set := rulestest.LoadText(t, `
@@ -327,8 +328,8 @@ rules:
 	assert.Equal(t, 1, result.Incomplete.New)
 }
 
-// TestDaysCountInTheZoneOfTheExport has an order of 23:00 in Auckland, exported at 01:00 two days
-// later there.
+// TestDaysCountInTheZoneOfTheExport evaluates an order of 23:00 in Auckland. It was exported at
+// 01:00 Auckland time, two days later.
 func TestDaysCountInTheZoneOfTheExport(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
@@ -374,7 +375,8 @@ func TestResultDoesNotDependOnScheduling(t *testing.T) {
 	}
 }
 
-// TestFirstFaultIsReported has several broken lines, which different goroutines meet.
+// TestFirstFaultIsReported runs on a file with several broken lines, which different goroutines
+// find.
 func TestFirstFaultIsReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.jsonl")
 	require.NoError(t, pastorders.Write(path, pastorders.Shape{
@@ -420,7 +422,7 @@ func TestRunCanBeInterrupted(t *testing.T) {
 	require.ErrorIs(t, err, interrupted)
 }
 
-// TestManyFindingsOfManyRules: a report counts some findings without naming their rule.
+// TestManyFindingsOfManyRules counts findings that a report lists without their rule.
 func TestManyFindingsOfManyRules(t *testing.T) {
 	var rulesText strings.Builder
 	rulesText.WriteString("version: 1\nname: many\ndefaults: {severity: error}\nrules:\n")
@@ -472,7 +474,8 @@ func TestDocsNameEveryKey(t *testing.T) {
 	visit(reflect.TypeFor[backtest.Result]())
 }
 
-// TestSampleOrders holds the orders of the docs' tutorial to what pastorders makes.
+// TestSampleOrders checks that the orders of the docs' tutorial are those that pastorders
+// generates.
 func TestSampleOrders(t *testing.T) {
 	const sample = "../../rules/examples/orders.jsonl"
 	path := filepath.Join(t.TempDir(), "orders.jsonl")

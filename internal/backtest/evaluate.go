@@ -89,8 +89,8 @@ func (c *comparison) evaluate(ctx context.Context, entry *orderfile.Order, t *ta
 	return nil
 }
 
-// lookUp returns the look-ups for an order, as the gate's worker makes them, from the file. What the
-// file cannot answer is nil.
+// lookUp returns the look-ups for an order, as the gate's worker makes them, but from the file. A
+// look-up that the file cannot answer is nil.
 func lookUp(entry *orderfile.Order, order *inflow.SalesOrder) (ordercheck.Lookups, error) {
 	in := checks.LookUpRecentOrders(order)
 	if in == nil {
@@ -107,7 +107,7 @@ func lookUp(entry *orderfile.Order, order *inflow.SalesOrder) (ordercheck.Lookup
 	return ordercheck.Lookups{RecentOrders: recent.Of(in)}, nil
 }
 
-// result returns what the tally of all orders says.
+// result returns the result of the tally of all orders.
 func (c *comparison) result(t *tally) *Result {
 	r := &Result{
 		Orders: Orders{

@@ -1,9 +1,9 @@
 // Package orderexport copies InFlow's sales orders into a file of package orderfile.
 //
 // An export reads InFlow's list of orders, the last saved order first, a hundred orders a request.
-// What it fetched is in a journal beside the file, so an export that was interrupted goes on at the
-// same page. At the end the journal and the file of the last export are merged into a new file.
-// The next export reads the list only down to the orders that the file has already.
+// It writes the fetched orders to a journal next to the file, so an interrupted export continues at
+// the same page. At the end, it merges the journal and the file of the last export into a new file.
+// The next export reads the list only down to the orders that the file already has.
 package orderexport
 
 import (
@@ -27,7 +27,7 @@ type Orders interface {
 	SalesOrderPage(ctx context.Context, query inflow.PageQuery) (inflow.SalesOrderPage, error)
 }
 
-// RequestTimeout is long enough for a hundred orders with everything that belongs to them.
+// RequestTimeout is long enough for a hundred orders with all their includes.
 const RequestTimeout = time.Minute
 
 // Options are the options of [Run].
@@ -35,13 +35,13 @@ type Options struct {
 	Orders Orders
 	// CompanyID is InFlow's id of the company's account.
 	CompanyID string
-	// Path is the path of the file. The journal is beside it, with .part at the end of its name.
+	// Path is the path of the file. The journal is next to it, with .part at the end of its name.
 	Path   string
 	Window orderfile.Window
 	// RequestsPerMinute limits the rate of requests; 0 has no limit.
 	RequestsPerMinute int
-	// Gate is the version of this program, and TimeZone the name of the zone that days are counted
-	// in, for the file's header.
+	// Gate and TimeZone are for the file's header: the version of this program, and the name of the
+	// time zone for counting days.
 	Gate, TimeZone string
 	// Clean changes an order before it is written; may be nil.
 	Clean func(order *inflow.SalesOrder)
@@ -58,7 +58,8 @@ type Progress struct {
 	// Read counts the orders of the list that were read, and Total is the list's length. Total is 0
 	// if only a part of the list is needed, or the length is unknown.
 	Read, Total int
-	// Wait is how long InFlow asked to wait, or the pause after an error; 0 for none.
+	// Wait is the pause before the next request, because InFlow asked for it or after an error. It
+	// is 0 if there is none.
 	Wait time.Duration
 }
 
@@ -71,7 +72,8 @@ type Result struct {
 	Removed int
 	// Unreadable counts the orders that are missing in the file because they could not be read.
 	Unreadable int
-	// Requests counts the requests to InFlow, without those of an earlier, interrupted run.
+	// Requests counts the requests to InFlow in this run. It leaves out an earlier, interrupted
+	// run.
 	Requests int
 	// Resumed is true if the export continued an interrupted one.
 	Resumed bool
@@ -90,8 +92,8 @@ type export struct {
 	resumed  bool
 }
 
-// Run exports orders. If it fails or ctx ends, what was fetched stays in the journal, and the next
-// Run with the same path goes on from there.
+// Run exports orders. If it fails or ctx ends, the fetched orders stay in the journal, and the next
+// Run with the same path continues from there.
 func Run(ctx context.Context, options Options) (Result, error) {
 	e := &export{Options: options, size: inflow.MaxPageSize}
 	if e.Say == nil {
@@ -128,7 +130,7 @@ func Run(ctx context.Context, options Options) (Result, error) {
 	return result, e.journal.remove()
 }
 
-// target resolves links, so that the file that a link names is replaced and not the link.
+// target resolves links, so that the export replaces the file that a link names, and not the link.
 func target(path string) (string, error) {
 	resolved, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {

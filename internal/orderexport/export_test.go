@@ -21,7 +21,8 @@ import (
 	"error-check-gate/internal/rules"
 )
 
-// TestExportOfAnAccount exports 2,500 orders, is interrupted, goes on, and keeps up with changes.
+// TestExportOfAnAccount exports 2,500 orders in two runs, because the first one is interrupted.
+// Later exports fetch only changes.
 func TestExportOfAnAccount(t *testing.T) {
 	w := newWorld(t, 2500)
 	first := w.requests(func() { w.interruptAfter(10) })
@@ -35,8 +36,8 @@ func TestExportOfAnAccount(t *testing.T) {
 	assert.True(t, result.Resumed)
 	assert.Equal(t, 2500, result.Orders)
 	assert.Equal(t, 2500, result.Fetched)
-	// 25 pages, each of which begins with the last order of the page before, and a last look at the
-	// beginning of the list.
+	// There are 25 pages. Each begins with the last order of the page before. At the end, the
+	// export checks the beginning of the list again.
 	assert.LessOrEqual(t, first+result.Requests, 27)
 	assert.Equal(t, "continuing the interrupted export, with 991 orders fetched so far",
 		w.messages[0])
@@ -59,7 +60,7 @@ func TestExportOfAnAccount(t *testing.T) {
 	w.edit(w.ids[100:200]...)
 	result = w.export()
 	assert.Equal(t, 200, result.Fetched)
-	assert.Equal(t, 4, result.Requests, "three pages, and a look at the beginning")
+	assert.Equal(t, 4, result.Requests, "three pages, and the beginning of the list again")
 
 	for _, id := range w.ids[:3] {
 		require.NoError(t, w.DeleteOrder(id))
@@ -107,7 +108,7 @@ func TestOrdersThatChangeDuringTheExportAreInTheFile(t *testing.T) {
 	pages := 0
 	options.Progress = func(orderexport.Progress) {
 		if pages++; pages <= 3 {
-			// One that was read, one that was not, and the one that the next page begins with.
+			// Edit an order that was read, one that was not, and the first one of the next page.
 			w.edit(w.ids[449-pages], w.ids[pages], w.ids[449-pages*99])
 			w.add(1)
 		}
@@ -119,7 +120,7 @@ func TestOrdersThatChangeDuringTheExportAreInTheFile(t *testing.T) {
 	assert.Equal(t, 1, w.requests(func() { w.export() }))
 }
 
-func TestInterruptedExportGoesOnAfterChanges(t *testing.T) {
+func TestInterruptedExportContinuesAfterChanges(t *testing.T) {
 	w := newWorld(t, 450)
 	for pages := 1; pages <= 5; pages++ {
 		w.interruptAfter(1)
@@ -176,14 +177,14 @@ func TestInflowThatDoesNotSortByVersion(t *testing.T) {
 	assert.Equal(t, 2, result.Fetched)
 	assert.Len(t, w.messages, 1)
 
-	w.alter(nil) // InFlow has learnt it
+	w.alter(nil) // InFlow sorts by version from now on
 	w.edit(w.ids[6])
 	w.export()
 	w.edit(w.ids[7])
 	assert.Equal(t, 1, w.requests(func() { w.export() }))
 }
 
-// changeSort makes InFlow ignore that it should sort by version.
+// changeSort changes a request so that InFlow does not sort by version.
 func changeSort(r *http.Request) {
 	query := r.URL.Query()
 	if query.Get("sort") == "timestamp" {

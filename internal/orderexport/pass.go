@@ -14,24 +14,25 @@ import (
 )
 
 const (
-	// overlap is how many orders below the floor must be as the file has them before a pass ends.
-	// InFlow's database gives a change its version before the change becomes visible, so an order just
-	// below the floor may have been invisible at the last export. A company has far fewer people than
-	// that who save an order at the same moment.
+	// overlap is the number of orders below the floor that must equal the file's before a pass
+	// ends. InFlow's database gives a change its version before the change becomes visible, so an
+	// order just below the floor may have been invisible at the last export. Far fewer than 50
+	// people of a company save an order at the same moment.
 	overlap = 50
 	// maxPasses limits the passes of an export if orders keep changing while the list is read.
 	maxPasses = 8
-	// maxRestarts limits how often a pass begins again because all places that it knows have moved.
+	// maxRestarts limits the restarts of a pass, which are needed if all entries that it remembers
+	// have moved.
 	maxRestarts = 3
-	// tailLength is the number of entries at the end of a page that are remembered. If all of them
-	// move, the pass begins again.
+	// tailLength is the number of entries at the end of a page that the pass remembers. If all of
+	// them move, the pass begins again.
 	tailLength = 10
 )
 
-// state is how far an export is. The journal has it after each page.
+// state is the progress of an export. The journal has it after each page.
 //
 // An export is one or more passes over InFlow's list, the last saved order first. An order that is
-// saved during a pass moves to the beginning of the list, where the pass has been already. So after
+// saved during a pass moves to the beginning of the list, which the pass has already read. So after
 // a pass of several pages another one follows, which ends at the first pass's beginning.
 type state struct {
 	// Pass counts the passes, from 1.
@@ -50,14 +51,15 @@ type state struct {
 	Read  int `json:"read"`
 	// Total is the length of the list; 0 if unknown.
 	Total int `json:"total,omitempty"`
-	// Known counts the latest entries in a row that are below Floor and as the file has them.
+	// Known counts the latest entries in a row that are below Floor and equal the file's.
 	Known int `json:"known,omitempty"`
 	// Outside counts entries of other days than requested.
 	Outside int     `json:"outside,omitempty"`
 	Tail    []place `json:"tail,omitempty"`
-	// Restarts counts how often a pass began again.
+	// Restarts counts the restarts of passes.
 	Restarts int `json:"restarts,omitempty"`
-	// Unreadable are the ids of orders that could not be read. Those of unknown id are in NoID.
+	// Unreadable has the ids of orders that could not be read. NoID counts such orders without an
+	// id.
 	Unreadable []string `json:"unreadable,omitempty"`
 	NoID       int      `json:"noId,omitempty"`
 	// WholeRead is true if a pass over the whole list has ended.
@@ -161,8 +163,8 @@ func newestFirst(entries []inflow.PageEntry, before string) bool {
 	return true
 }
 
-// moved continues from an earlier entry, because the last known one is no longer in its place. If
-// none is, the pass begins again.
+// moved continues from an earlier entry, because the last remembered one is no longer in its place.
+// If no remembered entry is, the pass begins again.
 func (e *export) moved(s *state, entries []inflow.PageEntry) error {
 	last := s.Tail[len(s.Tail)-1]
 	ignoresStart := !s.BySkip && len(entries) > 0 && s.First != last.ID &&
@@ -313,8 +315,8 @@ func (e *export) endPass(s *state, orders []encodedOrder) {
 	s.Done = true
 }
 
-// count returns the number of orders of the window that InFlow should list: those of the file and
-// the journal, and those that could not be read.
+// count returns the number of orders of the window that InFlow should list: the orders of the file
+// and the journal, and the orders that could not be read.
 func (e *export) count(s *state, orders []encodedOrder) int {
 	fetched := map[string]bool{}
 	for id := range e.journal.orders {

@@ -43,7 +43,7 @@ func docChecks(t *testing.T, page string) string {
 	return b.String()
 }
 
-// TestDocsTightenEveryCheck: a company's rule file with what the table says loads after the general
+// TestDocsTightenEveryCheck loads the table's entries as a company's rule file, after the general
 // checks.
 func TestDocsTightenEveryCheck(t *testing.T) {
 	content, err := os.ReadFile(docsFile)

@@ -19,8 +19,7 @@ import (
 
 const docsFile = "../../docs/rules-reference.md"
 
-// docEvaluator evaluates expressions on an order, to compare the results with
-// docs/rules-reference.md.
+// docEvaluator evaluates expressions on an order. The results are in docs/rules-reference.md.
 type docEvaluator struct {
 	t     *testing.T
 	env   *ordercel.Env
@@ -62,7 +61,7 @@ func (d *docEvaluator) value(expression string) string {
 	return ""
 }
 
-// paths maps each type of the order model to an expression of this type.
+// docPaths maps each type of the order model to an expression of this type.
 var docPaths = map[string]string{
 	"Order": "order", "Line": "line", "Discount": "line.discount", "Product": "line.product",
 	"Category": "line.product.category",
@@ -153,8 +152,8 @@ func docBuiltins() string {
 	return b.String()
 }
 
-// TestDocsListEveryFunctionFieldAndBuiltin holds the tables of docs/rules-reference.md to the code:
-// each function and field with what it gives.
+// TestDocsListEveryFunctionFieldAndBuiltin compares the tables of docs/rules-reference.md with the
+// code. They have each function and field with its result.
 func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
 	require.NoError(t, err)
@@ -182,7 +181,7 @@ func TestDocsListEveryFunctionFieldAndBuiltin(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryKey: whatever a rule file can say is in the page.
+// TestDocsNameEveryKey checks that the page has every key of a rule file.
 func TestDocsNameEveryKey(t *testing.T) {
 	content, err := os.ReadFile(docsFile)
 	require.NoError(t, err)

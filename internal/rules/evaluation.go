@@ -19,7 +19,7 @@ import (
 var errNoOrder = errors.New("not evaluated: no order was given")
 
 // Evaluation is the evaluation of one rule on one order. Checks read the order from it and record
-// in it what is wrong.
+// their findings in it.
 type Evaluation struct {
 	// Order is the order, with its dates in the time zone of Now. Checks must not change it.
 	Order *inflow.SalesOrder
@@ -49,8 +49,8 @@ type gap struct {
 
 // Breach is a fault that a check finds at one place.
 type Breach struct {
-	// Discriminator tells findings of one rule at one place apart. It must not change with
-	// amounts.
+	// Discriminator distinguishes several findings of one rule at the same place. It must not
+	// contain amounts, because it is part of the finding's id.
 	Discriminator    string
 	Message          string
 	Expected, Actual string
@@ -158,12 +158,13 @@ func (e *Evaluation) EachLine(check func(i int, line *inflow.SalesOrderLine) err
 	return first
 }
 
-// LineName names the line at index i for a message: by its number, and its product if known.
+// LineName returns the name of the line at index i for messages: its number, and its product's name
+// if known.
 func (e *Evaluation) LineName(i int) string {
 	return ordercel.LineLabel(i+1, e.Order.Lines[i].Product)
 }
 
-// gapText lists the gaps for the report, with the lines of each reason together.
+// gapText returns the gaps as text for the report, grouped by reason.
 func (e *Evaluation) gapText() string {
 	var reasons []string
 	lines := map[string][]int{}
@@ -180,7 +181,8 @@ func (e *Evaluation) gapText() string {
 	return strings.Join(reasons, "; ")
 }
 
-// LinesText names lines, given as indexes, by their numbers: "line 2", "lines 2, 3 and 5".
+// LinesText returns the names of the lines at these indexes, such as "line 2" or "lines 2, 3 and
+// 5".
 func LinesText(indexes []int) string {
 	const most = 10
 	numbers := make([]string, 0, len(indexes))

@@ -73,7 +73,7 @@ rules:
 			got += string(f.Severity)
 		}
 		for _, s := range checked.Skipped {
-			require.Equal(t, "paid", s.RuleID, "the later file looks at quotes")
+			require.Equal(t, "paid", s.RuleID, "the later file's rule also applies to quotes")
 			got += s.Reason
 		}
 		assert.Empty(t, checked.RuleErrors)
@@ -92,7 +92,7 @@ rules:
 	require.ErrorContains(t, err, "must result in true or false")
 }
 
-func TestDaysAreThoseOfTheDatesOffsetOrOfTheZone(t *testing.T) {
+func TestDaysCountInTheDatesOffsetOrTheZone(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
 name: x

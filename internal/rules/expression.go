@@ -47,8 +47,8 @@ func (x *Expressions) Check(e *Evaluation) error {
 	})
 }
 
-// breach writes the texts of a finding. The condition holds at this point, so a text that cannot
-// be written does not drop the finding: the message names the text that is missing.
+// breach evaluates the texts of a finding. The condition is already true, so a failed text does not
+// drop the finding: the message then says which text is missing.
 func (x *Expressions) breach(e *Evaluation, line *ordercel.Line) (Breach, error) {
 	var failed []string
 	write := func(what string, program *ordercel.Program) string {

@@ -17,8 +17,8 @@ import (
 // rusageThread is RUSAGE_THREAD of getrusage(2).
 const rusageThread = 1
 
-// TestALargeOrderCostsInProportion measures the processor's time, which other programs do
-// not lengthen. BenchmarkEvaluate has the figures; this test fails if the cost is not linear.
+// TestALargeOrderCostsInProportion measures CPU time, because other programs do not affect it. It
+// fails if the cost is not linear. BenchmarkEvaluate has the figures.
 func TestALargeOrderCostsInProportion(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

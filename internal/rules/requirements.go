@@ -10,7 +10,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// includes are the related entities that rules can require.
+// includes lists the related entities that rules can require.
 var includes = []string{
 	inflow.IncludeCurrency,
 	inflow.IncludeCustomer,
@@ -34,19 +34,20 @@ var includes = []string{
 var Requirements = append(slices.Clone(includes),
 	ordercheck.LookupBilled, ordercheck.LookupRecentOrders)
 
-// Includes returns the related entities that rules can require, whatever set is in force.
+// Includes returns the related entities that any rule set can require.
 func Includes() []string { return slices.Clone(includes) }
 
 // need is the state of a requirement, or of several, on one order.
 type need struct {
 	// reason says why a rule with the requirement cannot judge the order. It is empty if it can.
 	reason string
-	// missing lists what InFlow should have sent, or should have been asked for.
+	// missing lists the includes and look-ups that InFlow should have sent, or that the gate should
+	// have asked for.
 	missing []string
 }
 
-// needs returns what a rule with these requirements lacks to judge the order. The reason comes from
-// the first requirement that isn't met. If partial is true, some lines may lack their product.
+// needs returns the unmet requirements of a rule. The reason comes from the first unmet one. If
+// partial is true, some lines may lack their product.
 func (s *subject) needs(requires []string, partial bool) need {
 	var all need
 	for _, name := range requires {
@@ -144,7 +145,7 @@ func withoutInclude(name string) string {
 	return fmt.Sprintf("needs %q, which the order was fetched without", name)
 }
 
-// ofProducts are the includes that a product may legitimately lack, so that the order alone does
+// ofProducts has the includes that a product may legitimately lack, so that the order alone does
 // not show whether InFlow left them out.
 var ofProducts = map[string]struct {
 	has func(*inflow.Product) bool

@@ -23,8 +23,7 @@ const whole = `{
 	"pickLines": [], "packLines": [], "shipLines": [], "paymentLines": [{"amount": "10"}],
 	"subTotal": "10", "total": "10", "amountPaid": "10", "balance": "0"}`
 
-// everyNeed is a rule set in which each requirement has a rule of its own, and one rule needs
-// nothing.
+// everyNeed returns a rule set with one rule for each requirement, and one rule without any.
 func everyNeed(t *testing.T) *rules.Set {
 	text :=
 		"version: 1\nname: x\ndefaults: {severity: error}\nrules:\n- {id: none, scope: order, when: " +
@@ -36,7 +35,7 @@ func everyNeed(t *testing.T) *rules.Set {
 	return rulestest.LoadText(t, text)
 }
 
-func TestWhatIsMissingMakesTheVerdictIncomplete(t *testing.T) {
+func TestMissingDataMakesTheVerdictIncomplete(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
 name: x
@@ -62,7 +61,7 @@ rules:
 	assert.Empty(t, complete.Missing)
 	assert.Empty(t, complete.Findings)
 	assert.Empty(t, complete.RuleErrors)
-	require.Len(t, complete.Skipped, 1, "only what the file rules out")
+	require.Len(t, complete.Skipped, 1, "only the rule that the file skips")
 	assert.Equal(t, "guarded", complete.Skipped[0].RuleID)
 	report := rules.Report(rulestest.ParseOrder(t, whole), complete, rulestest.Noon)
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)

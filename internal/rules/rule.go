@@ -31,10 +31,10 @@ type Info struct {
 // Rule is a rule, ready to evaluate. Do not change it once it is in a [Set].
 type Rule struct {
 	Info
-	// Check looks for what is wrong. A nil Check is allowed only if Unavailable is set.
+	// Check finds faults. A nil Check is allowed only if Unavailable is set.
 	Check Check
-	// Applies is the condition for evaluating the rule at all, and AppliesText is its source.
-	// A nil Applies is always true.
+	// Applies is the condition that decides whether the rule is evaluated, and AppliesText is its
+	// source. A nil Applies is always true.
 	Applies     *ordercel.Program
 	AppliesText string
 	// SkipFor returns the reason to skip an order, or an empty string.
@@ -47,11 +47,12 @@ type Rule struct {
 	// Partial is true for an order rule that can judge an order without all of its products.
 	// Line rules always can.
 	Partial bool
-	// Terms are the grace period and the like that the rule file sets. Nil sets none.
+	// Terms has the rule file's settings for the rule's findings, such as the grace period. It is
+	// nil if the file sets none.
 	Terms *ordercheck.Terms
 	// Examples are the orders that the rule file gives to test the rule with.
 	Examples []*Example
-	// Written is the rule as the rule file has it.
+	// Written has parts of the rule as the rule file has them.
 	Written Written
 }
 
@@ -63,8 +64,7 @@ type Written struct {
 	Settings                             map[string]string
 }
 
-// Check looks at an order and records what is wrong with it. An error means that it cannot judge
-// the order.
+// Check examines an order and records findings. An error means that it cannot judge the order.
 type Check func(*Evaluation) error
 
 // needsProducts reports whether the rule cannot judge a line without its product.

@@ -37,7 +37,7 @@ func TestOrderFetchedWithoutItsLinesIsSkipped(t *testing.T) {
 	checked := rulestest.Evaluate(t, rulestest.ArithmeticSet(t),
 		rulestest.Changed(t, `{"lines":null,"total":"1","balance":"-99"}`))
 	assert.Equal(t, []string{"order-total"}, rulestest.FindingIDs(checked),
-		"a rule that needs no lines goes on")
+		"a rule that needs no lines is evaluated")
 	var skipped []string
 	for _, s := range checked.Skipped {
 		skipped = append(skipped, s.RuleID)

@@ -15,7 +15,7 @@ import (
 	"error-check-gate/workshop/internal/product"
 )
 
-// midnight begins the day, a Wednesday.
+// midnight is the start of the day, a Wednesday.
 var midnight = time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 
 // defaultChoices are the gate's default settings.
@@ -29,10 +29,10 @@ func defaultChoices() dayChoices {
 	}
 }
 
-// days plays a business day of companies of three sizes, and of the middle one with other choices.
-// The gate's own workflow runs in Temporal's test environment, against a company that saves orders
-// in bursts, loses webhooks, and whose InFlow is away for an hour. So a day takes seconds, and its
-// counts are the same in every run. The sizes of history events come from real runs.
+// days simulates a business day of companies of three sizes, and a day of the middle one with other
+// choices. The gate's own workflow runs in Temporal's test environment. The company saves orders in
+// bursts, loses webhooks, and has no InFlow for an hour. So a day takes seconds, and its counts are
+// the same in every run. The sizes of history events come from real runs.
 func days(ctx context.Context, b *bench) error {
 	sizes, err := b.realEventSizes(ctx)
 	if err != nil {
@@ -60,7 +60,7 @@ func days(ctx context.Context, b *bench) error {
 	return b.otherChoices(ctx, companies[1], sizes)
 }
 
-// otherChoices plays the day again with one choice changed at a time.
+// otherChoices simulates the day again with one choice changed at a time.
 func (b *bench) otherChoices(ctx context.Context, orders int, sizes eventSizes) error {
 	names, choices := []string{"default"}, []dayChoices{defaultChoices()}
 	try := func(name string, change func(*dayChoices)) {
@@ -87,8 +87,8 @@ func (b *bench) otherChoices(ctx context.Context, orders int, sizes eventSizes) 
 	return nil
 }
 
-// playDay plays the day of a company. Orders do not depend on each other, so they are played one
-// after the other on each core.
+// playDay simulates the day of a company. Orders do not depend on each other, so each core
+// simulates them one after the other.
 func playDay(
 	ctx context.Context, orders int, choices dayChoices, sizes eventSizes,
 ) (total cost, err error) {

@@ -98,7 +98,8 @@ func (s *site) measureEvents(ctx context.Context, orders []string) (eventSizes, 
 	return sizes, nil
 }
 
-// scheduledEvent returns the id of the event that scheduled the event's activity; 0 if there is none.
+// scheduledEvent returns the id of the event that scheduled the event's activity, or 0 if there is
+// none.
 func scheduledEvent(event *historypb.HistoryEvent) int64 {
 	switch {
 	case event.GetActivityTaskScheduledEventAttributes() != nil:

@@ -21,18 +21,19 @@ import (
 	"error-check-gate/workflows/workflowtest"
 )
 
-// dayChoices are the settings that a day is played with.
+// dayChoices has the settings for the simulation of a day.
 type dayChoices struct {
 	settings   orderlife.Settings
 	sweepEvery time.Duration
 	lookUps    bool // rules compare with the customer's other orders
 }
 
-// customerCachedFor is how long a worker uses an answer about a customer's other orders.
+// customerCachedFor is the time for which a worker caches the answer about a customer's other
+// orders.
 const customerCachedFor = 10 * time.Minute
 
-// orderDay plays the day of one order: the gate's workflow, in Temporal's test environment. Time
-// passes at once there.
+// orderDay simulates the day of one order. It runs the gate's workflow in Temporal's test
+// environment, which skips waiting times.
 type orderDay struct {
 	choices dayChoices
 	sizes   eventSizes
@@ -47,13 +48,13 @@ type orderDay struct {
 	cost     cost
 }
 
-// happening is a save, or a sweep that finds one whose webhook was lost.
+// happening is a save, or a sweep that finds a save whose webhook was lost.
 type happening struct {
 	at    time.Time
 	sweep bool
 }
 
-// happenings returns what the order's workflow is told, oldest first.
+// happenings returns the events that the order's workflow is notified of, oldest first.
 func (o *orderDay) happenings() []happening {
 	var all []happening
 	for _, s := range o.saves {
@@ -68,7 +69,7 @@ func (o *orderDay) happenings() []happening {
 	return all
 }
 
-// play runs the order's workflow until nothing of the day is left. It returns the cost.
+// play runs the order's workflow until the end of the day. It returns the cost.
 func (o *orderDay) play() (cost, error) {
 	all := o.happenings()
 	for o.done < len(all) {
@@ -92,7 +93,7 @@ func (o *orderDay) seen(now time.Time) bool {
 	return latest == 0 || o.fetched.After(o.saves[latest-1].at)
 }
 
-// playRun plays one run, which the first happening starts.
+// playRun simulates one run. The first happening starts it.
 func (o *orderDay) playRun(rest []happening) error {
 	o.env = workflowtest.NewEnvironment()
 	o.env.SetStartTime(rest[0].at)
@@ -141,7 +142,7 @@ func (o *orderDay) happen(h happening) {
 	o.env.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{delivery})
 }
 
-// count counts what the workflow does.
+// count counts the workflow's actions.
 func (o *orderDay) count() {
 	note := func(bytes int, counters ...*int) {
 		o.mu.Lock()
@@ -280,7 +281,8 @@ func (o *orderDay) notify(
 	return ordercheck.NotifyResult{}, nil
 }
 
-// version returns the order's version at a time, and wrong whether it breaks a rule then.
+// version returns the order's version at a time. wrong reports whether the order breaks a rule
+// then.
 func (o *orderDay) version(now time.Time) string {
 	return fmt.Sprintf("%016X", o.saved(now))
 }

@@ -25,8 +25,8 @@ const (
 	actionsOfSchedule = 3
 )
 
-// playSweeps plays the sweeps of a day and night. The schedule skips a sweep while another one waits
-// for InFlow.
+// playSweeps simulates the sweeps of a day and night. The schedule skips a sweep while another one
+// waits for InFlow.
 func playSweeps(all [][]save, choices dayChoices, sizes eventSizes) (total cost, err error) {
 	mark, ended := midnight, midnight
 	for at := midnight; at.Before(midnight.Add(24 * time.Hour)); at = at.Add(choices.sweepEvery) {
@@ -56,8 +56,8 @@ func changedBetween(all [][]save, after, upTo time.Time) (n int) {
 	return n
 }
 
-// sweep plays one sweep, which reads the list newest first down to its mark. It returns when the
-// sweep ended.
+// sweep simulates one sweep, which reads the list newest first down to its mark. It returns the
+// time when the sweep ended.
 func (c *cost) sweep(at time.Time, changed int, sizes eventSizes) (ended time.Time, err error) {
 	env := workflowtest.NewEnvironment()
 	env.SetStartTime(at)

@@ -140,12 +140,12 @@ func signalOrder(ctx context.Context, t ordersignal.Temporal, salesOrderID strin
 		[]ordercheck.Delivery{{Event: event, OccurredAt: now.Format(time.RFC3339), ReceivedAt: now}})
 }
 
-// distinct has a new order for each delivery.
+// distinct returns a function that returns a new order for each delivery.
 func distinct() func(n int) string {
 	return func(int) string { return uuid.NewString() }
 }
 
-// among returns a load whose deliveries go round a number of orders.
+// among returns a load whose deliveries cycle through a number of orders.
 func among(orders int) func() func(n int) string {
 	return func() func(n int) string {
 		ids := make([]string, orders)
@@ -156,7 +156,8 @@ func among(orders int) func() func(n int) string {
 	}
 }
 
-// oneHot has one order for every second delivery, and a new one for each of the others.
+// oneHot returns a function that returns the same order for every second delivery, and a new order
+// for each of the others.
 func oneHot() func(n int) string {
 	hot := uuid.NewString()
 	return func(n int) string {

@@ -20,7 +20,7 @@ const (
 	holdField = "custom10"
 	// markQuota is a request quota that 500 orders use up for two minutes.
 	markQuota = 1500
-	// markPatience limits each wait. Marks for 500 orders take about two minutes.
+	// markPatience is the timeout of each wait. Marks for 500 orders take about two minutes.
 	markPatience = 15 * time.Minute
 )
 
@@ -45,8 +45,8 @@ rules:
 `
 )
 
-// marks counts the requests to InFlow that hold marks cost: of an order that is held and then
-// fixed, and of many orders that a change of the rules holds at the same time.
+// marks counts the requests to InFlow for hold marks: for an order that is held and then fixed, and
+// for many orders that are held at the same time by a change of the rules.
 func marks(ctx context.Context, b *bench) error {
 	orders := b.checks
 	with, err := b.requestsOfHeldOrders(ctx, orders, true)
@@ -220,7 +220,7 @@ func (s *site) waitUntilInflowIsQuiet(ctx context.Context) error {
 	if err := s.fake.WaitIdle(ctx); err != nil {
 		return err
 	}
-	const quiet = 10 // looks
+	const quiet = 10 // polls
 	before, same := -1, 0
 	return s.waitFor(ctx, func() (string, error) {
 		if requests := len(s.fake.Requests()); requests != before {

@@ -31,7 +31,7 @@ const (
 	secret = "a-secret-of-the-benchmark-only"
 	// noLimit is a rate limit that no load reaches.
 	noLimit = 1_000_000
-	// readyWithin is how long a process may take to start.
+	// readyWithin is the time limit for the start of a process.
 	readyWithin = 30 * time.Second
 )
 
@@ -54,7 +54,7 @@ type site struct {
 	temporal client.Client
 	fake     *fakeinflow.Server
 	inflow   string // its URL
-	quota    int    // of requests per minute to InFlow; 0 means no limit
+	quota    int    // requests per minute to InFlow; 0 means no limit
 	stops    []func() error
 }
 
@@ -75,7 +75,7 @@ func (b *bench) newSite(ctx context.Context) (_ *site, err error) {
 	return s, nil
 }
 
-// startTemporal starts the server that the benchmark measures with.
+// startTemporal starts the Temporal server for the measurement.
 func (s *site) startTemporal(ctx context.Context) error {
 	if !s.b.production {
 		server, err := temporalserver.Start(ctx, temporalserver.Options{})
@@ -97,7 +97,7 @@ func (s *site) startTemporal(ctx context.Context) error {
 	return server.MakeNamespace(ctx, client.DefaultNamespace)
 }
 
-// dial returns a client without options that cost time.
+// dial returns a client without options that would slow it down.
 func dial(ctx context.Context, address string) (client.Client, error) {
 	return client.DialContext(ctx, client.Options{
 		HostPort: address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
@@ -138,10 +138,10 @@ func (s *site) startInflow(ctx context.Context) (err error) {
 // process is a running command.
 type process struct {
 	*childprocess.Child
-	url string // that it serves
+	url string // the URL that it serves
 }
 
-// startIngress returns when the ingress answers.
+// startIngress starts an ingress, and returns when it answers.
 func (s *site) startIngress(ctx context.Context, env ...string) (*process, error) {
 	port, err := childprocess.ChoosePort(0)
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *site) startIngress(ctx context.Context, env ...string) (*process, error
 	return p, p.waitUntilItAnswers(ctx)
 }
 
-// startWorker returns at once.
+// startWorker starts a worker. It does not wait until the worker is ready.
 func (s *site) startWorker(env ...string) (*process, error) {
 	child, err := s.start("the worker", append([]string{
 		"INFLOW_API_URL=" + s.inflow, "INFLOW_COMPANY_ID=" + s.fake.CompanyID(),
@@ -184,7 +184,7 @@ func (s *site) start(name string, env []string, args ...string) (*childprocess.C
 	return s.run(name, command)
 }
 
-// startRole starts this command again in a role: as something that the gate is compared with.
+// startRole starts this command again in a role: as a program that we compare the gate with.
 func (s *site) startRole(ctx context.Context, role string, env ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -245,7 +245,7 @@ func (p *process) residentMiB() (float64, error) { return statusMiB(p.PID(), "Vm
 // drop.
 func (p *process) ownMiB() (float64, error) { return statusMiB(p.PID(), "RssAnon") }
 
-// processorTime returns the processor time that the threads of the process have used.
+// processorTime returns the CPU time that the threads of the process have used.
 func (p *process) processorTime() (time.Duration, error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID()))
 	if err != nil {
@@ -267,7 +267,7 @@ func (p *process) processorTime() (time.Duration, error) {
 	return used, nil
 }
 
-// statusMiB returns a size that the kernel knows of a process.
+// statusMiB returns a size from /proc/PID/status, in MiB.
 func statusMiB(pid int, field string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -22,8 +22,9 @@ import (
 )
 
 // reports measures checks of correct orders, from the delivery to the end of the run. It compares
-// them with a workflow of two activities that do nothing, and with the same workflow with the parts
-// that no check can do without: the requests to the gate and to InFlow, and the order.
+// them with a workflow of two activities that do nothing. It also compares them with the same
+// workflow plus the parts that every check needs: the requests to the gate and to InFlow, and the
+// order.
 func reports(ctx context.Context, b *bench) (err error) {
 	s, err := b.newSite(ctx)
 	if err != nil {

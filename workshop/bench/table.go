@@ -94,7 +94,7 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// describe returns a sentence or two about the machine and the versions.
+// describe returns a text with the machine and the versions.
 func describe(ctx context.Context, gate string) (string, error) {
 	model, memory := "", ""
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {

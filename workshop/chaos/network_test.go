@@ -13,7 +13,7 @@ type network struct {
 	target   string
 
 	mu      sync.Mutex
-	stalls  int           // that have not ended
+	stalls  int           // stalls that have not ended
 	flowing chan struct{} // closed while bytes flow
 	running sync.WaitGroup
 	ctx     context.Context

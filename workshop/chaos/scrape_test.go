@@ -12,8 +12,8 @@ import (
 
 const (
 	scrapeEvery = 100 * time.Millisecond
-	// scrapeLimit is much longer than any answer takes. The connection to a killed process breaks at
-	// once.
+	// scrapeLimit is the timeout of a scrape. It is much longer than any answer takes. The
+	// connection to a killed process breaks at once.
 	scrapeLimit = time.Minute
 )
 

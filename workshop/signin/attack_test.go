@@ -68,7 +68,7 @@ func TestExpiredLink(t *testing.T) {
 	d.clock.Advance(time.Minute)
 	b := d.browser(t)
 	refused(t, b, late, http.StatusGone, "This link has expired")
-	assert.Contains(t, b.get(late).body, `href="/sign-in?next=%2Frules"`, "the way is not lost")
+	assert.Contains(t, b.get(late).body, `href="/sign-in?next=%2Frules"`, "the page keeps the destination")
 	// Another desk's clock may be ahead, but not by much.
 	d.clock.Advance(-time.Hour)
 	refused(t, d.browser(t), late, http.StatusGone, "This link has expired")
@@ -109,7 +109,7 @@ func TestMailScannerUsesNothingUp(t *testing.T) {
 	assert.Equal(t, http.StatusOK, d.browser(t).post(link).status)
 }
 
-func TestLinkStaysGoodWhileNobodyCanTellWhetherItWasUsed(t *testing.T) {
+func TestLinkStaysValidIfItsUseCannotBeRecorded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
 	link := d.link(t, jane, "/")
@@ -167,7 +167,7 @@ func TestPurposesDoNotMix(t *testing.T) {
 	}
 	b := provider.browser(t)
 	b.setCookie("__Host-desk", session)
-	assert.Equal(t, "nobody", b.who(), "a session of the mode before")
+	assert.Equal(t, "nobody", b.who(), "a session of the previous mode")
 }
 
 func TestOpenRedirects(t *testing.T) {

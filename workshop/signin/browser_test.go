@@ -16,7 +16,7 @@ import (
 	"error-check-gate/workshop/internal/oidctest"
 )
 
-// generous is far longer than a browser needs.
+// generous is a timeout that is far longer than a browser needs.
 const generous = 5 * time.Minute
 
 // newTab starts Chromium as wide as a phone.
@@ -32,8 +32,8 @@ func shows(text string) chromedp.Action[chromedp.Void] {
 			browsertest.Quote(text) + `)`)
 }
 
-// protected serves pages with the desk's policy, which forbids scripts in a page among other
-// things.
+// protected serves pages with the desk's content security policy, which forbids inline scripts and
+// more.
 func protected(handler http.Handler) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy",

@@ -30,7 +30,7 @@ const (
 // sentMail is a mail that a desk sent.
 type sentMail struct{ to, subject, text string }
 
-// desk is a desk that can only sign people in, behind a real listener with TLS.
+// desk is a desk with only the sign-in pages, behind a real listener with TLS.
 type desk struct {
 	*httptest.Server
 	service *signin.Service
@@ -74,7 +74,7 @@ func startDesk(
 		},
 		UseOnce: func(_ context.Context, id string) (bool, error) {
 			if d.broken.Load() {
-				return false, errors.New("Temporal is away")
+				return false, errors.New("Temporal is unavailable")
 			}
 			_, known := d.used.LoadOrStore(id, true)
 			return !known, nil
@@ -133,7 +133,7 @@ func renderer(t *testing.T) func(http.ResponseWriter, *http.Request, int, string
 	}
 }
 
-// browser keeps cookies and follows redirects.
+// browser returns a browser, which keeps cookies and follows redirects.
 func (d *desk) browser(t *testing.T) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -147,7 +147,7 @@ type browser struct {
 	client *http.Client
 }
 
-// page is an answer that was read.
+// page is an answer with its whole body.
 type page struct {
 	status int
 	header http.Header
@@ -200,7 +200,7 @@ func (b *browser) stay() {
 	}
 }
 
-// who returns what the desk says about the person at the browser.
+// who returns the desk's answer about the person at the browser, or "nobody".
 func (b *browser) who() string { b.t.Helper(); return strings.TrimSpace(b.get("/who").body) }
 
 // cookie returns the value of one of the desk's cookies.

@@ -291,9 +291,9 @@ func Find(name string) (*Builtin, bool) {
 	return &builtins[i], true
 }
 
-// Configure sets up a rule to use the check, with parameters from source. The rule's scope is that
-// of the check, and its description too, unless it has its own. Configure returns the names of the
-// parameters that the check has.
+// Configure sets up a rule to use the check, with parameters from source. The rule gets the check's
+// scope, and its description unless the rule has its own. Configure returns the names of the
+// check's parameters.
 func (b *Builtin) Configure(r *rules.Rule, source Source) (known []string) {
 	p := newParams(source)
 	r.Check = b.newCheck(p)

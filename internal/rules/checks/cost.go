@@ -71,7 +71,7 @@ func belowCost(p *params) rules.Check {
 	}
 }
 
-// costText says what a line should cost at least, and how that is calculated.
+// costText returns the minimum price of a line and its calculation, as text.
 func costText(e *rules.Evaluation, cost, margin, rate, expected decimal.Decimal) string {
 	text := "the cost of " + keyed(e, cost)
 	if !rate.IsOne() {

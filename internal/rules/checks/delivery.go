@@ -16,7 +16,7 @@ import (
 	"error-check-gate/internal/rules/table"
 )
 
-// deliveryFee finds orders whose freight is below what the delivery record asks for.
+// deliveryFee finds orders whose freight is below the delivery record's amount.
 func deliveryFee(p *params) rules.Check {
 	d := &delivery{}
 	d.columns = deliveryColumns{
@@ -133,7 +133,7 @@ func (d *delivery) checkFreight(
 	return nil
 }
 
-// deliveryBreach collects what is wrong with a delivery.
+// deliveryBreach collects the faults of a delivery in one finding.
 type deliveryBreach struct {
 	c                *money.Calc
 	tolerance        decimal.Decimal
@@ -182,7 +182,7 @@ var handlingWords = map[string]bool{
 	"NO": false, "N": false, "FALSE": false,
 }
 
-// sameWord compares words without regard to case, Unicode form and white space.
+// sameWord compares words. It ignores case, Unicode form and white space.
 func sameWord(a, b string) bool { return fold.Key(a) == fold.Key(b) }
 
 // check returns the first fault in a row of the record. A word that is unknown is a fault, because

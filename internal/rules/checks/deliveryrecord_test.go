@@ -31,7 +31,8 @@ rules:
 	return rulefile.Load(t.Context(), path)
 }
 
-// A word or a key that is not known as it is written does not switch the check off.
+// TestTheDeliveryRecordIsUnderstoodOrRefused checks that an unknown word or key does not switch the
+// check off.
 func TestTheDeliveryRecordIsUnderstoodOrRefused(t *testing.T) {
 	order := rulestest.ParseOrder(t,
 		`{"salesOrderId":"o","orderNumber":"SO-\u00c4123","orderFreight":"100","lines":[]}`)

@@ -93,7 +93,7 @@ func (f *categoryFee) check(e *rules.Evaluation) error {
 	return nil
 }
 
-// expected returns what the goods make, and the parts of that sum.
+// expected returns the fee for the goods, and the parts of the sum.
 func (f *categoryFee) expected(
 	c *money.Calc, order *inflow.SalesOrder,
 ) (fee decimal.Decimal, parts []string) {

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/rules"
 )
 
-// offHistory finds quantities and prices that are far off what the customer ordered before.
+// offHistory finds quantities and prices that differ a lot from the customer's earlier orders.
 func offHistory(p *params) rules.Check {
 	samples := p.number("samples", "number", "5",
 		"how many earlier lines of the product there must be", 2, 1000)

@@ -26,8 +26,8 @@ type Parameter struct {
 	Description string `json:"description"`
 }
 
-// Source holds the parameters that a rule gives a check. It reports each value that does not have
-// the right type, and returns false for it, as it does for a parameter that is not given.
+// Source holds the parameters that a rule gives a check. It reports each value of a wrong type. The
+// methods return false for such a value, and for a parameter that is not given.
 type Source interface {
 	// Given reports whether the rule gives the parameter.
 	Given(name string) bool
@@ -57,7 +57,7 @@ type Source interface {
 type params struct {
 	source Source
 	read   []Parameter
-	// values are the values as they go into the digest.
+	// values has the values for the digest, by name.
 	values map[string]string
 	// unavailable says why the rule cannot be evaluated on any order.
 	unavailable string
@@ -83,7 +83,7 @@ func (p *params) missing(name string) {
 	}
 }
 
-// decimal reads a number. limits are the smallest and the largest value, as far as given.
+// decimal reads a number. limits has the minimum and then the maximum. Both are optional.
 func (p *params) decimal(
 	name, kind, standard, description string, limits ...string,
 ) decimal.Decimal {

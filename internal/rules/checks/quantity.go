@@ -14,7 +14,7 @@ import (
 )
 
 // oddQuantity finds fractional quantities of goods that come in whole units, and quantities that
-// are not a multiple of what the product is sold in.
+// are not a multiple of the product's sales quantity.
 func oddQuantity(p *params) rules.Check {
 	units := p.texts("wholeUnits", []string{
 		"ea", "ea.", "each", "pc", "pc.", "pcs", "pcs.", "piece", "pieces", "unit", "units",
@@ -75,7 +75,8 @@ func oddQuantity(p *params) rules.Check {
 	}
 }
 
-// stock: there is some in stock, but less than the order still needs.
+// stock finds orders that need more of a product than there is in stock. By default, it ignores
+// products without any stock.
 func stock(p *params) rules.Check {
 	days := p.days("days", "14",
 		"how many days ahead of the requested ship date the goods must be there")
@@ -136,9 +137,9 @@ func stock(p *params) rules.Check {
 	}
 }
 
-// pickedQuantity finds products of which more was picked than ordered or, once the order is
-// fulfilled, less, and boxes that hold something else than the picks. It does not look at an
-// order without picks.
+// pickedQuantity finds products that were picked in a larger quantity than ordered or, if the order
+// is fulfilled, in a smaller one. It also finds boxes that hold other quantities than were picked.
+// It skips orders without picks.
 func pickedQuantity(p *params) rules.Check {
 	tolerance := p.amount(settingTolerance, "0",
 		"how far two quantities may be apart and still agree, inclusive")

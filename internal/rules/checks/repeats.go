@@ -50,7 +50,7 @@ func repeatedProduct(p *params) rules.Check {
 			}
 			places[at] = append(places[at], i)
 		}
-		// One finding for each product, however many prices it is repeated at.
+		// There is only one finding for a product, even if it is repeated at several prices.
 		repeated := map[string][]int{}
 		for at, lines := range places {
 			if len(lines) > 1 {
@@ -67,7 +67,7 @@ func repeatedProduct(p *params) rules.Check {
 			for j, i := range lines {
 				names[j] = ordercel.ProductName(e.Order.Lines[i].Product)
 			}
-			name := slices.Max(names) // they are one; the order of lines must not matter
+			name := slices.Max(names) // any name will do, but the order of lines must not matter
 			if name == "" {
 				name = "A product"
 			}
@@ -133,7 +133,7 @@ func repeatedPONumber(p *params) rules.Check {
 	}
 }
 
-// poNumber returns a PO number in the form in which it is compared and kept.
+// poNumber normalizes a PO number, to compare and keep it.
 func poNumber(text string) string { return ordercheck.ShortText(strings.TrimSpace(text)) }
 
 // nearDuplicate finds orders with nearly the same goods as a recent order.

@@ -148,7 +148,7 @@ func priceInScheme(
 	return decimal.Decimal{}, "the product has no price in the pricing scheme"
 }
 
-// standardUnits returns how many standard units are in one unit of the line.
+// standardUnits returns the number of standard units in one unit of the line.
 func standardUnits(c *money.Calc, line *inflow.SalesOrderLine) (decimal.Decimal, bool) {
 	q := line.Quantity
 	switch {
@@ -160,7 +160,7 @@ func standardUnits(c *money.Calc, line *inflow.SalesOrderLine) (decimal.Decimal,
 	return decimal.Decimal{}, false
 }
 
-// salesUnits returns how many of the units that prices are for are in one unit of the line.
+// salesUnits returns the number of sales units, which prices are for, in one unit of the line.
 func salesUnits(c *money.Calc, line *inflow.SalesOrderLine) (decimal.Decimal, bool) {
 	p := line.Product
 	sales := p.StandardUomName

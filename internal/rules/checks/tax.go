@@ -59,7 +59,7 @@ func taxAmounts(p *params) rules.Check {
 // order, the likeliest first.
 func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.Decimal {
 	one := decimal.One
-	// part is the tax in or on an amount.
+	// part returns the tax in an amount, if inclusive is true, or on an amount.
 	part := func(amount, rate1, rate2 decimal.Decimal, compound, inclusive bool) decimal.Decimal {
 		base := amount
 		if inclusive {
@@ -100,7 +100,7 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 			rate2 = decimal.Decimal{}
 		}
 		take(order.OrderFreight.Decimal, rate1, rate2)
-		// Divisions may end a hair below half a cent, which must round up.
+		// A quotient may be slightly below half a cent, although the exact value rounds up.
 		return c.Round(c.SumOf(&total), exactPlaces)
 	}
 	fee, freight := order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg()
@@ -111,7 +111,7 @@ func taxReadings(c *money.Calc, order *inflow.SalesOrder, which int) []decimal.D
 	}
 	modes := []bool{false}
 	if order.IsTaxInclusive {
-		// Subtotals may be with the tax or without it.
+		// Subtotals may or may not include the tax.
 		modes = []bool{true, false}
 	}
 	var readings []decimal.Decimal

@@ -12,9 +12,9 @@ type generator struct {
 	*rand.Rand
 	o      *order
 	places int
-	// exact keeps line amounts as they come out, so that rounding happens only at the end.
+	// exact keeps line amounts unrounded, so that rounding happens only at the end.
 	exact bool
-	// net gives tax-inclusive orders subtotals without their tax.
+	// net makes subtotals without tax in orders whose prices include tax.
 	net bool
 	// rate1 and rate2 are the order's tax rates.
 	rate1, rate2 *big.Rat
@@ -82,7 +82,7 @@ func rightOrder(r *rand.Rand) *order {
 	o.CustomFields["custom1"] = "North"
 	g.surcharge()
 	g.totals()
-	if o.Total.rat().Sign() == 0 { // a little of something cheap: its total is rightly warned of
+	if o.Total.rat().Sign() == 0 { // a small quantity of something cheap: the rules rightly warn of the total
 		return rightOrder(r)
 	}
 	g.picking()
@@ -128,7 +128,7 @@ func (g *generator) tax() {
 		DefaultTaxCodeID: taxableCode,
 		TaxCodes:         []taxCode{{exemptCode, "Exempt", n("0"), n("0")}},
 	}
-	if g.oneIn(2) { // InFlow's list may or may not have the default code
+	if g.oneIn(2) { // InFlow's list may lack the default code
 		o.TaxingScheme.TaxCodes = append(o.TaxingScheme.TaxCodes,
 			taxCode{taxableCode, "Taxable", num{g.rate1}, num{g.rate2}})
 	}
@@ -452,7 +452,7 @@ func (g *generator) totals() {
 	o.Total = num{total}
 }
 
-// picking picks, packs and ships what the order's status says.
+// picking picks, packs and ships goods as the order's status says.
 func (g *generator) picking() {
 	o := g.o
 	if o.InventoryStatus != "Fulfilled" && o.InventoryStatus != "Started" {

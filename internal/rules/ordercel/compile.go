@@ -21,8 +21,8 @@ type Problem struct {
 	Message string
 }
 
-// Compile compiles an expression whose result must be of a kind. If the expression has faults, it
-// returns all of them, and no program.
+// Compile compiles an expression whose result must be of that kind. If the expression has faults,
+// it returns all of them, and no program.
 func (e *Env) Compile(text string, scope Scope, kind Kind) (*Program, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return nil, []Problem{{Line: 1, Column: 1, Message: "the expression is empty"}}
@@ -87,7 +87,7 @@ func (c *compilation) sorted() []Problem {
 	return c.problems
 }
 
-// result checks what the expression results in.
+// result checks the type of the expression's result.
 func (c *compilation) result(got *cel.Type, want Kind) {
 	fits := false
 	wanted := ""

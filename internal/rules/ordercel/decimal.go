@@ -20,7 +20,7 @@ var DecimalType = types.NewObjectType(
 		traits.ComparerType,
 )
 
-// Decimal is a decimal number in expressions. Operators do not mix it with other types.
+// Decimal is a decimal number in expressions. Operators accept only decimals on both sides.
 type Decimal struct{ decimal.Decimal }
 
 var (
@@ -32,16 +32,16 @@ var (
 	_ traits.Comparer   = Decimal{}
 )
 
-// Add is the operator +.
+// Add implements the operator +.
 func (d Decimal) Add(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Add) }
 
-// Subtract is the operator -.
+// Subtract implements the operator -.
 func (d Decimal) Subtract(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Sub) }
 
-// Multiply is the operator *.
+// Multiply implements the operator *.
 func (d Decimal) Multiply(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Mul) }
 
-// Divide is the operator /.
+// Divide implements the operator /.
 func (d Decimal) Divide(other ref.Val) ref.Val { return d.binary(other, (*money.Calc).Quo) }
 
 func (d Decimal) binary(
@@ -64,7 +64,7 @@ func calculated(calculate func(c *money.Calc) decimal.Decimal) ref.Val {
 	return Decimal{result}
 }
 
-// Negate is the unary operator -.
+// Negate implements the unary operator -.
 func (d Decimal) Negate() ref.Val { return Decimal{d.Neg()} }
 
 // Compare implements < <= > >=.

@@ -40,7 +40,7 @@ type function struct {
 // maxDays keeps durations from overflowing.
 const maxDays = 100_000
 
-// functions is the gate's library.
+// functions lists the functions that the gate adds to CEL.
 var functions = []function{
 	{Function{"dec", "dec('0.01')", "a decimal, from text or a whole number"}, []cel.FunctionOpt{
 		cel.Overload("dec_string", []*cel.Type{cel.StringType}, DecimalType,
@@ -191,7 +191,7 @@ var functions = []function{
 	}},
 }
 
-// unary binds a function of one argument. CEL calls it with no other type.
+// unary binds a function of one argument. CEL calls it only with this type.
 func unary[A ref.Val](f func(A) ref.Val) cel.OverloadOpt {
 	return cel.UnaryBinding(func(v ref.Val) ref.Val {
 		a, ok := v.(A)
@@ -202,7 +202,7 @@ func unary[A ref.Val](f func(A) ref.Val) cel.OverloadOpt {
 	})
 }
 
-// binary binds a function of two arguments. CEL calls it with no other types.
+// binary binds a function of two arguments. CEL calls it only with these types.
 func binary[A, B ref.Val](f func(A, B) ref.Val) cel.OverloadOpt {
 	return cel.BinaryBinding(func(v, w ref.Val) ref.Val {
 		a, ok := v.(A)
@@ -257,7 +257,8 @@ func ofProduct(ask func(*inflow.Product, string) bool) cel.OverloadOpt {
 	})
 }
 
-// DaysBetween returns the number of calendar days from a to b, each day as in its own time zone.
+// DaysBetween returns the number of calendar days from a to b. Each time counts in its own
+// location.
 func DaysBetween(a, b time.Time) int {
 	const secondsADay = 24 * 60 * 60
 	day := func(t time.Time) int64 {

@@ -38,7 +38,7 @@ type document struct {
 	file *file
 }
 
-// defaults hold for every rule that the file defines.
+// defaults apply to every rule that the file defines.
 type defaults struct {
 	When        *expression `yaml:"when"`
 	Severity    *severity   `yaml:"severity"`
@@ -48,8 +48,8 @@ type defaults struct {
 	Overridable *boolean    `yaml:"overridable"`
 }
 
-// tableEntry is a table that a rule file names. File is empty for a table that only declares what
-// a company's own file must have.
+// tableEntry is a table that a rule file names. File is empty if the entry only declares the
+// columns that a company's own file must have.
 type tableEntry struct {
 	File    text       `yaml:"file"`
 	Key     text       `yaml:"key"`

@@ -21,7 +21,7 @@ import (
 	"error-check-gate/internal/rules/rulestest"
 )
 
-// faultsOf loads rule files that must not load, and lists their faults with the bare
+// faultsOf loads rule files with faults, and returns the faults. It removes the folders from the
 // names of files.
 func faultsOf(t *testing.T, dir string, names ...string) []string {
 	t.Helper()
@@ -50,7 +50,8 @@ func faultsOf(t *testing.T, dir string, names ...string) []string {
 	return out
 }
 
-// The folder testdata/faults has a file with many faults, and the faults.
+// TestEveryFaultIsReportedAtOnceWithItsPlace loads a file of testdata/faults with many faults, and
+// compares them with the list in that folder.
 func TestEveryFaultIsReportedAtOnceWithItsPlace(t *testing.T) {
 	dir := filepath.Join("testdata", "faults")
 	want, err := os.ReadFile(filepath.Join(dir, "faults.txt"))
@@ -58,8 +59,8 @@ func TestEveryFaultIsReportedAtOnceWithItsPlace(t *testing.T) {
 	assert.Equal(t, strings.Split(strings.TrimSpace(string(want)), "\n"), faultsOf(t, dir, "wrong.yaml"))
 }
 
-// TestTextThatBeginsWithABang: YAML takes the first word of an unquoted !order.isCancelled for a
-// tag.
+// TestTextThatBeginsWithABang reads an unquoted !order.isCancelled, although YAML takes its first
+// word for a tag.
 func TestTextThatBeginsWithABang(t *testing.T) {
 	file := func(when string) string {
 		return rulestest.Write(
@@ -140,7 +141,7 @@ func TestPlacesWithinExpressions(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreNoRuleFiles(t *testing.T) {
+func TestOtherFilesAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"empty": {"", `r.yaml:1:1: not YAML: the file is empty: it must have version, name and rules`},
 		"not YAML": {"version: 1\nname: [\n",
@@ -167,7 +168,7 @@ func TestFilesThatAreNoRuleFiles(t *testing.T) {
 }
 
 func TestHostileRuleFilesAreRefused(t *testing.T) {
-	// of processor time; without the race detector these take milliseconds
+	// atMost is the maximum CPU time. Without the race detector, the files take milliseconds.
 	const atMost = 5 * time.Second
 	aliases :=
 		"version: 1\nname: x\nrules:\n- id: a\n  builtin: balance\n  severity: " +
@@ -324,7 +325,7 @@ rules:
 	}, faultsOf(t, dir, "base.yaml", "later.yaml"))
 }
 
-// Somebody removes the last entry of a file, or makes it a comment.
+// TestFileWithoutEntries loads files whose last entry somebody has removed or made a comment.
 func TestFileWithoutEntries(t *testing.T) {
 	dir := rulestest.Write(t, map[string]string{
 		"own.yaml": "version: 1\nname: own\nrules:\n" +
@@ -393,7 +394,7 @@ rules:
 	}, faultsOf(t, dir, "r.yaml"))
 }
 
-func TestAppliesTakesThePlaceOfTheDefault(t *testing.T) {
+func TestAppliesReplacesTheDefault(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
 name: x
@@ -437,7 +438,7 @@ rules:
 	assert.Empty(t, f.Expected)
 }
 
-func TestWhatWasNotIncludedIsSkippedWithTheReason(t *testing.T) {
+func TestRuleWithoutItsIncludeIsSkippedWithTheReason(t *testing.T) {
 	set := rulestest.LoadText(t, `
 version: 1
 name: x
@@ -500,7 +501,7 @@ rules:
 	set, err = rulefile.Load(t.Context(), filepath.Join(dir, "rules.yaml"))
 	require.NoError(t, err)
 	assert.Empty(t, rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`)).Findings)
-	assert.NotEqual(t, before, set.Digest(), "a table decides too")
+	assert.NotEqual(t, before, set.Digest(), "the digest covers tables")
 }
 
 // FuzzLoad reads arbitrary rule files: they compile, or every fault has its place.

@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// place is a place in a rule file, from 1, columns in characters.
+// place is a place in a rule file. Line and column count from 1, columns in characters.
 type place struct{ line, column int }
 
 // placesIn returns the place in the file of each character of a scalar's value, and of its end.

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// At most one of two spellings could count, and which one would be chance.
+// TestTwoSpellingsOfOneNameAreAFault loads names in two spellings. Without the fault, one of the
+// two entries would win by chance.
 func TestTwoSpellingsOfOneNameAreAFault(t *testing.T) {
 	for name, tt := range map[string]struct {
 		files map[string]string

@@ -15,7 +15,7 @@ import (
 // separators are the characters that can separate cells.
 var separators = []rune{',', ';', '\t', '|'}
 
-// sepLine is a first line that tells spreadsheet programs which separator a file has.
+// sepLine matches a first line that tells spreadsheet programs the separator of a file.
 var sepLine = regexp.MustCompile(`(?i)^"?sep=([^"\n])"?[,;\t| ]*(?:\n|$)`)
 
 // readCSV reads cells separated by commas, or by another separator if that makes the key column
@@ -77,8 +77,8 @@ func readCSV(ctx context.Context, content []byte, key string) (*Table, error) {
 	}
 }
 
-// separator returns the separator that makes the key column appear in the headings, or the one that
-// makes the most headings.
+// separator returns the separator with which the headings have the key column. If there is none, it
+// returns the one that gives the most headings.
 func separator(content []byte, key string, among []rune) rune {
 	best, most := among[0], 0
 	for _, candidate := range among {

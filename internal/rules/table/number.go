@@ -11,14 +11,14 @@ import (
 	"golang.org/x/text/currency"
 )
 
-// notation is how the texts of a table write numbers.
+// notation is the notation of numbers in the texts of a table.
 type notation int
 
 const (
 	// pointNotation is 1,250.50: files with commas between their cells.
 	pointNotation notation = iota
-	// commaNotation is 1.250,50: files with semicolons. Programs use them so that the comma is free
-	// for decimals.
+	// commaNotation is 1.250,50: files with semicolons. Programs separate cells with semicolons if
+	// the comma marks decimals.
 	commaNotation
 	// eitherNotation is either of the two: files with tabs, and texts in workbooks.
 	eitherNotation
@@ -39,7 +39,7 @@ type number struct {
 	percent bool
 }
 
-// errAmbiguous is the error of a text that can be read as two numbers.
+// errAmbiguous says that a text can be read as two different numbers.
 var errAmbiguous = errors.New("ambiguous")
 
 var (
@@ -137,7 +137,7 @@ func withoutSign(text string) (rest string, negative, ok bool) {
 // if the text is not a number.
 func plainDigits(text string, in notation) (string, error) {
 	if m := threeDigits.FindStringSubmatch(text); m != nil {
-		// Blanks or apostrophes mark the thousands, so decimals follow.
+		// Spaces or apostrophes separate the thousands, so a point or comma marks decimals.
 		text = strings.NewReplacer(" ", "", "'", "").Replace(text)
 		in = eitherNotation
 		if mark := oneMark.FindStringSubmatch(text); mark != nil {
@@ -174,7 +174,8 @@ func plainDigits(text string, in notation) (string, error) {
 	return whole + "." + fraction, nil
 }
 
-// ambiguous says how to write a number that may have thousands or decimals.
+// ambiguous returns the error for a number whose mark may be for thousands or decimals. It says how
+// to write the number.
 func ambiguous(text, whole, fraction string, in notation) error {
 	mark, more := ".", "0" // one more decimal, so that these are not three digits
 	if in == commaNotation {

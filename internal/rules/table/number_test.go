@@ -69,7 +69,7 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 	require.EqualError(t, err, "ambiguous: 1.250 may be 1250 or 1,250: write 1250 or 1,250")
 	_, err = parseNumber("12,500", eitherNotation)
 	require.EqualError(t, err, "ambiguous: 12,500 may be 12500 or 12.500: write 12500 or 12.5000")
-	for _, text := range []string{"12500", "12.5000"} { // the advice can be followed
+	for _, text := range []string{"12500", "12.5000"} { // the advice works
 		_, err = parseNumber(text, eitherNotation)
 		require.NoError(t, err)
 	}

@@ -71,8 +71,8 @@ var dateLayouts = []string{
 	time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05",
 }
 
-// Date returns the day in a column as a text that is the same for every way to write that day. A
-// cell that is not a date is returned as it is.
+// Date returns the day in a column, such as 2026-01-31, for any way to write that day. If a cell is
+// not a date, Date returns its text in lower case.
 func (r Record) Date(column string) string {
 	text := r.Text(column)
 	for _, layout := range dateLayouts {

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// The size of a sheet, as spreadsheet programs have it.
+// The maximum size of a sheet in spreadsheet programs.
 const (
 	lastRow    = 1_048_576
 	lastColumn = 16_384
 )
 
-// sheetCell is a cell as a workbook has it.
+// sheetCell is a cell as the workbook stores it.
 type sheetCell struct {
 	column  int // from 1
 	kind    string
@@ -57,7 +57,8 @@ func (w *workbook) readSheet(r io.Reader, b *builder) error {
 	}
 }
 
-// rowNumber returns a row's number. A row without one follows the row before.
+// rowNumber returns a row's number. A row without a number gets the one after before, the number of
+// the row before it.
 func rowNumber(row xml.StartElement, before int) (int, error) {
 	text := attribute(row, "r")
 	if text == "" {
@@ -149,7 +150,7 @@ func readCell(d *xml.Decoder, start xml.StartElement, line, before int) (sheetCe
 		}
 		switch t := token.(type) {
 		case xml.EndElement:
-			return c, nil // those within are read below
+			return c, nil // the end of the cell; nested elements are read to their ends below
 		case xml.StartElement:
 			switch t.Name.Local {
 			case "v":
