@@ -48,8 +48,8 @@ func TestFirstScrapeBeforeAnyTemporalCall(t *testing.T) {
 	}
 }
 
-// TestScrapesWorkWithoutTemporal scrapes idle processes while Temporal is away. When it is back,
-// the ingress accepts deliveries and the worker polls.
+// TestScrapesWorkWithoutTemporal scrapes idle processes while Temporal is unavailable. When it is
+// back, the ingress accepts deliveries and the worker polls.
 func TestScrapesWorkWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	for name, takeAway := range awayTemporal {
@@ -61,7 +61,7 @@ func TestScrapesWorkWithoutTemporal(t *testing.T) {
 			processes := s.startIdle(t, way)
 
 			bringBack := takeAway(way)
-			// Scrape first: no probe has noticed yet that Temporal is away.
+			// Scrape first, before a probe notices that Temporal is unavailable.
 			for _, p := range processes {
 				status, page := p.ask("/metrics")
 				require.Equal(t, http.StatusOK, status, page)
@@ -84,7 +84,8 @@ func TestScrapesWorkWithoutTemporal(t *testing.T) {
 	}
 }
 
-// TestStopsWithoutTemporal: a process stops on SIGTERM with exit status 0.
+// TestStopsWithoutTemporal sends SIGTERM to processes without Temporal. They stop with exit status
+// 0.
 func TestStopsWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	for name, takeAway := range awayTemporal {
@@ -102,7 +103,7 @@ func TestStopsWithoutTemporal(t *testing.T) {
 	}
 }
 
-// awayTemporal lists the ways in which Temporal can be away.
+// awayTemporal lists the ways in which Temporal can be unavailable.
 var awayTemporal = map[string]func(*link) (bringBack func()){
 	"refuses": func(l *link) func() { l.cut(); return l.restore },
 	"hangs":   func(l *link) func() { return l.stall() },
@@ -119,8 +120,8 @@ func (s *stack) startIdle(t *testing.T, way *link) []*gateProcess {
 	return processes
 }
 
-// TestStopsWhateverTheCollectorDoes: the processes send traces and metrics to a collector that is
-// healthy, away, or accepts connections and never responds.
+// TestStopsWhateverTheCollectorDoes stops processes that send traces and metrics to a collector.
+// The collector is healthy, is unavailable, or accepts connections and never responds.
 func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -154,8 +155,8 @@ func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 	}
 }
 
-// TestUnreadOutputDoesNotStopTheGate: the reader of standard output and error hangs, as a log
-// driver may, or has ended. The processes still work, and stop on SIGTERM.
+// TestUnreadOutputDoesNotStopTheGate runs processes while the reader of standard output and error
+// hangs, as a log driver may, or has ended. The processes still work, and stop on SIGTERM.
 func TestUnreadOutputDoesNotStopTheGate(t *testing.T) {
 	t.Parallel()
 	for name, ended := range map[string]bool{"the reader hangs": false,

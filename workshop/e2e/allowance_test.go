@@ -254,7 +254,7 @@ func scrape(t *testing.T, recorded *telemetry.Telemetry) string {
 	return page.Body.String()
 }
 
-// TestRetryAfterOfInflowIsObeyed: somebody else has used up the quota.
+// TestRetryAfterOfInflowIsObeyed fetches orders after another program has used up the quota.
 func TestRetryAfterOfInflowIsObeyed(t *testing.T) {
 	t.Parallel()
 	recorded, err := telemetry.Start(t.Context(),

@@ -344,7 +344,7 @@ func sweepBranches() map[string]branch {
 			s.save(id)
 			assert.Equal(t, 1, s.sweepNow().Missed)
 			s.sees(id)
-			// Signal of a sweep that listed the orders a moment earlier.
+			// This is the signal of a sweep that listed the orders a moment earlier.
 			s.miss(id, "0000000000000001")
 			s.fix(id)
 			assert.Equal(t, 1, s.sweepNow().Missed)

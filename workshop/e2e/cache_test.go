@@ -35,8 +35,8 @@ func (s *stack) hold(n int) (ids []string) {
 	return ids
 }
 
-// TestMoreHeldOrdersThanTheCacheKeeps: runs that were evicted from the worker's cache continue when
-// something happens to them.
+// TestMoreHeldOrdersThanTheCacheKeeps holds more orders than the worker's cache keeps. Evicted runs
+// continue at their next event.
 func TestMoreHeldOrdersThanTheCacheKeeps(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})

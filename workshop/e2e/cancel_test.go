@@ -17,7 +17,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// cancel does what Anna does with 'temporal workflow cancel --reason …'.
+// cancel does what 'temporal workflow cancel --reason …' does for an operator.
 func (s *stack) cancel(id string) error {
 	_, err := s.temporal.WorkflowService().RequestCancelWorkflowExecution(s.t.Context(),
 		&workflowservice.RequestCancelWorkflowExecutionRequest{
@@ -53,8 +53,8 @@ func (s *stack) requireNoFailedTask(id string) {
 const byAnna = "temporal-cli:anna@desk ended the watch over this order by hand, by cancelling " +
 	"its run. Reason: goods are needed"
 
-// TestCancelInOneTaskWithDeliveries: no worker runs while an order gets deliveries and is
-// cancelled, so the workflow sees all of it in one task.
+// TestCancelInOneTaskWithDeliveries sends deliveries and a cancellation while no worker runs, so
+// the workflow gets all of them in one task.
 func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -150,7 +150,8 @@ func TestCancelsAmongDeliveries(t *testing.T) {
 	}
 }
 
-// TestDeliveryAfterACancel: the receiver of notices is down, so the cancelled run is still open.
+// TestDeliveryAfterACancel sends a delivery to a cancelled run. The run is still open, because the
+// receiver of notices is down.
 func TestDeliveryAfterACancel(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -176,8 +177,8 @@ func TestDeliveryAfterACancel(t *testing.T) {
 	s.requireNoFailedTask(id)
 }
 
-// TestNoticeInFlightIsSentOnce: before the run continues as new, it waits for the attempt in
-// flight.
+// TestNoticeInFlightIsSentOnce makes a run continue as new while an attempt to send a notice is in
+// flight. The run first waits for the attempt.
 func TestNoticeInFlightIsSentOnce(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -205,7 +206,7 @@ func TestNoticeInFlightIsSentOnce(t *testing.T) {
 	assert.Equal(t, "failed resolved", r.kinds(id))
 }
 
-// asks reports whether the order's latest run has an event of a type.
+// asks reports whether the order's latest run has an event of that type.
 func (s *stack) asks(id string, eventType enumspb.EventType) bool {
 	s.t.Helper()
 	for _, event := range s.events(ordercheck.WorkflowID(id), "") {
@@ -234,7 +235,8 @@ func (s *stack) wrongTwice() (id string) {
 	return id
 }
 
-// TestOverrideSurvivesACancelledRun, and also a later run that could not check the order.
+// TestOverrideSurvivesACancelledRun overrides an error before its run is cancelled. The override
+// also survives a later run that could not check the order.
 func TestOverrideSurvivesACancelledRun(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: holding(0)})
@@ -265,7 +267,7 @@ func TestOverrideSurvivesACancelledRun(t *testing.T) {
 	assert.Equal(t, operations.RerunResult{Skipped: 1}, rerun)
 }
 
-// TestTerminateAndReset: deliveries after a terminate or reset are checked in a new run.
+// TestTerminateAndReset sends deliveries after a terminate or reset. A new run checks them.
 func TestTerminateAndReset(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: holding(0)})

@@ -13,8 +13,8 @@ import (
 	"error-check-gate/worker"
 )
 
-// TestClockIsComparedWithTemporal: a worker with a wrong clock is not ready and says why. A worker
-// with the right clock stays ready.
+// TestClockIsComparedWithTemporal runs a worker with a wrong clock. It is not ready, and says why.
+// A worker with the right clock stays ready.
 func TestClockIsComparedWithTemporal(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

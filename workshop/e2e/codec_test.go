@@ -75,8 +75,8 @@ func (s *stack) failedTasks(id, keyID string) int {
 	return n
 }
 
-// TestAnOrderWaitsForTheKeyThatItsWorkerLacks: while no worker can decrypt an order's history, its
-// run neither fails nor loses a delivery. It continues when a worker has the key.
+// TestAnOrderWaitsForTheKeyThatItsWorkerLacks runs a worker without an order's key. Meanwhile the
+// order's run neither fails nor loses a delivery. It continues when a worker has the key.
 func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	t.Parallel()
 	right, other := newPayloadKey("right"), newPayloadKey("other")
@@ -86,7 +86,7 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 			HoldMax: time.Hour},
 	})
 
-	// At the start of the run.
+	// The key is missing at the start of the run.
 	id := s.create("balance-wrong")
 	require.NoError(t, s.fake.WaitIdle(t.Context()))
 	stop := s.workerWithKeys(payloadKeys(t, "plain", other))
@@ -97,7 +97,8 @@ func TestAnOrderWaitsForTheKeyThatItsWorkerLacks(t *testing.T) {
 	s.waitForStatus(id, ordercheck.StatusFailed)
 	stop()
 
-	// In the middle of a hold: with a signal from the ingress, and a plain one from an operator.
+	// The key is missing in the middle of a hold, which gets a signal from the ingress and a plain
+	// one from an operator.
 	stop = s.workerWithKeys(&codec.Keys{})
 	failed := s.failedTasks(id, "right")
 	before := len(s.fetches(id))

@@ -47,7 +47,7 @@ type connectPage struct {
 	folder         string
 	admin          string   // host:port of the ingress's metrics
 	env            []string // the page's settings with this test's values
-	id             string   // of an order
+	id             string   // the id of an order
 	subscriptionID string
 }
 
@@ -155,7 +155,7 @@ func (p *connectPage) checkOrders() {
 	}, waitFor, tick)
 }
 
-// rotate replaces the secret, and sees in metrics and audit log that the new one is used.
+// rotate replaces the secret. Metrics and the audit log show that the ingress uses the new one.
 func (p *connectPage) rotate() {
 	p.t.Helper()
 	old := p.subscriptionID

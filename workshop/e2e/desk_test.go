@@ -16,7 +16,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestAnOrderFromItsMistakeToItsRelease plays the main use of the desk from beginning to end.
+// TestAnOrderFromItsMistakeToItsRelease goes through the main use of the desk from beginning to
+// end.
 func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	t.Parallel()
 	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet,
@@ -59,20 +60,20 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	d.waitForStatus(id, ordercheck.StatusOverridden)
 	assert.Equal(t, "yes", d.release(id))
 
-	// The manager chooses an earlier end. When it has come, the order is held again.
+	// The manager chooses an earlier end of the override. After that, the order is held again.
 	boss.override(id, "The check has not come.", time.Now().Add(2*time.Second))
 	d.waitForStatus(id, ordercheck.StatusFailed)
 	assert.Equal(t, "no", d.release(id))
 	d.mailTo(rep, "[FAILED] "+number, "The override by "+manager+" has ended")
 
-	// The rep fixes it, and it may leave.
+	// The rep fixes the order, and it may leave.
 	d.fix(id)
 	assert.Equal(t, ordercheck.StatusPassed, d.mustResult(id).Status)
 	assert.Equal(t, "yes", d.release(id))
 	_, page = dana.get("/orders/" + id)
 	assert.Contains(t, page, "<strong>Yes</strong>")
 
-	// The timeline shows all of it.
+	// The timeline has an entry for each step.
 	kinds := map[ordercheck.TimelineKind]bool{}
 	for _, entry := range d.report(id).Timeline {
 		kinds[entry.Kind] = true
@@ -96,8 +97,8 @@ func TestAnOrderFromItsMistakeToItsRelease(t *testing.T) {
 	}
 }
 
-// TestADeliveryOnItsWayHoldsTheOrder: the ingress has accepted a delivery as part of a batch, but
-// the order's run does not know about it yet.
+// TestADeliveryOnItsWayHoldsTheOrder asks for a release while a delivery is in a batch: the ingress
+// has accepted it, but the order's run has not received it yet.
 func TestADeliveryOnItsWayHoldsTheOrder(t *testing.T) {
 	t.Parallel()
 	d := newDeskStack(t, options{settings: orderlife.Settings{SettleQuiet: settleQuiet,

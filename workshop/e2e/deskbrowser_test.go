@@ -24,7 +24,7 @@ import (
 	"error-check-gate/workshop/internal/browsertest"
 )
 
-// gatedOrders is InFlow that answers only while it is open. Fetches wait meanwhile.
+// gatedOrders is an InFlow client that fetches only while it is open. Other fetches wait.
 type gatedOrders struct {
 	activities.Orders
 	open chan struct{} // has one value while InFlow is open
@@ -42,7 +42,7 @@ func (o *gatedOrders) SalesOrder(
 	return o.Orders.SalesOrder(ctx, id, include)
 }
 
-// TestDeskInABrowser: a manager and a sales rep use everything that the desk offers, in Chromium.
+// TestDeskInABrowser uses every function of the desk in Chromium, as a manager and as a sales rep.
 func TestDeskInABrowser(t *testing.T) {
 	t.Parallel()
 	b := newDeskTab(t)
@@ -86,7 +86,7 @@ func newDeskTab(t *testing.T) *deskTab {
 	return b
 }
 
-// do runs steps, which must succeed. what describes them in a failure.
+// do runs steps, which must succeed. what describes the steps if they fail.
 func (b *deskTab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.tab, steps...); err != nil {
@@ -100,7 +100,7 @@ func (b *deskTab) page(path string) chromedp.Action[chromedp.Void] {
 	return chromedp.Navigate(b.d.at(path))
 }
 
-// sound checks the page for faults in several widths. If the variable SCREENSHOTS names a folder,
+// sound checks the page for faults at several widths. If the variable SCREENSHOTS names a folder,
 // it saves pictures there.
 func (b *deskTab) sound(name string) {
 	b.t.Helper()

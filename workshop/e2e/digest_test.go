@@ -82,8 +82,8 @@ func (s *stack) listed(held int64) {
 	}, waitFor, tick)
 }
 
-// TestDigestListsHeldOrders: one mail lists all held orders, oldest first. Orders that the previous
-// digest did not have are marked. If nothing is held, there is no mail.
+// TestDigestListsHeldOrders checks that one mail lists all held orders, oldest first, and marks
+// those that the previous digest did not list. If nothing is held, there is no mail.
 func TestDigestListsHeldOrders(t *testing.T) {
 	t.Parallel()
 	catcher := newCatcher(t)
@@ -147,8 +147,8 @@ func TestDigestListsHeldOrders(t *testing.T) {
 	assert.NotContains(t, text, newer)
 }
 
-// TestScheduleOfTheDigestFollowsTheSettings: it is created, changed with its time zone, and
-// removed.
+// TestScheduleOfTheDigestFollowsTheSettings changes the settings. The worker creates the schedule,
+// changes it and its time zone, and removes it.
 func TestScheduleOfTheDigestFollowsTheSettings(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})

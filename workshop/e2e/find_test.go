@@ -15,8 +15,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestOrdersAreFoundByTheirNumber: people know SO-001051, not its UUID. A number without an order
-// leaves no failed run.
+// TestOrdersAreFoundByTheirNumber names orders by their numbers, because people know SO-001051, not
+// its UUID. A number without an order leaves no failed run.
 func TestOrdersAreFoundByTheirNumber(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})

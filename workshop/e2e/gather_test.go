@@ -18,7 +18,7 @@ import (
 )
 
 // endWindow restarts the worker with a window that ends at once. Then it holds one more order,
-// whose notice carries the new setting, and returns the order's number.
+// whose notice has the new setting. It returns the order's number.
 func (s *stack) endWindow(stop func()) (number string) {
 	s.t.Helper()
 	stop()
@@ -124,7 +124,7 @@ func TestBurstOfNoticesIsOneMail(t *testing.T) {
 	}
 }
 
-// TestEachSalesRepHasItsOwnLimit: notices to one sales rep do not count for another.
+// TestEachSalesRepHasItsOwnLimit checks that notices to one sales rep do not count for another one.
 func TestEachSalesRepHasItsOwnLimit(t *testing.T) {
 	t.Parallel()
 	catcher := newCatcher(t)
@@ -144,7 +144,7 @@ func TestEachSalesRepHasItsOwnLimit(t *testing.T) {
 	rep := func(name string) map[string]any {
 		return map[string]any{"teamMemberId": name, "name": name, "email": name + "@example.com"}
 	}
-	// so each order is checked once
+	// Lose the webhooks, so that each order is checked once.
 	require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
 	hold := func(number, name, says string) {
 		t.Helper()

@@ -46,7 +46,7 @@ func TestWorkerKilledWhileHandingOver(t *testing.T) {
 	}
 }
 
-// TestIngressKilledWhileCommitting: no delivery that got a 200 is lost with the process.
+// TestIngressKilledWhileCommitting kills the ingress. No delivery that got a 200 is lost.
 func TestIngressKilledWhileCommitting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})

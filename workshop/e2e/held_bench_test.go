@@ -13,11 +13,11 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// heldOrders is enough: the cost per order is the same for thousands.
+// heldOrders is the number of orders. The cost per order is the same for thousands.
 const heldOrders = 500
 
-// BenchmarkHeldOrders holds 500 orders and measures their cost while nothing happens to them. It
-// should be only their timers.
+// BenchmarkHeldOrders holds 500 orders and measures the cost of idle ones, which should be only a
+// timer each.
 func BenchmarkHeldOrders(b *testing.B) {
 	s := newStack(b, options{settings: holding(0), noWorker: true})
 	s.startWorker()

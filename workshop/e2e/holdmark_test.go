@@ -33,7 +33,7 @@ func newMarkStack(t *testing.T, o options) *stack {
 	return newStack(t, o)
 }
 
-// document returns an order as InFlow has it, with its lines.
+// document returns InFlow's document of an order, with its lines.
 func (s *stack) document(id string) map[string]any {
 	s.t.Helper()
 	document, err := s.fake.Order(id)
@@ -68,7 +68,7 @@ func (s *stack) writes(id string) (writes []fakeinflow.Request) {
 	return writes
 }
 
-// withoutMark returns an order without what a mark changes.
+// withoutMark returns an order without the fields that a mark changes.
 func withoutMark(document map[string]any) map[string]any {
 	rest := map[string]any{}
 	for name, value := range document {
@@ -104,8 +104,8 @@ func TestAHoldShowsOnTheOrderInInflow(t *testing.T) {
 		tick,
 		"the report is of the version that the mark made",
 	)
-	// Two of these requests are of the mark. A save while the gate waits for its own webhook could not
-	// be told from it.
+	// Two of these requests are for the mark. Wait for them, because the gate could take a save for
+	// its own write while it waits for the webhook of that write.
 	require.Eventually(
 		t,
 		func() bool { return len(s.fetches(id)) == 4 && !s.deskView(id).CheckDue },
@@ -145,7 +145,7 @@ func (s *stack) markPriorities(id string) (priorities []int) {
 	return priorities
 }
 
-// deskView is the answer to the desk's query, of the latest run.
+// deskView returns the answer of the latest run to the desk's query.
 func (s *stack) deskView(id string) (view ordercheck.DeskView) {
 	s.t.Helper()
 	answer, err := s.temporal.QueryWorkflow(
@@ -185,7 +185,7 @@ func TestWithoutAHoldFieldNoOrderIsWritten(t *testing.T) {
 	}
 }
 
-func TestOtherPeoplesWordsInTheHoldFieldStay(t *testing.T) {
+func TestTextsOfPeopleInTheHoldFieldStay(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
 	order := s.sample("balance-wrong")
@@ -199,7 +199,8 @@ func TestOtherPeoplesWordsInTheHoldFieldStay(t *testing.T) {
 	assert.Empty(t, s.writes(id))
 }
 
-// TestAWriteThatDamagesAnOrderStopsAllMarks: InFlow answers 200, and a serial number is gone.
+// TestAWriteThatDamagesAnOrderStopsAllMarks makes InFlow answer a write with 200 and lose a serial
+// number.
 func TestAWriteThatDamagesAnOrderStopsAllMarks(t *testing.T) {
 	t.Parallel()
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
@@ -290,7 +291,7 @@ func (s *stack) createWithSerials() string {
 	return id
 }
 
-// TestALostAnswerMakesOneMark: the write arrives, its answer doesn't.
+// TestALostAnswerMakesOneMark makes InFlow apply a write whose answer is lost.
 func TestALostAnswerMakesOneMark(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -305,7 +306,7 @@ func TestALostAnswerMakesOneMark(t *testing.T) {
 	report := s.mustResult(id)
 	assert.Empty(t, s.mark(id))
 	assert.Equal(t, 2, s.applied(id))
-	assert.Equal(t, 2, deliveriesIn(report), "its own writes are no news: %v", report.Timeline)
+	assert.Equal(t, 2, deliveriesIn(report), "the gate's own writes are not deliveries: %v", report.Timeline)
 	s.requireMarksOn()
 }
 
@@ -328,7 +329,7 @@ func (s *stack) waitForCompleted(id, activity string, n int) {
 	}, waitFor, tick)
 }
 
-// applied counts the writes of an order that InFlow took.
+// applied counts the writes of an order that InFlow applied.
 func (s *stack) applied(id string) (n int) {
 	for _, write := range s.writes(id) {
 		if write.Status == http.StatusOK || write.Status == 0 { // 0: nobody had the answer
@@ -354,7 +355,8 @@ func (s *stack) requireMarksOn() {
 	require.Nil(s.t, stop)
 }
 
-// TestAWorkerKilledDuringAMark: InFlow has written the mark, and Temporal doesn't know.
+// TestAWorkerKilledDuringAMark kills a worker when InFlow has written the mark but Temporal does
+// not know yet.
 func TestAWorkerKilledDuringAMark(t *testing.T) {
 	t.Parallel()
 	for name, damaged := range map[string][]string{"no damage": nil, "damage": {"lines"}} {
@@ -398,7 +400,7 @@ func TestAWorkerKilledDuringAMark(t *testing.T) {
 	}
 }
 
-// TestTwoWorkersWriteOneMark: each order is one run, whoever works on it.
+// TestTwoWorkersWriteOneMark runs two workers. They write one mark, because an order has one run.
 func TestTwoWorkersWriteOneMark(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -418,7 +420,8 @@ func TestTwoWorkersWriteOneMark(t *testing.T) {
 	}
 }
 
-// TestAWorkerWithoutTheFieldLeavesNoMark: a setting reaches the workers one after the other.
+// TestAWorkerWithoutTheFieldLeavesNoMark switches marks off for one worker, because a setting
+// reaches the workers one after the other.
 func TestAWorkerWithoutTheFieldLeavesNoMark(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -431,7 +434,7 @@ func TestAWorkerWithoutTheFieldLeavesNoMark(t *testing.T) {
 	s.mustResult(id)
 }
 
-// TestAMarkIsWrittenAcrossRuns: a run continues as new while InFlow takes its time for a write.
+// TestAMarkIsWrittenAcrossRuns makes a run continue as new during a slow write.
 func TestAMarkIsWrittenAcrossRuns(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -465,7 +468,8 @@ func (s *stack) waitForScheduled(id, activity string) {
 	}, waitFor, tick)
 }
 
-// TestARightOrderKeepsItsRunWhileMarksAreStopped: otherwise its mark would stay for good.
+// TestARightOrderKeepsItsRunWhileMarksAreStopped fixes an order while marks are stopped. If its run
+// ended, nothing would remove the mark later.
 func TestARightOrderKeepsItsRunWhileMarksAreStopped(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -487,7 +491,7 @@ func TestARightOrderKeepsItsRunWhileMarksAreStopped(t *testing.T) {
 	assert.Empty(t, s.mark(id))
 }
 
-func TestWordsAppendedToAMarkStay(t *testing.T) {
+func TestTextAppendedToAMarkStays(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
 	id := s.create("balance-wrong")
@@ -500,7 +504,7 @@ func TestWordsAppendedToAMarkStay(t *testing.T) {
 	assert.Len(t, s.writes(id), 1)
 }
 
-// TestAChangedFieldMovesTheMark: the company chooses another field while an order is held.
+// TestAChangedFieldMovesTheMark changes the setting of the hold field while an order is held.
 func TestAChangedFieldMovesTheMark(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{noWorker: true})
@@ -520,8 +524,8 @@ func TestAChangedFieldMovesTheMark(t *testing.T) {
 	}, waitFor, tick)
 }
 
-// TestASaveDuringAMarkIsNotOverwritten: InFlow refuses the write, and the gate reads the order
-// again.
+// TestASaveDuringAMarkIsNotOverwritten saves an order while the gate marks it. InFlow refuses the
+// write, and the gate reads the order again.
 func TestASaveDuringAMarkIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})
@@ -553,8 +557,8 @@ func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
 	assert.Empty(t, s.mark(id))
 }
 
-// TestTheSweepTakesAwayTheMarkOfATerminatedRun: nobody saves the order again. By now its error has an
-// hour of grace, so the order is not held.
+// TestTheSweepTakesAwayTheMarkOfATerminatedRun sweeps an order that nobody saves again. Its error
+// now has a grace period of an hour, so the order is not held.
 func TestTheSweepTakesAwayTheMarkOfATerminatedRun(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{noWorker: true, sweep: byHand})
@@ -575,7 +579,8 @@ func TestTheSweepTakesAwayTheMarkOfATerminatedRun(t *testing.T) {
 	assert.Zero(t, s.sweepNow().Terminated)
 }
 
-// TestAMarkOfAResetRunIsTakenAway: after the reset, the run doesn't know its own mark.
+// TestAMarkOfAResetRunIsTakenAway resets a run to a time before its mark, so the run does not know
+// the mark.
 func TestAMarkOfAResetRunIsTakenAway(t *testing.T) {
 	t.Parallel()
 	s := newMarkStack(t, options{})

@@ -28,8 +28,8 @@ var asInProduction = orderlife.Settings{
 	HoldMax: 720 * time.Hour,
 }
 
-// TestIncompleteOrdersNeverPass: InFlow responds with 200, but leaves out a part that was
-// requested, for a while or for good.
+// TestIncompleteOrdersNeverPass makes InFlow respond with 200 but leave out a part that the gate
+// requested, for a while or forever.
 func TestIncompleteOrdersNeverPass(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: asInProduction})
@@ -82,8 +82,8 @@ func intersection(a, b []string) []string {
 	return both
 }
 
-// TestFetchAndCheckWithDifferentRuleSets: while a rule file changes, one worker fetches for the old
-// set and another worker checks with the new one.
+// TestFetchAndCheckWithDifferentRuleSets changes a rule file. Meanwhile, one worker fetches for the
+// old set, and another worker checks with the new one.
 func TestFetchAndCheckWithDifferentRuleSets(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{settings: asInProduction, noWorker: true})

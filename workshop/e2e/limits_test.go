@@ -51,7 +51,7 @@ func hugeRules(t *testing.T) func() *rules.Set {
 }
 
 // TestValuesOverTemporalsLimits makes each value of an order ten times too large for Temporal,
-// alone and together. No run may be terminated, hang or fail: the order is held, and reports say
+// alone and together. No run may be terminated, hang or fail. The order is held, and its report has
 // the cut values.
 func TestValuesOverTemporalsLimits(t *testing.T) {
 	t.Parallel()
@@ -146,8 +146,8 @@ func TestValuesOverTemporalsLimits(t *testing.T) {
 	}
 }
 
-// TestTooLargeOrderIsReported: an order whose digest is too large for Temporal cannot be checked,
-// and people are notified.
+// TestTooLargeOrderIsReported adds an order whose digest is too large for Temporal. It cannot be
+// checked, and people are notified.
 func TestTooLargeOrderIsReported(t *testing.T) {
 	t.Parallel()
 	noticed := make(chan struct{}, 16)

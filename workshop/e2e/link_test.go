@@ -52,7 +52,7 @@ func (l *link) restore() {
 	})
 }
 
-// cut may be called more than once.
+// cut closes open connections and refuses new ones. It may be called more than once.
 func (l *link) cut() {
 	_ = l.listener.Close()
 	l.cutOff()

@@ -1,6 +1,6 @@
 // Package e2e_test runs the whole gate against a real Temporal server. The fake InFlow sends
-// deliveries over HTTP. Tests judge what an outsider can see: the fake's log of requests, reports,
-// notices, metrics and Temporal's history.
+// deliveries over HTTP. Tests check only what an outsider can see: the fake's log of requests,
+// reports, notices, metrics and Temporal's history.
 //
 // To write a test, call newStack, which starts a gate with its own InFlow and namespace. Helpers
 // are grouped by what a test does next:
@@ -99,10 +99,10 @@ func startProduction(ctx context.Context) (*productionserver.Server, error) {
 
 const (
 	settleQuiet = 50 * time.Millisecond
-	// webhookWait is how long a sweep waits for a delivery that may be in flight.
+	// webhookWait is the time for which a sweep waits for a delivery that may be in flight.
 	webhookWait = 200 * time.Millisecond
-	// waitFor limits the wait for something that happens by itself, such as a new entry in
-	// Temporal's list of runs. It is long enough for a load average of ten per processor.
+	// waitFor is the timeout for an event that must happen, such as a new entry in Temporal's list
+	// of runs. It is long enough for a load average of ten per processor.
 	waitFor = 5 * time.Minute
 	tick    = 50 * time.Millisecond
 )

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// outcomesOf asks what became of the errors of a rule today.
+// outcomesOf returns today's outcomes of a rule's errors.
 func (s *stack) outcomesOf(ruleID string) (counts ordercheck.OutcomeCounts) {
 	s.t.Helper()
 	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.OutcomesWorkflowID, "",
@@ -75,7 +75,8 @@ func TestRulesPageSaysWhatBecameOfErrors(t *testing.T) {
 	assert.Contains(t, page, `<td data-label="Overridden">2</td>`)
 }
 
-// outcomeBranches returns the branches of a run that records outcomes, and of the run that counts them.
+// outcomeBranches returns the branches of a run that records outcomes, and of the run that counts
+// them.
 func outcomeBranches() map[string]branch {
 	return map[string]branch{
 		"outcomes": func(t *testing.T, name string) {

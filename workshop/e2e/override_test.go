@@ -13,8 +13,9 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestOverrideWithoutAWorker: the command ends and says that the outcome is unknown. The override
-// may take effect when a worker runs, or Temporal may drop it. Repeating the command does no harm.
+// TestOverrideWithoutAWorker overrides an error while no worker runs. The command ends and says
+// that the outcome is unknown. The override may take effect when a worker runs, or Temporal may
+// drop it. Repeating the command does no harm.
 func TestOverrideWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true, settings: orderlife.Settings{

@@ -122,7 +122,7 @@ func playRole(role string) int {
 	return 1
 }
 
-// hangAfterWrite is a transport that keeps InFlow's answers to writes to itself.
+// hangAfterWrite is a transport that does not return InFlow's answers to writes.
 type hangAfterWrite struct{ ctx context.Context }
 
 func (h hangAfterWrite) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -203,7 +203,7 @@ func TestTemporalDownAndBack(t *testing.T) {
 	s.becomes("/readyz", http.StatusOK)
 
 	require.NoError(t, own.Kill())
-	// That this takes at most 4 s is tested by TestCommitGivesUpInTime, without a real clock.
+	// TestCommitGivesUpInTime tests, without a real clock, that this takes at most 4 s.
 	status, _ := s.post(id)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	s.becomes("/readyz", http.StatusServiceUnavailable)

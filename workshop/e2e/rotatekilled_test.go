@@ -80,8 +80,8 @@ func (s *subscriber) puts() (n int) {
 }
 
 // TestRotationKilledAtAnyMoment kills 'gate webhooks rotate' at moments spread over its whole run,
-// two thirds of them after the ingress has accepted the new secret, and runs it again at once.
-// InFlow works without faults only in every fourth run.
+// and runs it again at once. Two thirds of the moments are after the ingress has accepted the new
+// secret. InFlow has no faults only in every fourth run.
 func TestRotationKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	const (
@@ -180,8 +180,8 @@ func (p *slowInflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, response.Body)
 }
 
-// TestRotationKilledWithARequestInFlight: InFlow applies a request two seconds after the rotation
-// that sent it was killed, while the next rotation runs.
+// TestRotationKilledWithARequestInFlight kills a rotation whose request is in flight. InFlow
+// applies the request two seconds later, while the next rotation runs.
 func TestRotationKilledWithARequestInFlight(t *testing.T) {
 	t.Parallel()
 	for i, name := range []string{"list", "make", "list again", "move the events", "remove",
@@ -216,7 +216,7 @@ func TestRotationKilledWithARequestInFlight(t *testing.T) {
 	}
 }
 
-// TestRotationLocksItsFile: a second rotation of the same file ends before it calls InFlow.
+// TestRotationLocksItsFile runs a second rotation of the same file. It ends before it calls InFlow.
 func TestRotationLocksItsFile(t *testing.T) {
 	t.Parallel()
 	s, stop := rotating(t)
@@ -231,7 +231,8 @@ func TestRotationLocksItsFile(t *testing.T) {
 	assert.Greater(t, s.nothingLost(stop), 0)
 }
 
-// TestRotationWhileTheIngressIsDown: it changes nothing, and succeeds when the ingress is back.
+// TestRotationWhileTheIngressIsDown runs a rotation without the ingress. It changes nothing, and
+// succeeds when the ingress is back.
 func TestRotationWhileTheIngressIsDown(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)

@@ -55,8 +55,8 @@ rules:
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
 
-// TestOtherOrdersAreLookedUpOnce: rules that compare orders cost one more request, but none for the
-// customer's next order.
+// TestOtherOrdersAreLookedUpOnce checks that rules that compare orders cost one more request, but
+// none for the customer's next order.
 func TestOtherOrdersAreLookedUpOnce(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})

@@ -38,8 +38,8 @@ func (s *stack) waitForRecheck() {
 	}, waitFor, tick, "the open orders were not asked to check themselves")
 }
 
-// TestOrdersAreCheckedAgainWhenTheRulesChange: held orders are checked again without a delivery and
-// without a request to InFlow.
+// TestOrdersAreCheckedAgainWhenTheRulesChange changes the rules. Held orders are checked again,
+// without a delivery and without a request to InFlow.
 func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]string{
@@ -80,7 +80,7 @@ func TestOrdersAreCheckedAgainWhenTheRulesChange(t *testing.T) {
 	}
 }
 
-// TestWorkersWithTwoRuleSets: while two workers have different sets, an unchanged order does not
+// TestWorkersWithTwoRuleSets runs two workers with different sets. An unchanged order does not
 // switch between failed and resolved. A worker that starts with the older set changes nothing.
 func TestWorkersWithTwoRuleSets(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,8 @@ func TestWorkersWithTwoRuleSets(t *testing.T) {
 	assert.Equal(t, older.Digest(), s.waitForRules(older).Digest, "the older set stays in force")
 }
 
-// TestRevertedRuleFile: the only worker keeps the set in force until a person decides.
+// TestRevertedRuleFile reverts the rule file of the only worker. The worker keeps the set in force
+// until a person switches.
 func TestRevertedRuleFile(t *testing.T) {
 	t.Parallel()
 	var live atomic.Pointer[rules.Set]
@@ -149,7 +150,8 @@ func TestRevertedRuleFile(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, s.mustResult(id).Status)
 }
 
-// TestTerminatedRulesRecord: the next run of the record continues with the set that was in force.
+// TestTerminatedRulesRecord terminates the record of the set in force. Its next run continues with
+// the same set.
 func TestTerminatedRulesRecord(t *testing.T) {
 	t.Parallel()
 	older, newer := loadRules(t, "older", tooLarge),

@@ -73,7 +73,7 @@ func (s *stack) events(workflowID, run string) []*historypb.HistoryEvent {
 	return events
 }
 
-// count returns how many runs in Temporal's list match a query.
+// count returns the number of runs in Temporal's list that match a query.
 func (s *stack) count(t require.TestingT, query string) int {
 	answer, err := s.temporal.CountWorkflow(s.t.Context(),
 		&workflowservice.CountWorkflowExecutionsRequest{Query: query})

@@ -195,7 +195,7 @@ func (s *stack) gate() *gate.Gate {
 		Telemetry: s.telemetry}
 }
 
-// meter returns nil if the test does not look at metrics.
+// meter returns the worker's meter provider, or nil if the test does not read metrics.
 func (s *stack) meter() metric.MeterProvider {
 	if s.telemetry == nil {
 		return nil

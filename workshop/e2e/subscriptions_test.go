@@ -187,8 +187,8 @@ func TestSubscribeRotateUnsubscribe(t *testing.T) {
 	assert.Len(t, s.fake.Deliveries(), before, "there are no more deliveries")
 }
 
-// TestLostSecretAndKilledRotation: the response with the secret is cut off, and a rotation is
-// killed half way. The next command repairs it, and no delivery is refused.
+// TestLostSecretAndKilledRotation cuts off the response with the secret, and kills a rotation half
+// way. The next command repairs the damage, and no delivery is refused.
 func TestLostSecretAndKilledRotation(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)

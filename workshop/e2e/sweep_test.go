@@ -111,7 +111,7 @@ func missedIDs(sweep *ordercheck.Sweep) []string {
 	return ids
 }
 
-// TestMissedWebhooksAreFound: while the ingress is down, InFlow gives up deliveries.
+// TestMissedWebhooksAreFound stops the ingress until InFlow has given up deliveries.
 func TestMissedWebhooksAreFound(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{
@@ -206,8 +206,8 @@ func (s *stack) startedBySweep(id string) {
 	assert.Contains(s.t, reasons[0], `"orderVersion":"`+s.version(id)+`"`)
 }
 
-// TestSweepMarksSurvive: a sweep knows what the previous one saw, even with a new worker or
-// schedule.
+// TestSweepMarksSurvive checks that a sweep continues from the previous one's mark, even with a new
+// worker or schedule.
 func TestSweepMarksSurvive(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand, noWorker: true})
@@ -263,8 +263,8 @@ func (h *hookedOrders) ListSalesOrders(
 	return list, err
 }
 
-// TestEditsDuringASweep: orders change their position, version and number while a sweep reads the
-// list, and all webhooks are lost.
+// TestEditsDuringASweep changes orders' position, version and number while a sweep reads the list.
+// All webhooks are lost.
 func TestEditsDuringASweep(t *testing.T) {
 	t.Parallel()
 	hooked := &hookedOrders{entries: 3}
@@ -374,7 +374,7 @@ func TestTwoWorkersKeepOneSchedule(t *testing.T) {
 	})
 }
 
-// TestSweepsDoNotOverlap: a second sweep waits for the first one.
+// TestSweepsDoNotOverlap starts a second sweep, which waits for the first one.
 func TestSweepsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	reading, goOn := make(chan struct{}), make(chan struct{})
@@ -410,7 +410,7 @@ func TestSweepsDoNotOverlap(t *testing.T) {
 		"first has ended")
 }
 
-// TestMetricsOfSweeps: a new worker knows when the last successful sweep was.
+// TestMetricsOfSweeps checks that a new worker knows the time of the last successful sweep.
 func TestMetricsOfSweeps(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand})
@@ -445,7 +445,8 @@ func TestMetricsOfSweeps(t *testing.T) {
 	assert.InDelta(t, byHand.Every.Seconds(), gauges["gate.sweep.every"], 0)
 }
 
-// TestCommandsStopWaiting: when --wait is over, a command says so, and that its work continues.
+// TestCommandsStopWaiting runs commands until --wait is over. They say so, and that their work
+// continues.
 func TestCommandsStopWaiting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{sweep: byHand})
@@ -469,8 +470,8 @@ func TestCommandsStopWaiting(t *testing.T) {
 	}
 }
 
-// sweepFrom runs a sweep whose earlier sweeps left mark. The schedule's own sweeps leave none
-// unless a minute is between them.
+// sweepFrom runs a sweep that starts from mark. The schedule's own sweeps leave a mark only if they
+// are at least a minute apart.
 func (s *stack) sweepFrom(mark string) *ordercheck.Sweep {
 	s.t.Helper()
 	now := time.Now().UTC()
@@ -492,8 +493,8 @@ func (s *stack) sweepFrom(mark string) *ordercheck.Sweep {
 	return &sweep
 }
 
-// lists returns the requests for lists of orders. The look-up of a customer's orders is one, whose
-// answer the worker keeps for the customer's next orders.
+// lists returns the requests for lists of orders. They include the look-up of a customer's orders,
+// which the worker caches for the customer's next orders.
 func (s *stack) lists() (lists []fakeinflow.Request) {
 	for _, request := range s.fake.Requests() {
 		if request.Route == fakeinflow.RouteListSalesOrders {
@@ -513,8 +514,9 @@ func (u unsortedOrders) ListSalesOrders(
 	return u.Client.ListSalesOrders(ctx, query)
 }
 
-// TestAnOldOrderEditedTodayIsFound: its order date is before the sweep's days, and its webhook is
-// lost. If InFlow does not sort, the sweep finds only recent orders, as it says.
+// TestAnOldOrderEditedTodayIsFound edits an order whose date is before the sweep's days, and loses
+// the webhook. The sweep finds the order. If InFlow does not sort, the sweep finds only recent
+// orders, and says so.
 func TestAnOldOrderEditedTodayIsFound(t *testing.T) {
 	t.Parallel()
 	for name, sorted := range map[string]bool{"sorted": true, "not sorted": false} {

@@ -20,8 +20,8 @@ rules:
 - {id: no-contact, scope: order, severity: warning, when: "!order.hasContactName", message: "'There is no contact.'"}
 `
 
-// TestWarningsReachPeople: with NOTIFY_WARNINGS, a worker mails each warning of an order once,
-// although each check is a new run. The list of runs can be filtered by rule.
+// TestWarningsReachPeople checks that with NOTIFY_WARNINGS, a worker mails each warning of an order
+// once, although each check is a new run. The list of runs can be filtered by rule.
 func TestWarningsReachPeople(t *testing.T) {
 	t.Parallel()
 	catcher, err := mailcatcher.Start(t.Context(), mailcatcher.Options{})
