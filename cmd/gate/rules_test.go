@@ -328,7 +328,8 @@ func TestRulesTest(t *testing.T) {
 	out, _, status = runRules(t, "", "test", wrong)
 	assert.Equal(t, 1, status)
 	assert.Contains(
-		t, out, wrong+`:13:12: large, example "fine 1": must not break the rule, but: more than 100`)
+		t, out, wrong+`:13:12: large, example "fine 1": must not break the rule, `+
+			`but there is a finding: more than 100`)
 	out, _, status = runRules(t, "", "test", "--json", wrong)
 	assert.Equal(t, 1, status)
 	var results []rules.ExampleResult

@@ -309,7 +309,7 @@ func TestSecretsAreFilesAndNothingHasAPassword(t *testing.T) {
 			}
 		}
 	}
-	assert.Empty(t, misplacedSecrets(t, p), "only required secrets have files")
+	assert.Empty(t, misplacedSecrets(t, p), "required secrets have files, optional ones have none")
 	plain, err := loadProject(t.Context(), cli.WithEnv([]string{"INFLOW_COMPANY_ID=6f1c"}))
 	require.NoError(t, err)
 	for name, secret := range plain.Secrets {

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// outcomesOf returns today's outcomes of a rule's errors.
+// outcomesOf returns the outcomes of a rule's errors since yesterday.
 func (s *stack) outcomesOf(ruleID string) (counts ordercheck.OutcomeCounts) {
 	s.t.Helper()
 	answer, err := s.temporal.QueryWorkflow(s.t.Context(), ordercheck.OutcomesWorkflowID, "",

@@ -222,7 +222,7 @@ func TestSweepMarksSurvive(t *testing.T) {
 	stop = s.startWorker()
 	second := s.sweepNow()
 	assert.Equal(t, first.Marks.SeenAt, second.Marks.SeenAt,
-		"within a minute, what the first one saw is no mark yet, and is kept")
+		"within a minute, the first sweep's next mark is kept but not yet used")
 	assert.Equal(t, first.Marks.Next, second.Marks.Next)
 
 	// A new schedule has no last result, so the sweep looks for the previous sweep in Temporal's
@@ -302,7 +302,7 @@ func TestEditsDuringASweep(t *testing.T) {
 	hooked.before = nil
 	hooked.mu.Unlock()
 	second := s.sweepNow()
-	assert.LessOrEqual(t, second.Missed, 3, "what the first one read and did not change is not "+
+	assert.LessOrEqual(t, second.Missed, 3, "unchanged orders that the first sweep read are not "+
 		"checked again: %v", second.Orders)
 	for i, id := range ids {
 		if i != 1 {
