@@ -105,7 +105,7 @@ type chaos struct {
 	linesLeftOut map[string]time.Time
 
 	// ingressAtRest and workerAtRest were measured before the first delivery.
-	ingressAtRest, workerAtRest atRest
+	ingressAtRest, workerAtRest resources
 }
 
 func setUp(t *testing.T) *chaos {
