@@ -24,8 +24,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// orderNumber returns the id of an order.
-func orderNumber(n int) string { return fmt.Sprintf("order-%d", n) }
+func nthOrderID(n int) string { return fmt.Sprintf("order-%d", n) }
 
 // commitEach commits one delivery for each of n orders, one after the other, and returns their
 // results.
@@ -34,7 +33,7 @@ func commitEach(t *testing.T, c *committer, n int) []error {
 	errs := make([]error, n)
 	var group sync.WaitGroup
 	for i := range n {
-		group.Go(func() { errs[i] = c.commit(t.Context(), orderNumber(i), numbered(i)) })
+		group.Go(func() { errs[i] = c.commit(t.Context(), nthOrderID(i), numbered(i)) })
 		synctest.Wait()
 	}
 	group.Wait()
@@ -70,14 +69,14 @@ func TestBatch(t *testing.T) {
 		assert.Zero(t, start.options.WorkflowRunTimeout)
 		require.Len(t, start.batch.Orders, 64-maxDirect)
 		for i, order := range start.batch.Orders {
-			assert.Equal(t, orderNumber(maxDirect+i), order.SalesOrderID, "longest waiting first")
+			assert.Equal(t, nthOrderID(maxDirect+i), order.SalesOrderID, "longest waiting first")
 			assert.Equal(t, []ordercheck.Delivery{numbered(maxDirect + i)}, order.Deliveries)
 		}
 		requireIdle(t, c)
 	})
 }
 
-// TestNoBatchOfFewOrders checks that each order has a call of its own if few orders wait.
+// TestNoBatchOfFewOrders checks that each order gets its own call if few orders wait.
 func TestNoBatchOfFewOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: waitFor(20 * time.Millisecond)}
@@ -92,13 +91,13 @@ func TestNoBatchOfFewOrders(t *testing.T) {
 	})
 }
 
-// TestManyDeliveriesOfManyOrders checks that every delivery is in exactly one call, that it
-// succeeds only after the commit, and that the deliveries of an order keep their order.
+// TestManyDeliveriesOfManyOrders checks that every delivery is in exactly one call, that commit
+// returns only after that call, and that the deliveries for an order stay in sequence.
 func TestManyDeliveriesOfManyOrders(t *testing.T) {
 	for _, tc := range []struct{ orders, deliveries int }{
 		{20, 1000}, {700, 1400}, {2200, 2200}, {3, 900},
 	} {
-		t.Run(fmt.Sprintf("%d on %d", tc.deliveries, tc.orders), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d for %d orders", tc.deliveries, tc.orders), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				temporal := &fakeTemporal{signal: waitFor(15 * time.Millisecond)}
 				c := newTestCommitter(t, temporal, nil, nil)
@@ -107,7 +106,7 @@ func TestManyDeliveriesOfManyOrders(t *testing.T) {
 				for i := range tc.deliveries {
 					group.Go(func() {
 						time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-						if assert.NoError(t, c.commit(t.Context(), orderNumber(i%tc.orders), numbered(i))) {
+						if assert.NoError(t, c.commit(t.Context(), nthOrderID(i%tc.orders), numbered(i))) {
 							succeeded[i] = time.Now()
 						}
 					})
@@ -124,7 +123,7 @@ func TestManyDeliveriesOfManyOrders(t *testing.T) {
 						var n int
 						_, err := fmt.Sscanf(delivery.Event, "delivery-%d", &n)
 						require.NoError(t, err)
-						require.Equal(t, ordercheck.WorkflowID(orderNumber(n%tc.orders)),
+						require.Equal(t, ordercheck.WorkflowID(nthOrderID(n%tc.orders)),
 							call.workflowID, "the delivery goes to its own order")
 						require.GreaterOrEqual(t, n, latest[call.workflowID])
 						latest[call.workflowID] = n
@@ -174,7 +173,7 @@ func TestFailedBatch(t *testing.T) {
 				}
 				requireIdle(t, c)
 				assert.Len(t, temporal.committed(), maxDirect)
-				synctest.Wait() // a call logs after it answered its deliveries
+				synctest.Wait() // a call answers its deliveries before it logs
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 				assert.Contains(t, log.String(), "orders=27")
 			})
@@ -206,7 +205,7 @@ func TestRetryOfABatch(t *testing.T) {
 	})
 }
 
-// stuckTemporal is a client of Temporal that hangs for the workflow ids that stuck is true for.
+// stuckTemporal is a Temporal client whose call hangs if stuck returns true for its workflow id.
 type stuckTemporal struct {
 	*fakeTemporal
 	stuck func(workflowID string) bool
@@ -232,13 +231,13 @@ func (s *stuckTemporal) ExecuteWorkflow(
 	return s.fakeTemporal.ExecuteWorkflow(ctx, options, workflow, args...)
 }
 
-// TestCommitElsewhere checks that deliveries are committed in time although the workflow that should
-// get them can't be written to, as while its history shard moves.
+// TestCommitElsewhere checks that deliveries are committed to another workflow in time if Temporal
+// can't write to their own, for example while its history shard moves.
 func TestCommitElsewhere(t *testing.T) {
 	healthy := func() error { return nil }
-	t.Run("of a batch", func(t *testing.T) {
+	t.Run("the workflow of a batch hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			var first atomic.Value // id of the first batch
+			var first atomic.Value // workflow id of the first batch
 			temporal := &stuckTemporal{&fakeTemporal{}, func(workflowID string) bool {
 				if strings.HasPrefix(workflowID, "hand-over-") {
 					first.CompareAndSwap(nil, workflowID)
@@ -247,10 +246,10 @@ func TestCommitElsewhere(t *testing.T) {
 			}}
 			c := newTestCommitter(t, temporal, nil, nil)
 			c.TemporalError = healthy
-			c.group.direct = maxDirect // so the orders wait for each other
+			c.group.direct = maxDirect // so all orders wait and get into one batch
 			var group sync.WaitGroup
 			for i := range 64 {
-				group.Go(func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i), numbered(i))) })
+				group.Go(func() { assert.NoError(t, c.commit(t.Context(), nthOrderID(i), numbered(i))) })
 			}
 			synctest.Wait()
 			c.mu.Lock()
@@ -265,7 +264,7 @@ func TestCommitElsewhere(t *testing.T) {
 			requireIdle(t, c)
 		})
 	})
-	t.Run("of an order", func(t *testing.T) {
+	t.Run("the workflow of an order hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			temporal := &stuckTemporal{&fakeTemporal{}, func(workflowID string) bool {
 				return workflowID == "sales-order-order-1"
@@ -273,7 +272,7 @@ func TestCommitElsewhere(t *testing.T) {
 			c := newTestCommitter(t, temporal, nil, nil)
 			c.TemporalError = healthy
 			var group sync.WaitGroup
-			for i := range 40 { // the second call carries those that waited for the first
+			for i := range 40 { // all but the first wait and share the second call
 				group.Go(func() { assert.NoError(t, c.commit(t.Context(), "order-1", numbered(i))) })
 				time.Sleep(10 * time.Millisecond)
 			}
@@ -286,10 +285,10 @@ func TestCommitElsewhere(t *testing.T) {
 			requireIdle(t, c)
 		})
 	})
-	t.Run("of a run that has too many signals", func(t *testing.T) {
+	t.Run("the run has too many signals", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			temporal := &fakeTemporal{signal: func(_ context.Context, n int) error {
-				if n < 2 { // with search attributes and without
+				if n < 2 { // the first attempt sets search attributes, the second does not
 					return serviceerror.NewInvalidArgument("exceeded limit for signal events")
 				}
 				return nil
@@ -303,7 +302,7 @@ func TestCommitElsewhere(t *testing.T) {
 			requireIdle(t, c)
 		})
 	})
-	t.Run("while Temporal can't be reached", func(t *testing.T) {
+	t.Run("Temporal can't be reached", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			temporal := &fakeTemporal{signal: hang}
 			c := newTestCommitter(t, temporal, nil, nil)
@@ -312,7 +311,7 @@ func TestCommitElsewhere(t *testing.T) {
 			requireIdle(t, c)
 		})
 	})
-	t.Run("and the other one too", func(t *testing.T) {
+	t.Run("the other workflow hangs too", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			temporal := &fakeTemporal{signal: hang}
 			c := newTestCommitter(t, temporal, nil, nil)
@@ -326,8 +325,8 @@ func TestCommitElsewhere(t *testing.T) {
 	})
 }
 
-// TestBatchOmitsExpiredDeliveries checks that a batch leaves out the deliveries whose senders have
-// been answered and will send them again.
+// TestBatchOmitsExpiredDeliveries checks that a batch leaves out deliveries whose senders already
+// got a 503: they will send them again.
 func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
@@ -342,7 +341,7 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 		for i := range 40 { // the first calls hang
 			group.Go(
 				func() {
-					assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)),
+					assert.ErrorIs(t, c.commit(t.Context(), nthOrderID(i), numbered(i)),
 						errNotCommitted)
 				},
 			)
@@ -351,7 +350,7 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 		time.Sleep(c.commitWithin - time.Millisecond)
 		for i := 100; i < 110; i++ {
 			group.Go(
-				func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i), numbered(i))) })
+				func() { assert.NoError(t, c.commit(t.Context(), nthOrderID(i), numbered(i))) })
 		}
 		group.Wait()
 		assert.Len(t, temporal.committed(), 10)
@@ -359,7 +358,6 @@ func TestBatchOmitsExpiredDeliveries(t *testing.T) {
 	})
 }
 
-// TestSlowCallsDoNotBlockOthers checks that slow calls don't keep other orders waiting.
 func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: func(ctx context.Context, n int) error {
@@ -373,7 +371,7 @@ func TestSlowCallsDoNotBlockOthers(t *testing.T) {
 		for i := range 2 * maxDirect {
 			group.Go(
 				func() {
-					assert.ErrorIs(t, c.commit(t.Context(), orderNumber(i), numbered(i)),
+					assert.ErrorIs(t, c.commit(t.Context(), nthOrderID(i), numbered(i)),
 						errNotCommitted)
 				},
 			)
@@ -399,7 +397,7 @@ func TestCloseWithABatch(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 100 {
 			group.Go(
-				func() { assert.NoError(t, c.commit(t.Context(), orderNumber(i%40), numbered(i))) })
+				func() { assert.NoError(t, c.commit(t.Context(), nthOrderID(i%40), numbered(i))) })
 		}
 		synctest.Wait()
 		require.NoError(t, c.close(t.Context()))
@@ -413,7 +411,8 @@ func TestCloseWithABatch(t *testing.T) {
 	})
 }
 
-// TestSpanOfABatch checks that a batch has one span, with links to the requests of all its orders.
+// TestSpanOfABatch checks that a batch has one span, which links to at most maxSpanLinks of its
+// requests.
 func TestSpanOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := tracetest.NewSpanRecorder()
@@ -427,7 +426,7 @@ func TestSpanOfABatch(t *testing.T) {
 			requests[i] = span.SpanContext()
 			group.Go(func() {
 				defer span.End()
-				assert.NoError(t, c.commit(ctx, orderNumber(i), numbered(i)))
+				assert.NoError(t, c.commit(ctx, nthOrderID(i), numbered(i)))
 			})
 			synctest.Wait()
 		}

@@ -257,7 +257,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// fault is a set of faults of one request.
+// fault is a bit set of the faults of one request.
 type fault int
 
 const (
@@ -271,7 +271,7 @@ const (
 	allFaults = 1<<iota - 1
 )
 
-// faultStatuses are the answers to single faults, in the order of the HTTP contract.
+// faultStatuses holds the status that answers each fault, in the order of the HTTP contract.
 var faultStatuses = []struct {
 	fault  fault
 	status int
@@ -280,12 +280,13 @@ var faultStatuses = []struct {
 	{notObject, 400}, {otherEntity, 200}, {temporalDown, 503},
 }
 
-// faultCombinations returns no fault, each fault, each pair, and all faults that a body can have.
+// faultCombinations returns the empty set, each fault, each pair, and the two largest sets that one
+// request can have.
 func faultCombinations() []fault {
 	combinations := []fault{0, allFaults &^ otherEntity, allFaults &^ notObject}
 	for i, first := range faultStatuses {
 		for _, second := range faultStatuses[i:] {
-			// No body has both of these.
+			// No body has both: another entity's event is an object.
 			if pair := first.fault | second.fault; pair != notObject|otherEntity {
 				combinations = append(combinations, pair)
 			}
@@ -294,7 +295,7 @@ func faultCombinations() []fault {
 	return combinations
 }
 
-// status returns the answer to the first of the faults, and a name for the test.
+// status returns the status that answers the first fault in f, and a name for the subtest.
 func (f fault) status() (status int, name string) {
 	status = http.StatusOK
 	var names []string
@@ -308,7 +309,8 @@ func (f fault) status() (status int, name string) {
 	return status, fmt.Sprintf("%s is %d", strings.Join(names, "+"), status)
 }
 
-// request returns a request with the faults that a request can have.
+// request returns a request with the faults in f, except overLimit and temporalDown, which depend
+// on the server.
 func (f fault) request(t *testing.T, ts *testServer) *http.Request {
 	t.Helper()
 	body := documentedBody(orderID)
@@ -402,7 +404,8 @@ func TestOtherRoutes(t *testing.T) {
 	assert.Empty(t, ts.temporal.committed())
 }
 
-// TestKnownOversizeIsNotRead checks that the answer comes before any byte of the body.
+// TestKnownOversizeIsNotRead checks that a request whose Content-Length is over the limit gets its
+// answer before it has sent any byte of its body.
 func TestKnownOversizeIsNotRead(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
 	conn, err := new(
@@ -419,10 +422,10 @@ func TestKnownOversizeIsNotRead(t *testing.T) {
 	assert.True(t, response.Close, "the connection cannot be used again")
 }
 
-// TestBodyThatDoesNotCome sends only the first byte of a body, and then waits or hangs up.
+// TestBodyThatDoesNotCome sends only the first byte of a body and then waits or hangs up.
 func TestBodyThatDoesNotCome(t *testing.T) {
 	ts := startServer(t, &fakeTemporal{})
-	// The handler behind a server with a short limit for reading a request.
+	// impatient allows 1 ms for reading a request.
 	impatient := httptest.NewUnstartedServer(ts.server.Handler())
 	impatient.Config.ReadHeaderTimeout, impatient.Config.ReadTimeout = generous, time.Millisecond
 	impatient.Start()

@@ -14,8 +14,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestBurstOverHTTP checks that 200 concurrent deliveries of one order need two calls, and that
-// none is answered before its call is committed. The first call hangs until all have arrived.
+// TestBurstOverHTTP checks that 200 concurrent deliveries for one order need two calls, and that no
+// delivery is answered before its call has committed. The first call hangs until all deliveries
+// have arrived.
 func TestBurstOverHTTP(t *testing.T) {
 	const deliveries = 200
 	release := make(chan struct{})
@@ -97,7 +98,8 @@ func TestTemporalDownAndBack(t *testing.T) {
 	}, generous, time.Millisecond)
 }
 
-// TestClientHangsUp checks that neither its own delivery nor others in the same call are cancelled.
+// TestClientHangsUp checks that a client that hangs up cancels neither its own delivery nor the
+// deliveries that wait behind it.
 func TestClientHangsUp(t *testing.T) {
 	release := make(chan struct{})
 	began := make(chan struct{}, 10)

@@ -87,7 +87,7 @@ func TestGatheringIsShort(t *testing.T) {
 		began = time.Now()
 		var group sync.WaitGroup
 		for i := range 20 { // so fast that it is never quiet
-			group.Go(func() { assert.NoError(t, c.commit(t.Context(), orderNumber(100+i), numbered(i))) })
+			group.Go(func() { assert.NoError(t, c.commit(t.Context(), nthOrderID(100+i), numbered(i))) })
 			if i == 0 {
 				group.Go(func() {
 					assert.NoError(t, c.commit(t.Context(), "steady", numbered(i)))

@@ -1,13 +1,13 @@
 // Package ingress takes InFlow's webhooks and commits them to Temporal.
 //
-// A delivery's way: package edge finds out who sent the request. takeWebhook limits and reads the
-// body, verifies the signature over the raw bytes, and only then parses the body and decides. A
-// delivery of a sales order goes to the committer, which appends it to the queue of its order.
-// Deliveries that arrive while a call for their order is in flight wait there and share the next
-// call, and calls for the same order are spaced out. When many orders are waiting, the next call
-// commits them as one batch. A batch of one order is a signal to the order's workflow. A batch of
-// several orders starts the workflow HandOverDeliveries, which hands each order its deliveries by a
-// signal. The ingress answers 200 once Temporal has committed the call, and never before.
+// A delivery travels like this. Package edge finds the real address of the sender. takeWebhook
+// limits and reads the body, verifies the signature over the raw bytes, and only then parses the
+// body. It passes deliveries for sales orders to the committer, which keeps a queue for each order.
+// Deliveries that arrive while a call for their order is in flight wait in the queue and share the
+// next call, and calls for the same order are spaced out. When many orders are waiting, the next
+// call commits them as one batch. A batch of one order is a signal to the order's workflow. A batch
+// of several orders starts the workflow HandOverDeliveries, which signals each order's workflow.
+// The ingress answers 200 once Temporal has committed the call, and never before.
 package ingress
 
 import (
@@ -34,18 +34,18 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second // header and body
 	idleTimeout       = 60 * time.Second
-	// writeTimeout starts at the end of the header. It covers a slow body, the commit and the
+	// writeTimeout starts when the header has been read. It covers a slow body, the commit and the
 	// answer.
 	writeTimeout   = readTimeout + commitWithin + 6*time.Second
 	maxHeaderBytes = 16 << 10
 	// maxStreams is the maximum number of concurrent requests on an HTTP/2 connection.
 	maxStreams = 16
 
-	// drainWithin is how long a stopping server may take to answer what it has accepted.
+	// drainWithin limits the time that a stopping server takes to answer its accepted requests.
 	drainWithin = 25 * time.Second
 )
 
-// timeouts limit the parts of a request.
+// timeouts holds the time limits for the parts of a request.
 type timeouts struct{ readHeader, read, write, idle time.Duration }
 
 // Server is the HTTP server of one ingress process.
@@ -69,8 +69,8 @@ type Server struct {
 
 	timeouts    timeouts
 	certificate *edge.Certificate // nil without TLS
-	drainNotice time.Duration
-	endNotice   <-chan struct{} // ends the notice early; nil outside tests
+	drainNotice time.Duration     // see [Options.DrainNotice]
+	endNotice   <-chan struct{}   // ends the notice early; nil outside tests
 	drainWithin time.Duration
 	draining    atomic.Bool
 
@@ -80,9 +80,9 @@ type Server struct {
 // Handler serves the ingress's routes without the connection limits of [Server.Serve].
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Serve serves requests until ctx ends, and then drains: it answers every request that it has
-// accepted, within 25 s. It returns nil after a full drain, and an error if the listener failed or
-// requests were cut off. Call it only once.
+// Serve serves requests until ctx ends. It then drains: it answers every accepted request within
+// 25 s. It returns nil after a full drain, and an error if the listener failed or requests were cut
+// off. Call it only once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	listener = s.connections.Listener(listener)
 	server := s.httpServer(ctx)
@@ -122,8 +122,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(fmt.Errorf("serve on %s: %w", listener.Addr(), serveErr),
 			s.drain(drainCtx, server))
 	}
-	// Close the listener before Shutdown. Shutdown would also drop requests that arrive from then
-	// on over connections that we have already accepted, without an answer.
+	// Close the listener here and let drain call Shutdown once all connections are idle. Shutdown
+	// drops a request without an answer if it arrives on an open connection meanwhile.
 	err := listener.Close()
 	<-served
 	return errors.Join(err, s.drain(drainCtx, server))
@@ -146,7 +146,8 @@ func (s *Server) httpServer(ctx context.Context) *http.Server {
 	}
 }
 
-// giveNotice waits for the drain notice to pass and reports whether the listener failed meanwhile.
+// giveNotice waits until the drain notice has passed. It reports whether the listener failed
+// meanwhile.
 func (s *Server) giveNotice(served <-chan struct{}) (failed bool) {
 	if s.drainNotice <= 0 {
 		return false
@@ -162,7 +163,8 @@ func (s *Server) giveNotice(served <-chan struct{}) (failed bool) {
 	return false
 }
 
-// drain answers what has been accepted. The listener must be closed.
+// drain waits until every accepted request has its answer and every call to Temporal has ended. It
+// returns an error if ctx ends first. Close the listener before you call it.
 func (s *Server) drain(ctx context.Context, server *http.Server) error {
 	s.connections.WaitIdle(ctx)
 	var errs []error
@@ -170,6 +172,6 @@ func (s *Server) drain(ctx context.Context, server *http.Server) error {
 		errs = append(errs, fmt.Errorf("requests were cut off: %w", context.Cause(ctx)), server.Close())
 	}
 	s.refusals.summarize()
-	// All requests have their answers. Calls may still be in flight for deliveries that timed out.
+	// Calls may still be in flight for deliveries that timed out and got a 503.
 	return errors.Join(append(errs, s.committer.close(ctx))...)
 }
