@@ -17,29 +17,31 @@ import (
 )
 
 const (
-	// remember is how long the answer about a notice is kept. An order's run asks again about the same
-	// notice for at most a day.
-	remember = 25 * time.Hour
-	// maxDecisions limits the answers. The state must fit one of Temporal's payloads.
+	// retention is how long we keep the decision about a notice. An order's run may repeat its
+	// call for a notice for up to a day.
+	retention = 25 * time.Hour
+	// maxDecisions is the maximum number of decisions that we keep. The state must fit into one
+	// payload of Temporal, which is 2 MiB.
 	maxDecisions = 5000
-	// maxListSize limits the notices that one message lists, in bytes of JSON. maxUnlisted limits the
-	// orders of the other notices.
+	// maxListSize limits the notices that one message lists, in bytes of JSON. Further notices
+	// are only counted. maxUnlisted is the maximum number of orders that we keep for these.
 	maxListSize = 512 << 10
 	maxUnlisted = 2000
 )
 
 // State is the state of one receiver. It travels as JSON to the next run.
 type State struct {
-	// WindowEnd is when the count starts again.
+	// WindowEnd is the end of the current window.
 	WindowEnd time.Time `json:"windowEnd,omitzero"`
-	// Window is the length of a window, from the latest admission.
+	// Window is the length of a window. The latest admission sets it.
 	Window time.Duration `json:"window,omitempty"`
-	// Count is the number of messages in this window.
+	// Count is the number of messages in the current window.
 	Count int `json:"count,omitempty"`
-	// Waiting is sent at WindowEnd. Sending is the message on its way, if any.
-	Waiting Gathered  `json:"waiting,omitzero"`
+	// Waiting holds the notices that are sent at WindowEnd.
+	Waiting Gathered `json:"waiting,omitzero"`
+	// Sending is the message in flight, or nil.
 	Sending *Gathered `json:"sending,omitempty"`
-	// Decisions holds the latest answers, oldest first.
+	// Decisions holds the latest decisions, oldest first.
 	Decisions []Decision `json:"decisions,omitempty"`
 }
 
@@ -48,7 +50,7 @@ type Gathered struct {
 	ordercheck.Collection
 	// Size is the size of the listed notices, in bytes of JSON.
 	Size int `json:"size,omitempty"`
-	// Unlisted holds the first orders with notices that are not listed.
+	// Unlisted holds the ids of the first orders whose notices are counted but not listed.
 	Unlisted []string `json:"unlisted,omitempty"`
 }
 
@@ -57,7 +59,7 @@ func (g *Gathered) Count() int { return len(g.Notices) + g.Omitted }
 
 func (g *Gathered) empty() bool { return g.Count() == 0 }
 
-// has reports whether g has a notice of the order.
+// has reports whether g holds a notice for the order.
 func (g *Gathered) has(salesOrderID string) bool {
 	return slices.Contains(g.Unlisted, salesOrderID) ||
 		slices.ContainsFunc(g.Notices,
@@ -80,15 +82,15 @@ func (g *Gathered) add(n *ordercheck.GatheredNotice) {
 	g.Notices = append(g.Notices, *n)
 }
 
-// Decision is the answer about one notice.
+// Decision records whether a notice was gathered.
 type Decision struct {
 	Key      string    `json:"k"`
 	At       time.Time `json:"t"`
 	Gathered bool      `json:"g,omitempty"`
 }
 
-// Admit decides whether a notice is sent now or gathered. Asked again about the same notice, it
-// gives the same answer: the caller may not have received it.
+// Admit decides whether a notice is sent now or gathered. It repeats its decision if it is called
+// again for the same notice, because the caller may have lost the first answer.
 func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitted {
 	known := slices.IndexFunc(s.Decisions, func(d Decision) bool { return d.Key == a.Notice.Key })
 	if known >= 0 {
@@ -99,7 +101,7 @@ func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitte
 	switch {
 	case s.Waiting.empty() && !now.Before(s.WindowEnd):
 		s.WindowEnd, s.Count = end, 0
-	case s.WindowEnd.After(end): // the window was longer before
+	case s.WindowEnd.After(end): // windows are shorter now
 		s.WindowEnd = end
 	}
 	gather := a.Gather || s.Count >= a.Limit || !s.Waiting.empty() ||
@@ -118,7 +120,7 @@ func (s *State) Admit(now time.Time, a *ordercheck.Admission) ordercheck.Admitte
 func (s *State) decide(d Decision) {
 	s.Decisions = append(s.Decisions, d)
 	forget := max(len(s.Decisions)-maxDecisions, 0)
-	for d.At.Sub(s.Decisions[forget].At) > remember {
+	for d.At.Sub(s.Decisions[forget].At) > retention {
 		forget++
 	}
 	s.Decisions = s.Decisions[forget:]
@@ -129,7 +131,7 @@ func (s *State) Due(now time.Time) bool {
 	return s.Sending == nil && !s.Waiting.empty() && !now.Before(s.WindowEnd)
 }
 
-// Begin starts sending the waiting notices as one message, the first of a new window.
+// Begin moves the waiting notices to Sending as one message, which is the first of a new window.
 func (s *State) Begin(now time.Time) {
 	sending := s.Waiting
 	sending.At = now.UTC()
@@ -137,7 +139,8 @@ func (s *State) Begin(now time.Time) {
 	s.WindowEnd, s.Count = now.Add(s.Window), 1
 }
 
-// Moved removes an order's notices from the message on its way: the order has another sales rep.
+// Moved removes an order's notices from the message in flight, because the order now has another
+// sales rep. Call it only if a message is in flight.
 func (s *State) Moved(salesOrderID string) {
 	s.Sending.Notices = slices.DeleteFunc(
 		slices.Clone(s.Sending.Notices),
@@ -147,11 +150,11 @@ func (s *State) Moved(salesOrderID string) {
 	)
 }
 
-// Done ends the message on its way. It was sent or given up.
+// Done clears the message in flight. Call it after the message was sent or given up.
 func (s *State) Done() { s.Sending = nil }
 
-// Wake returns when to look at the state again, and why. since is when the run began, in case there
-// is no decision yet.
+// Wake returns when to look at the state again, and why. since is the start of the run, which
+// counts if there is no decision yet.
 func (s *State) Wake(since time.Time) (at time.Time, why string) {
 	at, why = s.forgetAt(since), "forget the receiver: nothing was sent for a day"
 	if s.Sending == nil && !s.Waiting.empty() {
@@ -160,7 +163,8 @@ func (s *State) Wake(since time.Time) (at time.Time, why string) {
 	return at, why
 }
 
-// Idle reports whether nothing must be sent or remembered any more.
+// Idle reports whether there is nothing left to send or to remember. since is as for
+// [State.Wake].
 func (s *State) Idle(now, since time.Time) bool {
 	return s.Sending == nil && s.Waiting.empty() && !now.Before(s.forgetAt(since))
 }
@@ -169,10 +173,10 @@ func (s *State) forgetAt(since time.Time) time.Time {
 	if n := len(s.Decisions); n > 0 {
 		since = s.Decisions[n-1].At
 	}
-	return since.Add(remember)
+	return since.Add(retention)
 }
 
-// jsonSize returns the size of a value that always marshals.
+// jsonSize returns the size of value as JSON, in bytes. It panics if value does not marshal.
 func jsonSize(value any) int {
 	data, err := json.Marshal(value)
 	if err != nil {

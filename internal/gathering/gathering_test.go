@@ -45,7 +45,7 @@ func TestNoticesAboveTheLimitAreGathered(t *testing.T) {
 	}
 	assert.False(t, gathered(noon, "1", "a"))
 	assert.False(t, gathered(noon.Add(50*time.Minute), "2", "b"))
-	for range 2 { // whoever asks may not have heard the answer
+	for range 2 { // the caller may have lost the first answer
 		assert.True(t, gathered(noon.Add(55*time.Minute), "3", "c"))
 		assert.False(t, gathered(noon.Add(55*time.Minute), "1", "a"))
 	}
@@ -54,20 +54,20 @@ func TestNoticesAboveTheLimitAreGathered(t *testing.T) {
 	assert.Equal(t, noon.Add(time.Hour), at)
 
 	late := noon.Add(time.Hour + time.Minute)
-	assert.True(t, gathered(late, "4", "d"), "something waits still")
+	assert.True(t, gathered(late, "4", "d"), "another notice is still waiting")
 	require.True(t, s.Due(late))
 	s.Begin(late)
 	assert.Equal(t, []string{"c", "d"}, keys(&s.Sending.Collection))
 	assert.Equal(t, "gathered-c", s.Sending.Key)
 	assert.Equal(t, late, s.Sending.At)
 
-	assert.True(t, gathered(late, "3", "e"), "a notice never overtakes one of its order")
+	assert.True(t, gathered(late, "3", "e"), "no notice overtakes an earlier one of its order")
 	assert.False(t, s.Due(late.Add(2*time.Hour)), "one message at a time")
 	s.Done()
 	assert.True(t, s.Due(late.Add(time.Hour)))
 	s.Begin(late.Add(time.Hour))
 	s.Done()
-	assert.False(t, gathered(late.Add(90*time.Minute), "3", "f"), "the message was the first of two")
+	assert.False(t, gathered(late.Add(90*time.Minute), "3", "f"), "second of two in this window")
 	assert.True(t, gathered(late.Add(90*time.Minute), "5", "g"))
 }
 
@@ -84,18 +84,18 @@ func TestShorterWindowAppliesAtOnce(t *testing.T) {
 	assert.Equal(t, noon.Add(61*time.Second), at)
 }
 
-func TestAnswerIsRememberedWhileSomebodyMayAsk(t *testing.T) {
+func TestDecisionIsKeptWhileTheCallerMayAskAgain(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	began := noon.Add(-time.Minute)
-	assert.False(t, s.Idle(noon, began), "nobody has asked yet, but somebody is about to")
+	assert.False(t, s.Idle(noon, began), "the first admission may still arrive")
 	for i, key := range []string{"a", "b", "c"} {
 		assert.Equal(t, i == 2, s.Admit(noon, admission(key, key)).Gathered)
 	}
 	s.Begin(noon.Add(time.Hour))
 	s.Done()
 	for _, after := range []time.Duration{time.Hour, 24 * time.Hour} {
-		assert.True(t, s.Admit(noon.Add(after), admission("c", "c")).Gathered, "it was told")
+		assert.True(t, s.Admit(noon.Add(after), admission("c", "c")).Gathered, "as the first time")
 		assert.True(t, s.Waiting.Key == "")
 		assert.False(t, s.Idle(noon.Add(after), began))
 	}
@@ -103,20 +103,21 @@ func TestAnswerIsRememberedWhileSomebodyMayAsk(t *testing.T) {
 	assert.True(t, s.Idle(at, began))
 }
 
-func TestOrderWithAnotherRepIsLeftOut(t *testing.T) {
+func TestMovedLeavesTheOrderOut(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
 	for _, n := range []struct{ order, key string }{{"1", "a"}, {"2", "b"}, {"1", "c"}} {
 		a := admission(n.order, n.key)
 		a.Gather = true
-		assert.True(t, s.Admit(noon, a).Gathered, "below the limit, and asked for")
+		assert.True(t, s.Admit(noon, a).Gathered, "below the limit, but the caller asks for it")
 	}
 	s.Begin(noon.Add(time.Hour))
 	s.Moved("1")
 	assert.Equal(t, []string{"b"}, keys(&s.Sending.Collection))
 }
 
-// It goes to the next run in one payload of at most 2 MiB.
+// TestStateFitsAPayload checks the size of a full state, because the next run gets the state in
+// one payload of at most 2 MiB.
 func TestStateFitsAPayload(t *testing.T) {
 	t.Parallel()
 	var s gathering.State
@@ -144,20 +145,21 @@ func TestStateFitsAPayload(t *testing.T) {
 	assert.Equal(t, 5998, len(s.Sending.Notices)+s.Sending.Omitted)
 }
 
-// It tries random sequences: answers are lost, states go to the next run, and messages take time.
+// TestEachNoticeIsSentOnceAndInOrder tries random sequences in which answers are lost, states go
+// to the next run, and messages take time.
 func TestEachNoticeIsSentOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret
 		var s gathering.State
-		var told []string // keys as the receiver gets them
+		var received []string // keys in the sequence in which the receiver gets them
 		now := noon
 		next := map[string]int{} // the latest notice of each order
 		asked := map[string]bool{}
 		for range 400 {
 			now = now.Add(time.Duration(random.IntN(300)) * time.Second)
 			switch random.IntN(6) {
-			case 0, 1, 2: // an order asks, perhaps twice
+			case 0, 1, 2: // an order asks once or twice
 				order := fmt.Sprint(random.IntN(8))
 				next[order]++
 				key := fmt.Sprintf("%s-%03d", order, next[order])
@@ -167,7 +169,7 @@ func TestEachNoticeIsSentOnceAndInOrder(t *testing.T) {
 					require.Equal(t, admitted, s.Admit(now.Add(time.Second), admission(order, key)))
 				}
 				if !admitted.Gathered {
-					told = append(told, key)
+					received = append(received, key)
 				}
 			case 3:
 				if s.Due(now) {
@@ -175,7 +177,7 @@ func TestEachNoticeIsSentOnceAndInOrder(t *testing.T) {
 				}
 			case 4:
 				if s.Sending != nil {
-					told = append(told, keys(&s.Sending.Collection)...)
+					received = append(received, keys(&s.Sending.Collection)...)
 					s.Done()
 				}
 			case 5:
@@ -190,14 +192,14 @@ func TestEachNoticeIsSentOnceAndInOrder(t *testing.T) {
 				now = now.Add(time.Hour)
 				s.Begin(now)
 			}
-			told = append(told, keys(&s.Sending.Collection)...)
+			received = append(received, keys(&s.Sending.Collection)...)
 			s.Done()
 		}
 		count, last := map[string]int{}, map[string]string{}
-		for _, key := range told {
+		for _, key := range received {
 			count[key]++
 			order, _, _ := strings.Cut(key, "-")
-			require.Less(t, last[order], key, "seed %d: a notice overtook one of its order", seed)
+			require.Less(t, last[order], key, "seed %d: a notice came out of sequence", seed)
 			last[order] = key
 		}
 		require.Len(t, count, len(asked), "seed %d", seed)
