@@ -12,11 +12,12 @@ const ForwardedFor = "X-Forwarded-For"
 // maxHops is the maximum number of trusted proxies in a row, far above any real chain.
 const maxHops = 32
 
-// Networks are CIDR ranges. An address is a range of one.
+// Networks is a list of CIDR ranges. A single address is a range of one. Nil contains no address.
 type Networks []netip.Prefix
 
-// NewNetworks returns the ranges in the form in which addresses are compared: IPv4 mapped to IPv6
-// as plain IPv4 (::ffff:10.0.0.0/104 means 10.0.0.0/8), and without host bits.
+// NewNetworks returns the ranges in the form that [Networks.Contain] compares addresses with.
+// IPv4 mapped to IPv6 becomes plain IPv4 (::ffff:10.0.0.0/104 means 10.0.0.0/8), and host bits
+// become 0.
 func NewNetworks(prefixes []netip.Prefix) Networks {
 	var n Networks
 	for _, prefix := range prefixes {
@@ -38,8 +39,8 @@ func (n Networks) Contain(address netip.Addr) bool {
 	return false
 }
 
-// plain returns an address in the one form that we compare, count and log: IPv4 mapped to IPv6 is
-// unmapped, and the zone, which can be any text, is dropped.
+// plain returns an address in the only form that we compare, count and log. It unmaps IPv4
+// mapped to IPv6, and drops the zone, which can be any text.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
 // Remote returns the address in the host:port of a connection's other end, or the zero address if
@@ -52,11 +53,11 @@ func Remote(hostPort string) netip.Addr {
 	return plain(remote.Addr())
 }
 
-// Client returns the real client address of a request. n are the trusted proxies. It walks
+// Client returns the real client address of a request. n holds the trusted proxies. Client walks
 // X-Forwarded-For from right to left and stops at the first hop that is not a trusted proxy,
 // because anything further left can be forged. If the entry that a trusted proxy added cannot be
-// read, the client is that proxy. No other header counts: a proxy that doesn't set it forwards the
-// sender's.
+// read, Client returns the address of that proxy. Client ignores headers such as X-Real-IP: a
+// proxy that doesn't set them passes on whatever the sender wrote.
 func (n Networks) Client(r *http.Request) netip.Addr {
 	address := Remote(r.RemoteAddr)
 	lines := r.Header[ForwardedFor]
@@ -74,7 +75,8 @@ func (n Networks) Client(r *http.Request) netip.Addr {
 	return address
 }
 
-// cutLast cuts the last element off a header's lines, which are one list (RFC 9110, 5.3).
+// cutLast cuts the last element off the lines of a header. Together, the lines are one list that
+// is separated by commas (RFC 9110, section 5.3).
 func cutLast(lines []string) (entry string, rest []string) {
 	if len(lines) == 0 {
 		return "", nil
@@ -87,7 +89,7 @@ func cutLast(lines []string) (entry string, rest []string) {
 	return strings.TrimSpace(lines[last]), lines[:last]
 }
 
-// parseEntry parses an address, with a port if the proxy adds one.
+// parseEntry parses an address with or without a port, because some proxies add one.
 func parseEntry(text string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return plain(address), true

@@ -39,12 +39,11 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// forwarded returns a header with lines of X-Forwarded-For.
 func forwarded(lines ...string) http.Header {
 	return http.Header{"X-Forwarded-For": lines}
 }
 
-// TestClientOfARequest checks that only entries of trusted proxies count, in any form.
+// TestClientOfARequest checks that Client believes only the entries that trusted proxies added.
 func TestClientOfARequest(t *testing.T) {
 	proxies := parsedNetworks(t, "10.0.0.0/8", "2001:db8:f::/48")
 	const direct, proxy, sender = "203.0.113.5:4000", "10.0.0.1:4000", "198.51.100.7"

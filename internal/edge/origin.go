@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Origin is the origin of a request: its client and the connection that it came on.
+// Origin says who sent a request and how it reached us. The zero Origin is an unknown client.
 type Origin struct {
 	// Peer is the client's address. It is the zero address if the connection isn't IP.
 	Peer netip.Addr
-	// ViaProxy is set for requests that a trusted proxy forwards. Its connections also carry other
-	// clients' requests.
+	// ViaProxy is set if a trusted proxy forwarded the request. The connection then also carries
+	// other clients' requests.
 	ViaProxy bool
 	// Flooding is set if the peer has spent its failure budget.
 	Flooding bool
@@ -47,7 +47,8 @@ func Identify(
 		o.Flooding = budget.Spent(o.Peer, now())
 		r = r.WithContext(context.WithValue(r.Context(), originKey{}, o))
 		if _, ok := r.Header[ForwardedFor]; ok && !o.Flooding {
-			// OpenTelemetry, which doesn't see floods, believes this header whoever sends it.
+			// OpenTelemetry believes this header from any sender, so overwrite it. Requests of a
+			// flood are not traced.
 			r.Header = maps.Clone(r.Header)
 			r.Header[ForwardedFor] = []string{o.String()}
 		}

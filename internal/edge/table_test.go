@@ -31,7 +31,7 @@ func TestTableEvicts(t *testing.T) {
 		*table.Get(peer(i), now) = i
 	}
 	assert.Equal(t, edge.MaxPeers, table.Len())
-	assert.Nil(t, table.Peek(peer(0)), "the oldest go first")
+	assert.Nil(t, table.Peek(peer(0)), "the oldest peer is evicted first")
 	assert.Equal(t, 100, *table.Peek(peer(100)))
 	table.Get(peer(1), now.Add(edge.Idle))
 	assert.Equal(t, 1, table.Len())

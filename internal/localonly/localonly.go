@@ -1,6 +1,6 @@
-// Package localonly recognizes names and addresses of this machine. A page on a loopback address is
-// still open to other sites: a web page elsewhere can reach it through a domain name that resolves
-// to a loopback address. Such a page must check the Host header.
+// Package localonly recognizes names and addresses of this machine. A server on a loopback
+// address needs it to check the Host header: with DNS rebinding, a web page of another site can
+// reach the server through a domain name that resolves to a loopback address.
 package localonly
 
 import (

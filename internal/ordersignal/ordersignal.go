@@ -1,5 +1,5 @@
-// Package ordersignal signals deliveries to an order's workflow. The ingress does so for one order,
-// a worker for each order of a batch, and the sweep for deliveries that were missed.
+// Package ordersignal signals deliveries to an order's workflow. The ingress does this for one
+// order, a worker for each order of a batch, and the sweep for deliveries that never came.
 package ordersignal
 
 import (
@@ -14,14 +14,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Temporal is the part of Temporal's client that signals a run and starts it if there is none.
+// Temporal is the part of Temporal's client that signals a run, and starts it if there is none.
 type Temporal interface {
 	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
 		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun,
 		error)
 }
 
-// shownAtStart are the search attributes that a run itself would set first.
+// shownAtStart holds the search attributes of a new run. The run's first task would set the same
+// values, but only once a worker takes it.
 var shownAtStart = temporal.NewSearchAttributes(
 	temporal.NewSearchAttributeKeyKeyword(ordercheck.SearchGateStatus).
 		ValueSet(string(ordercheck.StatusChecking)),
@@ -33,8 +34,8 @@ var shownAtStart = temporal.NewSearchAttributes(
 // error, they may or may not have been committed. priority, such as [ordercheck.PriorityWebhook],
 // applies if a run is started.
 //
-// A new run shows from its start that its order is being checked. If the namespace doesn't know the
-// search attributes yet, the server refuses them, and Send starts the run without.
+// A new run shows from its start that its order is being checked. If the namespace doesn't know
+// the search attributes yet, the server refuses them, and Send starts the run without them.
 func Send(
 	ctx context.Context, t Temporal, salesOrderID string, priority int,
 	deliveries []ordercheck.Delivery,

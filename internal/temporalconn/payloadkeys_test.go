@@ -25,14 +25,14 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// newKey returns a new key as PAYLOAD_KEYS has it.
+// newKey returns an entry of PAYLOAD_KEYS with a random key.
 func newKey(id string) string {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	return id + ":" + base64.StdEncoding.EncodeToString(secret)
 }
 
-// keysOf parses entries; none are no keys.
+// keysOf parses entries of PAYLOAD_KEYS. Without entries it returns no keys.
 func keysOf(t *testing.T, entries ...string) *codec.Keys {
 	t.Helper()
 	if len(entries) == 0 {
@@ -43,7 +43,7 @@ func keysOf(t *testing.T, entries ...string) *codec.Keys {
 	return keys
 }
 
-// keyServer is a Temporal server with one namespace for each test.
+// keyServer is a Temporal server that belongs to one test.
 type keyServer struct {
 	*temporalserver.Server
 	t *testing.T
@@ -73,7 +73,7 @@ func (s keyServer) dial(namespace string, worker bool, entries ...string) (clien
 	return c, err
 }
 
-// plainClient is a client of the SDK's own, which nothing guards.
+// plainClient returns the SDK's own client, without a key guard.
 func (s keyServer) plainClient(namespace string) client.Client {
 	s.t.Helper()
 	c, err := client.NewLazyClient(client.Options{HostPort: s.Addr, Namespace: namespace})
@@ -94,10 +94,10 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 	k1, k2, other := newKey("k1"), newKey("k2"), newKey("k1")
 	missing := `no key "k1": add it to PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`
 	lacking := `its workers have no key "k2": add it to their PAYLOAD_KEYS or PAYLOAD_KEYS_FILE`
-	// The steps of rotation, and of switching encryption on and off, one worker after the other.
+	// Workers turn encryption on, rotate their key, and turn encryption off, one step at a time.
 	for _, step := range []struct {
 		worker  []string
-		clients map[string][]string // by the refusal
+		clients map[string][]string // keys of a client by the error that it must get; "" is none
 	}{
 		{nil, map[string][]string{"": nil, lacking: {k2}}},
 		{[]string{"plain", k1}, map[string][]string{"": {k1}, lacking: {k2, k1}}},
@@ -126,12 +126,12 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 				err := lazy.SignalWorkflow(t.Context(), keyRecordID, "", "refused", "x")
 				require.ErrorContains(t, err, want)
 				_, err = lazy.CheckHealth(t.Context(), &client.CheckHealthRequest{})
-				require.ErrorContains(t, err, want, "a process is not ready")
+				require.ErrorContains(t, err, want, "the process is not ready")
 			}
 			lazy.Close()
 		}
 	}
-	// Nothing of this is in the way of people who look at runs.
+	// The record's run never shows up in lists of runs.
 	plain := s.plainClient("default")
 	require.Never(t, func() bool {
 		runs, err := plain.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
@@ -143,7 +143,7 @@ func TestKeysAreComparedWithTheWorkers(t *testing.T) {
 		event, err := iterator.Next()
 		require.NoError(t, err)
 		assert.NotEqual(t, "refused", event.GetWorkflowExecutionSignaledEventAttributes().GetSignalName())
-		assert.Nil(t, event.GetWorkflowTaskScheduledEventAttributes(), "the run does no work")
+		assert.Nil(t, event.GetWorkflowTaskScheduledEventAttributes(), "the run never has a task")
 	}
 }
 
@@ -158,11 +158,11 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 			`namespace default is encrypted: there is no key "k1": add it to PAYLOAD_KEYS`)
 	}
 	_, err = s.dial("default", false, k1)
-	require.NoError(t, err, "a worker that was refused changed nothing")
+	require.NoError(t, err, "the refused workers did not change the record")
 
-	// A namespace of an older version has no record: its latest run tells.
+	// A namespace of an older gate has no record, so the latest run of an order shows the key.
 	_, err = s.dial("older", false)
-	require.NoError(t, err, "nothing is known of an empty namespace")
+	require.NoError(t, err, "an empty namespace shows no key")
 	c, err := s.dial("older", false, k1)
 	require.NoError(t, err)
 	require.NoError(t, start(t.Context(), c, "1"))
@@ -175,7 +175,7 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	_, err = s.dial("older", true, k1)
 	require.NoError(t, err)
 
-	// If a key is lost, an operator ends the record.
+	// If a key is lost, an operator terminates the record's run.
 	_, err = s.dial("lost", true, k1)
 	require.NoError(t, err)
 	require.NoError(t, s.plainClient("lost").TerminateWorkflow(t.Context(), keyRecordID, "",
@@ -186,7 +186,8 @@ func TestAWorkerWithoutTheKeyDoesNotStart(t *testing.T) {
 	require.ErrorContains(t, err, `no key "k2"`)
 }
 
-// TestAKeyThatIsMissingLaterIsNoticed: a process that runs while the workers change keys.
+// TestAKeyThatIsMissingLaterIsNoticed checks that a running process notices when the workers
+// begin to use a key that it lacks.
 func TestAKeyThatIsMissingLaterIsNoticed(t *testing.T) {
 	s := startKeyServer(t)
 	c, err := s.dial("default", false)
@@ -201,10 +202,10 @@ func TestAKeyThatIsMissingLaterIsNoticed(t *testing.T) {
 	err = start(t.Context(), c, "2")
 	require.ErrorContains(t, err, `no key "k1"`)
 	var denied *serviceerror.PermissionDenied
-	require.ErrorAs(t, err, &denied, "the SDK does not try again")
+	require.ErrorAs(t, err, &denied, "the SDK does not retry")
 }
 
-// TestTheGuardCostsNoCall counts what a thousand deliveries ask for.
+// TestTheGuardCostsNoCall checks that 1,000 signals and 1,000 health checks read the record once.
 func TestTheGuardCostsNoCall(t *testing.T) {
 	var reads, calls int
 	answer := errors.New("temporal is down")
@@ -239,12 +240,13 @@ func TestTheGuardCostsNoCall(t *testing.T) {
 
 	g.latest.Store(&keyVerdict{at: time.Now().Add(-keyRecordMaxAge)})
 	answer = serviceerror.NewUnavailable("temporal is down")
-	require.NoError(t, call(healthpb.Health_Check_FullMethodName), "the known keys stay")
+	require.NoError(t, call(healthpb.Health_Check_FullMethodName), "the last known keys count")
 	assert.Equal(t, 3, reads)
 	assert.Equal(t, grpccodes.Unavailable, serviceerror.ToStatus(asStatus(answer)).Code())
 }
 
-// TestEveryCallIsSorted fails when Temporal's API gets a call that may write and is not guarded.
+// TestEveryCallIsSorted fails if Temporal's API has a new call, until somebody guards it or
+// lists it here as harmless.
 func TestEveryCallIsSorted(t *testing.T) {
 	// Reads, workers' answers, and calls that carry no payload.
 	unguarded := regexp.MustCompile(

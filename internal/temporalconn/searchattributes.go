@@ -36,7 +36,7 @@ const searchAttributePoll = 250 * time.Millisecond
 
 // EnsureSearchAttributes registers the search attributes that a namespace lacks and returns once
 // the server knows them. A run that sets an unknown attribute gets stuck. If the server does not
-// let the gate register them, the error has the commands for an operator.
+// let the gate register them, the error lists the commands that an operator must run.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	missing, err := missingSearchAttributes(ctx, c, namespace)
 	if err != nil || len(missing) == 0 {
@@ -96,8 +96,8 @@ func missingSearchAttributes(
 	return missing, nil
 }
 
-// isRefused reports whether the gate has no access to the operator service. On Temporal Cloud
-// nobody has.
+// isRefused reports whether the server refuses access to the operator service. Temporal Cloud
+// always does.
 func isRefused(err error) bool {
 	var denied *serviceerror.PermissionDenied
 	var unimplemented *serviceerror.Unimplemented
@@ -118,7 +118,7 @@ func allKnown(ctx context.Context, c client.Client, namespace string) bool {
 	return err == nil
 }
 
-// neverTrue returns the rest of a condition that no run meets.
+// neverTrue returns an operator and a value for a condition that no run meets.
 func neverTrue(valueType enumspb.IndexedValueType) string {
 	switch valueType { //nolint:exhaustive // the gate's types only
 	case enumspb.INDEXED_VALUE_TYPE_INT:
@@ -130,7 +130,7 @@ func neverTrue(valueType enumspb.IndexedValueType) string {
 	}
 }
 
-// instructions returns the commands that an operator runs if the gate is not allowed to.
+// instructions returns the commands with which an operator registers the attributes.
 func instructions(namespace string, attributes []searchAttribute) string {
 	var b strings.Builder
 	fmt.Fprintf(&b,

@@ -23,26 +23,28 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// Options are additions of a process to the settings in its environment.
+// Options add to the settings in a process's environment. The zero value adds nothing.
 type Options struct {
-	// Telemetry traces, measures and logs the connection. Nil does none of it.
+	// Telemetry traces, measures and logs the connection. Nil turns all three off.
 	Telemetry *telemetry.Telemetry
 	// Address and Namespace override the environment if they are not empty.
 	Address, Namespace string
 	// PayloadKeys encrypt and decrypt what Temporal stores. Nil reads them from the environment
 	// ([codec.KeysVariable], [codec.KeysFileVariable]), so no command can forget them.
 	PayloadKeys *codec.Keys
-	// RecordKeys records the payload keys of the namespace's workers. Only workers set it.
+	// RecordKeys makes [Dial] record PayloadKeys in the namespace as the workers' keys. Only
+	// workers set it.
 	RecordKeys bool
 }
 
 const (
 	// dialTimeout limits Dial. A server on a busy machine answers its first calls late.
 	dialTimeout = 20 * time.Second
-	// A connection over which nothing comes for keepAliveTime is tested, and closed if that has no
-	// answer within keepAliveTimeout: a machine or a network in between may have died without a word.
-	// Until then, every call over the connection fails. The SDK's defaults are 30 s and 15 s. Servers
-	// complain about clients that test more often than every 10 s.
+	// If nothing arrives on a connection for keepAliveTime, gRPC pings the server. If the answer
+	// does not arrive within keepAliveTimeout, gRPC closes the connection. A machine or network
+	// may have died without closing it, and until gRPC notices, every call over the connection
+	// fails. The SDK's defaults are 30 s and 15 s. Servers refuse pings that come more often
+	// than every 10 s.
 	keepAliveTime    = 12 * time.Second
 	keepAliveTimeout = 8 * time.Second
 	// dialRetry is the delay before Dial repeats a call because the server was not ready.
@@ -110,13 +112,13 @@ func Lazy(o Options) (client.Client, error) {
 	return c, nil
 }
 
-// Settings are the settings in effect, without secrets.
+// Settings holds the settings in effect, without secrets.
 type Settings struct {
 	Address, Namespace string
-	TLS, APIKey        bool
+	TLS, APIKey        bool // APIKey: an API key is set
 }
 
-// Effective reads the settings without connecting.
+// Effective returns the settings in effect. It does not connect.
 func Effective() (Settings, error) {
 	profile, err := loadProfile()
 	if err != nil {
@@ -174,7 +176,7 @@ func load(o Options) (client.Options, *keyGuard, error) {
 }
 
 func setConnection(o *client.ConnectionOptions, guard *keyGuard) {
-	// The first call waits for this too, within its own deadline if it has one.
+	// The first call also waits for the system info, within its own deadline if it has one.
 	o.GetSystemInfoTimeout = dialTimeout
 	o.KeepAliveTime, o.KeepAliveTimeout = keepAliveTime, keepAliveTimeout
 	// The calls of a check carry a few kB. Compressing them took 10% of a worker's CPU time.
@@ -244,8 +246,8 @@ const (
 	configFileVariable = "TEMPORAL_CONFIG_FILE"
 )
 
-// environment is the process's environment without empty variables. It has the API key from the
-// file that TEMPORAL_API_KEY_FILE names, which Temporal's library does not know.
+// environment is the process's environment without empty variables. It adds the API key from the
+// file that TEMPORAL_API_KEY_FILE names, because Temporal's library does not know that variable.
 type environment struct{ apiKey string }
 
 func newEnvironment() (environment, error) {

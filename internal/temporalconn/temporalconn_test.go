@@ -41,9 +41,11 @@ func TestEffectiveSettings(t *testing.T) {
 		"an API key's file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile},
 			temporalconn.Settings{Address: "localhost:7233", Namespace: "default", TLS: true, APIKey: true},
 			""},
-		"both": {map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile},
-			temporalconn.Settings{}, "keep one of them"},
-		"a missing file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"},
+		"an API key and its file": {
+			map[string]string{"TEMPORAL_API_KEY": "k", "TEMPORAL_API_KEY_FILE": keyFile},
+			temporalconn.Settings{}, "keep one of them",
+		},
+		"a missing key file": {map[string]string{"TEMPORAL_API_KEY_FILE": keyFile + "x"},
 			temporalconn.Settings{}, "TEMPORAL_API_KEY_FILE"},
 		"a profile": {map[string]string{"TEMPORAL_CONFIG_FILE": profile},
 			temporalconn.Settings{Address: "profile:7233", Namespace: "shop"}, ""},
@@ -70,8 +72,8 @@ func TestEffectiveSettings(t *testing.T) {
 	}
 }
 
-// A service whose home is hidden or missing starts without a profile, unless a variable asks for
-// one.
+// TestUnreadableProfile checks that a service whose home folder is hidden or missing starts
+// without a profile, unless a variable asks for one.
 func TestUnreadableProfile(t *testing.T) {
 	notAFolder := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(notAFolder, nil, 0o600))
@@ -92,15 +94,15 @@ func TestUnreadableProfile(t *testing.T) {
 			assert.Equal(t, "localhost:7233", got.Address)
 			t.Setenv("TEMPORAL_PROFILE", "shop")
 			_, err = temporalconn.Effective()
-			require.Error(t, err, "a profile that is asked for is not left out in silence")
+			require.Error(t, err, "a requested profile is never skipped silently")
 		})
 	}
 	t.Setenv("TEMPORAL_CONFIG_FILE", folder)
 	_, err := temporalconn.Effective()
-	require.ErrorContains(t, err, folder, "a file that is asked for must be readable")
+	require.ErrorContains(t, err, folder, "a requested file must be readable")
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestServerIsDown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := temporalconn.Dial(ctx, temporalconn.Options{Address: "127.0.0.1:1", Namespace: "shop"})
@@ -167,8 +169,8 @@ func TestSearchAttributesAreRegisteredOrAskedFor(t *testing.T) {
 	)
 }
 
-// TestKeysOfTheEnvironment: a command that gives no keys takes the keys of the environment, or says
-// what is wrong with them.
+// TestKeysOfTheEnvironment checks that a process without Options.PayloadKeys reads the keys from
+// its environment, and reports what is wrong with them.
 func TestKeysOfTheEnvironment(t *testing.T) {
 	t.Setenv("PAYLOAD_KEYS", "2026-01:AAAA")
 	_, err := temporalconn.Lazy(temporalconn.Options{Address: "127.0.0.1:1"})

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// Limit is how long an operation may run. It is far above the time limit of every operation
-	// that is watched, which is 25 s at most.
+	// Limit is the longest time that an operation may run before it counts as hanging. Every
+	// watched operation has a time limit of its own, at most 25 s.
 	Limit = time.Minute
 
 	checkEvery = 10 * time.Second
-	// giveUpAfter is the number of failed checks in a row, 2 minutes, after which Run returns an
-	// error. A liveness probe acts within seconds; this is for supervisors without probes. We count
+	// Run returns an error after giveUpAfter failed checks in a row, which take 2 minutes. A
+	// liveness probe acts within seconds; this is for supervisors without probes. We count
 	// checks instead of time because a process that was suspended has done nothing wrong.
 	giveUpAfter = 12
 )
@@ -27,7 +27,7 @@ type Watchdog struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	mu       sync.Mutex // never held during a call of anything else
+	mu       sync.Mutex // never held while we call other code
 	running  map[*operation]struct{}
 	reported bool // the current hang has been logged
 }
@@ -83,6 +83,8 @@ func (w *Watchdog) Check() error {
 	return err
 }
 
+// look returns the oldest hanging operation and the number of hanging operations. changed reports
+// whether the process has started or stopped hanging since the last call.
 func (w *Watchdog) look() (oldest operation, count int, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
