@@ -21,7 +21,7 @@ const (
 // DecryptError reports an encrypted payload that cannot be read. Nothing is lost: a process that
 // has the key can read it.
 type DecryptError struct {
-	// KeyID is the id of the payload's key. It may be empty.
+	// KeyID is the id of the payload's key. It is empty if the payload names no valid key.
 	KeyID string
 	// Problem says what is wrong and what to do.
 	Problem string
@@ -58,7 +58,7 @@ func (c *payloadCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload
 				converter.MetadataEncoding: []byte(Encoding),
 				MetadataKeyID:              []byte(k.id),
 			},
-			Data: k.aead().Seal(nil, nil, plain, bound(k.id)), //nolint:gosec // this AEAD generates its own nonces
+			Data: k.aead().Seal(nil, nil, plain, additionalData(k.id)), //nolint:gosec // this AEAD generates its own nonces
 		}
 	}
 	return encoded, nil
@@ -93,7 +93,7 @@ func (c *payloadCodec) decrypt(payload *commonpb.Payload) (*commonpb.Payload, er
 			"add it to %s or %s, after the first key if there is one, and restart gate",
 			id, KeysVariable, KeysFileVariable)}
 	}
-	plain, err := k.aead().Open(nil, nil, payload.GetData(), bound(id))
+	plain, err := k.aead().Open(nil, nil, payload.GetData(), additionalData(id))
 	if err != nil {
 		return nil, &DecryptError{KeyID: id, Problem: fmt.Sprintf("key %q does not match: "+
 			"the payload was changed, or another key had this id when it was written", id)}
@@ -124,8 +124,8 @@ func WritingKeyID(c converter.DataConverter) (string, error) {
 	return KeyID(sample), nil
 }
 
-// AllWrittenWith reports whether every payload of a message is encrypted with a key, or plain if
-// the key's id is empty. It skips payloads that the gate's converter did not write.
+// AllWrittenWith reports whether every payload of a message is encrypted with the key keyID, or
+// plain if keyID is empty. It skips payloads that the gate's converter did not write.
 func AllWrittenWith(
 	ctx context.Context, keyID string, message proto.Message,
 ) (all bool, err error) {
@@ -147,7 +147,7 @@ func AllWrittenWith(
 	return all, err
 }
 
-// bound returns the additional data that a ciphertext is authenticated with: the payload's
-// metadata. It does not include the order, because the Web UI does not tell the codec server which
-// order a payload belongs to.
-func bound(keyID string) []byte { return []byte(Encoding + "\x00" + keyID) }
+// additionalData returns the data that is authenticated together with a ciphertext: the
+// payload's metadata. It does not include the order, because the Web UI does not tell the codec
+// server which order a payload belongs to.
+func additionalData(keyID string) []byte { return []byte(Encoding + "\x00" + keyID) }

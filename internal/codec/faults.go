@@ -9,8 +9,8 @@ import (
 	"error-check-gate/internal/option"
 )
 
-// minToken is the shortest token, in bytes. A random one of this length cannot be guessed over the
-// network.
+// minToken is the minimum length of a token, in bytes. Nobody can guess a random token of this
+// length over the network.
 const minToken = 16
 
 // Faults returns everything that is wrong with the options.

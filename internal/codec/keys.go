@@ -1,6 +1,6 @@
 // Package codec encrypts what Temporal stores about an order: every payload in a history, and the
-// texts of errors. Temporal, its database and its backups then hold only ciphertext. Whoever has
-// the keys can read it with the gate's commands or with the codec server.
+// texts of errors. Temporal, its database and its backups then hold only ciphertext. The gate's
+// commands and its codec server decrypt it for people who have the keys.
 package codec
 
 import (
@@ -84,7 +84,8 @@ func splitKeys(text string) []string {
 	return slices.DeleteFunc(entries, func(entry string) bool { return entry == "" })
 }
 
-// add adds a key. secrets holds the bytes of the keys so far.
+// add parses an entry and adds its key. secrets holds the bytes of the keys so far, to find
+// duplicates. The text of an error follows the words "key 1 of 2".
 func (k *Keys) add(entry string, secrets map[string]bool) error {
 	id, encoded, ok := strings.Cut(entry, ":")
 	switch {
@@ -195,11 +196,11 @@ func (k *Keys) find(id string) *key {
 	return nil
 }
 
-// String returns the ids.
+// String returns the ids of the keys.
 func (k *Keys) String() string { return "codec.Keys(" + strings.Join(k.IDs(), ",") + ")" }
 
-// GoString returns the ids.
+// GoString returns the ids of the keys.
 func (k *Keys) GoString() string { return k.String() }
 
-// LogValue returns the ids.
+// LogValue returns the ids of the keys.
 func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }

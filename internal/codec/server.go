@@ -26,8 +26,8 @@ type ServerOptions struct {
 	// Addr is the host:port that the server will listen on. [ServerOptions.Faults] requires a Token
 	// if other machines can reach it.
 	Addr string
-	// Token must come with each request as "Authorization: Bearer TOKEN". Empty asks for none, which
-	// is for loopback only.
+	// Token is the token that each request must carry as "Authorization: Bearer TOKEN". If it is
+	// empty, requests need no token. That is for loopback only.
 	Token string
 	// Origins are the origins of pages that may send requests from a browser, such as
 	// https://temporal.example.com.
@@ -50,16 +50,16 @@ type Server struct {
 	codec             http.Handler
 }
 
-// Limits of a request.
 const (
-	// maxRequest is larger than a page of a history, in bytes.
+	// maxRequest is the maximum size of a request's body, in bytes. A page of a history is
+	// smaller.
 	maxRequest     = 64 << 20
 	headerTimeout  = 5 * time.Second
 	requestTimeout = time.Minute
 	stopTimeout    = 10 * time.Second
 )
 
-// NewServer returns a server. It serves nothing until [Server.Serve].
+// NewServer returns a server. Call [Server.Serve] to start it.
 func NewServer(o ServerOptions) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -69,7 +69,7 @@ func NewServer(o ServerOptions) *Server {
 		open:    o.Token == "",
 		origins: o.Origins, certFile: o.TLSCertFile, keyFile: o.TLSKeyFile,
 		logger: o.Logger,
-		codec:  converter.NewPayloadCodecHTTPHandler(&readable{New(o.Keys), o.Logger}),
+		codec:  converter.NewPayloadCodecHTTPHandler(&lenientCodec{New(o.Keys), o.Logger}),
 	}
 }
 
@@ -128,7 +128,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		header.Set("Access-Control-Allow-Origin", origin)
-		// for the cookie of a proxy that asks for a login
+		// Lets the browser send the cookie of a proxy that asks for a login.
 		header.Set("Access-Control-Allow-Credentials", "true")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "POST")
@@ -159,7 +159,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reas
 	http.Error(w, reason, status)
 }
 
-// allowed compares digests, so its duration tells nothing about the token.
+// allowed reports whether a request carries the token. It compares digests, so its duration
+// reveals nothing about the token.
 func (s *Server) allowed(authorizations []string) bool {
 	if s.open {
 		return true
@@ -172,27 +173,27 @@ func (s *Server) allowed(authorizations []string) bool {
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
 }
 
-// readable leaves payloads that cannot be decrypted as they are, so one lost key does not hide the
-// rest of a page. The page then shows the key's id.
-type readable struct {
+// lenientCodec leaves payloads that it cannot decrypt as they are, so one lost key does not hide
+// the rest of a page. The page then shows the key's id.
+type lenientCodec struct {
 	converter.PayloadCodec
 	logger *slog.Logger
 }
 
 // Decode implements [converter.PayloadCodec].
-func (c *readable) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+func (c *lenientCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	decoded := make([]*commonpb.Payload, len(payloads))
-	var failed error
+	var lastErr error
 	for i, payload := range payloads {
 		one, err := c.PayloadCodec.Decode([]*commonpb.Payload{payload})
 		if err != nil {
-			decoded[i], failed = payload, err
+			decoded[i], lastErr = payload, err
 			continue
 		}
 		decoded[i] = one[0]
 	}
-	if failed != nil {
-		c.logger.Warn("some payloads stay encrypted", "error", failed)
+	if lastErr != nil {
+		c.logger.Warn("some payloads stay encrypted", "error", lastErr)
 	}
 	return decoded, nil
 }

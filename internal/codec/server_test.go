@@ -59,7 +59,7 @@ func ask(t *testing.T, method, url string, header http.Header, body []byte) answ
 	return answer{response.StatusCode, response.Header, data}
 }
 
-// payloads is a request's body, as the Web UI and the CLI send it.
+// payloads returns a request body as the Web UI and the CLI send it.
 func payloads(t *testing.T, list ...*commonpb.Payload) []byte {
 	t.Helper()
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: list})
@@ -91,7 +91,7 @@ func TestServerDecodesAndEncodes(t *testing.T) {
 		ask(t, http.MethodPost, loud+"/decode", header, payloads(t, lost)).status)
 	assert.Contains(t, log.String(), `no key \"lost\"`)
 
-	// What an operator sends with --codec-endpoint is encrypted, by the first key.
+	// The first key encrypts what an operator sends with --codec-endpoint.
 	plain, err := converter.GetDefaultDataConverter().ToPayload([]string{})
 	require.NoError(t, err)
 	got = ask(t, http.MethodPost, url+"/encode", header, payloads(t, plain))
@@ -128,7 +128,7 @@ func TestServerRefuses(t *testing.T) {
 		body         []byte
 		status       int
 	}{
-		"all well":             {http.MethodPost, "/decode", with(), body, 200},
+		"a valid request":      {http.MethodPost, "/decode", with(), body, 200},
 		"a page of the Web UI": {http.MethodPost, "/decode", with("Origin", origin), body, 200},
 		"no token":             {http.MethodPost, "/decode", with("Authorization", ""), body, 401},
 		"a wrong token": {http.MethodPost, "/decode", with("Authorization", "Bearer "+token+"x"), body,
@@ -138,17 +138,17 @@ func TestServerRefuses(t *testing.T) {
 			http.Header{"Content-Type": {"application/json"},
 				"Authorization": {"Bearer x", "Bearer " + token}}, body, 401},
 		"no token to encode": {http.MethodPost, "/encode", with("Authorization", ""), body, 401},
-		"a stranger's page": {http.MethodPost, "/decode", with("Origin", "https://evil.example"), body,
-			403},
+		"an untrusted page": {http.MethodPost, "/decode", with("Origin", "https://evil.example"),
+			body, 403},
 		"a page without an origin": {http.MethodPost, "/decode", with("Origin", "null"), body, 403},
 		"a form, which any page sends": {http.MethodPost, "/decode", with("Content-Type", "text/plain"),
 			body, 415},
-		"not JSON":    {http.MethodPost, "/decode", with(), []byte("no"), 400},
-		"GET":         {http.MethodGet, "/decode", with(), nil, 404},
-		"elsewhere":   {http.MethodPost, "/keys", with(), body, 404},
-		"a probe":     {http.MethodGet, "/livez", nil, nil, 200},
-		"a preflight": {http.MethodOptions, "/decode", http.Header{"Origin": {origin}}, nil, 204},
-		"a stranger's preflight": {http.MethodOptions, "/decode",
+		"not JSON":     {http.MethodPost, "/decode", with(), []byte("no"), 400},
+		"GET":          {http.MethodGet, "/decode", with(), nil, 404},
+		"another path": {http.MethodPost, "/keys", with(), body, 404},
+		"a probe":      {http.MethodGet, "/livez", nil, nil, 200},
+		"a preflight":  {http.MethodOptions, "/decode", http.Header{"Origin": {origin}}, nil, 204},
+		"an untrusted preflight": {http.MethodOptions, "/decode",
 			http.Header{"Origin": {"https://evil.example"}}, nil, 403},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,12 +6,12 @@ import (
 	"error-check-gate/internal/signin"
 )
 
-// DeskListen has the address of the desk.
+// DeskListen holds the address that the desk listens on.
 type DeskListen struct {
 	DeskAddr string `env:"DESK_ADDR" envDefault:"127.0.0.1:5030" hint:"an address to listen on, such as 127.0.0.1:5030"`
 }
 
-// Desk has the settings of 'gate desk'.
+// Desk holds the settings of 'gate desk'.
 type Desk struct {
 	Log
 	Admin
@@ -23,11 +23,11 @@ type Desk struct {
 	Zone
 	DeskListen
 	Proxies
-	// DeskPeople may sign in. DeskMayOverride lists the people among them who may take responsibility;
-	// nil is everybody in DeskPeople.
+	// DeskPeople lists who may sign in. DeskMayOverride lists who of them may override an error.
+	// Nil means everybody in DeskPeople.
 	DeskPeople      []string `env:"DESK_PEOPLE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
 	DeskMayOverride []string `env:"DESK_MAY_OVERRIDE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
-	// DeskSignIn is empty to go by what else is set: see [Desk.SignIn].
+	// DeskSignIn may be empty. [Desk.SignIn] then chooses by the other settings.
 	DeskSignIn           signin.Mode `env:"DESK_SIGN_IN" hint:"mail, oidc or none"`
 	DeskOIDCIssuer       string      `env:"DESK_OIDC_ISSUER" hint:"the provider's https:// URL, such as https://accounts.google.com"`
 	DeskOIDCClientID     string      `env:"DESK_OIDC_CLIENT_ID" hint:"the client id that the provider gave you"`
@@ -53,7 +53,8 @@ func (c *Desk) SignIn() signin.Mode {
 	return signin.ModeNone
 }
 
-// BaseURL returns the desk's address as people reach it.
+// BaseURL returns the address at which people open the desk: DESK_URL if it is set, or else
+// DESK_ADDR over http.
 func (c *Desk) BaseURL() *url.URL {
 	if c.DeskURL != nil {
 		return c.DeskURL
@@ -61,7 +62,7 @@ func (c *Desk) BaseURL() *url.URL {
 	return &url.URL{Scheme: "http", Host: c.DeskAddr}
 }
 
-// SignInOptions returns what the settings say about signing in.
+// SignInOptions returns the options for package signin.
 func (c *Desk) SignInOptions() signin.Options {
 	o := signin.Options{
 		Mode: c.SignIn(), Secrets: c.secrets, BaseURL: c.BaseURL(),
@@ -77,7 +78,7 @@ func (c *Desk) SignInOptions() signin.Options {
 	return o
 }
 
-// signInVariables are the settings of the fields of [signin.Options].
+// signInVariables maps each field of [signin.Options] to the variable that sets it.
 var signInVariables = map[string]string{
 	"Mode": "DESK_SIGN_IN", "Secrets": "DESK_SECRET", "BaseURL": "DESK_URL", "People": "DESK_PEOPLE",
 	"MayOverride": "DESK_MAY_OVERRIDE", "OIDC.Issuer": "DESK_OIDC_ISSUER",

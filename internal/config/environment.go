@@ -121,5 +121,5 @@ func (e Environment) Names(prefix string) []string {
 	return names
 }
 
-// Value returns a variable, or an empty string if it is unset.
+// Value returns the value of a variable, or an empty string if it is unset.
 func (e Environment) Value(name string) string { return e.variables[name].value }

@@ -5,8 +5,10 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// HoldMarks say how the hold of an order is shown in InFlow. Without a field no order is written.
+// HoldMarks holds the settings of hold marks, which show in InFlow that an order is held.
 type HoldMarks struct {
+	// InflowHoldField is the custom field that holds the mark. If it is empty, the gate writes no
+	// marks.
 	InflowHoldField string `env:"INFLOW_HOLD_FIELD"   hint:"a custom field of InFlow's sales orders, custom1 to custom10"`
 	// InflowHoldText is the text of a mark; see [holdmark.ParseText].
 	InflowHoldText string `env:"INFLOW_HOLD_TEXT"    hint:"a line with {since}, such as HOLD since {since}: {error}{more}" envDefault:"HOLD since {since}: {error}{more}"`

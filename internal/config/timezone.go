@@ -35,8 +35,8 @@ func (z *timeZone) Location() *time.Location {
 	return z.location
 }
 
-// LocalTimeZone returns the name of this process's time zone; empty if the machine does not tell
-// it.
+// LocalTimeZone returns the name of this process's time zone, or an empty string if the machine
+// does not name it.
 func LocalTimeZone() string {
 	name, err := new(timeZone).Name()
 	if err != nil {
@@ -45,10 +45,11 @@ func LocalTimeZone() string {
 	return name
 }
 
-// localtime is the file with the time zone on most machines. Tests change it.
+// localtime is a link to the file of the machine's time zone. Tests change it.
 var localtime = "/etc/localtime"
 
-// Name returns the time zone's name, which Temporal's schedules need.
+// Name returns the time zone's name, which Temporal's schedules need. It returns an error if
+// neither TZ nor the machine names a time zone.
 func (z *timeZone) Name() (string, error) {
 	if z.name != "" {
 		return z.name, nil

@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pipe is a reader that can hang, end, and come back.
+// pipe is a writer whose reader can hang, go away, and come back.
 type pipe struct {
 	mu   sync.Mutex
 	gone bool
 	read bytes.Buffer
-	hang chan struct{} // nil: it reads
+	hang chan struct{} // blocks Write until it is closed; nil does not block
 }
 
 func (p *pipe) Write(line []byte) (int, error) {
@@ -35,7 +35,7 @@ func (p *pipe) Write(line []byte) (int, error) {
 	return p.read.Write(line)
 }
 
-// startQueue starts a queue that ends with the test's bubble.
+// startQueue starts a queue that stops at the end of the test.
 func startQueue(t *testing.T, out io.Writer, resumed func(int64)) *logQueue {
 	t.Helper()
 	q := newLogQueue(out)
@@ -52,19 +52,19 @@ func TestLogQueueKeepsLinesInOrder(t *testing.T) {
 		line := []byte("first\n")
 		_, err := q.Write(line)
 		require.NoError(t, err)
-		copy(line, "other\n") // slog uses its buffer again
+		copy(line, "other\n") // slog reuses its buffer
 		for range 1000 {
 			_, err := q.Write([]byte("next\n"))
 			require.NoError(t, err)
 		}
 		require.NoError(t, q.flush(t.Context()))
 		assert.Equal(t, "first\n"+strings.Repeat("next\n", 1000), out.read.String())
-		require.NoError(t, q.flush(t.Context()), "with nothing to do")
+		require.NoError(t, q.flush(t.Context()), "an empty queue")
 	})
 }
 
-// TestLogQueueWhoseReaderHangs: nobody waits, memory is bounded, and what was lost is said when it
-// reads again.
+// TestLogQueueWhoseReaderHangs checks that Write does not block, that memory is bounded, and that
+// the queue reports lost lines once the reader reads again.
 func TestLogQueueWhoseReaderHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &pipe{hang: make(chan struct{})}
@@ -72,7 +72,7 @@ func TestLogQueueWhoseReaderHangs(t *testing.T) {
 		q := startQueue(t, out, func(n int64) { lost = append(lost, n) })
 		line := []byte(strings.Repeat("x", 1023) + "\n")
 		_, _ = q.Write(line)
-		synctest.Wait() // it is being written while the reader hangs
+		synctest.Wait() // the first line has left the queue, and its write hangs
 		const more = 10
 		for range maxQueuedLog/len(line) + more {
 			_, err := q.Write(line)
@@ -110,7 +110,8 @@ func TestLogQueueWhoseReaderHasEnded(t *testing.T) {
 	})
 }
 
-// TestShutdownIsBounded: an exporter that does not even obey its context, and one that works.
+// TestShutdownIsBounded checks that Shutdown returns in time and stops every other exporter if
+// one exporter ignores its context.
 func TestShutdownIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang, sent := make(chan struct{}), false
@@ -125,7 +126,7 @@ func TestShutdownIsBounded(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "refused")
 		assert.Equal(t, time.Second, time.Since(began))
-		assert.True(t, sent, "one that hangs does not take another's time")
+		assert.True(t, sent, "the hanging exporter does not delay the other one")
 		close(hang)
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
-	// writeTimeout leaves room for a slow scrape.
+	// writeTimeout leaves 20 s for a scraper that reads slowly.
 	writeTimeout = scrapeTimeout + 20*time.Second
 	idleTimeout  = 2 * time.Minute
 	stopTimeout  = 2 * time.Second
@@ -23,12 +23,13 @@ const (
 
 var errStarting = errors.New("the process is starting")
 
-// ReadyWhen sets the check behind GET /readyz. Nil means ready, and an error is shown as it is.
-// Until ReadyWhen is called, the process counts as starting, which is not ready.
+// ReadyWhen sets the check behind GET /readyz. The process is ready if check returns nil.
+// Otherwise the answer is 503 with the text of the error. Until ReadyWhen is called, the answer
+// is 503 too, because the process is starting.
 func (t *Telemetry) ReadyWhen(check func(context.Context) error) { t.ready.Store(&check) }
 
-// ServeAdmin serves the operators' page on l until ctx is done. The page has GET /metrics, and
-// GET /livez and GET /readyz for probes.
+// ServeAdmin serves GET /metrics, and GET /livez and GET /readyz for probes, on l until ctx is
+// done. It then returns nil. It returns an error if l fails.
 func (t *Telemetry) ServeAdmin(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", t.MetricsHandler())

@@ -19,7 +19,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-func TestServeAdminUntilTold(t *testing.T) {
+func TestServeAdminEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "test", LogWriter: io.Discard})
@@ -69,8 +69,8 @@ func TestServeAdminUntilTold(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// TestScrapeThatHangs: a collector of metrics hangs. The scrape is answered all the same, further
-// ones do not pile up, and after a minute GET /livez fails.
+// TestScrapeThatHangs registers a metric that hangs. Each scrape must get an answer, scrapes
+// must not pile up, and the watchdog must report a hang.
 func TestScrapeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tel, err := telemetry.Start(t.Context(),
@@ -95,13 +95,13 @@ func TestScrapeThatHangs(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
 			assert.Less(t, time.Since(began), 10*time.Second)
 		}
-		assert.LessOrEqual(t, hanging.Load(), int32(8), "few of them hang")
+		assert.LessOrEqual(t, hanging.Load(), int32(8), "scrapes must not pile up")
 		require.ErrorContains(t, tel.Watchdog.Check(), "a scrape has been hanging for")
 	})
 }
 
-// TestServeAdminStopsInSpiteOfItsClients: a connection that says nothing, and a scrape that goes
-// on.
+// TestServeAdminStopsInSpiteOfItsClients checks that ServeAdmin ends although one client sends
+// nothing and another client's probe hangs.
 func TestServeAdminStopsInSpiteOfItsClients(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

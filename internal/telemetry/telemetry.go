@@ -1,7 +1,7 @@
 // Package telemetry sets up a process's logs, traces and metrics.
 //
-// Logs are slog records. Metrics are always collected and served as a Prometheus page. Traces, and
-// metrics pushed by OTLP, are sent only if the standard OTEL_* variables name an exporter.
+// Logs are slog records. Metrics are always collected and served as a Prometheus page. Traces,
+// and metrics pushed over OTLP, are sent only if the standard OTEL_* variables name an exporter.
 // Otherwise there is no exporter, no background goroutine and no span.
 package telemetry
 
@@ -53,7 +53,7 @@ type Options struct {
 	LogWriter io.Writer
 }
 
-// Telemetry has a process's logs, traces and metrics. [Start] makes one.
+// Telemetry holds a process's logger, traces and metrics. [Start] returns one.
 type Telemetry struct {
 	// Logger adds trace_id and span_id to each record whose context has a span.
 	Logger *slog.Logger
@@ -61,7 +61,7 @@ type Telemetry struct {
 	TracerProvider trace.TracerProvider
 	// MeterProvider feeds the page of [Telemetry.MetricsHandler].
 	MeterProvider metric.MeterProvider
-	// Registry holds what [Telemetry.MetricsHandler] serves.
+	// Registry holds the metrics that [Telemetry.MetricsHandler] serves.
 	Registry *prometheus.Registry
 	// Watchdog answers GET /livez. It watches scrapes, and callers add their own work.
 	Watchdog *watchdog.Watchdog
@@ -73,8 +73,8 @@ type Telemetry struct {
 }
 
 // Start sets up telemetry and makes it OpenTelemetry's global default, with W3C trace context and
-// baggage as the propagator. It fails if an OTEL_* variable is invalid. A collector that cannot be
-// reached is logged later and stops nothing. Call [Telemetry.Shutdown] last.
+// baggage as the propagator. It fails if an OTEL_* variable is invalid. It does not fail if a
+// collector cannot be reached: the exporter logs that later. Call [Telemetry.Shutdown] last.
 func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	logger, queue, err := newLogger(options)
 	if err != nil {
@@ -101,8 +101,8 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 }
 
 // Shutdown flushes and stops all exporters in parallel. It returns when ctx is done, even if an
-// exporter hangs. Pass a fresh context, because the process's own is usually done by then. You may
-// call it again.
+// exporter hangs. Pass a fresh context, because the process's own is usually done by then. A
+// second call does nothing.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	stopped := make(chan error, len(t.shutdown))
 	for _, shutdown := range t.shutdown {
@@ -124,7 +124,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// FlushLog waits until every log line is written or ctx is done.
+// FlushLog waits until every log line is written. It returns an error if ctx is done first.
 func (t *Telemetry) FlushLog(ctx context.Context) error {
 	if t.log == nil {
 		return nil
@@ -135,12 +135,13 @@ func (t *Telemetry) FlushLog(ctx context.Context) error {
 const (
 	// scrapeTimeout is just below the 10 s that Prometheus waits by default.
 	scrapeTimeout = 9 * time.Second
-	// maxScrapes is more than two Prometheus servers and an operator need at once.
+	// maxScrapes is the maximum number of scrapes in flight. Two Prometheus servers and an
+	// operator need fewer.
 	maxScrapes = 8
 )
 
-// MetricsHandler serves the metrics of the process in Prometheus' text format. A scrape that hangs
-// gets a 503 in time and is reported to the watchdog.
+// MetricsHandler serves the metrics of the process in Prometheus' text format. A scrape that
+// takes over 9 s gets a 503. The watchdog reports it if it still hangs after a minute.
 func (t *Telemetry) MetricsHandler() http.Handler {
 	page := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{
 		Registry:            t.Registry,

@@ -25,7 +25,7 @@ import (
 	"error-check-gate/internal/telemetry"
 )
 
-// clearEnvironment keeps the exporters of whoever runs the tests out of them.
+// clearEnvironment clears OTEL_* variables, so a test does not use the developer's own exporters.
 func clearEnvironment(t *testing.T) {
 	t.Helper()
 	for _, entry := range os.Environ() {
@@ -55,7 +55,7 @@ func metricsPage(t *testing.T, tel *telemetry.Telemetry) string {
 	return page.Body.String()
 }
 
-// collector accepts everything, and records the paths that something was sent to.
+// collector accepts every request and records its path.
 type collector struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -88,7 +88,7 @@ func TestNothingConfiguredCostsNothing(t *testing.T) {
 		_, span := tel.TracerProvider.Tracer("test").Start(ctx, "work")
 		span.End()
 	})
-	assert.LessOrEqual(t, allocations, 1.0, "a span that nobody receives is no more than a context")
+	assert.LessOrEqual(t, allocations, 1.0, "a span without an exporter allocates only its context")
 	interceptors, err := tel.TemporalInterceptors()
 	require.NoError(t, err)
 	assert.Empty(t, interceptors)
@@ -130,9 +130,9 @@ func TestExporterIsChosenByTheStandardVariables(t *testing.T) {
 	}
 }
 
-// TestEndpointsThatCannotBeReadAreRefused: an exporter would take its default instead, and nothing
-// would arrive.
-func TestEndpointsThatCannotBeReadAreRefused(t *testing.T) {
+// TestInvalidEndpointsAreRefused checks that Start refuses an invalid endpoint. The exporter
+// would use its default endpoint instead, and nothing would arrive.
+func TestInvalidEndpointsAreRefused(t *testing.T) {
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT",
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"} {
 		for _, value := range []string{"::", "collector:4318", "http://", "ftp://collector", "4318",
@@ -145,7 +145,7 @@ func TestEndpointsThatCannotBeReadAreRefused(t *testing.T) {
 	}
 }
 
-func TestMetricsArePushedWhereAskedFor(t *testing.T) {
+func TestMetricsArePushedIfConfigured(t *testing.T) {
 	clearEnvironment(t)
 	received := startCollector(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", received.URL+"/v1/metrics")
@@ -153,7 +153,7 @@ func TestMetricsArePushedWhereAskedFor(t *testing.T) {
 	counter, err := tel.MeterProvider.Meter("test").Int64Counter("gate.deliveries")
 	require.NoError(t, err)
 	counter.Add(t.Context(), 2)
-	assert.Contains(t, metricsPage(t, tel), "gate_deliveries_total 2", "the page stays")
+	assert.Contains(t, metricsPage(t, tel), "gate_deliveries_total 2", "the page has them too")
 	require.NoError(t, tel.Shutdown(t.Context()))
 	received.mu.Lock()
 	defer received.mu.Unlock()
@@ -190,7 +190,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 	})
 }
 
-func TestACollectorThatIsDownIsALineOrTwoNotAFlood(t *testing.T) {
+func TestErrorsOfACollectorDoNotFloodTheLog(t *testing.T) {
 	clearEnvironment(t)
 	var log bytes.Buffer
 	start(t, telemetry.Options{LogWriter: &log})
@@ -223,7 +223,7 @@ func TestHTTPDurationsHaveBucketsFromAMillisecondToTenSeconds(t *testing.T) {
 			counts = append(counts, strings.TrimSpace(line))
 		}
 	}
-	require.Len(t, counts, 1, "a made-up Host header must not make a series")
+	require.Len(t, counts, 1, "a forged Host header must not create a series")
 	assert.True(t, strings.HasSuffix(counts[0], " 3"), counts[0])
 	assert.Contains(t, counts[0], `http_response_status_code="200"`)
 	assert.Contains(t, page, "go_goroutines")
