@@ -1,5 +1,5 @@
-// Package reload holds values that are made from files, and makes them again when the files change.
-// So secrets, tokens and certificates can be rotated without a restart. A [Snapshot] notices
+// Package reload parses values from files, and parses them again when the files change. So
+// secrets, tokens and certificates can be rotated without a restart. A [Snapshot] detects
 // changes of files that a caller reads itself.
 package reload
 
@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// Interval is the minimum time between two polls of the files, and so the delay until a change
-	// counts.
+	// Interval is the minimum time between two polls of the files. So it may take this long until
+	// [Value.Get] returns a change.
 	Interval = time.Second
 	// MaxFile is the maximum size of a file, in bytes.
 	MaxFile = 1 << 20
@@ -29,12 +29,12 @@ const (
 	PollTimeout = time.Second
 )
 
-// Value is made from files and made again when they change. If the new content is invalid, the
-// value stays as it is, and the fault is logged once.
+// Value holds a value that is parsed from files, and parsed again when they change. If the new
+// content is invalid, Value keeps the previous value and logs the fault once.
 //
-// [Value.Get] polls the files; no goroutine watches them. So no change is missed, not even in a
-// Kubernetes mount, which changes a symlink two directories above the file. No lock is held during
-// a poll. Callers wait at most [PollTimeout] for a poll; until it ends, the value stays as it is.
+// [Value.Get] polls the files; no goroutine watches them. So it misses no change, not even in a
+// Kubernetes mount, which changes a symlink two directories above the file. It holds no lock
+// during a poll. It waits at most [PollTimeout] for a poll, and then returns the previous value.
 type Value[T any] struct {
 	what    string // for the log
 	paths   []string
@@ -47,15 +47,15 @@ type Value[T any] struct {
 	mu       sync.Mutex
 	lastPoll time.Time
 	polling  chan struct{} // closed when the poll in progress ends; nil if there is none
-	late     bool          // the poll in progress takes too long
+	late     bool          // the poll in progress has taken longer than timeout
 
 	// The fields below belong to the poll in progress.
 	seen    Snapshot
-	digests []string // of the content that the value was made from
+	digests []string // of the content that the value was parsed from
 	fault   string   // of the last poll; empty if it found none
 }
 
-// Files are the files of a value.
+// Files names the files of a value.
 type Files struct {
 	What   string // names the value in logs and errors
 	Paths  []string
@@ -78,8 +78,9 @@ func Follow(ctx context.Context, poll func()) {
 	}
 }
 
-// Open reads the files and makes a value from them. parse gets their contents in the order of the
-// paths. Its errors are logged, so they must not quote a secret.
+// Open reads the files and parses their value. parse gets the contents in the order of the
+// paths. The errors of parse are logged, so they must not quote a secret. Open returns an error
+// if a file cannot be read or parsed.
 func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
 	what, paths := from.What, from.Paths
 	r := &Value[T]{
@@ -105,8 +106,8 @@ func Open[T any](from Files, parse func(contents [][]byte) (T, error)) (*Value[T
 // SetPollTimeout replaces [PollTimeout]. Call it before several goroutines use the value.
 func (r *Value[T]) SetPollTimeout(d time.Duration) { r.timeout = d }
 
-// Get returns the value for the files' content now, or at most [Interval] ago. If a poll is in
-// progress, Get waits for its result, but no longer than [PollTimeout].
+// Get returns the value for the content that the files have now, or had at most [Interval] ago.
+// If a poll is in progress, Get waits for its result, but no longer than [PollTimeout].
 func (r *Value[T]) Get() T {
 	if poll := r.pollIfDue(); poll != nil {
 		r.wait(poll)
@@ -162,7 +163,7 @@ func (r *Value[T]) wait(poll <-chan struct{}) {
 func (r *Value[T]) poll() {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			r.failed(fmt.Errorf("panic: %T", panicked)) // its value could quote a secret
+			r.logFault(fmt.Errorf("panic: %T", panicked)) // the panic may quote a secret
 		}
 	}()
 	if !r.seen.Changed(func(path string, _ int64) ([]byte, error) { return readFile(path) }) {
@@ -170,7 +171,7 @@ func (r *Value[T]) poll() {
 	}
 	contents, digests, err := r.readFiles()
 	if err != nil {
-		r.failed(err)
+		r.logFault(err)
 		return
 	}
 	same := slices.Equal(digests, r.digests)
@@ -179,7 +180,7 @@ func (r *Value[T]) poll() {
 	}
 	value, err := r.parse(contents)
 	if err != nil {
-		r.failed(err)
+		r.logFault(err)
 		return
 	}
 	r.value.Store(&value)
@@ -193,8 +194,8 @@ func (r *Value[T]) poll() {
 	}
 }
 
-// failed logs a fault once, and not with every poll.
-func (r *Value[T]) failed(err error) {
+// logFault keeps the fault of a poll, and logs it unless the previous poll had the same.
+func (r *Value[T]) logFault(err error) {
 	if fault := err.Error(); fault != r.fault {
 		r.fault = fault
 		r.logger.Error("changed files are invalid; their previous content stays in force",

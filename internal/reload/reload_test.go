@@ -22,8 +22,8 @@ func writeFile(t *testing.T, path, content string) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
-// TestFilesThatHang checks a poll that never ends, as on a network disk that is down. It delays
-// callers once, for a moment, and the previous content stays in force.
+// TestFilesThatHang checks that a poll that hangs, as on a network disk that is down, delays
+// callers only once, by PollTimeout, and that the previous content stays in force.
 func TestFilesThatHang(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	writeFile(t, path, "first")

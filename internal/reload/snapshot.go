@@ -7,11 +7,13 @@ import (
 	"time"
 )
 
-// minAge is how old a file's last change must be for its time and size to prove that the file is
-// unchanged. A second change within the clock's granularity would leave both as they are.
+// minAge is the age from which a file's time and size prove that the file is unchanged. While
+// the last change is more recent, a second change within the clock's granularity may keep both
+// the same.
 const minAge = 3 * time.Second
 
-// Snapshot is the state of files when they were read, by path. It notices when they change.
+// Snapshot holds the state of files when they were read, by path. [Snapshot.Changed] detects
+// changes.
 type Snapshot map[string]fileState
 
 type fileState struct {
@@ -41,9 +43,9 @@ func stateOf(path string) fileState {
 	return fileState{info: info, at: time.Now()}
 }
 
-// Changed reports whether a file has changed, or exists but could not be read. It reads only files
-// that changed so recently that their time and size prove nothing. read gets the size that is
-// expected.
+// Changed reports whether a file has changed, or exists but could not be read. It reads only
+// files that changed so recently that their time and size prove nothing. It passes the expected
+// size in bytes to read.
 func (s Snapshot) Changed(read func(path string, size int64) ([]byte, error)) bool {
 	for path, before := range s {
 		now := stateOf(path)
