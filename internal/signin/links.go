@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// askForLink gives the same answer for known and unknown addresses.
+// askForLink gives the same answer for known and unknown addresses, so it reveals neither.
 func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		s.failForm(w, r, err)
@@ -28,7 +28,8 @@ func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "sign-in-sent", sentPage{Address: address, Again: Path(next)})
 }
 
-// showLink does not use the link, because mail scanners open every link.
+// showLink asks the person to confirm. It does not use up the link, because mail scanners open
+// every link.
 func (s *Service) showLink(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
 	l, ok := s.openLink(w, r, key)
@@ -38,7 +39,7 @@ func (s *Service) showLink(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "sign-in-confirm", confirmPage{Address: l.Address, Key: key})
 }
 
-// useOnceTimeout bounds the wait for UseOnce.
+// useOnceTimeout limits a call of [Options.UseOnce].
 const useOnceTimeout = 10 * time.Second
 
 func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +71,8 @@ func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
 	s.welcome(w, r, l.Address, l.Next)
 }
 
-// openLink returns the link of a key. If the key is not valid, it answers the request.
+// openLink returns the link of a key. If the key is not valid, it answers the request and returns
+// false.
 func (s *Service) openLink(w http.ResponseWriter, r *http.Request, key string) (link, bool) {
 	l, err := s.mail.open(key)
 	switch {
@@ -98,8 +100,8 @@ func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next 
 	http.Redirect(w, r, LocalPath(next), http.StatusSeeOther)
 }
 
-// within counts the request. If its peer is over the limit, it answers 429, with a link to the
-// address again.
+// within counts the request and reports whether its peer is within the limit. If not, it answers
+// 429 with a link to the address again.
 func (s *Service) within(
 	w http.ResponseWriter, r *http.Request, limit *limiter, again string,
 ) bool {

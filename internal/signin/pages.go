@@ -10,8 +10,8 @@ import (
 type signInPage struct {
 	Mode      Mode
 	Next      string
-	Provider  string // of OpenID Connect, for people
-	Fault     string // of the address that was entered
+	Provider  string // name of the OpenID Connect provider, for people
+	Fault     string // what is wrong with the address that the person entered
 	SignedOut bool
 }
 
@@ -27,7 +27,7 @@ type confirmPage struct{ Address, Key string }
 // failedPage is the data of page sign-in-failed.
 type failedPage struct {
 	fault
-	URL string // address to go on
+	URL string // where the link leads
 }
 
 // fault is a reason why somebody is not signed in. Its texts are constant, so they tell an attacker
@@ -36,7 +36,7 @@ type fault struct {
 	Status int
 	Title  string
 	Text   string // what happened and what to do
-	Action string // label of the link to go on
+	Action string // label of the link
 }
 
 var (
@@ -119,7 +119,7 @@ func (s *Service) failAgain(w http.ResponseWriter, r *http.Request, f fault, add
 	s.render(w, r, f.Status, "sign-in-failed", failedPage{fault: f, URL: address})
 }
 
-// unavailableFor is the Retry-After of status 503. The pages tell people to wait as long.
+// unavailableFor is the Retry-After of status 503. The pages tell people to wait this long too.
 const unavailableFor = time.Minute
 
 // setRetryAfter sets the header in whole seconds, rounded up.

@@ -80,8 +80,9 @@ func (s *Service) endSession(r *http.Request) {
 	}
 }
 
-// newCookie returns a cookie, or one that deletes the cookie if valid is 0. SameSite is Lax, not
-// Strict, because people come from links in mails and from the provider's page.
+// newCookie returns a cookie that lasts for valid. If valid is 0, the cookie deletes the
+// browser's. SameSite is Lax, not Strict, because people come from links in mails and from the
+// provider's page.
 func newCookie(name, value string, valid time.Duration) *http.Cookie {
 	maxAge := int(valid / time.Second)
 	if valid == 0 {

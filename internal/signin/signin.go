@@ -44,8 +44,8 @@ type Person struct {
 	Method Mode
 }
 
-// OIDC is the OpenID Connect provider. Its client must allow the redirect URI
-// {BaseURL}/sign-in/oidc/callback.
+// OIDC names the OpenID Connect provider and our client there. The client must allow the redirect
+// URI {BaseURL}/sign-in/oidc/callback.
 type OIDC struct {
 	// Issuer is an https:// URL. http:// is allowed on loopback.
 	Issuer       string
@@ -53,7 +53,7 @@ type OIDC struct {
 	ClientSecret string
 }
 
-// MinSecret is the shortest secret, in bytes.
+// MinSecret is the minimum length of a secret, in bytes.
 const MinSecret = 32
 
 // Options configure a [Service]. Render is required, and so are Secrets, BaseURL and People unless
@@ -136,14 +136,14 @@ func New(_ context.Context, o Options) (*Service, error) {
 	if o.Mode == ModeNone {
 		return s, nil
 	}
-	if err := s.setUpPeople(&o); err != nil {
+	if err := s.setUpMode(&o); err != nil {
 		return nil, fmt.Errorf("set up signing in: %w", err)
 	}
 	return s, nil
 }
 
-// setUpPeople needs options without a fault.
-func (s *Service) setUpPeople(o *Options) (err error) {
+// setUpMode sets up ModeMail or ModeOIDC. The options must have no faults.
+func (s *Service) setUpMode(o *Options) (err error) {
 	if s.baseURL, err = checkBaseURL(o.BaseURL); err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *Service) setUpPeople(o *Options) (err error) {
 	return err
 }
 
-// checkBaseURL returns the URL without a slash at its end.
+// checkBaseURL returns the URL without a slash at its end, or an error that says what is wrong.
 func checkBaseURL(u *url.URL) (string, error) {
 	switch {
 	case u == nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
