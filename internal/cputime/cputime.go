@@ -1,10 +1,10 @@
-// Package cputime measures work by the processor's time, which other programs on the machine do not
-// lengthen as they do the clock's. Tests that bound the cost of something use it.
+// Package cputime measures the CPU time of work. Tests that limit the cost of something use it,
+// because other programs on the machine do not add to CPU time as they do to elapsed time.
 package cputime
 
 import "time"
 
-// Of returns the processor time that the process spends while work runs, on all its threads.
+// Of returns the CPU time that all threads of the process use while work runs.
 func Of(work func()) time.Duration {
 	before := used()
 	work()

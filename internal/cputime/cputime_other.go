@@ -6,5 +6,5 @@ import "time"
 
 var start = time.Now()
 
-// used returns the clock's time: there is no getrusage here.
+// used returns elapsed time, because this system has no getrusage.
 func used() time.Duration { return time.Since(start) }

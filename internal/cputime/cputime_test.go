@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestOf: waiting costs nothing, computing does.
+// TestOf checks that computing counts and waiting does not.
 func TestOf(t *testing.T) {
 	sum := 0
 	computing := Of(func() {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// used returns the processor time of this process so far; getrusage cannot fail for it.
+// used returns the CPU time of this process so far. Getrusage cannot fail for the process itself.
 func used() time.Duration {
 	var usage syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)

@@ -5,7 +5,7 @@ import (
 	"error-check-gate/internal/codec"
 )
 
-// NewDesk returns a desk. o.SignIn is required.
+// NewDesk returns a desk. o.SignIn is required. NewDesk sets the options that come from g.
 func (g *Gate) NewDesk(o desk.Options) (*desk.Server, error) {
 	o.Temporal, o.Namespace = g.Temporal, g.Namespace
 	o.Converter = codec.NewDataConverter(g.PayloadKeys)

@@ -14,10 +14,11 @@ import (
 	"error-check-gate/worker"
 )
 
-// Gate holds what the processes have in common.
+// Gate holds the connection and the telemetry that all parts of a process share.
 type Gate struct {
+	// Temporal is the connection to Temporal. It is required.
 	Temporal client.Client
-	// Namespace is the namespace of Temporal. The worker and the desk need it.
+	// Namespace is the namespace in Temporal. The worker and the desk need it.
 	Namespace string
 	// PayloadKeys are the keys of Temporal's client; nil if payloads are not encrypted.
 	PayloadKeys *codec.Keys
@@ -25,7 +26,8 @@ type Gate struct {
 	Telemetry *telemetry.Telemetry
 }
 
-// NewIngress returns an ingress. o.Secrets is required.
+// NewIngress returns an ingress. o.Secrets is required. NewIngress sets the options that come
+// from g.
 func (g *Gate) NewIngress(o ingress.Options) (*ingress.Server, error) {
 	o.Temporal = g.Temporal
 	if t := g.Telemetry; t != nil {
@@ -35,7 +37,8 @@ func (g *Gate) NewIngress(o ingress.Options) (*ingress.Server, error) {
 	return ingress.New(o)
 }
 
-// RunWorker runs a worker until ctx is done. a.Orders and a.Rules are required.
+// RunWorker runs a worker until ctx is done. a.Orders and a.Rules are required. RunWorker sets
+// the options, and the fields of a, that come from g.
 func (g *Gate) RunWorker(ctx context.Context, o worker.Options, a *activities.Activities) error {
 	a.PastRuns, a.Runs, a.Held, a.Gatherers = g.Temporal, g.Temporal, g.Temporal, g.Temporal
 	a.MarkStops = g.Temporal

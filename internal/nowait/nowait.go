@@ -1,4 +1,4 @@
-// Package nowait reads files without blocking on whoever should write to them.
+// Package nowait reads files, and does not wait for a writer if a file is a named pipe.
 package nowait
 
 import (

@@ -16,7 +16,7 @@ import (
 func TestPipeWithoutAWriter(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	file, err := nowait.Open(pipe) // would hang
+	file, err := nowait.Open(pipe) // os.Open would hang
 	require.NoError(t, err)
 	content, err := io.ReadAll(file)
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestPipeWithoutAWriter(t *testing.T) {
 	require.NoError(t, file.Close())
 }
 
-// TestSlowWriter checks a pipe whose writer takes its time, such as the shell's <(command).
+// TestSlowWriter checks a pipe whose writer is slow to write, such as the shell's <(command).
 func TestSlowWriter(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

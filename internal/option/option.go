@@ -27,8 +27,8 @@ func (f Fault) Error() string {
 
 var otherField = regexp.MustCompile(`\{[A-Z][A-Za-z.]*\}`)
 
-// Rename returns the fault's name and problem with other names for fields. Fields that are not in
-// names keep their name.
+// Rename returns f.Field and f.Problem with each field replaced by its name in names. Fields that
+// are not in names keep their own.
 func (f Fault) Rename(names map[string]string) (name, problem string) {
 	rename := func(field string) string {
 		if name, ok := names[field]; ok {
@@ -41,7 +41,7 @@ func (f Fault) Rename(names map[string]string) (name, problem string) {
 	})
 }
 
-// Faults is every fault of a struct of options.
+// Faults holds all faults of a struct of options. Nil means that it has none.
 type Faults []Fault
 
 // Add adds a fault.
@@ -72,7 +72,7 @@ func (f Faults) Err() error {
 	return errors.Join(errs...)
 }
 
-// maxQuoted is how much of a value [Quote] shows, in bytes.
+// maxQuoted is the maximum number of bytes of a value that [Quote] shows.
 const maxQuoted = 60
 
 // Quote quotes a value for a problem and cuts it if it is long.

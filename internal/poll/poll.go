@@ -1,5 +1,5 @@
-// Package poll asks a question regularly in the background and keeps the latest answer. Readers of
-// the answer never wait: no metric callback, no probe and no delivery.
+// Package poll asks a question regularly in the background and keeps the latest answer. So metric
+// callbacks, probes and deliveries get an answer without waiting.
 package poll
 
 import (
@@ -18,7 +18,7 @@ type Options struct {
 	Name string
 	// Every is the time from an answer to the next question.
 	Every time.Duration
-	// Timeout is the deadline of one question's context.
+	// Timeout limits the context of one question.
 	Timeout time.Duration
 	// MaxAge is the age from which an answer is stale. It must leave room for Every and Timeout.
 	MaxAge time.Duration
@@ -42,7 +42,7 @@ type answer[T any] struct {
 	at    time.Time
 }
 
-// New returns a Value without an answer. ask is called by one goroutine at a time.
+// New returns a Value without an answer. [Value.Run] calls ask, one call at a time.
 func New[T any](ask func(context.Context) (T, error), options Options) *Value[T] {
 	if options.Now == nil {
 		options.Now = time.Now
@@ -50,7 +50,7 @@ func New[T any](ask func(context.Context) (T, error), options Options) *Value[T]
 	return &Value[T]{ask: ask, options: options, first: make(chan struct{})}
 }
 
-// Run asks regularly until ctx ends. It doesn't wait for a question that hangs then.
+// Run asks the question regularly until ctx ends. It doesn't wait for a question that hangs then.
 func (v *Value[T]) Run(ctx context.Context) {
 	for {
 		answered := make(chan struct{})

@@ -12,7 +12,7 @@ import (
 const (
 	healthEvery   = time.Second
 	healthTimeout = time.Second
-	healthMaxAge  = 10 * time.Second // room for a busy machine
+	healthMaxAge  = 10 * time.Second // leaves room for a busy machine
 )
 
 // Temporal is the part of Temporal's client that checks the health of its server.

@@ -1,5 +1,5 @@
-// Package tally counts, by rule and day, what became of errors. It reads no clock and does no I/O.
-// The workflow [ordercheck.OutcomesWorkflowType] drives it.
+// Package tally counts the outcomes of errors by rule and day. It reads no clock and does no
+// I/O. The workflow [ordercheck.OutcomesWorkflowType] drives it.
 package tally
 
 import (
@@ -10,11 +10,12 @@ import (
 )
 
 const (
-	// maxRules limits the rules that are counted one by one. Others share [ordercheck.OtherRules].
-	// With maxRecent, it makes the largest state about 1 MiB: half of what a payload may have.
+	// maxRules is the maximum number of rules with their own counts. Further rules share
+	// [ordercheck.OtherRules]. Together with maxRecent, this limits the state to about 1 MiB,
+	// half the maximum of a payload.
 	maxRules = 200
-	// maxRecent is the number of keys that are always remembered. Temporal repeats an activity within
-	// minutes, so a batch that comes twice has one of the latest keys.
+	// maxRecent is the number of latest keys that a tally always remembers. Temporal retries an
+	// activity within minutes, so the key of a repeated batch is among them.
 	maxRecent = 5000
 )
 
@@ -23,7 +24,7 @@ type Tally struct {
 	// Since is when counting began.
 	Since time.Time `json:"since"`
 	Rules []Rule    `json:"rules,omitempty"`
-	// Recent holds the keys of the batches that were counted last, oldest first.
+	// Recent holds the keys of the latest batches, oldest first.
 	Recent []string `json:"recent,omitempty"`
 
 	seen map[string]bool // the keys in Recent; nil until needed
@@ -84,7 +85,7 @@ func (t *Tally) remember(key string) bool {
 	return true
 }
 
-// counts returns the counts of a rule and a day, to change them.
+// counts returns the counts of a rule on a day. It adds them if they are missing.
 func (t *Tally) counts(ruleID string, day int64) *ordercheck.OutcomeCounts {
 	rule := t.rule(ruleID)
 	i, found := slices.BinarySearchFunc(rule.Days, day,
@@ -111,7 +112,7 @@ func (t *Tally) rule(id string) *Rule {
 	return &t.Rules[i]
 }
 
-// Forget removes the days that are too old.
+// Forget removes days that are [ordercheck.MaxOutcomeDays] old or older, and rules without days.
 func (t *Tally) Forget(now time.Time) {
 	old := func(d Day) bool { return d.Number <= dayOf(now)-ordercheck.MaxOutcomeDays }
 	for i := range t.Rules {
@@ -120,10 +121,10 @@ func (t *Tally) Forget(now time.Time) {
 	t.Rules = slices.DeleteFunc(t.Rules, func(r Rule) bool { return len(r.Days) == 0 })
 }
 
-// Empty reports whether nothing is counted.
+// Empty reports whether the tally has no counts.
 func (t *Tally) Empty() bool { return len(t.Rules) == 0 }
 
-// From adds up the counts of the day of a time and the days after it.
+// From returns the sum of each rule's counts from the day of from on.
 func (t *Tally) From(from time.Time) ordercheck.RuleOutcomes {
 	sums := ordercheck.RuleOutcomes{Since: t.Since, Rules: []ordercheck.RuleCounter{}}
 	for i := range t.Rules {

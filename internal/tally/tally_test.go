@@ -17,7 +17,7 @@ const day = 24 * time.Hour
 
 var start = time.Date(2026, 3, 10, 23, 30, 0, 0, time.UTC)
 
-// outcomes returns outcomes of one order at a time.
+// outcomes returns outcomes of one order at the time at.
 func outcomes(key string, at time.Time, list ...ordercheck.RuleOutcome) *ordercheck.OrderOutcomes {
 	return &ordercheck.OrderOutcomes{Key: key, At: at, Outcomes: list}
 }
@@ -75,7 +75,7 @@ func TestEveryOutcomeHasItsCount(t *testing.T) {
 	}, counts.From(start).Rules[0].OutcomeCounts)
 }
 
-// A batch may come twice, in the next run too.
+// TestBatchesThatComeTwiceCountOnce repeats batches in the same run and in the next one.
 func TestBatchesThatComeTwiceCountOnce(t *testing.T) {
 	t.Parallel()
 	counts := tally.New(start)
@@ -111,9 +111,9 @@ func TestOldDaysAreForgotten(t *testing.T) {
 	assert.Equal(t, 30, counts.From(last.Add(-29 * day)).Rules[0].FixedInGrace)
 
 	counts.Count(last, outcomes("late", last.Add(-31*day), fixed("late", 1, 0)))
-	assert.Len(t, counts.Rules, 1, "an outcome that is too old")
+	assert.Len(t, counts.Rules, 1, "an outcome of 31 days ago is too old")
 	counts.Count(last, outcomes("early", last.Add(day), fixed("price", 1, 0)))
-	assert.Equal(t, 2, counts.From(last).Rules[0].FixedInGrace, "another clock")
+	assert.Equal(t, 2, counts.From(last).Rules[0].FixedInGrace, "another clock may be ahead")
 
 	counts.Forget(last.Add(30 * day))
 	assert.False(t, counts.Empty())
@@ -121,7 +121,8 @@ func TestOldDaysAreForgotten(t *testing.T) {
 	assert.True(t, counts.Empty())
 }
 
-// The largest tally fits a payload, which Temporal limits to 2 MiB.
+// TestTallyIsBounded checks that the largest tally fits a payload, which Temporal limits to 2
+// MiB.
 func TestTallyIsBounded(t *testing.T) {
 	t.Parallel()
 	counts := tally.New(start)
