@@ -18,7 +18,7 @@ import (
 
 // The errors of [Signer.Verify].
 var (
-	// ErrInvalid means that the key was not signed with one of the secrets, or not for this order.
+	// ErrInvalid means that none of the secrets signed the key, or that it is for another order.
 	ErrInvalid = errors.New("the link is not valid")
 	// ErrExpired means that the key was valid until it expired.
 	ErrExpired = errors.New("the link has expired")
@@ -30,8 +30,8 @@ const (
 	MinSecret = 32
 	// maxReceiver is the maximum length of an address in SMTP, in bytes.
 	maxReceiver = 254
-	// maxKey is the maximum length of a key, in bytes. A key for the longest order id and receiver has
-	// about 660.
+	// maxKey is the maximum length of a key, in bytes. A key for the longest order id and
+	// receiver is about 660 bytes long.
 	maxKey = 1024
 	// purpose separates these keys from others that are signed with the same secret.
 	purpose = "error-check-gate: link in a notice, version 1"
@@ -68,15 +68,16 @@ func New(secrets []string, valid time.Duration) (*Signer, error) {
 	return &Signer{hashKeys: func() [][]byte { return keys }, valid: valid}, nil
 }
 
-// claims are the content of a key.
+// claims is the signed content of a key.
 type claims struct {
 	Order    string `json:"o"`
 	Receiver string `json:"r"`
 	Expires  int64  `json:"e"` // Unix time in seconds
 }
 
-// Sign returns the key for a receiver's link to an order. It needs no escaping in a URL. The same
-// arguments give the same key, so a mail that is sent twice is the same mail.
+// Sign returns the key for a receiver's link to an order. The key needs no escaping in a URL. The
+// same arguments give the same key, so both copies of a mail that is sent twice are alike. Sign
+// returns an error if the order's id is not valid, or if the receiver is empty or too long.
 func (s *Signer) Sign(orderID, receiver string, now time.Time) (key string, err error) {
 	if err := ordercheck.ValidateSalesOrderID(orderID); err != nil {
 		return "", fmt.Errorf("sign a link: %w", err)

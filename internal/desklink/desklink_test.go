@@ -44,14 +44,14 @@ func TestKeyNamesItsReceiverUntilItExpires(t *testing.T) {
 	s := signer(t, newSecret)
 	key := sign(t, s)
 	assert.Equal(t, key, url.QueryEscape(key), "safe in a URL")
-	assert.Equal(t, key, sign(t, s), "a mail that is sent again is the same mail")
+	assert.Equal(t, key, sign(t, s), "a mail that is sent again has the same link")
 	for _, at := range []time.Time{noon, noon.Add(valid - time.Second)} {
 		got, err := s.Verify(key, order, at)
 		require.NoError(t, err)
 		assert.Equal(t, receiver, got)
 	}
 	_, err := s.Verify(key, strings.ToUpper(order), noon)
-	require.NoError(t, err, "one order, however its id is spelled")
+	require.NoError(t, err, "upper case names the same order")
 
 	got, err := s.Verify(key, order, noon.Add(valid))
 	require.ErrorIs(t, err, desklink.ErrExpired)

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// ParseSecrets splits secrets that are separated by commas. The first one signs. Errors quote none.
+// ParseSecrets splits a list of secrets that are separated by commas. The first one signs. It
+// returns an error if a secret is too short or there is none. The error quotes no secret.
 func ParseSecrets(list string) ([]string, error) { return parse(list, ",", "secret") }
 
-// ParseSecretLines splits a file with one secret per line.
+// ParseSecretLines splits a file with one secret per line, like [ParseSecrets].
 func ParseSecretLines(content []byte) ([]string, error) {
 	return parse(strings.TrimPrefix(string(content), "\ufeff"), "\n", "line")
 }
