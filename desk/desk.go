@@ -1,5 +1,5 @@
-// Package desk serves the people and the programs that act on held orders. It needs Temporal and
-// nothing else.
+// Package desk serves the people and the programs that act on held orders. It needs no service
+// but Temporal.
 //
 // It puts three packages together: orders reads and changes orders through their runs in Temporal,
 // pages shows them to people, and api serves them to programs.
@@ -43,13 +43,14 @@ const (
 	maxHeaderBytes = 32 << 10
 	// maxConnections is far more than the people of one company need.
 	maxConnections = 1000
-	// stopTimeout is how long a stopping server waits for requests. Checks go on without it.
+	// stopTimeout limits the wait of a stopping server for requests in flight. Checks go on
+	// without the server.
 	stopTimeout = 20 * time.Second
 )
 
 // Options configure a [Server].
 type Options struct {
-	// Temporal and Namespace have the runs. Both are required.
+	// Temporal and Namespace lead to the runs of the orders. Both are required.
 	Temporal  client.Client
 	Namespace string
 	// Converter decodes memos; nil means the SDK's default.
@@ -63,11 +64,11 @@ type Options struct {
 	APITokensFile string
 	// TrustedProxies are the proxies whose X-Forwarded-For we believe, for limits per client.
 	TrustedProxies edge.Networks
-	// TemporalUIURL makes links to runs, for operators; nil makes none.
+	// TemporalUIURL is the address of Temporal's Web UI, for links to runs. Nil leaves them out.
 	TemporalUIURL *url.URL
 	// Location is the time zone of dates on the pages; nil means the machine's.
 	Location *time.Location
-	// Watchdog learns of calls that hang; nil means none.
+	// Watchdog reports calls that hang. It may be nil.
 	Watchdog *watchdog.Watchdog
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
@@ -89,7 +90,8 @@ type Server struct {
 	handler  http.Handler
 }
 
-// New returns an error if a required option is missing or an option has a fault.
+// New returns a server. It returns an error if a required option is missing or an option has a
+// fault.
 func New(o Options) (*Server, error) {
 	if o.Temporal == nil || o.Namespace == "" {
 		return nil, errors.New("set up the desk: Temporal and its namespace are required")
@@ -163,13 +165,14 @@ func probe(check func(context.Context) error) http.HandlerFunc {
 	}
 }
 
-// traced skips probes, and addresses that contain a secret: sign-in links.
+// traced reports whether a request gets a span. Probes get none. Sign-in links get none either,
+// because their addresses contain a secret.
 func traced(r *http.Request) bool {
 	return r.URL.Path != "/livez" && r.URL.Path != "/readyz" &&
 		!strings.HasPrefix(r.URL.Path, "/sign-in/")
 }
 
-// Handler answers the requests to the desk.
+// Handler returns the handler of all requests to the desk.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Ready returns an error while Temporal cannot be reached.
@@ -188,7 +191,8 @@ func (s *Server) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// Serve answers requests on listener until ctx ends. Then it waits for the requests in flight.
+// Serve answers requests on listener until ctx ends. Then it waits for the requests in flight,
+// for at most 20 s. It returns an error if the listener fails or requests were cut off.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// useLinkTimeout bounds the wait for Temporal when somebody signs in with a link.
+// useLinkTimeout limits the wait for Temporal when somebody signs in with a link.
 const useLinkTimeout = 5 * time.Second
 
 // useLinkOnce reports whether a sign-in link is used for the first time. Temporal remembers that

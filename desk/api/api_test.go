@@ -24,11 +24,12 @@ func TestOrder(t *testing.T) {
 		assert.Equal(t, orders.ReleaseNo, got.order(t).Release)
 		var report ordercheck.Report
 		require.NoError(t, json.Unmarshal(got.body, &report))
-		assert.Equal(t, a.orders.Order.Report, report, "the JSON is the report's own")
+		assert.Equal(t, a.orders.Order.Report, report, "the report's own JSON")
 	}
 }
 
-// TestNames sends odd names of orders. Each is looked up as it is, or refused.
+// TestNames asks for orders with unusual names. The API must look up each name unchanged, or
+// refuse it.
 func TestNames(t *testing.T) {
 	a := startAPI(t)
 	for sent, name := range map[string]string{
@@ -83,7 +84,7 @@ func TestMethods(t *testing.T) {
 	assert.Equal(t, 405, a.get(testOrderPath+"/check").status, "a GET never acts")
 }
 
-func TestTemporalIsAway(t *testing.T) {
+func TestTemporalIsDown(t *testing.T) {
 	a := startAPI(t)
 	all := func() []response {
 		return []response{

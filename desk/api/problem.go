@@ -57,7 +57,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body) // fails if the client is gone
 }
 
-// problemFor returns the problem for an error of [orders.Service].
+// problemFor returns the problem for an error of [orders.Service]. It logs errors that it does
+// not know.
 func (h *Handler) problemFor(r *http.Request, err error) *problem {
 	switch {
 	case errors.Is(err, orders.ErrUnknownOrder):
@@ -70,7 +71,7 @@ func (h *Handler) problemFor(r *http.Request, err error) *problem {
 	case errors.Is(err, orders.ErrNotOpen):
 		return &problem{Status: http.StatusConflict,
 			Detail: "The gate does not hold this order now, so it accepts no override and no comment. " +
-				"Read the order. If it is not right, check it first."}
+				"Read the order. If you expect errors in it, check it first."}
 	case errors.Is(err, orders.ErrUnavailable), errors.Is(err, context.Canceled),
 		errors.Is(err, context.DeadlineExceeded):
 		return &problem{Status: http.StatusServiceUnavailable, retryAfter: retryUnavailable,

@@ -12,8 +12,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// RuleOutcomes returns what became of errors on the day of a time, in UTC, and the days after it.
-// Nothing is counted before the first error is fixed, overridden or has another outcome.
+// RuleOutcomes returns the outcomes of errors by rule, from the day of from on. Days are in UTC.
+// The result is empty until the first error is fixed, overridden or has another outcome.
 func (r *Runs) RuleOutcomes(ctx context.Context, from time.Time) (ordercheck.RuleOutcomes, error) {
 	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
@@ -27,10 +27,10 @@ func (r *Runs) RuleOutcomes(ctx context.Context, from time.Time) (ordercheck.Rul
 	case errors.As(err, &none):
 		return outcomes, nil
 	case err != nil:
-		return outcomes, fmt.Errorf("query what became of errors: %w", classify(err))
+		return outcomes, fmt.Errorf("query the outcomes of errors: %w", classify(err))
 	}
 	if err := answer.QueryResult.Get(&outcomes); err != nil {
-		return outcomes, fmt.Errorf("read what became of errors: %w", err)
+		return outcomes, fmt.Errorf("decode the outcomes of errors: %w", err)
 	}
 	return outcomes, nil
 }

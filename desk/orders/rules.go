@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// describeTimeout bounds the wait for a worker that describes the rules.
+// describeTimeout limits the wait for a worker to describe the rules.
 const describeTimeout = 10 * time.Second
 
 // RulesInForce returns the rule set that workers use. Its digest is empty if no worker has started
@@ -24,7 +24,8 @@ func (r *Runs) RulesInForce(ctx context.Context) (ordercheck.InForce, error) {
 }
 
 // DescribeRules returns the rules of the set with the digest. The desk has no rule files, so it
-// asks a worker, once per rule set.
+// asks a worker, once per rule set. The error wraps [ErrUnavailable] if the worker has another
+// rule set.
 func (r *Runs) DescribeRules(
 	ctx context.Context, digest string,
 ) (ordercheck.DescribedRules, error) {
@@ -55,7 +56,7 @@ func (r *Runs) DescribeRules(
 	return rules, nil
 }
 
-// rulesCache keeps the rule set that a worker described last.
+// rulesCache holds the rule set that a worker described last.
 type rulesCache struct {
 	mu     sync.Mutex
 	latest ordercheck.DescribedRules

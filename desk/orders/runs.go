@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	// CheckTimeout bounds the wait for a check. The check goes on after it.
+	// CheckTimeout limits the wait for a check. The check itself goes on.
 	CheckTimeout = 30 * time.Second
-	// getTimeout bounds the queries for one order. A worker answers within milliseconds unless it is
-	// busy.
+	// getTimeout limits the queries for one order together. A worker answers within milliseconds
+	// unless it is busy.
 	getTimeout = 5 * time.Second
 	// queryAgainAfter is the time before we send a query a second time. Temporal's server 1.29 loses
 	// about one query in a thousand and answers it only after 5 s. A worker that has just died never
 	// answers.
 	queryAgainAfter = 300 * time.Millisecond
-	// updateTimeout bounds an override or a comment.
+	// updateTimeout limits an override or a comment.
 	updateTimeout = 15 * time.Second
 )
 
@@ -37,7 +37,7 @@ type Options struct {
 	Temporal client.Client
 	// Converter decodes memos and the input of batches.
 	Converter converter.DataConverter
-	// Watchdog learns of refreshes that hang.
+	// Watchdog reports refreshes of the list that hang.
 	Watchdog *watchdog.Watchdog
 	Logger   *slog.Logger
 	Now      func() time.Time
@@ -92,9 +92,10 @@ func (r *Runs) find(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
-// latest queries the order's latest run. If the answer would let the order leave, we look for a
-// delivery in an open batch and query again: the run cannot know of a delivery before it gets it,
-// so only an answer from after that look counts.
+// latest returns the order as its latest run has it. If the run would let the order leave,
+// latest looks for a delivery in an open batch and then queries again. A delivery may have moved
+// from a batch to the run between the first query and that look, so only the second answer
+// counts.
 func (r *Runs) latest(ctx context.Context, id string) (*Order, error) {
 	view, err := r.queryOpen(ctx, id)
 	if err != nil {
@@ -103,7 +104,7 @@ func (r *Runs) latest(ctx context.Context, id string) (*Order, error) {
 	if view != nil && release(view.Report.Status, view.CheckDue) != ReleaseYes {
 		return newOrder(view, true), nil
 	}
-	onTheWay, err := r.batches.contain(ctx, id)
+	inBatch, err := r.batches.contain(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (r *Runs) latest(ctx context.Context, id string) (*Order, error) {
 			return nil, err
 		}
 	}
-	view.CheckDue = view.CheckDue || onTheWay
+	view.CheckDue = view.CheckDue || inBatch
 	return newOrder(view, open), nil
 }
 
@@ -233,7 +234,7 @@ func (r *Runs) Comment(ctx context.Context, id string, comment ordercheck.Commen
 	})
 }
 
-// update acts on an order that has an open run, and returns the order after it.
+// update calls do, which updates the open run of an order, and returns the order afterwards.
 func (r *Runs) update(
 	ctx context.Context, id string, do func(context.Context) (*ordercheck.Report, error),
 ) (*Order, error) {
@@ -284,8 +285,8 @@ func (r *Runs) explainNotFound(ctx context.Context, id string, err error) error 
 	return fmt.Errorf("%w: %w", ErrNotOpen, err)
 }
 
-// classify wraps one of this package's errors around an error of Temporal's. It leaves application
-// errors alone.
+// classify wraps one of this package's errors around an error of Temporal's. It returns
+// application errors and unknown errors unchanged.
 func classify(err error) error {
 	var notFound *serviceerror.NotFound
 	var application *temporal.ApplicationError
@@ -298,7 +299,7 @@ func classify(err error) error {
 	return unavailable(err)
 }
 
-// unavailable wraps [ErrUnavailable] around errors that are worth a retry.
+// unavailable wraps [ErrUnavailable] around retryable errors. It returns other errors unchanged.
 func unavailable(err error) error {
 	var gone *serviceerror.Unavailable
 	var late *serviceerror.DeadlineExceeded

@@ -19,7 +19,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// lossyTemporal loses the first queries.
+// lossyTemporal is a Temporal client that loses the first queries.
 type lossyTemporal struct {
 	client.Client
 	lost  int // number of queries that get no answer

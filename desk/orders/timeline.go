@@ -17,7 +17,8 @@ import (
 const (
 	// maxEarlierRuns is the maximum number of earlier runs whose timelines a page shows.
 	maxEarlierRuns = 10
-	// timelineTimeout bounds the wait for them. A page without them is better than no page.
+	// timelineTimeout limits the wait for earlier runs, because a page without them is better
+	// than no page.
 	timelineTimeout = 3 * time.Second
 	// maxCachedTimelines is the maximum number of timelines we cache. Each has at most 50 entries.
 	maxCachedTimelines = 500
@@ -90,7 +91,7 @@ func (c *timelineCache) put(runID string, entries []ordercheck.TimelineEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.runs == nil || len(c.runs) >= maxCachedTimelines {
-		// When the cache is full, start again: reading a timeline again is cheap.
+		// The cache is full. Empty it, because it is cheap to read a timeline again.
 		c.runs = map[string][]ordercheck.TimelineEntry{}
 	}
 	c.runs[runID] = entries

@@ -15,13 +15,13 @@ import (
 
 const (
 	pageSize = 50
-	// maxPage is the highest number of a page. A board has fewer pages.
+	// maxPage is the highest page number that we accept. The list never has that many pages.
 	maxPage = orders.MaxListed / pageSize * 2
 	// maxFilterText is the maximum length of a filter's text in the address, in bytes.
 	maxFilterText = 400
 )
 
-// tabs are the statuses that people choose from.
+// tabs holds the statuses that people can choose from, in the order on the page.
 var tabs = []struct {
 	status         ordercheck.Status
 	label, heading string
@@ -132,7 +132,7 @@ func parseFilter(q url.Values) (f orders.Filter, number int, err error) {
 	return f, number, nil
 }
 
-// parsePage returns maxPage for a higher number.
+// parsePage returns the number of a page, or maxPage if the number is higher.
 func parsePage(text string) (int, error) {
 	if text == "" {
 		return 1, nil
@@ -237,7 +237,8 @@ func choices(counts []orders.Count, chosen string) []choice {
 	return out
 }
 
-// ageChoices returns the steps of the filter by age. counts belong to [orders.Ages].
+// ageChoices returns the choices of the filter by age. counts has one number for each of
+// [orders.Ages].
 func ageChoices(counts []int, chosen time.Duration) []choice {
 	labels := []string{"any time", "more than an hour", "more than a day", "more than a week"}
 	var out []choice
@@ -274,7 +275,7 @@ func orderName(number, id string) string {
 	return id
 }
 
-// nextStep says what happens next to an order. The page shows the time after it, if any.
+// nextStep says what happens next to an order. The page adds the time of that step, if any.
 func nextStep(row *orders.Row) string {
 	switch row.Status {
 	case ordercheck.StatusFailed:

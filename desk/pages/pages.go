@@ -28,7 +28,8 @@ type Orders interface {
 	RulesInForce(ctx context.Context) (ordercheck.InForce, error)
 	// DescribeRules returns the rules of the set with the digest.
 	DescribeRules(ctx context.Context, digest string) (ordercheck.DescribedRules, error)
-	// RuleOutcomes returns what became of errors on the day of a time, in UTC, and the days after it.
+	// RuleOutcomes returns the outcomes of errors by rule, from the day of from on. Days are in
+	// UTC.
 	RuleOutcomes(ctx context.Context, from time.Time) (ordercheck.RuleOutcomes, error)
 }
 
@@ -41,7 +42,8 @@ type Options struct {
 	Links *desklink.Signer
 	// TrustedProxies are the proxies whose X-Forwarded-For we believe.
 	TrustedProxies edge.Networks
-	// TemporalUIURL and Namespace make links to runs, for operators; nil makes none.
+	// TemporalUIURL is the address of Temporal's Web UI, and Namespace is the namespace of the
+	// runs, for links to runs. A nil URL leaves them out.
 	TemporalUIURL *url.URL
 	Namespace     string
 	// Location is the time zone of dates; nil means the machine's.
@@ -66,7 +68,8 @@ type Handler struct {
 	handler   http.Handler
 }
 
-// New returns an error if a required option is missing or SignIn has a fault.
+// New returns a handler. It returns an error if a required option is missing or SignIn has a
+// fault.
 func New(o Options) (*Handler, error) {
 	if o.Orders == nil {
 		return nil, errors.New("set up the pages: no orders are given")

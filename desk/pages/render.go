@@ -22,7 +22,7 @@ var templateFiles embed.FS
 //go:embed static/*
 var assetFiles embed.FS
 
-// templates are the parsed pages, by name.
+// templates holds the parsed pages by name.
 type templates map[string]*template.Template
 
 // parseTemplates parses each page together with the templates that all pages share.
@@ -67,7 +67,7 @@ type layoutData struct {
 	Nav     bool
 	Section string
 	Actor   *actor
-	// Path is the page's own address, to come back to after signing in.
+	// Path is the page's own address. Signing in leads back to it.
 	Path string
 	Data any // of the page itself
 }
@@ -97,7 +97,7 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request, status int, ti
 	h.render(w, r, status, "message", "", struct{ Title, Text string }{title, text})
 }
 
-// unavailable answers that the desk cannot answer now.
+// unavailable logs err and answers 503.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	h.logger.WarnContext(r.Context(), "the desk could not answer", "route", r.Pattern, "error", err)
 	w.Header().Set("Retry-After", "10")
@@ -141,8 +141,8 @@ func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", a.contentType)
-	// During an update, a page of one version may load files from a process of another version. That
-	// answer must not be kept.
+	// During an update, a page of one version may load files from a process of another version.
+	// Browsers must not cache such an answer.
 	if r.URL.Query().Get("v") == a.version {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}

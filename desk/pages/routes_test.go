@@ -139,7 +139,7 @@ func TestDeskWithoutSignInAnswersThisMachineOnly(t *testing.T) {
 	assert.Equal(t, http.StatusMisdirectedRequest, got.StatusCode)
 }
 
-func TestTemporalIsAway(t *testing.T) {
+func TestTemporalIsDown(t *testing.T) {
 	t.Parallel()
 	d := startDesk(t)
 	boss := d.as(testManager)

@@ -12,7 +12,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestTimelineOfARunIsTranslated checks that runs write these sentences.
+// TestTimelineText translates sentences of each kind. TestTimelineOfARunIsTranslated checks that
+// runs really write such sentences.
 func TestTimelineText(t *testing.T) {
 	t.Parallel()
 	zurich := time.FixedZone("CET", 3600)
