@@ -42,8 +42,8 @@ Settings come from the environment or from a file .env:
               (127.0.0.1:5020)
   Files       DEV_DIR
 
-Requires the commands temporal and mailpit: the ones that TEMPORAL_CLI and
-MAILPIT_CLI name, or on the PATH, or in bin/, where 'make dev' builds them.`,
+Requires the commands temporal and mailpit. They may be named by TEMPORAL_CLI and
+MAILPIT_CLI, be on the PATH, or be in bin/, where 'make dev' builds them.`,
 		Example: `  gate-dev
   LISTEN_ADDR=:6000 GRACE_PERIOD=1m gate-dev
   gate-dev fake-inflow`,
@@ -70,9 +70,10 @@ MAILPIT_CLI name, or on the PATH, or in bin/, where 'make dev' builds them.`,
 }
 
 const (
-	// telemetryStopTimeout is how long the last spans, metrics and log lines may take.
+	// telemetryStopTimeout limits sending the last spans and metrics and writing the last log
+	// lines.
 	telemetryStopTimeout = 5 * time.Second
-	// auditStopTimeout is how long the last lines of the audit log may take.
+	// auditStopTimeout limits writing the last lines of the audit log.
 	auditStopTimeout = 2 * time.Second
 )
 

@@ -19,7 +19,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// fakeInflowFlags are the flags of gate-dev fake-inflow.
+// fakeInflowFlags holds the flags of gate-dev fake-inflow.
 type fakeInflowFlags struct {
 	fakeinflow.Options
 
@@ -46,13 +46,13 @@ have one fault each. Edit them in a browser or with curl, as it prints.
 'gate dev' starts its own stand-in. Use this command if you start the gate's
 processes by hand.
 
---fault makes the API answer wrongly, and --delivery-fault makes webhooks go
-wrong. Repeat them as needed. You can also set faults on the stand-in's page or
-with POST /_fake/faults and /_fake/delivery-faults while it runs.
+--fault makes the API fail, and --delivery-fault makes webhooks fail. Repeat them
+as needed. You can also set faults on the stand-in's page or with
+POST /_fake/faults and /_fake/delivery-faults while it runs.
 
-A fault is JSON. It applies to all requests, or to those of one "route" or one
-"salesOrderId", and to each of them or to one in "every". It ends after "times"
-requests. Its effects can be combined:
+A fault is a JSON object. It applies to all requests, or only to requests for its
+"route" or its "salesOrderId". With "every" 10, it applies to one in 10 of these.
+It ends after it has applied to "times" requests. Its effects can be combined:
   latency "2s"                       wait before the answer
   slowBody "2s"                      wait in the middle of the answer
   status 500, retryAfter "7s", body  answer with these instead
@@ -108,11 +108,11 @@ func (f *fakeInflowFlags) addTo(cmd *cobra.Command) {
 	flags.DurationVar(&f.DeliveryTimeout, "delivery-timeout", 30*time.Second,
 		"how long a receiver may take to answer a webhook")
 	flags.DurationSliceVar(&f.RetryDelays, "retry-delays", fakeinflow.DefaultRetryDelays(),
-		"delays before each retry of a webhook; after the last retry it is given up")
+		"delay before each retry of a webhook; the stand-in gives up after the last one")
 	flags.Float64Var(&f.RetryJitter, "retry-jitter", 0.2,
 		"maximum random addition to a delay, as a share of it")
 	flags.IntVar(&f.SwitchOffAfter, "switch-off-after", 0,
-		"consecutive webhooks given up after which it turns a subscription off; 0 means never")
+		"turn a subscription off after giving up this many webhooks in a row; 0 means never")
 	flags.StringVar(&f.subscriber, "subscribe", "",
 		"URL that receives the webhooks of sales orders from the start")
 	flags.StringVar(&f.secretFile, "subscribe-secret-file", "",
@@ -191,7 +191,7 @@ func logHandler(w io.Writer, settings config.FakeInflow) slog.Handler {
 	return slog.NewTextHandler(w, options)
 }
 
-// setFaults returns an error that names the first fault that the stand-in refuses.
+// setFaults sets the faults. If the stand-in refuses one, the error names it.
 func setFaults(server *fakeinflow.Server, faults, deliveryFaults []string) error {
 	for _, text := range faults {
 		fault, err := fakeinflow.ParseFault([]byte(text))

@@ -25,7 +25,7 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// output is what a command prints, to be read while it runs.
+// output collects what a command prints. A test can read it while the command runs.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -50,7 +50,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// waitFor gives the first group of the pattern, once it has been printed.
+// waitFor waits until the output matches the pattern, and returns the first group of the match.
 func (o *output) waitFor(t *testing.T, pattern string) string {
 	t.Helper()
 	timeout := time.After(time.Minute)
@@ -84,7 +84,7 @@ func TestFakeInflowCommand(t *testing.T) {
 	getJSON(t, url+"/_fake/orders", &orders)
 	assert.Len(t, orders, 17)
 
-	// The printed lines are to be pasted into a shell.
+	// People paste the printed lines into a shell.
 	assert.Contains(t, string(curl(t, edit)), "SO-001041")
 	subscribe := regexp.MustCompile(`(?s)curl -X PUT.*?}'`).FindString(out.String())
 	var subscription map[string]any
@@ -98,7 +98,7 @@ func TestFakeInflowCommand(t *testing.T) {
 	case err := <-ended:
 		require.NoError(t, err)
 	case <-time.After(time.Minute):
-		t.Fatal("it did not stop")
+		t.Fatal("the command did not stop")
 	}
 }
 
@@ -129,7 +129,8 @@ func TestFakeInflowCommandReadsTheEnvironment(t *testing.T) {
 	require.ErrorContains(t, refused.ExecuteContext(t.Context()), "LOG_FORMAT")
 }
 
-// Every command of docs/fake-inflow.md is understood, and every request is answered.
+// TestDocsFakeInflowPage checks the examples in docs/fake-inflow.md: the command knows all their
+// flags, and the stand-in answers all their requests.
 func TestDocsFakeInflowPage(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "fake-inflow.md"))
 	require.NoError(t, err)
@@ -165,7 +166,8 @@ func TestDocsFakeInflowPage(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// What a flag breaks is broken, and what the state file has is there again.
+// TestFakeInflowCommandFaultsAndState checks that flags set faults, and that a second start reads
+// the orders from the state file.
 func TestFakeInflowCommandFaultsAndState(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state.json")
 	start := func(args ...string) (url string, stop func()) {
@@ -209,8 +211,8 @@ func getJSON(t *testing.T, url string, into any) {
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(into))
 }
 
-// curl does what a printed line would do: a shell takes the line apart, and the request
-// is made here, so that the test needs no curl.
+// curl sends the request of a printed line. A shell splits the line into arguments, and the test
+// sends the request itself, so it does not need the command curl.
 func curl(t *testing.T, line string) []byte {
 	t.Helper()
 	script := `curl() { printf '%s\0' "$@"; }` + "\n" + line
@@ -257,7 +259,7 @@ func TestFakeInflowCommandRefuses(t *testing.T) {
 		"payload":     {[]string{"--payload", "new"}, "documented, live, alternate"},
 		"company":     {[]string{"--company", "a/b"}, "company id"},
 		"key":         {[]string{"--api-key", "a b"}, "API key"},
-		"allowance":   {[]string{"--requests-per-minute", "-1"}, "requests per minute"},
+		"quota":       {[]string{"--requests-per-minute", "-1"}, "requests per minute"},
 		"argument":    {[]string{"now"}, "takes no arguments"},
 		"retry after": {[]string{"--retry-after", "soon"}, "always, never, sometimes"},
 		"fault":       {[]string{"--fault", `{"stale":"2h"}`}, `--fault {"stale":"2h"}: fault: stale`},
@@ -276,12 +278,12 @@ func TestFakeInflowCommandRefuses(t *testing.T) {
 
 func TestWrongUse(t *testing.T) {
 	for name, args := range map[string][]string{
-		"argument":     {"fake"},
-		"flag":         {"--nonsense"},
-		"its argument": {"fake-inflow", "now"},
-		"its flag":     {"fake-inflow", "--nonsense"},
-		"a value":      {"fake-inflow", "--requests-per-minute", "many"},
-		"a fault":      {"fake-inflow", "--fault", "{}"},
+		"argument":                 {"fake"},
+		"flag":                     {"--nonsense"},
+		"argument of fake-inflow":  {"fake-inflow", "now"},
+		"flag of fake-inflow":      {"fake-inflow", "--nonsense"},
+		"value of a flag":          {"fake-inflow", "--requests-per-minute", "many"},
+		"fault without any effect": {"fake-inflow", "--fault", "{}"},
 	} {
 		assert.Equal(t, exitUsage, run(t.Context(), args), name)
 	}
@@ -321,7 +323,8 @@ func TestLocalAddress(t *testing.T) {
 	assert.Equal(t, "[::1]:5010", localAddress(&net.TCPAddr{IP: net.IPv6loopback, Port: 5010}))
 }
 
-// A receiver that knows the secret beforehand gets the samples from the start.
+// TestFakeInflowCommandSubscribes checks that --subscribe sends a webhook for each sample order,
+// signed with the secret in the file.
 func TestFakeInflowCommandSubscribes(t *testing.T) {
 	secretFile := filepath.Join(t.TempDir(), "webhook_secret")
 	const secret = "a-secret-that-both-sides-know"

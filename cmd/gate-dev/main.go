@@ -20,7 +20,7 @@ const (
 	exitUsage = 2 // a wrong flag, argument or setting
 )
 
-// version is set at link time.
+// version is set by the linker.
 var version = "dev"
 
 func main() {
@@ -46,12 +46,11 @@ func run(ctx context.Context, args []string) int {
 	return exitFault
 }
 
-// usageError is a wrong flag, argument or setting.
+// usageError reports a wrong flag, argument or setting.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
 
-// noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
