@@ -14,11 +14,11 @@ import (
 const (
 	exitErrorsFound = 1 // the order has errors, or the command failed
 	exitFault       = 1
-	exitNotChecked  = 2 // no report could be had, or the configuration is wrong
-	exitUsage       = 2 // except of 'gate webhooks', whose contract has only 0 and 1
+	exitNotChecked  = 2 // there is no report, or the configuration is wrong
+	exitUsage       = 2 // a wrong flag or argument; 'gate webhooks' exits with 1 instead
 )
 
-// exitError ends the process with a status. A nil err prints nothing.
+// exitError ends the process with status code. If err is nil, it prints nothing.
 type exitError struct {
 	code int
 	err  error
@@ -61,7 +61,7 @@ func notDone(ctx context.Context, err error, tooLong string) error {
 	}
 }
 
-// exactArgs is cobra.ExactArgs with a message of ours.
+// exactArgs is like [cobra.ExactArgs], but its error starts with message.
 func exactArgs(n int, message string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {

@@ -1,5 +1,5 @@
 // Command gate is the Error Check Gate. It receives InFlow's webhooks, checks each sales order
-// against the company's rules on Temporal, and reports what is wrong.
+// against the company's rules in a Temporal workflow, and holds orders with errors.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set at link time.
+// version is set by the linker.
 var version = "dev"
 
 func main() {
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string) int {
 	return exit.code
 }
 
-// printInTime waits only a moment for the line to be written, because a process must end even if
+// printInTime prints a line, and waits at most 1 s for that, because the process must end even if
 // nobody reads its standard error.
 func printInTime(out io.Writer, line string) {
 	printed := make(chan struct{})
@@ -60,9 +60,9 @@ func newRootCommand() *cobra.Command {
 	root := asGroup(&cobra.Command{
 		Use:   "gate",
 		Short: "Check InFlow sales orders against your rules, and hold the wrong ones",
-		Long: `The Error Check Gate listens to InFlow's webhooks. Each sales order that is
-created or updated is fetched, checked against your company's rules, and
-reported; Temporal keeps every order's state.
+		Long: `The Error Check Gate receives InFlow's webhooks. It fetches each sales order
+that is created or updated, checks it against your company's rules, and holds
+it if it has errors. Temporal keeps the state of every order.
 
 To see it work on this machine, with a stand-in for InFlow:   gate dev
 To run it:   gate ingress   and   gate worker   (see 'gate config' for their settings)`,

@@ -27,14 +27,14 @@ func newRulesTryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "try",
 		Short: "Show what rules would have done to past orders",
-		Long: `Evaluate the orders of a file that 'gate orders export' made, with new rules and
-with the rules in force, and show the difference: orders that would be held, mails,
-and, for each rule, how many orders break it now and with the new rules, with the
-newest examples.
+		Long: `Evaluate the orders in a file from 'gate orders export' with new rules and with the
+rules in force, and show the difference: how many orders would be held, how many mails
+would be sent, and for each rule, how many orders break it now and with the new rules,
+with the newest examples.
 
-RULES_FILE names the rules in force; without it, the general checks are. --against
-names other files. MAIL_TO, NOTIFY_SALES_REP, NOTIFY_URLS and NOTIFY_REDIRECT say who
-would get mails. The command needs neither InFlow nor Temporal.
+RULES_FILE names the rules in force. Without it, these are the general checks. Use
+--against to compare with other files. MAIL_TO, NOTIFY_SALES_REP, NOTIFY_URLS and
+NOTIFY_REDIRECT say who would get mails. The command needs neither InFlow nor Temporal.
 
 Exit status: 0, or 1 if --fail-above is exceeded, or 2 if a rule file or the file of
 orders cannot be read.`,
@@ -46,16 +46,17 @@ orders cannot be read.`,
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&t.rules, "rules", nil,
-		"the rule files to try; give it several times, or with commas, for several (required)")
+		"rule file to try (required); for several, repeat the flag or separate them with commas")
 	flags.StringSliceVar(&t.against, "against", nil,
-		"the rule files to compare with (default RULES_FILE, or else the rules that ship with the gate)")
+		"rule file to compare with (default RULES_FILE, or else the rules that ship with the gate)")
 	flags.StringVar(&t.orders, "orders", "",
-		"a file of orders that 'gate orders export' made, or - for standard input (required)")
+		"file of orders from 'gate orders export', or - for standard input (required)")
 	flags.BoolVar(&t.asJSON, "json", false, "print the result as one JSON object")
-	flags.StringVar(&t.html, "html", "", "also write a page to read and to mail, into this file")
+	flags.StringVar(&t.html, "html", "",
+		"also write the result into this file, as a page that you can mail")
 	flags.StringVar(&t.failAbove, "fail-above", "",
-		"exit with 1 if more than this percentage of the orders would be held, or not checked "+
-			"completely, that are fine now")
+		"exit with 1 if more than this percentage of the orders are fine now but would be held "+
+			"or not checked completely")
 	return cmd
 }
 
@@ -140,7 +141,7 @@ func tooMany(r *backtest.Result) error {
 		r.FailAbove.Percent)
 }
 
-// loadRules compiles rule files, or the rules in force if none is named.
+// loadRules compiles rule files, or the rules in force if files is empty.
 func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 	from := strings.Join(files, ", ")
 	fromSetting := len(files) == 0
@@ -164,8 +165,9 @@ func loadRules(cmd *cobra.Command, files []string) (backtest.Source, error) {
 	return backtest.Source{Set: set, From: from}, nil
 }
 
-// trialGCPercent is the GOGC of a trial. Each order makes a lot of garbage next to a small heap, so
-// the default spends a fifth of the time on collecting it. With 300, memory stays near 110 MiB.
+// trialGCPercent is the GOGC of a trial. Each order makes a lot of garbage next to a small heap,
+// so the default of 100 spends 20% of the time on collecting it. With 300, memory stays near 110
+// MiB.
 const trialGCPercent = 300
 
 func backtestFile(
@@ -239,8 +241,8 @@ func tryNotices() (*backtest.Notices, []string) {
 	return n, notes
 }
 
-// writePrivate writes a file that only its owner may read. The file appears when it is complete. It
-// replaces a regular file, but none of the inputs.
+// writePrivate writes a file that only its owner may read. The file appears once it is complete.
+// It may replace a regular file, but not an input of the command.
 func writePrivate(path string, inputs []string, write func(io.Writer) error) (err error) {
 	if old, err := os.Stat(path); err == nil {
 		if !old.Mode().IsRegular() {
@@ -248,7 +250,7 @@ func writePrivate(path string, inputs []string, write func(io.Writer) error) (er
 		}
 		for _, input := range inputs {
 			if info, err := os.Stat(input); err == nil && os.SameFile(old, info) {
-				return fmt.Errorf("write the page: %s is what the command reads; name another file", path)
+				return fmt.Errorf("write the page: the command reads %s; name another file", path)
 			}
 		}
 	}

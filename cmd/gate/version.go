@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// unknown stands for what a build does not record, such as the commit of a build without Git.
+// unknown stands for facts that the build does not record, such as the commit if Git is missing.
 const unknown = "unknown"
 
-// build describes the program.
+// build holds the facts that 'gate version' prints.
 type build struct {
 	Version     string `json:"version"`
 	Commit      string `json:"commit"`
@@ -22,7 +22,7 @@ type build struct {
 	TemporalSDK string `json:"temporalSDK"`
 }
 
-// readBuild reads what the Go linker recorded.
+// readBuild reads the facts that the Go linker recorded.
 func readBuild() build {
 	b := build{
 		Version: version, Commit: unknown, Go: runtime.Version(),
