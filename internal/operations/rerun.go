@@ -18,24 +18,27 @@ const rerunPage = 200
 type RerunOptions struct {
 	// Query narrows the failed runs further, as a Temporal list filter; empty selects all.
 	Query string
-	// DryRun starts nothing.
+	// DryRun makes Rerun start nothing.
 	DryRun bool
-	// Progress is called for every run, with the number of runs done and in total; may be nil.
+	// Progress is called after every run, with the numbers of runs so far and in total; may be
+	// nil.
 	Progress func(done, total int)
-	// Each is called for every order that is run again, or would be; may be nil.
+	// Each is called for every order that Rerun starts, or would start without DryRun. If it
+	// returns an error, Rerun stops. May be nil.
 	Each func(salesOrderID string) error
 }
 
 // RerunResult counts orders.
 type RerunResult struct {
+	// Rerun counts orders that Rerun started, or would have started without DryRun.
 	Rerun int
-	// Skipped counts orders that had another run since, or have one now.
+	// Skipped counts orders that have had another run since the failed one.
 	Skipped int
 }
 
-// Rerun checks again every order whose latest run failed. The server refuses to start an order that
-// has an open run, or whose latest run did not fail, so Rerun never disturbs another order,
-// whatever happens meanwhile.
+// Rerun starts a run of every order whose latest run failed, timed out or was terminated. The
+// server refuses to start a run if the order has an open one or if its latest one did not fail.
+// So Rerun never disturbs a run that somebody else starts meanwhile.
 func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, error) {
 	query := fmt.Sprintf(
 		"WorkflowType = '%s' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')",
@@ -52,7 +55,7 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 		total = int(count.GetCount())
 	}
 	var result RerunResult
-	looked := 0
+	done := 0
 	seen := map[string]bool{}
 	var page []byte
 	for {
@@ -63,19 +66,19 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 			return result, fmt.Errorf("list the failed runs (%s): %w", query, err)
 		}
 		for _, run := range runs.GetExecutions() {
-			if looked++; o.Progress != nil {
-				o.Progress(looked, max(total, looked))
+			if done++; o.Progress != nil {
+				o.Progress(done, max(total, done))
 			}
 			id, ok := ordercheck.SalesOrderID(run.GetExecution().GetWorkflowId())
 			if !ok || seen[id] {
 				continue
 			}
 			seen[id] = true
-			again, err := rerunOne(ctx, c, id, o.DryRun)
+			started, err := rerunOne(ctx, c, id, o.DryRun)
 			if err != nil {
 				return result, err
 			}
-			if !again {
+			if !started {
 				result.Skipped++
 				continue
 			}
@@ -92,14 +95,15 @@ func Rerun(ctx context.Context, c client.Client, o RerunOptions) (RerunResult, e
 	}
 }
 
-// rerunOne reports whether the order was started, or would have been.
+// rerunOne starts a run of an order if its latest run failed. started reports whether it did, or
+// would have without dryRun.
 func rerunOne(
 	ctx context.Context, c client.Client, salesOrderID string, dryRun bool,
-) (bool, error) {
+) (started bool, err error) {
 	// Temporal's reuse policy alone would also start an order whose run an operator cancelled.
 	latest, err := c.DescribeWorkflowExecution(ctx, ordercheck.WorkflowID(salesOrderID), "")
 	if err != nil {
-		return false, fmt.Errorf("look at the latest run of sales order %s: %w", salesOrderID, err)
+		return false, fmt.Errorf("read the latest run of sales order %s: %w", salesOrderID, err)
 	}
 	switch latest.GetWorkflowExecutionInfo().GetStatus() {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED,
@@ -111,6 +115,6 @@ func rerunOne(
 	if dryRun {
 		return true, nil
 	}
-	// No single person waits for a rerun of many orders.
+	// Nobody waits for one order among many, so people's own checks go first.
 	return ordersignal.Rerun(ctx, c, salesOrderID, ordercheck.PriorityWebhook)
 }

@@ -18,9 +18,9 @@ const schedulePoll = 250 * time.Millisecond
 
 // ErrNoSweepSchedule means that no worker has created the schedule of sweeps in this namespace.
 var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID +
-	" does not exist in this namespace: a worker makes it when it starts, whatever SWEEP_EVERY is")
+	" does not exist in this namespace: start a worker, which creates it even if SWEEP_EVERY is 0")
 
-// SweepOptions has callbacks that follow a sweep. Each may be nil.
+// SweepOptions holds callbacks that report the progress of [SweepNow]. Each may be nil.
 type SweepOptions struct {
 	// UnderWay is called with the workflow id of a sweep that is already running.
 	UnderWay func(workflowID string)
@@ -31,10 +31,11 @@ type SweepOptions struct {
 // progressPoll is the time between queries for the progress of a sweep.
 const progressPoll = 2 * time.Second
 
-// SweepNow looks for missed webhooks and returns the result. The sweep begins after the call: if
-// another one is running, it follows. The schedule starts it, so two sweeps never overlap and marks
-// are kept; a pause of the schedule doesn't prevent it. If the sweep fails, the error is a
-// [temporal.ApplicationError]. ctx limits the wait, not the sweep, which goes on.
+// SweepNow looks for missed webhooks in a new sweep and returns its result. If another sweep is
+// running, the new one begins after it. The schedule starts the sweep, even while it is paused.
+// So two sweeps never overlap, and the new one begins at the marks of the last. If the sweep
+// fails, the error is a [temporal.ApplicationError]. If ctx ends, SweepNow returns, and the
+// sweep goes on.
 func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck.Sweep, error) {
 	handle := c.ScheduleClient().GetHandle(ctx, ordercheck.SweepScheduleID)
 	before, err := describeSchedule(ctx, handle)
@@ -90,7 +91,7 @@ func (o *SweepOptions) follow(
 		defer ticker.Stop()
 		for {
 			var progress ordercheck.SweepProgress
-			// Without a run id: a long sweep continues as new.
+			// Leave out the run id, because a long sweep continues as new.
 			answer, err := c.QueryWorkflow(ctx, sweep.WorkflowID, "", ordercheck.QueryProgress)
 			if err == nil && answer.Get(&progress) == nil {
 				o.Progress(progress)
@@ -114,12 +115,13 @@ func describeSchedule(
 		return nil, ErrNoSweepSchedule
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look at the schedule %s: %w", ordercheck.SweepScheduleID, err)
+		return nil, fmt.Errorf("read the schedule %s: %w", ordercheck.SweepScheduleID, err)
 	}
 	return description, nil
 }
 
-// nextSweep waits for a sweep that is not in known. Whoever asked for it, it began later.
+// nextSweep waits for a sweep whose run id is not in known. Somebody else may have started that
+// sweep, but it began after the call of [SweepNow], so its result counts.
 func nextSweep(
 	ctx context.Context, handle client.ScheduleHandle, known map[string]bool,
 ) (*client.ScheduleWorkflowExecution, error) {

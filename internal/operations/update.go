@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// update sends an update to an open run and waits until it has ended. It sends the update again if
+// update sends an update to an open run and waits for its result. It sends the update again if
 // Temporal dropped it because a task of the run failed. The run recovers by itself, and a dropped
 // update has no effect.
 func update(

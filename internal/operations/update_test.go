@@ -21,14 +21,15 @@ const (
 	dropped = "Unable to perform workflow execution update due to unexpected workflow task failure."
 )
 
-// answering is a handle whose update has ended.
+// answering returns the handle of a completed update.
 func answering() *mocks.WorkflowUpdateHandle {
 	handle := &mocks.WorkflowUpdateHandle{}
 	handle.On("Get", mock.Anything, mock.Anything).Return(nil)
 	return handle
 }
 
-// This was seen on a production server while a run's first task failed.
+// TestDroppedUpdatesAreSentAgain repeats the answers of a production server while the first task
+// of a run failed.
 func TestDroppedUpdatesAreSentAgain(t *testing.T) {
 	t.Parallel()
 	c := &mocks.Client{}
@@ -50,7 +51,8 @@ func TestDroppedUpdatesAreSentAgain(t *testing.T) {
 	c.AssertExpectations(t)
 }
 
-// The error says why, and not only that it took too long.
+// TestUpdateDroppedEveryTimeEndsWithItsContext checks that the error says why Temporal dropped
+// the update, and not only that the time is over.
 func TestUpdateDroppedEveryTimeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := &mocks.Client{}
