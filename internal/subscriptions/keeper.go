@@ -41,10 +41,11 @@ func (s Show) Withdraw(inflow.Subscription) error { return nil }
 const (
 	// DefaultSecretMode allows only the owner to read the file.
 	DefaultSecretMode fs.FileMode = 0o600
-	// maxSecretFile limits the file's size, in bytes. Secrets need far less, but a wrong path may
-	// be any file.
+	// maxSecretFile is the maximum size of the file, in bytes. Secrets need far less, so a larger
+	// file means that the path is wrong.
 	maxSecretFile = 64 << 10
-	// trialSecret is longer than InFlow's secrets. Writing it shows whether the disk has space.
+	// trialSecret is longer than InFlow's secrets. Ready writes it to find out whether the disk
+	// has space.
 	trialSecret = "trial-of-the-disk-trial-of-the-disk-trial-of-the-disk-trial-of-the-disk"
 )
 
@@ -57,7 +58,7 @@ type SecretFile struct {
 	Path string
 	// Mode is the file's mode. 0 means [DefaultSecretMode].
 	Mode fs.FileMode
-	// Say gets a message if the file's mode was wider before. May be nil.
+	// Say gets a message if Keep narrows the file's mode. May be nil.
 	Say func(line string)
 
 	existed bool        // whether the file existed before the first Keep
@@ -117,7 +118,8 @@ func (f *SecretFile) Keep(subscription inflow.Subscription) error {
 	})
 }
 
-// Withdraw removes the secret and restores the file as it was before Keep.
+// Withdraw removes the secret, and restores the file's mode. It removes the file if Keep created
+// it and no other secret is left.
 func (f *SecretFile) Withdraw(subscription inflow.Subscription) error {
 	if !f.kept {
 		return nil
@@ -137,7 +139,8 @@ func (f *SecretFile) Withdraw(subscription inflow.Subscription) error {
 
 func (f *SecretFile) mode() fs.FileMode { return cmp.Or(f.Mode, DefaultSecretMode) }
 
-// ParseSecretMode parses the octal mode of a [SecretFile].
+// ParseSecretMode parses the octal mode of a [SecretFile]. It returns an error if the mode lets
+// everybody write, does not let the owner read, or has other bits than read and write.
 func ParseSecretMode(text string) (fs.FileMode, error) {
 	mode, err := strconv.ParseUint(text, 8, 32)
 	if err != nil || mode&^0o666 != 0 || mode&0o400 == 0 || mode&0o002 != 0 {
@@ -307,7 +310,8 @@ func withoutSecret(content []byte, secret string) []byte {
 	return rest
 }
 
-// checkSecret fails for a secret that cannot be stored in a file or used by an ingress as it is.
+// checkSecret returns an error if a file cannot store the secret, or an ingress cannot use it,
+// unchanged.
 func checkSecret(secret inflow.Secret) error {
 	keys, err := inflow.ParseSecretLines([]byte(secret))
 	if err == nil && (len(keys) != 1 || strings.TrimSpace(string(secret)) != string(secret)) {

@@ -48,12 +48,12 @@ func namesIn(t *testing.T, folder string) (names []string) {
 
 func TestSecretFileKeepsExistingSecrets(t *testing.T) {
 	for name, tc := range map[string]struct{ before, after string }{
-		"one":             {oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
-		"no line break":   {oldSecret, newSecret + "\n" + oldSecret},
-		"Windows":         {oldSecret + "\r\n\r\n", newSecret + "\n" + oldSecret + "\r\n\r\n"},
-		"byte order mark": {byteOrderMark + oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
-		"empty":           {"", newSecret + "\n"},
-		"there already": {oldSecret + "\n" + newSecret + "\n",
+		"one secret":          {oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
+		"no line break":       {oldSecret, newSecret + "\n" + oldSecret},
+		"Windows line breaks": {oldSecret + "\r\n\r\n", newSecret + "\n" + oldSecret + "\r\n\r\n"},
+		"byte order mark":     {byteOrderMark + oldSecret + "\n", newSecret + "\n" + oldSecret + "\n"},
+		"empty":               {"", newSecret + "\n"},
+		"already in the file": {oldSecret + "\n" + newSecret + "\n",
 			oldSecret + "\n" + newSecret + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,8 +93,8 @@ func TestSecretFileWithdraw(t *testing.T) {
 	}
 }
 
-// TestSecretFileIsNeverReadableByOthers reads the file while it is written many times, with umask
-// 0.
+// TestSecretFileIsNeverReadableByOthers reads the file while a [SecretFile] writes it many times,
+// with umask 0.
 func TestSecretFileIsNeverReadableByOthers(t *testing.T) {
 	before := syscall.Umask(0)
 	defer syscall.Umask(before)
@@ -211,8 +211,8 @@ func TestSecretFileFaults(t *testing.T) {
 	}
 }
 
-// TestSecretFileDetectsConcurrentChange: a line that somebody adds between read and write is not
-// lost.
+// TestSecretFileDetectsConcurrentChange checks that a line is not lost that somebody adds between
+// read and write.
 func TestSecretFileDetectsConcurrentChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(path, []byte(oldSecret), 0o600))

@@ -232,15 +232,15 @@ func TestRotateWithManualSecret(t *testing.T) {
 func TestRotateBehindABalancer(t *testing.T) {
 	w := newWorld(t, 0)
 	slow := t.TempDir() + "/secrets"
-	slowEdge, fastEdge := edgeOf(slow), edgeOf(w.file)
+	slowReceiver, fastReceiver := receiverOf(slow), receiverOf(w.file)
 	var n, refused atomic.Int64
 	balancer := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if n.Add(1)%2 == 0 {
-			fastEdge(out, r)
+			fastReceiver(out, r)
 			return
 		}
 		recorder := httptest.NewRecorder()
-		slowEdge(recorder, r)
+		slowReceiver(recorder, r)
 		if recorder.Code == http.StatusUnauthorized && refused.Add(1) == 3 {
 			assert.NoError(t,
 				(&SecretFile{Path: slow}).Keep(inflow.Subscription{Secret: inflow.Secret(w.secrets()[0])}))

@@ -22,14 +22,14 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// world is a fake InFlow account and an edge. The fake tries each delivery once. The edge reads the
-// secret file for each request.
+// world holds a fake InFlow account and a receiver of its webhooks. The fake tries each delivery
+// once. The receiver reads the secret file for each request.
 type world struct {
 	t      *testing.T
 	fake   *fakeinflow.Server
 	client *inflow.Client
-	url    string // the edge's webhook URL
-	file   string // the edge's secret file
+	url    string // the receiver's webhook URL
+	file   string // the receiver's secret file
 	order  string
 }
 
@@ -48,16 +48,16 @@ func newWorld(t *testing.T, timeout time.Duration) *world {
 		BaseURL: api.URL, CompanyID: w.fake.CompanyID(), APIKey: w.fake.APIKey(), Timeout: timeout,
 	})
 	require.NoError(t, err)
-	edge := httptest.NewServer(edgeOf(w.file))
-	t.Cleanup(edge.Close)
-	w.url = edge.URL + WebhookPath
+	receiver := httptest.NewServer(receiverOf(w.file))
+	t.Cleanup(receiver.Close)
+	w.url = receiver.URL + WebhookPath
 	w.order, err = w.fake.AddOrder(map[string]any{})
 	require.NoError(t, err)
 	return w
 }
 
-// edgeOf responds as the ingress does, with the secrets in file.
-func edgeOf(file string) http.HandlerFunc {
+// receiverOf returns a handler that answers like the ingress, with the secrets in file.
+func receiverOf(file string) http.HandlerFunc {
 	return func(out http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -162,7 +162,7 @@ func (w *world) edit() {
 	require.NoError(w.t, w.fake.WaitIdle(w.t.Context()))
 }
 
-// delivered returns the number of deliveries. None may have been refused.
+// delivered returns the number of deliveries. It fails the test if one was refused.
 func (w *world) delivered() int {
 	w.t.Helper()
 	deliveries := w.fake.Deliveries()
