@@ -20,8 +20,7 @@ type RerunOptions struct {
 	Query string
 	// DryRun makes Rerun start nothing.
 	DryRun bool
-	// Progress is called after every run, with the numbers of runs so far and in total; may be
-	// nil.
+	// Progress is called for every failed run, with its number and the total. May be nil.
 	Progress func(done, total int)
 	// Each is called for every order that Rerun starts, or would start without DryRun. If it
 	// returns an error, Rerun stops. May be nil.
