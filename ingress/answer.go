@@ -43,8 +43,8 @@ const (
 	outcomeFailed   outcome = "failed"   // our fault, or Temporal's
 )
 
-// Reasons for the audit log and metrics, besides those of [inflow.SignatureError] and
-// [inflow.PayloadReason].
+// Reasons for the audit log and metrics. [inflow.SignatureError] and [inflow.PayloadReason] have
+// further ones.
 const (
 	reasonReceived        = "received"
 	reasonIgnoredEntity   = "other-entity"

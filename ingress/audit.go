@@ -51,9 +51,9 @@ type AuditOptions struct {
 	MeterProvider metric.MeterProvider
 }
 
-// AuditLog writes one line of JSON per webhook request: who sent what, and what became of it. A
-// flood of forged requests gets one line for many. No line contains a body, a secret or a
-// signature.
+// AuditLog writes one line of JSON per webhook request: its sender, its order and its answer.
+// Many requests of a flood of forged requests share a line. No line contains a body, a secret or
+// a signature.
 //
 // Lines are written in the background, in order, so neither a full disk nor a hanging one delays a
 // delivery. A line that cannot be written is lost. Lost lines are counted and, once a minute,

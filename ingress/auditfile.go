@@ -17,7 +17,7 @@ const (
 )
 
 const (
-	// auditLookInterval is how often we check that the path still leads to the open file.
+	// auditLookInterval is the time between checks that the path still leads to the open file.
 	auditLookInterval = time.Second
 	// rotationRetry is the delay after a rotation that failed.
 	rotationRetry = time.Minute

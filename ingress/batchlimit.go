@@ -12,12 +12,12 @@ const (
 	maxBatches = 8
 )
 
-// batchLimit is the number of batches that may be in flight. It starts with one. A batch carries
-// whatever waits, so a second one usually carries nothing more and makes both slower. Only if
-// batches are full, batchLimit tries one more, and keeps it while that raises the number of
+// batchLimit decides how many batches may be in flight. It starts with one. A batch carries all
+// waiting deliveries, so a second batch usually carries nothing more and makes both slower. Only
+// if batches are full, batchLimit tries one more, and keeps it while that raises the number of
 // deliveries that Temporal commits per second. The zero value is ready to use.
 type batchLimit struct {
-	further int // batches in flight beside the first
+	further int // batches that may be in flight in addition to the first
 
 	batches, full, deliveries int // since began
 	began                     time.Time

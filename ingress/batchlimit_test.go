@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestBatchLimit checks how many batches are in flight after a while, with a Temporal that commits
-// so many batches at once.
+// TestBatchLimit checks the number of batches in flight after a while if Temporal commits at most
+// atOnce batches at the same time.
 func TestBatchLimit(t *testing.T) {
 	for _, tc := range []struct {
 		name       string

@@ -15,10 +15,11 @@ import (
 const (
 	// maxBodySize is far above any webhook of InFlow, in bytes.
 	maxBodySize = 256 << 10
-	// smallBody is above what InFlow sends, in bytes. Each request may have that much.
+	// smallBody is larger than the bodies that InFlow sends, in bytes. Every request may have a
+	// body of this size.
 	smallBody = 16 << 10
-	// maxLargeBodies is how many requests may have more at once: 64 MiB in total, half of it slack
-	// in buffers that grow.
+	// maxLargeBodies is the maximum number of larger bodies that are read at the same time.
+	// Together they take at most 64 MiB, half of it slack in buffers that grow.
 	maxLargeBodies = 128
 )
 

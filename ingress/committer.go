@@ -27,7 +27,7 @@ type Temporal interface {
 }
 
 const (
-	// commitWithin is how long Temporal has to commit a delivery after it was accepted.
+	// commitWithin limits the time from accepting a delivery until Temporal has committed it.
 	commitWithin = 4 * time.Second
 	// maxWaiting is the maximum number of deliveries in memory, over all orders.
 	maxWaiting = 20_000

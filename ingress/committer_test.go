@@ -49,7 +49,7 @@ func newTestCommitter(
 	return c
 }
 
-// numbered returns a delivery that a test can tell from others.
+// numbered returns delivery n. A test can recognize it by its event.
 func numbered(n int) ordercheck.Delivery {
 	return ordercheck.Delivery{Event: fmt.Sprintf("delivery-%d", n)}
 }

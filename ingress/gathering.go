@@ -9,9 +9,9 @@ const (
 	maxGather = 20 * time.Millisecond
 )
 
-// gathering is a short wait after a batch for its senders, many of which send again at once.
-// Otherwise the first of them would get a call for itself, and the others would wait for that. The
-// zero value waits for nothing.
+// gathering waits briefly after a batch, because many of its senders send their next delivery
+// right away. Without the wait, the first of them would get its own call, and the others would
+// wait for that call. The zero value waits for nothing.
 type gathering struct {
 	missing int // deliveries that the wait is for; 0 means that it is over
 	quiet   time.Duration
@@ -21,7 +21,8 @@ type gathering struct {
 
 func (g *gathering) active() bool { return g.missing > 0 }
 
-// start begins the wait after a batch with so many deliveries. over is called when the time is up.
+// start begins the wait after a batch with the given number of deliveries. It calls over when the
+// time is up.
 func (g *gathering) start(deliveries int, took time.Duration, over func()) {
 	g.missing = deliveries
 	g.quiet = min(max(took/2, minQuiet), maxGather)

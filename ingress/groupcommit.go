@@ -18,9 +18,9 @@ const (
 	minSlow    = 20 * time.Millisecond
 	maxSlow    = 100 * time.Millisecond
 
-	// nextCallAfter is when an order gets its next call although the previous one has not ended. The
-	// deliveries that wait for it would have too little time left. Temporal may then commit the two
-	// calls in either order, which makes no difference to a check.
+	// nextCallAfter is the time after which an order gets its next call although the previous
+	// one is still in flight. Otherwise too little time would remain for the waiting deliveries.
+	// Temporal may commit the two calls in either order, which makes no difference to a check.
 	nextCallAfter = commitWithin / 8
 )
 

@@ -14,11 +14,11 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// think is how long a sender of these tests takes from an answer to its next delivery.
+// think is the pause of a sender between an answer and its next delivery.
 const think = time.Millisecond
 
-// sendFor delivers from several senders for some time, each of which waits for its answer before it
-// sends again. It returns how long the answers took, shortest first.
+// sendFor delivers from several senders for the time lasting. Each sender waits for its answer
+// before it sends again. sendFor returns the times to the answers, shortest first.
 func sendFor(
 	t *testing.T, c *committer, lasting time.Duration, senders int, order func(sender int) string,
 ) []time.Duration {

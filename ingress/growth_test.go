@@ -30,7 +30,7 @@ func requireNoGrowth(t *testing.T, allowed uint64, work func()) {
 // heapInUse returns the bytes in use after a garbage collection.
 func heapInUse() uint64 {
 	runtime.GC()
-	runtime.GC() // takes two runs to free what is in pools
+	runtime.GC() // a sync.Pool frees an object only in the second run
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.HeapAlloc

@@ -20,11 +20,12 @@ const scopeName = "error-check-gate/ingress"
 // one is being rotated.
 const maxSecretLabel = 9
 
-// metrics are the ingress's metrics. otelhttp adds those of HTTP itself. Every label has few
+// metrics holds the ingress's metrics. otelhttp adds metrics of HTTP itself. Every label has few
 // values, and no sender can choose one.
 type metrics struct {
 	requests metric.Int64Counter
-	// frequent holds the labels of frequent requests: making them costs as much as counting.
+	// frequent caches the labels of frequent requests, because making them costs as much as
+	// counting.
 	frequent map[requestLabels]metric.MeasurementOption
 	// verified counts by the index of the secret; the last element is for all above maxSecretLabel.
 	verified        [maxSecretLabel + 2]atomic.Int64
@@ -115,7 +116,7 @@ func (m *metrics) observe(provider metric.MeterProvider, temporalError func() er
 	return nil
 }
 
-// requestLabels are the labels of gate.webhook.requests.
+// requestLabels holds the labels of gate.webhook.requests.
 type requestLabels struct {
 	outcome outcome
 	reason  string

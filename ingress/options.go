@@ -33,20 +33,21 @@ type Options struct {
 	Temporal Temporal
 	// Secrets verify the signatures: [FixedSecrets] or [SecretFile]. Required.
 	Secrets Secrets
-	// TrustedProxies are the peers whose X-Forwarded-For and trace context we believe; none by
+	// TrustedProxies lists the peers whose X-Forwarded-For and trace context we believe; none by
 	// default.
 	TrustedProxies edge.Networks
-	// AllowedPeers are the clients that may send webhooks; others get 403. Behind a trusted proxy,
-	// the client is the one that the proxy names. Empty means everybody. GET is open to everybody.
+	// AllowedPeers lists the clients that may send webhooks; others get 403. Behind a trusted
+	// proxy, the client is the one that the proxy names. Empty means everybody. GET is open to
+	// everybody.
 	AllowedPeers edge.Networks
 	// RateLimit is the maximum rate of verified deliveries per second, PeerRateLimit the maximum
 	// for one address. Bursts may be twice as large. 0 means no limit.
 	RateLimit, PeerRateLimit float64
-	// PeerFailureLimit is how many requests per second of one peer are recorded one by one in the
-	// audit log, the log and the traces if they are refused before their signature is verified.
-	// Bursts may be ten times as large. Requests over the limit get the same answer and lose their
-	// connection, but are only counted, in gate.webhook.requests and not in HTTP's own metrics. 0
-	// means no limit.
+	// PeerFailureLimit limits the requests that we refuse before their signature is verified,
+	// per peer and second. The audit log, the log and the traces record each request within the
+	// limit. Bursts may be ten times as large. Requests over the limit get the same answer and
+	// lose their connection, but are only counted, in gate.webhook.requests and not in HTTP's
+	// own metrics. 0 means no limit.
 	PeerFailureLimit float64
 	// MaxConnections is the maximum number of open connections, PeerMaxConnections the maximum for
 	// one address; see [edge.Connections]. 0 means no limit. Only [Server.Serve] enforces them.
@@ -54,14 +55,14 @@ type Options struct {
 	// TLSCertFile and TLSKeyFile, in PEM, make [Server.Serve] speak TLS. They are read again when
 	// they change. Set both or neither.
 	TLSCertFile, TLSKeyFile string
-	// DrainNotice is how long a stopping server still accepts connections. Meanwhile /readyz
+	// DrainNotice is how long a stopping server goes on accepting connections. Meanwhile /readyz
 	// answers 503 and every answer closes its connection, so that load balancers and clients with
-	// open connections move on. It is part of the 25 s that a stop may take.
+	// open connections move on. It counts towards the 25 s that a stop may take.
 	DrainNotice time.Duration
 	// Audit gets a line per webhook request; nil means no audit log. The caller closes it after
 	// Serve has returned.
 	Audit *AuditLog
-	// Watchdog watches deliveries and health checks, and GET /livez asks it; it may be nil.
+	// Watchdog watches deliveries and health checks, and answers GET /livez. It may be nil.
 	Watchdog *watchdog.Watchdog
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// summaryInterval is how long refused requests are counted before the audit log reports them.
+	// summaryInterval is the time between two summaries of refused requests in the audit log.
 	summaryInterval = 10 * time.Second
-	// maxSummaries limits the audit lines per interval. Peers beyond that share a few more lines.
+	// maxSummaries limits the peers with their own lines per interval. Further peers share a few
+	// lines.
 	maxSummaries = 500
 	// otherPeers is the peer of the shared lines.
 	otherPeers = "others"

@@ -76,7 +76,7 @@ var (
 	errRefused     = errors.New("nothing may be sent to Temporal; the log says why")
 )
 
-// firstAnswer is how long a probe right after the start waits for Temporal's first answer.
+// firstAnswer limits the wait of a probe right after the start for Temporal's first answer.
 const firstAnswer = time.Second
 
 // temporalError returns why Temporal's latest health check failed, or nil. It doesn't wait.

@@ -15,12 +15,12 @@ type Secrets interface {
 	Verifier() *inflow.Verifier
 }
 
-// FixedSecrets are secrets that never change, from WEBHOOK_SECRET.
+// FixedSecrets holds secrets that never change, from WEBHOOK_SECRET.
 type FixedSecrets struct {
 	verifier *inflow.Verifier
 }
 
-// NewFixedSecrets needs at least one key.
+// NewFixedSecrets returns an error if there is no key.
 func NewFixedSecrets(keys []inflow.SigningKey) (*FixedSecrets, error) {
 	verifier, err := inflow.NewVerifier(keys)
 	if err != nil {

@@ -28,7 +28,7 @@ func accepts(t *testing.T, secrets Secrets, secret string) bool {
 	return err == nil
 }
 
-// openTestSecrets opens a secret file that waits for its looks however slow the machine is.
+// openTestSecrets opens a secret file that waits for its polls even on a slow machine.
 func openTestSecrets(t *testing.T, path string, log io.Writer, clock *testkit.Clock) *SecretFile {
 	t.Helper()
 	secrets, err := openSecretFile(path, slog.New(slog.NewTextHandler(log, nil)), clock.Now)

@@ -40,8 +40,8 @@ const (
 	orderID      = "8a3c6d4e-71c2-4d0a-9f53-2d6f0c1e7b11"
 )
 
-// generous is how long a test waits for something that must happen. A busy machine may be slow;
-// only a test that fails waits this long.
+// generous is the longest wait for something that must happen. It is long because a busy machine
+// may be slow, and only a test that fails waits this long.
 const generous = 5 * time.Minute
 
 var errDown = errors.New("connection refused")

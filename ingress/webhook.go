@@ -21,8 +21,8 @@ const (
 	retryUnavailable = 5 * time.Second
 )
 
-// webhookRequest is a request to the webhook's address. Its fields below origin are what we learn
-// about it on the way. They are recorded whatever the answer is.
+// webhookRequest is a request to the webhook's address. The fields below origin are set as we
+// learn them. They are recorded even if we refuse the request.
 type webhookRequest struct {
 	*http.Request
 	server *Server

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// defaultMinAge is how long a connection without a verified request keeps its place even if there
-// are too many connections.
+// defaultMinAge is the age up to which a connection without a verified request is not evicted,
+// even if there are too many connections.
 const defaultMinAge = time.Second
 
 // ConnectionOptions configure [NewConnections].
@@ -23,8 +23,8 @@ type ConnectionOptions struct {
 	// Max is the maximum number of open connections, PeerMax the maximum for one subnet. 0 means no
 	// limit.
 	Max, PeerMax int
-	// TrustedProxies are not limited by PeerMax: their connections carry the requests of many
-	// clients.
+	// TrustedProxies lists peers that PeerMax does not limit, because their connections carry the
+	// requests of many clients.
 	TrustedProxies Networks
 	// Opened is called with 1 for each connection that opens and -1 for each that closes.
 	Opened func(change int)

@@ -43,8 +43,9 @@ func (b *FailureBudget) Charge(peer netip.Addr, now time.Time) bool {
 	return b.peers.Get(Subnet(peer), now).AllowN(now, 1) && b.overall.AllowN(now, 1)
 }
 
-// Spent reports whether another refused request of the peer would be over the budget. It is false
-// for a peer that had no request refused lately, whatever other peers do.
+// Spent reports whether another refused request of the peer would be over the budget. It is
+// false for a peer without recently refused requests, even if other peers have spent the overall
+// budget.
 func (b *FailureBudget) Spent(peer netip.Addr, now time.Time) bool {
 	if b == nil {
 		return false

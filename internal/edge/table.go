@@ -10,8 +10,8 @@ import (
 const (
 	// MaxPeers is the maximum number of peers that a [Table] keeps state for.
 	MaxPeers = 10_000
-	// Idle is how long a [Table] keeps a peer without requests. A limiter must be full again by
-	// then, so that evicting the peer changes nothing.
+	// Idle is how long a [Table] keeps a peer without requests. Every limiter must be full again
+	// after this time, so that evicting the peer changes nothing.
 	Idle = 10 * time.Second
 )
 
