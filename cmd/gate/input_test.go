@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestInterruptEndsACommandThatWaitsForInput: at a terminal, Ctrl-C ends a command that reads
-// standard input, which nobody has typed yet.
+// TestInterruptEndsACommandThatWaitsForInput checks that Ctrl-C at a terminal ends a command that
+// waits for somebody to type its standard input.
 func TestInterruptEndsACommandThatWaitsForInput(t *testing.T) {
 	t.Setenv("WEBHOOK_SECRET", "whsec-of-the-test-0123456789")
 	for name, args := range map[string][]string{
@@ -38,7 +38,7 @@ func TestInterruptEndsACommandThatWaitsForInput(t *testing.T) {
 	}
 }
 
-// reading tells when somebody begins to read.
+// reading is a reader that calls begins before each read.
 type reading struct {
 	io.Reader
 	begins func()

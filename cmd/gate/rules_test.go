@@ -186,7 +186,8 @@ func TestRulesEvalReport(t *testing.T) {
 	}
 }
 
-// TestRulesEvalOfAnOrderFetchedWithoutIncludes: rules that lack data make no verdict.
+// TestRulesEvalOfAnOrderFetchedWithoutIncludes checks that the report of an order without its
+// includes is incomplete, and names the includes to fetch.
 func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 	samples, err := fakeinflow.Samples()
 	require.NoError(t, err)
@@ -352,8 +353,9 @@ func TestShippedRuleSetsByCommand(t *testing.T) {
 	}
 }
 
-// TestGoldenReportsByCommand holds what the command prints of the stand-in's sample orders to the
-// golden reports of internal/rules, where go test -update writes them.
+// TestGoldenReportsByCommand compares the reports that the command prints for the stand-in's
+// sample orders with the golden reports of internal/rules. To write these, run go test -update
+// there.
 func TestGoldenReportsByCommand(t *testing.T) {
 	for _, name := range []string{"default", "cabinetry"} {
 		golden, err := filepath.Glob(

@@ -255,7 +255,8 @@ func TestWebhooksRotate(t *testing.T) {
 		decode[[]shownSubscription](t, out))
 }
 
-// TestWebhooksListIsSafeToPrint: what InFlow has stored may be anybody's text.
+// TestWebhooksListIsSafeToPrint checks that the list escapes control characters, because anybody
+// with an API key may have stored its texts at InFlow.
 func TestWebhooksListIsSafeToPrint(t *testing.T) {
 	account(t)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -250,8 +250,8 @@ func TestWebhooksSend(t *testing.T) {
 	}
 }
 
-// TestWebhooksSendTakesTheNumber: the delivery has the order's id, though Temporal cannot be
-// reached from here.
+// TestWebhooksSendTakesTheNumber checks that 'gate webhooks send' finds the id of an order
+// number at InFlow if Temporal cannot be reached.
 func TestWebhooksSendTakesTheNumber(t *testing.T) {
 	fake := account(t)
 	t.Setenv("WEBHOOK_SECRET", webhookSecret)

@@ -268,11 +268,11 @@ func TestTextOfErrorsIsEncrypted(t *testing.T) {
 	assert.ErrorContains(t, back, "order of Kitchen & Co")
 	assert.ErrorContains(t, errors.Unwrap(back), "cause at Kitchen & Co")
 	assert.Contains(t, codec.NewFailureConverter(nil).ErrorToFailure(failed).String(), "Kitchen",
-		"without keys it is as before")
+		"without keys, the failure is not encrypted")
 }
 
-// TestWhatEncryptionAdds: a payload ends at 2 MiB. A fetch lets digests through up to 1900 KiB
-// (package ordercheck), which leaves room for a few dozen bytes more.
+// TestWhatEncryptionAdds checks that encryption adds less than 200 bytes. Temporal limits a
+// payload to 2 MiB, and package ordercheck limits a digest to 1900 KiB before encryption.
 func TestWhatEncryptionAdds(t *testing.T) {
 	k := keys(t, newKey(strings.Repeat("x", 64)))
 	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")},

@@ -55,7 +55,8 @@ func TestExampleFileNamesEverySettingWithItsDefault(t *testing.T) {
 	}
 }
 
-// TestEveryVariableIsDeclaredOnce: a second declaration could have another default.
+// TestEveryVariableIsDeclaredOnce fails if two structs declare the same variable, because their
+// defaults could differ.
 func TestEveryVariableIsDeclaredOnce(t *testing.T) {
 	declared := map[string]string{}
 	for path, source := range readFiles(t, "internal/config/*.go") {
@@ -75,7 +76,8 @@ func TestEveryVariableIsDeclaredOnce(t *testing.T) {
 	}
 }
 
-// TestDefaultsAreThePackages: packages that also work without settings have the same defaults.
+// TestDefaultsAreThePackages checks that the settings have the defaults of the packages that use
+// them.
 func TestDefaultsAreThePackages(t *testing.T) {
 	defaults := production()
 	for variable, want := range map[string]any{

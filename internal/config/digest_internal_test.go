@@ -55,7 +55,8 @@ func TestFaultsOfTheDigest(t *testing.T) {
 	}
 }
 
-// Not parallel, because it changes the machine's time zone.
+// TestDigestUsesTheMachinesTimeZone is not parallel, because it changes the time zone of the
+// process.
 func TestDigestUsesTheMachinesTimeZone(t *testing.T) {
 	local, file := time.Local, localtime
 	t.Cleanup(func() { time.Local, localtime = local, file })

@@ -43,7 +43,8 @@ func TestProbeExplainsRefusals(t *testing.T) {
 	assert.NotEmpty(t, probe(t.Context(), "https://no-such-host.invalid/", key))
 }
 
-// TestEachProbeHasItsOwnConnection: otherwise a load balancer would send all probes to one ingress.
+// TestEachProbeHasItsOwnConnection checks that probes share no connection, because a load
+// balancer would send all of them to the same ingress.
 func TestEachProbeHasItsOwnConnection(t *testing.T) {
 	w := newWorld(t, 0)
 	require.NoError(t, w.keeper().Keep(fresh()))
@@ -59,7 +60,7 @@ func TestEachProbeHasItsOwnConnection(t *testing.T) {
 	assert.EqualValues(t, 7, connections.Load())
 }
 
-// TestRefusalRestartsTheCount: only accepted probes in a row count.
+// TestRefusalRestartsTheCount checks that a refused probe resets the count of accepted probes.
 func TestRefusalRestartsTheCount(t *testing.T) {
 	key, err := inflow.ParseSecret(newSecret)
 	require.NoError(t, err)

@@ -206,8 +206,8 @@ func (e *elsewhere) Ready() error {
 	return e.SecretFile.Ready()
 }
 
-// TestRotateWithManualSecret: a person copies the printed secret to the ingress while the command
-// waits.
+// TestRotateWithManualSecret rotates a secret that a person copies to the ingress while the
+// command waits.
 func TestRotateWithManualSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
@@ -228,7 +228,8 @@ func TestRotateWithManualSecret(t *testing.T) {
 	w.works()
 }
 
-// TestRotateBehindABalancer: one of two ingresses learns the secret later. Rotate waits for it.
+// TestRotateBehindABalancer checks that Rotate waits until both ingresses behind a balancer have
+// read the new secret.
 func TestRotateBehindABalancer(t *testing.T) {
 	w := newWorld(t, 0)
 	slow := t.TempDir() + "/secrets"
@@ -258,8 +259,8 @@ func TestRotateBehindABalancer(t *testing.T) {
 	w.works()
 }
 
-// TestRotateWhenInflowChangesTheSecret: InFlow changes the secret together with the events,
-// although its documentation says that it does not.
+// TestRotateWhenInflowChangesTheSecret rotates at an InFlow that changes the secret together
+// with the events, although its documentation says that it does not.
 func TestRotateWhenInflowChangesTheSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
@@ -282,8 +283,8 @@ func (r *secretChanger) Subscribe(
 	return r.API.Subscribe(ctx, request)
 }
 
-// TestRotateWhenInflowKeepsTheEvents: InFlow confirms a change that it does not make. The old
-// subscription stays.
+// TestRotateWhenInflowKeepsTheEvents checks that the old subscription stays if InFlow confirms a
+// change of events but does not make it.
 func TestRotateWhenInflowKeepsTheEvents(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()
@@ -319,7 +320,8 @@ func TestRotateAfterALostSecret(t *testing.T) {
 	w.works()
 }
 
-// TestConcurrentRotations: the second run removes the first one's subscription as a leftover.
+// TestConcurrentRotations runs a second rotation during the first. The second one takes the first
+// one's subscription for a leftover and removes it.
 func TestConcurrentRotations(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()

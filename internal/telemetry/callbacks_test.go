@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// takesCallback are the functions whose callback runs while the metrics are read, under locks that
+// takesCallback lists functions whose callback runs while the metrics are read, under locks that
 // every metric of the process needs.
 var takesCallback = []string{
 	"RegisterCallback", "WithInt64Callback", "WithFloat64Callback", "NewGaugeFunc", "NewCounterFunc",
@@ -33,8 +33,9 @@ var callableThere = []string{
 	"remaining",     // worker: reads an atomic
 }
 
-// TestCallbacksOnlyRead: a callback that called Temporal once stopped whole processes, since
-// Temporal's client makes metrics too, and waited for the lock under which the callback ran.
+// TestCallbacksOnlyRead checks that callbacks only read memory. A callback that called Temporal
+// once stopped whole processes: Temporal's client records metrics too, so it waited for the lock
+// under which the callback ran.
 func TestCallbacksOnlyRead(t *testing.T) {
 	found := 0
 	files := token.NewFileSet()

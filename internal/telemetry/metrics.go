@@ -7,16 +7,16 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// durationBuckets are in seconds. 1 ms to 10 s, with three per decade, are for answers to InFlow
-// (which expects one within 5 s), activities and calls. The others are for settling, grace periods
-// and waits for InFlow's rate limit.
+// durationBuckets holds bucket bounds in seconds. The bounds from 1 ms to 10 s, three per
+// decade, are for answers to InFlow (which expects one within 5 s), activities and calls. The
+// others are for settling, grace periods and waits for InFlow's rate limit.
 var durationBuckets = []float64{
 	.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10,
 	30, 60, 300, 1800,
 }
 
-// fixBuckets are in seconds: a minute to a month. They are for the time that people take to correct
-// an order, by rule.
+// fixBuckets holds bucket bounds in seconds, from a minute to 30 days, for the time that people
+// take to correct an order.
 var fixBuckets = []float64{
 	60, 300, 900, 1800, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400, 14 * 86400, 30 * 86400,
 }

@@ -40,11 +40,12 @@ const (
 	memoKeys   = "keys"   // the ids of the workers' keys, in plain text
 	memoSample = "sample" // a payload written with the workers' first key
 
-	// keyRecordMaxAge is how old the record may be when a process checks Temporal's health.
+	// keyRecordMaxAge is the age from which a health check reads the record again.
 	keyRecordMaxAge = 5 * time.Second
 )
 
-// keyRecord holds what we know about the payload keys of a namespace. Its zero value knows nothing.
+// keyRecord describes the payload keys of a namespace. Its zero value means that nothing is
+// known.
 type keyRecord struct {
 	// keys are the ids of the workers' keys, or nil if unknown.
 	keys []string
@@ -212,7 +213,7 @@ func newKeyGuard(namespace string, keys *codec.Keys) *keyGuard {
 	}
 }
 
-// writingMethods are the calls that write payloads to a namespace or make a workflow do so.
+// writingMethods lists the calls that write payloads to a namespace or make a workflow do so.
 var writingMethods = map[string]bool{
 	"StartWorkflowExecution":           true,
 	"SignalWorkflowExecution":          true,
@@ -290,7 +291,7 @@ func (g *keyGuard) check(
 	return verdict.refusal
 }
 
-// refusedError tells a refusal from a failed call.
+// refusedError wraps the reason why the guard refused a call. A failed call has another type.
 type refusedError struct{ error }
 
 // asStatus turns an error into a gRPC status. The SDK returns a refusal to the caller and does not
