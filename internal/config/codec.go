@@ -6,17 +6,18 @@ import (
 	"error-check-gate/internal/codec"
 )
 
-// Codec has the settings of 'gate codec'.
+// Codec holds the settings of 'gate codec'.
 type Codec struct {
 	Log
 	Payloads
 	TemporalUI
 	TLS
 	CodecListen
-	// CodecToken must come with each request, as "Authorization: Bearer TOKEN". Empty asks for none,
-	// which is for loopback only.
+	// CodecToken is the token that each request must carry as "Authorization: Bearer TOKEN". If
+	// it is empty, requests need no token. That is for loopback only.
 	CodecToken Secret `env:"CODEC_TOKEN" hint:"a random text of at least 16 bytes"`
-	// CodecAllowedOrigins may send requests from a browser, besides the origin of TemporalUIURL.
+	// CodecAllowedOrigins lists the origins of pages that may send requests from a browser. The
+	// origin of TemporalUIURL always may.
 	CodecAllowedOrigins []string `env:"CODEC_ALLOWED_ORIGINS" hint:"origins separated by commas, such as https://temporal.example.com"`
 }
 
@@ -32,7 +33,7 @@ func (c *Codec) Options() codec.ServerOptions {
 	}
 }
 
-// codecVariables are the settings of the fields of [codec.ServerOptions].
+// codecVariables maps each field of [codec.ServerOptions] to the variable that sets it.
 var codecVariables = map[string]string{
 	"Addr": "CODEC_LISTEN_ADDR", "Token": "CODEC_TOKEN", "Origins": "CODEC_ALLOWED_ORIGINS",
 	"TLSCertFile": "TLS_CERT_FILE", "TLSKeyFile": "TLS_KEY_FILE",

@@ -5,8 +5,8 @@
 // variable, envDefault its default, and hint what to write.
 //
 // A value is parsed once, when it is read, into the type that its user works with. The packages
-// that use the settings say what is wrong with them, and this package reports every fault at once,
-// by the name of the variable.
+// that use the settings say what is wrong with them. This package reports all faults together,
+// each with the name of its variable.
 package config
 
 import (
@@ -37,7 +37,7 @@ type Admin struct {
 	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9464" hint:"an address to listen on, such as 127.0.0.1:9464"`
 }
 
-// Listen has the address of the ingress.
+// Listen holds the address that the ingress listens on.
 type Listen struct {
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:":5000" hint:"an address to listen on, such as :5000"`
 }
@@ -48,7 +48,7 @@ type TLS struct {
 	TLSKeyFile  string `env:"TLS_KEY_FILE"  hint:"the path of the certificate's PEM key"`
 }
 
-// Proxies are the peers whose X-Forwarded-For counts. There are none by default.
+// Proxies lists the peers whose X-Forwarded-For we believe; none by default.
 type Proxies struct {
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" hint:"addresses or networks separated by commas, such as 10.0.0.0/8"`
 }
@@ -76,15 +76,15 @@ type InflowRate struct {
 	InflowRequestsPerMinute int `env:"INFLOW_REQUESTS_PER_MINUTE" envDefault:"60" hint:"requests per minute, 1 or more; InFlow allows an account 60"`
 }
 
-// Settle is how long an order must be quiet before it is checked.
+// Settle says how long an order must be quiet before it is checked.
 type Settle struct {
 	// SettleQuiet is the time without a delivery before an order is fetched; 0 fetches at once.
 	SettleQuiet time.Duration `env:"SETTLE_QUIET" envDefault:"2s"  hint:"a duration such as 2s"`
-	// SettleMax limits the settling, counted from the first delivery.
+	// SettleMax is the maximum time from the first delivery until the order is fetched.
 	SettleMax time.Duration `env:"SETTLE_MAX"   envDefault:"30s" hint:"a duration such as 30s"`
 }
 
-// Hold is how long errors may stand, and how often people are reminded of them.
+// Hold says how long errors may stand, and how often people are reminded of them.
 type Hold struct {
 	// GracePeriod is how long an error may stand before it is confirmed; 0 confirms at once.
 	GracePeriod time.Duration `env:"GRACE_PERIOD" envDefault:"30m"  hint:"a duration such as 30m"`
@@ -100,26 +100,27 @@ type Warnings struct {
 	NotifyWarnings bool `env:"NOTIFY_WARNINGS" envDefault:"false" hint:"true or false"`
 }
 
-// Sweep is when the gate looks for orders whose webhook never came.
+// Sweep says how often the gate looks for orders whose webhook never came, and how far back.
 type Sweep struct {
-	// SweepEvery is the time between sweeps; 0 is never.
+	// SweepEvery is the time between sweeps; 0 means no sweeps.
 	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"15m" hint:"a duration such as 15m, or 0 for none"`
 	// SweepDays is the maximum age of the orders, by their order date.
 	SweepDays int `env:"SWEEP_DAYS"  envDefault:"30"  hint:"a number of days, 1 or more"`
 }
 
-// Rules are the company's rule files. Without any, the rule set that ships applies.
+// Rules lists the company's rule files. If it is empty, the rule set that ships is in force.
 type Rules struct {
 	RulesFiles []string `env:"RULES_FILE" hint:"paths of rule files separated by commas; later ones add to earlier ones"`
 }
 
-// Stop is how a worker stops.
+// Stop says how a worker stops.
 type Stop struct {
-	// StopTimeout is how long running activities have to end; 0 gives them no time.
+	// StopTimeout is the time that a stopping worker gives activities in flight; 0 gives them
+	// none.
 	StopTimeout time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"20s" hint:"a duration such as 20s"`
 }
 
-// Ingress has the settings of 'gate ingress'.
+// Ingress holds the settings of 'gate ingress'.
 type Ingress struct {
 	Log
 	Admin
@@ -129,7 +130,7 @@ type Ingress struct {
 	Listen
 	Proxies
 	TLS
-	// AllowedPeers are the addresses that webhooks are accepted from. None accepts everybody.
+	// AllowedPeers lists the addresses that may send webhooks. If it is empty, everybody may.
 	AllowedPeers []netip.Prefix `env:"ALLOWED_PEERS"        hint:"addresses or networks separated by commas, such as 203.0.113.0/24"`
 	// AuditLog is off, stdout or a path.
 	AuditLog string `env:"AUDIT_LOG"            hint:"off, stdout or the path of a file"                                 envDefault:"stdout"`
@@ -168,7 +169,7 @@ func (c *Ingress) AuditOptions() ingress.AuditOptions {
 	}
 }
 
-// Worker has the settings of 'gate worker'.
+// Worker holds the settings of 'gate worker'.
 type Worker struct {
 	Log
 	Admin
@@ -234,24 +235,24 @@ func (c *Account) Options() inflow.Options {
 	}
 }
 
-// Check has the settings of 'gate check' and other commands that talk to Temporal.
+// Check holds the settings of 'gate check' and other commands that talk to Temporal.
 type Check struct {
 	Temporal
 	Payloads
 	TemporalUI
 }
 
-// Health has the settings of 'gate health'.
+// Health holds the settings of 'gate health'.
 type Health struct {
 	Admin
 }
 
-// Webhooks has the settings of 'gate webhooks send', 'sign' and 'verify'.
+// Webhooks holds the settings of 'gate webhooks send', 'sign' and 'verify'.
 type Webhooks struct {
 	Signing
 }
 
-// Subscriptions has the settings of 'gate webhooks list', 'get', 'subscribe', 'unsubscribe' and
+// Subscriptions holds the settings of 'gate webhooks list', 'get', 'subscribe', 'unsubscribe' and
 // 'rotate'.
 type Subscriptions struct {
 	Account

@@ -7,14 +7,15 @@ import (
 	"error-check-gate/internal/desklink"
 )
 
-// DeskLinks has the desk's public address and the secrets that sign links to it.
+// DeskLinks holds the desk's public address and the secrets that sign links to it.
 type DeskLinks struct {
-	// DeskURL is the desk's address as people reach it. Nil makes no links to it.
+	// DeskURL is the address at which people open the desk. If it is nil, mails have no links to
+	// it.
 	DeskURL *url.URL `env:"DESK_URL" hint:"the desk's http:// or https:// URL, such as https://gate.example.com"`
 	// The first secret signs, all of them verify.
 	DeskSecret     Secret `env:"DESK_SECRET" file:"lines" hint:"a random text of 32 bytes or more; separate several with commas"`
 	DeskSecretFile string `env:"DESK_SECRET_FILE" hint:"the path of a file with one secret per line"`
-	// DeskLinkValid is how long the link in a mail opens the order's page.
+	// DeskLinkValid is the time for which the link in a mail opens the order's page.
 	DeskLinkValid time.Duration `env:"DESK_LINK_VALID" envDefault:"720h" hint:"a duration such as 720h"`
 
 	secrets []string

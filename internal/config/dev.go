@@ -8,17 +8,17 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// CodecListen has the address of the codec server.
+// CodecListen holds the address that the codec server listens on.
 type CodecListen struct {
 	CodecListenAddr string `env:"CODEC_LISTEN_ADDR" envDefault:"127.0.0.1:5020" hint:"an address to listen on, such as 127.0.0.1:5020"`
 }
 
-// DevInflow has the address of the stand-in for InFlow.
+// DevInflow holds the address that the stand-in for InFlow listens on.
 type DevInflow struct {
 	DevInflowAddr string `env:"DEV_INFLOW_ADDR" envDefault:"127.0.0.1:5010" hint:"an address to listen on, such as 127.0.0.1:5010"`
 }
 
-// FakeInflow has the settings of the stand-in for InFlow.
+// FakeInflow holds the settings of the stand-in for InFlow.
 type FakeInflow struct {
 	Log
 	DevInflow
@@ -29,7 +29,7 @@ type FakeInflow struct {
 // defaults implements [withDefaults]. People read the log.
 func (*FakeInflow) defaults() map[string]string { return map[string]string{"LOG_FORMAT": "text"} }
 
-// Dev has the settings of the development environment.
+// Dev holds the settings of the development environment.
 type Dev struct {
 	Log
 	Admin

@@ -15,7 +15,7 @@ type Setting struct {
 	// Source is one of the From constants, with the path after [FromFile]. It is empty if the variable
 	// is unset and has no default.
 	Source string `json:"source"`
-	// Processes are the processes that use it.
+	// Processes lists the processes that use it.
 	Processes []string `json:"processes"`
 }
 
@@ -30,7 +30,7 @@ type named struct {
 	make func() process
 }
 
-// processes are in the order in which operators meet them.
+// processes lists all processes, in the order in which operators meet them.
 var processes = []named{
 	{"ingress", func() process { return new(Ingress) }},
 	{"worker", func() process { return new(Worker) }},
@@ -99,31 +99,32 @@ func (e Environment) effective(f field) Setting {
 	case value != "" && f.secret:
 		setting.Value, setting.Source = describeSecret(value), source
 	case value != "":
-		setting.Value, setting.Source = withoutPassword(value), source
+		setting.Value, setting.Source = maskUserInfo(value), source
 	case f.defaultValue != "":
 		setting.Value, setting.Source = f.defaultValue, FromDefault
 	}
 	return setting
 }
 
-// withoutPassword masks the user and password of a URL.
-func withoutPassword(value string) string {
+// maskUserInfo masks the user and password of a URL.
+func maskUserInfo(value string) string {
 	if u, err := url.Parse(value); err == nil && u.User != nil {
 		return u.Scheme + "://***@" + u.Host + u.Path
 	}
 	return value
 }
 
-// foreignSecrets are parts of names of other projects' variables that hold secrets.
+// foreignSecrets lists words in the names of other projects' variables. A variable with one of
+// them may hold a secret.
 var foreignSecrets = []string{"KEY", "HEADERS", "AUTH", "TOKEN", "PASSWORD", "SECRET", "_DATA",
 	"_META"}
 
-// Foreign returns the variables with a prefix that are set. They belong to another project's
-// library. Values that may be secrets are masked, except paths.
+// Foreign returns the variables that are set and begin with a prefix of another project's
+// library. It masks values that may be secrets, except paths.
 func Foreign(e Environment, prefix string) []Setting {
 	var settings []Setting
 	for _, name := range e.Names(prefix) {
-		value := withoutPassword(e.Value(name))
+		value := maskUserInfo(e.Value(name))
 		masked := slices.ContainsFunc(foreignSecrets,
 			func(part string) bool { return strings.Contains(name, part) })
 		if masked && !strings.HasSuffix(name, FileSuffix) && !strings.HasSuffix(name, "_PATH") {

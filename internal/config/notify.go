@@ -39,11 +39,12 @@ type Zone struct {
 type Notify struct {
 	MailServer
 	MailTo []mail.Address `env:"MAIL_TO" hint:"e-mail addresses separated by commas"`
-	// NotifyURLs are chats and webhooks. Their URLs hold tokens.
+	// NotifyURLs lists chats and webhooks. The URLs contain tokens.
 	NotifyURLs []notify.Destination `env:"NOTIFY_URLS" secret:"true" hint:"URLs of chats and webhooks, separated by commas"`
 	// NotifySalesRep sends mail to the order's sales rep too.
 	NotifySalesRep bool `env:"NOTIFY_SALES_REP" envDefault:"false" hint:"true or false"`
-	// NoticesPerHour is the most messages that one receiver gets in an hour; 0 has no limit.
+	// NoticesPerHour is the maximum number of messages that one receiver gets in an hour; 0
+	// means no limit.
 	NoticesPerHour int `env:"NOTICES_PER_HOUR" envDefault:"30" hint:"a number of messages, or 0 for no limit"`
 	// NotifyRedirect gets all mail instead of its receivers, and nothing is posted to NotifyURLs. It
 	// is for trials with real orders.
@@ -80,7 +81,8 @@ func text(u *url.URL) string {
 	return u.String()
 }
 
-// notifyVariables are the settings of the fields of [notify.Options] and [notify.SMTP].
+// notifyVariables maps each field of [notify.Options] and [notify.SMTP] to the variable that
+// sets it.
 var notifyVariables = map[string]string{
 	"Addr": "SMTP_ADDR", "Username": "SMTP_USERNAME", "Password": "SMTP_PASSWORD", "TLS": "SMTP_TLS",
 	"From": "MAIL_FROM", "To": "MAIL_TO", "SalesRep": "NOTIFY_SALES_REP",
@@ -99,13 +101,13 @@ func (c *Notify) validate(f *Faults) {
 	}
 }
 
-// Notices has the settings of 'gate rules try': who would get notices, and of what.
+// Notices holds the settings of 'gate rules try': who would get notices, and about what.
 type Notices struct {
 	Notify
 	Warnings
 }
 
-// Digest is when MAIL_TO gets the list of all held orders.
+// Digest holds the times at which MAIL_TO gets the list of all held orders.
 type Digest struct {
 	// DigestAt is nil if no digest is sent.
 	DigestAt   *worker.TimeOfDay `env:"DIGEST_AT" hint:"a time of day such as 08:00"`

@@ -21,7 +21,7 @@ type temporalProcess interface{ connectsToTemporal() }
 
 func checkTemporal(f *Faults, e Environment) { f.addAll(temporalconn.Faults(e), nil) }
 
-// ingressVariables are the settings of the fields of [ingress.Options].
+// ingressVariables maps each field of [ingress.Options] to the variable that sets it.
 var ingressVariables = map[string]string{
 	"RateLimit": "RATE_LIMIT", "PeerRateLimit": "PEER_RATE_LIMIT",
 	"PeerFailureLimit": "PEER_FAILURE_LIMIT", "MaxConnections": "MAX_CONNECTIONS",
@@ -29,7 +29,7 @@ var ingressVariables = map[string]string{
 	"TLSCertFile":        "TLS_CERT_FILE", "TLSKeyFile": "TLS_KEY_FILE",
 }
 
-// auditVariables are the settings of the fields of [ingress.AuditOptions].
+// auditVariables maps each field of [ingress.AuditOptions] to the variable that sets it.
 var auditVariables = map[string]string{"Target": "AUDIT_LOG", "Keep": "AUDIT_LOG_KEEP"}
 
 // maxAuditLogSize is 1 TiB, in MiB. A larger number was most likely meant in bytes.
@@ -50,7 +50,7 @@ func (c *Ingress) validate(f *Faults) {
 	}
 }
 
-// workerVariables are the settings of the fields of [worker.Options].
+// workerVariables maps each field of [worker.Options] to the variable that sets it.
 var workerVariables = map[string]string{
 	"SettleQuiet": "SETTLE_QUIET", "SettleMax": "SETTLE_MAX", "GracePeriod": "GRACE_PERIOD",
 	"HoldMax": "HOLD_MAX", "RemindEvery": "REMIND_EVERY", "Sweep.Every": "SWEEP_EVERY",
@@ -72,7 +72,7 @@ func (c *Worker) validate(f *Faults) {
 	checkFiles(f, "RULES_FILE", c.RulesFiles)
 }
 
-// accountVariables are the settings of the fields of [inflow.Options].
+// accountVariables maps each field of [inflow.Options] to the variable that sets it.
 var accountVariables = map[string]string{
 	"BaseURL": "INFLOW_API_URL", "CompanyID": "INFLOW_COMPANY_ID", "APIKey": "INFLOW_API_KEY",
 	"APIVersion": "INFLOW_API_VERSION",

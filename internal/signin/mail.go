@@ -16,18 +16,19 @@ const (
 	// mailLimit is the maximum number of mails to one address in mailWindow.
 	mailLimit  = 3
 	mailWindow = linkValid
-	// maxMailboxes is the maximum number of mailboxes of known domains that get mail in mailWindow. It
-	// also bounds the memory for counting. People who are named themselves are counted apart, so a
-	// flood of invented addresses of a known domain doesn't lock them out.
+	// maxMailboxes is the maximum number of mailboxes of known domains that get mail in
+	// mailWindow. It also limits the memory for counting. People who are listed by address
+	// are counted separately, so a flood of invented addresses of a known domain doesn't lock
+	// them out.
 	maxMailboxes = 10_000
 	// maxRequests is the maximum number of queued requests. Each takes microseconds.
 	maxRequests = 1000
 	// maxMails is the maximum number of queued mails.
 	maxMails = 100
 	senders  = 2
-	// mailTimeout bounds the sending of one mail. Notices have the same.
+	// mailTimeout limits the sending of one mail, as for notices.
 	mailTimeout = 30 * time.Second
-	// stopTimeout is how long a stopping process goes on sending queued mails.
+	// stopTimeout is the time for which a stopping process goes on sending queued mails.
 	stopTimeout = 5 * time.Second
 	// logInterval limits the log lines that a flood of requests can cause.
 	logInterval = time.Minute

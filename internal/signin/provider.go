@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// providerTimeout bounds one call to the provider.
+	// providerTimeout limits one call to the provider.
 	providerTimeout = 10 * time.Second
 	// maxProviderAnswer is the maximum size of an answer, in bytes. Metadata, keys and tokens are far
 	// smaller.
