@@ -92,7 +92,7 @@ func (h *Handler) comment(w http.ResponseWriter, r *request) error {
 // by returns the name that reports and timelines show for actions with this token.
 func (t *token) by() string { return "api:" + t.name }
 
-// updateTimeout bounds an override or a comment, including the look-up of the order.
+// updateTimeout limits an override or a comment, including the look-up of the order.
 const updateTimeout = 20 * time.Second
 
 // update acts on the order that the request names, and answers with the order.

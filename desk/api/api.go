@@ -33,7 +33,7 @@ const (
 	overridePath    = orderPath + "/override"
 	commentPath     = orderPath + "/comment"
 	descriptionPath = prefix + "/openapi.json"
-	// readTimeout bounds a list or the look-up of an order.
+	// readTimeout limits reading a list or an order.
 	readTimeout = 10 * time.Second
 )
 
@@ -49,7 +49,7 @@ type Options struct {
 	TokensFile string
 	// Peer returns the address of a request's client; nil means the other end of the connection.
 	Peer func(*http.Request) netip.Addr
-	// CheckTimeout bounds the wait for a check; 0 means orders.CheckTimeout.
+	// CheckTimeout limits the wait for a check; 0 means orders.CheckTimeout.
 	CheckTimeout time.Duration
 	Logger       *slog.Logger     // nil means slog.Default()
 	Now          func() time.Time // nil means time.Now
@@ -65,11 +65,11 @@ type Handler struct {
 	logger   *slog.Logger
 	now      func() time.Time
 	etag     string // of the description
-	// checkTimeout bounds the wait for a check.
+	// checkTimeout limits the wait for a check.
 	checkTimeout time.Duration
 }
 
-// New returns an error if the token file cannot be used.
+// New returns a handler. It returns an error if the token file cannot be used.
 func New(o Options) (*Handler, error) {
 	h := &Handler{
 		orders: o.Orders, peer: o.Peer, logger: o.Logger, now: o.Now,

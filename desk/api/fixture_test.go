@@ -64,7 +64,7 @@ func startAPIWith(t *testing.T, tokens string) *testAPI {
 	})
 	require.NoError(t, err)
 	if a.tokens != nil {
-		a.tokens.tokens.SetPollTimeout(time.Minute) // however busy this machine is
+		a.tokens.tokens.SetPollTimeout(time.Minute) // the machine may be busy
 	}
 	server := httptest.NewServer(a.Handler)
 	t.Cleanup(server.Close)
@@ -146,7 +146,7 @@ func (a *testAPI) send(method, path string, header http.Header, body string) res
 // answers with the schemas.
 type described struct {
 	OpenAPI string `json:"openapi"`
-	// Paths has the operations by path and by method in lower case.
+	// Paths holds the operations by path and by method in lower case.
 	Paths      map[string]map[string]describedOperation `json:"paths"`
 	Components struct {
 		Schemas map[string]struct {

@@ -30,8 +30,8 @@ const (
 	newToken = "make a new one with 'openssl rand -hex 32'"
 )
 
-// Limits for each token. They keep a program that runs wild from taking Temporal away from others,
-// and are far above what 16 busy scanners need, which is about 300 requests per second.
+// Limits for each token. They keep a faulty program from overloading Temporal. 16 busy scanners
+// need far less: about 300 requests per second.
 const (
 	tokenRate  = 1000 // requests per second
 	tokenBurst = 2 * tokenRate

@@ -21,8 +21,8 @@ const (
 	maxCachedBatches = 100
 )
 
-// batches finds deliveries that Temporal has committed in a batch and not yet passed on. InFlow was
-// told that they were received, but the orders' own runs may learn of them seconds later.
+// batches finds deliveries that Temporal has committed in a batch and not yet passed on. InFlow
+// got a 200 for them, but they may reach the orders' own runs seconds later.
 type batches struct {
 	temporal  client.Client
 	converter converter.DataConverter

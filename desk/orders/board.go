@@ -30,13 +30,13 @@ const (
 	// maxUnchecked is the maximum number of unchecked and incomplete orders in memory. Each costs a
 	// call to Temporal.
 	maxUnchecked = 500
-	// minPause is the shortest pause between two refreshes. After a slow refresh, the pause is
-	// pauseFactor times as long as the refresh, so that the desk never loads Temporal.
+	// minPause is the minimum pause between two refreshes. After a slow refresh, the pause is
+	// pauseFactor times the duration of the refresh, so that the desk does not overload Temporal.
 	minPause    = 2 * time.Second
 	pauseFactor = 4
-	// refreshTimeout bounds one refresh.
+	// refreshTimeout limits one refresh.
 	refreshTimeout = 20 * time.Second
-	// refreshFor is how long the board keeps refreshing after a request.
+	// refreshFor is the time for which the board keeps refreshing after a request.
 	refreshFor = time.Minute
 	// maxAge is the age at which a list is stale. A request then waits up to maxRefreshWait for a
 	// new one.

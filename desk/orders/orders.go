@@ -58,7 +58,7 @@ type Order struct {
 	CheckDue bool `json:"-"`
 	// SalesRep is the name of the order's sales rep, if any.
 	SalesRep string `json:"-"`
-	// HeldSince is when the first error was confirmed, or zero if none is.
+	// HeldSince is the time when the first error was confirmed. It is zero if no error is.
 	HeldSince time.Time `json:"-"`
 	// NotOverridable lists the rules that nobody can take responsibility for.
 	NotOverridable []string `json:"-"`
@@ -93,7 +93,7 @@ type Row struct {
 	Errors       int
 	FailedRules  []string
 	First        string    // message of the first error
-	NextAt       time.Time // when something happens by itself; zero if only people can act
+	NextAt       time.Time // of the next step that the gate takes; zero if only people can act
 }
 
 // Page is one page of a list.
@@ -102,9 +102,9 @@ type Page struct {
 	Total  int    // number of rows on all pages
 	Next   string // for Filter.After; empty on the last page
 	Counts Counts
-	// At is when the list was read from Temporal.
+	// At is the time when the list was read from Temporal.
 	At time.Time
-	// Stale is true if At is long ago because Temporal does not answer.
+	// Stale is true if the list is too old, because Temporal does not answer.
 	Stale bool
 }
 
@@ -112,7 +112,7 @@ type Page struct {
 // other filters, but not the filter itself: they show what choosing another value would give.
 type Counts struct {
 	Status, Rule, Rep []Count
-	// Age has a count for each of [Ages].
+	// Age holds one count for each of [Ages].
 	Age []int
 }
 

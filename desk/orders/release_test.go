@@ -8,7 +8,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestRelease has an entry for every status, so whoever adds a status must decide on its release.
+// TestRelease has an entry for every status. If you add a status, decide on its release here.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	want := map[ordercheck.Status]struct{ settled, checkDue Release }{

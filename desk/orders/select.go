@@ -18,7 +18,8 @@ func Ages() []time.Duration {
 	return []time.Duration{0, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
 }
 
-// Select returns the page of rows that a filter asks for. It expects rows sorted by [CompareRows].
+// Select returns the page of rows that a filter selects. The rows must be sorted by
+// [CompareRows].
 func Select(rows []Row, f Filter, now time.Time) (Page, error) {
 	selected := make([]Row, 0, len(rows))
 	for i := range rows {

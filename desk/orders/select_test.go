@@ -13,7 +13,7 @@ import (
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// someRows are sorted as a board's are.
+// someRows returns rows that are sorted by [CompareRows].
 func someRows() []Row {
 	return []Row{
 		{

@@ -93,8 +93,8 @@ func readForm(form url.Values) orderForm {
 // characters.
 func normalizeLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
-// checkTimeout is how long a browser waits for a check. Most checks take a second. If one takes
-// longer, the page follows it.
+// checkTimeout limits the wait of a browser for a check. Most checks take a second. If one takes
+// longer, the answer says that the check goes on.
 const checkTimeout = 8 * time.Second
 
 func (h *Handler) check(

@@ -14,7 +14,7 @@ import (
 const linkCookie = "__Host-desk-links"
 
 const (
-	// linkCookieAge is how long a browser keeps the cookie, in seconds. A session lasts equally long.
+	// linkCookieAge is the lifetime of the cookie, in seconds. A session has the same.
 	linkCookieAge = 12 * 60 * 60
 	// maxLinks is the maximum number of links in the cookie.
 	maxLinks = 8
@@ -71,7 +71,7 @@ func (h *Handler) followLink(w http.ResponseWriter, r *http.Request, id, key str
 		h.render(w, r, http.StatusForbidden, "link-failed", "", data)
 		return
 	}
-	// One order has one cookie entry and one page, however its id is written.
+	// Ids in upper and lower case share a cookie entry and a page.
 	id = ordercheck.CanonicalID(id)
 	links := slices.DeleteFunc(followedLinks(r), func(link string) bool {
 		return strings.HasPrefix(link, id+"=")

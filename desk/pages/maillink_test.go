@@ -89,7 +89,7 @@ func TestLinkWithAnIDInUpperCase(t *testing.T) {
 	assert.Equal(t, http.StatusSeeOther, got.status)
 }
 
-// TestLinkOfAnIDThatIsANumber has a link for an order whose id is the number of another order.
+// TestLinkOfAnIDThatIsANumber follows a link to an order whose id is the number of another order.
 func TestLinkOfAnIDThatIsANumber(t *testing.T) {
 	t.Parallel()
 	d := startDesk(t)

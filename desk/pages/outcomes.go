@@ -14,7 +14,8 @@ const outcomeDays = 30
 // outcomesData says which rules are worth having.
 type outcomesData struct {
 	Days int
-	// Since is when counting began; zero if it began before the first of these days.
+	// Since is the time when counting began. It is zero if that was before the first of these
+	// days.
 	Since time.Time
 	// Counted is false if nothing was counted yet.
 	Counted bool
@@ -22,7 +23,7 @@ type outcomesData struct {
 	Fault   string // what could not be read
 }
 
-// outcomeRow counts what became of a rule's errors.
+// outcomeRow holds the outcomes of a rule's errors.
 type outcomeRow struct {
 	ID string // empty for further rules, which are counted together
 	ordercheck.OutcomeCounts
@@ -32,7 +33,7 @@ type outcomeRow struct {
 	Doubtful bool
 }
 
-// outcomes reads what became of the errors of rules.
+// outcomes reads the outcomes of errors, and returns them for the rules.
 func (h *Handler) outcomes(r *http.Request, rules []ordercheck.DescribedRule) outcomesData {
 	from := h.now().UTC().AddDate(0, 0, 1-outcomeDays).Truncate(24 * time.Hour)
 	d := outcomesData{Days: outcomeDays}

@@ -148,7 +148,8 @@ func summary(status ordercheck.Status) string {
 	return ""
 }
 
-// plainFaults are the faults that runs report in the words of the API, by how they start.
+// plainFaults translates faults that runs report in the words of the API. A fault matches by its
+// start.
 var plainFaults = []struct{ start, plain string }{
 	{`"reason" is missing`, "Write a reason."},
 	{`"text" is missing`, "Write a comment."},

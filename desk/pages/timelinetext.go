@@ -12,7 +12,7 @@ import (
 )
 
 // Sentences that runs write into timelines. The pages translate them, because they contain names
-// that only operators know. A sentence that matches none of these is shown as it is.
+// that only operators know. They show a sentence unchanged if it matches none of these.
 var (
 	checkedSentence   = regexp.MustCompile(`^Checked: ([a-z]+), (\d+) errors?, (\d+) warnings?\.$`)
 	confirmedSentence = regexp.MustCompile(`^Confirmed: (\d+) errors? \((.*)\)\.$`)

@@ -29,15 +29,15 @@ var Now = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 type Fake struct {
 	sync.Mutex
 	Order orders.Order
-	// Rows are what List selects from. List sorts them.
+	// Rows holds the rows that List selects from. List sorts them.
 	Rows []orders.Row
-	// ListedAt is when the rows were read, and Stale whether that is too long ago.
+	// ListedAt and Stale are At and Stale of each page.
 	ListedAt time.Time
 	Stale    bool
 	// Rules and InForce are the rule set.
 	Rules   ordercheck.DescribedRules
 	InForce ordercheck.InForce
-	// Outcomes are the outcomes of errors, whatever day is asked for.
+	// Outcomes is the result of RuleOutcomes for every day.
 	Outcomes ordercheck.RuleOutcomes
 
 	// Err is the error of all methods, CheckErr only of Check, ActErr of Override and Comment,
