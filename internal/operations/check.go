@@ -19,9 +19,9 @@ import (
 // failed.
 const tryAgainAfter = 100 * time.Millisecond
 
-// CheckNow has an order fetched and checked now, in its open run or in a new one, and waits for the
-// report. If the check could not be done, the error is a [temporal.ApplicationError] with a type of
-// package ordercheck. ctx limits the wait, not the check, which goes on.
+// CheckNow asks for a check of an order, in its open run or in a new one, and waits for the
+// report. If the check could not be done, the error is a [temporal.ApplicationError] with a type
+// of package ordercheck. If ctx ends, CheckNow returns, and the check goes on.
 func CheckNow(
 	ctx context.Context, c client.Client, salesOrderID string,
 ) (*ordercheck.Report, error) {

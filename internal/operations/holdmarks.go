@@ -59,9 +59,9 @@ func ResumeHoldMarks(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// CheckForHoldMarks has every open order checked, so that its mark becomes what it should be. An order
-// that is right, but still has its mark, is open too. It returns the number of orders that it asked,
-// also if it fails.
+// CheckForHoldMarks asks for a check of every open order, which corrects the order's mark. An
+// order without errors that still has its mark is open too. CheckForHoldMarks returns the number
+// of orders that it asked for, even if it fails.
 func CheckForHoldMarks(ctx context.Context, c client.Client) (orders int, err error) {
 	query := fmt.Sprintf(
 		"WorkflowType = '%s' AND ExecutionStatus = 'Running'",

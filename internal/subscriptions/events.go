@@ -57,7 +57,7 @@ func containsFold(list []string, name string) bool {
 	})
 }
 
-// rareEvents are rare events of entities that the gate ignores.
+// rareEvents lists rare events of entities that the gate ignores.
 var rareEvents = []string{"vendor.created", "vendor.updated", "customer.created"}
 
 // stagingEvents returns the events of a new subscription until the ingress knows its secret. They

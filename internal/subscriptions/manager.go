@@ -24,9 +24,10 @@ type API interface {
 }
 
 const (
-	// maxTries is how often one step is tried.
+	// maxTries is the maximum number of attempts for one step.
 	maxTries = 4
-	// maxWait is the longest Retry-After that we follow. Whether to wait longer is up to a person.
+	// maxWait is the longest Retry-After that we follow. For a longer one, the command fails and
+	// leaves the decision to a person.
 	maxWait = 2 * time.Minute
 	// quotaWait is used after a 429 without Retry-After. InFlow's quota is per minute.
 	quotaWait = 15 * time.Second

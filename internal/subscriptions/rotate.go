@@ -18,8 +18,8 @@ type RotateOptions struct {
 	Keeper Keeper
 	// Acceptance says what proves that the ingress knows the secret.
 	Acceptance Acceptance
-	// Overlap is how long both subscriptions stay active before the old one is removed, in case
-	// InFlow takes a while to apply a change.
+	// Overlap is the time for which both subscriptions stay active before the old one is removed.
+	// InFlow may take a while to apply a change.
 	Overlap time.Duration
 }
 
@@ -102,7 +102,7 @@ func (m *Manager) Rotate(ctx context.Context, id string, o RotateOptions) (*Rota
 	return result, nil
 }
 
-// lateRequest is how long InFlow may take to apply a request of a killed run.
+// lateRequest is the maximum time that InFlow takes to apply a request of a killed run.
 const lateRequest = 5 * time.Second
 
 // winner returns the successor that already has the subscription's events, or nil. The ingress has

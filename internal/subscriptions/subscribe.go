@@ -13,7 +13,7 @@ import (
 type SubscribeOptions struct {
 	// URL is a URL from [CheckURL]. Required.
 	URL string
-	// Events are events from [CheckEvents]. Required.
+	// Events lists events from [CheckEvents]. Required.
 	Events []string
 	// ChangeEvents allows changing the events of an existing subscription. Its secret stays.
 	ChangeEvents bool
@@ -23,11 +23,11 @@ type SubscribeOptions struct {
 
 // Subscribed is the result of [Manager.Subscribe].
 type Subscribed struct {
-	// Subscription has a secret only if it was created.
+	// Subscription has its secret only if Created is true.
 	inflow.Subscription
 	// Created and Changed are both false if the subscription existed and was not changed.
 	Created, Changed bool
-	// OtherEvents: the subscription existed and has other events than requested.
+	// OtherEvents is true if the subscription existed and has other events than requested.
 	OtherEvents bool
 	// Also lists further subscriptions with the same URL. Each sends every delivery once more.
 	Also []inflow.Subscription
