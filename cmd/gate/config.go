@@ -25,14 +25,14 @@ const processDev = "dev"
 
 // Groups of processes.
 var (
-	// productionProcesses are what 'gate config' shows by default.
+	// productionProcesses lists the processes that 'gate config' always shows by default.
 	productionProcesses = []string{"ingress", "worker", "check", "webhooks", "subscriptions"}
 	temporalProcesses   = []string{"ingress", "worker", "desk", "check"}
-	// longLived are the processes that start telemetry.
+	// longLived lists the processes that start telemetry.
 	longLived = []string{"ingress", "worker", "desk", "codec", processDev}
 )
 
-// sharedDeskVariables are settings that the desk shares with the worker.
+// sharedDeskVariables lists settings that the desk shares with the worker.
 var sharedDeskVariables = []string{"DESK_URL", "DESK_SECRET", "DESK_SECRET_FILE", "DESK_LINK_VALID"}
 
 // shownProcesses returns the processes that 'gate config' shows if none is named: the production

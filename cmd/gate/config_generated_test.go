@@ -36,8 +36,8 @@ var freeText = []string{
 	"WORKER_DEPLOYMENT", "WORKER_BUILD_ID", "DEV_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "AUDIT_LOG",
 }
 
-// companions make each variable count: alone, some would be refused for what is missing beside
-// them.
+// companions returns settings that go together with others, because some variables are refused if
+// they are set alone.
 func companions(t *testing.T) map[string]string {
 	t.Helper()
 	environment := sound()

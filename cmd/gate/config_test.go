@@ -23,7 +23,7 @@ func runConfig(
 		name, _, _ := strings.Cut(entry, "=")
 		t.Setenv(name, "")
 	}
-	t.Setenv("HOME", t.TempDir()) // no profile of whoever runs the tests
+	t.Setenv("HOME", t.TempDir()) // without the developer's own profile of Temporal
 	for name, value := range environment {
 		t.Setenv(name, value)
 	}

@@ -53,7 +53,7 @@ func docBlocks(t *testing.T, page string) []docBlock {
 	return blocks
 }
 
-// TestDocsRulesPages does what the pages about rules tell a reader to do, each in an empty folder.
+// TestDocsRulesPages follows the instructions of each page about rules in an empty folder.
 func TestDocsRulesPages(t *testing.T) {
 	repository, err := filepath.Abs(filepath.Join("..", ".."))
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestDocsRulesPages(t *testing.T) {
 	}
 }
 
-// followPage does what a page tells, and returns the number of commands.
+// followPage follows the instructions of a page, and returns the number of commands that it ran.
 func followPage(t *testing.T, repository, name string) (commands int) {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(repository, "docs", name)) //nolint:gosec // our page

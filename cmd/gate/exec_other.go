@@ -9,8 +9,8 @@ import (
 	"os/exec"
 )
 
-// execProgram runs a program to its end and exits with its status. An interrupt from the terminal
-// reaches the program by itself.
+// execProgram runs a program to its end and exits with its status. The terminal sends an
+// interrupt to the program too.
 func execProgram(path string, argv []string) error {
 	program := exec.Command(path, argv[1:]...) //nolint:gosec,noctx // our own program; it ends by itself
 	program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -26,11 +26,11 @@ func newHealthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the gate's process on this machine whether it is ready",
-		Long: `Send GET /readyz to ADMIN_ADDR, where an ingress or a worker on this machine
-serves its operators' page. Use it as the health check of an image that contains
+		Long: `Send GET /readyz to ADMIN_ADDR, the address at which each process of the gate
+answers probes. Use the command as the health check of an image that contains
 only gate.
 
-Exit status: 0 ready, 1 not ready or not there, 2 wrong configuration.`,
+Exit status: 0 ready, 1 not ready or not running, 2 wrong configuration.`,
 		Args: exactArgs(0, "gate health takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if page != "" {

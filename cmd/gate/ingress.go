@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-// auditStopTimeout is how long a stopping process may take to write the last audit lines.
+// auditStopTimeout limits writing the last audit lines when a process stops.
 const auditStopTimeout = 2 * time.Second
 
 // drainNotice is long enough for busy clients to get an answer that closes their connection. A

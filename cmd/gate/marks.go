@@ -69,9 +69,9 @@ func newMarksResumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "Let the gate mark held orders in InFlow again",
-		Long: `Let workers mark held orders in InFlow again, and have every open order checked,
-so those that are held are marked. The checks wait for those of people and webhooks.
-A worker must be running.
+		Long: `Let workers mark held orders in InFlow again, and ask for a check of every open
+order, which marks the order if it is held. Checks that people and webhooks ask for go
+first. A worker must be running.
 
 Exit status: 0, or 1 if it could not be done.`,
 		Example: `  gate marks status

@@ -29,7 +29,7 @@ would have done to them.`,
 }
 
 const (
-	// defaultExportDays is as long as the sweep looks back.
+	// defaultExportDays is the default of SWEEP_DAYS too.
 	defaultExportDays = 30
 	maxExportDays     = 3660
 	// defaultExportRate is a third of InFlow's limit, so that the gate's checks go on meanwhile.
@@ -38,7 +38,7 @@ const (
 	maxExportRate = 6000
 )
 
-// exportFlags are the flags of 'gate orders export'.
+// exportFlags holds the flags of 'gate orders export'.
 type exportFlags struct {
 	days              int
 	from, to          string
@@ -56,8 +56,8 @@ func newOrdersExportCommand() *cobra.Command {
 orders are chosen by their order date. The file has no contacts, streets or e-mail
 addresses, but prices and customers' names: only you can read it (mode 0600).
 
-If the file exists, only orders that have changed since are fetched. Interrupt the
-command whenever you like, and run it again: it goes on where it stopped.
+If the file exists, the command fetches only orders that have changed since. You may
+interrupt it and run it again: it continues where it stopped.
 
 A request fetches a hundred orders. The limit of requests leaves room for a gate
 that uses the same account at the same time: InFlow allows an account 60 a minute.
@@ -164,7 +164,7 @@ func exportOrders(cmd *cobra.Command, options orderexport.Options) error {
 	result, err := orderexport.Run(cmd.Context(), options)
 	shown.end()
 	if cmd.Context().Err() != nil && err != nil && errors.Is(err, context.Cause(cmd.Context())) {
-		return errors.New("interrupted: run the command again, and it goes on where it stopped")
+		return errors.New("interrupted: run the command again to continue where it stopped")
 	}
 	if err != nil {
 		return err

@@ -25,10 +25,10 @@ const (
 	logFlushTimeout = time.Second
 )
 
-// process runs a long-lived part of the gate with its logs, traces and operators' page, until ctx
-// is done or one of them fails. Telemetry stops last, with its own context, so it still records
-// how everything else stops. A process that hangs for minutes ends at once, so its supervisor
-// restarts it.
+// process runs a long-lived part of the gate with its logs, traces and operators' page, until
+// ctx is done or one of them fails. Telemetry stops last, with its own context, so it still
+// records how everything else stops. A process that hangs for minutes exits immediately, so its
+// supervisor restarts it.
 func process(ctx context.Context, service string, log config.Log, admin config.Admin,
 	run func(context.Context, *telemetry.Telemetry) error,
 ) (err error) {

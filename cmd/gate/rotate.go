@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/subscriptions"
 )
 
-// rotateFlags are the flags of 'gate webhooks rotate'.
+// rotateFlags holds the flags of 'gate webhooks rotate'.
 type rotateFlags struct {
 	subscriptions.RotateOptions
 

@@ -58,7 +58,7 @@ func noRulesArgs(cmd *cobra.Command, args []string) error {
 	}
 }
 
-// ruleFilesArgs asks for the names of rule files.
+// ruleFilesArgs requires the names of rule files.
 func ruleFilesArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return nil
@@ -79,8 +79,8 @@ func newRulesValidateCommand() *cobra.Command {
 		Use:   "validate FILE...",
 		Short: "Compile rule files and show every fault in them",
 		Long: `Read and compile rule files, with the tables that they name, and show everything
-that is wrong, each with file:line:column. Of several files a later one adds to
-the earlier ones, changes rules of theirs, or switches them off.
+that is wrong, each with file:line:column. If you name several files, a later one
+can add rules to the earlier ones, change their rules, or switch them off.
 
 From a file without faults to rules in force, the steps are:
 
@@ -167,7 +167,8 @@ func (f *rulesFlag) register(cmd *cobra.Command) {
 		StringSliceVar(&f.files, "rules", nil, "a rule file; give it several times, or with commas, for several (default RULES_FILE, or else the rules that ship with the gate)")
 }
 
-// load compiles the files, those of RULES_FILE, or what ships.
+// load compiles the files in the flag, or else the files in RULES_FILE, or else the rules that
+// ship with the gate.
 func (f *rulesFlag) load(cmd *cobra.Command) (*rules.Set, error) {
 	source, err := loadRules(cmd, f.files)
 	return source.Set, err
@@ -182,7 +183,7 @@ func newRulesEvalCommand() *cobra.Command {
 		Short: "Check sales orders in files against rules",
 		Long: `Evaluate rules on sales orders as InFlow's API sends them, in a file or on
 standard input: one JSON document, or several after each other. There is no grace
-period: what is found is confirmed at once.
+period: every finding is confirmed immediately.
 
 Rules that compare with other orders need --lookups: a JSON file with
 recentOrders and billed, as docs/rules-reference.md shows. Without it they are skipped.
@@ -232,7 +233,8 @@ file or an order cannot be read, or a rule could not be evaluated or lacked data
 	cmd.Flags().
 		StringVar(&orderFile, "order", "", "a file of sales orders in JSON, or - for standard input")
 	cmd.Flags().
-		StringVar(&lookupsFile, "lookups", "", "a JSON file of what was looked up for the orders")
+		StringVar(&lookupsFile, "lookups", "",
+			"a JSON file of recentOrders and billed, for rules that compare with other orders")
 	cmd.Flags().
 		StringVar(&at, "now", "", "the time that rules see, such as 2026-01-31T12:00:00Z (default now)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one report a line, as JSON")
@@ -267,10 +269,10 @@ func readLookups(ctx context.Context, name string) (ordercheck.Lookups, error) {
 	}
 	content, err := readInput(ctx, name)
 	if err != nil {
-		return lookups, fmt.Errorf("read what was looked up: %w", err)
+		return lookups, fmt.Errorf("read the lookups: %w", err)
 	}
 	if err := json.Unmarshal(content, &lookups); err != nil {
-		return lookups, fmt.Errorf("read what was looked up: %s: %w", name, err)
+		return lookups, fmt.Errorf("read the lookups: %s: %w", name, err)
 	}
 	return lookups, nil
 }
@@ -296,7 +298,7 @@ func (e *evaluator) all(cmd *cobra.Command, in io.Reader, name string) error {
 		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			// What follows broken JSON cannot be told apart.
+			// After broken JSON, nobody can tell where the next document begins.
 			return &exitError{code: exitNotChecked, err: fmt.Errorf("%s: document %d is not JSON: %w", name, n+1, err)}
 		}
 		n++
@@ -331,7 +333,7 @@ func (e *evaluator) all(cmd *cobra.Command, in io.Reader, name string) error {
 	return nil
 }
 
-// writeShadow tells what rules on trial would have said, which is no part of a report.
+// writeShadow writes the results of rules on trial, which are not part of the report.
 func writeShadow(w io.Writer, results []ordercheck.ShadowResult) error {
 	for _, s := range results {
 		outcome := ordercheck.Plural(s.Findings, "finding")
@@ -356,8 +358,8 @@ func newRulesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the rules of a set, or the built-in ones",
-		Long: `List the rules of a set in their order: id, severity, scope, and what is wrong
-where the rule is broken. Rules that are switched off, or on trial, say so.
+		Long: `List the rules of a set in their order: id, severity, scope, and what an order that
+breaks the rule has wrong. Rules that are switched off or on trial are marked.
 
 With --builtins, list the rules that are written in Go instead, with the
 parameters that a rule file can give them.`,
@@ -430,12 +432,11 @@ func newRulesTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test FILE...",
 		Short: "Run the examples in rule files",
-		Long: `Evaluate each rule on the examples that its rule file gives, those that must break
-it and those that must not, and print what differed. Rules that are switched off
-or on trial are tested too.
+		Long: `Evaluate each rule on the examples in its rule file: examples that must break it
+and examples that must not. Print the examples that failed. Rules that are switched
+off or on trial are tested too.
 
-Exit status: 0 every example is as it must be, 1 something differed, 2 a rule file
-is faulty.`,
+Exit status: 0 no example failed, 1 an example failed, 2 a rule file is faulty.`,
 		Example: `  gate rules test rules/cabinetry.yaml`,
 		Args:    ruleFilesArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

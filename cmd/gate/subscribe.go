@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/subscriptions"
 )
 
-// subscribeFlags are the flags of 'gate webhooks subscribe'.
+// subscribeFlags holds the flags of 'gate webhooks subscribe'.
 type subscribeFlags struct {
 	events                 []string
 	secretFile, secretMode string
@@ -26,8 +26,9 @@ func newWebhooksSubscribeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subscribe URL",
 		Short: "Have InFlow call a gate when a sales order is created or updated",
-		Long: `Have InFlow call URL, where a gate receives webhooks, when a sales order is created
-or updated. URL must begin with https://, or with http:// if it is on this machine.
+		Long: `Have InFlow call URL when a sales order is created or updated. URL is the address at
+which a gate receives webhooks. It must begin with https://, or with http:// if it is
+on this machine.
 
 If the account has a subscription with this URL, the command says so and changes
 nothing. --change-events changes the subscription's events.

@@ -51,7 +51,7 @@ Exit status: 0 done, accepted, signed or verified, 1 not.`,
 	return cmd
 }
 
-// sendFlags are the flags of 'gate webhooks send'.
+// sendFlags holds the flags of 'gate webhooks send'.
 type sendFlags struct{ target, event, form string }
 
 func newWebhooksSendCommand() *cobra.Command {
