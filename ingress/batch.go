@@ -13,7 +13,7 @@ const maxBatch = 1000
 // batch holds the deliveries that one call to Temporal carries, of one order or of several.
 type batch []batchPart
 
-// batchPart is the deliveries of one order, oldest first. It has at least one.
+// batchPart holds deliveries of one order, oldest first. It has at least one.
 type batchPart struct {
 	queue      *orderQueue
 	deliveries []*pendingDelivery
@@ -39,7 +39,7 @@ func (b batch) deadline() (latest time.Time) {
 }
 
 // patience returns how long a call for the batch may take before its deliveries go to another
-// workflow too: half of the time that the oldest delivery has left.
+// workflow too: half of the time until the deadline of the oldest delivery.
 func (b batch) patience() time.Duration {
 	earliest := b[0].deliveries[0].deadline
 	for _, part := range b[1:] {

@@ -134,8 +134,8 @@ func (c *committer) stopWaiting(n int) {
 	}
 }
 
-// close accepts no more deliveries and waits until those accepted have their result or ctx ends.
-// Then it cancels the calls in flight.
+// close stops accepting deliveries, and waits until every accepted one has its result or ctx
+// ends. Then it cancels the calls in flight.
 func (c *committer) close(ctx context.Context) error {
 	c.mu.Lock()
 	if !c.closed {

@@ -129,7 +129,7 @@ func TestCommitGivesUpInTime(t *testing.T) {
 				// a call may take until the latest deadline of its deliveries
 				time.Sleep(commitWithin)
 				requireIdle(t, c)
-				synctest.Wait() // a call logs after it answered its deliveries
+				synctest.Wait() // a call answers its deliveries before it logs
 				assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 				assert.Contains(t, log.String(), errDown.Error(), "the log says why")
 			})
@@ -137,9 +137,9 @@ func TestCommitGivesUpInTime(t *testing.T) {
 	}
 }
 
-// TestOneAttemptMayTakeAllTheTime checks the deadline that Temporal's client sees. It ends an
-// attempt after half of the time until its context's deadline, and one commit may take all of a
-// delivery's.
+// TestOneAttemptMayTakeAllTheTime checks that the context of an attempt lasts twice as long as
+// its delivery may wait. Temporal's client ends an attempt after half of the context's time, and
+// one attempt may take all the time of a delivery.
 func TestOneAttemptMayTakeAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen time.Duration
@@ -211,7 +211,7 @@ func TestRetries(t *testing.T) {
 					require.ErrorContains(t, err, tc.err.Error())
 					calls := 1
 					if _, ok := tc.err.(*serviceerror.InvalidArgument); ok { //nolint:errorlint // it is not wrapped
-						calls = 2 // once more without search attributes, which may have been the fault
+						calls = 2 // the second call leaves out the search attributes
 					}
 					assert.Equal(t, calls, temporal.attempted())
 				}
@@ -244,13 +244,14 @@ func TestFailedCall(t *testing.T) {
 		}
 		require.NoError(t, c.commit(t.Context(), "order-1", numbered(11)))
 		assert.Len(t, temporal.committed(), 2)
-		synctest.Wait() // a call logs after it answered its deliveries
+		synctest.Wait() // a call answers its deliveries before it logs
 		assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 		requireIdle(t, c)
 	})
 }
 
-// TestSenderHangsUp checks that neither its own delivery nor others in the same call are cancelled.
+// TestSenderHangsUp checks that a sender that hangs up cancels neither its own delivery nor
+// others in the same call.
 func TestSenderHangsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &fakeTemporal{signal: waitFor(time.Second)}

@@ -115,7 +115,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 }
 
-// load collects what clients see that send many deliveries.
+// load collects the answers and errors that clients get while they send many deliveries.
 type load struct {
 	mu       sync.Mutex
 	received []string // the keys of deliveries that were answered with 200

@@ -29,7 +29,8 @@ func (o *Options) Faults() option.Faults {
 	return faults
 }
 
-// Faults returns certain mistakes. A disk that fails later is counted, and stops nothing.
+// Faults returns everything that is wrong with the options at the start. A disk that fails later
+// stops nothing: the audit log counts the lost lines.
 func (o *AuditOptions) Faults() option.Faults {
 	var faults option.Faults
 	if o.Keep < 1 {

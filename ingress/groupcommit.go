@@ -24,9 +24,9 @@ const (
 	nextCallAfter = commitWithin / 8
 )
 
-// groupCommit decides when deliveries go to Temporal, as databases do for transactions: while one
-// batch is being committed, everything that arrives waits for the next one. A database commits few
-// large batches much faster than many small ones. The committer's mu guards it.
+// groupCommit decides when deliveries go to Temporal. It works like group commit in a database:
+// while one batch is being committed, everything that arrives waits for the next one. Few large
+// batches are committed much faster than many small ones. The committer's mu guards it.
 type groupCommit struct {
 	direct  int // calls for one order in flight, without slow ones
 	batches int // batches in flight, without slow ones
@@ -49,7 +49,7 @@ func (g *groupCommit) mayStart(ready int) (orders int) {
 	}
 }
 
-// slow returns after how long a call stops counting.
+// slow returns the time after which a call stops counting as in flight.
 func (g *groupCommit) slow() time.Duration {
 	if g.usual == 0 {
 		return maxSlow
@@ -87,8 +87,8 @@ func (c *committer) startCalls() {
 	}
 }
 
-// call commits a batch, gives its deliveries their result and lets the queues go on. It decrements
-// the counter when the call ends, or when it stops counting because it is slow.
+// call commits a batch, gives its deliveries their result and lets their queues continue. It
+// decrements the counter when the call ends, or earlier if the call is slow.
 func (c *committer) call(b batch, counter *int) {
 	c.mu.Lock()
 	slow := c.group.slow()

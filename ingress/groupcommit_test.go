@@ -50,8 +50,8 @@ func distinctOrders(int) string { return uuid.NewString() }
 
 func percentile(sorted []time.Duration, n int) time.Duration { return sorted[len(sorted)*n/100] }
 
-// TestGroupCommit checks that a batch carries the deliveries of all senders, and that the next one
-// waits until they have come back, although they do not come at the same time.
+// TestGroupCommit checks that a batch carries the deliveries of all senders, and that the next
+// batch waits until all of them have sent again, although they do not do so at the same time.
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders, commit = 64, 20 * time.Millisecond
@@ -68,7 +68,7 @@ func TestGroupCommit(t *testing.T) {
 	})
 }
 
-// TestGatheringIsShort checks that a batch waits for senders that do not come back, but not long.
+// TestGatheringIsShort checks that a batch waits only briefly for senders that do not send again.
 func TestGatheringIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const commit = 16 * time.Millisecond
@@ -164,7 +164,7 @@ func TestHotOrder(t *testing.T) {
 	})
 }
 
-// TestSlowness checks after how long a call stops counting.
+// TestSlowness checks the time after which a call stops counting as in flight.
 func TestSlowness(t *testing.T) {
 	var g groupCommit
 	assert.Equal(t, maxSlow, g.slow(), "nothing is known")

@@ -7,7 +7,7 @@ import (
 
 // The bodies in this file have a valid signature.
 
-// hostileSizes returns JSON that is deep or large.
+// hostileSizes returns cases whose JSON is deep or large.
 func hostileSizes() []hostileCase {
 	return []hostileCase{
 		{
@@ -86,7 +86,7 @@ func hostileSizes() []hostileCase {
 	}
 }
 
-// hostileFields returns bodies with a field twice.
+// hostileFields returns cases whose body has a field twice.
 func hostileFields() []hostileCase {
 	return []hostileCase{
 		{
@@ -145,7 +145,7 @@ func hostileFields() []hostileCase {
 	}
 }
 
-// hostileSyntax returns bodies that are not JSON, or only just.
+// hostileSyntax returns cases whose body is invalid or unusual JSON.
 func hostileSyntax() []hostileCase {
 	good := documentedBody(orderID)
 	return []hostileCase{
@@ -187,7 +187,7 @@ func hostileSyntax() []hostileCase {
 	}
 }
 
-// hostileIDs returns order ids and events.
+// hostileIDs returns cases with invalid or unusual order ids and events.
 func hostileIDs() []hostileCase {
 	return []hostileCase{
 		{

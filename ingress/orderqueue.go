@@ -118,8 +118,8 @@ func (q *orderQueue) take(n int) []*pendingDelivery {
 	return taken
 }
 
-// dropExpired drops the deliveries whose deadline has passed and returns how many those are. Their
-// senders have their answer and will send them again. The caller holds the committer's mu.
+// dropExpired drops the deliveries whose deadline has passed, and returns their number. Their
+// senders already got a 503 and will send them again. The caller holds the committer's mu.
 func (q *orderQueue) dropExpired(now time.Time) int {
 	expired := 0
 	for expired < len(q.deliveries) && !now.Before(q.deliveries[expired].deadline) {

@@ -53,7 +53,7 @@ func (c *refusalCounts) count(r refusal) {
 	c.counts[r]++
 }
 
-// summarize writes the counts to the audit log and starts anew.
+// summarize writes the counts to the audit log and resets them.
 func (c *refusalCounts) summarize() {
 	c.mu.Lock()
 	counts, since := c.counts, c.since

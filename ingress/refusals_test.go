@@ -193,7 +193,7 @@ func TestForgedFlood(t *testing.T) {
 		require.Equal(t, http.StatusOK,
 			ts.do(t, ts.webhookRequest(t, documentedBody(fmt.Sprintf("order-%d", i%20)))).status)
 	}
-	// Once before, so that pools and tables have their final size.
+	// Do it once before the measurement, so that pools and tables have their final size.
 	warmUp := flood(50)
 	deliver(0)
 	require.NoError(t, warmUp.Wait())

@@ -85,7 +85,8 @@ func (s *Server) temporalError() error {
 	return err
 }
 
-// Ready returns nil, or why deliveries should go elsewhere. GET /readyz answers the same.
+// Ready returns an error if deliveries should go to another ingress. GET /readyz then answers
+// 503.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errDraining

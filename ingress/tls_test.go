@@ -45,7 +45,7 @@ func TestTLSReload(t *testing.T) {
 		assert.Equal(t, "h2", state.NegotiatedProtocol)
 		return state.PeerCertificates[0].Subject.CommonName
 	}
-	// A connection gets the previous certificate while a look at the files takes long.
+	// A connection gets the previous certificate while reading the files takes long.
 	becomes := func(name string) {
 		t.Helper()
 		require.Eventually(t, func() bool { return serving() == name }, generous, time.Millisecond)
@@ -96,7 +96,7 @@ func TestHTTP2(t *testing.T) {
 	framer := http2.NewFramer(conn, conn)
 	require.NoError(t, framer.WriteSettings())
 
-	// Thousands of requests that are reset at once: the server closes the connection, or keeps up.
+	// Reset thousands of requests right away. The server must close the connection or keep up.
 	reset := make(chan struct{})
 	go func() {
 		defer close(reset)

@@ -198,7 +198,8 @@ func (q *webhookRequest) ignore() answer {
 
 // commit answers a webhook about a sales order, once Temporal has committed it.
 func (q *webhookRequest) commit() answer {
-	// The watch begins only now that the sender is verified: nobody else can make us look hung.
+	// Begin the watch only after verifying the sender, so nobody else can make the process look
+	// hung.
 	defer q.server.watchdog.Begin("a delivery")()
 	err := q.server.committer.commit(q.Context(), q.webhook.SalesOrderID, ordercheck.Delivery{
 		Event:      q.webhook.Event,

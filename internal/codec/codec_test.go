@@ -25,7 +25,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// newKey is a fresh key as settings have it.
+// newKey returns an entry of PAYLOAD_KEYS with a random key.
 func newKey(id string) string {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
@@ -153,7 +153,8 @@ func TestRotation(t *testing.T) {
 		for j, reader := range steps {
 			var text string
 			err := codec.NewDataConverter(keys(t, reader...)).FromPayload(payload, &text)
-			// Steps follow each other process by process: both sides of each must read the other.
+			// Processes take a step one by one, so processes before and after a step must be able
+			// to read each other's payloads.
 			if j == i || j == i-1 || j == i+1 {
 				require.NoError(t, err, "written by %d, read by %d", i, j)
 				assert.Equal(t, "report", text)
@@ -172,7 +173,7 @@ func TestRotation(t *testing.T) {
 	require.ErrorAs(t, err, &undecryptable, "a process without keys says so too")
 }
 
-// TestAllWrittenWith looks at events as a history has them.
+// TestAllWrittenWith checks events as they are in a history.
 func TestAllWrittenWith(t *testing.T) {
 	older, newer := newKey("2026-01"), newKey("2026-02")
 	written := func(entries ...string) *commonpb.Payload {

@@ -20,7 +20,7 @@ import (
 	"error-check-gate/internal/edge"
 )
 
-// ServerOptions are the options of a codec server.
+// ServerOptions configure a [Server].
 type ServerOptions struct {
 	Keys *Keys
 	// Addr is the host:port that the server will listen on. [ServerOptions.Faults] requires a Token
@@ -29,7 +29,7 @@ type ServerOptions struct {
 	// Token is the token that each request must carry as "Authorization: Bearer TOKEN". If it is
 	// empty, requests need no token. That is for loopback only.
 	Token string
-	// Origins are the origins of pages that may send requests from a browser, such as
+	// Origins lists the origins of pages that may send requests from a browser, such as
 	// https://temporal.example.com.
 	Origins []string
 	// TLSCertFile and TLSKeyFile, in PEM, make the server speak TLS. It reads them again when they

@@ -137,17 +137,18 @@ type Ingress struct {
 	// AuditLogMaxSize is in MiB; 0 never rotates. AuditLogKeep is the number of old files kept.
 	AuditLogMaxSize int `env:"AUDIT_LOG_MAX_SIZE"   hint:"MiB, such as 100, or 0 if another program rotates the file"        envDefault:"100"`
 	AuditLogKeep    int `env:"AUDIT_LOG_KEEP"       hint:"how many old files are kept, 1 or more"                            envDefault:"10"`
-	// RateLimit and PeerRateLimit are deliveries per second, from all peers and from each.
+	// RateLimit and PeerRateLimit limit the deliveries per second from all peers and from each.
 	RateLimit     int `env:"RATE_LIMIT"           hint:"deliveries per second, 1 or more"                                  envDefault:"2000"`
 	PeerRateLimit int `env:"PEER_RATE_LIMIT"      hint:"deliveries per second from one peer, 1 or more"                    envDefault:"1000"`
-	// MaxConnections and PeerMaxConnections are open connections, of all peers and of each.
+	// MaxConnections and PeerMaxConnections limit the open connections of all peers and of each.
 	MaxConnections     int `env:"MAX_CONNECTIONS"      hint:"open connections, 1 or more"                                       envDefault:"2000"`
 	PeerMaxConnections int `env:"PEER_MAX_CONNECTIONS" hint:"open connections of one peer, 1 or more"                           envDefault:"500"`
-	// PeerFailureLimit is the refused requests per second of one peer that are logged one by one.
+	// PeerFailureLimit is the maximum number of refused requests per second and peer that are
+	// logged one by one.
 	PeerFailureLimit int `env:"PEER_FAILURE_LIMIT"   hint:"refused requests per second from one peer, 1 or more"              envDefault:"10"`
 }
 
-// Options returns what the settings say about the server.
+// Options returns the options of the server.
 func (c *Ingress) Options() ingress.Options {
 	return ingress.Options{
 		RateLimit:          float64(c.RateLimit),
@@ -162,7 +163,7 @@ func (c *Ingress) Options() ingress.Options {
 	}
 }
 
-// AuditOptions returns what the settings say about the audit log.
+// AuditOptions returns the options of the audit log.
 func (c *Ingress) AuditOptions() ingress.AuditOptions {
 	return ingress.AuditOptions{
 		Target: c.AuditLog, MaxSize: int64(c.AuditLogMaxSize) << 20, Keep: c.AuditLogKeep,
@@ -196,7 +197,7 @@ type Worker struct {
 	WorkerBuildID    string `env:"WORKER_BUILD_ID"                   hint:"the id of this build, such as its version"`
 }
 
-// Options returns what the settings say about the worker.
+// Options returns the options of the worker.
 func (c *Worker) Options() worker.Options {
 	return worker.Options{
 		Settings:                orderSettings(c.Settle, c.Hold, c.Warnings),
@@ -225,7 +226,7 @@ func sweep(c Sweep, companyID string) worker.Sweep {
 	return worker.Sweep{Every: c.SweepEvery, Days: c.SweepDays, Account: companyID}
 }
 
-// Options returns what the settings say about the client of InFlow's API.
+// Options returns the options of the client of InFlow's API.
 func (c *Account) Options() inflow.Options {
 	return inflow.Options{
 		BaseURL:    c.InflowAPIURL,

@@ -23,7 +23,7 @@ type Desk struct {
 	Zone
 	DeskListen
 	Proxies
-	// DeskPeople lists who may sign in. DeskMayOverride lists who of them may override an error.
+	// DeskPeople lists who may sign in. DeskMayOverride lists which of them may override errors.
 	// Nil means everybody in DeskPeople.
 	DeskPeople      []string `env:"DESK_PEOPLE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`
 	DeskMayOverride []string `env:"DESK_MAY_OVERRIDE" hint:"e-mail addresses, or domains such as @example.com, separated by commas"`

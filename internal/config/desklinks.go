@@ -25,7 +25,7 @@ type DeskLinks struct {
 // is set.
 func (c *DeskLinks) Secrets() []string { return c.secrets }
 
-// Signer returns what signs and verifies links, or nil if there is no secret.
+// Signer returns the signer and verifier of links, or nil if there is no secret.
 func (c *DeskLinks) Signer() (*desklink.Signer, error) {
 	if len(c.secrets) == 0 {
 		return nil, nil //nolint:nilnil // no links are signed

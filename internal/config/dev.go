@@ -50,7 +50,8 @@ type Dev struct {
 	// The ports of the Temporal development server, on 127.0.0.1.
 	DevTemporalPort   int `env:"DEV_TEMPORAL_PORT"    envDefault:"7233"           hint:"a port from 1 to 65535"`
 	DevTemporalUIPort int `env:"DEV_TEMPORAL_UI_PORT" envDefault:"8233"           hint:"a port from 1 to 65535"`
-	// DevSMTPPort takes the mail, on 127.0.0.1. DevMailAddr shows it.
+	// DevSMTPPort is the port on 127.0.0.1 that takes the mail. DevMailAddr is the address of the
+	// page that shows it.
 	DevSMTPPort int    `env:"DEV_SMTP_PORT"        envDefault:"1025"           hint:"a port from 1 to 65535"`
 	DevMailAddr string `env:"DEV_MAIL_ADDR"        envDefault:"127.0.0.1:5025" hint:"an address to listen on, such as 127.0.0.1:5025"`
 	// DevDir keeps Temporal's database and the logs. It is created if it does not exist.

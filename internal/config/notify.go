@@ -18,7 +18,7 @@ type MailServer struct {
 	MailFrom     mail.Address   `env:"MAIL_FROM" hint:"an e-mail address such as gate@example.com"`
 }
 
-// SMTP returns what the settings say about the mail server.
+// SMTP returns the options of the mail server.
 func (c *MailServer) SMTP() notify.SMTP {
 	if c.SMTPAddr == "" {
 		return notify.SMTP{}
@@ -46,13 +46,13 @@ type Notify struct {
 	// NoticesPerHour is the maximum number of messages that one receiver gets in an hour; 0
 	// means no limit.
 	NoticesPerHour int `env:"NOTICES_PER_HOUR" envDefault:"30" hint:"a number of messages, or 0 for no limit"`
-	// NotifyRedirect gets all mail instead of its receivers, and nothing is posted to NotifyURLs. It
-	// is for trials with real orders.
+	// NotifyRedirect gets all mail in place of its receivers. Nothing is posted to NotifyURLs
+	// then. It is for trials with real orders.
 	NotifyRedirect mail.Address `env:"NOTIFY_REDIRECT" hint:"an e-mail address that gets all mail during a trial"`
 	Zone
 }
 
-// Options returns what the settings say about notices.
+// Options returns the options of notices.
 func (c *Notify) Options() notify.Options {
 	return notify.Options{
 		SMTP:         c.SMTP(),
@@ -64,7 +64,7 @@ func (c *Notify) Options() notify.Options {
 	}
 }
 
-// NoticeOptions returns what all settings of the worker say about notices.
+// NoticeOptions returns the options of notices from all settings of the worker.
 func (c *Worker) NoticeOptions() (notify.Options, error) {
 	o := c.Notify.Options()
 	o.TemporalUIURL, o.DeskURL = text(c.TemporalUIURL), text(c.DeskURL)
@@ -89,7 +89,7 @@ var notifyVariables = map[string]string{
 	"Redirect": "NOTIFY_REDIRECT",
 }
 
-// maxNoticesPerHour is more than anybody reads.
+// maxNoticesPerHour is more than anybody reads. A larger number is most likely a mistake.
 const maxNoticesPerHour = 1000
 
 func (c *Notify) validate(f *Faults) {

@@ -129,5 +129,5 @@ func readSecretFile(path string) (string, error) {
 	return secret, nil
 }
 
-// describeSecret says about a secret what operators may see.
+// describeSecret returns what operators may see of a secret.
 func describeSecret(secret string) string { return fmt.Sprintf("(set, %d bytes)", len(secret)) }

@@ -105,7 +105,7 @@ type limitedListener struct {
 	closed      chan struct{}
 }
 
-// Accept holds a connection back while every place is taken by one that may keep it.
+// Accept holds back a new connection while no open connection may be evicted for it.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {

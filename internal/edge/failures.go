@@ -24,7 +24,8 @@ type FailureBudget struct {
 	peers   *Table[rate.Limiter] // by subnet
 }
 
-// NewFailureBudget takes refused requests per second and peer; 0 means no cap.
+// NewFailureBudget returns a budget of perPeer refused requests per second and peer. It returns
+// nil, which has no cap, if perPeer is 0.
 func NewFailureBudget(perPeer float64) *FailureBudget {
 	if perPeer <= 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"error-check-gate/internal/edge"
 )
 
-// spend charges the peers until none is left and returns how many charges were within the budget.
+// spend charges each peer once and returns the number of charges within the budget.
 func spend(b *edge.FailureBudget, peers []netip.Addr, now time.Time) (within int) {
 	for _, peer := range peers {
 		if b.Charge(peer, now) {

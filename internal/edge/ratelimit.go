@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What [RateLimits.Allow] returns when a limit is reached.
+// The errors of [RateLimits.Allow].
 var (
 	ErrPeerLimit    = errors.New("over the limit of one peer")
 	ErrOverallLimit = errors.New("over the limit of all peers together")
@@ -23,7 +23,7 @@ type RateLimits struct {
 	peers   *Table[rate.Limiter] // nil if there is no limit
 }
 
-// NewRateLimits takes requests per second; 0 means no limit.
+// NewRateLimits returns limits in requests per second; 0 means no limit.
 func NewRateLimits(overall, perPeer float64) *RateLimits {
 	var l RateLimits
 	if overall > 0 {

@@ -1,4 +1,5 @@
-// Package operations does what people ask for from the command line and the desk, through Temporal.
+// Package operations implements what people can do at the command line and the desk. It acts
+// through Temporal.
 package operations
 
 import (

@@ -211,8 +211,8 @@ func TestSecretFileFaults(t *testing.T) {
 	}
 }
 
-// TestSecretFileDetectsConcurrentChange checks that a line is not lost that somebody adds between
-// read and write.
+// TestSecretFileDetectsConcurrentChange checks that a line that somebody adds between read and
+// write is not lost.
 func TestSecretFileDetectsConcurrentChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(path, []byte(oldSecret), 0o600))

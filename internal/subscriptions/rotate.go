@@ -29,9 +29,9 @@ type Rotated struct {
 	Old string
 	// New replaces it. It has a secret unless this run only finished the work of an earlier one.
 	New inflow.Subscription
-	// Resumed: an interrupted earlier run had already made the ingress accept the new secret.
+	// Resumed is true if an interrupted earlier run had made the ingress accept the new secret.
 	Resumed bool
-	// Already: an earlier run had done everything.
+	// Already is true if an earlier run had done everything.
 	Already bool
 }
 

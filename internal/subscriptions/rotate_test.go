@@ -259,8 +259,8 @@ func TestRotateBehindABalancer(t *testing.T) {
 	w.works()
 }
 
-// TestRotateWhenInflowChangesTheSecret rotates at an InFlow that changes the secret together
-// with the events, although its documentation says that it does not.
+// TestRotateWhenInflowChangesTheSecret checks a rotation in which InFlow changes the secret
+// together with the events, although its documentation says that it does not.
 func TestRotateWhenInflowChangesTheSecret(t *testing.T) {
 	w := newWorld(t, 0)
 	old := w.mustSubscribe()

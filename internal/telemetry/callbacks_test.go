@@ -21,9 +21,9 @@ var takesCallback = []string{
 	"NewUntypedFunc",
 }
 
-// callableThere lists functions that only read memory. Add a function only if neither it nor what
-// it calls waits, locks or makes a metric: a goroutine of its own asks, an atomic or a poll.Value
-// keeps the answer.
+// callableThere lists functions that only read memory. Add a function only if neither it nor
+// anything that it calls waits, locks or records a metric. Otherwise, let a separate goroutine
+// ask, and keep the answer in an atomic or a poll.Value.
 var callableThere = []string{
 	// of metrics
 	"Observe", "ObserveInt64", "ObserveFloat64", "WithAttributes", "String", "priorityLabel",
@@ -96,7 +96,7 @@ func checkCallback(t *testing.T, files *token.FileSet, callback *ast.FuncLit) {
 	})
 }
 
-// called is the name of the function or method.
+// called returns the name of the called function or method.
 func called(call *ast.CallExpr) string {
 	switch function := call.Fun.(type) {
 	case *ast.Ident:

@@ -13,8 +13,8 @@ import (
 	"error-check-gate/internal/temporalconn"
 )
 
-// dockerDNS is Docker's name server while the machine's own is silent: it knows the addresses of
-// containers, and never answers anything else.
+// dockerDNS returns a resolver that behaves like Docker's name server while the machine's own is
+// silent: it knows the addresses of containers, and never answers other queries.
 func dockerDNS(t *testing.T) *net.Resolver {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // Close ends it
