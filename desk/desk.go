@@ -62,7 +62,7 @@ type Options struct {
 	Links *desklink.Signer
 	// APITokensFile is the path of the API's token file. The API is off if it is empty.
 	APITokensFile string
-	// TrustedProxies are the proxies whose X-Forwarded-For we believe, for limits per client.
+	// TrustedProxies lists the proxies whose X-Forwarded-For we believe, for limits per client.
 	TrustedProxies edge.Networks
 	// TemporalUIURL is the address of Temporal's Web UI, for links to runs. Nil leaves them out.
 	TemporalUIURL *url.URL

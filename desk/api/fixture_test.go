@@ -79,7 +79,7 @@ func (a *testAPI) advance(d time.Duration) {
 	a.time = a.time.Add(d)
 }
 
-// response is a response that was read.
+// response holds a response and its body.
 type response struct {
 	status int
 	header http.Header
@@ -142,8 +142,8 @@ func (a *testAPI) send(method, path string, header http.Header, body string) res
 	return got
 }
 
-// described has the parts of openapi.json that these tests read. The tests in workshop/desk compare
-// answers with the schemas.
+// described holds the parts of openapi.json that these tests read. The tests in workshop/desk
+// compare answers with the schemas.
 type described struct {
 	OpenAPI string `json:"openapi"`
 	// Paths holds the operations by path and by method in lower case.

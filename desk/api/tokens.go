@@ -99,8 +99,8 @@ func CheckTokenFile(path string) error {
 	return err
 }
 
-// follow looks at the file regularly until ctx ends. So requests hardly ever wait for a disk, and a
-// fault is logged even if no request comes.
+// follow polls the file until ctx ends. So requests hardly ever wait for a disk, and a fault is
+// logged even if no request arrives.
 func (f *tokenFile) follow(ctx context.Context) {
 	reload.Follow(ctx, func() { f.tokens.Get() })
 }

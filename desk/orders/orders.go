@@ -39,7 +39,7 @@ var (
 	ErrUnknownOrder = errors.New("the gate knows no such order")
 	// ErrUnavailable means that Temporal or a worker does not answer.
 	ErrUnavailable = errors.New("the gate's orders cannot be reached now")
-	// ErrNotOpen means that no run waits for the order, so it takes no override and no comment.
+	// ErrNotOpen means that the order has no open run, so it accepts no override and no comment.
 	ErrNotOpen = errors.New("the order has no open run")
 	// ErrRunEnded means that the order's run accepted an override or a comment and ended before it
 	// answered, so nobody knows whether it was done.
@@ -52,7 +52,7 @@ var (
 type Order struct {
 	ordercheck.Report
 	Release Release `json:"release"`
-	// Open is true while a run waits for the order. A closed order takes no override and no comment.
+	// Open is true while the order has an open run that accepts overrides and comments.
 	Open bool `json:"-"`
 	// CheckDue is true while a delivery or a person waits for a check.
 	CheckDue bool `json:"-"`

@@ -7,12 +7,13 @@ type Release string
 
 // The releases. Only [ReleaseYes] lets an order go.
 const (
-	// ReleaseYes: the latest known version was checked, and has no error that nobody answers for.
+	// ReleaseYes means that the latest known version was checked, and that somebody has taken
+	// responsibility for each of its errors, if any.
 	ReleaseYes Release = "yes"
-	// ReleaseNo: the order has errors.
+	// ReleaseNo means that the order has errors.
 	ReleaseNo Release = "no"
-	// ReleaseUnknown: the order was not or not completely checked, or a newer version waits for its
-	// check.
+	// ReleaseUnknown means that the order was not checked, or not completely, or that a newer
+	// version waits for its check.
 	ReleaseUnknown Release = "unknown"
 )
 

@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// action acts on an order. It returns the word that [messageAfter] knows.
+// action acts on an order. It returns the word by which [messageAfter] chooses the message.
 type action func(
 	ctx context.Context, who *actor, order *orders.Order, form *orderForm,
 ) (done string, err error)

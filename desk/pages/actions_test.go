@@ -152,7 +152,7 @@ func TestOddForms(t *testing.T) {
 	}
 	d.assertUntouched()
 
-	// The first of doubled texts counts, and the last of doubled ends.
+	// If a field comes twice, its first text and its last end count.
 	got := boss.post(testOrderPath+"/override", url.Values{
 		"finding": {"price/1", "price/1"}, "reason": {"first", "second"},
 		"until": {"2998-01-01", " ", "2999-01-01", ""},
@@ -166,8 +166,8 @@ func TestOddForms(t *testing.T) {
 	assert.Equal(t, http.StatusOK, boss.get(testOrderPath).status)
 }
 
-// TestTypedTextIsNotLost checks that a text survives an expired session, and a desk without an
-// answer.
+// TestTypedTextIsNotLost checks that a text survives if the session has expired, or if the desk
+// does not answer.
 func TestTypedTextIsNotLost(t *testing.T) {
 	t.Parallel()
 	d := startDesk(t)

@@ -93,7 +93,7 @@ func parseColor(t *testing.T, hex string) (c [3]float64) {
 	return c
 }
 
-// contrast is WCAG's contrast ratio.
+// contrast returns WCAG's contrast ratio.
 func contrast(a, b [3]float64) float64 {
 	luminance := func(c [3]float64) float64 {
 		for i, v := range c {

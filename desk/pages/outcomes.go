@@ -11,7 +11,7 @@ import (
 // outcomeDays is the number of days, including today, that the page with the rules looks back.
 const outcomeDays = 30
 
-// outcomesData says which rules are worth having.
+// outcomesData is the data of the table of outcomes, which shows which rules are worth having.
 type outcomesData struct {
 	Days int
 	// Since is the time when counting began. It is zero if that was before the first of these

@@ -40,7 +40,7 @@ type Options struct {
 	SignIn signin.Options
 	// Links verifies links from mails; nil refuses them all.
 	Links *desklink.Signer
-	// TrustedProxies are the proxies whose X-Forwarded-For we believe.
+	// TrustedProxies lists the proxies whose X-Forwarded-For we believe.
 	TrustedProxies edge.Networks
 	// TemporalUIURL is the address of Temporal's Web UI, and Namespace is the namespace of the
 	// runs, for links to runs. A nil URL leaves them out.

@@ -76,7 +76,7 @@ func ruleState(rule *ordercheck.DescribedRule) string {
 	return "on"
 }
 
-// ruleTerms describes the terms that a rule has of its own.
+// ruleTerms describes the terms that a rule sets for itself, such as its own grace period.
 func ruleTerms(terms *ordercheck.Terms) string {
 	if terms == nil {
 		return ""

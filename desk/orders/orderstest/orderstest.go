@@ -24,8 +24,8 @@ const (
 // Now is the fake's clock. Overrides must end after it.
 var Now = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 
-// Fake is an [orders.Service] with one order in memory, and the other things that pages need. Tests
-// hold its lock while they use its fields and requests may be in flight.
+// Fake is an [orders.Service] with one order in memory. It also implements the other methods
+// that the pages need. Hold its lock to use its fields while requests may be in flight.
 type Fake struct {
 	sync.Mutex
 	Order orders.Order

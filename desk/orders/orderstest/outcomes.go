@@ -6,8 +6,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// AddOutcomes gives the fake three rules that find errors, one that warns, one on trial and one that
-// is off, and what became of their errors.
+// AddOutcomes gives the fake three rules that find errors, one that warns, one on trial and one
+// that is off, and the outcomes of their errors.
 func (f *Fake) AddOutcomes() {
 	f.InForce = ordercheck.InForce{
 		RuleSet: ordercheck.RuleSet{Name: "cabinetry", Digest: "sha256:0"}, Since: Now,
