@@ -165,8 +165,8 @@ func effectiveConfiguration(
 	return c, nil
 }
 
-// receivers returns who gets the worker's notices. It returns nobody if the settings have a fault,
-// which is reported already.
+// receivers returns the receivers of the worker's notices. It returns none if the settings have a
+// fault, which is reported already.
 func receivers(environment config.Environment) ([]notify.Receiver, error) {
 	settings, err := config.LoadWorker(environment)
 	if err != nil {

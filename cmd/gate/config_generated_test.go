@@ -78,11 +78,11 @@ func variables(t *testing.T) []string {
 	return names
 }
 
-// TestWhatConfigAcceptsStartsAProcess tries each variable with each bad value: 'gate config' names
-// the variable, or every process can be put together from it.
+// TestWhatConfigAcceptsStartsAProcess tries each variable with each bad value: either 'gate
+// config' reports the variable, or every process can start with the value.
 func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 	base, names := companions(t), variables(t)
-	t.Chdir(t.TempDir()) // what a path names does not exist
+	t.Chdir(t.TempDir()) // so that no relative path exists
 	_, errOut, err := runConfig(t, base)
 	require.NoError(t, err, errOut)
 	refused := 0
@@ -115,7 +115,8 @@ func TestWhatConfigAcceptsStartsAProcess(t *testing.T) {
 	t.Logf("%d values refused", refused)
 }
 
-// putTogether makes of the environment what each process makes of it before it serves.
+// putTogether sets up each process from the environment, as far as the process does before it
+// serves.
 func putTogether(t *testing.T) error {
 	t.Helper()
 	ingress, err := config.LoadIngress(config.OS())

@@ -88,8 +88,8 @@ func TestWorkshopTestsTheVersionsThatShip(t *testing.T) {
 	}
 }
 
-// TestGateLinksNothingThatForgesWebhooks keeps the stand-in for InFlow, and everything else that
-// only development and tests run, out of the program that runs in production.
+// TestGateLinksNothingThatForgesWebhooks checks that the program that runs in production links
+// neither the stand-in for InFlow nor anything else that only development and tests use.
 func TestGateLinksNothingThatForgesWebhooks(t *testing.T) {
 	t.Parallel()
 	output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()

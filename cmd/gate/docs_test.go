@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// docBlock is a fenced block of a page: a file to write, lines to add to one, or commands
-// with what they print.
+// docBlock is a fenced block of a page: a file to write, lines to add to a file, or commands and
+// their output.
 type docBlock struct {
 	line       int
 	language   string
@@ -23,8 +23,8 @@ type docBlock struct {
 	text       string
 }
 
-// docBlocks reads the fenced blocks of a page. What follows the language, which GitHub
-// does not show, says what to do with a block.
+// docBlocks reads the fenced blocks of a page. The text after a block's language says what to do
+// with the block. GitHub does not show that text.
 func docBlocks(t *testing.T, page string) []docBlock {
 	t.Helper()
 	var blocks []docBlock
@@ -132,8 +132,8 @@ func followPage(t *testing.T, repository, name string) (commands int) {
 	return commands
 }
 
-// printed is a pattern of an output in which … stands for anything, and white space at
-// the ends of lines does not matter.
+// printed returns a pattern for an output. … matches any text, and white space at the ends of
+// lines does not matter.
 func printed(text string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`^`)

@@ -15,7 +15,7 @@ const (
 	exitErrorsFound = 1 // the order has errors, or the command failed
 	exitFault       = 1
 	exitNotChecked  = 2 // there is no report, or the configuration is wrong
-	exitUsage       = 2 // a wrong flag or argument; 'gate webhooks' exits with 1 instead
+	exitUsage       = 2 // a wrong flag or argument; 'gate webhooks' and 'gate orders' exit with 1
 )
 
 // exitError ends the process with status code. If err is nil, it prints nothing.

@@ -13,11 +13,11 @@ import (
 
 const (
 	barWidth = 20 // characters
-	// minShownWait is the shortest wait that a pipe gets a line about.
+	// minShownWait is the shortest wait for InFlow that is shown right away.
 	minShownWait = 5 * time.Second
 )
 
-// exportProgress shows how far an export is: a bar on a terminal, lines elsewhere.
+// exportProgress shows the progress of an export: as a bar on a terminal, and as lines elsewhere.
 type exportProgress struct {
 	progress
 	began time.Time // when the first page came; zero before it
@@ -50,7 +50,8 @@ func (p *exportProgress) set(now orderexport.Progress) {
 	p.show(line, now.Wait >= minShownWait)
 }
 
-// timeLeft returns an estimate by the speed so far; nothing before there is one.
+// timeLeft estimates the remaining time from the speed so far. It returns "" before the second
+// page.
 func (p *exportProgress) timeLeft(read, total int) string {
 	done := read - p.first
 	if done <= 0 || read >= total {
@@ -63,8 +64,8 @@ func (p *exportProgress) timeLeft(read, total int) string {
 	return fmt.Sprintf(", about %d min left", int(left.Round(time.Minute).Minutes()))
 }
 
-// clearLineOn returns what removes a progress line from the terminal of standard error, if it is
-// one.
+// clearLineOn returns the escape sequence that removes a progress line, or "" if standard error
+// is not a terminal.
 func clearLineOn(cmd *cobra.Command) string {
 	if newProgress(cmd.ErrOrStderr(), "").terminal {
 		return clearLine

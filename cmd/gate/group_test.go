@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestWrongUse checks that every group of commands refuses what it does not know. An exit status of
-// 0 or 1 could mean that an order is right or wrong.
+// TestWrongUse checks that every group of commands refuses unknown commands and flags. The exit
+// status must be 2, because 0 and 1 could mean that an order is right or wrong.
 func TestWrongUse(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args   []string
@@ -21,7 +21,7 @@ func TestWrongUse(t *testing.T) {
 		"flag of check":    {[]string{"check", "SO-1", "--jsno"}, exitUsage, "unknown flag: --jsno"},
 		"flag of marks":    {[]string{"marks", "status", "--json"}, exitUsage, "unknown flag: --json"},
 		"flag of override": {[]string{"override", "SO-1", "--wait", "soon"}, exitUsage, "--wait"},
-		// Their contract has one status for everything that fails.
+		// The contract of these groups has one status for all failures.
 		"orders": {[]string{"orders", "exprot"}, exitFault, "did you mean export"},
 		"webhooks": {[]string{"webhooks", "send-all"}, exitFault,
 			`gate webhooks has no command "send-all"`},

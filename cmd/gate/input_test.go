@@ -49,7 +49,8 @@ func (r reading) Read(into []byte) (int, error) {
 	return r.Reader.Read(into)
 }
 
-// TestNamedPipeWithoutAWriterIsEmpty and keeps no command from ending.
+// TestNamedPipeWithoutAWriterIsEmpty checks that such a pipe is empty and does not make a command
+// hang.
 func TestNamedPipeWithoutAWriterIsEmpty(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

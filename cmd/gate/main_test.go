@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// runGate runs a command as main does, and gives what it printed, its exit status and its error.
+// runGate runs a command as main does, and returns its output, its exit status and its error.
 func runGate(
 	t *testing.T, stdin string, args ...string,
 ) (stdout, stderr string, status int, err error) {

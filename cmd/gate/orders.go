@@ -86,7 +86,8 @@ Exit status: 0 exported, 1 not.`,
 	return cmd
 }
 
-// options checks the flags and the settings, and says everything that is wrong with them.
+// options returns the options of the export from the flags and the settings. The error lists
+// everything that is wrong with them.
 func (f *exportFlags) options(cmd *cobra.Command, now time.Time) (orderexport.Options, error) {
 	window, err := f.window(cmd, now)
 	if f.out == "" || f.out == "-" {

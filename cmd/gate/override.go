@@ -82,8 +82,9 @@ use.`,
 	return cmd
 }
 
-// setEnd reads a date, which ends with its day in that location, a time, or a duration. A duration
-// is left to the run, because this machine's clock may be wrong.
+// setEnd sets the end of an override from a date, a time or a duration. A date means the end of
+// that day in location. The run adds a duration to its own time, because this machine's clock
+// may be wrong.
 func setEnd(request *ordercheck.OverrideRequest, text string, location *time.Location) error {
 	if text == "" {
 		return errors.New("--until is missing: say when the override ends, as in 2026-12-31 or 72h")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// progress shows how far a command has come: on a terminal as a line that it overwrites, elsewhere
-// as a line from time to time. It writes to standard error, so that output can be piped.
+// progress shows the progress of a command. On a terminal it overwrites one line. Elsewhere it
+// writes a line from time to time. It writes to standard error, so that output can be piped.
 type progress struct {
 	out      io.Writer
 	label    string

@@ -18,7 +18,7 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// runRules runs a command as main does, and gives what it printed and its exit status.
+// runRules runs a command as main does, and returns its output and its exit status.
 func runRules(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	stdout, stderr, status, err := runGate(t, stdin, append([]string{"rules"}, args...)...)
@@ -232,7 +232,7 @@ func TestRulesEvalOfAnOrderFetchedWithoutIncludes(t *testing.T) {
 	assert.Subset(t, report.Missing, []string{"customer", "lines", "lines.product"})
 	assert.Empty(t, report.Findings)
 
-	order["total"] = "1.00" // an error that can be seen is one
+	order["total"] = "1.00" // rules that have their data still find errors
 	out, status = eval(order)
 	assert.Equal(t, 1, status)
 	assert.Contains(t, out, "FAILED")

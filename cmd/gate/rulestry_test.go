@@ -89,7 +89,7 @@ func TestRulesTry(t *testing.T) {
 	assert.NotContains(t, out, "hooks.example.com", "a webhook's URL is a secret")
 	assert.False(t, result.FailAbove.Exceeded)
 
-	// The limit is exceeded. Old and new rules change places.
+	// Swap the old and the new rules, so that the limit is exceeded.
 	t.Setenv("RULES_FILE", "")
 	_, stderr, status = runRules(t, "", "try", "--rules", own, "--against",
 		writeFile(t, "none.yaml", "version: 1\nname: none\nrules:\n- {id: x, scope: order, severity: error, when: 'order.isCancelled', message: \"'x'\"}\n"),
@@ -268,7 +268,8 @@ func tryAgreesWithEval(t *testing.T, files [2]string) {
 	}
 }
 
-// exportedInTurn changes the orders of a file to exports on different days, at different hours.
+// exportedInTurn changes the export times in a file, so that its orders were exported on
+// different days and at different hours.
 func exportedInTurn(t *testing.T, path string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -294,11 +295,12 @@ type evalResult struct {
 type evalRule struct {
 	orders                backtest.Counts
 	notEvaluated, skipped [2]int
-	// more, fewer and same are the numbers of the orders that break the rule in the new set only,
-	// the other only, and both, with what they are sorted by.
+	// more, fewer and same hold the orders that break the rule in the new set only, in the
+	// current set only, and in both.
 	more, fewer, same []evalExample
 }
 
+// evalExample is an order and the values that examples are sorted by.
 type evalExample struct {
 	number string
 	date   time.Time
@@ -356,8 +358,8 @@ func (e *evalResult) add(t *testing.T, order *orderfile.Order, before, after *or
 	}
 }
 
-// require compares the counts with the result of a trial. Of rules on trial, 'gate rules eval' has
-// no findings.
+// require compares the counts with the result of a trial. The reports of 'gate rules eval' have
+// no findings of rules on trial.
 func (e *evalResult) require(t *testing.T, result *backtest.Result) {
 	t.Helper()
 	plain := func(c backtest.Counts) backtest.Counts {
@@ -373,7 +375,7 @@ func (e *evalResult) require(t *testing.T, result *backtest.Result) {
 		got, want := &result.Rules[i], e.rule(result.Rules[i].RuleID)
 		known[got.RuleID] = true
 		if got.Now.State == backtest.StateTrial {
-			// The new set may have the rule on, and then finds what it found on trial.
+			// If the rule is on in the new set, it finds there what it found on trial.
 			assert.Equal(t, got.Orders.New, got.Orders.Now, got.RuleID)
 			assert.Equal(t, got.New.NotEvaluated, got.Now.NotEvaluated, got.RuleID)
 			assert.Equal(t, want.orders.New, got.Orders.New, got.RuleID)
@@ -383,7 +385,7 @@ func (e *evalResult) require(t *testing.T, result *backtest.Result) {
 			continue
 		}
 		if got.New.State == backtest.StateTrial {
-			assert.Equal(t, e.orders, got.Orders.New, got.RuleID) // it finds every order
+			assert.Equal(t, e.orders, got.Orders.New, got.RuleID) // every order breaks this rule
 			continue
 		}
 		assert.Equal(t, want.orders, plain(got.Orders), got.RuleID)
@@ -404,8 +406,8 @@ func (e *evalResult) require(t *testing.T, result *backtest.Result) {
 	}
 }
 
-// newestFive returns the ids of the orders with the latest dates. Of one day, the last one of the
-// file comes first.
+// newestFive returns the ids of the five orders with the latest dates. Of orders with the same
+// date, the last one in the file comes first.
 func newestFive(orders []evalExample) []string {
 	slices.SortFunc(orders, func(a, b evalExample) int {
 		return cmp.Or(b.date.Compare(a.date), b.line-a.line)

@@ -177,8 +177,8 @@ func addSecretMode(cmd *cobra.Command, mode *string) {
 		"mode of the secret file, in octal, for an ingress that runs as another user")
 }
 
-// secretKeeper returns what writes new secrets to the file at path, or calls show if there is no
-// file. It fails if the file could not be written.
+// secretKeeper returns a keeper that writes new secrets to the file at path, or show if path
+// names no file. It returns an error if the file could not be written.
 func secretKeeper(
 	cmd *cobra.Command, path, mode string, show subscriptions.Show,
 ) (subscriptions.Keeper, error) {

@@ -22,7 +22,7 @@ import (
 
 const gateURL = "https://gate.example.com/webhook/inflow"
 
-// account is a stand-in's, and this process's by the environment.
+// account starts a stand-in for InFlow, and sets the environment to its account.
 func account(t *testing.T) *fakeinflow.Server {
 	t.Helper()
 	fake, err := fakeinflow.New(fakeinflow.Options{RetryDelays: []time.Duration{}})
@@ -175,7 +175,7 @@ func TestWebhooksSubscribeWarns(t *testing.T) {
 	assert.Contains(t, stderr, "warning: there is no sales order event")
 }
 
-// gateOf is an ingress with the secrets of a file. No delivery of an order comes.
+// gateOf starts an ingress with the secrets in a file. It must not get a delivery for an order.
 func gateOf(t *testing.T, path string) (address string) {
 	t.Helper()
 	secrets, err := ingress.OpenSecretFile(path, nil)
@@ -207,10 +207,10 @@ func TestWebhooksSubscribeTests(t *testing.T) {
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "WEBHOOK_SECRET")
 
-	// An ingress that does not know it: the subscription stays, and that is said.
+	// If the ingress does not know the secret, the subscription stays, and the command says so.
 	require.NoError(t, os.WriteFile("other", []byte("a-secret-of-another-day\n"), 0o600))
-	stranger := gateOf(t, "other")
-	out, stderr, status := runAccount(t, "subscribe", stranger, "--test", "--wait", "100ms", "--json")
+	unaware := gateOf(t, "other")
+	out, stderr, status := runAccount(t, "subscribe", unaware, "--test", "--wait", "100ms", "--json")
 	assert.Equal(t, 1, status)
 	assert.NotEmpty(t, decode[shownSubscription](t, out).Secret)
 	assert.Contains(t, stderr, "does not know the secret")
@@ -244,7 +244,7 @@ func TestWebhooksRotate(t *testing.T) {
 	assert.Contains(t, stderr, "nothing was left to do")
 	assert.Contains(t, out, next.ID)
 
-	// Without the ingress's file at hand, and nobody to bring the secret there.
+	// The command cannot write the ingress's file, and nobody copies the secret into it.
 	out, stderr, status = runAccount(t, "rotate", next.ID, "--secret-file", "-", "--wait", "100ms")
 	assert.Equal(t, 1, status)
 	assert.Contains(t, out, "secret ")

@@ -23,7 +23,7 @@ const (
 	webhookBody   = `{"event":"salesOrder.updated","data":{"salesOrderId":"order-1"}}`
 )
 
-// runWebhooks runs a command as main does, and gives what it printed and its exit status.
+// runWebhooks runs a command as main does, and returns its output and its exit status.
 func runWebhooks(
 	t *testing.T, stdin string, args ...string,
 ) (stdout string, status int, err error) {
