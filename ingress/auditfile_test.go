@@ -89,7 +89,7 @@ func TestAuditLogRotates(t *testing.T) {
 		}
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		assert.Len(t, entries, 1+keep+1, "the file, the kept ones, and the foreign one")
+		assert.Len(t, entries, 1+keep+1, "the file, the rotated files, and the foreign file")
 		assert.Zero(t, sum(t, a.reader, "gate.audit.lost"))
 		assert.Zero(t, sum(t, a.reader, "gate.audit.rotation.failures"))
 		assert.Empty(t, a.logged.String())

@@ -50,7 +50,7 @@ func TestBatch(t *testing.T) {
 		for i, err := range commitEach(t, c, 64) {
 			require.NoError(t, err, i)
 		}
-		assert.Equal(t, 40*time.Millisecond, time.Since(began), "two rounds of calls for all")
+		assert.Equal(t, 40*time.Millisecond, time.Since(began), "the direct calls, then one batch")
 		assert.Equal(t, maxDirect+1, temporal.attempted())
 
 		starts := temporal.started()

@@ -167,7 +167,7 @@ func TestHotOrder(t *testing.T) {
 // TestSlowness checks the time after which a call stops counting as in flight.
 func TestSlowness(t *testing.T) {
 	var g groupCommit
-	assert.Equal(t, maxSlow, g.slow(), "nothing is known")
+	assert.Equal(t, maxSlow, g.slow(), "no call has been measured yet")
 	g.took(15 * time.Millisecond)
 	assert.Equal(t, 30*time.Millisecond, g.slow())
 	g.took(4 * time.Second)

@@ -207,6 +207,6 @@ func TestForgedFlood(t *testing.T) {
 	const forged = forgers * (forgedEach + 50)
 	records := ts.audited(t)
 	assert.Equal(t, map[any]int{"signature-mismatch": forged, "received": 301}, requestsIn(records))
-	assert.Less(t, len(records), forged/2, "a line for many")
+	assert.Less(t, len(records), forged/2, "many requests share a line")
 	assert.EqualValues(t, forged+301, sum(t, reader, "gate.webhook.requests"))
 }

@@ -47,7 +47,7 @@ func TestSecretFile(t *testing.T) {
 	require.False(t, accepts(t, secrets, secondSecret))
 
 	writeFile(t, path, firstSecret+"\r\n\r\n"+secondSecret+"\r\n")
-	require.False(t, accepts(t, secrets, secondSecret), "it is looked at once per second at most")
+	require.False(t, accepts(t, secrets, secondSecret), "a poll is due after a second")
 	clock.Advance(reload.Interval)
 	require.True(t, accepts(t, secrets, firstSecret))
 	require.True(t, accepts(t, secrets, secondSecret))

@@ -45,7 +45,7 @@ func runCodec(ctx context.Context, settings config.Codec) error {
 	if err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "starts", "version", version, "address", listener.Addr().String(),
+	t.Logger.InfoContext(ctx, "the process starts", "version", version, "address", listener.Addr().String(),
 		"keys", settings.Keys())
 	options := settings.Options()
 	options.Logger = t.Logger
@@ -53,6 +53,6 @@ func runCodec(ctx context.Context, settings config.Codec) error {
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "has stopped")
+	t.Logger.InfoContext(ctx, "the process has stopped")
 	return nil
 }

@@ -75,8 +75,8 @@ func TestConfigTellsEveryFault(t *testing.T) {
 	var exit *exitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 2, exit.code)
-	assert.Empty(t, exit.Error(), "all has been said")
-	assert.Contains(t, out, "LISTEN_ADDR", "the table is there all the same")
+	assert.Empty(t, exit.Error(), "the faults are already printed")
+	assert.Contains(t, out, "LISTEN_ADDR", "the table is printed too")
 	for _, want := range []string{
 		`gate: LOG_FORMAT: "xml" is not valid: write json or text (ingress, worker)`,
 		"gate: WEBHOOK_SECRET: is not set",

@@ -31,16 +31,16 @@ func TestHealth(t *testing.T) {
 		code    int
 		says    string
 	}{
-		"ready":                    {address, 200, `{"status":"ready"}`, 0, "ready"},
-		"listening on every":       {":" + port, 200, `{"status":"ready"}`, 0, "ready"},
-		"listening on every, IPv4": {"0.0.0.0:" + port, 200, `{"status":"ready"}`, 0, "ready"},
+		"ready":                           {address, 200, `{"status":"ready"}`, 0, "ready"},
+		"listening on every address":      {":" + port, 200, `{"status":"ready"}`, 0, "ready"},
+		"listening on every IPv4 address": {"0.0.0.0:" + port, 200, `{"status":"ready"}`, 0, "ready"},
 		"not ready": {address, 503, `{"error":"Temporal cannot be reached"}`, 1,
 			"not ready: Temporal cannot be reached"},
-		"another's page":    {address, 404, `<html>`, 1, "404"},
-		"nobody there":      {"127.0.0.1:1", 0, "", 1, "ADMIN_ADDR=127.0.0.1:1"},
-		"a page":            {page.URL + "/readyz", 200, `<html>`, 0, "ready"},
-		"a page in trouble": {page.URL + "/readyz", 500, `<html>`, 1, "500"},
-		"no address":        {"here", 0, "", 2, "ADMIN_ADDR"},
+		"another program":      {address, 404, `<html>`, 1, "404"},
+		"no listener":          {"127.0.0.1:1", 0, "", 1, "ADMIN_ADDR=127.0.0.1:1"},
+		"a page":               {page.URL + "/readyz", 200, `<html>`, 0, "ready"},
+		"a page with an error": {page.URL + "/readyz", 500, `<html>`, 1, "500"},
+		"no address":           {"here", 0, "", 2, "ADMIN_ADDR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("ADMIN_ADDR", tc.address)

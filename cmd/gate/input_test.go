@@ -33,7 +33,7 @@ func TestInterruptEndsACommandThatWaitsForInput(t *testing.T) {
 			root.SetErr(io.Discard)
 			err := root.ExecuteContext(ctx)
 			require.ErrorIs(t, err, interrupted)
-			assert.NotContains(t, err.Error(), "JSON", "the input is not to blame")
+			assert.NotContains(t, err.Error(), "JSON", "the error must not be about the input")
 		})
 	}
 }

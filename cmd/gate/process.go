@@ -43,7 +43,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	if err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "starts", "version", version, "metrics",
+	t.Logger.InfoContext(ctx, "the process starts", "version", version, "metrics",
 		"http://"+metricsPage.Addr().String()+"/metrics")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.ServeAdmin(ctx, metricsPage) })
@@ -68,7 +68,7 @@ func process(ctx context.Context, service string, log config.Log, admin config.A
 	if !errors.Is(err, errStopped) {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "has stopped")
+	t.Logger.InfoContext(ctx, "the process has stopped")
 	return nil
 }
 

@@ -98,28 +98,31 @@ func TestWebhooksVerify(t *testing.T) {
 		status     int
 		want       []string // in the output, or in the error
 	}{
-		{"right", webhookBody, []string{"--signature", good}, 0,
+		{"valid", webhookBody, []string{"--signature", good}, 0,
 			[]string{"valid: signed with secret 2 of 2"}},
-		{"right, explained", webhookBody, []string{"--signature", good, "--explain"}, 0,
+		{"valid, explained", webhookBody, []string{"--signature", good, "--explain"}, 0,
 			[]string{"valid", "would check sales order order-1, which was updated"}},
-		{"right, another entity", `{"event":"customer.updated"}`,
+		{"valid, of another entity", `{"event":"customer.updated"}`,
 			[]string{"--signature", signature(t, webhookSecret, `{"event":"customer.updated"}`),
 				"--explain"}, 0, []string{"would ignore it"}},
-		{"right, not usable", `[]`, []string{"--signature", signature(t, webhookSecret, `[]`),
-			"--explain"}, 0, []string{"would refuse it with 400"}},
-		{"wrong", webhookBody + "\n", []string{"--signature", good}, 1,
+		{"valid, but not a JSON object", `[]`,
+			[]string{"--signature", signature(t, webhookSecret, `[]`), "--explain"}, 0,
+			[]string{"would refuse it with 400"}},
+		{"of another body", webhookBody + "\n", []string{"--signature", good}, 1,
 			[]string{"invalid: signature-mismatch", "--explain"}},
-		{"line break", webhookBody + "\n", []string{"--signature", good, "--explain"}, 1,
+		{"of the body without its line break", webhookBody + "\n",
+			[]string{"--signature", good, "--explain"}, 1,
 			[]string{"invalid: signature-mismatch", "line break, but the signed body did not", "→"}},
 		{"hex", webhookBody, []string{"--signature", hex.EncodeToString(raw), "--explain"}, 1,
 			[]string{"signature-malformed", "in hex"}},
 		{"decoded key", webhookBody, []string{"--signature", byDecoded, "--explain"}, 1,
 			[]string{"decoded from base64", "`base64:`"}},
-		{"two", webhookBody, []string{"--signature", good, "--signature", good, "--explain"}, 1,
+		{"two signatures", webhookBody,
+			[]string{"--signature", good, "--signature", good, "--explain"}, 1,
 			[]string{"signature-doubled", "There are 2 signatures"}},
-		{"empty", webhookBody, []string{"--signature", "", "--explain"}, 1,
+		{"empty signature", webhookBody, []string{"--signature", "", "--explain"}, 1,
 			[]string{"signature-missing"}},
-		{"none", webhookBody, nil, 1, []string{"needs --signature"}},
+		{"no signature", webhookBody, nil, 1, []string{"needs --signature"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			out, status, err := runWebhooks(t, tc.body, append([]string{"verify", "-"}, tc.args...)...)
@@ -144,18 +147,18 @@ func TestWebhooksVerifyOfACapturedRequest(t *testing.T) {
 		status  int
 		want    string
 	}{
-		"right":         {head + good + length + webhookBody, 0, "valid: signed with secret 1 of 1"},
-		"chunked":       {head + good + chunked, 0, "valid"},
-		"more after it": {head + good + length + webhookBody + "\n", 0, "valid"},
+		"valid":                  {head + good + length + webhookBody, 0, "valid: signed with secret 1 of 1"},
+		"chunked":                {head + good + chunked, 0, "valid"},
+		"text after the request": {head + good + length + webhookBody + "\n", 0, "valid"},
 		"other secret": {head + "x-inflow-hmac-sha256: " +
 			signature(t, "another-secret-for-the-tests", webhookBody) + "\r\n" + length + webhookBody, 1,
 			"not made with the secret"},
-		"no signature":  {head + length + webhookBody, 1, "no signature"},
-		"two":           {head + good + good + length + webhookBody, 1, "2 signatures"},
-		"cut off":       {head + good + length + webhookBody[:10], 1, "not captured whole"},
-		"no body":       {head + good + "\r\n", 1, "no body"},
-		"the body only": {webhookBody, 1, "not an HTTP/1.1 request"},
-		"empty":         {"", 1, "not an HTTP/1.1 request"},
+		"no signature":   {head + length + webhookBody, 1, "no signature"},
+		"two signatures": {head + good + good + length + webhookBody, 1, "2 signatures"},
+		"cut off":        {head + good + length + webhookBody[:10], 1, "not captured whole"},
+		"no body":        {head + good + "\r\n", 1, "no body"},
+		"the body only":  {webhookBody, 1, "not an HTTP/1.1 request"},
+		"empty":          {"", 1, "not an HTTP/1.1 request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile("request.http", []byte(tc.request), 0o600))
@@ -229,11 +232,11 @@ func TestWebhooksSend(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nobody there": {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
-		"not a URL":    {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "URL is not complete"},
-		"not an id":    {[]string{"send", "a/b"}, "outside A-Z a-z"},
-		"not a form":   {[]string{"send", "order-1", "--form", "v3"}, `unknown payload form "v3"`},
-		"no id":        {[]string{"send"}, "the id or the number of a sales order"},
+		"no listener": {[]string{"send", "order-1", "--url", gate.URL}, "gate ingress"},
+		"not a URL":   {[]string{"send", "order-1", "--url", "127.0.0.1:5000"}, "URL is not complete"},
+		"not an id":   {[]string{"send", "a/b"}, "outside A-Z a-z"},
+		"not a form":  {[]string{"send", "order-1", "--form", "v3"}, `unknown payload form "v3"`},
+		"no id":       {[]string{"send"}, "the id or the number of a sales order"},
 		"no such number": {[]string{"send", "SO-001051", "--url", gate.URL},
 			"give the order's id, or set INFLOW_COMPANY_ID"},
 		"two ids":        {[]string{"send", "a", "b"}, "one argument"},

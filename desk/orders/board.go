@@ -194,7 +194,8 @@ func (b *board) query(ctx context.Context, query string, limit int) ([]Row, erro
 			return rows, nil
 		}
 		if len(rows) >= limit {
-			b.logger.WarnContext(ctx, "a list of orders is cut", "limit", limit, "query", query)
+			b.logger.WarnContext(ctx, "a list of orders was too long and was cut",
+				"limit", limit, "query", query)
 			return rows, nil
 		}
 	}

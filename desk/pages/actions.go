@@ -229,7 +229,8 @@ func (h *Handler) actionFault(w http.ResponseWriter, r *http.Request, form *orde
 		h.orderFault(w, r, err)
 		return
 	}
-	h.logger.WarnContext(r.Context(), "an action got no answer", "route", r.Pattern, "error", err)
+	h.logger.WarnContext(r.Context(), "the run of an order did not answer an action",
+		"route", r.Pattern, "error", err)
 	w.Header().Set("Retry-After", "10")
 	h.render(w, r, http.StatusServiceUnavailable, "not-done", "", notDoneData{
 		Title: "The order desk got no answer",

@@ -129,7 +129,7 @@ func TestEveryKindOfPayloadComesBack(t *testing.T) {
 			assert.True(t, proto.Equal(plain, back.Payload()), "a RawValue holds the decrypted payload")
 			again, err := dc.ToPayload(value)
 			require.NoError(t, err)
-			assert.NotEqual(t, payload.GetData(), again.GetData(), "a nonce of its own")
+			assert.NotEqual(t, payload.GetData(), again.GetData(), "a new nonce each time")
 		})
 	}
 	payload, err := dc.ToPayload(nil)

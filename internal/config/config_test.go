@@ -25,7 +25,7 @@ const secret = "whsec-0123456789abcdef"
 
 func environ(variables ...string) config.Environment { return config.Environ(variables) }
 
-// ingressEnv is the least that 'gate ingress' needs, and what a test adds.
+// ingressEnv returns the settings that 'gate ingress' requires, and the given ones.
 func ingressEnv(variables ...string) config.Environment {
 	return environ(append([]string{"WEBHOOK_SECRET=" + secret}, variables...)...)
 }
@@ -201,7 +201,7 @@ func TestFaultsOfTheWorker(t *testing.T) {
 		variables []string
 		want      string
 	}{
-		{"http elsewhere", []string{"INFLOW_API_URL=http://inflow.example/x"},
+		{"http to another machine", []string{"INFLOW_API_URL=http://inflow.example/x"},
 			"INFLOW_API_URL: starts with http:// and its host is another machine: " +
 				"the API key would be sent unencrypted; write https://"},
 		{"no scheme", []string{"INFLOW_API_URL=inflow.example"},
@@ -396,7 +396,7 @@ func TestDotEnvNeverOverridesTheEnvironment(t *testing.T) {
 
 func TestDotEnvFaults(t *testing.T) {
 	e, err := environ("A=b").WithDotEnv(filepath.Join(t.TempDir(), ".env"))
-	require.NoError(t, err, "no file is no fault")
+	require.NoError(t, err, "a missing file is not a fault")
 	assert.Equal(t, "b", e.Value("A"))
 	_, err = environ().WithDotEnv(t.TempDir())
 	require.Error(t, err)

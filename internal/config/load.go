@@ -141,7 +141,8 @@ func read(settings process, e Environment) Faults {
 	return onePerVariable(faults, parsed)
 }
 
-// onePerVariable drops what validation said about variables that could not even be read.
+// onePerVariable drops faults that validation found in variables that could not be parsed.
+// parsed is the number of faults that parsing found.
 func onePerVariable(faults Faults, parsed int) Faults {
 	kept := faults[:parsed:parsed]
 	for _, fault := range faults[parsed:] {

@@ -181,7 +181,7 @@ func TestMailGoesWithoutMailTo(t *testing.T) {
 	}
 	_, err := loadHolder("SMTP_ADDR=localhost:1025", "MAIL_FROM=gate@example.com",
 		"NOTIFY_URLS=https://hooks.example.com/x", "NOTIFY_REDIRECT=me@example.com")
-	require.NoError(t, err, "what chats would get goes to the one who tries it out")
+	require.NoError(t, err, "the redirect gets what chats would get")
 }
 
 func TestNoticesUseTheTimeZoneThatIsSet(t *testing.T) {

@@ -22,7 +22,7 @@ func HoldMarksStopped(ctx context.Context, c client.Client) (*ordercheck.HoldMar
 	case errors.As(err, &none):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("look whether hold marks are stopped: %w", err)
+		return nil, fmt.Errorf("find out whether hold marks are stopped: %w", err)
 	case run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return nil, nil
 	}
@@ -84,7 +84,7 @@ func CheckForHoldMarks(ctx context.Context, c client.Client) (orders int, err er
 			switch {
 			case errors.As(err, &none): // it has ended since
 			case err != nil:
-				return orders, fmt.Errorf("have %s checked: %w", id, err)
+				return orders, fmt.Errorf("ask for a check of %s: %w", id, err)
 			default:
 				orders++
 			}

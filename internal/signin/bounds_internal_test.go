@@ -62,7 +62,7 @@ func TestRevocationsKeepBoundedState(t *testing.T) {
 		}
 	}
 	assert.Len(t, v.ids, maxRevoked)
-	assert.False(t, v.has("0", noon.Add(-time.Hour)), "the one that expires first went first")
+	assert.False(t, v.has("0", noon.Add(-time.Hour)), "forgets what expires first")
 	assert.True(t, v.has(fmt.Sprint(maxRevoked), noon))
 	assert.False(t, v.has(fmt.Sprint(maxRevoked), noon.Add(time.Hour)))
 	v.add("later", noon.Add(2*time.Hour), noon.Add(time.Hour))
