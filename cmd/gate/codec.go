@@ -45,8 +45,8 @@ func runCodec(ctx context.Context, settings config.Codec) error {
 	if err != nil {
 		return err
 	}
-	t.Logger.InfoContext(ctx, "the process starts", "version", version, "address", listener.Addr().String(),
-		"keys", settings.Keys())
+	t.Logger.InfoContext(ctx, "the process starts", "version", version,
+		"address", listener.Addr().String(), "keys", settings.Keys())
 	options := settings.Options()
 	options.Logger = t.Logger
 	server := codec.NewServer(options)

@@ -147,7 +147,8 @@ func TestWebhooksVerifyOfACapturedRequest(t *testing.T) {
 		status  int
 		want    string
 	}{
-		"valid":                  {head + good + length + webhookBody, 0, "valid: signed with secret 1 of 1"},
+		"valid": {head + good + length + webhookBody, 0,
+			"valid: signed with secret 1 of 1"},
 		"chunked":                {head + good + chunked, 0, "valid"},
 		"text after the request": {head + good + length + webhookBody + "\n", 0, "valid"},
 		"other secret": {head + "x-inflow-hmac-sha256: " +
