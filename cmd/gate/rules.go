@@ -163,8 +163,9 @@ func faulty(w io.Writer, err error) error {
 type rulesFlag struct{ files []string }
 
 func (f *rulesFlag) register(cmd *cobra.Command) {
-	cmd.Flags().
-		StringSliceVar(&f.files, "rules", nil, "a rule file; for several, repeat the flag or separate them with commas (default RULES_FILE, or else the rules that ship with the gate)")
+	cmd.Flags().StringSliceVar(&f.files, "rules", nil,
+		"a rule file; for several, repeat the flag or separate them with commas "+
+			"(default RULES_FILE, or else the rules that ship with the gate)")
 }
 
 // load compiles the files in the flag, or else the files in RULES_FILE, or else the rules that
