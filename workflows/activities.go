@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// fetchScheduleToClose is how long a fetch is retried before the run fails: longer than an
-	// evening's outage of InFlow. Deliveries wait meanwhile.
+	// fetchScheduleToClose is how long a fetch is retried before the run fails. It is longer than
+	// an outage of InFlow that lasts an evening. Deliveries wait meanwhile.
 	fetchScheduleToClose = 6 * time.Hour
-	// notifyScheduleToClose is how long a notice is retried before it is given up: longer than a
-	// mail server is down for a night.
+	// notifyScheduleToClose is how long a notice is retried before we give it up. It is longer than
+	// a night, because nobody may repair a mail server before the morning.
 	notifyScheduleToClose = 24 * time.Hour
 )
 
-// fetchOrder makes one request to InFlow per attempt. An attempt is short, but may wait long for
-// its turn. InFlow's Retry-After comes with the error and overrides the backoff.
+// fetchOrder makes one request to InFlow per attempt. An attempt is short, but it may wait long for
+// its turn. If InFlow sends a Retry-After, the error carries it and it overrides the backoff.
 var fetchOrder = call.Activity[ordercheck.FetchOrderInput, ordercheck.FetchedOrder]{
 	Name: ordercheck.ActivityFetchOrder,
 	Options: workflow.ActivityOptions{
@@ -32,8 +32,8 @@ var fetchOrder = call.Activity[ordercheck.FetchOrderInput, ordercheck.FetchedOrd
 	},
 }
 
-// lookUpOrders makes one request to InFlow per attempt, for data that only some rules compare with.
-// If it fails soon, these rules are skipped rather than keep the others waiting.
+// lookUpOrders makes one request to InFlow per attempt, for data that only some rules need. It
+// gives up soon: skipping these rules is better than making the other rules wait.
 var lookUpOrders = call.Activity[ordercheck.LookUpOrdersInput, ordercheck.RecentOrders]{
 	Name: ordercheck.ActivityLookUpOrders,
 	Options: workflow.ActivityOptions{
@@ -48,7 +48,7 @@ var lookUpOrders = call.Activity[ordercheck.LookUpOrdersInput, ordercheck.Recent
 	},
 }
 
-// checkOrder evaluates the rules, which takes milliseconds. Only a worker that dies interrupts it.
+// checkOrder evaluates the rules, which takes milliseconds. It times out only if its worker dies.
 var checkOrder = call.Activity[ordercheck.CheckOrderInput, *ordercheck.CheckedOrder]{
 	Name: ordercheck.ActivityCheckOrder,
 	Options: workflow.ActivityOptions{
@@ -66,18 +66,19 @@ var recallRun = call.Activity[ordercheck.RecallRunInput, *ordercheck.RecalledRun
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "look at the run before",
+		Summary:                "look up the order's previous run",
 	},
 }
 
-// readCancellation finds out who cancelled the run. That is worth a short wait only.
+// readCancellation finds out who cancelled the run. It gives up soon, because the run can end
+// without knowing that.
 var readCancellation = call.Activity[call.None, ordercheck.Cancellation]{
 	Name: ordercheck.ActivityReadCancellation,
 	Options: workflow.ActivityOptions{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Minute,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "who cancelled the run",
+		Summary:                "find out who cancelled the run",
 	},
 }
 
@@ -88,12 +89,12 @@ var notify = call.Activity[ordercheck.NotifyInput, ordercheck.NotifyResult]{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: notifyScheduleToClose,
 		StartToCloseTimeout:    time.Minute,
-		WaitForCancellation:    true, // see senders.pause
+		WaitForCancellation:    true, // see background.pause
 		RetryPolicy:            call.Backoff(2*time.Second, 10*time.Minute),
 	},
 }
 
-// handOver is retried forever. It resumes from its last heartbeat.
+// handOver is retried forever. An attempt resumes where the last heartbeat left off.
 var handOver = call.Activity[ordercheck.DeliveryBatch, call.None]{
 	Name: ordercheck.ActivityHandOver,
 	Options: workflow.ActivityOptions{

@@ -107,8 +107,8 @@ var cancelStories = map[string]cancelStory{
 	"while InFlow refuses the key": {
 		broken: []string{"total"},
 		story: func(l *life) {
-			l.save(time.Hour, func() { l.down = true })
-			l.RegisterDelayedCallback(func() { l.down = false }, 76*time.Minute)
+			l.save(time.Hour, func() { l.unauthorized = true })
+			l.RegisterDelayedCallback(func() { l.unauthorized = false }, 76*time.Minute)
 			l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
 				77*time.Minute)
 			l.cancelAt(77 * time.Minute)
@@ -147,7 +147,7 @@ func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 // It fails like any other run, so 'gate rerun' finds it.
 func TestCancelledRunFailsIfItsCheckCannotBeDone(t *testing.T) {
 	l := newLife(t, settings, "total")
-	l.save(time.Hour, func() { l.down = true })
+	l.save(time.Hour, func() { l.unauthorized = true })
 	l.cancelAt(time.Hour)
 	l.execute()
 	var application *temporal.ApplicationError

@@ -15,7 +15,7 @@ import (
 // Limits that keep the details readable, even for an order with thousands of findings.
 const (
 	maxDetailRows     = 50
-	maxDetailRules    = 20 // with unlisted findings, or that could not be evaluated
+	maxDetailRules    = 20 // for rules with unlisted findings, and for rules that failed
 	maxDetailTimeline = 20
 )
 
@@ -29,7 +29,7 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 		if failure := o.state.Failure; failure != nil {
 			fmt.Fprintf(&b, "%s\n", ordercheck.Markdown(failure.Message))
 		} else {
-			b.WriteString("No check has ended yet.\n")
+			b.WriteString("The first check has not finished.\n")
 		}
 		return b.String()
 	}
@@ -56,9 +56,10 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 	}
 	o.writeTimeline(&b)
 	for _, unsent := range o.state.Unsent {
-		fmt.Fprintf(&b, "\nGiven up: %s\n", ordercheck.Markdown(unsent))
+		fmt.Fprintf(&b, "\nNot sent: %s\n", ordercheck.Markdown(unsent))
 	}
-	// The Web UI measures the text before it wraps the table's rows, and cuts off the rest.
+	// The Web UI sizes the text's box before it wraps the table's rows, and cuts off what no longer
+	// fits. Blank lines make the box tall enough.
 	rows := min(len(report.Findings), maxDetailRows) + min(len(report.Omitted), maxDetailRules)
 	b.WriteString(strings.Repeat("\n\u00a0\n", 1+rows))
 	return b.String()
@@ -99,7 +100,7 @@ func (o *salesOrder) writeFindings(b *strings.Builder) {
 	}
 }
 
-// stateText describes the state of an error; empty for a warning.
+// stateText describes the state of an error, for example ", since …". It returns "" for a warning.
 func stateText(f *ordercheck.Finding) string {
 	switch {
 	case f.Severity != ordercheck.SeverityError:

@@ -11,12 +11,13 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// scheduledStart is the time that the schedule planned for a run. The run starts later if the
-// server was down. A run that a person starts has none.
+// scheduledStart is the search attribute with the time that the schedule planned for a run. The run
+// starts later than planned if the server was down. A run that a person starts has no such
+// attribute.
 var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
-// SendDigest is the workflow [ordercheck.DigestWorkflowType]. Its id holds the planned time, so
-// every attempt of a day sends the same mail.
+// SendDigest is the workflow [ordercheck.DigestWorkflowType]. The key of its mail is the workflow's
+// id, which holds the planned time, so every attempt of a day sends the same mail.
 func SendDigest(ctx workflow.Context, _ ordercheck.DigestStart) (ordercheck.SentDigest, error) {
 	in := ordercheck.SendDigestInput{
 		Key: workflow.GetInfo(ctx).WorkflowExecution.ID, At: workflow.Now(ctx).UTC(),
@@ -34,7 +35,7 @@ func SendDigest(ctx workflow.Context, _ ordercheck.DigestStart) (ordercheck.Sent
 	return sendDigest.Run(ctx, in)
 }
 
-// sendDigest lists the held orders and mails the list. It gives up before the next one is due.
+// sendDigest lists the held orders and mails the list. It gives up before the next digest is due.
 var sendDigest = call.Activity[ordercheck.SendDigestInput, ordercheck.SentDigest]{
 	Name: ordercheck.ActivitySendDigest,
 	Options: workflow.ActivityOptions{

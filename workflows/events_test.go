@@ -260,7 +260,7 @@ func (s *saga) open(t *testing.T) {
 		s.clock++
 		s.fetched = append(s.fetched, s.clock)
 		s.log = append(s.log, fmt.Sprintf("%v fetch", l.Now().Sub(l.start)))
-		l.down = l.Now().Before(s.downUntil)
+		l.unauthorized = l.Now().Before(s.downUntil)
 		fetched, err := fetch(n)
 		if err == nil {
 			s.seen = max(s.seen, fetched.OrderVersion)

@@ -50,14 +50,14 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 		"Decide whether a notice is sent now or gathered."); err != nil {
 		return fmt.Errorf("register update %s: %w", ordercheck.UpdateAdmit, err)
 	}
-	g.senders.all = []*sender{g.messageSender()}
-	workflow.Go(ctx, g.senders.run)
+	g.background.jobs = []*job{g.messageJob()}
+	workflow.Go(ctx, g.background.run)
 	for {
 		now := workflow.Now(ctx)
 		var err error
 		switch {
-		case g.full(ctx) && g.senders.busy():
-			err = g.senders.pause(ctx)
+		case g.full(ctx) && g.background.busy():
+			err = g.background.pause(ctx)
 		case g.full(ctx):
 			return workflow.NewContinueAsNewError(ctx, ordercheck.GatherWorkflowType,
 				GatherStart{State: g.state})
@@ -76,14 +76,14 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 
 // gatherer drives one run.
 type gatherer struct {
-	receiver string
-	state    *gathering.State
-	observer Observer
-	since    time.Time // when the run began
-	admitted int       // in this run
-	changed  bool      // wakes the run
-	timer    sleepTimer
-	senders  senders // of collective messages
+	receiver   string
+	state      *gathering.State
+	observer   Observer
+	since      time.Time // when the run began
+	admitted   int       // in this run
+	changed    bool      // wakes the run
+	timer      sleepTimer
+	background background // sends collective messages
 }
 
 // admit is the update [ordercheck.UpdateAdmit]. It never blocks.
@@ -102,7 +102,7 @@ func (g *gatherer) full(ctx workflow.Context) bool {
 		return false
 	}
 	return g.admitted >= maxAdmitted || workflow.GetInfo(ctx).GetContinueAsNewSuggested() ||
-		!g.senders.busy() && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
+		!g.background.busy() && workflow.Now(ctx).Sub(g.since) >= maxGatherAge
 }
 
 // sleep waits until there is something to do.
@@ -129,11 +129,11 @@ func (g *gatherer) details() string {
 	return text
 }
 
-// messageSender sends collective messages.
-func (g *gatherer) messageSender() *sender {
-	return &sender{
-		waiting: func() bool { return g.state.Sending != nil },
-		send: func(ctx workflow.Context) {
+// messageJob sends collective messages.
+func (g *gatherer) messageJob() *job {
+	return &job{
+		due: func() bool { return g.state.Sending != nil },
+		do: func(ctx workflow.Context) {
 			err := g.send(ctx)
 			if err != nil && ctx.Err() == nil {
 				g.giveUp(ctx, err)

@@ -23,19 +23,20 @@ import (
 
 const office = "mail:8c87b4"
 
-// gatherer is a receiver's run in a test.
+// gatherer runs the workflow that gathers the notices of one receiver.
 type gatherer struct {
 	*testsuite.TestWorkflowEnvironment
-	t       *testing.T
-	start   time.Time
-	now     []string // keys that were sent one by one
-	sent    []gatheredMessage
-	send    func(in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error) // nil sends
-	givenUp *observed
+	t        *testing.T
+	start    time.Time
+	admitted []string // keys of the notices that may be sent at once, on their own
+	sent     []gatheredMessage
+	// send answers an attempt to send a gathered message; nil accepts it.
+	send     func(in ordercheck.SendGatheredInput) (ordercheck.SentGathered, error)
+	observer *observed
 }
 
 type gatheredMessage struct {
-	at    time.Duration
+	at    time.Duration // since the start
 	key   string
 	keys  []string
 	queue string
@@ -43,9 +44,11 @@ type gatheredMessage struct {
 
 func newGatherer(t *testing.T, receiver string) *gatherer {
 	t.Helper()
-	g := &gatherer{TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t, givenUp: &observed{}}
+	g := &gatherer{
+		TestWorkflowEnvironment: workflowtest.NewEnvironment(), t: t, observer: &observed{},
+	}
 	g.start = g.Now()
-	gathering := &workflows.NoticeGathering{Observer: g.givenUp}
+	gathering := &workflows.NoticeGathering{Observer: g.observer}
 	g.RegisterWorkflowWithOptions(gathering.GatherNotices,
 		workflow.RegisterOptions{Name: ordercheck.GatherWorkflowType})
 	g.RegisterActivityWithOptions(
@@ -78,7 +81,7 @@ func newGatherer(t *testing.T, receiver string) *gatherer {
 	return g
 }
 
-// notice asks at a time whether a notice may be sent.
+// notice asks, at a time after the start, whether a notice may be sent.
 func (g *gatherer) notice(at time.Duration, order, key string) {
 	g.RegisterDelayedCallback(func() {
 		g.UpdateWorkflow(ordercheck.UpdateAdmit, "", &testsuite.TestUpdateCallback{
@@ -87,7 +90,7 @@ func (g *gatherer) notice(at time.Duration, order, key string) {
 			OnComplete: func(answer any, err error) {
 				assert.NoError(g.t, err)
 				if admitted, ok := answer.(ordercheck.Admitted); ok && !admitted.Gathered {
-					g.now = append(g.now, key)
+					g.admitted = append(g.admitted, key)
 				}
 			},
 		}, ordercheck.Admission{Limit: 2, Window: time.Hour, Notice: ordercheck.GatheredNotice{
@@ -96,16 +99,16 @@ func (g *gatherer) notice(at time.Duration, order, key string) {
 	}, at)
 }
 
-// run runs until the end, or until another run is to go on: then it returns what that one begins
-// with.
+// run executes the workflow until it completes or continues as new. If it continues as new, run
+// returns the input of the next run.
 func (g *gatherer) run(start workflows.GatherStart) (next workflows.GatherStart) {
 	g.t.Helper()
 	g.ExecuteWorkflow(ordercheck.GatherWorkflowType, start)
 	require.True(g.t, g.IsWorkflowCompleted())
 	err := g.GetWorkflowError()
-	var goesOn *workflow.ContinueAsNewError
-	if errors.As(err, &goesOn) {
-		require.NoError(g.t, converter.GetDefaultDataConverter().FromPayloads(goesOn.Input, &next))
+	var again *workflow.ContinueAsNewError
+	if errors.As(err, &again) {
+		require.NoError(g.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 		require.NotNil(g.t, next.State)
 		return next
 	}
@@ -121,7 +124,7 @@ func TestBurstBecomesOneMessageAfterTheHour(t *testing.T) {
 	}
 	g.notice(2*time.Hour, "next", "next")
 	next := g.run(workflows.GatherStart{})
-	assert.Equal(t, []string{"0", "1", "next"}, g.now)
+	assert.Equal(t, []string{"0", "1", "next"}, g.admitted)
 	assert.Equal(
 		t,
 		[]gatheredMessage{
@@ -129,12 +132,13 @@ func TestBurstBecomesOneMessageAfterTheHour(t *testing.T) {
 		},
 		g.sent,
 	)
-	assert.InDelta(t, 25, g.Now().Sub(g.start).Hours(), 0.1, "no run is older than that")
+	assert.InDelta(t, 25, g.Now().Sub(g.start).Hours(), 0.1, "no run gets much older than a day")
 
 	last := newGatherer(t, office)
 	last.SetStartTime(g.Now())
 	assert.Nil(t, last.run(next).State)
-	assert.InDelta(t, 27, last.Now().Sub(g.start).Hours(), 0.1, "it ends a day after the last one")
+	assert.InDelta(t, 27, last.Now().Sub(g.start).Hours(), 0.1,
+		"it ends 25 hours after the last notice")
 }
 
 func TestCancelledGathererStillSends(t *testing.T) {
@@ -148,7 +152,7 @@ func TestCancelledGathererStillSends(t *testing.T) {
 	assert.Len(t, g.sent, 1)
 }
 
-// errDown asks for a delay: the test environment makes 10 attempts at most.
+// errDown asks for a long delay, because the test environment makes 10 attempts at most.
 var errDown = temporal.NewApplicationErrorWithOptions("down", "NoticeNotSent",
 	temporal.ApplicationErrorOptions{NextRetryDelay: 20 * time.Minute})
 
@@ -165,16 +169,16 @@ func TestGathererAnswersWhileTheMailServerIsDown(t *testing.T) {
 		}
 		return ordercheck.SentGathered{}, nil
 	}
-	g.notice(90*time.Minute, "other", "other") // its own message goes by another attempt
-	g.notice(100*time.Minute, "2", "again")    // must not overtake
+	g.notice(90*time.Minute, "other", "other") // is admitted, and sent on its own
+	g.notice(100*time.Minute, "2", "again")    // must not overtake the order's first notice
 	g.run(workflows.GatherStart{})
-	assert.Equal(t, []string{"0", "1", "other"}, g.now)
+	assert.Equal(t, []string{"0", "1", "other"}, g.admitted)
 	require.Len(t, g.sent, 2)
 	assert.Equal(t, []string{"2"}, g.sent[0].keys)
 	assert.GreaterOrEqual(t, g.sent[0].at, 3*time.Hour)
 	assert.Equal(t, []string{"again"}, g.sent[1].keys)
 	assert.Greater(t, attempts, 5)
-	assert.Zero(t, g.givenUp.givenUp)
+	assert.Zero(t, g.observer.givenUp)
 }
 
 func TestRefusedMessageIsGivenUp(t *testing.T) {
@@ -189,10 +193,11 @@ func TestRefusedMessageIsGivenUp(t *testing.T) {
 	}
 	g.run(workflows.GatherStart{})
 	assert.Empty(t, g.sent)
-	assert.Equal(t, 2, g.givenUp.givenUp)
+	assert.Equal(t, 2, g.observer.givenUp)
 }
 
-// No history has the address. Orders that have another rep by now leave the message.
+// The address is in no history, so each attempt looks it up. Orders that have another sales rep
+// by now leave the message.
 func TestSalesRepsAddressIsLookedUp(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, ordercheck.TargetSalesRep+":0123456789ab")
@@ -220,7 +225,7 @@ func TestSalesRepsAddressIsLookedUp(t *testing.T) {
 	assert.Equal(t, ordercheck.InflowTaskQueue, g.sent[0].queue)
 }
 
-// Waiting notices, the message on its way and past answers go along.
+// The next run gets the waiting notices, the message that is being sent, and the past answers.
 func TestGathererContinuesInTheNextRun(t *testing.T) {
 	t.Parallel()
 	g := newGatherer(t, office)
@@ -244,7 +249,7 @@ func TestGathererContinuesInTheNextRun(t *testing.T) {
 	g.notice(time.Minute, "1", "1") // asks again
 	g.notice(time.Minute, "2", "2")
 	g.run(start)
-	assert.Equal(t, []string{"1"}, g.now)
+	assert.Equal(t, []string{"1"}, g.admitted)
 	require.Len(t, g.sent, 2)
 	assert.Equal(t, []string{"2"}, g.sent[0].keys)
 	assert.Equal(t, []string{"waits"}, g.sent[1].keys)

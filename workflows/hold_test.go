@@ -26,13 +26,13 @@ var settings = orderlife.Settings{
 // life is an order whose errors change over time.
 type life struct {
 	*world
-	t       *testing.T
-	broken  []string           // rules broken now
-	gone    bool               // InFlow does not know the order
-	down    bool               // InFlow refuses the key
-	saved   int                // versions of the order
-	ruleSet ordercheck.RuleSet // in force
-	seen    []string
+	t            *testing.T
+	broken       []string           // ids of the rules that are broken now; ~ marks a warning
+	gone         bool               // InFlow does not know the order
+	unauthorized bool               // InFlow refuses the API key
+	saved        int                // latest version of the order
+	ruleSet      ordercheck.RuleSet // in force
+	seen         []string           // written by look: "29m0s pending"
 }
 
 func newLife(t *testing.T, settings orderlife.Settings, broken ...string) *life {
@@ -40,7 +40,7 @@ func newLife(t *testing.T, settings orderlife.Settings, broken ...string) *life 
 	l := &life{world: newWorldWith(t, settings), t: t, broken: broken, ruleSet: ruleSet}
 	l.fetch = func(int) (ordercheck.FetchedOrder, error) {
 		switch {
-		case l.down:
+		case l.unauthorized:
 			return ordercheck.FetchedOrder{}, temporal.NewNonRetryableApplicationError("401",
 				ordercheck.ErrorInflowUnauthorized, nil)
 		case l.gone:
@@ -68,7 +68,7 @@ func newLife(t *testing.T, settings orderlife.Settings, broken ...string) *life 
 	return l
 }
 
-// save changes the order at a time, and delivers.
+// save changes the order at a time after the start, and sends a delivery.
 func (l *life) save(at time.Duration, change func()) {
 	l.RegisterDelayedCallback(func() {
 		change()
@@ -77,7 +77,7 @@ func (l *life) save(at time.Duration, change func()) {
 	}, at)
 }
 
-// look notes the report's status at a time.
+// look queries the report at a time after the start, and appends its status to l.seen.
 func (l *life) look(at time.Duration) {
 	l.RegisterDelayedCallback(func() {
 		report := l.ask()
@@ -85,6 +85,7 @@ func (l *life) look(at time.Duration) {
 	}, at)
 }
 
+// ask queries the report.
 func (l *life) ask() ordercheck.Report {
 	l.t.Helper()
 	answer, err := l.QueryWorkflow(ordercheck.QueryReport)
@@ -103,7 +104,9 @@ func (l *life) notices() []string {
 	return notices
 }
 
-// override sends the update at a time; refused gets the validator's word, if it refuses.
+// override sends the update at a time after the start. The test fails if the validator rejects
+// it, unless refused is set: then override stores "accepted" or the validator's error there.
+// Without an end, the override lasts a week.
 func (l *life) override(at time.Duration, request ordercheck.OverrideRequest, refused *string) {
 	l.RegisterDelayedCallback(func() {
 		if request.Until.IsZero() && request.For == "" {
@@ -127,7 +130,7 @@ func (l *life) override(at time.Duration, request ordercheck.OverrideRequest, re
 	}, at)
 }
 
-// requireOverridden looks at a time whether Anna answers for every error.
+// requireOverridden checks, at a time after the start, that Anna has overridden every error.
 func (l *life) requireOverridden(at time.Duration) {
 	l.RegisterDelayedCallback(func() {
 		report := l.ask()
@@ -144,16 +147,16 @@ var byAnna = ordercheck.OverrideRequest{
 	Reason:   "agreed with the customer",
 }
 
-// Package orderlife tests each event. This test plays one life through a workflow.
+// The tests of package orderlife cover each event. This test plays one long life in a workflow.
 func TestLife(t *testing.T) {
 	settings := settings
 	settings.RemindEvery = day
 	l := newLife(t, settings, "total")
 	l.look(29 * time.Minute)
 	l.look(31 * time.Minute)
-	l.save(time.Hour, func() { l.down = true })
-	l.RegisterDelayedCallback(func() { l.down = false }, 65*time.Minute)
-	l.override(25*time.Hour, byAnna, nil) // a week
+	l.save(time.Hour, func() { l.unauthorized = true })
+	l.RegisterDelayedCallback(func() { l.unauthorized = false }, 65*time.Minute)
+	l.override(25*time.Hour, byAnna, nil) // ends after a week
 	l.requireOverridden(26 * time.Hour)
 	l.RegisterDelayedCallback(func() { l.SignalWorkflow(ordercheck.SignalWebhookDelivered, nil) },
 		194*time.Hour)
@@ -213,7 +216,7 @@ func TestOverridesOfTheLastRunAreRecalled(t *testing.T) {
 	assert.Empty(t, l.sent)
 }
 
-// A delivery ends the sleep, and its timer is cancelled.
+// A delivery ends the sleep and cancels its timer.
 func TestHeldOrderSleepsOnOneTimer(t *testing.T) {
 	l := newLife(t, settings, "total")
 	asleep, most := 0, 0
@@ -228,7 +231,7 @@ func TestHeldOrderSleepsOnOneTimer(t *testing.T) {
 	}
 	l.save(2*day, func() { l.broken = nil })
 	l.mustRun(t)
-	assert.LessOrEqual(t, most, 2, "the next one may start in the very task that cancels the last")
+	assert.LessOrEqual(t, most, 2, "a timer may start in the task that cancels the one before")
 	assert.Zero(t, asleep)
 }
 
@@ -246,7 +249,7 @@ func TestNoticeRepeatsOnlyWhatFailed(t *testing.T) {
 	l.save(time.Hour, func() { l.broken = nil })
 	l.mustRun(t)
 	assert.Equal(t, map[string]int{"mail": 2, "chat": 4}, attempts,
-		"a failed and a resolved notice, and two more tries of one")
+		"two notices each, and two more attempts for the first notice to the chat")
 }
 
 func TestUnsentNoticeDoesNotFailTheCheck(t *testing.T) {
@@ -259,7 +262,7 @@ func TestUnsentNoticeDoesNotFailTheCheck(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun(t).Status)
 }
 
-// Deliveries and overrides are served while a mail server is down.
+// A delivery is checked while the mail server is down.
 func TestSlowNoticeDelaysNothing(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.notify = func(in ordercheck.NotifyInput) error {
@@ -278,12 +281,13 @@ func TestSlowNoticeDelaysNothing(t *testing.T) {
 	for _, s := range l.sent {
 		kinds = append(kinds, s.notice.Kind)
 	}
-	assert.Equal(t, []ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeResolved}, kinds,
-		"in their order")
+	assert.Equal(t,
+		[]ordercheck.NoticeKind{ordercheck.NoticeFailed, ordercheck.NoticeResolved}, kinds)
 }
 
 // Two thousand deliveries come for one order that stays wrong until the last one. No run outgrows
-// its limits, no delivery is lost, no finding's time starts again, and nobody is notified twice.
+// its limits, no delivery is lost, the finding keeps its first-seen time, and nobody is notified
+// twice.
 func TestYearOfEdits(t *testing.T) {
 	const (
 		deliveries = 2_000

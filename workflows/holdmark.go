@@ -58,14 +58,14 @@ var stopHoldMarks = call.Activity[ordercheck.HoldMarksStop, call.None]{
 	},
 }
 
-// markSender does what the state asks for about the hold mark. Package orderlife decides; see
+// markJob does what the state asks for about the hold mark. Package orderlife decides; see
 // holdmarksteps.go there.
-func (o *salesOrder) markSender(ctx workflow.Context) *sender {
-	return &sender{
-		waiting: func() bool {
+func (o *salesOrder) markJob(ctx workflow.Context) *job {
+	return &job{
+		due: func() bool {
 			return o.state.NextMark(workflow.Now(ctx)).Do != orderlife.MarkNothing
 		},
-		send: o.writeMark,
+		do: o.writeMark,
 	}
 }
 

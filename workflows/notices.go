@@ -9,11 +9,11 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// noticeSender sends the notices of the outbox.
-func (o *salesOrder) noticeSender(ctx workflow.Context) *sender {
-	return &sender{
-		waiting: func() bool { return len(o.state.Outbox) > 0 },
-		send: func(sendCtx workflow.Context) {
+// noticeJob sends the notices of the outbox.
+func (o *salesOrder) noticeJob(ctx workflow.Context) *job {
+	return &job{
+		due: func() bool { return len(o.state.Outbox) > 0 },
+		do: func(sendCtx workflow.Context) {
 			if o.send(sendCtx) {
 				o.state.NoticeDone(workflow.Now(ctx))
 				workflow.SetCurrentDetails(ctx, o.details(ctx))

@@ -16,14 +16,14 @@ var recordOutcomes = call.Activity[*ordercheck.OrderOutcomes, call.None]{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: 24 * time.Hour,
 		StartToCloseTimeout:    30 * time.Second,
-		Summary:                "count what became of the errors",
+		Summary:                "record the outcomes of the order's errors",
 		RetryPolicy:            call.Backoff(time.Second, time.Minute),
 	},
 }
 
-// outcomeSender records what became of errors.
-func (o *salesOrder) outcomeSender() *sender {
-	return &sender{waiting: o.state.OutcomesWaiting, send: o.recordOutcomes}
+// outcomeJob records the outcomes of errors.
+func (o *salesOrder) outcomeJob() *job {
+	return &job{due: o.state.OutcomesWaiting, do: o.recordOutcomes}
 }
 
 func (o *salesOrder) recordOutcomes(ctx workflow.Context) {
@@ -36,15 +36,16 @@ func (o *salesOrder) recordOutcomes(ctx workflow.Context) {
 		return // the next run records the same batch
 	}
 	if err != nil {
-		workflow.GetLogger(ctx).Error("gave up counting what became of errors",
+		workflow.GetLogger(ctx).Error("gave up recording the outcomes of errors",
 			"outcomes", len(batch.Outcomes), "error", err)
 	}
 	o.state.EndOutcomes()
 	o.changed = true
 }
 
-// observeOutcomes counts outcomes for metrics. It is called before the batch is recorded: a later
-// task may be the run's last one, and Temporal repeats that task if a signal comes meanwhile.
+// observeOutcomes counts outcomes for metrics. recordOutcomes calls it before it records the batch:
+// a later workflow task may be the last one, and Temporal repeats the last task if a signal
+// arrives during it, so the outcomes would count twice.
 func (o *salesOrder) observeOutcomes(ctx workflow.Context, batch *ordercheck.OrderOutcomes) {
 	o.observe(ctx, func(observer Observer) {
 		for _, outcome := range batch.Outcomes {

@@ -14,7 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// recordsOutcomes registers the activity that records outcomes. It fails while fails returns true.
+// recordsOutcomes registers the activity that records outcomes, and returns the batches that the
+// activity gets. The activity fails while fails returns true.
 func (l *life) recordsOutcomes(fails func() bool) *[]ordercheck.OrderOutcomes {
 	recorded := &[]ordercheck.OrderOutcomes{}
 	l.RegisterActivityWithOptions(
@@ -31,14 +32,14 @@ func (l *life) recordsOutcomes(fails func() bool) *[]ordercheck.OrderOutcomes {
 }
 
 // The run stays open until Temporal has the outcomes. Each attempt has the same key, and metrics
-// count once.
+// count each outcome once.
 func TestOutcomesAreRecorded(t *testing.T) {
 	settings := settings
 	settings.RecordOutcomes = true
 	l := newLife(t, settings, "total")
 	attempts := 0
 	recorded := l.recordsOutcomes(func() bool { attempts++; return attempts <= 3 })
-	l.override(time.Hour, byAnna, nil) // a week
+	l.override(time.Hour, byAnna, nil) // ends after a week
 	l.save(8*day, func() { l.broken = nil })
 	l.mustRun(t)
 	var keys []string
@@ -63,15 +64,16 @@ func TestOutcomesAreRecorded(t *testing.T) {
 	}
 }
 
-// A run that continues as new leaves outcomes that are not recorded to the next one. That records them
-// with the same key, because the last attempt may have succeeded, and metrics don't count them again.
+// If a run continues as new before its outcomes are recorded, the next run records them. It uses
+// the same key, because the last attempt may have succeeded, and metrics don't count the outcomes
+// again.
 func TestOutcomesAreRecordedByTheNextRun(t *testing.T) {
 	settings := settings
 	settings.RecordOutcomes = true
 	l := newLife(t, settings, "total")
 	before := l.recordsOutcomes(func() bool { return true })
 	l.override(time.Hour, byAnna, nil)
-	// The test environment gives an activity up after 10 attempts.
+	// The test environment gives up on an activity after 10 attempts.
 	l.save(time.Hour+5*time.Second, func() { l.SetContinueAsNewSuggested(true) })
 	_, err := l.run(t)
 	var again *workflow.ContinueAsNewError

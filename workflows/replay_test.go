@@ -20,8 +20,9 @@ import (
 	"error-check-gate/workflows/sweep"
 )
 
-// It fails if a change of a workflow would break runs that are open during a rollout. 'make
-// record-histories' records new branches. A recorded history stays until no such run can be open.
+// TestRecordedHistoriesReplay fails if a change of a workflow would break runs that are open during
+// a rollout. 'make record-histories' records new branches. Keep a recorded history until no run
+// like it can be open.
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob("testdata/histories/v*/*.json.gz")
 	require.NoError(t, err)
@@ -32,7 +33,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 				worker.WorkflowReplayerOptions{DisableDeadlockDetection: true},
 			) // see workflowtest.NewEnvironment
 			require.NoError(t, err)
-			// Settings are read from the history: others in force now change nothing.
+			// A run reads its settings from its history, so the settings here don't matter.
 			checks := &workflows.SalesOrderChecks{}
 			replayer.RegisterWorkflowWithOptions(checks.SalesOrderCheck,
 				workflow.RegisterOptions{Name: ordercheck.WorkflowType})

@@ -63,8 +63,8 @@ type salesOrder struct {
 	cause        error // of state.Failure, if that is a failure of this run
 	cached       *cachedOrder
 
-	timer   sleepTimer
-	senders senders // of notices, the hold mark in InFlow, and outcomes
+	timer      sleepTimer
+	background background // notices, the hold mark in InFlow, outcomes
 
 	published     published
 	publishedMemo ordercheck.DeskMemo
@@ -81,8 +81,8 @@ func (o *salesOrder) run(ctx workflow.Context) (*ordercheck.Report, error) {
 		next := o.state.Next(workflow.Now(ctx))
 		var err error
 		switch {
-		case o.shouldContinueAsNew(ctx, next) && o.senders.busy():
-			err = o.senders.pause(ctx)
+		case o.shouldContinueAsNew(ctx, next) && o.background.busy():
+			err = o.background.pause(ctx)
 		case o.shouldContinueAsNew(ctx, next):
 			return nil, o.continueAsNew(ctx)
 		case next.Do == orderlife.Check:
@@ -148,8 +148,8 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 	if err := o.handle(ctx); err != nil {
 		return nil, err
 	}
-	o.senders.all = []*sender{o.noticeSender(ctx), o.markSender(ctx), o.outcomeSender()}
-	workflow.Go(ctx, o.senders.run)
+	o.background.jobs = []*job{o.noticeJob(ctx), o.markJob(ctx), o.outcomeJob()}
+	workflow.Go(ctx, o.background.run)
 	return o, o.publish(ctx)
 }
 
@@ -180,7 +180,7 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 	if err := o.publish(ctx); err != nil {
 		return err
 	}
-	o.senders.resume()
+	o.background.resume()
 	o.timer.set(ctx, next.Until, next.Why, next.Why != o.timer.why)
 	err := workflow.Await(ctx, func() bool {
 		return o.timer.fired() || o.changed || o.unreadSignals() > 0 ||

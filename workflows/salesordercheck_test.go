@@ -26,7 +26,7 @@ import (
 
 const orderID = "8a3c6d4e-0000-4000-8000-000000000001"
 
-// world holds what the activities of a test see, and records their calls.
+// world answers the activities of a test, and records their calls.
 type world struct {
 	*testsuite.TestWorkflowEnvironment
 	start time.Time
@@ -34,21 +34,21 @@ type world struct {
 	fetch func(attempt int) (ordercheck.FetchedOrder, error)
 	check func(attempt int) (ordercheck.CheckedOrder, error)
 
-	fetchedAt []time.Duration // since the start, of the workflow's clock
+	fetchedAt []time.Duration // since the start, on the workflow's clock
 	checked   int
 	lastCheck ordercheck.CheckOrderInput
 	mu        sync.Mutex
 	sent      []sentNotice
-	// notify stands in for the world of mail; nil takes everything.
+	// notify returns the error of an attempt to send; nil accepts every notice.
 	notify   func(in ordercheck.NotifyInput) error
 	targets  []string
 	recalled []ordercheck.Finding
-	// recall is asked before the answer about the run before; nil never fails.
+	// recall returns the error of a look at the previous run; nil never fails.
 	recall   func() error
 	observer *observed
 }
 
-// observed counts what metrics would count.
+// observed stands in for the metrics.
 type observed struct {
 	checked, givenUp int
 	ended            []ordercheck.RuleOutcome
@@ -59,9 +59,9 @@ func (o *observed) NoticeGivenUp(ordercheck.NoticeKind)      { o.givenUp++ }
 func (o *observed) MarkWritten(orderlife.MarkOutcome)        {}
 func (o *observed) ErrorsEnded(e ordercheck.RuleOutcome)     { o.ended = append(o.ended, e) }
 
-// sentNotice is a notice that a target has.
+// sentNotice is a notice that a target has received.
 type sentNotice struct {
-	at     time.Duration
+	at     time.Duration // since the start
 	target string
 	notice ordercheck.Notice
 }
@@ -94,7 +94,7 @@ func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 	)
 	w.RegisterActivityWithOptions(
 		func(_ context.Context, in ordercheck.CheckOrderInput) (ordercheck.CheckedOrder, error) {
-			assert.False(t, in.At.IsZero(), "rules need a time that is given")
+			assert.False(t, in.At.IsZero(), "rules need the time of the check")
 			w.checked++
 			w.lastCheck = in
 			return w.check(w.checked)
@@ -106,7 +106,7 @@ func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 			if in.Target == "" {
 				return ordercheck.NotifyResult{Targets: w.targets}, nil
 			}
-			w.mu.Lock() // targets are told at the same time
+			w.mu.Lock() // targets are notified concurrently
 			defer w.mu.Unlock()
 			if w.notify != nil {
 				if err := w.notify(in); err != nil {
@@ -142,7 +142,7 @@ func newWorldWith(t *testing.T, settings orderlife.Settings) *world {
 
 var ruleSet = ordercheck.RuleSet{Name: "default", Digest: "sha256:00"}
 
-// order is the order at its nth version.
+// order returns version n of the order.
 func order(n int) ordercheck.FetchedOrder {
 	return ordercheck.FetchedOrder{
 		OrderNumber:  "SO-000123",
@@ -168,6 +168,7 @@ func finding(rule string, severity ordercheck.Severity) ordercheck.Finding {
 	}
 }
 
+// deliverAt sends n deliveries in one signal, at a time after the start.
 func (w *world) deliverAt(after time.Duration, n int) {
 	w.RegisterDelayedCallback(func() { w.deliver(n) }, after)
 }
@@ -401,7 +402,7 @@ func TestContinuesAsNewAtAQuietPoint(t *testing.T) {
 	_, err := w.run(t)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, err, &again)
-	assert.Len(t, w.fetchedAt, 1, "the delivery that came during the run is left to the next one")
+	assert.Len(t, w.fetchedAt, 1, "the next run fetches for the delivery that came during this one")
 
 	next := newWorld(t)
 	next.check = w.check
@@ -411,7 +412,7 @@ func TestContinuesAsNewAtAQuietPoint(t *testing.T) {
 	require.NoError(t, next.GetWorkflowResult(&report))
 	require.Len(t, report.Findings, 1)
 	assert.True(t, report.Findings[0].FirstSeen.Before(next.start),
-		"a finding keeps its clock from run to run")
+		"a finding keeps its first-seen time from run to run")
 }
 
 func TestWorkflowIDNamesTheOrder(t *testing.T) {
@@ -422,8 +423,8 @@ func TestWorkflowIDNamesTheOrder(t *testing.T) {
 		assert.Len(t, w.fetchedAt, 1)
 	})
 	for name, id := range map[string]string{
-		"in capitals":     "sales-order-" + strings.ToUpper(orderID),
-		"another order's": ordercheck.WorkflowID("another"), "no order's": "check-it",
+		"in capitals":      "sales-order-" + strings.ToUpper(orderID),
+		"of another order": ordercheck.WorkflowID("another"), "of no order": "check-it",
 		"unusable": ordercheck.WorkflowID("a/b"),
 	} {
 		t.Run(name, func(t *testing.T) {

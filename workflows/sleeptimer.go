@@ -6,7 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// sleepTimer is the one timer of a run that sleeps.
+// sleepTimer wakes a run that sleeps. It has at most one timer at a time.
 type sleepTimer struct {
 	future workflow.Future
 	cancel workflow.CancelFunc
@@ -16,9 +16,9 @@ type sleepTimer struct {
 
 func (t *sleepTimer) fired() bool { return t.future != nil && t.future.IsReady() }
 
-// set makes the timer fire at until, or never if that is zero. It keeps a timer that fires no
-// later, unless replace is true: a new timer for each event of a burst would cost three events
-// each.
+// set makes the timer fire at until, or never if until is zero. If a timer is running that fires no
+// later, set keeps it unless replace is true: replacing a timer adds three events to the history,
+// and a burst of deliveries would replace it again and again.
 func (t *sleepTimer) set(ctx workflow.Context, until time.Time, why string, replace bool) {
 	if t.future != nil && (replace || t.fired() || t.until.After(until)) {
 		t.cancel()

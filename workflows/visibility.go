@@ -48,7 +48,7 @@ func (p *published) equal(q *published) bool {
 		slices.Equal(p.warningRules, q.warningRules) && p.heldSince.Equal(q.heldSince)
 }
 
-// updates returns the search attributes to write if p is published and q should be.
+// updates returns the updates that replace the published search attributes p by q.
 func (p *published) updates(q *published) []temporal.SearchAttributeUpdate {
 	updates := []temporal.SearchAttributeUpdate{
 		gateStatusKey.ValueSet(q.status),
@@ -96,7 +96,7 @@ func (o *salesOrder) publish(ctx workflow.Context) error {
 	return nil
 }
 
-// publishMemo writes what lists of held orders show beyond search attributes.
+// publishMemo writes the memo, which lists of held orders show beside the search attributes.
 func (o *salesOrder) publishMemo(ctx workflow.Context) error {
 	memo, listed := o.state.DeskMemo()
 	if !listed || memo == o.publishedMemo {
@@ -109,9 +109,9 @@ func (o *salesOrder) publishMemo(ctx workflow.Context) error {
 	return nil
 }
 
-// seenVersion returns the newest version of the order that a check has seen. If InFlow lists a
-// version of an order that it says does not exist, that version counts as seen, so the next sweep
-// doesn't find it missed again.
+// seenVersion returns the newest version of the order that a check has seen. InFlow may list a
+// version of an order and then answer that the order does not exist. That version counts as seen
+// too, so the next sweep doesn't report it as missed again.
 func (o *salesOrder) seenVersion() string {
 	version := o.state.Report.OrderVersion
 	if ordercheck.CompareVersions(version, o.state.NotFoundVersion) < 0 {
