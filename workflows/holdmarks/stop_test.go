@@ -15,7 +15,7 @@ import (
 	"error-check-gate/workflows/holdmarks"
 )
 
-func TestTheStopEndsWhenSomebodyResumesOrCancels(t *testing.T) {
+func TestStopEndsWhenSomebodyResumesOrCancels(t *testing.T) {
 	t.Parallel()
 	for _, cancels := range []bool{false, true} {
 		var suite testsuite.WorkflowTestSuite

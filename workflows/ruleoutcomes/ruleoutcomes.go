@@ -1,4 +1,4 @@
-// Package ruleoutcomes holds the workflow that counts what became of errors, by rule and day.
+// Package ruleoutcomes holds the workflow that counts the outcomes of errors, by rule and day.
 package ruleoutcomes
 
 import (
@@ -15,8 +15,8 @@ const (
 	// maxSignals is the number of signals after which a run continues as new. Temporal allows 10,000
 	// signals per run.
 	maxSignals = 1000
-	// maxAge is the age at which a run continues as new, so that a payload key or a build is needed no
-	// longer than that. Days that are too old are then forgotten.
+	// maxAge is the age at which a run continues as new, so that nobody has to keep a payload key
+	// or a build for longer than a day. A run then also forgets the days that are too old.
 	maxAge = 24 * time.Hour
 )
 
@@ -26,9 +26,9 @@ type Start struct {
 	Tally *tally.Tally `json:"tally,omitempty"`
 }
 
-// Keep is the workflow [ordercheck.OutcomesWorkflowType]. Orders' runs signal it their outcomes. It
-// ends when there was no outcome for [ordercheck.MaxOutcomeDays] days. It ignores an operator's
-// cancellation, which would lose the counts.
+// Keep is the workflow [ordercheck.OutcomesWorkflowType]. The runs of orders send it their
+// outcomes as signals. It ends when there was no outcome for [ordercheck.MaxOutcomeDays] days. It
+// ignores a cancellation, which would lose the counts.
 func Keep(ctx workflow.Context, start Start) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	k := &keeper{
@@ -62,15 +62,15 @@ func Keep(ctx workflow.Context, start Start) error {
 	}
 }
 
-// keeper drives one run.
+// keeper is the state of one run.
 type keeper struct {
 	tally   *tally.Tally
 	signal  workflow.ReceiveChannel
-	signals int // in this run
-	old     workflow.Future
+	signals int             // number of signals received in this run
+	old     workflow.Future // is ready when the run has reached maxAge
 }
 
-// receive counts the outcomes of all signals that have come.
+// receive counts the outcomes of all signals that have arrived.
 func (k *keeper) receive(ctx workflow.Context) {
 	for {
 		var batch []ordercheck.OrderOutcomes

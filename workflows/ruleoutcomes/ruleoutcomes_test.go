@@ -19,7 +19,7 @@ import (
 
 const day = 24 * time.Hour
 
-// begin is when the first run begins.
+// begin is the start time of the first run.
 var begin = time.Date(2026, 3, 10, 8, 0, 0, 0, time.UTC)
 
 func newEnvironment(start time.Time) *testsuite.TestWorkflowEnvironment {
@@ -43,7 +43,7 @@ func signal(env *testsuite.TestWorkflowEnvironment, keys ...string) {
 	env.SignalWorkflow(ordercheck.SignalOutcomes, batch)
 }
 
-// overridden asks how many errors were overridden since a time.
+// overridden queries how many errors were overridden since a time.
 func overridden(t *testing.T, env *testsuite.TestWorkflowEnvironment, from time.Time) int {
 	t.Helper()
 	answer, err := env.QueryWorkflow(ordercheck.QueryOutcomes, from)
@@ -56,7 +56,7 @@ func overridden(t *testing.T, env *testsuite.TestWorkflowEnvironment, from time.
 	return outcomes.Rules[0].Overridden
 }
 
-// nextStart returns the argument of the run that takes over.
+// nextStart requires that the run continued as new, and returns the argument of the next run.
 func nextStart(t *testing.T, env *testsuite.TestWorkflowEnvironment) ruleoutcomes.Start {
 	t.Helper()
 	var next *workflow.ContinueAsNewError
@@ -66,7 +66,8 @@ func nextStart(t *testing.T, env *testsuite.TestWorkflowEnvironment) ruleoutcome
 	return start
 }
 
-// The run counts for a day. The next one goes on, and knows the counts.
+// A run counts for a day, and passes its counts to the next run. Each key counts once, and an
+// unreadable signal and a cancellation change nothing.
 func TestOutcomesAreCounted(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(begin)
@@ -95,7 +96,7 @@ func TestOutcomesAreCounted(t *testing.T) {
 	nextStart(t, env)
 }
 
-// A run has at most 1,000 signals, give or take a few in its last task.
+// A run continues as new after 1,000 signals, maybe a few more in its last task.
 func TestOutcomesContinueAsNew(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(begin)
@@ -110,7 +111,7 @@ func TestOutcomesContinueAsNew(t *testing.T) {
 	assert.Equal(t, 1000, start.Tally.From(begin).Rules[0].Overridden)
 }
 
-// A company that removed its rules has no run for ever.
+// The last run ends, so a company that has removed its rules doesn't keep a run forever.
 func TestOutcomesEndWhenThereAreNone(t *testing.T) {
 	t.Parallel()
 	env := newEnvironment(begin)

@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// settle is the time from a set's taking over to the checks of open orders. By its end no worker
-	// checks an order with the previous set: a worker reads the record again after 5 seconds.
+	// settle is the delay between a new set taking over and the checks of open orders. Workers
+	// read the record every 5 seconds, so after this delay none of them checks with the previous
+	// set.
 	settle = 10 * time.Second
-	// maxChangesInRun is the number of changes after which the record continues as new.
+	// maxChangesInRun is the number of changes after which a run continues as new, so that its
+	// history stays short.
 	maxChangesInRun = 100
 	// maxByText limits a person's name in the record, in characters.
 	maxByText = 200
@@ -26,8 +28,9 @@ const (
 	maxListed = 10
 )
 
-// Keep is the workflow [ordercheck.RulesWorkflowType]. It keeps the record of the rule set in force
-// and never ends. After each change it has every open order checked with the new set.
+// Keep is the workflow [ordercheck.RulesWorkflowType]. It keeps the record of the rule set in
+// force and never ends. After each change it asks every open order to check itself with the new
+// set.
 func Keep(ctx workflow.Context, inForce ordercheck.InForce) error {
 	r := &record{InForce: inForce, renew: workflow.GetSignalChannel(ctx, ordercheck.SignalRenew)}
 	if r.Since.IsZero() {
@@ -74,12 +77,12 @@ func (r *record) handle(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateProposeRules, r.propose,
 			workflow.UpdateHandlerOptions{
 				Validator:   r.validateProposal,
-				Description: "Put a rule set in force that never was.",
+				Description: "Put a rule set in force that was never in force before.",
 			}),
 		workflow.SetUpdateHandlerWithOptions(ctx, ordercheck.UpdateUseRules, r.use,
 			workflow.UpdateHandlerOptions{
 				Validator:   r.validateUse,
-				Description: "Go back to a rule set that was in force.",
+				Description: "Go back to a rule set that was in force before.",
 			}),
 	)
 }
@@ -90,15 +93,15 @@ func (r *record) full(ctx workflow.Context) bool {
 		r.renew.Len() > 0 || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
 }
 
-// validateProposal refuses a set that changes nothing. A refused update adds no event to the
-// history.
+// validateProposal rejects a set that was in force before. A rejected update adds no event to the
+// history, so workers can propose their set as often as they like.
 func (r *record) validateProposal(set ordercheck.ProposedRules) error {
 	switch {
 	case set.Digest == "":
 		return refusal(ordercheck.ErrorRulesUnknown, "the rule set has no digest")
 	case r.WasInForce(set.Digest):
-		return refusal(ordercheck.ErrorRulesOlder, fmt.Sprintf("rule set %s was in force before: "+
-			"a person may go back to it, with 'gate rules use %s'", set.Digest, set.Digest))
+		return refusal(ordercheck.ErrorRulesOlder, fmt.Sprintf("rule set %s was in force before; "+
+			"to go back to it, run 'gate rules use %s'", set.Digest, set.Digest))
 	}
 	return nil
 }
@@ -111,7 +114,8 @@ func (r *record) propose(
 
 func (r *record) validateUse(use ordercheck.UseRules) error {
 	if strings.TrimSpace(use.By) == "" {
-		return refusal(ordercheck.ErrorRulesUnknown, "by is missing: say who goes back to the rule set")
+		return refusal(ordercheck.ErrorRulesUnknown,
+			"by is missing: say who goes back to the rule set")
 	}
 	if _, err := r.Find(use.Digest); err != nil {
 		return refusal(ordercheck.ErrorRulesUnknown, err.Error())
@@ -142,8 +146,8 @@ func (r *record) takeOver(
 	return r.InForce, r.publish(ctx)
 }
 
-// publish writes the record to the run's memo, which can be read without a worker, and to its page
-// in the Web UI.
+// publish writes the record to the run's memo, which clients can read even if no worker runs, and
+// to the run's page in the Web UI.
 func (r *record) publish(ctx workflow.Context) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**Rule set %s** is in force since %s: `%s`\n",
@@ -164,8 +168,8 @@ func (r *record) publish(ctx workflow.Context) error {
 	return nil
 }
 
-// recheck has the open orders checked with the set in force. If another set takes over meanwhile,
-// it returns early, and the loop calls it again for that set.
+// recheck asks the open orders to check themselves with the set in force. If another set takes
+// over meanwhile, recheck returns early, and Keep calls it again for that set.
 func (r *record) recheck(ctx workflow.Context) error {
 	since := r.Since
 	changed := func() bool { return !r.Since.Equal(since) }
@@ -190,7 +194,7 @@ func (r *record) recheck(ctx workflow.Context) error {
 			"error",
 			err,
 		)
-		return nil // the next try waits first
+		return nil // Keep tries again, and recheck waits first
 	}
 	logger.Info("asked the open orders to check themselves with the rule set in force",
 		"orders", rechecked.Orders, "ruleSet", r.Name, "digest", r.Digest)
@@ -198,14 +202,15 @@ func (r *record) recheck(ctx workflow.Context) error {
 	return r.publish(ctx)
 }
 
-// recheckOrders is retried until every open order was asked. It resumes from its last heartbeat.
+// recheckOrders is retried until every open order has been asked. An attempt resumes where the
+// last heartbeat left off.
 var recheckOrders = call.Activity[ordercheck.RecheckOrders, ordercheck.RecheckedOrders]{
 	Name: ordercheck.ActivityRecheckOrders,
 	Options: workflow.ActivityOptions{
 		TaskQueue:           ordercheck.TaskQueue,
 		StartToCloseTimeout: 12 * time.Hour,
 		HeartbeatTimeout:    15 * time.Second,
-		Summary:             "have the open orders checked with the rule set in force",
+		Summary:             "ask the open orders to check themselves with the rule set in force",
 		RetryPolicy:         call.Backoff(time.Second, time.Minute),
 	},
 }

@@ -28,10 +28,10 @@ func set(digest string) ordercheck.RuleSet {
 type record struct {
 	*testsuite.TestWorkflowEnvironment
 	t         *testing.T
-	rechecked []string // digests, one for each recheck
+	rechecked []string // digest of the set of each recheck
 	recheck   func(ctx context.Context, digest string) error
-	taken     []string
-	refused   []string // types of errors
+	accepted  []string // digest of the set in force after each accepted update
+	refused   []string // error type of each rejected update
 }
 
 func newRecord(t *testing.T) *record {
@@ -55,6 +55,7 @@ func newRecord(t *testing.T) *record {
 	return r
 }
 
+// update sends an update at a time after the start.
 func (r *record) update(at time.Duration, name string, arg any) {
 	r.RegisterDelayedCallback(func() {
 		r.UpdateWorkflow(name, "", &testsuite.TestUpdateCallback{
@@ -67,13 +68,13 @@ func (r *record) update(at time.Duration, name string, arg any) {
 			OnAccept: func() {},
 			OnComplete: func(result any, err error) {
 				assert.NoError(r.t, err)
-				r.taken = append(r.taken, result.(ordercheck.InForce).Digest)
+				r.accepted = append(r.accepted, result.(ordercheck.InForce).Digest)
 			},
 		}, arg)
 	}, at)
 }
 
-// state queries the record at a time.
+// state queries the record at a time after the start.
 func (r *record) state(at time.Duration, into *ordercheck.InForce) {
 	r.RegisterDelayedCallback(func() {
 		answer, err := r.QueryWorkflow(ordercheck.QueryInForce)
@@ -83,6 +84,7 @@ func (r *record) state(at time.Duration, into *ordercheck.InForce) {
 	}, at)
 }
 
+// execute runs the workflow, and cancels it after a day.
 func (r *record) execute(start ordercheck.InForce) {
 	r.RegisterDelayedCallback(r.CancelWorkflow, 24*time.Hour)
 	r.ExecuteWorkflow(ordercheck.RulesWorkflowType, start)
@@ -105,7 +107,7 @@ func TestNewRulesTakeOverAndOldOnesNeedAPerson(t *testing.T) {
 	r.update(5*time.Hour, ordercheck.UpdateProposeRules, set("02"))
 	r.state(6*time.Hour, &last)
 	r.execute(ordercheck.InForce{RuleSet: set("01")})
-	assert.Equal(t, []string{"sha256:02", "sha256:02", "sha256:01"}, r.taken)
+	assert.Equal(t, []string{"sha256:02", "sha256:02", "sha256:01"}, r.accepted)
 	assert.Equal(
 		t,
 		[]string{ordercheck.ErrorRulesOlder, ordercheck.ErrorRulesUnknown, ordercheck.ErrorRulesUnknown,
@@ -113,10 +115,10 @@ func TestNewRulesTakeOverAndOldOnesNeedAPerson(t *testing.T) {
 		r.refused,
 	)
 	assert.Equal(t, []string{"sha256:01", "sha256:02", "sha256:01"}, r.rechecked,
-		"each set once, and the first too")
+		"once for each set that takes over, also for the first")
 	assert.False(t, first.Since.IsZero())
 	assert.Equal(t, "Anna", last.By)
-	require.Len(t, last.Before, 1, "a set is in the list once")
+	require.Len(t, last.Before, 1, "a set is in the list of earlier sets at most once")
 	assert.Equal(t, "sha256:02", last.Before[0].Digest)
 	assert.True(t, last.Since.After(first.Since))
 }
@@ -143,11 +145,11 @@ func TestFailedRecheckIsRepeated(t *testing.T) {
 	assert.Equal(t, []string{"sha256:01", "sha256:01"}, r.rechecked)
 }
 
-// A run that was ended, or that is full, forgets nothing.
+// The next run knows everything that the previous run knew, whether that was terminated or full.
 func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	before := ordercheck.InForce{RuleSet: set("01"), Since: time.Unix(100, 0).UTC()}
 	before.TakeOver(ordercheck.ProposedRules{RuleSet: set("02")}, time.Unix(50, 0).UTC(), "")
-	assert.True(t, before.Since.After(time.Unix(100, 0)), "although the clock was set back")
+	assert.True(t, before.Since.After(time.Unix(100, 0)), "even if the clock goes back")
 	before.Unsent = false
 	r := newRecord(t)
 	var now ordercheck.InForce
@@ -161,10 +163,11 @@ func TestRecordGoesOnInItsNextRun(t *testing.T) {
 	assert.Equal(t, []string{"sha256:03"}, r.rechecked)
 }
 
-// A worker with another payload key asks for a new run, maybe while open orders are being asked.
+// A worker with another payload key asks for a new run, maybe before the open orders were asked
+// to check themselves.
 func TestRenewContinuesTheRecordInANewRun(t *testing.T) {
 	for name, at := range map[string]time.Duration{
-		"at rest": time.Hour, "before the orders were asked": time.Second,
+		"at rest": time.Hour, "before the recheck": time.Second,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecord(t)

@@ -26,7 +26,8 @@ var listOrders = call.Activity[ordercheck.ListOrdersInput, ordercheck.ListedOrde
 	},
 }
 
-// checkMissed waits while the checks of a page get their turns at InFlow, and heartbeats meanwhile.
+// checkMissed takes as long as the checks that it starts wait for their turn at InFlow. It
+// heartbeats meanwhile.
 var checkMissed = call.Activity[ordercheck.CheckMissedInput, ordercheck.CheckedMissed]{
 	Name: ordercheck.ActivityCheckMissed,
 	Options: workflow.ActivityOptions{
@@ -51,6 +52,6 @@ var recallMarks = call.Activity[call.None, ordercheck.SweepMarks]{
 		TaskQueue:              ordercheck.TaskQueue,
 		ScheduleToCloseTimeout: time.Hour,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "look at the run before",
+		Summary:                "look up the marks of the last sweep",
 	},
 }

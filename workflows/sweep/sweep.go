@@ -20,16 +20,19 @@ const (
 	// maxPagesInRun is the number of pages after which a sweep continues as new. A page of a first
 	// sweep takes about 30 KiB of history, and Temporal ends a run at 50 MiB.
 	maxPagesInRun = 50
-	// maxPages is more than any account has: 300,000 orders.
+	// maxPages ends a sweep of a list that never ends. Its 300,000 orders are more than any
+	// account has.
 	maxPages = 3000
-	// maxRestarts limits how often a sweep reads the list again from its beginning.
+	// maxRestarts is the number of times that a sweep may start again at the beginning of the
+	// list.
 	maxRestarts = 3
-	// versionsSettle is how long ago a version must have been seen before every older version is
-	// visible too: InFlow's database gives a change its version before it commits the change.
+	// versionsSettle is the time after which every version older than one that we have seen is
+	// visible too. InFlow's database numbers a change before it commits the change, so an older
+	// version may appear after a newer one.
 	versionsSettle = time.Minute
-	// listSettles is longer than Temporal's list of runs lags behind.
-	listSettles = 10 * time.Minute
-	// unsortedFor is how long sweeps read the whole list after InFlow did not sort it.
+	// visibilityLag is longer than a run takes to appear in Temporal's list of runs.
+	visibilityLag = 10 * time.Minute
+	// unsortedFor is how long sweeps read the whole list after InFlow returned an unsorted list.
 	unsortedFor = 24 * time.Hour
 	// maxListed limits the missed orders on the run's page in the Web UI.
 	maxListed = 50
@@ -41,7 +44,7 @@ const (
 	errorUnsteady = "SweepUnsteady"
 )
 
-// Metrics of sweeps. Package worker observes the last good sweep.
+// Metrics of sweeps. Package worker has the metrics of the last successful sweep.
 const (
 	metricOrders   = "gate.sweep.orders"
 	metricMissed   = "gate.sweep.missed"
@@ -53,11 +56,11 @@ const (
 // Orders is the workflow [ordercheck.SweepWorkflowType]. It reads InFlow's list of orders, and
 // starts a check of each order whose latest version no check has seen.
 //
-// The first sweep reads the orders of the last days. It leaves a mark: a version up to which every
-// order was compared. Later sweeps read the list newest first, down to the mark. That is one
-// request if little has changed, and finds an old order that was edited today. If InFlow doesn't
-// sort by version, they read the orders of the last days again, and compare those above the mark.
-// The mark moves only when a sweep completes.
+// The first sweep reads the orders of the last days. Sweeps leave a mark: the version up to which
+// every order was compared. Later sweeps read the list newest first, down to the mark. That takes
+// one request if little has changed, and finds an old order that somebody edited today. If InFlow
+// doesn't sort by version, they read the orders of the last days again, and compare the ones that
+// are newer than the mark. The mark moves only when a sweep completes.
 func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Sweep, error) {
 	s, err := setUp(ctx, start)
 	if err != nil {
@@ -86,7 +89,7 @@ func Orders(ctx workflow.Context, start ordercheck.SweepStart) (*ordercheck.Swee
 		}
 		workflow.SetCurrentDetails(ctx, s.details())
 		if ctx.Err() != nil {
-			return nil, ctx.Err() // the next run would not be a cancelled one
+			return nil, ctx.Err() // the next run would not know of the cancellation
 		}
 		if pages == maxPagesInRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			start.Carried = &s.CarriedSweep
@@ -119,8 +122,8 @@ func setUp(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, error) {
 		return nil, err
 	}
 	if start.Account != marks.Account || s.Sweep.From.Before(marks.From) {
-		// Versions of another account mean nothing here, and orders from before the marks' first
-		// day were never compared.
+		// Versions of different accounts cannot be compared. And if this sweep begins at an
+		// earlier day than the last one, nobody has compared the orders of the days between.
 		marks = ordercheck.SweepMarks{Account: start.Account}
 	}
 	s.Sweep.Marks = marks
@@ -130,12 +133,12 @@ func setUp(ctx workflow.Context, start ordercheck.SweepStart) (*sweep, error) {
 	return s, nil
 }
 
-// lastMarks returns the marks of the last sweep: from its result, which the schedule keeps, or else
-// from an activity.
+// lastMarks returns the marks of the last sweep. It reads them from the sweep's result, which the
+// schedule keeps, or else calls an activity.
 //
-// A result that cannot be read counts as none: its payload key may be gone by then, and without
-// marks the sweep only compares more orders. The answer is recorded in the history, so that
-// every worker goes on from it.
+// If it cannot read the result, for example because the payload key is gone, it goes on as if
+// there were none: without marks the sweep only compares more orders. A side effect records the
+// marks in the history, so that a worker that does have the key replays the same answer.
 func lastMarks(ctx workflow.Context) (ordercheck.SweepMarks, error) {
 	var kept *ordercheck.SweepMarks
 	if workflow.HasLastCompletionResult(ctx) {
@@ -157,8 +160,8 @@ func lastMarks(ctx workflow.Context) (ordercheck.SweepMarks, error) {
 	return recallMarks.Run(ctx, call.None{})
 }
 
-// lastResult reads the result of the last sweep. The payload converter panics with an error if it
-// lacks the key.
+// lastResult reads the result of the last sweep. If the payload converter lacks the key, it
+// panics with an error, which lastResult returns.
 func lastResult(ctx workflow.Context) (last ordercheck.Sweep, err error) {
 	defer func() {
 		switch failed := recover().(type) {
@@ -175,8 +178,9 @@ func lastResult(ctx workflow.Context) (last ordercheck.Sweep, err error) {
 	return last, err
 }
 
-// nextPage reads the next page. If the entry that it should begin after has moved in the list, the
-// page is asked for from an earlier entry, as far back as entries are known.
+// nextPage reads the next page, which begins after the last entry of the previous one. If that
+// entry has moved in the list, nextPage goes back to the entry before it, and so on. When it runs
+// out of known entries, it starts again at the beginning of the list.
 func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) {
 	for {
 		if s.Pages++; s.Pages > maxPages {
@@ -204,7 +208,7 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 			return page, err
 		}
 		if page.StartIgnored {
-			s.BySkip = true // from now on ask for pages by their place
+			s.BySkip = true // from now on, ask for pages by their position in the list
 			continue
 		}
 		if s.dropLast(); len(s.Tail) > 0 {
@@ -223,8 +227,8 @@ func (s *sweep) nextPage(ctx workflow.Context) (ordercheck.ListedOrders, error) 
 	}
 }
 
-// readAll reads the orders of the last days from the beginning, because InFlow's list is not
-// sorted by version. The log says so once.
+// readAll makes the sweep start again and read all orders of the last days, because it cannot
+// read the list newest first. Only the first such sweep writes to the log.
 func (s *sweep) readAll(ctx workflow.Context, why string) {
 	workflow.GetMetricsHandler(ctx).Counter(metricUnsorted).Inc(1)
 	if s.Sweep.Marks.UnsortedAt.IsZero() {
@@ -248,7 +252,9 @@ func (s *sweep) dropLast() {
 
 // take adds a page to the counts, and remembers its last entries.
 func (s *sweep) take(ctx workflow.Context, page *ordercheck.ListedOrders) {
-	if len(page.Tail) > 0 { // else no entry was readable, and the next page begins at the same place
+	// Without a tail, no entry of the page was readable, and the next page begins at the same
+	// entry.
+	if len(page.Tail) > 0 {
 		s.Tail, s.TailAt = page.Tail, nil
 		for _, at := range page.TailAt {
 			s.TailAt = append(s.TailAt, s.Read+at)
@@ -286,12 +292,13 @@ func (s *sweep) checkMissed(ctx workflow.Context, orders []ordercheck.ListedOrde
 	return nil
 }
 
-// checkTerminated checks the orders whose run was terminated since the last sweep: their marks in
-// InFlow are left, and nobody may ever save these orders again.
+// checkTerminated checks the orders whose run was terminated since the last sweep. They may still
+// have a hold mark in InFlow, and if nobody saves them again, no delivery comes that would remove
+// it.
 func (s *sweep) checkTerminated(ctx workflow.Context) error {
 	in := ordercheck.CheckTerminatedInput{Waiting: s.Waiting}
 	if before := s.Sweep.Marks.TerminatedBefore; !before.IsZero() {
-		in.Since = before.Add(-listSettles)
+		in.Since = before.Add(-visibilityLag)
 	}
 	checked, err := checkTerminated.Run(ctx, in)
 	if err != nil {
@@ -304,13 +311,13 @@ func (s *sweep) checkTerminated(ctx workflow.Context) error {
 	return nil
 }
 
-// end completes a sweep with the marks for the next one.
+// end completes a sweep, and sets the marks for the next one.
 //
-// The newest version that this sweep saw is not the new mark. An order that changed while the list
-// was read may have been skipped, and its version may be older than one that was read later. But
-// this sweep has read every order whose version the previous sweep had seen, unless it changed and
-// so has a newer version. So the mark becomes the newest version of the previous sweep, and the
-// newest version of this sweep becomes the mark of the next one.
+// The newest version that this sweep saw cannot be the mark. If an order changed while we read
+// the list, we may have skipped it, although its version is older than others that we read later.
+// So the mark is one sweep behind: it is the newest version that the previous sweep saw. This
+// sweep has read every order up to that version, except orders that changed since, and those have
+// newer versions now. The newest version of this sweep becomes the mark when the next sweep ends.
 func (s *sweep) end(ctx workflow.Context, holdMarks bool) (*ordercheck.Sweep, error) {
 	if holdMarks {
 		if err := s.checkTerminated(ctx); err != nil {
@@ -332,8 +339,8 @@ func (s *sweep) end(ctx workflow.Context, holdMarks bool) (*ordercheck.Sweep, er
 	return &s.Sweep, nil
 }
 
-// failed turns an activity's error into the failure of the sweep, with advice for the operator. A
-// cancelled sweep has not failed.
+// failed turns an activity's error into the failure of the sweep, with advice for the operator.
+// It returns the error of a cancelled sweep as it is.
 func (s *sweep) failed(ctx workflow.Context, err error) error {
 	if temporal.IsCanceledError(err) {
 		return err
@@ -349,7 +356,7 @@ func (s *sweep) failed(ctx workflow.Context, err error) error {
 		advice = "InFlow's answer could not be used; " +
 			"check INFLOW_API_URL and INFLOW_API_VERSION at the worker"
 	case kind == ordercheck.ErrorInflowUnavailable, kind == ordercheck.ErrorInflowRateLimited:
-		advice = fmt.Sprintf("InFlow gave no list within %v of retries", listScheduleToClose)
+		advice = fmt.Sprintf("InFlow returned no list within %v of retries", listScheduleToClose)
 	case errors.As(err, &timeout):
 		kind = "SweepTimedOut"
 		advice = "an activity did not end in time; is a worker of both task queues running?"
@@ -357,7 +364,7 @@ func (s *sweep) failed(ctx workflow.Context, err error) error {
 		return err
 	}
 	return temporal.NewNonRetryableApplicationError(
-		"the sweep was not done: "+advice+"; the next one looks for the same orders", kind, err)
+		"the sweep was not done: "+advice+"; the next sweep looks for the same orders", kind, err)
 }
 
 // details describes the progress of the sweep as Markdown, for the Web UI.

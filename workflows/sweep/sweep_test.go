@@ -33,11 +33,11 @@ func listedOrder(n, version int) ordercheck.ListedOrder {
 	}
 }
 
-// account stands in for InFlow's list of orders and Temporal's latest checks.
+// account stands in for InFlow's list of orders and for the orders' latest checks in Temporal.
 type account struct {
 	t        *testing.T
-	orders   []ordercheck.ListedOrder // by number
-	checked  map[string]string        // the version that an order's latest check saw
+	orders   []ordercheck.ListedOrder // in the order of their numbers
+	checked  map[string]string        // version that the latest check saw, by order id
 	pageSize int
 	unsorted bool // InFlow does not sort by version
 
@@ -46,14 +46,17 @@ type account struct {
 	recalls  int
 	recalled ordercheck.SweepMarks
 	keyGone  bool // the result of the last sweep cannot be decrypted
-	// terminated are the orders whose run was terminated, of which a sweep takes up to 500; failing is
-	// the error of looking for them.
+
+	// terminated is the number of orders whose run was terminated. A sweep checks up to 500 of
+	// them.
 	terminated int
-	failing    error
-	looked     []ordercheck.CheckTerminatedInput
-	// list answers in place of the account, unless it returns nothing; may be nil.
+	// terminatedErr is the error of checkTerminated, if any, and terminatedIn has its inputs.
+	terminatedErr error
+	terminatedIn  []ordercheck.CheckTerminatedInput
+
+	// list, if set, answers in place of the account, unless it returns nil and nil.
 	list func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error)
-	// check runs before the comparison and may fail it; may be nil.
+	// check, if set, runs before a comparison, which fails if it returns an error.
 	check func(in ordercheck.CheckMissedInput) error
 }
 
@@ -134,8 +137,8 @@ func (a *account) checkMissed(in ordercheck.CheckMissedInput) (ordercheck.Checke
 	return result, nil
 }
 
-// run starts one run of the workflow at a time. next is the argument of the next run, if the run
-// continues as new.
+// run makes one run of the workflow, which starts at the given time. next is the argument of the
+// next run if the run continues as new, and nil otherwise.
 func (a *account) run(
 	at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart,
 ) (done *ordercheck.Sweep, next *ordercheck.SweepStart, err error) {
@@ -164,10 +167,10 @@ func (a *account) run(
 	)
 	env.RegisterActivityWithOptions(
 		func(_ context.Context, in ordercheck.CheckTerminatedInput) (ordercheck.CheckedTerminated, error) {
-			a.looked = append(a.looked, in)
+			a.terminatedIn = append(a.terminatedIn, in)
 			done := min(a.terminated, 500)
 			a.terminated -= done
-			return ordercheck.CheckedTerminated{Checked: done, More: done == 500}, a.failing
+			return ordercheck.CheckedTerminated{Checked: done, More: done == 500}, a.terminatedErr
 		},
 		activity.RegisterOptions{Name: ordercheck.ActivityCheckTerminated},
 	)
@@ -192,7 +195,7 @@ func (a *account) run(
 	return done, nil, nil
 }
 
-// sweep makes a whole sweep, over all of its runs.
+// sweep makes a whole sweep, and returns its number of runs.
 func (a *account) sweep(
 	at time.Time, last *ordercheck.Sweep, start ordercheck.SweepStart,
 ) (done *ordercheck.Sweep, runs int, err error) {
@@ -224,12 +227,12 @@ func TestFirstSweepChecks20000Orders(t *testing.T) {
 	assert.Len(t, done.Orders, ordercheck.MaxSweepOrders)
 	assert.Equal(t, versionOf(1000+19_999), done.Marks.Next)
 	assert.Empty(t, done.Marks.Mark)
-	assert.Equal(t, 5, runs, "no run's history grows without end")
+	assert.Equal(t, 5, runs, "a sweep of many pages has several runs")
 	assert.Len(t, a.lists, 20_000/99+2,
-		"a request for each page, and one that says that nothing follows")
+		"a request for each page, and one that returns an empty page")
 	assert.Equal(t, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), a.lists[0].From)
 	assert.Equal(t, a.lists[0].From, a.lists[len(a.lists)-1].From)
-	assert.Equal(t, 1, a.recalls, "marks are looked for once in a sweep")
+	assert.Equal(t, 1, a.recalls, "a sweep looks for marks once")
 }
 
 func TestMarkIsOneSweepBehind(t *testing.T) {
@@ -277,7 +280,7 @@ func TestLaterSweepsReadDownToTheMark(t *testing.T) {
 	assert.True(t, third.NewestFirst)
 	assert.Equal(t, []ordercheck.ListedOrder{a.orders[12_000], a.orders[7]}, third.Orders)
 	assert.Equal(t, 2, third.Listed)
-	assert.Len(t, a.lists, 1, "one request, whatever the account has")
+	assert.Len(t, a.lists, 1, "one request, however many orders the account has")
 
 	for i := range 250 { // three pages
 		a.orders[i].OrderVersion = versionOf(40_000 + i)
@@ -310,7 +313,7 @@ func TestSweepReadsTheWholeListIfItIsNotSorted(t *testing.T) {
 	assert.Equal(t, 1, tried())
 
 	last = a.mustSweep(at.Add(23*time.Hour), last)
-	assert.Equal(t, 1, tried(), "it is not tried again for a day")
+	assert.Equal(t, 1, tried(), "no sweep asks for a sorted list again within a day")
 	a.unsorted = false
 	last = a.mustSweep(at.Add(24*time.Hour), last)
 	assert.True(t, last.NewestFirst)
@@ -336,7 +339,7 @@ func TestSweepReadsTheWholeListIfTheNewestOrdersKeepMoving(t *testing.T) {
 	assert.Equal(t, 300, last.Listed)
 }
 
-// A version may become visible after a newer one, so sweeps in quick succession keep the mark.
+// A version may become visible after a newer one, so a sweep soon after another keeps its mark.
 func TestSweepsCloseTogetherKeepTheMark(t *testing.T) {
 	a := newAccount(t, 3)
 	first := a.mustSweep(sweepStart, nil)
@@ -350,7 +353,7 @@ func TestSweepsCloseTogetherKeepTheMark(t *testing.T) {
 	assert.Equal(t, versionOf(2000), third.Marks.Next)
 }
 
-func TestSweepUsesMarksOnlyWhereTheyHold(t *testing.T) {
+func TestSweepUsesMarksOnlyIfTheyAreValid(t *testing.T) {
 	a := newAccount(t, 10)
 	a.recalled = ordercheck.SweepMarks{
 		Mark:   versionOf(1003),
@@ -383,7 +386,7 @@ func TestSweepUsesMarksOnlyWhereTheyHold(t *testing.T) {
 		"30 days by default")
 }
 
-// keyGone is a converter whose first reading of a sweep finds that its key is gone.
+// keyGone is a converter that lacks the key when it first reads the result of a sweep.
 type keyGone struct {
 	converter.DataConverter
 	found bool
@@ -393,15 +396,15 @@ func (k *keyGone) FromPayloads(payloads *commonpb.Payloads, into ...any) error {
 	for _, value := range into {
 		if _, ok := value.(*ordercheck.Sweep); ok && !k.found {
 			k.found = true
-			panic(
-				&codec.DecryptError{KeyID: "k1", Problem: "no key"},
-			) // as the gate's own does in workflow code
+			// The gate's own converter panics too, in workflow code.
+			panic(&codec.DecryptError{KeyID: "k1", Problem: "no key"})
 		}
 	}
 	return k.DataConverter.FromPayloads(payloads, into...)
 }
 
-// The schedule keeps the last result until another sweep completes, maybe longer than its key.
+// The schedule keeps the last result until another sweep completes. The payload key may be gone
+// before that.
 func TestSweepComparesEveryOrderIfItsKeyIsGone(t *testing.T) {
 	a := newAccount(t, 10)
 	last := a.mustSweep(sweepStart, nil)
@@ -455,7 +458,7 @@ func TestSweepFailsIfTheListDoesNotEnd(t *testing.T) {
 }
 
 // A failed sweep has no result, so the mark stays.
-func TestFailedSweepSaysWhyAndTheNextMakesUpForIt(t *testing.T) {
+func TestFailedSweepSaysWhyAndLeavesItsOrdersToTheNext(t *testing.T) {
 	for errorType, advice := range map[string]string{
 		ordercheck.ErrorInflowUnauthorized: "INFLOW_API_KEY",
 		ordercheck.ErrorInflowBadResponse:  "INFLOW_API_VERSION",
@@ -509,7 +512,8 @@ func TestCancelledSweepEndsAsCancelled(t *testing.T) {
 	assert.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
 }
 
-// InFlow answers every page with the beginning of its list, unless it is asked by place.
+// This InFlow ignores the parameter for the start of a page: it returns the beginning of its
+// list, unless the request says how many entries to skip.
 func TestListThatIgnoresStartIsReadBySkip(t *testing.T) {
 	a := newAccount(t, 250)
 	a.list = func(in ordercheck.ListOrdersInput) (*ordercheck.ListedOrders, error) {
@@ -553,16 +557,16 @@ func TestSweepChecksTheOrdersWhoseRunWasTerminated(t *testing.T) {
 	assert.Equal(t, 200, second.Terminated)
 	third := sweepAt(30, second)
 	assert.Zero(t, third.Terminated)
-	require.Len(t, a.looked, 3)
-	assert.Zero(t, a.looked[0].Since)
-	assert.Zero(t, a.looked[1].Since, "the first sweep left some")
-	assert.Len(t, a.looked[1].Waiting, 0)
-	assert.Equal(t, second.BeganAt.Add(-10*time.Minute), a.looked[2].Since)
+	require.Len(t, a.terminatedIn, 3)
+	assert.Zero(t, a.terminatedIn[0].Since)
+	assert.Zero(t, a.terminatedIn[1].Since, "the first sweep left some orders")
+	assert.Len(t, a.terminatedIn[1].Waiting, 0)
+	assert.Equal(t, second.BeganAt.Add(-10*time.Minute), a.terminatedIn[2].Since)
 
-	a.failing = temporal.NewNonRetryableApplicationError("Temporal has no list", "Unlisted", nil)
+	a.terminatedErr = temporal.NewNonRetryableApplicationError("Temporal has no list", "Unlisted", nil)
 	_, _, err := a.sweep(sweepStart.Add(time.Hour), third,
 		ordercheck.SweepStart{Days: 30, HoldMarks: true})
 	require.ErrorContains(t, err, "Temporal has no list")
 	a.mustSweep(sweepStart.Add(time.Hour), third)
-	assert.Len(t, a.looked, 4, "without hold marks, nobody looks")
+	assert.Len(t, a.terminatedIn, 4, "no activity runs without hold marks")
 }

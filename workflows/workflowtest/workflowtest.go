@@ -10,9 +10,9 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// NewEnvironment returns an environment without logs that passes on a busy machine. By default an
-// environment fails a test that is idle for 3 seconds of real time, or whose workflow doesn't yield
-// for 1 second.
+// NewEnvironment returns an environment that logs nothing and has long timeouts, so that tests
+// pass on a busy machine. By default an environment fails a test that is idle for 3 seconds of
+// real time, or whose workflow doesn't yield for 1 second.
 func NewEnvironment() *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
