@@ -1,5 +1,5 @@
-// Package activities holds the gate's Temporal activities: all that workflows need from InFlow, the
-// rules, mail servers and Temporal itself.
+// Package activities holds the gate's Temporal activities. They call InFlow, the rules, mail
+// servers and Temporal itself on behalf of workflows.
 package activities
 
 import (
@@ -15,7 +15,7 @@ import (
 	"error-check-gate/internal/rules"
 )
 
-// Orders gets sales orders; [inflow.Client] implements it.
+// Orders reads and writes sales orders at InFlow; [inflow.Client] implements it.
 type Orders interface {
 	SalesOrder(ctx context.Context, id string, include []string) (*inflow.SalesOrder, error)
 	ListSalesOrders(ctx context.Context, query inflow.ListQuery) (inflow.SalesOrderList, error)
@@ -27,30 +27,31 @@ type Orders interface {
 // Activities holds the gate's activities and what they need.
 type Activities struct {
 	Orders Orders
-	// Rules returns the rule set of this worker's files at the moment of the call.
+	// Rules returns the rule set that this worker's files have at the moment of the call.
 	Rules func() *rules.Set
-	// Record knows which rule set is in force in the namespace; nil means the set of Rules is.
+	// Record knows which rule set is in force in the namespace; if it is nil, the set of Rules
+	// is.
 	Record RulesRecord
 	// Count is called after each evaluation, for metrics; may be nil.
 	Count func(ctx context.Context, checked ordercheck.CheckedOrder)
 	// Notifier sends notices; nil sends none.
 	Notifier *notify.Notifier
-	// HoldMarks shows the hold of orders in InFlow; nil never writes an order.
+	// HoldMarks writes and reads hold marks in InFlow; nil never writes an order.
 	HoldMarks *HoldMarks
-	// MarkStops is a Temporal client, which knows whether hold marks are stopped.
+	// MarkStops is a Temporal client that finds out whether hold marks are stopped.
 	MarkStops MarkStops
-	// SalesRep sends notices to the order's sales rep too.
+	// SalesRep says whether the order's sales rep gets its notices too.
 	SalesRep bool
 	// PastRuns is a Temporal client; without it, nothing is recalled from earlier runs.
 	PastRuns PastRuns
 	// Converter is the client's data converter; without it, encrypted payloads cannot be read.
 	Converter converter.DataConverter
-	// NoticesPerHour limits the messages that one receiver gets in NoticeWindow. Further notices are
-	// gathered into one message. Zero has no limit.
+	// NoticesPerHour limits the messages that one receiver gets in NoticeWindow. Further notices
+	// are gathered into one message. Zero means no limit.
 	NoticesPerHour int
-	// NoticeWindow is an hour if it is zero. Tests shorten it.
+	// NoticeWindow is the period of NoticesPerHour. Zero means an hour. Tests shorten it.
 	NoticeWindow time.Duration
-	// Gatherers is a Temporal client for NoticesPerHour; nil has no limit.
+	// Gatherers is the Temporal client that applies NoticesPerHour; nil means no limit.
 	Gatherers Gatherers
 	// Held is a Temporal client for digests; nil sends none.
 	Held OrderList

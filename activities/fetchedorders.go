@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// fetchedPage and maxFetchedPages limit the search for a fetch in the run's history. It is among
-	// the latest events, because the check follows it.
+	// fetchedPage, in events, and maxFetchedPages limit the search for a fetch in the run's
+	// history. The fetch is among the latest events, because the check follows it.
 	fetchedPage     = 50
 	maxFetchedPages = 20
 	// maxFetchedOrders and maxFetchedSize limit [fetchedOrders], in orders and in bytes.
@@ -27,17 +27,17 @@ const (
 	maxFetchedSize   = 16 << 20
 )
 
-// fetchedOrders keeps the results of FetchOrder until CheckOrder takes them. So the order stands in
-// the run's history once, and a worker that checks what it fetched need not read it from there. The
-// zero value is ready for use.
+// fetchedOrders keeps the results of FetchOrder until CheckOrder takes them. The workflow doesn't
+// pass the order on, so the history holds it only once. A worker that has fetched the order
+// itself needs no request to read it from there. The zero value is ready for use.
 type fetchedOrders struct {
 	mu     sync.Mutex
 	cached []cachedFetch // oldest first
 	size   int           // of the cached digests, in bytes
 }
 
-// fetchID tells attempts apart: an attempt whose answer Temporal never got may have read another
-// version of the order.
+// fetchID returns an id that each attempt has for itself: an attempt whose result Temporal never
+// got may have read another version of the order.
 func fetchID(info *activity.Info) string {
 	return info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
 }
@@ -49,6 +49,7 @@ type cachedFetch struct {
 
 func (k *cachedFetch) size() int { return len(k.fetched.Order) }
 
+// put adds a result. If the cache is full, it evicts the oldest results.
 func (f *fetchedOrders) put(runID string, fetched ordercheck.FetchedOrder) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,6 +60,7 @@ func (f *fetchedOrders) put(runID string, fetched ordercheck.FetchedOrder) {
 	}
 }
 
+// take removes a result and returns it. It returns false if the cache doesn't have it.
 func (f *fetchedOrders) take(runID, fetchID string) (ordercheck.FetchedOrder, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +96,7 @@ func (a *Activities) fetchedOrder(
 		err = a.converter().FromPayloads(result, &fetched)
 	}
 	if err == nil && fetched.FetchID != fetchID {
-		err = fmt.Errorf("it has fetch %q in place of %q", fetched.FetchID, fetchID)
+		err = fmt.Errorf("it has the result of fetch %q, not of %q", fetched.FetchID, fetchID)
 	}
 	if err != nil {
 		return ordercheck.FetchedOrder{}, fmt.Errorf("read the fetched order from the run's history: %w",
@@ -103,8 +105,8 @@ func (a *Activities) fetchedOrder(
 	return fetched, nil
 }
 
-// activityResult returns the result of an activity of the calling run. It fails if the run has
-// none.
+// activityResult reads the result of an activity from the history of the calling run. It fails if
+// no such activity has completed.
 func (a *Activities) activityResult(
 	ctx context.Context, info *activity.Info, activityID string,
 ) (*commonpb.Payloads, error) {

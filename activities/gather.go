@@ -14,7 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Gatherers is the part of Temporal's client that reaches the runs that count receivers' messages.
+// Gatherers is the part of Temporal's client that updates the runs which limit a receiver's
+// messages. There is one such run per receiver.
 type Gatherers interface {
 	NewWithStartWorkflowOperation(options client.StartWorkflowOptions, workflow any,
 		args ...any) client.WithStartWorkflowOperation
@@ -22,7 +23,7 @@ type Gatherers interface {
 		options client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error)
 }
 
-// admitTimeout leaves the activity, which has a minute, enough time to send.
+// admitTimeout leaves most of the activity's minute for sending.
 const admitTimeout = 20 * time.Second
 
 // admit asks a receiver's run whether to send a notice now. It starts the run if there is none.
@@ -55,15 +56,15 @@ func (a *Activities) admit(
 	return admitted, nil
 }
 
-// SendGathered sends a collective message. The address of a sales rep is in no history, so it asks
-// InFlow for the sales rep of one of the orders.
+// SendGathered sends one message with several notices. If the receiver is a sales rep, it first
+// asks InFlow for the sales rep of one of the orders, because no history holds an address.
 func (a *Activities) SendGathered(
 	ctx context.Context, in ordercheck.SendGatheredInput,
 ) (ordercheck.SentGathered, error) {
 	if a.Notifier == nil {
 		return ordercheck.SentGathered{}, nil
 	}
-	var recipients notify.Notice // with the fields that decide on the targets
+	var recipients notify.Notice // has only the fields that decide on the targets
 	for i := range in.Message.Notices {
 		recipients.HasSalesRep = recipients.HasSalesRep || in.Message.Notices[i].HasSalesRep
 	}
@@ -77,7 +78,7 @@ func (a *Activities) SendGathered(
 		}
 		recipients.SalesRepEmail = email
 	}
-	var other string
+	var rep string // receiver of the order's present sales rep
 	for _, target := range a.Notifier.Targets(&recipients) {
 		switch {
 		case target.Receiver() == in.Receiver:
@@ -85,11 +86,11 @@ func (a *Activities) SendGathered(
 				a.Notifier.SendCollection(ctx, target, &in.Message),
 			)
 		case target.Name() == ordercheck.TargetSalesRep:
-			other = target.Receiver()
+			rep = target.Receiver()
 		}
 	}
 	if in.LookUp != "" {
-		return a.moveGathered(ctx, &in, other)
+		return a.moveGathered(ctx, &in, rep)
 	}
 	return ordercheck.SentGathered{},
 		temporal.NewNonRetryableApplicationError(
@@ -97,8 +98,8 @@ func (a *Activities) SendGathered(
 			errorNoticeRefused, nil)
 }
 
-// moveGathered has an order's notices gathered for its new sales rep, unless the new one gets every
-// notice anyway.
+// moveGathered hands an order's notices to the gathering run of its new sales rep. If rep is
+// empty, the new sales rep gets every notice anyway.
 func (a *Activities) moveGathered(
 	ctx context.Context, in *ordercheck.SendGatheredInput, rep string,
 ) (ordercheck.SentGathered, error) {

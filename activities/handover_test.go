@@ -23,13 +23,13 @@ import (
 	"error-check-gate/internal/ordersignal"
 )
 
-// signals collects the signals that it does not refuse.
+// signals is a client of Temporal that collects the signals it doesn't refuse.
 type signals struct {
-	refuse func(workflowID string) error
-	taken  func(total int)
+	refuse func(workflowID string) error // returns the error of a refused signal; may be nil
+	taken  func(orders int)              // gets the number of orders signalled so far; may be nil
 
 	mu  sync.Mutex
-	got map[string][]ordercheck.Delivery
+	got map[string][]ordercheck.Delivery // by workflow id
 }
 
 func (s *signals) SignalWithStartWorkflow(_ context.Context, workflowID, _ string, signalArg any,
@@ -174,7 +174,8 @@ func TestHandOverOfStuckOrders(t *testing.T) {
 }
 
 // TestHandOverWithInvalidHeartbeat checks that all orders are signalled if the heartbeat of the
-// previous attempt is invalid: twice is harmless, never is not.
+// previous attempt is invalid. To signal an order twice is harmless, but to skip it loses
+// deliveries.
 func TestHandOverWithInvalidHeartbeat(t *testing.T) {
 	for _, details := range []any{"nonsense", []int{7, 50}, []int{-1}} {
 		var s signals

@@ -11,7 +11,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-func TestOnlyWhatTheGateWroteIsAMark(t *testing.T) {
+func TestOnlyTextsOfTheGateAreMarks(t *testing.T) {
 	t.Parallel()
 	marks, err := NewHoldMarks("custom3", "", time.UTC, false)
 	require.NoError(t, err)
@@ -46,12 +46,13 @@ func TestOnlyWhatTheGateWroteIsAMark(t *testing.T) {
 				want.Text, seen = tt.value, ""
 			}
 			assert.Equal(t, &want, field)
-			assert.Equal(t, seen, order.CustomFields["custom3"], "what rules see")
+			assert.Equal(t, seen, order.CustomFields["custom3"], "the rules see this value")
 		})
 	}
 }
 
-// A mark is no news to rules, wherever it stands and whichever worker fetches the order.
+// Rules never see a mark, even if the worker that fetches the order writes no marks or uses
+// another field.
 func TestNoRuleSeesAMark(t *testing.T) {
 	t.Parallel()
 	const mark = "HOLD since 25 Nov: total is wrong"
@@ -65,7 +66,7 @@ func TestNoRuleSeesAMark(t *testing.T) {
 	}
 }
 
-func TestTheContentOfAnOrderIsTheSameWithAndWithoutAMark(t *testing.T) {
+func TestContentHashIsTheSameWithAndWithoutAMark(t *testing.T) {
 	t.Parallel()
 	before := inflow.SalesOrder{Timestamp: "1", CustomFields: map[string]string{"custom1": "kept"}}
 	after := inflow.SalesOrder{
@@ -76,11 +77,12 @@ func TestTheContentOfAnOrderIsTheSameWithAndWithoutAMark(t *testing.T) {
 	assert.NotEqual(t, contentHash(before), contentHash(after))
 }
 
-// After a conflict the order is compared all the same: a proxy may have repeated the write.
-func TestWhichAnswersSayThatNothingIsWritten(t *testing.T) {
+// A conflict (409) is not certain: a proxy may have repeated a write that InFlow has done.
+func TestCertainlyNotWritten(t *testing.T) {
 	t.Parallel()
 	for status, certain := range map[int]bool{
-		200: false, 400: true, 401: true, 404: true, 408: false, 409: false, 429: true, 500: false, 503: false,
+		200: false, 400: true, 401: true, 404: true, 408: false, 409: false, 429: true,
+		500: false, 503: false,
 	} {
 		assert.Equal(t, certain, certainlyNotWritten(status), status)
 	}

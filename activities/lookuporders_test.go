@@ -32,7 +32,8 @@ const listedOrders = `[
 	{"salesOrderId":"other","orderNumber":"SO-000120","orderDate":"2026-01-01T00:00:00Z","poNumber":"PO-1","email":"jane@example.com","lines":[
 		{"productId":"p1","quantity":{"uomQuantity":"3.000","uom":"ea."},"unitPrice":"10.50"},{"productId":"p9","quantity":{"uomQuantity":"1"}}]}]`
 
-// lookupEnvironment runs activities against an InFlow that answers with order and list.
+// lookupEnvironment runs activities against an InFlow that answers with order and list. lists
+// counts the requests for the list.
 func lookupEnvironment(
 	t *testing.T, a *activities.Activities, order, list http.HandlerFunc,
 ) (env *testsuite.TestActivityEnvironment, lists *int) {
@@ -69,7 +70,7 @@ func TestRecentOrdersAreCachedPerCustomer(t *testing.T) {
 		&ordercheck.LookUpOrdersInput{SalesOrderID: orderID, CustomerID: "c", ProductIDs: []string{"p1"}},
 		fetched.LookUp)
 	assert.Nil(t, fetched.Lookups.RecentOrders)
-	assert.Zero(t, *lists, "fetching an order is one request")
+	assert.Zero(t, *lists, "fetching an order doesn't list orders")
 
 	value, err := env.ExecuteActivity(ordercheck.ActivityLookUpOrders, *fetched.LookUp)
 	require.NoError(t, err)
@@ -79,7 +80,7 @@ func TestRecentOrdersAreCachedPerCustomer(t *testing.T) {
 	other := recent.Orders[0]
 	assert.Equal(t, "SO-000120", other.OrderNumber)
 	assert.Equal(t, 2, other.Lines)
-	require.Len(t, other.Goods, 1, "of its own products only")
+	require.Len(t, other.Goods, 1, "only products that the order has too")
 	assert.Equal(
 		t,
 		ordercheck.RecentGoods{
@@ -93,7 +94,7 @@ func TestRecentOrdersAreCachedPerCustomer(t *testing.T) {
 
 	again, err := fetch(env)
 	require.NoError(t, err)
-	assert.Nil(t, again.LookUp, "known already")
+	assert.Nil(t, again.LookUp, "the recent orders are cached")
 	assert.Equal(t, recent.Orders[0].SalesOrderID, again.Lookups.RecentOrders.Orders[0].SalesOrderID)
 	_, err = env.ExecuteActivity(ordercheck.ActivityLookUpOrders, *fetched.LookUp)
 	require.NoError(t, err)
@@ -114,7 +115,7 @@ func TestCacheOfCustomersIsLimited(t *testing.T) {
 			ordercheck.LookUpOrdersInput{CustomerID: id})
 		require.NoError(t, err)
 	}
-	assert.Equal(t, 201, *lists, "the latest is kept, the first is not")
+	assert.Equal(t, 201, *lists, "the latest customer is cached, the first one was evicted")
 }
 
 func TestLookUpErrorsHaveTheirTypes(t *testing.T) {
@@ -205,6 +206,6 @@ func TestInvoiceOfThePreviousRunIsRecalled(t *testing.T) {
 		assert.Equal(t, tt.order == invoiced, fetched.Billed != nil, name)
 		failed := name == "unreadable" || name == "Temporal is busy"
 		assert.Equal(t, failed, slices.Contains(fetched.Lookups.Failed, ordercheck.LookupBilled),
-			"%s: an unknown order is not seen for the first time", name)
+			"%s: the order must not look as if it was never invoiced before", name)
 	}
 }

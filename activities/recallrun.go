@@ -22,12 +22,13 @@ type PastRuns interface {
 	WorkflowService() workflowservice.WorkflowServiceClient
 }
 
-// maxPastRuns limits the search for the last run that checked the order. Later runs all failed.
+// maxPastRuns is the number of runs, latest first, among which RecallRun looks for one that
+// checked the order.
 const maxPastRuns = 100
 
-// RecallRun finds the order's last run that checked it, and returns the data that a new run needs:
-// the overridden findings, the warnings that people know of, and the failure of the latest run. A
-// terminated run left no report.
+// RecallRun finds the last run that checked the order, and returns the data that a new run needs:
+// the overridden findings, the findings that people were notified of, and the failure of the
+// latest run. It skips terminated runs, because they leave no report.
 func (a *Activities) RecallRun(
 	ctx context.Context, in ordercheck.RecallRunInput,
 ) (ordercheck.RecalledRun, error) {
@@ -54,7 +55,7 @@ func (a *Activities) RecallRun(
 			recalled.Failure = failure
 		}
 		if report.CheckedAt.IsZero() {
-			continue // it ended before its first check
+			continue // the run ended before its first check
 		}
 		for f := range report.All() {
 			if f.State == ordercheck.FindingOverridden && f.Override != nil {
@@ -69,8 +70,9 @@ func (a *Activities) RecallRun(
 	return recalled, nil
 }
 
-// lastReport reads the report of a run that has ended. It is the result, or comes with the failure
-// or cancellation. It is empty if the run left none. failure is the run's error type, if it failed.
+// lastReport reads the report of a closed run, from its result or from the details of its failure
+// or cancellation. The report is empty if the run left none. failure is the error type of a
+// failed run, and "" otherwise.
 func lastReport(
 	ctx context.Context, run client.WorkflowRun,
 ) (report ordercheck.Report, failure string, err error) {

@@ -10,8 +10,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// RecallSweep returns the marks of the last completed sweep, for a sweep that its schedule gave
-// none. Without marks, the sweep compares more orders.
+// RecallSweep returns the marks of the last completed sweep. A sweep calls it if its schedule has
+// no result of an earlier sweep. If the marks cannot be read, they are zero, and the sweep
+// compares more orders.
 func (a *Activities) RecallSweep(ctx context.Context) (ordercheck.SweepMarks, error) {
 	if a.PastRuns == nil {
 		return ordercheck.SweepMarks{}, nil

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// recordTimeout limits one signal. A failed attempt is followed by another.
+	// recordTimeout limits one call to Temporal. If it fails, Temporal retries the activity.
 	recordTimeout = 10 * time.Second
-	// maxOutcomesInSignal limits the outcomes of one signal, of about 100 bytes each: a tenth of what a
-	// payload may have.
+	// maxOutcomesInSignal limits the outcomes of one signal. An outcome takes about 100 bytes, so
+	// the signal takes a tenth of the 2 MiB that Temporal allows.
 	maxOutcomesInSignal = 2000
 )
 
@@ -28,8 +28,9 @@ type OutcomesRun interface {
 	) (client.WorkflowRun, error)
 }
 
-// RecordOutcomes is the activity [ordercheck.ActivityRecordOutcomes]. One signal is in flight at a
-// time. Outcomes that come meanwhile share the next one, because a single run gets them all.
+// RecordOutcomes is the activity [ordercheck.ActivityRecordOutcomes]. A single run counts the
+// outcomes of all orders, so at most one signal is in flight. Outcomes that arrive meanwhile
+// share the next signal.
 type RecordOutcomes struct {
 	Temporal OutcomesRun
 
@@ -42,8 +43,8 @@ type RecordOutcomes struct {
 type outcomesBatch struct {
 	orders []ordercheck.OrderOutcomes
 	size   int           // number of outcomes
-	sent   chan struct{} // closed after the signal
-	err    error         // of the signal; read it only after sent is closed
+	sent   chan struct{} // closed when the call to Temporal has ended
+	err    error         // of that call; read it only after sent is closed
 }
 
 // Register registers the activity of [ordercheck.TaskQueue].
@@ -63,7 +64,7 @@ func (r *RecordOutcomes) RecordOutcomes(ctx context.Context, in ordercheck.Order
 	}
 }
 
-// join adds an order's outcomes to the last batch that waits and has room.
+// join adds an order's outcomes to the last waiting batch, or to a new batch if that has no room.
 func (r *RecordOutcomes) join(in *ordercheck.OrderOutcomes) *outcomesBatch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,8 +84,8 @@ func (r *RecordOutcomes) join(in *ordercheck.OrderOutcomes) *outcomesBatch {
 	return batch
 }
 
-// send sends batches until none waits. No caller's context applies, because a batch is of several
-// callers.
+// send sends batches until none waits. It doesn't use a caller's context, because several callers
+// share a batch.
 func (r *RecordOutcomes) send() {
 	for {
 		r.mu.Lock()
@@ -112,7 +113,8 @@ func (r *RecordOutcomes) signal(orders []ordercheck.OrderOutcomes) error {
 			StaticSummary:         "What became of errors, by rule and day",
 		}, ordercheck.OutcomesWorkflowType, struct{}{})
 	if err != nil {
-		return fmt.Errorf("signal run %s what became of errors: %w", ordercheck.OutcomesWorkflowID, err)
+		return fmt.Errorf("signal outcomes of errors to run %s: %w",
+			ordercheck.OutcomesWorkflowID, err)
 	}
 	return nil
 }

@@ -15,20 +15,21 @@ import (
 
 // RulesRecord knows the rule set in force in the namespace.
 type RulesRecord interface {
-	// InForce returns the record, which must not be older than notBefore. The set is nil if this
-	// worker does not have it. It fails if the record cannot be read.
+	// InForce returns the record, which it read at notBefore or later, and the set in force. The
+	// set is nil if this worker does not have it. InForce fails if it cannot read the record.
 	InForce(ctx context.Context, notBefore time.Time) (ordercheck.InForce, *rules.Set, error)
 }
 
-// retryElsewhere returns the delay before an evaluation that this worker cannot do is retried:
-// short while another worker is likely to get it, longer if none seems to have the set.
+// retryElsewhere returns the delay before the retry of an evaluation for which this worker lacks
+// the rule set. The first delays are short, because another worker may get the retry. They grow
+// to 15 s if no worker seems to have the set.
 func retryElsewhere(attempt int32) time.Duration {
 	const shortest, longest = 250 * time.Millisecond, 15 * time.Second
 	return min(longest, shortest*time.Duration(max(1, attempt-8)))
 }
 
-// setInForce returns the rule set in force, and since when. It fails if this worker does not have
-// the set; then another worker retries.
+// setInForce returns the rule set in force, and since when it is in force. It fails if this
+// worker does not have the set. Temporal then retries, maybe on another worker.
 func (a *Activities) setInForce(
 	ctx context.Context, notBefore time.Time,
 ) (*rules.Set, time.Time, error) {
@@ -37,8 +38,8 @@ func (a *Activities) setInForce(
 	}
 	inForce, set, err := a.Record.InForce(ctx, notBefore)
 	if err == nil && set == nil {
-		err = fmt.Errorf("this worker does not have the rule set in force, %s %s: another worker may, "+
-			"or go back to a set that this one has: 'gate rules in-force' lists them",
+		err = fmt.Errorf("this worker does not have the rule set in force, %s %s; "+
+			"if no worker has it, go back to another set: 'gate rules in-force' lists them",
 			inForce.Name, inForce.Digest)
 	}
 	if err != nil {
@@ -49,9 +50,9 @@ func (a *Activities) setInForce(
 	return set, inForce.Since, nil
 }
 
-// setForFetch returns the set whose needs are fetched, and the name of the set in force. A worker
-// without the set in force fetches the needs of its own set, and the worker that checks asks for
-// the rest.
+// setForFetch returns the rule set that decides what to fetch, and the name of the set in force.
+// If this worker doesn't have the set in force, its own set decides, and the worker that checks
+// the order asks for the rest.
 func (a *Activities) setForFetch(ctx context.Context) (*rules.Set, ordercheck.RuleSet) {
 	own := a.Rules()
 	if a.Record == nil {
