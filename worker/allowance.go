@@ -23,11 +23,11 @@ import (
 	"error-check-gate/internal/watchdog"
 )
 
-// inflowSpread is the time over which we spread a minute's allowance. Temporal limits the starts of
-// a queue's activities, including retries, but lets a burst of one second's starts, and one more,
-// come at once. Spread over 66 seconds, no more requests than the allowance start within 64
-// seconds. The remaining two requests absorb network jitter and the burst that a restarted Temporal
-// server allows.
+// inflowSpread is the time over which we spread a minute's allowance. Temporal limits the rate at
+// which a queue's activities start, including retries, but allows a burst: the starts of one
+// second, and one more. Spread over 66 seconds, at most the allowance starts within any 64
+// seconds, which leaves 4 seconds of a minute's limit for network jitter and for the burst that a
+// restarted Temporal server allows.
 const inflowSpread = 66 * time.Second
 
 // inflowRate returns the rate limit of InFlow's task queue, in starts per second.
@@ -36,15 +36,16 @@ func inflowRate(requestsPerMinute int) float64 {
 }
 
 // headStart is how much earlier a request is retried than one of the next priority, if both wait
-// until InFlow takes requests again. Temporal orders only requests that are in the queue.
+// until InFlow accepts requests again. Temporal sorts only requests that are in the queue, so the
+// more urgent one must be there first.
 const headStart = 250 * time.Millisecond
 
-// allowance keeps this worker's requests back while InFlow has told it to wait. Temporal's rate
-// limit bounds the gate's own requests, but other programs spend the account's quota too.
+// allowance postpones this worker's requests while InFlow has told it to wait. Temporal's rate
+// limit bounds the gate's own requests, but other programs use the account's quota too.
 //
 // An attempt that starts meanwhile fails at once, without a request, and is retried when the wait
-// is over, so it occupies no slot and spends none of its 20 seconds. Every worker learns to wait
-// from a 429 answer to one of its own requests.
+// is over, so it occupies no slot and uses none of its 20 seconds. A worker starts to wait when
+// one of its own requests gets a 429.
 type allowance struct {
 	interceptor.WorkerInterceptorBase
 	perMinute int
@@ -67,15 +68,15 @@ const (
 	queueMaxAge  = 30 * time.Second // Temporal's rates are averages of 30 seconds
 )
 
-// newAllowance makes an allowance and registers its metrics; stop unregisters them. Some of the
-// metrics need a.queue to run.
+// newAllowance makes an allowance and registers its metrics; stop unregisters them. Run a.queue
+// too: it supplies the values of some metrics.
 func newAllowance(
 	c client.Client, namespace string, perMinute int, clock *clock, provider metric.MeterProvider,
 	w *watchdog.Watchdog,
 ) (a *allowance, stop func() error, err error) {
 	a = &allowance{perMinute: perMinute, temporal: c, namespace: namespace, clock: clock}
 	a.queue = poll.New(a.queueStats, poll.Options{
-		Name:  "the question to Temporal about task queue " + ordercheck.InflowTaskQueue,
+		Name:  "the request to Temporal for the state of task queue " + ordercheck.InflowTaskQueue,
 		Every: queueEvery, Timeout: queueTimeout, MaxAge: queueMaxAge, Watchdog: w,
 	})
 	meter := provider.Meter(scopeName)
@@ -92,8 +93,8 @@ func newAllowance(
 	return a, stop, nil
 }
 
-// observeQueue registers the metrics that come from Temporal's statistics of the task queue. Values
-// that are not known are left out.
+// observeQueue registers the metrics that come from Temporal's statistics of the task queue.
+// While the statistics are unknown, these metrics have no values.
 func (a *allowance) observeQueue(meter metric.Meter) (stop func() error, err error) {
 	var errs [4]error
 	setting, err := meter.Int64ObservableGauge("gate.inflow.allowance", metric.WithUnit("{request}"),
@@ -140,6 +141,8 @@ func (a *allowance) observeQueue(meter metric.Meter) (stop func() error, err err
 	return registration.Unregister, nil
 }
 
+// queueStats asks Temporal for the statistics of InFlow's task queue, and updates the clock from
+// the answer.
 func (a *allowance) queueStats(
 	ctx context.Context,
 ) (*workflowservice.DescribeTaskQueueResponse, error) {
@@ -159,6 +162,7 @@ func (a *allowance) queueStats(
 	return stats, nil
 }
 
+// remaining returns the unused share of the allowance, from 0 to 1.
 func (a *allowance) remaining(dispatchedPerSecond float32) float64 {
 	if a.wait() > 0 {
 		return 0
@@ -171,7 +175,7 @@ func priorityLabel(priority int) metric.MeasurementOption {
 	return metric.WithAttributes(attribute.String("priority", strconv.Itoa(min(max(priority, 1), 5))))
 }
 
-// wait returns how long no request may be made; 0 if one may be made now.
+// wait returns the time until a request may be made, or 0 if one may be made now.
 func (a *allowance) wait() time.Duration {
 	until := a.until.Load()
 	if until == nil {
@@ -180,8 +184,8 @@ func (a *allowance) wait() time.Duration {
 	return max(time.Until(*until), 0)
 }
 
-// close lets no request through for d. It never shortens an earlier wait.
-func (a *allowance) close(d time.Duration) {
+// pause lets no request through for d. It never shortens an earlier pause.
+func (a *allowance) pause(d time.Duration) {
 	until := time.Now().Add(d)
 	for {
 		before := a.until.Load()
@@ -233,12 +237,13 @@ func (i *allowedActivity) ExecuteActivity(
 		failed.NextRetryDelay() <= 0 {
 		return result, err
 	}
-	a.close(failed.NextRetryDelay())
+	a.pause(failed.NextRetryDelay())
 	return nil, later(failed.Message(), failed.NextRetryDelay(), priority,
 		temporal.ApplicationErrorOptions{Cause: failed.Unwrap()})
 }
 
-// later returns an error that retries the activity after the wait, most urgent priority first.
+// later returns an error that makes Temporal retry the activity after the wait. Less urgent
+// requests wait a little longer.
 func later(
 	message string, wait time.Duration, priority int, o temporal.ApplicationErrorOptions,
 ) error {

@@ -17,8 +17,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// The test computes the most requests that Temporal starts within 64 seconds: a full burst of one
-// second's starts, and one more (see service/matching's limiter).
+// TestAnyMinuteStartsAtMostTheAllowance computes the largest number of requests that Temporal
+// starts within 64 seconds. Temporal allows a burst of one second's starts, and one more (see the
+// limiter in its service/matching).
 func TestAnyMinuteStartsAtMostTheAllowance(t *testing.T) {
 	const burst, length = time.Second, 64 * time.Second
 	for _, perMinute := range []int{1, 2, 6, 30, 59, 60, 61, 100, 600, 6000} {
@@ -28,7 +29,7 @@ func TestAnyMinuteStartsAtMostTheAllowance(t *testing.T) {
 			at = max(0, time.Duration(starts+1)*interval-burst)
 		}
 		assert.LessOrEqual(t, starts, perMinute)
-		assert.GreaterOrEqual(t, starts, perMinute*9/10, "and not much less")
+		assert.GreaterOrEqual(t, starts, perMinute*9/10, "and not much fewer")
 	}
 }
 
@@ -60,24 +61,24 @@ func TestWorkerMakesNoRequestsWhileItMustWait(t *testing.T) {
 		return temporal.NewApplicationErrorWithOptions("429", ordercheck.ErrorInflowRateLimited,
 			temporal.ApplicationErrorOptions{NextRetryDelay: wait})
 	}
-	const webhook = 2 * headStart // an activity without a priority
+	const webhook = 2 * headStart // extra delay of an activity without a priority
 
 	answer = temporal.NewApplicationError("503", ordercheck.ErrorInflowUnavailable)
 	assert.Zero(t, ask())
-	assert.Zero(t, a.wait(), "another failure is that request's own")
+	assert.Zero(t, a.wait(), "after other failures the worker doesn't wait")
 
 	answer = limited(time.Minute)
 	assert.Equal(t, time.Minute+webhook, ask())
 	assert.Equal(t, 2, requests)
 	answer = nil
 	wait := ask()
-	assert.Equal(t, 2, requests, "no request while the worker is to wait")
+	assert.Equal(t, 2, requests, "no request while the worker must wait")
 	assert.LessOrEqual(t, wait, time.Minute+webhook)
 	assert.Greater(t, wait, webhook)
 	assert.Zero(t, a.remaining(0))
 
-	a.close(time.Second)
-	assert.Greater(t, a.wait(), time.Second, "a shorter wait does not end a longer one")
+	a.pause(time.Second)
+	assert.Greater(t, a.wait(), time.Second, "a shorter pause does not end a longer one")
 
 	over := time.Now()
 	a.until.Store(&over)

@@ -80,7 +80,7 @@ func (m *checkMetrics) MarkWritten(outcome orderlife.MarkOutcome) {
 	m.marks.Add(context.Background(), 1, outcomeLabel(outcome))
 }
 
-// ErrorsEnded counts what became of errors.
+// ErrorsEnded counts the outcome of a rule's errors.
 func (m *checkMetrics) ErrorsEnded(outcome ordercheck.RuleOutcome) {
 	if m.countOutcome != nil {
 		m.countOutcome(context.Background(), outcome)

@@ -12,25 +12,28 @@ import (
 )
 
 const (
-	// clockWarning is far more than the milliseconds by which clocks that use NTP differ.
+	// clockWarning is the offset above which we log a warning. Clocks that use NTP differ by
+	// milliseconds.
 	clockWarning = time.Second
-	// clockLimit is half of CheckOrder's 10 seconds. Temporal's SDK takes an attempt's deadline from
-	// Temporal's clock, and waits for it by the worker's clock. If that is ahead, every attempt gets
-	// less time. If it is behind, an attempt goes on after Temporal has given it up.
+	// clockLimit is the offset above which the worker isn't ready. It is half of CheckOrder's 10
+	// seconds. Temporal's SDK takes an attempt's deadline from Temporal's clock, but waits for it
+	// by the worker's clock. If the worker's clock is ahead, every attempt gets less time. If it
+	// is behind, an attempt goes on after Temporal has given it up.
 	clockLimit = 5 * time.Second
 	// clockRepeat is the time between log lines about a clock that stays wrong.
 	clockRepeat = 5 * time.Minute
 )
 
 // clock compares this machine's clock with Temporal's. No call of Temporal's API returns the
-// server's time, but it lists the pollers of a task queue with the time of their latest poll. If
-// that has changed between two requests, the poll began between them. So the offset lies between
-// two bounds, and clock reports the smallest offset within them. On a slow machine or network the
-// bounds are further apart, but a correct clock is never reported as wrong.
+// server's time, but one lists the pollers of a task queue with the time of their latest poll. If
+// that time has changed between two requests, the poll began between them. So the offset lies
+// between two bounds, and clock reports the smallest offset within them. On a slow machine or
+// network the bounds are further apart, but clock never reports a correct clock as wrong.
 type clock struct {
 	now    func() time.Time
 	logger *slog.Logger
-	// offset is the smallest possible offset of the local clock; nil until known.
+	// offset is the smallest possible offset of the local clock; positive if it is ahead of
+	// Temporal's; nil until known.
 	offset atomic.Pointer[time.Duration]
 
 	// Only the polling goroutine uses these.
@@ -70,7 +73,8 @@ func newClock(
 	return c, registration.Unregister, nil
 }
 
-// observe takes Temporal's answer to a request that was made at asked by the local clock.
+// observe updates the offset from Temporal's answer to a request that was made at asked, by the
+// local clock.
 func (c *clock) observe(
 	ctx context.Context, asked time.Time, answer *workflowservice.DescribeTaskQueueResponse,
 ) {
@@ -92,7 +96,7 @@ func (c *clock) observe(
 	}
 	c.lastPoll = poll
 	if !known {
-		return // the poll may have been a while ago
+		return // the poll may have begun long before the request
 	}
 	offset := nearest(before.Sub(poll), answered.Sub(poll))
 	c.offset.Store(&offset)
@@ -131,7 +135,7 @@ func (c *clock) log(ctx context.Context, offset time.Duration) {
 		"difference", describeOffset(offset), "limit", clockLimit.String())
 }
 
-// ready fails if the clock is known to be too far from Temporal's for checks.
+// ready returns an error if the clock is known to differ from Temporal's by more than clockLimit.
 func (c *clock) ready() error {
 	if offset := c.offset.Load(); offset != nil && offset.Abs() > clockLimit {
 		return fmt.Errorf("this machine's clock is at least %s, and at most %v is allowed: "+

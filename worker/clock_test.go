@@ -15,7 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// observation is a question to Temporal, in time by Temporal's clock.
+// observation is a request to Temporal, and the time of the latest poll in its answer. All times
+// are by Temporal's clock, since the test's start.
 type observation struct{ asked, answered, lastPoll time.Duration }
 
 func TestClockReportsTheSmallestPossibleOffset(t *testing.T) {
@@ -28,7 +29,7 @@ func TestClockReportsTheSmallestPossibleOffset(t *testing.T) {
 		ahead        time.Duration
 		observations []observation
 		says         string // the error of /readyz
-		level        string // of the log's line
+		level        string // of the line in the log, if any
 	}{
 		"right":                    {0, steady, "", ""},
 		"right, on a slow machine": {0, slow, "", ""},
@@ -60,7 +61,7 @@ func TestClockReportsTheSmallestPossibleOffset(t *testing.T) {
 					}, {LastAccessTime: timestamppb.New(epoch.Add(o.lastPoll))},
 				}}
 				c.observe(t.Context(), epoch.Add(o.asked+tc.ahead), answer)
-				c.observe(t.Context(), epoch.Add(o.asked+tc.ahead), answer) // the same poll says nothing new
+				c.observe(t.Context(), epoch.Add(o.asked+tc.ahead), answer) // changes nothing
 			}
 			if tc.says == "" {
 				require.NoError(t, c.ready())

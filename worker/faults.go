@@ -6,11 +6,12 @@ import (
 	"error-check-gate/internal/option"
 )
 
-// minSweepEvery is the shortest interval that Temporal's schedules keep up with.
+// minSweepEvery is the shortest interval at which Temporal's schedules start runs reliably.
 const minSweepEvery = 10 * time.Second
 
-// Faults returns everything that is wrong with options that come from settings. The fields of
-// Settings and Sweep have names such as SettleQuiet and Sweep.Every.
+// Faults returns everything that is wrong with options that come from settings. A fault names a
+// field of Settings without a prefix, for example SettleQuiet, and a field of Sweep with one, for
+// example Sweep.Every.
 func (o *Options) Faults() option.Faults {
 	faults := o.Settings.Faults()
 	positive := func(field string, n int) {

@@ -144,7 +144,7 @@ func (r *rulesRecord) run(ctx context.Context, w *watchdog.Watchdog) {
 		failing = err != nil
 		return struct{}{}, err
 	}, poll.Options{
-		Name:  "the question to Temporal which rule set is in force",
+		Name:  "the request to Temporal for the rule set in force",
 		Every: rulesPoll, Timeout: 2 * rulesTimeout, Watchdog: w,
 	}).Run(ctx)
 }

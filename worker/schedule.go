@@ -29,9 +29,10 @@ const (
 // managedSchedule is a schedule that workers bring up to date when they start.
 type managedSchedule struct {
 	id string
-	// ensure tries once. done says what it did; empty if nothing.
+	// ensure tries once to bring the schedule up to date. done says what it changed, and is empty
+	// if there was nothing to change.
 	ensure func(ctx context.Context) (done string, err error)
-	// denied is the log line if the worker may not write schedules.
+	// denied is the text to log if the worker may not write schedules.
 	denied string
 	logger *slog.Logger
 }
@@ -73,8 +74,9 @@ func mayNotSchedule(err error) bool {
 	return errors.As(err, &denied) || errors.As(err, &unimplemented)
 }
 
-// createOrUpdate creates a schedule, or lets apply change it if it exists. apply says what it did;
-// empty if nothing. Several workers may call createOrUpdate at once.
+// createOrUpdate creates a schedule, or lets apply change it if it exists. apply and
+// createOrUpdate return what they changed, or "" if there was nothing to change. Several workers
+// may call createOrUpdate at once.
 func createOrUpdate(
 	ctx context.Context, schedules client.ScheduleClient, options client.ScheduleOptions,
 	apply func(*client.Schedule) (done string),

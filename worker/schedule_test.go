@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestScheduleIsKeptUntilAnUpdateIsSeen: Temporal may drop an update without an error.
-func TestScheduleIsKeptUntilAnUpdateIsSeen(t *testing.T) {
+// TestReconcileChecksItsUpdate checks that reconcile looks at the schedule again after an update,
+// because Temporal may drop an update without an error.
+func TestReconcileChecksItsUpdate(t *testing.T) {
 	away := errors.New("Temporal is away")
 	type answer struct {
 		done string

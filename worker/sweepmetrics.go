@@ -21,9 +21,9 @@ const (
 	sweepTimeout = 10 * time.Second
 )
 
-// lastSweep keeps the last sweep that completed, for metrics. It asks Temporal, so all workers
-// report the same, even right after their start. While Temporal is away it keeps the last answer:
-// the metric is a point in time, which doesn't get stale.
+// lastSweep holds the last sweep that completed, for metrics. It asks Temporal, so all workers
+// report the same values, even right after their start. While Temporal is down it keeps the last
+// answer: the metric is a point in time, which doesn't get stale.
 type lastSweep struct {
 	temporal client.Client
 	logger   *slog.Logger
@@ -31,12 +31,14 @@ type lastSweep struct {
 	seen     atomic.Pointer[goodSweep] // nil if none has completed
 }
 
+// goodSweep is a sweep that completed.
 type goodSweep struct {
 	runID   string
 	endedAt time.Time
-	missed  int
+	missed  int // missed webhooks
 }
 
+// observe registers the metrics of sweeps. Their values are known once lastSweep.run has begun.
 func (s Sweep) observe(
 	c client.Client, logger *slog.Logger, provider metric.MeterProvider,
 ) (*lastSweep, error) {
@@ -76,9 +78,10 @@ func (s Sweep) observe(
 	return l, nil
 }
 
-// run looks for the last good sweep until ctx is done.
+// run looks for the last good sweep every 30 seconds until ctx is done. Then it unregisters the
+// metrics.
 func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
-	defer func() { _ = l.observed.Unregister() }() // it fails for a registration of another meter only
+	defer func() { _ = l.observed.Unregister() }() // fails only with another meter's registration
 	poll.New(func(asked context.Context) (*goodSweep, error) {
 		err := l.look(asked)
 		if err != nil && ctx.Err() == nil {
@@ -86,7 +89,7 @@ func (l *lastSweep) run(ctx context.Context, w *watchdog.Watchdog) {
 		}
 		return l.seen.Load(), err
 	}, poll.Options{
-		Name: "the question to Temporal about the last sweep", Every: sweepPoll, Timeout: sweepTimeout,
+		Name: "the request to Temporal for the last sweep", Every: sweepPoll, Timeout: sweepTimeout,
 		Watchdog: w,
 	}).Run(ctx)
 }
@@ -101,7 +104,7 @@ func (l *lastSweep) look(ctx context.Context) error {
 		return fmt.Errorf("list the sweeps: %w", err)
 	}
 	if len(runs.GetExecutions()) == 0 {
-		return nil // none yet, or past Temporal's retention: keep the last answer
+		return nil // none has completed, or Temporal has deleted them all: keep the last answer
 	}
 	last := runs.GetExecutions()[0]
 	if seen := l.seen.Load(); seen != nil && last.GetExecution().GetRunId() == seen.runID {
