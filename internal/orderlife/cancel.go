@@ -7,14 +7,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// CancelledByOperator records that an operator cancelled the run. Due checks come first.
+// CancelledByOperator records that an operator cancelled the run. The hold ends after the checks
+// that are due.
 func (s *State) CancelledByOperator() { s.Cancellation = CancelRequested }
 
 // EndedByHand ends the hold for an operator who cancelled the run, after a check of every delivery
 // that came before the cancellation. The run ends once its notices are sent.
 func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 	s.Cancellation = Cancelled
-	text := byHand(by)
+	text := cancellationNote(by)
 	held := s.held()
 	if held || s.Report.Note == "" {
 		s.Report.Note = text
@@ -32,8 +33,8 @@ func (s *State) EndedByHand(now time.Time, by ordercheck.Cancellation) {
 	s.noteOutcomes(now, open, always(ordercheck.OutcomeEndedByHand))
 }
 
-// byHand returns the report's note for a hold that an operator ended.
-func byHand(by ordercheck.Cancellation) string {
+// cancellationNote returns the report's note for a hold that an operator ended.
+func cancellationNote(by ordercheck.Cancellation) string {
 	note := cmp.Or(by.Identity, "An operator") +
 		" ended the watch over this order by hand, by cancelling its run."
 	if by.Reason != "" {
@@ -42,9 +43,9 @@ func byHand(by ordercheck.Cancellation) string {
 	return note
 }
 
-// startNewLife begins a new life in a cancelled run: somebody asked for a check while the run was
-// still sending notices. The new life keeps overrides, known warnings, unsent notices and the
-// timeline, and nothing else.
+// startNewLife begins a new life in a cancelled run, because somebody asked for a check while the
+// run was still sending notices. The new life keeps overrides, warnings that people know of,
+// unsent notices, outcomes, the hold mark and the timeline.
 func (s *State) startNewLife() {
 	known := func(f ordercheck.Finding) bool {
 		return f.State == ordercheck.FindingOverridden || f.Notified

@@ -6,7 +6,7 @@ import (
 	"error-check-gate/internal/option"
 )
 
-// minRemindEvery keeps reminders at a pace that people can follow.
+// minRemindEvery is the shortest time between reminders. People cannot follow a faster pace.
 const minRemindEvery = time.Minute
 
 // Faults returns everything that is wrong with settings for new runs.

@@ -7,16 +7,15 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// judge gives each finding of a check its state, and takes the findings into the report. began is
+// judge gives each finding of a check its state, and puts the findings into the report. began is
 // when the check's fetch began: an error is confirmed only by a check that began after its grace
 // period.
 //
-// A finding keeps its first-seen time while each check finds it, whatever its message and amounts
-// are, and loses it when a check doesn't find it. A rule that could not look at the order clears
-// none of its earlier findings.
+// A finding keeps its first-seen time as its message and amounts change, and loses it when a
+// check doesn't find it. If a rule could not be evaluated, its earlier findings stay.
 //
-// Findings of a rule that the report doesn't list share the oldest first-seen time. A finding keeps
-// it when it becomes listed.
+// The findings of a rule that the report doesn't list share the oldest of their first-seen times.
+// A finding keeps that time when the report lists it.
 func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time) {
 	before := s.findingsBefore()
 	again := make(map[string]bool, len(found)+len(omitted))
@@ -50,7 +49,7 @@ func (s *State) judge(found, omitted []ordercheck.Finding, began, now time.Time)
 	s.Report.SetFindings(listed, unlisted)
 	s.Report.TruncateFindings()
 	if s.OverriddenAt.IsZero() && len(s.errors(ordercheck.FindingOverridden)) > 0 {
-		s.OverriddenAt = now // recalled from the order's last run
+		s.OverriddenAt = now // the override was recalled from the order's last run
 	}
 }
 
@@ -67,7 +66,8 @@ func (s *State) couldNotEvaluate(ruleID string) bool {
 	})
 }
 
-// endOverride ends the override of a finding whose rule could not look, if its time has come.
+// endOverride ends the override of a finding whose rule could not be evaluated, if the override
+// has expired.
 func endOverride(f *ordercheck.Finding, began, now time.Time) {
 	if f.Override == nil || now.Before(f.Override.Until) {
 		return
@@ -140,8 +140,8 @@ func (s *State) errors(states ...ordercheck.FindingState) []*ordercheck.Finding 
 	return found
 }
 
-// status returns the status that follows from the findings. A confirmed error outweighs a rule that
-// could not look: the order is wrong either way.
+// status returns the status that follows from the findings. A confirmed error outweighs a rule
+// that could not be evaluated: the order is wrong either way.
 func (s *State) status() ordercheck.Status {
 	switch {
 	case len(s.errors(ordercheck.FindingConfirmed)) > 0:

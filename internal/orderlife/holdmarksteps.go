@@ -15,10 +15,11 @@ import (
 //
 //	read -> write -> read
 //
-// The first reading says what is in the field, and keeps fingerprints of everything else. The write
-// follows at once, and InFlow refuses it if somebody has saved the order since. The second reading
-// compares the order with the fingerprints. It also finds out whether a write without an answer has
-// arrived. What the mark should say is decided again at each reading.
+// The first reading returns the text of the field, and fingerprints of everything else. The write
+// follows at once, and InFlow refuses it if somebody has saved the order since. After the second
+// reading, the state compares the order with the fingerprints. If InFlow did not answer the
+// write, the second reading also shows whether the write has arrived. Each reading decides again
+// what the mark should say.
 //
 // A step that failed is repeated after a pause. A run does not end before its mark is gone from
 // InFlow, or the gate has given up.
@@ -34,16 +35,16 @@ const (
 	MarkStop    MarkDo = "stop"  // stop marks for the account; report with MarksStopped or MarkFailed
 )
 
-// MarkStep is what the driver has to do next about the hold mark.
+// MarkStep is the driver's next step in writing the hold mark.
 type MarkStep struct {
 	Do MarkDo
 	// Read is the input of a reading.
 	Read ordercheck.ReadHoldFieldInput
-	// Stop is why to stop marks.
+	// Stop is the reason to stop marks.
 	Stop ordercheck.HoldMarksStop
 }
 
-// MarkOutcome is what came of a hold mark.
+// MarkOutcome is the outcome of an attempt to write a hold mark.
 type MarkOutcome string
 
 // The outcomes of a hold mark.
@@ -52,18 +53,18 @@ const (
 	MarkUnverified MarkOutcome = "unverified" // it was written; the rest could not be compared
 	MarkDamaged    MarkOutcome = "damaged"    // it was written, and something else changed
 	MarkRefused    MarkOutcome = "refused"    // the API key may not write orders
-	MarkDelayed    MarkOutcome = "delayed"    // a step failed; it is repeated after a pause
-	MarkGivenUp    MarkOutcome = "given-up"
+	MarkDelayed    MarkOutcome = "delayed"    // a step failed, and is repeated after a pause
+	MarkGivenUp    MarkOutcome = "given-up"   // steps failed for too long
 )
 
-// MarkOutcomes returns all of them.
+// MarkOutcomes returns every outcome.
 func MarkOutcomes() []MarkOutcome {
 	return []MarkOutcome{
 		MarkVerified, MarkUnverified, MarkDamaged, MarkRefused, MarkDelayed, MarkGivenUp,
 	}
 }
 
-// MarkResult is what came of a step.
+// MarkResult is the result of a step.
 type MarkResult struct {
 	// Outcome is empty if there is nothing to count.
 	Outcome MarkOutcome
@@ -77,28 +78,32 @@ const (
 	// markRetryFirst is the pause after the first failure. It doubles up to markRetryLongest.
 	markRetryFirst   = 5 * time.Second
 	markRetryLongest = time.Hour
-	// markNotKeptLongest is the longest pause if InFlow doesn't keep marks. Then it keeps none of any
-	// order, and each try costs four requests.
+	// markNotKeptLongest is the longest pause if InFlow accepts marks but doesn't store them. It
+	// then stores none for any order, and each attempt costs four requests.
 	markNotKeptLongest = day
-	// markPatience is how long a mark is retried. Somebody may be away who has to resume marks.
+	// markPatience is how long a mark is retried. It is long because the person who has to resume
+	// marks may be away.
 	markPatience = 30 * day
-	// markOffPatience is the same while the workers have no field for hold marks: the company may have
-	// turned them off.
+	// markOffPatience replaces markPatience while the workers have no field for hold marks: the
+	// company may have turned them off.
 	markOffPatience = day
-	// maxIncomplete is how many readings in a row may lack a part of the order that it must have. The
-	// next one is taken as it is. Their pauses are 35 seconds together; a check is as patient.
+	// maxIncomplete is the number of readings in a row that we reject because they lack a part
+	// that the order must have. We accept the next one as it is. The pauses add up to 35 seconds,
+	// which is also how long a check waits for such a part.
 	maxIncomplete = 3
-	// maxNotFound is how many readings in a row may not find the order, before a check has to say
-	// whether it is deleted. InFlow's answer may be older than the order.
+	// maxNotFound is the number of readings in a row that don't find the order before we make a
+	// check due, which finds out whether the order is deleted. An answer of InFlow may be older
+	// than the order.
 	maxNotFound = 2
-	// maxQuietFailures is how many failures in a row nobody hears of: lost answers, and saves of other
-	// people between a reading and its write.
+	// maxQuietFailures is the number of failures in a row that the timeline doesn't mention. Lost
+	// answers are normal, and so are people who save the order between a reading and its write.
 	maxQuietFailures = 2
 
 	day = 24 * time.Hour
 )
 
-// NextMark returns the next step; MarkNothing while the driver has one to do.
+// NextMark returns the next step. It returns MarkNothing if a step is in progress, or if there is
+// nothing to do now.
 func (s *State) NextMark(now time.Time) MarkStep {
 	m := &s.Mark
 	switch {
@@ -130,8 +135,8 @@ func (s *State) BeginMark(now time.Time) MarkStep {
 	return step
 }
 
-// MarkIsOutdated reports whether the step in progress would write what is not wanted any more. The
-// driver takes it back if it has not begun.
+// MarkIsOutdated reports whether the step in progress would write a mark that is no longer
+// wanted. The driver then cancels the step, unless it has begun.
 func (s *State) MarkIsOutdated(step MarkStep) bool {
 	a := s.Mark.Attempt
 	switch s.Mark.Doing {
@@ -144,7 +149,8 @@ func (s *State) MarkIsOutdated(step MarkStep) bool {
 	}
 }
 
-// MarkRead takes the reading that step asked for. If its result says so, the driver writes next.
+// MarkRead applies the reading that step asked for. If result.Write is true, the driver writes
+// next.
 func (s *State) MarkRead(
 	now time.Time, step MarkStep, image *ordercheck.HoldFieldImage,
 ) (result MarkResult) {
@@ -182,9 +188,9 @@ func (s *State) MarkRead(
 	case image.Field.Text == image.Text:
 		m.Says = wanted
 	case image.Field.Text != "" && !wanted.IsZero() && wanted.Same(m.Says):
-		// by a worker with another INFLOW_HOLD_TEXT
+		// a worker with another INFLOW_HOLD_TEXT wrote this mark
 	case !image.ReadAt.IsZero() && now.Sub(image.ReadAt) > ordercheck.MaxReadingAge:
-		late := s.delayMark(now, markPatience, "") // no worker has taken it sooner
+		late := s.delayMark(now, markPatience, "") // the reading waited too long for a worker
 		result.Outcome = cmp.Or(late.Outcome, result.Outcome)
 		return result
 	default:
@@ -201,11 +207,13 @@ func (s *State) MarkRead(
 	return result
 }
 
-// missingParts returns the parts of the order that a reading lacks, and that the order must have or an
-// earlier reading had. Such a reading says nothing about a mark or about damage.
+// missingParts returns the parts that a reading lacks although the order must have them, or
+// although the reading before the write had them. Such a reading says nothing about a mark or
+// about damage.
 //
-// An order may be without a part that it must have, so after some readings a list that is empty is
-// taken as it is. A list that InFlow left out never is.
+// After maxIncomplete readings, missingParts no longer returns the parts that an order must have:
+// this order may be an exception. It still returns the parts that the reading before the write
+// had and that InFlow now leaves out.
 func (s *State) missingParts(image *ordercheck.HoldFieldImage) (missing []string) {
 	m := &s.Mark
 	if m.Incomplete < maxIncomplete {
@@ -221,8 +229,8 @@ func (s *State) missingParts(image *ordercheck.HoldFieldImage) (missing []string
 	return missing
 }
 
-// incompleteReason counts a reading that lacks parts, and returns the reason for the timeline; empty
-// while nobody needs to know.
+// incompleteReason counts a reading that lacks parts, and returns the reason for the timeline. It
+// returns "" for the first readings, because the next one may be complete.
 func (s *State) incompleteReason(missing []string) string {
 	s.Mark.Incomplete++
 	if s.Mark.Incomplete < maxIncomplete {
@@ -231,9 +239,9 @@ func (s *State) incompleteReason(missing []string) string {
 	return "InFlow left out " + strings.Join(missing, ", ") + "."
 }
 
-// takeKeptText takes what InFlow has made of an answered write, if nobody has saved the order since.
-// It may have changed the text, which is the gate's all the same. kept is false if InFlow took the
-// write and kept nothing of it.
+// takeKeptText takes over the text that InFlow stored for an answered write, if nobody has saved
+// the order since. InFlow may have changed the text, but it is still the gate's. kept is false if
+// InFlow accepted the write and stored nothing of it.
 func (s *State) takeKeptText(image *ordercheck.HoldFieldImage) (kept bool) {
 	m, a := &s.Mark, s.Mark.Attempt
 	if a.Written == "" || a.Written != image.Version {
@@ -253,14 +261,14 @@ func (s *State) takeKeptText(image *ordercheck.HoldFieldImage) (kept bool) {
 
 // compare ends the attempt with a later reading of the order.
 //
-// If InFlow answered the write, and nobody has saved the order since, every difference is damage. If
-// somebody has saved it, that may explain the differences, unless InFlow's answer had them already or
-// serial numbers are gone: losing them is what a faulty write is known for, and nobody takes them
-// away in the seconds between. Other differences are only counted.
+// If InFlow answered the write, and nobody has saved the order since, every difference is damage.
+// If somebody has saved it, most differences may be that person's, so they are only counted. Two
+// kinds are still damage: differences that InFlow's answer had already, and lost serial numbers.
+// Faulty writes are known to lose serial numbers, and nobody removes them within these seconds.
 //
-// If the answer is unknown and the field has the text, the write has arrived. Whether somebody has
-// saved the order since is then a question of who saved it last. If that is not known either, a
-// later write's answer tells: see [MarkDoubt].
+// If the answer was lost and the field has the text, the write has arrived. If the gate saved the
+// order last, every difference is damage. If we don't know who saved it last, the answer to a
+// later write tells: see [MarkDoubt].
 func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkResult {
 	a := s.Mark.Attempt
 	changed := slices.DeleteFunc(ordercheck.Differences(a.Properties, image.Properties),
@@ -268,7 +276,7 @@ func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkRes
 	last := a.Written == image.Version // nobody has saved the order since
 	if a.Written == "" {
 		if image.Version == a.Version || image.Field.Text != a.Text || image.Field.Foreign {
-			s.Mark.Attempt = nil // it has not arrived
+			s.Mark.Attempt = nil // the write has not arrived
 			return MarkResult{}
 		}
 		last = s.savedByGate(image)
@@ -307,8 +315,8 @@ func (s *State) compare(now time.Time, image *ordercheck.HoldFieldImage) MarkRes
 	return MarkResult{Outcome: MarkDamaged, Changed: changed}
 }
 
-// settleDoubt returns the damage of an earlier write whose answer was lost, once another answer has
-// said under which name the gate saves orders.
+// settleDoubt returns the damage of an earlier write whose answer was lost. It finds out when the
+// answer to a later write says under which name the gate saves orders.
 func (s *State) settleDoubt() (damaged []string) {
 	doubt := s.Mark.Doubt
 	if doubt == nil || s.Mark.Writer == "" {
@@ -321,14 +329,15 @@ func (s *State) settleDoubt() (damaged []string) {
 	return doubt.Changed
 }
 
-// savedByGate reports whether the gate is the last who saved the order. It is not known until InFlow
-// has answered a write of this order: another name than before the write may be of somebody who
-// saved the order after the gate.
+// savedByGate reports whether the gate saved the order last. It returns false until InFlow has
+// answered a write of this order, because only that answer says under which name the gate saves
+// orders. A name that is new since the write may belong to a person who saved the order later.
 func (s *State) savedByGate(image *ordercheck.HoldFieldImage) bool {
 	return s.Mark.Writer != "" && image.ModifiedBy == s.Mark.Writer
 }
 
-// checkDamaged makes a check due: the write is not the order that the latest check saw.
+// checkDamaged makes a check due, because the write has changed the order that the latest check
+// saw.
 func (s *State) checkDamaged(a *MarkAttempt) {
 	s.Mark.Content = ""
 	if a.Written != "" && s.Report.OrderVersion == a.Written {
@@ -339,7 +348,7 @@ func (s *State) checkDamaged(a *MarkAttempt) {
 	}
 }
 
-// MarkWritten takes InFlow's answer to a write.
+// MarkWritten applies InFlow's answer to a write.
 func (s *State) MarkWritten(now time.Time, written *ordercheck.WrittenHoldField) {
 	a := s.Mark.Attempt
 	s.Mark.Doing = MarkNothing
@@ -349,7 +358,7 @@ func (s *State) MarkWritten(now time.Time, written *ordercheck.WrittenHoldField)
 	s.takeVersion(now, a, written.Version)
 }
 
-// contradictions lists the properties that both lists have, with different values.
+// contradictions returns the names of the properties that both lists have, with different values.
 func contradictions(before, answer []ordercheck.Fingerprint) []string {
 	hashes := make(map[string]string, len(before))
 	for _, print := range before {
@@ -364,7 +373,7 @@ func contradictions(before, answer []ordercheck.Fingerprint) []string {
 	return names
 }
 
-// takeText takes that the field has the attempt's text.
+// takeText records that the field has the attempt's text.
 func (s *State) takeText(a *MarkAttempt) {
 	m := &s.Mark
 	m.Text, m.In, m.Says = a.Text, a.Field, a.Says
@@ -373,7 +382,8 @@ func (s *State) takeText(a *MarkAttempt) {
 	}
 }
 
-// takeVersion takes that the attempt has made a version of the order, and nobody another one.
+// takeVersion records the version of the order that the attempt made. Call it only if nobody has
+// saved the order since.
 func (s *State) takeVersion(now time.Time, a *MarkAttempt, version string) {
 	m := &s.Mark
 	if a.Version != m.Version {
@@ -382,11 +392,11 @@ func (s *State) takeVersion(now time.Time, a *MarkAttempt, version string) {
 	m.Version, m.Seen, m.WrittenAt = version, version, now
 	m.Announced = s.Report.OrderVersion == version
 	if s.Report.OrderVersion == a.Version {
-		s.Report.OrderVersion = version // the same order but for the mark
+		s.Report.OrderVersion = version // only the mark has changed
 	}
 }
 
-// MarksStopped takes that marks are stopped for the account.
+// MarksStopped records that marks are stopped for the account.
 func (s *State) MarksStopped(now time.Time) MarkResult {
 	stop := s.Mark.Stop
 	s.Mark.Doing, s.Mark.Stop = MarkNothing, nil
@@ -395,22 +405,22 @@ func (s *State) MarksStopped(now time.Time) MarkResult {
 		reason = "InFlow changed more than its field, so the gate has stopped."
 	}
 	result := s.delayMark(now, markPatience, reason)
-	result.Outcome = "" // the reason of the stop was counted
+	result.Outcome = "" // the outcome that led to the stop has been counted
 	return result
 }
 
-// MarkFailure is why a step failed.
+// MarkFailure says why a step failed.
 type MarkFailure struct {
 	Failure
 	// NotWritten is true if InFlow certainly did not write.
 	NotWritten bool
 	// RetryAfter is how long InFlow asks to wait; zero if it doesn't say.
 	RetryAfter time.Duration
-	// TakenBack is true if the driver took the step back. It may have happened all the same.
+	// TakenBack is true if the driver cancelled the step. InFlow may still have done it.
 	TakenBack bool
 }
 
-// MarkFailed takes that the step in progress failed.
+// MarkFailed records that the step in progress failed, and decides when to go on.
 func (s *State) MarkFailed(now time.Time, failure MarkFailure) MarkResult {
 	m := &s.Mark
 	doing := m.Doing
@@ -447,8 +457,8 @@ func (s *State) MarkFailed(now time.Time, failure MarkFailure) MarkResult {
 	return result
 }
 
-// markedOrderNotFound takes that a step did not find the order. Only a check says that it is deleted,
-// because a mark that is forgotten stays in InFlow.
+// markedOrderNotFound records that a step did not find the order. It leaves it to a check to
+// decide that the order is deleted, because a mark that we forget stays in InFlow.
 func (s *State) markedOrderNotFound(now time.Time) MarkResult {
 	s.Mark.NotFound++
 	switch {
@@ -462,8 +472,8 @@ func (s *State) markedOrderNotFound(now time.Time) MarkResult {
 	return s.delayMark(now, markPatience, "")
 }
 
-// delayMark pauses after a failure, or gives up after too many. reason is for the timeline; it is
-// empty if nobody needs to know.
+// delayMark pauses after a failure, or gives up if steps have failed for longer than patience.
+// reason is for the timeline; it is empty if nobody needs to know.
 func (s *State) delayMark(now time.Time, patience time.Duration, reason string) MarkResult {
 	m := &s.Mark
 	if m.Failures++; m.FailingSince.IsZero() {
@@ -491,8 +501,8 @@ func (s *State) delayMark(now time.Time, patience time.Duration, reason string) 
 	}
 }
 
-// markIsUnfinished reports whether the run has something to do about the mark, now or after a pause.
-// If the order could not be checked, the run fails without waiting for that.
+// markIsUnfinished reports whether the run has something to do about the mark, now or after a
+// pause. If the order could not be checked, the run fails without waiting for a pause.
 func (s *State) markIsUnfinished() bool {
 	m := &s.Mark
 	return m.Doing != MarkNothing || m.Stop != nil ||

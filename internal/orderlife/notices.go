@@ -19,19 +19,20 @@ type notice struct {
 }
 
 const (
-	// maxOutbox limits the notices that wait. One more replaces the last one, because it has newer
-	// news.
+	// maxOutbox limits the waiting notices. One more replaces the last one, because its report is
+	// newer.
 	maxOutbox = 4
-	// maxUnsent limits the descriptions of notices that were given up.
+	// maxUnsent limits the entries of [State.Unsent].
 	maxUnsent = 10
 	// maxErrorText limits an error's message, in characters.
 	maxErrorText = 500
 )
 
-// notify puts a notice with the current report into the outbox.
+// notify puts a notice with the current report into the outbox. It drops a reminder if another
+// notice waits.
 func (s *State) notify(now time.Time, n notice) {
 	if n.kind == ordercheck.NoticeReminder && len(s.Outbox) > 0 {
-		return // the notice that waits reminds people as well
+		return // the waiting notice reminds people too
 	}
 	s.Notices++
 	out := ordercheck.Notice{
@@ -65,8 +66,8 @@ func (s *State) notify(now time.Time, n notice) {
 	s.markWarningsNotified()
 }
 
-// noticeKey returns the key of the next notice. Attempts to send a notice share its key; any two
-// notices differ.
+// noticeKey returns the key of the next notice. All attempts to send a notice share its key, and
+// no two notices have the same key.
 func (s *State) noticeKey(now time.Time, n notice) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%d %s%s\n%s\n", s.Report.SalesOrderID, s.Notices, n.kind, n.reason,
@@ -97,7 +98,8 @@ func (s *State) NoticeGivenUp(now time.Time, target, reason string) {
 		now.UTC().Format(time.RFC3339), target, ordercheck.Cut(reason, maxErrorText)))
 }
 
-// NoticeDone removes the first notice from the outbox: every target has it, or was given up.
+// NoticeDone removes the first notice from the outbox. Call it when every target has got the
+// notice or was given up.
 func (s *State) NoticeDone(now time.Time) {
 	s.noteNotified(now, &s.Outbox[0])
 	s.Outbox = slices.Delete(s.Outbox, 0, 1)

@@ -21,7 +21,7 @@ func (s *State) ValidateOverride(now time.Time, request ordercheck.OverrideReque
 	return errors.Join(faults...)
 }
 
-// maxFindingFaults limits the faults of findings in one answer.
+// maxFindingFaults limits the faults that findingFaults returns.
 const maxFindingFaults = 10
 
 func (s *State) findingFaults(ids []string) []error {
@@ -47,18 +47,18 @@ func (s *State) findingFault(id string) error {
 	i := slices.IndexFunc(s.Report.Findings, func(f ordercheck.Finding) bool { return f.ID == id })
 	name := ordercheck.Cut(id, maxErrorText)
 	if i < 0 {
-		return fmt.Errorf("the order has no finding %q; its report lists those it has", name)
+		return fmt.Errorf("the order has no finding %q; its report lists its findings", name)
 	}
 	switch f := &s.Report.Findings[i]; {
 	case f.Severity != ordercheck.SeverityError:
-		return fmt.Errorf("finding %q is a warning, which holds nothing", name)
+		return fmt.Errorf("finding %q is a warning, and only errors can be overridden", name)
 	case s.terms(f.RuleID).NotOverridable:
 		return fmt.Errorf("rule %q cannot be overridden: correct the order", f.RuleID)
 	}
 	return nil
 }
 
-// fits fails if the report has no room for the override's text.
+// fits returns an error if the report has no room for the override's text.
 func (s *State) fits(now time.Time, request ordercheck.OverrideRequest) error {
 	covered := s.covered(request)
 	var others []*ordercheck.Override
@@ -70,8 +70,8 @@ func (s *State) fits(now time.Time, request ordercheck.OverrideRequest) error {
 	return request.Override(now).FitsReport(len(covered), others)
 }
 
-// covered returns the errors that a request covers. "all" includes unlisted findings; ids don't,
-// because the person hasn't seen what they say.
+// covered returns the errors that a request covers. A request for "all" covers unlisted findings
+// too. A request with ids doesn't, because the person hasn't seen the unlisted ones.
 func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Finding {
 	all := slices.Contains(request.Findings, ordercheck.AllFindings)
 	return slices.DeleteFunc(s.overridable(), func(f *ordercheck.Finding) bool {
@@ -79,7 +79,8 @@ func (s *State) covered(request ordercheck.OverrideRequest) []*ordercheck.Findin
 	})
 }
 
-// Override accepts a valid request: from now on a person answers for the findings.
+// Override applies a valid request: from now on, the person takes responsibility for the
+// findings.
 func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	override := request.Override(now)
 	covered, open := s.covered(request), s.openErrors()
@@ -90,11 +91,11 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	s.noteOverride(now, override, covered)
 	s.noteOutcomes(now, open, always(ordercheck.OutcomeOverridden))
 	if s.Failure != nil && s.InFlight == nil {
-		s.Asked() // an override rests on a check that could be done
+		s.Asked() // the latest check could not be done, so check again before anybody is notified
 		return
 	}
-	// During a check the report is still the previous one. Its status follows its findings, and the
-	// check in flight concludes.
+	// During a check the report is still the previous one. Only its status changes now, and the
+	// check in flight decides about notices.
 	if s.Report.Status != ordercheck.StatusUnchecked && s.Report.Status != ordercheck.StatusChecking {
 		s.Report.Status = s.status()
 	}
@@ -103,7 +104,7 @@ func (s *State) Override(now time.Time, request ordercheck.OverrideRequest) {
 	}
 }
 
-// overridable returns the errors that somebody may answer for.
+// overridable returns the errors that may be overridden.
 func (s *State) overridable() []*ordercheck.Finding {
 	return slices.DeleteFunc(s.errors(), func(f *ordercheck.Finding) bool {
 		// An entry for several rules may include one that is not overridable.

@@ -14,8 +14,8 @@
 // is checked again. An error that still stands is then confirmed, people are notified, and the
 // order is held. The gate checks a held order again after each webhook. The hold ends when
 //   - the errors are gone, or the order is cancelled or deleted in InFlow,
-//   - a person has overridden every error, that is, answers for it until some time. When the first
-//     override ends, the order is checked again,
+//   - a person has overridden every error, that is, takes responsibility for it until a set time.
+//     When the first override ends, the order is checked again,
 //   - the order was held for [Settings.HoldMax],
 //   - or an operator cancelled the run.
 //
@@ -40,14 +40,14 @@ type Settings struct {
 	// GracePeriod is how long an error may stand before it is confirmed. Zero confirms it at once.
 	GracePeriod time.Duration `json:"gracePeriod,omitempty"`
 	// HoldMax limits the time that an order is held after its first confirmed error, and the time
-	// that it stays open after its latest override. Zero has no limit.
+	// that it stays open after its latest override. Zero means no limit.
 	HoldMax time.Duration `json:"holdMax,omitempty"`
 	// RemindEvery is the time between reminders of a held order. Zero sends none.
 	RemindEvery time.Duration `json:"remindEvery,omitempty"`
 	// NotifyWarnings sends a notice for an order that has only warnings.
 	NotifyWarnings bool `json:"notifyWarnings,omitempty"`
-	// RecordOutcomes records what became of errors, for statistics about rules. Every worker sets it.
-	// Only runs that an older version of the gate began do not have it.
+	// RecordOutcomes says whether to record the outcomes of errors, for statistics about rules.
+	// Every worker sets it. Only runs that an older version of the gate began do not have it.
 	RecordOutcomes bool `json:"recordOutcomes,omitempty"`
 }
 
@@ -95,7 +95,7 @@ type State struct {
 
 	// HeldSince is when the first error was confirmed; zero while none is.
 	HeldSince time.Time `json:"heldSince,omitzero"`
-	// Notified lists the confirmed errors that people know of, in brief.
+	// Notified lists the confirmed errors that people were notified of, shortened.
 	Notified []ordercheck.Finding `json:"notified,omitempty"`
 	// NotifiedAt is when people were last notified or reminded of errors; zero if they were not, or
 	// know that the hold has ended.
@@ -104,8 +104,8 @@ type State struct {
 	// because the rules changed.
 	Resolved Gone `json:"resolved,omitzero"`
 	Lifted   Gone `json:"lifted,omitzero"`
-	// Unlisted holds overridden findings that the report no longer lists, in brief. Their overrides
-	// are still in force when they are listed again.
+	// Unlisted holds overridden findings that the report no longer lists, shortened. If the
+	// report lists them again, their overrides are still in force.
 	Unlisted []ordercheck.Finding `json:"unlisted,omitempty"`
 	// OverriddenAt is when the latest override was accepted; zero if none was.
 	OverriddenAt time.Time `json:"overriddenAt,omitzero"`
@@ -118,14 +118,15 @@ type State struct {
 	// Mark is the hold mark of the order in InFlow.
 	Mark Mark `json:"mark,omitzero"`
 
-	// Outcomes holds what became of errors, until it is recorded.
+	// Outcomes holds the outcomes of errors that are not recorded yet.
 	Outcomes Outcomes `json:"outcomes,omitzero"`
 
 	// Outbox holds the notices to send, oldest first.
 	Outbox []ordercheck.Notice `json:"outbox,omitempty"`
 	// Notices counts all notices, so that no two share a key.
 	Notices int `json:"notices,omitempty"`
-	// Thread is the key of the hold's first notice; people read the others below it.
+	// Thread is the key of the hold's first notice. Mail programs show the later notices below
+	// it.
 	Thread string `json:"thread,omitempty"`
 	// Unsent describes the notices that were given up, oldest first.
 	Unsent []string `json:"unsent,omitempty"`
@@ -134,7 +135,7 @@ type State struct {
 	DeliveriesNoted int `json:"deliveriesNoted,omitempty"`
 }
 
-// Gone lists errors that no longer stand.
+// Gone lists errors that are gone.
 type Gone struct {
 	Findings []ordercheck.Finding `json:"findings,omitempty"`
 	// Omitted counts errors that Findings doesn't list.

@@ -15,7 +15,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-func TestEmptyListIsCarriedAsNone(t *testing.T) {
+func TestEmptyListsAreNotCarried(t *testing.T) {
 	emptied := orderlife.State{
 		Resolved: orderlife.Gone{
 			Findings: []ordercheck.Finding{},
@@ -28,7 +28,7 @@ func TestEmptyListIsCarriedAsNone(t *testing.T) {
 	assert.JSONEq(t, string(want), string(got))
 }
 
-// It fails for a field that the JSON leaves out.
+// TestEveryFieldOfTheStateIsCarried fails for a field that the JSON of the state leaves out.
 func TestEveryFieldOfTheStateIsCarried(t *testing.T) {
 	var carried orderlife.Start
 	fill(t, reflect.ValueOf(&carried).Elem(), "Start", new(int))
@@ -39,7 +39,7 @@ func TestEveryFieldOfTheStateIsCarried(t *testing.T) {
 	assert.Equal(t, carried, arrived)
 }
 
-// fill gives every part of a value a value of its own, which is not the zero one.
+// fill sets every field and element within v to a different value, none of them zero.
 func fill(t *testing.T, v reflect.Value, path string, n *int) {
 	t.Helper()
 	*n++

@@ -16,7 +16,7 @@ func TestTimelineTellsTheWholeStory(t *testing.T) {
 	l.at(time.Second, func() { l.deliver(1) })
 	l.at(time.Hour,
 		func() { l.state.Comment(l.now, ordercheck.Comment{By: "Jim", Text: "I am on it"}) })
-	l.override(2*time.Hour, byAnna) // a week
+	l.override(2*time.Hour, byAnna) // ends after a week
 	l.save(8*day, func() { l.down = true })
 	l.save(8*day+time.Hour, func() { l.down = false; l.broken() })
 	report := l.mustRun()
@@ -27,7 +27,8 @@ func TestTimelineTellsTheWholeStory(t *testing.T) {
 		kinds = append(kinds, entry.Kind)
 		texts[entry.Kind] = entry.Text
 		if i > 0 {
-			assert.False(t, entry.At.Before(report.Timeline[i-1].At), "%s is not in its place", entry.Kind)
+			assert.False(t, entry.At.Before(report.Timeline[i-1].At),
+				"%s is out of order", entry.Kind)
 		}
 	}
 	assert.Equal(t, []ordercheck.TimelineKind{
@@ -58,7 +59,7 @@ func TestTimelineTellsTheWholeStory(t *testing.T) {
 	assert.Equal(t, "Could not be checked: InFlow refused the API key", texts["not-checked"])
 	assert.Equal(t, "Every confirmed error is gone.", texts["resolved"])
 	for _, sent := range l.sent {
-		assert.Empty(t, sent.notice.Report.Timeline, "it is for the order's page")
+		assert.Empty(t, sent.notice.Report.Timeline, "only the order's page shows the timeline")
 	}
 }
 
