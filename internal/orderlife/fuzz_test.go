@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// It makes any sequence of events, times, failures and continue-as-news happen to an order, and
-// compares its state with a model after each of them.
+// FuzzLife makes any sequence of events, times, failures and continue-as-news happen to an order,
+// and compares its state with a model after each of them.
 func FuzzLife(f *testing.F) {
 	for seed := range byte(4) {
 		data := make([]byte, 400)
@@ -33,7 +33,8 @@ func FuzzLife(f *testing.F) {
 	})
 }
 
-// It plays LIFE_STEPS steps (10,000 by default) of lives, the same in each run.
+// TestRandomLives plays LIFE_STEPS steps (10,000 by default) of random lives. They are the same
+// in each run of the test.
 func TestRandomLives(t *testing.T) {
 	steps := 10_000
 	if text := os.Getenv("LIFE_STEPS"); text != "" {
@@ -52,7 +53,7 @@ func TestRandomLives(t *testing.T) {
 	}
 }
 
-// play lets steps happen until the story ends or a fault shows.
+// play makes steps until more returns false or the model finds a fault.
 func play(t *testing.T, m *model, more func() bool) {
 	t.Helper()
 	defer func() {

@@ -87,9 +87,9 @@ const (
 	// markOffPatience replaces markPatience while the workers have no field for hold marks: the
 	// company may have turned them off.
 	markOffPatience = day
-	// maxIncomplete is the number of readings in a row that we reject because they lack a part
-	// that the order must have. We accept the next one as it is. The pauses add up to 35 seconds,
-	// which is also how long a check waits for such a part.
+	// maxIncomplete is the number of readings in a row that we reject because they lack a part that
+	// the order must have. We accept the next one as it is. The pauses add up to 35 seconds, about
+	// as long as a check waits for such a part.
 	maxIncomplete = 3
 	// maxNotFound is the number of readings in a row that don't find the order before we make a
 	// check due, which finds out whether the order is deleted. An answer of InFlow may be older

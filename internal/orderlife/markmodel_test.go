@@ -64,7 +64,7 @@ func (m *model) mark() {
 		hold.stopped = false
 		m.logf("marks are resumed")
 		s.Asked()
-		m.owed = true
+		m.fetchDue = true
 	case s.Mark.Doing != orderlife.MarkNothing:
 		m.endMark()
 	default:

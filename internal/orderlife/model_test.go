@@ -12,37 +12,38 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// model plays the driver and the world against a state, and keeps beside it what must be true.
+// model plays the driver and the world of a state, and keeps track of what must be true of it.
 type model struct {
 	state *orderlife.State
 	world world
 	now   time.Time
-	// random chooses; more is false at the end of the story.
+	// random returns a number from 0 to n-1, which decides what happens.
 	random func(n int) int
 
-	// owed is true if somebody asked for a fetch, and none has begun since.
-	owed bool
-	// began, at and forOwed are of the check in flight: its begin, the order it saw, and whether it
-	// answers somebody who asked for a fetch.
-	began   time.Time
-	at      order
-	forOwed bool
-	asKept  bool
-	kept    *kept
+	// fetchDue is true if somebody asked for a fetch, and none has begun since.
+	fetchDue bool
 
-	latest    *order // the latest version checked, and the rules' findings there
-	lastFound *ordercheck.CheckedOrder
+	// These describe the check in flight.
+	began    time.Time
+	at       order // the order that it sees
+	forFetch bool  // it answers somebody who asked for a fetch
+	asKept   bool  // it evaluates rules on the kept order, without a fetch
+
+	kept      *kept                    // the order that the driver keeps, if any
+	latest    *order                   // the latest version checked
+	lastFound *ordercheck.CheckedOrder // the findings of that check
 	firstSeen map[string]time.Time
 	overrides map[string]ordercheck.Finding // in force, by finding
 	known     map[string]bool               // the confirmed errors that people know of
-	keys      map[string]bool
-	noticed   int
-	recalled  *ordercheck.RecalledRun
+	keys      map[string]bool               // of all notices
+	noticed   int                           // number of notices that were judged
+	recalled  *ordercheck.RecalledRun       // from the last run; nil if there was none
 	log       []string
 	outcomes  outcomesModel
 	marks     markModel
 }
 
+// kept is an order that the driver keeps after a check, to evaluate other rules on it.
 type kept struct {
 	began time.Time
 	order order
@@ -62,11 +63,11 @@ func newModel(random func(n int) int) *model {
 
 // begin starts a new life of the order.
 func (m *model) begin() {
-	m.now = m.now.Add(time.Millisecond) // no two runs start at once
+	m.now = m.now.Add(time.Millisecond) // no two runs start at the same time
 	own := settings
 	own.NotifyWarnings, own.RecordOutcomes = m.random(2) == 0, true
 	m.state = orderlife.New(orderID, own, ordercheck.PriorityWebhook)
-	m.owed = true
+	m.fetchDue = true
 	m.latest, m.lastFound, m.kept = nil, nil, nil
 	m.firstSeen, m.known = map[string]time.Time{}, map[string]bool{}
 	m.overrides = map[string]ordercheck.Finding{}
@@ -75,8 +76,9 @@ func (m *model) begin() {
 	m.beginMarks()
 }
 
-// beginAfresh takes that a life ended by hand has begun anew: its clocks start like a new run's,
-// but what somebody answers for, or people know, is remembered.
+// beginAfresh follows a life that an operator ended and that has begun anew. The state has
+// forgotten its findings, except overridden ones and warnings that people know of: these keep
+// their first-seen times.
 func (m *model) beginAfresh() {
 	m.logf("begun afresh")
 	m.latest, m.lastFound, m.kept = nil, nil, nil
@@ -93,13 +95,14 @@ func (m *model) logf(format string, args ...any) {
 	m.log = append(m.log, fmt.Sprintf("%v ", m.now.Sub(start))+fmt.Sprintf(format, args...))
 }
 
-// faultf ends the story.
+// faultf ends the test with a fault, the latest lines of the log and the state.
 func (m *model) faultf(format string, args ...any) {
 	report, _ := json.MarshalIndent(m.state, "", " ")
 	last := m.log[max(0, len(m.log)-60):]
 	panic(fmt.Sprintf(format, args...) + "\n" + strings.Join(last, "\n") + "\n" + string(report))
 }
 
+// wrong returns random rules that are broken, with the amounts that they find.
 func (m *model) wrong() map[string]string {
 	wrong := map[string]string{}
 	for _, rule := range ruleNames {
@@ -110,7 +113,7 @@ func (m *model) wrong() map[string]string {
 	return wrong
 }
 
-// step lets one thing happen.
+// step makes one event happen, and checks the state.
 func (m *model) step() {
 	ended := m.state.Cancellation == orderlife.Cancelled
 	m.event()
@@ -122,7 +125,7 @@ func (m *model) step() {
 	m.judge()
 }
 
-// pick returns an element of a list.
+// pick returns a random element of a list.
 func pick[T any](m *model, list []T) T { return list[m.random(len(list))] }
 
 func (m *model) event() {
@@ -141,11 +144,11 @@ func (m *model) event() {
 		news := ordercheck.CompareVersions(s.Report.OrderVersion, version) < 0
 		m.logf("missed %s", version)
 		s.Missed(m.now, version)
-		m.owed = m.owed || news
+		m.fetchDue = m.fetchDue || news
 	case 5:
 		m.logf("asked")
 		s.Asked()
-		m.owed = true
+		m.fetchDue = true
 	case 6, 7, 8:
 		m.finish()
 	case 9:
@@ -217,10 +220,10 @@ func (m *model) rareEvent() {
 func (m *model) deliver() {
 	m.logf("delivered %v", m.world.order)
 	m.state.Delivered(m.now, 1+m.random(3), m.now)
-	m.owed = true
+	m.fetchDue = true
 }
 
-// pass lets time pass.
+// pass moves the clock.
 func (m *model) pass() {
 	next := m.state.Next(m.now)
 	switch m.random(5) {
@@ -246,8 +249,8 @@ func (m *model) drive() {
 		m.judgeOutcomes(always(ordercheck.OutcomeExpired))
 		switch next := m.state.Next(m.now); next.Do {
 		case orderlife.Sleep:
-			if m.owed && m.state.Due == nil {
-				m.faultf("a fetch is owed, and none is due")
+			if m.fetchDue && m.state.Due == nil {
+				m.faultf("somebody asked for a fetch, and none is due")
 			}
 			return
 		case orderlife.Check:
@@ -266,16 +269,16 @@ func (m *model) drive() {
 
 func (m *model) beginCheck() {
 	request := m.state.Begin()
-	m.began, m.at, m.forOwed = m.now, m.world.order, m.owed
+	m.began, m.at, m.forFetch = m.now, m.world.order, m.fetchDue
 	m.asKept = request.RulesOnly && m.kept != nil
-	if m.owed && request.RulesOnly {
-		m.faultf("somebody asked for a fetch, and none is made")
+	if m.fetchDue && request.RulesOnly {
+		m.faultf("somebody asked for a fetch, and the check makes none")
 	}
 	if m.asKept {
 		m.at, m.began = m.kept.order, m.kept.began
 	}
-	m.owed = false
-	m.logf("check began: %+v, as kept: %v", request, m.asKept)
+	m.fetchDue = false
+	m.logf("check began: %+v, without a fetch: %v", request, m.asKept)
 }
 
 // finish ends the check in flight, if any.
@@ -285,9 +288,9 @@ func (m *model) finish() {
 		return
 	}
 	if s.ShouldPreempt() && !m.asKept && m.random(2) == 0 {
-		m.logf("overtaken")
+		m.logf("preempted")
 		s.Preempted()
-		m.owed = m.owed || m.forOwed
+		m.fetchDue = m.fetchDue || m.forFetch
 		return
 	}
 	outcome := m.random(8)
@@ -318,10 +321,10 @@ func (m *model) fail(failure orderlife.Failure) {
 	if failure.Type == ordercheck.ErrorOrderNotFound && !first {
 		m.latest, m.lastFound = nil, nil
 		m.firstSeen, m.overrides = map[string]time.Time{}, map[string]ordercheck.Finding{}
-		m.marks.own = map[fieldText]bool{} // workers without the field may be all that see it again
+		m.marks.own = map[fieldText]bool{} // maybe no worker with the field sees it again
 	}
 	if m.state.Report.Status != ordercheck.StatusUnchecked {
-		m.faultf("a check failed, and the order is %s", m.state.Report.Status)
+		m.faultf("a check failed, but the order is %s", m.state.Report.Status)
 	}
 	m.judgeNotices(m.state.Failure == nil)
 	m.judgeOutcomes(always(ordercheck.OutcomeOrderGone))
@@ -339,9 +342,9 @@ func (m *model) checked() {
 			m.takeRecalled()
 		}
 	}
-	m.logf("checked %v with %+v, knows: %v", m.at, m.world.rules, result.Checked == nil)
+	m.logf("checked %v with %+v, known already: %v", m.at, m.world.rules, result.Checked == nil)
 	if result.Checked == nil && (m.latest == nil || !m.sameOrder(m.latest, &m.at)) {
-		m.faultf("version %d was never checked, and is taken for the one known", m.at.version)
+		m.faultf("version %d was never checked, but the state thinks it was", m.at.version)
 	}
 	outcomeOf := m.outcomeOfCheck()
 	if result.Checked != nil {
@@ -357,7 +360,7 @@ func (m *model) checked() {
 	m.judgeNotEvaluated(result.Checked)
 }
 
-// takeRecalled takes the last run's overrides over into this one.
+// takeRecalled applies the last run's overrides and notified findings to this one.
 func (m *model) takeRecalled() {
 	if len(m.state.Report.Findings) > 0 {
 		return
@@ -381,13 +384,13 @@ func (m *model) confirmed() map[string]bool {
 	return ids
 }
 
-// couldNotEvaluate reports whether a rule could not look in the latest check.
+// couldNotEvaluate reports whether the latest check could not evaluate a rule.
 func (m *model) couldNotEvaluate(rule string) bool {
 	return slices.ContainsFunc(m.lastFound.RuleErrors,
 		func(e ordercheck.RuleError) bool { return e.RuleID == rule })
 }
 
-// judgeFindings holds the findings of a check to the model's clocks and overrides.
+// judgeFindings compares the findings of a check with the model's first-seen times and overrides.
 func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 	found := map[string]ordercheck.Finding{}
 	for _, f := range m.lastFound.Findings {
@@ -424,12 +427,12 @@ func (m *model) judgeFindings(wasConfirmed map[string]bool) {
 		}
 		if f.State != ordercheck.FindingConfirmed && wasConfirmed[f.ID] &&
 			f.State != ordercheck.FindingOverridden {
-			m.faultf("%s was confirmed, and is %s", f.ID, f.State)
+			m.faultf("%s was confirmed, but is %s now", f.ID, f.State)
 		}
 	}
 	for id := range found {
 		if !reported[id] {
-			m.faultf("%s was found, and is not reported", id)
+			m.faultf("%s was found, but is not reported", id)
 		}
 	}
 }
@@ -443,7 +446,7 @@ func (m *model) grace(rule string) time.Duration {
 	return settings.GracePeriod
 }
 
-// override has Anna take responsibility for findings.
+// override makes Anna override findings, if the state accepts that.
 func (m *model) override() {
 	request := ordercheck.OverrideRequest{Findings: []string{"all"}, By: "Anna", Reason: "agreed"}
 	if m.random(2) == 0 {
@@ -465,7 +468,7 @@ func (m *model) override() {
 	m.judgeOutcomes(always(ordercheck.OutcomeOverridden))
 }
 
-// sendNotice lets the mail server do something.
+// sendNotice ends the first notice of the outbox: it is sent, given up, or has no target.
 func (m *model) sendNotice() {
 	if len(m.state.Outbox) == 0 {
 		return
@@ -479,8 +482,9 @@ func (m *model) sendNotice() {
 	m.state.NoticeDone(m.now)
 }
 
-// judgeNotices looks at the notice that was made now, if any: it is news, and true. concluded is
-// true if the state has just decided who is notified: then people know of every confirmed error.
+// judgeNotices checks that a new notice, if any, is true and tells people something new.
+// concluded is true if the state has just decided about notices: then people must know of every
+// confirmed error.
 func (m *model) judgeNotices(concluded bool) {
 	s := m.state
 	confirmed := m.confirmed()
@@ -500,7 +504,7 @@ func (m *model) judgeNotices(concluded bool) {
 	if concluded && !s.Abandoned {
 		for id := range confirmed {
 			if !m.known[id] {
-				m.faultf("%s is confirmed, and nobody was told", id)
+				m.faultf("%s is confirmed, but nobody was notified", id)
 			}
 		}
 		m.known = confirmed
@@ -521,26 +525,26 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 			news = news || !m.known[id]
 		}
 		if !news {
-			m.faultf("people were told twice of %v", confirmed)
+			m.faultf("people were notified twice of %v", confirmed)
 		}
 		m.known = confirmed
 		if notice.Report.Status != ordercheck.StatusFailed {
-			m.faultf("a notice of failure is of a report that is %s", notice.Report.Status)
+			m.faultf("a failed notice has a report that is %s", notice.Report.Status)
 		}
 	case ordercheck.NoticeEnded:
 		m.known = map[string]bool{} // if the errors still stand, a new hold begins with the next check
 	case ordercheck.NoticeReminder:
 		if len(confirmed) == 0 {
-			m.faultf("reminded of nothing")
+			m.faultf("a reminder was sent, but no error is confirmed")
 		}
 	case ordercheck.NoticeResolved, ordercheck.NoticeWarning, ordercheck.NoticeOverridden:
 		if len(confirmed) > 0 || pending {
-			m.faultf("%s was told while there are errors", notice.Kind)
+			m.faultf("a %s notice was made while there are errors", notice.Kind)
 		}
 		if overridden := len(m.overrides) > 0 && m.state.Report.Errors() > 0; overridden &&
 			notice.Kind == ordercheck.NoticeResolved &&
 			notice.Report.Status == ordercheck.StatusOverridden {
-			m.faultf("resolved, and somebody answers for errors")
+			m.faultf("a resolved notice was made, but errors are overridden")
 		}
 	}
 }
@@ -549,9 +553,9 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 func (m *model) end(next orderlife.Next) {
 	s := m.state
 	m.logf("run ended: %s, %s", next.Do, s.Report.Status)
-	if m.owed || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 ||
+	if m.fetchDue || s.Due != nil || s.InFlight != nil || len(s.Outbox) > 0 ||
 		s.Mark.Doing != orderlife.MarkNothing {
-		m.faultf("the run ended with something to do")
+		m.faultf("the run ended although something is left to do")
 	}
 	m.judgeNoMark()
 	m.judgeEndOfOutcomes()
@@ -563,7 +567,7 @@ func (m *model) end(next orderlife.Next) {
 	if next.Do == orderlife.Complete && !s.Abandoned && s.Report.Note != orderlife.NoteCancelled &&
 		s.Report.Note != orderlife.NoteDeleted &&
 		s.Report.Errors() > 0 {
-		m.faultf("the run completed, and the order is wrong")
+		m.faultf("the run completed, but the order is wrong")
 	}
 	if s.Report.CheckedAt.IsZero() {
 		if m.recalled == nil {
@@ -604,12 +608,12 @@ func (m *model) roundTrip() {
 // judge checks the invariants of the state.
 func (m *model) judge() {
 	s := m.state
-	if m.owed && (s.Due == nil || s.Due.RulesOnly) {
-		m.faultf("a fetch is owed, and none is due")
+	if m.fetchDue && (s.Due == nil || s.Due.RulesOnly) {
+		m.faultf("somebody asked for a fetch, and none is due")
 	}
 	if s.Report.CheckedAt.After(m.now) || len(s.Report.Timeline) > 50 || len(s.Outbox) > 4 ||
 		len(s.Unsent) > 10 {
-		m.faultf("a bound is exceeded")
+		m.faultf("a check is in the future, or a list is too long")
 	}
 	m.judgeStatus()
 	m.judgeOverrides()
@@ -625,36 +629,37 @@ func (m *model) judge() {
 	}
 }
 
-// judgeStatus: a wrong order is never reported as right.
+// judgeStatus checks that a wrong order is never reported as right.
 func (m *model) judgeStatus() {
 	if m.lastFound == nil || m.state.Report.CheckedAt.IsZero() {
 		return
 	}
-	errors, answered := 0, 0
+	errors, overridden := 0, 0
 	for _, f := range m.lastFound.Findings {
 		if f.Severity != ordercheck.SeverityError {
 			continue
 		}
 		errors++
 		if _, is := m.overrides[f.ID]; is {
-			answered++
+			overridden++
 		}
 	}
 	switch status := m.state.Report.Status; {
 	case status == ordercheck.StatusUnchecked,
 		status == ordercheck.StatusFailed,
 		status == ordercheck.StatusPending:
-	case errors > answered && status != ordercheck.StatusChecking:
-		m.faultf("the order has %d errors, %d answered for, and is %s", errors, answered, status)
+	case errors > overridden && status != ordercheck.StatusChecking:
+		m.faultf("the order has %d errors, %d overridden, but is %s", errors, overridden, status)
 	case errors > 0 && (status == ordercheck.StatusPassed || status == ordercheck.StatusWarning):
-		m.faultf("the order has %d errors, and is %s", errors, status)
+		m.faultf("the order has %d errors, but is %s", errors, status)
 	case len(m.lastFound.RuleErrors)+len(m.lastFound.Missing) > 0 &&
 		status != ordercheck.StatusIncomplete && status != ordercheck.StatusChecking:
-		m.faultf("a rule could not look, and the order is %s", status)
+		m.faultf("a rule could not be evaluated, but the order is %s", status)
 	}
 }
 
-// judgeOverrides: an accepted override is in force until its end, or until its facts change.
+// judgeOverrides checks that an accepted override is in force until its end, or until the facts
+// of its finding change.
 func (m *model) judgeOverrides() {
 	for _, id := range slices.Sorted(maps.Keys(m.overrides)) {
 		override := m.overrides[id]

@@ -23,7 +23,8 @@ const (
 // Next is the next step of an order's life.
 type Next struct {
 	Do Do
-	// Until is when to stop sleeping; zero if only an event helps. Why says what happens then.
+	// Until is when to stop sleeping; zero means to sleep until an event. Why says what happens
+	// then.
 	Until time.Time
 	Why   string
 }
@@ -57,7 +58,7 @@ func (s *State) Next(now time.Time) Next {
 			Why: "wait for the webhook of the gate's own write",
 		}
 	case s.OutcomesWaiting():
-		return Next{Do: Sleep, Why: "what became of the errors is being counted"}
+		return Next{Do: Sleep, Why: "the outcomes of the errors are being recorded"}
 	case s.Failure != nil:
 		return Next{Do: Fail}
 	case s.Cancellation == Cancelled:
@@ -67,7 +68,7 @@ func (s *State) Next(now time.Time) Next {
 	}
 }
 
-// TimePassed does what an alarm asks for if its time has come: most often it makes a check due.
+// TimePassed rings the next alarm if its time has come. Most alarms make a check due.
 func (s *State) TimePassed(now time.Time) {
 	if s.Due != nil || s.InFlight != nil || s.Cancellation == CancelRequested {
 		return // a check decides
@@ -85,13 +86,13 @@ func (s *State) Open() bool { return s.watched() || len(s.Outbox) > 0 }
 // watched reports whether the order is wrong and the gate waits for a change.
 func (s *State) watched() bool { return s.held() || s.overridden() }
 
-// held reports whether the order has errors that nobody answers for.
+// held reports whether the order has errors that nobody has overridden.
 func (s *State) held() bool {
 	return !s.Abandoned &&
 		len(s.errors(ordercheck.FindingConfirmed, ordercheck.FindingPending)) > 0
 }
 
-// overridden reports whether somebody answers for errors of the order.
+// overridden reports whether the order has overridden errors.
 func (s *State) overridden() bool {
 	return !s.Abandoned && s.Report.Note != NoteCancelled &&
 		len(s.errors(ordercheck.FindingOverridden)) > 0
@@ -100,8 +101,8 @@ func (s *State) overridden() bool {
 // retryAfter is the delay before a check that could not be done is repeated.
 const retryAfter = 15 * time.Minute
 
-// retryTooLargeAfter is the same for an order that is too large. Somebody has to change it first,
-// and then a webhook comes.
+// retryTooLargeAfter replaces retryAfter for an order that is too large. A check is useless until
+// somebody changes the order, and then a webhook comes.
 const retryTooLargeAfter = 24 * time.Hour
 
 // alarm is a time at which a watched order needs something done.
@@ -119,7 +120,7 @@ func (a alarm) sooner(b alarm) alarm {
 	return a
 }
 
-// nextAlarm returns the earliest alarm; the zero value if only an event helps.
+// nextAlarm returns the earliest alarm, or the zero value if the order waits only for events.
 func (s *State) nextAlarm() (next alarm) {
 	if !s.watched() {
 		return next
@@ -133,7 +134,7 @@ func (s *State) nextAlarm() (next alarm) {
 	longest := s.longestHold(ordercheck.FindingOverridden)
 	if longest > 0 && !s.held() && !s.OverriddenAt.IsZero() {
 		next = next.sooner(alarm{s.OverriddenAt.Add(longest),
-			"the latest override is as old as allowed: stop waiting for its end",
+			"the latest override has reached the longest time: stop waiting for its end",
 			(*State).abandonOverrides})
 	}
 	if s.HeldSince.IsZero() {
@@ -165,7 +166,7 @@ func (s *State) findingsAlarm() (next alarm) {
 	for _, f := range s.errors(ordercheck.FindingPending) {
 		at := f.ConfirmAt
 		if s.couldNotEvaluate(f.RuleID) && at.Before(again) {
-			at = again // else a rule that fails at once would run in a tight loop
+			at = again // otherwise a rule that fails at once would run in a tight loop
 		}
 		next = next.sooner(alarm{at, "grace ends: check again before the error is confirmed", checkAgain})
 	}
@@ -177,7 +178,7 @@ func (s *State) findingsAlarm() (next alarm) {
 
 func checkAgain(s *State, _ time.Time) { s.request(ordercheck.PriorityWebhook).Now = true }
 
-// longestHold returns the longest HoldMax of the errors in a state; zero is forever.
+// longestHold returns the longest HoldMax of the errors in a state; zero means forever.
 func (s *State) longestHold(state ordercheck.FindingState) time.Duration {
 	var longest time.Duration
 	for _, f := range s.errors(state) {
@@ -190,7 +191,7 @@ func (s *State) longestHold(state ordercheck.FindingState) time.Duration {
 	return longest
 }
 
-// remindEvery returns the shortest RemindEvery of the confirmed errors; zero is no reminder.
+// remindEvery returns the shortest RemindEvery of the confirmed errors; zero means no reminders.
 func (s *State) remindEvery() time.Duration {
 	var shortest time.Duration
 	for _, f := range s.errors(ordercheck.FindingConfirmed) {

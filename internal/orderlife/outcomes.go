@@ -10,17 +10,17 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// An error is open while it stands and nobody answers for it. Each open error has one outcome, when
-// an event ends that. If it opens again, for example because an override ended, it will have another.
+// An error is open from the check that finds it until it is gone or overridden. It then gets one
+// outcome. If it opens again, for example because its override ends, it will get another one.
 
 // maxOutcomes limits the waiting outcomes that differ only in their time.
 const maxOutcomes = 500
 
-// Outcomes holds what became of errors and is not recorded yet.
+// Outcomes holds the outcomes of errors that are not recorded yet.
 type Outcomes struct {
 	// Waiting are in no batch yet.
 	Waiting []ordercheck.RuleOutcome `json:"waiting,omitempty"`
-	// Sending is the batch on its way, if any. It stays the same until it is recorded or given up.
+	// Sending is the batch in flight, if any. It doesn't change until it is recorded or given up.
 	Sending *ordercheck.OrderOutcomes `json:"sending,omitempty"`
 	// Batches counts all batches, so that no two share a key.
 	Batches int `json:"batches,omitempty"`
@@ -35,7 +35,7 @@ func (s *State) OutcomesWaiting() bool {
 }
 
 // BeginOutcomes returns the outcomes to record. fresh is false if an earlier run began to record
-// them. Report that they are recorded with EndOutcomes.
+// them. Call EndOutcomes when they are recorded.
 func (s *State) BeginOutcomes(now time.Time) (batch *ordercheck.OrderOutcomes, fresh bool) {
 	o := &s.Outcomes
 	if o.Sending != nil {
@@ -51,7 +51,7 @@ func (s *State) BeginOutcomes(now time.Time) (batch *ordercheck.OrderOutcomes, f
 	return o.Sending, true
 }
 
-// EndOutcomes records that the batch was recorded, or given up.
+// EndOutcomes forgets the batch in flight, which was recorded or given up.
 func (s *State) EndOutcomes() { s.Outcomes.Sending = nil }
 
 // openErrors returns copies of the open errors.
@@ -67,10 +67,11 @@ func (s *State) openErrors() []ordercheck.Finding {
 	return open
 }
 
-// noteOutcomes notes what became of the errors that were open before an event and are not any more.
+// noteOutcomes adds the outcomes of the errors that were open before an event and no longer are.
+// outcomeOf returns the outcome of each.
 //
-// If a rule has more errors than the report lists, other errors may be listed after each check. Then
-// only the number of the rule's errors counts.
+// If a rule has more errors than the report lists, the report may list others after each check.
+// Then noteOutcomes compares only the number of the rule's errors.
 func (s *State) noteOutcomes(
 	now time.Time, before []ordercheck.Finding, outcomeOf func(*ordercheck.Finding) ordercheck.Outcome,
 ) {
@@ -108,6 +109,8 @@ func (s *State) noteOutcomes(
 	}
 }
 
+// addOutcome adds an outcome to the waiting ones. It merges outcomes that are equal, and above
+// maxOutcomes also those that differ only in their time.
 func (s *State) addOutcome(o ordercheck.RuleOutcome) {
 	waiting := s.Outcomes.Waiting
 	same := slices.IndexFunc(waiting, func(w ordercheck.RuleOutcome) bool {
@@ -175,7 +178,8 @@ func (s *State) notEvaluated() []string {
 	return ids
 }
 
-// noteNotEvaluated notes the rules that the latest check could not evaluate, unless it was so before.
+// noteNotEvaluated adds an outcome for each rule that the latest check could not evaluate and
+// that is not in before.
 func (s *State) noteNotEvaluated(before []string) {
 	for _, id := range s.notEvaluated() {
 		if !slices.Contains(before, id) {

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// recordOutcomes records the waiting outcomes.
+// recordOutcomes appends the waiting outcomes to l.outcomes, as text.
 func (l *life) recordOutcomes() {
 	batch, _ := l.state.BeginOutcomes(l.now)
 	for _, o := range batch.Outcomes {
@@ -29,7 +29,7 @@ func (l *life) recordOutcomes() {
 	l.state.EndOutcomes()
 }
 
-// outcomeStory is a way that an order can go, and the outcomes that it leaves.
+// outcomeStory is something that happens to an order, and the outcomes that it leaves.
 type outcomeStory struct {
 	broken []string
 	story  func(*life)
@@ -40,13 +40,13 @@ type outcomeStory struct {
 // outcomeStories has every outcome, alone and with others.
 var outcomeStories = map[string]outcomeStory{
 	"right from the start": {},
-	"warnings have none":   {broken: []string{"~odd"}},
+	"only warnings":        {broken: []string{"~odd"}},
 	"fixed within grace": {
 		broken: []string{"total"},
 		story:  func(l *life) { l.saveBroken(10 * time.Minute) },
 		want:   []string{"10m2s total fixed-in-grace after 10m2s"},
 	},
-	"fixed after people were told, one after the other": {
+	"fixed after people were notified, one after the other": {
 		broken: []string{"balance", "total"},
 		story: func(l *life) {
 			l.saveBroken(time.Hour, "total")
@@ -76,7 +76,7 @@ var outcomeStories = map[string]outcomeStory{
 	"the override ends, then fixed: both": {
 		broken: []string{"total"},
 		story: func(l *life) {
-			l.override(time.Hour, byAnna) // a week
+			l.override(time.Hour, byAnna) // ends after a week
 			l.saveBroken(8 * day)
 		},
 		want: []string{
@@ -179,7 +179,7 @@ func TestNoOutcomesUnlessRecorded(t *testing.T) {
 	assert.NotContains(t, string(data), "utcomes")
 }
 
-// Of a rule with more errors than the report lists, only the number counts.
+// If a rule has more errors than the report lists, the outcomes follow from their number.
 func TestOutcomesOfUnlistedErrors(t *testing.T) {
 	l := newLife(t)
 	s := l.state
@@ -211,7 +211,7 @@ func TestOutcomesOfUnlistedErrors(t *testing.T) {
 	assert.Equal(t, want, s.Outcomes.Waiting)
 }
 
-// Outcomes that wait for long are merged, and none is lost.
+// Outcomes that wait for a long time are merged, and none is lost.
 func TestWaitingOutcomesAreBounded(t *testing.T) {
 	l := newLife(t, "total")
 	s := l.state

@@ -8,22 +8,20 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// outcomesModel is what must have become of the errors of all lives of an order.
+// outcomesModel knows the outcomes that the errors of all lives of an order must have.
 type outcomesModel struct {
-	open map[string]openError // by finding
-	// opened counts by rule how often an error was opened.
-	opened map[string]int
-	want   map[ruleOutcome]counted
-	// recorded are the batches that were recorded, by key.
-	recorded map[string]ordercheck.OrderOutcomes
-	failing  []string // rules that the latest check could not evaluate
-	rules    int      // number of the rule set of the latest check
+	open     map[string]openError // by finding
+	opened   map[string]int       // number of errors opened so far, by rule
+	want     map[ruleOutcome]counted
+	recorded map[string]ordercheck.OrderOutcomes // recorded batches, by key
+	failing  []string                            // rules that the latest check could not evaluate
+	rules    int                                 // number of the rule set of the latest check
 }
 
-// openError is an error that nobody answers for.
+// openError is an error that nobody has overridden.
 type openError struct {
 	firstSeen time.Time
-	told      bool
+	notified  bool // people know of it
 }
 
 type ruleOutcome struct {
@@ -31,7 +29,7 @@ type ruleOutcome struct {
 	outcome ordercheck.Outcome
 }
 
-// counted is a number of errors, and the seconds for which all of them stood.
+// counted is a number of errors, and the sum of the seconds for which each was open.
 type counted struct {
 	errors  int
 	seconds int64
@@ -46,32 +44,33 @@ func (o *outcomesModel) begin() {
 	o.open, o.failing = map[string]openError{}, nil
 }
 
-func (o *outcomesModel) expect(rule string, outcome ordercheck.Outcome, stood time.Duration) {
+// expect adds an outcome of an error that was open for some time.
+func (o *outcomesModel) expect(rule string, outcome ordercheck.Outcome, open time.Duration) {
 	want := o.want[ruleOutcome{rule, outcome}]
 	want.errors++
-	want.seconds += int64(stood / time.Second)
+	want.seconds += int64(open / time.Second)
 	o.want[ruleOutcome{rule, outcome}] = want
 }
 
-// always is the outcome of every error that an event ends.
+// always returns a function for judgeOutcomes, for events that give all errors the same outcome.
 func always(outcome ordercheck.Outcome) func(id string) ordercheck.Outcome {
 	return func(string) ordercheck.Outcome { return outcome }
 }
 
-// outcomeOfCheck returns what becomes of errors that the check about to end closes. Call it before
-// the model takes the check.
+// outcomeOfCheck returns a function for judgeOutcomes, for a check. Call outcomeOfCheck before
+// the model records the check, and the function afterwards.
 func (m *model) outcomeOfCheck() func(id string) ordercheck.Outcome {
 	before, rulesBefore := m.latest, m.outcomes.rules
 	return func(id string) ordercheck.Outcome {
 		found := slices.IndexFunc(m.lastFound.Findings,
 			func(f ordercheck.Finding) bool { return f.ID == id })
-		stands := m.couldNotEvaluate(id) ||
+		remains := m.couldNotEvaluate(id) ||
 			found >= 0 && m.lastFound.Findings[found].Severity == ordercheck.SeverityError
 		_, overridden := m.overrides[id]
 		switch {
-		case stands && m.state.Abandoned:
+		case remains && m.state.Abandoned:
 			return ordercheck.OutcomeExpired
-		case stands && overridden:
+		case remains && overridden:
 			return ordercheck.OutcomeOverridden
 		case found >= 0:
 			return ordercheck.OutcomeRulesChanged
@@ -80,7 +79,7 @@ func (m *model) outcomeOfCheck() func(id string) ordercheck.Outcome {
 		case slices.Contains(m.world.rules.off, id),
 			before != nil && before.version == m.at.version && rulesBefore != m.world.rules.number:
 			return ordercheck.OutcomeRulesChanged
-		case m.outcomes.open[id].told:
+		case m.outcomes.open[id].notified:
 			return ordercheck.OutcomeFixedAfterNotice
 		default:
 			return ordercheck.OutcomeFixedInGrace
@@ -88,8 +87,8 @@ func (m *model) outcomeOfCheck() func(id string) ordercheck.Outcome {
 	}
 }
 
-// judgeOutcomes compares the outcomes with the errors that the latest event has closed. outcomeOf
-// says what became of them.
+// judgeOutcomes expects an outcome for each error that the latest event has closed, and compares
+// all outcomes with the expected ones. outcomeOf returns the outcome of a finding.
 func (m *model) judgeOutcomes(outcomeOf func(id string) ordercheck.Outcome) {
 	now := map[string]bool{}
 	for f := range m.state.Report.All() {
@@ -112,13 +111,15 @@ func (m *model) judgeOutcomes(outcomeOf func(id string) ordercheck.Outcome) {
 		if _, open := o.open[id]; !open {
 			o.opened[id]++
 		}
-		o.open[id] = openError{firstSeen: m.firstSeen[id], told: o.open[id].told || m.known[id]}
+		o.open[id] = openError{
+			firstSeen: m.firstSeen[id], notified: o.open[id].notified || m.known[id],
+		}
 	}
 	m.compareOutcomes()
 }
 
-// judgeNotEvaluated compares the rules that could not be evaluated, after a check. checked is nil
-// if the state knew the order.
+// judgeNotEvaluated expects an outcome for each rule that a check could not evaluate and the
+// check before could. checked is nil if the state knew this version of the order already.
 func (m *model) judgeNotEvaluated(checked *ordercheck.CheckedOrder) {
 	if checked == nil {
 		return
@@ -136,7 +137,7 @@ func (m *model) judgeNotEvaluated(checked *ordercheck.CheckedOrder) {
 	m.compareOutcomes()
 }
 
-// compareOutcomes compares all outcomes ever with what they must be.
+// compareOutcomes compares the outcomes of all lives with the expected ones.
 func (m *model) compareOutcomes() {
 	got := map[ruleOutcome]counted{}
 	add := func(list []ordercheck.RuleOutcome) {
@@ -156,7 +157,8 @@ func (m *model) compareOutcomes() {
 			add(sending.Outcomes)
 		}
 	}
-	// A check that ends errors compares before it compares the rules that could not be evaluated.
+	// judgeOutcomes runs before judgeNotEvaluated has added its outcomes, so those are compared
+	// only at the end of a life.
 	for _, sums := range []map[ruleOutcome]counted{got, m.outcomes.want} {
 		for key := range sums {
 			if key.outcome != ordercheck.OutcomeNotEvaluated && got[key] != m.outcomes.want[key] {
@@ -167,7 +169,7 @@ func (m *model) compareOutcomes() {
 	}
 }
 
-// recordOutcomes lets the driver record outcomes. An attempt may be repeated although it succeeded.
+// recordOutcomes plays the driver that records outcomes. It may repeat an attempt that succeeded.
 func (m *model) recordOutcomes() {
 	if !m.state.OutcomesWaiting() {
 		return
@@ -178,7 +180,7 @@ func (m *model) recordOutcomes() {
 	case fresh && twice:
 		m.faultf("two batches of outcomes have one key")
 	case twice && !slices.Equal(recorded.Outcomes, batch.Outcomes):
-		m.faultf("a batch of outcomes changed on its way")
+		m.faultf("a batch of outcomes changed between attempts")
 	}
 	if m.random(4) > 0 {
 		m.outcomes.recorded[batch.Key] = *batch
@@ -188,7 +190,8 @@ func (m *model) recordOutcomes() {
 	}
 }
 
-// judgeEndOfOutcomes: at the end of a life, each error that was opened has exactly one outcome.
+// judgeEndOfOutcomes checks, at the end of a life, that each error that was opened has exactly
+// one outcome.
 func (m *model) judgeEndOfOutcomes() {
 	o := &m.outcomes
 	if m.state.OutcomesWaiting() {
