@@ -1,4 +1,5 @@
-// Package holdmark writes and recognizes the line that says in InFlow that an order is held.
+// Package holdmark formats and recognizes hold marks. A hold mark is the line in a custom field
+// of an order in InFlow that says that the order is held.
 package holdmark
 
 import (
@@ -16,11 +17,12 @@ import (
 const (
 	// MaxLength is the longest mark, in characters: InFlow shows about that much of a custom field.
 	MaxLength = 100
-	// maxFixed is the longest text beside the placeholders, so that most of an error is shown.
+	// maxFixed limits the characters outside the placeholders, so that there is room for most of
+	// an error.
 	maxFixed = 60
 	// DefaultText is the text if a company doesn't choose one.
 	DefaultText = "HOLD since {since}: {error}{more}"
-	// sinceLayout is the day of the hold. A mark is recognized by it.
+	// sinceLayout formats {since}, the day of the hold. The gate recognizes its marks by it.
 	sinceLayout = "2 Jan"
 )
 
@@ -40,9 +42,9 @@ type Text struct {
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// ParseText reads the text of hold marks. Empty is [DefaultText]. Days are in zone. It fails if the
-// text lacks {since}, leaves no room for an error, or is so short that a person may type it. The gate
-// recognizes its marks by the rest of the text if it doesn't remember what it wrote.
+// ParseText parses the text of hold marks. An empty text means [DefaultText]. Days are in zone.
+// It fails if the text lacks {since}, leaves no room for an error, or is so short that a person
+// may type it: if the gate doesn't remember what it wrote, it recognizes its marks by their form.
 func ParseText(text string, zone *time.Location) (Text, error) {
 	if text == "" {
 		text = DefaultText
@@ -52,7 +54,8 @@ func ParseText(text string, zone *time.Location) (Text, error) {
 		switch name {
 		case placeSince, placeError, placeMore:
 		default:
-			return Text{}, fmt.Errorf("%s is no placeholder: use {since}, {error} and {more}", name)
+			return Text{}, fmt.Errorf(
+				"%s is not a placeholder: use {since}, {error} and {more}", name)
 		}
 		if strings.Count(text, name) > 1 {
 			return Text{}, fmt.Errorf("%s occurs more than once", name)
@@ -66,35 +69,35 @@ func ParseText(text string, zone *time.Location) (Text, error) {
 		return Text{}, errors.New("it is not one line of text")
 	case utf8.RuneCountInString(fixed) > maxFixed:
 		return Text{}, fmt.Errorf(
-			"it has %d characters beside the placeholders; at most %d leave room for the error",
+			"it has %d characters outside the placeholders; at most %d leave room for the error",
 			utf8.RuneCountInString(fixed),
 			maxFixed,
 		)
 	case utf8.RuneCountInString(strings.Join(strings.Fields(fixed), "")) < minFixed:
 		return Text{}, fmt.Errorf(
-			"it has under %d characters beside the placeholders and spaces: "+
-				"the gate could take what a person types for its mark",
+			"it has under %d characters outside the placeholders, without spaces: "+
+				"the gate could mistake what a person types for its mark",
 			minFixed,
 		)
 	}
 	return Text{text: text, zone: zone, pattern: patternOf(text)}, nil
 }
 
-// minFixed is the least number of characters beside placeholders and spaces. It keeps a mark from
-// looking like what a person types, such as "ship 25 Nov".
+// minFixed is the minimum number of characters outside placeholders, without spaces. It keeps the
+// gate from taking a person's words, such as "ship 25 Nov", for a mark.
 const minFixed = 8
 
-// unprintable reports whether a rune is a control character, or one that people don't see: it may
-// turn the direction of the text around, or hide parts of it.
+// unprintable reports whether a rune is a control character or invisible. Such a rune may reverse
+// the direction of the text, or hide parts of it.
 func unprintable(r rune) bool {
 	return r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Zl, unicode.Zp)
 }
 
-// anySpace matches the space that [Text.Format] takes away if nothing follows or precedes it.
+// anySpace matches any spaces, or none: [Text.Format] trims them at the ends of a mark.
 const anySpace = `[\s\p{Z}]*`
 
-// patternOf returns an expression for the marks of a text. A mark without an error or without {more}
-// may end before a space of the text.
+// patternOf returns a regular expression that matches the marks of a text. If a mark has no error
+// or no {more}, spaces of the text may be missing at its ends.
 func patternOf(text string) *regexp.Regexp {
 	var expression strings.Builder
 	from := 0
@@ -114,7 +117,7 @@ func patternOf(text string) *regexp.Regexp {
 	return regexp.MustCompile("^" + expression.String() + "$")
 }
 
-// literal returns an expression for a part of the text between placeholders.
+// literal returns a regular expression for a part of the text between placeholders.
 func literal(text string) string {
 	inside := strings.TrimSpace(text)
 	switch {
@@ -152,7 +155,7 @@ func (t Text) Format(mark ordercheck.HoldMark) string {
 	return strings.TrimSpace(strings.Replace(line, placeError, oneLine(mark.Error, room), 1))
 }
 
-// oneLine cuts a text to length characters of one line.
+// oneLine returns a text as one line of printable characters, cut to length characters.
 func oneLine(text string, length int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	text = strings.Map(func(r rune) rune {

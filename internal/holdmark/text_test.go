@@ -48,7 +48,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-func TestAPersonsWordsAreNoMark(t *testing.T) {
+func TestWordsOfAPersonAreNotRecognized(t *testing.T) {
 	t.Parallel()
 	text, err := ParseText("", time.UTC)
 	require.NoError(t, err)
@@ -64,21 +64,21 @@ func TestParseTextSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"HOLD: {error}":                      "{since} is missing",
-		"HOLD {since} {order}":               "{order} is no placeholder",
+		"HOLD {since} {order}":               "{order} is not a placeholder",
 		"HOLD {since} {since}":               "{since} occurs more than once",
 		"HOLD\n{since}":                      "not one line",
 		"{since} {error}":                    "under 8 characters",
 		"ship {since}":                       "under 8 characters",
 		"öööö {since}":                       "under 8 characters",
 		"HOLD\u202esince {since}":            "not one line",
-		strings.Repeat("x", 61) + " {since}": "62 characters beside the placeholders",
+		strings.Repeat("x", 61) + " {since}": "62 characters outside the placeholders",
 	} {
 		_, err := ParseText(text, time.UTC)
 		require.ErrorContains(t, err, want, text)
 	}
 }
 
-// The gate trims a mark, so a text's own spaces may be missing at its ends.
+// The gate trims a mark, so spaces of the text may be missing at its ends.
 func TestEveryMarkIsRecognized(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)

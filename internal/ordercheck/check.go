@@ -42,7 +42,8 @@ type OrderDeliveries struct {
 // FetchOrderInput is the argument of [ActivityFetchOrder].
 type FetchOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	// KnowsBilled is true if the run knows the order as it was invoiced. Nobody needs to look it up.
+	// KnowsBilled is true if the run knows the order as it was invoiced, so there is no need to
+	// look it up.
 	KnowsBilled bool `json:"knowsBilled,omitempty"`
 	// Also lists includes and look-ups to request in addition to the needs of the rules in force:
 	// another worker may have another rule set.
@@ -56,7 +57,7 @@ type FetchOrderInput struct {
 // FetchedOrder is the result of [ActivityFetchOrder].
 type FetchedOrder struct {
 	OrderNumber string `json:"orderNumber"`
-	// OrderVersion is InFlow's timestamp of the order. Equal versions are equal orders.
+	// OrderVersion is InFlow's timestamp of the order. It changes whenever the order changes.
 	OrderVersion string `json:"orderVersion"`
 	Customer     string `json:"customer"`
 	IsCancelled  bool   `json:"isCancelled,omitempty"`
@@ -106,7 +107,7 @@ type RecallRunInput struct {
 
 // RecalledRun is the information from the order's last run that a new run needs.
 type RecalledRun struct {
-	// Overridden lists the findings that somebody answers for, including unlisted ones.
+	// Overridden lists the overridden findings, including unlisted ones.
 	Overridden []Finding `json:"overridden"`
 	// Notified lists the warnings that people know of.
 	Notified []Finding `json:"told,omitempty"`
@@ -117,8 +118,9 @@ type RecalledRun struct {
 // CheckOrderInput is the argument of [ActivityCheckOrder].
 type CheckOrderInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	// FetchID is [FetchedOrder.FetchID] of the run's fetch whose result has the order, Asked, and
-	// recent orders if they aren't in Lookups. It keeps them from being in the history twice.
+	// FetchID is the [FetchedOrder.FetchID] of an earlier fetch of the run. Its result has the
+	// order, Asked, and the recent orders unless they are in Lookups. This way the history has
+	// them once.
 	FetchID string `json:"fetchId,omitempty"`
 	// Order is the digest to check; empty with FetchID.
 	Order Digest `json:"order,omitempty"`
@@ -137,8 +139,8 @@ type CheckOrderInput struct {
 	Final bool `json:"final,omitempty"`
 }
 
-// Refer makes the check one of a fetched order. It refers to the fetch in the run's history if it
-// can, and carries the order otherwise.
+// Refer sets the order to check. If it can, the input refers to the fetch in the run's history,
+// and otherwise it carries the order itself.
 func (in *CheckOrderInput) Refer(fetched *FetchedOrder) {
 	if fetched.FetchID == "" {
 		in.Order, in.Asked = fetched.Order, fetched.Asked
@@ -150,7 +152,7 @@ func (in *CheckOrderInput) Refer(fetched *FetchedOrder) {
 	}
 }
 
-// Take takes what the input only refers to from the result of the fetch.
+// Take copies the data that the input refers to from the result of the fetch.
 func (in *CheckOrderInput) Take(fetched *FetchedOrder) {
 	in.Order, in.Asked = fetched.Order, fetched.Asked
 	if in.Lookups.RecentOrders == nil {
@@ -158,8 +160,8 @@ func (in *CheckOrderInput) Take(fetched *FetchedOrder) {
 	}
 }
 
-// CheckedOrder is the result of [ActivityCheckOrder]: what the rules found. Grace periods and
-// overrides come later.
+// CheckedOrder is the result of [ActivityCheckOrder]: the findings of the rules. The workflow
+// applies grace periods and overrides later.
 type CheckedOrder struct {
 	RuleSet RuleSet `json:"ruleSet"`
 	// RulesSince is when the rule set took over in this namespace.
@@ -174,8 +176,8 @@ type CheckedOrder struct {
 	Terms []Terms `json:"terms,omitempty"`
 	// Missing lists the includes and look-ups that rules lacked.
 	Missing []string `json:"missing,omitempty"`
-	// NotAsked lists the includes and look-ups that this worker's rules need and were not requested.
-	// Then nothing was evaluated, and the order must be fetched again.
+	// NotAsked lists the includes and look-ups that this worker's rules need, but that were not
+	// requested. If there are any, nothing was evaluated, and the order must be fetched again.
 	NotAsked []string `json:"notAsked,omitempty"`
 	// NotInForce lists the rules of [CheckOrderInput.Notified] that the set no longer has, has
 	// switched off, or has on trial.
@@ -201,8 +203,8 @@ type ShadowResult struct {
 	RuleID   string `json:"ruleId"`
 	Findings int    `json:"findings"`
 	Error    string `json:"error,omitempty"`
-	// Skipped says why the rule did not look at the order, or at some of its lines. Missing is as in
-	// [Skipped].
+	// Skipped says why the rule was not evaluated on the order, or on some of its lines. Missing
+	// is as in [Skipped].
 	Skipped string   `json:"skipped,omitempty"`
 	Missing []string `json:"missing,omitempty"`
 }
@@ -212,10 +214,12 @@ type ShadowResult struct {
 type Digest []byte
 
 const (
+	// compressDigestOver is the size above which a digest is compressed, in bytes.
 	compressDigestOver = 64 << 10
 	// MaxDigestSize limits a digest that is read, in bytes before compression.
 	MaxDigestSize = 64 << 20
-	// maxDigestPayload leaves room under Temporal's 2 MiB for the order's look-ups.
+	// maxDigestPayload limits a compressed digest, in bytes of JSON. It leaves room for the
+	// order's look-ups below the 2 MiB of a payload.
 	maxDigestPayload = 1300 << 10
 )
 
@@ -227,7 +231,7 @@ type compressedDigest struct {
 }
 
 // MarshalJSON writes the digest itself, or {"gzip":"<base64>"} if it is large. It fails with
-// [ErrDigestTooLarge].
+// [ErrDigestTooLarge] if the digest does not fit a payload.
 func (d Digest) MarshalJSON() ([]byte, error) {
 	if len(d) == 0 {
 		return []byte("null"), nil

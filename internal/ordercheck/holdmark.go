@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A hold mark is a line in a custom field of the order in InFlow that says the order is held. The
-// company chooses the field; without one the gate never writes an order.
+// A hold mark is a line in a custom field of the order in InFlow. It says that the order is held.
+// The company chooses the field. If it chooses none, the gate never writes an order.
 
 // Activities that write hold marks. Each makes one request to InFlow per attempt.
 const (
@@ -23,37 +23,39 @@ const (
 )
 
 const (
-	// HoldMarksStopType is the workflow that is open while no order of the account is marked. It
-	// takes [HoldMarksStop].
+	// HoldMarksStopType is the workflow that stops hold marks: while its run is open, the gate
+	// marks no order of the account. It takes [HoldMarksStop].
 	HoldMarksStopType = "HoldMarksStop"
 	// HoldMarksStopID is the id of its only run.
 	HoldMarksStopID = "hold-marks-stop"
-	// QueryHoldMarksStop answers with its [HoldMarksStop].
+	// QueryHoldMarksStop answers with the [HoldMarksStop] of the run.
 	QueryHoldMarksStop = "hold-marks-stop"
-	// SignalResumeHoldMarks ends it.
+	// SignalResumeHoldMarks ends the run.
 	SignalResumeHoldMarks = "resume"
-	// EventMarksResumed is the event of a [Delivery] that asks an open order to check itself, so that
-	// its mark becomes what it should be.
+	// EventMarksResumed is the event of a [Delivery] that asks an open order to check itself, so
+	// that it updates its mark.
 	EventMarksResumed = "marks-resumed"
 )
 
 // Application error types of the activities that write hold marks. None is retried by Temporal.
 const (
-	// ErrorHoldFieldConflict: somebody saved the order after it was read.
+	// ErrorHoldFieldConflict means that somebody saved the order after the gate read it.
 	ErrorHoldFieldConflict = "HoldFieldConflict"
-	// ErrorHoldMarksOff: the worker has no field for hold marks.
+	// ErrorHoldMarksOff means that the worker has no field for hold marks.
 	ErrorHoldMarksOff = "HoldMarksOff"
-	// ErrorHoldMarksStopped: nobody has resumed hold marks after they were stopped.
+	// ErrorHoldMarksStopped means that hold marks are stopped, and nobody has resumed them.
 	ErrorHoldMarksStopped = "HoldMarksStopped"
 )
 
-// MaxReadingAge is how old a reading may be when the write that rests on it begins. InFlow refuses to
-// overwrite what somebody has saved since, but the gate doesn't rely on that alone.
+// MaxReadingAge is the maximum age of a reading when the write that follows it begins. InFlow
+// refuses to overwrite a version that somebody saved after the reading, but the gate doesn't rely
+// on that alone.
 const MaxReadingAge = time.Minute
 
-// HoldMark is what the mark of an order says. The zero value is no mark.
+// HoldMark is the content of an order's mark. The zero value means no mark.
 type HoldMark struct {
-	// Since is when the first error was confirmed or, of an order in its grace period, first seen.
+	// Since is when the first error was confirmed or, if the order is in its grace period, first
+	// seen.
 	Since time.Time `json:"since,omitzero"`
 	// Error is the message of the first error.
 	Error string `json:"error,omitempty"`
@@ -75,7 +77,7 @@ type HoldField struct {
 	Name string `json:"name"`
 	// Text is the gate's mark in the field; empty if there is none.
 	Text string `json:"text,omitempty"`
-	// Foreign is true if the field holds words that are not the gate's.
+	// Foreign is true if the field holds a text that the gate did not write.
 	Foreign bool `json:"foreign,omitempty"`
 	// Pending is true if orders within their grace period are marked too.
 	Pending bool `json:"pending,omitempty"`
@@ -84,8 +86,8 @@ type HoldField struct {
 // KnownMarks are the texts that the gate has written into a custom field of an order. Any other text
 // is a person's, even if it looks like a mark.
 type KnownMarks struct {
-	// Field is the custom field. If no [KnownMarks] are of a field, the gate doesn't know what it has
-	// written there, and recognizes its marks by their form.
+	// Field is the custom field. If an order has no [KnownMarks] for a field, the gate doesn't
+	// know what it has written there, and recognizes its marks by their form.
 	Field string   `json:"field"`
 	Texts []string `json:"texts,omitempty"`
 	// Partial is true if the gate may have written other texts too: marks are also recognized by
@@ -98,16 +100,16 @@ type ReadHoldFieldInput struct {
 	SalesOrderID string `json:"salesOrderId"`
 	// Field is the custom field to read; empty for the worker's own.
 	Field string `json:"field,omitempty"`
-	// Known are the gate's own texts in it.
+	// Known are the texts that the gate has written into custom fields of the order.
 	Known []KnownMarks `json:"known,omitempty"`
-	// Wanted is the mark to write; zero to take it away.
+	// Wanted is the mark to write; zero to remove the mark.
 	Wanted HoldMark `json:"wanted,omitzero"`
-	// ToWrite is true if the order is only read to be written: it isn't read while marks are stopped.
+	// ToWrite is true if a write shall follow. Then the order isn't read while marks are stopped.
 	ToWrite bool `json:"toWrite,omitempty"`
 }
 
-// HoldFieldImage is what a later reading of the order is compared with. It holds no text of the
-// order but the custom fields.
+// HoldFieldImage is a reading of an order, with which a later reading is compared. The custom
+// fields are the only texts of the order in it.
 type HoldFieldImage struct {
 	Field HoldField `json:"field"`
 	// Text is the text of the wanted mark; empty if none is wanted.
@@ -122,8 +124,8 @@ type HoldFieldImage struct {
 	Properties []Fingerprint `json:"properties"`
 	// Serials counts the serial numbers in the order.
 	Serials int `json:"serials,omitempty"`
-	// Missing lists the parts that the order must have, and that InFlow left out or sent empty. LeftOut
-	// lists the parts that InFlow left out, whether or not the order has any. Both are sorted.
+	// Missing lists the parts that the order must have, but that InFlow left out or sent empty.
+	// LeftOut lists all parts that InFlow left out, even if the order has none. Both are sorted.
 	Missing []string `json:"missing,omitempty"`
 	LeftOut []string `json:"leftOut,omitempty"`
 	// ModifiedBy is the id of whoever saved the order last.
@@ -136,7 +138,7 @@ type Fingerprint struct {
 	Hash string `json:"hash"`
 }
 
-// Differences lists the properties of an order that differ between two readings, sorted.
+// Differences returns the names of the properties that differ between two readings, sorted.
 func Differences(before, after []Fingerprint) []string {
 	var names []string
 	for _, print := range slices.Concat(before, after) {
@@ -151,10 +153,10 @@ func Differences(before, after []Fingerprint) []string {
 // WriteHoldFieldInput is the argument of [ActivityWriteHoldField].
 type WriteHoldFieldInput struct {
 	SalesOrderID string `json:"salesOrderId"`
-	// Field is the custom field to write, and Text its new text; empty takes the mark away.
+	// Field is the custom field to write, and Text its new text. An empty text removes the mark.
 	Field string `json:"field"`
 	Text  string `json:"text,omitempty"`
-	// Version and CustomFields are those of the [HoldFieldImage].
+	// Version and CustomFields are copied from the [HoldFieldImage].
 	Version      string            `json:"version"`
 	CustomFields map[string]string `json:"customFields,omitempty"`
 }
@@ -165,7 +167,7 @@ type WrittenHoldField struct {
 	Version string `json:"version"`
 	// Properties are fingerprints of the order in the answer, which may lack parts of it.
 	Properties []Fingerprint `json:"properties,omitempty"`
-	// ModifiedBy is the id of whoever saved the order: the gate.
+	// ModifiedBy is the id under which the gate saved the order.
 	ModifiedBy string `json:"modifiedBy,omitempty"`
 }
 

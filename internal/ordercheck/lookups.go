@@ -30,17 +30,17 @@ const (
 	IncludeSalesRep = "salesRepTeamMember"
 )
 
-// RecentOrders is a reduced answer of InFlow's list of sales orders.
+// RecentOrders are the latest orders of a customer, reduced to the data that rules need.
 type RecentOrders struct {
 	Orders []RecentOrder `json:"orders"`
 }
 
-// maxRecentSize limits the result of [RecentOrders.Of], in bytes of JSON: it travels with the
-// digest.
+// maxRecentSize limits the result of [RecentOrders.Of], in bytes of JSON, because it shares a
+// payload with the digest.
 const maxRecentSize = 300 << 10
 
-// Of returns the orders for a look-up: all but the order itself, with only the goods of its
-// products. If they are too large together, the last orders lose their goods.
+// Of returns the orders for a look-up: all except the order itself, with only the goods whose
+// product it has too. If they are too large together, the last orders lose their goods.
 func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 	if r == nil {
 		return nil
@@ -65,7 +65,7 @@ func (r *RecentOrders) Of(in *LookUpOrdersInput) *RecentOrders {
 		size += o.maxSize()
 		out.Orders = append(out.Orders, o)
 	}
-	if size > maxRecentSize { // to encode all of them takes a while
+	if size > maxRecentSize { // only then encode them, because that takes a while
 		out.omitGoods()
 	}
 	return out
@@ -83,7 +83,7 @@ func (r *RecentOrders) omitGoods() {
 	}
 }
 
-// maxSize returns a size that the order's JSON is never larger than, in bytes.
+// maxSize returns an upper bound of the size of the order's JSON, in bytes.
 func (o *RecentOrder) maxSize() int {
 	const (
 		fields  = 256 // names, punctuation, the date and the numbers, of an order or of goods

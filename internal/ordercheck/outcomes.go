@@ -2,10 +2,10 @@ package ordercheck
 
 import "time"
 
-// Names of the workflow that counts what became of errors.
+// Names of the workflow that counts the outcomes of errors.
 const (
-	// OutcomesWorkflowType counts, by rule and day, what became of the errors of all orders. A namespace
-	// has one run, with the id [OutcomesWorkflowID].
+	// OutcomesWorkflowType counts the outcomes of the errors of all orders, by rule and day. A
+	// namespace has one run, with the id [OutcomesWorkflowID].
 	OutcomesWorkflowType = "RuleOutcomes"
 	OutcomesWorkflowID   = "rule-outcomes"
 	// SignalOutcomes carries a list of [OrderOutcomes].
@@ -20,28 +20,30 @@ const (
 	MaxOutcomeDays = 31
 )
 
-// Outcome says what became of an error, or that a rule could not be evaluated.
+// Outcome says how an error ended, or that a rule could not be evaluated.
 type Outcome string
 
 // The outcomes.
 const (
-	// OutcomeFixedInGrace: the error was gone before its grace period ended, so nobody was told.
+	// OutcomeFixedInGrace means that the error was gone before its grace period ended, so nobody
+	// was notified.
 	OutcomeFixedInGrace Outcome = "fixed-in-grace"
-	// OutcomeFixedAfterNotice: the error was gone after people were told of it.
+	// OutcomeFixedAfterNotice means that the error was fixed after people were notified of it.
 	OutcomeFixedAfterNotice Outcome = "fixed-after-notice"
-	// OutcomeOverridden: somebody took responsibility. If the override ends and the error still stands,
-	// the error has a second outcome.
+	// OutcomeOverridden means that somebody took responsibility. If the error is still there when
+	// the override ends, it will have a second outcome.
 	OutcomeOverridden Outcome = "overridden"
-	// OutcomeExpired: the order was held for the longest time allowed.
+	// OutcomeExpired means that the order was held for the longest time allowed.
 	OutcomeExpired Outcome = "expired"
-	// OutcomeOrderGone: the order was cancelled or deleted in InFlow.
+	// OutcomeOrderGone means that the order was cancelled or deleted in InFlow.
 	OutcomeOrderGone Outcome = "order-gone"
-	// OutcomeRulesChanged: the error is gone, or is a warning now, because the rules changed.
+	// OutcomeRulesChanged means that the error is gone, or is a warning now, because the rules
+	// changed.
 	OutcomeRulesChanged Outcome = "rules-changed"
-	// OutcomeEndedByHand: an operator cancelled the order's run.
+	// OutcomeEndedByHand means that an operator cancelled the order's run.
 	OutcomeEndedByHand Outcome = "ended-by-hand"
-	// OutcomeNotEvaluated is not about an error: the rule failed or lacked data. It counts once until
-	// a check of the order can evaluate the rule.
+	// OutcomeNotEvaluated is not about an error: it means that the rule failed or lacked data. It
+	// counts once until a check of the order can evaluate the rule.
 	OutcomeNotEvaluated Outcome = "not-evaluated"
 )
 
@@ -69,7 +71,7 @@ type RuleOutcome struct {
 
 // OrderOutcomes are outcomes of one order that are recorded together.
 type OrderOutcomes struct {
-	// Key is the same however often recording is tried. No two OrderOutcomes share a key.
+	// Key is the same in all attempts to record the outcomes. No two OrderOutcomes share a key.
 	Key      string        `json:"key"`
 	At       time.Time     `json:"at"`
 	Outcomes []RuleOutcome `json:"outcomes"`
@@ -99,14 +101,14 @@ type OutcomeCounts struct {
 	RulesChanged     int `json:"rules,omitempty"`
 	EndedByHand      int `json:"byHand,omitempty"`
 	NotEvaluated     int `json:"failed,omitempty"`
-	// FixSeconds is the time that all fixed errors stood, added up.
+	// FixSeconds is the sum of the times, in seconds, after which errors were fixed.
 	FixSeconds int64 `json:"fixSeconds,omitempty"`
 }
 
 // Fixed returns the number of errors that somebody corrected.
 func (c *OutcomeCounts) Fixed() int { return c.FixedInGrace + c.FixedAfterNotice }
 
-// TimeToFix returns how long a fixed error stood, on average; zero if none was fixed.
+// TimeToFix returns the average time after which an error was fixed; zero if none was.
 func (c *OutcomeCounts) TimeToFix() time.Duration {
 	if c.Fixed() == 0 {
 		return 0
@@ -114,7 +116,7 @@ func (c *OutcomeCounts) TimeToFix() time.Duration {
 	return time.Duration(c.FixSeconds/int64(c.Fixed())) * time.Second
 }
 
-// Count counts an outcome. It ignores outcomes of a later version of the gate.
+// Count counts an outcome. It ignores outcomes that only a later version of the gate knows.
 func (c *OutcomeCounts) Count(o *RuleOutcome) {
 	if o.Outcome.Fixed() {
 		c.FixSeconds += int64(o.Count) * o.Seconds

@@ -11,12 +11,12 @@ type Status string
 
 // The statuses of a report.
 const (
-	StatusChecking   Status = "checking"   // no check has ended yet in this run
+	StatusChecking   Status = "checking"   // the run's first check has not finished
 	StatusPassed     Status = "passed"     // no findings
 	StatusWarning    Status = "warning"    // warnings only
 	StatusPending    Status = "pending"    // errors within their grace period
 	StatusFailed     Status = "failed"     // confirmed errors
-	StatusOverridden Status = "overridden" // a named person answers for every error
+	StatusOverridden Status = "overridden" // somebody has taken responsibility for every error
 	StatusIncomplete Status = "incomplete" // a rule failed or lacked data, and nothing worse was found
 	StatusUnchecked  Status = "unchecked"  // the check could not be done; the run failed
 )
@@ -53,8 +53,8 @@ type FindingState string
 // The states of a finding.
 const (
 	FindingPending    FindingState = "pending"    // within its grace period
-	FindingConfirmed  FindingState = "confirmed"  // stands
-	FindingOverridden FindingState = "overridden" // a named person answers for it
+	FindingConfirmed  FindingState = "confirmed"  // its grace period is over
+	FindingOverridden FindingState = "overridden" // a named person has taken responsibility for it
 )
 
 // Report is the outcome of the latest check of an order: the answer to [QueryReport] and the result
@@ -65,7 +65,7 @@ type Report struct {
 	OrderVersion string    `json:"orderVersion"` // InFlow's rowversion of the order, 16 hex digits
 	Customer     string    `json:"customer"`
 	Status       Status    `json:"status"`
-	CheckedAt    time.Time `json:"checkedAt,omitzero"` // end of the latest check; zero before
+	CheckedAt    time.Time `json:"checkedAt,omitzero"` // end of the latest check; zero if none
 	RuleSet      RuleSet   `json:"ruleSet"`
 	// Findings are ordered by rule order in the file, then line number. If there are more than
 	// [MaxFindings], errors are listed first.
@@ -80,18 +80,19 @@ type Report struct {
 	// Missing lists the includes and look-ups that InFlow left out. They make the report incomplete,
 	// unless something worse was found.
 	Missing []string `json:"missing,omitempty"`
-	// Timeline lists the last 50 events of the order, oldest first. It is nil in a report that no run
-	// made.
+	// Timeline lists the last 50 events of the order, oldest first. It is nil in a report that
+	// was made without a run.
 	Timeline []TimelineEntry `json:"timeline,omitzero"`
-	// Note adds to the status that the order was cancelled or deleted, or that the gate no longer
-	// watches it.
+	// Note explains the status: the order was cancelled or deleted, or the gate no longer watches
+	// it. It is empty otherwise.
 	Note string `json:"note,omitempty"`
 }
 
 // RuleSet identifies the rules that a report was made with.
 type RuleSet struct {
 	Name string `json:"name"`
-	// Digest is "sha256:" and 64 hex digits over everything that decides an evaluation.
+	// Digest is "sha256:" and the hash, as 64 hex digits, of everything that decides an
+	// evaluation.
 	Digest string `json:"digest"`
 }
 
@@ -146,7 +147,7 @@ func (o *Override) equal(other *Override) bool {
 	return o.By == other.By && o.Reason == other.Reason && o.Until.Equal(other.Until)
 }
 
-// Skipped is a rule that did not look at the order, or at some of its lines.
+// Skipped is a rule that was not evaluated on the order, or on some of its lines.
 type Skipped struct {
 	RuleID string `json:"ruleId"`
 	Reason string `json:"reason"`

@@ -33,11 +33,12 @@ const (
 // OtherRules is the rule id of an entry that counts findings of several rules.
 const OtherRules = "…"
 
-// textLimits are tried in turn, in characters, until a list fits.
+// textLimits are the lengths, in characters, to which fit cuts the texts of a list. It tries one
+// after the other until the list fits.
 var textLimits = []int{MaxText, 400, 150, 60}
 
-// Truncate makes the result of a check fit Temporal. It lists at most [MaxFindings] findings,
-// errors first, and counts the others in Omitted.
+// Truncate shortens the result of a check until it fits a payload. It lists at most [MaxFindings]
+// findings, errors first, and counts the others in Omitted.
 func (c *CheckedOrder) Truncate() {
 	c.Findings, c.Omitted = truncateFindings(c.Findings, c.Omitted, MaxFindings, maxFindingsSize,
 		errorsFirst)
@@ -78,6 +79,7 @@ func OmittedFrom(omitted, findings []Finding) []Finding {
 	return omitted
 }
 
+// omit counts a finding in its entry, and adds the entry if there is none.
 func omit(omitted []Finding, f *Finding) []Finding {
 	same := func(ruleID string) int {
 		return slices.IndexFunc(omitted, func(g Finding) bool {
@@ -113,8 +115,8 @@ func omit(omitted []Finding, f *Finding) []Finding {
 	return omitted
 }
 
-// truncateFindings lists at most most findings, the first ones by compare, and counts the others in
-// omitted. The result depends on nothing else.
+// truncateFindings returns at most most of the findings found, whose JSON has at most size bytes.
+// It keeps the first ones by compare, and counts the others in unlisted, together with omitted.
 func truncateFindings(
 	found, omitted []Finding, most, size int, compare func(a, b Finding) int,
 ) (listed, unlisted []Finding) {
@@ -149,8 +151,8 @@ func (f *Finding) Cut(limit int) {
 	}
 }
 
-// Facts identifies what a finding says about the order, whatever its line's position. An override
-// covers these facts only. It is a hash of the texts before they were cut.
+// Facts returns a hash of what the finding says about the order, from its texts before they were
+// cut. It doesn't depend on the line's position. An override ends if the facts change.
 func (f *Finding) Facts() string {
 	if f.FactsDigest != "" {
 		return f.FactsDigest
@@ -170,7 +172,7 @@ func (f *Finding) Facts() string {
 func addDigest(digest string, f *Finding) string {
 	sum := sha256.Sum256([]byte(f.ID + "\x00" + f.Facts()))
 	added := sum[:16]
-	if f.Count > 0 { // its facts are such a digest already
+	if f.Count > 0 { // f is an entry, so its facts are such a digest already
 		added, _ = hex.DecodeString(f.FactsDigest)
 	}
 	before, err := hex.DecodeString(digest)
@@ -239,7 +241,7 @@ func fit[T any](list []T, size int, cut func(entry *T, limit int)) []T {
 	return list
 }
 
-// jsonSize returns the size of a value that always marshals.
+// jsonSize returns the size of a value's JSON, in bytes. It panics if the value doesn't marshal.
 func jsonSize(value any) int {
 	data, err := json.Marshal(value)
 	if err != nil {

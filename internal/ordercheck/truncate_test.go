@@ -23,16 +23,16 @@ func size(t testing.TB, value any) int {
 	return len(data)
 }
 
-// findings of a rule, on the lines 1 to n.
+// findings returns findings of a rule on the lines 1 to n, whose texts end in text.
 func findings(rule string, severity ordercheck.Severity, n int, text string) []ordercheck.Finding {
 	list := make([]ordercheck.Finding, n)
 	for i := range list {
 		list[i] = ordercheck.Finding{
-			ID: fmt.Sprintf("%s/line-%d", rule,
-				i+1), RuleID: rule, Severity: severity, Scope: ordercheck.ScopeLine,
+			ID:     fmt.Sprintf("%s/line-%d", rule, i+1),
+			RuleID: rule, Severity: severity, Scope: ordercheck.ScopeLine,
 			LineID: fmt.Sprintf("line-%d", i+1), LineNumber: i + 1,
-			Message: fmt.Sprintf("Line %d is wrong%s", i+1,
-				text), Fix: "Correct it" + text, Expected: "1.00" + text, Actual: "2.00" + text,
+			Message: fmt.Sprintf("Line %d is wrong%s", i+1, text), Fix: "Correct it" + text,
+			Expected: "1.00" + text, Actual: "2.00" + text,
 		}
 	}
 	return list
@@ -74,7 +74,7 @@ func TestReportThatFitsIsNotChanged(t *testing.T) {
 	assert.Empty(t, checked.Omitted)
 }
 
-// giant is ten times and more what each part of a check may have.
+// giant returns the result of a check whose parts are all far larger than allowed.
 func giant(text string) ordercheck.CheckedOrder {
 	var checked ordercheck.CheckedOrder
 	rule := func(i int) string { return fmt.Sprintf("rule-%03d-%s", i, strings.Repeat("x", 55)) }
@@ -107,7 +107,7 @@ func giant(text string) ordercheck.CheckedOrder {
 	return checked
 }
 
-// maxPayload is Temporal's limit; encryption adds a few bytes.
+// maxPayload is Temporal's limit of a payload, in bytes. Encryption adds a few bytes.
 const maxPayload = 2 << 20
 
 func TestLargestStateFitsAPayload(t *testing.T) {
@@ -118,11 +118,12 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 			assert.Less(t, size(t, checked), 900<<10, "the result of CheckOrder")
 
 			report := ordercheck.Report{
-				SalesOrderID: strings.Repeat("i",
-					128), OrderNumber: ordercheck.Keyword(text), Customer: ordercheck.Keyword(text),
-				OrderVersion: ordercheck.ShortID(
-					text,
-				), RuleSet: ordercheck.RuleSet{Name: ordercheck.Keyword(text), Digest: strings.Repeat("d", 80)},
+				SalesOrderID: strings.Repeat("i", 128),
+				OrderNumber:  ordercheck.Keyword(text), Customer: ordercheck.Keyword(text),
+				OrderVersion: ordercheck.ShortID(text),
+				RuleSet: ordercheck.RuleSet{
+					Name: ordercheck.Keyword(text), Digest: strings.Repeat("d", 80),
+				},
 				Skipped: checked.Skipped, RuleErrors: checked.RuleErrors,
 			}
 			report.SetFindings(checked.Findings, checked.Omitted)
@@ -145,20 +146,15 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 			notice := ordercheck.Notice{Report: report.Clone(), Resolved: brief[:ordercheck.MaxResolved]}
 			notice.Truncate()
 			assert.LessOrEqual(t, len(notice.Report.Findings), 100)
-			assert.Equal(t, report.Errors(), notice.Report.Errors(), "it still counts all of them")
+			assert.Equal(t, report.Errors(), notice.Report.Errors(), "the notice counts all errors")
 			assert.Less(t, size(t, notice), 200<<10)
 			carried := orderlife.State{
 				Report: report, Terms: checked.Terms, Notified: brief,
 				Unlisted: ordercheck.Unlisted(report.Findings),
-				Resolved: orderlife.Gone{
-					Findings: brief[:ordercheck.MaxResolved],
-				}, Lifted: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
-				Outbox: []ordercheck.Notice{
-					notice,
-					notice,
-					notice,
-					notice,
-				}, Unsent: slices.Repeat([]string{ordercheck.Cut(text, 600)}, 10),
+				Resolved: orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
+				Lifted:   orderlife.Gone{Findings: brief[:ordercheck.MaxResolved]},
+				Outbox:   []ordercheck.Notice{notice, notice, notice, notice},
+				Unsent:   slices.Repeat([]string{ordercheck.Cut(text, 600)}, 10),
 			}
 			total := size(t,
 				orderlife.Start{Start: ordercheck.Start{SalesOrderID: report.SalesOrderID}, State: &carried})
@@ -170,12 +166,12 @@ func TestLargestStateFitsAPayload(t *testing.T) {
 	}
 }
 
-func TestBoundingIsDeterministic(t *testing.T) {
+func TestTruncateIsDeterministic(t *testing.T) {
 	once, twice := giant(hostile["JSON escapes"]), giant(hostile["JSON escapes"])
 	once.Truncate()
 	twice.Truncate()
 	assert.Equal(t, once, twice)
-	// The digest of omitted findings doesn't depend on the order of the steps.
+	// The digest of omitted findings doesn't depend on the order in which they are added.
 	list := findings("r", ordercheck.SeverityError, 50, "")
 	shuffled := slices.Clone(list)
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -183,7 +179,7 @@ func TestBoundingIsDeterministic(t *testing.T) {
 	inParts := ordercheck.OmittedFrom(ordercheck.OmittedFrom(nil, shuffled[:20]), shuffled[20:])
 	assert.Equal(t, together, inParts)
 	assert.Equal(t, together, ordercheck.OmittedFrom(nil, together),
-		"entries are joined like findings")
+		"entries are merged like findings")
 	list[7].Actual = "3.00"
 	assert.NotEqual(t, together[0].Facts(), ordercheck.OmittedFrom(nil, list)[0].Facts())
 }
@@ -212,7 +208,7 @@ func TestFactsComeFromTheWholeText(t *testing.T) {
 		assert.Equal(t, facts, whole.Facts())
 		assert.Equal(t, facts, moved.Facts(), "the line has moved")
 		assert.Equal(t, whole.Message, other.Message)
-		assert.NotEqual(t, facts, other.Facts(), "though it is cut")
+		assert.NotEqual(t, facts, other.Facts(), "the whole texts differ")
 	}
 	short := ordercheck.Finding{ID: "a", Message: "short"}
 	short.Cut(1000)
@@ -290,7 +286,7 @@ func TestRecentOrdersLoseGoodsIfTooLarge(t *testing.T) {
 	last := of.Orders[98]
 	assert.Empty(t, last.Goods)
 	assert.True(t, last.GoodsOmitted)
-	assert.Len(t, recent.Orders[99].Goods, 1000, "the entry for other checks stays complete")
+	assert.Len(t, recent.Orders[99].Goods, 1000, "Of doesn't change its receiver")
 
 	of = recent.Of(&ordercheck.LookUpOrdersInput{ProductIDs: []string{"p2"}, ProductsOmitted: true})
 	assert.True(t, of.Orders[0].GoodsOmitted)
