@@ -281,7 +281,7 @@ func sameID(field, got, want string) error {
 		return fmt.Errorf("the response has no %s; check INFLOW_API_URL and INFLOW_API_VERSION",
 			field)
 	case !strings.EqualFold(got, want):
-		return fmt.Errorf("the response has another %s than the one that was requested", field)
+		return fmt.Errorf("the response has another %s than the request", field)
 	}
 	return nil
 }

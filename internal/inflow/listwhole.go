@@ -16,7 +16,7 @@ const MaxPageSize = 100
 
 // PageQuery asks for a page of whole sales orders.
 type PageQuery struct {
-	// From and To limit the order dates. A zero To has no end.
+	// From and To limit the order dates. If To is zero, the dates have no end.
 	From, To time.Time
 	// NewestFirst sorts by version, the last saved order first. Otherwise the list is sorted by
 	// number.
@@ -100,14 +100,14 @@ func (c *Client) SalesOrderPage(ctx context.Context, query PageQuery) (SalesOrde
 
 func readEntry(encoded json.RawMessage) PageEntry {
 	entry := PageEntry{Listed: readListed(encoded)}
-	// An entry that is no order at all is reported as such.
+	// If the entry is not an order at all, readListed has said so in Problem.
 	if err := decodeJSON(encoded, &entry.Order); err != nil && entry.Listed.SalesOrderID != "" {
 		entry.Listed.Problem = "cannot be read: " + err.Error()
 	}
 	return entry
 }
 
-// orderDates returns the value of the filter for order dates.
+// orderDates returns the JSON of a filter for order dates. If to is zero, the dates have no end.
 func orderDates(from, to time.Time) (string, error) {
 	dates := map[string]string{"fromDate": from.UTC().Format(time.RFC3339)}
 	if !to.IsZero() {

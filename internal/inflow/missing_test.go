@@ -10,7 +10,8 @@ import (
 	"error-check-gate/internal/inflow"
 )
 
-// TestMissingEntities: the order has an entity's id, but the entity is null, empty, or another one.
+// TestMissingEntities checks that an order lacks an entity if it has the entity's id, but the
+// entity is null, empty, or another one.
 func TestMissingEntities(t *testing.T) {
 	for document, missing := range map[string]bool{
 		`{"customerId":"C1","customer":{"customerId":"c1","name":"Acme"}}`: false,

@@ -16,7 +16,7 @@ import (
 func TestAmountUnmarshalJSON(t *testing.T) {
 	tests := map[string]struct {
 		json string
-		want string // as text; empty is null
+		want string // as text; empty means null
 	}{
 		"string, scale 4": {`"9.0000"`, "9.0000"},
 		"string, scale 5": {`"50.00000"`, "50.00000"},

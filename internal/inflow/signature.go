@@ -18,8 +18,8 @@ import (
 // InFlow documents.
 const SignatureHeader = "x-inflow-hmac-sha256"
 
-// MinSecretSize is the length of the shortest key, in bytes. A shorter key could be guessed from
-// one signed body. InFlow's own secrets are longer.
+// MinSecretSize is the minimum length of a key, in bytes. A shorter key could be guessed from one
+// signed body. InFlow's own secrets are longer.
 const MinSecretSize = 16
 
 // secretBase64Prefix marks a secret that is decoded from base64 to get the key.
@@ -143,13 +143,13 @@ type SignatureError string
 
 // Reasons to refuse a signature.
 const (
-	// SignatureMissing: there is no header, or it is empty.
+	// SignatureMissing means that there is no header, or that it is empty.
 	SignatureMissing SignatureError = "signature-missing"
-	// SignatureDoubled: there are two headers, or two values in one header.
+	// SignatureDoubled means that there are two headers, or two values in one header.
 	SignatureDoubled SignatureError = "signature-doubled"
-	// SignatureMalformed: the value is not padded standard base64 of 32 bytes.
+	// SignatureMalformed means that the value is not padded standard base64 of 32 bytes.
 	SignatureMalformed SignatureError = "signature-malformed"
-	// SignatureMismatch: no secret produces this signature.
+	// SignatureMismatch means that no secret produces this signature.
 	SignatureMismatch SignatureError = "signature-mismatch"
 )
 

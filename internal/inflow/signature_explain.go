@@ -19,8 +19,9 @@ type Diagnosis struct {
 }
 
 // Explain returns the reasons why a signature does not verify, or nil if it does. It tries the
-// usual mistakes of senders, proxies and people: another encoding, another reading of the secret, a
-// body that was changed on the way. The result contains neither a secret nor the right signature.
+// common mistakes of senders, proxies and people: another encoding of the signature or the
+// secret, or a body that was changed on the way. The result contains neither a secret nor the
+// right signature.
 func Explain(keys []SigningKey, headerValues []string, body []byte) []Diagnosis {
 	verifier, err := NewVerifier(keys)
 	if err != nil {
@@ -92,8 +93,8 @@ func nthSecret(index int, keys []SigningKey) string {
 	return fmt.Sprintf("secret %d of %d", index+1, len(keys))
 }
 
-// readSignature decodes a signature, however it is written. found describes everything about the
-// notation that is wrong; ok is false if the signature cannot be decoded.
+// readSignature decodes a signature in any common notation. found lists everything that is wrong
+// with the notation. ok is false if the signature cannot be decoded.
 func readSignature(value string) (mac []byte, found []Diagnosis, ok bool) {
 	add := func(problem, remedy string) { found = append(found, Diagnosis{problem, remedy}) }
 
@@ -236,8 +237,8 @@ func readKeys(keys []SigningKey) []keyReading {
 		}
 	}
 	return append(readings, keyReading{0, nil, Diagnosis{
-		"The sender signed with an empty key.", "Give the sender its secret. It does not read " +
-			"the setting that has it.",
+		"The sender signed with an empty key.", "Check the setting that has the sender's secret: " +
+			"the sender does not read it.",
 	}})
 }
 
@@ -404,8 +405,8 @@ func explainMismatch(keys []SigningKey, mac, body []byte) Diagnosis {
 		return Diagnosis{
 			"This body is empty, and the signature does not fit an empty body with " + secrets +
 				".",
-			"Pass the body exactly as it was sent. If it is empty, something has often read it " +
-				"before.",
+			"Pass the body exactly as it was sent. An empty body often means that something has " +
+				"read it before.",
 		}
 	}
 	return Diagnosis{

@@ -27,6 +27,7 @@ type Calc struct{ err error }
 // Err returns the first error: [ErrTooLarge], [ErrDivideByZero], or nil.
 func (c *Calc) Err() error { return c.err }
 
+// keep returns d, or 0 if this or an earlier calculation failed. Any err counts as [ErrTooLarge].
 func (c *Calc) keep(d decimal.Decimal, err error) decimal.Decimal {
 	if c.err != nil {
 		return decimal.Decimal{}
@@ -67,7 +68,7 @@ func (c *Calc) Near(x, y, tolerance decimal.Decimal) bool {
 	return c.err == nil && difference.CmpAbs(tolerance) <= 0
 }
 
-// NearAny reports whether x is near one of the readings.
+// NearAny reports whether x differs from one of the readings by at most tolerance.
 func (c *Calc) NearAny(
 	x decimal.Decimal, readings []decimal.Decimal, tolerance decimal.Decimal,
 ) bool {
@@ -79,8 +80,9 @@ func (c *Calc) NearAny(
 	return false
 }
 
-// Sum adds exactly and rounds once, at the end. The result does not depend on the order of the
-// addends, and only a result of more than 19 digits is an error.
+// Sum returns the exact sum of the addends, rounded once, at the end. It does not depend on the
+// order of the addends, and it fails only if the sum has more than 19 digits before the decimal
+// point.
 func (c *Calc) Sum(addends ...decimal.Decimal) decimal.Decimal {
 	var total Total
 	for _, d := range addends {
@@ -92,7 +94,8 @@ func (c *Calc) Sum(addends ...decimal.Decimal) decimal.Decimal {
 // SumOf returns the value of a running total.
 func (c *Calc) SumOf(total *Total) decimal.Decimal { return c.keep(total.decimal()) }
 
-// Round rounds to scale decimals, at least 0, half away from zero, as in commerce.
+// Round returns x rounded to scale decimals, half away from zero, as in commerce. scale must not
+// be negative.
 func (c *Calc) Round(x decimal.Decimal, scale int) decimal.Decimal {
 	if x.Scale() <= scale {
 		return x
@@ -105,7 +108,7 @@ func (c *Calc) Round(x decimal.Decimal, scale int) decimal.Decimal {
 	return down
 }
 
-// RoundUp rounds to scale decimals, at least 0, away from zero.
+// RoundUp returns x rounded to scale decimals, away from zero. scale must not be negative.
 func (c *Calc) RoundUp(x decimal.Decimal, scale int) decimal.Decimal {
 	if x.Scale() <= scale {
 		return x
@@ -119,9 +122,9 @@ func (c *Calc) RoundUp(x decimal.Decimal, scale int) decimal.Decimal {
 
 // Total is an exact running sum. The zero value is 0.
 type Total struct {
-	// small is the sum in units of 10^-6 while it fits, as amounts of money do.
+	// small is the sum in units of 10^-6, while big is nil. Sums of money fit into it.
 	small int64
-	// big is the sum in units of 10^-19 once small does not fit.
+	// big is the sum in units of 10^-19, once small was not enough.
 	big *big.Int
 }
 
@@ -138,7 +141,7 @@ var (
 	smallPowers = [smallScale + 1]uint64{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000}
 )
 
-// Add adds d.
+// Add adds d to the total.
 func (t *Total) Add(d decimal.Decimal) {
 	if t.big == nil && t.addSmall(d) {
 		return
@@ -154,7 +157,8 @@ func (t *Total) Add(d decimal.Decimal) {
 	t.big.Add(t.big, addend.Mul(addend, powersOfTen[decimal.MaxScale-d.Scale()]))
 }
 
-// addSmall adds d if neither d nor the sum overflows an int64 in units of 10^-6.
+// addSmall adds d to small. It returns false, and adds nothing, if d has more than 6 decimals, or
+// if d or the sum reaches 2^62 in units of 10^-6.
 func (t *Total) addSmall(d decimal.Decimal) bool {
 	const room = 1 << 62
 	if d.Scale() > smallScale {
@@ -192,7 +196,7 @@ func (t *Total) decimal() (decimal.Decimal, error) {
 	return decimal.Parse(text)
 }
 
-// Text writes an amount with at least two decimals and no trailing zeros after them.
+// Text formats an amount with at least two decimals and no trailing zeros after them.
 func Text(d decimal.Decimal) string {
 	if d.IsZero() {
 		return "0.00"
@@ -205,7 +209,7 @@ func Text(d decimal.Decimal) string {
 	return d.String()
 }
 
-// Cents writes an amount rounded to the cent.
+// Cents formats an amount rounded to the cent.
 func Cents(d decimal.Decimal) string {
 	var c Calc
 	if rounded := c.Round(d, 2); c.err == nil {
@@ -214,7 +218,7 @@ func Cents(d decimal.Decimal) string {
 	return Text(d)
 }
 
-// Plain writes a number without trailing zeros.
+// Plain formats a number without trailing zeros after the decimal point.
 func Plain(d decimal.Decimal) string {
 	if d.IsZero() {
 		return "0"

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// maxAddress is the length of the longest address in SMTP, in bytes: the limit of RFC 5321,
+// maxAddress is the maximum length of an address in SMTP, in bytes: the limit of RFC 5321,
 // 4.5.3.1.3, without the angle brackets.
 const maxAddress = 254
 

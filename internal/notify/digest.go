@@ -27,7 +27,7 @@ type Digest struct {
 // DigestOrder is a held order.
 type DigestOrder struct {
 	SalesOrderID, RunID string
-	// First is the message of the first error. Each of these may be empty.
+	// Number, Customer, SalesRep and First, the message of the first error, may be empty.
 	Number, Customer, SalesRep, First string
 	Errors                            int
 	HeldSince                         time.Time

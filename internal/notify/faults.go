@@ -2,14 +2,14 @@ package notify
 
 import "error-check-gate/internal/option"
 
-// Faults returns everything that is wrong with options that come from settings and can be found
-// without contacting anybody. It includes a mail server that nobody gets mail from, which [New]
-// accepts. The fields of the SMTP options have their own names, such as From.
+// Faults returns everything that is wrong with options that come from settings. It contacts
+// nobody. It finds fault with a mail server if nobody would get mail from it, although [New]
+// accepts that. A fault names a field of SMTP without a prefix, for example From.
 func (o *Options) Faults() option.Faults {
 	faults := o.mailFaults()
 	receivers := len(o.To) > 0 || o.SalesRep
 	if o.Redirect.Address != "" && len(o.Destinations) > 0 {
-		receivers = true // who gets what the destinations would get
+		receivers = true // Redirect gets the notices of the destinations by mail
 	}
 	if o.SMTP.Addr != "" && !receivers {
 		faults.Add("To", "is not set, and {Addr} is: write who gets the mail, or set {SalesRep}=true")
@@ -17,7 +17,8 @@ func (o *Options) Faults() option.Faults {
 	return faults
 }
 
-// mailFaults returns what is wrong with the mail server, or the receivers of mail if there is none.
+// mailFaults returns everything that is wrong with the mail server. If there is none, it finds
+// fault with the receivers of mail.
 func (o *Options) mailFaults() option.Faults {
 	if o.SMTP.Addr != "" {
 		return o.SMTP.Faults()

@@ -56,7 +56,7 @@ type listedOrder struct {
 	mark, what, when           string
 }
 
-// row returns an order's row for a receiver. The signed link's validity starts at at.
+// row returns an order's row for a receiver. at is when the validity of the signed link starts.
 func (n *Notifier) row(o *listedOrder, t Target, at time.Time) rowView {
 	v := rowView{
 		Mark: o.mark, Name: orderName(o.number, o.salesOrderID),

@@ -93,7 +93,7 @@ func (n *Notifier) mailView(notice *Notice, t Target) mailView {
 		v.Facts = append(v.Facts, fact{"Customer", customer})
 	}
 	v.Facts = append(v.Facts, fact{"Status", string(report.Status)})
-	f := sortFindings(report)
+	f := groupFindings(report)
 	if first := since(f.standing); !first.IsZero() {
 		v.Facts = append(v.Facts, fact{"Since", n.time(first)})
 	}

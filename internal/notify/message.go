@@ -71,7 +71,7 @@ func (n *Notifier) chatText(notice *Notice) string {
 	if customer := chatText(notice.Report.Customer, maxName); customer != "" {
 		b.WriteString(customer + "\n")
 	}
-	f := sortFindings(&notice.Report)
+	f := groupFindings(&notice.Report)
 	about, more := notice.about()
 	gone := notice.isAboutGone()
 	if notice.EndReason == ordercheck.EndRulesChanged || notice.Kind == ordercheck.NoticeWarning {

@@ -70,7 +70,7 @@ type findings struct {
 	warnings   []ordercheck.Finding
 }
 
-func sortFindings(report *ordercheck.Report) findings {
+func groupFindings(report *ordercheck.Report) findings {
 	var f findings
 	for finding := range report.All() {
 		switch {
@@ -87,6 +87,7 @@ func sortFindings(report *ordercheck.Report) findings {
 	return f
 }
 
+// overriddenErrors returns the number of overridden errors, including unlisted ones.
 func (f *findings) overriddenErrors() int {
 	n := 0
 	for i := range f.overridden {

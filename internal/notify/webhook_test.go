@@ -135,13 +135,13 @@ func TestWebhookErrors(t *testing.T) {
 		{"408", status(408), false, 408, 0, "it responded with 408 Request Timeout"},
 		{"429 for a day", status(429, "Retry-After", "86400"), false, 429, time.Hour,
 			"it responded with 429 Too Many Requests"},
-		{"429 without sense", status(429, "Retry-After", "soon"), false, 429, 0,
+		{"429 with an invalid delay", status(429, "Retry-After", "soon"), false, 429, 0,
 			"it responded with 429 Too Many Requests"},
 		{"429 in the past", status(429, "Retry-After", "Mon, 02 Jan 2006 15:04:05 GMT"), false, 429,
 			0, "it responded with 429 Too Many Requests"},
 		{"redirect", status(307, "Location", "/elsewhere"), true, 307, 0,
 			"it responded with 307 Temporary Redirect, a redirect: use the URL that it points to"},
-		{"cut", func(http.ResponseWriter, *http.Request) {
+		{"cut connection", func(http.ResponseWriter, *http.Request) {
 			panic(http.ErrAbortHandler)
 		}, false, 0, 0, "the connection broke"},
 	} {

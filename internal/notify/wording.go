@@ -39,7 +39,7 @@ func (n *Notice) subject(location *time.Location) string {
 
 // what says in a few words what happened to the order. It is empty if the kind says it all.
 func (n *Notice) what(location *time.Location) string {
-	f := sortFindings(&n.Report)
+	f := groupFindings(&n.Report)
 	what := ""
 	switch n.Kind {
 	case ordercheck.NoticeFailed:
@@ -69,7 +69,7 @@ func (n *Notice) what(location *time.Location) string {
 // about returns the findings that the notice is about, and the number of further ones that it does
 // not list.
 func (n *Notice) about() (findings []ordercheck.Finding, omitted int) {
-	f := sortFindings(&n.Report)
+	f := groupFindings(&n.Report)
 	switch {
 	case n.isAboutGone():
 		return slices.Concat(n.Resolved, n.Lifted), n.ResolvedOmitted + n.LiftedOmitted
@@ -98,7 +98,7 @@ const (
 
 // headline says in one sentence what happened. advice says what the reader should do.
 func (n *Notice) headline() (headline, advice string) {
-	f := sortFindings(&n.Report)
+	f := groupFindings(&n.Report)
 	switch n.Kind {
 	case ordercheck.NoticeFailed:
 		headline = "This order is held: "
