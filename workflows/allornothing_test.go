@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// The last run cannot be recalled. The next check of the same version evaluates it again.
+// The look at the last run fails. The next check evaluates the same version again.
 func TestCheckThatFailsAtItsLastStepChangesNothing(t *testing.T) {
 	l := newLife(t, settings) // right at first
 	check := l.check

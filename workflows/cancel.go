@@ -8,8 +8,8 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// watchForCancellation waits in the background until an operator cancels the run. Only signals that
-// came before the cancellation belong to this life of the order: see unreadSignals.
+// watchForCancellation waits in the background until an operator cancels the run. Only signals
+// that arrived before the cancellation belong to this life of the order: see unreadSignals.
 func (o *salesOrder) watchForCancellation(ctx workflow.Context, done workflow.Channel) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		done.Receive(ctx, nil)

@@ -68,7 +68,7 @@ var cancelStories = map[string]cancelStory{
 		},
 		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
 	},
-	"within grace: nobody was told of it": {
+	"within grace: nobody was notified": {
 		broken: []string{"total"}, story: func(l *life) { l.cancelAt(time.Minute) },
 		status: ordercheck.StatusPending, fetches: 1, notices: []string{},
 	},
@@ -83,7 +83,7 @@ var cancelStories = map[string]cancelStory{
 		status: ordercheck.StatusFailed, fetches: 3,
 		notices: []string{"30m0s failed", "1h0m2s ended"},
 	},
-	"with a delivery that puts it right": {
+	"with a delivery that fixes it": {
 		broken: []string{"total"},
 		story:  func(l *life) { l.save(time.Hour, func() { l.broken = nil }); l.cancelAt(time.Hour) },
 		status: ordercheck.StatusPassed, fetches: 3,
@@ -130,7 +130,7 @@ func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 			assert.Equal(t, tc.status, report.Status)
 			assert.Len(t, l.fetchedAt, tc.fetches)
 			assert.Equal(t, tc.notices, l.notices())
-			assert.Zero(t, l.observer.givenUp, "a notice that was sent was not given up")
+			assert.Zero(t, l.observer.givenUp, "no notice was given up")
 			assert.Equal(t, "anna@desk ended the watch over this order by hand, "+
 				"by cancelling its run. Reason: goods are needed", report.Note)
 			for _, sent := range l.sent {
@@ -139,12 +139,12 @@ func TestCancelEndsTheHoldAfterTheDueChecks(t *testing.T) {
 					assert.Equal(t, report.Note, sent.notice.Report.Note)
 				}
 			}
-			assert.Equal(t, report.Note, l.ask().Note, "the query says it too")
+			assert.Equal(t, report.Note, l.ask().Note, "the query returns the note too")
 		})
 	}
 }
 
-// It fails like any other run, so 'gate rerun' finds it.
+// The run fails like any other, so 'gate rerun' finds it.
 func TestCancelledRunFailsIfItsCheckCannotBeDone(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.save(time.Hour, func() { l.unauthorized = true })
@@ -159,8 +159,8 @@ func TestCancelledRunFailsIfItsCheckCannotBeDone(t *testing.T) {
 	assert.Equal(t, []string{"30m0s failed", "1h0m2s ended"}, l.notices())
 }
 
-// A mail server is down, so the cancelled run is still open. The new life hands over to a run that
-// can be cancelled again.
+// A mail server is down, so the cancelled run is still open. When a delivery begins a new life,
+// the run continues as new, so that an operator can cancel it again.
 func TestDeliveryAfterACancelBeginsANewLife(t *testing.T) {
 	for name, after := range map[string]func(*life){
 		"a delivery":         func(l *life) { l.deliver(1) },
@@ -197,14 +197,15 @@ func TestDeliveryAfterACancelBeginsANewLife(t *testing.T) {
 			require.Len(t, notices, 4)
 			assert.Contains(t, notices[0], "failed")
 			assert.Contains(t, notices[1], "ended")
-			assert.Contains(t, notices[2], "30m", "errors have their grace again")
+			assert.Contains(t, notices[2], "30m", "errors have a new grace period")
 			assert.Contains(t, notices[2], "failed")
 			assert.Equal(t, "10h0m0s ended", notices[3])
 		})
 	}
 }
 
-// askForCheck sends the update [ordercheck.UpdateCheck]; answered is told how it ended.
+// askForCheck sends the update [ordercheck.UpdateCheck], and calls answered with its error.
+// answered may be nil.
 func (l *life) askForCheck(answered func(err error)) {
 	l.UpdateWorkflow(ordercheck.UpdateCheck, "", &testsuite.TestUpdateCallback{
 		OnReject: func(err error) { l.t.Errorf("rejected: %v", err) },

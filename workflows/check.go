@@ -33,8 +33,8 @@ const maxRefetches = 3
 // orders take a few KB. A worker that caches 10,000 runs needs at most 160 MB for them.
 const maxCachedOrder = 16 << 10
 
-// cachedOrder is the input of the latest check. While nobody says that the order has changed, it
-// can be checked with other rules without a request to InFlow.
+// cachedOrder is the input of the latest check. Until an event says that the order has changed,
+// it can be checked with other rules without a request to InFlow.
 type cachedOrder struct {
 	began   time.Time
 	fetched ordercheck.FetchedOrder
@@ -115,7 +115,7 @@ func (o *salesOrder) fetchAndCheck(
 // fetch gets the order from InFlow, including the parts named by also.
 //
 // A new order may be missing or incomplete for a second or two. So fetch tries twice before it
-// believes that there is no such order, and several times before it takes an incomplete one.
+// concludes that there is no such order, and several times before it accepts an incomplete one.
 func (o *salesOrder) fetch(ctx workflow.Context, also []string) (ordercheck.FetchedOrder, error) {
 	activity := fetchOrder.WithSummary("fetch sales order " + o.id + " from InFlow")
 	incomplete, missing := 0, false
@@ -225,7 +225,7 @@ func (o *salesOrder) cacheOrder(result *orderlife.Result) {
 func (o *salesOrder) failure(details ...any) error {
 	cause := o.cause
 	if temporal.IsCanceledError(cause) {
-		cause = nil // else Temporal would end the run as cancelled
+		cause = nil // otherwise Temporal would end the run as cancelled
 	}
 	return temporal.NewApplicationErrorWithOptions(o.state.Failure.Message, o.state.Failure.Type,
 		temporal.ApplicationErrorOptions{NonRetryable: true, Cause: cause, Details: details})

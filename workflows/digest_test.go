@@ -28,7 +28,7 @@ func TestDigestKnowsWhenTheLastOneWasMade(t *testing.T) {
 			func(*testsuite.TestWorkflowEnvironment) {},
 			ordercheck.SendDigestInput{Key: "digest-2026-11-23T08:00:00Z", At: due.Add(time.Hour)},
 		},
-		"made up for": {
+		"by a schedule that makes up for an outage": {
 			func(env *testsuite.TestWorkflowEnvironment) {
 				env.SetLastCompletionResult(ordercheck.SentDigest{ListedAt: listed, Held: 3})
 				attributes := temporal.NewSearchAttributes(

@@ -30,17 +30,17 @@ type saga struct {
 	*life // the run that is open
 	mu    sync.Mutex
 
-	clock int // counts what happens
+	clock int // increases with each acceptance and fetch
 	// delivered counts the signals that were sent, to compare with the accepted ones.
 	delivered, received int
 	accepted            []int  // when deliveries, and requests of people, were accepted
 	fetched             []int  // when fetches began
-	missed              string // the newest missed version that an open run was told of
+	missed              string // the newest missed version that an open run has received
 	seen                string // the newest version that was fetched
 	state               string
 	continued           bool // continue-as-new was suggested
 	asked               []bool
-	// overridden and cancelled: somebody did it, and it was accepted.
+	// overridden and cancelled are true if an open run has accepted that.
 	overridden, cancelled bool
 	downUntil             time.Time
 	mailDownUntil         time.Time
@@ -69,7 +69,7 @@ var events = []event{
 	{"cancel", func(s *saga) { s.CancelWorkflow(); s.SignalWorkflow(signalAfterCancel, nil) }},
 	{"check", func(s *saga) {
 		asked := len(s.asked)
-		s.asked = append(s.asked, true) // not accepted, nothing to answer
+		s.asked = append(s.asked, true) // nothing to answer until it is accepted
 		l := s.life
 		l.UpdateWorkflow(ordercheck.UpdateCheck, "", &testsuite.TestUpdateCallback{
 			OnReject:   func(err error) { l.t.Errorf("a check was rejected: %v", err) },
@@ -102,8 +102,8 @@ func (s *saga) accept() {
 // signalAfterCancel shows that the run was open when it was cancelled.
 const signalAfterCancel = "test-cancelled"
 
-// accepting counts a signal as accepted when the test environment hands it to an open run: what
-// comes to a run that has just ended starts a new one in life, and is dropped there.
+// accepting counts a signal as accepted when the test environment hands it to an open run. If the
+// run has just ended, the environment drops the signal; a Temporal server would start a new run.
 type accepting struct {
 	interceptor.WorkerInterceptorBase
 	interceptor.WorkflowInboundInterceptorBase
@@ -134,7 +134,7 @@ func (a *accepting) HandleSignal(ctx workflow.Context, in *interceptor.HandleSig
 	return a.WorkflowInboundInterceptorBase.HandleSignal(ctx, in)
 }
 
-// states are the states of an order in which something happens to it. Each calls fire once.
+// states holds functions that bring an order into a state. In that state they call fire.
 var states = map[string]func(s *saga, fire func()){
 	"settling": func(s *saga, fire func()) {
 		s.RegisterDelayedCallback(func() { events[0].do(s) }, 0)
@@ -225,7 +225,7 @@ func (s *saga) onFetch(nth int, do func()) {
 	}
 }
 
-// open makes the next run.
+// open prepares the next run.
 func (s *saga) open(t *testing.T) {
 	t.Helper()
 	before := s.life
@@ -251,8 +251,8 @@ func (s *saga) open(t *testing.T) {
 		DeadlockDetectionTimeout: time.Minute, // see workflowtest.NewEnvironment
 		Interceptors:             []interceptor.WorkerInterceptor{&accepting{saga: s}},
 	})
-	// Activities that a run leaves behind may still be at work while the next run is made, so they use
-	// l and not s.life.
+	// Activities of the previous run may still be running while open prepares the next one, so
+	// they use l, not s.life.
 	fetch := l.fetch
 	l.fetch = func(n int) (ordercheck.FetchedOrder, error) {
 		s.mu.Lock()
@@ -282,8 +282,8 @@ func (s *saga) open(t *testing.T) {
 	}
 }
 
-// play lets events happen in a state, the second one a gap after the first one and so on, and
-// goes on until the order has no run.
+// play makes events happen in a state, with a gap between one and the next, and goes on until the
+// order has no open run. It returns the report and the error of the last run.
 func (s *saga) play(
 	t *testing.T, state string, story []event, gap func() time.Duration,
 ) (*ordercheck.Report, error) {
@@ -333,7 +333,7 @@ func (s *saga) play(
 			report := s.ask()
 			return &report, err
 		}
-		require.Less(t, s.runs, 10, "runs follow each other without end")
+		require.Less(t, s.runs, 10, "the runs never end")
 		start = startOf(t, again)
 		s.open(t)
 		if len(story) > 0 {
@@ -342,7 +342,7 @@ func (s *saga) play(
 	}
 }
 
-// judge says what is wrong with how it went.
+// judge returns everything that is wrong after the last run.
 func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	s.mu.Lock() // an activity that a run left behind may still be at work
 	defer s.mu.Unlock()
@@ -353,15 +353,15 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	switch {
 	case err == nil:
 		if s.cancelled && s.runs == 1 {
-			fault("it was cancelled, and completed")
+			fault("the run was cancelled, but completed")
 		}
 	case errors.As(err, &canceled):
 		if !s.cancelled {
-			fault("nobody cancelled it: %v", err)
+			fault("nobody cancelled the run: %v", err)
 		}
 	case errors.As(err, &application) && !s.downUntil.IsZero():
 	default:
-		fault("ended with %v", err)
+		fault("the run ended with %v", err)
 	}
 	for _, at := range s.accepted {
 		if len(s.fetched) == 0 || s.fetched[len(s.fetched)-1] < at {
@@ -369,11 +369,11 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 		}
 	}
 	if s.seen < s.missed && s.downUntil.IsZero() {
-		fault("version %s was missed, and %s is the newest that was fetched", s.missed, s.seen)
+		fault("version %s was missed, but the newest fetched version is %s", s.missed, s.seen)
 	}
 	for i, answered := range s.asked {
 		if !answered {
-			fault("update %d was accepted and not answered", i)
+			fault("update %d was accepted, but not answered", i)
 		}
 	}
 	if s.givenUp > 0 {
@@ -383,8 +383,8 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 	byHand := 0
 	for _, n := range s.notices {
 		if keys[n.notice.Key] {
-			// The test environment takes an attempt back that has begun, which Temporal does not do:
-			// see TestNoticeInFlightIsSentOnce of the end-to-end tests.
+			// The test environment cancels an attempt that has begun, unlike Temporal: see
+			// TestNoticeInFlightIsSentOnce of the end-to-end tests.
 			if s.runs == 1 && !s.continued {
 				fault("notice %s was sent twice", n.notice.Kind)
 			}
@@ -400,30 +400,30 @@ func (s *saga) judge(report *ordercheck.Report, err error) []string {
 		fault("%d notices say that the hold was ended by hand", byHand)
 	}
 	if s.received < s.delivered {
-		return wrong // a new run would tell
+		return wrong // a Temporal server would have started another run, which decides
 	}
 	if len(s.broken) > 0 && err == nil || errors.As(err, &canceled) && len(s.broken) > 0 {
 		switch report.Status {
 		case ordercheck.StatusPassed, ordercheck.StatusWarning:
-			fault("the order is wrong, and %s", report.Status)
+			fault("the order is wrong, but %s", report.Status)
 		case ordercheck.StatusOverridden:
 			if !s.overridden {
-				fault("nobody answers for the order, and it is overridden")
+				fault("nobody has overridden the order's errors, but it is overridden")
 			}
 		default:
 			if s.overridden {
-				fault("somebody answers for the order, and it is %s", report.Status)
+				fault("somebody has overridden the order's errors, but it is %s", report.Status)
 			}
 		}
 	}
 	if len(s.broken) == 0 && err == nil && report.Status != ordercheck.StatusPassed {
-		fault("the order is right, and %s", report.Status)
+		fault("the order is right, but %s", report.Status)
 	}
 	return wrong
 }
 
-// judgeOutcomes says what is wrong with the outcomes that were recorded. An attempt may be repeated
-// by the next run, with the same key.
+// judgeOutcomes returns everything that is wrong with the recorded outcomes. The next run may
+// repeat an attempt, with the same key.
 func (s *saga) judgeOutcomes() (wrong []string) {
 	byKey := map[string]ordercheck.OrderOutcomes{}
 	for _, o := range s.outcomes {

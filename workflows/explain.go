@@ -12,7 +12,7 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// maxErrorText limits an error's message that is repeated, in characters.
+// maxErrorText limits the part of an activity's message that explain repeats, in characters.
 const maxErrorText = 500
 
 // explain turns an activity's error into the failure of the check. The Web UI shows its message, so

@@ -16,8 +16,8 @@ const (
 	// maxAdmitted is the number of notices after which a run continues as new. Temporal allows 2,000
 	// updates per run.
 	maxAdmitted = 1000
-	// maxGatherAge is the age at which a run continues as new, so that a payload key or a build is
-	// needed no longer than that.
+	// maxGatherAge is the age at which a run continues as new, so that nobody has to keep a
+	// payload key or a build for longer than a day.
 	maxGatherAge = 24 * time.Hour
 	// maxRepLookups limits the orders that are fetched to find a sales rep's address.
 	maxRepLookups = 10
@@ -74,7 +74,7 @@ func (n *NoticeGathering) GatherNotices(ctx workflow.Context, start GatherStart)
 	}
 }
 
-// gatherer drives one run.
+// gatherer is the state of one run.
 type gatherer struct {
 	receiver   string
 	state      *gathering.State
@@ -96,7 +96,8 @@ func (g *gatherer) admit(
 	return admitted, nil
 }
 
-// full reports whether the next run should take over. A run that is only old finishes its message.
+// full reports whether the next run should take over. A run that is old, but not full, finishes
+// its message first.
 func (g *gatherer) full(ctx workflow.Context) bool {
 	if !workflow.AllHandlersFinished(ctx) || g.admitted == 0 {
 		return false
@@ -129,7 +130,7 @@ func (g *gatherer) details() string {
 	return text
 }
 
-// messageJob sends collective messages.
+// messageJob sends the collective messages, one at a time.
 func (g *gatherer) messageJob() *job {
 	return &job{
 		due: func() bool { return g.state.Sending != nil },
@@ -146,8 +147,9 @@ func (g *gatherer) messageJob() *job {
 	}
 }
 
-// send sends the message. For a sales rep it asks InFlow for the address by one of the orders, the
-// latest first. It leaves out orders that have another rep by now.
+// send sends the message. If the receiver is a sales rep, it asks InFlow for the address, which
+// it finds through one of the orders; it tries the latest order first. It leaves out orders that
+// have another sales rep by now.
 func (g *gatherer) send(ctx workflow.Context) error {
 	activity := sendGathered.WithSummary("one message to " + g.receiver)
 	if ordercheck.ReceiverTarget(g.receiver) != ordercheck.TargetSalesRep {

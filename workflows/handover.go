@@ -6,8 +6,9 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// HandOverDeliveries is the workflow [ordercheck.HandOverWorkflowType]. The deliveries have been
-// accepted, so it goes on until every order has its own, even if an operator cancels it.
+// HandOverDeliveries is the workflow [ordercheck.HandOverWorkflowType]. The ingress has accepted
+// the deliveries, so the workflow goes on until every order has received its own, even if an
+// operator cancels the run.
 func HandOverDeliveries(ctx workflow.Context, in ordercheck.DeliveryBatch) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_, err := handOver.Run(ctx, in)

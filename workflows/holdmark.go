@@ -16,8 +16,8 @@ import (
 const (
 	// markScheduleToClose limits a request for a mark, which may wait long for its turn at InFlow.
 	markScheduleToClose = 24 * time.Hour
-	// maxWriteAttempts is 1 because only a reading shows whether a write without an answer has arrived,
-	// and what is wanted now.
+	// maxWriteAttempts is 1 because only a reading shows whether a write without an answer has
+	// arrived, and which mark is wanted now.
 	maxWriteAttempts = 1
 )
 
@@ -58,7 +58,7 @@ var stopHoldMarks = call.Activity[ordercheck.HoldMarksStop, call.None]{
 	},
 }
 
-// markJob does what the state asks for about the hold mark. Package orderlife decides; see
+// markJob keeps the hold mark in InFlow up to date. Package orderlife decides on each step; see
 // holdmarksteps.go there.
 func (o *salesOrder) markJob(ctx workflow.Context) *job {
 	return &job{
@@ -69,8 +69,8 @@ func (o *salesOrder) markJob(ctx workflow.Context) *job {
 	}
 }
 
-// writeMark takes steps until none is due. If the next run is about to take over, the state says how
-// far this one came.
+// writeMark takes steps until none is due. If the next run takes over meanwhile, it finds the
+// latest step in the state.
 func (o *salesOrder) writeMark(ctx workflow.Context) {
 	for ctx.Err() == nil {
 		step := o.state.BeginMark(workflow.Now(ctx))
@@ -95,7 +95,7 @@ func (o *salesOrder) writeMark(ctx workflow.Context) {
 func (o *salesOrder) readMark(ctx workflow.Context, step orderlife.MarkStep) {
 	read := readHoldField.WithSummary("read the hold mark in InFlow")
 	if !step.Read.ToWrite {
-		read = readHoldField.WithSummary("compare the order with what it was before its mark").
+		read = readHoldField.WithSummary("compare the order with its content before the mark").
 			WithPriority(ordercheck.PriorityMarkBegun)
 	}
 	image, err := runMarkStep(ctx, o, step, read, step.Read)
@@ -111,7 +111,7 @@ func (o *salesOrder) readMark(ctx workflow.Context, step orderlife.MarkStep) {
 	attempt := o.state.Mark.Attempt
 	write := writeHoldField.WithSummary("write the hold mark in InFlow")
 	if attempt.Text == "" {
-		write = writeHoldField.WithSummary("take the hold mark away in InFlow")
+		write = writeHoldField.WithSummary("remove the hold mark in InFlow")
 	}
 	written, err := runMarkStep(ctx, o, step, write, ordercheck.WriteHoldFieldInput{
 		SalesOrderID: o.id, Field: attempt.Field, Text: attempt.Text,
@@ -124,18 +124,18 @@ func (o *salesOrder) readMark(ctx workflow.Context, step orderlife.MarkStep) {
 	o.state.MarkWritten(workflow.Now(ctx), &written)
 }
 
-// runMarkStep runs an activity, and takes it back if the mark is not wanted any more or the next run
-// is about to take over. A request that has begun goes on.
+// runMarkStep runs the activity of a step. It cancels the activity if the mark is no longer
+// wanted, or if the next run is about to take over. A request that has begun goes on.
 func runMarkStep[In, Out any](
 	ctx workflow.Context, o *salesOrder, step orderlife.MarkStep, a call.Activity[In, Out], in In,
 ) (Out, error) {
-	callCtx, takeBack := workflow.WithCancel(ctx)
+	callCtx, cancel := workflow.WithCancel(ctx)
 	called := a.Start(callCtx, in)
 	err := workflow.Await(ctx, func() bool {
 		return called.IsReady() || o.state.MarkIsOutdated(step)
 	})
 	if err != nil || !called.IsReady() {
-		takeBack()
+		cancel()
 	}
 	return called.Get(ctx)
 }
@@ -153,13 +153,13 @@ func (o *salesOrder) markFailed(ctx workflow.Context, err error) {
 	if errors.As(err, &application) {
 		failure.RetryAfter = application.NextRetryDelay()
 		if application.HasDetails() {
-			_ = application.Details(&failure.NotWritten) // false if it is not there
+			_ = application.Details(&failure.NotWritten) // stays false if the details are missing
 		}
 	}
 	o.markResult(ctx, o.state.MarkFailed(workflow.Now(ctx), failure), err)
 }
 
-// markResult counts and logs what came of a step.
+// markResult counts and logs the result of a step. err is the step's error, if any.
 func (o *salesOrder) markResult(ctx workflow.Context, result orderlife.MarkResult, err error) {
 	logger := workflow.GetLogger(ctx)
 	switch result.Outcome {

@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// TestAWriteThatNoWorkerTookInTimeBeginsAnew: InFlow certainly has no mark, so the order is read to be
-// written, not to be compared.
+// TestAWriteThatNoWorkerTookInTimeBeginsAnew checks that a write that no worker has begun starts
+// over with a reading. There is nothing to compare, because InFlow certainly has no mark.
 func TestAWriteThatNoWorkerTookInTimeBeginsAnew(t *testing.T) {
 	l := newLife(t, settings, "total")
 	field := ordercheck.HoldField{Name: "custom3"}
@@ -66,7 +66,8 @@ func TestAWriteThatNoWorkerTookInTimeBeginsAnew(t *testing.T) {
 	assert.Empty(t, field.Text)
 }
 
-// TestAnOpenOrderIsCheckedWhenMarksAreResumed: the timeline has no delivery then.
+// TestAnOpenOrderIsCheckedWhenMarksAreResumed checks that resuming marks makes a check due, and
+// adds no delivery to the timeline.
 func TestAnOpenOrderIsCheckedWhenMarksAreResumed(t *testing.T) {
 	l := newLife(t, settings, "total")
 	l.deliverAt(0, 1)

@@ -15,8 +15,8 @@ import (
 // incompleteLife is a life during which InFlow leaves something out.
 type incompleteLife struct {
 	*life
-	leftOut []string // now
-	blind   []string // rules that need it, and find nothing while it is left out
+	leftOut []string // the parts that InFlow leaves out now
+	blind   []string // rules that need these parts, and find nothing without them
 	inputs  []ordercheck.FetchOrderInput
 }
 

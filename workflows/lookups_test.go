@@ -14,7 +14,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// lookupWorld is a world that keeps what the rules were given.
+// lookupWorld is a world that records the look-ups that the rules were given.
 type lookupWorld struct {
 	*world
 	given    []ordercheck.Lookups
@@ -87,16 +87,16 @@ func TestDataThatRulesNeedIsLookedUp(t *testing.T) {
 		assert.Empty(t, w.lookedUp)
 		assert.Equal(t, "known", w.given[0].RecentOrders.Orders[0].SalesOrderID)
 	})
-	t.Run("and the check goes on if it fails", func(t *testing.T) {
+	t.Run("and the check goes on if the look-up fails", func(t *testing.T) {
 		w := newLookupWorld(t, needing(in, ordercheck.Lookups{}))
 		w.lookUp = func() (*ordercheck.RecentOrders, error) {
 			return nil, temporal.NewApplicationError("429", ordercheck.ErrorInflowRateLimited)
 		}
 		assert.Equal(t, ordercheck.StatusPassed, w.mustRun(t).Status)
-		assert.Len(t, w.lookedUp, 3, "tried a few times")
+		assert.Len(t, w.lookedUp, 3, "three attempts")
 		assert.Nil(t, w.given[0].RecentOrders)
 		assert.Equal(t, []string{ordercheck.LookupRecentOrders}, w.given[0].Failed,
-			"the rules are told, so that none takes it for nothing")
+			"the rules must know that the look-up failed")
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// miss is the sweep's signal that no check has seen a version.
+// miss sends the sweep's signal that no check has seen a version.
 func (w *world) miss(version string) {
 	w.SignalWorkflow(ordercheck.SignalWebhookDelivered, []ordercheck.Delivery{
 		{Event: ordercheck.EventMissedWebhook, ReceivedAt: w.Now(), OrderVersion: version},
@@ -74,8 +74,8 @@ func TestEveryVersionIsPublished(t *testing.T) {
 	assert.Equal(t, order(3).OrderVersion, shown[len(shown)-1])
 }
 
-// InFlow lists an order that it says does not exist. The next sweep sees that this version was
-// fetched.
+// InFlow lists an order, and then answers that it does not exist. The next sweep sees that this
+// version was fetched.
 func TestListedOrderThatDoesNotExistIsMissedOnce(t *testing.T) {
 	l := newLife(t, settings)
 	l.gone = true

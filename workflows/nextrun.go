@@ -7,15 +7,16 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// maxDeliveriesInRun keeps a run well under the 10,000 signals that Temporal allows one.
+// maxDeliveriesInRun is the number of deliveries after which a run continues as new. It is well
+// under the 10,000 signals that Temporal allows per run.
 const maxDeliveriesInRun = 2000
 
 // shouldContinueAsNew reports whether the next run should take over the state.
 //
-// It should not while an update waits, because the update would be lost; the next check answers it.
-// Nor while the run ends by an operator's cancellation, because the next run would not be a
-// cancelled one. A cancelled run in which the order began a new life hands over at once, so an
-// operator can cancel the next run again.
+// It returns false while an update waits, because the update would be lost; the next check
+// answers the update. It returns false while an operator's cancellation ends the run, because the
+// next run would not be cancelled. If the order has begun a new life in a cancelled run, it
+// returns true at once, so that an operator can cancel the next run again.
 func (o *salesOrder) shouldContinueAsNew(ctx workflow.Context, next orderlife.Next) bool {
 	switch {
 	case !workflow.AllHandlersFinished(ctx), next.Ends(),

@@ -9,7 +9,7 @@ import (
 	"error-check-gate/workflows/call"
 )
 
-// noticeJob sends the notices of the outbox.
+// noticeJob sends the notices of the outbox, one at a time.
 func (o *salesOrder) noticeJob(ctx workflow.Context) *job {
 	return &job{
 		due: func() bool { return len(o.state.Outbox) > 0 },
@@ -24,11 +24,11 @@ func (o *salesOrder) noticeJob(ctx workflow.Context) *job {
 }
 
 // maxNoticesInTask limits the targets that are notified in one workflow task. The input of each
-// activity has the whole notice, and Temporal takes 4 MiB per task.
+// activity has the whole notice, and Temporal accepts 4 MiB per task.
 const maxNoticesInTask = 8
 
-// send sends the first notice to each target with an activity of its own, so a retry repeats only
-// what failed. It returns false if it was interrupted.
+// send sends the first notice to each target with an activity of its own, so a failure at one
+// target doesn't repeat the notice at the others. It returns false if it was interrupted.
 func (o *salesOrder) send(ctx workflow.Context) bool {
 	first := func() *ordercheck.Notice { return &o.state.Outbox[0] }
 	plan, err := o.notifying("").Run(ctx, ordercheck.NotifyInput{Notice: *first()})

@@ -15,7 +15,7 @@ type Observer interface {
 	// Checked is called after each check. sinceDelivery is the time since the ingress accepted the
 	// first delivery that the check answers; 0 if it answers none.
 	Checked(status ordercheck.Status, sinceDelivery time.Duration)
-	// NoticeGivenUp is called when a target could not be sent a notice for a day.
+	// NoticeGivenUp is called when a notice could not be sent to a target for a day.
 	NoticeGivenUp(kind ordercheck.NoticeKind)
 	// MarkWritten is called after each attempt to write a hold mark.
 	MarkWritten(outcome orderlife.MarkOutcome)

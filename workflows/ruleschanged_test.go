@@ -11,7 +11,8 @@ import (
 
 var otherRules = ordercheck.RuleSet{Name: "default", Digest: "sha256:01"}
 
-// The kept order is enough, unless somebody says that the order has changed or the rules need more.
+// Changed rules are evaluated on the cached order, unless an event says that the order has
+// changed, or the rules need more data.
 func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 	changed := func(l *life, at time.Duration, change func()) {
 		l.RegisterDelayedCallback(func() {
@@ -42,7 +43,7 @@ func TestChangedRulesAreCheckedWithoutAFetch(t *testing.T) {
 			},
 			notices: []string{"0s failed", "1h0m2s ended"}, fetched: 2, checks: 2,
 		},
-		"the rules need more than was asked for": {
+		"the rules need more than was requested": {
 			story: func(l *life) {
 				check := l.check
 				l.check = func(n int) (ordercheck.CheckedOrder, error) {

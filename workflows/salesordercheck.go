@@ -143,7 +143,7 @@ func (s *SalesOrderChecks) setUp(ctx workflow.Context, start orderlife.Start) (*
 	o.state.Settings = settings
 	info := workflow.GetInfo(ctx)
 	if info.OriginalRunID != "" && info.OriginalRunID != info.WorkflowExecution.RunID {
-		o.state.Mark.Reset = true // kept by the runs that follow
+		o.state.Mark.Reset = true // the next runs keep it
 	}
 	if err := o.handle(ctx); err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func orderOf(ctx workflow.Context, start orderlife.Start) (string, error) {
 	named, _ := ordercheck.SalesOrderID(workflowID)
 	id := ordercheck.CanonicalID(cmp.Or(start.SalesOrderID, named))
 	if workflowID != ordercheck.WorkflowID(id) {
-		// One order, one workflow: under another id it could be checked twice at once.
+		// Under another workflow id, the order could have two runs at the same time.
 		return "", temporal.NewNonRetryableApplicationError(fmt.Sprintf(
 			"a check of sales order %q must run under the workflow id %q",
 			id, ordercheck.WorkflowID(id)), "WrongWorkflowID", nil)
@@ -191,8 +191,8 @@ func (o *salesOrder) sleep(ctx workflow.Context, next orderlife.Next) error {
 }
 
 // request runs an activity that makes a request to InFlow, and may wait long for its turn. If
-// somebody with a higher priority asks for a check before the request has begun, request takes it
-// back and returns errPreempted. A request that has begun goes on.
+// somebody with a higher priority asks for a check before the activity has begun, request cancels
+// the activity and returns errPreempted. An activity that has begun goes on.
 func request[In, Out any](
 	ctx workflow.Context, o *salesOrder, a call.Activity[In, Out], in In,
 ) (Out, error) {

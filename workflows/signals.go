@@ -12,8 +12,8 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// receive reports every delivered signal to the state. A malformed signal counts as "check again":
-// it is an operator's typing error at worst, and is never dropped.
+// receive reports every delivered signal to the state. A malformed signal is never dropped, but
+// counts as "check again": most likely, an operator made a typing error.
 func (o *salesOrder) receive(ctx workflow.Context) {
 	var raw converter.RawValue
 	for o.nextSignal(&raw) {
@@ -133,8 +133,8 @@ func (o *salesOrder) unreadSignals() int {
 	return o.deliveries.Len()
 }
 
-// shouldPreempt reports whether somebody with a higher priority waits for a check than for the one
-// in flight. It only looks at signals: receive reports them to the state later, in order.
+// shouldPreempt reports whether a check with a higher priority than the one in flight is due. It
+// only peeks at signals: receive reports them to the state later, in order.
 func (o *salesOrder) shouldPreempt() bool {
 	should := o.state.ShouldPreempt()
 	var raw converter.RawValue

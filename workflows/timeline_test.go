@@ -11,7 +11,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// comment sends the update at a time; refused gets the validator's word, if it refuses.
+// comment sends the update at a time after the start. If the validator rejects it, comment stores
+// the validator's error in refused.
 func (l *life) comment(at time.Duration, comment ordercheck.Comment, refused *string) {
 	l.RegisterDelayedCallback(func() {
 		l.UpdateWorkflow(ordercheck.UpdateComment, "", &testsuite.TestUpdateCallback{

@@ -74,7 +74,8 @@ func (o *salesOrder) comment(
 	return o.report(), nil
 }
 
-// report returns a copy of the report: Temporal encodes an answer after the state may have changed.
+// report returns a copy of the report, because the state may change before Temporal encodes the
+// answer.
 func (o *salesOrder) report() *ordercheck.Report {
 	report := o.state.Report.Clone()
 	return &report
