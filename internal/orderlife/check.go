@@ -21,8 +21,8 @@ func (s *State) ShouldPreempt() bool {
 	return s.InFlight != nil && s.Due != nil && s.Due.Priority < s.InFlight.Priority
 }
 
-// Preempted makes the check in flight due again: somebody more urgent asked before its fetch had
-// begun.
+// Preempted makes the check in flight due again, because a more urgent request came before its
+// fetch had begun.
 func (s *State) Preempted() {
 	preempted := s.InFlight
 	s.InFlight = nil
@@ -30,7 +30,8 @@ func (s *State) Preempted() {
 	due.Accepted = Earlier(preempted.Accepted, due.Accepted)
 }
 
-// Fetched takes the order's number and customer, which people see even if the check fails later.
+// Fetched records the order's number and customer, which people see even if the check fails
+// later.
 func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
 	if s.Report.CheckedAt.IsZero() {
 		s.Report.OrderNumber, s.Report.Customer = fetched.OrderNumber, fetched.Customer
@@ -38,7 +39,7 @@ func (s *State) Fetched(fetched *ordercheck.FetchedOrder) {
 }
 
 // UpToDate reports whether the report is complete, and was made from the same order version and
-// rules. The version that the gate's own write makes is the same order.
+// rules. A version that only the gate's own write has made counts as the same.
 func (s *State) UpToDate(fetched *ordercheck.FetchedOrder) bool {
 	report := &s.Report
 	return !report.CheckedAt.IsZero() && report.Note != NoteDeleted &&
@@ -67,9 +68,9 @@ func (s *State) BilledWith(
 }
 
 // NeedsRecall reports whether the driver must look up the order's last run before it reports this
-// check. A life needs that once: a person who answers for an error must not be asked again because
-// the last run was cancelled. It only matters if the rules found an error, or may have missed one,
-// or if people are notified of warnings.
+// check. A life needs that once: if somebody has overridden an error, the override must survive a
+// cancellation of the last run. It only matters if the rules found an error, or may have missed
+// one, or if people are notified of warnings.
 func (s *State) NeedsRecall(checked *ordercheck.CheckedOrder) bool {
 	matters := func(f ordercheck.Finding) bool {
 		return f.Severity == ordercheck.SeverityError || s.Settings.NotifyWarnings
@@ -78,8 +79,8 @@ func (s *State) NeedsRecall(checked *ordercheck.CheckedOrder) bool {
 		(len(checked.RuleErrors) > 0 || slices.ContainsFunc(checked.Findings, matters))
 }
 
-// RecallsFailure does the same for a check that failed: people must not be notified twice that an
-// order is too large.
+// RecallsFailure reports whether the driver must look up the order's last run before it reports
+// this failure: people must not be notified twice that an order is too large.
 func (s *State) RecallsFailure(failure Failure) bool {
 	return failure.Type == ordercheck.ErrorOrderTooLarge && !s.TooLarge && s.Report.CheckedAt.IsZero()
 }
@@ -105,7 +106,7 @@ func (s *State) Checked(now time.Time, result *Result) {
 		s.Report.OrderVersion = result.Fetched.OrderVersion // perhaps made by the gate's own write
 	}
 	if own && result.Checked == nil && s.Failure == nil {
-		s.InFlight = nil // the gate's own write is no news
+		s.InFlight = nil // the gate's own write changes nothing else
 		return
 	}
 	overrides, open, notEvaluated := s.overridesInForce(), s.openErrors(), s.notEvaluated()
@@ -144,7 +145,7 @@ func noteOf(fetched *ordercheck.FetchedOrder, missing []string) string {
 	}
 }
 
-// recall takes over the overrides and known warnings of the order's last run.
+// recall applies the overrides and known warnings of the order's last run.
 func (s *State) recall(recalled *ordercheck.RecalledRun) {
 	if recalled == nil {
 		return
@@ -230,7 +231,7 @@ func (s *State) notifyTooLarge(now time.Time, recalled *ordercheck.RecalledRun) 
 	s.TooLarge = true
 	s.Report.Note = noteTooLarge
 	if recalled != nil && recalled.Failure == ordercheck.ErrorOrderTooLarge {
-		return // the last run has notified them
+		return // the last run has notified people
 	}
 	s.notify(now, notice{kind: ordercheck.NoticeUnchecked})
 }

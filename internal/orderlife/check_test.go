@@ -43,7 +43,7 @@ func TestStatusFollowsFromTheFindings(t *testing.T) {
 			RuleErrors: unevaluated}, ordercheck.StatusIncomplete},
 		"not evaluated, and an error": {ordercheck.CheckedOrder{Findings: []ordercheck.Finding{wrong},
 			RuleErrors: unevaluated}, ordercheck.StatusFailed},
-		"a rule skipped is no bad sign": {ordercheck.CheckedOrder{Skipped: skipped},
+		"a skipped rule": {ordercheck.CheckedOrder{Skipped: skipped},
 			ordercheck.StatusPassed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
 		"same version, new rules": {
 			second: func(f *ordercheck.FetchedOrder) { f.RuleSet.Digest = "sha256:01" },
 		},
-		"no version to go by": {second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "" }},
+		"no version": {second: func(f *ordercheck.FetchedOrder) { f.OrderVersion = "" }},
 		"incomplete before": {first: func(c *ordercheck.CheckedOrder) {
 			c.RuleErrors = []ordercheck.RuleError{{RuleID: "margin", Error: "overflow"}}
 		}},
@@ -105,7 +105,7 @@ func TestUnchangedOrderIsNotEvaluatedAgain(t *testing.T) {
 				tc.first(&checked)
 			}
 			s := orderlife.New(orderID, settings, ordercheck.PriorityWebhook)
-			assert.False(t, s.UpToDate(&first), "no check has ended")
+			assert.False(t, s.UpToDate(&first), "the first check has not ended")
 			s.Begin()
 			s.Checked(start, &orderlife.Result{Began: start, Fetched: first, Checked: &checked})
 			assert.Equal(t, tc.knows, s.UpToDate(&second))
@@ -155,8 +155,8 @@ func TestErrorIsConfirmedByAFetchAfterItsGrace(t *testing.T) {
 	}
 }
 
-// The next check of the same version evaluates it, and does not reuse the findings of the version
-// before.
+// The next check of the same version evaluates the rules, and does not reuse the findings of the
+// previous version.
 func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 	l := newLife(t)
 	l.onCheck = func(n int) *orderlife.Failure {
@@ -177,7 +177,7 @@ func TestCheckThatFailsHalfwayChangesNothing(t *testing.T) {
 		"the broken order was held")
 }
 
-// Operators look for its number even if no check succeeds.
+// Operators look for the order's number even if no check succeeds.
 func TestFetchedOrderIsNamedBeforeItIsChecked(t *testing.T) {
 	l := newLife(t, "total")
 	l.onCheck = func(int) *orderlife.Failure {
@@ -196,10 +196,10 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 	tooLarge := orderlife.Failure{Type: ordercheck.ErrorOrderTooLarge, Message: "too large"}
 	for name, tc := range map[string]struct {
 		recalled *ordercheck.RecalledRun
-		told     []string
+		notices  []string
 	}{
 		"at first":                  {nil, []string{"0s unchecked"}},
-		"the last run has told it":  {&ordercheck.RecalledRun{Failure: tooLarge.Type}, []string{}},
+		"the last run notified":     {&ordercheck.RecalledRun{Failure: tooLarge.Type}, []string{}},
 		"the last run ended better": {&ordercheck.RecalledRun{}, []string{"0s unchecked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 			}
 			require.Equal(t, orderlife.Fail, l.run())
 			assert.Len(t, l.fetchedAt, 2)
-			assert.Equal(t, tc.told, l.notices())
+			assert.Equal(t, tc.notices, l.notices())
 			assert.Contains(t, l.state.Report.Note, "too large")
 		})
 	}
@@ -229,13 +229,14 @@ func TestOrderTooLargeIsNotifiedOnce(t *testing.T) {
 		assert.Equal(t,
 			[]string{"30m0s failed", "1h0m2s unchecked", "96h0m2s unchecked", "120h0m2s resolved"},
 			l.notices())
-		// 0, 30m, 1h, and a day and two days later, and so on.
+		// Fetches at 0, 30m and 1h; a day and two days after that; and one on each of three more
+		// days.
 		assert.Len(t, l.fetchedAt, 3+2+1+1+1)
 	})
 }
 
-// An order is held, and its next version comes without lines. Nothing is resolved until a rule
-// could look.
+// An order is held, and InFlow returns its next version without lines. Nothing is resolved until
+// the rules can be evaluated.
 func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 	l := newLife(t, "order-subtotal")
 	l.needy = []string{"order-subtotal"}
@@ -245,7 +246,7 @@ func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 		assert.Equal(t, ordercheck.StatusFailed, report.Status)
 		require.Len(t, report.Findings, 1)
 		assert.Equal(t, ordercheck.FindingConfirmed, report.Findings[0].State)
-		assert.Equal(t, "Ikea", report.Customer, "what did not come is no change")
+		assert.Equal(t, "Ikea", report.Customer, "the report keeps what InFlow left out")
 		assert.Equal(t, []string{"customer", "lines"}, report.Missing)
 		assert.Equal(t, []string{"30m0s failed"}, l.notices())
 		l.missing = nil
@@ -254,12 +255,12 @@ func TestErrorsStandWhileInflowLeavesOutData(t *testing.T) {
 	assert.Equal(t, ordercheck.StatusPassed, report.Status)
 	assert.Empty(t, report.Missing)
 	assert.Empty(t, report.Note)
-	// 2 s of quiet, and 15 minutes until it is tried again.
+	// The order settles for 2 s. The check is repeated after 15 minutes.
 	assert.Equal(t, []string{"30m0s failed", "1h15m2s resolved"}, l.notices())
 	assert.Len(t, l.fetchedAt, 4)
 }
 
-func TestErrorWhoseRuleCannotLookIsRetriedAfterADelay(t *testing.T) {
+func TestErrorWhoseRuleLacksDataIsRetriedAfterADelay(t *testing.T) {
 	for name, blind := range map[string]func(*life){
 		"left out":     func(l *life) { l.missing = []string{"lines"} },
 		"a rule error": func(l *life) { l.failing = []string{"order-subtotal"} },
@@ -298,13 +299,13 @@ func TestOrderIsKeptAsFirstInvoiced(t *testing.T) {
 		"invoiced before":             {known: first, now: later, want: first},
 		"invoiced in a run before": {now: later,
 			lookups: ordercheck.Lookups{Billed: first}, want: first},
-		"invoiced no more":                  {known: first},
-		"other rules do not ask":            {known: first, notAsked: true, want: first},
+		"no longer invoiced":                {known: first},
+		"the rules do not need it":          {known: first, notAsked: true, want: first},
 		"an answer without lines":           {known: first, missing: []string{"lines"}, want: first},
 		"an answer without the customer":    {known: first, missing: []string{"customer"}},
 		"the look-up failed":                {known: first, lookups: failed, want: first},
 		"the look-up failed at first sight": {now: first, lookups: failed},
-		// it may have been invoiced before
+		// The order may have been invoiced before.
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &orderlife.State{Billed: tc.known}
@@ -324,9 +325,9 @@ func TestOrderIsKeptAsFirstInvoiced(t *testing.T) {
 func TestHeldOrderIgnoresMissedVersionsThatItHasSeen(t *testing.T) {
 	l := newLife(t, "total")
 	l.order.version = 5
-	l.at(0, func() { l.miss(5) })             // with the start: the first fetch sees it
-	l.at(time.Minute, func() { l.miss(4) })   // seen
-	l.at(2*time.Minute, func() { l.miss(5) }) // seen
+	l.at(0, func() { l.miss(5) })             // the first fetch sees this version
+	l.at(time.Minute, func() { l.miss(4) })   // seen before
+	l.at(2*time.Minute, func() { l.miss(5) }) // seen before
 	l.edit(3 * time.Minute)
 	l.at(4*time.Minute, func() { l.miss(6) })
 	report := l.mustRun()
@@ -345,9 +346,9 @@ func TestMissedWebhookMayComeLater(t *testing.T) {
 		l := newLife(t)
 		l.at(0, func() { l.deliver(1) })
 		l.at(time.Second,
-			func() { l.miss(9) }) // the fetch that is due begins after that version was there
+			func() { l.miss(9) }) // the due fetch begins after this version was saved
 		l.mustRun()
-		assert.Equal(t, []time.Duration{2 * time.Second}, l.fetchedAt, "it does not disturb the settling")
+		assert.Equal(t, []time.Duration{2 * time.Second}, l.fetchedAt, "the order still settles")
 	})
 	t.Run("during the fetch, and so does its webhook", func(t *testing.T) {
 		l := newLife(t)
@@ -358,7 +359,7 @@ func TestMissedWebhookMayComeLater(t *testing.T) {
 			}
 		}
 		l.mustRun()
-		assert.Len(t, l.fetchedAt, 2, "one fetch follows both")
+		assert.Len(t, l.fetchedAt, 2, "one more fetch answers both")
 	})
 }
 
@@ -375,7 +376,7 @@ func TestMissedWebhookAfterAFailedCheck(t *testing.T) {
 	assert.Len(t, l.fetchedAt, 2)
 }
 
-// InFlow gives it the same version as before.
+// InFlow gives the order the same version as before its deletion.
 func TestDeletedOrderThatComesBackIsEvaluated(t *testing.T) {
 	l := newLife(t, "total")
 	l.at(time.Minute, func() { l.deleted = true; l.deliver(1) })

@@ -58,7 +58,7 @@ func (s *State) concludeHold(now time.Time) {
 	thread := s.Thread
 	s.endHold()
 	if s.overridden() {
-		s.Thread = thread // later notices join it when the override ends
+		s.Thread = thread // notices after the end of the override join the thread
 	}
 }
 

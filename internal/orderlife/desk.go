@@ -9,8 +9,8 @@ import (
 // maxFirst limits a message in a list of orders, in characters.
 const maxFirst = 200
 
-// DeskMemo returns what lists of held orders show. ok is false if the order has no errors, and so
-// is in no list.
+// DeskMemo returns the data that lists of held orders show. ok is false if the order is in no
+// list, because it has no errors.
 func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 	memo = ordercheck.DeskMemo{Customer: s.Report.Customer, SalesRep: s.SalesRep}
 	var first *ordercheck.Finding
@@ -40,8 +40,8 @@ func (s *State) DeskMemo() (memo ordercheck.DeskMemo, ok bool) {
 	return memo, true
 }
 
-// DeskView returns what the desk shows of the order. asked is true if an event asks for a check and
-// the state doesn't know it yet.
+// DeskView returns the data of the order's page at the desk. asked is true if an event has asked
+// for a check, but was not reported to the state yet.
 func (s *State) DeskView(asked bool) ordercheck.DeskView {
 	view := ordercheck.DeskView{
 		Report: s.Report, CheckDue: asked || s.Due != nil || s.InFlight != nil,

@@ -7,20 +7,21 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Mark is the hold mark of the order in InFlow, as far as the gate knows. [State.NextMark] says what
-// to do about it; see holdmarksteps.go.
+// Mark is the hold mark of the order in InFlow, as far as the gate knows. [State.NextMark]
+// decides on the next step to write it; see holdmarksteps.go.
 type Mark struct {
 	// Field is the field for hold marks as it was last read; nil if nobody has read it. A check by a
 	// worker without the setting leaves it as it is.
 	Field *ordercheck.HoldField `json:"field,omitempty"`
-	// Text is the mark in InFlow, In the custom field with it, and Says what it says. All are empty if
-	// there is none. Says is empty too if the gate recognized a mark that it doesn't remember.
+	// Text is the mark in InFlow, In the name of the custom field that has it, and Says its
+	// content. All are empty if there is no mark. Says is also empty if the gate recognized a
+	// mark that it doesn't remember.
 	Text string              `json:"text,omitempty"`
 	In   string              `json:"in,omitempty"`
 	Says ordercheck.HoldMark `json:"says,omitzero"`
 
-	// Reset is true if the run was reset to an earlier point: the gate may have written other texts
-	// than it remembers, so it also recognizes marks by their form.
+	// Reset is true if the run was reset to an earlier point. The gate may then have written
+	// texts that it doesn't remember, so it also recognizes marks by their form.
 	Reset bool `json:"reset,omitempty"`
 
 	// Seen is the newest version of the order whose field the gate knows.
@@ -28,57 +29,59 @@ type Mark struct {
 
 	// Doing is the step that the driver has begun.
 	Doing MarkDo `json:"doing,omitempty"`
-	// Attempt is the latest write, until the order has been compared with what it was; nil if none is
-	// to be compared.
+	// Attempt is the latest write, until a reading has compared the order with its content before
+	// the write; nil otherwise.
 	Attempt *MarkAttempt `json:"attempt,omitempty"`
-	// Tried is the text of the latest write. It may have reached InFlow later than anybody waited.
+	// Tried is the text of the latest write. It may have reached InFlow after the gate gave up
+	// waiting.
 	Tried string `json:"tried,omitempty"`
 	// Stop is the reason to stop marks for the whole account, until they are stopped.
 	Stop *ordercheck.HoldMarksStop `json:"stop,omitempty"`
 
-	// Failures counts the steps that failed since FailingSince, without a success or a check between
-	// them. The next one waits until PausedUntil.
+	// Failures counts the steps in a row that failed since FailingSince. A success or a check
+	// resets it. The next step waits until PausedUntil.
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	PausedUntil  time.Time `json:"pausedUntil,omitzero"`
-	// Incomplete counts the readings in a row that lacked a part of the order, and NotFound those that
-	// did not find the order.
+	// Incomplete counts the readings in a row that lacked a part of the order. NotFound counts
+	// the readings in a row that did not find the order.
 	Incomplete int `json:"incomplete,omitempty"`
 	NotFound   int `json:"notFound,omitempty"`
-	// GivenUp is true after too long a time of failures. The next check tries again.
+	// GivenUp is true if steps have failed for too long. After the next check, the gate tries
+	// again.
 	GivenUp bool `json:"givenUp,omitempty"`
-	// Reason is the latest reason of a failure that the timeline has; empty after a success.
+	// Reason is the latest reason for a failure in the timeline; empty after a success.
 	Reason string `json:"reason,omitempty"`
 
 	// Version is the order's version after the gate's latest write, at WrittenAt. Replaced is the
-	// version that somebody else made, which one or several writes of the gate have replaced.
+	// latest version that somebody else made before it; one or more writes of the gate replaced
+	// it.
 	Version   string    `json:"version,omitempty"`
 	Replaced  string    `json:"replaced,omitempty"`
 	WrittenAt time.Time `json:"writtenAt,omitzero"`
-	// Writer is the gate itself, as InFlow names who saved an order; empty if unknown.
+	// Writer is the id under which InFlow records that the gate saved an order; empty if unknown.
 	Writer string `json:"writer,omitempty"`
-	// Doubt is about an earlier write, while Writer is unknown; nil if there is none.
+	// Doubt is an earlier write that may have done damage, while Writer is unknown; nil if none.
 	Doubt *MarkDoubt `json:"doubt,omitempty"`
 	// Announced is true once a check has seen Version.
 	Announced bool `json:"announced,omitempty"`
 	// Unnoted counts webhooks that are not in the timeline yet, because the gate's own write may
 	// have caused them.
 	Unnoted int `json:"unnoted,omitempty"`
-	// Content is the hash of what the latest check saw of the order: see
-	// [ordercheck.FetchedOrder.Content].
+	// Content is the [ordercheck.FetchedOrder.Content] of the latest check.
 	Content string `json:"content,omitempty"`
 }
 
 // MarkAttempt is a write, and the order before it.
 type MarkAttempt struct {
-	// Field is the custom field, Text its new text, and Says what that says.
+	// Field is the custom field, Text the text to write, and Says its content.
 	Field string              `json:"field"`
 	Text  string              `json:"text,omitempty"`
 	Says  ordercheck.HoldMark `json:"says,omitzero"`
 	// Before is the mark that was in the field before the write.
 	Before string `json:"before,omitempty"`
-	// Version, Properties, Serials and LeftOut are those of the [ordercheck.HoldFieldImage] before the
-	// write.
+	// Version, Properties, Serials and LeftOut are copied from the [ordercheck.HoldFieldImage]
+	// before the write.
 	Version    string                   `json:"version"`
 	Properties []ordercheck.Fingerprint `json:"properties,omitempty"`
 	Serials    int                      `json:"serials,omitempty"`
@@ -89,20 +92,20 @@ type MarkAttempt struct {
 	Changed []string `json:"changed,omitempty"`
 }
 
-// MarkDoubt is about a write without an answer, after which the order differed. It was damage if the
-// gate was the last who had saved the order then.
+// MarkDoubt is a write without an answer, after which the order differed. The write did the
+// damage if SavedBy turns out to be the gate.
 type MarkDoubt struct {
 	// Changed lists the properties that differed.
 	Changed []string `json:"changed"`
-	// SavedBy is who had saved the order last.
+	// SavedBy is the id of whoever saved the order last.
 	SavedBy string `json:"savedBy"`
 }
 
-// IsZero reports whether nothing is known of a mark.
+// IsZero reports whether m is the zero value. Its JSON is then left out.
 func (m Mark) IsZero() bool { return m == Mark{} }
 
-// ownWebhookPatience is how long the webhook of the gate's own write may take. A run waits so long
-// for it before it ends, because the next run would not know the version.
+// ownWebhookPatience is how long the webhook of the gate's own write may take. A run waits for it
+// before it ends, because the next run would not know the version.
 const ownWebhookPatience = time.Minute
 
 // KnownMarks returns the texts that the gate has written into the order.
@@ -137,7 +140,7 @@ func (s *State) KnownMarks() []ordercheck.KnownMarks {
 	return known
 }
 
-// wantedMark returns what the mark should say; zero if there should be none.
+// wantedMark returns the mark that the order should have; zero if it should have none.
 func (s *State) wantedMark() ordercheck.HoldMark {
 	errors := s.errors(ordercheck.FindingConfirmed)
 	since := s.HeldSince
@@ -159,7 +162,7 @@ func (s *State) wantedMark() ordercheck.HoldMark {
 	return ordercheck.HoldMark{Since: since.UTC(), Error: errors[0].Message, More: number - 1}
 }
 
-// wantedIn returns what the mark in a custom field should say: nothing if the company has chosen
+// wantedIn returns the mark that a custom field should have; zero if the company has chosen
 // another field since.
 func (s *State) wantedIn(field string) ordercheck.HoldMark {
 	if s.Mark.Field == nil || s.Mark.Field.Name != field {
@@ -168,8 +171,8 @@ func (s *State) wantedIn(field string) ordercheck.HoldMark {
 	return s.wantedMark()
 }
 
-// markIsWrong reports whether the mark is not what it should be, and the gate may write it. A check
-// that is due or in flight comes first, because it may change what the mark says.
+// markIsWrong reports whether the mark differs from the wanted one, and the gate may write it. A
+// check that is due or in flight comes first, because it may change the wanted mark.
 func (s *State) markIsWrong() bool {
 	m := &s.Mark
 	switch {
@@ -184,11 +187,12 @@ func (s *State) markIsWrong() bool {
 	return !wanted.Same(m.Says) || wanted.IsZero() && m.Text != ""
 }
 
-// takeHoldField takes what a check's fetch found in the field. The next step is tried at once.
+// takeHoldField records the content of the field that a check's fetch found, and ends the pause,
+// so that the next step can begin at once.
 //
-// A check that only the gate's own write has caused is no news. If it were, workers with different
-// settings would move the mark forever, and a write that InFlow doesn't keep would be repeated
-// without a pause.
+// own is true if only the gate's own write has caused the check. takeHoldField then does nothing:
+// otherwise workers with different settings would move the mark forever, and a write that InFlow
+// doesn't keep would be repeated without a pause.
 func (s *State) takeHoldField(now time.Time, fetched *ordercheck.FetchedOrder, own bool) {
 	if own {
 		return
@@ -205,8 +209,8 @@ func (s *State) takeHoldField(now time.Time, fetched *ordercheck.FetchedOrder, o
 	s.takeField(now, *fetched.HoldField, true)
 }
 
-// takeField takes what a reading of the order found in a custom field. chosen is true if that is the
-// field for hold marks, and false if it is a former one that still has a mark.
+// takeField records the content of a custom field that a fetch or a reading found. chosen is true
+// if it is the field for hold marks, and false if it is a former one that still has a mark.
 func (s *State) takeField(now time.Time, field ordercheck.HoldField, chosen bool) {
 	m := &s.Mark
 	if chosen {
@@ -226,8 +230,8 @@ func (s *State) takeField(now time.Time, field ordercheck.HoldField, chosen bool
 	}
 }
 
-// forgetMark forgets the mark of an order that InFlow no longer has, but for the text: InFlow may have
-// the order again. A step that the driver has begun goes on.
+// forgetMark forgets the mark of an order that InFlow no longer has. It keeps the text, because
+// the order may come back. A step that the driver has begun goes on.
 func (s *State) forgetMark() {
 	m := &s.Mark
 	s.Mark = Mark{
@@ -239,9 +243,9 @@ func (s *State) forgetMark() {
 	}
 }
 
-// versionWithMark returns the version of the order after a check of version. If the gate's own writes
-// are all that has happened since, that is the version of the latest one, so the sweep doesn't find
-// it.
+// versionWithMark returns the version to report after a check of version. If only the gate has
+// written the order since, it is the version of the gate's latest write, so the sweep doesn't
+// report that version as missed.
 func (s *State) versionWithMark(version string) string {
 	m := &s.Mark
 	if m.Version != "" && s.Report.OrderVersion == m.Version &&
@@ -252,8 +256,8 @@ func (s *State) versionWithMark(version string) string {
 	return version
 }
 
-// isOwnWrite reports whether a fetch found the order as a write leaves it whose answer is unknown: the
-// field has the text, and a check would see what the latest one saw.
+// isOwnWrite reports whether the fetched order is the result of a write whose answer is unknown:
+// the field has the text, and the rest of the order is the same as in the latest check.
 func (s *State) isOwnWrite(fetched *ordercheck.FetchedOrder) bool {
 	a, field := s.Mark.Attempt, fetched.HoldField
 	return a != nil && a.Written == "" && field != nil && !field.Foreign && field.Name == a.Field &&
@@ -273,8 +277,9 @@ func (s *State) awaitsOwnWebhook(now time.Time) bool {
 	return !s.Mark.Announced && !written.IsZero() && now.Before(written.Add(ownWebhookPatience))
 }
 
-// takeOwnWebhooks settles webhooks that the gate's own write may have caused, after a check. fetched
-// is nil if the order could not be fetched. It reports whether the check had no other reason.
+// takeOwnWebhooks decides, after a check, whether the gate's own write has caused the webhooks
+// that are not in the timeline yet. If not, it adds them to the timeline. fetched is nil if the
+// order could not be fetched. own is true if the check had no other reason.
 func (s *State) takeOwnWebhooks(
 	now time.Time, checked *Request, fetched *ordercheck.FetchedOrder,
 ) (own bool) {

@@ -8,11 +8,11 @@ import (
 )
 
 // updateNotified compares the confirmed errors with the errors that people know of. It reports
-// whether there are new ones, and forgets errors that no longer stand: when they come back they are
-// new.
+// whether there are new ones, and forgets errors that are gone, so that they are new when they
+// come back.
 //
-// If a rule has more findings than the report lists, other findings may be listed after each check.
-// Then only the number of the rule's findings counts.
+// If a rule has more findings than the report lists, the report may list others after each check.
+// Then updateNotified compares only the number of the rule's findings.
 func (s *State) updateNotified(confirmed []*ordercheck.Finding, lift lift) (hasNew bool) {
 	before := pointers(s.Notified)
 	known, now := countByRule(before), countByRule(confirmed)
@@ -97,7 +97,7 @@ func (l lift) of(ruleID string) bool { return l.all || slices.Contains(l.rules, 
 
 // recordGone records that an error people know of was fixed, or that its rule no longer applies.
 func (s *State) recordGone(f ordercheck.Finding, lift lift) {
-	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // gone for the second time
+	same := func(g ordercheck.Finding) bool { return g.ID == f.ID } // it was gone before
 	s.Resolved.Findings = slices.DeleteFunc(s.Resolved.Findings, same)
 	s.Lifted.Findings = slices.DeleteFunc(s.Lifted.Findings, same)
 	gone := s.goneList(f.RuleID, lift)

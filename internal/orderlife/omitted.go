@@ -22,8 +22,8 @@ func (s *State) findingsBefore() map[string]*ordercheck.Finding {
 	return before
 }
 
-// omittedBefore returns the past of a finding that was not listed before, or nil. An override of an
-// entry for several findings doesn't pass to a single one of them.
+// omittedBefore returns the past of a finding that was not listed before, or nil. If an entry for
+// several findings was overridden, the override doesn't apply to a single one of them.
 func (s *State) omittedBefore(f ordercheck.Finding) *ordercheck.Finding {
 	var past *ordercheck.Finding
 	for i := range s.Report.Omitted {
@@ -39,8 +39,8 @@ func mayCount(g, f *ordercheck.Finding) bool {
 	return g.Severity == f.Severity && (g.RuleID == f.RuleID || g.RuleID == ordercheck.OtherRules)
 }
 
-// pastOfOmitted returns the past of an entry for unlisted findings, or nil. Before, they were in
-// such an entry or were listed.
+// pastOfOmitted returns the past of an entry for unlisted findings, or nil. After the previous
+// check, these findings were in such an entry or in the list.
 func (s *State) pastOfOmitted(g ordercheck.Finding, again map[string]bool) *ordercheck.Finding {
 	past := s.omittedBefore(g)
 	for i := range s.Report.Findings {
@@ -76,8 +76,8 @@ func older(past, f *ordercheck.Finding) *ordercheck.Finding {
 	return joined
 }
 
-// unlistedOverrides returns the overridden findings that the report no longer lists and that may
-// still stand.
+// unlistedOverrides returns the overridden findings that the report no longer lists, and that may
+// still be there.
 func (s *State) unlistedOverrides(
 	again map[string]bool, omitted []ordercheck.Finding, now time.Time,
 ) []ordercheck.Finding {

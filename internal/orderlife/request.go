@@ -11,15 +11,17 @@ import (
 type Request struct {
 	// Priority is the most urgent priority asked for, such as [ordercheck.PriorityPerson].
 	Priority int `json:"priority"`
-	// Now is true if the order need not settle: a person waits, or an alarm rang.
+	// Now is true if the check doesn't wait for the order to settle: a person waits, or an alarm
+	// rang.
 	Now bool `json:"now,omitempty"`
-	// RulesOnly is true if only the rules have changed. The driver may use an order it has kept.
+	// RulesOnly is true if only the rules have changed. The driver may check an order that it has
+	// cached.
 	RulesOnly bool `json:"rulesOnly,omitempty"`
 	// FirstDelivery and LastDelivery are the times of the deliveries that the check answers.
 	FirstDelivery time.Time `json:"firstDelivery,omitzero"`
 	LastDelivery  time.Time `json:"lastDelivery,omitzero"`
-	// Own is true if nobody asked but webhooks that the gate's own write of the hold mark may have
-	// caused.
+	// Own is true if the only requests are webhooks that the gate's own write of the hold mark
+	// may have caused.
 	Own bool `json:"own,omitempty"`
 	// Accepted is when the ingress accepted the first delivery, for metrics; zero if unknown.
 	Accepted time.Time `json:"accepted,omitzero"`
@@ -39,8 +41,8 @@ func (s *State) request(priority int) *Request {
 	return s.Due
 }
 
-// Delivered takes the webhooks of one signal. accepted is when the ingress accepted the first of
-// them; zero if unknown.
+// Delivered makes a check due for the webhooks of one signal. accepted is when the ingress
+// accepted the first of them; zero if unknown.
 func (s *State) Delivered(now time.Time, webhooks int, accepted time.Time) {
 	mayBeOwn := s.mayBeOwnWebhook(now)
 	own := mayBeOwn && (s.Due == nil || s.Due.Own)
@@ -66,11 +68,11 @@ func Earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Asked takes a person's request for a check.
+// Asked makes a check due, because a person asked for it.
 func (s *State) Asked() { s.request(ordercheck.PriorityPerson).Now = true }
 
-// Missed takes an order version that the sweep found and no webhook announced. The order need not
-// settle, because it was saved a while ago.
+// Missed makes a check due for an order version that the sweep found and no webhook announced.
+// The check doesn't wait for the order to settle, because somebody saved it a while ago.
 func (s *State) Missed(now time.Time, version string) {
 	if ordercheck.CompareVersions(s.Report.OrderVersion, version) >= 0 {
 		return
@@ -81,18 +83,18 @@ func (s *State) Missed(now time.Time, version string) {
 		fmt.Sprintf("The sweep found version %s, which no webhook had announced.", version))
 }
 
-// RulesChanged takes the digest of the rule set that took over, and makes a check with it due. The
-// check needs a fetch only if another request does, or if the latest check could not be done.
+// RulesChanged makes a check due with the rule set that took over. The check needs a fetch only
+// if another request does, or if the latest check could not be done.
 func (s *State) RulesChanged(digest string) {
 	if s.Report.CheckedAt.IsZero() || s.Report.RuleSet.Digest == digest {
-		return // the check to come, or the latest one, is made with it
+		return // the due check uses the rule set, or the latest one has used it
 	}
 	withoutFetch := (s.Due == nil || s.Due.RulesOnly) && s.Failure == nil
 	s.request(ordercheck.PrioritySweep).RulesOnly = withoutFetch
 }
 
-// MarksResumed makes a check due, after which the mark is tried again. All open orders have one then,
-// so people and webhooks go first.
+// MarksResumed makes a check due, after which the gate tries again to write the mark. All open
+// orders are checked at that time, so people and webhooks go first.
 func (s *State) MarksResumed() { s.request(ordercheck.PrioritySweep) }
 
 // settledAt returns when the due check may begin: SettleQuiet after the last delivery, but no later
@@ -100,7 +102,7 @@ func (s *State) MarksResumed() { s.request(ordercheck.PrioritySweep) }
 func (s *State) settledAt() time.Time {
 	due := s.Due
 	if due.Now || due.FirstDelivery.IsZero() {
-		return time.Time{} // nobody is typing
+		return time.Time{} // no person is saving the order now
 	}
 	return Earlier(due.LastDelivery.Add(s.Settings.SettleQuiet),
 		due.FirstDelivery.Add(s.Settings.SettleMax))

@@ -80,7 +80,7 @@ func (s *State) noteConfirmed(now time.Time, confirmed []*ordercheck.Finding) {
 		fmt.Sprintf("Confirmed: %s (%s).", countErrors(confirmed), listNames(ruleIDs(confirmed))))
 }
 
-// noteOverride notes that somebody answers for findings.
+// noteOverride notes that somebody has overridden findings.
 func (s *State) noteOverride(now time.Time, o *ordercheck.Override, covered []*ordercheck.Finding) {
 	text := fmt.Sprintf("%s overrides %s until %s: %s",
 		o.By, countErrors(covered), ordercheck.Moment(o.Until), o.Reason)
@@ -133,7 +133,8 @@ func (s *State) endedOverrides(now time.Time) []ordercheck.Override {
 	return ended[:min(len(ended), maxOverridesEnded)]
 }
 
-// noteNotified notes who has a notice, and who gets it in a collective message.
+// noteNotified notes which targets have got a notice, and which will get it in a collective
+// message.
 func (s *State) noteNotified(now time.Time, notice *ordercheck.Notice) {
 	kind, verb := ordercheck.TimelineNotified, "Told"
 	if notice.Kind == ordercheck.NoticeReminder {
