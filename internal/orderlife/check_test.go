@@ -365,9 +365,9 @@ func TestMissedWebhookMayComeLater(t *testing.T) {
 
 func TestMissedWebhookAfterAFailedCheck(t *testing.T) {
 	l := newLife(t)
-	l.order.version, l.down = 1, true
+	l.order.version, l.unauthorized = 1, true
 	l.onFetch = func(n int) {
-		l.down = n == 1
+		l.unauthorized = n == 1
 		if n == 1 {
 			l.miss(1)
 		}

@@ -15,37 +15,38 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// life plays one order's life in memory. It drives the state as package workflows does, on a clock
-// that jumps to whatever comes next. Whenever the state sleeps, it is carried through JSON, as by
-// continue-as-new.
+// life plays one order's life in memory. It drives the state as package workflows does, on a
+// clock that jumps to the next event. Whenever the state sleeps, life encodes and decodes it, as
+// continue-as-new does.
 type life struct {
 	t     *testing.T
 	state *orderlife.State
 	now   time.Time
 	world
-	down     bool // InFlow refuses the key
-	mailDown bool
-	targets  []string                // of notices
-	recalled *ordercheck.RecalledRun // the order's last run
-	by       ordercheck.Cancellation // who cancels the run
-	// onFetch is called before InFlow answers the nth fetch, and onCheck before the nth evaluation,
-	// which fails if it returns a failure.
+	unauthorized bool // InFlow refuses the API key
+	mailDown     bool
+	targets      []string                // of notices
+	recalled     *ordercheck.RecalledRun // the order's last run
+	by           ordercheck.Cancellation // who cancels the run
+	// onFetch is called before InFlow answers the nth fetch. onCheck is called before the nth
+	// evaluation, and may return a failure of it.
 	onFetch func(n int)
 	onCheck func(n int) *orderlife.Failure
 
 	script  []scripted
-	signals []func() // that the driver has not read
-	kept    *kept    // what the latest check was made of
+	signals []func() // not read by the driver yet
+	kept    *kept    // the order of the latest check
 
 	fetchedAt    []time.Duration // since the start
 	checked      int             // evaluations
 	sent         []sentNotice
-	seen         []string // statuses
-	marks        []string // written: "30m0s HOLD …"; without text if taken away
+	seen         []string // appended by look: "29m0s pending"
+	marks        []string // written to InFlow: "30m0s HOLD …", or "30m0s " for a removed mark
 	outcomes     []string // recorded: "30m0s total fixed-in-grace after 10m0s"
 	markOutcomes []orderlife.MarkOutcome
-	// onRead is called before InFlow answers the nth reading of the field, and onWrite before the nth
-	// write. A failure is answered instead; the write may have happened in onWrite.
+	// onRead is called before InFlow answers the nth reading of the field, and onWrite before the
+	// nth write. If they return a failure, the step fails with it. onWrite may do the write
+	// nevertheless.
 	onRead, onWrite func(n int) *orderlife.MarkFailure
 	// onWritten is called after the nth write, before it is answered.
 	onWritten     func(n int)
@@ -58,7 +59,7 @@ type scripted struct {
 	do func()
 }
 
-// sentNotice is a notice that its targets have.
+// sentNotice is a notice that its targets have received.
 type sentNotice struct {
 	at     time.Duration
 	notice ordercheck.Notice
@@ -83,7 +84,7 @@ func newLife(t *testing.T, broken ...string) *life {
 	return l
 }
 
-// broken has the order break rules from now on. "~rule" is a rule that only warns.
+// broken makes the order break rules from now on. "~rule" is a rule that only warns.
 func (l *life) broken(broken ...string) {
 	l.order.wrong, l.rules.warnings = map[string]string{}, nil
 	for _, rule := range broken {
@@ -95,13 +96,13 @@ func (l *life) broken(broken ...string) {
 	}
 }
 
-// at lets something happen some time after the start.
+// at makes something happen at a time after the start.
 func (l *life) at(after time.Duration, do func()) {
 	l.script = append(l.script, scripted{start.Add(after), do})
 	slices.SortStableFunc(l.script, func(a, b scripted) int { return a.at.Compare(b.at) })
 }
 
-// save changes the order at a time, and delivers.
+// save changes the order at a time after the start, and sends a delivery.
 func (l *life) save(after time.Duration, change func()) {
 	l.at(after, func() {
 		change()
@@ -114,7 +115,7 @@ func (l *life) saveBroken(after time.Duration, broken ...string) {
 	l.save(after, func() { l.broken(broken...) })
 }
 
-// edit changes the order at a time, and no webhook comes.
+// edit changes the order at a time after the start, without a delivery.
 func (l *life) edit(after time.Duration, broken ...string) {
 	l.at(after, func() { l.broken(broken...); l.order.version++ })
 }
@@ -136,12 +137,13 @@ func (l *life) changeRules(broken ...string) {
 	l.broken(broken...)
 }
 
-// announceRules has the order checked with the rules in force.
+// announceRules asks the order to check itself with the rules in force.
 func (l *life) announceRules() {
 	l.signals = append(l.signals, func() { l.state.RulesChanged(l.rules.set().Digest) })
 }
 
-// override accepts a request at a time. It lasts for a week if the request names no end.
+// override accepts a request at a time after the start. Without an end, the override lasts a
+// week.
 func (l *life) override(after time.Duration, request ordercheck.OverrideRequest) {
 	l.at(after, func() { l.overrideNow(request) })
 }
@@ -154,12 +156,12 @@ func (l *life) overrideNow(request ordercheck.OverrideRequest) {
 	l.state.Override(l.now, request)
 }
 
-// look notes the report's status at a time.
+// look appends the report's status to l.seen, at a time after the start.
 func (l *life) look(after time.Duration) {
 	l.at(after, func() { l.seen = append(l.seen, fmt.Sprintf("%v %s", after, l.state.Report.Status)) })
 }
 
-// requireOverridden looks at a time whether Anna answers for the first error.
+// requireOverridden checks, at a time after the start, that Anna has overridden the first error.
 func (l *life) requireOverridden(after time.Duration) {
 	l.at(after, func() {
 		report := &l.state.Report
@@ -220,12 +222,12 @@ func (l *life) check() {
 	began, at := l.now, l.order
 	if request := l.state.Begin(); request.RulesOnly && l.kept != nil {
 		began, at = l.kept.began, l.kept.order
-		at.wrong = l.order.wrong // what the rules find in it now
+		at.wrong = l.order.wrong // the new rules may find other errors in the kept order
 	} else {
 		l.fetchedAt = append(l.fetchedAt, l.now.Sub(start))
 		l.onFetch(len(l.fetchedAt))
 		switch at = l.order; {
-		case l.down:
+		case l.unauthorized:
 			l.notChecked(orderlife.Failure{Type: ordercheck.ErrorInflowUnauthorized,
 				Message: "InFlow refused the API key"})
 			return

@@ -12,7 +12,7 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// writeMark takes the steps that the state asks for until none is due, as package workflows does.
+// writeMark does the steps that the state asks for until none is due, as package workflows does.
 func (l *life) writeMark() {
 	for {
 		step := l.state.BeginMark(l.now)
@@ -66,7 +66,7 @@ func (l *life) outcome(result orderlife.MarkResult) {
 	}
 }
 
-// wrote notes a write that has arrived. InFlow announces it.
+// wrote records a write that InFlow has done, and sends its webhook.
 func (l *life) wrote(text string) {
 	l.marks = append(l.marks, fmt.Sprintf("%v %s", l.now.Sub(start), text))
 	if !l.hold.quiet {
@@ -74,7 +74,8 @@ func (l *life) wrote(text string) {
 	}
 }
 
-// loseAnswer lets a write arrive whose answer is lost: a retry is refused.
+// loseAnswer does a write, but loses its answer: it returns InFlow's answer to a retry, which
+// InFlow refuses.
 func (l *life) loseAnswer() *orderlife.MarkFailure {
 	attempt := l.state.Mark.Attempt
 	l.order.set("gate", attempt.Field, attempt.Text)
@@ -91,7 +92,7 @@ func lostAnswer() *orderlife.MarkFailure {
 // mark returns the field for hold marks at InFlow.
 func (l *life) mark() string { return l.order.custom[l.hold.name] }
 
-// said counts the entries of the timeline with a text.
+// said returns the number of entries of the timeline with a text.
 func (l *life) said(text string) (n int) {
 	for _, entry := range l.state.Report.Timeline {
 		if entry.Text == text {
@@ -110,7 +111,7 @@ func (l *life) kinds() []ordercheck.TimelineKind {
 	return kinds
 }
 
-// marked is an order with errors whose holds are shown in InFlow.
+// marked returns the life of an order with errors, in a company that uses hold marks.
 func marked(t *testing.T, broken ...string) *life {
 	l := newLife(t, broken...)
 	l.hold = &holdField{name: "custom3"}
@@ -133,7 +134,8 @@ func TestAHeldOrderIsMarkedUntilItIsRight(t *testing.T) {
 	assert.Equal(t, []ordercheck.TimelineKind{
 		"checked", "checked", "confirmed", "notified", "delivery", "checked", "resolved", "notified",
 	}, l.kinds())
-	assert.Equal(t, l.order.versionText(), l.state.Report.OrderVersion, "so the sweep misses nothing")
+	assert.Equal(t, l.order.versionText(), l.state.Report.OrderVersion,
+		"the sweep must not find the version of the write missed")
 }
 
 func TestARunEndsWithoutTheWebhookOfItsOwnWrite(t *testing.T) {
@@ -163,7 +165,7 @@ func TestAnOrderInItsGracePeriodIsMarkedIfTheCompanyWantsIt(t *testing.T) {
 
 const foreignNote = "The hold is not shown in InFlow: somebody's own words are in the field for it."
 
-func TestOtherPeoplesWordsStay(t *testing.T) {
+func TestTextOfAPersonStays(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.order.set("anna", "custom3", "call Bob")
@@ -175,7 +177,7 @@ func TestOtherPeoplesWordsStay(t *testing.T) {
 	assert.Equal(t, 1, l.said(foreignNote))
 }
 
-func TestWordsThatReplaceAMarkStay(t *testing.T) {
+func TestTextThatReplacesAMarkStays(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.save(time.Hour, func() { l.order.set("anna", "custom3", "call Bob") })
@@ -185,7 +187,7 @@ func TestWordsThatReplaceAMarkStay(t *testing.T) {
 	assert.Equal(t, "call Bob", l.mark())
 }
 
-func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
+func TestMarkOfATerminatedRunIsRemoved(t *testing.T) {
 	t.Parallel()
 	l := marked(t)
 	l.order.set("anna", "custom3", "HOLD since 1 Jan 08:00: total is 5.00 +0")
@@ -193,7 +195,7 @@ func TestAMarkOfATerminatedRunIsTakenAway(t *testing.T) {
 	assert.Equal(t, []string{"0s "}, l.marks)
 }
 
-func TestAnOverrideTakesTheMarkAway(t *testing.T) {
+func TestOverrideRemovesTheMark(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.override(time.Hour, ordercheck.OverrideRequest{
@@ -230,8 +232,8 @@ func TestAnExpiredHoldIsNotMarkedAgain(t *testing.T) {
 	assert.Equal(t, "expired", string(l.kinds()[len(l.kinds())-2]), "%v", l.kinds())
 }
 
-// Only exactly what the gate wrote is its own while the gate knows that.
-func TestWordsOfAMarksFormStay(t *testing.T) {
+// While the gate knows which texts it wrote, any other text is a person's.
+func TestTextInTheFormOfAMarkStays(t *testing.T) {
 	t.Parallel()
 	for name, typed := range map[string]string{
 		"appended":    "HOLD since 5 Jan 08:30: total is wrong +0 CALL BOB",
@@ -251,7 +253,7 @@ func TestWordsOfAMarksFormStay(t *testing.T) {
 	}
 }
 
-func TestWordsOfAMarksFormStayBeforeTheFirstMark(t *testing.T) {
+func TestTextInTheFormOfAMarkStaysBeforeTheFirstMark(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.save(time.Minute, func() { l.order.set("anna", "custom3", "HOLD since 5 Jan 09:00: Bob is ill +0") })
@@ -260,8 +262,8 @@ func TestWordsOfAMarksFormStayBeforeTheFirstMark(t *testing.T) {
 	assert.Empty(t, l.marks)
 }
 
-// Somebody types between the last check and the write.
-func TestWordsThatAReadingFindsStay(t *testing.T) {
+// Somebody types into the field between the latest check and the write.
+func TestTextThatAReadingFindsStays(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.onRead = func(n int) *orderlife.MarkFailure {
@@ -295,8 +297,8 @@ func TestALostAnswerMakesOneMark(t *testing.T) {
 	}, l.kinds())
 }
 
-// The answer is still unknown when the webhook comes: a worker was killed.
-func TestTheWebhookOfAWriteWithoutAnAnswerIsNoNews(t *testing.T) {
+// A worker was killed, so the answer to the write is still unknown when its webhook arrives.
+func TestTheWebhookOfAWriteWithoutAnAnswerIsNotNoted(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.onWrite = func(n int) *orderlife.MarkFailure {
@@ -381,8 +383,8 @@ func TestAMarkIsGivenUpInTheEnd(t *testing.T) {
 	assert.Equal(t, 1, l.said("The gate has given up. This hold mark is still in InFlow: "+l.mark()))
 }
 
-// The rules change while somebody keeps saving the order.
-func TestWhatToWriteIsDecidedAtEachTry(t *testing.T) {
+// Somebody keeps saving the order, so the write fails until the order is overridden.
+func TestTheWantedMarkIsDecidedAtEachAttempt(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.onWrite = func(n int) *orderlife.MarkFailure {
@@ -398,7 +400,7 @@ func TestWhatToWriteIsDecidedAtEachTry(t *testing.T) {
 	l.save(time.Hour, func() { l.broken() })
 	l.mustRun()
 	assert.Equal(t, 1, l.writes)
-	assert.Empty(t, l.marks, "the order is overridden when the mark could be written")
+	assert.Empty(t, l.marks, "by the time the write can succeed, the order is overridden")
 }
 
 func TestAChangedFieldMovesTheMark(t *testing.T) {
@@ -428,13 +430,13 @@ func TestAWorkerWithoutTheFieldForgetsNoMark(t *testing.T) {
 	assert.Empty(t, l.mark())
 }
 
-// A check that began before the gate's write ends after it, and saw the field empty.
+// A check that began before the gate's write ends after it, and has seen an empty field.
 func TestACheckOfAnOlderVersionForgetsNoMark(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.at(time.Hour, func() {
 		l.changeRules("balance")
-		l.announceRules() // checks the order as it was before the mark
+		l.announceRules() // checks the kept order, which has no mark
 	})
 	l.save(2*time.Hour, func() { l.broken() })
 	l.mustRun()
@@ -475,7 +477,7 @@ func TestAnOrderThatAReadingDoesNotFindKeepsItsMark(t *testing.T) {
 	}
 }
 
-// A check finds out that the order is deleted, while its mark waits.
+// A check finds out that the order is deleted, while the next step of its mark is paused.
 func TestAMarkOfADeletedOrderIsGivenUp(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
@@ -493,7 +495,7 @@ func TestAMarkOfADeletedOrderIsGivenUp(t *testing.T) {
 }
 
 // The run was reset to a point before its write, so it doesn't know its own mark.
-func TestAResetRunTakesItsMarkAway(t *testing.T) {
+func TestAResetRunRemovesItsMark(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.at(10*time.Minute, func() {
@@ -507,8 +509,8 @@ func TestAResetRunTakesItsMarkAway(t *testing.T) {
 	assert.Zero(t, l.said(foreignNote))
 }
 
-// During a change of the setting, some workers have another field. Each webhook of the gate's own
-// write is checked by another worker.
+// While the setting changes, some workers have another field. The webhook of each write is
+// checked by a worker with the other field.
 func TestWorkersWithDifferentFieldsDoNotMoveTheMarkForever(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
@@ -539,8 +541,8 @@ func TestARefusedWriteWaitsAsLongAsInflowAsks(t *testing.T) {
 	assert.Equal(t, "37m0s HOLD since 5 Jan 08:30: total is wrong +0", l.marks[0])
 }
 
-// A worker was away after the reading: meanwhile people may have saved the order.
-func TestAnOldReadingIsNotWrittenUpon(t *testing.T) {
+// No worker was running after the reading. People may have saved the order meanwhile.
+func TestNoWriteFollowsAnOldReading(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.hold.takes = 61 * time.Second
@@ -555,7 +557,7 @@ func TestAnOldReadingIsNotWrittenUpon(t *testing.T) {
 	assert.Empty(t, l.mark())
 }
 
-// All open orders are checked then, so people and webhooks go first.
+// When marks are resumed, all open orders are checked, so people and webhooks go first.
 func TestResumedMarksAreCheckedLast(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")

@@ -15,8 +15,8 @@ func TestDamageStopsMarks(t *testing.T) {
 	changeLines := func(l *life) { l.order.damage++ }
 	for name, tt := range map[string]struct {
 		lost  bool
-		write func(l *life) // what the write does besides
-		saved func(l *life) // what a person saves before the comparison
+		write func(l *life) // changes that the write makes besides its field
+		saved func(l *life) // changes that a person saves before the comparison
 		want  []orderlife.MarkOutcome
 	}{
 		"damage":                       {write: changeLines, want: []orderlife.MarkOutcome{"damaged"}},
@@ -77,15 +77,15 @@ func TestDamageStopsMarks(t *testing.T) {
 	}
 }
 
-// Who the gate is at InFlow, only an answer to a write tells.
+// Only the answer to a write says under which name the gate saves orders.
 func TestALaterAnswerTellsWhoSavedTheOrder(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		savedBy string // who changed the order after the first mark
 		want    []orderlife.MarkOutcome
 	}{
-		"damage":      {savedBy: "gate", want: []orderlife.MarkOutcome{"unverified", "damaged"}},
-		"an own save": {savedBy: "anna", want: []orderlife.MarkOutcome{"unverified", "verified"}},
+		"damage":          {savedBy: "gate", want: []orderlife.MarkOutcome{"unverified", "damaged"}},
+		"a person's save": {savedBy: "anna", want: []orderlife.MarkOutcome{"unverified", "verified"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +115,7 @@ func TestALaterAnswerTellsWhoSavedTheOrder(t *testing.T) {
 	}
 }
 
-// An answer that lacks lines says nothing about damage, nor about what a mark may have changed.
+// A reading without lines doesn't show whether the write changed them.
 func TestAnIncompleteReadingIsNoDamage(t *testing.T) {
 	t.Parallel()
 	for name, reading := range map[string]int{"before the write": 1, "after the write": 2} {
@@ -139,7 +139,7 @@ func TestAnIncompleteReadingIsNoDamage(t *testing.T) {
 	}
 }
 
-// InFlow leaves the lines out for longer than the gate waits: that is still no damage.
+// Even if InFlow leaves the lines out for longer than the gate waits, they are not lost.
 func TestLinesThatAreLeftOutForLongAreNoDamage(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
@@ -158,7 +158,7 @@ func TestLinesThatAreLeftOutForLongAreNoDamage(t *testing.T) {
 	assert.Equal(t, 1, l.said("The hold could not be shown in InFlow: InFlow left out lines."))
 }
 
-// A write may have emptied the lines of an order. Soon that is a fact.
+// A write may have removed the lines of an order. After a few readings the gate believes that.
 func TestLinesThatStayEmptyAreDamage(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
@@ -173,7 +173,7 @@ func TestLinesThatStayEmptyAreDamage(t *testing.T) {
 	assert.Contains(t, l.markOutcomes, orderlife.MarkDamaged)
 }
 
-// Its missing lines are why the order is held.
+// The order is held because it has no lines.
 func TestAnOrderThatLacksItsLinesIsMarked(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
@@ -185,16 +185,17 @@ func TestAnOrderThatLacksItsLinesIsMarked(t *testing.T) {
 	assert.False(t, l.hold.stopped)
 }
 
-// InFlow takes the write and announces it, but the field stays as it is: nobody has set it up.
+// InFlow accepts the write and sends its webhook, but the field doesn't change, because nobody
+// has set it up.
 func TestAWriteThatInflowDoesNotKeepIsRepeatedSeldom(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		broken []string // after an hour
 		want   string
 	}{
-		"no mark":         {[]string{"total"}, ""},
-		"the old mark":    {[]string{"total", "balance"}, "HOLD since 5 Jan 08:30: total is wrong +0"},
-		"mark taken away": {nil, "HOLD since 5 Jan 08:30: total is wrong +0"},
+		"no mark":      {[]string{"total"}, ""},
+		"the old mark": {[]string{"total", "balance"}, "HOLD since 5 Jan 08:30: total is wrong +0"},
+		"removed mark": {nil, "HOLD since 5 Jan 08:30: total is wrong +0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,8 +224,8 @@ func TestAWriteThatInflowDoesNotKeepIsRepeatedSeldom(t *testing.T) {
 	}
 }
 
-// InFlow cuts the text. It is the gate's own all the same.
-func TestAMarkThatInflowHasCutIsTheGatesOwn(t *testing.T) {
+// InFlow stores only the beginning of the text. The gate still recognizes its mark.
+func TestMarkThatInflowHasCutIsRecognized(t *testing.T) {
 	t.Parallel()
 	l := marked(t, "total")
 	l.hold.keeps = func(_, text string) string { return text[:min(len(text), 20)] }

@@ -18,17 +18,17 @@ var byAnna = ordercheck.OverrideRequest{
 	Reason:   "agreed with the customer",
 }
 
-// lifeStory is a way that an order can go. Times count from the first fetch.
+// lifeStory is a series of events in the life of an order. Times count from the first fetch.
 type lifeStory struct {
 	broken  []string    // the rules that the order breaks at first
 	story   func(*life) // what happens then; nil means nothing
 	status  ordercheck.Status
-	seen    []string // what the story's looks at the report saw
+	seen    []string // by the story's calls of look
 	notices []string
 	ended   time.Duration
 }
 
-const quiet = 2 * time.Second // settling, after a save
+const quiet = 2 * time.Second // an order settles for this time after a save
 
 var overrideOfTotal = ordercheck.OverrideRequest{
 	Findings: []string{"total"},
@@ -40,7 +40,7 @@ var overrideOfTotal = ordercheck.OverrideRequest{
 var graceStories = map[string]lifeStory{
 	"right from the start": {status: ordercheck.StatusPassed},
 	"warnings never hold":  {broken: []string{"~odd"}, status: ordercheck.StatusWarning},
-	"pending, fixed within grace: nobody is told": {
+	"pending, fixed within grace: nobody is notified": {
 		broken: []string{"total"},
 		story: func(l *life) {
 			l.look(29 * time.Minute)
@@ -58,7 +58,7 @@ var graceStories = map[string]lifeStory{
 		story:  func(l *life) { l.save(10*time.Minute, func() { l.deleted = true }) },
 		status: ordercheck.StatusUnchecked, ended: 10*time.Minute + quiet,
 	},
-	"overridden while pending: nobody is told": {
+	"overridden while pending: nobody is notified": {
 		broken: []string{"total"},
 		story: func(l *life) {
 			l.override(10*time.Minute, byAnna)
@@ -109,7 +109,7 @@ var holdStories = map[string]lifeStory{
 		notices: []string{"5m0s failed", "30m0s failed", "1h0m2s resolved"},
 		ended:   time.Hour + quiet,
 	},
-	"a finding keeps its clock when amounts change": {
+	"a finding keeps its first-seen time when amounts change": {
 		broken: []string{"total"},
 		story: func(l *life) {
 			l.save(20*time.Minute, func() { l.order.wrong = map[string]string{"total": "500.00"} })
@@ -118,7 +118,7 @@ var holdStories = map[string]lifeStory{
 		status: ordercheck.StatusPassed, notices: []string{"30m0s failed", "1h0m2s resolved"},
 		ended: time.Hour + quiet,
 	},
-	"a finding that was gone in between begins its clock again": {
+	"a finding that was gone in between has a new first-seen time": {
 		broken: []string{"total", "balance"},
 		story: func(l *life) {
 			l.saveBroken(10*time.Minute, "balance")
@@ -129,7 +129,7 @@ var holdStories = map[string]lifeStory{
 		notices: []string{"30m0s failed", "50m2s failed", "1h0m2s resolved"},
 		ended:   time.Hour + quiet,
 	},
-	"nothing new, nothing said": {
+	"no new errors: no notice": {
 		broken: []string{"total"},
 		story: func(l *life) {
 			for hour := range 5 {
@@ -238,7 +238,7 @@ var overrideStories = map[string]lifeStory{
 	"every override ends": {
 		broken: []string{"total"},
 		story: func(l *life) {
-			l.override(time.Hour, byAnna) // a week
+			l.override(time.Hour, byAnna) // ends after a week
 			l.requireOverridden(7 * day)
 			l.saveBroken(8 * day)
 		},
@@ -307,8 +307,8 @@ var outageStories = map[string]lifeStory{
 		broken: []string{"total"},
 		story: func(l *life) {
 			l.state.Settings.RemindEvery = day
-			l.at(12*time.Hour, func() { l.down = true })
-			l.at(day+40*time.Minute, func() { l.down = false })
+			l.at(12*time.Hour, func() { l.unauthorized = true })
+			l.at(day+40*time.Minute, func() { l.unauthorized = false })
 			l.saveBroken(2 * day)
 		},
 		status:  ordercheck.StatusPassed,
@@ -327,17 +327,17 @@ var outageStories = map[string]lifeStory{
 	"held while InFlow refuses the key": {
 		broken: []string{"total"},
 		story: func(l *life) {
-			l.save(time.Hour, func() { l.down = true })
-			l.at(65*time.Minute, func() { l.down = false; l.broken() })
+			l.save(time.Hour, func() { l.unauthorized = true })
+			l.at(65*time.Minute, func() { l.unauthorized = false; l.broken() })
 		},
 		status: ordercheck.StatusPassed, notices: []string{"30m0s failed", "1h15m2s resolved"},
 		ended: 75*time.Minute + quiet,
 	},
-	"grace is served while InFlow refuses the key": {
+	"grace ends while InFlow refuses the key": {
 		broken: []string{"total"},
 		story: func(l *life) {
-			l.at(10*time.Minute, func() { l.down = true })
-			l.at(40*time.Minute, func() { l.down = false })
+			l.at(10*time.Minute, func() { l.unauthorized = true })
+			l.at(40*time.Minute, func() { l.unauthorized = false })
 			l.saveBroken(2 * time.Hour)
 		},
 		status: ordercheck.StatusPassed, notices: []string{"45m0s failed", "2h0m2s resolved"},
@@ -345,7 +345,7 @@ var outageStories = map[string]lifeStory{
 	},
 }
 
-// TestLife covers every way that an order can go.
+// TestLife plays all stories.
 func TestLife(t *testing.T) {
 	for _, stories := range []map[string]lifeStory{
 		graceStories, holdStories, endStories, overrideStories, outageStories,
@@ -382,7 +382,7 @@ func (s lifeStory) test(t *testing.T) {
 // The hold ends in time, and the note does not say that the order is still wrong.
 func TestHoldExpiresWhileInflowRefusesTheKey(t *testing.T) {
 	l := newLife(t, "total")
-	l.save(29*day, func() { l.down = true })
+	l.save(29*day, func() { l.unauthorized = true })
 	require.Equal(t, orderlife.Fail, l.run())
 	assert.Equal(t, ordercheck.ErrorInflowUnauthorized, l.state.Failure.Type)
 	assert.Equal(t, []string{"30m0s failed", "720h30m0s ended"}, l.notices())
@@ -439,7 +439,7 @@ func TestListsOfAReportAreNeverNull(t *testing.T) {
 			l.save(time.Hour,
 				func() { l.deleted = true })
 		},
-		"not checked": func(l *life) { l.down = true },
+		"not checked": func(l *life) { l.unauthorized = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t)

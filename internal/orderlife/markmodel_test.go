@@ -10,11 +10,11 @@ import (
 
 // markModel is the part of the model that is about hold marks.
 type markModel struct {
-	step orderlife.MarkStep // that the driver has begun
-	// replaced is the version before each version that the gate's write made.
+	step orderlife.MarkStep // the step in progress
+	// replaced maps each version that a write of the gate made to the version before it.
 	replaced map[int]int
-	// own holds the texts that the gate wrote in this life, and theirs what a person typed into a
-	// field that the gate knew.
+	// own holds the texts that the gate wrote in this life, and theirs the texts that a person
+	// typed into a field that the gate knew.
 	own, theirs map[fieldText]bool
 	// damaged is true after an answered write that changed more than its field, until marks stop.
 	damaged bool
@@ -30,7 +30,7 @@ func (m *model) beginMarks() {
 	m.marks.damaged = false
 }
 
-// sameOrder reports whether two versions differ in nothing but the gate's marks.
+// sameOrder reports whether two versions differ only in the gate's marks.
 func (m *model) sameOrder(a, b *order) bool {
 	base := func(version int) int {
 		for {
@@ -44,8 +44,8 @@ func (m *model) sameOrder(a, b *order) bool {
 	return base(a.version) == base(b.version) || a.content() == b.content()
 }
 
-// mark lets something happen to the hold mark: the driver begins a step, or the one that it began
-// ends, a person types into the field, or the company changes its mind.
+// mark makes something happen to the hold mark: the driver begins or ends a step, a person types
+// into the field, or the company changes its settings.
 func (m *model) mark() {
 	s, hold := m.state, m.world.hold
 	if hold == nil {
@@ -129,11 +129,11 @@ func (m *model) endRead() {
 	result := s.MarkRead(m.now, m.marks.step, &image)
 	m.logf("read %+v at %s: %+v", image.Field, image.Version, result)
 	if m.marks.damaged && result.Outcome == orderlife.MarkVerified {
-		m.faultf("damage was taken for none")
+		m.faultf("the state overlooked damage")
 	}
 }
 
-// anyFailure is nil most of the time.
+// anyFailure returns a random failure of a step, but most of the time nil.
 func (m *model) anyFailure() *orderlife.MarkFailure {
 	switch m.random(8) {
 	case 0:
@@ -148,7 +148,8 @@ func (m *model) anyFailure() *orderlife.MarkFailure {
 	}
 }
 
-// endWrite ends a write: it arrives or not, does damage or not, and is answered or not.
+// endWrite ends a write. At random, it arrives or not, does damage or not, and is answered or
+// not.
 func (m *model) endWrite() {
 	s, o, hold := m.state, &m.world.order, m.world.hold
 	failed := m.anyFailure()
@@ -188,22 +189,24 @@ func (m *model) endWrite() {
 	s.MarkWritten(m.now, &written)
 }
 
-// judgeWrite: a write replaces nothing but the gate's own marks, and follows no damage.
+// judgeWrite checks that a write replaces only marks of the gate, and that no write follows
+// damage.
 func (m *model) judgeWrite(before *order) {
 	attempt := m.state.Mark.Attempt
 	current := before.custom[attempt.Field]
 	if m.marks.theirs[fieldText{attempt.Field, current}] {
-		m.faultf("somebody's own words %q were overwritten", current)
+		m.faultf("the text %q of a person was overwritten", current)
 	}
 	if current != "" && !strings.HasPrefix(current, "HOLD ") {
-		m.faultf("%q is no mark, and was overwritten", current)
+		m.faultf("%q is not a mark, but was overwritten", current)
 	}
 	if m.marks.damaged {
 		m.faultf("the order was written again after damage")
 	}
 }
 
-// judgeMark: if nothing is to do, and the gate knows the order's version, the mark is right.
+// judgeMark checks that the mark is right, if there is nothing to do and the gate knows the
+// order's version.
 func (m *model) judgeMark() {
 	s, hold := m.state, m.world.hold
 	mark := &s.Mark
@@ -218,21 +221,21 @@ func (m *model) judgeMark() {
 	value := m.world.order.custom[hold.name]
 	switch {
 	case len(m.confirmed()) > 0 && !s.Abandoned && !strings.HasPrefix(value, "HOLD "):
-		m.faultf("the order is held, and its mark is %q", value)
+		m.faultf("the order is held, but its mark is %q", value)
 	case s.Report.Errors() == 0 && value != "" && !m.marks.theirs[fieldText{hold.name, value}]:
-		m.faultf("the order is right, and its mark is %q", value)
+		m.faultf("the order is right, but its mark is %q", value)
 	}
 }
 
-// judgeNoMark: a run that ends leaves no mark of its own, unless it has given up, or could not
-// check the order.
+// judgeNoMark checks that a run that ends leaves no mark of its own, unless it has given up or
+// could not check the order.
 func (m *model) judgeNoMark() {
 	s, hold := m.state, m.world.hold
 	if hold == nil || s.Failure != nil || s.Mark.GivenUp || m.world.deleted || s.Mark.Field == nil {
 		return
 	}
 	if s.Mark.Text != "" {
-		m.faultf("the run ended, and knows of the mark %q", s.Mark.Text)
+		m.faultf("the run ended, but knows of the mark %q", s.Mark.Text)
 	}
 	if s.Report.OrderVersion != m.world.order.versionText() ||
 		s.Report.Note == orderlife.NoteDeleted {
@@ -241,7 +244,7 @@ func (m *model) judgeNoMark() {
 	for field, value := range m.world.order.custom {
 		mark := fieldText{field, value}
 		if value != "" && m.marks.own[mark] && !m.marks.theirs[mark] {
-			m.faultf("the run ended, and left the mark %q in %s", value, field)
+			m.faultf("the run ended, but left the mark %q in %s", value, field)
 		}
 	}
 }

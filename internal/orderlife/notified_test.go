@@ -23,42 +23,42 @@ func TestPeopleAreNotifiedThatTheRulesChanged(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		story            func(l *life)
-		told             []string
+		notices          []string
 		resolved, lifted []string // of the last notice
 	}{
 		"the rule is switched off": {
 			story: func(l *life) {
 				recheck(l, time.Hour, func() { l.changeRules(); l.rules.off = []string{"total", "stock"} })
 			},
-			told: []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
+			notices: []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
 		},
 		"the rule has another limit": {
-			story: func(l *life) { recheck(l, time.Hour, func() { l.changeRules() }) },
-			told:  []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
+			story:   func(l *life) { recheck(l, time.Hour, func() { l.changeRules() }) },
+			notices: []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
 		},
 		"the rule is a warning now": {
-			story: func(l *life) { recheck(l, time.Hour, func() { l.changeRules("~total", "~stock") }) },
-			told:  []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
+			story:   func(l *life) { recheck(l, time.Hour, func() { l.changeRules("~total", "~stock") }) },
+			notices: []string{"failed", "endedrules-changed"}, lifted: []string{"total", "stock"},
 		},
 		"the order was saved too, and a rule stays in force": {
 			story: func(l *life) {
 				l.save(time.Hour, func() { l.changeRules(); l.rules.off = []string{"stock"} })
 			},
-			told: []string{"failed", "resolved"}, resolved: []string{"total"}, lifted: []string{"stock"},
+			notices: []string{"failed", "resolved"}, resolved: []string{"total"}, lifted: []string{"stock"},
 		},
 		"one rule is switched off, the other error is fixed later": {
 			story: func(l *life) {
 				recheck(l, time.Hour, func() { l.changeRules("total"); l.rules.off = []string{"stock"} })
 				l.saveBroken(2 * time.Hour)
 			},
-			told: []string{"failed", "resolved"}, resolved: []string{"total"}, lifted: []string{"stock"},
+			notices: []string{"failed", "resolved"}, resolved: []string{"total"}, lifted: []string{"stock"},
 		},
 		"the rules changed, and the order was fixed later": {
 			story: func(l *life) {
 				recheck(l, time.Hour, func() { l.changeRules("total", "stock") })
 				l.saveBroken(2 * time.Hour)
 			},
-			told: []string{"failed", "resolved"}, resolved: []string{"total", "stock"},
+			notices: []string{"failed", "resolved"}, resolved: []string{"total", "stock"},
 		},
 		"a rule is switched off, on again, and the error is fixed": {
 			story: func(l *life) {
@@ -66,7 +66,7 @@ func TestPeopleAreNotifiedThatTheRulesChanged(t *testing.T) {
 				recheck(l, 2*time.Hour, func() { l.changeRules("total", "stock") })
 				l.saveBroken(3 * time.Hour)
 			},
-			told: []string{"failed", "failed", "resolved"}, resolved: []string{"total", "stock"},
+			notices: []string{"failed", "failed", "resolved"}, resolved: []string{"total", "stock"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,11 +74,11 @@ func TestPeopleAreNotifiedThatTheRulesChanged(t *testing.T) {
 			l.state.Settings.GracePeriod = 0
 			tc.story(l)
 			l.mustRun()
-			var told []string
+			var notices []string
 			for _, s := range l.sent {
-				told = append(told, string(s.notice.Kind)+string(s.notice.EndReason))
+				notices = append(notices, string(s.notice.Kind)+string(s.notice.EndReason))
 			}
-			require.Equal(t, tc.told, told)
+			require.Equal(t, tc.notices, notices)
 			last := l.sent[len(l.sent)-1].notice
 			assert.ElementsMatch(t, tc.resolved, rulesOf(last.Resolved))
 			assert.ElementsMatch(t, tc.lifted, rulesOf(last.Lifted))
@@ -86,11 +86,11 @@ func TestPeopleAreNotifiedThatTheRulesChanged(t *testing.T) {
 	}
 }
 
-// Changed rules are evaluated on the kept order.
+// Changed rules are evaluated on the kept order, which confirms no error.
 func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 	for name, tc := range map[string]struct {
 		story           func(l *life)
-		told            []string
+		notices         []string
 		fetched, checks int
 	}{
 		"the rules are the same as in the check": {
@@ -99,7 +99,7 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 				l.at(time.Hour, l.announceRules)
 				l.save(2*time.Hour, func() { l.changeRules() })
 			},
-			told: []string{"0s failed", "2h0m2s resolved"}, fetched: 2, checks: 2,
+			notices: []string{"0s failed", "2h0m2s resolved"}, fetched: 2, checks: 2,
 		},
 		"the order is saved at the same time": {
 			story: func(l *life) {
@@ -109,7 +109,7 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 					l.deliver(1)
 				})
 			},
-			told: []string{"30m0s failed", "1h0m2s ended"}, fetched: 3, checks: 2,
+			notices: []string{"30m0s failed", "1h0m2s ended"}, fetched: 3, checks: 2,
 		},
 		"a new error is not confirmed before a fetch": {
 			story: func(l *life) {
@@ -117,29 +117,30 @@ func TestChangedRulesConfirmNothingWithoutAFetch(t *testing.T) {
 				l.saveBroken(3 * time.Hour)
 			},
 			// The order is fetched at 0 and 30m, not at 1h, and at 1h30m before stock is confirmed.
-			told: []string{"30m0s failed", "1h30m0s failed", "3h0m2s resolved"}, fetched: 4, checks: 3,
+			notices: []string{"30m0s failed", "1h30m0s failed", "3h0m2s resolved"}, fetched: 4, checks: 3,
 		},
-		"nothing is known of the order since a check that could not be done": {
+		"the latest check could not be done": {
 			story: func(l *life) {
-				l.save(time.Hour, func() { l.down = true })
-				l.at(65*time.Minute, func() { l.down = false; l.changeRules(); l.announceRules() })
+				l.save(time.Hour, func() { l.unauthorized = true })
+				l.at(65*time.Minute, func() { l.unauthorized = false; l.changeRules(); l.announceRules() })
 			},
-			// The order was saved meanwhile, so it is not the rules alone that changed.
-			told: []string{"30m0s failed", "1h5m0s resolved"}, fetched: 4, checks: 2,
+			// The order was saved meanwhile, so the rules are not the only change.
+			notices: []string{"30m0s failed", "1h5m0s resolved"}, fetched: 4, checks: 2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(t, "total")
 			tc.story(l)
 			l.mustRun()
-			assert.Equal(t, tc.told, l.notices())
+			assert.Equal(t, tc.notices, l.notices())
 			assert.Len(t, l.fetchedAt, tc.fetched)
 			assert.Equal(t, tc.checks, l.checked)
 		})
 	}
 }
 
-// An order that has only warnings is not held. Whichever notice lists a warning first counts.
+// An order that has only warnings is not held. The first notice that lists a warning counts as
+// the notice of this warning.
 func TestWarningsAreNotifiedOnce(t *testing.T) {
 	notifiedBefore := func(l *life, rule string) {
 		f := finding(rule, ordercheck.SeverityWarning)
@@ -203,10 +204,10 @@ func TestOnlyNewWarningsMakeANoticeWhileOneWaits(t *testing.T) {
 	first, second := l.sent[0].notice.Report.Findings, l.sent[1].notice.Report.Findings
 	require.Len(t, first, 1)
 	require.Len(t, second, 2)
-	told := map[string]bool{}
+	notified := map[string]bool{}
 	for _, f := range second {
-		told[f.RuleID] = f.Notified
+		notified[f.RuleID] = f.Notified
 	}
-	assert.Equal(t, map[string]bool{"stock": true, "phone": false}, told,
+	assert.Equal(t, map[string]bool{"stock": true, "phone": false}, notified,
 		"the second notice says which warning is not new")
 }

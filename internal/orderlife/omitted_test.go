@@ -38,7 +38,7 @@ func (c *crowd) check(after time.Duration, listed, omitted []ordercheck.Finding)
 	})
 }
 
-// lines returns findings of a rule on lines.
+// lines returns findings of a rule, one on each line.
 func lines(rule string, severity ordercheck.Severity, lines ...string) []ordercheck.Finding {
 	var findings []ordercheck.Finding
 	for _, line := range lines {
@@ -53,7 +53,8 @@ func wrongLines(names ...string) []ordercheck.Finding {
 	return lines("price", ordercheck.SeverityError, names...)
 }
 
-// firstSeen returns the clocks of what the report lists and counts, by id.
+// firstSeen returns the first-seen times of listed findings and of entries for unlisted ones, by
+// id.
 func (c *crowd) firstSeen() map[string]time.Duration {
 	seen := map[string]time.Duration{}
 	for f := range c.Report.All() {
@@ -62,15 +63,15 @@ func (c *crowd) firstSeen() map[string]time.Duration {
 	return seen
 }
 
-// otherRules is an entry for findings of several rules.
+// otherRules returns an entry for findings of several rules.
 func otherRules() ordercheck.Finding {
 	f := finding(ordercheck.OtherRules, ordercheck.SeverityError)
 	f.ID, f.Count = ordercheck.OtherRules+"/*", 7
 	return f
 }
 
-// A finding keeps the time when it becomes listed, and leaves it to the others when it no longer
-// is.
+// A finding keeps its first-seen time when it becomes listed. When it is no longer listed, the
+// entry for the unlisted findings gets it.
 func TestUnlistedFindingsShareTheirFirstSeenTime(t *testing.T) {
 	const later = 10 * time.Minute
 	for name, tc := range map[string]struct {
@@ -94,7 +95,7 @@ func TestUnlistedFindingsShareTheirFirstSeenTime(t *testing.T) {
 			[]ordercheck.Finding{finding("stock", ordercheck.SeverityError)}, nil,
 			map[string]time.Duration{"stock": 0},
 		},
-		"a warning of the rule has another clock": {
+		"a warning of the rule has another time": {
 			wrongLines("1"), wrongLines("2"), lines("price", ordercheck.SeverityWarning, "3"), nil,
 			map[string]time.Duration{"price/3": later},
 		},
@@ -113,7 +114,7 @@ func TestUnlistedFindingsShareTheirFirstSeenTime(t *testing.T) {
 	}
 }
 
-// They are confirmed if one of them was.
+// If one of the findings that share an entry was confirmed, all of them are.
 func TestFindingsThatBecomeListedTakeTheOldestTime(t *testing.T) {
 	c := newCrowd()
 	c.check(0, wrongLines("1"), nil)
@@ -137,7 +138,7 @@ func answersFor(findings ...string) ordercheck.OverrideRequest {
 	}
 }
 
-// It covers no single one of them.
+// The override doesn't cover single findings.
 func TestOverrideOfUnlistedFindingsCoversTheirFacts(t *testing.T) {
 	overridden := func(c *crowd) map[string]bool {
 		is := map[string]bool{}
@@ -170,7 +171,7 @@ func TestOverrideOfUnlistedFindingsCoversTheirFacts(t *testing.T) {
 		assert.Equal(t, map[string]bool{"price/1": true, "…/*": false}, overridden(c))
 		assert.Equal(t, ordercheck.StatusPending, c.Report.Status)
 	})
-	t.Run("one becomes listed within its grace: it has the rest of it", func(t *testing.T) {
+	t.Run("one becomes listed within its grace period, and keeps the rest of it", func(t *testing.T) {
 		c := begin(wrongLines("2", "3")...)
 		c.check(10*time.Minute, wrongLines("1", "2"), wrongLines("3"))
 		assert.Equal(t, ordercheck.FindingPending, c.Report.Findings[1].State)
@@ -200,8 +201,8 @@ func TestOverrideOutlastsAFindingsAbsenceFromTheList(t *testing.T) {
 	}
 }
 
-// If a rule has more findings than the report lists, other findings may be listed each time. That
-// is no news.
+// If a rule has more findings than the report lists, the report may list others each time. People
+// are notified only if there are more of them.
 func TestPeopleAreNotifiedOfGrowingNumbers(t *testing.T) {
 	c := newCrowd()
 	notices := func() (kinds []ordercheck.NoticeKind) {
@@ -214,16 +215,16 @@ func TestPeopleAreNotifiedOfGrowingNumbers(t *testing.T) {
 	c.check(30*time.Minute, wrongLines("1"), wrongLines("2", "3"))
 	require.Equal(t, []ordercheck.NoticeKind{"failed"}, notices())
 	c.check(31*time.Minute, wrongLines("2"), wrongLines("1", "3"))
-	assert.Equal(t, []ordercheck.NoticeKind{"failed"}, notices(), "they changed places")
+	assert.Equal(t, []ordercheck.NoticeKind{"failed"}, notices(), "two findings changed places")
 	c.check(32*time.Minute, wrongLines("2"), wrongLines("1", "3", "4"))
-	assert.Equal(t, []ordercheck.NoticeKind{"failed", "failed"}, notices(), "there is one more")
+	assert.Equal(t, []ordercheck.NoticeKind{"failed", "failed"}, notices(), "one more finding")
 	c.check(33*time.Minute, wrongLines("2"), wrongLines("1"))
 	assert.Equal(t, []ordercheck.NoticeKind{"failed", "failed"}, notices())
 	c.check(34*time.Minute, nil, nil)
 	require.Equal(t, []ordercheck.NoticeKind{"failed", "failed", "resolved"}, notices())
 	resolved := c.Outbox[2]
 	assert.Len(t, resolved.Resolved, 1)
-	assert.Equal(t, 3, resolved.ResolvedOmitted, "four were fixed")
+	assert.Equal(t, 3, resolved.ResolvedOmitted, "four errors were fixed")
 }
 
 func TestUnlistedWarningsAreKnownOnlyTogether(t *testing.T) {

@@ -93,10 +93,10 @@ func TestTimelineCountsManyReceivers(t *testing.T) {
 
 func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 	for name, tc := range map[string]struct {
-		by   ordercheck.Cancellation
-		at   time.Duration
-		note string
-		told []string
+		by      ordercheck.Cancellation
+		at      time.Duration
+		note    string
+		notices []string
 	}{
 		"with a reason": {
 			ordercheck.Cancellation{Identity: "anna@desk", Reason: "goods are needed"}, time.Hour,
@@ -104,7 +104,7 @@ func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 				"Reason: goods are needed",
 			[]string{"30m0s failed", "1h0m0s ended"},
 		},
-		"by somebody": {
+		"without a name": {
 			ordercheck.Cancellation{}, time.Hour,
 			"An operator ended the watch over this order by hand, by cancelling its run.",
 			[]string{"30m0s failed", "1h0m0s ended"},
@@ -121,7 +121,7 @@ func TestPeopleAreNotifiedOfAHoldEndedByHand(t *testing.T) {
 			l.at(tc.at, func() { l.state.CancelledByOperator() })
 			require.Equal(t, orderlife.Cancel, l.run())
 			assert.Equal(t, tc.note, l.state.Report.Note)
-			assert.Equal(t, tc.told, l.notices())
+			assert.Equal(t, tc.notices, l.notices())
 			assert.Equal(t, tc.at, l.now.Sub(start))
 		})
 	}

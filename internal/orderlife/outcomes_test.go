@@ -94,7 +94,7 @@ var outcomeStories = map[string]outcomeStory{
 	},
 	"expired while InFlow refuses the key": {
 		broken: []string{"total"},
-		story:  func(l *life) { l.save(29*day, func() { l.down = true }) },
+		story:  func(l *life) { l.save(29*day, func() { l.unauthorized = true }) },
 		want:   []string{"720h30m0s total expired after 720h30m0s"},
 		end:    orderlife.Fail,
 	},

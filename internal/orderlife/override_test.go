@@ -28,12 +28,12 @@ func TestInvalidOverridesAreRefused(t *testing.T) {
 			`"reason" is missing`},
 		"no end": {ordercheck.OverrideRequest{Findings: all, By: "Anna", Reason: "r"},
 			`"until" is missing`},
-		"an end that has been": {ordercheck.OverrideRequest{Findings: all, By: "Anna", Reason: "r",
+		"an end in the past": {ordercheck.OverrideRequest{Findings: all, By: "Anna", Reason: "r",
 			Until: time.Unix(1, 0)}, "in the past"},
-		"a duration that is none": {ordercheck.OverrideRequest{Findings: all, By: "Anna",
+		"an invalid duration": {ordercheck.OverrideRequest{Findings: all, By: "Anna",
 			Reason: "r", For: "3 days"},
 			`"for" is "3 days", which is no duration`},
-		"a duration that goes back": {ordercheck.OverrideRequest{Findings: all, By: "Anna",
+		"a negative duration": {ordercheck.OverrideRequest{Findings: all, By: "Anna",
 			Reason: "r", For: "-1h"},
 			`"for" is "-1h": give one second or more`},
 		"two ends": {ordercheck.OverrideRequest{Findings: all, By: "Anna", Reason: "r",
@@ -45,7 +45,7 @@ func TestInvalidOverridesAreRefused(t *testing.T) {
 			Reason: "r", Until: week}, `no finding "nope"`},
 		"a warning": {ordercheck.OverrideRequest{Findings: []string{"odd"}, By: "Anna",
 			Reason: "r", Until: week}, "is a warning"},
-		"a rule that allows none": {ordercheck.OverrideRequest{Findings: []string{"fixed-price"},
+		"a rule that is not overridable": {ordercheck.OverrideRequest{Findings: []string{"fixed-price"},
 			By: "Anna", Reason: "r", Until: week},
 			`"fixed-price" cannot be overridden`},
 		"a finding that was just fixed": {ordercheck.OverrideRequest{Findings: []string{"balance"},
@@ -53,7 +53,7 @@ func TestInvalidOverridesAreRefused(t *testing.T) {
 		"many unknown findings": {ordercheck.OverrideRequest{Findings: strings.Split("abcdefghijkl", ""),
 			By: "Anna", Reason: "r", Until: week},
 			"2 more findings were not validated"},
-		"everything in order": {ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna",
+		"a valid request": {ordercheck.OverrideRequest{Findings: []string{"total"}, By: "Anna",
 			Reason: "r", Until: week}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestOverrideOfAnEarlierRunIsRecalled(t *testing.T) {
 		assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
 		assert.NotEmpty(t, l.sent)
 	})
-	// What a rule found before stands while it cannot be evaluated, in a new run too.
+	// The findings of a rule stay while it cannot be evaluated, in a new run too.
 	t.Run("by an incomplete check", func(t *testing.T) {
 		l := newLife(t)
 		l.recalled, l.failing = recalled("5.00"), []string{"total"}
@@ -169,12 +169,12 @@ func TestOverrideOfAnEarlierRunIsRecalled(t *testing.T) {
 // The run stays open until the order can be checked again.
 func TestOverrideWhileInflowRefusesTheKeyTakesEffectLater(t *testing.T) {
 	l := newLife(t, "total")
-	l.save(time.Hour, func() { l.down = true })
+	l.save(time.Hour, func() { l.unauthorized = true })
 	l.override(2*time.Hour, byAnna)
 	l.at(5*time.Hour, func() {
 		assert.Equal(t, ordercheck.StatusUnchecked, l.state.Report.Status)
 		assert.NotNil(t, l.state.Report.Findings[0].Override)
-		l.down = false
+		l.unauthorized = false
 	})
 	l.requireOverridden(6 * time.Hour)
 	l.saveBroken(day)
@@ -190,11 +190,11 @@ func TestOverrideDuringAFailingCheckIsAccepted(t *testing.T) {
 			request := byAnna
 			request.Until = l.now.Add(day)
 			l.overrideNow(request)
-			l.down = true
+			l.unauthorized = true
 		}
 	}
 	l.saveBroken(time.Hour, "total")
-	l.at(2*time.Hour, func() { l.down = false })
+	l.at(2*time.Hour, func() { l.unauthorized = false })
 	l.requireOverridden(3 * time.Hour)
 	l.saveBroken(20 * time.Hour)
 	l.mustRun()
@@ -202,9 +202,9 @@ func TestOverrideDuringAFailingCheckIsAccepted(t *testing.T) {
 
 func TestOverrideEndsWhileInflowRefusesTheKey(t *testing.T) {
 	l := newLife(t, "total")
-	l.save(time.Hour, func() { l.down = true })
-	l.override(2*time.Hour, byAnna) // a week
-	l.at(10*day, func() { l.down = false })
+	l.save(time.Hour, func() { l.unauthorized = true })
+	l.override(2*time.Hour, byAnna) // ends after a week
+	l.at(10*day, func() { l.unauthorized = false })
 	l.at(10*day+time.Hour, func() {
 		assert.Equal(t, ordercheck.StatusFailed, l.state.Report.Status)
 		assert.Nil(t, l.state.Report.Findings[0].Override)
@@ -212,10 +212,10 @@ func TestOverrideEndsWhileInflowRefusesTheKey(t *testing.T) {
 	l.saveBroken(11 * day)
 	assert.Equal(t, ordercheck.StatusPassed, l.mustRun().Status)
 	assert.Equal(t, []string{"30m0s failed", "264h0m2s resolved"}, l.notices(),
-		"nobody was told that it was overridden")
+		"no notice says that the order was overridden")
 }
 
-func TestOverrideEndsWhileItsRuleCannotLook(t *testing.T) {
+func TestOverrideEndsWhileItsRuleLacksData(t *testing.T) {
 	l := newLife(t, "order-subtotal", "balance")
 	l.needy = []string{"order-subtotal", "balance"}
 	l.override(time.Hour, ordercheck.OverrideRequest{

@@ -17,8 +17,8 @@ func TestTimelineTellsTheWholeStory(t *testing.T) {
 	l.at(time.Hour,
 		func() { l.state.Comment(l.now, ordercheck.Comment{By: "Jim", Text: "I am on it"}) })
 	l.override(2*time.Hour, byAnna) // ends after a week
-	l.save(8*day, func() { l.down = true })
-	l.save(8*day+time.Hour, func() { l.down = false; l.broken() })
+	l.save(8*day, func() { l.unauthorized = true })
+	l.save(8*day+time.Hour, func() { l.unauthorized = false; l.broken() })
 	report := l.mustRun()
 
 	var kinds []ordercheck.TimelineKind

@@ -16,10 +16,10 @@ const (
 	day     = 24 * time.Hour
 )
 
-// start is when every story begins.
+// start is the time at which every story begins.
 var start = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
 
-// settings are production's.
+// settings are the settings of production, with reminders once a week.
 var settings = orderlife.Settings{
 	SettleQuiet: 2 * time.Second, SettleMax: 30 * time.Second,
 	GracePeriod: 30 * time.Minute, HoldMax: 30 * day, RemindEvery: 7 * day,
@@ -32,11 +32,11 @@ type order struct {
 	cancelled bool
 	custom    map[string]string // custom fields
 	serials   int               // serial numbers
-	damage    int               // counts what writes have changed besides
+	damage    int               // number of changes that writes made besides their field
 	savedBy   string
 }
 
-// set has somebody change a custom field.
+// set changes a custom field on behalf of somebody.
 func (o *order) set(by, field, value string) {
 	custom := maps.Clone(o.custom)
 	if custom == nil {
@@ -48,18 +48,18 @@ func (o *order) set(by, field, value string) {
 	o.savedBy = by
 }
 
-// content is the part that rules see.
+// content returns a digest of the part of the order that rules see.
 func (o *order) content() string {
 	return fmt.Sprint(o.wrong, o.cancelled, o.serials, o.damage)
 }
 
-// world is the part that checks see.
+// world is everything that a check depends on.
 type world struct {
 	order   order
 	deleted bool
 	rules   rules
-	// failing are rules that cannot be evaluated; missing lists the parts that InFlow leaves out, and
-	// needy are the rules that cannot look without it.
+	// failing lists rules that cannot be evaluated. missing lists the parts that InFlow leaves
+	// out, and needy the rules that cannot be evaluated without them.
 	failing []string
 	missing []string
 	needy   []string
@@ -67,7 +67,7 @@ type world struct {
 	hold *holdField
 }
 
-// holdField is the custom field for hold marks at InFlow, and what happens to writes.
+// holdField is the custom field for hold marks at InFlow, and decides what happens to writes.
 type holdField struct {
 	name    string
 	pending bool
@@ -75,19 +75,19 @@ type holdField struct {
 	// quiet loses the webhooks of the gate's writes; late delays them.
 	quiet bool
 	late  time.Duration
-	// takes is how old a reading is when the workflow gets it.
+	// takes is the age of a reading when the workflow gets it.
 	takes time.Duration
-	// leftOut lists the parts that InFlow leaves out of the order; empty has it send the parts as
-	// empty lists.
+	// leftOut lists the parts of the order that InFlow leaves out, and empty the parts that it
+	// sends as empty lists.
 	leftOut, empty []string
-	// keeps returns the text that InFlow stores, given the old and the new one; nil stores the new
-	// one.
+	// keeps returns the text that InFlow stores, given the old and the new one. If it is nil,
+	// InFlow stores the new one.
 	keeps func(before, text string) string
 	// stopped is true while marks are stopped for the account.
 	stopped bool
 }
 
-// holds returns what a custom field holds; a mark begins with HOLD.
+// holds returns the content of a custom field. A mark begins with HOLD.
 func (h *holdField) holds(
 	o *order, name string, known []ordercheck.KnownMarks,
 ) ordercheck.HoldField {
@@ -157,7 +157,7 @@ func (h *holdField) answer(o *order) ordercheck.WrittenHoldField {
 	}
 }
 
-// markFailure is a failure without any effect.
+// markFailure returns a failure of a step that has not written anything.
 func markFailure(kind string) *orderlife.MarkFailure {
 	return &orderlife.MarkFailure{
 		Failure: orderlife.Failure{Type: kind, Message: kind}, NotWritten: true,
@@ -175,11 +175,11 @@ func markText(mark ordercheck.HoldMark) string {
 // rules is a rule set.
 type rules struct {
 	number int
-	// off are rules that are not in force.
+	// off lists rules that are not in force.
 	off []string
-	// warnings are rules of severity warning.
+	// warnings lists rules of severity warning.
 	warnings []string
-	// terms are the terms of single rules.
+	// terms holds the terms of some rules, by id.
 	terms map[string]ordercheck.Terms
 }
 
@@ -209,12 +209,12 @@ func (w *world) fetch(known []ordercheck.KnownMarks) ordercheck.FetchedOrder {
 	return fetched
 }
 
-// cannotLook reports whether a rule lacks data.
-func (w *world) cannotLook(rule string) bool {
+// lacksData reports whether a rule lacks data.
+func (w *world) lacksData(rule string) bool {
 	return len(w.missing) > 0 && slices.Contains(w.needy, rule)
 }
 
-// evaluate returns what the rules find.
+// evaluate returns the result of evaluating the rules.
 func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 	checked := &ordercheck.CheckedOrder{
 		RuleSet:  w.rules.set(),
@@ -222,7 +222,7 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 		Missing:  w.missing,
 	}
 	for _, rule := range slices.Sorted(maps.Keys(o.wrong)) {
-		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) || w.cannotLook(rule) {
+		if slices.Contains(w.rules.off, rule) || slices.Contains(w.failing, rule) || w.lacksData(rule) {
 			continue
 		}
 		severity := ordercheck.SeverityError
@@ -244,7 +244,7 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 		}
 	}
 	for _, rule := range w.needy {
-		if w.cannotLook(rule) {
+		if w.lacksData(rule) {
 			checked.Skipped = append(checked.Skipped,
 				ordercheck.Skipped{RuleID: rule, Reason: "needs it", Missing: w.missing})
 		}
@@ -257,7 +257,7 @@ func (w *world) evaluate(o *order, notified []string) *ordercheck.CheckedOrder {
 	return checked
 }
 
-// result is the outcome of a check of an order.
+// result returns the result of a check of an order, for the state.
 func (w *world) result(s *orderlife.State, o order, began time.Time) *orderlife.Result {
 	seen := *w
 	seen.order = o
