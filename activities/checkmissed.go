@@ -32,15 +32,15 @@ const (
 	// webhookWait is how long the sweep waits for a webhook, after InFlow lists a change, before
 	// it counts as missed.
 	webhookWait = 10 * time.Second
-	// maxSweepWaiting limits the checks of a sweep that wait for their turn at InFlow. They are enough
-	// to use the whole allowance, and so few that the last one waits only for seconds. That matters
-	// because a fetch is given up after six hours, and if Temporal does not support priorities,
-	// webhooks wait behind them.
+	// maxSweepWaiting limits the checks of a sweep that wait for their turn at InFlow. 20 are
+	// enough to use the whole allowance, and the last one waits only for seconds. A long queue
+	// would be bad: a fetch is given up after six hours, and webhooks would wait behind the sweep
+	// if Temporal does not support priorities.
 	maxSweepWaiting = 20
-	// waitingPoll is the time between checks of the orders that wait.
+	// waitingPoll is the time between two looks at the waiting orders.
 	waitingPoll = 2 * time.Second
-	// stalledAfter is how long no waiting check may make progress before the sweep fails. InFlow then
-	// answers for none of these orders, and further checks would only wait too.
+	// stalledAfter is the time without progress of any waiting check after which the sweep fails.
+	// InFlow then answers no request for these orders, and further checks would only wait too.
 	stalledAfter = time.Hour
 
 	errorSweepStalled = "SweepStalled"
@@ -191,7 +191,7 @@ func (m *missedOrders) pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// latestRun describes an order's latest run. The zero value means that there is none.
+// latestRun describes an order's latest run. The zero value means that the order has no run.
 type latestRun struct {
 	open, terminated bool
 	// version is the order version of its latest check; empty if there is none.
@@ -248,7 +248,7 @@ func (m *missedOrders) look(ctx context.Context, order ordercheck.ListedOrder) (
 	return run, nil
 }
 
-// keyword returns a search attribute of a run; empty if the run doesn't have it.
+// keyword returns a search attribute of a run, or "" if the run doesn't have it.
 func keyword(info *workflowpb.WorkflowExecutionInfo, name string) string {
 	var value string
 	payload := info.GetSearchAttributes().GetIndexedFields()[name]

@@ -14,9 +14,10 @@ import (
 // errorBadDigest is the error type for a digest that cannot be read. Not retried.
 const errorBadDigest = "BadDigest"
 
-// CheckOrder evaluates the rules in force on a fetched order, with days counted in the zone of TZ.
-// A rule that cannot be evaluated is part of the result. CheckOrder fails if the digest cannot be
-// read, or if this worker does not have the rule set in force; then another worker retries.
+// CheckOrder evaluates the rules in force on a fetched order, with days counted in the zone of
+// TZ. A rule that cannot be evaluated is part of the result. CheckOrder fails if it cannot read
+// the digest, or if this worker does not have the rule set in force; Temporal then retries, maybe
+// on another worker.
 //
 // The order may have been fetched by a worker with another rule set. If this worker's rules need
 // more data than was fetched, CheckOrder says so and evaluates nothing.

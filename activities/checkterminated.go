@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// maxTerminated is the number of orders after which CheckTerminated leaves the others to the next
-	// sweep: each takes a request to InFlow. Somebody may have terminated thousands of runs at once.
+	// maxTerminated is the number of orders after which CheckTerminated leaves the others to the
+	// next sweep. Each order takes a request to InFlow, and somebody may have terminated
+	// thousands of runs at once.
 	maxTerminated = 500
 	// terminatedPage is the number of terminated runs per page.
 	terminatedPage = 200
 )
 
-// CheckTerminated starts a check of each order whose latest run was terminated: that run may have
-// left a hold mark in InFlow. It does what an operator does with 'gate rerun'.
+// CheckTerminated starts a check of each order whose latest run was terminated, because that run
+// may have left a hold mark in InFlow. An operator can do the same with 'gate rerun'.
 //
-// Once an order has a new run, it isn't found again. So an attempt that is interrupted is followed
-// by one that looks at all of them again.
+// Once an order has a new run, it isn't found again. So after an interrupted attempt, the next
+// one looks at all terminated runs again.
 func (a *Activities) CheckTerminated(
 	ctx context.Context, in ordercheck.CheckTerminatedInput,
 ) (ordercheck.CheckedTerminated, error) {

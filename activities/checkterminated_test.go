@@ -117,7 +117,7 @@ func TestCheckTerminatedFailsIfTemporalDoes(t *testing.T) {
 		ordercheck.CheckTerminatedInput{})
 	require.ErrorContains(t, err, "start sales order left again: busy")
 
-	// A webhook has started the order since.
+	// A webhook has started a run of the order since.
 	overtaken := &orderRuns{t: t, runs: left,
 		fail: serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "")}
 	result, err := checkTerminated(t, overtaken, past(nil), ordercheck.CheckTerminatedInput{})

@@ -7,8 +7,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// DescribeRules describes the rules in force. On a worker that does not have them it fails, and
-// another worker retries.
+// DescribeRules describes the rules in force. It fails on a worker that does not have them;
+// Temporal then retries, maybe on another worker.
 func (a *Activities) DescribeRules(ctx context.Context) (ordercheck.DescribedRules, error) {
 	set, _, err := a.setInForce(ctx, time.Time{})
 	if err != nil {

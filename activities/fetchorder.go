@@ -19,8 +19,8 @@ import (
 // FetchOrder makes one request to InFlow for the order, including all that the rules in force need,
 // and returns the part that rules may see. Its errors have the types of package ordercheck.
 //
-// An order from which InFlow left something out has no digest, unless in.AcceptMissing: the
-// workflow tries again for a while.
+// If InFlow left something out, the result has no digest, unless in.AcceptMissing is true. The
+// workflow then tries again for a while.
 func (a *Activities) FetchOrder(
 	ctx context.Context, in ordercheck.FetchOrderInput,
 ) (ordercheck.FetchedOrder, error) {
@@ -91,8 +91,8 @@ func (a *Activities) FetchOrder(
 	return fetched, nil
 }
 
-// contentHash returns a hash of an order without its version. A write of the hold mark, which is
-// not in the order any more, leaves it as it is.
+// contentHash returns a hash of an order without its version. A write of the hold mark doesn't
+// change the hash, because the mark has been removed from the order.
 func contentHash(order inflow.SalesOrder) string {
 	order.Timestamp = ""
 	order.CustomFields = maps.Clone(order.CustomFields)

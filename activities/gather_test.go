@@ -20,7 +20,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// admissions answers as a receiver's run does, and keeps what it was asked.
+// admissions answers like a receiver's run, and records the requests.
 type admissions struct {
 	gathered bool
 	asked    map[string][]ordercheck.Admission // by workflow id
@@ -29,7 +29,7 @@ type admissions struct {
 func (a *admissions) NewWithStartWorkflowOperation(
 	client.StartWorkflowOptions, any, ...any,
 ) client.WithStartWorkflowOperation {
-	return nil // nobody looks at it
+	return nil // nobody uses it
 }
 
 func (a *admissions) UpdateWithStartWorkflow(
@@ -50,7 +50,7 @@ func (h *admittedHandle) Get(_ context.Context, result any) error {
 	return nil
 }
 
-// reps is a world in which the order has a sales rep at InFlow.
+// reps returns an environment in which the order has a sales rep at InFlow, and its mail server.
 func reps(
 	t *testing.T, email string, a *admissions,
 ) (*testsuite.TestActivityEnvironment, *mailcatcher.Server) {

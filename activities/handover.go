@@ -17,10 +17,11 @@ import (
 const (
 	// handOverCalls is the number of orders of a batch that are signalled at the same time.
 	handOverCalls = 4
-	// handOverSlow is how long a call counts as one of handOverCalls. Otherwise orders that can't be
-	// signalled would keep the others waiting for handOverCallTimeout.
+	// handOverSlow is how long a call counts as one of handOverCalls. Without this limit, orders
+	// that can't be signalled would keep the others waiting for handOverCallTimeout.
 	handOverSlow = 250 * time.Millisecond
-	// handOverCallTimeout is for one order. The next attempt tries a busy order again.
+	// handOverCallTimeout limits the call for one order. The next attempt tries a busy order
+	// again.
 	handOverCallTimeout = 5 * time.Second
 	// handOverHeartbeat is the time between two heartbeats; the worker's heartbeat throttling must
 	// not be longer.
@@ -43,10 +44,10 @@ func (h *HandOver) Register(r Registry) {
 		activity.RegisterOptions{Name: ordercheck.ActivityHandOver})
 }
 
-// HandOver signals each order of a batch its deliveries. It fails if a signal failed
-// or the worker is stopping. The heartbeat holds the remaining orders, so the next attempt
-// goes on with them. An order that was signalled after the last heartbeat is signalled twice, which
-// costs it one more check.
+// HandOver sends each order of a batch its deliveries as a signal. It fails if a signal failed or
+// if the worker is stopping. The heartbeat holds the remaining orders, so the next attempt goes
+// on with them. If an order was signalled after the last heartbeat, the next attempt signals it
+// again, which costs one more check.
 func (h *HandOver) HandOver(ctx context.Context, in ordercheck.DeliveryBatch) error {
 	remaining := resumeRemaining(ctx, len(in.Orders))
 	stopHeartbeat := remaining.startHeartbeat(ctx)

@@ -24,20 +24,20 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// HoldMarks are the activities that show the hold of an order in a custom field in InFlow.
+// HoldMarks holds the activities that show in a custom field in InFlow that an order is held.
 type HoldMarks struct {
 	// Field is the custom field, custom1 to custom10.
 	Field string
 	// Text is the text of the marks.
 	Text holdmark.Text
-	// Pending marks orders within their grace period too.
+	// Pending says whether to mark orders within their grace period too.
 	Pending bool
 	// Orders is an [inflow.Client] whose key may write orders.
 	Orders OrderWriter
 }
 
-// NewHoldMarks returns the activities without Orders; nil if field is empty. The text is that
-// of [holdmark.ParseText].
+// NewHoldMarks returns the activities without Orders, or nil if field is empty. text is parsed by
+// [holdmark.ParseText].
 func NewHoldMarks(field, text string, zone *time.Location, pending bool) (*HoldMarks, error) {
 	if field == "" {
 		return nil, nil
@@ -59,7 +59,8 @@ type OrderWriter interface {
 	) (inflow.Document, error)
 }
 
-// MarkStops is the part of Temporal's client that knows and makes the run that stops hold marks.
+// MarkStops is the part of Temporal's client that describes and starts the run that stops hold
+// marks.
 type MarkStops interface {
 	DescribeWorkflowExecution(
 		ctx context.Context,
@@ -78,8 +79,8 @@ var (
 	_ MarkStops   = client.Client(nil)
 )
 
-// field returns what a custom field holds. If the gate knows all that it has written, any other text
-// is a person's, even if it begins like a mark.
+// field returns the content of a custom field. If the gate knows all texts that it has written,
+// any other text is a person's, even if it looks like a mark.
 func (m *HoldMarks) field(name, value string, known []ordercheck.KnownMarks) ordercheck.HoldField {
 	field := ordercheck.HoldField{Name: name, Pending: m.Pending}
 	own := m.Text.Recognizes(value)
@@ -98,8 +99,8 @@ func (m *HoldMarks) field(name, value string, known []ordercheck.KnownMarks) ord
 	return field
 }
 
-// takeFrom returns the field of a fetched order, and takes the gate's own marks out of the order: no
-// rule should look at them. Without hold marks it returns nil.
+// takeFrom returns the field of a fetched order, and removes the gate's own marks from the order,
+// because no rule should see them. It returns nil if m is nil.
 func (m *HoldMarks) takeFrom(
 	order *inflow.SalesOrder, known []ordercheck.KnownMarks,
 ) *ordercheck.HoldField {
@@ -156,7 +157,7 @@ func (a *Activities) ReadHoldField(
 	}, nil
 }
 
-// fingerprints returns them by name.
+// fingerprints returns the hashes as a list, sorted by name.
 func fingerprints(hashes map[string]string) []ordercheck.Fingerprint {
 	var list []ordercheck.Fingerprint
 	for _, name := range slices.Sorted(maps.Keys(hashes)) {
@@ -165,8 +166,8 @@ func fingerprints(hashes map[string]string) []ordercheck.Fingerprint {
 	return list
 }
 
-// WriteHoldField writes or takes away the mark of an order that was read just now. It writes nothing
-// while marks are stopped. An error has the detail true if InFlow certainly did not write.
+// WriteHoldField writes or removes the mark of an order that was read just now. It writes nothing
+// while marks are stopped. If InFlow certainly did not write, the error has the detail true.
 func (a *Activities) WriteHoldField(
 	ctx context.Context,
 	in ordercheck.WriteHoldFieldInput,
@@ -199,14 +200,14 @@ func (a *Activities) WriteHoldField(
 	}, nil
 }
 
-// certainlyNotWritten reports whether InFlow's answer to a write says that it did not write. A conflict
-// doesn't: a proxy on the way may have repeated a write whose answer it lost.
+// certainlyNotWritten reports whether the status of InFlow's answer proves that it did not write.
+// A conflict (409) doesn't: a proxy may have repeated a write whose answer it lost.
 func certainlyNotWritten(status int) bool {
 	return status >= 400 && status <= 499 &&
 		status != http.StatusConflict && status != http.StatusRequestTimeout
 }
 
-// checkHoldMarksOn fails if marks are stopped, or nobody knows.
+// checkHoldMarksOn returns an error if marks are stopped, or if Temporal cannot be asked.
 func (a *Activities) checkHoldMarksOn(ctx context.Context, details ...any) error {
 	run, err := a.MarkStops.DescribeWorkflowExecution(ctx, ordercheck.HoldMarksStopID, "")
 	var none *serviceerror.NotFound
@@ -245,8 +246,8 @@ func errHoldMarksOff(details ...any) error {
 		"this worker has no INFLOW_HOLD_FIELD", ordercheck.ErrorHoldMarksOff, nil, details...)
 }
 
-// NotifyHoldMarksStopped mails everybody who gets all notices that marks are stopped. An attempt that
-// is interrupted is followed by one that leaves out those who have the mail.
+// NotifyHoldMarksStopped mails everybody who gets all notices that marks are stopped. After an
+// interrupted attempt, the next one skips the receivers that have the mail.
 func (a *Activities) NotifyHoldMarksStopped(
 	ctx context.Context,
 	stop ordercheck.HoldMarksStop,

@@ -20,7 +20,7 @@ import (
 	"error-check-gate/internal/rules/rulefile"
 )
 
-// withField is the order with one field changed.
+// withField returns the order with one field changed.
 func withField(t *testing.T, order, field string, value any) string {
 	t.Helper()
 	var tree map[string]any
@@ -89,7 +89,7 @@ func TestFetchedOrderNamesAMissingSalesRep(t *testing.T) {
 	assert.Equal(t, []string{"salesRepTeamMember"}, fetched.Missing)
 }
 
-// InFlow left out the sales rep. That does not mean that there is none.
+// InFlow left out the sales rep. That does not mean that the order has none.
 func TestNoticeIsRetriedIfInflowLeftOutTheSalesRep(t *testing.T) {
 	var asked atomic.Int32
 	notifier, err := notify.New(notify.Options{})
@@ -131,7 +131,7 @@ func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 		return checked
 	}
 
-	// As a worker fetches whose rules need nothing.
+	// This fetch is by a worker whose rules need nothing.
 	bare := ordercheck.Digest(
 		`{"salesOrderId":"` + orderID +
 			`","customerId":"c","customer":{"name":"Acme"},"subTotal":"20.00","total":"20.00",` +
@@ -152,8 +152,8 @@ func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 		},
 	)
 	require.NoError(t, err)
-	assert.Contains(t, include, "lines.product.reorderSettings", "what another worker's rules need")
-	assert.NotContains(t, include, ordercheck.LookupBilled, "that is no include")
+	assert.Contains(t, include, "lines.product.reorderSettings", "another worker's rules need it")
+	assert.NotContains(t, include, ordercheck.LookupBilled, "a look-up is not an include")
 	assert.NotContains(t, include, ordercheck.LookupRecentOrders)
 	assert.Subset(t, fetched.Asked,
 		append(rulefile.Default().Needs(nil), "lines.product.reorderSettings"))
@@ -163,7 +163,7 @@ func TestCheckOrderAsksForDataThatItsRulesLack(t *testing.T) {
 
 	final := check(ordercheck.CheckOrderInput{Order: bare, Asked: []string{"customer"}, Final: true})
 	assert.Empty(t, final.NotAsked)
-	assert.Contains(t, final.Missing, "lines", "rules that did not look make no verdict")
+	assert.Contains(t, final.Missing, "lines", "rules that lack data are not evaluated")
 }
 
 func TestLookUpWithoutLinesIsRetried(t *testing.T) {

@@ -12,13 +12,13 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// listTail is the number of entries at the end of a page that are remembered. If more of them move,
-// the list must be read again from its beginning.
+// listTail is the number of entries at the end of a page that a sweep remembers. If all of them
+// move, it must read the list again from the beginning.
 const listTail = 10
 
-// ListOrders makes one request to InFlow for a page of its sales orders: those since a day, or
-// those saved since a mark. Nobody promises that InFlow sorts by version, so ListOrders looks
-// whether it does.
+// ListOrders makes one request to InFlow for a page of its sales orders: the orders since a day,
+// or the orders saved since a mark. InFlow doesn't promise to sort by version, so ListOrders
+// checks that it does.
 //
 // The request begins with the last entry of the previous page. If that entry comes first and has
 // the same version, nothing can have moved in between, and every order that did not change is in
@@ -85,7 +85,7 @@ func (a *Activities) ListOrders(
 			OrderNumber:  ordercheck.Keyword(e.OrderNumber),
 			OrderVersion: e.Timestamp,
 		}
-		if len(order.SalesOrderID) <= maxID { // a longer id comes again in the next page
+		if len(order.SalesOrderID) <= maxID { // an entry with a longer id is listed again
 			page.Tail = append(page.Tail[max(0, len(page.Tail)+1-listTail):], order)
 			page.TailAt = append(page.TailAt[max(0, len(page.TailAt)+1-listTail):], i)
 		}

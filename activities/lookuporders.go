@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// recentFor is how long a customer's orders are cached. The next check after that time sees an
-	// order that came within it.
+	// recentFor is how long a customer's orders are cached. A check within that time may not see
+	// the customer's newest order; the next check after it does.
 	recentFor = 10 * time.Minute
 	// recentCustomers limits the customers in the cache.
 	recentCustomers = 64
@@ -91,12 +91,13 @@ func (a *Activities) addLookups(
 	return err
 }
 
-// errNotRecalled means that the previous run could not be read. One rule is then skipped.
+// errNotRecalled means that the previous run could not be read. The rules that need it are
+// skipped.
 var errNotRecalled = errors.New("cannot read the previous run")
 
-// recallBilled returns the order as the previous run knew it invoiced, or nil. If the run cannot be
-// read, the error is [errNotRecalled]. If another worker could decrypt it, the error is another
-// one, so that the memo is not overwritten.
+// recallBilled returns the order as the previous run first saw it invoiced, or nil. If it cannot
+// read the run, the error is [errNotRecalled]. If only the payload key is missing, it returns
+// another error, so that a worker with the key retries and the memo is not overwritten.
 func (a *Activities) recallBilled(
 	ctx context.Context, salesOrderID string,
 ) (*ordercheck.Billed, error) {
@@ -118,7 +119,7 @@ func (a *Activities) recallBilled(
 		}
 		payload := run.GetMemo().GetFields()[ordercheck.MemoBilled]
 		if payload == nil {
-			return nil, nil // the order was not invoiced then
+			return nil, nil // the order was not invoiced during that run
 		}
 		var billed ordercheck.Billed
 		var undecryptable *codec.DecryptError
@@ -128,7 +129,7 @@ func (a *Activities) recallBilled(
 		case err != nil:
 			return nil, fmt.Errorf("%w: its memo cannot be read: %w", errNotRecalled, err)
 		case billed.Fingerprint == "":
-			return nil, nil // the invoice was taken back
+			return nil, nil // the invoice was withdrawn
 		}
 		return &billed, nil
 	}

@@ -58,7 +58,8 @@ func (a *Activities) Notify(
 			errorNoticeRefused, nil)
 }
 
-// salesRepEmail asks InFlow for the address of an order's sales rep; empty if there is none.
+// salesRepEmail asks InFlow for the address of an order's sales rep. It returns "" if there is
+// none.
 func (a *Activities) salesRepEmail(ctx context.Context, salesOrderID string) (string, error) {
 	order, err := a.Orders.SalesOrder(ctx, salesOrderID, []string{inflow.IncludeSalesRepTeamMember})
 	switch {
@@ -73,8 +74,8 @@ func (a *Activities) salesRepEmail(ctx context.Context, salesOrderID string) (st
 	return order.SalesRepTeamMember.Email, nil
 }
 
-// notifyTarget sends a notice to a target, or has it gathered if the target's receiver had too
-// many.
+// notifyTarget sends a notice to a target. If the target's receiver has had too many messages, it
+// hands the notice to the receiver's gathering run instead.
 func (a *Activities) notifyTarget(
 	ctx context.Context, target notify.Target, notice *notify.Notice,
 ) (ordercheck.NotifyResult, error) {

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// cancellationPage and maxCancellationPages limit the search for the cancellation. It is among the
-	// latest events: only work that was accepted before it may have happened since.
+	// cancellationPage, in events, and maxCancellationPages limit the search for the
+	// cancellation. It is among the latest events, because only work that was accepted before it
+	// may follow it.
 	cancellationPage     = 100
 	maxCancellationPages = 10
 	// maxCancellationText limits an identity or reason, in characters.

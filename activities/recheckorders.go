@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// recheckEvery is the minimum time between two orders, which gives at most 100 per second.
-	// recheckJitter is the maximum that is added.
+	// recheckEvery is the minimum time between two signals, so there are at most 100 per second.
+	// recheckJitter is the maximum of the random time that is added to it.
 	recheckEvery  = 10 * time.Millisecond
 	recheckJitter = 4 * time.Millisecond
 	// recheckPage is the number of open orders per page.
 	recheckPage = 200
-	// recheckCallTimeout limits one order. A failed attempt is followed by another.
+	// recheckCallTimeout limits the signal to one order. If it fails, Temporal retries the
+	// activity.
 	recheckCallTimeout = 10 * time.Second
 )
 
@@ -65,7 +66,7 @@ func (r *RecheckOrders) RecheckOrders(
 		})
 		var invalid *serviceerror.InvalidArgument
 		if errors.As(err, &invalid) && len(done.NextPage) > 0 {
-			done = ordercheck.RecheckedOrders{} // a token of another server: start again
+			done = ordercheck.RecheckedOrders{} // another server issued the token: start again
 			activity.RecordHeartbeat(ctx, done)
 			continue
 		}

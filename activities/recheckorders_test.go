@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// openRuns are the open runs of n orders. Signals to the order ended are for a run that has ended.
+// openRuns holds the open runs of n orders. The run of order number ended has ended.
 type openRuns struct {
 	n, ended int
 	signal   func(workflowID string) error
@@ -101,7 +101,7 @@ func recheck(t *testing.T, runs *openRuns, details ...any) (ordercheck.Rechecked
 	return done, nil
 }
 
-// 500 orders take at least 5 seconds. Each is asked once, and an order that has ended is no error.
+// 500 orders take at least 5 seconds. Each is asked once, and a run that has ended is no error.
 func TestOpenOrdersAreAskedAtALimitedRate(t *testing.T) {
 	t.Parallel()
 	runs := &openRuns{n: 500, ended: 250}
@@ -134,11 +134,11 @@ func TestInterruptedRecheckResumesAtItsPage(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 410, done.Orders)
 	assert.Len(t, runs.asked, 410)
-	assert.Equal(t, 1, runs.asked[ordercheck.WorkflowID("399")], "the pages before are done")
+	assert.Equal(t, 1, runs.asked[ordercheck.WorkflowID("399")], "earlier pages are done")
 	assert.Equal(t, 2, runs.asked[ordercheck.WorkflowID("400")])
 
 	again := &openRuns{n: 3, badToken: "400"}
 	done, err = recheck(t, again, ordercheck.RecheckedOrders{Orders: 400, NextPage: []byte("400")})
 	require.NoError(t, err)
-	assert.Equal(t, 3, done.Orders, "a token that the server does not know begins anew")
+	assert.Equal(t, 3, done.Orders, "with a token that the server does not know, it starts again")
 }

@@ -18,7 +18,7 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// outcomesRun takes signals. Each takes a second.
+// outcomesRun is a client of Temporal that records signals. Each call takes a second.
 type outcomesRun struct {
 	mu      sync.Mutex
 	signals [][]string // keys
@@ -56,7 +56,8 @@ func orderOutcomes(key string, n int) ordercheck.OrderOutcomes {
 	return ordercheck.OrderOutcomes{Key: key, Outcomes: make([]ordercheck.RuleOutcome, n)}
 }
 
-// While a signal is on its way, outcomes of other orders wait for the next one and share it.
+// While a signal is in flight, the outcomes of other orders wait for the next signal and share
+// it.
 func TestOutcomesShareASignal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// digestPage is the largest page that Temporal lists, and maxDigestPages limits the pages. Nobody
-	// holds 100,000 orders.
+	// digestPage is the size of the largest page that Temporal lists, in runs. maxDigestPages
+	// limits the pages: no company holds 100,000 orders.
 	digestPage     = 1000
 	maxDigestPages = 100
 )
@@ -39,9 +39,9 @@ type OrderList interface {
 
 var _ OrderList = client.Client(nil)
 
-// SendDigest mails a list of all held orders to everybody who gets all notices. It lists and sends
-// in one activity, because the history must not hold addresses, or customers unencrypted. An
-// interrupted attempt is followed by one that skips targets that have the mail.
+// SendDigest mails a list of all held orders to everybody who gets all notices. It lists and
+// sends in one activity, because the history must not hold addresses, nor unencrypted names of
+// customers. After an interrupted attempt, the next one skips the targets that have the mail.
 func (a *Activities) SendDigest(
 	ctx context.Context, in ordercheck.SendDigestInput,
 ) (ordercheck.SentDigest, error) {

@@ -193,7 +193,7 @@ func TestListOrdersErrorsHaveTheirTypes(t *testing.T) {
 // run is an order's latest run in Temporal.
 type run struct {
 	status  enumspb.WorkflowExecutionStatus
-	version string // search attribute; empty is none
+	version string // search attribute; empty means that it is not set
 	gate    ordercheck.Status
 	fetch   enumspb.PendingActivityState
 }
@@ -206,14 +206,14 @@ const (
 	terminated = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
 )
 
-// orderRuns plays Temporal.
+// orderRuns stands in for Temporal.
 type orderRuns struct {
 	t       *testing.T
 	runs    map[string]run
-	look    func(id string) // before a look at an order
+	look    func(id string) // called before an order's run is described
 	started []string
 	signal  map[string][]ordercheck.Delivery
-	fail    error // of the next start
+	fail    error // error of the next start
 }
 
 func (r *orderRuns) DescribeWorkflowExecution(
@@ -361,11 +361,11 @@ func TestOnlyVersionsThatNoCheckHasSeenAreChecked(t *testing.T) {
 	}
 }
 
-func TestWebhookOnItsWayIsNotMissed(t *testing.T) {
+func TestLateWebhookIsNotMissed(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	looks := 0
 	runs.look = func(id string) {
-		if looks++; looks == 2 { // it has come meanwhile
+		if looks++; looks == 2 { // the webhook has come meanwhile
 			runs.runs[id] = run{status: completed, version: version(5), gate: "passed"}
 		}
 	}
@@ -376,7 +376,7 @@ func TestWebhookOnItsWayIsNotMissed(t *testing.T) {
 	assert.Equal(t, 2, looks)
 }
 
-// The next check of a sweep begins when an earlier one has had its fetch.
+// The sweep starts another check when a waiting one has made its fetch.
 func TestFewChecksOfASweepWaitAtOnce(t *testing.T) {
 	runs := &orderRuns{t: t, runs: map[string]run{}}
 	orders := make([]ordercheck.ListedOrder, 45)

@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/sdk/interceptor"
 )
 
-// attempts counts attempts at activities. The SDK's own metrics don't tell first attempts from
-// retries.
+// attempts counts attempts of activities. The SDK's own metrics don't distinguish first attempts
+// from retries.
 type attempts struct {
 	interceptor.WorkerInterceptorBase
 	counter metric.Int64Counter

@@ -20,9 +20,9 @@ const (
 	minCachedRuns = 100
 )
 
-// CachedRuns returns how many open runs fit into half of the memory limit (GOMEMLIMIT, which 'gate
-// worker' derives from the container's limit); 10,000 without a limit. A run that is not in memory
-// is replayed from its history when it continues.
+// CachedRuns returns the number of open runs that fit into half of the memory limit (GOMEMLIMIT,
+// which 'gate worker' derives from the container's limit), or 10,000 without a limit. A run that
+// is not in memory is replayed from its history when it continues.
 func CachedRuns() int {
 	limit := debug.SetMemoryLimit(-1) // a negative limit changes nothing
 	if limit == math.MaxInt64 {

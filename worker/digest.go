@@ -14,8 +14,8 @@ import (
 	"error-check-gate/internal/ordercheck"
 )
 
-// Digest says when to mail the list of all held orders. The zero value is never, and removes the
-// schedule.
+// Digest says when to mail the list of all held orders. The zero value means never, and removes
+// the schedule.
 type Digest struct {
 	// Days are the days of the week; without any, the digest is off.
 	Days []time.Weekday
@@ -48,7 +48,8 @@ func (d Digest) reconcileSchedule(
 	schedule.reconcile(ctx)
 }
 
-// ensureSchedule removes, creates or updates the schedule. done says what it did; empty if nothing.
+// ensureSchedule removes, creates or updates the schedule. done says what it changed, and is
+// empty if there was nothing to change.
 func (d Digest) ensureSchedule(
 	ctx context.Context, schedules client.ScheduleClient, keyID string,
 ) (done string, err error) {
@@ -90,7 +91,7 @@ func (d Digest) options() client.ScheduleOptions {
 			Workflow:  ordercheck.DigestWorkflowType,
 			Args:      []any{ordercheck.DigestStart{TimeZone: d.TimeZone}},
 			TaskQueue: ordercheck.TaskQueue,
-			// It names every setting, so a difference means that the settings have changed.
+			// The summary names every setting, so a difference means that the settings have changed.
 			StaticSummary: fmt.Sprintf("Mail the list of held orders: %02d:%02d%s, %s",
 				d.Hour, d.Minute, days, d.TimeZone),
 		},

@@ -26,13 +26,15 @@ import (
 const (
 	// rulesPoll is the time between reads of the record.
 	rulesPoll = 2 * time.Second
-	// rulesTimeout limits one read, and one proposal, which a worker must answer.
+	// rulesTimeout limits one read. It also limits one proposal, which needs a worker that runs
+	// the record's workflow.
 	rulesTimeout = 5 * time.Second
 	// keysEvery is the time between checks of the record's payload keys. One check is not enough:
 	// while workers are restarted one after the other, workers with different keys may write it.
 	keysEvery = 10 * time.Minute
-	// rulesMaxAge is the age at which the record is read again before an order is checked. After a
-	// change, the record's workflow waits longer than that before it has open orders checked.
+	// rulesMaxAge is the age at which the record is read again before an order is checked. After
+	// a change, the record's workflow waits longer than that before it asks open orders to check
+	// themselves.
 	rulesMaxAge = 5 * time.Second
 )
 
@@ -40,23 +42,24 @@ const (
 // it proposes that. It implements [activities.RulesRecord].
 type rulesRecord struct {
 	temporal client.Client
-	keyID    string            // of the payload key that this worker writes with; empty is none
+	keyID    string            // of the payload key that this worker writes with; empty if none
 	own      func() *rules.Set // returns the set of this worker's files
 	logger   *slog.Logger
 	build    string // this worker's build, if workers are versioned
-	// filesDecide lets an own set take over even if it was in force before.
+	// filesDecide lets this worker's set take over even if it was in force before.
 	filesDecide bool
 
 	known atomic.Pointer[knownRules]
-	// proposed is the latest set that this worker proposed, with success or not. The next poll repeats
-	// a failed proposal; checks don't wait for it.
+	// proposed is the latest set that this worker proposed, successfully or not. The next poll
+	// repeats a failed proposal; checks don't wait for it.
 	proposed atomic.Pointer[rules.Set]
 	polling  chan struct{} // holds one value while a poll runs
 
 	mu sync.Mutex
 	// kept is the latest set in force that this worker had. Its files may have changed since.
 	kept *rules.Set
-	// logged holds the digests of the last log line: the own set and the one in force.
+	// logged holds the digests that the last log line names: of this worker's set, and of the set
+	// in force.
 	logged [2]string
 }
 
@@ -208,7 +211,7 @@ func (r *rulesRecord) proposes(inForce *ordercheck.InForce) bool {
 	return own != inForce.Digest && (r.filesDecide || !inForce.WasInForce(own))
 }
 
-// set returns the set with a digest; nil if this worker doesn't have it.
+// set returns the set with a digest, or nil if this worker doesn't have it.
 func (r *rulesRecord) set(digest string) *rules.Set {
 	if own := r.own(); own.Digest() == digest {
 		return own

@@ -26,8 +26,8 @@ type Sweep struct {
 	Days int
 	// Account names the company's account at InFlow.
 	Account string
-	// HoldMarks is true if the hold of orders is shown in InFlow. The sweep then checks orders whose
-	// run was terminated, because their marks may be left.
+	// HoldMarks is true if the company uses hold marks. The sweep then checks orders whose run
+	// was terminated, because these runs may have left a mark in InFlow.
 	HoldMarks bool
 }
 
@@ -57,7 +57,8 @@ func (s Sweep) reconcileSchedule(
 	schedule.reconcile(ctx)
 }
 
-// ensureSchedule creates or updates the schedule. done says what it did; empty if nothing.
+// ensureSchedule creates or updates the schedule. done says what it changed, and is empty if
+// there was nothing to change.
 func (s Sweep) ensureSchedule(
 	ctx context.Context, schedules client.ScheduleClient, keyID string,
 ) (done string, err error) {
@@ -90,7 +91,8 @@ func (s Sweep) options() client.ScheduleOptions {
 				Days: s.Days, Account: s.Account, HoldMarks: s.HoldMarks,
 			}},
 			TaskQueue: ordercheck.TaskQueue,
-			// It names every argument, so a difference means that the settings have changed.
+			// The summary names every argument, so a difference means that the settings have
+			// changed.
 			StaticSummary: summary,
 			Priority:      temporal.Priority{PriorityKey: ordercheck.PrioritySweep},
 		},
@@ -102,8 +104,8 @@ func (s Sweep) options() client.ScheduleOptions {
 	}
 }
 
-// apply changes what differs from the settings, and says what it did. A person's changes stay: a
-// pause, a note, times that are left out.
+// apply changes what differs from the settings, and says what it changed. It keeps a person's
+// changes, such as a pause, a note, or excluded times.
 func (s Sweep) apply(schedule *client.Schedule, want client.ScheduleOptions, keyID string) string {
 	schedule.Spec = cmp.Or(schedule.Spec, &client.ScheduleSpec{})
 	schedule.Policy = cmp.Or(schedule.Policy, &client.SchedulePolicies{})

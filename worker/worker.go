@@ -22,7 +22,7 @@ import (
 	"error-check-gate/internal/watchdog"
 )
 
-// Options are the settings of a worker and what it needs besides its connection.
+// Options are a worker's settings, and everything else that it needs besides its connection.
 type Options struct {
 	Settings   orderlife.Settings
 	Activities *activities.Activities
@@ -119,14 +119,14 @@ func Run(ctx context.Context, c client.Client, o Options) (err error) {
 	}
 }
 
-// parts are what the queues of a worker share.
+// parts holds everything that the queues of a worker share.
 type parts struct {
 	clock     *clock
 	allowance *allowance
 	attempts  *attempts
 	metrics   *checkMetrics
 	record    *rulesRecord
-	keyID     string // of the payload key that this worker writes with; empty is none
+	keyID     string // of the payload key that this worker writes with; empty if none
 }
 
 // newParts makes the shared parts and registers their metrics. Call stop even if it fails.
