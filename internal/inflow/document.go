@@ -37,7 +37,7 @@ type Document struct {
 	order  SalesOrder // the same, as far as it can be read
 }
 
-// String shows nothing of the order.
+// String returns a fixed text that shows nothing of the order.
 func (Document) String() string { return "inflow.Document" }
 
 // GoString is the same as String.
@@ -244,9 +244,9 @@ func (d Document) isOf(id string) error {
 	return nil
 }
 
-// WriteCustomFields writes the custom fields of an order and nothing else, because InFlow leaves
-// properties as they are that a write lacks. It returns the order of InFlow's answer, which is the
-// order right after the write if InFlow includes all that a [Document] has.
+// WriteCustomFields writes the custom fields of an order and nothing else: InFlow doesn't change
+// properties that a write lacks. It returns the order in InFlow's answer, which is the order
+// right after the write if InFlow includes everything that a [Document] has.
 //
 // If somebody saved the order after timestamp, InFlow refuses the write and the error is an
 // [*Error] of [KindConflict].

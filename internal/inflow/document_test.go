@@ -84,7 +84,8 @@ func TestWriteCustomFieldsRefusesWhatSomebodySavedMeanwhile(t *testing.T) {
 	require.ErrorContains(t, err, "timestamp is missing")
 }
 
-// TestFingerprintsShowWhatAWriteDamaged: InFlow can answer 200 and change more than it was asked to.
+// TestFingerprintsShowWhatAWriteDamaged is for an InFlow that answers 200, but changes more than
+// the write asked for.
 func TestFingerprintsShowWhatAWriteDamaged(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -19,19 +19,22 @@ type Kind int
 
 // The kinds of an [Error].
 const (
-	// KindNotFound: InFlow has no entity with that id. Retrying does not help.
+	// KindNotFound means that InFlow has no entity with that id. Retrying does not help.
 	KindNotFound Kind = iota + 1
-	// KindUnauthorized: InFlow rejected the API key. A person has to act.
+	// KindUnauthorized means that InFlow rejected the API key. A person has to act.
 	KindUnauthorized
-	// KindBadResponse: the response does not match InFlow's API description. A person has to act.
+	// KindBadResponse means that the response does not match InFlow's API description. A person
+	// has to act.
 	KindBadResponse
-	// KindUnavailable: no complete response, or a server error. Retry later.
+	// KindUnavailable means that there was no complete response, or a server error. Retry later.
 	KindUnavailable
-	// KindRateLimited: the account's quota is used up. Retry after [Error.RetryAfter].
+	// KindRateLimited means that the account's quota is used up. Retry after [Error.RetryAfter].
 	KindRateLimited
-	// KindTooLarge: the response is larger than [MaxResponseSize]. Retrying does not help.
+	// KindTooLarge means that the response is larger than [MaxResponseSize]. Retrying does not
+	// help.
 	KindTooLarge
-	// KindConflict: somebody saved the entity after it was read. Read it again, then decide.
+	// KindConflict means that somebody saved the entity after it was read. Read it again, then
+	// decide.
 	KindConflict
 )
 

@@ -157,7 +157,8 @@ func TestEndlessResponsesAreCutOff(t *testing.T) {
 	}
 }
 
-// TestRedirectsDoNotLeakTheKey: no redirect is followed, so no other host gets the API key.
+// TestRedirectsDoNotLeakTheKey checks that the client follows no redirect, so no other host gets
+// the API key.
 func TestRedirectsDoNotLeakTheKey(t *testing.T) {
 	t.Parallel()
 	var elsewhere, again atomic.Int32

@@ -25,7 +25,7 @@ func explanation(found []inflow.Diagnosis) string {
 	return b.String()
 }
 
-// mistake is a signature that does not verify, and what its explanation says.
+// mistake is a signature that does not verify, and parts of its explanation.
 type mistake struct {
 	name    string
 	secrets []string // nil means secretText
@@ -121,7 +121,7 @@ var keyMistakes = []mistake{
 	{"empty key", nil, []string{sign("", signedBody)}, signedBody, []string{"an empty key"}},
 }
 
-// bodyMistakes are bodies that changed on their way.
+// bodyMistakes are bodies that were changed after signing.
 var bodyMistakes = []mistake{
 	{"line feed added", nil, []string{goodSignature}, signedBody + "\n",
 		[]string{"ends with a line break, but the signed body did not", otherwise}},
@@ -147,7 +147,7 @@ var bodyMistakes = []mistake{
 		[]string{"signed body was empty", otherwise}},
 }
 
-// otherMistakes are several mistakes at once, and mistakes that cannot be told apart.
+// otherMistakes are combinations of mistakes, and mistakes that cannot be distinguished.
 var otherMistakes = []mistake{
 	{"hex, key decoded and a line feed", nil,
 		[]string{hex.EncodeToString(digest(sha256.New, decodedSecret, signedBody))}, signedBody + "\n",

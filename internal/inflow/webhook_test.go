@@ -246,7 +246,7 @@ func TestParseWebhookRefuses(t *testing.T) {
 	}
 }
 
-// TestParseWebhookAcceptsEveryValidID: [A-Za-z0-9._:-], 1 to 128 bytes.
+// TestParseWebhookAcceptsEveryValidID tries ids with [A-Za-z0-9._:-], of 1 to 128 bytes.
 func TestParseWebhookAcceptsEveryValidID(t *testing.T) {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 	for _, id := range append(strings.Split(allowed, ""), allowed, strings.Repeat("z", 128)) {

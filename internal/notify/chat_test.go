@@ -227,7 +227,7 @@ func TestTelegramChatsAreSeparateTargets(t *testing.T) {
 	}
 }
 
-// TestUnreachableTelegramIsAnError: shoutrrr's own sender would report success, see
+// TestUnreachableTelegramIsAnError exists because shoutrrr's own sender would report success, see
 // https://github.com/containrrr/shoutrrr/issues/473.
 func TestUnreachableTelegramIsAnError(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 type Error struct {
 	// Target is the target's [Target.Name].
 	Target string
-	// Permanent: a retry would be refused too. Problems that an operator can fix (a wrong
+	// Permanent is true if a retry would fail too. Problems that an operator can fix (a wrong
 	// password, a bad certificate, a server that is down) are not permanent.
 	Permanent bool
 	// Code is the SMTP or HTTP status, or 0 if there was no response.

@@ -14,13 +14,14 @@ const holdMarksKind = "hold-marks"
 
 // HoldMarksStopped says that no order is marked in InFlow any more.
 type HoldMarksStopped struct {
-	// Key is the same however often sending is tried.
+	// Key is the same for every attempt to send it.
 	Key string
 	At  time.Time
 	ordercheck.HoldMarksStop
 }
 
-// SendHoldMarksStopped mails it to one of [Notifier.DigestTargets]. The error is an [*Error].
+// SendHoldMarksStopped mails to one of [Notifier.DigestTargets] that marks are stopped. The error
+// is an [*Error].
 func (n *Notifier) SendHoldMarksStopped(
 	ctx context.Context,
 	t Target,

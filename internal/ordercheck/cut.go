@@ -12,12 +12,12 @@ import (
 const (
 	// MaxKeyword limits a keyword in search attributes, in characters. PostgreSQL stores 255.
 	MaxKeyword = 200
-	// maxKeywordList limits a list of keywords, in bytes of JSON. Temporal takes 2 KiB.
+	// maxKeywordList limits a list of keywords, in bytes of JSON. Temporal accepts 2 KiB.
 	maxKeywordList = 1500
 	// maxShortID limits an id that is kept as it is, in bytes. InFlow's ids are UUIDs.
 	maxShortID = 128
-	// maxSummaryName limits a name in the summary of an activity, in bytes. Temporal takes 400 bytes,
-	// after encryption.
+	// maxSummaryName limits a name in the summary of an activity, in bytes. Temporal accepts 400
+	// bytes after encryption.
 	maxSummaryName = 120
 )
 

@@ -37,7 +37,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// hostile are texts that databases, JSON or a bound may not like.
+// hostile holds texts that may break databases, JSON or limits.
 var hostile = map[string]string{
 	"long":          strings.Repeat("x", 10_000),
 	"four bytes":    strings.Repeat("😀", 10_000),

@@ -8,8 +8,8 @@ const QueryDesk = "desk"
 // DeskView is an order as the desk shows it: the answer to [QueryDesk].
 type DeskView struct {
 	Report Report `json:"report"`
-	// CheckDue is true while a delivery or a person waits for a check. The report then describes an
-	// older state of the order.
+	// CheckDue is true while a delivery or a person waits for a check. The report may then
+	// describe an older version of the order.
 	CheckDue bool `json:"checkOwed"`
 	// SalesRep is the name of the order's sales rep; empty if it has none.
 	SalesRep string `json:"salesRep,omitempty"`
@@ -23,8 +23,8 @@ type DeskView struct {
 // an error has none.
 const MemoDesk = "Desk"
 
-// DeskMemo holds what a list of held orders shows beyond search attributes. Unlike these, a memo is
-// encrypted.
+// DeskMemo holds the data that a list of held orders shows beside the search attributes. Unlike
+// these, a memo is encrypted.
 type DeskMemo struct {
 	Customer string `json:"customer,omitempty"`
 	// SalesRep is the name of the order's sales rep; empty if it has none.

@@ -35,8 +35,8 @@ type SendDigestInput struct {
 type SentDigest struct {
 	// ListedAt is when the orders were listed.
 	ListedAt time.Time `json:"listedAt"`
-	// Held is the number of held orders, New how many of them the previous digest did not have, and
-	// Pending the number of orders in their grace period.
+	// Held is the number of held orders, New the number of them that the previous digest did not
+	// have, and Pending the number of orders in their grace period.
 	Held    int `json:"held"`
 	New     int `json:"new"`
 	Pending int `json:"pending"`

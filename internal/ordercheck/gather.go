@@ -44,13 +44,14 @@ type Admission struct {
 	// Limit is the number of messages that the receiver may get in Window.
 	Limit  int           `json:"limit"`
 	Window time.Duration `json:"window"`
-	// Gather has the notice gathered, whatever the limit says.
+	// Gather is true if the notice must be gathered even if the limit isn't reached.
 	Gather bool `json:"gather,omitempty"`
 }
 
 // Admitted is the answer to [Admission]. The same notice always gets the same answer.
 type Admitted struct {
-	// Gathered is true if the notice comes with the next collective message. Don't send it.
+	// Gathered is true if the next collective message will have the notice. Don't send it on its
+	// own.
 	Gathered bool `json:"gathered"`
 }
 
@@ -79,7 +80,7 @@ func (n *GatheredNotice) Cut() {
 
 // Collection is the content of one collective message.
 type Collection struct {
-	// Key is the same however often sending the message is tried.
+	// Key is the same for every attempt to send the message.
 	Key string    `json:"key"`
 	At  time.Time `json:"at,omitzero"`
 	// Notices are in the order of arrival. Omitted counts notices that are not listed.
@@ -97,7 +98,7 @@ type SendGatheredInput struct {
 
 // SentGathered is the result of [ActivitySendGathered].
 type SentGathered struct {
-	// Moved is true if the order that was looked up has another sales rep by now. Nothing was sent,
-	// and the order's notices now wait for the other one.
+	// Moved is true if the order that was looked up has another sales rep by now. Nothing was
+	// sent, and the order's notices now wait for the new sales rep.
 	Moved bool `json:"moved,omitempty"`
 }

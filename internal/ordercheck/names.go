@@ -19,7 +19,8 @@ const (
 	// SignalWebhookDelivered carries a JSON list of [Delivery]. An empty list, or no argument, asks
 	// for a check now.
 	SignalWebhookDelivered = "webhook-delivered"
-	// EventMissedWebhook is the event of a [Delivery] by the sweep, for a webhook that never came.
+	// EventMissedWebhook is the event of a [Delivery] that the sweep sends for a webhook that
+	// never came.
 	EventMissedWebhook = "missed-webhook"
 	// QueryReport answers with the current [Report].
 	QueryReport = "report"
@@ -84,7 +85,7 @@ const (
 	PriorityMarkBegun = 2
 	// PriorityWebhook is for webhooks, for checks that the gate repeats by itself, and for reruns.
 	PriorityWebhook = 3
-	// PriorityMark is for the reading that a hold mark in InFlow begins with.
+	// PriorityMark is for the first reading of an order, before its hold mark is written.
 	PriorityMark = 4
 	// PrioritySweep is for checks that nobody waits for.
 	PrioritySweep = 5
@@ -111,17 +112,19 @@ const MemoBilled = "Billed"
 
 // Types of the application errors that end a run or are retried.
 const (
-	// ErrorOrderNotFound: InFlow does not know the order's id. Not retried.
+	// ErrorOrderNotFound means that InFlow does not know the order's id. Not retried.
 	ErrorOrderNotFound = "OrderNotFound"
-	// ErrorInflowUnauthorized: InFlow refused the API key. Not retried.
+	// ErrorInflowUnauthorized means that InFlow refused the API key. Not retried.
 	ErrorInflowUnauthorized = "InflowUnauthorized"
-	// ErrorInflowBadResponse: InFlow's answer was not what its API description promises. Not retried.
+	// ErrorInflowBadResponse means that InFlow's answer contradicts its API description. Not
+	// retried.
 	ErrorInflowBadResponse = "InflowBadResponse"
-	// ErrorOrderTooLarge: the order has more than a check can take. Not retried.
+	// ErrorOrderTooLarge means that the order is too large for a check. Not retried.
 	ErrorOrderTooLarge = "OrderTooLarge"
-	// ErrorInflowUnavailable: no usable answer (network, time-out, 5xx). Retried.
+	// ErrorInflowUnavailable means that InFlow gave no usable answer (network, timeout, 5xx).
+	// Retried.
 	ErrorInflowUnavailable = "InflowUnavailable"
-	// ErrorInflowRateLimited: the account's allowance is spent (429). Retried.
+	// ErrorInflowRateLimited means that the account's quota is used up (429). Retried.
 	ErrorInflowRateLimited = "InflowRateLimited"
 )
 
@@ -144,8 +147,9 @@ func HandOverWorkflowID(key string) string { return "hand-over-" + key }
 // MaxSalesOrderIDLength limits a sales order id, in bytes.
 const MaxSalesOrderIDLength = 128
 
-// ValidateSalesOrderID fails if a sales order id is empty, over [MaxSalesOrderIDLength] bytes, or
-// has characters outside [A-Za-z0-9._:-]. InFlow's own ids are UUIDs.
+// ValidateSalesOrderID returns an error if a sales order id is empty, has over
+// [MaxSalesOrderIDLength] bytes, or has characters outside [A-Za-z0-9._:-]. InFlow's own ids are
+// UUIDs.
 func ValidateSalesOrderID(id string) error {
 	if id == "" {
 		return errors.New("the sales order id is empty")

@@ -11,12 +11,12 @@ type NoticeKind string
 // The kinds of notices.
 const (
 	NoticeFailed     NoticeKind = "failed"     // errors were confirmed
-	NoticeReminder   NoticeKind = "reminder"   // the errors still stand
+	NoticeReminder   NoticeKind = "reminder"   // the errors are still there
 	NoticeResolved   NoticeKind = "resolved"   // all errors are gone, after a notice of failure
-	NoticeOverridden NoticeKind = "overridden" // somebody answers for every error
+	NoticeOverridden NoticeKind = "overridden" // somebody has taken responsibility for every error
 	NoticeEnded      NoticeKind = "ended"      // the gate no longer watches the order
 	NoticeUnchecked  NoticeKind = "unchecked"  // the order is too large to be checked
-	NoticeWarning    NoticeKind = "warning"    // it has warnings and no errors, and is not held
+	NoticeWarning    NoticeKind = "warning"    // the order has only warnings, and is not held
 )
 
 // NoticeKinds returns all kinds.
@@ -32,12 +32,12 @@ type EndReason string
 
 // The reasons of [NoticeEnded].
 const (
-	EndExpired   EndReason = "expired"   // it was held for the longest time allowed
-	EndCancelled EndReason = "cancelled" // in InFlow
-	EndDeleted   EndReason = "deleted"   // in InFlow
+	EndExpired   EndReason = "expired"   // the order was held for the longest time allowed
+	EndCancelled EndReason = "cancelled" // the order was cancelled in InFlow
+	EndDeleted   EndReason = "deleted"   // the order was deleted in InFlow
 	EndByHand    EndReason = "by-hand"   // an operator cancelled the run
-	// EndRulesChanged means that after a change, the rules find none of the errors that people know
-	// of.
+	// EndRulesChanged means that the rules changed, and no longer find any of the errors that
+	// people know of.
 	EndRulesChanged EndReason = "rules-changed"
 )
 
@@ -61,8 +61,8 @@ type Notice struct {
 	// OverridesEnded lists overrides that have ended, for [NoticeFailed]: the order is held again.
 	OverridesEnded []Override `json:"overridesEnded,omitempty"`
 	EndReason      EndReason  `json:"endReason,omitempty"` // for [NoticeEnded]
-	// HasSalesRep is true if the order's sales rep has an e-mail address. The address is looked up
-	// when needed, because it must not be in histories.
+	// HasSalesRep is true if the order's sales rep has an e-mail address. The address must not be
+	// in histories, so an activity looks it up when it sends the notice.
 	HasSalesRep bool `json:"hasSalesRep,omitempty"`
 	// Sent lists the targets that have the notice, Gathered the targets that get it in their next
 	// collective message.

@@ -24,8 +24,8 @@ type OverrideRequest struct {
 	Findings []string `json:"findings"`
 	By       string   `json:"by"`
 	Reason   string   `json:"reason"`
-	// Until is when the override ends. It may be replaced by For, a duration such as "72h" from the
-	// acceptance of the request, by Temporal's clock.
+	// Until is when the override ends. For may be set instead: a duration, such as "72h", that
+	// begins when the request is accepted, by Temporal's clock.
 	Until time.Time `json:"until,omitzero"`
 	For   string    `json:"for,omitempty"`
 }
@@ -107,8 +107,8 @@ func (r *OverrideRequest) Override(now time.Time) *Override {
 	return &Override{By: r.By, Reason: r.Reason, Until: until}
 }
 
-// FitsReport fails if the report would be too large with this override on the given number of
-// findings. others are the overrides that stay.
+// FitsReport returns an error if the report would be too large with this override on the given
+// number of findings. others are the overrides that stay.
 func (o *Override) FitsReport(findings int, others []*Override) error {
 	remaining := maxOverridesSize
 	for _, other := range others {

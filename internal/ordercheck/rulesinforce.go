@@ -34,20 +34,22 @@ const (
 
 // Types of application errors about the rule set in force.
 const (
-	// ErrorRulesNotInForce: this worker does not have the rule set in force. Retried, because another
-	// worker may have it.
+	// ErrorRulesNotInForce means that the worker does not have the rule set in force. Retried,
+	// because another worker may have it.
 	ErrorRulesNotInForce = "RulesNotInForce"
-	// ErrorRulesOlder: the proposed set was in force before, so only a person may go back to it.
+	// ErrorRulesOlder means that the proposed set was in force before, so only a person may go
+	// back to it.
 	ErrorRulesOlder = "RulesOlder"
-	// ErrorRulesUnknown: the record has no set with that digest.
+	// ErrorRulesUnknown means that the request names no digest or no person, or that the record
+	// has no set with the digest.
 	ErrorRulesUnknown = "RulesUnknown"
 )
 
 // InForce is the rule set in force, and the sets before it.
 type InForce struct {
 	RuleSet
-	// Since is when the set took over. Each set has a later time than the one before. In the record of
-	// the first set it is zero until the workflow has run; then it is the run's start.
+	// Since is when the set took over. Each set has a later time than the previous one. For the
+	// first set it is the start of the run, and zero until the workflow has run.
 	Since time.Time `json:"since,omitzero"`
 	// Build is the worker build that proposed the set, if workers are versioned. Workers of other
 	// builds may not have the set, and use their own.
@@ -68,8 +70,8 @@ type RulesBefore struct {
 	Until time.Time `json:"until"`
 }
 
-// MaxRulesBefore limits the earlier sets that are remembered. A worker with an older set counts as
-// new. 50 sets are years of changes, and a memo of about 10 KB.
+// MaxRulesBefore limits the earlier sets that the record remembers. A set that it no longer
+// remembers counts as new. 50 sets are years of changes, and a memo of about 10 KB.
 const MaxRulesBefore = 50
 
 // WasInForce reports whether a set was in force before the current one.

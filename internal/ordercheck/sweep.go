@@ -12,20 +12,21 @@ type ListedOrder struct {
 
 // ListOrdersInput is the argument of [ActivityListOrders].
 type ListOrdersInput struct {
-	// From is the order date of the oldest orders that matter; unused with NewestFirst.
+	// From is the order date of the oldest orders to list; unused with NewestFirst.
 	From time.Time `json:"from"`
-	// NewestFirst asks for all orders, the one saved last first, down to Mark.
+	// NewestFirst asks for all orders down to Mark, the order that was saved last first.
 	NewestFirst bool `json:"newestFirst,omitempty"`
 	// After is the entry before the page; the zero value asks for the first page.
 	After ListedOrder `json:"after,omitzero"`
-	// AfterAt is the number of entries before After. If BySkip is true, the page is requested by this
-	// number, because InFlow was seen to ignore an entry's id.
+	// AfterAt is the number of entries before After. If BySkip is true, the request uses this
+	// number in place of the id of After, because InFlow has ignored an id before.
 	AfterAt int  `json:"afterAt,omitempty"`
 	BySkip  bool `json:"bySkip,omitempty"`
 	// First is the id of the list's first entry. If a page begins with it instead of After, InFlow
 	// ignores ids.
 	First string `json:"first,omitempty"`
-	// Mark is the newest version that does not matter; empty if every version matters.
+	// Mark is the version up to which every order was compared; empty if there is none. Only
+	// newer versions are in the result.
 	Mark string `json:"mark,omitempty"`
 }
 
@@ -42,12 +43,12 @@ type ListedOrders struct {
 	// Moved is true if After has moved in the list or is gone. Then this is not the requested page,
 	// and it is empty.
 	Moved bool `json:"moved,omitempty"`
-	// StartIgnored is true for a moved page if InFlow ignored the id that it was requested by.
+	// StartIgnored is true if Moved is true because InFlow ignored the id in the request.
 	StartIgnored bool `json:"startIgnored,omitempty"`
 	// First is the id of the list's first entry; only in the first page.
 	First string `json:"first,omitempty"`
-	// Entries counts the entries of the page after After; Unreadable counts the ones that could not be
-	// read.
+	// Entries counts the entries of the page after After. Unreadable counts the entries of the
+	// page that could not be read.
 	Entries    int   `json:"entries,omitempty"`
 	Unreadable int   `json:"unreadable,omitempty"`
 	TailAt     []int `json:"tailAt,omitempty"`
@@ -82,7 +83,8 @@ type CheckedMissed struct {
 
 // CheckTerminatedInput is the argument of [ActivityCheckTerminated].
 type CheckTerminatedInput struct {
-	// Since leaves out runs that were terminated earlier.
+	// Since limits the search to runs that were terminated at this time or later; zero means no
+	// limit.
 	Since time.Time `json:"since,omitzero"`
 	// Waiting are orders whose checks wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
@@ -134,20 +136,22 @@ type CarriedSweep struct {
 	// Waiting are the orders whose checks wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 	Pages   int           `json:"pages"`
-	// Restarts counts how often the list was read again from its beginning.
+	// Restarts is the number of times that the sweep has started again at the beginning of the
+	// list.
 	Restarts int `json:"restarts,omitempty"`
 }
 
 // Sweep is the result of [SweepWorkflowType].
 type Sweep struct {
-	// From is the order date of the oldest orders that were looked at.
+	// From is the order date of the oldest orders that the sweep has listed.
 	From    time.Time `json:"from"`
 	BeganAt time.Time `json:"beganAt"`
 	EndedAt time.Time `json:"endedAt,omitzero"`
 	// NewestFirst is true if only the orders that were saved since the mark were listed, whatever
 	// their dates.
 	NewestFirst bool `json:"newestFirst,omitempty"`
-	// Listed counts the orders that were listed, Changed how many of them are newer than the mark.
+	// Listed counts the orders that were listed. Changed counts the orders that are newer than
+	// the mark.
 	Listed  int `json:"listed"`
 	Changed int `json:"changed"`
 	// Unreadable counts entries of the list that could not be read; their orders were not compared.
@@ -181,14 +185,15 @@ type SweepMarks struct {
 	// Mark is a version: every order of this version or an older one has been compared with its latest
 	// check. It is empty before the first sweeps have ended.
 	Mark string `json:"mark,omitempty"`
-	// Next is the newest version that was seen by the time SeenAt. It becomes the mark of a later
+	// Next is the newest version that sweeps had seen at SeenAt. It becomes the mark of a later
 	// sweep.
 	Next   string    `json:"next,omitempty"`
 	SeenAt time.Time `json:"seenAt,omitzero"`
-	// UnsortedAt is when InFlow's list was found not to be sorted by version; zero if it is, or was
-	// not tried. Sweeps read the whole list for a while then.
+	// UnsortedAt is when a sweep found that InFlow's list is not sorted by version; zero
+	// otherwise. Sweeps then read the whole list for a day.
 	UnsortedAt time.Time `json:"unsortedAt,omitzero"`
-	// TerminatedBefore means that every order whose run was terminated before has been looked at.
+	// TerminatedBefore is a time: sweeps have looked at every order whose run was terminated
+	// before it.
 	TerminatedBefore time.Time `json:"terminatedBefore,omitzero"`
 	// The mark holds for orders of Account with an order date of From or later.
 	From    time.Time `json:"from,omitzero"`

@@ -61,7 +61,7 @@ func (r *Report) WriteText(w io.Writer) error {
 // textTime is a time format for people: to the second, with the zone.
 const textTime = "2 Jan 2006 15:04:05 MST"
 
-// stateText describes the state of a finding; empty for a warning and for a new error.
+// stateText describes the state of a finding. It returns "" for a warning and for a new error.
 func (f *Finding) stateText(checkedAt time.Time) string {
 	switch {
 	case f.Override != nil:

@@ -22,10 +22,10 @@ const (
 	TimelineOverridden    TimelineKind = "overridden"     // somebody took responsibility
 	TimelineOverrideEnded TimelineKind = "override-ended" // an override ended
 	TimelineResolved      TimelineKind = "resolved"       // the errors are gone
-	TimelineCancelled     TimelineKind = "cancelled"      // the order, or its run by an operator
+	TimelineCancelled     TimelineKind = "cancelled"      // somebody cancelled the order or its run
 	TimelineDeleted       TimelineKind = "deleted"        // InFlow no longer has the order
 	TimelineExpired       TimelineKind = "expired"        // the gate stopped watching
-	TimelineCommented     TimelineKind = "commented"      // somebody wrote something
+	TimelineCommented     TimelineKind = "commented"      // somebody wrote a comment
 )
 
 // TimelineEntry is one event in an order's timeline.

@@ -18,8 +18,8 @@ const (
 	maxSummariesSize = 128 << 10
 )
 
-// Truncate makes a notice fit Temporal and a mail: it lists the most urgent findings of its report,
-// and counts the others.
+// Truncate shortens a notice so that it fits a payload and a mail. It lists the most urgent
+// findings of the notice's report, and counts the others.
 func (n *Notice) Truncate() {
 	r := &n.Report
 	r.SetFindings(
