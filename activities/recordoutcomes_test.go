@@ -94,7 +94,7 @@ func TestOutcomesThatAreNotSent(t *testing.T) {
 		defer cancel()
 		err = record.RecordOutcomes(ctx, orderOutcomes("a", 1))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		time.Sleep(time.Minute) // the signal goes on
+		time.Sleep(time.Minute) // the call to Temporal ends
 		assert.Len(t, run.sent(), 2)
 	})
 }

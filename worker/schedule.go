@@ -39,7 +39,7 @@ type managedSchedule struct {
 
 // reconcile retries until the schedule is up to date or ctx is done. Temporal drops an update
 // without an error if the schedule changes at the same time, so reconcile looks again after an
-// update. A worker that may not write schedules goes on without.
+// update. A worker that may not write schedules gives up.
 func (m *managedSchedule) reconcile(ctx context.Context) {
 	logger := m.logger.With("schedule", m.id)
 	for updates := 0; ; {

@@ -59,7 +59,7 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is this machine's clock; nil is time.Now.
 	Now func() time.Time
-	// Identity names this worker in Temporal's Web UI; empty is the SDK's pid@host.
+	// Identity names this worker in Temporal's Web UI; empty means the SDK's pid@host.
 	Identity string
 }
 

@@ -435,7 +435,7 @@ func (s *saga) judgeOutcomes() (wrong []string) {
 	notified := slices.ContainsFunc(s.notices,
 		func(n sentNotice) bool { return n.notice.Kind == ordercheck.NoticeFailed })
 	if notified && len(byKey) == 0 {
-		wrong = append(wrong, "people were told of an error, and nothing became of it")
+		wrong = append(wrong, "people were notified of an error, but it has no outcome")
 	}
 	return wrong
 }

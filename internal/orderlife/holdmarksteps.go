@@ -183,7 +183,7 @@ func (s *State) MarkRead(
 	wanted := s.wantedIn(image.Field.Name)
 	switch {
 	case s.Due != nil, s.InFlight != nil, s.Failure != nil, !wanted.Same(step.Read.Wanted):
-		return result // the next step decides anew
+		return result // the next step decides again
 	case image.Field.Foreign:
 	case image.Field.Text == image.Text:
 		m.Says = wanted

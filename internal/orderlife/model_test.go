@@ -532,7 +532,7 @@ func (m *model) judgeNotice(notice *ordercheck.Notice, confirmed map[string]bool
 			m.faultf("a failed notice has a report that is %s", notice.Report.Status)
 		}
 	case ordercheck.NoticeEnded:
-		m.known = map[string]bool{} // if the errors still stand, a new hold begins with the next check
+		m.known = map[string]bool{} // the next check may begin a new hold
 	case ordercheck.NoticeReminder:
 		if len(confirmed) == 0 {
 			m.faultf("a reminder was sent, but no error is confirmed")
