@@ -132,7 +132,7 @@ func TestOrderFetchedByAnotherWorkerIsReadFromTheHistory(t *testing.T) {
 			history: func(h *history) {
 				h.completed(t, "5", ordercheck.FetchedOrder{FetchID: "5/2", Order: []byte(order)})
 			},
-			wantError: `it has fetch "5/2" in place of "5/1"`,
+			wantError: `it has the result of fetch "5/2", not of "5/1"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	RulesWorkflowID = "rules-in-force"
 	// QueryInForce returns [InForce].
 	QueryInForce = "in-force"
-	// UpdateProposeRules takes [ProposedRules] that a worker has loaded. A set that never was in force
+	// UpdateProposeRules takes [ProposedRules] that a worker has loaded. A set that was never in force
 	// takes over. Any other set is refused with [ErrorRulesOlder].
 	UpdateProposeRules = "propose"
 	// UpdateUseRules takes [UseRules]: a person decides to go back to a set.
