@@ -197,7 +197,7 @@ func transportError(
 	switch {
 	case ctx.Err() != nil:
 		failed.Err = ctx.Err()
-	case limited.Err() != nil:
+	case expired(limited):
 		failed.Err = fmt.Errorf("no complete response within %s: %w", timeout,
 			context.DeadlineExceeded)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
@@ -206,6 +206,13 @@ func transportError(
 		failed.Err = withoutContent(err)
 	}
 	return failed
+}
+
+// expired reports whether ctx is done or its deadline has passed. A connection's own deadline may
+// end a call a moment before the context is done.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // withoutContent returns the part of a transport error that is safe to show. net/http's own text

@@ -1,9 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"go.opentelemetry.io/otel/attribute"
@@ -58,7 +60,7 @@ func (n *Notifier) send(ctx context.Context, t Target, send func(context.Context
 	switch {
 	case ctx.Err() != nil:
 		failed = &Error{Reason: "it was interrupted"}
-	case limited.Err() != nil && !errors.As(err, &failed):
+	case expired(limited) && !errors.As(err, &failed):
 		failed = &Error{Reason: fmt.Sprintf("there was no response within %v", n.timeout)}
 	case !errors.As(err, &failed):
 		failed = &Error{Reason: networkReason(err)}
@@ -68,14 +70,21 @@ func (n *Notifier) send(ctx context.Context, t Target, send func(context.Context
 	return &withTarget
 }
 
+// expired reports whether ctx is done or its deadline has passed. A connection's own deadline may
+// end a call a moment before the context is done.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
 // deliver sends a composed mail. err is the error of composing it.
 func (n *Notifier) deliver(ctx context.Context, msg *gomail.Msg, err error) error {
 	if err != nil {
 		return &Error{Permanent: true, Reason: err.Error()}
 	}
 	if err := n.mail.send(ctx, msg); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err() // the end of ctx caused the error
+		if expired(ctx) { // this caused the error
+			return cmp.Or(ctx.Err(), context.DeadlineExceeded)
 		}
 		return err
 	}
