@@ -40,7 +40,7 @@ func (t *tableValue) Get(key ref.Val) ref.Val {
 	if types.IsUnknownOrError(row) {
 		return row
 	}
-	return types.NewErr("table %s has no such row: ask with in first", t.table.Name)
+	return types.NewErr("table %s has no such row: test it with in first", t.table.Name)
 }
 
 // Contains implements the operator in.

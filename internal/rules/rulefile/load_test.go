@@ -424,8 +424,8 @@ rules:
 `)
 	checked := rulestest.Evaluate(t, set, rulestest.Changed(t, `{}`))
 	assert.Equal(t, []ordercheck.RuleError{
-		{RuleID: "nulls", Error: "line 1: returnDate of Line is null, or Line itself is: ask has() " +
-			"first (and 1 more lines)"},
+		{RuleID: "nulls", Error: "line 1: returnDate of Line is null, or Line itself is: test it with " +
+			"has() first (and 1 more lines)"},
 		{RuleID: "zero", Error: "division by zero"},
 	}, checked.RuleErrors)
 	require.Len(t, checked.Findings, 1)
