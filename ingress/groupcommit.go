@@ -18,10 +18,10 @@ const (
 	minSlow    = 20 * time.Millisecond
 	maxSlow    = 100 * time.Millisecond
 
-	// nextCallAfter is the time after which an order gets its next call although the previous
-	// one is still in flight. Otherwise too little time would remain for the waiting deliveries.
-	// Temporal may commit the two calls in either order, which makes no difference to a check.
-	nextCallAfter = commitWithin / 8
+	// An order gets its next call after this fraction of commitWithin, although the previous one is
+	// still in flight. Otherwise too little time would remain for the waiting deliveries. Temporal may
+	// commit the two calls in either order, which makes no difference to a check.
+	nextCallFraction = 8
 )
 
 // groupCommit decides when deliveries go to Temporal. It works like group commit in a database:
@@ -105,7 +105,7 @@ func (c *committer) call(b batch, counter *int) {
 			part.queue.called <- struct{}{}
 		}
 	})
-	next := time.AfterFunc(nextCallAfter, endTurn)
+	next := time.AfterFunc(c.commitWithin/nextCallFraction, endTurn)
 	began := time.Now()
 	err := c.send(b)
 	timer.Stop()

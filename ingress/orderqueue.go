@@ -20,7 +20,7 @@ type orderQueue struct {
 	salesOrderID string
 	deliveries   []*pendingDelivery // oldest first; guarded by the committer's mu
 	arrived      chan struct{}      // holds one element after a delivery arrived
-	called       chan struct{}      // gets an element when a call has ended or takes nextCallAfter
+	called       chan struct{}      // gets an element when a call has ended, or is slow
 }
 
 // enqueue appends a delivery to the queue of its order. If there is none, it makes one, which is
