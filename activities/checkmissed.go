@@ -84,7 +84,7 @@ func (a *Activities) CheckMissed(
 	if err := m.pause(ctx, min(wait, wait-elapsed)); err != nil {
 		return m.result, err
 	}
-	m.result.UnderWay = 0
+	m.result.AlreadyRunning = 0
 	for _, order := range suspects {
 		if err := m.check(ctx, order); err != nil {
 			return m.result, err
@@ -110,7 +110,7 @@ func (m *missedOrders) check(ctx context.Context, order ordercheck.ListedOrder) 
 		return err
 	}
 	if run.willFetch() {
-		m.result.UnderWay++
+		m.result.AlreadyRunning++
 		m.wait(order)
 		return nil
 	}

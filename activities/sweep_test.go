@@ -312,9 +312,9 @@ func checkMissed(
 func TestOnlyVersionsThatNoCheckHasSeenAreChecked(t *testing.T) {
 	old, now, newer := version(100), version(200), version(300)
 	for name, tt := range map[string]struct {
-		run      *run
-		missed   bool
-		underWay int
+		run            *run
+		missed         bool
+		alreadyRunning int
 	}{
 		"never checked": {nil, true, 0},
 		"passed, as it is": {&run{status: completed, version: now, gate: "passed"}, false,
@@ -345,7 +345,7 @@ func TestOnlyVersionsThatNoCheckHasSeenAreChecked(t *testing.T) {
 			result, err := checkMissed(t, sweepEnvironment(runs),
 				ordercheck.CheckMissedInput{Orders: []ordercheck.ListedOrder{order}})
 			require.NoError(t, err)
-			assert.Equal(t, tt.underWay, result.UnderWay)
+			assert.Equal(t, tt.alreadyRunning, result.AlreadyRunning)
 			if !tt.missed {
 				assert.Empty(t, result.Missed)
 				assert.Empty(t, runs.started)

@@ -57,7 +57,7 @@ func sweepNow(
 ) (*ordercheck.Sweep, error) {
 	shown := newProgress(cmd.ErrOrStderr(), "orders compared")
 	sweep, err := operations.SweepNow(ctx, c, operations.SweepOptions{
-		UnderWay: func(workflowID string) {
+		AlreadyRunning: func(workflowID string) {
 			cmd.PrintErrf("gate: the sweep %s is running; this one starts after it\n", workflowID)
 		},
 		Progress: func(p ordercheck.SweepProgress) { shown.set(p.Read, p.Total) },

@@ -22,8 +22,8 @@ var ErrNoSweepSchedule = errors.New("the schedule " + ordercheck.SweepScheduleID
 
 // SweepOptions holds callbacks that report the progress of [SweepNow]. Each may be nil.
 type SweepOptions struct {
-	// UnderWay is called with the workflow id of a sweep that is already running.
-	UnderWay func(workflowID string)
+	// AlreadyRunning is called with the workflow id of a sweep that is already running.
+	AlreadyRunning func(workflowID string)
 	// Progress is called every few seconds while the sweep runs.
 	Progress func(ordercheck.SweepProgress)
 }
@@ -54,8 +54,8 @@ func SweepNow(ctx context.Context, c client.Client, o SweepOptions) (*ordercheck
 		run, err := c.DescribeWorkflowExecution(ctx, running.WorkflowID, "")
 		if err == nil &&
 			run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING &&
-			o.UnderWay != nil {
-			o.UnderWay(running.WorkflowID)
+			o.AlreadyRunning != nil {
+			o.AlreadyRunning(running.WorkflowID)
 		}
 	}
 	next := client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}

@@ -75,8 +75,8 @@ type CheckMissedInput struct {
 type CheckedMissed struct {
 	// Missed lists the orders for which a check was started.
 	Missed []ListedOrder `json:"missed"`
-	// UnderWay counts the orders with a check in progress that will see the newest version.
-	UnderWay int `json:"underWay,omitempty"`
+	// AlreadyRunning counts the orders with a check in progress that will see the newest version.
+	AlreadyRunning int `json:"underWay,omitempty"`
 	// Waiting are the orders whose checks still wait for their turn at InFlow.
 	Waiting []ListedOrder `json:"waiting,omitempty"`
 }
@@ -156,8 +156,8 @@ type Sweep struct {
 	Changed int `json:"changed"`
 	// Unreadable counts entries of the list that could not be read; their orders were not compared.
 	Unreadable int `json:"unreadable,omitempty"`
-	// UnderWay counts the changed orders with a check in progress.
-	UnderWay int `json:"underWay"`
+	// AlreadyRunning counts the changed orders with a check in progress.
+	AlreadyRunning int `json:"underWay"`
 	// Missed counts the orders for which a check was started. Orders are the first [MaxSweepOrders].
 	Missed int           `json:"missed"`
 	Orders []ListedOrder `json:"orders"`

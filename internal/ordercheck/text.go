@@ -142,7 +142,7 @@ func (s *Sweep) WriteText(w io.Writer) error {
 		s.Listed,
 		s.Changed,
 		s.Missed,
-		s.UnderWay,
+		s.AlreadyRunning,
 	)
 	if s.Terminated > 0 {
 		fmt.Fprintf(&b, "%s checked again, because somebody terminated the run\n",

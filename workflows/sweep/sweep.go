@@ -284,7 +284,7 @@ func (s *sweep) checkMissed(ctx workflow.Context, orders []ordercheck.ListedOrde
 		return err
 	}
 	s.Waiting = checked.Waiting
-	s.Sweep.UnderWay += checked.UnderWay
+	s.Sweep.AlreadyRunning += checked.AlreadyRunning
 	s.Sweep.Missed += len(checked.Missed)
 	room := max(ordercheck.MaxSweepOrders-len(s.Sweep.Orders), 0)
 	s.Sweep.Orders = append(s.Sweep.Orders, checked.Missed[:min(room, len(checked.Missed))]...)

@@ -135,7 +135,7 @@ func TestMissedWebhooksAreFound(t *testing.T) {
 	assert.Equal(t, 6, covered.Listed)
 	assert.Equal(t, 6, covered.Changed)
 	assert.Zero(t, covered.Missed)
-	assert.Zero(t, covered.UnderWay)
+	assert.Zero(t, covered.AlreadyRunning)
 
 	s.stopIngress()
 	completed, held, unseen := ids[0], ids[4], ids[1]
@@ -392,16 +392,16 @@ func TestSweepsDoNotOverlap(t *testing.T) {
 	results := make(chan *ordercheck.Sweep, 2)
 	go func() { results <- s.sweepNow() }()
 	<-reading
-	underWay := make(chan string, 1)
+	alreadyRunning := make(chan string, 1)
 	go func() {
 		sweep, err := operations.SweepNow(t.Context(), s.temporal,
-			operations.SweepOptions{UnderWay: func(id string) {
-				underWay <- id
+			operations.SweepOptions{AlreadyRunning: func(id string) {
+				alreadyRunning <- id
 			}})
 		assert.NoError(t, err)
 		results <- sweep
 	}()
-	assert.Contains(t, <-underWay, ordercheck.SweepScheduleID)
+	assert.Contains(t, <-alreadyRunning, ordercheck.SweepScheduleID)
 	close(goOn)
 	first, second := <-results, <-results
 	require.NotNil(t, first)
