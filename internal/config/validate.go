@@ -142,7 +142,7 @@ func checkFile(f *Faults, variable, path string) {
 	if path == "" {
 		return
 	}
-	if err := nowait.Readable(path); err != nil {
+	if err := nowait.CheckReadable(path); err != nil {
 		f.add(variable, "%v", err)
 	}
 }

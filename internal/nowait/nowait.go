@@ -45,8 +45,8 @@ func ReadSmallFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// Readable returns an error if a file cannot be read or is a folder.
-func Readable(path string) error {
+// CheckReadable returns an error if a file cannot be read or is a folder.
+func CheckReadable(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("the file cannot be read: %w", err)

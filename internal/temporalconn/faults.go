@@ -35,7 +35,7 @@ func Faults(v Variables) option.Faults {
 		}
 	}
 	if path := v.Value(configFileVariable); path != "" {
-		c.faults.AddError(configFileVariable, nowait.Readable(path))
+		c.faults.AddError(configFileVariable, nowait.CheckReadable(path))
 	}
 	return c.faults
 }
