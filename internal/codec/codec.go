@@ -39,7 +39,7 @@ func New(keys *Keys) converter.PayloadCodec { return &payloadCodec{keys: keys} }
 
 // Encode implements [converter.PayloadCodec]. It leaves encrypted payloads as they are.
 func (c *payloadCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
-	if !c.keys.Encrypt() {
+	if !c.keys.Encrypts() {
 		return payloads, nil
 	}
 	encoded := make([]*commonpb.Payload, len(payloads))

@@ -73,12 +73,12 @@ func TestReadKeys(t *testing.T) {
 	got, err := codec.ReadKeys("", file)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"2026-02", "2026-01"}, got.IDs())
-	assert.True(t, got.Encrypt())
+	assert.True(t, got.Encrypts())
 	got, err = codec.ReadKeys("", "")
 	require.NoError(t, err)
-	assert.False(t, got.Encrypt())
-	assert.False(t, (*codec.Keys)(nil).Encrypt())
-	assert.False(t, keys(t, "plain", first).Encrypt())
+	assert.False(t, got.Encrypts())
+	assert.False(t, (*codec.Keys)(nil).Encrypts())
+	assert.False(t, keys(t, "plain", first).Encrypts())
 
 	for variable, tc := range map[string][2]string{
 		codec.KeysVariable: {first, file}, codec.KeysFileVariable: {"", file + "x"},

@@ -24,7 +24,7 @@ func NewDataConverter(keys *Keys) converter.DataConverter {
 func NewFailureConverter(keys *Keys) converter.FailureConverter {
 	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter:          NewDataConverter(keys),
-		EncodeCommonAttributes: keys.Encrypt(),
+		EncodeCommonAttributes: keys.Encrypts(),
 	})
 }
 

@@ -169,8 +169,8 @@ func ReadKeys(value, file string) (*Keys, error) {
 	return keys, nil
 }
 
-// Encrypt reports whether new payloads are encrypted.
-func (k *Keys) Encrypt() bool { return k != nil && len(k.keys) > 0 && !k.plain }
+// Encrypts reports whether new payloads are encrypted.
+func (k *Keys) Encrypts() bool { return k != nil && len(k.keys) > 0 && !k.plain }
 
 // IDs returns the ids of the keys. The first key encrypts.
 func (k *Keys) IDs() []string {

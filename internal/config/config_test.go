@@ -66,7 +66,7 @@ func TestDefaultsOfTheIngress(t *testing.T) {
 func TestDefaultsOfTheWorker(t *testing.T) {
 	got, err := config.LoadWorker(workerEnv())
 	require.NoError(t, err)
-	assert.False(t, got.Keys().Encrypt())
+	assert.False(t, got.Keys().Encrypts())
 	got.Payloads = config.Payloads{}
 	assert.Equal(t, config.Worker{
 		Log:   config.Log{LogLevel: slog.LevelInfo, LogFormat: "json"},

@@ -134,7 +134,7 @@ func (r keyRecord) refusal(keys *codec.Keys, namespace string) error {
 	if err := r.unreadable(keys); err != nil {
 		return fmt.Errorf("nothing was sent to namespace %s, which is encrypted: %w", namespace, err)
 	}
-	if keys.Encrypt() && r.keys != nil && !slices.Contains(r.keys, keys.IDs()[0]) {
+	if keys.Encrypts() && r.keys != nil && !slices.Contains(r.keys, keys.IDs()[0]) {
 		return fmt.Errorf("nothing was sent to namespace %s: its workers have no key %q: "+
 			"add it to their %s or %s, restart them, and run gate again",
 			namespace, keys.IDs()[0], codec.KeysVariable, codec.KeysFileVariable)
