@@ -79,7 +79,7 @@ func missingSearchAttributes(
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list the search attributes of namespace %s: %w\n"+
-			"if this server does not let the gate list them, make sure that they exist:\n%s",
+			"if this server does not let the gate list them, %s",
 			namespace, err, instructions(namespace, searchAttributes))
 	}
 	var missing []searchAttribute
