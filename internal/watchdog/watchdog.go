@@ -67,7 +67,7 @@ func (w *Watchdog) Check() error {
 	if w == nil {
 		return nil
 	}
-	oldest, count, changed := w.look()
+	oldest, count, changed := w.updateReported()
 	if count == 0 {
 		if changed {
 			w.logger.Info("nothing hangs any more")
@@ -83,9 +83,10 @@ func (w *Watchdog) Check() error {
 	return err
 }
 
-// look returns the oldest hanging operation and the number of hanging operations. changed reports
-// whether the process has started or stopped hanging since the last call.
-func (w *Watchdog) look() (oldest operation, count int, changed bool) {
+// updateReported records whether an operation hangs. It returns the oldest hanging operation and
+// the number of hanging operations. changed is true if the process has started or stopped hanging
+// since the last call.
+func (w *Watchdog) updateReported() (oldest operation, count int, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
