@@ -2,6 +2,7 @@ package holdmarks_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,27 +19,29 @@ import (
 func TestStopEndsWhenSomebodyResumesOrCancels(t *testing.T) {
 	t.Parallel()
 	for _, cancels := range []bool{false, true} {
-		var suite testsuite.WorkflowTestSuite
-		env := suite.NewTestWorkflowEnvironment()
-		notified := 0
-		env.RegisterActivityWithOptions(
-			func(context.Context, ordercheck.HoldMarksStop) error { notified++; return nil },
-			activity.RegisterOptions{Name: ordercheck.ActivityNotifyHoldMarksStopped})
-		env.RegisterDelayedCallback(func() {
-			if cancels {
-				env.CancelWorkflow()
-				return
+		t.Run(fmt.Sprintf("cancels %t", cancels), func(t *testing.T) {
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestWorkflowEnvironment()
+			notified := 0
+			env.RegisterActivityWithOptions(
+				func(context.Context, ordercheck.HoldMarksStop) error { notified++; return nil },
+				activity.RegisterOptions{Name: ordercheck.ActivityNotifyHoldMarksStopped})
+			env.RegisterDelayedCallback(func() {
+				if cancels {
+					env.CancelWorkflow()
+					return
+				}
+				env.SignalWorkflow(ordercheck.SignalResumeHoldMarks, nil)
+			}, time.Hour)
+			env.ExecuteWorkflow(holdmarks.Stop, ordercheck.HoldMarksStop{SalesOrderID: "order-1"})
+			require.True(t, env.IsWorkflowCompleted())
+			if err := env.GetWorkflowError(); cancels {
+				var cancelled *temporal.CanceledError
+				require.ErrorAs(t, err, &cancelled)
+			} else {
+				require.NoError(t, err)
 			}
-			env.SignalWorkflow(ordercheck.SignalResumeHoldMarks, nil)
-		}, time.Hour)
-		env.ExecuteWorkflow(holdmarks.Stop, ordercheck.HoldMarksStop{SalesOrderID: "order-1"})
-		require.True(t, env.IsWorkflowCompleted())
-		if err := env.GetWorkflowError(); cancels {
-			var cancelled *temporal.CanceledError
-			require.ErrorAs(t, err, &cancelled)
-		} else {
-			require.NoError(t, err)
-		}
-		assert.Equal(t, 1, notified)
+			assert.Equal(t, 1, notified)
+		})
 	}
 }
