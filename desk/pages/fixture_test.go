@@ -76,7 +76,7 @@ func startDesk(t *testing.T, changes ...func(*Options)) *testDesk {
 	o.SignIn.Render = func(w http.ResponseWriter, _ *http.Request, status int, _ string, _ any) {
 		w.WriteHeader(status)
 	}
-	d.signIn, err = signin.New(t.Context(), o.SignIn)
+	d.signIn, err = signin.New(o.SignIn)
 	require.NoError(t, err)
 	return d
 }

@@ -101,7 +101,7 @@ func New(o Options) (*Handler, error) {
 	o.SignIn.Render = func(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 		h.render(w, r, status, name, "", data)
 	}
-	if h.signIn, err = signin.New(context.Background(), o.SignIn); err != nil {
+	if h.signIn, err = signin.New(o.SignIn); err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
 	}
 	h.handler = h.routes()

@@ -14,7 +14,7 @@ func (s *Service) askForLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := LocalPath(r.PostForm.Get("next"))
-	if !s.within(w, r, s.mail.asking, Path(next)) {
+	if !s.admitOrRefuse(w, r, s.mail.asking, Path(next)) {
 		return
 	}
 	address, err := parseAddress(r.PostForm.Get("email"))
@@ -43,7 +43,7 @@ func (s *Service) showLink(w http.ResponseWriter, r *http.Request) {
 const useOnceTimeout = 10 * time.Second
 
 func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
-	if !s.within(w, r, s.attempts, r.URL.EscapedPath()) {
+	if !s.admitOrRefuse(w, r, s.attempts, r.URL.EscapedPath()) {
 		return
 	}
 	l, ok := s.openLink(w, r, r.PathValue("key"))
@@ -68,7 +68,7 @@ func (s *Service) useLink(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, faultUsed, l.Next)
 		return
 	}
-	s.welcome(w, r, l.Address, l.Next)
+	s.signInAndRedirect(w, r, l.Address, l.Next)
 }
 
 // openLink returns the link of a key. If the key is not valid, it answers the request and returns
@@ -90,8 +90,8 @@ func (s *Service) openLink(w http.ResponseWriter, r *http.Request, key string) (
 	return l, true
 }
 
-// welcome starts a session and redirects to the page that the person wanted.
-func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next string) {
+// signInAndRedirect starts a session and redirects to the page that the person wanted.
+func (s *Service) signInAndRedirect(w http.ResponseWriter, r *http.Request, address, next string) {
 	if err := s.startSession(w, r, address); err != nil {
 		s.logger.ErrorContext(r.Context(), "a session could not be started", "error", err)
 		s.failAgain(w, r, faultUnavailable, Path(next))
@@ -100,9 +100,9 @@ func (s *Service) welcome(w http.ResponseWriter, r *http.Request, address, next 
 	http.Redirect(w, r, LocalPath(next), http.StatusSeeOther)
 }
 
-// within counts the request and reports whether its peer is within the limit. If not, it answers
-// 429 with a link to the address again.
-func (s *Service) within(
+// admitOrRefuse counts the request and reports whether its peer is within the limit. If not, it
+// answers 429 with a link to the address again.
+func (s *Service) admitOrRefuse(
 	w http.ResponseWriter, r *http.Request, limit *limiter, again string,
 ) bool {
 	wait, ok := limit.take(s.peer(r), s.now())

@@ -38,7 +38,7 @@ const (
 
 func (s *Service) startOIDC(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	if !s.within(w, r, s.attempts, r.URL.RequestURI()) {
+	if !s.admitOrRefuse(w, r, s.attempts, r.URL.RequestURI()) {
 		return
 	}
 	next := LocalPath(query.Get("next"))
@@ -67,7 +67,7 @@ func (s *Service) startOIDC(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) finishOIDC(w http.ResponseWriter, r *http.Request) {
-	if !s.within(w, r, s.attempts, r.URL.RequestURI()) {
+	if !s.admitOrRefuse(w, r, s.attempts, r.URL.RequestURI()) {
 		return
 	}
 	state, ok := s.takeState(w, r)
@@ -108,7 +108,7 @@ func (s *Service) finishOIDC(w http.ResponseWriter, r *http.Request) {
 		s.failAgain(w, r, faultUnknown, chooseAgain)
 		return
 	}
-	s.welcome(w, r, address, state.Next)
+	s.signInAndRedirect(w, r, address, state.Next)
 }
 
 // takeState deletes the browser's state cookie, and returns the state if it belongs to this answer.

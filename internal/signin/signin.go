@@ -108,7 +108,7 @@ type Service struct {
 func (s *Service) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signin.Service") }
 
 // New checks the options and returns all faults at once. It makes no connection.
-func New(_ context.Context, o Options) (*Service, error) {
+func New(o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

@@ -85,7 +85,7 @@ func startDesk(
 	if change != nil {
 		change(&d.options)
 	}
-	d.service, err = signin.New(t.Context(), d.options)
+	d.service, err = signin.New(d.options)
 	require.NoError(t, err)
 	running := d.handler()
 	handler.Store(&running)

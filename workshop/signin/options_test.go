@@ -111,7 +111,7 @@ func TestFaultsOfTheOptions(t *testing.T) {
 	for name, test := range faultyOptions {
 		o := completeOptions(test.mode)
 		test.change(&o)
-		_, err := signin.New(t.Context(), o)
+		_, err := signin.New(o)
 		assert.ErrorContains(t, err, "set up signing in: ", name)
 		assert.ErrorContains(t, err, test.want, name)
 	}
@@ -119,7 +119,7 @@ func TestFaultsOfTheOptions(t *testing.T) {
 
 func TestEveryFaultOfTheOptionsAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := signin.New(t.Context(), signin.Options{Mode: signin.ModeMail})
+	_, err := signin.New(signin.Options{Mode: signin.ModeMail})
 	for _, part := range []string{"Render: ", "BaseURL: ", "People: ", "Secrets: "} {
 		assert.ErrorContains(t, err, part)
 	}
@@ -128,11 +128,11 @@ func TestEveryFaultOfTheOptionsAtOnce(t *testing.T) {
 func TestCompleteOptions(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []signin.Mode{signin.ModeMail, signin.ModeOIDC, signin.ModeNone} {
-		_, err := signin.New(t.Context(), completeOptions(mode))
+		_, err := signin.New(completeOptions(mode))
 		require.NoError(t, err)
 	}
 	local := completeOptions(signin.ModeMail)
 	local.BaseURL = address("http://127.0.0.1:5030/")
-	_, err := signin.New(t.Context(), local)
+	_, err := signin.New(local)
 	require.NoError(t, err)
 }
