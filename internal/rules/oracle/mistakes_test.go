@@ -125,8 +125,7 @@ var mistakes = []mistake{
 		if o.Customer == nil || o.Tax1.rat().Sign()+o.Tax2.rat().Sign() <= 0 {
 			return impossible, false
 		}
-		o.Tax1, o.Tax2, o.Customer.TaxExemptNumber = n("0"), num{}, " "
-		o.Customer.TaxExemptNumber = ""
+		o.Tax1, o.Tax2, o.Customer.TaxExemptNumber = n("0"), num{}, ""
 		return m.onOrder("no-tax", "")
 	}},
 	{"balance", func(m *mistaker) (found, bool) {
