@@ -376,10 +376,13 @@ func (d *disk) fill() error {
 		return nil
 	}
 	err := os.WriteFile(d.ballast(), make([]byte, 2*diskSize), 0o600)
+	if err == nil {
+		return fmt.Errorf("the disk of %d bytes took %d", diskSize, 2*diskSize)
+	}
 	if errors.Is(err, syscall.ENOSPC) {
 		return nil
 	}
-	return fmt.Errorf("the disk took more than it has: %w", err)
+	return err
 }
 
 func (d *disk) free() error {
