@@ -33,7 +33,7 @@ func (s *stack) checked(id string) {
 func TestFirstScrapeBeforeAnyTemporalCall(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
-	id := s.addOrder("plain")
+	id := s.stopIngressAndCreate("plain")
 	processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr),
 		s.startProcess(t, "worker", server.Addr)}
 	for _, p := range processes {
@@ -56,7 +56,7 @@ func TestScrapesWorkWithoutTemporal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t, options{noWorker: true})
-			id := s.addOrder("plain")
+			id := s.stopIngressAndCreate("plain")
 			way := startLink(t, server.Addr)
 			processes := s.startIdle(t, way)
 
@@ -136,7 +136,7 @@ func TestStopsWhateverTheCollectorDoes(t *testing.T) {
 			t.Parallel()
 			collector, used := tc.start(t)
 			s := newStack(t, options{noWorker: true})
-			id := s.addOrder("plain")
+			id := s.stopIngressAndCreate("plain")
 			telemetry := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector,
 				"OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_METRIC_EXPORT_INTERVAL=" + tc.interval}
 			processes := []*gateProcess{s.startProcess(t, "ingress", server.Addr, telemetry...),
@@ -164,7 +164,7 @@ func TestUnreadOutputDoesNotStopTheGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t, options{noWorker: true})
-			id := s.addOrder("plain")
+			id := s.stopIngressAndCreate("plain")
 			var processes []*gateProcess
 			for _, role := range []string{"ingress", "worker"} {
 				reader, output := fullPipe(t)

@@ -67,7 +67,7 @@ func TestTwoWorkersShareTheAllowance(t *testing.T) {
 	const perMinute, orders = 60, 62
 	s := newStack(t, options{allowance: perMinute})
 	s.startWorker()
-	ids := s.quietOrders(orders)
+	ids := s.loseDeliveriesAndCreate(orders)
 	// Retries count as requests too.
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
 		Status: http.StatusInternalServerError, Times: 3}))
@@ -91,7 +91,7 @@ func TestAStormOfEditsCostsFewFetches(t *testing.T) {
 	// Use production settings: people save for some seconds.
 	s := newStack(t, options{settings: orderlife.Settings{SettleQuiet: 2 * time.Second,
 		SettleMax: 30 * time.Second}})
-	ids := s.quietOrders(20)
+	ids := s.loseDeliveriesAndCreate(20)
 	var mu sync.Mutex
 	answered := map[string]time.Time{}
 	var senders sync.WaitGroup
@@ -180,7 +180,7 @@ func TestPeopleGoBeforeWebhooksAndWebhooksBeforeTheSweep(t *testing.T) {
 	s := newStack(t, options{noWorker: true, rules: live.Set})
 	s.allowance = 1
 	stop := s.startWorker()
-	orders := s.quietOrders(10)
+	orders := s.loseDeliveriesAndCreate(10)
 	spent, swept, delivered, asked := orders[0], orders[1:4], orders[4:7], orders[7:]
 	s.checkNow(spent)
 
@@ -264,7 +264,7 @@ func TestRetryAfterOfInflowIsObeyed(t *testing.T) {
 	s := newStack(t, options{noWorker: true, telemetry: recorded})
 	s.allowance = 600
 	s.startWorker()
-	ids := s.quietOrders(20)
+	ids := s.loseDeliveriesAndCreate(20)
 	const retryAfter = 3 * time.Second
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
 		Status: http.StatusTooManyRequests, RetryAfter: retryAfter}))

@@ -116,7 +116,7 @@ func checkBranches() map[string]branch {
 		},
 		"handed-over-with-others": func(t *testing.T, name string) {
 			s := newStack(t, options{})
-			ids := s.silentOrders(2)
+			ids := s.createUnannounced(2)
 			id := s.startHandOver(ids)
 			for _, order := range ids {
 				s.mustResult(order)

@@ -60,7 +60,7 @@ func TestCancelInOneTaskWithDeliveries(t *testing.T) {
 	r := newReceiver(t)
 	s := newStack(t, options{settings: holding(0), noWorker: true, notifier: r.notifier(t)})
 	const orders = 12
-	ids := s.silentOrders(orders)
+	ids := s.createUnannounced(orders)
 	for i, id := range ids {
 		if i%2 == 1 {
 			require.NoError(t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true,
@@ -121,7 +121,7 @@ func TestCancelsAmongDeliveries(t *testing.T) {
 	s := newStack(t, options{settings: holding(0)})
 	require.NoError(t, s.fake.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder,
 		Every: 2, Latency: 200 * time.Millisecond}))
-	ids := s.silentOrders(12)
+	ids := s.createUnannounced(12)
 	answers := make([]time.Time, len(ids))
 	var busy sync.WaitGroup
 	for i, id := range ids {

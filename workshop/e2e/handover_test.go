@@ -23,7 +23,7 @@ import (
 func TestWorkerKilledWhileHandingOver(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
-	ids := s.silentOrders(12)
+	ids := s.createUnannounced(12)
 	handOver := s.startHandOver(ids)
 	answers := map[string]time.Time{}
 	for _, id := range ids {
@@ -50,7 +50,7 @@ func TestWorkerKilledWhileHandingOver(t *testing.T) {
 func TestIngressKilledWhileCommitting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{noWorker: true})
-	ids := s.silentOrders(40)
+	ids := s.createUnannounced(40)
 	const secret = "a-secret-of-the-test-that-is-long"
 	port := freePort(t)
 	edge := startGate(t, []string{

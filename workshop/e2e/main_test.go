@@ -40,7 +40,7 @@ var (
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
-		os.Exit(playRole(role))
+		os.Exit(runRole(role))
 	}
 	for i := range namespaces {
 		namespaces[i] = fmt.Sprintf("e2e-%02d", i)

@@ -49,10 +49,10 @@ const (
 	stuckWorkerTimeout = 2 * waitFor
 )
 
-// playRole runs a worker that hangs at a certain point and prints a line there: before it checks an
+// runRole runs a worker that hangs at a certain point and prints a line there: before it checks an
 // order that it has fetched, after it has handed over the deliveries of a few orders, or after
 // InFlow has written a hold mark.
-func playRole(role string) int {
+func runRole(role string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckWorkerTimeout)
 	defer cancel()
 	var dialOptions []grpc.DialOption
@@ -156,17 +156,17 @@ func TestWorkerKilledBetweenFetchAndCheck(t *testing.T) {
 		"the report is the same as without the kill")
 }
 
-// rolePlayer is the test binary in a role; see playRole.
-type rolePlayer struct {
+// roleProcess is the test binary in a role; see runRole.
+type roleProcess struct {
 	*exec.Cmd
 	t      testing.TB
 	output *bufio.Reader
 }
 
-func (s *stack) startRole(role string) *rolePlayer {
+func (s *stack) startRole(role string) *roleProcess {
 	s.t.Helper()
 	//nolint:gosec // this test's own binary
-	p := &rolePlayer{Cmd: exec.CommandContext(s.t.Context(), os.Args[0]), t: s.t}
+	p := &roleProcess{Cmd: exec.CommandContext(s.t.Context(), os.Args[0]), t: s.t}
 	p.Env = append(os.Environ(),
 		roleVariable+"="+role, temporalVariable+"="+server.Addr, namespaceVariable+"="+s.namespace,
 		inflowURLVariable+"="+s.inflowURL, inflowCoVariable+"="+s.fake.CompanyID(),
@@ -179,7 +179,7 @@ func (s *stack) startRole(role string) *rolePlayer {
 	return p
 }
 
-func (p *rolePlayer) waitForLine(want string) {
+func (p *roleProcess) waitForLine(want string) {
 	p.t.Helper()
 	line, err := p.output.ReadString('\n')
 	require.NoError(p.t, err)

@@ -60,8 +60,8 @@ func (s *stack) version(id string) string {
 	return order["timestamp"].(string)
 }
 
-// addOrder stops the ingress and adds a sample order. Its delivery fails.
-func (s *stack) addOrder(sample string) (id string) {
+// stopIngressAndCreate stops the ingress and adds a sample order. Its delivery fails.
+func (s *stack) stopIngressAndCreate(sample string) (id string) {
 	s.t.Helper()
 	s.stopIngress()
 	id, err := s.fake.AddOrder(s.recent(sample))
@@ -69,8 +69,8 @@ func (s *stack) addOrder(sample string) (id string) {
 	return id
 }
 
-// quietOrders adds orders. Their deliveries are lost, and so are all later ones.
-func (s *stack) quietOrders(n int) []string {
+// loseDeliveriesAndCreate adds orders. Their deliveries are lost, and so are all later ones.
+func (s *stack) loseDeliveriesAndCreate(n int) []string {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true}))
 	ids := make([]string, n)
@@ -80,8 +80,8 @@ func (s *stack) quietOrders(n int) []string {
 	return ids
 }
 
-// silentOrders adds orders whose first deliveries are lost. Later ones arrive.
-func (s *stack) silentOrders(n int) (ids []string) {
+// createUnannounced adds orders whose first deliveries are lost. Later ones arrive.
+func (s *stack) createUnannounced(n int) (ids []string) {
 	s.t.Helper()
 	require.NoError(s.t, s.fake.SetDeliveryFault(fakeinflow.DeliveryFault{Lost: true, Times: n}))
 	for range n {
