@@ -89,7 +89,7 @@ type chaos struct {
 	template       map[string]any
 	plan           plan
 	began          time.Time
-	struck         map[blow]int
+	injected       map[faultKind]int
 	temporalClient client.Client
 	scraper        *scraper
 	cancelled      atomic.Int64 // runs cancelled by hand
@@ -120,7 +120,7 @@ func setUp(t *testing.T) *chaos {
 		assert.NoError(t, os.RemoveAll(dir))
 	})
 	r := &chaos{
-		notices: &receiver{}, struck: map[blow]int{}, linesLeftOut: map[string]time.Time{},
+		notices: &receiver{}, injected: map[faultKind]int{}, linesLeftOut: map[string]time.Time{},
 		written: map[string]*writtenOrder{},
 	}
 	r.fake, err = fakeinflow.New(fakeinflow.Options{
@@ -203,21 +203,21 @@ func (r *chaos) run(t *testing.T, p plan) {
 	r.began = time.Now()
 	work, workCtx := errgroup.WithContext(partsCtx)
 	work.Go(func() error { return r.edit(workCtx, p.edits) })
-	for _, s := range p.strikes {
+	for _, f := range p.faults {
 		work.Go(func() error {
-			if !pause(workCtx, time.Until(r.began.Add(s.at))) {
+			if !pause(workCtx, time.Until(r.began.Add(f.at))) {
 				return nil
 			}
-			return r.strike(workCtx, s)
+			return r.inject(workCtx, f)
 		})
-		r.struck[s.blow]++
+		r.injected[f.faultKind]++
 	}
 	require.NoError(t, work.Wait())
 	r.fake.ClearFaults()
 	r.faultsCleared = time.Now()
 	// On a slow machine, most marks are written only now. Let them meet each fault too.
-	for _, what := range faultsOfWrites {
-		require.NoError(t, r.strike(ctx, strike{blow: what, times: 1, lasts: time.Second}))
+	for _, what := range writeFaults {
+		require.NoError(t, r.inject(ctx, fault{faultKind: what, times: 1, lasts: time.Second}))
 	}
 	r.ready(partsCtx, t)
 	r.logRestarts(t)
@@ -265,32 +265,32 @@ func (r *chaos) leaveOutLines(id string) error {
 	})
 }
 
-// strike makes one thing go wrong. It returns when that is over, or when InFlow has a fault for the
+// inject makes one thing go wrong. It returns when that is over, or when InFlow has a fault for the
 // next requests.
-func (r *chaos) strike(ctx context.Context, s strike) error {
+func (r *chaos) inject(ctx context.Context, f fault) error {
 	during := func(begin, end func()) error {
 		begin()
-		pause(ctx, s.lasts)
+		pause(ctx, f.lasts)
 		end()
 		return nil
 	}
-	fault := fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Times: s.times}
-	write := fakeinflow.Fault{Route: fakeinflow.RoutePutSalesOrder, Times: s.times}
-	switch s.blow {
+	read := fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Times: f.times}
+	write := fakeinflow.Fault{Route: fakeinflow.RoutePutSalesOrder, Times: f.times}
+	switch f.faultKind {
 	case killIngress:
-		r.ingress.kill(ctx, s.lasts)
+		r.ingress.kill(ctx, f.lasts)
 	case killWorker:
-		r.worker.kill(ctx, s.lasts)
+		r.worker.kill(ctx, f.lasts)
 	case killTemporal:
-		r.temporal.kill(ctx, s.lasts)
+		r.temporal.kill(ctx, f.lasts)
 	case stall:
 		return during(r.network.stall, r.network.flow)
 	case tooMany:
-		fault.Status, fault.RetryAfter = http.StatusTooManyRequests, time.Second
-		return r.fake.SetFault(fault)
+		read.Status, read.RetryAfter = http.StatusTooManyRequests, time.Second
+		return r.fake.SetFault(read)
 	case broken:
-		fault.Status = http.StatusInternalServerError
-		return r.fake.SetFault(fault)
+		read.Status = http.StatusInternalServerError
+		return r.fake.SetFault(read)
 	case staleWrites:
 		write.Status = http.StatusConflict
 		return r.fake.SetFault(write)
@@ -298,7 +298,7 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 		write.AnswerLost = true
 		return r.fake.SetFault(write)
 	case lateWrites:
-		write.SlowBody = s.lasts
+		write.SlowBody = f.lasts
 		return r.fake.SetFault(write)
 	case brokenWrites:
 		write.Status = http.StatusInternalServerError
@@ -306,16 +306,16 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 	case tooManyWrites:
 		write.Status, write.RetryAfter = http.StatusTooManyRequests, time.Second
 		return r.fake.SetFault(write)
-	case deaf:
-		return during(func() { r.notices.goDeaf(1) }, func() { r.notices.goDeaf(-1) })
+	case receiverDown:
+		return during(func() { r.notices.addOutages(1) }, func() { r.notices.addOutages(-1) })
 	case cancelRuns:
 		var cancels errgroup.Group
-		for _, id := range r.created(s.orders) {
+		for _, id := range r.created(f.orders) {
 			cancels.Go(func() error { return r.cancel(ctx, id) })
 		}
 		return cancels.Wait()
 	case withoutLines:
-		for _, id := range r.created(s.orders) {
+		for _, id := range r.created(f.orders) {
 			if err := r.leaveOutLines(id); err != nil {
 				return err
 			}
@@ -324,7 +324,7 @@ func (r *chaos) strike(ctx context.Context, s strike) error {
 		if err := r.disk.fill(); err != nil {
 			return err
 		}
-		pause(ctx, s.lasts)
+		pause(ctx, f.lasts)
 		return r.disk.free()
 	}
 	return nil

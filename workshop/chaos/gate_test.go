@@ -280,7 +280,7 @@ func measure(ctx context.Context, admin string, pid int) (resources, error) {
 // receiver receives notices, as a company's own webhook does.
 type receiver struct {
 	mu      sync.Mutex
-	deaf    int      // the strikes in progress that make it answer 503
+	outages int      // the faults in progress that make it answer 503
 	notices []notice // in the order of their arrival
 }
 
@@ -300,7 +300,7 @@ type notice struct {
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.deaf > 0 {
+	if r.outages > 0 {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -312,10 +312,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.notices = append(r.notices, n)
 }
 
-func (r *receiver) goDeaf(strikes int) {
+// addOutages begins outages, or ends them if n is negative. It answers 503 while one lasts.
+func (r *receiver) addOutages(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.deaf += strikes
+	r.outages += n
 }
 
 func (r *receiver) all() []notice {

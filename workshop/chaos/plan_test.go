@@ -8,15 +8,15 @@ import (
 
 // plan lists what the test does to the gate, and when. The same seed and size give the same plan.
 type plan struct {
-	edits   []edit   // by time
-	strikes []strike // by time
-	wrong   []bool   // by order: it breaks a rule after the last edit
+	edits  []edit  // by time
+	faults []fault // by time
+	wrong  []bool  // by order: it breaks a rule after the last edit
 }
 
 // size sets the numbers of things in a plan.
 type size struct {
 	deliveries, orders, kills int
-	during                    time.Duration // the time in which edits and strikes begin
+	during                    time.Duration // the time in which edits and faults begin
 }
 
 type change string
@@ -35,34 +35,34 @@ type edit struct {
 	change
 }
 
-type blow string
+type faultKind string
 
 const (
-	killIngress  blow = "kill -9 ingress"
-	killWorker   blow = "kill -9 worker"
-	killTemporal blow = "kill -9 Temporal"
-	stall        blow = "network to InFlow stalls"
-	tooMany      blow = "InFlow answers 429"
-	broken       blow = "InFlow answers 500"
-	fillDisk     blow = "audit log's disk is full"
-	deaf         blow = "receiver of notices answers 503"
-	cancelRuns   blow = "runs cancelled by hand"
-	withoutLines blow = "InFlow leaves out an order's lines"
+	killIngress  faultKind = "kill -9 ingress"
+	killWorker   faultKind = "kill -9 worker"
+	killTemporal faultKind = "kill -9 Temporal"
+	stall        faultKind = "network to InFlow stalls"
+	tooMany      faultKind = "InFlow answers 429"
+	broken       faultKind = "InFlow answers 500"
+	fillDisk     faultKind = "audit log's disk is full"
+	receiverDown faultKind = "receiver of notices answers 503"
+	cancelRuns   faultKind = "runs cancelled by hand"
+	withoutLines faultKind = "InFlow leaves out an order's lines"
 	// Faults of the gate's own writes of orders. None damages an order, because damage stops hold
 	// marks for the whole account.
-	staleWrites   blow = "InFlow refuses writes as stale"
-	lostWrites    blow = "InFlow's answers to writes are lost"
-	lateWrites    blow = "InFlow's answers to writes are late"
-	brokenWrites  blow = "InFlow answers writes with 500"
-	tooManyWrites blow = "InFlow answers writes with 429"
+	staleWrites   faultKind = "InFlow refuses writes as stale"
+	lostWrites    faultKind = "InFlow's answers to writes are lost"
+	lateWrites    faultKind = "InFlow's answers to writes are late"
+	brokenWrites  faultKind = "InFlow answers writes with 500"
+	tooManyWrites faultKind = "InFlow answers writes with 429"
 )
 
-var faultsOfWrites = []blow{staleWrites, lostWrites, lateWrites, brokenWrites, tooManyWrites}
+var writeFaults = []faultKind{staleWrites, lostWrites, lateWrites, brokenWrites, tooManyWrites}
 
-// strike is one thing that goes wrong.
-type strike struct {
+// fault is one thing that goes wrong.
+type fault struct {
 	at, lasts time.Duration
-	blow
+	faultKind
 	times  int   // the number of requests that meet it, for wrong answers
 	orders []int // the orders that meet it; empty means any order
 }
@@ -71,7 +71,7 @@ func newPlan(seed uint64, s size) plan {
 	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable, not secret
 	var p plan
 	p.edits, p.wrong = planEdits(random, s)
-	p.strikes = planStrikes(random, s)
+	p.faults = planFaults(random, s)
 	return p
 }
 
@@ -117,34 +117,34 @@ func popular(random *rand.Rand, s size) func() int {
 	return func() int { return int(zipf.Uint64()) }          //nolint:gosec // at most orders
 }
 
-func planStrikes(random *rand.Rand, s size) []strike {
-	var strikes []strike
-	add := func(n int, draw func() strike) {
+func planFaults(random *rand.Rand, s size) []fault {
+	var faults []fault
+	add := func(n int, draw func() fault) {
 		for range n {
 			drawn := draw()
-			// Some edits come before the first strike, so that there is something to lose.
+			// Some edits come before the first fault, so that there is something to lose.
 			drawn.at = s.during/20 + within(random, s.during*9/10)
-			strikes = append(strikes, drawn)
+			faults = append(faults, drawn)
 		}
 	}
-	kills := []blow{killIngress, killWorker, killTemporal}
+	kills := []faultKind{killIngress, killWorker, killTemporal}
 	for i := range s.kills {
-		add(1, func() strike {
-			return strike{blow: kills[i%len(kills)], lasts: within(random, 3*time.Second)}
+		add(1, func() fault {
+			return fault{faultKind: kills[i%len(kills)], lasts: within(random, 3*time.Second)}
 		})
 	}
-	lasting := func(what blow, most time.Duration) func() strike {
-		return func() strike { return strike{blow: what, lasts: time.Second + within(random, most)} }
+	lasting := func(what faultKind, most time.Duration) func() fault {
+		return func() fault { return fault{faultKind: what, lasts: time.Second + within(random, most)} }
 	}
-	times := func(what blow, most int) func() strike {
-		return func() strike { return strike{blow: what, times: 1 + random.IntN(most)} }
+	times := func(what faultKind, most int) func() fault {
+		return func() fault { return fault{faultKind: what, times: 1 + random.IntN(most)} }
 	}
 	others := max(1, s.kills/6)
 	add(others, lasting(stall, 6*time.Second))
 	add(others, times(tooMany, 20))
 	add(others, times(broken, 20))
-	add(others, lasting(deaf, 4*time.Second))
-	add(1, func() strike { return strike{blow: fillDisk, lasts: s.during / 4} })
+	add(others, lasting(receiverDown, 4*time.Second))
+	add(1, func() fault { return fault{faultKind: fillDisk, lasts: s.during / 4} })
 	zipf := popular(random, s)
 	some := func(most int) (orders []int) {
 		for range 1 + random.IntN(most) {
@@ -152,17 +152,19 @@ func planStrikes(random *rand.Rand, s size) []strike {
 		}
 		return orders
 	}
-	add(max(2, s.kills/3), func() strike { return strike{blow: cancelRuns, orders: some(10)} })
-	add(others, func() strike { return strike{blow: withoutLines, orders: some(2)} })
+	add(max(2, s.kills/3), func() fault { return fault{faultKind: cancelRuns, orders: some(10)} })
+	add(others, func() fault { return fault{faultKind: withoutLines, orders: some(2)} })
 	add(others, times(staleWrites, 2))
 	add(others, times(lostWrites, 2))
-	add(others, func() strike {
-		return strike{blow: lateWrites, times: 1 + random.IntN(2), lasts: within(random, 4*time.Second)}
+	add(others, func() fault {
+		late := times(lateWrites, 2)()
+		late.lasts = within(random, 4*time.Second)
+		return late
 	})
 	add(others, times(brokenWrites, 2))
 	add(others, times(tooManyWrites, 2))
-	slices.SortStableFunc(strikes, func(a, b strike) int { return int(a.at - b.at) })
-	return strikes
+	slices.SortStableFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
+	return faults
 }
 
 func within(random *rand.Rand, d time.Duration) time.Duration {

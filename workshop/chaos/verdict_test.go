@@ -30,8 +30,8 @@ import (
 type verdict struct {
 	seed uint64
 	size
-	struck map[blow]int
-	killed int
+	injected map[faultKind]int
+	killed   int
 
 	sent, attempts, failedAttempts int
 	fetches                        int
@@ -58,7 +58,7 @@ type verdict struct {
 func (r *chaos) judge(t *testing.T, seed uint64, s size) *verdict {
 	t.Helper()
 	v := &verdict{
-		seed: seed, size: s, struck: r.struck,
+		seed: seed, size: s, injected: r.injected,
 		ingressBefore: r.ingressAtRest, workerBefore: r.workerAtRest,
 	}
 	for _, p := range []*part{r.ingress, r.worker, r.temporal} {
@@ -411,12 +411,12 @@ func (v *verdict) table() string {
 	b.WriteString("| | |\n| --- | --- |\n")
 	row("seed", "%d", v.seed)
 	row("edits by people, orders", "%d, %d, within %v", v.deliveries, v.orders, v.during)
-	var struck []string
-	for what, times := range v.struck {
-		struck = append(struck, fmt.Sprintf("%s %d×", what, times))
+	var injected []string
+	for what, times := range v.injected {
+		injected = append(injected, fmt.Sprintf("%s %d×", what, times))
 	}
-	slices.Sort(struck)
-	row("what went wrong", "%s", strings.Join(struck, ", "))
+	slices.Sort(injected)
+	row("what went wrong", "%s", strings.Join(injected, ", "))
 	row("deliveries, requests for them, requests that failed and were repeated", "%d, %d, %d",
 		v.sent, v.attempts, v.failedAttempts)
 	row("deliveries answered with 2xx that no fetch followed", "0")
