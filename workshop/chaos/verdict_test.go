@@ -416,25 +416,27 @@ func (v *verdict) table() string {
 		injected = append(injected, fmt.Sprintf("%s %d×", what, times))
 	}
 	slices.Sort(injected)
-	row("what went wrong", "%s", strings.Join(injected, ", "))
-	row("deliveries, requests for them, requests that failed and were repeated", "%d, %d, %d",
+	row("injected faults", "%s", strings.Join(injected, ", "))
+	row("deliveries, attempts, failed attempts", "%d, %d, %d",
 		v.sent, v.attempts, v.failedAttempts)
-	row("deliveries answered with 2xx that no fetch followed", "0")
-	row("deliveries whose last fetch began before their answer was read", "%d", v.fetchedWhileAnswered)
-	row("orders whose last report is not of their last version, runs stuck", "0, 0")
-	row("requests for an order at InFlow", "%d, %.2f per delivery",
+	row("accepted deliveries (2xx) without a later fetch", "0")
+	row("accepted deliveries fetched before their answer was read", "%d",
+		v.fetchedWhileAnswered)
+	row("orders with an outdated last report, stuck runs", "0, 0")
+	row("fetches of orders from InFlow", "%d, %.2f per delivery",
 		v.fetches, float64(v.fetches)/float64(v.sent))
-	row("hold marks written or taken away, writes refused as stale, failed or lost their answer",
+	row("hold marks written or removed, writes refused as stale, writes that failed or lost their answer",
 		"%d, %d, %d", v.writes.applied, v.writes.stale, v.writes.failed)
-	row("held orders without a mark, other orders with one", "0, 0")
-	row("orders that differ from what people wrote in anything but the mark", "0")
+	row("held orders without a mark, other orders with a mark", "0, 0")
+	row("orders changed in anything but the mark", "0")
 	row("runs cancelled by hand", "%d", v.cancelled)
-	row("orders whose last answers lacked their lines, reported as passed", "%d, 0", v.incomplete)
-	row("orders held at the end, with more findings than a report lists", "%d, %d", v.held, v.hugeHeld)
-	row("notices, sent twice for one confirmed set", "%d, 0", v.notices)
+	row("orders without lines in InFlow's last answers, reported as passed", "%d, 0", v.incomplete)
+	row("orders held at the end, those with more findings than a report lists", "%d, %d",
+		v.held, v.hugeHeld)
+	row("notices, duplicates for one confirmed set", "%d, 0", v.notices)
 	row("notices repeated with the same key after a crash", "%d", v.noticesTwice)
 	row("caught up after the last fault", "%v", v.caughtUpAfter.Round(time.Second))
-	row("scrapes and probes answered, of a dead process, unanswered or wrong", "%d, %d, 0",
+	row("scrapes and probes answered, sent to a dead process, unanswered or wrong", "%d, %d, 0",
 		v.scrapes, v.scrapesAway)
 	row("slowest answer to a scrape or probe", "%v", v.slowestScrape.Round(time.Millisecond))
 	row("goroutines of ingress, worker: before, after", "%d → %d, %d → %d",
