@@ -152,7 +152,7 @@ func (r *Rules) startPoll(ctx context.Context) *poll {
 		r.current = started
 		go func() {
 			defer close(started.ended)
-			started.changed = r.poll(ctx)
+			started.changed = r.checkFiles(ctx)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.current = nil
@@ -161,8 +161,8 @@ func (r *Rules) startPoll(ctx context.Context) *poll {
 	return r.current
 }
 
-// poll checks the files for changes once. It reports whether it replaced the set.
-func (r *Rules) poll(ctx context.Context) bool {
+// checkFiles checks the files for changes once. It reports whether it replaced the set.
+func (r *Rules) checkFiles(ctx context.Context) bool {
 	read := func(path string, size int64) ([]byte, error) {
 		return rulefile.ReadFile(ctx, path, size)
 	}
