@@ -30,7 +30,7 @@ func (l *loader) compile() *rules.Set {
 		if l.ctx.Err() != nil {
 			return nil
 		}
-		compiled := l.rule(r)
+		compiled := l.compileRule(r)
 		compiled.Enabled = r.Enabled == nil || bool(*r.Enabled)
 		compiled.Examples = l.examples(r)
 		all = append(all, compiled)
@@ -52,15 +52,15 @@ func (l *loader) examples(r *mergedRule) []*rules.Example {
 		if len(e.Params) > 0 && l.ctx.Err() == nil {
 			entry := *r.ruleEntry
 			entry.Params = entry.Params.with(e.Params)
-			compiled.Variant = l.rule(&mergedRule{&entry, r.defaults})
+			compiled.Variant = l.compileRule(&mergedRule{&entry, r.defaults})
 		}
 		out = append(out, compiled)
 	}
 	return out
 }
 
-// rule compiles one rule. The result is usable only if there are no faults.
-func (l *loader) rule(r *mergedRule) *rules.Rule {
+// compileRule compiles one rule. The result is usable only if there are no faults.
+func (l *loader) compileRule(r *mergedRule) *rules.Rule {
 	out := &rules.Rule{Info: rules.Info{
 		ID: r.ID.value, Scope: r.Scope.value, Description: r.Description.value,
 		Shadow: r.Shadow != nil && bool(*r.Shadow), Requires: slices.Clone(r.Requires),
@@ -83,9 +83,9 @@ func (l *loader) rule(r *mergedRule) *rules.Rule {
 	} else {
 		env = l.expressions(out, r)
 	}
-	l.applies(out, r, env)
+	l.compileCondition(out, r, env)
 	if r.Skip != nil {
-		out.SkipFor = l.program(out, env, r.Skip, ordercel.OrderScope, ordercel.Text)
+		out.SkipFor = l.compileExpression(out, env, r.Skip, ordercel.OrderScope, ordercel.Text)
 	}
 	slices.Sort(out.Requires)
 	out.Requires = slices.Compact(out.Requires)
@@ -171,7 +171,7 @@ func (l *loader) expressions(out *rules.Rule, r *mergedRule) *ordercel.Env {
 		{r.WarnIf, ordercel.Bool, &x.WarnIf},
 	} {
 		if part.from != nil {
-			*part.to = l.program(out, env, part.from, scope, part.kind)
+			*part.to = l.compileExpression(out, env, part.from, scope, part.kind)
 		}
 	}
 	if out.Description == "" && r.Message != nil {
@@ -193,8 +193,9 @@ func nodeText(node *yaml.Node) string {
 	return out.String()
 }
 
-// program compiles an expression of a rule. It returns nil if the expression has a fault.
-func (l *loader) program(
+// compileExpression compiles an expression of a rule. It returns nil if the expression has a
+// fault.
+func (l *loader) compileExpression(
 	out *rules.Rule, env *ordercel.Env, x *expression, scope ordercel.Scope, kind ordercel.Kind,
 ) *ordercel.Program {
 	program, problems := env.Compile(x.text, scope, kind)
@@ -222,9 +223,10 @@ func (l *loader) require(out *rules.Rule, program *ordercel.Program) {
 	}
 }
 
-// applies compiles the condition that decides whether the rule is evaluated. This is the rule's own
-// condition, or else the default condition of its file, which is compiled once for all rules.
-func (l *loader) applies(out *rules.Rule, r *mergedRule, env *ordercel.Env) {
+// compileCondition compiles the condition that decides whether the rule is evaluated. This is the
+// rule's own condition, or else the default condition of its file, which is compiled once for all
+// rules.
+func (l *loader) compileCondition(out *rules.Rule, r *mergedRule, env *ordercel.Env) {
 	x := r.Applies
 	if x == nil {
 		if x = r.defaults.When; x == nil {
