@@ -16,28 +16,11 @@ import (
 	"error-check-gate/internal/orderlife"
 )
 
-// TestSecurityPageNamesExistingTests checks that every test and file that the page names exists.
-func TestSecurityPageNamesExistingTests(t *testing.T) {
+// TestSecurityPageNamesExistingFiles checks that every file that the page names exists.
+func TestSecurityPageNamesExistingFiles(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")
 	require.NoError(t, err)
-	tests := map[string]bool{}
-	require.NoError(t, filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		source, err := os.ReadFile(path)
-		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source,
-			-1) {
-			tests[string(match[1])] = true
-		}
-		return err
-	}))
-	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
-	require.Greater(t, len(named), 30)
-	for _, match := range named {
-		assert.True(t, tests[string(match[1])], "there is no test %s", match[1])
-	}
 	for _, match := range regexp.MustCompile(
 		"`([\\w.-]*(?:/[\\w./-]+|\\.(?:yml|mod|sum)))`|\\]\\((\\w+\\.md)\\)").FindAllSubmatch(page, -1) {
 		path := "../../" + string(match[1])
