@@ -425,7 +425,7 @@ func (v *verdict) table() string {
 	row("orders with an outdated last report, stuck runs", "0, 0")
 	row("fetches of orders from InFlow", "%d, %.2f per delivery",
 		v.fetches, float64(v.fetches)/float64(v.sent))
-	row("hold marks written or removed, writes refused as stale, writes that failed or lost their answer",
+	row("hold marks written or removed, writes refused as stale, writes failed or without an answer",
 		"%d, %d, %d", v.writes.applied, v.writes.stale, v.writes.failed)
 	row("held orders without a mark, other orders with a mark", "0, 0")
 	row("orders changed in anything but the mark", "0")
