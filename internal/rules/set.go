@@ -18,7 +18,7 @@ import (
 // engineRevision is part of every digest. Raise it if a change of this package, the checks or the
 // expression language can change the findings of an unchanged rule set: orders under watch are
 // then evaluated again.
-const engineRevision = 5
+const engineRevision = 6
 
 // Set is a list of rules, ready to evaluate. It is immutable and safe for concurrent use.
 type Set struct {

@@ -163,7 +163,7 @@ func TestFindingSaysWhatWhereAndWhatToDo(t *testing.T) {
 		Message:    "Line 2 (Base Cabinet): the subtotal is 60.00, but 2 × 50.00 less 5 % is 95.00",
 		Expected:   "95.00", Actual: "60.00",
 		Fix: "Enter quantity, price or discount of the line again, " +
-			"so that the subtotal is calculated anew",
+			"so that InFlow recalculates the subtotal",
 	}, checked.Findings[0])
 
 	checked = rulestest.Evaluate(t, rulestest.ArithmeticSet(t),

@@ -42,7 +42,7 @@ func lineSubtotal(p *params) rules.Check {
 				Expected: expected,
 				Actual:   money.Text(subTotal),
 				Fix: "Enter quantity, price or discount of the line again, " +
-					"so that the subtotal is calculated anew",
+					"so that InFlow recalculates the subtotal",
 			})
 			return nil
 		})
@@ -104,7 +104,7 @@ func orderSubtotal(p *params) rules.Check {
 					money.Text(actual), keyed(e, expected)),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
-				Fix: "Save the order again in InFlow, so that the subtotal is calculated anew; if it stays, " +
+				Fix: "Save the order again, so that InFlow recalculates the subtotal; if it stays, " +
 					"look for a line that is missing or doubled",
 			})
 		}

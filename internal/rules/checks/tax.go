@@ -44,7 +44,7 @@ func taxAmounts(p *params) rules.Check {
 					Expected: keyed(e, readings[0]),
 					Actual:   money.Text(tax.actual),
 					Fix: "Check taxing scheme, tax codes and freight of the order, " +
-						"and save it again in InFlow, so that the taxes are calculated anew",
+						"and save it again, so that InFlow recalculates the taxes",
 				})
 			}
 		}

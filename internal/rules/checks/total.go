@@ -27,8 +27,8 @@ func orderTotal(p *params) rules.Check {
 					totalFormula(e.Order), keyed(e, readings[0])),
 				Expected: keyed(e, readings[0]),
 				Actual:   money.Text(actual),
-				Fix: "Check freight, taxes and return charges, and save the order again in InFlow, " +
-					"so that the total is calculated anew",
+				Fix: "Check freight, taxes and return charges, and save the order again, " +
+					"so that InFlow recalculates the total",
 			})
 		}
 		return nil
@@ -100,8 +100,8 @@ func balance(p *params) rules.Check {
 					money.Text(total), money.Text(paid), keyed(e, expected)),
 				Expected: keyed(e, expected),
 				Actual:   money.Text(actual),
-				Fix: "Check the payments of the order, and save it again in InFlow, " +
-					"so that the balance is calculated anew",
+				Fix: "Check the payments of the order, and save it again, " +
+					"so that InFlow recalculates the balance",
 			})
 		}
 		return nil
