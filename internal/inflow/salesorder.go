@@ -126,6 +126,15 @@ type Quantity struct {
 	SerialNumbers    []string `json:"serialNumbers,omitzero"` // never blank
 }
 
+// Priced returns the quantity to multiply by the unit price. It is in the line's unit of measure if
+// InFlow sent that quantity, otherwise in the product's standard unit.
+func (q *Quantity) Priced() Amount {
+	if q.UomQuantity.Valid {
+		return q.UomQuantity
+	}
+	return q.StandardQuantity
+}
+
 // PercentOrFixed is a discount or a cost: a percentage, or an amount of money;
 // schema PercentOrFixedAmount.
 type PercentOrFixed struct {

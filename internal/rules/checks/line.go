@@ -13,13 +13,9 @@ import (
 	"error-check-gate/internal/rules/productcode"
 )
 
-// quantity returns the quantity to multiply by the unit price. It is in the line's unit of measure
-// if InFlow sent that quantity, otherwise in the product's standard unit.
+// quantity returns the quantity to multiply by the unit price.
 func quantity(line *inflow.SalesOrderLine) decimal.Decimal {
-	if line.Quantity.UomQuantity.Valid {
-		return line.Quantity.UomQuantity.Decimal
-	}
-	return line.Quantity.StandardQuantity.Decimal
+	return line.Quantity.Priced().Decimal
 }
 
 // standardQuantity returns a quantity in the product's standard unit of measure, which stock and

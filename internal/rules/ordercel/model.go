@@ -66,7 +66,8 @@ var (
 		included("product", inflow.IncludeLinesProduct, "", access(productType.cel,
 			func(l *Line) ref.Val { return &l.product }, func(l *Line) bool { return l.Product != nil })),
 		named("description", "", text(func(l *Line) string { return l.Description })),
-		named("quantity", "in the line's unit of measure; negative for a return", amount(units)),
+		named("quantity", "in the line's unit of measure; negative for a return",
+			amount(func(l *Line) inflow.Amount { return l.Quantity.Priced() })),
 		named("standardQuantity", "the quantity in the product's standard unit of measure",
 			amount(func(l *Line) inflow.Amount { return l.Quantity.StandardQuantity })),
 		named("uom", "the line's unit of measure", text(func(l *Line) string { return l.Quantity.Uom })),
@@ -398,15 +399,6 @@ func (o *Order) Len() int { return len(o.lines) }
 
 // Line returns the line at index i.
 func (o *Order) Line(i int) *Line { return &o.lines[i] }
-
-// units returns the quantity to multiply by the unit price. It is in the line's unit of measure if
-// InFlow sent that quantity, otherwise in the product's standard unit.
-func units(l *Line) inflow.Amount {
-	if l.Quantity.UomQuantity.Valid {
-		return l.Quantity.UomQuantity
-	}
-	return l.Quantity.StandardQuantity
-}
 
 // distinct returns the strings of list without duplicates, sorted.
 func distinct(list []string) []string {
