@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
 )
 
@@ -21,16 +22,21 @@ const heldOrders = 500
 func BenchmarkHeldOrders(b *testing.B) {
 	s := newStack(b, options{settings: holding(0), noWorker: true})
 	s.startWorker()
-	var last string
-	heapBefore := heap()
-	began := time.Now()
-	for i := range heldOrders {
+	// The stand-in for InFlow runs in this process too. It has the orders before the first
+	// measurement, so that the difference is the worker's share.
+	lost := fakeinflow.DeliveryFault{Lost: true, Times: heldOrders}
+	require.NoError(b, s.fake.SetDeliveryFault(lost))
+	ids := make([]string, heldOrders)
+	for i := range ids {
 		order := s.sample("balance-wrong")
 		order["orderNumber"] = fmt.Sprintf("SO-%06d", i)
 		id, err := s.fake.AddOrder(order)
 		require.NoError(b, err)
-		last = id
+		ids[i] = id
 	}
+	heapBefore := heap()
+	began := time.Now()
+	s.deliver(ids)
 	count := func(query string) int64 {
 		answer, err := s.temporal.CountWorkflow(b.Context(),
 			&workflowservice.CountWorkflowExecutionsRequest{Query: query})
@@ -44,6 +50,7 @@ func BenchmarkHeldOrders(b *testing.B) {
 	b.ReportMetric(heldOrders/time.Since(began).Seconds(), "held/s")
 	b.ReportMetric(float64(heap()-heapBefore)/heldOrders, "worker-B/held")
 
+	last := ids[len(ids)-1]
 	described, err := s.temporal.DescribeWorkflowExecution(b.Context(), ordercheck.WorkflowID(last),
 		"")
 	require.NoError(b, err)
