@@ -489,7 +489,8 @@ func TestSampleOrders(t *testing.T) {
 	require.NoError(t, err)
 	have, err := os.ReadFile(sample)
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(want, have), "rules/examples/orders.jsonl is stale: run make rules-reference")
+	require.True(t, bytes.Equal(want, have),
+		"rules/examples/orders.jsonl is stale: run make rules-reference")
 }
 
 // BenchmarkRun evaluates 10,000 orders of 10 lines with one of the shipped sets, and with both.

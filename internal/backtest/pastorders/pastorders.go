@@ -139,8 +139,9 @@ func newCatalog() []*inflow.Product {
 		category := i % len(categories)
 		price := decimal.MustNew(int64(1000+i*37), 2)
 		catalog[i] = &inflow.Product{
-			ProductID: id(products, i), Name: fmt.Sprintf("%s, size %d", goods[i%len(goods)], 1+i/len(goods)),
-			SKU: fmt.Sprintf("P-%03d", i), IsActive: &yes, ItemType: "StockedProduct",
+			ProductID: id(products, i),
+			Name:      fmt.Sprintf("%s, size %d", goods[i%len(goods)], 1+i/len(goods)),
+			SKU:       fmt.Sprintf("P-%03d", i), IsActive: &yes, ItemType: "StockedProduct",
 			CategoryID: id(others, category),
 			Category: &inflow.Category{
 				CategoryID: id(others, category), Name: categories[category],

@@ -18,11 +18,13 @@ const customerID, productID = "5b1d0000-0000-4000-8000-00000000000c", "5b1d0000-
 // orderOfBoth returns an order with the customer and, on two lines, the product.
 func orderOfBoth() map[string]any {
 	line := func() map[string]any {
-		return map[string]any{"productId": productID, "product": map[string]any{"productId": productID, "name": "Base Cabinet", "isActive": true}}
+		return map[string]any{"productId": productID,
+			"product": map[string]any{"productId": productID, "name": "Base Cabinet", "isActive": true}}
 	}
 	return map[string]any{
-		"customerId": customerID, "customer": map[string]any{"customerId": customerID, "name": "Oak", "discount": "0.0"},
-		"lines": []any{line(), line()},
+		"customerId": customerID,
+		"customer":   map[string]any{"customerId": customerID, "name": "Oak", "discount": "0.0"},
+		"lines":      []any{line(), line()},
 	}
 }
 
@@ -38,11 +40,14 @@ func TestCustomersAndProductsAreShared(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{Clock: fixedClock})
 	one, two := a.add(orderOfBoth()), a.add(orderOfBoth())
 	a.subscribe(orders.url, documentedEvents...)
-	a.subscribe(customers.url, "customer.updated", "ProductUpdatedV1", "customer.created", "product.created")
+	a.subscribe(customers.url, "customer.updated", "ProductUpdatedV1", "customer.created",
+		"product.created")
 	version := a.Orders()[0].Version
 
-	require.NoError(t, a.EditCustomer(customerID, func(customer map[string]any) { customer["name"] = "Ash" }))
-	require.NoError(t, a.EditProduct(strings.ToUpper(productID), func(product map[string]any) { product["isActive"] = false }))
+	require.NoError(t,
+		a.EditCustomer(customerID, func(customer map[string]any) { customer["name"] = "Ash" }))
+	require.NoError(t, a.EditProduct(strings.ToUpper(productID),
+		func(product map[string]any) { product["isActive"] = false }))
 	a.settle()
 	for _, id := range []string{one, two} {
 		assert.Equal(t, "Ash", within[string](t, a.included(id), "customer", "name"))
@@ -72,7 +77,8 @@ func TestCustomersAndProductsAreShared(t *testing.T) {
 	require.NoError(t, a.SetField(one, "lines.1.product.name", "Wall Cabinet"))
 	assert.Equal(t, "Wall Cabinet", within[string](t, a.included(two), "lines", 0, "product", "name"))
 	// Fields that a new order does not name stay as the account has them.
-	third := a.add(map[string]any{"customerId": customerID, "customer": map[string]any{"customerId": customerID, "discount": "5.0"}})
+	third := a.add(map[string]any{"customerId": customerID,
+		"customer": map[string]any{"customerId": customerID, "discount": "5.0"}})
 	assert.Equal(t, "Ash", within[string](t, a.included(third), "customer", "name"))
 	assert.Equal(t, "5.0", within[string](t, a.included(one), "customer", "discount"))
 	a.settle()
@@ -80,7 +86,8 @@ func TestCustomersAndProductsAreShared(t *testing.T) {
 	for _, delivery := range a.Deliveries() {
 		events[delivery.Event]++
 	}
-	assert.Equal(t, map[string]int{"customer.updated": 2, "ProductUpdatedV1": 2, "salesOrder.updated": 1, "salesOrder.created": 1}, events)
+	assert.Equal(t, map[string]int{"customer.updated": 2, "ProductUpdatedV1": 2,
+		"salesOrder.updated": 1, "salesOrder.created": 1}, events)
 }
 
 func TestAnOrderFollowsItsCustomerID(t *testing.T) {
@@ -90,7 +97,8 @@ func TestAnOrderFollowsItsCustomerID(t *testing.T) {
 	id := a.add(orderOfBoth())
 	require.NoError(t, a.SetField(id, "customerId", other))
 	assert.Equal(t, "Elm", within[string](t, a.included(id), "customer", "name"))
-	require.NoError(t, a.EditOrder(id, func(order map[string]any) { order["customerId"], order["customer"] = nil, nil }))
+	require.NoError(t,
+		a.EditOrder(id, func(order map[string]any) { order["customerId"], order["customer"] = nil, nil }))
 	assert.Nil(t, a.included(id)["customer"])
 	byID := a.add(map[string]any{"customerId": customerID})
 	assert.Equal(t, "Oak", within[string](t, a.included(byID), "customer", "name"))
@@ -107,7 +115,8 @@ func TestAdminCustomersAndProducts(t *testing.T) {
 		id := within[string](t, added.object(t), field)
 		patched := a.fake(http.MethodPatch, path+"/"+id, `{"isActive":false}`)
 		require.Equal(t, 200, patched.status, "%s", patched.body)
-		assert.Equal(t, map[string]any{field: id, "name": "Oak", "isActive": false, "timestamp": patched.object(t)["timestamp"]}, patched.object(t))
+		assert.Equal(t, map[string]any{field: id, "name": "Oak", "isActive": false,
+			"timestamp": patched.object(t)["timestamp"]}, patched.object(t))
 		assert.Equal(t, patched.object(t), a.fake(http.MethodGet, path+"/"+id, "").object(t))
 		assert.Equal(t, []map[string]any{patched.object(t)}, a.fake(http.MethodGet, path, "").list(t))
 		for _, method := range []string{http.MethodGet, http.MethodPatch} {
@@ -133,7 +142,8 @@ func TestStaleReads(t *testing.T) {
 	id := a.add(order)
 	seconds.Store(20)
 	require.NoError(t, a.SetField(id, "total", "2.00"))
-	require.NoError(t, a.EditCustomer(customerID, func(customer map[string]any) { customer["name"] = "Ash" }))
+	require.NoError(t,
+		a.EditCustomer(customerID, func(customer map[string]any) { customer["name"] = "Ash" }))
 	younger := a.add(nil)
 	newest := a.Orders()[0].Version
 	require.NoError(t, a.SetFault(fakeinflow.Fault{Stale: 2 * time.Second}))
@@ -143,7 +153,8 @@ func TestStaleReads(t *testing.T) {
 	assert.Equal(t, "1.00", stale["total"])
 	assert.Less(t, stale["timestamp"], newest)
 	assert.Equal(t, "Oak", within[string](t, stale, "customer", "name"))
-	assert.Equal(t, stale["timestamp"], a.Requests()[0].OrderVersion, "the log has the version in the answer")
+	assert.Equal(t, stale["timestamp"], a.Requests()[0].OrderVersion,
+		"the log has the version in the answer")
 	assert.Equal(t, 404, get(younger).status)
 	require.Len(t, listed(), 1)
 	assert.Equal(t, "1.00", listed()[0]["total"])
@@ -166,24 +177,29 @@ func TestStaleReads(t *testing.T) {
 func TestNewOrdersAreIncomplete(t *testing.T) {
 	var seconds atomic.Int64
 	a := newAccount(t, fakeinflow.Options{Clock: func() time.Time { return eventTime.Add(time.Duration(seconds.Load()) * time.Second) }})
-	require.NoError(t, a.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Incomplete: 2 * time.Second}))
+	require.NoError(t,
+		a.SetFault(fakeinflow.Fault{Route: fakeinflow.RouteGetSalesOrder, Incomplete: 2 * time.Second}))
 	id := a.add(orderOfBoth())
 	assert.Equal(t, []any{}, a.included(id)["lines"])
-	assert.Len(t, within[[]any](t, a.api(http.MethodGet, "/sales-orders?include=lines", "").list(t)[0], "lines"), 2, "another route")
+	assert.Len(t, within[[]any](t, a.api(http.MethodGet, "/sales-orders?include=lines", "").list(t)[0],
+		"lines"), 2, "another route")
 	seconds.Store(2)
 	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2)
 	require.NoError(t, a.EditOrder(id, func(map[string]any) {}))
-	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2, "an edit does not change when the order was created")
+	assert.Len(t, within[[]any](t, a.included(id), "lines"), 2,
+		"an edit does not change when the order was created")
 }
 
 func TestIncludesAreLeftOut(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(samples(t)[0].Order)
 	order := func() map[string]any {
-		return a.api(http.MethodGet, "/sales-orders/"+id+"?include=customer,lines.product.category,paymentLines", "").object(t)
+		return a.api(http.MethodGet,
+			"/sales-orders/"+id+"?include=customer,lines.product.category,paymentLines", "").object(t)
 	}
 	whole := order()
-	require.NoError(t, a.SetFault(fakeinflow.Fault{LeftOut: []string{"lines.product", "Customer"}, Times: 1}))
+	require.NoError(t,
+		a.SetFault(fakeinflow.Fault{LeftOut: []string{"lines.product", "Customer"}, Times: 1}))
 	got := order()
 	assert.NotContains(t, got, "customer")
 	assert.Contains(t, got, "customerId")
@@ -248,7 +264,8 @@ func TestFaultsAreRefusedInWords(t *testing.T) {
 
 func TestRetryAfterComesSometimes(t *testing.T) {
 	for when, want := range map[fakeinflow.RetryAfter][]string{
-		"": {"60", "60", "60"}, fakeinflow.RetryAfterNever: {"", "", ""}, fakeinflow.RetryAfterSometimes: {"60", "", "60"},
+		"": {"60", "60", "60"}, fakeinflow.RetryAfterNever: {"", "",
+			""}, fakeinflow.RetryAfterSometimes: {"60", "", "60"},
 	} {
 		a := newAccount(t, fakeinflow.Options{RequestsPerMinute: 1, RetryAfter: when, Clock: fixedClock})
 		a.api(http.MethodGet, "/webhooks", "")

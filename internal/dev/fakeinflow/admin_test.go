@@ -46,7 +46,8 @@ func TestAdminOrders(t *testing.T) {
 	assert.Equal(t, id, document["salesOrderId"])
 	assert.Equal(t, "13.00", document["total"])
 	assert.NotContains(t, document, "customer", "null removes")
-	assert.Equal(t, []any{map[string]any{"subTotal": "13.00"}}, document["lines"], "a list is replaced")
+	assert.Equal(t, []any{map[string]any{"subTotal": "13.00"}}, document["lines"],
+		"a list is replaced")
 	address, _ := document["billingAddress"].(map[string]any)
 	assert.Equal(t, "Galway", address["city"])
 	assert.NotContains(t, address, "state")
@@ -69,7 +70,8 @@ func TestAdminOrders(t *testing.T) {
 	for name, body := range map[string]string{"not JSON": "{", "list": "[]", "null": "null", "two": "{}{}", "id": `{"salesOrderId":"a b"}`} {
 		assert.Equal(t, 400, a.fake(http.MethodPost, "orders", body).status, name)
 	}
-	assert.Equal(t, 415, a.fake(http.MethodPost, "orders", "{}", header("Content-Type", "text/plain")).status)
+	assert.Equal(t, 415,
+		a.fake(http.MethodPost, "orders", "{}", header("Content-Type", "text/plain")).status)
 	assert.Equal(t, 413, a.fake(http.MethodPost, "orders", `{"a":"`+strings.Repeat("x", 5<<20)+`"}`).status)
 	assert.Equal(t, 405, a.fake(http.MethodPut, "orders", "{}").status)
 }
@@ -127,8 +129,10 @@ func TestAdminIsLocal(t *testing.T) {
 		assert.Equal(t, 403, a.fake(http.MethodPost, "orders", "{}", change).status, name)
 	}
 	assert.Empty(t, a.Orders())
-	assert.Equal(t, 201, a.fake(http.MethodPost, "orders", "{}", header("Sec-Fetch-Site", "same-origin")).status)
-	assert.Equal(t, 200, a.fake(http.MethodGet, "orders", "", header("Authorization", "")).status, "it needs no key")
+	assert.Equal(t, 201,
+		a.fake(http.MethodPost, "orders", "{}", header("Sec-Fetch-Site", "same-origin")).status)
+	assert.Equal(t, 200, a.fake(http.MethodGet, "orders", "", header("Authorization", "")).status,
+		"it needs no key")
 }
 
 func TestPage(t *testing.T) {
@@ -202,8 +206,10 @@ func TestPageKeepsNulls(t *testing.T) {
 	html := string(a.fake(http.MethodGet, "?order="+id, "").body)
 	assert.Contains(t, html, `name="orderFreight" value=""`)
 	assert.NotContains(t, html, `lines.0.discount`, "there is no discount to edit")
-	form := url.Values{"version": {fmt.Sprint(order["timestamp"])}, "orderFreight": {""}, "total": {"5.00"}}
-	saved := a.fake(http.MethodPost, "orders/"+id+"/edit", form.Encode(), header("Content-Type", "application/x-www-form-urlencoded"))
+	form := url.Values{"version": {fmt.Sprint(order["timestamp"])}, "orderFreight": {""},
+		"total": {"5.00"}}
+	saved := a.fake(http.MethodPost, "orders/"+id+"/edit", form.Encode(),
+		header("Content-Type", "application/x-www-form-urlencoded"))
 	require.Equal(t, 200, saved.status)
 	order, err = a.Order(id)
 	require.NoError(t, err)
@@ -217,7 +223,8 @@ func TestServe(t *testing.T) {
 	defer server.Close()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	a := &account{Server: server, t: t, url: "http://" + listener.Addr().String(), client: http.DefaultClient}
+	a := &account{Server: server, t: t, url: "http://" + listener.Addr().String(),
+		client: http.DefaultClient}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listener) }()
@@ -269,7 +276,8 @@ func TestPageFindsAmongManyOrders(t *testing.T) {
 func TestPageCopiesAnOrder(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{})
 	id := a.add(samples(t)[0].Order)
-	copied := a.fake(http.MethodPost, "orders/"+id+"/copy", "", header("Content-Type", "application/x-www-form-urlencoded"))
+	copied := a.fake(http.MethodPost, "orders/"+id+"/copy", "",
+		header("Content-Type", "application/x-www-form-urlencoded"))
 	require.Equal(t, 200, copied.status)
 	require.Len(t, a.Orders(), 2)
 	one, err := a.Order(id)

@@ -231,7 +231,8 @@ func TestDeliveryFailsWithoutAnAnswer(t *testing.T) {
 	defer slow.Close()
 	for name, url := range map[string]string{"cut": cut.URL, "slow": slow.URL, "nobody there": "http://127.0.0.1:1/"} {
 		t.Run(name, func(t *testing.T) {
-			a := newAccount(t, fakeinflow.Options{RetryDelays: []time.Duration{}, DeliveryTimeout: 50 * time.Millisecond})
+			a := newAccount(t,
+				fakeinflow.Options{RetryDelays: []time.Duration{}, DeliveryTimeout: 50 * time.Millisecond})
 			a.subscribe(url, documentedEvents...)
 			a.add(nil)
 			deliveries := a.settle()
@@ -305,14 +306,16 @@ func TestDeliveryFaults(t *testing.T) {
 	})
 	t.Run("delayed", func(t *testing.T) {
 		a, _, names := start(t)
-		require.NoError(t, a.SetDeliveryFault(fakeinflow.DeliveryFault{Delay: 30 * time.Millisecond, Times: 1}))
+		require.NoError(t,
+			a.SetDeliveryFault(fakeinflow.DeliveryFault{Delay: 30 * time.Millisecond, Times: 1}))
 		before := time.Now()
 		edit(a, names, "first")
 		assert.GreaterOrEqual(t, a.settle()[0].Attempts[0].Start.Sub(before), 30*time.Millisecond)
 	})
 	t.Run("reordered", func(t *testing.T) {
 		a, hook, names := start(t)
-		require.NoError(t, a.SetDeliveryFault(fakeinflow.DeliveryFault{Reordered: true, Delay: time.Hour, Times: 1}))
+		require.NoError(t,
+			a.SetDeliveryFault(fakeinflow.DeliveryFault{Reordered: true, Delay: time.Hour, Times: 1}))
 		edit(a, names, "first")
 		edit(a, names, "second")
 		deliveries := a.settle()
@@ -330,7 +333,8 @@ func TestDeliveryFaults(t *testing.T) {
 		a, hook, names := start(t)
 		for id, name := range names {
 			if name == "second" {
-				require.NoError(t, a.SetDeliveryFault(fakeinflow.DeliveryFault{SalesOrderID: strings.ToUpper(id), Lost: true}))
+				require.NoError(t,
+					a.SetDeliveryFault(fakeinflow.DeliveryFault{SalesOrderID: strings.ToUpper(id), Lost: true}))
 			}
 		}
 		edit(a, names, "first")
@@ -372,7 +376,8 @@ func TestCloseEndsDeliveries(t *testing.T) {
 	require.NoError(t, a.EditOrder(id, func(map[string]any) {}))
 	require.NoError(t, a.WaitIdle(t.Context()))
 	for _, delivery := range a.Deliveries() {
-		assert.NotContains(t, []fakeinflow.DeliveryState{fakeinflow.DeliveryPending, fakeinflow.DeliveryDelivered}, delivery.State)
+		assert.NotContains(t, []fakeinflow.DeliveryState{fakeinflow.DeliveryPending,
+			fakeinflow.DeliveryDelivered}, delivery.State)
 	}
 	assert.Empty(t, hook.all())
 }
@@ -472,9 +477,11 @@ func TestUnsubscribingEndsDeliveries(t *testing.T) {
 	a := newAccount(t, fakeinflow.Options{RetryDelays: []time.Duration{time.Hour}})
 	a.subscribe(hook.url, documentedEvents...)
 	a.add(nil)
-	require.Eventually(t, func() bool { return len(a.Deliveries()[0].Attempts) == 1 }, generous, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(a.Deliveries()[0].Attempts) == 1 }, generous,
+		5*time.Millisecond)
 	assert.Equal(t, fakeinflow.DeliveryPending, a.Deliveries()[0].State)
-	subscription := within[string](t, a.api(http.MethodGet, "/webhooks", "").list(t)[0], "webHookSubscriptionId")
+	subscription := within[string](t, a.api(http.MethodGet, "/webhooks", "").list(t)[0],
+		"webHookSubscriptionId")
 	assert.Equal(t, 200, a.api(http.MethodDelete, "/webhooks/"+subscription, "").status)
 	assert.Equal(t, fakeinflow.DeliveryGivenUp, a.settle()[0].State)
 }

@@ -23,7 +23,8 @@ func TestRecentSamplesKeepTheirDistances(t *testing.T) {
 			}
 		}
 		for j := range is.PaymentLines {
-			assert.Equal(t, was.PaymentLines[j].DatePaid.Add(shift), is.PaymentLines[j].DatePaid.Time, sample.Name)
+			assert.Equal(t, was.PaymentLines[j].DatePaid.Add(shift), is.PaymentLines[j].DatePaid.Time,
+				sample.Name)
 			if paid := is.PaymentLines[j].DatePaid.Time; paid.After(last) {
 				last = paid
 			}
@@ -38,5 +39,6 @@ func TestRecentSamplesKeepTheirDistances(t *testing.T) {
 		}
 		assert.Equal(t, "2027-02-28", last.Format(time.DateOnly), sample.Name)
 	}
-	require.Equal(t, before[0].Order["orderDate"], samples(t)[0].Order["orderDate"], "the samples themselves do not change")
+	require.Equal(t, before[0].Order["orderDate"], samples(t)[0].Order["orderDate"],
+		"the samples themselves do not change")
 }

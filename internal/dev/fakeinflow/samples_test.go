@@ -181,7 +181,8 @@ func (a arithmetic) faults(order inflow.SalesOrder) []string {
 	check("tax1", tax1, order.Tax1.Decimal)
 	check("tax2", tax2, order.Tax2.Decimal)
 
-	total := a.sum(order.SubTotal.Decimal, freight, order.ReturnFee.Decimal, order.ReturnFreight.Decimal.Neg())
+	total := a.sum(order.SubTotal.Decimal, freight, order.ReturnFee.Decimal,
+		order.ReturnFreight.Decimal.Neg())
 	if !order.IsTaxInclusive {
 		total = a.sum(total, tax1, tax2)
 	}

@@ -602,7 +602,8 @@ func TestFaults(t *testing.T) {
 	)
 	set(fakeinflow.Fault{SalesOrderID: faulty, Body: "<html>", Times: 1})
 	assert.Equal(t, 200, get(sound).status, "another order does not meet the fault")
-	assert.Equal(t, 200, a.api(http.MethodGet, "/sales-orders", "").status, "another route does not meet the fault")
+	assert.Equal(t, 200, a.api(http.MethodGet, "/sales-orders", "").status,
+		"another route does not meet the fault")
 	assert.Equal(t, 500, get(faulty).status)
 	limited := get(faulty)
 	assert.Equal(t, 429, limited.status)
@@ -638,8 +639,10 @@ func TestFaults(t *testing.T) {
 	}
 
 	for name, fault := range map[string]fakeinflow.Fault{
-		"nothing": {}, "times only": {Times: 1}, "status": {Status: 99}, "negative": {Status: 500, Times: -1}, "retry after alone": {RetryAfter: 1, Latency: 1},
-		"dropped and answered": {Dropped: true, Status: 500}, "lost and cut": {AnswerLost: true, Cut: true}, "dropped and lost": {Dropped: true, AnswerLost: true},
+		"nothing": {}, "times only": {Times: 1}, "status": {Status: 99},
+		"negative": {Status: 500, Times: -1}, "retry after alone": {RetryAfter: 1, Latency: 1},
+		"dropped and answered": {Dropped: true, Status: 500},
+		"lost and cut":         {AnswerLost: true, Cut: true}, "dropped and lost": {Dropped: true, AnswerLost: true},
 	} {
 		assert.Error(t, a.SetFault(fault), name)
 	}

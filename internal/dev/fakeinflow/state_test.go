@@ -50,8 +50,10 @@ func TestStateIsKept(t *testing.T) {
 	assert.Greater(t, order["timestamp"], last, "versions keep growing")
 	customer := within[string](t, order, "customerId")
 	require.NoError(t, after.EditCustomer(customer, func(c map[string]any) { c["name"] = "Renamed" }))
-	assert.Equal(t, "Renamed", within[string](t, after.included(id), "customer", "name"), "orders still share them")
-	assert.Equal(t, "SO-000018", within[string](t, mustOrder(t, after, after.add(nil)), "orderNumber"), "no number comes twice")
+	assert.Equal(t, "Renamed", within[string](t, after.included(id), "customer", "name"),
+		"orders still share them")
+	assert.Equal(t, "SO-000018", within[string](t, mustOrder(t, after, after.add(nil)), "orderNumber"),
+		"no number comes twice")
 	after.settle()
 	got := hook.all()
 	require.NotEmpty(t, got)
@@ -78,7 +80,8 @@ func TestStateIsSavedAtOnce(t *testing.T) {
 	secret := a.subscribe("http://127.0.0.1:1/hook", "vendor.created")
 	assert.Contains(t, saved(), secret)
 	id := a.add(nil)
-	require.Eventually(t, func() bool { return strings.Contains(saved(), id) }, generous, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(saved(), id) }, generous,
+		5*time.Millisecond)
 
 	copied := filepath.Join(t.TempDir(), "copy.json")
 	require.NoError(t, os.WriteFile(copied, []byte(saved()), 0o600))

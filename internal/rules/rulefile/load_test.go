@@ -56,7 +56,8 @@ func TestEveryFaultIsReportedAtOnceWithItsPlace(t *testing.T) {
 	dir := filepath.Join("testdata", "faults")
 	want, err := os.ReadFile(filepath.Join(dir, "faults.txt"))
 	require.NoError(t, err)
-	assert.Equal(t, strings.Split(strings.TrimSpace(string(want)), "\n"), faultsOf(t, dir, "wrong.yaml"))
+	assert.Equal(t, strings.Split(strings.TrimSpace(string(want)), "\n"),
+		faultsOf(t, dir, "wrong.yaml"))
 }
 
 // TestTextThatBeginsWithABang reads an unquoted !order.isCancelled, although YAML takes its first
@@ -354,7 +355,8 @@ rules:
 	assert.Empty(t, checked.RuleErrors, "a rule on trial does not make a report incomplete")
 	assert.Equal(t, []ordercheck.ShadowResult{
 		{RuleID: "trial", Findings: 2},
-		{RuleID: "broken-trial", Error: "dueDate of Order is null, or Order itself is: test it with has() first"},
+		{RuleID: "broken-trial",
+			Error: "dueDate of Order is null, or Order itself is: test it with has() first"},
 		{RuleID: "quiet-trial"},
 	}, checked.Shadow)
 	const cancelled = "the order is cancelled"
