@@ -14,6 +14,7 @@ import (
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows"
+	"error-check-gate/workflows/workflowtest"
 )
 
 func TestDigestKnowsWhenTheLastOneWasMade(t *testing.T) {
@@ -40,8 +41,7 @@ func TestDigestKnowsWhenTheLastOneWasMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var suite testsuite.WorkflowTestSuite
-			env := suite.NewTestWorkflowEnvironment()
+			env := workflowtest.NewEnvironment()
 			env.SetStartTime(due.Add(time.Hour)) // the server was down
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "digest-2026-11-23T08:00:00Z"})
 			test.prepare(env)

@@ -10,18 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 
 	"error-check-gate/internal/ordercheck"
 	"error-check-gate/workflows/holdmarks"
+	"error-check-gate/workflows/workflowtest"
 )
 
 func TestStopEndsWhenSomebodyResumesOrCancels(t *testing.T) {
 	t.Parallel()
 	for _, cancels := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cancels %t", cancels), func(t *testing.T) {
-			var suite testsuite.WorkflowTestSuite
-			env := suite.NewTestWorkflowEnvironment()
+			env := workflowtest.NewEnvironment()
 			notified := 0
 			env.RegisterActivityWithOptions(
 				func(context.Context, ordercheck.HoldMarksStop) error { notified++; return nil },
