@@ -52,7 +52,7 @@ func (o *salesOrder) details(ctx workflow.Context) string {
 			e.RuleID, ordercheck.Markdown(e.Error))
 	}
 	if more := len(report.RuleErrors) - maxDetailRules; more > 0 {
-		fmt.Fprintf(&b, "\n%d more rules could not be evaluated: see the report.\n", more)
+		fmt.Fprintf(&b, "\nNot evaluated: %s; see the report.\n", ordercheck.Plural(more, "more rule"))
 	}
 	o.writeTimeline(&b)
 	for _, unsent := range o.state.Unsent {

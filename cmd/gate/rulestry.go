@@ -99,7 +99,7 @@ func (t *trial) run(cmd *cobra.Command) error {
 	}
 	if t.html != "" {
 		inputs := append(append([]string{t.orders}, t.rules...), t.against...)
-		if err := writePrivate(t.html, inputs, result.WriteHTML); err != nil {
+		if err := writePage(t.html, inputs, result.WriteHTML); err != nil {
 			return &exitError{code: exitNotChecked, err: err}
 		}
 	}
@@ -241,9 +241,9 @@ func tryNotices() (*backtest.Notices, []string) {
 	return n, notes
 }
 
-// writePrivate writes a file that only its owner may read. The file appears once it is complete.
+// writePage writes a page that only its owner may read. The page appears once it is complete.
 // It may replace a regular file, but not an input of the command.
-func writePrivate(path string, inputs []string, write func(io.Writer) error) (err error) {
+func writePage(path string, inputs []string, write func(io.Writer) error) (err error) {
 	if old, err := os.Stat(path); err == nil {
 		if !old.Mode().IsRegular() {
 			return fmt.Errorf("write the page: %s is not a file", path)

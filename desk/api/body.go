@@ -55,7 +55,7 @@ func readBody(w http.ResponseWriter, r *http.Request, fields map[string]bodyFiel
 		return nil
 	}
 	if n := len(faults); n > maxFaults {
-		faults = append(faults[:maxFaults], fmt.Sprintf("%d more faults are not listed", n-maxFaults))
+		faults = append(faults[:maxFaults], "not listed: "+ordercheck.Plural(n-maxFaults, "more fault"))
 	}
 	return &problem{Status: http.StatusBadRequest, Faults: faults,
 		Detail: "The body is not valid. " + usage(fields)}

@@ -37,7 +37,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	if r.FindingsOmitted > 0 {
-		fmt.Fprintf(&b, "  and %d more findings that are not listed:\n", r.FindingsOmitted)
+		fmt.Fprintf(&b, "  not listed: %s\n", Plural(r.FindingsOmitted, "more finding"))
 		for i := range r.Omitted {
 			fmt.Fprintf(&b, "  %s  %d more of rule %s\n", r.Omitted[i].Severity, r.Omitted[i].Findings(),
 				r.Omitted[i].RuleID)

@@ -108,9 +108,9 @@ func omit(omitted []Finding, f *Finding) []Finding {
 	g.Count += f.Findings()
 	g.Notified = g.Notified && f.Notified
 	g.FactsDigest = addDigest(g.FactsDigest, f)
-	g.Message = fmt.Sprintf("%d more findings of this rule are not listed", g.Count)
+	g.Message = Plural(g.Count, "more finding") + " of this rule, not listed"
 	if ruleID == OtherRules {
-		g.Message = fmt.Sprintf("%d more findings of other rules are not listed", g.Count)
+		g.Message = Plural(g.Count, "more finding") + " of other rules, not listed"
 	}
 	return omitted
 }
@@ -192,7 +192,7 @@ func truncateSkipped(list []Skipped, most, size int) []Skipped {
 	if dropped := all[len(list):]; len(dropped) > 0 {
 		others := Skipped{
 			RuleID: OtherRules,
-			Reason: fmt.Sprintf("%d more rules are not listed", len(dropped)),
+			Reason: "not listed: " + Plural(len(dropped), "more rule"),
 		}
 		for i := range dropped {
 			others.Missing = append(others.Missing, dropped[i].Missing...)
@@ -211,7 +211,7 @@ func truncateRuleErrors(list []RuleError, most, size int) []RuleError {
 	if dropped := all - len(list); dropped > 0 {
 		list = append(list, RuleError{
 			RuleID: OtherRules,
-			Error:  fmt.Sprintf("%d more rules could not be evaluated", dropped),
+			Error:  "not evaluated: " + Plural(dropped, "more rule"),
 		})
 	}
 	return list
