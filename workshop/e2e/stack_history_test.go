@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -10,6 +12,7 @@ import (
 
 	"error-check-gate/internal/dev/fakeinflow"
 	"error-check-gate/internal/ordercheck"
+	"error-check-gate/internal/orderlife"
 )
 
 // fetches returns InFlow's requests for an order, sorted by start.
@@ -21,6 +24,32 @@ func (s *stack) fetches(id string) []fakeinflow.Request {
 		}
 	}
 	return fetches
+}
+
+// assertFetchedWhenQuiet checks, by the server's clock, that each fetch of an order began when no
+// delivery had come for SettleQuiet, or SettleMax after the first delivery.
+func (s *stack) assertFetchedWhenQuiet(id string) {
+	s.t.Helper()
+	fetches := 0
+	for _, run := range s.runs(id) {
+		var first, last time.Time // deliveries since the previous fetch
+		for _, event := range s.runHistory(id, run) {
+			at := event.GetEventTime().AsTime()
+			if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
+				first, last = orderlife.Earlier(first, at), at
+			}
+			scheduled := event.GetActivityTaskScheduledEventAttributes()
+			if scheduled.GetActivityType().GetName() != ordercheck.ActivityFetchOrder {
+				continue
+			}
+			fetches++
+			assert.True(s.t, at.Sub(last) >= s.settings.SettleQuiet ||
+				at.Sub(first) >= s.settings.SettleMax,
+				"order %s was fetched %v after its last delivery", id, at.Sub(last))
+			first = time.Time{}
+		}
+	}
+	assert.Positive(s.t, fetches)
 }
 
 // runs returns the ids of an order's runs, oldest first.
