@@ -42,6 +42,9 @@ type ackLoad struct {
 	senders int
 	// order makes a function for each round, which returns the order of delivery n.
 	order func() func(n int) string
+	// moreRounds multiplies the number of rounds; 0 means 1. Rounds of one sender differ by a tenth,
+	// because a commit waits for the disk, and the target is a difference of a twentieth.
+	moreRounds int
 	// atLeast is the target for the rate, and p50AtMost the target for the median latency, both as
 	// ratios to the bare client's. p99AtMost is the target for the 99th percentile, in ms. 0 means
 	// no target.
@@ -50,14 +53,16 @@ type ackLoad struct {
 
 var (
 	developmentLoads = []ackLoad{
-		{what: "1 sender, distinct orders", senders: 1, order: distinct, atLeast: .95},
+		{what: "1 sender, distinct orders", senders: 1, order: distinct, moreRounds: 3,
+			atLeast: .95},
 		{what: "16 senders, distinct orders", senders: 16, order: distinct, atLeast: .95},
 		{what: "64 senders, distinct orders", senders: 64, order: distinct, atLeast: 5},
 		{what: "64 senders, one order", senders: 64, order: among(1), atLeast: 5},
 		{what: "64 senders, 20 orders", senders: 64, order: among(20), atLeast: 2},
 	}
 	productionLoads = []ackLoad{
-		{what: "1 sender, distinct orders", senders: 1, order: distinct, p50AtMost: 1.05},
+		{what: "1 sender, distinct orders", senders: 1, order: distinct, moreRounds: 3,
+			p50AtMost: 1.05},
 		{what: "16 senders, distinct orders", senders: 16, order: distinct, atLeast: 6},
 		{what: "64 senders, distinct orders", senders: 64, order: distinct, atLeast: 15,
 			p99AtMost: 250},
@@ -92,7 +97,7 @@ func (s *site) ack(ctx context.Context, post *sender, l ackLoad) error {
 		}
 	}
 	var rate, p50, p99 [2][]float64
-	for range b.rounds {
+	for range b.rounds * max(l.moreRounds, 1) {
 		for i, side := range sides {
 			got, err := load(ctx, l.senders, b.round, side())
 			if err != nil {
@@ -111,7 +116,7 @@ func (s *site) ack(ctx context.Context, post *sender, l ackLoad) error {
 		row{what: l.what + ": p99", gate: p99[0], other: p99[1], unit: " ms"})
 	if l.p99AtMost > 0 {
 		b.rows = append(b.rows, row{what: fmt.Sprintf("%s: p99 ÷ %g ms", l.what, l.p99AtMost),
-			gate: p99[0], other: slices.Repeat([]float64{l.p99AtMost}, b.rounds), unit: " ms",
+			gate: p99[0], other: slices.Repeat([]float64{l.p99AtMost}, len(p99[0])), unit: " ms",
 			better: "lower", target: 1})
 	}
 	return nil
