@@ -66,7 +66,7 @@ func judge(o *order) []found {
 	}
 	for _, look := range []func(){
 		v.amounts, v.taxes, v.discounts, v.prices, v.charges, v.people, v.lines, v.goods, v.dates,
-		v.payments, v.fulfilment,
+		v.payments, v.fulfillment,
 	} {
 		look()
 	}

@@ -47,7 +47,7 @@ func (v *verdict) payments() {
 	}
 }
 
-func (v *verdict) fulfilment() {
+func (v *verdict) fulfillment() {
 	o := v.o
 	if o.InventoryStatus == "Fulfilled" && !o.IsInvoiced && o.Total.rat().Sign() > 0 &&
 		!o.OrderDate.IsZero() {
