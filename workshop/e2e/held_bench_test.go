@@ -51,10 +51,13 @@ func BenchmarkHeldOrders(b *testing.B) {
 	b.ReportMetric(float64(heap()-heapBefore)/heldOrders, "worker-B/held")
 
 	last := ids[len(ids)-1]
-	described, err := s.temporal.DescribeWorkflowExecution(b.Context(), ordercheck.WorkflowID(last),
-		"")
-	require.NoError(b, err)
-	require.Empty(b, described.GetPendingActivities(), "a held order has no pending activity")
+	var described *workflowservice.DescribeWorkflowExecutionResponse
+	require.Eventually(b, func() bool {
+		var err error
+		described, err = s.temporal.DescribeWorkflowExecution(b.Context(),
+			ordercheck.WorkflowID(last), "")
+		return err == nil && len(described.GetPendingActivities()) == 0
+	}, waitFor, tick, "a held order has no pending activity after its notice")
 	events := s.history(last)
 	timers := 0
 	for _, event := range events {
