@@ -1,12 +1,9 @@
 package e2e_test
 
 import (
-	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,14 +55,9 @@ func containsAll(text string, parts ...string) bool {
 // two people override at the same time.
 func TestDeskWithoutWorkersOrTemporal(t *testing.T) {
 	t.Parallel()
-	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
-	own, err := temporalserver.Start(t.Context(), o)
-	require.NoError(t, err)
+	var err error
+	own, o := startOwnTemporal(t)
 	defer func() { assert.NoError(t, own.Stop()) }()
-	_, port, err := net.SplitHostPort(own.Addr)
-	require.NoError(t, err)
-	o.Port, err = strconv.Atoi(port)
-	require.NoError(t, err)
 
 	d := newDeskStack(t, options{
 		temporalAddr: own.Addr, payloadKeys: payloadKeys(t, newPayloadKey("a")), noWorker: true,

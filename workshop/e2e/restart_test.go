@@ -186,16 +186,25 @@ func (p *roleProcess) waitForLine(want string) {
 	require.Equal(p.t, want, strings.TrimSpace(line))
 }
 
-func TestTemporalDownAndBack(t *testing.T) {
-	t.Parallel()
+// startOwnTemporal starts a server that the test may stop, and returns the options with which the
+// test starts it again, with the same port and data.
+func startOwnTemporal(t *testing.T) (*temporalserver.Server, temporalserver.Options) {
+	t.Helper()
 	o := temporalserver.Options{DBFile: filepath.Join(t.TempDir(), "temporal.db")}
 	own, err := temporalserver.Start(t.Context(), o)
 	require.NoError(t, err)
-	defer func() { assert.NoError(t, own.Stop()) }()
 	_, port, err := net.SplitHostPort(own.Addr)
 	require.NoError(t, err)
 	o.Port, err = strconv.Atoi(port)
 	require.NoError(t, err)
+	return own, o
+}
+
+func TestTemporalDownAndBack(t *testing.T) {
+	t.Parallel()
+	var err error
+	own, o := startOwnTemporal(t)
+	defer func() { assert.NoError(t, own.Stop()) }()
 
 	s := newStack(t, options{temporalAddr: own.Addr})
 	id := s.create("plain")
